@@ -1,0 +1,56 @@
+"""What can go wrong, as types. Each message says what happened; each hint says what to do about it."""
+
+
+class TigerSlackError(Exception):
+    """Base of every error that is shown to a person: a sentence, never a traceback.
+
+    `hint` says how to mend it. Neither part may hold a token, a password or the text of a message.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}\n  {self.hint}" if self.hint else message
+
+
+class SettingsError(TigerSlackError):
+    """The environment does not describe a runnable program. Lists every problem at once."""
+
+    exit_code = 2
+
+
+class EmbeddedPostgresError(TigerSlackError):
+    """The embedded PostgreSQL could not be found, started or reached."""
+
+
+class DatabaseUnavailable(TigerSlackError):
+    """The database does not answer now; trying again later can succeed."""
+
+
+class DatabaseRefused(TigerSlackError):
+    """The database answers, but not to us (password, missing database, rights, version): a person must act."""
+
+
+class MigrationError(TigerSlackError):
+    """The schema cannot be brought to this version. Nothing was changed."""
+
+
+class SlackRefused(TigerSlackError):
+    """Slack refused a token or a method for a reason that trying again does not mend."""
+
+
+class SlackUnavailable(TigerSlackError):
+    """Slack does not answer as it should now; trying again later can succeed."""
+
+
+class SpoolError(TigerSlackError):
+    """The spool on disk cannot take events: its directory, its disk or its size limit."""
+
+
+class SpoolFull(SpoolError):
+    """The spool has reached its size limit."""
