@@ -1,0 +1,239 @@
+create or replace function slack.message_content(event jsonb)
+returns jsonb
+immutable parallel safe
+return case event ->> 'subtype'
+  when 'message_changed' then
+    (event -> 'message') || jsonb_build_object
+    ( 'channel', event -> 'channel'
+    , 'channel_type', event -> 'channel_type'
+    , 'event_ts', event -> 'event_ts'
+    )
+  else event
+end;
+comment on function slack.message_content(jsonb) is
+  'The message that an event carries: the event itself, or the nested message of a message_changed with what only the event knows of it.';
+
+create or replace function slack.discarded_by(message jsonb)
+returns int4
+language sql stable parallel safe
+as $func$
+  select d.id
+  from slack.message_discard d
+  where jsonb_path_match(message, d.match, silent => true)
+  order by d.id
+  limit 1
+$func$;
+comment on function slack.discarded_by(jsonb) is 'The first rule that discards the message; null where none does.';
+
+create or replace function slack.reactions(channel_id text, ts timestamptz)
+returns jsonb
+language sql stable parallel safe
+as $func$
+  select jsonb_agg(jsonb_build_object('user_id', r.user_id, 'reaction', r.reaction) order by r.event_ts, r.user_id, r.reaction)
+  from slack.reaction r
+  where r.channel_id = reactions.channel_id
+  and r.ts = reactions.ts
+  and r.is_present
+$func$;
+comment on function slack.reactions(text, timestamptz) is 'The reactions of a message that are present now, oldest first; null where there are none.';
+
+create or replace function slack.lock_messages(items slack.routed_event[])
+returns void
+language plpgsql
+as $func$
+begin
+  -- Whoever writes about a message holds its bucket until commit: a message and its deletion or reaction, written by two
+  -- instances at once, would not see each other. Buckets bound the number of locks; their order excludes deadlocks.
+  perform pg_advisory_xact_lock(1936482657, b.bucket)
+  from
+  ( select distinct hashtextextended(i.channel_id, extract(epoch from i.message_ts)::int8)::bit(7)::int4 as bucket
+    from unnest(items) i
+    where i.effects && '{message,deletion,reaction}'
+    and i.channel_id is not null
+    and i.message_ts is not null
+    order by bucket
+  ) b;
+end
+$func$;
+comment on function slack.lock_messages(slack.routed_event[]) is 'Serialises transactions that write about the same messages.';
+
+create or replace function slack.delete_messages(items slack.routed_event[])
+returns void
+language plpgsql
+-- Plans with the values known exclude all other chunks, and decompress no more than the one message.
+set plan_cache_mode = force_custom_plan
+as $func$
+declare
+  i slack.routed_event;
+begin
+  foreach i in array items loop
+    insert into slack.tombstone as t (channel_id, ts, deleted_at)
+    values (i.channel_id, i.message_ts, i.event_ts)
+    on conflict (channel_id, ts) do update set deleted_at = excluded.deleted_at
+    where excluded.deleted_at < t.deleted_at;
+
+    delete from slack.message m
+    where m.channel_id = i.channel_id
+    and m.ts = i.message_ts;
+  end loop;
+end
+$func$;
+comment on function slack.delete_messages(slack.routed_event[]) is 'Deletes messages for good: a tombstone keeps late originals and edits away.';
+
+create or replace function slack.store_reactions(items slack.routed_event[])
+returns void
+language plpgsql
+as $func$
+begin
+  insert into slack.reaction as r (channel_id, ts, user_id, reaction, is_present, event_ts, event_id)
+  select distinct on (i.channel_id, i.message_ts, i.user_id, i.event ->> 'reaction')
+    i.channel_id
+  , i.message_ts
+  , i.user_id
+  , i.event ->> 'reaction'
+  , i.type = 'reaction_added'
+  , i.event_ts
+  , i.event_id
+  from unnest(items) i
+  order by i.channel_id, i.message_ts, i.user_id, i.event ->> 'reaction', i.event_ts desc, i.event_id desc
+  on conflict (channel_id, ts, user_id, reaction) do update set
+    is_present = excluded.is_present
+  , event_ts = excluded.event_ts
+  , event_id = excluded.event_id
+  where (excluded.event_ts, excluded.event_id) > (r.event_ts, r.event_id);
+end
+$func$;
+comment on function slack.store_reactions(slack.routed_event[]) is 'Keeps the newest add or removal of each reaction.';
+
+create or replace function slack.show_reactions(items slack.routed_event[])
+returns void
+language plpgsql
+set plan_cache_mode = force_custom_plan
+as $func$
+declare
+  k record;
+  present jsonb;
+begin
+  for k in select distinct i.channel_id, i.message_ts from unnest(items) i loop
+    present := slack.reactions(k.channel_id, k.message_ts);
+    update slack.message m set reactions = present
+    where m.channel_id = k.channel_id
+    and m.ts = k.message_ts
+    and m.reactions is distinct from present;
+  end loop;
+end
+$func$;
+comment on function slack.show_reactions(slack.routed_event[]) is 'Brings slack.message.reactions up to slack.reaction for the messages that the events are about.';
+
+create or replace function slack.store_messages(items slack.routed_event[])
+returns void
+language plpgsql
+as $func$
+begin
+  insert into slack.message as m
+  ( ts, channel_id, team, text, type, user_id, blocks, event_ts, thread_ts, channel_type, client_msg_id, parent_user_id
+  , updated_at, bot_id, attachments, files, app_id, subtype, trigger_id, workflow_id, display_as_bot, upload, x_files
+  , icons, language, edited, reactions, event_id
+  )
+  select distinct on (i.channel_id, i.message_ts)
+    i.message_ts
+  , i.channel_id
+  , c.content ->> 'team'
+  , c.content ->> 'text'
+  , c.content ->> 'type'
+  , c.content ->> 'user'
+  , slack.present(c.content -> 'blocks')
+  , i.event_ts
+  , slack.to_timestamptz(c.content ->> 'thread_ts')
+  , c.content ->> 'channel_type'
+  , slack.to_uuid(c.content ->> 'client_msg_id')
+  , c.content ->> 'parent_user_id'
+  , case when i.subtype = 'message_changed' then i.event_ts end
+  , c.content ->> 'bot_id'
+  , slack.present(c.content -> 'attachments')
+  , slack.present(c.content -> 'files')
+  , c.content ->> 'app_id'
+  , c.content ->> 'subtype'
+  , c.content ->> 'trigger_id'
+  , c.content ->> 'workflow_id'
+  , slack.to_bool(c.content -> 'display_as_bot')
+  , slack.to_bool(c.content -> 'upload')
+  , slack.present(c.content -> 'x_files')
+  , slack.present(c.content -> 'icons')
+  , slack.present(c.content -> 'language')
+  , slack.present(c.content -> 'edited')
+  , slack.reactions(i.channel_id, i.message_ts)
+  , i.event_id
+  from unnest(items) i
+  cross join lateral (select slack.message_content(i.event) as content offset 0) c
+  where not exists
+  ( select from slack.tombstone t
+    where t.channel_id = i.channel_id
+    and t.ts = i.message_ts
+  )
+  order by i.channel_id, i.message_ts, i.event_ts desc, i.event_id desc
+  on conflict (channel_id, ts) do update set
+    team = excluded.team
+  , text = excluded.text
+  , type = excluded.type
+  , user_id = excluded.user_id
+  , blocks = excluded.blocks
+  , event_ts = excluded.event_ts
+  , thread_ts = excluded.thread_ts
+  , channel_type = excluded.channel_type
+  , client_msg_id = excluded.client_msg_id
+  , parent_user_id = excluded.parent_user_id
+  , updated_at = excluded.updated_at
+  , bot_id = excluded.bot_id
+  , attachments = excluded.attachments
+  , files = excluded.files
+  , app_id = excluded.app_id
+  , subtype = excluded.subtype
+  , trigger_id = excluded.trigger_id
+  , workflow_id = excluded.workflow_id
+  , display_as_bot = excluded.display_as_bot
+  , upload = excluded.upload
+  , x_files = excluded.x_files
+  , icons = excluded.icons
+  , language = excluded.language
+  , edited = excluded.edited
+  , event_id = excluded.event_id
+  where (excluded.event_ts, coalesce(excluded.event_id, '')) > (coalesce(m.event_ts, '-infinity'), coalesce(m.event_id, ''));
+end
+$func$;
+comment on function slack.store_messages(slack.routed_event[]) is
+  'Stores the newest content of each message, except of deleted ones. The caller holds the locks of slack.lock_messages().';
+
+create or replace function slack.insert_message(message jsonb)
+returns text
+language plpgsql
+as $func$
+declare
+  items constant slack.routed_event[] := array
+  [ row
+    ( '' -- any event of the same event_ts is better known
+    , slack.to_timestamptz(coalesce(message ->> 'event_ts', message ->> 'ts'))
+    , now()
+    , 'message'
+    , message ->> 'subtype'
+    , '{message}'
+    , 'stored'
+    , message ->> 'team'
+    , message ->> 'channel'
+    , message ->> 'user'
+    , slack.to_timestamptz(message ->> 'ts')
+    , message
+    , null
+    )::slack.routed_event
+  ];
+begin
+  if slack.discarded_by(message) is not null then
+    return 'discarded';
+  end if;
+  perform slack.lock_messages(items);
+  perform slack.store_messages(items);
+  return 'stored';
+end
+$func$;
+comment on function slack.insert_message(jsonb) is
+  'Stores a message ({"channel", "ts", …}) by the rules of live events: the newest content wins, deleted ones stay deleted. Returns "stored", or "discarded" where a rule of slack.message_discard matches.';

@@ -1,0 +1,145 @@
+create or replace function slack.first_deliveries(items slack.routed_event[])
+returns slack.routed_event[]
+language plpgsql
+as $func$
+declare
+  first_ids text[];
+begin
+  with received as
+  ( select i.event_id, min(i.event_ts) as event_ts, min(i.received_at) as first_at, max(i.received_at) as last_at, count(*)::int4 as n
+    from unnest(items) i
+    group by i.event_id
+  )
+  , counted as
+  ( insert into slack.delivery as d (event_id, event_ts, received_at, last_received_at, deliveries)
+    select r.event_id, r.event_ts, r.first_at, r.last_at, r.n
+    from received r
+    order by r.event_id
+    on conflict (event_id) do update set
+      deliveries = d.deliveries + excluded.deliveries
+    , last_received_at = greatest(d.last_received_at, excluded.last_received_at)
+    returning d.event_id, d.deliveries
+  )
+  select array_agg(c.event_id)
+  into first_ids
+  from counted c
+  join received r on r.event_id = c.event_id
+  where r.n = c.deliveries; -- nothing was counted before this batch
+
+  return array
+  ( select distinct on (i.event_id) i
+    from unnest(items) i
+    where i.event_id = any (first_ids)
+    order by i.event_id, i.event_ts
+  );
+end
+$func$;
+comment on function slack.first_deliveries(slack.routed_event[]) is
+  'Counts the deliveries in slack.delivery and returns the events that had none before, each once.';
+
+create or replace function slack.apply_effects(items slack.routed_event[], discarded jsonb default '{}')
+returns void
+language plpgsql
+as $func$
+declare
+  deletions constant slack.routed_event[] := array(select i from unnest(items) i where 'deletion' = any (i.effects));
+  reactions constant slack.routed_event[] := array(select i from unnest(items) i where 'reaction' = any (i.effects));
+  messages constant slack.routed_event[] := array(select i from unnest(items) i where 'message' = any (i.effects) and not discarded ? i.event_id);
+  item slack.routed_event;
+begin
+  if cardinality(deletions) > 0 then
+    perform slack.delete_messages(deletions);
+  end if;
+  if cardinality(reactions) > 0 then
+    perform slack.store_reactions(reactions);
+  end if;
+  if cardinality(messages) > 0 then
+    perform slack.store_messages(messages); -- new messages show the reactions kept so far
+  end if;
+  if cardinality(reactions) > 0 then
+    perform slack.show_reactions(reactions);
+  end if;
+  for item in select i.* from unnest(items) i where 'user' = any (i.effects) order by i.event -> 'user' ->> 'id' loop
+    perform slack.upsert_user(item.event);
+  end loop;
+  for item in select i.* from unnest(items) i where 'channel' = any (i.effects) order by i.channel_id loop
+    perform slack.upsert_channel(item.event);
+  end loop;
+end
+$func$;
+comment on function slack.apply_effects(slack.routed_event[], jsonb) is
+  'Does to the tables what the events say, but stores no message of an event that is a key of discarded. Idempotent and commutative: any order and repetition ends in the same state. The caller holds the locks of slack.lock_messages().';
+
+create or replace function slack.ingest(batch jsonb)
+returns jsonb
+language plpgsql
+as $func$
+declare
+  items slack.routed_event[];
+  discarded jsonb := '{}';
+begin
+  -- Locks are taken in one order everywhere, so that instances cannot deadlock:
+  -- messages, then event_ids, users and channels, each in their sorted order.
+  items := array
+  ( select row
+    ( r.event_id
+    , slack.to_timestamptz(r.event_ts)
+    , r.received_at
+    , r.type
+    , r.subtype
+    , r.effects
+    , r.outcome
+    , r.team_id
+    , r.channel_id
+    , r.user_id
+    , slack.to_timestamptz(r.message_ts)
+    , r.event
+    , r.error
+    )::slack.routed_event
+    from jsonb_to_recordset(batch) as r
+    ( event_id text, event_ts text, received_at timestamptz, type text, subtype text, effects text[], outcome text
+    , team_id text, channel_id text, user_id text, message_ts text, event jsonb, error jsonb
+    )
+  );
+  perform slack.lock_messages(items);
+  items := slack.first_deliveries(items);
+
+  if exists (select from slack.message_discard) then
+    select coalesce(jsonb_object_agg(d.event_id, d.rule), '{}')
+    into discarded
+    from
+    ( select i.event_id, slack.discarded_by(slack.message_content(i.event)) as rule
+      from unnest(items) i
+      where 'message' = any (i.effects)
+    ) d
+    where d.rule is not null;
+  end if;
+
+  insert into slack.event
+  ( event_ts, type, subtype, event, error, event_id, received_at, outcome, discard_id, team_id, channel_id, user_id, message_ts )
+  select
+    i.event_ts
+  , i.type
+  , i.subtype
+  , i.event
+  , slack.present(i.error)
+  , i.event_id
+  , i.received_at
+  , case when discarded ? i.event_id then 'discarded' else i.outcome end
+  , (discarded ->> i.event_id)::int4
+  , i.team_id
+  , i.channel_id
+  , i.user_id
+  , i.message_ts
+  from unnest(items) i;
+
+  perform slack.apply_effects(items, discarded);
+
+  return jsonb_build_object
+  ( 'first', (select coalesce(jsonb_agg(i.event_id), '[]') from unnest(items) i)
+  , 'discarded', discarded
+  );
+end
+$func$;
+comment on function slack.ingest(jsonb) is
+  'Takes a batch of routed events (an array of objects with the fields of slack.routed_event, times of Slack as its text) into the tables: for each first delivery an audit row and its effects. Returns {"first": [event_id], "discarded": {event_id: rule}}. One call is one transaction of the ingestion.';
