@@ -45,7 +45,14 @@ class SlackRefused(TigerSlackError):
 
 
 class SlackUnavailable(TigerSlackError):
-    """Slack does not answer as it should now; trying again later can succeed."""
+    """Slack does not answer as it should now; trying again later can succeed.
+
+    `retry_after` is the number of seconds that Slack asked to wait, where it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class SpoolError(TigerSlackError):

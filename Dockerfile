@@ -1,0 +1,19 @@
+# Runs `tiger-slack run --no-ui`; its settings come from the environment, its spool lies in the volume /data.
+FROM python:3.13-slim-bookworm AS build
+WORKDIR /src
+COPY requirements/uv.txt requirements/runtime.txt requirements/
+RUN pip install --no-cache-dir --require-hashes -r requirements/uv.txt
+RUN uv venv /app && VIRTUAL_ENV=/app uv pip sync --require-hashes requirements/runtime.txt
+COPY . .
+RUN uv build --wheel --out-dir /dist && VIRTUAL_ENV=/app uv pip install --no-deps /dist/*.whl
+
+FROM python:3.13-slim-bookworm
+RUN useradd --system --home-dir /data --create-home tiger-slack
+COPY --from=build /app /app
+ENV PATH=/app/bin:$PATH TIGER_SLACK_HOME=/data PYTHONUNBUFFERED=1
+USER tiger-slack
+VOLUME /data
+# SIGTERM ends it within 5 s, with everything read stored and acknowledged.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["tiger-slack"]
+CMD ["run", "--no-ui"]

@@ -1,0 +1,69 @@
+# Everything runs in the checkout's own environment, made from the hashed versions in requirements/.
+dev := "scripts/dev"
+image := "tiger-slack-tui"
+
+_default:
+    @just --list --unsorted
+
+# Make the environment (.venv), or bring it up to date
+deps:
+    {{dev}} true
+
+# Show which package needs which
+tree:
+    {{dev}} uv pip tree
+
+# Resolve the versions in requirements/ anew; options go to uv, such as --upgrade-package aiohttp
+lock *OPTIONS:
+    {{dev}} scripts/lock {{OPTIONS}}
+
+lint:
+    {{dev}} ruff check
+
+lint-fix:
+    {{dev}} ruff check --fix
+
+format:
+    {{dev}} ruff format --check
+
+format-fix:
+    {{dev}} ruff format
+
+typecheck:
+    {{dev}} mypy
+
+test *ARGS:
+    {{dev}} pytest {{ARGS}}
+
+# Ingest from Slack; add --no-ui for log lines instead of the console
+run *ARGS:
+    {{dev}} tiger-slack run {{ARGS}}
+
+# A workspace that lives on this machine, ingested for real
+demo *ARGS:
+    {{dev}} tiger-slack demo {{ARGS}}
+
+# Bring the database's schema up to date; --status shows what is pending
+migrate *ARGS:
+    {{dev}} tiger-slack migrate {{ARGS}}
+
+build-image:
+    docker build --tag {{image}} .
+
+# Run the image with the settings in .env
+docker-run:
+    docker run --rm --interactive --tty --env-file .env {{image}}
+
+# Run the image with the settings of this shell
+docker-run-env:
+    docker run --rm --interactive --tty --env SLACK_BOT_TOKEN --env SLACK_APP_TOKEN --env DATABASE_URL {{image}}
+
+version:
+    @{{dev}} tiger-slack --version
+
+build-wheel:
+    {{dev}} uv build --wheel --no-build-isolation
+
+clean:
+    rm -rf .venv .dev dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+    find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,73 @@
+"""Settings: every problem at once, none of the secrets."""
+
+from pathlib import Path
+
+import pytest
+
+from tiger_slack_tui.errors import SettingsError
+from tiger_slack_tui.settings import load, load_with_slack
+
+SLACK = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
+
+
+def test_defaults() -> None:
+    settings, slack = load_with_slack(SLACK)
+    assert settings.conninfo is None
+    assert (settings.pool_min, settings.pool_max) == (5, 10)
+    assert settings.spool_limit == 1 << 30
+    assert settings.service_name == "tiger-slack-ingest"
+    assert slack.api_url == "https://slack.com/api/"
+
+
+def test_names_every_problem_and_no_secret() -> None:
+    environ = {
+        "SLACK_BOT_TOKEN": "xapp-secret",
+        "SLACK_API_URL": "slack.com",
+        "DATABASE_URL": "postgresql://me:hidden@host:port:x/db%",
+        "PG_MIN_POOL_SIZE": "many",
+        "PG_MAX_POOL_SIZE": "2",
+    }
+    with pytest.raises(SettingsError) as raised:
+        load_with_slack(environ)
+    text = str(raised.value)
+    for name in (*environ, "SLACK_APP_TOKEN"):
+        assert name in text
+    assert "secret" not in text
+    assert "hidden" not in text
+    assert raised.value.exit_code == 2
+
+
+def test_secrets_are_not_shown_by_accident() -> None:
+    settings, slack = load_with_slack(SLACK | {"DATABASE_URL": "postgresql://me:hidden@host/db"})
+    assert "hidden" not in repr(settings)
+    assert "xoxb" not in repr(slack)
+    assert "xapp" not in repr(slack)
+
+
+def test_the_variables_of_libpq_count_with_pghost() -> None:
+    settings = load({"PGHOST": "db", "PGPORT": "5433", "PGDATABASE": "slack", "PGUSER": "me"})
+    given = set((settings.conninfo or "").split())
+    assert given == {"host=db", "port=5433", "dbname=slack", "user=me"}
+    assert load({"PGPORT": "5433"}).conninfo is None
+
+
+def test_database_url_goes_before_the_variables_of_libpq() -> None:
+    conninfo = load(
+        {"DATABASE_URL": "postgresql://a@one/x", "PGHOST": "two", "PGPORT": "1"}
+    ).conninfo
+    assert set((conninfo or "").split()) == {"host=one", "user=a", "dbname=x", "port=1"}
+
+
+def test_home(tmp_path: Path) -> None:
+    assert load({"TIGER_SLACK_HOME": str(tmp_path)}).home == tmp_path
+    assert load({}).home.name == "tiger-slack"
+
+
+def test_pool_sizes_must_fit() -> None:
+    with pytest.raises(SettingsError, match="PG_MIN_POOL_SIZE is greater"):
+        load({"PG_MIN_POOL_SIZE": "11"})
+
+
+def test_an_address_gets_its_slash() -> None:
+    _, slack = load_with_slack(SLACK | {"SLACK_API_URL": "http://127.0.0.1:1/api"})
+    assert slack.api_url == "http://127.0.0.1:1/api/"

@@ -1,0 +1,101 @@
+"""The commands: parse, call, print. What they do is elsewhere, and imported only when a command runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+import click
+
+from tiger_slack_tui import __version__
+from tiger_slack_tui.errors import TigerSlackError
+
+P = ParamSpec("P")
+
+
+def _plain_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """End with the command's exit code; show our errors as the sentences that they are."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except TigerSlackError as error:
+            click.echo(f"tiger-slack: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="%(version)s")
+def main() -> None:
+    """Ingest a Slack workspace into TimescaleDB or PostgreSQL."""
+
+
+_no_ui = click.option(
+    "--no-ui", is_flag=True, help="No console: log lines on stderr, for containers."
+)
+
+
+@main.command()
+@_no_ui
+@_plain_errors
+def run(no_ui: bool) -> None:
+    """Ingest from Slack until stopped (SIGTERM, SIGINT; in the console: q)."""
+    from tiger_slack_tui import settings
+    from tiger_slack_tui.run import run_engine
+
+    run_engine(*settings.load_with_slack(), ui=not no_ui)
+
+
+@main.command()
+@click.option(
+    "--status", is_flag=True, help="Show what is applied and what is pending; change nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_plain_errors
+def migrate(status: bool, as_json: bool) -> None:
+    """Bring the database's schema to this version. Also done at every start."""
+    from tiger_slack_tui import settings
+    from tiger_slack_tui.migrate import apply, show
+
+    (show if status else apply)(settings.load(), as_json=as_json)
+
+
+@main.command()
+@_no_ui
+@click.option(
+    "--rate", type=click.FloatRange(min=0.1), default=20, show_default=True, help="Events a second."
+)
+@click.option(
+    "--events", type=click.IntRange(min=1), help="End after this many events (with --no-ui)."
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Which workspace; the same seed, the same one.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@_plain_errors
+def demo(no_ui: bool, rate: float, events: int | None, seed: int, as_json: bool) -> None:
+    """A workspace that lives on this machine, ingested for real. Needs neither Slack nor a database."""
+    from tiger_slack_tui import settings
+    from tiger_slack_tui.demo.run import run_demo
+
+    if no_ui and events is None:
+        raise click.UsageError("--no-ui needs --events, so that the demo comes to an end.")
+    run_demo(
+        settings.load(),
+        ui=not no_ui,
+        rate=rate,
+        events=events,
+        seed=seed,
+        as_json=as_json,
+    )

@@ -1,0 +1,189 @@
+"""Composition: what runs, in which order it starts and stops. Knows no screen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from typing import Any
+
+import aiohttp
+
+from tiger_slack_tui import __version__
+from tiger_slack_tui.database.migrations import (
+    MigrationEvent,
+    migrate,
+    migrations_directory,
+    read_migrations,
+)
+from tiger_slack_tui.database.pool import make_pool, with_defaults
+from tiger_slack_tui.database.store import EventStore
+from tiger_slack_tui.errors import DatabaseUnavailable, SlackUnavailable
+from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
+from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.settings import Settings, SlackSettings
+from tiger_slack_tui.slack.socket import SocketMode, Timing
+from tiger_slack_tui.slack.web import SlackWeb
+from tiger_slack_tui.snapshot import Snapshot, Stats
+
+log = logging.getLogger(__name__)
+
+_FLUSH_SECONDS = 3.0
+"""How long a stop waits until what was read is durable and acknowledged. The rest of a stop takes less than 2 s."""
+
+
+class Engine:
+    """Ingests from Slack into the database, from `run` until `stop`. One object serves every face.
+
+    `conninfo` names the database; it may be away at the start, as long as the spool takes events.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        slack: SlackSettings,
+        conninfo: str,
+        *,
+        limits: Limits | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        self._slack = slack
+        self._timing = timing
+        self._application_name = f"{settings.service_name}@{socket.gethostname()}:{os.getpid()}"
+        self._conninfo = with_defaults(conninfo, application_name=self._application_name)
+        self._stop = asyncio.Event()
+        self._socket: SocketMode | None = None
+        self._pool = make_pool(self._conninfo, minimum=settings.pool_min, maximum=settings.pool_max)
+        self._store = EventStore(self._pool)
+        self._spool = Spool(settings.home / "spool", limit_bytes=settings.spool_limit)
+        self._stats = Stats()
+        self._pipeline = Pipeline(self._store, self._spool, self._stats, limits=limits)
+
+    def stop(self) -> None:
+        """Ask `run` to end: read nothing more, store and acknowledge what was read, close. Returns at once."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Ingest until `stop`.
+
+        Raises what a person must mend: SlackRefused, DatabaseRefused, MigrationError, SpoolError.
+        """
+        self._spool.open()
+        try:
+            async with aiohttp.ClientSession() as session:
+                web = SlackWeb(self._slack, session)
+                await self._greet_slack(web)
+                self._socket = SocketMode(web, session, self._pipeline.receive, timing=self._timing)
+                await self._serve(self._socket)
+        finally:
+            await self._pool.close(timeout=1)
+            self._spool.close()
+
+    def snapshot(self) -> Snapshot:
+        """The state now. Cheap: no I/O."""
+        stats, spool, pipeline = self._stats, self._spool, self._pipeline
+        slack = self._socket.state if self._socket is not None else None
+        commit_p50, commit_p99 = stats.commit.at(0.5, 0.99)
+        ack_p50, ack_p99 = stats.ack.at(0.5, 0.99)
+        return Snapshot(
+            at=time.time(),
+            started=stats.started,
+            slack_status=slack.status if slack else "starting",
+            slack_since=slack.since if slack else stats.started,
+            slack_reason=slack.reason if slack else None,
+            slack_connections=slack.num_connections if slack else 0,
+            database_problem=pipeline.database_problem,
+            database_since=pipeline.database_since,
+            received=stats.received,
+            acked=stats.acked,
+            duplicates=stats.duplicates,
+            outcomes=dict(stats.outcomes),
+            queue=pipeline.queued,
+            queue_limit=pipeline.limits.queue,
+            spool_events=spool.depth,
+            spool_bytes=spool.bytes,
+            spool_oldest=spool.oldest,
+            spool_problem=pipeline.spool_problem,
+            commit_p50=commit_p50,
+            commit_p99=commit_p99,
+            ack_p50=ack_p50,
+            ack_p99=ack_p99,
+            recent=tuple(stats.recent),
+        )
+
+    async def _greet_slack(self, web: SlackWeb) -> None:
+        """Find a bad token at once; a Slack that is away is waited for by the connection."""
+        try:
+            identity = await web.identity()
+        except SlackUnavailable as error:
+            log.warning("%s", error)
+        else:
+            log.info("workspace", extra={"team": identity.team, "team_id": identity.team_id})
+
+    async def _serve(self, slack: SocketMode) -> None:
+        """Run everything until `stop`, or until something fails, which is raised after a clean stop."""
+        pipeline = self._pipeline
+        sources = [asyncio.create_task(work) for work in (slack.run(), self._prepare_database())]
+        ingesting = [
+            asyncio.create_task(work)
+            for work in (pipeline.write(), pipeline.acknowledge(), pipeline.drain())
+        ]
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await _first_end(stop, *sources, *ingesting)
+        finally:
+            await _cancel(stop, *sources)
+            await slack.stop_reading()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_SECONDS):
+                    await pipeline.flush()
+            await pipeline.close()
+            await _cancel(*ingesting)
+            await slack.close()
+            stats = self._stats
+            lost = stats.received - stats.acked  # Slack will deliver these again
+            log.info("stopped", extra={"received": stats.received, "unacknowledged": lost})
+
+    async def _prepare_database(self) -> None:
+        """Bring the schema up to date and open the pool, as soon as the database is there."""
+        pause = 0.5
+        migrations = read_migrations(migrations_directory())
+        while True:
+            try:
+                await migrate(
+                    self._conninfo,
+                    version=__version__,
+                    migrations=migrations,
+                    application_name=self._application_name,
+                    on_event=_log_migration,
+                )
+            except DatabaseUnavailable as error:
+                self._pipeline.database_away(str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5)
+            else:
+                break
+        await self._pool.open()
+        self._pipeline.database_is_ready()
+
+
+async def _first_end(stop: asyncio.Task[Any], *tasks: asyncio.Task[None]) -> None:
+    """Wait for `stop`, or for a task that fails; its error is raised."""
+    running: set[asyncio.Task[Any]] = {stop, *tasks}
+    while stop in running:
+        done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _log_migration(event: MigrationEvent) -> None:
+    log.log(event.level, "%s", event)

@@ -1,0 +1,66 @@
+"""The face without a screen: log lines, signals, an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+
+from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+_SUMMARY_SECONDS = 10
+
+
+async def run_headless(engine: Engine) -> None:
+    """Run the engine until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    Logs one line of summary every 10 s. Raises what `Engine.run` raises.
+    """
+    loop = asyncio.get_running_loop()
+    seen: list[signal.Signals] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop_or_exit, engine, number, seen)
+    summary = asyncio.create_task(_summarise(engine))
+    try:
+        await engine.run()
+    finally:
+        summary.cancel()
+
+
+def _stop_or_exit(engine: Engine, number: signal.Signals, seen: list[signal.Signals]) -> None:
+    if seen:
+        os._exit(128 + number)
+    seen.append(number)
+    log.info("stopping on %s; once more ends at once", number.name)
+    engine.stop()
+
+
+async def _summarise(engine: Engine) -> None:
+    before = engine.snapshot()
+    while True:
+        await asyncio.sleep(_SUMMARY_SECONDS)
+        now = engine.snapshot()
+        log.info("summary", extra=_summary(before, now))
+        before = now
+
+
+def _summary(before: Snapshot, now: Snapshot) -> dict[str, object]:
+    outcomes: dict[str, int] = {}
+    for (_, outcome), count in now.outcomes.items():
+        outcomes[outcome] = outcomes.get(outcome, 0) + count
+    return {
+        "slack": now.slack_status,
+        "database": now.database_problem or "ok",
+        "events_per_second": round((now.received - before.received) / (now.at - before.at), 1),
+        "received": now.received,
+        "acked": now.acked,
+        "duplicates": now.duplicates,
+        "outcomes": outcomes,
+        "queue": now.queue,
+        "spool": now.spool_events,
+        "ack_p99_ms": None if now.ack_p99 is None else round(now.ack_p99 * 1000, 1),
+    }

@@ -1,0 +1,178 @@
+"""The environment, typed and checked once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tiger_slack_tui.errors import SettingsError
+
+SLACK_API_URL = "https://slack.com/api/"
+
+
+@dataclass(frozen=True)
+class SlackSettings:
+    """How to reach Slack. `api_url` ends with a slash."""
+
+    bot_token: str = field(repr=False)
+    app_token: str = field(repr=False)
+    api_url: str = SLACK_API_URL
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run needs to know. Made by `load`; nothing else reads the environment."""
+
+    home: Path
+    """Directory of the spool and of the embedded PostgreSQL."""
+    conninfo: str | None = field(repr=False)
+    """libpq connection string; None where the embedded PostgreSQL serves."""
+    pool_min: int = 5
+    pool_max: int = 10
+    spool_limit: int = 1 << 30
+    """Bytes that the spool may hold."""
+    service_name: str = "tiger-slack-ingest"
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check what every command needs, from the environment and below it the file .env.
+
+    Raises SettingsError, which names every problem at once, each with the way to mend it.
+    """
+    check = _Check(environ)
+    settings = _settings(check)
+    check.raise_problems()
+    return settings
+
+
+def load_with_slack(
+    environ: Mapping[str, str] | None = None,
+) -> tuple[Settings, SlackSettings]:
+    """As `load`, with what is needed to speak to Slack."""
+    check = _Check(environ)
+    settings, slack = _settings(check), _slack(check)
+    check.raise_problems()
+    return settings, slack
+
+
+class _Check:
+    """Reads values and gathers what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str] | None) -> None:
+        self.env = dict(_dotenv()) | dict(os.environ) if environ is None else environ
+        self.problems: list[str] = []
+
+    def raise_problems(self) -> None:
+        if self.problems:
+            raise SettingsError("The settings cannot be used:\n" + "\n".join(self.problems))
+
+    def problem(self, name: str, what: str, mend: str) -> None:
+        self.problems.append(f"  {name} {what}: {mend}")
+
+    def text(self, name: str) -> str:
+        return self.env.get(name, "").strip()
+
+    def number(self, name: str, *, default: int, least: int) -> int:
+        text = self.text(name)
+        if not text:
+            return default
+        if text.isascii() and text.isdigit() and int(text) >= least:
+            return int(text)
+        self.problem(
+            name,
+            "is not a number that can be used",
+            f"set a whole number of at least {least}, or unset it",
+        )
+        return default
+
+
+def _settings(check: _Check) -> Settings:
+    settings = Settings(
+        home=_home(check),
+        conninfo=_conninfo(check),
+        pool_min=check.number("PG_MIN_POOL_SIZE", default=5, least=1),
+        pool_max=check.number("PG_MAX_POOL_SIZE", default=10, least=2),
+        spool_limit=check.number("TIGER_SLACK_SPOOL_MIB", default=1024, least=1) << 20,
+        service_name=check.text("SERVICE_NAME") or "tiger-slack-ingest",
+    )
+    if settings.pool_min > settings.pool_max:
+        mend = "lower the first or raise the second"
+        check.problem("PG_MIN_POOL_SIZE", "is greater than PG_MAX_POOL_SIZE", mend)
+    return settings
+
+
+def _slack(check: _Check) -> SlackSettings:
+    url = check.text("SLACK_API_URL") or SLACK_API_URL
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        check.problem(
+            "SLACK_API_URL", "is no http(s) address", f"unset it for Slack's own, {SLACK_API_URL}"
+        )
+    return SlackSettings(
+        bot_token=_token(
+            check, "SLACK_BOT_TOKEN", "xoxb-", "“OAuth & Permissions”, Bot User OAuth Token"
+        ),
+        app_token=_token(
+            check,
+            "SLACK_APP_TOKEN",
+            "xapp-",
+            "“Basic Information”, App-Level Tokens (connections:write)",
+        ),
+        api_url=url if url.endswith("/") else url + "/",
+    )
+
+
+def _token(check: _Check, name: str, prefix: str, where: str) -> str:
+    token = check.text(name)
+    mend = f"copy the token that begins with {prefix} from the app's page {where}"
+    if not token:
+        check.problem(name, "is missing", mend)
+    elif not token.startswith(prefix):
+        check.problem(name, f"does not begin with {prefix}", mend)
+    elif not token.isascii() or not token.isprintable() or " " in token:
+        check.problem(name, "holds characters that no token has", mend)
+    return token
+
+
+def _conninfo(check: _Check) -> str | None:
+    """DATABASE_URL, else what libpq's own variables say if PGHOST is among them, else None."""
+    url = check.text("DATABASE_URL")
+    if not url and not check.text("PGHOST"):
+        return None
+
+    # Imported late: `tiger-slack --help` needs no database driver.
+    from psycopg import ProgrammingError, pq
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    try:
+        given = conninfo_to_dict(url)
+    except ProgrammingError:  # its text can hold the password
+        check.problem(
+            "DATABASE_URL",
+            "cannot be read",
+            "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        )
+        return None
+    # libpq reads its variables from the process alone; those of .env would be lost.
+    for option in pq.Conninfo.get_defaults():
+        name = option.envvar.decode() if option.envvar else ""
+        if name and check.text(name):
+            given.setdefault(option.keyword.decode(), check.text(name))
+    return make_conninfo("", **given)
+
+
+def _home(check: _Check) -> Path:
+    if home := check.text("TIGER_SLACK_HOME"):
+        return Path(home).expanduser().absolute()
+    from platformdirs import user_data_path
+
+    return user_data_path("tiger-slack", appauthor=False)
+
+
+def _dotenv() -> Mapping[str, str]:
+    from dotenv import dotenv_values
+
+    return {name: value for name, value in dotenv_values(".env").items() if value is not None}

@@ -1,0 +1,221 @@
+"""What Slack sends: envelopes, the events in them, and what each event means for the tables."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+_TS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+_LONGEST_ID = (
+    200  # Slack's ids have about a dozen characters; an index entry must stay under 2,700 bytes
+)
+
+
+class Outcome(StrEnum):
+    """What became of an event (slack.event.outcome)."""
+
+    STORED = "stored"
+    DISCARDED = "discarded"
+    AUDIT = "audit"
+    UNROUTED = "unrouted"
+    FAILED = "failed"
+
+
+class Effect(StrEnum):
+    """What an event does to the tables."""
+
+    MESSAGE = "message"
+    DELETION = "deletion"
+    REACTION = "reaction"
+    USER = "user"
+    CHANNEL = "channel"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A frame that asks for an ack. `event` is the inner event; `event_id` alone identifies it."""
+
+    envelope_id: str
+    event_id: str
+    event_ts: str
+    """When it happened, as Slack's text; event_time or the time of receipt where the event has none."""
+    team_id: str | None
+    event: Mapping[str, Any]
+    received_at: float
+    """Seconds since 1970, by this machine's clock."""
+    retry_attempt: int = 0
+    problem: str | None = None
+    """Why the frame is no event; then `event` is all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What an event is about and what it does."""
+
+    type: str | None
+    subtype: str | None
+    effects: tuple[Effect, ...]
+    outcome: Outcome
+    channel_id: str | None = None
+    user_id: str | None = None
+    message_ts: str | None = None
+
+
+def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope | None:
+    """The event in a decoded events_api frame; None where the frame has no envelope_id to acknowledge.
+
+    Never raises: a frame that is no event becomes an Envelope whose `problem` says why.
+    """
+    envelope_id = _text(frame.get("envelope_id"))
+    if envelope_id is None:
+        return None
+    payload = frame.get("payload")
+    retry = frame.get("retry_attempt")
+    if not isinstance(payload, dict):
+        payload, event, problem = {}, dict(frame), "the envelope has no payload"
+        event.pop("envelope_id")  # it can change with each delivery
+        event.pop("retry_attempt", None)
+        event.pop("retry_reason", None)
+    elif isinstance(payload.get("event"), dict):
+        event, problem = payload["event"], None
+    else:  # app_rate_limited has its fields beside its type; `token` is a secret of the app
+        event = {key: value for key, value in payload.items() if key != "token"}
+        problem = None if isinstance(payload.get("type"), str) else "the payload has no event"
+    return Envelope(
+        envelope_id=envelope_id,
+        event_id=_identity(payload.get("event_id"), event),
+        event_ts=_time(event, payload) or f"{received_at:.6f}",
+        team_id=_text(payload.get("team_id")),
+        event=event,
+        received_at=received_at,
+        retry_attempt=retry if isinstance(retry, int) else 0,
+        problem=problem,
+    )
+
+
+def route(envelope: Envelope) -> Routed:
+    """What the event means. Never raises; fields of a wrong type count as missing."""
+    event = envelope.event
+    type_, subtype = _text(event.get("type")), _text(event.get("subtype"))
+    if envelope.problem is not None:
+        return Routed(type_, subtype, (), Outcome.FAILED)
+    if type_ == "message":
+        return _route_message(event, subtype)
+    if type_ in ("reaction_added", "reaction_removed"):
+        return _route_reaction(event, type_)
+    outcome = Outcome.AUDIT if type_ in _AUDIT_ONLY else Outcome.UNROUTED
+    effects: tuple[Effect, ...] = ()
+    if type_ in _USER_EVENTS:
+        effects, outcome = (Effect.USER,), Outcome.STORED
+    elif type_ in _CHANNEL_EVENTS:
+        effects, outcome = (Effect.CHANNEL,), Outcome.STORED
+    return Routed(type_, subtype, effects, outcome, _channel(event), _user(event))
+
+
+_USER_EVENTS = frozenset({"user_change", "team_join", "user_profile_changed"})
+_CHANNEL_EVENTS = frozenset(
+    {
+        "channel_created",
+        "channel_rename",
+        "channel_archive",
+        "channel_unarchive",
+        "channel_deleted",
+        "channel_left",
+        "channel_shared",
+        "channel_unshared",
+        "channel_id_changed",
+        "group_rename",
+        "group_archive",
+        "group_unarchive",
+        "group_deleted",
+        "group_left",
+    }
+)
+# System messages that tell of a change of their channel.
+_CHANNEL_SUBTYPES = frozenset(
+    f"{kind}_{what}" for kind in ("channel", "group") for what in ("topic", "purpose", "name")
+)
+_AUDIT_ONLY = frozenset(
+    {
+        "app_mention",
+        "app_rate_limited",
+        "app_uninstalled",
+        "member_joined_channel",
+        "member_left_channel",
+        "tokens_revoked",
+    }
+)
+
+
+def _route_message(event: Mapping[str, Any], subtype: str | None) -> Routed:
+    channel = _channel(event)
+    nested = event.get("message")
+    if subtype == "message_changed":
+        if not isinstance(nested, dict):
+            return Routed("message", subtype, (Effect.MESSAGE,), Outcome.STORED, channel)
+        gone = nested.get("subtype") == "tombstone"  # a deleted parent, whose thread goes on
+        effect = Effect.DELETION if gone else Effect.MESSAGE
+        target, user = _text(nested.get("ts")), _text(nested.get("user"))
+        return Routed("message", subtype, (effect,), Outcome.STORED, channel, user, target)
+    if subtype == "message_deleted":
+        target = _text(event.get("deleted_ts"))
+        return Routed("message", subtype, (Effect.DELETION,), Outcome.STORED, channel, None, target)
+    target = _text(event.get("ts"))
+    replied = subtype is None and isinstance(nested, dict) and "text" not in event
+    if subtype == "message_replied" or replied:
+        return Routed("message", subtype, (), Outcome.AUDIT, channel, None, target)
+    effects: tuple[Effect, ...] = (Effect.MESSAGE,)
+    if subtype in _CHANNEL_SUBTYPES:
+        effects = (Effect.MESSAGE, Effect.CHANNEL)
+    return Routed("message", subtype, effects, Outcome.STORED, channel, _user(event), target)
+
+
+def _route_reaction(event: Mapping[str, Any], type_: str) -> Routed:
+    item = event.get("item")
+    user = _text(event.get("user"))
+    if not isinstance(item, dict) or item.get("type") != "message":
+        return Routed(type_, None, (), Outcome.AUDIT, None, user)
+    channel, target = _text(item.get("channel")), _text(item.get("ts"))
+    return Routed(type_, None, (Effect.REACTION,), Outcome.STORED, channel, user, target)
+
+
+def _channel(event: Mapping[str, Any]) -> str | None:
+    channel = event.get("channel", event.get("old_channel_id"))
+    return _text(channel.get("id") if isinstance(channel, dict) else channel)
+
+
+def _user(event: Mapping[str, Any]) -> str | None:
+    user = event.get("user")
+    return _text(user.get("id") if isinstance(user, dict) else user)
+
+
+def _identity(event_id: object, event: Mapping[str, Any]) -> str:
+    """Slack's event_id; for what has none (app_rate_limited, malformed frames) a digest of the content."""
+    if isinstance(event_id, str) and 0 < len(event_id) <= _LONGEST_ID:
+        return event_id
+    canonical = orjson.dumps([event_id, event], option=orjson.OPT_SORT_KEYS)
+    return f"sha256:{hashlib.sha256(canonical).hexdigest()}"
+
+
+def _time(event: Mapping[str, Any], payload: Mapping[str, Any]) -> str | None:
+    for time in (
+        event.get("event_ts"),
+        payload.get("event_time"),
+        event.get("minute_rate_limited"),
+    ):
+        text = (
+            str(time) if isinstance(time, int | float | str) and not isinstance(time, bool) else ""
+        )
+        if _TS.fullmatch(text):
+            return text
+    return None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

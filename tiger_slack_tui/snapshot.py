@@ -1,0 +1,109 @@
+"""What the engine knows of itself, in memory: counters and rings that it writes and the faces read."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+_KINDS = 100  # types that are counted by name; more would be a flood of made-up ones
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """One event, as a line for the operator. Holds no text of a message."""
+
+    at: float
+    type: str
+    channel_id: str | None
+    user_id: str | None
+    event_id: str
+    outcome: str
+    detail: str | None = None
+    """The rule of a discarded event, the SQLSTATE of a failed one."""
+
+
+class Percentiles:
+    """The newest `size` measurements of one thing, in seconds."""
+
+    def __init__(self, size: int = 2000) -> None:
+        self._ring: deque[float] = deque(maxlen=size)
+
+    def add(self, seconds: float) -> None:
+        self._ring.append(seconds)
+
+    def extend(self, seconds: Iterable[float]) -> None:
+        self._ring.extend(seconds)
+
+    def at(self, *fractions: float) -> list[float | None]:
+        """The values at the fractions (0.5 for the median); None where nothing was measured."""
+        ordered = sorted(self._ring)
+        last = len(ordered) - 1
+        return [
+            ordered[min(last, int(fraction * len(ordered)))] if ordered else None
+            for fraction in fractions
+        ]
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters of one engine since its start. Written by the engine's tasks only."""
+
+    started: float = field(default_factory=time.time)
+    received: int = 0
+    acked: int = 0
+    duplicates: int = 0
+    batches: int = 0
+    spooled: int = 0
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Events by (type, outcome), each event once."""
+    recent: deque[Recent] = field(default_factory=lambda: deque(maxlen=500))
+    commit: Percentiles = field(default_factory=Percentiles)
+    """Duration of a batch's transaction."""
+    ack: Percentiles = field(default_factory=Percentiles)
+    """From reading an event to its ack on the socket."""
+
+    def count(self, event: Recent) -> None:
+        """Take one event into the counters and among the newest."""
+        self.recent.append(event)
+        key = (event.type, event.outcome)
+        if key not in self.outcomes and len(self.outcomes) >= _KINDS:
+            key = ("other", event.outcome)
+        self.outcomes[key] += 1
+
+    def by_outcome(self) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for (_, outcome), n in self.outcomes.items():
+            total[outcome] += n
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The engine at one moment, as the faces show it."""
+
+    at: float
+    started: float
+    slack_status: str
+    slack_since: float
+    slack_reason: str | None
+    slack_connections: int
+    database_problem: str | None
+    """Why events go to the spool; None while the database takes them."""
+    database_since: float
+    received: int
+    acked: int
+    duplicates: int
+    outcomes: Mapping[tuple[str, str], int]
+    queue: int
+    queue_limit: int
+    spool_events: int
+    spool_bytes: int
+    spool_oldest: float | None
+    spool_problem: str | None
+    commit_p50: float | None
+    commit_p99: float | None
+    ack_p50: float | None
+    ack_p99: float | None
+    recent: tuple[Recent, ...]
