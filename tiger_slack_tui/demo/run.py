@@ -1,0 +1,154 @@
+"""The demo: a local Slack in a process of its own, a database of its own, and the real engine between them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tiger_slack_tui.database.embedded import EmbeddedPostgres
+from tiger_slack_tui.demo.check import differences
+from tiger_slack_tui.demo.expected import Expected
+from tiger_slack_tui.demo.workspace import Workspace
+from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.headless import run_headless
+from tiger_slack_tui.run import require_terminal
+from tiger_slack_tui.settings import Settings, SlackSettings
+from tiger_slack_tui.snapshot import Snapshot
+from tiger_slack_tui.telemetry import log_to_stderr
+
+_TABLES = ("user", "channel", "message", "reaction", "tombstone", "event")
+
+
+class DemoDiffers(TigerSlackError):
+    """The database does not hold what was sent."""
+
+
+def run_demo(
+    settings: Settings, *, ui: bool, rate: float, events: int | None, seed: int, as_json: bool
+) -> None:
+    """Ingest from a local Slack; with `events`, end after so many and print a summary.
+
+    Its database and spool lie in a temporary directory: a demo never meets the operator's data. Raises
+    DemoDiffers where the database does not hold what was sent.
+    """
+    if ui:
+        require_terminal()
+    else:
+        log_to_stderr(settings.service_name)
+    with (
+        tempfile.TemporaryDirectory(prefix="tiger-slack-demo-") as home,
+        EmbeddedPostgres.start(Path(home) / "postgres") as server,
+        _local_slack(rate=rate, events=events or 0, seed=seed) as (process, hello),
+    ):
+        own = replace(settings, home=Path(home))
+        slack = SlackSettings(hello["bot_token"], hello["app_token"], hello["url"])
+        if ui:
+            from tiger_slack_tui.console.app import run_console
+
+            run_console(lambda: Engine(own, slack, server.conninfo))
+            return
+        engine, sent = asyncio.run(_ingest(own, slack, server.conninfo, process))
+        workspace = Workspace(hello["seed"], hello["start"], hello["rate"])
+        expected = Expected()
+        for payload in workspace.events(sent["sent"]):
+            expected.apply(payload)
+        found = asyncio.run(differences(server.conninfo, expected))
+        summary = _summary(engine, sent, server.conninfo, found)
+        print(json.dumps(summary) if as_json else _text(summary))  # noqa: T201 it is the command's result
+        if found:
+            raise DemoDiffers("The database differs from what was sent.")
+
+
+@contextmanager
+def _local_slack(
+    *, rate: float, events: int, seed: int
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """The local Slack as a process, which ends with the block, and what it said of itself."""
+    command = [sys.executable, "-m", "tiger_slack_tui.demo.server"]
+    command += ["--seed", str(seed), "--rate", str(rate), "--events", str(events)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdin is not None  # noqa: S101 for the types
+        hello = process.stdout.readline()
+        if not hello:
+            raise TigerSlackError("The local Slack did not start.")
+        yield process, json.loads(hello)
+        process.stdin.close()
+
+
+async def _ingest(
+    settings: Settings, slack: SlackSettings, conninfo: str, process: subprocess.Popen[str]
+) -> tuple[Snapshot, dict[str, Any]]:
+    """Run until all that the local Slack sends is acknowledged and in the database."""
+    engine = Engine(settings, slack, conninfo)
+    running = asyncio.create_task(run_headless(engine))
+    assert process.stdout is not None  # noqa: S101 for the types
+    report = asyncio.create_task(asyncio.to_thread(process.stdout.readline))
+    await asyncio.wait({running, report}, return_when=asyncio.FIRST_COMPLETED)
+    if running.done() and not report.done():
+        process.kill()  # ends the thread that reads from it
+        await report
+        running.result()
+        raise TigerSlackError("The demo was stopped before all events were sent.")
+    while engine.snapshot().spool_events:
+        await asyncio.sleep(0.05)
+    snapshot = engine.snapshot()
+    engine.stop()
+    await running
+    return snapshot, json.loads(await report)
+
+
+def _summary(
+    engine: Snapshot, sent: dict[str, Any], conninfo: str, found: list[str]
+) -> dict[str, Any]:
+    outcomes: dict[str, int] = {}
+    for (_, outcome), n in engine.outcomes.items():
+        outcomes[outcome] = outcomes.get(outcome, 0) + n
+    with psycopg.connect(conninfo) as connection:
+        rows = {}
+        for table in _TABLES:
+            counted = psycopg.sql.SQL("select count(*) from slack.{}").format(
+                psycopg.sql.Identifier(table)
+            )
+            row = connection.execute(counted).fetchone()
+            rows[table] = row[0] if row else 0
+    return {
+        "sent": sent["sent"],
+        "acked": sent["acked"],
+        "outcomes": outcomes,
+        "duplicates": engine.duplicates,
+        "seconds": sent["seconds"],
+        "events_per_second": round(sent["sent"] / sent["seconds"], 1),
+        "ack_ms": sent["ack_ms"],
+        "rows": rows,
+        "differences": found,
+    }
+
+
+def _text(summary: dict[str, Any]) -> str:
+    ack = summary["ack_ms"]
+    lines = [
+        f"sent         {summary['sent']:,} events in {summary['seconds']:.1f} s"
+        f" ({summary['events_per_second']:,.0f} a second)",
+        f"acknowledged {summary['acked']:,}, after {ack['p50']:.1f} ms (median), {ack['p99']:.1f} ms (p99)",
+        "outcomes     " + ", ".join(f"{n:,} {outcome}" for outcome, n in summary["outcomes"].items()),
+        "rows         " + ", ".join(f"{n:,} {table}" for table, n in summary["rows"].items()),
+    ]
+    if summary["differences"]:
+        lines += ["The database differs from what was sent:"]
+        lines += [f"  {line}" for line in summary["differences"]]
+    else:
+        lines += ["The database holds exactly what was sent."]
+    return "\n".join(lines)
