@@ -104,7 +104,7 @@ class Engine:
             queue=pipeline.queued,
             queue_limit=pipeline.limits.queue,
             spool_events=spool.depth,
-            spool_bytes=spool.bytes,
+            spool_bytes=spool.size,
             spool_oldest=spool.oldest,
             spool_problem=pipeline.spool_problem,
             commit_p50=commit_p50,

@@ -58,7 +58,9 @@ user_event = st.fixed_dictionaries(
                 "tz": maybe,
                 "deleted": st.booleans() | st.none(),
                 "tz_offset": st.integers(-3, 3),
-                "profile": st.fixed_dictionaries({}, optional={"email": maybe, "display_name": maybe}),
+                "profile": st.fixed_dictionaries(
+                    {}, optional={"email": maybe, "display_name": maybe}
+                ),
             },
         ),
     }
@@ -82,7 +84,13 @@ channel_event = st.fixed_dictionaries(
 ) | st.fixed_dictionaries(
     {
         "type": st.sampled_from(
-            ["channel_archive", "channel_unarchive", "channel_deleted", "channel_left", "channel_shared"]
+            [
+                "channel_archive",
+                "channel_unarchive",
+                "channel_deleted",
+                "channel_left",
+                "channel_shared",
+            ]
         ),
         "channel": channels,
         "event_ts": times,
@@ -97,7 +105,13 @@ event = st.one_of(
     ),
     st.builds(_delete, channels, times, times),
     st.builds(
-        _react, st.sampled_from(["reaction_added", "reaction_removed"]), channels, times, users, texts, times
+        _react,
+        st.sampled_from(["reaction_added", "reaction_removed"]),
+        channels,
+        times,
+        users,
+        texts,
+        times,
     ),
     st.builds(_topic, channels, texts, times),
     user_event,
@@ -105,7 +119,7 @@ event = st.one_of(
 )
 
 STATE = {
-    "message": 'select * from slack.message order by channel_id, ts',
+    "message": "select * from slack.message order by channel_id, ts",
     "reaction": "select * from slack.reaction order by channel_id, ts, user_id, reaction",
     "tombstone": "select * from slack.tombstone order by channel_id, ts",
     "user": 'select * from slack."user" order by id',

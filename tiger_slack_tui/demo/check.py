@@ -43,7 +43,7 @@ def _compare(rows: Mapping[str, list[dict[str, Any]]], expected: Expected) -> It
     messages = {(row["channel_id"], _slack(row["ts"])): _message(row) for row in rows["message"]}
     yield from _differ("message", messages, expected.messages)
     tombstones = {(row["channel_id"], _slack(row["ts"])): {} for row in rows["tombstone"]}
-    yield from _differ("tombstone", tombstones, dict.fromkeys(expected.tombstones, {}))
+    yield from _differ("tombstone", tombstones, {key: {} for key in expected.tombstones})
     yield from _twice(rows["event"])
     outcomes = {row["event_id"]: {"outcome": row["outcome"]} for row in rows["event"]}
     wanted = {event_id: {"outcome": outcome} for event_id, outcome in expected.events.items()}

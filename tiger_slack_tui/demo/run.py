@@ -80,7 +80,8 @@ def _local_slack(
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None and process.stdin is not None  # noqa: S101 for the types
+        assert process.stdout is not None  # noqa: S101 for the types
+        assert process.stdin is not None  # noqa: S101
         hello = process.stdout.readline()
         if not hello:
             raise TigerSlackError("The local Slack did not start.")
@@ -140,10 +141,10 @@ def _summary(
 def _text(summary: dict[str, Any]) -> str:
     ack = summary["ack_ms"]
     lines = [
-        f"sent         {summary['sent']:,} events in {summary['seconds']:.1f} s"
-        f" ({summary['events_per_second']:,.0f} a second)",
+        f"sent         {summary['sent']:,} events, {summary['events_per_second']:,.0f} a second",
         f"acknowledged {summary['acked']:,}, after {ack['p50']:.1f} ms (median), {ack['p99']:.1f} ms (p99)",
-        "outcomes     " + ", ".join(f"{n:,} {outcome}" for outcome, n in summary["outcomes"].items()),
+        "outcomes     "
+        + ", ".join(f"{n:,} {outcome}" for outcome, n in summary["outcomes"].items()),
         "rows         " + ", ".join(f"{n:,} {table}" for table, n in summary["rows"].items()),
     ]
     if summary["differences"]:
