@@ -30,7 +30,13 @@ def event(i: int, base: int) -> dict[str, object]:
             "channel": f"C{target % 50:05d}",
             "ts": f"{base + target // 1000}.{target % 1000:03d}000",
         }
-        return {"type": "reaction_added", "user": user, "reaction": "eyes", "item": item, "event_ts": ts}
+        return {
+            "type": "reaction_added",
+            "user": user,
+            "reaction": "eyes",
+            "item": item,
+            "event_ts": ts,
+        }
     text = f"message number {i}: " + "the quick brown fox jumps over the lazy dog. " * (1 + i % 4)
     section = {"type": "rich_text_section", "elements": [{"type": "text", "text": text}]}
     message = {

@@ -13,12 +13,8 @@ from typing import Any
 import aiohttp
 
 from tiger_slack_tui import __version__
-from tiger_slack_tui.database.migrations import (
-    MigrationEvent,
-    migrate,
-    migrations_directory,
-    read_migrations,
-)
+from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
+from tiger_slack_tui.database.migrations import Note, migrate
 from tiger_slack_tui.database.pool import make_pool, with_defaults
 from tiger_slack_tui.database.store import EventStore
 from tiger_slack_tui.errors import DatabaseUnavailable, SlackUnavailable
@@ -52,8 +48,8 @@ class Engine:
     ) -> None:
         self._slack = slack
         self._timing = timing
-        self._application_name = f"{settings.service_name}@{socket.gethostname()}:{os.getpid()}"
-        self._conninfo = with_defaults(conninfo, application_name=self._application_name)
+        instance = f"{settings.service_name}@{socket.gethostname()}:{os.getpid()}"
+        self._conninfo = with_defaults(conninfo, application_name=instance)
         self._stop = asyncio.Event()
         self._socket: SocketMode | None = None
         self._pool = make_pool(self._conninfo, minimum=settings.pool_min, maximum=settings.pool_max)
@@ -150,16 +146,10 @@ class Engine:
     async def _prepare_database(self) -> None:
         """Bring the schema up to date and open the pool, as soon as the database is there."""
         pause = 0.5
-        migrations = read_migrations(migrations_directory())
+        files = read_migrations(migrations_directory())
         while True:
             try:
-                await migrate(
-                    self._conninfo,
-                    version=__version__,
-                    migrations=migrations,
-                    application_name=self._application_name,
-                    on_event=_log_migration,
-                )
+                await migrate(self._conninfo, version=__version__, files=files, tell=_log)
             except DatabaseUnavailable as error:
                 self._pipeline.database_away(str(error))
                 await asyncio.sleep(pause)
@@ -185,5 +175,5 @@ async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _log_migration(event: MigrationEvent) -> None:
-    log.log(event.level, "%s", event)
+def _log(note: Note) -> None:
+    log.log(note.level, "%s", note.text)

@@ -27,7 +27,7 @@ async def differences(conninfo: str, expected: Expected, *, most: int = 20) -> l
     async with await psycopg.AsyncConnection.connect(conninfo, row_factory=dict_row) as connection:
         rows = {}
         for table, query in _ROWS.items():
-            cursor = await connection.execute(query)  # type: ignore[arg-type]
+            cursor = await connection.execute(query)
             rows[table] = await cursor.fetchall()
     found: list[str] = []
     for line in _compare(rows, expected):
@@ -42,7 +42,9 @@ def _compare(rows: Mapping[str, list[dict[str, Any]]], expected: Expected) -> It
         yield from _differ(table, {row["id"]: row for row in rows[table]}, wanted)
     messages = {(row["channel_id"], _slack(row["ts"])): _message(row) for row in rows["message"]}
     yield from _differ("message", messages, expected.messages)
-    tombstones = {(row["channel_id"], _slack(row["ts"])): {} for row in rows["tombstone"]}
+    tombstones: dict[Any, dict[str, Any]] = {
+        (row["channel_id"], _slack(row["ts"])): {} for row in rows["tombstone"]
+    }
     yield from _differ("tombstone", tombstones, {key: {} for key in expected.tombstones})
     yield from _twice(rows["event"])
     outcomes = {row["event_id"]: {"outcome": row["outcome"]} for row in rows["event"]}

@@ -1,0 +1,49 @@
+"""Tells a database that cannot be used now from one that refuses us, and from data that it refuses."""
+
+from __future__ import annotations
+
+import psycopg
+
+from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable
+
+# Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html that pass by themselves: connection,
+# rollback by deadlock or serialisation, resources, lock or statement timeout, shutdown, I/O, and a standby that
+# takes no writes until it is promoted.
+_PASSING = ("08", "25", "40", "53", "55", "57", "58")
+# 53400 is TimescaleDB's limit on what one statement may decompress: it will not pass.
+_LASTING = ("53400",)
+# While connecting: not authorised, no such database, no rights.
+_REFUSED = ("28", "3D", "42501")
+# libpq reports refusals that happen while connecting without their SQLSTATE.
+_REFUSED_TEXTS = (
+    "password authentication failed",
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "permission denied for database",
+    "is not permitted to log in",
+    "certificate verify failed",
+    "does not support SSL",
+)
+
+
+def is_unavailable(error: psycopg.Error) -> bool:
+    """Whether the same statement may succeed later, on this database or through a new connection."""
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate.startswith(_PASSING) and error.sqlstate not in _LASTING
+
+
+def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefused:
+    """Why a connection could not be made, as one of our errors. Shows no password."""
+    # libpq: connection failed: connection to server at "host" (address), port 5432 failed: FATAL:  reason
+    text = str(error).strip().partition("\n")[0]
+    reason = text.rpartition(" failed: ")[2].removeprefix("FATAL:").strip() or type(error).__name__
+    refused = error.sqlstate is not None and error.sqlstate.startswith(_REFUSED)
+    if refused or (error.sqlstate is None and any(part in text for part in _REFUSED_TEXTS)):
+        return DatabaseRefused(
+            f"The database refused the connection: {reason}",
+            hint="Check user, password and database name in DATABASE_URL (or the PG* variables).",
+        )
+    return DatabaseUnavailable(f"The database was not reached: {reason}")
