@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 3.0
 """How long a stop waits until what was read is durable and acknowledged. The rest of a stop takes less than 2 s."""
+_DATABASE_SECONDS = 5.0
+"""How long a start waits for the database before it takes events into the spool."""
 
 
 class Engine:
@@ -122,7 +124,11 @@ class Engine:
     async def _serve(self, slack: SocketMode) -> None:
         """Run everything until `stop`, or until something fails, which is raised after a clean stop."""
         pipeline = self._pipeline
-        sources = [asyncio.create_task(work) for work in (slack.run(), self._prepare_database())]
+        tried = asyncio.Event()
+        sources = [
+            asyncio.create_task(work)
+            for work in (self._prepare_database(tried), self._listen(slack, tried))
+        ]
         ingesting = [
             asyncio.create_task(work)
             for work in (pipeline.write(), pipeline.acknowledge(), pipeline.drain())
@@ -143,7 +149,14 @@ class Engine:
             lost = stats.received - stats.acked  # Slack will deliver these again
             log.info("stopped", extra={"received": stats.received, "unacknowledged": lost})
 
-    async def _prepare_database(self) -> None:
+    async def _listen(self, slack: SocketMode, database_tried: asyncio.Event) -> None:
+        """Take events; not before the database had its chance, so that they need not go through the spool."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DATABASE_SECONDS):
+                await database_tried.wait()
+        await slack.run()
+
+    async def _prepare_database(self, tried: asyncio.Event) -> None:
         """Bring the schema up to date and open the pool, as soon as the database is there."""
         pause = 0.5
         files = read_migrations(migrations_directory())
@@ -152,12 +165,14 @@ class Engine:
                 await migrate(self._conninfo, version=__version__, files=files, tell=_log)
             except DatabaseUnavailable as error:
                 self._pipeline.database_away(str(error))
+                tried.set()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5)
             else:
                 break
         await self._pool.open()
         self._pipeline.database_is_ready()
+        tried.set()
 
 
 async def _first_end(stop: asyncio.Task[Any], *tasks: asyncio.Task[None]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -15,6 +17,7 @@ from tiger_slack_tui.database.migration_files import (
     read_migrations,
 )
 from tiger_slack_tui.database.migrations import MigrationStatus, Note, migrate, status
+from tiger_slack_tui.database.pool import with_defaults
 from tiger_slack_tui.run import database
 from tiger_slack_tui.settings import Settings
 
@@ -22,7 +25,7 @@ from tiger_slack_tui.settings import Settings
 def apply(settings: Settings, *, as_json: bool) -> None:
     """Migrate, and print what ran."""
     files = read_migrations(migrations_directory())
-    with database(settings) as conninfo:
+    with _connected(settings) as conninfo:
         ran = asyncio.run(migrate(conninfo, version=__version__, files=files, tell=_tell))
     if as_json:
         click.echo(json.dumps({"version": __version__, "applied": ran}))
@@ -35,9 +38,15 @@ def apply(settings: Settings, *, as_json: bool) -> None:
 def show(settings: Settings, *, as_json: bool) -> None:
     """Print the versions and the state of each file; change nothing."""
     files = read_migrations(migrations_directory())
-    with database(settings) as conninfo:
+    with _connected(settings) as conninfo:
         found = asyncio.run(status(conninfo, version=__version__, files=files))
     click.echo(json.dumps(_as_json(found), indent=2) if as_json else _as_text(found))
+
+
+@contextmanager
+def _connected(settings: Settings) -> Iterator[str]:
+    with database(settings) as conninfo:
+        yield with_defaults(conninfo, application_name=f"{settings.service_name} migrate")
 
 
 def _tell(note: Note) -> None:

@@ -171,6 +171,12 @@ async def _check_server(connection: AsyncConnection[Any]) -> None:
         raise DatabaseRefused(
             f"The server's PostgreSQL is too old; {_OLDEST_POSTGRESQL} or newer is needed."
         )
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise DatabaseRefused(
+            f"The database has the encoding {encoding}, which cannot hold what people write.",
+            hint="Create one with: create database slack encoding 'UTF8' template template0",
+        )
     timescaledb = await _timescaledb(connection)
     if timescaledb is not None and number(timescaledb) < _OLDEST_TIMESCALEDB:
         oldest = ".".join(map(str, _OLDEST_TIMESCALEDB))

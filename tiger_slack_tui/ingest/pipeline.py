@@ -133,9 +133,9 @@ class Pipeline:
             self._acks.task_done()
 
     async def drain(self) -> None:
-        """Bring what the spool holds into the database, oldest first, for ever."""
+        """Bring what the spool holds into the database, oldest first, until `close`."""
         await self._ready.wait()
-        while True:
+        while not self._closing:
             await self._spool.wait()
             while not self._closing and (spooled := await self._spool.read()):
                 written = await self._write_until_taken(spooled.records)
