@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-_DEFAULTS = {
+_DEFAULTS: dict[str, str | int] = {
     "client_encoding": "UTF8",
     "connect_timeout": 5,
     # A peer that vanished without a word is noticed in about 15 s, not in the kernel's two hours.
@@ -21,8 +21,10 @@ _DEFAULTS = {
 
 def with_defaults(conninfo: str, *, application_name: str) -> str:
     """`conninfo` with the name that shows in pg_stat_activity and limits on a silent network; its own values win."""
-    given = {name: value for name, value in conninfo_to_dict(conninfo).items() if value is not None}
-    return make_conninfo("", **({"application_name": application_name} | _DEFAULTS | given))
+    given: dict[str, str | int] = {
+        name: value for name, value in conninfo_to_dict(conninfo).items() if value is not None
+    }
+    return make_conninfo("", **(_DEFAULTS | {"application_name": application_name} | given))
 
 
 def make_pool(
