@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 import tiger_slack_tui
-from tiger_slack_tui.database.binaries import ServerUser, find_binaries, reachable
+from tiger_slack_tui.database.binaries import ServerUser, find_binaries, major_version, reachable
 from tiger_slack_tui.database.embedded import EmbeddedPostgres, supervised
 from tiger_slack_tui.errors import EmbeddedPostgresError
 
@@ -75,9 +75,11 @@ def another_user(home: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "home"
-    until(lambda: not supervised(tmp_path / "home"))
+def home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="tiger-slack-test-") as directory:
+        Path(directory).chmod(0o711)
+        yield Path(directory) / "home"
+        until(lambda: not supervised(Path(directory) / "home"))
 
 
 def test_keeps_data_and_stops_with_its_last_user(home: Path) -> None:
@@ -106,6 +108,10 @@ def test_listens_on_no_network_and_runs_as_no_root(home: Path) -> None:
         assert Path(sockets[1]).stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.skipif(
+    major_version(find_binaries()) < 16,
+    reason="PostgreSQL before 16 needs a path that its user can pass",
+)
 def test_lives_below_a_directory_that_others_cannot_pass(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)

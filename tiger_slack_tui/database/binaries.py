@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tiger_slack_tui.errors import EmbeddedPostgresError
 
@@ -28,11 +29,20 @@ class ServerUser:
     is_other: bool
     """Whether that is somebody else than ourselves."""
 
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> dict[str, Any]:
         """Arguments for subprocess."""
         if not self.is_other:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def can_enter(self, directory: Path) -> bool:
+        """Whether it may pass all directories above this one, and this one."""
+        if not self.is_other:
+            return True
+        enter = ["/bin/sh", "-c", 'cd "$1"', "sh", directory]
+        return (
+            subprocess.run(enter, cwd="/", capture_output=True, **self.identity()).returncode == 0
+        )
 
 
 def server_user() -> ServerUser:
@@ -133,7 +143,7 @@ def _runs(binaries: Path, user: ServerUser) -> bool:
                 check=True,
                 cwd="/",
                 **user.identity(),
-            )  # type: ignore[call-overload]
+            )
         except (OSError, subprocess.CalledProcessError):
             return False
     return True

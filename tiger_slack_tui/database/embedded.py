@@ -17,10 +17,17 @@ from types import TracebackType
 
 import psycopg
 
-from tiger_slack_tui.database.binaries import find_binaries, major_version, reachable, server_user
+from tiger_slack_tui.database.binaries import (
+    ServerUser,
+    find_binaries,
+    major_version,
+    reachable,
+    server_user,
+)
 from tiger_slack_tui.errors import EmbeddedPostgresError
 
 DATABASE = "tiger_slack"
+_FIRST_WITHOUT_PATH = 16
 _START_SECONDS = 60
 _STOP_SECONDS = 15
 
@@ -44,8 +51,9 @@ class EmbeddedPostgres:
         user = server_user()
         binaries = reachable(find_binaries(), user)
         try:
-            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            home.mkdir(parents=True, exist_ok=True, mode=0o711)  # its data has 0700
             _check_version(home / "data", major_version(binaries))
+            _check_reach(home, user, major_version(binaries))
             share = _lock(
                 home / "users.lock", fcntl.LOCK_SH
             )  # waits for a server that is being stopped
@@ -164,6 +172,15 @@ def _check_version(data: Path, ours: int) -> None:
         raise EmbeddedPostgresError(
             f"{data} was made by PostgreSQL {theirs}; the one here is {ours}.",
             hint=f"Set PG_BIN to the programs of PostgreSQL {theirs}, or move the directory away.",
+        )
+
+
+def _check_reach(home: Path, user: ServerUser, major: int) -> None:
+    """Versions before 16 leave the directory that they are born in, to find their own programs."""
+    if major < _FIRST_WITHOUT_PATH and not user.can_enter(home):
+        raise EmbeddedPostgresError(
+            f"The server's user cannot enter {home}.",
+            hint="Set TIGER_SLACK_HOME to a directory that all users can pass, or PG_BIN to PostgreSQL 16 or newer.",
         )
 
 

@@ -107,10 +107,10 @@ class Server:
         new.rename(self._data)
 
     def _run(self, program: str, data: Path, options: list[str]) -> subprocess.Popen[bytes]:
-        # Another user may not pass the directories above its own (a home under /root), but the working
+        # Another user may not pass the directories above its own (a home below /root), but the working
         # directory that it is born in needs no path.
-        place = "/proc/self/cwd" if self._user.is_other and _has_proc() else str(data)
-        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        place = str(data) if self._user.can_enter(data) else "/proc/self/cwd"
+        return subprocess.Popen(
             [self._binaries / program, "-D", place, *options],
             cwd=data,
             stdin=subprocess.DEVNULL,

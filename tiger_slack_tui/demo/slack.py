@@ -1,0 +1,373 @@
+"""A Slack on this machine: its Web API and Socket Mode, as far as an ingestion meets them.
+
+It stands on its own: nothing here knows how events are ingested, so that tests and the demo meet a real peer.
+Besides what Slack does, it does on demand what goes wrong with it (Faults, and the methods under "On demand").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from tiger_slack_tui.demo.directory import Directory
+
+_MOST_SOCKETS = 10
+
+
+@dataclass(slots=True)
+class Faults:
+    """What goes wrong. Probabilities are for each event or call."""
+
+    duplicates: float = 0.0
+    """Probability that an event is delivered twice at once."""
+    shuffle: int = 0
+    """Events are sent in random order within a window of so many."""
+    drop_every: int = 0
+    """The socket is cut, without a close frame, after each so many events."""
+    refresh_every: int = 0
+    """The socket is asked to leave after each so many events, in turn with a warning and without."""
+    http_429: float = 0.0
+    http_500: float = 0.0
+    seed: int = 1
+
+
+@dataclass(slots=True, eq=False)
+class _Socket:
+    ws: web.WebSocketResponse
+    transport: asyncio.Transport
+    frozen: bool = False
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """An event that is not acknowledged yet."""
+
+    payload: Mapping[str, Any]
+    attempt: int = 0
+    sent_at: float = 0.0
+    first_sent_at: float = 0.0
+    due: float = 0.0
+    envelopes: list[str] = field(default_factory=list)
+
+
+class LocalSlack:
+    """The server, on a port of 127.0.0.1, from `start` to `close`, or as an async context manager.
+
+    `retry_seconds` are the pauses before the second, third, … delivery of what was not acknowledged; the last
+    one repeats. At most `in_flight` events are unacknowledged at a time: `send` waits.
+    """
+
+    def __init__(
+        self,
+        *,
+        faults: Faults | None = None,
+        directory: Directory | None = None,
+        retry_seconds: tuple[float, ...] = (3.0, 60.0, 300.0),
+        in_flight: int = 4000,
+        remember: bool = False,
+    ) -> None:
+        self.faults = faults or Faults()
+        self.directory = directory or Directory()
+        self.bot_token = f"xoxb-{secrets.token_hex(8)}"
+        self.app_token = f"xapp-{secrets.token_hex(8)}"
+        self.url = ""
+        """Base address of the Web API, once started."""
+        self.sent = 0
+        self.acked = 0
+        self.deliveries = 0
+        self.connections_opened = 0
+        self.refuse_opening: str | None = None
+        """An error that apps.connections.open answers with."""
+        self.acked_ids: set[str] = set()
+        """Of all events, where `remember` is set."""
+        self.latencies: deque[float] = deque(maxlen=20_000)
+        """Seconds from the first sending to the ack, of the newest."""
+        self._retry_seconds = retry_seconds
+        self._in_flight = in_flight
+        self._remember = remember
+        self._random = random.Random(self.faults.seed)
+        self._tickets: set[str] = set()
+        self._sockets: list[_Socket] = []
+        self._unacked: dict[str, _Delivery] = {}
+        self._envelopes: dict[str, str] = {}
+        self._window: list[Mapping[str, Any]] = []
+        self._changed = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+        self._retrying: asyncio.Task[None] | None = None
+
+    async def start(self, port: int = 0) -> None:
+        """Serve. Port 0: any."""
+        app = web.Application()
+        app.router.add_route("*", "/api/{method}", self._api)
+        app.router.add_get("/link", self._link)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/api/"
+        self._retrying = asyncio.create_task(self._redeliver())
+
+    async def close(self) -> None:
+        """Cut all connections and end."""
+        if self._retrying is not None:
+            self._retrying.cancel()
+        await self.drop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def __aenter__(self) -> LocalSlack:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # Events
+
+    @property
+    def unacked(self) -> int:
+        """Events sent, or waiting to be, that are not acknowledged."""
+        return len(self._unacked) + len(self._window)
+
+    @property
+    def sockets(self) -> int:
+        return len(self._sockets)
+
+    async def send(self, payload: Mapping[str, Any]) -> None:
+        """Send an event (an Events API payload with an event_id) until it is acknowledged."""
+        while len(self._unacked) >= self._in_flight:
+            await self._next_change()
+        self.sent += 1
+        self.directory.apply(payload["event"])
+        self._window.append(payload)
+        if len(self._window) > self.faults.shuffle:
+            await self._send_one_of_the_window()
+
+    async def send_all(self, payloads: Iterable[Mapping[str, Any]]) -> None:
+        """Send the events, then what the shuffling still holds back."""
+        for payload in payloads:
+            await self.send(payload)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Send what the shuffling holds back."""
+        while self._window:
+            await self._send_one_of_the_window()
+
+    async def wait_acked(self) -> None:
+        """Wait until everything sent is acknowledged."""
+        while self.unacked:
+            await self._next_change()
+
+    async def wait_connected(self, sockets: int = 1) -> None:
+        """Wait until so many sockets are open."""
+        while len(self._sockets) < sockets:
+            await self._next_change()
+
+    # On demand
+
+    async def refresh(self, reason: str = "refresh_requested") -> None:
+        """Ask each socket to leave, and close it soon after."""
+        for socket in list(self._sockets):
+            await self.send_frame({"type": "disconnect", "reason": reason}, socket)
+            seconds = 1.0 if reason == "warning" else 0.1
+            asyncio.get_running_loop().call_later(seconds, self._abort, socket)
+
+    async def drop(self) -> None:
+        """Cut the connections, without a word."""
+        for socket in list(self._sockets):
+            self._abort(socket)
+        await asyncio.sleep(0)
+
+    def freeze(self) -> None:
+        """From now on the open sockets neither read nor answer, but stay open (a half-open connection)."""
+        for socket in self._sockets:
+            socket.frozen = True
+            socket.transport.pause_reading()
+
+    async def send_frame(
+        self, frame: Mapping[str, Any] | str, socket: _Socket | None = None
+    ) -> None:
+        """Send a frame as it is."""
+        text = frame if isinstance(frame, str) else orjson.dumps(frame).decode()
+        socket = socket or self._sockets[0]
+        if not socket.frozen:
+            await socket.ws.send_str(text)
+
+    # Inside
+
+    async def _send_one_of_the_window(self) -> None:
+        at = self._random.randrange(len(self._window)) if self.faults.shuffle else 0
+        payload = self._window.pop(at)
+        event_id = payload["event_id"]
+        self._unacked[event_id] = _Delivery(payload, first_sent_at=time.monotonic())
+        await self._deliver(event_id)
+        if self.faults.duplicates and self._random.random() < self.faults.duplicates:
+            await self._deliver(event_id)
+        if self.faults.drop_every and self.sent % self.faults.drop_every == 0:
+            await self.drop()
+        if self.faults.refresh_every and self.sent % self.faults.refresh_every == 0:
+            turn = self.sent // self.faults.refresh_every
+            await self.refresh("warning" if turn % 2 else "refresh_requested")
+
+    async def _deliver(self, event_id: str) -> None:
+        """Send the event on any one socket; where there is none, it waits for one."""
+        delivery = self._unacked.get(event_id)
+        usable = [socket for socket in self._sockets if not socket.ws.closed]
+        if delivery is None or not usable:
+            return
+        now = time.monotonic()
+        pauses = self._retry_seconds
+        delivery.due = now + pauses[min(delivery.attempt, len(pauses) - 1)]
+        envelope_id = f"{self._random.getrandbits(64):016x}"
+        delivery.envelopes.append(envelope_id)
+        self._envelopes[envelope_id] = event_id
+        frame = {
+            "envelope_id": envelope_id,
+            "type": "events_api",
+            "accepts_response_payload": False,
+            "retry_attempt": delivery.attempt,
+            "retry_reason": "timeout" if delivery.attempt else "",
+            "payload": delivery.payload,
+        }
+        delivery.attempt += 1
+        self.deliveries += 1
+        try:
+            await self.send_frame(_json(frame), self._random.choice(usable))
+        except (ConnectionError, RuntimeError):
+            delivery.due = now + 0.1  # the socket broke
+
+    async def _redeliver(self) -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            now = time.monotonic()
+            for event_id in [key for key, value in self._unacked.items() if value.due <= now]:
+                await self._deliver(event_id)
+
+    def _ack(self, envelope_id: str) -> None:
+        event_id = self._envelopes.pop(envelope_id, None)
+        delivery = self._unacked.pop(event_id, None) if event_id else None
+        if event_id is None or delivery is None:
+            return  # another delivery of the event was acknowledged before
+        for other in delivery.envelopes:
+            self._envelopes.pop(other, None)
+        self.acked += 1
+        self.latencies.append(time.monotonic() - delivery.first_sent_at)
+        if self._remember:
+            self.acked_ids.add(event_id)
+        self._changed.set()
+
+    async def _next_change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _abort(self, socket: _Socket) -> None:
+        socket.transport.abort()
+        if socket in self._sockets:
+            self._sockets.remove(socket)
+        # What it had in flight comes again at once, on another socket.
+        for delivery in self._unacked.values():
+            delivery.due = min(delivery.due, time.monotonic() + 0.1)
+        self._changed.set()
+
+    async def _link(self, request: web.Request) -> web.StreamResponse:
+        ticket = request.query.get("ticket", "")
+        if ticket not in self._tickets:
+            return web.Response(status=408)
+        self._tickets.discard(ticket)
+        ws = web.WebSocketResponse(max_msg_size=1 << 26, autoping=False)
+        await ws.prepare(request)
+        if len(self._sockets) >= _MOST_SOCKETS:
+            await ws.send_json({"type": "disconnect", "reason": "too_many_websockets"})
+            return ws
+        transport = request.transport
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 for the types
+        socket = _Socket(ws, transport)
+        self._sockets.append(socket)
+        await ws.send_json(
+            {
+                "type": "hello",
+                "num_connections": len(self._sockets),
+                "connection_info": {"app_id": "A0LOCAL"},
+                "debug_info": {"host": "local", "approximate_connection_time": 3600},
+            }
+        )
+        self._changed.set()
+        try:
+            async for message in ws:
+                if message.type is WSMsgType.TEXT:
+                    self._ack(str(orjson.loads(message.data).get("envelope_id")))
+                elif message.type is WSMsgType.PING:
+                    await ws.pong(message.data)
+        finally:
+            self._abort(socket)
+        return ws
+
+    async def _api(self, request: web.Request) -> web.Response:
+        if self._random.random() < self.faults.http_500:
+            return web.Response(status=500, text="not now")
+        if self._random.random() < self.faults.http_429:
+            headers = {"Retry-After": "1"}
+            return web.json_response(
+                {"ok": False, "error": "ratelimited"}, status=429, headers=headers
+            )
+        method = request.match_info["method"]
+        if request.content_type == "application/json" and request.can_read_body:
+            given = await request.json()
+        else:
+            given = {**request.query, **await request.post()}
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or given.get(
+            "token", ""
+        )
+        wanted = self.app_token if method == "apps.connections.open" else self.bot_token
+        if token != wanted:
+            known = token in (self.app_token, self.bot_token)
+            error = "not_allowed_token_type" if known else "invalid_auth" if token else "not_authed"
+            return web.json_response({"ok": False, "error": error})
+        if method == "apps.connections.open":
+            return web.json_response(self._open_connection(request.host))
+        if method == "auth.test":
+            return web.json_response(
+                {
+                    "ok": True,
+                    "team": "Local",
+                    "team_id": "T0LOCAL",
+                    "user": "tiger",
+                    "user_id": "U0TIGER",
+                }
+            )
+        return web.json_response(
+            self.directory.answer(method, {k: str(v) for k, v in given.items()})
+        )
+
+    def _open_connection(self, host: str) -> dict[str, Any]:
+        if self.refuse_opening is not None:
+            return {"ok": False, "error": self.refuse_opening}
+        self.connections_opened += 1
+        ticket = secrets.token_hex(8)
+        self._tickets.add(ticket)
+        return {"ok": True, "url": f"ws://{host}/link?ticket={ticket}&app_id=A0LOCAL"}
+
+
+def _json(value: Any) -> str:
+    """JSON in which every string can stand: lone surrogates go out as escapes, as Slack sends them."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        import json
+
+        return json.dumps(value)
