@@ -39,7 +39,7 @@ class ServerUser:
         """Whether it may pass all directories above this one, and this one."""
         if not self.is_other:
             return True
-        enter = ["/bin/sh", "-c", 'cd "$1"', "sh", directory]
+        enter: list[str | Path] = ["/bin/sh", "-c", 'cd "$1"', "sh", directory]
         return (
             subprocess.run(enter, cwd="/", capture_output=True, **self.identity()).returncode == 0
         )

@@ -1,0 +1,249 @@
+"""What the tables must hold after a set of events: a second opinion, made without looking at the ingestion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_MESSAGE_COLUMNS = (
+    "team",
+    "text",
+    "type",
+    "blocks",
+    "thread_ts",
+    "client_msg_id",
+    "parent_user_id",
+    "bot_id",
+    "attachments",
+    "files",
+    "app_id",
+    "subtype",
+    "trigger_id",
+    "workflow_id",
+    "display_as_bot",
+    "upload",
+    "x_files",
+    "icons",
+    "language",
+    "edited",
+)
+_AUDIT = {
+    "app_mention",
+    "member_joined_channel",
+    "member_left_channel",
+    "app_rate_limited",
+    "tokens_revoked",
+    "app_uninstalled",
+}
+_SECRET = re.compile(r"(?<=[?&])(?:t|token)=xox[\w-]*&?")
+
+Version = tuple[Any, ...]
+
+
+class Expected:
+    """Folds payloads, in any order and with any repeats, into the state that they lead to.
+
+    `messages` by (channel, ts), `users` and `channels` by id hold columns as the tables name them, times as
+    Slack's text; `events` holds the outcome of each event_id.
+    """
+
+    def __init__(self, *, discard: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
+        self.users: dict[str, dict[str, Any]] = {}
+        self.channels: dict[str, dict[str, Any]] = {}
+        self.tombstones: set[tuple[str, str]] = set()
+        self.events: dict[str, str] = {}
+        self._discard = discard or (lambda _: False)
+        self._contents: dict[tuple[str, str], tuple[Version, dict[str, Any]]] = {}
+        self._reactions: dict[tuple[str, str], dict[tuple[str, str], tuple[Version, bool]]] = {}
+        self._versions: dict[tuple[str, str, str], Version] = {}
+
+    @property
+    def messages(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Columns by (channel, ts); `reactions` sorted by user and name."""
+        return {
+            key: content | {"reactions": self._present(key)}
+            for key, (_, content) in self._contents.items()
+            if key not in self.tombstones
+        }
+
+    def apply(self, payload: Mapping[str, Any]) -> None:
+        """Take one delivery of an event into account."""
+        if payload["event_id"] in self.events:
+            return
+        event = clean(payload["event"])
+        kind = event.get("type")
+        outcome = "unrouted"
+        if kind == "message":
+            outcome = self._message(event, payload["event_id"])
+        elif kind in ("reaction_added", "reaction_removed"):
+            outcome = self._reaction(event, payload["event_id"])
+        elif kind in ("user_change", "team_join", "user_profile_changed"):
+            outcome = self._user(event)
+        elif kind in _AUDIT:
+            outcome = "audit"
+        elif str(kind).startswith(("channel_", "group_")):
+            outcome = self._channel(event)
+        self.events[payload["event_id"]] = outcome
+
+    def _present(self, key: tuple[str, str]) -> list[dict[str, str]]:
+        states = self._reactions.get(key, {})
+        return [
+            {"user_id": user, "reaction": name}
+            for user, name in sorted(states)
+            if states[user, name][1]
+        ]
+
+    def _message(self, event: dict[str, Any], event_id: str) -> str:
+        subtype, channel = event.get("subtype"), event["channel"]
+        if subtype == "message_replied" or (
+            subtype is None and "message" in event and "text" not in event
+        ):
+            return "audit"
+        if subtype == "message_deleted":
+            self.tombstones.add((channel, event["deleted_ts"]))
+            return "stored"
+        changed = subtype == "message_changed"
+        content = event["message"] if changed else event
+        if changed and content.get("subtype") == "tombstone":
+            self.tombstones.add((channel, content["ts"]))
+            return "stored"
+        self._channel_message(event)
+        if self._discard(content | {"channel": channel}):
+            return "discarded"
+        columns = {name: content.get(name) for name in _MESSAGE_COLUMNS}
+        columns |= {
+            "user_id": content.get("user"),
+            "channel_type": event.get("channel_type"),
+            "event_ts": event["event_ts"],
+            "updated_at": event["event_ts"] if changed else None,
+        }
+        key, version = (channel, content["ts"]), (event["event_ts"], event_id)
+        if key not in self._contents or self._contents[key][0] < version:
+            self._contents[key] = version, columns
+        return "stored"
+
+    def _reaction(self, event: dict[str, Any], event_id: str) -> str:
+        item = event.get("item", {})
+        if item.get("type") != "message":
+            return "audit"
+        states = self._reactions.setdefault((item["channel"], item["ts"]), {})
+        who, version = (event["user"], event["reaction"]), (event["event_ts"], event_id)
+        if who not in states or states[who][0] < version:
+            states[who] = version, event["type"] == "reaction_added"
+        return "stored"
+
+    def _user(self, event: dict[str, Any]) -> str:
+        user, profile = event["user"], event["user"].get("profile", {})
+        happened = float(event["event_ts"])
+        version = (float(user.get("updated", happened)), happened)
+        row = self.users.setdefault(user["id"], {"user_name": user["id"]})
+        told = {
+            name: user.get(name)
+            for name in ("team_id", "tz", "tz_label", "tz_offset", "deleted", "is_bot", "updated")
+        }
+        told |= {
+            name: profile.get(name)
+            for name in ("display_name", "real_name_normalized", "display_name_normalized", "email")
+        }
+        told |= {
+            "user_name": user.get("name"),
+            "real_name": user.get("real_name", profile.get("real_name")),
+        }
+        self._tell("user", user["id"], row, told, version)
+        return "stored"
+
+    def _channel(self, event: dict[str, Any]) -> str:
+        kind, happened = event["type"].partition("_")[2], float(event["event_ts"])
+        channel: Any = event.get("channel", event.get("old_channel_id"))
+        told: Mapping[str, Any]
+        version = (happened, happened)
+        if kind in ("created", "rename"):
+            names = (
+                "is_archived",
+                "is_shared",
+                "is_ext_shared",
+                "is_org_shared",
+                "is_member",
+                "updated",
+            )
+            told = {name: channel.get(name) for name in names} | {
+                "channel_name": channel.get("name")
+            }
+            if "updated" in channel:
+                updated = float(channel["updated"])
+                version = (updated / 1000 if updated > 1e11 else updated, happened)
+            channel_id = channel["id"]
+            row = self.channels.setdefault(channel_id, {"channel_name": channel_id})
+            for name in ("topic", "purpose"):
+                if name in channel:
+                    set_at = max(version[0], float(channel[name].get("last_set", 0)))
+                    self._tell(
+                        "channel",
+                        channel_id,
+                        row,
+                        {name: channel[name].get("value")},
+                        (set_at, happened),
+                    )
+        elif kind in (
+            "archive",
+            "unarchive",
+            "deleted",
+            "left",
+            "shared",
+            "unshared",
+            "id_changed",
+        ):
+            still = bool(event.get("is_ext_shared", False))
+            effects: dict[str, dict[str, Any]] = {
+                "archive": {"is_archived": True},
+                "unarchive": {"is_archived": False},
+                "deleted": {"is_deleted": True},
+                "left": {"is_member": False},
+                "shared": {"is_shared": True, "is_ext_shared": True},
+                "unshared": {"is_shared": still, "is_ext_shared": still},
+                "id_changed": {"successor_id": event.get("new_channel_id")},
+            }
+            told, channel_id = effects[kind], channel
+            row = self.channels.setdefault(channel_id, {"channel_name": channel_id})
+        else:
+            return "unrouted"
+        self._tell("channel", channel_id, row, told, version)
+        return "stored"
+
+    def _channel_message(self, event: dict[str, Any]) -> None:
+        what = str(event.get("subtype")).removeprefix("channel_").removeprefix("group_")
+        if what not in ("topic", "purpose", "name") or what == event.get("subtype"):
+            return
+        happened = float(event["event_ts"])
+        row = self.channels.setdefault(event["channel"], {"channel_name": event["channel"]})
+        column = "channel_name" if what == "name" else what
+        self._tell(
+            "channel", event["channel"], row, {column: event.get(what)}, (happened, happened)
+        )
+
+    def _tell(
+        self, table: str, key: str, row: dict[str, Any], told: Mapping[str, Any], version: Version
+    ) -> None:
+        """Take the newest of each attribute; of two of one version, the greater value."""
+        for name, value in told.items():
+            if value is None:
+                continue
+            known = self._versions.get((table, key, name))
+            if known is None or known < (*version, value):
+                self._versions[table, key, name] = (*version, value)
+                row[name] = value
+
+
+def clean(value: Any) -> Any:
+    """The value without what a database cannot hold and must not know."""
+    if isinstance(value, dict):
+        return {clean(name): clean(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [clean(inner) for inner in value]
+    if isinstance(value, str):
+        value = (
+            value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        )
+        return _SECRET.sub("", value).rstrip("?&") if "=xox" in value else value
+    return value

@@ -1,0 +1,99 @@
+"""The local Slack as a process: python -m tiger_slack_tui.demo.server --help
+
+Prints a line of JSON when it is ready, sends its events once somebody listens, prints a line when all of them
+are acknowledged, and ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import threading
+import time
+
+from tiger_slack_tui.demo.directory import Directory
+from tiger_slack_tui.demo.slack import Faults, LocalSlack
+from tiger_slack_tui.demo.workspace import Workspace
+
+
+async def serve(given: argparse.Namespace) -> None:
+    start = given.start or time.time()
+    workspace = Workspace(given.seed, start, given.rate, nasty=given.nasty)
+    directory = Directory(
+        [dict(user) for user in workspace.users], [dict(c) for c in workspace.channels]
+    )
+    faults = Faults(duplicates=given.duplicates, shuffle=given.shuffle, seed=given.seed)
+    async with LocalSlack(faults=faults, directory=directory) as slack:
+        _say(
+            url=slack.url,
+            bot_token=slack.bot_token,
+            app_token=slack.app_token,
+            seed=given.seed,
+            start=start,
+            rate=given.rate,
+        )
+        await slack.wait_connected()
+        begun = time.monotonic()
+        for n, payload in enumerate(workspace.events(given.events or None)):
+            ahead = begun + n / given.rate - time.monotonic()
+            if ahead > 0.001:
+                await asyncio.sleep(ahead)
+            await slack.send(payload)
+        await slack.flush()
+        await slack.wait_acked()
+        _say(
+            sent=slack.sent,
+            acked=slack.acked,
+            deliveries=slack.deliveries,
+            seconds=round(time.monotonic() - begun, 3),
+            ack_ms=_percentiles(sorted(slack.latencies)),
+        )
+        await asyncio.Event().wait()
+
+
+def _percentiles(ordered: list[float]) -> dict[str, float]:
+    def at(fraction: float) -> float:
+        return round(ordered[min(int(len(ordered) * fraction), len(ordered) - 1)] * 1000, 1)
+
+    return {"p50": at(0.5), "p99": at(0.99), "max": at(1.0)}
+
+
+def _say(**line: object) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A local Slack with a workspace that lives in it.")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--start", type=float, help="time of the first event, in seconds since 1970; default: now"
+    )
+    parser.add_argument("--rate", type=float, default=20, help="events a second")
+    parser.add_argument("--events", type=int, default=0, help="0: without end")
+    parser.add_argument("--nasty", action="store_true")
+    parser.add_argument(
+        "--duplicates", type=float, default=0, help="probability of a second delivery"
+    )
+    parser.add_argument(
+        "--shuffle", type=int, default=0, help="window in which events lose their order"
+    )
+    given = parser.parse_args()
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the parent, which still has acks to send
+    ending = threading.Thread(target=_end_with_input, daemon=True)
+    ending.start()
+    asyncio.run(serve(given))
+
+
+def _end_with_input() -> None:
+    sys.stdin.buffer.read()
+    signal.raise_signal(signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
