@@ -24,6 +24,8 @@ from tiger_slack_tui.slack.payload import decode, strip_secrets
         (r'"\\ud800"', "\\ud800"),
         ('{"a": NaN, "b": -Infinity}', {"a": None, "b": None}),
         ('{"a": 1e999}', {"a": "1e999"}),
+        ('{"a": NaN, "b": [5, -6, 1.5]}', {"a": None, "b": [5, -6, 1.5]}),
+        ("9" * 5000, "9" * 5000),
         ('"\\u001b[31m\x7f"', "\x1b[31m\x7f"),  # escapes of a terminal are data here
     ],
 )

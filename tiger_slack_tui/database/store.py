@@ -111,16 +111,18 @@ async def _ingest(connection: AsyncConnection[Any], records: Sequence[bytes]) ->
 async def _record_failure(
     connection: AsyncConnection[Any], record: bytes, error: psycopg.Error
 ) -> Written:
-    """Keep the event with its error, or where even jsonb cannot hold it, its text."""
+    """Keep the event with its error; where even that is refused, its text."""
     routed = orjson.loads(record)
     event_id = routed["event_id"]
-    kept = routed | {"effects": [], "outcome": "failed", "error": _explain(error)}
+    # What the event is about may be what was refused; the event itself still says it.
+    about = {"effects": [], "channel_id": None, "user_id": None, "message_ts": None}
+    kept = routed | about | {"outcome": "failed", "error": _explain(error)}
     try:
         written = await _ingest(connection, [orjson.dumps(kept)])
     except psycopg.Error as again:
         if is_unavailable(again) or connection.broken:
             raise
-        kept |= {"event": {"unstorable": record.decode()}, "channel_id": None, "message_ts": None}
+        kept["event"] = {"unstorable": record.decode()}
         written = await _ingest(connection, [orjson.dumps(kept)])
     reason = error.sqlstate or type(error).__name__
     written.failed = {event_id: reason} if event_id in written.first else {}

@@ -139,8 +139,8 @@ class Pipeline:
             await self._spool.wait()
             while not self._closing and (spooled := await self._spool.read()):
                 written = await self._write_until_taken(spooled.records)
-                await self._spool.done(spooled)
                 self._count_drained(spooled.records, written)
+                await self._spool.done(spooled)
 
     async def flush(self) -> None:
         """Wait until all that was received is durable and its acks are sent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -55,11 +56,15 @@ def _storable(escape: re.Match[str]) -> str:
 def _decode_odd(text: str) -> Any:
     """What is JSON to others (NaN, numbers out of range), in the nearest form that is JSON to all."""
     try:
-        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+        return json.loads(
+            text, parse_constant=lambda _: None, parse_float=_number, parse_int=_number
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _finite(text: str) -> float | str:
+def _number(text: str) -> float | int | str:
     number = float(text)
-    return number if number not in (float("inf"), float("-inf")) else text
+    if number.is_integer() and abs(number) < 1 << 63:
+        return int(text) if text.lstrip("-").isdigit() else number
+    return number if math.isfinite(number) else text

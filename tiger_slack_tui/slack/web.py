@@ -75,7 +75,8 @@ async def _call(
     try:
         return await call()
     except SlackApiError as error:
-        reason = str(error.response.get("error") or "")
+        answer = getattr(error.response, "data", None)  # a page of HTML, where a proxy answers
+        reason = str(answer.get("error") or "") if isinstance(answer, dict) else ""
         if reason in _FINAL:
             raise SlackRefused(
                 f"Slack refused {method}: {reason} ({_FINAL[reason]})",

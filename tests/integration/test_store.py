@@ -1,0 +1,105 @@
+"""The store: what PostgreSQL refuses is kept, what it cannot take now is reported."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from tests.support import allow_connections
+from tiger_slack_tui.database.pool import make_pool
+from tiger_slack_tui.database.store import EventStore
+from tiger_slack_tui.errors import DatabaseUnavailable
+
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+
+@pytest.fixture
+async def pool(conninfo: str) -> AsyncIterator[Pool]:
+    async with make_pool(conninfo, minimum=1, maximum=2) as pool:
+        yield pool
+
+
+def record(event_id: str, **fields: Any) -> bytes:
+    given = {
+        "event_id": event_id,
+        "event_ts": "1700000000.000100",
+        "received_at": "2026-01-01T00:00:00Z",
+        "type": "emoji_changed",
+        "effects": [],
+        "outcome": "unrouted",
+        "event": {"type": "emoji_changed"},
+    }
+    return json.dumps(given | fields).encode()
+
+
+async def test_counts_each_event_once(pool: Pool, database: psycopg.Connection[Any]) -> None:
+    store = EventStore(pool)
+    written = await store.write([record("Ev1"), record("Ev2"), record("Ev1")])
+    assert written.first == {"Ev1", "Ev2"}
+    assert (await store.write([record("Ev2"), record("Ev3")])).first == {"Ev3"}
+    deliveries = database.execute(
+        "select event_id, deliveries from slack.delivery order by 1"
+    ).fetchall()
+    assert deliveries == [("Ev1", 2), ("Ev2", 2), ("Ev3", 1)]
+
+
+async def test_what_jsonb_cannot_hold_is_kept_as_text(
+    pool: Pool, database: psycopg.Connection[Any]
+) -> None:
+    # A number of jsonb has at most 131,072 digits before its point; the record's own reader takes 1e308 at most.
+    number = b"0." + b"0" * 20_000 + b"1"
+    beyond = record("Ev2").replace(b'"emoji_changed"}', b'"emoji_changed", "x": ' + number + b"}")
+    store = EventStore(pool)
+    written = await store.write([record("Ev1"), beyond, record("Ev3")])
+    assert written.first == {"Ev1", "Ev2", "Ev3"}
+    assert list(written.failed) == ["Ev2"]
+    kept = database.execute(
+        "select outcome, event from slack.event where event_id = 'Ev2'"
+    ).fetchone()
+    assert kept is not None
+    assert kept[0] == "failed"
+
+
+async def test_a_strict_isolation_of_the_role_is_overruled(
+    pool: Pool, conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    async with pool.connection() as connection:
+        shown = await (await connection.execute("show transaction_isolation")).fetchone()
+    assert shown == ("read committed",)
+
+
+async def test_an_absent_database_is_reported_and_comes_back(pool: Pool, conninfo: str) -> None:
+    store = EventStore(pool)
+    await store.write([record("Ev1")])
+    allow_connections(conninfo, allowed=False)
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable):
+            await store.write([record("Ev2")])
+    allow_connections(conninfo, allowed=True)
+    await store.check()
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                assert (await store.write([record("Ev2")])).first == {"Ev2"}
+                break
+            except DatabaseUnavailable:
+                await asyncio.sleep(0.1)
+
+
+async def test_abort_ends_a_write_that_hangs(pool: Pool, database: psycopg.Connection[Any]) -> None:
+    store = EventStore(pool)
+    with database.transaction():
+        database.execute("lock table slack.event in access exclusive mode")
+        write = asyncio.create_task(store.write([record("Ev1")]))
+        while not store.busy:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        store.abort()
+        with pytest.raises(DatabaseUnavailable):
+            await asyncio.wait_for(write, 5)
+    assert (await store.write([record("Ev2")])).first == {"Ev2"}

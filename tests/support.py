@@ -1,0 +1,98 @@
+"""What several tests need to run the engine against a local Slack."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tiger_slack_tui.demo.check import differences
+from tiger_slack_tui.demo.expected import Expected
+from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.settings import Settings, SlackSettings
+from tiger_slack_tui.slack.socket import Timing
+
+QUICK = Timing(
+    hello=2, ping=0.2, dead=0.6, backoff_first=0.05, backoff_most=0.5, held_back_first=60
+)
+"""The rules of the socket, at a speed for tests."""
+
+
+def make_engine(
+    slack: LocalSlack,
+    conninfo: str,
+    home: Path,
+    *,
+    limits: Limits | None = None,
+    timing: Timing = QUICK,
+    spool_limit: int = 1 << 30,
+) -> Engine:
+    settings = Settings(
+        home=home, conninfo=conninfo, pool_min=2, pool_max=4, spool_limit=spool_limit
+    )
+    tokens = SlackSettings(slack.bot_token, slack.app_token, slack.url)
+    return Engine(settings, tokens, conninfo, limits=limits, timing=timing)
+
+
+@asynccontextmanager
+async def running(engine: Engine) -> AsyncIterator[Engine]:
+    """The engine, connected; stopped at the end. Fails where it fails."""
+    run = asyncio.create_task(engine.run())
+    try:
+        await until(lambda: run.done() or engine.snapshot().slack_status == "connected")
+        if run.done():
+            run.result()
+        yield engine
+    finally:
+        engine.stop()
+        await asyncio.wait_for(run, 10)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until it holds; fail after so many seconds."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def delivered(slack: LocalSlack, engine: Engine, seconds: float = 60) -> None:
+    """Wait until everything sent is acknowledged and nothing is left in the spool."""
+    async with asyncio.timeout(seconds):
+        await slack.flush()
+        await slack.wait_acked()
+    await until(lambda: engine.snapshot().spool_events == 0)
+
+
+async def check(conninfo: str, payloads: Iterable[dict[str, Any]], **options: Any) -> None:
+    """Fail where the tables are not what the events lead to."""
+    expected = Expected(**options)
+    for payload in payloads:
+        expected.apply(payload)
+    assert await differences(conninfo, expected) == []
+
+
+def allow_connections(conninfo: str, *, allowed: bool) -> None:
+    """Switch a database off, as seen by its users, or on again."""
+    name = str(conninfo_to_dict(conninfo)["dbname"])
+    with psycopg.connect(make_conninfo(conninfo, dbname="postgres"), autocommit=True) as connection:
+        connection.execute(
+            "update pg_database set datallowconn = %s where datname = %s", (allowed, name)
+        )
+        if not allowed:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,)
+            )
+
+
+def count(conninfo: str, query: str) -> int:
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return int(row[0])
