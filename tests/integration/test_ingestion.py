@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import time
 from pathlib import Path
@@ -155,7 +156,7 @@ async def test_a_bad_event_harms_no_other(
     database: psycopg.Connection[Any], conninfo: str, tmp_path: Path
 ) -> None:
     bad = [
-        message(1, channel="C" * 9000),  # longer than an index entry
+        message(1, channel=random.Random(1).randbytes(9000).hex()),  # longer than an index entry
         message(3, ts="NaN"),
         message(5, ts=None),
         payload(

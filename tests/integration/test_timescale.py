@@ -1,0 +1,123 @@
+"""The same SQL on a real TimescaleDB: hypertables, policies, writes into compressed chunks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support import check, delivered, make_engine, running
+from tiger_slack_tui import __version__
+from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
+from tiger_slack_tui.database.migrations import migrate, status
+from tiger_slack_tui.demo.slack import Faults, LocalSlack
+from tiger_slack_tui.demo.workspace import Workspace
+
+pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300)]
+
+BESIDE = Path(__file__).parents[3] / "shared" / "timescaledb" / "serve"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """TIGER_SLACK_TEST_DSN, or a server that stands beside the repository."""
+    if given := os.environ.get("TIGER_SLACK_TEST_DSN"):
+        yield given
+        return
+    if not BESIDE.exists():
+        pytest.skip("no TimescaleDB: set TIGER_SLACK_TEST_DSN")
+    with subprocess.Popen(
+        ["bash", BESIDE, "0"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        hello = process.stdout.readline()
+        if not hello:
+            pytest.skip(
+                "the TimescaleDB beside the repository did not start (it needs node and npm)"
+            )
+        yield f"host=127.0.0.1 port={json.loads(hello)['port']} user=postgres dbname=postgres"
+        process.stdin.close()
+
+
+@pytest.fixture
+def conninfo(server: str) -> str:
+    """The server's database, without our schema."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("create extension if not exists timescaledb")
+        connection.execute("drop schema if exists slack cascade")
+    return server
+
+
+async def migrated(conninfo: str, version: str = __version__) -> list[str]:
+    files = read_migrations(migrations_directory())
+    return await migrate(conninfo, version=version, files=files, tell=lambda _: None)
+
+
+def rows(conninfo: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(conninfo) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+async def test_hypertables_and_policies(conninfo: str) -> None:
+    await migrated(conninfo)
+    found = rows(
+        conninfo,
+        "select d.hypertable_name, d.column_name, d.time_interval::text"
+        " from timescaledb_information.dimensions d where d.hypertable_schema = 'slack' order by 1",
+    )
+    assert found == [("event", "event_ts", "7 days"), ("message", "ts", "7 days")]
+    policies = rows(
+        conninfo,
+        "select hypertable_name, coalesce(config ->> 'compress_after', config ->> 'drop_after')"
+        " from timescaledb_information.jobs where hypertable_schema = 'slack' order by 1, 2",
+    )
+    assert policies == [("event", "45 days"), ("event", "90 days"), ("message", "45 days")]
+    assert (await status(conninfo, version=__version__, files=())).timescaledb is not None
+
+
+async def test_runs_again(conninfo: str) -> None:
+    await migrated(conninfo)
+    assert await migrated(conninfo) == []
+    assert all(name.startswith("idempotent/") for name in await migrated(conninfo, "999.0.0"))
+
+
+async def test_a_workspace_ends_in_its_tables(conninfo: str, tmp_path: Path) -> None:
+    sent = list(
+        Workspace(3, 1_700_000_000.0, 0.001, nasty=True).events(600)
+    )  # a week, over two chunks
+    async with (
+        LocalSlack(faults=Faults(duplicates=0.2, shuffle=30)) as slack,
+        running(make_engine(slack, conninfo, tmp_path)) as engine,
+    ):
+        await slack.send_all(sent)
+        await delivered(slack, engine)
+    await asyncio.sleep(0)
+    await check(conninfo, sent)
+    assert rows(conninfo, "select count(*) > 1 from show_chunks('slack.message')") == [(True,)]
+
+
+async def test_edits_deletions_and_reactions_reach_compressed_chunks(
+    conninfo: str, tmp_path: Path
+) -> None:
+    sent = list(Workspace(4, 1_700_000_000.0, 0.001).events(500))
+    async with LocalSlack() as slack, running(make_engine(slack, conninfo, tmp_path)) as engine:
+        await slack.send_all(sent[:300])
+        await delivered(slack, engine)
+    rows(conninfo, "select compress_chunk(c) from show_chunks('slack.message') c")
+    rows(conninfo, "select compress_chunk(c) from show_chunks('slack.event') c")
+    async with LocalSlack() as slack, running(make_engine(slack, conninfo, tmp_path)) as engine:
+        await slack.send_all([*sent[300:], *sent[:100]])
+        await delivered(slack, engine)
+    await check(conninfo, sent)
