@@ -1,0 +1,136 @@
+"""The command as a process: what it prints, and its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import count
+from tiger_slack_tui import __version__
+
+CLEAN = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("SLACK_", "PG", "DATABASE_URL", "TIGER_SLACK", "LOGFIRE"))
+}
+if "PG_BIN" in os.environ:
+    CLEAN["PG_BIN"] = os.environ["PG_BIN"]
+
+
+def tiger_slack(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tiger_slack_tui", *arguments],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=CLEAN | {"TIGER_SLACK_HOME": str(cwd / "home")} | environ,
+        cwd=cwd,
+        timeout=100,
+    )
+
+
+def test_help_and_version(tmp_path: Path) -> None:
+    assert "migrate" in tiger_slack("--help", cwd=tmp_path).stdout
+    assert tiger_slack("--version", cwd=tmp_path).stdout == f"{__version__}\n"
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['tiger-slack', '--help']\n"
+        "from tiger_slack_tui.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('psycopg', 'aiohttp', 'textual', 'slack_sdk', 'asyncio') if m in sys.modules])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert said.stdout.splitlines()[-1] == "[]"
+
+
+def test_headless_never_imports_textual(tmp_path: Path) -> None:
+    code = (
+        "import sys, tiger_slack_tui.run, tiger_slack_tui.demo.run; print('textual' in sys.modules)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert said.stdout == "False\n"
+
+
+def test_missing_settings_are_all_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SLACK_BOT_TOKEN=xoxp-secret\nPG_MAX_POOL_SIZE=none\n")
+    result = tiger_slack("run", "--no-ui", cwd=tmp_path)
+    assert result.returncode == 2
+    for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "PG_MAX_POOL_SIZE"):
+        assert name in result.stderr
+    assert "secret" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_a_console_without_a_terminal_names_no_ui(tmp_path: Path, command: str) -> None:
+    tokens = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
+    result = tiger_slack(command, cwd=tmp_path, **tokens)
+    assert result.returncode == 2
+    assert "--no-ui" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_migrates_the_embedded_database_by_itself(tmp_path: Path) -> None:
+    before = tiger_slack("migrate", "--status", "--json", cwd=tmp_path)
+    assert json.loads(before.stdout)["database_version"] is None
+    assert tiger_slack("migrate", cwd=tmp_path).returncode == 0
+    after = json.loads(tiger_slack("migrate", "--status", "--json", cwd=tmp_path).stdout)
+    assert after["database_version"] == __version__
+    assert {file["state"] for file in after["files"]} == {"applied"}
+    assert "Nothing pending" in tiger_slack("migrate", "--status", cwd=tmp_path).stdout
+    assert "Nothing to do" in tiger_slack("migrate", cwd=tmp_path).stdout
+
+
+def test_migrates_the_given_database(tmp_path: Path, empty_conninfo: str) -> None:
+    given = dict(part.split("=", 1) for part in empty_conninfo.split())
+    environ = {
+        "PGHOST": given["host"],
+        "PGPORT": given["port"],
+        "PGUSER": given["user"],
+        "PGDATABASE": given["dbname"],
+    }
+    result = tiger_slack("migrate", "--json", cwd=tmp_path, **environ)
+    assert json.loads(result.stdout)["applied"]
+    assert count(empty_conninfo, "select count(*) from slack.message") == 0
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_refused_database_is_a_sentence(tmp_path: Path, empty_conninfo: str) -> None:
+    host = dict(part.split("=", 1) for part in empty_conninfo.split())["host"]
+    result = tiger_slack(
+        "migrate", cwd=tmp_path, DATABASE_URL=f"host={host} user=postgres dbname=no password=hid"
+    )
+    assert result.returncode == 1
+    assert 'database "no" does not exist' in result.stderr
+    assert "hid" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_demo_checks_itself(tmp_path: Path) -> None:
+    result = tiger_slack(
+        "demo", "--no-ui", "--events", "400", "--rate", "400", "--json", cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert (summary["sent"], summary["acked"], summary["differences"]) == (400, 400, [])
+    assert summary["rows"]["event"] == 400
+    assert sum(summary["outcomes"].values()) == 400
+    assert summary["ack_ms"]["p99"] > 0
+    for line in result.stderr.splitlines():
+        json.loads(line)  # each log line is one
+
+
+def test_the_demo_without_an_end_needs_the_console(tmp_path: Path) -> None:
+    result = tiger_slack("demo", "--no-ui", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "--events" in result.stderr
