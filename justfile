@@ -47,6 +47,14 @@ demo *ARGS:
 migrate *ARGS:
     {{dev}} tiger-slack migrate {{ARGS}}
 
+# Make README's picture from the real console
+screenshots:
+    {{dev}} python scripts/screenshots.py
+
+# Print the figures of a benchmark: throughput, latency, memory, idle, start
+benchmark NAME:
+    {{dev}} python benchmarks/ingest.py {{NAME}}
+
 build-image:
     docker build --tag {{image}} .
 

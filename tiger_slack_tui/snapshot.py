@@ -16,6 +16,7 @@ class Recent:
 
     at: float
     type: str
+    subtype: str | None
     channel_id: str | None
     user_id: str | None
     event_id: str

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import ClassVar
 
+import humanize
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -24,11 +25,11 @@ _SAMPLES_PER_SECOND = 4
 _WINDOW = 5 * _SAMPLES_PER_SECOND
 """Samples that the shown rate is the mean of."""
 _LOOKS = {
-    "stored": "$success",
+    "stored": "$text-success",
     "audit": "$text-muted",
-    "unrouted": "$warning",
-    "discarded": "$secondary",
-    "failed": "$error",
+    "unrouted": "$text-warning",
+    "discarded": "$text-secondary",
+    "failed": "$text-error",
 }
 
 
@@ -99,7 +100,7 @@ class Console(App[None]):
         self._received = [*self._received[-_WINDOW:], (now.at, now.received)]
         self.query_one("#state", Static).update(_state(now))
         self.query_one("#numbers", Static).update(_numbers(now, self._rate()))
-        room = self.query_one("#recent", Static).size.height
+        room = max(self.query_one("#recent", Static).size.height - 1, 1)  # below the heading
         self.query_one("#recent", Static).update(_newest(now.recent[-room:]))
 
     def _rate(self) -> float:
@@ -108,45 +109,64 @@ class Console(App[None]):
 
 
 def _state(now: Snapshot) -> Content:
-    live = now.slack_status == "connected"
-    well = now.database_problem is None
-    return Content.assemble(
-        (" ● slack " if live else " ✗ slack ", "$success" if live else "$error"),
-        safe(now.slack_status, 20),
-        f" {now.at - now.slack_since:,.0f} s  ",
-        ("" if live or not now.slack_reason else safe(now.slack_reason, 60), "$text-muted"),
-        ("\n ● database " if well else "\n ✗ database ", "$success" if well else "$error"),
-        "takes events" if well else safe(now.database_problem or "", 60),
-        ("\n ✗ spool " + safe(now.spool_problem, 60) if now.spool_problem else "", "$error"),
-    )
+    connected = now.slack_status == "connected"
+    sockets = f", one of {now.slack_connections} sockets" if now.slack_connections > 1 else ""
+    lines = [
+        _line(
+            "slack", connected, f"{now.slack_status} for {_age(now.at - now.slack_since)}{sockets}"
+        ),
+        _line("database", now.database_problem is None, now.database_problem or "takes events"),
+        _line("spool", now.spool_problem is None, now.spool_problem or _spool(now)),
+    ]
+    if not connected and now.slack_reason:
+        lines[0] = _line("slack", False, f"{now.slack_status}: {now.slack_reason}")
+    return Content("\n").join(lines)
+
+
+def _line(name: str, well: bool, text: str) -> Content:
+    mark = (" ● ", "$text-success") if well else (" ✗ ", "$text-error")
+    return Content.assemble(mark, f"{name:<10}", safe(text, 200))
+
+
+def _spool(now: Snapshot) -> str:
+    if not now.spool_events:
+        return "empty"
+    since = f", the oldest for {_age(now.at - now.spool_oldest)}" if now.spool_oldest else ""
+    return f"{now.spool_events:,} events wait{since}"
 
 
 def _numbers(now: Snapshot, rate: float) -> Content:
-    counts: dict[str, int] = dict.fromkeys(_LOOKS, 0)
+    counts = dict.fromkeys(_LOOKS, 0)
     for (_, outcome), n in now.outcomes.items():
         counts[outcome] += n
     parts: list[str | tuple[str, str]] = [
-        f" {rate:,.1f} events/s   received {now.received:,}   acknowledged {now.acked:,}",
-        f"   again {now.duplicates:,}\n",
-        f" ack p50 {_ms(now.ack_p50)}  p99 {_ms(now.ack_p99)}   commit p99 {_ms(now.commit_p99)}",
-        f"   queue {now.queue:,}   spool {now.spool_events:,}\n",
+        f" {rate:,.1f} events/s   {now.received:,} received   {now.acked:,} acknowledged",
+        f"   {now.queue:,} in the queue\n",
+        f" ack {_ms(now.ack_p50)} median, {_ms(now.ack_p99)} p99   commit {_ms(now.commit_p99)} p99\n",
     ]
-    parts += [(f" {outcome} {n:,} ", _LOOKS[outcome]) for outcome, n in counts.items()]
+    for outcome, n in counts.items():
+        parts += [(f" {n:,} {outcome}  ", _LOOKS[outcome] if n else "$text-muted")]
+    parts += [(f" {now.duplicates:,} again", "$text-muted")]
     return Content.assemble(*parts)
 
 
 def _newest(recent: tuple[Recent, ...]) -> Content:
     if not recent:
         return Content.styled(" No event yet.", "$text-muted")
-    parts: list[str | tuple[str, str]] = []
+    heading = f" {'time':<10}{'outcome':<11}{'event':<24}{'channel':<13}{'user':<13}detail"
+    parts: list[str | tuple[str, str]] = [(heading, "$text-muted")]
     for event in recent:
         parts += [
-            f" {datetime.fromtimestamp(event.at):%H:%M:%S}  ",
-            (f"{event.outcome:<9}", _LOOKS[event.outcome]),
-            f"  {safe(event.type, 22):<22}  {safe(event.channel_id or '', 12):<12}",
-            f"  {safe(event.user_id or '', 12):<12}  {safe(event.detail or '', 12)}\n",
+            f"\n {datetime.fromtimestamp(event.at):%H:%M:%S}  ",
+            (f"{event.outcome:<11}", _LOOKS[event.outcome]),
+            f"{safe(event.subtype or event.type, 23):<24}{safe(event.channel_id or '', 12):<13}",
+            f"{safe(event.user_id or '', 12):<13}{safe(event.detail or '', 20)}",
         ]
     return Content.assemble(*parts)
+
+
+def _age(seconds: float) -> str:
+    return humanize.naturaldelta(seconds) if seconds >= 60 else f"{seconds:.0f} s"
 
 
 def _ms(seconds: float | None) -> str:

@@ -115,7 +115,7 @@ async def _record_failure(
     routed = orjson.loads(record)
     event_id = routed["event_id"]
     # What the event is about may be what was refused; the event itself still says it.
-    about = {"effects": [], "channel_id": None, "user_id": None, "message_ts": None}
+    about: dict[str, Any] = {"effects": [], "channel_id": None, "user_id": None, "message_ts": None}
     kept = routed | about | {"outcome": "failed", "error": _explain(error)}
     try:
         written = await _ingest(connection, [orjson.dumps(kept)])

@@ -277,8 +277,16 @@ class Pipeline:
             outcome, detail = Outcome.DISCARDED, f"rule {written.discarded[event_id]}"
         elif event_id in written.failed:
             outcome, detail = Outcome.FAILED, written.failed[event_id]
-        type_ = routed.type or "none"
-        recent = Recent(at, type_, routed.channel_id, routed.user_id, event_id, outcome, detail)
+        recent = Recent(
+            at,
+            routed.type or "none",
+            routed.subtype,
+            routed.channel_id,
+            routed.user_id,
+            event_id,
+            outcome,
+            detail,
+        )
         self._stats.count(recent)
 
 

@@ -1,0 +1,161 @@
+"""The figures of live ingestion, each as a command; they hold for ratios in one run, machines differ.
+
+    python benchmarks/ingest.py throughput   end to end, against one event a transaction on the same data
+    python benchmarks/ingest.py latency      from sending to the ack, at 1,000 events a second
+    python benchmarks/ingest.py memory       growth over 1,000,000 events
+    python benchmarks/ingest.py idle         processor time while connected and idle
+    python benchmarks/ingest.py start        time of `tiger-slack --help`
+
+The peer is sender.py, a process of its own; the database is the embedded PostgreSQL with fsync and
+synchronous_commit on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import psycopg
+
+from tiger_slack_tui.database.embedded import EmbeddedPostgres
+from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.settings import Settings, SlackSettings
+
+HERE = Path(__file__).parent
+
+
+@contextmanager
+def place() -> Iterator[tuple[Path, str]]:
+    """A directory and a durable database, both new."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o711)
+        with EmbeddedPostgres.start(Path(directory) / "postgres") as server:
+            yield Path(directory), server.conninfo
+
+
+@asynccontextmanager
+async def ingesting(
+    home: Path, conninfo: str, events: int, rate: float, limits: Limits | None = None
+) -> AsyncIterator[tuple[Engine, subprocess.Popen[str]]]:
+    """The engine, taking what a sender sends."""
+    command = [sys.executable, str(HERE / "sender.py"), str(events), str(rate)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
+        assert sender.stdout is not None
+        url = json.loads(sender.stdout.readline())["url"]
+        settings = Settings(home=home, conninfo=conninfo)
+        engine = Engine(settings, SlackSettings("xoxb-1", "xapp-1", url), conninfo, limits=limits)
+        run = asyncio.create_task(engine.run())
+        try:
+            yield engine, sender
+        finally:
+            sender.kill()
+            engine.stop()
+            await run
+
+
+async def sent(
+    home: Path, conninfo: str, events: int, rate: float, limits: Limits | None = None
+) -> dict[str, float]:
+    async with ingesting(home, conninfo, events, rate, limits) as (_, sender):
+        assert sender.stdout is not None
+        result: dict[str, float] = json.loads(await asyncio.to_thread(sender.stdout.readline))
+    with psycopg.connect(conninfo) as connection:
+        stored = connection.execute("select count(*) from slack.event").fetchone()
+        shown = connection.execute("show synchronous_commit").fetchone()
+    assert shown == ("on",)
+    assert stored is not None
+    assert stored[0] == events, f"{stored[0]} of {events} events were stored"
+    return result
+
+
+def throughput() -> None:
+    rates, ratios = [], []
+    for _ in range(3):
+        with place() as (home, conninfo):
+            rate = asyncio.run(sent(home, conninfo, 60_000, 0))["per_second"]
+        with place() as (home, conninfo):
+            # The same program, connection and data; the spool must not help.
+            single_limits = Limits(batch_events=1, commit_seconds=600)
+            single = asyncio.run(sent(home, conninfo, 5000, 0, single_limits))["per_second"]
+        rates.append(rate)
+        ratios.append(rate / single)
+        print(
+            f"  {rate:,.0f} events/s; one event a transaction {single:,.0f}/s: {rate / single:.1f} times"
+        )
+    print(f"throughput: {statistics.median(rates):,.0f} events/s (wanted 6,000)")
+    print(f"against one event a transaction: {statistics.median(ratios):.1f} times (wanted 10)")
+
+
+def latency() -> None:
+    with place() as (home, conninfo):
+        result = asyncio.run(sent(home, conninfo, 30_000, 1000))
+    print(f"at {result['per_second']:,.0f} events/s: ack p50 {result['ack_ms_p50']} ms", end=", ")
+    print(f"p99 {result['ack_ms_p99']} ms (wanted 250)")
+
+
+async def _grow(home: Path, conninfo: str, events: int) -> list[float]:
+    sizes = []
+    async with ingesting(home, conninfo, events, 0) as (engine, _):
+        steps = 10
+        for step in range(1, steps + 1):
+            while engine.snapshot().acked < events * step / steps:
+                await asyncio.sleep(0.2)
+            sizes.append(_resident_mb())
+            print(f"  after {engine.snapshot().acked:>9,} events: {sizes[-1]:.1f} MB", flush=True)
+    return sizes
+
+
+def memory(events: int = 1_000_000) -> None:
+    with place() as (home, conninfo):
+        sizes = asyncio.run(_grow(home, conninfo, events))
+    print(f"memory: {max(sizes[1:]) - sizes[0]:+.1f} MB after warm-up (wanted under 20)")
+
+
+async def _idle(home: Path, conninfo: str) -> float:
+    async with ingesting(home, conninfo, 1, 0) as (engine, _):
+        while engine.snapshot().acked < 1:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(3)
+        before, begun = time.process_time(), time.perf_counter()
+        await asyncio.sleep(20)
+        return (time.process_time() - before) / (time.perf_counter() - begun)
+
+
+def idle() -> None:
+    with place() as (home, conninfo):
+        share = asyncio.run(_idle(home, conninfo))
+    print(f"idle: {share:.2%} of a core (wanted under 1 %)")
+
+
+def start() -> None:
+    command = [sys.executable, "-m", "tiger_slack_tui", "--help"]
+    times = []
+    for _ in range(11):
+        begun = time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env=os.environ)
+        times.append(time.perf_counter() - begun)
+    print(f"tiger-slack --help: {statistics.median(times):.2f} s (wanted under 0.3)")
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.ERROR)
+    figures = {f.__name__: f for f in (throughput, latency, memory, idle, start)}
+    if len(sys.argv) != 2 or sys.argv[1] not in figures:
+        sys.exit(__doc__)
+    figures[sys.argv[1]]()
