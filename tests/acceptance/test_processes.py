@@ -8,7 +8,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from tests.acceptance.test_cli import CLEAN
@@ -102,16 +104,20 @@ async def test_a_signal_ends_it_with_everything_read_stored(
         assert count(conninfo, "select count(*) from slack.event") == stopped["received"]
 
 
-async def test_a_second_signal_ends_it_at_once(conninfo: str, tmp_path: Path) -> None:
+async def test_a_second_signal_ends_it_at_once(
+    database: psycopg.Connection[Any], conninfo: str, tmp_path: Path
+) -> None:
     async with LocalSlack() as slack:
         program = Program(slack, conninfo, tmp_path / "home")
         async with program() as process:
             await slack.wait_connected()
-            allow_connections(conninfo, allowed=False)
-            process.send_signal(signal.SIGTERM)
-            process.send_signal(signal.SIGINT)
-            assert await asyncio.wait_for(process.wait(), 5) in (0, 130, 143)
-    allow_connections(conninfo, allowed=True)
+            with database.transaction():  # so that the stop has to wait
+                database.execute("lock table slack.event in access exclusive mode")
+                await slack.send_all(Workspace(1, START, 100).events(10))
+                process.send_signal(signal.SIGTERM)
+                await until(lambda: "stopping on SIGTERM" in program.log)
+                process.send_signal(signal.SIGINT)
+                assert await asyncio.wait_for(process.wait(), 5) == 130
 
 
 async def test_an_outage_survives_a_kill(conninfo: str, tmp_path: Path) -> None:

@@ -86,6 +86,9 @@ class LocalSlack:
         self.acked = 0
         self.deliveries = 0
         self.connections_opened = 0
+        """Calls of apps.connections.open that gave a ticket."""
+        self.sockets_opened = 0
+        """Tickets that became a socket."""
         self.refuse_opening: str | None = None
         """An error that apps.connections.open answers with."""
         self.acked_ids: set[str] = set()
@@ -298,6 +301,7 @@ class LocalSlack:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 for the types
         socket = _Socket(ws, transport)
         self._sockets.append(socket)
+        self.sockets_opened += 1
         await ws.send_json(
             {
                 "type": "hello",
