@@ -27,7 +27,7 @@ from tiger_slack_tui.snapshot import Snapshot, Stats
 
 log = logging.getLogger(__name__)
 
-_FLUSH_SECONDS = 3.0
+_FLUSH_SECONDS = 2.5
 """How long a stop waits until what was read is durable and acknowledged. The rest of a stop takes less than 2 s."""
 _DATABASE_SECONDS = 5.0
 """How long a start waits for the database before it takes events into the spool."""
@@ -71,13 +71,13 @@ class Engine:
         """
         self._spool.open()
         try:
-            async with aiohttp.ClientSession() as session:
+            async with aiohttp.ClientSession(trust_env=True) as session:
                 web = SlackWeb(self._slack, session)
                 await self._greet_slack(web)
                 self._socket = SocketMode(web, session, self._pipeline.receive, timing=self._timing)
                 await self._serve(self._socket)
         finally:
-            await self._pool.close(timeout=1)
+            await self._pool.close(timeout=0.5)
             self._spool.close()
 
     def snapshot(self) -> Snapshot:
@@ -138,7 +138,7 @@ class Engine:
             await _first_end(stop, *sources, *ingesting)
         finally:
             await _cancel(stop, *sources)
-            await slack.stop_reading()
+            slack.stop_reading()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_FLUSH_SECONDS):
                     await pipeline.flush()

@@ -24,6 +24,12 @@ class SettingsError(TigerSlackError):
     exit_code = 2
 
 
+class NoTerminalError(TigerSlackError):
+    """A console was asked for where nobody could see it."""
+
+    exit_code = 2
+
+
 class EmbeddedPostgresError(TigerSlackError):
     """The embedded PostgreSQL could not be found, started or reached."""
 

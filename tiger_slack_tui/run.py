@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.errors import NoTerminalError
 from tiger_slack_tui.headless import run_headless
 from tiger_slack_tui.settings import Settings, SlackSettings
-from tiger_slack_tui.telemetry import log_to_stderr
+from tiger_slack_tui.telemetry import log_to_file, log_to_stderr
 
 
 @contextmanager
@@ -29,10 +29,7 @@ def database(settings: Settings) -> Iterator[str]:
 
 def run_engine(settings: Settings, slack: SlackSettings, *, ui: bool) -> None:
     """Ingest until stopped. Raises what a person must mend."""
-    if ui:
-        require_terminal()
-    else:
-        log_to_stderr(settings.service_name)
+    prepare_face(settings, ui=ui)
     with database(settings) as conninfo:
         if ui:
             from tiger_slack_tui.console.app import run_console
@@ -46,9 +43,11 @@ async def _headless(settings: Settings, slack: SlackSettings, conninfo: str) -> 
     await run_headless(Engine(settings, slack, conninfo))
 
 
-def require_terminal() -> None:
-    """Raise a TigerSlackError where a console could not be seen."""
+def prepare_face(settings: Settings, *, ui: bool) -> None:
+    """Send the log where the face does not need the room. Raises NoTerminalError where a console has no terminal."""
+    if not ui:
+        log_to_stderr(settings.service_name)
+        return
     if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
-        error = TigerSlackError("The console needs a terminal.", hint="Without one, add --no-ui.")
-        error.exit_code = 2
-        raise error
+        raise NoTerminalError("The console needs a terminal.", hint="Without one, add --no-ui.")
+    log_to_file(settings.home, settings.service_name)

@@ -22,10 +22,9 @@ from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.headless import run_headless
-from tiger_slack_tui.run import require_terminal
+from tiger_slack_tui.run import prepare_face
 from tiger_slack_tui.settings import Settings, SlackSettings
 from tiger_slack_tui.snapshot import Snapshot
-from tiger_slack_tui.telemetry import log_to_stderr
 
 _TABLES = ("user", "channel", "message", "reaction", "tombstone", "event")
 
@@ -42,10 +41,7 @@ def run_demo(
     Its database and spool lie in a temporary directory: a demo never meets the operator's data. Raises
     DemoDiffers where the database does not hold what was sent.
     """
-    if ui:
-        require_terminal()
-    else:
-        log_to_stderr(settings.service_name)
+    prepare_face(settings, ui=ui)
     with (
         tempfile.TemporaryDirectory(prefix="tiger-slack-demo-") as home,
         EmbeddedPostgres.start(Path(home) / "postgres") as server,

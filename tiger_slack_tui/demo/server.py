@@ -25,7 +25,13 @@ async def serve(given: argparse.Namespace) -> None:
     directory = Directory(
         [dict(user) for user in workspace.users], [dict(c) for c in workspace.channels]
     )
-    faults = Faults(duplicates=given.duplicates, shuffle=given.shuffle, seed=given.seed)
+    faults = Faults(
+        duplicates=given.duplicates,
+        shuffle=given.shuffle,
+        drop_every=given.drop_every,
+        refresh_every=given.refresh_every,
+        seed=given.seed,
+    )
     async with LocalSlack(faults=faults, directory=directory) as slack:
         _say(
             url=slack.url,
@@ -80,6 +86,12 @@ def main() -> None:
     )
     parser.add_argument(
         "--shuffle", type=int, default=0, help="window in which events lose their order"
+    )
+    parser.add_argument(
+        "--drop-every", type=int, default=0, help="cut the socket after so many events"
+    )
+    parser.add_argument(
+        "--refresh-every", type=int, default=2000, help="ask the socket to leave after so many"
     )
     given = parser.parse_args()
     signal.signal(

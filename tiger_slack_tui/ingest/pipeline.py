@@ -24,6 +24,14 @@ from tiger_slack_tui.snapshot import Recent, Stats
 log = logging.getLogger(__name__)
 
 
+# Events that an operator should act on.
+_TELL = {
+    "app_rate_limited": "more than 30,000 events an hour; it withholds some",
+    "app_uninstalled": "the app was uninstalled from the workspace",
+    "tokens_revoked": "tokens of the app were revoked",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What bounds the pipeline."""
@@ -288,6 +296,8 @@ class Pipeline:
             detail,
         )
         self._stats.count(recent)
+        if recent.type in _TELL:
+            log.warning("Slack says: %s", _TELL[recent.type], extra={"event_id": event_id})
 
 
 def _forget(write: asyncio.Task[Written]) -> None:

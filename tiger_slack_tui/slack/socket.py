@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ class Timing:
     dead: float = 10
     flush: float = 3
     """How long a connection that is being replaced waits for the acks of what it has read."""
+    close: float = 0.5
+    """How long the closing handshake may take."""
     backoff_first: float = 0.5
     backoff_most: float = 30
     held_back_first: float = 60
@@ -125,25 +128,35 @@ class Connection:
         except (ConnectionError, aiohttp.ClientError, RuntimeError):
             self._state.acks_lost += len(envelope_ids) - sent
 
-    async def stop_reading(self) -> None:
-        """Read nothing more; acks can still be sent. What was read is handed over first (bounded)."""
+    def stop_reading(self) -> None:
+        """Read nothing more; acks can still be sent. An event that waits to be taken is still handed over."""
         self._stopping = True
-        if self._blocked:
-            await asyncio.wait(self._tasks[:1], timeout=self._timing.flush)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not self._blocked:
+            self._tasks[0].cancel()
 
     async def close(self, *, flush: bool = False) -> None:
         """End the connection; with `flush`, first wait (bounded) until what was read is acknowledged."""
-        await self.stop_reading()
+        self.stop_reading()
         if flush:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._timing.flush):
-                    while self._unacked > 0 and not self._ws.closed:
+                    while self._unacked > 0 and self.usable:
                         await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self.usable = False
-        await self._ws.close()
+        with contextlib.suppress(TimeoutError, ConnectionError, aiohttp.ClientError):
+            async with asyncio.timeout(self._timing.close):
+                await self._ws.close()
+        self._cut()
+
+    def _cut(self) -> None:
+        """Free whoever waits for the peer: one that does not read lets a send wait without end."""
+        peer = self._ws.get_extra_info("socket")
+        if peer is not None:
+            with contextlib.suppress(OSError):
+                peer.shutdown(socket.SHUT_RDWR)
 
     def _leave(self, reason: str) -> None:
         if not self.leaving.is_set():
@@ -223,14 +236,16 @@ class Connection:
 
     async def _watch(self) -> None:
         """Ping, and give the connection up when nothing comes back. Not while we ourselves do not read."""
-        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+        with contextlib.suppress(ConnectionError, aiohttp.ClientError, TimeoutError):
             while True:
                 await asyncio.sleep(self._timing.ping)
                 if not self._blocked and time.monotonic() - self._seen > self._timing.dead:
                     break
-                await self._ws.ping()
+                async with asyncio.timeout(self._timing.dead):
+                    await self._ws.ping()
         self.usable = False
         self._leave("Slack does not answer")
+        self._cut()
 
 
 class _Leave(Exception):
@@ -275,10 +290,10 @@ class SocketMode:
             self._connection, old, connection = successor, connection, successor
             await old.close(flush=True)  # make before break: the old one was read until here
 
-    async def stop_reading(self) -> None:
+    def stop_reading(self) -> None:
         """Take nothing more from Slack; acks can still be sent. After `run` was cancelled."""
         if self._connection is not None:
-            await self._connection.stop_reading()
+            self._connection.stop_reading()
 
     async def close(self) -> None:
         """End the connection, after the acks that are on their way."""
@@ -323,7 +338,6 @@ class SocketMode:
                     url,
                     autoping=False,
                     max_msg_size=64 << 20,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
                 )
         except aiohttp.WSServerHandshakeError as error:  # its text holds the ticket
             raise SlackUnavailable(f"the handshake was refused with HTTP {error.status}") from None
