@@ -55,8 +55,6 @@ class Stats:
     received: int = 0
     acked: int = 0
     duplicates: int = 0
-    batches: int = 0
-    spooled: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Events by (type, outcome), each event once."""
     recent: deque[Recent] = field(default_factory=lambda: deque(maxlen=500))

@@ -1,9 +1,12 @@
 """The program as a process that is killed, stopped and started; the tables are compared with what was sent."""
 
 import asyncio
+import contextlib
 import json
+import os
 import random
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +18,7 @@ import pytest
 
 from tests.acceptance.test_cli import CLEAN
 from tests.support import allow_connections, check, count, until
+from tiger_slack_tui.database.embedded import EmbeddedPostgres
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 
@@ -141,6 +145,42 @@ async def test_an_outage_survives_a_kill(conninfo: str, tmp_path: Path) -> None:
             process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(process.wait(), 5) == 0
     await check(conninfo, sent)
+
+
+def _signal_server(home: Path, number: signal.Signals) -> None:
+    """To the postmaster and all of its processes."""
+    postmaster = int((home / "data" / "postmaster.pid").read_text().split()[0])
+    found = subprocess.run(
+        ["pgrep", "-P", str(postmaster)], capture_output=True, text=True, check=True
+    )
+    for pid in (postmaster, *map(int, found.stdout.split())):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+async def test_a_database_that_freezes_delays_neither_acks_nor_the_stop(tmp_path: Path) -> None:
+    sent = list(Workspace(7, START, 100).events(900))
+    home = tmp_path / "postgres"
+    server = await asyncio.to_thread(EmbeddedPostgres.start, home, durable=False)
+    async with LocalSlack(retry_seconds=(60,)) as slack:
+        program = Program(slack, server.conninfo, tmp_path / "home")
+        async with program() as process:
+            await slack.wait_connected()
+            await slack.send_all(sent[:300])
+            await asyncio.wait_for(slack.wait_acked(), 30)
+            _signal_server(home, signal.SIGSTOP)
+            await slack.send_all(sent[300:600])
+            await asyncio.wait_for(slack.wait_acked(), 30)
+            await slack.send_all(sent[600:])
+            await asyncio.wait_for(slack.wait_acked(), 30)
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 5) == 0
+        _signal_server(home, signal.SIGCONT)
+        async with program():
+            await slack.wait_connected()
+            await until(lambda: not list((tmp_path / "home" / "spool").glob("*.segment")))
+        await check(server.conninfo, sent)
+    await asyncio.to_thread(server.close)
 
 
 async def test_two_processes_one_of_which_is_killed(conninfo: str, tmp_path: Path) -> None:

@@ -81,7 +81,6 @@ async def test_an_absent_database_is_reported_and_comes_back(pool: Pool, conninf
         with pytest.raises(DatabaseUnavailable):
             await store.write([record("Ev2")])
     allow_connections(conninfo, allowed=True)
-    await store.check()
     async with asyncio.timeout(30):
         while True:
             try:

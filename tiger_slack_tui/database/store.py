@@ -81,10 +81,6 @@ class EventStore:
                 with socket.socket(fileno=os.dup(connection.fileno())) as peer:
                     peer.shutdown(socket.SHUT_RDWR)
 
-    async def check(self) -> None:
-        """Have the pool replace connections that broke, so that the next write finds whole ones."""
-        await self._pool.check()
-
     async def _write(self, connection: AsyncConnection[Any], records: Sequence[bytes]) -> Written:
         try:
             return await _ingest(connection, records)

@@ -190,7 +190,6 @@ class Pipeline:
                 await asyncio.sleep(0.5)
             else:
                 self._spool_accepted()
-                self._stats.spooled += len(batch)
                 return
 
     async def _commit(self, batch: _Batch, records: Sequence[bytes]) -> Written | None:
@@ -230,8 +229,7 @@ class Pipeline:
             except DatabaseUnavailable as error:
                 self.database_away(str(error))
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, 5)
-                await self._store.check()
+                pause = min(pause * 2, 2)
             else:
                 self._database_back()
                 return written
@@ -262,7 +260,6 @@ class Pipeline:
         self.spool_problem = None
 
     def _count_written(self, batch: _Batch, written: Written) -> None:
-        self._stats.batches += 1
         self._spool_accepted()  # whatever it refused is in the database now
         for waiting in batch:
             self._count(waiting.event_id, waiting.received_at, waiting.routed, written)
@@ -272,7 +269,7 @@ class Pipeline:
             fields = orjson.loads(record)
             received_at = datetime.fromisoformat(fields["received_at"]).timestamp()
             names = ("type", "subtype", "effects", "outcome", "channel_id", "user_id", "message_ts")
-            routed = Routed(*(fields[name] for name in names))
+            routed = Routed(*(fields.get(name) for name in names))
             self._count(fields["event_id"], received_at, routed, written)
 
     def _count(self, event_id: str, at: float, routed: Routed, written: Written) -> None:
