@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,13 @@ pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300)]
 BESIDE = Path(__file__).parents[3] / "shared" / "timescaledb" / "serve"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """TIGER_SLACK_TEST_DSN, or a server that stands beside the repository."""
-    if given := os.environ.get("TIGER_SLACK_TEST_DSN"):
-        yield given
-        return
+@contextmanager
+def beside(*arguments: str) -> Iterator[str]:
+    """The server that stands beside the repository, while the block runs."""
     if not BESIDE.exists():
         pytest.skip("no TimescaleDB: set TIGER_SLACK_TEST_DSN")
     with subprocess.Popen(
-        ["bash", BESIDE, "0"],
+        ["bash", BESIDE, "0", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -49,6 +46,16 @@ def server() -> Iterator[str]:
             )
         yield f"host=127.0.0.1 port={json.loads(hello)['port']} user=postgres dbname=postgres"
         process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """TIGER_SLACK_TEST_DSN, or the one beside."""
+    if given := os.environ.get("TIGER_SLACK_TEST_DSN"):
+        yield given
+        return
+    with beside() as conninfo:
+        yield conninfo
 
 
 @pytest.fixture
@@ -103,7 +110,6 @@ async def test_a_workspace_ends_in_its_tables(conninfo: str, tmp_path: Path) -> 
     ):
         await slack.send_all(sent)
         await delivered(slack, engine)
-    await asyncio.sleep(0)
     await check(conninfo, sent)
     assert rows(conninfo, "select count(*) > 1 from show_chunks('slack.message')") == [(True,)]
 
@@ -121,3 +127,20 @@ async def test_edits_deletions_and_reactions_reach_compressed_chunks(
         await slack.send_all([*sent[300:], *sent[:100]])
         await delivered(slack, engine)
     await check(conninfo, sent)
+
+
+async def test_the_apache_edition_has_hypertables_only(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    with beside(data) as conninfo, psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("alter system set timescaledb.license = 'apache'")
+    with beside(data) as conninfo:
+        await migrated(conninfo)
+        tables = "select hypertable_name from timescaledb_information.hypertables order by 1"
+        assert rows(conninfo, tables) == [("event",), ("message",)]
+        policies = "select 1 from timescaledb_information.jobs where hypertable_schema = 'slack'"
+        assert rows(conninfo, policies) == []
+        sent = list(Workspace(5, 1_700_000_000.0, 0.01).events(200))
+        async with LocalSlack() as slack, running(make_engine(slack, conninfo, tmp_path)) as engine:
+            await slack.send_all(sent)
+            await delivered(slack, engine)
+        await check(conninfo, sent)
