@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,10 +11,14 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from tests.support import allow_connections
+from tests.support import allow_connections, check
 from tiger_slack_tui.database.pool import make_pool
 from tiger_slack_tui.database.store import EventStore
+from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.errors import DatabaseUnavailable
+from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.slack.events import read_envelope, route
+from tiger_slack_tui.slack.payload import decode
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -102,3 +107,29 @@ async def test_abort_ends_a_write_that_hangs(pool: Pool, database: psycopg.Conne
         with pytest.raises(DatabaseUnavailable):
             await asyncio.wait_for(write, 5)
     assert (await store.write([record("Ev2")])).first == {"Ev2"}
+
+
+async def test_writers_at_once_neither_block_each_other_nor_differ(conninfo: str) -> None:
+    """Four instances get the same events, each in an order and in batches of its own."""
+    sent = list(Workspace(8, 1_700_000_000.0, 100).events(1500))
+    records = []
+    for one in sent:
+        frame = decode(json.dumps({"envelope_id": "e", "payload": one}))
+        envelope = read_envelope(frame, received_at=1.7e9)
+        assert envelope is not None
+        records.append(encode(envelope, route(envelope)))
+
+    async def write_all(seed: int) -> int:
+        chance = random.Random(seed)
+        mine = chance.sample(records, len(records))
+        first = 0
+        async with make_pool(conninfo, minimum=1, maximum=1) as own:
+            store = EventStore(own)
+            while mine:
+                size = chance.randrange(1, 120)
+                batch, mine = mine[:size], mine[size:]
+                first += len((await store.write(batch)).first)  # a deadlock would raise
+        return first
+
+    assert sum(await asyncio.gather(*(write_all(seed) for seed in range(4)))) == 1500
+    await check(conninfo, sent)
