@@ -46,8 +46,8 @@ async def _headless(settings: Settings, slack: SlackSettings, conninfo: str) -> 
 def prepare_face(settings: Settings, *, ui: bool) -> None:
     """Send the log where the face does not need the room. Raises NoTerminalError where a console has no terminal."""
     if not ui:
-        log_to_stderr(settings.service_name)
+        log_to_stderr(settings)
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
         raise NoTerminalError("The console needs a terminal.", hint="Without one, add --no-ui.")
-    log_to_file(settings.home, settings.service_name)
+    log_to_file(settings)

@@ -23,6 +23,21 @@ class SlackSettings:
 
 
 @dataclass(frozen=True)
+class LogfireSettings:
+    """Where telemetry goes. Without a token and endpoints, nothing leaves the machine."""
+
+    token: str | None = field(default=None, repr=False)
+    environment: str | None = None
+    traces_endpoint: str | None = None
+    """OTLP over HTTP, besides or instead of Logfire."""
+    logs_endpoint: str | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        return bool(self.token or self.traces_endpoint or self.logs_endpoint)
+
+
+@dataclass(frozen=True)
 class Settings:
     """What a run needs to know. Made by `load`; nothing else reads the environment."""
 
@@ -35,6 +50,7 @@ class Settings:
     spool_limit: int = 1 << 30
     """Bytes that the spool may hold."""
     service_name: str = "tiger-slack-ingest"
+    logfire: LogfireSettings = LogfireSettings()
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -75,6 +91,18 @@ class _Check:
     def text(self, name: str) -> str:
         return self.env.get(name, "").strip()
 
+    def address(self, name: str, *, mend: str) -> str | None:
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            self.problem(name, "is no http(s) address", f"write it as https://HOST/PATH, {mend}")
+        return text
+
     def number(self, name: str, *, default: int, least: int) -> int:
         text = self.text(name)
         if not text:
@@ -97,6 +125,12 @@ def _settings(check: _Check) -> Settings:
         pool_max=check.number("PG_MAX_POOL_SIZE", default=10, least=2),
         spool_limit=check.number("TIGER_SLACK_SPOOL_MIB", default=1024, least=1) << 20,
         service_name=check.text("SERVICE_NAME") or "tiger-slack-ingest",
+        logfire=LogfireSettings(
+            token=check.text("LOGFIRE_TOKEN") or None,
+            environment=check.text("LOGFIRE_ENVIRONMENT") or None,
+            traces_endpoint=check.address("LOGFIRE_TRACES_ENDPOINT", mend="or unset it"),
+            logs_endpoint=check.address("LOGFIRE_LOGS_ENDPOINT", mend="or unset it"),
+        ),
     )
     if settings.pool_min > settings.pool_max:
         mend = "lower the first or raise the second"
@@ -105,12 +139,7 @@ def _settings(check: _Check) -> Settings:
 
 
 def _slack(check: _Check) -> SlackSettings:
-    url = check.text("SLACK_API_URL") or SLACK_API_URL
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        check.problem(
-            "SLACK_API_URL", "is no http(s) address", f"unset it for Slack's own, {SLACK_API_URL}"
-        )
+    url = check.address("SLACK_API_URL", mend="or unset it for Slack's own") or SLACK_API_URL
     return SlackSettings(
         bot_token=_token(
             check, "SLACK_BOT_TOKEN", "xoxb-", "“OAuth & Permissions”, Bot User OAuth Token"

@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from aiohttp import web
 
 from tests.acceptance.test_cli import CLEAN
 from tests.support import allow_connections, check, count, until
@@ -29,7 +30,7 @@ class Program:
     """`tiger-slack run --no-ui` against a local Slack."""
 
     def __init__(self, slack: LocalSlack, conninfo: str, home: Path) -> None:
-        self._environ = CLEAN | {
+        self.environ = CLEAN | {
             "SLACK_BOT_TOKEN": slack.bot_token,
             "SLACK_APP_TOKEN": slack.app_token,
             "SLACK_API_URL": slack.url,
@@ -47,7 +48,7 @@ class Program:
         with (self._home / "log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tiger_slack_tui", "run", "--no-ui"),
-                env=self._environ,
+                env=self.environ,
                 cwd=self._home,
                 stderr=log,
             )
@@ -239,3 +240,38 @@ async def test_no_secret_and_no_text_in_the_log(conninfo: str, tmp_path: Path) -
     assert "an event failed" in log
     for secret in ("MARKED", slack.bot_token, slack.app_token, "ticket"):
         assert secret not in log
+
+
+async def test_telemetry_goes_to_the_given_endpoints_and_holds_no_secret(
+    conninfo: str, tmp_path: Path
+) -> None:
+    received: dict[str, bytes] = {"traces": b"", "logs": b""}
+
+    async def collect(request: web.Request) -> web.Response:
+        received[request.match_info["signal"]] += await request.read()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/v1/{signal}", collect)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    collector = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    async with LocalSlack() as slack:
+        endpoints = {name: f"{collector}/{name.lower()}" for name in ("TRACES", "LOGS")}
+        program = Program(slack, conninfo, tmp_path / "home")
+        program.environ |= {
+            f"LOGFIRE_{name}_ENDPOINT": address for name, address in endpoints.items()
+        }
+        async with program() as process:
+            await slack.wait_connected()
+            await slack.send_all(Workspace(1, START, 100).events(50))
+            await asyncio.wait_for(slack.wait_acked(), 30)
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 10) == 0
+    await runner.cleanup()
+    for body in received.values():
+        assert b"connected" in body
+        assert b"tiger-slack-ingest" in body
+        for secret in (slack.bot_token, slack.app_token, "ticket="):
+            assert secret.encode() not in body

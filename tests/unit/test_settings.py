@@ -26,6 +26,7 @@ def test_names_every_problem_and_no_secret() -> None:
         "DATABASE_URL": "postgresql://me:hidden@host:port:x/db%",
         "PG_MIN_POOL_SIZE": "many",
         "PG_MAX_POOL_SIZE": "2",
+        "LOGFIRE_LOGS_ENDPOINT": "collector:4318",
     }
     with pytest.raises(SettingsError) as raised:
         load_with_slack(environ)
