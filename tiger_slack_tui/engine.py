@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 import time
 from typing import Any
 
 import aiohttp
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import Note, migrate
 from tiger_slack_tui.database.pool import make_pool, with_defaults
@@ -20,6 +19,9 @@ from tiger_slack_tui.database.store import EventStore
 from tiger_slack_tui.errors import DatabaseUnavailable, SlackUnavailable
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
 from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.jobs.catalog import make_jobs
+from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.jobs.schedule import Scheduler
 from tiger_slack_tui.settings import Settings, SlackSettings
 from tiger_slack_tui.slack.socket import SocketMode, Timing
 from tiger_slack_tui.slack.web import SlackWeb
@@ -50,10 +52,12 @@ class Engine:
     ) -> None:
         self._slack = slack
         self._timing = timing
-        instance = f"{settings.service_name}@{socket.gethostname()}:{os.getpid()}"
-        self._conninfo = with_defaults(conninfo, application_name=instance)
+        self._settings = settings
+        self._conninfo = with_defaults(conninfo, application_name=settings.instance)
         self._stop = asyncio.Event()
         self._socket: SocketMode | None = None
+        self._scheduler: Scheduler | None = None
+        self._database_ready = asyncio.Event()
         self._pool = make_pool(self._conninfo, minimum=settings.pool_min, maximum=settings.pool_max)
         self._store = EventStore(self._pool)
         self._spool = Spool(settings.home / "spool", limit_bytes=settings.spool_limit)
@@ -74,11 +78,21 @@ class Engine:
             async with aiohttp.ClientSession(trust_env=True) as session:
                 web = SlackWeb(self._slack, session)
                 await self._greet_slack(web)
+                self._scheduler = _scheduler(self._settings, self._conninfo, web)
                 self._socket = SocketMode(web, session, self._pipeline.receive, timing=self._timing)
-                await self._serve(self._socket)
+                await self._serve(self._socket, self._scheduler)
         finally:
             await self._pool.close(timeout=0.5)
             self._spool.close()
+
+    async def run_job(self, name: str) -> JobRun:
+        """Run a job (users, channels, retention) now; the row returned tells how it ended.
+
+        Raises DatabaseUnavailable where it could not begin, KeyError where there is no such job.
+        """
+        if self._scheduler is None:
+            raise DatabaseUnavailable("the engine has not started yet")
+        return await self._scheduler.run_now(name)
 
     def snapshot(self) -> Snapshot:
         """The state now. Cheap: no I/O."""
@@ -86,6 +100,8 @@ class Engine:
         slack = self._socket.state if self._socket is not None else None
         commit_p50, commit_p99 = stats.commit.at(0.5, 0.99)
         ack_p50, ack_p99 = stats.ack.at(0.5, 0.99)
+        batch_p50, batch_p99 = stats.batch.at(0.5, 0.99)
+        lateness_p50, lateness_p99 = stats.lateness.at(0.5, 0.99)
         return Snapshot(
             at=time.time(),
             started=stats.started,
@@ -93,6 +109,7 @@ class Engine:
             slack_since=slack.since if slack else stats.started,
             slack_reason=slack.reason if slack else None,
             slack_connections=slack.num_connections if slack else 0,
+            slack_connects=slack.connects if slack else 0,
             database_problem=pipeline.database_problem,
             database_since=pipeline.database_since,
             received=stats.received,
@@ -109,7 +126,12 @@ class Engine:
             commit_p99=commit_p99,
             ack_p50=ack_p50,
             ack_p99=ack_p99,
+            batch_p50=batch_p50,
+            batch_p99=batch_p99,
+            lateness_p50=lateness_p50,
+            lateness_p99=lateness_p99,
             recent=tuple(stats.recent),
+            jobs=self._scheduler.states() if self._scheduler else (),
         )
 
     async def _greet_slack(self, web: SlackWeb) -> None:
@@ -121,13 +143,17 @@ class Engine:
         else:
             log.info("workspace", extra={"team": identity.team, "team_id": identity.team_id})
 
-    async def _serve(self, slack: SocketMode) -> None:
+    async def _serve(self, slack: SocketMode, scheduler: Scheduler) -> None:
         """Run everything until `stop`, or until something fails, which is raised after a clean stop."""
         pipeline = self._pipeline
         tried = asyncio.Event()
         sources = [
             asyncio.create_task(work)
-            for work in (self._prepare_database(tried), self._listen(slack, tried))
+            for work in (
+                self._prepare_database(tried),
+                self._listen(slack, tried),
+                self._run_jobs(scheduler),
+            )
         ]
         ingesting = [
             asyncio.create_task(work)
@@ -156,6 +182,11 @@ class Engine:
                 await database_tried.wait()
         await slack.run()
 
+    async def _run_jobs(self, scheduler: Scheduler) -> None:
+        """Run the jobs as soon as the schema is there."""
+        await self._database_ready.wait()
+        await scheduler.run()
+
     async def _prepare_database(self, tried: asyncio.Event) -> None:
         """Bring the schema up to date and open the pool, as soon as the database is there."""
         pause = 0.5
@@ -172,7 +203,15 @@ class Engine:
                 break
         await self._pool.open()
         self._pipeline.database_is_ready()
+        self._database_ready.set()
         tried.set()
+
+
+def _scheduler(settings: Settings, conninfo: str, web: SlackWeb) -> Scheduler:
+    """The jobs of this program, and what runs them."""
+    given = settings.jobs
+    runner = Runner(conninfo, instance=settings.instance, timeout=given.timeout)
+    return Scheduler(make_jobs(web, given), runner, given)
 
 
 async def _first_end(stop: asyncio.Task[Any], *tasks: asyncio.Task[None]) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
 
 from tiger_slack_tui.errors import SettingsError
+
+_YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 SLACK_API_URL = "https://slack.com/api/"
 
@@ -38,6 +45,21 @@ class LogfireSettings:
 
 
 @dataclass(frozen=True)
+class JobSettings:
+    """When the jobs run, and what bounds them."""
+
+    schedule: str = "0 1 * * *"
+    """Five fields of cron; six begin with seconds."""
+    time_zone: str = "UTC"
+    catch_up: bool = True
+    """Whether a start runs what was missed while nothing ran."""
+    timeout: float = 3600
+    """Seconds after which a run is ended."""
+    event_days: int = 90
+    """Age at which events are deleted where no policy of TimescaleDB does it."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """What a run needs to know. Made by `load`; nothing else reads the environment."""
 
@@ -51,6 +73,16 @@ class Settings:
     """Bytes that the spool may hold."""
     service_name: str = "tiger-slack-ingest"
     logfire: LogfireSettings = LogfireSettings()
+    jobs: JobSettings = JobSettings()
+    http: str | None = None
+    """[HOST:]PORT of health and metrics."""
+
+    @property
+    def instance(self) -> str:
+        """This process, as the database knows it: SERVICE_NAME@HOST:PID, in the 63 bytes that it shows."""
+        pid = f":{os.getpid()}"
+        name = f"{self.service_name}@{socket.gethostname()}".encode()[: 63 - len(pid)]
+        return name.decode(errors="ignore") + pid
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -103,6 +135,13 @@ class _Check:
             self.problem(name, "is no http(s) address", f"write it as https://HOST/PATH, {mend}")
         return text
 
+    def switch(self, name: str, *, default: bool) -> bool:
+        text = self.text(name).lower()
+        if text in ("", *_YES, *_NO):
+            return text in _YES if text else default
+        self.problem(name, "is neither yes nor no", "set true or false, or unset it")
+        return default
+
     def number(self, name: str, *, default: int, least: int) -> int:
         text = self.text(name)
         if not text:
@@ -131,11 +170,35 @@ def _settings(check: _Check) -> Settings:
             traces_endpoint=check.address("LOGFIRE_TRACES_ENDPOINT", mend="or unset it"),
             logs_endpoint=check.address("LOGFIRE_LOGS_ENDPOINT", mend="or unset it"),
         ),
+        jobs=_jobs(check),
+        http=check.text("TIGER_SLACK_HTTP") or None,
     )
     if settings.pool_min > settings.pool_max:
         mend = "lower the first or raise the second"
         check.problem("PG_MIN_POOL_SIZE", "is greater than PG_MAX_POOL_SIZE", mend)
     return settings
+
+
+def _jobs(check: _Check) -> JobSettings:
+    given = JobSettings(
+        schedule=check.text("TIGER_SLACK_JOBS_SCHEDULE") or JobSettings.schedule,
+        time_zone=check.text("TIGER_SLACK_JOBS_TIME_ZONE") or JobSettings.time_zone,
+        catch_up=check.switch("TIGER_SLACK_JOBS_CATCH_UP", default=JobSettings.catch_up),
+        timeout=check.number("TIGER_SLACK_JOBS_TIMEOUT", default=3600, least=1),
+        event_days=check.number("TIGER_SLACK_EVENT_DAYS", default=90, least=1),
+    )
+    try:
+        zone = ZoneInfo(given.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        mend = "set a name of the IANA database, such as Europe/Berlin, or unset it for UTC"
+        check.problem("TIGER_SLACK_JOBS_TIME_ZONE", "is no time zone", mend)
+        zone = ZoneInfo("UTC")
+    try:
+        next(CronSim(given.schedule, datetime.now(zone)))
+    except (CronSimError, StopIteration):
+        mend = "write five fields, such as 0 1 * * * for daily at 01:00, or unset it"
+        check.problem("TIGER_SLACK_JOBS_SCHEDULE", "is no schedule that ever comes", mend)
+    return given
 
 
 def _slack(check: _Check) -> SlackSettings:

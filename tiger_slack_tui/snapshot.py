@@ -26,7 +26,7 @@ class Recent:
 
 
 class Percentiles:
-    """The newest `size` measurements of one thing, in seconds."""
+    """The newest `size` measurements of one thing; of times, in seconds."""
 
     def __init__(self, size: int = 2000) -> None:
         self._ring: deque[float] = deque(maxlen=size)
@@ -62,6 +62,10 @@ class Stats:
     """Duration of a batch's transaction."""
     ack: Percentiles = field(default_factory=Percentiles)
     """From reading an event to its ack on the socket."""
+    batch: Percentiles = field(default_factory=Percentiles)
+    """Events of a batch."""
+    lateness: Percentiles = field(default_factory=Percentiles)
+    """From an event's happening, by Slack's clock, to its receipt."""
 
     def count(self, event: Recent) -> None:
         """Take one event into the counters and among the newest."""
@@ -79,6 +83,20 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True)
+class JobState:
+    """A scheduled job, as this instance knows it. Times are seconds since 1970."""
+
+    name: str
+    next_run: float
+    running_since: float | None
+    rows_seen: int
+    """Of the present run."""
+    last_outcome: str | None
+    """Of the last run here."""
+    last_ended: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The engine at one moment, as the faces show it."""
 
@@ -88,6 +106,8 @@ class Snapshot:
     slack_since: float
     slack_reason: str | None
     slack_connections: int
+    slack_connects: int
+    """Connections made since the start; all but the first were reconnects."""
     database_problem: str | None
     """Why events go to the spool; None while the database takes them."""
     database_since: float
@@ -105,4 +125,9 @@ class Snapshot:
     commit_p99: float | None
     ack_p50: float | None
     ack_p99: float | None
+    batch_p50: float | None
+    batch_p99: float | None
+    lateness_p50: float | None
+    lateness_p99: float | None
     recent: tuple[Recent, ...]
+    jobs: tuple[JobState, ...]

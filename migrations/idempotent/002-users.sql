@@ -27,16 +27,18 @@ comment on function slack.user_attributes(jsonb) is
   'What {"user": {…}, "event_ts": …} says of the user, with its recency: user.updated, then event_ts.';
 
 create or replace function slack.upsert_user(event jsonb)
-returns void
+returns bool
 language plpgsql
 as $func$
 declare
   user_id constant text := event -> 'user' ->> 'id';
   merged jsonb;
+  is_new bool;
 begin
   insert into slack."user" (id, user_name)
   values (user_id, user_id)
   on conflict (id) do nothing;
+  is_new := found;
 
   select slack.merge_attributes(u.attributes, slack.user_attributes(event))
   into strict merged
@@ -61,7 +63,8 @@ begin
   , updated = coalesce((merged -> 'updated' ->> 2)::numeric::int8, u.updated)
   where u.id = user_id
   and u.attributes is distinct from merged;
+  return is_new or found;
 end
 $func$;
 comment on function slack.upsert_user(jsonb) is
-  'Stores {"user": {…}}: a user_change, team_join or user_profile_changed event, or a user of users.list. Each attribute keeps its newest value; what the payload leaves out stays as it is.';
+  'Stores {"user": {…}}: a user_change, team_join or user_profile_changed event, or a user of users.list. Each attribute keeps its newest value; what the payload leaves out stays as it is. Returns whether that changed anything.';

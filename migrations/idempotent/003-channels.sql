@@ -79,7 +79,7 @@ comment on function slack.channel_attributes(jsonb) is
   'What an event, or {"channel": {…}} of conversations.list, says of the channel, with its recency: channel.updated, else event_ts, else created.';
 
 create or replace function slack.upsert_channel(event jsonb)
-returns void
+returns bool
 language plpgsql
 as $func$
 declare
@@ -88,10 +88,12 @@ declare
   , case jsonb_typeof(event -> 'channel') when 'object' then event -> 'channel' ->> 'id' else event ->> 'channel' end
   );
   merged jsonb;
+  is_new bool;
 begin
   insert into slack.channel (id, channel_name)
   values (channel_id, channel_id)
   on conflict (id) do nothing;
+  is_new := found;
 
   select slack.merge_attributes(c.attributes, slack.channel_attributes(event))
   into strict merged
@@ -114,7 +116,8 @@ begin
   , updated = coalesce((merged -> 'updated' ->> 2)::numeric::int8, c.updated)
   where c.id = channel_id
   and c.attributes is distinct from merged;
+  return is_new or found;
 end
 $func$;
 comment on function slack.upsert_channel(jsonb) is
-  'Stores {"channel": {…}} of conversations.list, or a channel event of any kind. Each attribute keeps its newest value; what the payload leaves out stays as it is.';
+  'Stores {"channel": {…}} of conversations.list, or a channel event of any kind. Each attribute keeps its newest value; what the payload leaves out stays as it is. Returns whether that changed anything.';

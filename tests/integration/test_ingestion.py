@@ -318,6 +318,7 @@ async def test_a_killed_database(tmp_path: Path, template: str) -> None:
                 await slack.send(one)
                 if engine.snapshot().received % 100 == 99:
                     await asyncio.sleep(0.01)
+            await until(lambda: engine.snapshot().database_problem is None)
             os.kill(int((home / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
         await delivered(slack, engine)
         await check(server.conninfo, sent)

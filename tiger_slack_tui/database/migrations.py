@@ -13,9 +13,9 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
 
-from tiger_slack_tui.database.failures import connect_failure, is_unavailable
+from tiger_slack_tui.database.failures import is_unavailable
+from tiger_slack_tui.database.locks import holders
 from tiger_slack_tui.database.migration_files import (
     Applied,
     FileState,
@@ -25,7 +25,9 @@ from tiger_slack_tui.database.migration_files import (
     number,
     pending,
 )
+from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
+from tiger_slack_tui.telemetry import span
 
 LOCK_KEY = 5860155447541760
 """Advisory lock of whoever migrates, held to the end of its transaction."""
@@ -53,16 +55,6 @@ comment on column slack.migration.file_name is 'Path below the migrations direct
 comment on column slack.migration.applied_at_version is 'Version of the program that applied it.';
 comment on column slack.migration.applied_at is 'When; for idempotent files, the last time.';
 comment on column slack.migration.body is 'What was applied.';
-"""
-
-_HOLDER = """
-select a.application_name, coalesce(host(a.client_addr), 'local'), a.pid, a.xact_start
-from pg_locks l
-join pg_stat_activity a on a.pid = l.pid
-where l.locktype = 'advisory'
-and l.granted
-and l.objsubid = 1
-and (l.classid::int8 << 32) + l.objid::int8 = %s
 """
 
 
@@ -118,9 +110,9 @@ async def migrate(
     old, or refuses us, and DatabaseUnavailable where trying again later can help. In each case nothing was
     changed.
     """
-    async with await _connect(conninfo) as connection:
+    async with await connect(conninfo) as connection:
         try:
-            await _check_server(connection)
+            await check_server(connection)
             async with _lock(connection, tell, lock_seconds):
                 state = await _read_state(connection)
                 _warn(files, state, tell)
@@ -140,7 +132,7 @@ async def status(
     conninfo: str, *, version: str, files: tuple[MigrationFile, ...]
 ) -> MigrationStatus:
     """What the database has. Writes nothing and takes no lock that anybody waits for. Raises as `migrate`."""
-    async with await _connect(conninfo) as connection:
+    async with await connect(conninfo) as connection:
         try:
             state = await _read_state(connection)
             timescaledb = await _timescaledb(connection)
@@ -159,14 +151,8 @@ async def status(
     return MigrationStatus(version, state.version, server, timescaledb, tuple(shown))
 
 
-async def _connect(conninfo: str) -> AsyncConnection[TupleRow]:
-    try:
-        return await AsyncConnection.connect(conninfo, autocommit=True)
-    except psycopg.Error as error:
-        raise connect_failure(error) from None
-
-
-async def _check_server(connection: AsyncConnection[Any]) -> None:
+async def check_server(connection: AsyncConnection[Any]) -> None:
+    """Raises DatabaseRefused where the server, the database or the schema's owner does not fit."""
     if connection.info.server_version < _OLDEST_POSTGRESQL * 10_000:
         raise DatabaseRefused(
             f"The server's PostgreSQL is too old; {_OLDEST_POSTGRESQL} or newer is needed."
@@ -208,15 +194,14 @@ async def _lock(
             if row is not None and row[0]:
                 yield
                 return
-        holder = await _one(connection, _HOLDER, LOCK_KEY)
+        holder = (await holders(connection, [LOCK_KEY])).get(LOCK_KEY)
         if holder is not None:
-            who = f"{holder[0] or 'an unnamed program'} ({holder[1]}, pid {holder[2]}, since {holder[3]:%H:%M:%S})"
             if not told:
-                tell(Note(logging.INFO, f"waiting for another migration: {who}"))
+                tell(Note(logging.INFO, f"waiting for another migration: {holder}"))
                 told = True
             if time.monotonic() - begun > seconds:
                 raise MigrationError(
-                    f"Another migration has not ended after {seconds:g} s: {who}",
+                    f"Another migration has not ended after {seconds:g} s: {holder}",
                     hint="Wait for it, or end its session, and start again.",
                 )
         await asyncio.sleep(0.1)
@@ -272,7 +257,8 @@ async def _apply(
         await connection.execute(_BOOKKEEPING)
     for file in due:
         begun = time.monotonic()
-        await _run(connection, file)
+        with span(f"migration {file.name}", version=version):
+            await _run(connection, file)
         await connection.execute(
             "insert into slack.migration (file_name, applied_at_version, body) values (%s, %s, %s)"
             " on conflict (file_name) do update set applied_at_version = excluded.applied_at_version"

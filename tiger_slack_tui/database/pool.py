@@ -1,12 +1,19 @@
-"""The pool of connections."""
+"""Connections: single ones and the pool."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import socket
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
+
+from tiger_slack_tui.database.failures import connect_failure
 
 _DEFAULTS: dict[str, str | int] = {
     "client_encoding": "UTF8",
@@ -20,11 +27,41 @@ _DEFAULTS: dict[str, str | int] = {
 
 
 def with_defaults(conninfo: str, *, application_name: str) -> str:
-    """`conninfo` with the name that shows in pg_stat_activity and limits on a silent network; its own values win."""
+    """`conninfo` with limits on a silent network, where it sets none, and our name for pg_stat_activity and locks."""
     given: dict[str, str | int] = {
         name: value for name, value in conninfo_to_dict(conninfo).items() if value is not None
     }
-    return make_conninfo("", **(_DEFAULTS | {"application_name": application_name} | given))
+    return make_conninfo("", **(_DEFAULTS | given | {"application_name": application_name}))
+
+
+async def connect(conninfo: str) -> AsyncConnection[Any]:
+    """A connection that commits each statement by itself. Raises DatabaseUnavailable, DatabaseRefused."""
+    try:
+        connection = await AsyncConnection.connect(conninfo, autocommit=True)
+        await _configure(connection)
+    except psycopg.Error as error:
+        raise connect_failure(error) from None
+    return connection
+
+
+def break_off(connection: AsyncConnection[Any]) -> None:
+    """Cut the connection: whoever waits for its server gets an error at once.
+
+    For a server that neither answers nor closes: a cancelled query would go on waiting for it.
+    """
+    with contextlib.suppress(OSError, psycopg.Error):
+        with socket.socket(fileno=os.dup(connection.fileno())) as peer:
+            peer.shutdown(socket.SHUT_RDWR)
+
+
+async def end_within(
+    seconds: float, work: asyncio.Future[Any], connection: AsyncConnection[Any]
+) -> None:
+    """Wait until work on the connection has ended, in any way; after so many seconds, cut the connection."""
+    done, _ = await asyncio.wait({work}, timeout=seconds)
+    if not done:
+        break_off(connection)
+        await asyncio.wait({work})
 
 
 def make_pool(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +13,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from tiger_slack_tui.database.failures import is_unavailable
+from tiger_slack_tui.database.pool import break_off
 from tiger_slack_tui.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -72,14 +70,9 @@ class EventStore:
             raise DatabaseUnavailable(_describe(error)) from None
 
     def abort(self) -> None:
-        """Break the connections of writes under way: they raise DatabaseUnavailable at once.
-
-        For a database that neither answers nor closes: a cancelled query would go on waiting for it.
-        """
+        """Break the connections of writes under way: they raise DatabaseUnavailable at once."""
         for connection in tuple(self._busy):
-            with contextlib.suppress(OSError, psycopg.Error):
-                with socket.socket(fileno=os.dup(connection.fileno())) as peer:
-                    peer.shutdown(socket.SHUT_RDWR)
+            break_off(connection)
 
     async def _write(self, connection: AsyncConnection[Any], records: Sequence[bytes]) -> Written:
         try:

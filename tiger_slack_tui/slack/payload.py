@@ -39,6 +39,11 @@ def decode(text: str) -> Any:
     return value
 
 
+def clean(value: Any) -> Any:
+    """The value, fit for jsonb in the same way as what `decode` returns."""
+    return decode(json.dumps(value))
+
+
 def strip_secrets(text: str) -> str:
     """The text, its URLs without the query parameters that hold a token of Slack."""
     return _SECRET.sub(lambda match: "?" if match[0].endswith(("&", "&amp;")) else "", text)

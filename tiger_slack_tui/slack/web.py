@@ -1,9 +1,12 @@
-"""The Web API calls that the ingestion makes."""
+"""The Web API calls that the ingestion and its jobs make."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -12,6 +15,9 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from tiger_slack_tui.errors import SlackRefused, SlackUnavailable
 from tiger_slack_tui.settings import SlackSettings
+from tiger_slack_tui.slack.payload import clean
+
+_PAGE = 999  # the list methods take less than 1000
 
 # Reasons that another try cannot mend: https://docs.slack.dev/reference/methods/apps.connections.open
 _FINAL = {
@@ -32,15 +38,30 @@ _FINAL = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the bot token speaks for."""
+    """Who the bot token speaks for, and what Slack said beside it."""
 
     team: str
     team_id: str
     user_id: str
+    scopes: frozenset[str] | None
+    """What the token may do; None where Slack did not say."""
+    server_time: float | None
+    """Slack's clock, in whole seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list: objects as Slack sends them, fit for jsonb, and where the next page begins."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
 
 
 class SlackWeb:
-    """The calls, over one HTTP session. Tokens never appear in errors."""
+    """The calls, over one HTTP session. Tokens never appear in errors.
+
+    Each raises SlackRefused where another try cannot help, SlackUnavailable otherwise.
+    """
 
     def __init__(self, settings: SlackSettings, session: aiohttp.ClientSession) -> None:
         self._bot = AsyncWebClient(
@@ -51,15 +72,38 @@ class SlackWeb:
         )
 
     async def identity(self) -> Identity:
-        """auth.test. Raises SlackRefused where the bot token is not accepted, SlackUnavailable otherwise."""
+        """auth.test: whether the bot token is accepted, and by whom."""
         answer = await _call("auth.test", "SLACK_BOT_TOKEN", self._bot.auth_test)
-        return Identity(str(answer["team"]), str(answer["team_id"]), str(answer["user_id"]))
+        headers = _headers(answer)
+        scopes = headers.get("x-oauth-scopes")
+        return Identity(
+            str(answer["team"]),
+            str(answer["team_id"]),
+            str(answer["user_id"]),
+            None if scopes is None else frozenset(filter(None, re.split(r"[,\s]+", scopes))),
+            _time(headers.get("date", "")),
+        )
+
+    async def users_page(self, cursor: str | None) -> Page:
+        """A page of users.list, from the cursor or the beginning. Pages can be short, and empty before the end."""
+        call = self._bot.users_list
+        answer = await _call(
+            "users.list", "SLACK_BOT_TOKEN", lambda: call(cursor=cursor, limit=_PAGE)
+        )
+        return _page(answer, "members")
+
+    async def channels_page(self, cursor: str | None) -> Page:
+        """A page of conversations.list with all public channels, and the private ones that the app is in."""
+        call = self._bot.conversations_list
+        answer = await _call(
+            "conversations.list",
+            "SLACK_BOT_TOKEN",
+            lambda: call(cursor=cursor, limit=_PAGE, types="public_channel,private_channel"),
+        )
+        return _page(answer, "channels")
 
     async def open_connection(self) -> str:
-        """A new address for one WebSocket connection; it holds a ticket that is a secret and works once.
-
-        Raises SlackRefused where the app token is not accepted, SlackUnavailable otherwise.
-        """
+        """A new address for one WebSocket connection; it holds a ticket that is a secret and works once."""
         call = self._app.apps_connections_open
         answer = await _call(
             "apps.connections.open",
@@ -67,6 +111,12 @@ class SlackWeb:
             lambda: call(app_token=self._app.token or ""),
         )
         return str(answer["url"])
+
+
+def _page(answer: AsyncSlackResponse, name: str) -> Page:
+    items: Any = clean(answer.get(name) or [])
+    cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+    return Page([item for item in items if isinstance(item, dict)], cursor or None)
 
 
 async def _call(
@@ -100,8 +150,17 @@ async def _call(
 
 
 def _retry_after(error: SlackApiError) -> float | None:
-    headers = getattr(error.response, "headers", None) or {}
-    value = {str(name).lower(): str(value) for name, value in headers.items()}.get(
-        "retry-after", ""
-    )
+    value = _headers(error.response).get("retry-after", "")
     return float(value) if value.isdigit() else None
+
+
+def _headers(answer: object) -> dict[str, str]:
+    headers = getattr(answer, "headers", None) or {}
+    return {str(name).lower(): str(value) for name, value in headers.items()}
+
+
+def _time(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None

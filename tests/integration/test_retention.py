@@ -1,0 +1,90 @@
+"""What the retention deletes, and what it must keep."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from tiger_slack_tui.database.pool import with_defaults
+from tiger_slack_tui.jobs.retention import retention
+from tiger_slack_tui.jobs.runner import Runner
+
+DAY = timedelta(days=1)
+
+
+def fill(database: psycopg.Connection[Any], name: str, age: timedelta) -> None:
+    """An event with its delivery, a deleted message with a reaction, a reaction alone, a run."""
+    at = datetime.now(UTC) - age
+    database.execute(
+        "insert into slack.event (event_ts, event, event_id, received_at, outcome)"
+        " values (%s, '{}', %s, %s, 'audit')",
+        (at, name, at),
+    )
+    database.execute(
+        "insert into slack.delivery (event_id, event_ts, received_at, last_received_at, deliveries)"
+        " values (%s, %s, %s, %s, 1)",
+        (name, at, at, at),
+    )
+    database.execute("insert into slack.tombstone values (%s, %s, %s)", (name, at, at))
+    for channel in (name, f"{name} alone"):
+        database.execute(
+            "insert into slack.reaction values (%s, %s, 'U1', 'eyes', true, %s, %s)",
+            (channel, at, at, name),
+        )
+    database.execute(
+        "insert into slack.job_run (job, reason, instance, started_at, finished_at, outcome)"
+        " values ('users', 'schedule', %s, %s, %s, 'done')",
+        (name, at, at),
+    )
+
+
+def names(database: psycopg.Connection[Any], query: str) -> list[str]:
+    return [row[0] for row in database.execute(query.encode()).fetchall()]
+
+
+async def test_what_is_old_goes_and_what_is_needed_stays(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    fill(database, "new", DAY)
+    fill(database, "old", 91 * DAY)
+    fill(database, "ancient", 400 * DAY)
+    # Delivered again lately: the dedupe still needs it.
+    database.execute(
+        "update slack.delivery set last_received_at = now() where event_id = 'ancient'"
+    )
+    named = with_defaults(conninfo, application_name="test")
+    ended = await Runner(named, instance="test", timeout=30).run(retention(90), reason="by hand")
+
+    assert ended.outcome == "done"
+    assert ended.rows_changed == 2 + 1 + 2 + 1
+    assert names(database, "select event_id from slack.event") == ["new"]
+    assert names(database, "select event_id from slack.delivery order by 1") == ["ancient", "new"]
+    assert names(database, "select channel_id from slack.tombstone order by 1") == [
+        "ancient",
+        "new",
+        "old",
+    ]
+    assert names(database, "select channel_id from slack.reaction order by 1") == [
+        "ancient alone",
+        "new",
+        "new alone",
+        "old alone",
+    ]
+    assert names(database, "select instance from slack.job_run where job = 'users' order by 1") == [
+        "new",
+        "old",
+    ]
+
+
+async def test_more_rows_than_one_transaction_takes(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        "insert into slack.event (event_ts, event, event_id, received_at, outcome)"
+        " select now() - interval '100 days', '{}', 'Ev' || n, now() - interval '100 days', 'audit'"
+        " from generate_series(1, 12000) n"
+    )
+    named = with_defaults(conninfo, application_name="test")
+    ended = await Runner(named, instance="test", timeout=60).run(retention(30), reason="by hand")
+    assert (ended.outcome, ended.rows_changed) == ("done", 12000)
+    assert names(database, "select event_id from slack.event") == []

@@ -1,0 +1,148 @@
+"""`tiger-slack jobs`: runs jobs by hand, or shows how they stand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+import aiohttp
+import click
+import humanize
+import psycopg
+
+from tiger_slack_tui import __version__
+from tiger_slack_tui.database import job_runs
+from tiger_slack_tui.database.job_runs import JobRun
+from tiger_slack_tui.database.locks import Holder, holders
+from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
+from tiger_slack_tui.database.migrations import migrate
+from tiger_slack_tui.database.pool import connect, with_defaults
+from tiger_slack_tui.errors import MigrationError, TigerSlackError
+from tiger_slack_tui.jobs.catalog import LOCK_KEYS, make_jobs
+from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.jobs.schedule import next_run
+from tiger_slack_tui.run import database
+from tiger_slack_tui.settings import Settings, SlackSettings
+from tiger_slack_tui.slack.web import SlackWeb
+from tiger_slack_tui.telemetry import log_to_stderr
+
+_RUNS = 5
+
+
+class JobFailed(TigerSlackError):
+    """A job that was run by hand did not end well."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """How a job stands. `holder` is the session that has its lock; a run of `runs` without an outcome goes on."""
+
+    name: str
+    lock_key: int
+    schedule: str
+    time_zone: str
+    next_run: datetime
+    holder: Holder | None
+    runs: tuple[JobRun, ...]
+
+
+def run_by_hand(
+    settings: Settings, slack: SlackSettings | None, names: Sequence[str], *, as_json: bool
+) -> None:
+    """Run the jobs, one after another, and print how each ended. Raises JobFailed where one did not end well."""
+    log_to_stderr(settings)
+    with database(settings) as conninfo:
+        ended = asyncio.run(_run(settings, slack, names, conninfo))
+    if as_json:
+        click.echo(json.dumps([asdict(run) for run in ended], default=str, indent=2))
+    else:
+        click.echo("\n".join(_run_line(run) for run in ended))
+    if bad := [run.job for run in ended if run.outcome not in ("done", "skipped")]:
+        raise JobFailed(f"{', '.join(bad)} did not end well.")
+
+
+def show(settings: Settings, *, as_json: bool) -> None:
+    """Print when each job runs next, who holds its lock, and its last runs; change nothing."""
+    with database(settings) as conninfo:
+        name = f"{settings.service_name} jobs"
+        found = asyncio.run(read_status(settings, with_defaults(conninfo, application_name=name)))
+    if as_json:
+        click.echo(json.dumps([asdict(job) for job in found], default=str, indent=2))
+    else:
+        click.echo("\n\n".join(_as_text(job) for job in found))
+
+
+async def read_status(settings: Settings, conninfo: str) -> list[JobStatus]:
+    """How the jobs stand. Raises DatabaseUnavailable, DatabaseRefused, MigrationError."""
+    coming = next_run(settings.jobs)
+    async with await connect(conninfo) as connection:
+        try:
+            held = await holders(connection, list(LOCK_KEYS.values()))
+            return [
+                JobStatus(
+                    name,
+                    key,
+                    settings.jobs.schedule,
+                    settings.jobs.time_zone,
+                    coming,
+                    held.get(key),
+                    tuple(
+                        _settled(run, held.get(key))
+                        for run in await job_runs.newest(connection, name, most=_RUNS)
+                    ),
+                )
+                for name, key in LOCK_KEYS.items()
+            ]
+        except psycopg.errors.UndefinedTable:
+            raise MigrationError(
+                "The database does not have the tables of this version.",
+                hint="Run: tiger-slack migrate",
+            ) from None
+
+
+async def _run(
+    settings: Settings, slack: SlackSettings | None, names: Sequence[str], conninfo: str
+) -> list[JobRun]:
+    conninfo = with_defaults(conninfo, application_name=settings.instance)
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 for the types
+    # The end by a signal is recorded, too.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    files = read_migrations(migrations_directory())
+    await migrate(conninfo, version=__version__, files=files, tell=lambda _: None)
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        web = SlackWeb(slack, session) if slack else None
+        jobs = make_jobs(web, settings.jobs)
+        runner = Runner(conninfo, instance=settings.instance, timeout=settings.jobs.timeout)
+        return [await runner.run(jobs[name], reason="by hand") for name in dict.fromkeys(names)]
+
+
+def _settled(run: JobRun, holder: Holder | None) -> JobRun:
+    """The run; cut off, where nobody who could still end it holds the lock."""
+    if run.outcome is None and (holder is None or holder.application_name != run.instance):
+        return replace(run, outcome="cut off", error="its session was lost")
+    return run
+
+
+def _as_text(job: JobStatus) -> str:
+    wait = humanize.naturaltime(datetime.now(job.next_run.tzinfo) - job.next_run)
+    lines = [
+        f"{job.name}: next run {job.next_run:%Y-%m-%d %H:%M %Z} ({wait}), schedule {job.schedule}",
+        f"  lock  {f'held by {job.holder}' if job.holder else 'free'}",
+    ]
+    lines += [f"  {_run_line(run)}" for run in job.runs] or ["  never ran"]
+    return "\n".join(lines)
+
+
+def _run_line(run: JobRun) -> str:
+    took = f"{(run.finished_at - run.started_at).total_seconds():.1f} s" if run.finished_at else "-"
+    line = (
+        f"{run.started_at:%Y-%m-%d %H:%M:%S}  {run.job:<9} {run.outcome or 'running':<9} {took:>8}"
+        f"  {run.rows_seen:,} seen, {run.rows_changed:,} changed, {run.rows_failed:,} failed"
+        f"  {run.reason}, {run.instance}"
+    )
+    return f"{line}\n    {run.error}" if run.error else line

@@ -1,0 +1,23 @@
+"""The jobs that there are."""
+
+from __future__ import annotations
+
+from tiger_slack_tui.jobs.channels import CHANNELS_LOCK_KEY, load_channels
+from tiger_slack_tui.jobs.job import Job
+from tiger_slack_tui.jobs.retention import RETENTION_LOCK_KEY, retention
+from tiger_slack_tui.jobs.users import USERS_LOCK_KEY, load_users
+from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.slack.web import SlackWeb
+
+LOCK_KEYS = {
+    "users": USERS_LOCK_KEY,
+    "channels": CHANNELS_LOCK_KEY,
+    "retention": RETENTION_LOCK_KEY,
+}
+
+
+def make_jobs(web: SlackWeb | None, settings: JobSettings) -> dict[str, Job]:
+    """The jobs by name; without `web`, those that need no Slack."""
+    jobs = [load_users(web), load_channels(web)] if web else []
+    jobs.append(retention(settings.event_days))
+    return {job.name: job for job in jobs}

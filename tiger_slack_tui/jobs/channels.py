@@ -1,0 +1,18 @@
+"""The daily sync of channels."""
+
+from __future__ import annotations
+
+from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.sync import sync
+from tiger_slack_tui.slack.web import SlackWeb
+
+CHANNELS_LOCK_KEY = 6801911210587046
+
+
+def load_channels(web: SlackWeb) -> Job:
+    """Brings conversations.list, public and private channels, into slack.channel."""
+
+    async def work(run: Run) -> None:
+        await sync(run, web.channels_page, "channel")
+
+    return Job("channels", CHANNELS_LOCK_KEY, work)

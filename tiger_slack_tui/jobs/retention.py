@@ -1,0 +1,121 @@
+"""Deletes what nothing needs any more.
+
+The rules, and why:
+
+- slack.event: kept for TIGER_SLACK_EVENT_DAYS (90), counted from its receipt, however late that was. Where
+  TimescaleDB has a retention policy for it, that one rules (by event_ts), also over what follows.
+- slack.delivery: kept as long as its event. It keeps a repeated delivery from a second audit row; Slack repeats for
+  a day at most, our spool for as long as a database is away. Past that, a repetition still changes no message,
+  because every effect is idempotent.
+- slack.tombstone: kept for ever. An export of any age can bring the original of a deleted message, and nothing but
+  its tombstone keeps it out. A tombstone is three short columns and holds no content.
+- slack.reaction: rows of a message that is deleted since so many days; it will never show them.
+- slack.job_run: kept for a year, which is one row a day and job.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, LiteralString
+
+from psycopg import AsyncConnection
+from psycopg.sql import SQL, Identifier
+
+from tiger_slack_tui.jobs.job import Job, Run
+
+RETENTION_LOCK_KEY = 7226612417840853
+
+_JOB_RUN_AGE = timedelta(days=366)
+_ROWS = 5000
+"""Rows of a transaction, so that none holds up the ingestion."""
+
+_TIMESCALEDB = """
+select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'timescaledb'
+"""
+_POLICY = """
+select max((j.config ->> 'drop_after')::interval)
+from timescaledb_information.jobs j
+where j.proc_name = 'policy_retention'
+and j.hypertable_schema = 'slack'
+and j.hypertable_name = 'event'
+and j.scheduled
+"""
+_DROP_CHUNKS = SQL("select count(*) from {}.drop_chunks('slack.event', older_than => now() - %s)")
+
+_EVENTS = """
+delete from slack.event e
+where (e.event_ts, e.id) in
+( select o.event_ts, o.id
+  from slack.event o
+  where o.event_ts < now() - %(age)s
+  and o.received_at < now() - %(age)s
+  order by o.event_ts
+  limit %(rows)s
+)
+"""
+_DELIVERIES = """
+delete from slack.delivery d
+where d.ctid = any (array
+( select o.ctid
+  from slack.delivery o
+  where o.received_at < now() - %(age)s
+  and o.last_received_at < now() - %(age)s
+  and o.event_ts < now() - %(age)s
+  limit %(rows)s
+))
+"""
+_REACTIONS = """
+delete from slack.reaction r
+where r.ctid = any (array
+( select o.ctid
+  from slack.tombstone t
+  join slack.reaction o on o.channel_id = t.channel_id and o.ts = t.ts
+  where t.deleted_at < now() - %s
+  limit %s
+))
+"""
+_JOB_RUNS = """
+delete from slack.job_run r
+where r.id in (select o.id from slack.job_run o where o.started_at < now() - %s limit %s)
+"""
+
+
+def retention(event_days: int) -> Job:
+    """Deletes by the rules above, a few thousand rows at a time."""
+
+    async def work(run: Run) -> None:
+        await _work(run, timedelta(days=event_days))
+
+    return Job("retention", RETENTION_LOCK_KEY, work)
+
+
+async def _work(run: Run, age: timedelta) -> None:
+    connection = run.connection
+    policy = None
+    if schema := await _value(connection, _TIMESCALEDB):
+        policy = await _value(connection, _POLICY)
+        if policy is None:  # the Apache edition has none
+            await connection.execute(_DROP_CHUNKS.format(Identifier(schema)), (age,))
+    if policy is None:
+        await _delete(run, _EVENTS, {"age": age, "rows": _ROWS})
+    else:
+        age = policy
+    await _delete(run, _DELIVERIES, {"age": age, "rows": _ROWS})
+    await _delete(run, _REACTIONS, (age, _ROWS))
+    await _delete(run, _JOB_RUNS, (_JOB_RUN_AGE, _ROWS))
+
+
+async def _delete(run: Run, query: LiteralString, values: Any) -> None:
+    """Run it until it finds nothing more."""
+    while True:
+        cursor = await run.connection.execute(query, values)
+        if cursor.rowcount > 0:
+            await run.advance(seen=cursor.rowcount, changed=cursor.rowcount)
+        if cursor.rowcount < _ROWS:
+            return
+
+
+async def _value(connection: AsyncConnection[Any], query: LiteralString) -> Any:
+    cursor = await connection.execute(query)
+    row = await cursor.fetchone()
+    return row[0] if row else None

@@ -1,0 +1,137 @@
+"""Runs a job under its lock, and records how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from tiger_slack_tui.database import job_runs
+from tiger_slack_tui.database.job_runs import JobRun
+from tiger_slack_tui.database.locks import holders, try_lock, unlock
+from tiger_slack_tui.database.pool import connect, end_within
+from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError
+from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.telemetry import span
+
+log = logging.getLogger(__name__)
+
+_END_SECONDS = 1.0
+"""How long a cancelled run may take to let go, and the record of its end to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    since: float
+    run: Run
+
+
+class Runner:
+    """Runs jobs; one instance of all that share the database runs one job at a time."""
+
+    def __init__(self, conninfo: str, *, instance: str, timeout: float) -> None:
+        """`timeout` is the number of seconds after which a run is ended."""
+        self._conninfo = conninfo
+        self._instance = instance
+        self._timeout = timeout
+        self._running: dict[str, _Running] = {}
+
+    def running(self, name: str) -> tuple[float, int] | None:
+        """Since when the job runs here, and how many rows it has seen; None where it does not."""
+        running = self._running.get(name)
+        return (running.since, running.run.seen) if running else None
+
+    async def last_done(self, job: Job) -> datetime | None:
+        """As `job_runs.last_done`. Raises DatabaseUnavailable, DatabaseRefused."""
+        async with await connect(self._conninfo) as connection:
+            try:
+                return await job_runs.last_done(connection, job.name)
+            except psycopg.Error as error:
+                raise _unavailable(error) from None
+
+    async def run(self, job: Job, *, reason: str, scheduled_for: datetime | None = None) -> JobRun:
+        """Run the job now, unless another session does; the row returned tells how it ended.
+
+        The lock is the session's, on a connection that lives as long as the run, so it ends with the run, with a
+        failure, and with the process. Raises DatabaseUnavailable or DatabaseRefused where the run could not begin
+        or its end could not be recorded.
+        """
+        async with await connect(self._conninfo) as connection:
+            try:
+                if not await try_lock(connection, job.lock_key):
+                    holder = (await holders(connection, [job.lock_key])).get(job.lock_key)
+                    why = f"{holder or 'another session'} runs it"
+                    log.info("job %s skipped: %s", job.name, why)
+                    run_id = await job_runs.skip(
+                        connection,
+                        job.name,
+                        reason=reason,
+                        scheduled_for=scheduled_for,
+                        instance=self._instance,
+                        why=why,
+                    )
+                    return await job_runs.get(connection, run_id)
+                run_id, cursor = await job_runs.begin(
+                    connection,
+                    job.name,
+                    reason=reason,
+                    scheduled_for=scheduled_for,
+                    instance=self._instance,
+                )
+                with span(f"job {job.name}", reason=reason) as current:
+                    ended = await self._attend(job, Run(run_id, connection, cursor))
+                    current.set_attributes({"rows_seen": ended.rows_seen})
+                await unlock(connection, job.lock_key)
+                return ended
+            except psycopg.Error as error:
+                raise _unavailable(error) from None
+
+    async def _attend(self, job: Job, run: Run) -> JobRun:
+        """Do the work and record its end, whatever that is."""
+        self._running[job.name] = _Running(time.time(), run)
+        work = asyncio.ensure_future(job.work(run))
+        outcome, error = "cancelled", "the instance was stopped"
+        try:
+            await asyncio.wait({work}, timeout=self._timeout)
+            outcome, error = self._judge(job, work)
+        finally:
+            work.cancel()
+            await end_within(_END_SECONDS, work, run.connection)
+            record = asyncio.ensure_future(
+                job_runs.end(run.connection, run.id, outcome=outcome, error=error or None)
+            )
+            await end_within(_END_SECONDS, record, run.connection)
+            del self._running[job.name]
+            log.log(
+                logging.INFO if outcome in ("done", "cancelled") else logging.ERROR,
+                "job %s: %s",
+                job.name,
+                f"{outcome}: {error}" if error else outcome,
+                extra={"seen": run.seen, "changed": run.changed, "failed": run.failed},
+            )
+        record.result()
+        return await job_runs.get(run.connection, run.id)
+
+    def _judge(self, job: Job, work: asyncio.Future[None]) -> tuple[str, str]:
+        """The outcome, and why; without words that can hold what people wrote."""
+        if not work.done():
+            return "timed out", f"it took longer than {self._timeout:g} s"
+        failure = work.exception()
+        if failure is None:
+            return "done", ""
+        if isinstance(failure, TigerSlackError):
+            return "failed", str(failure)
+        if isinstance(failure, psycopg.Error):
+            return "failed", str(_unavailable(failure))
+        at = traceback.extract_tb(failure.__traceback__)[-1]
+        return "failed", f"{type(failure).__name__} at {at.filename.rpartition('/')[2]}:{at.lineno}"
+
+
+def _unavailable(error: psycopg.Error) -> DatabaseUnavailable:
+    reason = error.sqlstate or type(error).__name__
+    return DatabaseUnavailable(f"The database broke the job off: {reason}")

@@ -1,0 +1,125 @@
+"""Runs the jobs when their time comes, and catches up on what was missed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from aiocron import crontab
+from cronsim import CronSim
+
+from tiger_slack_tui.database.job_runs import JobRun
+from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable
+from tiger_slack_tui.jobs.job import Job
+from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.snapshot import JobState
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 30
+_EARLY = timedelta(seconds=1)  # a timer can fire a moment before the clock shows its time
+_LATE = timedelta(minutes=1)
+
+
+def next_run(settings: JobSettings, now: datetime | None = None) -> datetime:
+    """When the schedule comes next, after `now`."""
+    now = now or datetime.now(ZoneInfo(settings.time_zone))
+    return next(CronSim(settings.schedule, now))
+
+
+def previous_run(settings: JobSettings, now: datetime) -> datetime:
+    """When the schedule came last, at `now` or before."""
+    return next(CronSim(settings.schedule, now + timedelta(microseconds=1), reverse=True))
+
+
+class Scheduler:
+    """Owns one task for each job: runs of one job never overlap here, and its lock keeps other instances out."""
+
+    def __init__(
+        self,
+        jobs: Mapping[str, Job],
+        runner: Runner,
+        settings: JobSettings,
+        *,
+        recheck: float = 3600,
+    ) -> None:
+        """`recheck` is the number of seconds after which a job that is due and did not end well is tried again."""
+        self._jobs = jobs
+        self._runner = runner
+        self._settings = settings
+        self._recheck = recheck
+        self._zone = ZoneInfo(settings.time_zone)
+        self._begun = self._now()
+        self._last: dict[str, tuple[str, float]] = {}
+
+    async def run(self) -> None:
+        """Serve the schedule until cancelled, which cancels what runs. Failures of jobs end nothing else."""
+        async with asyncio.TaskGroup() as group:
+            for job in self._jobs.values():
+                group.create_task(self._serve(job))
+
+    async def run_now(self, name: str) -> JobRun:
+        """Run a job by hand. Raises as `Runner.run`, and KeyError for a job that there is not."""
+        return await self._run(self._jobs[name], reason="by hand")
+
+    def states(self) -> tuple[JobState, ...]:
+        """The jobs, as known here. No I/O."""
+        coming = next_run(self._settings, self._now()).timestamp()
+        states = []
+        for name in self._jobs:
+            since, seen = self._runner.running(name) or (None, 0)
+            outcome, ended = self._last.get(name, (None, None))
+            states.append(JobState(name, coming, since, seen, outcome, ended))
+        return tuple(states)
+
+    async def _serve(self, job: Job) -> None:
+        while True:
+            try:
+                await self._run_if_due(job)
+            except (DatabaseUnavailable, DatabaseRefused) as error:
+                log.warning("job %s waits: %s", job.name, error)
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            except Exception as error:  # whatever it is, it must not take the ingestion down
+                log.error("job %s: %s", job.name, type(error).__name__)
+            await self._tick()
+
+    async def _run_if_due(self, job: Job) -> None:
+        """Run the job if its last time is not served yet, here or by another instance."""
+        now = self._now()
+        due = previous_run(self._settings, now + _EARLY)
+        last = await self._runner.last_done(job)
+        if last is None:
+            await self._run(job, reason="first start")
+        elif last < due and (self._settings.catch_up or due > self._begun):
+            reason = "schedule" if now - due < _LATE else "catch-up"
+            await self._run(job, reason=reason, scheduled_for=due)
+
+    async def _run(self, job: Job, *, reason: str, scheduled_for: datetime | None = None) -> JobRun:
+        ended = await self._runner.run(job, reason=reason, scheduled_for=scheduled_for)
+        self._last[job.name] = (ended.outcome or "cut off", time.time())
+        return ended
+
+    async def _tick(self) -> None:
+        """Wait for the schedule's next time, or for the recheck.
+
+        aiocron only wakes us: what is due, the clock and slack.job_run say. So its ticks need no care when they come
+        in a burst, overlap a run, or come at a wrong time, because it measures the clock once, at its start.
+        """
+        came = asyncio.Event()
+        cron = crontab(self._settings.schedule, func=came.set, tz=self._zone)
+        try:
+            async with asyncio.timeout(self._recheck):
+                await came.wait()
+        except TimeoutError:
+            pass
+        finally:
+            cron.stop()
+
+    def _now(self) -> datetime:
+        return datetime.now(self._zone)

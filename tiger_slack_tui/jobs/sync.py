@@ -1,0 +1,30 @@
+"""Brings a list of the Web API into its table, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from tiger_slack_tui.database.directory import upsert
+from tiger_slack_tui.jobs.job import Run
+from tiger_slack_tui.slack.pages import pages
+from tiger_slack_tui.slack.web import Page
+
+
+async def sync(
+    run: Run,
+    fetch: Callable[[str | None], Awaitable[Page]],
+    kind: Literal["user", "channel"],
+) -> None:
+    """Merge every page into the table; while Slack is asked, no transaction is open.
+
+    Raises SlackRefused, SlackUnavailable, psycopg.Error.
+    """
+    async for page in pages(fetch, cursor=run.cursor):
+        applied = await upsert(run.connection, kind, page.items)
+        await run.advance(
+            seen=len(page.items),
+            changed=applied.changed,
+            bad_rows=applied.bad_rows,
+            cursor=page.next_cursor,
+        )

@@ -1,0 +1,18 @@
+"""The daily sync of users."""
+
+from __future__ import annotations
+
+from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.sync import sync
+from tiger_slack_tui.slack.web import SlackWeb
+
+USERS_LOCK_KEY = 5245366294413312
+
+
+def load_users(web: SlackWeb) -> Job:
+    """Brings users.list into slack."user"."""
+
+    async def work(run: Run) -> None:
+        await sync(run, web.users_page, "user")
+
+    return Job("users", USERS_LOCK_KEY, work)
