@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 _MOST_MESSAGES = 1000
 """Messages that a channel's history keeps; a demo runs for days."""
+_PAGE = 1000
+"""Most entries of a page."""
 
 
 class Directory:
@@ -33,6 +36,8 @@ class Directory:
             self.channels[event["channel"]["id"]] = dict(event["channel"])
         elif kind == "channel_rename":
             self.channels.setdefault(event["channel"]["id"], {}).update(event["channel"])
+        elif kind == "channel_deleted":
+            self.channels.pop(event["channel"], None)
         elif kind in ("channel_archive", "channel_unarchive"):
             self.channels.setdefault(event["channel"], {"id": event["channel"]})["is_archived"] = (
                 kind == "channel_archive"
@@ -46,14 +51,9 @@ class Directory:
             case "conversations.list":
                 return _page("channels", self._listed(given), given, 100)
             case "conversations.history":
-                return self._history(
-                    given, lambda message: message.get("thread_ts") in (None, message["ts"])
-                )
+                return self._history(given)
             case "conversations.replies":
-                return self._history(
-                    given,
-                    lambda message: given.get("ts") in (message["ts"], message.get("thread_ts")),
-                )
+                return self._replies(given)
         return {"ok": False, "error": "unknown_method"}
 
     def _listed(self, given: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -67,21 +67,42 @@ class Directory:
             and not (hide and channel.get("is_archived"))
         ]
 
-    def _history(self, given: Mapping[str, str], shown: Any) -> dict[str, Any]:
+    def _history(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """Parents and messages outside of threads, the newest first."""
+        messages = self._between(given)
+        if messages is None:
+            return {"ok": False, "error": "channel_not_found"}
+        shown = [m for m in messages if m.get("thread_ts") in (None, m["ts"])]
+        return _page("messages", shown[::-1], given, 100)
+
+    def _replies(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """A thread with its parent, the oldest first."""
+        messages = self._between(given)
+        if messages is None:
+            return {"ok": False, "error": "channel_not_found"}
+        shown = [m for m in messages if given.get("ts") in (m["ts"], m.get("thread_ts"))]
+        if not shown:
+            return {"ok": False, "error": "thread_not_found"}
+        return _page("messages", shown, given, _PAGE)
+
+    def _between(self, given: Mapping[str, str]) -> list[dict[str, Any]] | None:
+        """The channel's messages in the time asked for, the oldest first; None for an unknown channel."""
         channel = given.get("channel", "")
         if channel not in self.channels and channel not in self._messages:
-            return {"ok": False, "error": "channel_not_found"}
-        oldest, latest = given.get("oldest", "0"), given.get("latest") or "9999999999"
-        messages = [
+            return None
+        oldest, latest = Decimal(given.get("oldest") or 0), Decimal(given.get("latest") or 10**12)
+        inclusive = given.get("inclusive", "false") in ("true", "1", "True")
+        return [
             message
-            for ts, message in sorted(self._messages.get(channel, {}).items(), reverse=True)
-            if float(oldest) < float(ts) < float(latest) and shown(message)
+            for ts, message in sorted(self._messages.get(channel, {}).items())
+            if oldest < Decimal(ts) < latest or (inclusive and Decimal(ts) in (oldest, latest))
         ]
-        return _page("messages", messages, given, 100) | {"has_more": False}
 
     def _apply_message(self, event: Mapping[str, Any]) -> None:
         messages = self._messages.setdefault(event["channel"], OrderedDict())
         subtype = event.get("subtype")
+        if subtype == "channel_name" and event["channel"] in self.channels:
+            self.channels[event["channel"]]["name"] = event["name"]
         if subtype == "message_deleted":
             messages.pop(event["deleted_ts"], None)
         elif subtype == "message_changed":
@@ -99,7 +120,13 @@ def _page(
     name: str, items: list[dict[str, Any]], given: Mapping[str, str], default: int
 ) -> dict[str, Any]:
     """A page of the items; the cursor is where it begins."""
-    begin = int(given.get("cursor") or 0)
-    end = begin + min(int(given.get("limit") or default), 1000)
+    try:
+        begin = int(given.get("cursor") or 0)
+    except ValueError:
+        return {"ok": False, "error": "invalid_cursor"}
+    end = begin + min(int(given.get("limit") or default), _PAGE)
+    answer = {"ok": True, name: items[begin:end]}
+    if name == "messages":
+        answer["has_more"] = end < len(items)
     cursor = str(end) if end < len(items) else ""
-    return {"ok": True, name: items[begin:end], "response_metadata": {"next_cursor": cursor}}
+    return answer | {"response_metadata": {"next_cursor": cursor}}

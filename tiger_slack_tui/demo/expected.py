@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 _MESSAGE_COLUMNS = (
@@ -85,6 +85,15 @@ class Expected:
         elif str(kind).startswith(("channel_", "group_")):
             outcome = self._channel(event)
         self.events[payload["event_id"]] = outcome
+
+    def listed(
+        self, *, users: Iterable[dict[str, Any]], channels: Iterable[dict[str, Any]]
+    ) -> None:
+        """Take into account what the list methods told at some time: objects whose only recency is their own."""
+        for user in users:
+            self._user({"user": clean(user), "event_ts": "0"})
+        for channel in channels:
+            self._channel({"type": "channel_created", "channel": clean(channel), "event_ts": "0"})
 
     def _present(self, key: tuple[str, str]) -> list[dict[str, str]]:
         states = self._reactions.get(key, {})

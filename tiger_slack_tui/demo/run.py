@@ -57,6 +57,7 @@ def run_demo(
         engine, sent = asyncio.run(_ingest(own, slack, server.conninfo, process))
         workspace = Workspace(hello["seed"], hello["start"], hello["rate"])
         expected = Expected()
+        expected.listed(users=workspace.users, channels=workspace.channels)
         for payload in workspace.events(sent["sent"]):
             expected.apply(payload)
         found = asyncio.run(differences(server.conninfo, expected))
@@ -99,12 +100,17 @@ async def _ingest(
         await report
         running.result()
         raise TigerSlackError("The demo was stopped before all events were sent.")
-    while engine.snapshot().spool_events:
+    while engine.snapshot().spool_events or not _synced(engine.snapshot()):
         await asyncio.sleep(0.05)
     snapshot = engine.snapshot()
     engine.stop()
     await running
     return snapshot, json.loads(await report)
+
+
+def _synced(now: Snapshot) -> bool:
+    """Whether the first sync of users and channels is over."""
+    return all(job.last_outcome is not None for job in now.jobs)
 
 
 def _summary(

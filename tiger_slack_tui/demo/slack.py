@@ -22,6 +22,18 @@ from aiohttp import WSMsgType, web
 from tiger_slack_tui.demo.directory import Directory
 
 _MOST_SOCKETS = 10
+_SCOPES = (
+    "app_mentions:read",
+    *(
+        f"{kind}:{what}"
+        for kind in ("channels", "groups", "im", "mpim")
+        for what in ("history", "read")
+    ),
+    "reactions:read",
+    "team:read",
+    "users:read",
+    "users:read.email",
+)
 
 
 @dataclass(slots=True)
@@ -57,6 +69,8 @@ class _Delivery:
     sent_at: float = 0.0
     first_sent_at: float = 0.0
     due: float = 0.0
+    socket: _Socket | None = None
+    """Where it was sent last."""
     envelopes: list[str] = field(default_factory=list)
 
 
@@ -89,8 +103,12 @@ class LocalSlack:
         """Calls of apps.connections.open that gave a ticket."""
         self.sockets_opened = 0
         """Tickets that became a socket."""
+        self.hold: asyncio.Event | None = None
+        """The Web API answers no list before this is set."""
         self.refuse_opening: str | None = None
         """An error that apps.connections.open answers with."""
+        self.scopes = list(_SCOPES)
+        """What the bot token may do."""
         self.acked_ids: set[str] = set()
         """Of all events, where `remember` is set."""
         self.latencies: deque[float] = deque(maxlen=20_000)
@@ -123,6 +141,7 @@ class LocalSlack:
         """Cut all connections and end."""
         if self._retrying is not None:
             self._retrying.cancel()
+            await asyncio.gather(self._retrying, return_exceptions=True)
         await self.drop()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -220,15 +239,15 @@ class LocalSlack:
         self._unacked[event_id] = _Delivery(payload, first_sent_at=time.monotonic())
         await self._deliver(event_id)
         if self.faults.duplicates and self._random.random() < self.faults.duplicates:
-            await self._deliver(event_id)
+            await self._deliver(event_id, retry=False)
         if self.faults.drop_every and self.sent % self.faults.drop_every == 0:
             await self.drop()
         if self.faults.refresh_every and self.sent % self.faults.refresh_every == 0:
             turn = self.sent // self.faults.refresh_every
             await self.refresh("warning" if turn % 2 else "refresh_requested")
 
-    async def _deliver(self, event_id: str) -> None:
-        """Send the event on any one socket; where there is none, it waits for one."""
+    async def _deliver(self, event_id: str, *, retry: bool = True) -> None:
+        """Send the event on any one socket; where there is none, it waits for one. Each retry pauses longer."""
         delivery = self._unacked.get(event_id)
         usable = [socket for socket in self._sockets if not socket.ws.closed]
         if delivery is None or not usable:
@@ -236,6 +255,7 @@ class LocalSlack:
         now = time.monotonic()
         pauses = self._retry_seconds
         delivery.due = now + pauses[min(delivery.attempt, len(pauses) - 1)]
+        delivery.socket = self._random.choice(usable)
         envelope_id = f"{self._random.getrandbits(64):016x}"
         delivery.envelopes.append(envelope_id)
         self._envelopes[envelope_id] = event_id
@@ -247,10 +267,10 @@ class LocalSlack:
             "retry_reason": "timeout" if delivery.attempt else "",
             "payload": delivery.payload,
         }
-        delivery.attempt += 1
+        delivery.attempt += retry
         self.deliveries += 1
         try:
-            await self.send_frame(_json(frame), self._random.choice(usable))
+            await self.send_frame(_json(frame), delivery.socket)
         except (ConnectionError, RuntimeError):
             delivery.due = now + 0.1  # the socket broke
 
@@ -284,7 +304,8 @@ class LocalSlack:
             self._sockets.remove(socket)
         # What it had in flight comes again at once, on another socket.
         for delivery in self._unacked.values():
-            delivery.due = min(delivery.due, time.monotonic() + 0.1)
+            if delivery.socket is socket:
+                delivery.due = min(delivery.due, time.monotonic() + 0.1)
         self._changed.set()
 
     async def _link(self, request: web.Request) -> web.StreamResponse:
@@ -345,15 +366,16 @@ class LocalSlack:
         if method == "apps.connections.open":
             return web.json_response(self._open_connection(request.host))
         if method == "auth.test":
-            return web.json_response(
-                {
-                    "ok": True,
-                    "team": "Local",
-                    "team_id": "T0LOCAL",
-                    "user": "tiger",
-                    "user_id": "U0TIGER",
-                }
-            )
+            identity = {
+                "team": "Local",
+                "team_id": "T0LOCAL",
+                "user": "tiger",
+                "user_id": "U0TIGER",
+            }
+            headers = {"X-OAuth-Scopes": ",".join(self.scopes)}
+            return web.json_response({"ok": True} | identity, headers=headers)
+        if self.hold is not None:
+            await self.hold.wait()
         return web.json_response(
             self.directory.answer(method, {k: str(v) for k, v in given.items()})
         )

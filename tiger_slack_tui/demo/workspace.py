@@ -17,6 +17,8 @@ APP = "A0LOCAL"
 _REMEMBERED = 2000
 """Messages that can still be answered, edited, deleted or reacted to."""
 
+_MOST_USERS, _MOST_CHANNELS = 1000, 200  # a demo can run for days
+
 
 class Workspace:
     """`start` is the time of the first event in seconds since 1970; `rate` is in events a second.
@@ -330,11 +332,15 @@ class Workspace:
         return {"type": "user_profile_changed", "user": partial, "cache_ts": user["updated"]}
 
     def _join_team(self) -> dict[str, Any]:
+        if len(self.users) >= _MOST_USERS:
+            return self._change_user()
         user = self._new_user(len(self.users))
         self.users.append(user)
         return {"type": "team_join", "user": dict(user)}
 
     def _create_channel(self) -> dict[str, Any]:
+        if len(self.channels) >= _MOST_CHANNELS:
+            return self._rename_channel()
         channel = self._new_channel(len(self.channels))
         self.channels.append(channel)
         return {"type": "channel_created", "channel": dict(channel)}
