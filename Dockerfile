@@ -11,6 +11,9 @@ FROM python:3.13-slim-bookworm
 RUN useradd --system --home-dir /data --create-home tiger-slack
 COPY --from=build /app /app
 ENV PATH=/app/bin:$PATH TIGER_SLACK_HOME=/data PYTHONUNBUFFERED=1
+ENV TIGER_SLACK_HTTP=8080
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=6s --start-period=60s CMD ["tiger-slack", "health"]
 USER tiger-slack
 VOLUME /data
 # SIGTERM ends it within 5 s, with everything read stored and acknowledged.

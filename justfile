@@ -47,11 +47,24 @@ demo *ARGS:
 migrate *ARGS:
     {{dev}} tiger-slack migrate {{ARGS}}
 
+# Run jobs now (users, channels, retention); --status shows how they stand
+jobs *ARGS:
+    {{dev}} tiger-slack jobs {{ARGS}}
+
+# Look at everything that a run needs
+doctor *ARGS:
+    {{dev}} tiger-slack doctor {{ARGS}}
+
+# Let Claude Code ask Logfire; LOGFIRE_READ_TOKEN must be set
+setup-logfire-mcp: deps
+    claude mcp add logfire --env LOGFIRE_READ_TOKEN="${LOGFIRE_READ_TOKEN:?set it to a read token of Logfire}" \
+        -- {{justfile_directory()}}/.dev/bin/uvx logfire-mcp@latest
+
 # Make README's picture from the real console
 screenshots:
     {{dev}} python scripts/screenshots.py
 
-# Print the figures of a benchmark: throughput, latency, memory, idle, start
+# Print the figures of a benchmark: throughput, latency, jobs, telemetry, memory, idle, start
 benchmark NAME:
     {{dev}} python benchmarks/ingest.py {{NAME}}
 

@@ -2,6 +2,8 @@
 
     python benchmarks/ingest.py throughput   end to end, against one event a transaction on the same data
     python benchmarks/ingest.py latency      from sending to the ack, at 1,000 events a second
+    python benchmarks/ingest.py jobs         the same while all jobs run without a pause
+    python benchmarks/ingest.py telemetry    end to end with Logfire on (and no token), against without
     python benchmarks/ingest.py memory       growth over 1,000,000 events
     python benchmarks/ingest.py idle         processor time while connected and idle
     python benchmarks/ingest.py start        time of `tiger-slack --help`
@@ -46,10 +48,15 @@ def place() -> Iterator[tuple[Path, str]]:
 
 @asynccontextmanager
 async def ingesting(
-    home: Path, conninfo: str, events: int, rate: float, limits: Limits | None = None
+    home: Path,
+    conninfo: str,
+    events: int,
+    rate: float,
+    limits: Limits | None = None,
+    listed: int = 0,
 ) -> AsyncIterator[tuple[Engine, subprocess.Popen[str]]]:
     """The engine, taking what a sender sends."""
-    command = [sys.executable, str(HERE / "sender.py"), str(events), str(rate)]
+    command = [sys.executable, str(HERE / "sender.py"), str(events), str(rate), str(listed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
         assert sender.stdout is not None
         url = json.loads(sender.stdout.readline())["url"]
@@ -104,6 +111,59 @@ def latency() -> None:
     print(f"p99 {result['ack_ms_p99']} ms (wanted 250)")
 
 
+async def _latency_with_jobs(home: Path, conninfo: str) -> tuple[dict[str, float], int, int]:
+    async with ingesting(home, conninfo, 30_000, 1000, listed=20_000) as (engine, sender):
+        assert sender.stdout is not None
+        while not engine.snapshot().acked:
+            await asyncio.sleep(0.01)
+        report = asyncio.create_task(asyncio.to_thread(sender.stdout.readline))
+        runs = rows = 0
+        while not report.done():
+            jobs = ("users", "channels", "retention")
+            done = await asyncio.gather(*(engine.run_job(name) for name in jobs))
+            runs += sum(run.outcome == "done" for run in done)
+            rows += sum(run.rows_changed for run in done)
+        return json.loads(await report), runs, rows
+
+
+def jobs() -> None:
+    with place() as (home, conninfo):
+        result, runs, rows = asyncio.run(_latency_with_jobs(home, conninfo))
+    print(
+        f"at {result['per_second']:,.0f} events/s, {runs} runs of jobs that changed {rows:,} rows:"
+    )
+    print(f"ack p50 {result['ack_ms_p50']} ms, p99 {result['ack_ms_p99']} ms (wanted 250)")
+
+
+def telemetry() -> None:
+    ratios = []
+    for _ in range(3):
+        rates = {}
+        for how in ("without", "with"):
+            command = [
+                sys.executable,
+                __file__,
+                "rate",
+                how,
+            ]  # Logfire is set up for a whole process
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            rates[how] = float(done.stdout)
+        ratios.append(rates["with"] / rates["without"])
+        print(
+            f"  {rates['with']:,.0f} events/s with, {rates['without']:,.0f} without: {ratios[-1]:.0%}"
+        )
+    print(f"with Logfire on: {statistics.median(ratios):.0%} of the speed without (wanted 85 %)")
+
+
+def rate(how: str, events: int = 60_000) -> None:
+    if how == "with":
+        from tiger_slack_tui.logfire_export import set_up
+
+        set_up(Settings(home=Path("/nowhere"), conninfo=None))
+    with place() as (home, conninfo):
+        print(asyncio.run(sent(home, conninfo, events, 0))["per_second"])
+
+
 async def _grow(home: Path, conninfo: str, events: int) -> list[float]:
     sizes = []
     async with ingesting(home, conninfo, events, 0) as (engine, _):
@@ -155,7 +215,10 @@ def _resident_mb() -> float:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR)
-    figures = {f.__name__: f for f in (throughput, latency, memory, idle, start)}
+    if sys.argv[1:2] == ["rate"]:
+        rate(sys.argv[2])
+        sys.exit()
+    figures = {f.__name__: f for f in (throughput, latency, jobs, telemetry, memory, idle, start)}
     if len(sys.argv) != 2 or sys.argv[1] not in figures:
         sys.exit(__doc__)
     figures[sys.argv[1]]()

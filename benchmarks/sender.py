@@ -1,9 +1,10 @@
 """A Slack that only sends: the cheapest peer there can be, so that a benchmark measures the ingestion.
 
-    python benchmarks/sender.py EVENTS RATE
+    python benchmarks/sender.py EVENTS RATE LISTED
 
 Serves apps.connections.open, auth.test and one socket; sends EVENTS events at RATE a second (0: as fast as they
-are acknowledged, 4,000 in flight); prints one JSON line when it is ready and one with what it measured.
+are acknowledged, 4,000 in flight); lists LISTED users and as many channels; prints one JSON line when it is ready
+and one with what it measured.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import orjson
 from aiohttp import WSMsgType, web
 
 IN_FLIGHT = 4000
+PAGE = 999
 KINDS = 20  # of which two are reactions and one is an edit
 
 
@@ -79,8 +81,8 @@ def frame(i: int, base: int, run: int) -> str:
 
 
 class Sender:
-    def __init__(self, events: int, rate: float) -> None:
-        self.events, self.rate = events, rate
+    def __init__(self, events: int, rate: float, listed: int) -> None:
+        self.events, self.rate, self.listed = events, rate, listed
         self.base = self.run = int(time.time())
         self.sent_at: dict[int, float] = {}
         self.latencies: list[float] = []
@@ -91,7 +93,25 @@ class Sender:
     async def api(self, request: web.Request) -> web.Response:
         if request.match_info["method"] == "apps.connections.open":
             return web.json_response({"ok": True, "url": f"ws://{request.host}/socket"})
+        if request.match_info["method"] in ("users.list", "conversations.list"):
+            return web.json_response(self.page(int(request.query.get("cursor") or 0)))
         return web.json_response({"ok": True, "team": "bench", "team_id": "T1", "user_id": "U1"})
+
+    def page(self, at: int) -> dict[str, object]:
+        """A page of users that are channels, too; each time they are told they have changed."""
+        now = int(time.time() * 1000)
+        rows = [
+            {
+                "id": f"W{n:06d}",
+                "name": f"name{n}",
+                "updated": now,
+                "profile": {"real_name": f"Name {n} {now}", "title": "x" * 400},
+            }
+            for n in range(at, min(at + PAGE, self.listed))
+        ]
+        cursor = str(at + PAGE) if at + PAGE < self.listed else ""
+        answer = {"members": rows, "channels": rows, "response_metadata": {"next_cursor": cursor}}
+        return {"ok": True} | answer
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse(max_msg_size=1 << 26)
@@ -157,4 +177,4 @@ class Sender:
 
 
 if __name__ == "__main__":
-    asyncio.run(Sender(int(sys.argv[1]), float(sys.argv[2])).serve())
+    asyncio.run(Sender(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])).serve())

@@ -42,15 +42,54 @@ _no_ui = click.option(
 )
 
 
+_http = click.option(
+    "--http",
+    metavar="[HOST:]PORT",
+    help="Where health and metrics are served (TIGER_SLACK_HTTP).",
+)
+
+
 @main.command()
 @_no_ui
+@_http
 @_plain_errors
-def run(no_ui: bool) -> None:
+def run(no_ui: bool, http: str | None) -> None:
     """Ingest from Slack until stopped (SIGTERM, SIGINT; in the console: q)."""
+    from dataclasses import replace
+
     from tiger_slack_tui import settings
     from tiger_slack_tui.run import run_engine
 
-    run_engine(*settings.load_with_slack(), ui=not no_ui)
+    if http and not no_ui:
+        raise click.UsageError("--http needs --no-ui.")
+    loaded, slack = settings.load_with_slack()
+    run_engine(replace(loaded, http=http or loaded.http), slack, ui=not no_ui)
+
+
+@main.command()
+@_http
+@click.option("--live", is_flag=True, help="Ask only whether the process is alive.")
+@_plain_errors
+def health(http: str | None, live: bool) -> None:
+    """Ask the program on this machine whether it is ready; exit code 1 where it is not."""
+    from tiger_slack_tui import settings
+    from tiger_slack_tui.health import ask
+
+    address = http or settings.load().http
+    if address is None:
+        raise click.UsageError("Name the port with --http, or TIGER_SLACK_HTTP.")
+    click.echo(ask(address, live=live))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_plain_errors
+def doctor(as_json: bool) -> None:
+    """Look at everything that a run needs, and say how to mend what is wrong; exit code 1 where something is."""
+    from tiger_slack_tui import settings
+    from tiger_slack_tui.commands.doctor import examine
+
+    examine(settings.load(), as_json=as_json)
 
 
 @main.command()
@@ -62,9 +101,31 @@ def run(no_ui: bool) -> None:
 def migrate(status: bool, as_json: bool) -> None:
     """Bring the database's schema to this version. Also done at every start."""
     from tiger_slack_tui import settings
-    from tiger_slack_tui.migrate import apply, show
+    from tiger_slack_tui.commands.migrate import apply, show
 
     (show if status else apply)(settings.load(), as_json=as_json)
+
+
+@main.command()
+@click.argument("names", nargs=-1, type=click.Choice(("users", "channels", "retention")))
+@click.option(
+    "--status",
+    is_flag=True,
+    help="Show when each job runs, who runs it now, and how its last runs went.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_plain_errors
+def jobs(names: tuple[str, ...], status: bool, as_json: bool) -> None:
+    """Run jobs now: users, channels, retention; without a name users and channels."""
+    from tiger_slack_tui import settings
+    from tiger_slack_tui.commands.jobs import run_by_hand, show
+
+    if status:
+        show(settings.load(), as_json=as_json)
+    elif names and set(names) == {"retention"}:
+        run_by_hand(settings.load(), None, names, as_json=as_json)
+    else:
+        run_by_hand(*settings.load_with_slack(), names or ("users", "channels"), as_json=as_json)
 
 
 @main.command()

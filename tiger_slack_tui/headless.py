@@ -6,8 +6,11 @@ import asyncio
 import logging
 import os
 import signal
+from contextlib import nullcontext
 
 from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.health import serve_health
+from tiger_slack_tui.metrics import observe
 from tiger_slack_tui.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -15,18 +18,21 @@ log = logging.getLogger(__name__)
 _SUMMARY_SECONDS = 10
 
 
-async def run_headless(engine: Engine) -> None:
+async def run_headless(engine: Engine, *, http: str | None = None) -> None:
     """Run the engine until SIGTERM or SIGINT; a second signal ends the process at once.
 
-    Logs one line of summary every 10 s. Raises what `Engine.run` raises.
+    Logs one line of summary every 10 s, and serves health and metrics on `http` ([HOST:]PORT). Raises what
+    `Engine.run` and `serve_health` raise.
     """
     loop = asyncio.get_running_loop()
     seen: list[signal.Signals] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_exit, engine, number, seen)
     summary = asyncio.create_task(_summarise(engine))
+    observe(engine.snapshot)
     try:
-        await engine.run()
+        async with serve_health(http, engine.snapshot) if http else nullcontext():
+            await engine.run()
     finally:
         summary.cancel()
 

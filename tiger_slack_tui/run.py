@@ -40,7 +40,7 @@ def run_engine(settings: Settings, slack: SlackSettings, *, ui: bool) -> None:
 
 
 async def _headless(settings: Settings, slack: SlackSettings, conninfo: str) -> None:
-    await run_headless(Engine(settings, slack, conninfo))
+    await run_headless(Engine(settings, slack, conninfo), http=settings.http)
 
 
 def prepare_face(settings: Settings, *, ui: bool) -> None:

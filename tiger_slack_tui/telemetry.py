@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 
+from opentelemetry import trace
+from opentelemetry.util.types import AttributeValue
 from pythonjsonlogger.json import JsonFormatter
 
-from tiger_slack_tui import __version__
 from tiger_slack_tui.settings import Settings
 
 _FILE_BYTES = 5_000_000
 _OLD_FILES = 3
-_EXPORT_SECONDS = 2
-"""How long a receiver of telemetry may take; a stop waits for the last of it."""
+
+
+_tracer = trace.get_tracer("tiger_slack_tui")  # does nothing until Logfire is set up
+
+
+@contextmanager
+def span(name: str, **attributes: AttributeValue) -> Iterator[trace.Span]:
+    """A span around the block, in traces where they are exported.
+
+    An error shows as its type alone: its words can hold what people wrote.
+    """
+    with _tracer.start_as_current_span(
+        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except BaseException as error:
+            current.set_status(trace.StatusCode.ERROR, type(error).__name__)
+            raise
 
 
 def log_to_stderr(settings: Settings) -> None:
@@ -46,52 +66,12 @@ def _install(handler: logging.Handler, settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     if settings.logfire.is_wanted:
-        root.handlers += _telemetry_handlers(settings)
+        from tiger_slack_tui.logfire_export import set_up
+
+        root.handlers += set_up(settings)
     root.setLevel(logging.WARNING)
     logging.getLogger("tiger_slack_tui").setLevel(logging.INFO)
+    # What it says of answers, below this level, holds names and tickets.
+    logging.getLogger("slack_sdk").setLevel(logging.WARNING)
     # The pool warns of each failed attempt to connect; the engine says it once.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
-
-
-def _telemetry_handlers(settings: Settings) -> list[logging.Handler]:
-    """Set Logfire up, and send what is logged there and to the given endpoints. Imported late: it takes 0.9 s."""
-    import logfire
-    from opentelemetry._logs import get_logger_provider
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    given = settings.logfire
-    traces, logs = given.traces_endpoint, given.logs_endpoint
-    logfire.configure(
-        send_to_logfire="if-token-present",
-        token=given.token,
-        service_name=settings.service_name,
-        service_version=__version__,
-        environment=given.environment,
-        console=False,
-        inspect_arguments=False,
-        scrubbing=logfire.ScrubbingOptions(extra_patterns=["xox[a-z]-", "xapp-"]),
-        additional_span_processors=[
-            BatchSpanProcessor(OTLPSpanExporter(traces, timeout=_EXPORT_SECONDS))
-        ]
-        if traces
-        else None,
-        advanced=logfire.AdvancedOptions(
-            log_record_processors=[
-                BatchLogRecordProcessor(OTLPLogExporter(logs, timeout=_EXPORT_SECONDS))
-            ]
-            if logs
-            else ()
-        ),
-    )
-    handlers: list[logging.Handler] = [
-        # What exporters log of themselves is not exported; our own handler has it.
-        logfire.LogfireLoggingHandler(fallback=logging.NullHandler())
-    ]
-    if logs:
-        from opentelemetry.sdk._logs import LoggingHandler
-
-        handlers.append(LoggingHandler(logger_provider=get_logger_provider()))
-    return handlers

@@ -94,7 +94,7 @@ async def test_kill_9_at_any_time_loses_nothing(conninfo: str, tmp_path: Path, s
 async def test_a_signal_ends_it_with_everything_read_stored(
     conninfo: str, tmp_path: Path, number: signal.Signals
 ) -> None:
-    async with LocalSlack(remember=True, in_flight=20_000) as slack:
+    async with LocalSlack(remember=True, in_flight=20_000, retry_seconds=(60,)) as slack:
         program = Program(slack, conninfo, tmp_path / "home")
         async with program() as process:
             await slack.wait_connected()

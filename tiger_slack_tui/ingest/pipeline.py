@@ -20,6 +20,7 @@ from tiger_slack_tui.ingest.spool import Spool
 from tiger_slack_tui.slack.events import Envelope, Outcome, Routed, route
 from tiger_slack_tui.slack.socket import Connection
 from tiger_slack_tui.snapshot import Recent, Stats
+from tiger_slack_tui.telemetry import span
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +116,7 @@ class Pipeline:
             time.monotonic(),
         )
         self._stats.received += 1
+        self._stats.lateness.add(envelope.received_at - float(envelope.event_ts))
         await self._queue.put(waiting)
 
     async def write(self) -> None:
@@ -198,7 +200,7 @@ class Pipeline:
             return None
         begun = time.monotonic()
         left = max(self.limits.commit_seconds - (begun - batch[0].clock), 0.25)
-        write = asyncio.create_task(self._store.write(records))
+        write = asyncio.create_task(self._write_batch(records))
         self._writes.add(write)
         write.add_done_callback(self._writes.discard)
         done, _ = await asyncio.wait({write}, timeout=left)
@@ -214,8 +216,21 @@ class Pipeline:
             self.database_away(str(error))
             return None
         self._stats.commit.add(time.monotonic() - begun)
+        self._stats.batch.add(len(batch))
         self._database_back()
         return written
+
+    async def _write_batch(self, records: Sequence[bytes]) -> Written:
+        with span("ingest batch", events=len(records)) as current:
+            written = await self._store.write(records)
+            current.set_attributes(
+                {
+                    "new": len(written.first),
+                    "discarded": len(written.discarded),
+                    "failed": len(written.failed),
+                }
+            )
+            return written
 
     def _break_off(self, write: asyncio.Task[Written]) -> None:
         if not write.done():
@@ -225,7 +240,7 @@ class Pipeline:
         pause = 0.25
         while True:
             try:
-                written = await self._store.write(records)
+                written = await self._write_batch(records)
             except DatabaseUnavailable as error:
                 self.database_away(str(error))
                 await asyncio.sleep(pause)
