@@ -19,6 +19,8 @@ from tiger_slack_tui.database.migration_files import migrations_directory, read_
 from tiger_slack_tui.database.migrations import migrate, status
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
+from tiger_slack_tui.jobs.retention import retention
+from tiger_slack_tui.jobs.runner import Runner
 
 pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300)]
 
@@ -94,6 +96,24 @@ async def test_hypertables_and_policies(conninfo: str) -> None:
     assert (await status(conninfo, version=__version__, files=())).timescaledb is not None
 
 
+async def chunks_after_retention(conninfo: str, days: int) -> int:
+    """Two old weeks of events and this one; how many chunks a run for so many days leaves."""
+    rows(
+        conninfo,
+        "insert into slack.event (event_ts, event, event_id, received_at, outcome)"
+        " select now() - n * interval '200 days', '{}', 'Ev' || n, now() - n * interval '200 days', 'audit'"
+        " from generate_series(0, 2) n returning 1",
+    )
+    run = await Runner(conninfo, instance="test", timeout=60).run(retention(days), reason="by hand")
+    assert (run.outcome, run.error) == ("done", None)
+    return len(rows(conninfo, "select show_chunks('slack.event')"))
+
+
+async def test_the_policy_for_events_rules_where_there_is_one(conninfo: str) -> None:
+    await migrated(conninfo)
+    assert await chunks_after_retention(conninfo, 1) == 3
+
+
 async def test_runs_again(conninfo: str) -> None:
     await migrated(conninfo)
     assert await migrated(conninfo) == []
@@ -144,3 +164,5 @@ async def test_the_apache_edition_has_hypertables_only(tmp_path: Path) -> None:
             await slack.send_all(sent)
             await delivered(slack, engine)
         await check(conninfo, sent)
+        rows(conninfo, "delete from slack.event returning 1")
+        assert await chunks_after_retention(conninfo, 300) == 2
