@@ -1,6 +1,7 @@
 """From a local Slack through the engine into PostgreSQL: nothing lost, nothing twice, whatever goes wrong."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -305,10 +306,18 @@ async def test_a_full_queue_stops_the_reading(
     await check(conninfo, sent)
 
 
+def postmaster(home: Path) -> int | None:
+    """The server's process, where one has started."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int((home / "data" / "postmaster.pid").read_text().split()[0])
+    return None
+
+
 async def test_a_killed_database(tmp_path: Path, template: str) -> None:
     sent = workspace(2000)
     home = tmp_path / "postgres"
     server = await asyncio.to_thread(EmbeddedPostgres.start, home)
+    killed: int | None = None
     async with (
         LocalSlack() as slack,
         running(make_engine(slack, server.conninfo, tmp_path / "home")) as engine,
@@ -318,8 +327,12 @@ async def test_a_killed_database(tmp_path: Path, template: str) -> None:
                 await slack.send(one)
                 if engine.snapshot().received % 100 == 99:
                     await asyncio.sleep(0.01)
+            # The engine may not have noticed yet that the last one is gone.
+            await until(lambda: postmaster(home) not in (None, killed))
             await until(lambda: engine.snapshot().database_problem is None)
-            os.kill(int((home / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+            killed = postmaster(home)
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
         await delivered(slack, engine)
         await check(server.conninfo, sent)
     await asyncio.to_thread(server.close)

@@ -20,8 +20,8 @@ from tiger_slack_tui.database.binaries import ServerUser, server_user
 _LOOK_SECONDS = 0.1
 _STOP_SECONDS = 10
 _PROVEN_SECONDS = 5
-"""A server that dies sooner has failed to start; it is given up after so many failures in a row:"""
-_MOST_FAILURES = 5
+"""A server that ends by itself sooner has failed to start; it is given up after so many failures in a row:"""
+_MOST_FAILURES = 6
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 _OPTIONS = (
     "listen_addresses=",
@@ -58,6 +58,11 @@ class Server:
             return None
         # A zombie has no command line; another process can have got the number.
         return pid if b"postgres" in command.split(b"\0")[0] else None
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether the server that `start` started last was ended by a signal."""
+        return self._process is not None and (self._process.poll() or 0) < 0
 
     def start(self) -> None:
         """Start the server, on new data where there is none."""
@@ -135,9 +140,12 @@ def main() -> None:
     started, failures = 0.0, 0
     while _in_use(users):
         if server.running() is None:
-            failures = failures + 1 if time.monotonic() - started < _PROVEN_SECONDS else 0
+            has_failed = time.monotonic() - started < _PROVEN_SECONDS and not server.was_killed
+            failures = failures + 1 if has_failed else 0
             if failures == _MOST_FAILURES:
                 sys.exit("the server does not stay up")
+            # Processes of one that was killed may still end, and keep the next one from its shared memory.
+            time.sleep(failures * _LOOK_SECONDS)
             started = time.monotonic()
             server.start()
         time.sleep(_LOOK_SECONDS)
