@@ -318,6 +318,10 @@ async def test_a_killed_database(tmp_path: Path, template: str) -> None:
     home = tmp_path / "postgres"
     server = await asyncio.to_thread(EmbeddedPostgres.start, home)
     killed: int | None = None
+
+    def is_another() -> bool:
+        return postmaster(home) not in (None, killed)
+
     async with (
         LocalSlack() as slack,
         running(make_engine(slack, server.conninfo, tmp_path / "home")) as engine,
@@ -328,7 +332,7 @@ async def test_a_killed_database(tmp_path: Path, template: str) -> None:
                 if engine.snapshot().received % 100 == 99:
                     await asyncio.sleep(0.01)
             # The engine may not have noticed yet that the last one is gone.
-            await until(lambda: postmaster(home) not in (None, killed))
+            await until(is_another)
             await until(lambda: engine.snapshot().database_problem is None)
             killed = postmaster(home)
             assert killed is not None
