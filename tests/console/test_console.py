@@ -8,11 +8,11 @@ from textual.widgets import Static
 
 from tests.support import allow_connections, make_engine, until
 from tiger_slack_tui.console.app import Console
-from tiger_slack_tui.console.text import safe
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.errors import SlackRefused
+from tiger_slack_tui.text import safe
 
 
 def shown(console: Console, part: str) -> str:

@@ -16,10 +16,10 @@ from textual.content import Content
 from textual.widgets import Footer, Static
 from textual.worker import Worker, WorkerState
 
-from tiger_slack_tui.console.text import safe
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.snapshot import Recent, Snapshot
+from tiger_slack_tui.text import safe
 
 _SAMPLES_PER_SECOND = 4
 _WINDOW = 5 * _SAMPLES_PER_SECOND
