@@ -35,6 +35,11 @@ def is_unavailable(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(_PASSING) and error.sqlstate not in _LASTING
 
 
+def describe(error: psycopg.Error) -> str:
+    """The error for people and logs: without the data that PostgreSQL's messages can quote."""
+    return f"{type(error).__name__} {error.sqlstate or ''}".rstrip()
+
+
 def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefused:
     """Why a connection could not be made, as one of our errors. Shows no password."""
     # libpq: connection failed: connection to server at "host" (address), port 5432 failed: FATAL:  reason

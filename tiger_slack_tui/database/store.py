@@ -12,7 +12,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from tiger_slack_tui.database.failures import is_unavailable
+from tiger_slack_tui.database.failures import describe, is_unavailable
 from tiger_slack_tui.database.pool import break_off
 from tiger_slack_tui.errors import DatabaseUnavailable
 
@@ -67,7 +67,8 @@ class EventStore:
         except PoolTimeout:
             raise DatabaseUnavailable("no connection to the database within 2 s") from None
         except psycopg.Error as error:
-            raise DatabaseUnavailable(_describe(error)) from None
+            reason = f"the database did not take events: {describe(error)}"
+            raise DatabaseUnavailable(reason) from None
 
     def abort(self) -> None:
         """Break the connections of writes under way: they raise DatabaseUnavailable at once."""
@@ -141,10 +142,3 @@ def _explain(error: psycopg.Error) -> dict[str, Any]:
         "sqlstate": error.sqlstate,
         "diagnostics": diagnostics,
     }
-
-
-def _describe(error: psycopg.Error) -> str:
-    """For logs: without the data that PostgreSQL's messages can quote."""
-    return (
-        f"the database did not take events: {type(error).__name__} {error.sqlstate or ''}".rstrip()
-    )

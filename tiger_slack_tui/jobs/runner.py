@@ -12,6 +12,7 @@ from datetime import datetime
 import psycopg
 
 from tiger_slack_tui.database import job_runs
+from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.locks import holders, try_lock, unlock
 from tiger_slack_tui.database.pool import connect, end_within
@@ -133,5 +134,4 @@ class Runner:
 
 
 def _unavailable(error: psycopg.Error) -> DatabaseUnavailable:
-    reason = error.sqlstate or type(error).__name__
-    return DatabaseUnavailable(f"The database broke the job off: {reason}")
+    return DatabaseUnavailable(f"The database broke the job off: {describe(error)}")
