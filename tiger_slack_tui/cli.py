@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
+from pathlib import Path
+from typing import Any, ParamSpec
 
 import click
 
@@ -126,6 +127,56 @@ def jobs(names: tuple[str, ...], status: bool, as_json: bool) -> None:
         run_by_hand(settings.load(), None, names, as_json=as_json)
     else:
         run_by_hand(*settings.load_with_slack(), names or ("users", "channels"), as_json=as_json)
+
+
+@main.command(name="import")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="No messages before: a date, a time, or a duration such as 30D, 4W, 7M, 1Y.",
+)
+@click.option("--until", metavar="WHEN", help="No messages after; of a date, all of its day.")
+@click.option(
+    "--channel",
+    "channels",
+    metavar="NAME",
+    multiple=True,
+    help="Only channels of this name or id (*, ?); repeatable.",
+)
+@click.option(
+    "--channel-map",
+    type=click.Path(path_type=Path),
+    help='JSON for folders that no list names: {"FOLDER": "ID"}.',
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 32),
+    default=2,
+    show_default=True,
+    help="Processes that read and write.",
+)
+@click.option("--dry-run", is_flag=True, help="Read all, write nothing, print the same account.")
+@click.option("--restart", is_flag=True, help="Begin anew where an earlier run did not end.")
+@click.option("--no-compress", is_flag=True, help="Leave old chunks to TimescaleDB's policy.")
+@click.option(
+    "--errors",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write each bad record there: JSON lines of file, position, reason.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
+@_plain_errors
+def import_(path: Path, no_compress: bool, **options: Any) -> None:
+    """Import a Slack export, a folder or the ZIP as downloaded. Started again, it goes on where it was.
+
+    Exit code 0: all is accounted for; 3: bad records were skipped; 1: it failed or was stopped; 2: usage.
+    """
+    from tiger_slack_tui import settings
+    from tiger_slack_tui.commands.importing import ImportRequest, run_import
+
+    request = ImportRequest(path=path, compress=not no_compress, **options)
+    sys.exit(run_import(settings.load(), request))
 
 
 @main.command()

@@ -60,6 +60,16 @@ class JobSettings:
 
 
 @dataclass(frozen=True)
+class ImportSettings:
+    """What an import takes for a ZIP bomb."""
+
+    ratio: int = 500
+    """Unpacked size by packed size."""
+    total_bytes: int = 1 << 40
+    """Unpacked size of all files."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """What a run needs to know. Made by `load`; nothing else reads the environment."""
 
@@ -74,6 +84,7 @@ class Settings:
     service_name: str = "tiger-slack-ingest"
     logfire: LogfireSettings = LogfireSettings()
     jobs: JobSettings = JobSettings()
+    imports: ImportSettings = ImportSettings()
     http: str | None = None
     """[HOST:]PORT of health and metrics."""
 
@@ -171,6 +182,10 @@ def _settings(check: _Check) -> Settings:
             logs_endpoint=check.address("LOGFIRE_LOGS_ENDPOINT", mend="or unset it"),
         ),
         jobs=_jobs(check),
+        imports=ImportSettings(
+            ratio=check.number("TIGER_SLACK_IMPORT_RATIO", default=500, least=1),
+            total_bytes=check.number("TIGER_SLACK_IMPORT_TOTAL_GIB", default=1024, least=1) << 30,
+        ),
         http=check.text("TIGER_SLACK_HTTP") or None,
     )
     if settings.pool_min > settings.pool_max:

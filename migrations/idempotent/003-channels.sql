@@ -78,6 +78,25 @@ return
 comment on function slack.channel_attributes(jsonb) is
   'What an event, or {"channel": {…}} of conversations.list, says of the channel, with its recency: channel.updated, else event_ts, else created.';
 
+create or replace function slack.channel_names(event jsonb)
+returns setof text
+language sql immutable parallel safe
+as $func$
+  select n.channel_name
+  from
+  ( select event -> 'channel' ->> 'name'
+    union
+    select jsonb_array_elements_text
+      (case jsonb_typeof(event -> 'channel' -> 'previous_names') when 'array' then event -> 'channel' -> 'previous_names' end)
+    union
+    select v.value
+    from (values (event ->> 'name'), (event ->> 'old_name')) v (value)
+    where event ->> 'subtype' in ('channel_name', 'group_name')
+  ) n (channel_name)
+  where n.channel_name <> ''
+$func$;
+comment on function slack.channel_names(jsonb) is 'The names that an event, or {"channel": {…}}, gives to its channel, now or before.';
+
 create or replace function slack.upsert_channel(event jsonb)
 returns bool
 language plpgsql
@@ -116,7 +135,14 @@ begin
   , updated = coalesce((merged -> 'updated' ->> 2)::numeric::int8, c.updated)
   where c.id = channel_id
   and c.attributes is distinct from merged;
-  return is_new or found;
+  is_new := is_new or found;
+
+  insert into slack.channel_name (channel_name, channel_id)
+  select n.channel_name, channel_id
+  from slack.channel_names(event) n (channel_name)
+  order by n.channel_name
+  on conflict do nothing;
+  return is_new;
 end
 $func$;
 comment on function slack.upsert_channel(jsonb) is

@@ -29,13 +29,19 @@ create or replace function slack.reactions(channel_id text, ts timestamptz)
 returns jsonb
 language sql stable parallel safe
 as $func$
-  select jsonb_agg(jsonb_build_object('user_id', r.user_id, 'reaction', r.reaction) order by r.event_ts, r.user_id, r.reaction)
+  select jsonb_agg(jsonb_build_object('user_id', r.user_id, 'reaction', r.reaction) order by r.event_ts, r.user_id collate "C", r.reaction collate "C")
   from slack.reaction r
   where r.channel_id = reactions.channel_id
   and r.ts = reactions.ts
   and r.is_present
 $func$;
 comment on function slack.reactions(text, timestamptz) is 'The reactions of a message that are present now, oldest first; null where there are none.';
+
+create or replace function slack.message_bucket(channel_id text, ts timestamptz)
+returns int4
+immutable parallel safe
+return hashtextextended(channel_id, extract(epoch from ts)::int8)::bit(7)::int4;
+comment on function slack.message_bucket(text, timestamptz) is 'The lock that a message shares with a 128th of all others.';
 
 create or replace function slack.lock_messages(items slack.routed_event[])
 returns void
@@ -46,7 +52,7 @@ begin
   -- instances at once, would not see each other. Buckets bound the number of locks; their order excludes deadlocks.
   perform pg_advisory_xact_lock(1936482657, b.bucket)
   from
-  ( select distinct hashtextextended(i.channel_id, extract(epoch from i.message_ts)::int8)::bit(7)::int4 as bucket
+  ( select distinct slack.message_bucket(i.channel_id, i.message_ts) as bucket
     from unnest(items) i
     where i.effects && '{message,deletion,reaction}'
     and i.channel_id is not null

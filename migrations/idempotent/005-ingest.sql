@@ -1,3 +1,31 @@
+create or replace function slack.routed_events(batch jsonb)
+returns slack.routed_event[]
+language sql stable parallel safe
+as $func$
+  select array
+  ( select row
+    ( r.event_id
+    , slack.to_timestamptz(r.event_ts)
+    , r.received_at
+    , r.type
+    , r.subtype
+    , r.effects
+    , r.outcome
+    , r.team_id
+    , r.channel_id
+    , r.user_id
+    , slack.to_timestamptz(r.message_ts)
+    , r.event
+    , r.error
+    )::slack.routed_event
+    from jsonb_to_recordset(batch) as r
+    ( event_id text, event_ts text, received_at timestamptz, type text, subtype text, effects text[], outcome text
+    , team_id text, channel_id text, user_id text, message_ts text, event jsonb, error jsonb
+    )
+  )
+$func$;
+comment on function slack.routed_events(jsonb) is 'The events of an array of objects with the fields of slack.routed_event, times of Slack as its text.';
+
 create or replace function slack.first_deliveries(items slack.routed_event[])
 returns slack.routed_event[]
 language plpgsql
@@ -80,27 +108,7 @@ declare
 begin
   -- Locks are taken in one order everywhere, so that instances cannot deadlock:
   -- messages, then event_ids, users and channels, each in their sorted order.
-  items := array
-  ( select row
-    ( r.event_id
-    , slack.to_timestamptz(r.event_ts)
-    , r.received_at
-    , r.type
-    , r.subtype
-    , r.effects
-    , r.outcome
-    , r.team_id
-    , r.channel_id
-    , r.user_id
-    , slack.to_timestamptz(r.message_ts)
-    , r.event
-    , r.error
-    )::slack.routed_event
-    from jsonb_to_recordset(batch) as r
-    ( event_id text, event_ts text, received_at timestamptz, type text, subtype text, effects text[], outcome text
-    , team_id text, channel_id text, user_id text, message_ts text, event jsonb, error jsonb
-    )
-  );
+  items := slack.routed_events(batch);
   perform slack.lock_messages(items);
   items := slack.first_deliveries(items);
 
@@ -142,4 +150,4 @@ begin
 end
 $func$;
 comment on function slack.ingest(jsonb) is
-  'Takes a batch of routed events (an array of objects with the fields of slack.routed_event, times of Slack as its text) into the tables: for each first delivery an audit row and its effects. Returns {"first": [event_id], "discarded": {event_id: rule}}. One call is one transaction of the ingestion.';
+  'Takes a batch of routed events (see slack.routed_events()) into the tables: for each first delivery an audit row and its effects. Returns {"first": [event_id], "discarded": {event_id: rule}}. One call is one transaction of the ingestion.';

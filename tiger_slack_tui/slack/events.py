@@ -138,7 +138,7 @@ _CHANNEL_EVENTS = frozenset(
     }
 )
 # System messages that tell of a change of their channel.
-_CHANNEL_SUBTYPES = frozenset(
+CHANNEL_SUBTYPES = frozenset(
     f"{kind}_{what}" for kind in ("channel", "group") for what in ("topic", "purpose", "name")
 )
 _AUDIT_ONLY = frozenset(
@@ -171,7 +171,7 @@ def _route_message(event: Mapping[str, Any], subtype: str | None) -> Routed:
     if subtype == "message_replied" or replied:
         return Routed("message", subtype, (), Outcome.AUDIT, channel, None, target)
     effects: tuple[Effect, ...] = (Effect.MESSAGE,)
-    if subtype in _CHANNEL_SUBTYPES:
+    if subtype in CHANNEL_SUBTYPES:
         effects = (Effect.MESSAGE, Effect.CHANNEL)
     return Routed("message", subtype, effects, Outcome.STORED, channel, _user(event), target)
 

@@ -1,0 +1,351 @@
+"""`tiger-slack import`: imports an export archive, and accounts for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sys
+import time
+from calendar import monthrange
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+import humanize
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from tiger_slack_tui import __version__
+from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
+from tiger_slack_tui.database.migrations import migrate
+from tiger_slack_tui.database.pool import connect, with_defaults
+from tiger_slack_tui.errors import SettingsError
+from tiger_slack_tui.history.account import Account
+from tiger_slack_tui.history.archive import ArchiveLimits
+from tiger_slack_tui.history.checkpoint import problems
+from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.plan import Selection
+from tiger_slack_tui.history.progress import (
+    BadRecord,
+    ImportEvent,
+    ImportResult,
+    Note,
+    Planned,
+    Tally,
+)
+from tiger_slack_tui.run import database
+from tiger_slack_tui.settings import Settings
+from tiger_slack_tui.telemetry import log_to_file, log_to_stderr
+from tiger_slack_tui.text import visible
+
+_DURATION = re.compile(r"([0-9]{1,5})([DWMY])", re.IGNORECASE)
+_LINE_SECONDS = 5.0
+_SHOWN_PROBLEMS = 20
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """The command line, as it was given."""
+
+    path: Path
+    since: str | None
+    until: str | None
+    channels: tuple[str, ...]
+    channel_map: Path | None
+    workers: int
+    dry_run: bool
+    restart: bool
+    compress: bool
+    errors: Path | None
+    as_json: bool
+
+
+def run_import(settings: Settings, request: ImportRequest) -> int:
+    """Import, show how it goes on stderr, and print the account; its exit code.
+
+    Raises SettingsError for what is wrong with the command line, and what `Import.run` raises.
+    """
+    options = _options(settings, request, datetime.now(UTC))
+    has_terminal = sys.stderr.isatty()
+    (log_to_file if has_terminal else log_to_stderr)(settings)
+    with _opened(request.errors) as errors, database(settings) as conninfo:
+        conninfo = with_defaults(conninfo, application_name=settings.instance)
+        with _shown(has_terminal) as show:
+            result = asyncio.run(_run(settings, request, options, conninfo, show, errors))
+    if request.as_json:
+        click.echo(json.dumps(result.as_json(), indent=2))
+    else:
+        click.echo("\n".join(_account(result, dry_run=request.dry_run)))
+    return result.exit_code
+
+
+async def _run(
+    settings: Settings,
+    request: ImportRequest,
+    options: ImportOptions,
+    conninfo: str,
+    show: _Show,
+    errors: TextIO | None,
+) -> ImportResult:
+    if not request.dry_run:
+        files = read_migrations(migrations_directory())
+        await migrate(conninfo, version=__version__, files=files, tell=lambda _: None)
+    job = Import(conninfo, request.path, options, instance=settings.instance)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, job.cancel)
+
+    def tell(event: ImportEvent) -> None:
+        show.hear(event)
+        if errors and request.dry_run and isinstance(event, BadRecord):
+            _write_problem(errors, event.path, event.position, event.reason)
+
+    result = await job.run(tell)
+    if errors and result.import_id is not None:  # also those of the runs that this one went on from
+        async with await connect(conninfo) as connection:
+            found: AsyncIterator[Any] = problems(connection, result.import_id)
+            async for path, position, reason in found:
+                _write_problem(errors, path, position, reason)
+    return result
+
+
+def _write_problem(file: TextIO, path: str, position: int | None, reason: str) -> None:
+    file.write(json.dumps({"file": path, "position": position, "reason": reason}) + "\n")
+
+
+class _Show:
+    """Shows how the import goes, in lines; on a terminal, below them a bar."""
+
+    def __init__(self, console: Console, bar: Progress | None) -> None:
+        self._console = console
+        self._bar = bar
+        self._task = bar.add_task("reading the archive", total=None, figures="") if bar else None
+        self._tally = Tally()
+        self._problems = 0
+        self._next_line = 0.0
+
+    def hear(self, event: ImportEvent) -> None:
+        """Take in what the import tells."""
+        self._tally.hear(event)
+        match event:
+            case Planned():
+                self._plan(event)
+            case Note(text, is_warning):
+                self._say(f"{'warning: ' if is_warning else ''}{text}")
+            case BadRecord(path, position, reason):
+                self._problems += 1
+                if self._problems <= _SHOWN_PROBLEMS:
+                    where = f"{path}, record {position}" if position else path
+                    self._say(f"warning: {where}: {reason}")
+                elif self._problems == _SHOWN_PROBLEMS + 1:
+                    self._say("warning: more of these are counted, and written by --errors FILE")
+            case _:
+                self._advance()
+
+    def _plan(self, planned: Planned) -> None:
+        if planned.resumed:
+            self._say(f"Going on with the import of {planned.resumed:%Y-%m-%d %H:%M:%S} UTC.")
+        for reason, number in planned.skipped.items():
+            self._say(f"{number:,} files are not read: {reason}")
+        size = humanize.naturalsize(planned.bytes)
+        self._say(f"{planned.files:,} files to read, {size}")
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, total=planned.bytes, description="importing")
+        self._next_line = time.monotonic() + _LINE_SECONDS
+
+    def _advance(self) -> None:
+        tally = self._tally
+        left = tally.seconds_left
+        wait = (
+            "" if left is None else f", {humanize.precisedelta(timedelta(seconds=int(left)))} left"
+        )
+        figures = (
+            f"{tally.files_done:,}/{tally.files:,} files, {tally.records:,} messages,"
+            f" {tally.rate:,.0f}/s{wait}"
+        )
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, completed=tally.bytes_read, figures=figures)
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LINE_SECONDS
+            share = tally.bytes_read / tally.bytes if tally.bytes else 1
+            self._say(f"{share:.0%}, {figures}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _shown(has_terminal: bool) -> Iterator[_Show]:
+    console = Console(stderr=True)
+    if not has_terminal:
+        yield _Show(console, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, refresh_per_second=4) as bar:
+        yield _Show(console, bar)
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[TextIO | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"--errors: {path} cannot be written: {error.strerror}.") from None
+    with file:
+        yield file
+
+
+def _options(settings: Settings, request: ImportRequest, now: datetime) -> ImportOptions:
+    selection = Selection(
+        since=read_time(request.since, now, "--since") if request.since else None,
+        until=read_time(request.until, now, "--until", is_end=True) if request.until else None,
+        channels=request.channels,
+        channel_map=_read_map(request.channel_map),
+    )
+    if selection.since and selection.until and selection.since >= selection.until:
+        raise SettingsError("--since is not before --until: no message is between them.")
+    return ImportOptions(
+        selection=selection,
+        as_given={
+            "since": request.since,
+            "until": request.until,
+            "channels": sorted(request.channels),
+            "channel_map": dict(selection.channel_map),
+        },
+        workers=request.workers,
+        dry_run=request.dry_run,
+        restart=request.restart,
+        compress=request.compress,
+        limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),
+    )
+
+
+def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> datetime:
+    """A date (at UTC; as an end, all of that day), a time, or a duration before now: 30D, 4W, 7M, 1Y.
+
+    Raises SettingsError, which calls it `name`.
+    """
+    if match := _DURATION.fullmatch(text):
+        return _before(now, int(match[1]), match[2].upper(), name)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(
+            f"{name} {text!r} is no date and no duration.",
+            hint="Write 2024-03-01, 2024-03-01T12:00, or a duration before now: 30D, 4W, 7M, 1Y.",
+        ) from None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    is_date = re.fullmatch(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", text)
+    return time + timedelta(days=1) if is_date and is_end else time
+
+
+def _before(now: datetime, number: int, unit: str, name: str) -> datetime:
+    try:
+        if unit in "DW":
+            return now - timedelta(days=number * (7 if unit == "W" else 1))
+        months = now.year * 12 + now.month - 1 - number * (12 if unit == "Y" else 1)
+        year, month = months // 12, months % 12 + 1
+        day = min(now.day, monthrange(year, month)[1])
+        return now.replace(year=year, month=month, day=day)
+    except (OverflowError, ValueError):
+        raise SettingsError(f"{name} reaches back before the year 1.") from None
+
+
+def _read_map(path: Path | None) -> Mapping[str, str]:
+    if path is None:
+        return {}
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"--channel-map: {path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not all(
+        isinstance(id_, str) and id_ for id_ in value.values()
+    ):
+        raise SettingsError(
+            f"--channel-map: {path} is no JSON object of folders and channel ids.",
+            hint='Write it as {"general": "C0123456789"}.',
+        )
+    return value
+
+
+def _account(result: ImportResult, *, dry_run: bool) -> Iterable[str]:
+    """The account, for people."""
+    total = result.total
+    verb = "would be imported" if dry_run else "imported" if result.outcome == "done" else "stopped"
+    yield f"{verb.capitalize()} in {result.seconds:,.1f} s, {result.rate:,.0f} messages/s"
+    rows = [(visible(name), c.files, c.account) for name, c in result.by_channel.items()]
+    width = max([7, *(len(name) for name, _, _ in rows)])
+    names = (
+        "files",
+        "read",
+        "inserted",
+        "there",
+        "updated",
+        "discarded",
+        "filtered",
+        "skipped",
+        "reactions",
+    )
+    yield f"{'channel':<{width}} " + " ".join(f"{name:>10}" for name in names)
+    for name, files, account in [*rows, ("total", result.files_done, total)]:
+        yield f"{name:<{width}} " + " ".join(f"{n:>10,}" for n in (files, *_figures(account)))
+    yield f"users {result.users:,}, channels {result.channels:,} in the lists"
+    yield from _details(result)
+    if result.mismatch:
+        yield f"The account does NOT add up: {result.mismatch}."
+    else:
+        yield (
+            f"It adds up: {total.read:,} read = {total.inserted:,} inserted"
+            f" + {total.already_there:,} already there + {total.updated:,} updated"
+            f" + {sum(total.discarded.values()):,} discarded + {total.filtered:,} filtered"
+            f" + {sum(total.skipped.values()):,} skipped"
+        )
+    if result.outcome != "done":
+        yield "Stopped before the end; the same command goes on from here."
+
+
+def _figures(account: Account) -> tuple[int, ...]:
+    return (
+        account.read,
+        account.inserted,
+        account.already_there,
+        account.updated,
+        sum(account.discarded.values()),
+        account.filtered,
+        sum(account.skipped.values()),
+        account.reactions,
+    )
+
+
+def _details(result: ImportResult) -> Iterator[str]:
+    total = result.total
+    for rule, number in sorted(total.discarded.items()):
+        yield f"discarded by rule {rule}: {number:,}"
+    for reason, number in sorted(total.skipped.items()):
+        yield f"skipped, {reason}: {number:,}"
+    if total.repaired:
+        yield f"repaired (without NUL, lone surrogates, NaN), stored: {total.repaired:,}"
+    if result.files_failed:
+        yield f"files that could not be read to their end: {result.files_failed:,}"
+    if result.bad_list_rows:
+        yield f"bad rows in the lists of users and channels: {result.bad_list_rows:,}"
+    for reason, number in result.files_skipped.items():
+        yield f"files not read, {reason}: {number:,}"

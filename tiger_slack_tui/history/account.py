@@ -1,0 +1,100 @@
+"""What became of records: everything read is somewhere, or the account does not add up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Reason(StrEnum):
+    """Why a record, or the rest of a file, was skipped."""
+
+    DELETED = "deleted in Slack"
+    PLACEHOLDER = "empty placeholder"
+    NO_OBJECT = "no JSON object"
+    NO_MESSAGE = "not a message"
+    NO_TS = "no usable ts"
+    NO_TARGET = "tells of another message"
+    BAD_UTF8 = "invalid UTF-8"
+    BAD_RECORD = "malformed record"
+    REFUSED = "refused by the database"
+    # Of files:
+    BAD_JSON = "malformed JSON"
+    NO_ARRAY = "not a JSON array"
+    DAMAGED = "damaged in the archive"
+    UNREADABLE = "cannot be read"
+    CRASHED = "ended the process that read it"
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it is a fault of the archive."""
+        return self not in (Reason.DELETED, Reason.PLACEHOLDER, Reason.NO_TARGET)
+
+
+@dataclass(slots=True)
+class Account:
+    """Counts of records by what became of them. `read` is counted where they are read, the others where they end."""
+
+    read: int = 0
+    inserted: int = 0
+    already_there: int = 0
+    updated: int = 0
+    filtered: int = 0
+    """Outside --since and --until."""
+    discarded: dict[str, int] = field(default_factory=dict)
+    """By rule (slack.message_discard.id)."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """By Reason."""
+    reactions: int = 0
+    """Of the messages inserted, updated or already there."""
+    repaired: int = 0
+    """Records stored without something that no database can hold. They are counted above, too."""
+
+    @property
+    def accounted(self) -> int:
+        return (
+            self.inserted
+            + self.already_there
+            + self.updated
+            + self.filtered
+            + sum(self.discarded.values())
+            + sum(self.skipped.values())
+        )
+
+    @property
+    def adds_up(self) -> bool:
+        return self.read == self.accounted
+
+    @property
+    def bad(self) -> int:
+        """Records that were skipped through a fault of the archive."""
+        return sum(n for reason, n in self.skipped.items() if Reason(reason).is_bad)
+
+    def skip(self, reason: Reason) -> None:
+        self.skipped[reason.value] = self.skipped.get(reason.value, 0) + 1
+
+    def discard(self, rule: int) -> None:
+        self.discarded[str(rule)] = self.discarded.get(str(rule), 0) + 1
+
+    def add(self, other: Account) -> None:
+        """Add what the other counts."""
+        self.read += other.read
+        self.inserted += other.inserted
+        self.already_there += other.already_there
+        self.updated += other.updated
+        self.filtered += other.filtered
+        self.reactions += other.reactions
+        self.repaired += other.repaired
+        for rule, n in other.discarded.items():
+            self.discarded[rule] = self.discarded.get(rule, 0) + n
+        for reason, n in other.skipped.items():
+            self.skipped[reason] = self.skipped.get(reason, 0) + n
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Account:
+        return cls(**value)

@@ -1,0 +1,204 @@
+"""slack.import and what belongs to it: how far imports are, and what was wrong with their files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from tiger_slack_tui.database.locks import holders, try_lock
+from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.history.account import Account
+from tiger_slack_tui.history.recall import FileState
+
+_LOCKS = 1768778863 << 32
+"""With an import's id, the key of the advisory lock of the session that runs it."""
+
+_NAMES = """
+select n.channel_name, n.channel_id from slack.channel_name n
+union
+select c.id, c.id from slack.channel c
+order by 1, 2
+"""
+_SAVED = """
+select f.path, f.size, f.crc, f.channel_id, f.position, f.account, f.is_done, f.error
+from slack.import_file f
+where f.import_id = %s
+and f.path = any (%s)
+"""
+_UNFINISHED = """
+select i.id, i.since, i.until, i.started_at
+from slack.import i
+where i.source = %s
+and i.options = %s
+and (i.outcome is null or i.outcome in ('failed', 'cancelled'))
+order by i.id desc
+limit 1
+"""
+_RESUME = """
+update slack.import set
+  instance = %s
+, resumed_at = now()
+, finished_at = null
+, outcome = null
+, error = null
+where id = %s
+"""
+_BEGIN = """
+insert into slack.import (source, options, since, until, instance)
+values (%s, %s, %s, %s, %s)
+returning id, since, until, started_at
+"""
+_END = """
+update slack.import set finished_at = now(), outcome = %s, error = %s, account = %s
+where id = %s
+"""
+_TOTALS = """
+select count(*), count(*) filter (where f.is_done), coalesce(sum((f.account ->> 'read')::int8), 0)::int8
+from slack.import_file f
+where f.import_id = %s
+and f.path = any (%s)
+"""
+_PROBLEMS = """
+select p.path, p.position, p.reason
+from slack.import_problem p
+where p.import_id = %s
+order by p.path, p.position nulls first
+"""
+
+
+class ImportRunning(TigerSlackError):
+    """The same import is under way elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An import that begins or goes on, and the dates that it goes by. `resumed` is when it first began."""
+
+    id: int
+    since: datetime | None
+    until: datetime | None
+    resumed: datetime | None
+
+
+async def begin(
+    connection: AsyncConnection[Any],
+    source: str,
+    options: Mapping[str, Any],
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    instance: str,
+    restart: bool,
+) -> Begun:
+    """Go on with the newest import of this source and these options that is not done, or begin one.
+
+    The connection's session holds its lock from then on. `restart` always begins one, and replaces the unfinished
+    one. Raises ImportRunning where another session has it.
+    """
+    async with connection.transaction():
+        # Two that start at once shall not both begin.
+        await connection.execute(
+            "select pg_advisory_xact_lock(1768778863, hashtextextended(%s, 1)::bit(31)::int4)",
+            (source,),
+        )
+        cursor = await connection.execute(_UNFINISHED, (source, Jsonb(options)))
+        found = await cursor.fetchone()
+        if found:
+            await _hold(connection, found[0])
+            if not restart:
+                await connection.execute(_RESUME, (instance, found[0]))
+                return Begun(*found)
+            await connection.execute(_END, ("replaced", None, None, found[0]))
+        values = (source, Jsonb(options), since, until, instance)
+        cursor = await connection.execute(_BEGIN, values)
+        row = await cursor.fetchone()
+        assert row is not None  # noqa: S101 for the types
+        await _hold(connection, row[0])
+        return Begun(row[0], row[1], row[2], None)
+
+
+async def _hold(connection: AsyncConnection[Any], import_id: int) -> None:
+    key = _LOCKS + import_id
+    if not await try_lock(connection, key):
+        holder = (await holders(connection, [key])).get(key)
+        raise ImportRunning(
+            f"This is being imported already, by {holder or 'another session'}.",
+            hint="Wait for its end, or stop it; the same command then goes on where it was.",
+        )
+
+
+async def end(
+    connection: AsyncConnection[Any],
+    import_id: int,
+    *,
+    outcome: str,
+    error: str | None,
+    account: Mapping[str, Any],
+) -> None:
+    """Record how an import ended: done, failed or cancelled."""
+    await connection.execute(_END, (outcome, error, Jsonb(account), import_id))
+
+
+async def find_channels(connection: AsyncConnection[Any]) -> dict[str, list[str]]:
+    """The ids of channels by every name that they have or had, and by id; empty where there are no tables yet."""
+    cursor = await connection.execute("select to_regclass('slack.channel_name') is not null")
+    found: dict[str, list[str]] = {}
+    if (await cursor.fetchone() or [False])[0]:
+        async for name, channel in await connection.execute(_NAMES):
+            found.setdefault(name, []).append(channel)
+    return found
+
+
+async def saved_files(
+    connection: AsyncConnection[Any], import_id: int, paths: Sequence[str]
+) -> dict[str, FileState]:
+    """How far the import has come with these files, by path."""
+    cursor = await connection.execute(_SAVED, (import_id, list(paths)))
+    return {
+        path: FileState(
+            path, size, crc, channel, position, Account.from_json(account), is_done, error
+        )
+        async for path, size, crc, channel, position, account, is_done, error in cursor
+    }
+
+
+async def totals(
+    connection: AsyncConnection[Any], import_id: int, paths: Sequence[str]
+) -> tuple[int, int, int]:
+    """Of these files, how many are known and how many done, and the records read."""
+    cursor = await connection.execute(_TOTALS, (import_id, list(paths)))
+    row = await cursor.fetchone()
+    return (row[0], row[1], row[2]) if row else (0, 0, 0)
+
+
+async def save_problems(
+    connection: AsyncConnection[Any],
+    import_id: int,
+    rows: Sequence[tuple[str, int | None, str]],
+) -> None:
+    """Keep what was wrong with the lists of users and channels, in place of what an earlier run found."""
+    async with connection.transaction(), connection.cursor() as cursor:
+        await cursor.execute(
+            "delete from slack.import_problem p where p.import_id = %s"
+            " and not exists (select from slack.import_file f where f.import_id = p.import_id and f.path = p.path)",
+            (import_id,),
+        )
+        await cursor.executemany(
+            "insert into slack.import_problem (import_id, path, position, reason) values (%s, %s, %s, %s)",
+            [(import_id, *row) for row in rows],
+        )
+
+
+async def problems(
+    connection: AsyncConnection[Any], import_id: int
+) -> AsyncIterator[tuple[str, int | None, str]]:
+    """What was wrong, by path: the record's number in its file, or None, and the reason."""
+    async with connection.transaction(), connection.cursor("problems") as cursor:
+        await cursor.execute(_PROBLEMS, (import_id,))
+        async for row in cursor:
+            yield row

@@ -1,0 +1,186 @@
+"""Reads files of an archive, record by record, and merges them in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import IO, Any, Protocol
+
+from psycopg import AsyncConnection
+
+from tiger_slack_tui.history import protocol
+from tiger_slack_tui.history.account import Reason
+from tiger_slack_tui.history.archive import DAMAGE, Member, open_member, verify
+from tiger_slack_tui.history.checkpoint import saved_files
+from tiger_slack_tui.history.merge import Entry, FileEnd, Item
+from tiger_slack_tui.history.plan import PlannedFile, Selection
+from tiger_slack_tui.history.recall import FileState, recall
+from tiger_slack_tui.history.records import WHOLE, BadFile, BadRecord, Repaired, read_records
+from tiger_slack_tui.history.rows import Channel, DeletionRow, MessageRow, NotStored, read_row
+from tiger_slack_tui.history.tables import Tables
+
+_BATCH = 1000
+"""Records of a transaction, ..."""
+_BATCH_BYTES = 2 << 20
+"""... and their size: live events about the same messages wait for it, some 100 ms."""
+
+
+class Parent(Protocol):
+    """Whom the work is done for."""
+
+    def report(self, report: protocol.Report) -> None:
+        """Tell, at the latest with the next BatchDone or FilesRead."""
+
+    def wait_for_go(self) -> None:
+        """Wait until a batch may be merged."""
+
+
+class FileWork:
+    """The work of one ReadFiles command."""
+
+    def __init__(
+        self,
+        parent: Parent,
+        command: protocol.ReadFiles,
+        setup: protocol.Setup,
+        tables: Tables,
+        connection: AsyncConnection[Any],
+    ) -> None:
+        self._parent = parent
+        self._command = command
+        self._setup = setup
+        self._tables = tables
+        self._connection = connection
+        self._batch: list[Item] = []
+        self._bytes = 0
+        self._states: dict[int, FileState] = {}
+        self._failures: dict[int, Reason] = {}
+        self._at = (0, 0)
+
+    async def read(self) -> None:
+        """Bring every file into the tables."""
+        files = self._command.files
+        saved: Mapping[str, FileState] = {}
+        if self._setup.import_id is not None:
+            paths = [planned.member.path for _, planned in files]
+            saved = await saved_files(self._connection, self._setup.import_id, paths)
+        for number, planned in files:
+            await self._begin(number, planned, saved.get(planned.member.path))
+        if self._setup.import_id is not None and not self._command.is_restart:
+            await self._recall()
+        for number, planned in files:
+            if number in self._states:
+                await self._read_file(number, planned)
+        await self._flush()
+        self._parent.report(protocol.FilesRead())
+
+    async def _begin(self, number: int, planned: PlannedFile, saved: FileState | None) -> None:
+        """Find out where to begin with the file."""
+        member = planned.member
+        crc, failure = (
+            (member.crc or 0, Reason.CRASHED)
+            if number in self._command.crashed
+            else self._examine(member)
+        )
+        state = FileState(member.path, member.size, crc, planned.channel.id, times=[])
+        if failure is not None:
+            self._failures[number] = failure
+        elif saved and (saved.size, saved.crc) == (member.size, crc):
+            state = saved
+            known = protocol.FileKnown(number, saved.account, saved.is_done, saved.error)
+            self._parent.report(known)
+            if saved.is_done:
+                return
+        if saved and state is not saved:
+            await self._tables.forget(member.path)
+        self._states[number] = state
+
+    async def _recall(self) -> None:
+        """Leave out the files whose contents were taken in before."""
+        new = [n for n in self._states if n not in self._failures and not self._states[n].position]
+        states = [self._states[number] for number in new]
+        found = await recall(self._connection, states, self._command.selection)
+        if not found:
+            return
+        accounts = {new[index]: account for index, account in found.items()}
+        done = []
+        for number, account in accounts.items():
+            state = self._states.pop(number)
+            position = account.read
+            done.append(
+                replace(state, position=position, account=account, is_done=True, times=None)
+            )
+        await self._tables.save(done)
+        for number in accounts:
+            self._parent.report(protocol.FileStarted(number))
+        ended = dict.fromkeys(accounts, None)
+        self._parent.report(protocol.BatchDone(accounts, ended, self._at, ()))
+
+    async def _read_file(self, number: int, planned: PlannedFile) -> None:
+        self._parent.report(protocol.FileStarted(number))
+        failure = self._failures.get(number)
+        skip = self._states[number].position
+        if failure is None:
+            try:
+                with open_member(self._setup.path, planned.member) as stream:
+                    for entry in _entries(stream, number, planned, self._command.selection, skip):
+                        if isinstance(entry.what, MessageRow):
+                            self._bytes += len(entry.what.cells)
+                        self._batch.append(entry)
+                        if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
+                            self._at = (number, stream.tell())
+                            await self._flush()
+            except BadFile as error:
+                failure = error.reason
+            except DAMAGE:
+                failure = Reason.DAMAGED
+        self._batch.append(FileEnd(number, failure))
+        self._at = (number, planned.member.size)
+
+    def _examine(self, member: Member) -> tuple[int, Reason | None]:
+        """The CRC-32 of the file's content, and why it cannot be read."""
+        if member.crc is not None and member.size <= WHOLE:
+            return member.crc, None  # reading it all checks it
+        try:
+            crc = verify(self._setup.path, member)
+        except OSError:
+            return 0, Reason.UNREADABLE
+        except DAMAGE:
+            return member.crc or 0, Reason.DAMAGED
+        return crc, None
+
+    async def _flush(self) -> None:
+        if not self._batch:
+            return
+        self._parent.wait_for_go()
+        ended = {item.file: item.failure for item in self._batch if isinstance(item, FileEnd)}
+        merged = await self._tables.merge(self._batch, self._states)
+        for number in ended:
+            del self._states[number]
+        self._batch, self._bytes = [], 0
+        self._parent.report(protocol.BatchDone(merged.accounts, ended, self._at, merged.problems))
+
+
+def _entries(
+    stream: IO[bytes], number: int, planned: PlannedFile, selection: Selection, skip: int
+) -> Iterator[Entry]:
+    """The file's records from the one after `skip` on. Raises BadFile at the end of what can be read."""
+    values: Iterable[Any] = read_records(stream, planned.member.size)
+    for position, value in islice(enumerate(values, 1), skip, None):
+        is_repaired = isinstance(value, Repaired)
+        if isinstance(value, Repaired):
+            value = value.value
+        yield Entry(number, position, _read(value, planned.channel, selection), is_repaired)
+
+
+def _read(
+    value: Any, channel: Channel, selection: Selection
+) -> MessageRow | DeletionRow | Reason | None:
+    if isinstance(value, BadRecord):
+        return value.reason
+    try:
+        row = read_row(value, channel)
+    except NotStored as error:
+        return error.reason
+    return row if selection.is_wanted(row.ts) else None

@@ -1,0 +1,162 @@
+"""What an import and its worker processes say to each other, over pipes that only they hold.
+
+The worker gets a `Setup`, then one command at a time, which it answers; it merges a batch for each `Go`. At the end
+of its input it ends after the batch that it is at.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiger_slack_tui.history.account import Account, Reason
+from tiger_slack_tui.history.archive import ArchiveLimits, Member
+from tiger_slack_tui.history.merge import Problem
+from tiger_slack_tui.history.plan import Plan, PlannedFile, Selection
+
+LENGTH = struct.Struct("!I")
+"""Comes before each frame."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker works on. Without `import_id` it counts, and changes nothing."""
+
+    path: Path
+    conninfo: str
+    import_id: int | None
+
+
+@dataclass(frozen=True)
+class MakePlan:
+    """Answered by `PlanPart`s and a `PlanMade`, or by `Refused`."""
+
+    selection: Selection
+    limits: ArchiveLimits
+
+
+@dataclass(frozen=True)
+class PlanPart:
+    """Some of the plan's files, in order."""
+
+    files: list[PlannedFile]
+
+
+@dataclass(frozen=True)
+class PlanMade:
+    """All but the files."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The archive is refused."""
+
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True)
+class ReadLists:
+    """Answered by a `ListsRead`. ("user" or "channel", its file) each."""
+
+    lists: Sequence[tuple[str, Member]]
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class ListsRead:
+    """Rows seen and changed by kind; bad ones by (file, position or None, reason)."""
+
+    seen: Mapping[str, int]
+    changed: Mapping[str, int]
+    bad: Sequence[tuple[str, int | None, str]]
+
+
+@dataclass(frozen=True)
+class ReadFiles:
+    """Answered by the four that follow, and a `FilesRead`. The files of `crashed` are not opened."""
+
+    files: Sequence[tuple[int, PlannedFile]]
+    selection: Selection
+    crashed: frozenset[int]
+    is_restart: bool
+    """Whether all is read, also what was taken in before."""
+
+
+@dataclass(frozen=True)
+class FileStarted:
+    """The worker opens the file."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class FileKnown:
+    """Of this content, so much was accounted for before; all of it where `is_done`."""
+
+    number: int
+    account: Account
+    is_done: bool
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class BatchDone:
+    """A batch is committed."""
+
+    accounts: Mapping[int, Account]
+    ended: Mapping[int, Reason | None]
+    """Files that ended, and why the rest of them could not be read."""
+    at: tuple[int, int]
+    """The file that the worker is at, and the bytes of it that are read."""
+    problems: Sequence[Problem]
+
+
+@dataclass(frozen=True)
+class FilesRead:
+    """All files of the command are done."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The database broke the work off; the worker ends. The reason is a sentence for people."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """An error of ours; the worker ends. So does one that says nothing more."""
+
+    where: str
+
+
+@dataclass(frozen=True)
+class Go:
+    """Another batch may be merged."""
+
+
+Command = Setup | MakePlan | ReadLists | ReadFiles | Go
+Report = (
+    PlanPart
+    | PlanMade
+    | Refused
+    | ListsRead
+    | FileStarted
+    | FileKnown
+    | BatchDone
+    | FilesRead
+    | Broken
+    | Crashed
+)
+
+
+def frame(message: Command | Report) -> bytes:
+    """The message as it goes through the pipe."""
+    content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return LENGTH.pack(len(content)) + content

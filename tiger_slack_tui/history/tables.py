@@ -1,0 +1,424 @@
+"""Takes batches of an export's records into the tables, each in a transaction with its account."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+
+import orjson
+import psycopg
+from psycopg import AsyncConnection
+
+from tiger_slack_tui.database.failures import is_unavailable
+from tiger_slack_tui.history import recall
+from tiger_slack_tui.history.account import Account, Reason
+from tiger_slack_tui.history.merge import (
+    DELETED,
+    Changes,
+    Entry,
+    Item,
+    Known,
+    Problem,
+    Reactions,
+    about_messages,
+    decide,
+)
+from tiger_slack_tui.history.recall import FileState
+from tiger_slack_tui.history.rows import COLUMNS, MessageRow, copy_text, slack_ts
+
+_TRIES = 5
+"""How often a transaction is tried that others had to break off (deadlock, lock timeout)."""
+_WEEK = 7 * 86_400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# What a crash of the server takes back, it takes back with its checkpoint; the end of the import is durable, and all
+# that came before it.
+_SESSION = """
+select set_config('synchronous_commit', 'off', false)
+, set_config('work_mem', '32MB', false)
+, set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', false)
+, set_config('plan_cache_mode', 'force_custom_plan', false)
+"""
+_HAS_TABLES = "select to_regclass('slack.import_problem') is not null"
+_DRY_RUN = """
+create temp table merged
+( channel_id text not null
+, ts timestamptz not null
+, event_ts timestamptz
+, event_id text
+);
+create index on merged (channel_id, ts);
+create temp table merged_reaction
+( channel_id text not null
+, ts timestamptz not null
+, user_id text not null
+, reaction text not null
+);
+create index on merged_reaction (channel_id, ts);
+"""
+_HAS_RULES = "select exists (select from slack.message_discard)"
+_DISCARDED = """
+select m.number - 1, r.rule
+from jsonb_array_elements(%s::jsonb) with ordinality m (message, number)
+cross join lateral (select slack.discarded_by(m.message) as rule offset 0) r
+where r.rule is not null
+"""
+_LOCK = "select slack.lock_for_import(%s::jsonb)"
+_IS_NEW = """
+select not exists
+( select from slack.message m
+  where m.channel_id = %(channel)s
+  and m.ts between %(first)s and %(last)s
+)
+and not exists
+( select from slack.tombstone t
+  where t.channel_id = %(channel)s
+  and t.ts between %(first)s and %(last)s
+)
+and not exists
+( select from slack.reaction r
+  where r.channel_id = %(channel)s
+  and r.ts between %(first)s and %(last)s
+)
+"""
+# Between first and last, so that TimescaleDB leaves out all other chunks.
+_MESSAGES: LiteralString = """
+select m.ts, m.event_ts, coalesce(m.event_id, ''), false
+from slack.message m
+where m.channel_id = %(channel)s
+and m.ts between %(first)s and %(last)s
+and m.ts = any (%(times)s::timestamptz[])
+union all
+select t.ts, null, null, true
+from slack.tombstone t
+where t.channel_id = %(channel)s
+and t.ts = any (%(times)s::timestamptz[])
+"""
+_MESSAGES_MERGED: LiteralString = """
+select m.ts, m.event_ts, m.event_id, m.event_ts is null
+from merged m
+where m.channel_id = %(channel)s
+and m.ts = any (%(times)s::timestamptz[])
+"""
+_REACTIONS: LiteralString = """
+select r.ts, r.user_id, r.reaction, r.event_ts, r.is_present
+from slack.reaction r
+where r.channel_id = %(channel)s
+and r.ts = any (%(times)s::timestamptz[])
+"""
+_REACTIONS_MERGED: LiteralString = """
+select r.ts, r.user_id, r.reaction, r.ts, true
+from merged_reaction r
+where r.channel_id = %(channel)s
+and r.ts = any (%(times)s::timestamptz[])
+"""
+_COPY_MESSAGES = f"copy slack.message ({COLUMNS}) from stdin"
+_COPY_REACTIONS = "copy slack.reaction (channel_id, ts, user_id, reaction, is_present, event_ts, event_id) from stdin"
+_APPLY = "select slack.apply_effects(slack.routed_events(%s::jsonb))"
+_PROBLEMS = """
+insert into slack.import_problem (import_id, path, position, reason)
+select %s, p.path, p.position, p.reason
+from jsonb_to_recordset(%s::jsonb) as p (path text, position int4, reason text)
+"""
+_FORGET = "delete from slack.import_problem p where p.import_id = %s and p.path = %s"
+_FILES = """
+insert into slack.import_file (import_id, path, size, crc, channel_id, position, is_done, account, error)
+select %s, f.path, f.size, f.crc, f.channel_id, f.position, f.is_done, f.account, f.error
+from jsonb_to_recordset(%s::jsonb) as f
+(path text, size int8, crc int8, channel_id text, position int4, is_done bool, account jsonb, error text)
+on conflict (import_id, path) do update set
+  size = excluded.size
+, crc = excluded.crc
+, channel_id = excluded.channel_id
+, position = excluded.position
+, is_done = excluded.is_done
+, account = excluded.account
+, error = excluded.error
+, updated_at = now()
+"""
+
+
+@dataclass(slots=True)
+class Merged:
+    """What became of a batch."""
+
+    accounts: dict[int, Account]
+    """By file."""
+    problems: list[Problem]
+
+    def add(self, other: Merged) -> None:
+        for number, account in other.accounts.items():
+            self.accounts.setdefault(number, Account()).add(account)
+        self.problems += other.problems
+
+
+class Tables:
+    """The tables, as an import uses them. The connection commits by itself."""
+
+    def __init__(self, connection: AsyncConnection[Any], import_id: int) -> None:
+        self._connection = connection
+        self._import = import_id
+        self._look: list[LiteralString] = [_MESSAGES]
+        self._look_reactions: list[LiteralString] = [_REACTIONS]
+
+    async def prepare(self) -> None:
+        """Set the session up."""
+        await self._connection.execute(_SESSION)
+
+    async def forget(self, path: str) -> None:
+        """Drop what was wrong with a file whose content has changed since."""
+        await self._connection.execute(_FORGET, (self._import, path))
+
+    async def merge(self, items: Sequence[Item], files: dict[int, FileState]) -> Merged:
+        """Commit what the items change, and their account; bring `files` up to date.
+
+        A record that PostgreSQL refuses is skipped as such and harms no other. Raises psycopg.Error where the
+        database is away; then what the transaction at hand would have done is not done.
+        """
+        try:
+            return await self._merge_patiently(items, files)
+        except psycopg.Error as error:
+            if not _is_of_data(error) or self._connection.broken:
+                raise
+            if len(items) == 1:
+                refused = items[0]
+                if not isinstance(refused, Entry) or refused.what is Reason.REFUSED:
+                    raise
+                refused = Entry(refused.file, refused.position, Reason.REFUSED)
+                return await self._merge_patiently([refused], files)
+        # Halving finds one bad record among 1,000 in 20 transactions; the good halves are written whole.
+        middle = len(items) // 2
+        merged = await self.merge(items[:middle], files)
+        merged.add(await self.merge(items[middle:], files))
+        return merged
+
+    async def _merge_patiently(self, items: Sequence[Item], files: dict[int, FileState]) -> Merged:
+        for tries in range(1, _TRIES):
+            try:
+                return await self._merge(items, files)
+            except psycopg.Error as error:
+                if not _may_pass(error) or self._connection.broken:
+                    raise
+            await asyncio.sleep(0.05 * 2**tries)
+        return await self._merge(items, files)
+
+    async def _merge(self, items: Sequence[Item], files: dict[int, FileState]) -> Merged:
+        discarded = await self._discarded(items)
+        about = about_messages(items, discarded)
+        async with self._connection.transaction():
+            await self._lock(about)
+            changes = decide(items, discarded, known := await self._known(about))
+            await self._write(changes, known)
+            states = {n: files[n].after(n, changes) for n in changes.accounts}
+            await self._save(changes, states)
+        files.update(states)
+        return Merged(changes.accounts, changes.problems)
+
+    async def _discarded(self, items: Sequence[Item]) -> dict[int, int]:
+        """The rule that discards the message, by the item's index."""
+        if not await self._value(_HAS_RULES):
+            return {}
+        rows = {
+            number: item.what
+            for number, item in enumerate(items)
+            if isinstance(item, Entry) and isinstance(item.what, MessageRow)
+        }
+        messages = _json([row.message() for row in rows.values()])
+        cursor = await self._connection.execute(_DISCARDED, (messages,))
+        numbers = list(rows)
+        return {numbers[row[0]]: row[1] for row in await cursor.fetchall()}
+
+    async def _lock(self, about: Mapping[str, Sequence[datetime]]) -> None:
+        weeks = {
+            channel: list({int(ts.timestamp()) // _WEEK for ts in times})
+            for channel, times in about.items()
+        }
+        await self._connection.execute(_LOCK, (_json(weeks),))
+
+    async def _known(self, about: Mapping[str, Sequence[datetime]]) -> Known:
+        known = Known()
+        for channel, times in about.items():
+            values: dict[str, Any] = {"channel": channel, "first": min(times), "last": max(times)}
+            if await self._is_new(values):
+                continue
+            # By far quicker than the driver's own way from a list of times.
+            values["times"] = f"{{{','.join(map(str, times))}}}"
+            for query in self._look:
+                cursor = await self._connection.execute(query, values)
+                for ts, event_ts, event_id, is_deleted in await cursor.fetchall():
+                    version = DELETED if is_deleted else (event_ts or _EPOCH, event_id)
+                    known.add_version((channel, ts), version)
+            for query in self._look_reactions:
+                cursor = await self._connection.execute(query, values)
+                for ts, user, name, since, is_present in await cursor.fetchall():
+                    states = known.reactions.setdefault((channel, ts), {})
+                    states[user, name] = (since, is_present)
+        return known
+
+    async def _is_new(self, values: Mapping[str, Any]) -> bool:
+        """Whether nothing is known of this channel and time."""
+        return bool(await self._value(_IS_NEW, values))
+
+    async def _value(self, query: LiteralString, values: Any = None) -> Any:
+        row = await (await self._connection.execute(query, values)).fetchone()
+        return row[0] if row else None
+
+    async def _write(self, changes: Changes, known: Known) -> None:
+        async with self._connection.cursor() as cursor:
+            if changes.inserts:
+                async with cursor.copy(_COPY_MESSAGES) as copy:
+                    await copy.write(
+                        b"".join(
+                            row.line(_shown(known.reactions.get(key)))
+                            for key, row in changes.inserts.items()
+                        )
+                    )
+            if lines := b"".join(_reaction_lines(changes)):
+                async with cursor.copy(_COPY_REACTIONS) as copy:
+                    await copy.write(lines)
+        # What is there already changes in the way of live events.
+        if events := list(_as_events(changes)):
+            await self._connection.execute(_APPLY, (_json(events),))
+
+    async def _save(self, changes: Changes, states: Mapping[int, FileState]) -> None:
+        if changes.problems:
+            problems = [
+                {"path": states[p.file].path, "position": p.position, "reason": p.reason}
+                for p in changes.problems
+            ]
+            await self._connection.execute(_PROBLEMS, (self._import, _json(problems)))
+        await self.save(list(states.values()))
+
+    async def save(self, states: Sequence[FileState]) -> None:
+        """Keep how far the files are accounted for."""
+        rows = [
+            {
+                "path": state.path,
+                "size": state.size,
+                "crc": state.crc,
+                "channel_id": state.channel_id,
+                "position": state.position,
+                "is_done": state.is_done,
+                "account": state.account,
+                "error": state.error,
+            }
+            for state in states
+        ]
+        await self._connection.execute(_FILES, (self._import, _json(rows)))
+        if whole := [state for state in states if state.is_whole]:
+            await recall.keep(self._connection, whole)
+
+
+class DryRun(Tables):
+    """Counts what an import would do, and changes nothing; also where the tables are not there yet."""
+
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        super().__init__(connection, 0)
+        self._has_tables = False
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        self._has_tables = bool(await self._value(_HAS_TABLES))
+        await self._connection.execute(_DRY_RUN)
+        if not self._has_tables:
+            self._look, self._look_reactions = [], []
+        # What came before in the same archive.
+        self._look.append(_MESSAGES_MERGED)
+        self._look_reactions.append(_REACTIONS_MERGED)
+
+    async def _discarded(self, items: Sequence[Item]) -> dict[int, int]:
+        return await super()._discarded(items) if self._has_tables else {}
+
+    async def _is_new(self, values: Mapping[str, Any]) -> bool:
+        return False
+
+    async def _lock(self, about: Mapping[str, Sequence[datetime]]) -> None:
+        pass
+
+    async def _write(self, changes: Changes, known: Known) -> None:
+        async with self._connection.cursor() as cursor:
+            async with cursor.copy("copy merged from stdin") as copy:
+                for key, row in (*changes.inserts.items(), *changes.updates.items()):
+                    await copy.write_row((*key, *row.version))
+                for key in changes.deletions:
+                    await copy.write_row((*key, None, None))
+            async with cursor.copy("copy merged_reaction from stdin") as copy:
+                for key, new in changes.reactions.items():
+                    for user, name in new:
+                        await copy.write_row((*key, user, name))
+
+    async def _save(self, changes: Changes, states: Mapping[int, FileState]) -> None:
+        pass
+
+
+def _is_of_data(error: psycopg.Error) -> bool:
+    # https://www.postgresql.org/docs/current/errcodes-appendix.html: data exception, integrity constraint, limits.
+    # The driver refuses some data itself, without a code.
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.DataError)
+    return error.sqlstate.startswith(("22", "23", "54")) and not _may_pass(error)
+
+
+def _may_pass(error: psycopg.Error) -> bool:
+    # Whoever writes messages without our locks may be quicker.
+    return is_unavailable(error) or isinstance(error, psycopg.errors.UniqueViolation)
+
+
+def _shown(states: Reactions | None) -> bytes | None:
+    """As slack.reactions() shows them."""
+    if not states:
+        return None
+    present = sorted((since, *who) for who, (since, here) in states.items() if here)
+    shown = [{"user_id": user, "reaction": name} for _, user, name in present]
+    return orjson.dumps(shown) if shown else None
+
+
+def _reaction_lines(changes: Changes) -> Iterator[bytes]:
+    """The reactions of new messages, for COPY."""
+    for key, new in changes.reactions.items():
+        if key in changes.inserts:
+            channel, ts = copy_text(key[0]), str(key[1]).encode()
+            for user, name in new:
+                cells = (channel, ts, copy_text(user), copy_text(name), b"t", ts, b"0")
+                yield b"\t".join(cells) + b"\n"
+
+
+def _as_events(changes: Changes) -> Iterator[dict[str, Any]]:
+    """The changes to what is there already, as events for slack.routed_events()."""
+    now = slack_ts(datetime.now(UTC))
+    for (channel, ts), row in changes.updates.items():
+        yield _event("message", channel, ts, row.version[0]) | {
+            "event_id": row.version[1],
+            "subtype": "message_changed" if row.is_edited else None,
+            "event": row.message(),
+        }
+    for row in changes.channels:
+        yield _event("channel", row.channel.id, row.ts, row.ts) | {"event": row.message()}
+    for channel, ts in changes.deletions:
+        yield _event("deletion", channel, ts, ts) | {"event_ts": now}
+    for (channel, ts), new in changes.reactions.items():
+        if (channel, ts) not in changes.inserts:
+            for user, name in new:
+                yield _event("reaction", channel, ts, ts) | {
+                    "type": "reaction_added",
+                    "user_id": user,
+                    "event": {"reaction": name},
+                }
+
+
+def _event(effect: str, channel: str, ts: datetime, event_ts: datetime) -> dict[str, Any]:
+    return {
+        "effects": [effect],
+        "event_id": "0",
+        "event_ts": slack_ts(event_ts),
+        "type": "message",
+        "channel_id": channel,
+        "message_ts": slack_ts(ts),
+    }
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
