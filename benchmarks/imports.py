@@ -1,0 +1,243 @@
+"""The figures of the import, each as a command; they hold for ratios in one run, machines differ.
+
+    python benchmarks/imports.py speed [MESSAGES]    against COPY of rendered rows, a transaction a file; again
+    python benchmarks/imports.py memory [MESSAGES]   peak of all processes together, of a tenth and of all messages
+    python benchmarks/imports.py start               until the first message of a ZIP of 100,000 files
+    python benchmarks/imports.py live                lag of the event loop and acks while it imports beside the engine
+
+The data is that of export.py; the database is the embedded PostgreSQL with fsync and synchronous_commit on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from export import write_export, zip_export
+from ingest import ingesting, place
+from psycopg.conninfo import make_conninfo
+
+from tiger_slack_tui import __version__
+from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
+from tiger_slack_tui.database.migrations import migrate
+from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.progress import ImportResult, Started
+from tiger_slack_tui.history.rows import COLUMNS
+from tiger_slack_tui.slack.payload import strip_secrets
+
+# What the import stores, by PostgreSQL alone: messages that no rule discards, with their reactions in both tables.
+_ONE_BY_ONE = """
+with m as materialized
+( select slack.to_timestamptz(e ->> 'ts') as ts, e
+  from jsonb_array_elements(%(messages)s::jsonb) e
+  where slack.discarded_by(e || jsonb_build_object('channel', %(channel)s::text)) is null
+)
+, r as materialized
+( select m.ts, u.user_id, r.reaction ->> 'name' as reaction
+  from m
+  cross join lateral jsonb_array_elements(m.e -> 'reactions') r (reaction)
+  cross join lateral jsonb_array_elements_text(r.reaction -> 'users') u (user_id)
+)
+, reactions as
+( insert into slack.reaction (channel_id, ts, user_id, reaction, is_present, event_ts, event_id)
+  select %(channel)s, r.ts, r.user_id, r.reaction, true, r.ts, '0'
+  from r
+  on conflict do nothing
+)
+insert into slack.message (ts, channel_id, event_ts, channel_type, updated_at, thread_ts, team, text, type, user_id
+, client_msg_id, parent_user_id, bot_id, app_id, subtype, trigger_id, workflow_id, display_as_bot, upload, blocks
+, attachments, files, x_files, icons, language, edited, reactions, event_id)
+select m.ts, %(channel)s, m.ts, 'channel', null, slack.to_timestamptz(e ->> 'thread_ts'), e ->> 'team', e ->> 'text'
+, e ->> 'type', e ->> 'user', slack.to_uuid(e ->> 'client_msg_id'), e ->> 'parent_user_id', e ->> 'bot_id'
+, e ->> 'app_id', e ->> 'subtype', e ->> 'trigger_id', e ->> 'workflow_id', slack.to_bool(e -> 'display_as_bot')
+, slack.to_bool(e -> 'upload'), slack.present(e -> 'blocks'), slack.present(e -> 'attachments')
+, slack.present(e -> 'files'), slack.present(e -> 'x_files'), slack.present(e -> 'icons')
+, slack.present(e -> 'language'), slack.present(e -> 'edited')
+, ( select jsonb_agg(jsonb_build_object('user_id', r.user_id, 'reaction', r.reaction) order by r.user_id, r.reaction)
+    from r
+    where r.ts = m.ts
+  )
+, '0'
+from m
+on conflict do nothing
+"""
+
+
+def speed(messages: int = 200_000) -> None:
+    with data(messages) as root, place() as (home, conninfo):
+        first = database(conninfo, "first")
+        imported, again = (run(first, root) for _ in range(2))
+        assert imported.total.inserted == again.total.already_there == messages
+        rendered = home / "rendered"
+        with psycopg.connect(first) as connection, rendered.open("wb") as file:
+            with connection.cursor().copy(f"copy slack.message ({COLUMNS}) to stdout") as copy:
+                for block in copy:
+                    file.write(block)
+        copied = timed_copy(database(conninfo, "copy"), rendered)
+        one_by_one = timed_one_by_one(database(conninfo, "one_by_one"), root)
+    print(f"import of {messages:,} messages: {imported.seconds:.1f} s, {imported.rate:,.0f}/s")
+    print(f"COPY of the same rows, rendered: {copied:.1f} s")
+    print(f"a transaction a file:            {one_by_one:.1f} s")
+    print(f"the same import again:           {again.seconds:.1f} s")
+    print(f"import / COPY:                   {copied / imported.seconds:.2f} x (0.7 wanted)")
+    print(f"import / a transaction a file:   {one_by_one / imported.seconds:.2f} x (3 wanted)")
+    print(f"again / first:                   {imported.seconds / again.seconds:.2f} x (3 wanted)")
+
+
+def memory(messages: int = 2_000_000) -> None:
+    peaks = []
+    for number in (messages // 10, messages):
+        with data(number) as root, place() as (home, conninfo):
+            peaks.append(peak_mb(root, home, database(conninfo, "memory")))
+        print(f"{number:,} messages: {peaks[-1]:.0f} MB")
+    print(
+        f"peak {max(peaks):.0f} MB (200 wanted), growth {peaks[1] / peaks[0] - 1:+.0%} (20 % wanted)"
+    )
+
+
+def start() -> None:
+    with tempfile.TemporaryDirectory() as directory, place() as (_, conninfo):
+        path = Path(directory) / "export.zip"
+        zip_export(path, 100_000, 100_000)
+        conninfo = database(conninfo, "start")
+        began = time.monotonic()
+        took = 0.0
+
+        async def first() -> None:
+            nonlocal took
+            job = Import(conninfo, path, ImportOptions(), instance="benchmark")
+
+            def tell(event: object) -> None:
+                nonlocal took
+                if isinstance(event, Started) and not took:
+                    took = time.monotonic() - began
+                    job.cancel()
+
+            await job.run(tell)
+
+        asyncio.run(first())
+    print(f"a ZIP of 100,000 files starts within {took:.2f} s (2 wanted)")
+
+
+def live(events: int = 20_000, rate: float = 300) -> None:
+    with data(200_000) as root, place() as (home, conninfo):
+        acks, lags = asyncio.run(_live(home, database(conninfo, "live"), root, events, rate))
+    lags.sort()
+    print(f"event loop while importing: lag p99 {lags[int(len(lags) * 0.99)] * 1000:.1f} ms,")
+    print(f"  most {lags[-1] * 1000:.1f} ms (50 wanted)")
+    print(f"acks at {rate:,.0f}/s: p50 {acks['p50']:.1f} ms, p99 {acks['p99']:.1f} ms (500 wanted)")
+
+
+async def _live(
+    home: Path, conninfo: str, root: Path, events: int, rate: float
+) -> tuple[dict[str, float], list[float]]:
+    lags: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.005)
+            lags.append(time.perf_counter() - before - 0.005)
+
+    async with ingesting(home, conninfo, events, rate) as (engine, sender):
+        while not engine.snapshot().received:
+            await asyncio.sleep(0.01)
+        watcher = asyncio.create_task(watch())
+        job = Import(conninfo, root, ImportOptions(), instance="benchmark")
+        await job.run(lambda _: None)
+        watcher.cancel()
+        assert sender.stdout is not None
+        acks: dict[str, float] = json.loads(await asyncio.to_thread(sender.stdout.readline))
+    return acks, lags
+
+
+def run(conninfo: str, root: Path) -> ImportResult:
+    job = Import(conninfo, root, ImportOptions(), instance="benchmark")
+    result = asyncio.run(job.run(lambda _: None))
+    assert result.mismatch is None
+    return result
+
+
+def timed_copy(conninfo: str, rendered: Path) -> float:
+    began = time.monotonic()
+    with psycopg.connect(conninfo) as connection, rendered.open("rb") as file:
+        with connection.cursor().copy(f"copy slack.message ({COLUMNS}) from stdin") as copy:
+            while block := file.read(1 << 16):
+                copy.write(block)
+    return time.monotonic() - began
+
+
+def timed_one_by_one(conninfo: str, root: Path) -> float:
+    began = time.monotonic()
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+            for file in sorted(folder.iterdir()):
+                messages = strip_secrets(file.read_text())
+                values = {"channel": folder.name, "messages": messages}
+                connection.execute(_ONE_BY_ONE, values)
+    return time.monotonic() - began
+
+
+def peak_mb(root: Path, home: Path, conninfo: str) -> float:
+    """The most that the command and its workers held at one time, shared pages counted for each."""
+    environment = {"DATABASE_URL": conninfo, "TIGER_SLACK_HOME": str(home), "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-m", "tiger_slack_tui", "import", str(root), "--json"]
+    most = 0.0
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        output: list[bytes] = []
+        reader = threading.Thread(target=lambda: output.append(process.stdout.read()))  # type: ignore[union-attr]
+        reader.start()
+        while process.poll() is None:
+            most = max(most, sum(map(resident_mb, [process.pid, *children(process.pid)])))
+            time.sleep(0.02)
+        reader.join()
+        assert process.returncode == 0
+        assert json.loads(output[0])["adds_up"]
+    return most
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def resident_mb(pid: int) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
+    except (OSError, IndexError):
+        return 0.0
+
+
+@contextmanager
+def data(messages: int) -> Iterator[Path]:
+    """An export of so many messages, 25 to a file."""
+    with tempfile.TemporaryDirectory() as directory:
+        write_export(Path(directory), messages, messages // 25)
+        yield Path(directory)
+
+
+def database(conninfo: str, name: str) -> str:
+    """A new database with the tables."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+    conninfo = make_conninfo(conninfo, dbname=name)
+    files = read_migrations(migrations_directory())
+    asyncio.run(migrate(conninfo, version=__version__, files=files, tell=lambda _: None))
+    return conninfo
+
+
+if __name__ == "__main__":
+    commands = {"speed": speed, "memory": memory, "start": start, "live": live}
+    commands[sys.argv[1]](*map(int, sys.argv[2:]))
