@@ -1,4 +1,4 @@
-"""Makes README's picture from the real console: python scripts/screenshots.py"""
+"""Makes README's pictures from the real console: python scripts/screenshots.py"""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from tiger_slack_tui.console.app import Console
+from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.log_ring import LogRing
+from tiger_slack_tui.console.model import Backend
+from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.database.embedded import EmbeddedPostgres
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
@@ -16,24 +20,35 @@ from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.settings import Settings, SlackSettings
 
 TARGET = Path(__file__).parent.parent / "docs"
+_SECONDS = 40
+_RATE = 60
 
 
-async def picture(conninfo: str, home: Path, size: tuple[int, int]) -> str:
-    """The console of that size, as SVG, while events come in."""
+async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str, str]:
+    """The views at that size, as SVG by name, while events come in."""
+    shots = {}
     async with LocalSlack() as slack:
         tokens = SlackSettings(slack.bot_token, slack.app_token, slack.url)
         settings = Settings(home=home, conninfo=conninfo)
-        console = Console(lambda: Engine(settings, tokens, conninfo))
-        async with console.run_test(size=size) as pilot:
+        engine = Engine(settings, tokens, conninfo)
+        monitor = Monitor(conninfo, settings.jobs)
+        backend = Backend(settings, conninfo, monitor, LogRing(), engine)
+        app = ConsoleApp(backend, ConsoleOptions(), engine_work=engine.run())
+        watching = asyncio.create_task(monitor.run())
+        async with app.run_test(size=size) as pilot:
             await slack.wait_connected()
-            for payload in Workspace(1, time.time(), 60).events(240):
+            for payload in Workspace(1, time.time(), _RATE).events(_SECONDS * _RATE):
                 await slack.send(payload)
-                await pilot.pause(1 / 60)
-            await pilot.pause(0.5)
-            shot = console.export_screenshot(title="tiger-slack")
-            await pilot.press("q")
-    # Fonts of the reader's machine do; none is fetched to show a README.
-    return re.sub(r"@font-face \{.*?\}\n?", "", shot, flags=re.DOTALL)
+                await pilot.pause(1 / _RATE)
+            for key, name in (("2", "jobs"), ("1", "console")):
+                await pilot.press(key)
+                await pilot.pause(1)
+                shots[name] = app.export_screenshot(title="tiger-slack")
+            await pilot.press("q", "S")
+            while app.return_code is None:
+                await pilot.pause(0.1)
+        watching.cancel()
+    return shots
 
 
 def main() -> None:
@@ -42,8 +57,11 @@ def main() -> None:
         tempfile.TemporaryDirectory() as directory,
         EmbeddedPostgres.start(Path(directory)) as server,
     ):
-        shot = asyncio.run(picture(server.conninfo, Path(directory) / "home", (100, 28)))
-    (TARGET / "console.svg").write_text(shot)
+        shots = asyncio.run(pictures(server.conninfo, Path(directory) / "home", (100, 28)))
+    for name, shot in shots.items():
+        # Fonts of the reader's machine do; none is fetched to show a README.
+        shot = re.sub(r"@font-face \{.*?\}\n?", "", shot, flags=re.DOTALL)
+        (TARGET / f"{name}.svg").write_text(shot)
 
 
 if __name__ == "__main__":

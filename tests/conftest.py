@@ -67,3 +67,9 @@ def new_database(postgres: EmbeddedPostgres, template: str) -> str:
     with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
         connection.execute(f"create database {name} template {template} strategy file_copy")
     return make_conninfo(postgres.conninfo, dbname=name)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-goldens", action="store_true", help="Write the console's pictures anew."
+    )

@@ -32,14 +32,27 @@ def _plain_errors(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, "-V", "--version", message="%(version)s")
-def main() -> None:
-    """Ingest a Slack workspace into TimescaleDB or PostgreSQL."""
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Ingest a Slack workspace into TimescaleDB or PostgreSQL. Without a command: run, with its console."""
+    if context.invoked_subcommand is None:
+        context.invoke(run)
 
 
 _no_ui = click.option(
     "--no-ui", is_flag=True, help="No console: log lines on stderr, for containers."
+)
+
+
+_read_only = click.option(
+    "--read-only", is_flag=True, help="A console that only shows: no action that changes anything."
+)
+
+
+_no_mouse = click.option(
+    "--no-mouse", is_flag=True, help="Leave the mouse to the terminal, for selecting text."
 )
 
 
@@ -52,19 +65,34 @@ _http = click.option(
 
 @main.command()
 @_no_ui
+@_read_only
+@_no_mouse
 @_http
 @_plain_errors
-def run(no_ui: bool, http: str | None) -> None:
+def run(no_ui: bool, read_only: bool, no_mouse: bool, http: str | None) -> None:
     """Ingest from Slack until stopped (SIGTERM, SIGINT; in the console: q)."""
     from dataclasses import replace
 
     from tiger_slack_tui import settings
-    from tiger_slack_tui.run import run_engine
+    from tiger_slack_tui.run import Face, run_engine
 
     if http and not no_ui:
         raise click.UsageError("--http needs --no-ui.")
     loaded, slack = settings.load_with_slack()
-    run_engine(replace(loaded, http=http or loaded.http), slack, ui=not no_ui)
+    face = Face(ui=not no_ui, read_only=read_only, mouse=not no_mouse)
+    run_engine(replace(loaded, http=http or loaded.http), slack, face)
+
+
+@main.command()
+@_read_only
+@_no_mouse
+@_plain_errors
+def observe(read_only: bool, no_mouse: bool) -> None:
+    """The console without a connection to Slack: what the database knows of the instances that ingest."""
+    from tiger_slack_tui import settings
+    from tiger_slack_tui.run import Face, observe_database
+
+    observe_database(settings.load(), Face(read_only=read_only, mouse=not no_mouse))
 
 
 @main.command()
@@ -181,6 +209,8 @@ def import_(path: Path, no_compress: bool, **options: Any) -> None:
 
 @main.command()
 @_no_ui
+@_read_only
+@_no_mouse
 @click.option(
     "--rate", type=click.FloatRange(min=0.1), default=20, show_default=True, help="Events a second."
 )
@@ -196,16 +226,25 @@ def import_(path: Path, no_compress: bool, **options: Any) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @_plain_errors
-def demo(no_ui: bool, rate: float, events: int | None, seed: int, as_json: bool) -> None:
+def demo(
+    no_ui: bool,
+    read_only: bool,
+    no_mouse: bool,
+    rate: float,
+    events: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
     """A workspace that lives on this machine, ingested for real. Needs neither Slack nor a database."""
     from tiger_slack_tui import settings
     from tiger_slack_tui.demo.run import run_demo
+    from tiger_slack_tui.run import Face
 
     if no_ui and events is None:
         raise click.UsageError("--no-ui needs --events, so that the demo comes to an end.")
     run_demo(
         settings.load(),
-        ui=not no_ui,
+        Face(ui=not no_ui, read_only=read_only, mouse=not no_mouse),
         rate=rate,
         events=events,
         seed=seed,

@@ -131,6 +131,8 @@ class Engine:
             lateness_p50=lateness_p50,
             lateness_p99=lateness_p99,
             recent=tuple(stats.recent),
+            problems=tuple(stats.problems),
+            latencies=stats.latencies(),
             jobs=self._scheduler.states() if self._scheduler else (),
         )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.errors import NoTerminalError
@@ -27,16 +29,52 @@ def database(settings: Settings) -> Iterator[str]:
         yield server.conninfo
 
 
-def run_engine(settings: Settings, slack: SlackSettings, *, ui: bool) -> None:
-    """Ingest until stopped. Raises what a person must mend."""
-    prepare_face(settings, ui=ui)
-    with database(settings) as conninfo:
-        if ui:
-            from tiger_slack_tui.console.app import run_console
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How the command line wants the program to show itself: a console, or with no `ui` log lines."""
 
-            run_console(lambda: Engine(settings, slack, conninfo))
+    ui: bool = True
+    read_only: bool = False
+    mouse: bool = True
+
+
+def run_engine(settings: Settings, slack: SlackSettings, face: Face) -> None:
+    """Ingest until stopped. Raises what a person must mend."""
+    prepare_face(settings, ui=face.ui)
+    with database(settings) as conninfo:
+        if face.ui:
+            show_console(settings, conninfo, face, lambda: Engine(settings, slack, conninfo))
         else:
             asyncio.run(_headless(settings, slack, conninfo))
+
+
+def observe_database(settings: Settings, face: Face) -> None:
+    """Show what the database knows of the instances that ingest into it. Raises what a person must mend."""
+    prepare_face(settings, ui=True)
+    with database(settings) as conninfo:
+        show_console(settings, conninfo, face, None)
+
+
+def show_console(
+    settings: Settings,
+    conninfo: str,
+    face: Face,
+    make_engine: Callable[[], Engine] | None,
+    *,
+    options_home: Path | None = None,
+) -> None:
+    """Show the console until it ends; its settings file lies in `options_home`, or in the home directory."""
+    # Imported late: nothing else needs Textual, and it takes a quarter of a second.
+    from tiger_slack_tui.console.options import read_options
+    from tiger_slack_tui.console.run import run_console
+
+    options = read_options(
+        options_home or settings.home,
+        read_only=face.read_only,
+        mouse=face.mouse,
+        stop_on_hangup=settings.stop_on_hangup,
+    )
+    run_console(settings, conninfo, options, make_engine)
 
 
 async def _headless(settings: Settings, slack: SlackSettings, conninfo: str) -> None:

@@ -87,6 +87,8 @@ class Settings:
     imports: ImportSettings = ImportSettings()
     http: str | None = None
     """[HOST:]PORT of health and metrics."""
+    stop_on_hangup: bool = False
+    """Whether a console whose terminal vanishes stops the ingestion, too."""
 
     @property
     def instance(self) -> str:
@@ -187,6 +189,7 @@ def _settings(check: _Check) -> Settings:
             total_bytes=check.number("TIGER_SLACK_IMPORT_TOTAL_GIB", default=1024, least=1) << 30,
         ),
         http=check.text("TIGER_SLACK_HTTP") or None,
+        stop_on_hangup=check.switch("TIGER_SLACK_STOP_ON_HANGUP", default=False),
     )
     if settings.pool_min > settings.pool_max:
         mend = "lower the first or raise the second"

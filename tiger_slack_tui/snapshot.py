@@ -7,6 +7,9 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+LATE_SECONDS = 60.0
+"""Lateness from which on an event is shown as late; Slack's first retry comes at once, the second after a minute."""
+_PROBLEMS = frozenset({"failed", "discarded", "unrouted"})
 _KINDS = 100  # types that are counted by name; more would be a flood of made-up ones
 
 
@@ -23,6 +26,8 @@ class Recent:
     outcome: str
     detail: str | None = None
     """The rule of a discarded event, the SQLSTATE of a failed one."""
+    late: float = 0.0
+    """Seconds from its happening, by Slack's clock, to its receipt."""
 
 
 class Percentiles:
@@ -58,6 +63,10 @@ class Stats:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Events by (type, outcome), each event once."""
     recent: deque[Recent] = field(default_factory=lambda: deque(maxlen=500))
+    problems: deque[Recent] = field(default_factory=lambda: deque(maxlen=1000))
+    """The newest events that were not simply stored: failed, discarded, unrouted, or late."""
+    by_type: dict[str, Percentiles] = field(default_factory=dict)
+    """From reading an event to its ack on the socket, by type."""
     commit: Percentiles = field(default_factory=Percentiles)
     """Duration of a batch's transaction."""
     ack: Percentiles = field(default_factory=Percentiles)
@@ -70,10 +79,30 @@ class Stats:
     def count(self, event: Recent) -> None:
         """Take one event into the counters and among the newest."""
         self.recent.append(event)
+        if event.outcome in _PROBLEMS or event.late > LATE_SECONDS:
+            self.problems.append(event)
         key = (event.type, event.outcome)
         if key not in self.outcomes and len(self.outcomes) >= _KINDS:
             key = ("other", event.outcome)
         self.outcomes[key] += 1
+
+    def acknowledged(self, type_: str, seconds: float) -> None:
+        """Take the time from reading an event to its ack into the measurements."""
+        self.ack.add(seconds)
+        times = self.by_type.get(type_)
+        if times is None:
+            if len(self.by_type) >= _KINDS:
+                return
+            times = self.by_type[type_] = Percentiles(300)
+        times.add(seconds)
+
+    def latencies(self) -> dict[str, tuple[float | None, float | None, float | None]]:
+        """By type: p50, p95 and p99 of the time to the ack."""
+        found = {}
+        for type_, times in self.by_type.items():
+            p50, p95, p99 = times.at(0.5, 0.95, 0.99)
+            found[type_] = (p50, p95, p99)
+        return found
 
     def by_outcome(self) -> Counter[str]:
         total: Counter[str] = Counter()
@@ -130,4 +159,7 @@ class Snapshot:
     lateness_p50: float | None
     lateness_p99: float | None
     recent: tuple[Recent, ...]
+    problems: tuple[Recent, ...]
+    latencies: Mapping[str, tuple[float | None, float | None, float | None]]
+    """By type: p50, p95 and p99 of the time to the ack."""
     jobs: tuple[JobState, ...]

@@ -6,25 +6,22 @@ import asyncio
 import json
 import signal
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from datetime import datetime
 
 import aiohttp
 import click
 import humanize
-import psycopg
 
 from tiger_slack_tui import __version__
-from tiger_slack_tui.database import job_runs
 from tiger_slack_tui.database.job_runs import JobRun
-from tiger_slack_tui.database.locks import Holder, holders
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate
 from tiger_slack_tui.database.pool import connect, with_defaults
-from tiger_slack_tui.errors import MigrationError, TigerSlackError
-from tiger_slack_tui.jobs.catalog import LOCK_KEYS, make_jobs
+from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
-from tiger_slack_tui.jobs.schedule import next_run
+from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.run import database
 from tiger_slack_tui.settings import Settings, SlackSettings
 from tiger_slack_tui.slack.web import SlackWeb
@@ -35,19 +32,6 @@ _RUNS = 5
 
 class JobFailed(TigerSlackError):
     """A job that was run by hand did not end well."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobStatus:
-    """How a job stands. `holder` is the session that has its lock; a run of `runs` without an outcome goes on."""
-
-    name: str
-    lock_key: int
-    schedule: str
-    time_zone: str
-    next_run: datetime
-    holder: Holder | None
-    runs: tuple[JobRun, ...]
 
 
 def run_by_hand(
@@ -69,39 +53,16 @@ def show(settings: Settings, *, as_json: bool) -> None:
     """Print when each job runs next, who holds its lock, and its last runs; change nothing."""
     with database(settings) as conninfo:
         name = f"{settings.service_name} jobs"
-        found = asyncio.run(read_status(settings, with_defaults(conninfo, application_name=name)))
+        found = asyncio.run(_read(settings, with_defaults(conninfo, application_name=name)))
     if as_json:
         click.echo(json.dumps([asdict(job) for job in found], default=str, indent=2))
     else:
         click.echo("\n\n".join(_as_text(job) for job in found))
 
 
-async def read_status(settings: Settings, conninfo: str) -> list[JobStatus]:
-    """How the jobs stand. Raises DatabaseUnavailable, DatabaseRefused, MigrationError."""
-    coming = next_run(settings.jobs)
+async def _read(settings: Settings, conninfo: str) -> list[JobStatus]:
     async with await connect(conninfo) as connection:
-        try:
-            held = await holders(connection, list(LOCK_KEYS.values()))
-            return [
-                JobStatus(
-                    name,
-                    key,
-                    settings.jobs.schedule,
-                    settings.jobs.time_zone,
-                    coming,
-                    held.get(key),
-                    tuple(
-                        _settled(run, held.get(key))
-                        for run in await job_runs.newest(connection, name, most=_RUNS)
-                    ),
-                )
-                for name, key in LOCK_KEYS.items()
-            ]
-        except psycopg.errors.UndefinedTable:
-            raise MigrationError(
-                "The database does not have the tables of this version.",
-                hint="Run: tiger-slack migrate",
-            ) from None
+        return await read_status(connection, settings.jobs, most=_RUNS)
 
 
 async def _run(
@@ -119,13 +80,6 @@ async def _run(
         jobs = make_jobs(web, settings.jobs)
         runner = Runner(conninfo, instance=settings.instance, timeout=settings.jobs.timeout)
         return [await runner.run(jobs[name], reason="by hand") for name in dict.fromkeys(names)]
-
-
-def _settled(run: JobRun, holder: Holder | None) -> JobRun:
-    """The run; cut off, where nobody who could still end it holds the lock."""
-    if run.outcome is None and (holder is None or holder.application_name != run.instance):
-        return replace(run, outcome="cut off", error="its session was lost")
-    return run
 
 
 def _as_text(job: JobStatus) -> str:

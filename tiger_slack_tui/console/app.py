@@ -1,173 +1,399 @@
-"""The console: the engine as a worker inside the screen's event loop, and what it is doing, four times a second."""
+"""The console: views over samples of the engine, which runs as a worker in the same event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
-from collections.abc import Callable
-from datetime import datetime
-from typing import ClassVar
+import logging
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, ClassVar
 
-import humanize
+from rich.console import RenderableType
+from textual import events
 from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Footer, Static
-from textual.worker import Worker, WorkerState
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, Input, Static
 
-from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.console.actions import BY_ID, VIEWS, Action, available, bindings
+from tiger_slack_tui.console.chrome import (
+    footer_line,
+    problem_lines,
+    short_lines,
+    status_line,
+    tabs_line,
+)
+from tiger_slack_tui.console.driver import PatientDriver
+from tiger_slack_tui.console.frame import Frame, plain
+from tiger_slack_tui.console.model import Backend, Model
+from tiger_slack_tui.console.options import THEMES, ConsoleOptions
+from tiger_slack_tui.console.pane import Pane
+from tiger_slack_tui.console.screens.dialog import Confirm, Document
+from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
+from tiger_slack_tui.console.themes import OUR_THEMES
+from tiger_slack_tui.console.view import View
+from tiger_slack_tui.console.views.catalog import make_views
 from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.snapshot import Recent, Snapshot
-from tiger_slack_tui.text import safe
+from tiger_slack_tui.text import visible
 
-_SAMPLES_PER_SECOND = 4
-_WINDOW = 5 * _SAMPLES_PER_SECOND
-"""Samples that the shown rate is the mean of."""
-_LOOKS = {
-    "stored": "$text-success",
-    "audit": "$text-muted",
-    "unrouted": "$text-warning",
-    "discarded": "$text-secondary",
-    "failed": "$text-error",
-}
+log = logging.getLogger(__name__)
+
+_RATES = (0.5, 1.0, 2.0, 4.0)
+"""Samples a second that an operator can choose."""
+_WINDOWS = (60, 160, 300, 600, 900)
+"""Seconds that charts show."""
 
 
-def run_console(make_engine: Callable[[], Engine]) -> None:
-    """Show the console until the operator or a signal ends it. Raises what the engine raised."""
-    console = Console(make_engine)
-    console.run(mouse=False)
-    if console.failure is not None:
-        raise console.failure
-    if console.return_code:
-        sys.exit(console.return_code)
+class ConsoleApp(App[None]):
+    """The screen. It reads samples of its backend; what an operator does calls the backend.
 
-
-class Console(App[None]):
-    """One screen; its only action is to stop the engine, then leave."""
+    `engine_work` is what keeps the engine going; it ends when the engine has ended, and its error ends the console.
+    """
 
     TITLE = "tiger-slack"
-    ENABLE_COMMAND_PALETTE = False
     CSS_PATH = "console.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,ctrl+q", "stop", "Stop and leave", key_display="q")
+    COMMANDS: ClassVar[set[Any]] = {ActionCommands}
+    BINDINGS: ClassVar[list[Any]] = bindings()
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 typed by Textual
+        (0, "-tiny"),
+        (60, "-narrow"),
+        (120, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-flat"),
+        (15, "-short"),
+        (36, "-tall"),
     ]
 
-    def __init__(self, make_engine: Callable[[], Engine]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        backend: Backend,
+        options: ConsoleOptions,
+        *,
+        engine_work: Awaitable[None] | None = None,
+    ) -> None:
+        super().__init__(driver_class=PatientDriver)
         self.animation_level = "none"
-        self.failure: TigerSlackError | None = None
-        self._make_engine = make_engine
-        self._engine: Engine | None = None
-        self._received: list[tuple[float, int]] = []
+        self.backend = backend
+        self.failure: BaseException | None = None
+        self.is_lost = False
+        """The terminal is gone; the engine may go on without it."""
+        self.crash: str | None = None
+        """What ended the screen, where that was an error of its own."""
+        self.keys_shown: dict[str, str] = dict(options.keys)
+        self._options = options
+        self._engine_work = engine_work
+        self._frame = Frame()
+        self._view = VIEWS[0]
+        self._model: Model | None = None
+        self._window = 1
+        self._rate = 2
+        self._frozen_at: float | None = None
+        self._is_stopping = False
+        for theme in OUR_THEMES:
+            self.register_theme(theme)
+        self.theme = options.theme
+        self.set_keymap(options.keys)
+
+    # What is on the screen
 
     def compose(self) -> ComposeResult:
-        yield Static(id="state")
-        yield Static(id="numbers")
-        yield Static(id="recent")
-        yield Footer()
+        yield Static(id="status")
+        yield Static(id="tabs")
+        yield Static(id="problems")
+        with ContentSwitcher(id="views", initial=self._view):
+            yield from make_views(self.backend)
+        yield Input(id="filter", compact=True, placeholder="text, or !text for all others")
+        yield Static(id="footer")
+        yield Static(id="short")
 
     def on_mount(self) -> None:
-        self._engine = self._make_engine()
-        self.run_worker(self._engine.run(), name="engine", exit_on_error=False)
-        self.set_interval(1 / _SAMPLES_PER_SECOND, self._sample)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self.action_stop)
+        self._sampling = self.set_interval(1 / _RATES[self._rate], self._sample)
+        if self._engine_work is not None:
+            self.run_worker(self._attend_engine(self._engine_work), exit_on_error=False)
+        self._focus_view()
+        self._sample()
+        for warning in self._options.warnings:
+            self.say(warning, severity="warning")
 
-    def action_stop(self) -> None:
-        """Stop the engine; the console ends when it has stopped."""
-        if self._engine is not None:
-            self._engine.stop()
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        if event.worker.name != "engine" or not event.worker.is_finished:
-            return
-        if event.state is WorkerState.ERROR:
-            error = event.worker.error
-            # Never a traceback: what a local variable holds may be a token or the text of a message.
-            self.failure = (
-                error
-                if isinstance(error, TigerSlackError)
-                else TigerSlackError(f"The engine failed: {type(error).__name__}")
-            )
+    async def _attend_engine(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.failure = error
         self.exit(return_code=0 if self.failure is None else 1)
 
     def _sample(self) -> None:
-        if self._engine is None:
+        model = self.backend.sample(_WINDOWS[self._window])
+        if self._frozen_at is None or self._model is None:
+            self._model = model
+        self._paint(model)
+
+    def _paint(self, model: Model) -> None:
+        width, height = self.size
+        if width < 60 or height < 15:
+            self._fill("#short", Content("\n").join(short_lines(model, width)))
             return
-        now = self._engine.snapshot()
-        self._received = [*self._received[-_WINDOW:], (now.at, now.received)]
-        self.query_one("#state", Static).update(_state(now))
-        self.query_one("#numbers", Static).update(_numbers(now, self._rate()))
-        room = max(self.query_one("#recent", Static).size.height - 1, 1)  # below the heading
-        self.query_one("#recent", Static).update(_newest(now.recent[-room:]))
+        shown = self._model or model
+        self._fill("#status", status_line(model, width))
+        badges = {view.NAME: view.badge(model) for view in self.query(View)}
+        self._fill("#tabs", tabs_line(self._view, badges, width, frozen=self._freeze_note(model)))
+        problems = problem_lines(model)
+        self._fill("#problems", Content("\n").join(problems))
+        self.screen_stack[0].query_one("#problems", Static).display = bool(problems)
+        self.screen_stack[0].set_class(bool(problems), "-troubled")
+        self.view.show(shown)
+        offered = [action for action in self.offered() if self.view.can(action)]
+        self._fill("#footer", footer_line(offered, self.keys_shown, width))
 
-    def _rate(self) -> float:
-        (begin, before), (end, after) = self._received[0], self._received[-1]
-        return (after - before) / (end - begin) if end > begin else 0.0
+    def _fill(self, name: str, content: Content) -> None:
+        widget = self.screen_stack[0].query_one(name, Static)
+        if widget.content != content:
+            widget.update(content)
 
+    def _freeze_note(self, model: Model) -> str:
+        if self._frozen_at is None or self._model is None:
+            return ""
+        new = 0
+        if model.engine and self._model.engine:
+            new = model.engine.received - self._model.engine.received
+        return f"FROZEN +{new:,} "
 
-def _state(now: Snapshot) -> Content:
-    connected = now.slack_status == "connected"
-    sockets = f", one of {now.slack_connections} sockets" if now.slack_connections > 1 else ""
-    lines = [
-        _line(
-            "slack", connected, f"{now.slack_status} for {_age(now.at - now.slack_since)}{sockets}"
-        ),
-        _line("database", now.database_problem is None, now.database_problem or "takes events"),
-        _line("spool", now.spool_problem is None, now.spool_problem or _spool(now)),
-    ]
-    if not connected and now.slack_reason:
-        lines[0] = _line("slack", False, f"{now.slack_status}: {now.slack_reason}")
-    return Content("\n").join(lines)
+    @property
+    def view(self) -> View:
+        """The current view."""
+        return self.screen_stack[0].query_one(f"#{self._view}", View)
 
+    def _focus_view(self) -> None:
+        self.view.focus_first()
 
-def _line(name: str, well: bool, text: str) -> Content:
-    mark = (" ● ", "$text-success") if well else (" ✗ ", "$text-error")
-    return Content.assemble(mark, f"{name:<10}", safe(text, 200))
-
-
-def _spool(now: Snapshot) -> str:
-    if not now.spool_events:
-        return "empty"
-    since = f", the oldest for {_age(now.at - now.spool_oldest)}" if now.spool_oldest else ""
-    return f"{now.spool_events:,} events wait{since}"
-
-
-def _numbers(now: Snapshot, rate: float) -> Content:
-    counts = dict.fromkeys(_LOOKS, 0)
-    for (_, outcome), n in now.outcomes.items():
-        counts[outcome] += n
-    parts: list[str | tuple[str, str]] = [
-        f" {rate:,.1f} events/s   {now.received:,} received   {now.acked:,} acknowledged",
-        f"   {now.queue:,} in the queue\n",
-        f" ack {_ms(now.ack_p50)} median, {_ms(now.ack_p99)} p99   commit {_ms(now.commit_p99)} p99\n",
-    ]
-    for outcome, n in counts.items():
-        parts += [(f" {n:,} {outcome}  ", _LOOKS[outcome] if n else "$text-muted")]
-    parts += [(f" {now.duplicates:,} again", "$text-muted")]
-    return Content.assemble(*parts)
-
-
-def _newest(recent: tuple[Recent, ...]) -> Content:
-    if not recent:
-        return Content.styled(" No event yet.", "$text-muted")
-    heading = f" {'time':<10}{'outcome':<11}{'event':<24}{'channel':<13}{'user':<13}detail"
-    parts: list[str | tuple[str, str]] = [(heading, "$text-muted")]
-    for event in recent:
-        parts += [
-            f"\n {datetime.fromtimestamp(event.at):%H:%M:%S}  ",
-            (f"{event.outcome:<11}", _LOOKS[event.outcome]),
-            f"{safe(event.subtype or event.type, 23):<24}{safe(event.channel_id or '', 12):<13}",
-            f"{safe(event.user_id or '', 12):<13}{safe(event.detail or '', 20)}",
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Write what changed on the screen, if the terminal keeps up; else the next frame does."""
+        driver = self._driver
+        if not isinstance(driver, PatientDriver):
+            super()._display(screen, renderable)
+            return
+        if renderable is None or self._batch_count or not self._running or self._closed:
+            return
+        strips = [
+            plain(strip, is_ascii=self._options.ascii)
+            for strip in self.screen._compositor.render_strips()
         ]
-    return Content.assemble(*parts)
+        changes = self._frame.changes(strips, self.console)
+        if not changes:
+            return
+        cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+        begin, end = ("\x1b[?2026h", "\x1b[?2026l") if self._sync_available else ("", "")
+        if driver.offer(f"{begin}{changes}\x1b[{cursor.y + 1};{cursor.x + 1}H{end}"):
+            self._frame.took(strips)
 
+    def on_resize(self, event: events.Resize) -> None:
+        self._frame.forget()
+        self.call_after_refresh(self._sample)
 
-def _age(seconds: float) -> str:
-    return humanize.naturaldelta(seconds) if seconds >= 60 else f"{seconds:.0f} s"
+    # How it ends
 
+    def terminal_lost(self) -> None:
+        """Nobody sees this any more."""
+        self.is_lost = True
+        self.exit()
 
-def _ms(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1000:,.0f} ms"
+    def stop(self) -> None:
+        """Stop the engine, then leave; for signals, that do not ask."""
+        self._is_stopping = True
+        if self.backend.engine is None:
+            self.exit()
+        else:
+            self.backend.engine.stop()
+
+    def _handle_exception(self, error: Exception) -> None:
+        # Textual would print a traceback with the local variables, which can hold tokens and what people wrote.
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{at.filename.rpartition('/')[2]}:{at.lineno}"
+        self.crash = f"{type(error).__name__} at {where}"
+        log.error("the console crashed: %s", self.crash)
+        if self.is_headless:  # a test wants to see it
+            super()._handle_exception(error)
+            return
+        self._return_code = 1
+        self._close_messages_no_wait()
+
+    # What an operator does
+
+    def offered(self) -> list[Action]:
+        """The actions of this place and time."""
+        return available(self._view, read_only=self.backend.read_only)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action != "do":
+            return super().check_action(action, parameters)
+        wanted = BY_ID.get(str(parameters[0])) if parameters else None
+        return wanted in self.offered() and wanted is not None and self._is_open(wanted)
+
+    def _is_open(self, action: Action) -> bool:
+        return action.view is None or self.view.can(action)
+
+    async def action_do(self, action_id: str) -> None:
+        """Do what the table names so: a method of the view, or of the app."""
+        action = BY_ID[action_id]
+        if action_id.startswith("view."):
+            self.go_to(action_id.removeprefix("view."))
+            return
+        owner = self.view if hasattr(self.view, action.method) else self
+        result = getattr(owner, action.method)()
+        if isinstance(result, Awaitable):
+            await result
+        self._sample()
+
+    def go_to(self, name: str) -> None:
+        """Show another view."""
+        self._view = name
+        self.query_one("#views", ContentSwitcher).current = name
+        self._focus_view()
+        self._sample()
+
+    def say(self, text: str, *, severity: str = "information") -> None:
+        """Tell the operator something in passing."""
+        level: Any = severity
+        self.notify(visible(text), markup=False, severity=level, timeout=6)
+
+    def attempt(
+        self, what: str, work: Awaitable[str | None], *, then: Callable[[], None] | None = None
+    ) -> None:
+        """Do something that takes time as a worker, and tell how it ended. The work's result is what is said."""
+
+        async def attend() -> None:
+            try:
+                said = await work
+            except TigerSlackError as error:
+                self.say(f"{what}: {error}", severity="error")
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # an action that fails must not end the console
+                log.error("%s failed: %s", what, type(error).__name__)
+                self.say(f"{what} failed: {type(error).__name__}", severity="error")
+            else:
+                if said:
+                    self.say(said)
+            if then:
+                then()
+            self.backend.monitor.look_now()
+
+        self.run_worker(attend(), exit_on_error=False)
+
+    def ask(
+        self,
+        question: str,
+        details: Iterable[str],
+        *,
+        key: str,
+        verb: str,
+        then: Callable[[], None],
+        typed: str | None = None,
+    ) -> None:
+        """Do `then` if the operator says so."""
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                then()
+
+        self.push_screen(
+            Confirm(question, list(details), key=key, verb=verb, typed=typed), answered
+        )
+
+    def read(self, title: str, lines: Iterable[Content], *, copied: str | None = None) -> None:
+        """Show a long text."""
+        self.push_screen(Document(title, list(lines), copied=copied))
+
+    def act_back(self) -> None:
+        """One step back: out of a filter, a zoom, a step of the view, the frozen display."""
+        if not self.view.step_back() and self._frozen_at is not None:
+            self.act_freeze()
+
+    def open_filter(self, pane: Pane[Any]) -> None:
+        """Let the operator type what the pane's rows shall hold."""
+        field = self.query_one("#filter", Input)
+        field.value = pane.filter_text
+        self._filtered = pane
+        field.display = True
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.input.id == "filter" and event.input.display:
+            self._filtered.filter_rows(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.input.id == "filter":
+            self._close_filter()
+
+    def on_key(self, event: events.Key) -> None:
+        if (
+            event.key == "escape"
+            and isinstance(self.focused, Input)
+            and self.focused.id == "filter"
+        ):
+            event.stop()
+            event.prevent_default()
+            self._filtered.filter_rows("")
+            self._close_filter()
+
+    def _close_filter(self) -> None:
+        self.query_one("#filter", Input).display = False
+        self._filtered.focus()
+
+    def act_freeze(self) -> None:
+        self._frozen_at = time.time() if self._frozen_at is None else None
+
+    def act_narrower(self) -> None:
+        self._window = max(self._window - 1, 0)
+
+    def act_wider(self) -> None:
+        self._window = min(self._window + 1, len(_WINDOWS) - 1)
+
+    def act_faster(self) -> None:
+        self._set_rate(min(self._rate + 1, len(_RATES) - 1))
+
+    def act_slower(self) -> None:
+        self._set_rate(max(self._rate - 1, 0))
+
+    def _set_rate(self, rate: int) -> None:
+        self._rate = rate
+        self._sampling.stop()
+        self._sampling = self.set_interval(1 / _RATES[rate], self._sample)
+        self.say(f"Shown {_RATES[rate]:g} times a second")
+
+    def act_theme(self) -> None:
+        names = list(THEMES)
+        current = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(current + 1) % len(names)]
+        self.say(f"Theme {self.theme}; {self._options_hint()}")
+
+    def _options_hint(self) -> str:
+        return f'theme = "{self.theme}" in {self.backend.settings.home / "console.toml"} keeps it'
+
+    def act_commands(self) -> None:
+        self.action_command_palette()
+
+    def act_keys(self) -> None:
+        """Explain the view and its keys."""
+        about = self.view.__doc__ or ""
+        if self.view.pane is not None and self.view.pane.help_text:
+            about += f"\n\n{self.view.pane.help_text}"
+        self.read("help", help_lines(self.offered(), self.keys_shown, about))
+
+    def act_quit(self) -> None:
+        """Ask, then stop the engine and leave."""
+        engine = self.backend.engine
+        if engine is None:
+            self.exit()
+            return
+        details = [
+            f"{self.backend.sample(60).rates.now:,.0f} events a second are being ingested.",
+            "What was read is stored and acknowledged first. Slack keeps what comes later for a while.",
+        ]
+        self.ask(
+            "Stop the ingestion and leave?", details, key="S", verb="Stop and leave", then=self.stop
+        )

@@ -22,7 +22,7 @@ from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.headless import run_headless
-from tiger_slack_tui.run import prepare_face
+from tiger_slack_tui.run import Face, prepare_face, show_console
 from tiger_slack_tui.settings import Settings, SlackSettings
 from tiger_slack_tui.snapshot import Snapshot
 
@@ -34,14 +34,14 @@ class DemoDiffers(TigerSlackError):
 
 
 def run_demo(
-    settings: Settings, *, ui: bool, rate: float, events: int | None, seed: int, as_json: bool
+    settings: Settings, face: Face, *, rate: float, events: int | None, seed: int, as_json: bool
 ) -> None:
     """Ingest from a local Slack; with `events`, end after so many and print a summary.
 
     Its database and spool lie in a temporary directory: a demo never meets the operator's data. Raises
     DemoDiffers where the database does not hold what was sent.
     """
-    prepare_face(settings, ui=ui)
+    prepare_face(settings, ui=face.ui)
     with (
         tempfile.TemporaryDirectory(prefix="tiger-slack-demo-") as home,
         EmbeddedPostgres.start(Path(home) / "postgres") as server,
@@ -49,10 +49,12 @@ def run_demo(
     ):
         own = replace(settings, home=Path(home))
         slack = SlackSettings(hello["bot_token"], hello["app_token"], hello["url"])
-        if ui:
-            from tiger_slack_tui.console.app import run_console
+        if face.ui:
 
-            run_console(lambda: Engine(own, slack, server.conninfo))
+            def make_engine() -> Engine:
+                return Engine(own, slack, server.conninfo)
+
+            show_console(own, server.conninfo, face, make_engine, options_home=settings.home)
             return
         engine, sent = asyncio.run(_ingest(own, slack, server.conninfo, process))
         workspace = Workspace(hello["seed"], hello["start"], hello["rate"])

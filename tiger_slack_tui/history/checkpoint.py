@@ -15,7 +15,9 @@ from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.history.recall import FileState
 
-_LOCKS = 1768778863 << 32
+LOCK_CLASS = 1768778863
+"""Upper half of the keys of the advisory locks of imports."""
+_LOCKS = LOCK_CLASS << 32
 """With an import's id, the key of the advisory lock of the session that runs it."""
 
 _NAMES = """

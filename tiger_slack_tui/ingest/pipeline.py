@@ -59,6 +59,7 @@ class _Waiting:
     envelope_id: str
     connection: Connection
     received_at: float
+    late: float
     clock: float
 
 
@@ -106,6 +107,7 @@ class Pipeline:
     async def receive(self, envelope: Envelope, connection: Connection) -> None:
         """Take one event. Waits while the queue is full."""
         routed = route(envelope)
+        late = envelope.received_at - float(envelope.event_ts)
         waiting = _Waiting(
             encode(envelope, routed),
             routed,
@@ -113,10 +115,11 @@ class Pipeline:
             envelope.envelope_id,
             connection,
             envelope.received_at,
+            late,
             time.monotonic(),
         )
         self._stats.received += 1
-        self._stats.lateness.add(envelope.received_at - float(envelope.event_ts))
+        self._stats.lateness.add(late)
         await self._queue.put(waiting)
 
     async def write(self) -> None:
@@ -138,7 +141,8 @@ class Pipeline:
             for connection, envelope_ids in by_connection.items():
                 await connection.ack(envelope_ids)
             now = time.monotonic()
-            self._stats.ack.extend(now - waiting.clock for waiting in batch)
+            for waiting in batch:
+                self._stats.acknowledged(waiting.routed.type or "none", now - waiting.clock)
             self._stats.acked += len(batch)
             self._acks.task_done()
 
@@ -277,7 +281,9 @@ class Pipeline:
     def _count_written(self, batch: _Batch, written: Written) -> None:
         self._spool_accepted()  # whatever it refused is in the database now
         for waiting in batch:
-            self._count(waiting.event_id, waiting.received_at, waiting.routed, written)
+            self._count(
+                waiting.event_id, waiting.received_at, waiting.late, waiting.routed, written
+            )
 
     def _count_drained(self, records: Sequence[bytes], written: Written) -> None:
         for record in records:
@@ -285,9 +291,12 @@ class Pipeline:
             received_at = datetime.fromisoformat(fields["received_at"]).timestamp()
             names = ("type", "subtype", "effects", "outcome", "channel_id", "user_id", "message_ts")
             routed = Routed(*(fields.get(name) for name in names))
-            self._count(fields["event_id"], received_at, routed, written)
+            late = received_at - float(fields["event_ts"])
+            self._count(fields["event_id"], received_at, late, routed, written)
 
-    def _count(self, event_id: str, at: float, routed: Routed, written: Written) -> None:
+    def _count(
+        self, event_id: str, at: float, late: float, routed: Routed, written: Written
+    ) -> None:
         if event_id not in written.first:
             self._stats.duplicates += 1
             return
@@ -306,6 +315,7 @@ class Pipeline:
             event_id,
             outcome,
             detail,
+            late,
         )
         self._stats.count(recent)
         if recent.type in _TELL:

@@ -1,0 +1,254 @@
+"""A state of everything, frozen in time, for pictures of the views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from textual.app import App
+
+from tiger_slack_tui.console.log_ring import LogLine, LogRing
+from tiger_slack_tui.console.model import Backend, Model
+from tiger_slack_tui.console.monitor import Facts, Monitor
+from tiger_slack_tui.console.rates import Rates, TypeRate
+from tiger_slack_tui.database.facts import AdvisoryLock, Extension, Session, TableSize
+from tiger_slack_tui.database.job_runs import JobRun
+from tiger_slack_tui.database.locks import Holder
+from tiger_slack_tui.database.migration_files import FileState
+from tiger_slack_tui.database.migrations import FileStatus, MigrationStatus
+from tiger_slack_tui.jobs.status import JobStatus
+from tiger_slack_tui.settings import Settings
+from tiger_slack_tui.snapshot import Recent, Snapshot
+
+AT = datetime(2026, 9, 20, 14, 7, 31, tzinfo=UTC)
+NOW = AT.timestamp()
+INSTANCE = "tiger-slack-ingest@prod-slack-1:4121"
+
+
+def snapshot() -> Snapshot:
+    """An engine that does well."""
+    latency = (0.009, 0.022, 0.061)
+    return Snapshot(
+        at=NOW,
+        started=NOW - 273_600,
+        slack_status="connected",
+        slack_since=NOW - 7200,
+        slack_reason=None,
+        slack_connections=2,
+        slack_connects=14,
+        database_problem=None,
+        database_since=NOW - 273_000,
+        received=2_481_302,
+        acked=2_481_299,
+        duplicates=412,
+        outcomes={("message", "stored"): 2_400_000, ("message", "failed"): 2},
+        queue=3,
+        queue_limit=2000,
+        spool_events=0,
+        spool_bytes=0,
+        spool_oldest=None,
+        spool_problem=None,
+        commit_p50=0.004,
+        commit_p99=0.031,
+        ack_p50=0.006,
+        ack_p99=0.041,
+        batch_p50=3,
+        batch_p99=41,
+        lateness_p50=0.4,
+        lateness_p99=2.1,
+        recent=problems(),
+        problems=problems(),
+        latencies=dict.fromkeys(("message", "reaction_added", "user_change"), latency),
+        jobs=(),
+    )
+
+
+def problems() -> tuple[Recent, ...]:
+    """Events of every kind that an operator looks at."""
+
+    def one(ago: float, outcome: str, detail: str | None, **more: object) -> Recent:
+        fields = {"type": "message", "subtype": None, "channel_id": "C01AB2", "user_id": "B0BOT"}
+        return Recent(
+            at=NOW - ago, event_id=f"Ev{ago:.0f}", outcome=outcome, detail=detail, **(fields | more)
+        )
+
+    return (
+        one(111, "failed", "23505", channel_id="C09ZZ1", user_id="U7TTA"),
+        one(95, "unrouted", None, type="star_added", channel_id=None, user_id="U02KJ"),
+        one(80, "stored", None, type="reaction_added", user_id="U02KJ", late=4000.0),
+        one(40, "discarded", "rule 3", subtype="bot_message"),
+        one(19, "discarded", "rule 3", subtype="bot_message"),
+        one(2, "failed", "22P05", channel_id="C04QX8", user_id="U02KJ"),
+    )
+
+
+def facts() -> Facts:
+    """A database with everything in it."""
+    return Facts(
+        at=NOW - 1,
+        ping=0.003,
+        jobs=jobs(),
+        locks=(
+            AdvisoryLock(
+                6801911210587046,
+                True,
+                912,
+                INSTANCE,
+                "local",
+                "slack",
+                AT - timedelta(seconds=33),
+                "active",
+                "select slack.upsert_channel($1)",
+            ),
+            AdvisoryLock(
+                6801911210587046,
+                False,
+                4188,
+                "psql",
+                "10.0.9.2",
+                "vk",
+                AT - timedelta(hours=2),
+                "active",
+                "select pg_advisory_lock(6801911210587046)",
+            ),
+        ),
+        sessions=(
+            Session(912, INSTANCE, "local", "active", "-", 0.2, "select slack.upsert_channel($1)"),
+            Session(
+                388,
+                "psql",
+                "10.0.9.2",
+                "idle in transaction",
+                "Client:ClientRead",
+                7860,
+                "select 1",
+            ),
+        ),
+        migrations=migrations(),
+        extension=Extension("2.23.0", "community", "public"),
+        sizes=(
+            TableSize(
+                "message", 12_400_000, 8_412_000_000, 212, 190, 41_000_000_000, 3_900_000_000
+            ),
+            TableSize("event", 2_481_302, 4_100_000_000, 13),
+            TableSize("user", 8114, 6_200_000),
+        ),
+    )
+
+
+def jobs() -> tuple[JobStatus, ...]:
+    """One that is well, one that runs, one that failed."""
+    holder = Holder(INSTANCE, "local", 912, AT - timedelta(seconds=33))
+    coming = datetime(2026, 9, 21, 1, 0, tzinfo=ZoneInfo("UTC"))
+
+    def run(
+        number: int,
+        job: str,
+        started: datetime,
+        took: int | None,
+        outcome: str | None,
+        seen: int,
+        error: str | None = None,
+    ) -> JobRun:
+        finished = started + timedelta(seconds=took) if took is not None else None
+        return JobRun(
+            number,
+            job,
+            "schedule",
+            None,
+            INSTANCE,
+            started,
+            finished,
+            outcome,
+            seen,
+            seen // 100,
+            0,
+            error,
+        )
+
+    night = datetime(2026, 9, 20, 1, 0, tzinfo=UTC)
+    return (
+        JobStatus("users", 5245366294413312, "0 1 * * *", "UTC", coming, None, (
+            run(41, "users", night, 42, "done", 8114),
+            run(37, "users", night - timedelta(days=1), 41, "done", 8113),
+            run(33, "users", night - timedelta(days=2), 2, "skipped", 0, "tiger-slack-ingest@prod-slack-2:771 (10.0.9.3, pid 771, since 2026-09-18 00:59:58) runs it"),
+        )),
+        JobStatus("channels", 6801911210587046, "0 1 * * *", "UTC", coming, holder, (
+            run(43, "channels", AT - timedelta(seconds=33), None, None, 2997),
+        )),
+        JobStatus("retention", 7000000000000001, "0 1 * * *", "UTC", coming, None, (
+            run(42, "retention", night, 62, "failed", 0, "The database broke the job off: QueryCanceled 57014"),
+        )),
+    )  # fmt: skip
+
+
+def migrations() -> MigrationStatus:
+    """All applied."""
+    names = (
+        "incremental/001-tables.sql",
+        "incremental/002-hypertables.sql",
+        "idempotent/001-convert.sql",
+    )
+    files = tuple(
+        FileStatus(name, FileState.APPLIED, AT - timedelta(days=2), "0.4.0", None) for name in names
+    )
+    return MigrationStatus("0.4.0", "0.4.0", "17.5 (Debian)", "2.23.0", files)
+
+
+def rates() -> Rates:
+    """A lively minute."""
+    seconds = tuple(300 + 120 * ((n * 7919) % 11) / 10 + (n % 40) * 4 for n in range(170))
+    types = (
+        TypeRate("message", 371.0, {"stored": 22_249, "failed": 2, "discarded": 9}, 2_100_000),
+        TypeRate("reaction_added", 14.2, {"stored": 840}, 81_000),
+        TypeRate("user_change", 3.0, {"stored": 180}, 4100),
+        TypeRate("star_added", 0.1, {"unrouted": 4}, 60),
+    )
+    return Rates(412.4, seconds, max(seconds), NOW - 21, types)
+
+
+def log_ring() -> LogRing:
+    """Lines of every level."""
+    ring = LogRing()
+    lines = (
+        (2900, 20, "tiger_slack_tui.slack.socket", "connected sockets_of_app=2"),
+        (33, 20, "tiger_slack_tui.jobs.runner", "job channels: begun"),
+        (20, 30, "tiger_slack_tui.ingest.pipeline", "the database is slow: QueryCanceled 57014"),
+        (
+            2,
+            40,
+            "tiger_slack_tui.database.store",
+            "an event failed and was kept event_id=Ev2 sqlstate=22P05",
+        ),
+    )
+    for number, (ago, level, name, text) in enumerate(lines, 1):
+        ring._lines.append(LogLine(number, NOW - ago, level, name, text))
+    return ring
+
+
+class CannedBackend(Backend):
+    """Answers every sample with one state; `change` makes another of it."""
+
+    def __init__(self, home: Path, **changes: object) -> None:
+        settings = Settings(home=home, conninfo="")
+        super().__init__(settings, "", Monitor("", settings.jobs), log_ring(), read_only=False)
+        self.model = Model(NOW, INSTANCE, snapshot(), rates(), facts(), self.log)
+        self.change(**changes)
+
+    def change(self, **changes: object) -> None:
+        self.model = replace(self.model, **changes)  # type: ignore[arg-type]
+
+    def sample(self, window: int) -> Model:
+        return replace(self.model, window=window, read_only=self.read_only)
+
+
+def screen_text(app: App[None]) -> str:
+    """What the screen shows, line by line, without trailing spaces."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
+
+
+MakeChanges = Callable[[CannedBackend], None]

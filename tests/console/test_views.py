@@ -1,0 +1,67 @@
+"""Every view as a picture, in both sizes, and in the states that it can be in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.console.canned import NOW, CannedBackend, facts, log_ring, screen_text, snapshot
+from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.monitor import Facts
+from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.rates import Rates
+
+SIZES = [(80, 24), (160, 48)]
+STATES = {
+    "well": {},
+    "starting": {
+        "facts": Facts(),
+        "rates": Rates(),
+        "engine": replace(snapshot(), slack_status="starting", problems=(), latencies={}),
+    },
+    "database-away": {
+        "facts": replace(facts(), problem="connection refused", problem_since=NOW - 14, at=NOW - 14),
+        "engine": replace(
+            snapshot(), database_problem="connection refused", database_since=NOW - 14,
+            spool_events=5768, spool_oldest=NOW - 14,
+        ),
+    },
+    "spool-full": {
+        "engine": replace(
+            snapshot(), database_problem="connection refused", spool_problem="the spool is full",
+            spool_events=88_204, spool_oldest=NOW - 4000, queue=2000,
+        ),
+    },
+    "slack-away": {
+        "engine": replace(
+            snapshot(), slack_status="held back", slack_since=NOW - 200,
+            slack_reason="Socket Mode was switched off (link_disabled)", slack_connections=0,
+        ),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("state", STATES)
+async def test_overview(
+    tmp_path: Path, golden: Callable[[str, str], None], size: tuple[int, int], state: str
+) -> None:
+    app = ConsoleApp(CannedBackend(tmp_path, **STATES[state]), ConsoleOptions())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.6)
+        golden(f"overview-{state}-{size[0]}x{size[1]}", screen_text(app))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(("key", "name"), [("2", "jobs"), ("5", "log")])
+async def test_view(
+    tmp_path: Path, golden: Callable[[str, str], None], size: tuple[int, int], key: str, name: str
+) -> None:
+    app = ConsoleApp(CannedBackend(tmp_path, log=log_ring()), ConsoleOptions())
+    async with app.run_test(size=size) as pilot:
+        await pilot.press(key)
+        await pilot.pause(0.6)
+        golden(f"{name}-well-{size[0]}x{size[1]}", screen_text(app))

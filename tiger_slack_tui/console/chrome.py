@@ -1,0 +1,180 @@
+"""The lines around the views: how it is, which views there are, what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from textual.content import Content
+
+from tiger_slack_tui.console.actions import TITLES, VIEWS, Action
+from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.paint import (
+    BAD,
+    DIM,
+    GOOD,
+    KEY,
+    NOTE,
+    Part,
+    age,
+    clock,
+    count,
+    facing,
+    line,
+    mark,
+    millis,
+)
+from tiger_slack_tui.snapshot import Snapshot
+
+_DELAYED = 30.0
+"""Seconds that the oldest event may wait in the spool before that is worth a word."""
+
+
+def overall(model: Model) -> tuple[str, str]:
+    """The one word for it all: (state of `paint.MARKS`, word)."""
+    now = model.engine
+    if now is None:
+        return ("bad", "NO DATABASE") if model.facts.problem else ("ok", "OBSERVING")
+    if now.slack_status == "stopped":
+        return "off", "STOPPED"
+    if now.spool_problem is not None and now.database_problem is not None:
+        return "bad", "NOT STORING"
+    if now.slack_status != "connected":
+        return ("note", "STARTING") if now.slack_status == "starting" else ("bad", "NO SLACK")
+    if now.database_problem is not None:
+        return "note", "SPOOLING"
+    if now.spool_events:
+        return "note", "DRAINING"
+    return "ok", "LIVE"
+
+
+def status_line(model: Model, width: int) -> Content:
+    """The first line: whether all is well, and if not, where. What matters less goes where there is no room."""
+    now = model.engine
+    name = model.instance if width >= 120 else model.instance.partition("@")[0]
+    groups: list[list[Part]] = [
+        [(f" {name} ", "bold"), " ", mark(*overall(model))],
+        _database(model),
+        _slack(now) if now is not None else [],
+        _schema(model),
+    ]
+    if now is not None and now.spool_events:
+        groups.append([f"spool {count(now.spool_events)}"])
+    right: list[Part] = []
+    if model.read_only:
+        right.append(("read-only ", NOTE))
+    if width >= 120 and now is not None:
+        right.append((f"late {millis(now.lateness_p50)}  up {age(now.at - now.started)}  ", DIM))
+    right.append((f"{clock(model.at)}Z ", DIM))
+    end = line(*right)
+    shown = line(*groups[0])
+    for group in filter(None, groups[1:]):
+        longer = shown + line("   ", *group)
+        if longer.cell_length + end.cell_length < width:
+            shown = longer
+    return facing(shown, end, width)
+
+
+def _database(model: Model) -> list[Part]:
+    now, facts = model.engine, model.facts
+    problem = (now.database_problem if now else None) or facts.problem
+    if problem is not None:
+        since = now.database_since if now and now.database_problem else facts.problem_since
+        return ["db ", mark("bad", age(model.at - (since or model.at)))]
+    return ["db ", mark("ok"), f" {millis(facts.ping)}" if facts.ping is not None else ""]
+
+
+def _slack(now: Snapshot) -> list[Part]:
+    if now.slack_status != "connected":
+        return ["slack ", mark("bad", f"{now.slack_status} {age(now.at - now.slack_since)}")]
+    sockets = now.slack_connections
+    return ["slack ", mark("ok"), f" {sockets} socket{'s' if sockets != 1 else ''}"]
+
+
+def _schema(model: Model) -> list[Part]:
+    found = model.facts.migrations
+    if found is None:
+        return []
+    if found.database_version == found.version:
+        return [f"schema {found.version} ", ("✓", GOOD)]
+    return [(f"schema {found.database_version or 'none'} ▲ not {found.version}", NOTE)]
+
+
+def problem_lines(model: Model) -> list[Content]:
+    """Below the tabs: what is wrong now, and what that means; nothing where all is well."""
+    now, facts = model.engine, model.facts
+    lines: list[Content] = []
+    if now is None:
+        if facts.problem:
+            lines.append(_bad(f"The database does not answer: {facts.problem}"))
+        return lines
+    if now.slack_status not in ("connected", "starting", "stopped"):
+        why = f": {now.slack_reason}" if now.slack_reason else ""
+        since = age(now.at - now.slack_since)
+        lines.append(_bad(f"Slack: {now.slack_status} for {since}{why}"))
+    if now.database_problem is not None and now.slack_status != "starting":
+        since = age(now.at - now.database_since)
+        lines.append(_bad(f"The database takes no events for {since}: {now.database_problem}"))
+        if now.spool_problem is None:
+            kept = f"{now.spool_events:,} events wait in the spool and are acknowledged"
+            lines.append(line((f"   Nothing is lost: {kept}.", DIM)))
+    if now.spool_problem is not None:
+        lines.append(_bad(f"The spool takes no events: {now.spool_problem}"))
+        lines.append(line(("   Nothing is acknowledged; Slack delivers again for a while.", BAD)))
+    elif now.spool_oldest and now.at - now.spool_oldest > _DELAYED and not now.database_problem:
+        lines.append(line((f" ▲ The spool is drained: {now.spool_events:,} events left", NOTE)))
+    return lines
+
+
+def _bad(text: str) -> Content:
+    return line((f" ✗ {text}", BAD))
+
+
+def tabs_line(current: str, badges: Mapping[str, str], width: int, *, frozen: str) -> Content:
+    """The second line: the views, the current one in brackets, each with its badge."""
+    parts: list[Part] = []
+    for number, name in enumerate(VIEWS, 1):
+        text = f"{number} {TITLES[name]}"
+        badge = badges.get(name, "")
+        if name == current:
+            parts.append((f"[{text}", f"bold {KEY}"))
+            parts += [(f" {badge}", NOTE)] if badge else []
+            parts.append(("]", f"bold {KEY}"))
+        else:
+            parts.append(f" {text}")
+            parts += [(f" {badge}", NOTE), " "] if badge else [" "]
+        parts.append("  ")
+    return facing(line(" ", *parts), line((frozen, f"bold {NOTE}")), width)
+
+
+def footer_line(actions: list[Action], keys: Mapping[str, str], width: int) -> Content:
+    """The last line: keys and what they do, as many as there is room for; the last ones are always there."""
+    shown = [
+        line((keys.get(action.id, action.key), f"bold {KEY}"), f" {action.title}")
+        for action in actions
+        if action.footer
+    ]
+    end = shown[-3:]
+    room = width - sum(part.cell_length + 2 for part in end)
+    kept = []
+    for part in shown[:-3]:
+        if part.cell_length + 2 > room:
+            break
+        room -= part.cell_length + 2
+        kept.append(part)
+    return Content(" ") + Content("  ").join([*kept, *end])
+
+
+def short_lines(model: Model, width: int) -> list[Content]:
+    """All that matters, where the terminal has no room for panes."""
+    now, rates = model.engine, model.rates
+    state, word = overall(model)
+    lines = [line(" ", mark(state, word), f"  {rates.now:,.0f}/s  {clock(model.at)}Z")]
+    lines += problem_lines(model)
+    if now is not None:
+        outcomes: dict[str, int] = {}
+        for (_, outcome), n in now.outcomes.items():
+            outcomes[outcome] = outcomes.get(outcome, 0) + n
+        failed, discarded = outcomes.get("failed", 0), outcomes.get("discarded", 0)
+        lines.append(line(f" failed {failed:,}  discarded {discarded:,}  queue {now.queue:,}"))
+    lines.append(line((" The panes need 60x15. ", DIM), ("q", KEY), (" Quit", DIM)))
+    return [shown.truncate(width) for shown in lines]

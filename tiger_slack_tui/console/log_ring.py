@@ -1,0 +1,51 @@
+"""The program's own log, as far as a screen can show it."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+_ORDINARY: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "taskName"}
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of the log. `number` counts from 1."""
+
+    number: int
+    at: float
+    level: int
+    logger: str
+    text: str
+
+
+class LogRing(logging.Handler):
+    """Keeps the newest lines. Any thread may log; the event loop reads."""
+
+    def __init__(self, most: int = 2000) -> None:
+        super().__init__()
+        self._lines: deque[LogLine] = deque(maxlen=most)
+        self._total = 0
+        self._by_level: dict[int, int] = {}
+
+    @property
+    def total(self) -> int:
+        """How many lines there were."""
+        return self._total
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            extra = {k: v for k, v in record.__dict__.items() if k not in _ORDINARY}
+            words = [record.getMessage(), *(f"{name}={value}" for name, value in extra.items())]
+            self._total += 1
+            self._lines.append(
+                LogLine(self._total, record.created, record.levelno, record.name, " ".join(words))
+            )
+        except Exception:  # a log line must not end what it tells of
+            self.handleError(record)
+
+    def lines(self, least: int = logging.DEBUG) -> list[LogLine]:
+        """The newest lines of this level and above, oldest first."""
+        return [line for line in self._lines.copy() if line.level >= least]

@@ -1,0 +1,58 @@
+"""What the views show: everything that is known at one moment, gathered without waiting for anything."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from tiger_slack_tui.console.log_ring import LogRing
+from tiger_slack_tui.console.monitor import Facts, Monitor
+from tiger_slack_tui.console.rates import RateMeter, Rates
+from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.settings import Settings
+from tiger_slack_tui.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The state at `at`. `engine` is None where the console only observes other instances."""
+
+    at: float
+    instance: str
+    engine: Snapshot | None
+    rates: Rates
+    facts: Facts
+    log: LogRing
+    window: int = 160
+    """Seconds that charts show."""
+    read_only: bool = False
+
+
+@dataclass(slots=True)
+class Backend:
+    """What the console stands on. Views ask it for nothing but samples, and for what an operator does."""
+
+    settings: Settings
+    conninfo: str
+    monitor: Monitor
+    log: LogRing
+    engine: Engine | None = None
+    read_only: bool = False
+    _meter: RateMeter = field(default_factory=RateMeter)
+
+    def sample(self, window: int) -> Model:
+        """The state now. Cheap: no I/O."""
+        now = self.engine.snapshot() if self.engine else None
+        if now is not None:
+            self._meter.add(now.at, now.received, now.outcomes)
+        at = now.at if now else time.time()
+        return Model(
+            at=at,
+            instance=self.settings.instance,
+            engine=now,
+            rates=self._meter.rates(at),
+            facts=self.monitor.facts,
+            log=self.log,
+            window=window,
+            read_only=self.read_only,
+        )

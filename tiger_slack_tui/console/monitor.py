@@ -1,0 +1,141 @@
+"""Asks the database every few seconds how it is, so that the screen need not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+
+from tiger_slack_tui import __version__
+from tiger_slack_tui.database.facts import (
+    AdvisoryLock,
+    Extension,
+    Session,
+    TableSize,
+    advisory_locks,
+    extension,
+    sessions,
+    table_sizes,
+)
+from tiger_slack_tui.database.failures import describe
+from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
+from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
+from tiger_slack_tui.database.migrations import MigrationStatus, status
+from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.history.checkpoint import LOCK_CLASS as IMPORT_LOCK_CLASS
+from tiger_slack_tui.jobs.catalog import LOCK_KEYS
+from tiger_slack_tui.jobs.status import JobStatus, read_status
+from tiger_slack_tui.settings import JobSettings
+
+_SECONDS = 2.0
+"""Between two looks."""
+_SLOW_SECONDS = 30.0
+"""Between two looks at what changes slowly, or takes long to find out: sizes, migrations."""
+_STATEMENT_SECONDS = 5
+_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the database said last. What was not asked yet is empty."""
+
+    at: float | None = None
+    """When it last answered."""
+    problem: str | None = None
+    """Why it does not answer now."""
+    problem_since: float | None = None
+    retry_at: float | None = None
+    ping: float | None = None
+    """Seconds of the shortest question."""
+    jobs: tuple[JobStatus, ...] = ()
+    locks: tuple[AdvisoryLock, ...] = ()
+    sessions: tuple[Session, ...] = ()
+    migrations: MigrationStatus | None = None
+    extension: Extension | None = None
+    sizes: tuple[TableSize, ...] = ()
+
+
+class Monitor:
+    """Keeps `facts` up to date while `run` runs. A database that is away only makes them old."""
+
+    def __init__(self, conninfo: str, settings: JobSettings) -> None:
+        self._conninfo = conninfo
+        self._settings = settings
+        self._soon = asyncio.Event()
+        self._slow_due = 0.0
+        self.facts = Facts()
+
+    def look_now(self) -> None:
+        """Ask at once, also for what changes slowly."""
+        self._slow_due = 0.0
+        self._soon.set()
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        pause = 1.0
+        while True:
+            try:
+                async with await connect(self._conninfo) as connection:
+                    await connection.execute(
+                        "select set_config('statement_timeout', %s, false)",
+                        (f"{_STATEMENT_SECONDS}s",),
+                    )
+                    while True:
+                        await self._look(connection)
+                        pause = 1.0
+                        await self._wait(_SECONDS)
+            except (TigerSlackError, psycopg.Error) as error:
+                self._fail(error, pause)
+            await self._wait(pause)
+            pause = min(pause * 2, 10)
+
+    async def _look(self, connection: AsyncConnection[Any]) -> None:
+        begun = time.perf_counter()
+        await connection.execute("select 1")
+        ping = time.perf_counter() - begun
+        facts = replace(
+            self.facts, problem=None, problem_since=None, retry_at=None, ping=ping, at=time.time()
+        )
+        if time.monotonic() >= self._slow_due:
+            self.facts = facts = await self._look_slowly(connection, facts)
+            self._slow_due = time.monotonic() + _SLOW_SECONDS
+        found = facts.migrations
+        if found is None or found.database_version is None:
+            self._slow_due = 0.0  # somebody migrates just now
+            self.facts = facts
+            return
+        keys = [*LOCK_KEYS.values(), MIGRATION_LOCK_KEY]
+        self.facts = replace(
+            facts,
+            jobs=tuple(await read_status(connection, self._settings, most=_RUNS)),
+            locks=tuple(await advisory_locks(connection, keys, [IMPORT_LOCK_CLASS])),
+            sessions=tuple(await sessions(connection)),
+        )
+
+    async def _look_slowly(self, connection: AsyncConnection[Any], facts: Facts) -> Facts:
+        files = read_migrations(migrations_directory())
+        found = await status(self._conninfo, version=__version__, files=files)
+        timescaledb = await extension(connection)
+        sizes = await table_sizes(connection, timescaledb)
+        return replace(facts, migrations=found, extension=timescaledb, sizes=tuple(sizes))
+
+    def _fail(self, error: Exception, pause: float) -> None:
+        words = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
+        now = time.time()
+        since = self.facts.problem_since or now
+        self.facts = replace(
+            self.facts, problem=words, problem_since=since, retry_at=now + pause, ping=None
+        )
+
+    async def _wait(self, seconds: float) -> None:
+        self._soon.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._soon.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,182 @@
+"""Lines of text for the panes. What others wrote goes through `fit` or `cut`, so that no line shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from textual.content import Content
+
+from tiger_slack_tui.text import cells, cut, fit, visible
+
+GOOD, NOTE, BAD = "$text-success", "$text-warning", "$text-error"
+DIM, KEY, STRONG = "$text-muted", "$text-accent", "bold"
+
+Part = str | tuple[str, str]
+"""A piece of a line, or one with its style. Never parsed as markup."""
+
+OUTCOMES = {"stored": GOOD, "audit": DIM, "unrouted": NOTE, "discarded": KEY, "failed": BAD}
+"""How the outcomes of events look, everywhere."""
+MARKS = {"ok": ("●", GOOD), "note": ("▲", NOTE), "bad": ("✗", BAD), "off": ("○", DIM)}
+"""State is a symbol, a word and a colour; the word stands behind."""
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_GAP = 2
+
+# What a terminal without Unicode shows in place of our own symbols.
+ASCII = {
+    ord(ours): theirs
+    for ours, theirs in (
+        *zip("●▲✗○▶✓▸─│…·↑↓→█░", "*!xo>+>-|~.^v>#.", strict=True),
+        *zip("▁▂▃▄▅▆▇", ".,-=+*%", strict=True),
+        *zip("┌┐└┘\N{REPLACEMENT CHARACTER}", "++++?", strict=True),
+    )
+}
+
+
+def line(*parts: Part) -> Content:
+    """The parts as one line, made visible."""
+    return Content.assemble(
+        *(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts)
+    )
+
+
+def mark(state: str, text: str = "") -> tuple[str, str]:
+    """The symbol of a state of `MARKS`, and what follows it in the same colour."""
+    symbol, style = MARKS[state]
+    return (f"{symbol} {text}" if text else symbol, style)
+
+
+def facing(left: Content, right: Content, width: int, fill: str = " ", style: str = "") -> Content:
+    """One line with a text at each end; the right one goes first where there is no room for both."""
+    room = width - left.cell_length - right.cell_length
+    if room < 1:
+        return left.truncate(width, ellipsis=True, pad=True)
+    return left + Content.assemble((fill * room, style)) + right
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. One without a width takes what the others leave."""
+
+    title: str
+    width: int = 0
+    right: bool = False
+    least: int = 0
+    """Width of the whole table below which the column is left out."""
+
+
+class Columns:
+    """Lays cells out under titles."""
+
+    def __init__(self, *columns: Column) -> None:
+        self._columns = columns
+
+    def head(self, width: int) -> Content:
+        """The titles."""
+        return self.row(width, [(column.title, DIM) for column in self._columns])
+
+    def row(self, width: int, given: Sequence[Part]) -> Content:
+        """A line of exactly `width` cells."""
+        shown = [
+            (column, part)
+            for column, part in zip(self._columns, given, strict=True)
+            if width >= column.least
+        ]
+        fixed = sum(column.width for column, _ in shown) + _GAP * (len(shown) - 1)
+        parts: list[Part] = []
+        for column, part in shown:
+            text, style = (part, "") if isinstance(part, str) else part
+            parts.append(
+                (fit(text, column.width or max(width - fixed, 0), right=column.right), style)
+            )
+            parts.append(" " * _GAP)
+        return Content.assemble(*parts[:-1]).truncate(width, pad=True)
+
+
+def pairs(width: int, *given: tuple[str, Part], name: int = 10) -> list[Content]:
+    """One line for each name and what it stands for."""
+    lines = []
+    for title, part in given:
+        text, style = (part, "") if isinstance(part, str) else part
+        lines.append(
+            Content.assemble((fit(title, name), DIM), (cut(text, max(width - name, 1)), style))
+        )
+    return lines
+
+
+def wrapped(text: str, width: int, most: int = 200) -> list[Content]:
+    """The text in lines of at most `width` cells; its own line breaks break it, too. At most so many lines."""
+    lines: list[Content] = []
+    for paragraph in text.splitlines():
+        rest = visible(paragraph)
+        while len(lines) < most:
+            taken = len(rest)
+            while cells(rest[:taken]) > width:
+                taken -= max((cells(rest[:taken]) - width) // 2, 1)
+            lines.append(Content(rest[:taken]))
+            rest = rest[taken:]
+            if not rest:
+                break
+    return lines
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of so many cells, filled to that share."""
+    filled = round(max(0.0, min(share, 1.0)) * width)
+    return "█" * filled + "░" * (width - filled)
+
+
+def chart(values: Sequence[float], width: int, height: int) -> list[str]:
+    """Columns of blocks, newest on the right; the highest value fills the height."""
+    shown = list(values[-width:])
+    top = max([*shown, 1e-9])
+    eighths = [max(round(value / top * height * 8), 1 if value > 0 else 0) for value in shown]
+    return [
+        "".join(_BLOCKS[max(0, min(8, level - row * 8))] for level in eighths).rjust(width)
+        for row in reversed(range(height))
+    ]
+
+
+def age(seconds: float) -> str:
+    """A duration in at most six characters: 14 s, 3m20s, 2h11m, 3d04h."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
+
+
+def millis(seconds: float | None) -> str:
+    """A latency: 0.4 ms, 61 ms, 2.3 s."""
+    if seconds is None:
+        return "-"
+    if seconds >= 10:
+        return age(seconds)
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1000:.1f} ms" if seconds < 0.001 else f"{seconds * 1000:.0f} ms"
+
+
+def clock(at: float | datetime) -> str:
+    """The time of day, UTC."""
+    return f"{_utc(at):%H:%M:%S}"
+
+
+def moment(at: float | datetime | None) -> str:
+    """Date and time, UTC; "-" for none."""
+    return "-" if at is None else f"{_utc(at):%Y-%m-%d %H:%M:%S}"
+
+
+def count(number: float) -> str:
+    """A number in at most seven characters: 1,204, 88,204, 2.4 M."""
+    if abs(number) < 1_000_000:
+        return f"{number:,.0f}"
+    return f"{number / 1e6:,.1f} M" if abs(number) < 1e9 else f"{number / 1e9:,.1f} G"
+
+
+def _utc(at: float | datetime) -> datetime:
+    return at.astimezone(UTC) if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)

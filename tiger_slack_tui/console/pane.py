@@ -1,0 +1,304 @@
+"""The one widget that shows things: a title, a heading, and rows, of which one can be selected."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from textual.content import Content
+from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.message import Message
+from textual.widget import Widget
+
+from tiger_slack_tui.console.paint import BAD, DIM, KEY, NOTE, facing, line
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Paint = Callable[[T, int], Content]
+"""A row as a line of so many cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body(Generic[T]):
+    """What a pane shows. Rows that are equal by `key` of the pane are the same row for its cursor."""
+
+    rows: Sequence[T] = ()
+    title: str = ""
+    note: str = ""
+    """At the right end of the title."""
+    head: Callable[[int], Content] | None = None
+    """The titles of columns."""
+    empty: Sequence[str] = ()
+    """In place of rows, where there are none: that this is well, and what to do next."""
+    problem: str | None = None
+    """Why the rows are old, or missing."""
+    is_stale: bool = False
+
+
+class Pane(Widget, Generic[T], can_focus=True):
+    """Rows under a title. With `selectable`, one of them has a cursor; else the rows scroll.
+
+    The rows are painted when they are seen, so there may be any number of them. A row that cannot be painted shows
+    that, and harms nothing else.
+    """
+
+    DEFAULT_CSS = """
+    Pane { height: 1fr; text-wrap: nowrap; text-overflow: clip; }
+    """
+
+    class Opened(Message):
+        """Enter on a row."""
+
+        def __init__(self, pane: Pane[Any], row: Any) -> None:
+            super().__init__()
+            self.pane = pane
+            self.row = row
+
+        @property
+        def control(self) -> Pane[Any]:
+            return self.pane
+
+    class Selected(Message):
+        """The cursor is on another row."""
+
+        def __init__(self, pane: Pane[Any], row: Any) -> None:
+            super().__init__()
+            self.pane = pane
+            self.row = row
+
+        @property
+        def control(self) -> Pane[Any]:
+            return self.pane
+
+    def __init__(
+        self,
+        paint: Paint[T],
+        *,
+        id: str,  # noqa: A002 as Textual names it
+        key: Callable[[T], Hashable] | None = None,
+        selectable: bool = False,
+        follow: bool = False,
+        copy: Callable[[T], str] | None = None,
+        help: str = "",  # noqa: A002
+    ) -> None:
+        """`follow` keeps the newest row, which is the last one, in sight; `copy` is what copying a row gives."""
+        super().__init__(id=id)
+        self._paint = paint
+        self._key = key
+        self._selectable = selectable
+        self._copy = copy
+        self._body: Body[T] = Body()
+        self._rows: Sequence[T] = ()
+        self._cursor = 0
+        self._top = 0
+        self._filter = ""
+        self._painted: tuple[int, list[Content]] = (0, [])
+        self.can_focus = True
+        self.is_following = follow
+        self.help_text = help
+
+    @property
+    def body(self) -> Body[T]:
+        return self._body
+
+    @property
+    def row(self) -> T | None:
+        """The row with the cursor."""
+        if not self._selectable or not self._rows:
+            return None
+        return self._rows[min(self._cursor, len(self._rows) - 1)]
+
+    @property
+    def filter_text(self) -> str:
+        return self._filter
+
+    def show(self, body: Body[T]) -> None:
+        """Show this. The cursor stays on its row, where that is still there."""
+        before = self.row
+        self._body = body
+        self._rows = self._filtered(body.rows)
+        if self.is_following:
+            self._cursor = len(self._rows) - 1
+        elif before is not None and self._key is not None:
+            self._find(self._key(before))
+        self._settle()
+        if self.row is not None and (before is None or self._is_other(before, self.row)):
+            self.post_message(self.Selected(self, self.row))
+        self._repaint()
+
+    def filter_rows(self, text: str) -> None:
+        """Show only rows that hold the text; with ! before it, those that do not. "" shows all."""
+        self._filter = text
+        self.show(self._body)
+
+    def follow(self) -> None:
+        """Keep the newest row in sight."""
+        self.is_following = True
+        self.show(self._body)
+
+    def move(self, rows: int) -> None:
+        """Move the cursor, or scroll."""
+        self.is_following = False
+        if not self._selectable:
+            self._top += rows
+        before = self.row
+        self._cursor += rows
+        self._settle()
+        self._repaint()
+        if self.row is not None and before is not None and self._is_other(before, self.row):
+            self.post_message(self.Selected(self, self.row))
+
+    def page(self, pages: int) -> None:
+        """Move by what is in sight."""
+        self.move(pages * max(self._room - 1, 1))
+
+    def open(self) -> None:
+        """Open the row with the cursor."""
+        if self.row is not None:
+            self.post_message(self.Opened(self, self.row))
+
+    def copy_text(self) -> str:
+        """What copying gives: the selected row, else all that is shown."""
+        row = self.row
+        if row is not None:
+            return self._copy(row) if self._copy else self._line(row, 500).plain.rstrip()
+        return self.export_text()
+
+    def export_text(self) -> str:
+        """All rows as plain text."""
+        head = self._body.head
+        lines = [head(200).plain] if head else []
+        return "\n".join([*lines, *(self._line(row, 200).plain for row in self._rows)])
+
+    @property
+    def _room(self) -> int:
+        """Rows in sight."""
+        return max(self.size.height - 1 - (self._body.head is not None) - len(self._warning()), 0)
+
+    def _filtered(self, rows: Sequence[T]) -> Sequence[T]:
+        wanted, is_not = self._filter.removeprefix("!").lower(), self._filter.startswith("!")
+        if not wanted:
+            return rows
+        return [row for row in rows if (wanted in self._line(row, 300).plain.lower()) != is_not]
+
+    def _find(self, key: Hashable) -> None:
+        assert self._key is not None  # noqa: S101 the caller looked
+        # Rows move little from one sample to the next.
+        near = range(max(self._cursor - 50, 0), min(self._cursor + 50, len(self._rows)))
+        for index in (*near, *range(len(self._rows))):
+            if self._key(self._rows[index]) == key:
+                self._top += index - self._cursor
+                self._cursor = index
+                return
+
+    def _is_other(self, before: T, now: T) -> bool:
+        return self._key(before) != self._key(now) if self._key else before is not now
+
+    def _settle(self) -> None:
+        """Keep cursor and window inside the rows."""
+        last = max(len(self._rows) - 1, 0)
+        self._cursor = max(0, min(self._cursor, last))
+        if self._selectable:
+            self._top = max(self._cursor - self._room + 1, min(self._top, self._cursor))
+        if not self._selectable and self.is_following:
+            self._top = len(self._rows)
+        self._top = max(0, min(self._top, len(self._rows) - self._room))
+
+    def _repaint(self) -> None:
+        lines = self._lines()
+        if (self.size.width, lines) != self._painted:
+            self._painted = (self.size.width, lines)
+            self.refresh()
+
+    def render(self) -> Content:
+        return Content("\n").join(self._painted[1] or [Content("")])
+
+    def on_resize(self) -> None:
+        self._settle()
+        self._repaint()
+
+    def on_focus(self) -> None:
+        self._repaint()
+
+    def on_blur(self) -> None:
+        self._repaint()
+
+    def on_click(self, event: Click) -> None:
+        first = 1 + (self._body.head is not None) + len(self._warning())
+        if self._selectable and event.y >= first:
+            self.move(self._top + event.y - first - self._cursor)
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self.move(3)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self.move(-3)
+
+    def _lines(self) -> list[Content]:
+        width, height = self.size
+        if not width or not height:
+            return []
+        body = self._body
+        lines = [self._title(width), *self._warning()]
+        if body.head is not None:
+            indent = "  " if self._selectable else ""
+            lines.append(line(indent) + self._guarded(body.head, width - len(indent)))
+        if not self._rows:
+            lines += self._nothing(width, height - len(lines))
+        for index in range(self._top, min(self._top + self._room, len(self._rows))):
+            lines.append(self._row(index, width))
+        return lines[:height]
+
+    def _row(self, index: int, width: int) -> Content:
+        if not self._selectable:
+            return self._line(self._rows[index], width)
+        is_here = index == self._cursor
+        pointer = ("▸ ", KEY) if is_here else "  "
+        shown = line(pointer) + self._line(self._rows[index], width - 2)
+        if is_here and self.has_focus:
+            shown = shown.truncate(width, pad=True).stylize("reverse")
+        return shown
+
+    def _line(self, row: T, width: int) -> Content:
+        shown = self._guarded(lambda room: self._paint(row, room), width)
+        return shown.stylize(DIM) if self._body.is_stale else shown
+
+    def _guarded(self, paint: Callable[[int], Content], width: int) -> Content:
+        try:
+            return paint(width)
+        except Exception as error:
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{type(error).__name__} at {at.filename.rpartition('/')[2]}:{at.lineno}"
+            log.error("the pane %s cannot show a row: %s", self.id, where)
+            return line((f"✗ cannot be shown: {where}", BAD))
+
+    def _title(self, width: int) -> Content:
+        body = self._body
+        style = KEY if self.has_focus else DIM
+        name = f"{body.title} /{self._filter}" if self._filter else body.title
+        left = line(("── ", style), (name, f"bold {KEY}" if self.has_focus else "bold"), " ")
+        note = body.note
+        if self._filter:
+            note = f"{len(self._rows):,} of {len(body.rows):,}"
+        elif self._selectable and len(self._rows) > self._room > 0:
+            note = f"{note} · {self._cursor + 1:,}/{len(self._rows):,}".removeprefix(" · ")
+        right = line(" ", (note, DIM), (" ──", style)) if note else Content("")
+        return facing(left, right, width, "─", style)
+
+    def _warning(self) -> list[Content]:
+        problem = self._body.problem
+        return [] if problem is None else [line((f" ✗ {problem}", NOTE))]
+
+    def _nothing(self, width: int, room: int) -> list[Content]:
+        if self._filter and self._body.rows:
+            return [line((f"  No row holds {self._filter!r}. Esc shows all.", DIM))]
+        texts = list(self._body.empty)
+        above = max((room - len(texts)) // 3, 0)
+        return [Content("")] * above + [line((f"  {text}", DIM)) for text in texts]

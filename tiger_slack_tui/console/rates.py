@@ -1,0 +1,92 @@
+"""Events a second, and by type, from the engine's counters."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+_KEPT = 900
+"""Seconds that are remembered."""
+
+Counts = Mapping[tuple[str, str], int]
+"""Events by (type, outcome) since some beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRate:
+    """What came of one type: events a second now, and of the last minute by outcome."""
+
+    type: str
+    per_second: float
+    minute: Mapping[str, int]
+    total: int
+
+    @property
+    def of_minute(self) -> int:
+        return sum(self.minute.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How many events came. `seconds` has one value for each second, newest last."""
+
+    now: float = 0.0
+    seconds: tuple[float, ...] = ()
+    peak: float = 0.0
+    peak_at: float | None = None
+    by_type: tuple[TypeRate, ...] = ()
+
+
+@dataclass(slots=True)
+class RateMeter:
+    """Remembers the counters of the last minutes; `add` them about once a second or more often."""
+
+    _seconds: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    """(second, events received until its end)."""
+    _counts: deque[tuple[float, Counts]] = field(default_factory=lambda: deque(maxlen=62))
+
+    def add(self, at: float, received: int, counts: Counts) -> None:
+        """Take the counters of a moment."""
+        second = int(at)
+        if self._seconds and self._seconds[-1][0] == second:
+            self._seconds[-1] = (second, received)
+        else:
+            if self._seconds and second - self._seconds[-1][0] > _KEPT:
+                self._seconds.clear()  # the machine slept
+            while self._seconds and self._seconds[-1][0] < second - 1:
+                self._seconds.append((self._seconds[-1][0] + 1, self._seconds[-1][1]))
+            self._seconds.append((second, received))
+        if not self._counts or at - self._counts[-1][0] >= 1:
+            self._counts.append((at, dict(counts)))
+
+    def rates(self, at: float) -> Rates:
+        """The rates at this moment."""
+        totals = [received for _, received in self._seconds]
+        seconds = [float(now - before) for before, now in pairwise(totals)]
+        whole = seconds[:-1]  # the last one is not over
+        peak = max(whole, default=0.0)
+        first = self._seconds[0][0] if self._seconds else 0
+        peak_at = first + whole.index(peak) + 1.0 if peak else None
+        recent = whole[-5:]
+        now = sum(recent) / len(recent) if recent else 0.0
+        return Rates(now, tuple(whole), peak, peak_at, tuple(self._by_type(at)))
+
+    def _by_type(self, at: float) -> list[TypeRate]:
+        if not self._counts:
+            return []
+        newest_at, newest = self._counts[-1]
+        minute = self._counts[0][1]
+        near_at, near = self._counts[max(len(self._counts) - 6, 0)]
+        found: dict[str, tuple[Counter[str], int, int]] = {}
+        for (type_, outcome), n in newest.items():
+            outcomes, lately, total = found.get(type_, (Counter(), 0, 0))
+            outcomes[outcome] += n - minute.get((type_, outcome), 0)
+            found[type_] = (outcomes, lately + n - near.get((type_, outcome), 0), total + n)
+        span = max(newest_at - near_at, 0.001)
+        rates = [
+            TypeRate(type_, lately / span if newest_at > near_at else 0.0, outcomes, total)
+            for type_, (outcomes, lately, total) in found.items()
+        ]
+        return sorted(rates, key=lambda rate: (-rate.total, rate.type))

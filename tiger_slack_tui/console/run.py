@@ -1,0 +1,134 @@
+"""Runs the console: the engine goes on whatever becomes of the screen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import click
+
+from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.driver import watching_terminal
+from tiger_slack_tui.console.log_ring import LogRing
+from tiger_slack_tui.console.model import Backend
+from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.database.pool import with_defaults
+from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.metrics import observe
+from tiger_slack_tui.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class ConsoleCrashed(TigerSlackError):
+    """The screen ended by an error of its own. Events were stored to the end."""
+
+
+def run_console(
+    settings: Settings,
+    conninfo: str,
+    options: ConsoleOptions,
+    make_engine: Callable[[], Engine] | None,
+) -> None:
+    """Show the console until the operator or a signal ends it; without `make_engine`, only observe.
+
+    Raises what the engine raised. A terminal that vanishes, or an error of the screen, does not end the engine: it
+    goes on without a screen until a signal stops it (with `options.stop_on_hangup`, it is stopped).
+    """
+    asyncio.run(_run(settings, conninfo, options, make_engine))
+
+
+async def _run(
+    settings: Settings,
+    conninfo: str,
+    options: ConsoleOptions,
+    make_engine: Callable[[], Engine] | None,
+) -> None:
+    ring = LogRing()
+    logging.getLogger().addHandler(ring)
+    name = settings.instance if make_engine else f"{settings.service_name} observe"
+    monitor = Monitor(with_defaults(conninfo, application_name=f"{name} console"), settings.jobs)
+    engine = make_engine() if make_engine else None
+    backend = Backend(settings, conninfo, monitor, ring, engine, options.read_only)
+    watching = asyncio.create_task(monitor.run(), name="monitor")
+    work = asyncio.create_task(engine.run(), name="engine") if engine else None
+    if engine:
+        observe(engine.snapshot)
+    app = ConsoleApp(backend, options, engine_work=asyncio.shield(work) if work else None)
+    try:
+        await _show(app, options)
+        watching.cancel()
+        if app.is_lost:
+            _leave_terminal()
+        if work and engine and not work.done():
+            await _go_on(app, engine, work, options)
+        if work:
+            await work
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        logging.getLogger().removeHandler(ring)
+    if app.crash is not None:
+        raise ConsoleCrashed(
+            f"The console crashed: {app.crash}.",
+            hint="What was read is stored. The log file has more; --no-ui does without a screen.",
+        )
+
+
+async def _show(app: ConsoleApp, options: ConsoleOptions) -> None:
+    loop = asyncio.get_running_loop()
+    seen: list[signal.Signals] = []
+
+    def stop(number: signal.Signals) -> None:
+        if seen:
+            os._exit(128 + number)
+        seen.append(number)
+        app.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    loop.add_signal_handler(signal.SIGHUP, app.terminal_lost)
+
+    def lost() -> None:
+        loop.call_soon_threadsafe(app.terminal_lost)
+
+    with watching_terminal(sys.__stdin__.fileno() if sys.__stdin__ else 0, lost):
+        await app.run_async(mouse=options.mouse)
+
+
+async def _go_on(
+    app: ConsoleApp, engine: Engine, work: asyncio.Task[None], options: ConsoleOptions
+) -> None:
+    """The screen has ended before the engine: stop it, or let it go on without."""
+    if not (app.is_lost or app.crash):
+        engine.stop()
+        return
+    why = "the terminal is gone" if app.is_lost else f"the console crashed: {app.crash}"
+    if options.stop_on_hangup:
+        log.warning("%s: stopping", why)
+        engine.stop()
+        return
+    log.warning("%s: ingestion goes on without a screen", why, extra={"pid": os.getpid()})
+    if not app.is_lost:
+        click.echo(f"tiger-slack: {why}; ingestion goes on without it. Ctrl-C stops it.", err=True)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, engine.stop)
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.wait({work})
+
+
+def _leave_terminal() -> None:
+    """Nothing that is printed later shall fail on a terminal that is not there."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)

@@ -1,0 +1,66 @@
+"""The keys, from the table of actions, and how to find one by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from tiger_slack_tui.console.actions import TITLES, Action
+from tiger_slack_tui.console.paint import DIM, KEY, line
+from tiger_slack_tui.text import fit
+
+
+def help_lines(actions: list[Action], keys: Mapping[str, str], about: str) -> Iterator[Content]:
+    """The help of a view: what it is for, its keys, and those that work everywhere."""
+    for text in about.strip().splitlines():
+        yield line(text.strip())
+    yield Content("")
+    for title, shown in (
+        ("Here", [action for action in actions if action.view]),
+        ("Everywhere", [action for action in actions if not action.view]),
+    ):
+        if not shown:
+            continue
+        yield line((title, "bold"))
+        for action in shown:
+            asks = " (asks first)" if action.changes else ""
+            yield line(
+                "  ", (fit(keys.get(action.id, action.key), 8), KEY), action.title, (asks, DIM)
+            )
+        yield Content("")
+    yield line(("Lower case looks, upper case changes and asks. Escape only goes back.", DIM))
+
+
+class ActionCommands(Provider):
+    """The command palette: the same actions by name."""
+
+    async def discover(self) -> Hits:
+        for title, action_id, help_text in self._offered():
+            yield DiscoveryHit(title, lambda name=action_id: self._do(name), help=help_text)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for title, action_id, help_text in self._offered():
+            score = matcher.match(title)
+            if score > 0:
+                yield Hit(
+                    score,
+                    matcher.highlight(title),
+                    lambda name=action_id: self._do(name),
+                    help=help_text,
+                )
+
+    def _offered(self) -> Iterator[tuple[str, str, str]]:
+        from tiger_slack_tui.console.app import ConsoleApp
+
+        if isinstance(self.app, ConsoleApp):
+            keys = self.app.keys_shown
+            for action in self.app.offered():
+                where = TITLES[action.view] if action.view else "Everywhere"
+                title = f"{action.title}  ({keys.get(action.id, action.key)})"
+                yield title, action.id, where
+
+    async def _do(self, action_id: str) -> None:
+        await self.app.run_action(f"do('{action_id}')")

@@ -1,0 +1,152 @@
+"""What every view is: panes, how they are filled, and what can be done with any pane."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import getters
+from textual.containers import Container
+from textual.reactive import var
+
+from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.model import Backend, Model
+from tiger_slack_tui.console.pane import Pane
+from tiger_slack_tui.errors import TigerSlackError
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.console.app import ConsoleApp
+
+_FAR = 10_000_000
+
+
+class View(Container):
+    """A set of panes. What an action does is the method act_NAME of the view; of the app, where it has none."""
+
+    NAME: ClassVar[str]
+    zoomed: var[Pane[Any] | None] = var(None)
+
+    if TYPE_CHECKING:
+        app = getters.app(ConsoleApp)
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(id=self.NAME)
+        self.backend = backend
+
+    def show(self, model: Model) -> None:
+        """Fill the panes."""
+        raise NotImplementedError
+
+    def badge(self, model: Model) -> str:
+        """What the view's tab says behind its name."""
+        return ""
+
+    def can(self, action: Action) -> bool:
+        """Whether the action makes sense now; the footer shows only such."""
+        return True
+
+    def back(self) -> bool:
+        """Go back by one step inside the view; False where there is none."""
+        return False
+
+    @property
+    def pane(self) -> Pane[Any] | None:
+        """The pane that has the focus."""
+        focused = self.app.focused
+        return focused if isinstance(focused, Pane) and self in focused.ancestors else None
+
+    def panes(self) -> Iterator[Pane[Any]]:
+        """The panes that can have the focus, in order."""
+        return (pane for pane in self.query(Pane) if pane.display and pane.can_focus)
+
+    def focus_first(self) -> None:
+        """Give the focus to the first pane, unless one has it."""
+        if self.pane is None:
+            for pane in self.panes():
+                pane.focus()
+                return
+
+    def zoom(self, pane: Pane[Any] | None) -> None:
+        """Give a pane all the room, or the others theirs again."""
+        self.set_class(pane is not None, "-zoomed")
+        for other in self.query(Pane):
+            other.set_class(other is pane, "-zoom")
+        self.zoomed = pane
+
+    def step_back(self) -> bool:
+        """Out of a filter, a zoom, a step; False where there was nothing to leave."""
+        if self.pane and self.pane.filter_text:
+            self.pane.filter_rows("")
+        elif self.zoomed is not None:
+            self.zoom(None)
+        else:
+            return self.back()
+        return True
+
+    def act_next(self) -> None:
+        self.screen.focus_next(Pane)
+
+    def act_down(self) -> None:
+        self._move(1)
+
+    def act_up(self) -> None:
+        self._move(-1)
+
+    def act_first(self) -> None:
+        self._move(-_FAR)
+
+    def _move(self, rows: int) -> None:
+        if self.pane:
+            self.pane.move(rows)
+
+    def act_page_down(self) -> None:
+        if self.pane:
+            self.pane.page(1)
+
+    def act_page_up(self) -> None:
+        if self.pane:
+            self.pane.page(-1)
+
+    def act_last(self) -> None:
+        if self.pane:
+            self.pane.follow()
+
+    def act_filter(self) -> None:
+        if self.pane:
+            self.app.open_filter(self.pane)
+
+    def act_zoom(self) -> None:
+        if self.pane:
+            self.zoom(None if self.zoomed is not None else self.pane)
+
+    def act_copy(self) -> None:
+        if self.pane:
+            self._copy(self.pane.copy_text())
+
+    def act_copy_all(self) -> None:
+        if self.pane:
+            self._copy(self.pane.export_text())
+
+    def _copy(self, text: str) -> None:
+        self.app.copy_to_clipboard(text)
+        self.app.say(f"Copied {len(text):,} characters to the terminal's clipboard")
+
+    def act_export(self) -> None:
+        """Write what the pane holds to a file."""
+        if self.pane is None:
+            return
+        name = f"{self.pane.id}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.txt"
+        path = self.backend.settings.home / "exports" / name
+        self.app.attempt("Export", asyncio.to_thread(_write, path, self.pane.export_text()))
+
+
+def _write(path: Path, text: str) -> str:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise TigerSlackError(f"{path} cannot be written: {error.strerror}") from None
+    return f"Written to {path}"

@@ -1,0 +1,458 @@
+"""Jobs, advisory locks, migrations, and the database that they work in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import ClassVar
+
+import humanize
+from textual.app import ComposeResult
+from textual.content import Content
+
+from tiger_slack_tui import __version__
+from tiger_slack_tui.console.actions import JOBS, Action
+from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.monitor import Facts
+from tiger_slack_tui.console.paint import (
+    BAD,
+    DIM,
+    GOOD,
+    KEY,
+    NOTE,
+    Column,
+    Columns,
+    Part,
+    age,
+    clock,
+    line,
+    moment,
+    pairs,
+    wrapped,
+)
+from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.view import View
+from tiger_slack_tui.database.facts import AdvisoryLock, Session, TableSize
+from tiger_slack_tui.database.job_runs import JobRun
+from tiger_slack_tui.database.migration_files import (
+    FileState,
+    migrations_directory,
+    read_migrations,
+)
+from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
+from tiger_slack_tui.database.migrations import FileStatus, migrate
+from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.history.checkpoint import LOCK_CLASS
+from tiger_slack_tui.jobs.catalog import LOCK_KEYS
+from tiger_slack_tui.jobs.status import JobStatus
+
+_JOBS = Columns(
+    Column("job", 10),
+    Column("state", 12),
+    Column("last start", 19, least=90),
+    Column("ago", 6, right=True),
+    Column("took", 6, right=True),
+    Column("seen", 7, right=True),
+    Column("changed", 7, right=True),
+    Column("failed", 6, right=True, least=86),
+    Column("next"),
+)
+_RUNS = Columns(
+    Column("started", 19),
+    Column("took", 7, right=True),
+    Column("outcome", 11),
+    Column("seen", 9, right=True),
+    Column("changed", 8, right=True),
+    Column("why", 11, least=100),
+    Column("by / error"),
+)
+_LOCKS = Columns(
+    Column("lock", 12),
+    Column("state", 8),
+    Column("pid", 8, right=True),
+    Column("since", 7, right=True),
+    Column("who"),
+)
+_FILES = Columns(
+    Column("file"),
+    Column("state", 9),
+    Column("applied at", 19, least=70),
+    Column("by", 8),
+)
+_SESSIONS = Columns(
+    Column("pid", 8, right=True),
+    Column("who", 30),
+    Column("state", 12),
+    Column("for", 7, right=True),
+    Column("wait", 18, least=74),
+    Column("query"),
+)
+_SIZES = Columns(
+    Column("table", 16),
+    Column("rows", 12, right=True),
+    Column("size", 10, right=True),
+    Column("chunks"),
+)
+_RUN_LOOKS = {
+    None: ("▶ running", KEY),
+    "done": ("✓ done", GOOD),
+    "skipped": ("○ skipped", DIM),
+    "cancelled": ("○ cancelled", NOTE),
+}
+_LOCK_NAMES = {key: name for name, key in LOCK_KEYS.items()} | {MIGRATION_LOCK_KEY: "migration"}
+
+
+def outcome(run: JobRun | None) -> tuple[str, str]:
+    """How a run looks."""
+    if run is None:
+        return ("○ never ran", DIM)
+    return _RUN_LOOKS.get(run.outcome, (f"✗ {run.outcome}", BAD))
+
+
+def lock_name(key: int) -> str:
+    """What a lock is for."""
+    if key >> 32 == LOCK_CLASS:
+        return f"import {key & 0xFFFFFFFF}"
+    return _LOCK_NAMES.get(key, str(key))
+
+
+def paint_run(run: JobRun, width: int) -> Content:
+    """A run of a job."""
+    took = age((run.finished_at - run.started_at).total_seconds()) if run.finished_at else "…"
+    about: Part = (
+        (run.error, BAD if run.outcome != "skipped" else DIM) if run.error else run.instance
+    )
+    return _RUNS.row(
+        width,
+        [
+            moment(run.started_at),
+            took,
+            outcome(run),
+            f"{run.rows_seen:,}",
+            f"{run.rows_changed:,}",
+            (run.reason, DIM),
+            about,
+        ],
+    )
+
+
+def paint_file(file: FileStatus, width: int) -> Content:
+    """A migration file."""
+    style = {FileState.APPLIED: GOOD, FileState.PENDING: NOTE}.get(file.state, BAD)
+    symbol = {FileState.APPLIED: "✓", FileState.PENDING: "▲"}.get(file.state, "✗")
+    return _FILES.row(
+        width,
+        [
+            file.name,
+            (f"{symbol} {file.state.value}", style),
+            moment(file.applied_at),
+            file.applied_at_version or "-",
+        ],
+    )
+
+
+def paint_size(size: TableSize, width: int) -> Content:
+    """A table."""
+    about = ""
+    if size.chunks:
+        about = f"{size.chunks} chunks, {size.compressed} in the columnstore"
+        if size.bytes_before and size.bytes_after:
+            about += f", {size.bytes_before / size.bytes_after:.0f} times smaller"
+    return _SIZES.row(
+        width, [size.name, f"{size.rows:,}", humanize.naturalsize(size.bytes), (about, DIM)]
+    )
+
+
+def paint_session(session: Session, width: int) -> Content:
+    """A session of the database."""
+    busy = session.state == "active"
+    return _SESSIONS.row(
+        width,
+        [
+            str(session.pid),
+            session.application_name or session.host,
+            (session.state or "hidden", KEY if busy else DIM),
+            age(session.seconds),
+            (session.wait, DIM),
+            " ".join(session.query.split()),
+        ],
+    )
+
+
+class JobsView(View):
+    """Jobs with their last runs, who holds which advisory lock, which migrations are applied, and the database.
+
+    A job runs in one instance at a time, under its lock; another instance that finds the lock taken skips the run.
+    """
+
+    NAME: ClassVar[str] = JOBS
+
+    def compose(self) -> ComposeResult:
+        yield Pane[JobStatus](
+            self._paint_job, id="job-list", key=lambda job: job.name, selectable=True
+        )
+        yield Pane[AdvisoryLock](
+            self._paint_lock, id="locks", key=lambda lock: (lock.key, lock.pid), selectable=True
+        )
+        yield Pane[JobRun](paint_run, id="runs", key=lambda run: run.id, selectable=True)
+        yield Pane[FileStatus](
+            paint_file, id="migrations", key=lambda file: file.name, selectable=True
+        )
+        yield Pane[Session](
+            paint_session, id="sessions", key=lambda session: session.pid, selectable=True
+        )
+        yield Pane[TableSize](paint_size, id="sizes", key=lambda size: size.name, selectable=True)
+
+    def on_mount(self) -> None:
+        self._model: Model | None = None
+
+    def show(self, model: Model) -> None:
+        self._model = model
+        facts = model.facts
+        waiting = ("Asking the database …",) if facts.at is None else ()
+        jobs: Pane[JobStatus] = self.query_one("#job-list", Pane)
+        jobs.show(
+            Body(
+                rows=facts.jobs,
+                title="jobs",
+                note=f"{facts.jobs[0].schedule} {facts.jobs[0].time_zone}" if facts.jobs else "",
+                head=_JOBS.head,
+                empty=waiting,
+                is_stale=facts.problem is not None,
+                problem=_stale(model),
+            )
+        )
+        chosen = jobs.row
+        self.query_one("#runs", Pane).show(
+            Body(
+                rows=chosen.runs if chosen else (),
+                title=f"runs of {chosen.name}" if chosen else "runs",
+                head=_RUNS.head,
+                empty=("This job never ran. R runs it now.",) if chosen else waiting,
+                is_stale=facts.problem is not None,
+            )
+        )
+        self._show_locks(facts, waiting)
+        self._show_migrations(facts, waiting)
+        self._show_database(facts, waiting)
+
+    def _show_locks(self, facts: Facts, waiting: Sequence[str]) -> None:
+        held = sum(lock.is_held for lock in facts.locks)
+        queued = len(facts.locks) - held
+        self.query_one("#locks", Pane).show(
+            Body(
+                rows=facts.locks,
+                title="advisory locks",
+                note=f"{held} held" + (f" · {queued} waiting" if queued else ""),
+                head=_LOCKS.head,
+                empty=waiting or ("All are free: no job, migration or import runs.",),
+                is_stale=facts.problem is not None,
+            )
+        )
+
+    def _show_migrations(self, facts: Facts, waiting: Sequence[str]) -> None:
+        found = facts.migrations
+        files = found.files if found else ()
+        pending = sum(file.state is FileState.PENDING for file in files)
+        note = ""
+        if found:
+            same = found.database_version == found.version
+            note = f"database {found.database_version or 'none'}"
+            note += " ✓" if same else f" ▲ program {found.version}"
+            note += f" · {pending} pending" if pending else ""
+        self.query_one("#migrations", Pane).show(
+            Body(
+                rows=sorted(
+                    files, key=lambda file: (file.state is not FileState.PENDING, file.name)
+                ),
+                title="migrations",
+                note=note,
+                head=_FILES.head,
+                empty=waiting,
+                is_stale=facts.problem is not None,
+            )
+        )
+
+    def _show_database(self, facts: Facts, waiting: Sequence[str]) -> None:
+        active = sum(session.state == "active" for session in facts.sessions)
+        self.query_one("#sessions", Pane).show(
+            Body(
+                rows=facts.sessions,
+                title="database sessions",
+                note=f"{len(facts.sessions)} · {active} active",
+                head=_SESSIONS.head,
+                empty=waiting,
+                is_stale=facts.problem is not None,
+            )
+        )
+        server = f"PostgreSQL {facts.migrations.postgresql.split()[0]}" if facts.migrations else ""
+        if facts.extension:
+            server += f", TimescaleDB {facts.extension.version} {facts.extension.edition}"
+        self.query_one("#sizes", Pane).show(
+            Body(
+                rows=facts.sizes,
+                title="tables",
+                note=f"{server} · {humanize.naturalsize(sum(s.bytes for s in facts.sizes))}",
+                head=_SIZES.head,
+                empty=waiting,
+                is_stale=facts.problem is not None,
+            )
+        )
+
+    def _paint_job(self, job: JobStatus, width: int) -> Content:
+        last = job.runs[0] if job.runs else None
+        now = self._model.at if self._model else 0.0
+        took = since = "-"
+        if last is not None:
+            since = age(now - last.started_at.timestamp())
+            end = last.finished_at.timestamp() if last.finished_at else now
+            took = age(end - last.started_at.timestamp())
+        wait = job.next_run - datetime.fromtimestamp(now, UTC)
+        return _JOBS.row(
+            width,
+            [
+                job.name,
+                outcome(last),
+                moment(last.started_at if last else None),
+                since,
+                took,
+                f"{last.rows_seen:,}" if last else "-",
+                f"{last.rows_changed:,}" if last else "-",
+                f"{last.rows_failed:,}" if last else "-",
+                f"in {age(wait.total_seconds())}",
+            ],
+        )
+
+    def _paint_lock(self, lock: AdvisoryLock, width: int) -> Content:
+        model = self._model
+        is_ours = model is not None and lock.application_name == model.instance
+        since = age(model.at - lock.since.timestamp()) if model and lock.since else "-"
+        who = f"{lock.application_name or 'unnamed'} ({lock.host})"
+        return _LOCKS.row(
+            width,
+            [
+                lock_name(lock.key),
+                ("held", GOOD) if lock.is_held else ("waits", NOTE),
+                str(lock.pid),
+                since,
+                ("ours", KEY) if is_ours else who,
+            ],
+        )
+
+    def on_descendant_focus(self) -> None:
+        self.set_class(self.pane is self.query_one("#job-list"), "-home")
+
+    def on_pane_selected(self, event: Pane.Selected) -> None:
+        if event.pane.id == "job-list" and self._model is not None:
+            self.show(self._model)
+
+    def can(self, action: Action) -> bool:
+        facts = self._model.facts if self._model else Facts()
+        if action.id == "jobs.run_job":
+            return self.backend.engine is not None and self._job() is not None
+        if action.id == "jobs.migrate":
+            found = facts.migrations
+            return found is not None and any(f.state is FileState.PENDING for f in found.files)
+        return True
+
+    def _job(self) -> JobStatus | None:
+        pane: Pane[JobStatus] = self.query_one("#job-list", Pane)
+        return pane.row
+
+    def act_details(self) -> None:
+        """Show the selected row whole."""
+        pane = self.pane
+        if pane is not None and pane.row is not None:
+            self.app.read(str(pane.body.title), list(self._details(pane.row)))
+
+    def _details(self, row: object) -> Iterator[Content]:
+        width = self.size.width - 4
+        match row:
+            case JobStatus():
+                coming = f"{row.next_run:%Y-%m-%d %H:%M:%S %Z}"
+                held = str(row.holder) if row.holder else "free"
+                yield from pairs(
+                    width,
+                    ("job", row.name),
+                    ("schedule", f"{row.schedule} ({row.time_zone})"),
+                    ("next run", coming),
+                    ("lock", f"{row.lock_key}, {held}"),
+                )
+                yield Content("")
+                yield from (paint_run(run, width) for run in row.runs)
+            case JobRun(error=error):
+                given = ((name, str(value)) for name, value in _fields(row) if name != "error")
+                yield from pairs(width, *given, name=16)
+                yield from wrapped(error or "", width)
+            case FileStatus(difference=difference):
+                yield from pairs(width, *((n, str(v)) for n, v in _fields(row)[:4]), name=22)
+                yield Content("")
+                for text in (difference or "").splitlines():
+                    style = {"+": GOOD, "-": BAD, "@": KEY}.get(text[:1], "")
+                    yield line((text, style))
+            case AdvisoryLock(query=query) | Session(query=query):
+                given = ((name, str(value)) for name, value in _fields(row) if name != "query")
+                yield from pairs(width, *given, name=18)
+                yield Content("")
+                yield from wrapped(query, width)
+            case _:
+                yield from pairs(width, *((n, str(v)) for n, v in _fields(row)), name=16)
+
+    def act_run_job(self) -> None:
+        """Run the selected job now."""
+        job, engine = self._job(), self.backend.engine
+        if job is None or engine is None:
+            return
+        held = [f"{job.holder} runs it now: it would be skipped."] if job.holder else []
+
+        async def work() -> str:
+            run = await engine.run_job(job.name)
+            text = (
+                f"{job.name}: {run.outcome}, {run.rows_seen:,} seen, {run.rows_changed:,} changed"
+            )
+            if run.outcome not in ("done", "skipped"):
+                raise TigerSlackError(f"{text}. {run.error or ''}")
+            return f"{text}. {run.error or ''}"
+
+        self.app.ask(
+            f"Run the job {job.name} now?",
+            [f"Its schedule stays: next {job.next_run:%Y-%m-%d %H:%M %Z}.", *held],
+            key="R",
+            verb="Run it",
+            then=lambda: self.app.attempt(f"Job {job.name}", work()),
+        )
+
+    def act_migrate(self) -> None:
+        """Apply what is pending."""
+        found = self._model.facts.migrations if self._model else None
+        if found is None:
+            return
+        due = [file.name for file in found.files if file.state is not FileState.APPLIED]
+
+        async def work() -> str:
+            files = read_migrations(migrations_directory())
+            ran = await migrate(
+                self.backend.conninfo, version=__version__, files=files, tell=lambda _: None
+            )
+            return f"Applied {len(ran)} files; the database has version {__version__}"
+
+        self.app.ask(
+            f"Bring the database from {found.database_version or 'nothing'} to {__version__}?",
+            ["All in one transaction, under a lock; instances wait for it.", *due],
+            key="M",
+            verb="Migrate",
+            then=lambda: self.app.attempt("Migration", work()),
+        )
+
+
+def _stale(model: Model) -> str | None:
+    facts = model.facts
+    if facts.problem is None:
+        return None
+    retry = f", again in {max(facts.retry_at - model.at, 0):.0f} s" if facts.retry_at else ""
+    old = f" (as of {clock(facts.at)}, {age(model.at - facts.at)} old)" if facts.at else ""
+    return f"{facts.problem}{old}{retry}"
+
+
+def _fields(row: object) -> list[tuple[str, object]]:
+    return [(name, getattr(row, name)) for name in getattr(row, "__slots__", ())]

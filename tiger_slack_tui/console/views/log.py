@@ -1,0 +1,79 @@
+"""The program's own log."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.content import Content
+
+from tiger_slack_tui.console.actions import LOG
+from tiger_slack_tui.console.log_ring import LogLine
+from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.paint import BAD, DIM, NOTE, clock, line, moment, wrapped
+from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.view import View
+from tiger_slack_tui.text import fit
+
+_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
+_STYLES = {logging.DEBUG: DIM, logging.WARNING: NOTE, logging.ERROR: BAD, logging.CRITICAL: BAD}
+
+
+def paint_line(row: LogLine, width: int) -> Content:
+    """A line of the log."""
+    style = _STYLES.get(row.level, "")
+    name = row.logger.rpartition(".")[2]
+    return line(
+        (clock(row.at), DIM),
+        " ",
+        (fit(logging.getLevelName(row.level), 8), style),
+        (fit(name, 12), DIM),
+        (row.text[:width], style),
+    )
+
+
+class LogView(View):
+    """What the program says of itself: starts and stops, problems, jobs. Never texts of messages, never tokens.
+
+    All of it stands in the log file, too, as JSON lines.
+    """
+
+    NAME: ClassVar[str] = LOG
+
+    def compose(self) -> ComposeResult:
+        yield Pane[LogLine](
+            paint_line, id="log-lines", key=lambda row: row.number, selectable=True, follow=True
+        )
+
+    def on_mount(self) -> None:
+        self._level = 1
+
+    def show(self, model: Model) -> None:
+        lines = model.log.lines(_LEVELS[self._level])
+        name = logging.getLevelName(_LEVELS[self._level]).lower()
+        pane = self.query_one("#log-lines", Pane)
+        pane.show(
+            Body(
+                rows=lines,
+                title="log",
+                note=f"{name} and above · {'following' if pane.is_following else 'G follows'}",
+                empty=("Nothing was logged at this level.", "l shows other levels."),
+            )
+        )
+
+    def act_level(self) -> None:
+        """Show more, or only what matters."""
+        self._level = (self._level + 1) % len(_LEVELS)
+        self.query_one("#log-lines", Pane).follow()
+
+    def act_open(self) -> None:
+        """Show a line whole."""
+        row = self.query_one("#log-lines", Pane).row
+        if row is not None:
+            text = (
+                f"{moment(row.at)}Z\n{logging.getLevelName(row.level)}\n{row.logger}\n\n{row.text}"
+            )
+            copied = json.dumps({"at": row.at, "logger": row.logger, "text": row.text})
+            self.app.read("log line", wrapped(text, self.size.width - 4), copied=copied)

@@ -1,0 +1,273 @@
+"""The one glance: is it well, how much comes, what went wrong last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.content import Content
+
+from tiger_slack_tui.console.actions import JOBS, OVERVIEW, TRIAGE
+from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.paint import (
+    BAD,
+    DIM,
+    GOOD,
+    KEY,
+    NOTE,
+    OUTCOMES,
+    Column,
+    Columns,
+    Part,
+    age,
+    chart,
+    clock,
+    count,
+    line,
+    mark,
+    millis,
+)
+from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.rates import TypeRate
+from tiger_slack_tui.console.view import View
+from tiger_slack_tui.jobs.status import JobStatus
+from tiger_slack_tui.snapshot import Recent, Snapshot
+
+_SHADE = "$primary"
+
+Lines = Sequence[Content]
+
+_TYPES = Columns(
+    Column("type"),
+    Column("rate/s", 8, right=True),
+    Column("last min", 9, right=True),
+    Column("failed", 7, right=True),
+    Column("discard", 7, right=True),
+    Column("p50", 8, right=True, least=90),
+    Column("p95", 8, right=True),
+    Column("p99", 8, right=True, least=90),
+)
+_PROBLEMS = Columns(
+    Column("time", 8),
+    Column("what", 9),
+    Column("event", 20),
+    Column("channel", 11),
+    Column("user", 11, least=76),
+    Column("why"),
+)
+
+
+def paint_problem(row: Recent, width: int) -> Content:
+    """An event that was not simply stored."""
+    why = row.detail or ""
+    if row.outcome == "stored" or row.outcome == "audit":
+        why = f"late by {age(row.late)}"
+    what = ("late", NOTE) if why.startswith("late") else (row.outcome, OUTCOMES[row.outcome])
+    return _PROBLEMS.row(
+        width,
+        [
+            (clock(row.at), DIM),
+            what,
+            row.subtype or row.type,
+            row.channel_id or "-",
+            row.user_id or "-",
+            why,
+        ],
+    )
+
+
+def chart_lines(model: Model, width: int, height: int) -> list[Content]:
+    """The events of each second as columns, newest on the right."""
+    seconds = model.rates.seconds[-model.window :]
+    step = max(-(-model.window // max(width, 1)), 1)
+    # Whole steps of the clock, so that a column does not change once its time is over.
+    values = [
+        sum(part) / len(part)
+        for begin in range(len(seconds) % step, len(seconds), step)
+        if (part := seconds[begin : begin + step])
+    ]
+    return [line((row, _SHADE)) for row in chart(values, width, height)]
+
+
+def flow_lines(now: Snapshot, width: int) -> list[Content]:
+    """How events go through: queue, acks, commits, spool, lateness."""
+    parts: list[tuple[str, Part]] = [
+        ("ack", f"{millis(now.ack_p50)}, p99 {millis(now.ack_p99)}"),
+        ("commit p99", millis(now.commit_p99)),
+        ("queue", _queue(now)),
+        ("spool", _spool(now)),
+        ("late", millis(now.lateness_p50)),
+        ("batch", "-" if now.batch_p50 is None else f"{now.batch_p50:,.0f}"),
+        ("again", f"{now.duplicates:,}"),
+    ]
+    shown, room = [], width
+    for name, part in parts:
+        text = part if isinstance(part, str) else part[0]
+        room -= len(name) + len(text) + 4
+        if room < 0:
+            break
+        shown += [(f"  {name} ", DIM), part, " "]
+    return [line(*shown)]
+
+
+def _queue(now: Snapshot) -> Part:
+    text = f"{now.queue:,} of {now.queue_limit:,}"
+    return (text, NOTE) if now.queue > now.queue_limit // 2 else text
+
+
+def _spool(now: Snapshot) -> Part:
+    if now.spool_problem:
+        return ("✗ full", BAD)
+    if not now.spool_events:
+        return "empty"
+    since = f", {age(now.at - now.spool_oldest)}" if now.spool_oldest else ""
+    return (f"▲ {count(now.spool_events)}{since}", NOTE)
+
+
+def job_line(job: JobStatus, at: float, width: int) -> Content:
+    """A job: how its last run ended, when it comes next, who has its lock."""
+    wait = age((job.next_run - datetime.fromtimestamp(at, UTC)).total_seconds())
+    last = next(iter(job.runs), None)
+    if last is None:
+        state: Part = mark("off", "never ran")
+        when = ""
+    elif last.outcome is None:
+        state = ("▶ running", KEY)
+        when = f"{last.rows_seen:,} rows, {age(at - last.started_at.timestamp())}"
+    else:
+        good = {"done": ("ok", "✓ "), "skipped": ("off", "○ ")}.get(last.outcome, ("bad", "✗ "))
+        style = {"ok": GOOD, "off": DIM, "bad": BAD}[good[0]]
+        state = (f"{good[1]}{last.outcome}", style)
+        when = f"{age(at - last.started_at.timestamp())} ago"
+    lock = "lock free" if job.holder is None else f"lock {job.holder.application_name}"
+    columns = Columns(
+        Column("", 10), Column("", 12), Column("", 18), Column("", 14), Column("", least=64)
+    )
+    return columns.row(width, [job.name, state, when, f"next {wait}", (lock, DIM)])
+
+
+class OverviewView(View):
+    """Whether ingestion is healthy, in one glance: what comes, how fast it is stored, what runs, what went wrong.
+
+    A column of the chart is a second (or several, where the window is longer than the screen is wide).
+    """
+
+    NAME: ClassVar[str] = OVERVIEW
+
+    def compose(self) -> ComposeResult:
+        yield Pane[Content](_as_is, id="chart")
+        yield Pane[TypeRate](self._paint_type, id="types", key=lambda row: row.type)
+        yield Pane[Content](_as_is, id="running")
+        yield Pane[Recent](
+            paint_problem, id="last-problems", key=lambda row: row.event_id, selectable=True
+        )
+
+    def on_mount(self) -> None:
+        self._model: Model | None = None
+        self.query_one("#chart", Pane).can_focus = False
+
+    def show(self, model: Model) -> None:
+        self._model = model
+        self._show_chart(model)
+        self._show_types(model)
+        self._show_running(model)
+        self._show_problems(model)
+
+    def _show_chart(self, model: Model) -> None:
+        pane = self.query_one("#chart", Pane)
+        width, height = pane.size
+        rates, now = model.rates, model.engine
+        rows = chart_lines(model, width, max(height - 2, 1))
+        rows += flow_lines(now, width) if now is not None else []
+        peak = f" · peak {rates.peak:,.0f}" if rates.peak else ""
+        at = f" at {clock(rates.peak_at)}" if rates.peak_at and width >= 120 else ""
+        received = f"{now.received:,} received · {now.acked:,} acknowledged · " if now else ""
+        note = f"now {rates.now:,.1f}{peak}{at} · {model.window} s"
+        pane.show(
+            Body(rows=rows, title="events/s", note=f"{received}{note}" if width >= 110 else note)
+        )
+
+    def _show_types(self, model: Model) -> None:
+        rows = model.rates.by_type
+        self.query_one("#types", Pane).show(
+            Body(
+                rows=rows,
+                title="by type",
+                note=f"{len(rows)} types",
+                head=_TYPES.head,
+                empty=("No event yet. The first one shows here within a second.",),
+            )
+        )
+
+    def _paint_type(self, row: TypeRate, width: int) -> Content:
+        now = self._model.engine if self._model else None
+        latency = now.latencies.get(row.type) if now else None
+        p50, p95, p99 = latency or (None, None, None)
+        failed, discarded = row.minute.get("failed", 0), row.minute.get("discarded", 0)
+        unrouted = row.minute.get("unrouted", 0)
+        return _TYPES.row(
+            width,
+            [
+                (row.type, NOTE) if unrouted else row.type,
+                f"{row.per_second:,.1f}",
+                f"{row.of_minute:,}",
+                (f"{failed:,}", BAD if failed else DIM),
+                (f"{discarded:,}", KEY if discarded else DIM),
+                millis(p50),
+                millis(p95),
+                millis(p99),
+            ],
+        )
+
+    def _show_running(self, model: Model) -> None:
+        pane, facts = self.query_one("#running", Pane), model.facts
+        width = pane.size.width
+        rows = [job_line(job, model.at, width) for job in facts.jobs]
+        if (found := facts.migrations) is not None:
+            waiting = sum(file.state.value == "pending" for file in found.files)
+            good = found.database_version == found.version and not waiting
+            state: Part = ("✓ current", GOOD) if good else (f"▲ {waiting} pending", NOTE)
+            edition = (
+                f"TimescaleDB {facts.extension.version} {facts.extension.edition}"
+                if facts.extension
+                else f"PostgreSQL {found.postgresql.split()[0]}"
+            )
+            columns = Columns(Column("", 10), Column("", 12), Column(""))
+            about = f"{found.database_version or 'no schema'}, {len(found.files)} files, {edition}"
+            rows.append(columns.row(width, ["schema", state, about]))
+        pane.show(
+            Body(
+                rows=rows,
+                title="jobs and schema",
+                note="2 for locks",
+                empty=("Asking the database …",),
+                is_stale=facts.problem is not None,
+                problem=_as_of(model) if facts.problem and facts.at else None,
+            )
+        )
+
+    def _show_problems(self, model: Model) -> None:
+        problems = model.engine.problems if model.engine else ()
+        self.query_one("#last-problems", Pane).show(
+            Body(
+                rows=tuple(reversed(problems)),
+                title="last problems",
+                note="newest first · 3 for all",
+                empty=("None: nothing failed, was discarded, unrouted or late since the start.",),
+            )
+        )
+
+    def act_open(self) -> None:
+        """Go where the focused pane's subject is at home."""
+        self.app.go_to(JOBS if self.pane and self.pane.id == "running" else TRIAGE)
+
+
+def _as_of(model: Model) -> str:
+    at = model.facts.at or model.at
+    return f"as of {clock(at)}, {age(model.at - at)} old"
+
+
+def _as_is(row: Content, width: int) -> Content:
+    return row.truncate(width)

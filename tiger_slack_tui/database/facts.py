@@ -1,0 +1,194 @@
+"""What the database tells of itself: locks, sessions, sizes. Nobody has to wait for whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+from psycopg.sql import SQL, Identifier
+
+# Whoever waits for a lock stands in pg_locks, too. A key of 64 bits stands there in halves.
+_LOCKS: LiteralString = """
+select (l.classid::int8 << 32) | l.objid::int8 as key
+, l.granted as is_held
+, l.pid
+, coalesce(a.application_name, '') as application_name
+, coalesce(host(a.client_addr), 'local') as host
+, coalesce(a.usename, '') as user_name
+, a.backend_start as since
+, coalesce(a.state, '') as state
+, coalesce(a.query, '') as query
+from pg_locks l
+left join pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'advisory'
+and l.objsubid = 1
+and l.database = (select d.oid from pg_database d where d.datname = current_database())
+and ((l.classid::int8 << 32) | l.objid::int8 = any (%(keys)s) or l.classid::int8 = any (%(classes)s))
+order by key, l.granted desc, a.backend_start
+limit 200
+"""
+_SESSIONS: LiteralString = """
+select a.pid
+, coalesce(a.application_name, '') as application_name
+, coalesce(host(a.client_addr), 'local') as host
+, coalesce(a.state, '') as state
+, coalesce(a.wait_event_type || ':' || a.wait_event, '-') as wait
+, extract(epoch from now() - coalesce(a.state_change, a.backend_start))::float8 as seconds
+, left(coalesce(a.query, ''), 300) as query
+from pg_stat_activity a
+where a.datname = current_database()
+and a.pid <> pg_backend_pid()
+and a.backend_type = 'client backend'
+order by a.state = 'active' desc, a.application_name, a.pid
+limit 200
+"""
+_TABLES: LiteralString = """
+select c.relname::text as name
+, greatest(c.reltuples, 0)::int8 as rows
+, pg_total_relation_size(c.oid)::int8 as bytes
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'slack'
+and c.relkind = 'r'
+order by 3 desc, 1
+"""
+_EXTENSION: LiteralString = """
+select e.extversion, n.nspname, coalesce(current_setting('timescaledb.license', true), 'apache')
+from pg_extension e
+join pg_namespace n on n.oid = e.extnamespace
+where e.extname = 'timescaledb'
+"""
+_CHUNKS: LiteralString = """
+select c.hypertable_name::text, count(*), count(*) filter (where c.is_compressed)
+from timescaledb_information.chunks c
+where c.hypertable_schema = 'slack'
+group by c.hypertable_name
+"""
+_HYPERTABLE: LiteralString = """
+select {}.hypertable_size(h.table_name), {}.approximate_row_count(h.table_name)
+from (select format('slack.%%I', %s::text)::regclass as table_name) h
+"""
+_COLUMNSTORE: LiteralString = """
+select sum(s.before_compression_total_bytes)::int8, sum(s.after_compression_total_bytes)::int8
+from {}.hypertable_compression_stats(format('slack.%%I', %s::text)::regclass) s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AdvisoryLock:
+    """A session that has an advisory lock, or waits for it. `since` is the session's start."""
+
+    key: int
+    is_held: bool
+    pid: int
+    application_name: str
+    host: str
+    user_name: str
+    since: datetime | None
+    """None where our role may not see the session."""
+    state: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Another session of this database. `seconds` is how long it is in its state."""
+
+    pid: int
+    application_name: str
+    host: str
+    state: str
+    wait: str
+    seconds: float
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """A table with its indexes; `rows` is PostgreSQL's estimate."""
+
+    name: str
+    rows: int
+    bytes: int
+    chunks: int = 0
+    """Of a hypertable."""
+    compressed: int = 0
+    """Chunks in the columnstore."""
+    bytes_before: int | None = None
+    """What the compressed chunks took before."""
+    bytes_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """TimescaleDB, where it is there. `edition` is community or Apache."""
+
+    version: str
+    edition: str
+    schema: str
+
+
+async def advisory_locks(
+    connection: AsyncConnection[Any], keys: Sequence[int], classes: Sequence[int]
+) -> list[AdvisoryLock]:
+    """Who has, and who waits for, the locks of these keys, or of keys whose upper half is one of `classes`."""
+    async with connection.cursor(row_factory=class_row(AdvisoryLock)) as cursor:
+        await cursor.execute(_LOCKS, {"keys": list(keys), "classes": list(classes)})
+        return await cursor.fetchall()
+
+
+async def sessions(connection: AsyncConnection[Any]) -> list[Session]:
+    """The other sessions of this database, those at work first. What our role may not see is empty."""
+    async with connection.cursor(row_factory=class_row(Session)) as cursor:
+        await cursor.execute(_SESSIONS)
+        return await cursor.fetchall()
+
+
+async def extension(connection: AsyncConnection[Any]) -> Extension | None:
+    """TimescaleDB's version and edition; None on plain PostgreSQL."""
+    row = await (await connection.execute(_EXTENSION)).fetchone()
+    if row is None:
+        return None
+    return Extension(row[0], "community" if row[2] == "timescale" else "Apache", row[1])
+
+
+async def table_sizes(
+    connection: AsyncConnection[Any], timescaledb: Extension | None
+) -> list[TableSize]:
+    """The tables of the schema, largest first; hypertables with their chunks."""
+    async with connection.cursor(row_factory=class_row(TableSize)) as cursor:
+        await cursor.execute(_TABLES)
+        sizes = await cursor.fetchall()
+    if timescaledb is None:
+        return sizes
+    chunks = {name: numbers async for name, *numbers in await connection.execute(_CHUNKS)}
+    whole = [
+        await _hypertable(connection, size, timescaledb.schema, *chunks[size.name])
+        if size.name in chunks
+        else size
+        for size in sizes
+    ]
+    return sorted(whole, key=lambda size: -size.bytes)
+
+
+async def _hypertable(
+    connection: AsyncConnection[Any], size: TableSize, schema: str, chunks: int, compressed: int
+) -> TableSize:
+    name = Identifier(schema)
+    row = await (
+        await connection.execute(SQL(_HYPERTABLE).format(name, name), (size.name,))
+    ).fetchone()
+    total, rows = row or (size.bytes, size.rows)
+    before = after = None
+    if compressed:
+        try:
+            stats = await connection.execute(SQL(_COLUMNSTORE).format(name), (size.name,))
+            before, after = await stats.fetchone() or (None, None)
+        except psycopg.errors.FeatureNotSupported:
+            pass  # the Apache edition
+    return TableSize(size.name, rows or 0, total or 0, chunks, compressed, before, after)

@@ -1,0 +1,67 @@
+"""How the jobs stand: their next runs, who runs them now, what their last runs did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+
+from tiger_slack_tui.database import job_runs
+from tiger_slack_tui.database.job_runs import JobRun
+from tiger_slack_tui.database.locks import Holder, holders
+from tiger_slack_tui.errors import MigrationError
+from tiger_slack_tui.jobs.catalog import LOCK_KEYS
+from tiger_slack_tui.jobs.schedule import next_run
+from tiger_slack_tui.settings import JobSettings
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """How a job stands. `holder` is the session that has its lock; a run of `runs` without an outcome goes on."""
+
+    name: str
+    lock_key: int
+    schedule: str
+    time_zone: str
+    next_run: datetime
+    holder: Holder | None
+    runs: tuple[JobRun, ...]
+
+
+async def read_status(
+    connection: AsyncConnection[Any], settings: JobSettings, *, most: int
+) -> list[JobStatus]:
+    """How the jobs stand, each with at most so many of its newest runs. Raises psycopg.Error, MigrationError."""
+    coming = next_run(settings)
+    held = await holders(connection, list(LOCK_KEYS.values()))
+    try:
+        return [
+            JobStatus(
+                name,
+                key,
+                settings.schedule,
+                settings.time_zone,
+                coming,
+                held.get(key),
+                tuple(
+                    _settled(run, held.get(key))
+                    for run in await job_runs.newest(connection, name, most=most)
+                ),
+            )
+            for name, key in LOCK_KEYS.items()
+        ]
+    except psycopg.errors.UndefinedTable:
+        raise MigrationError(
+            "The database does not have the tables of this version.",
+            hint="Run: tiger-slack migrate",
+        ) from None
+
+
+def _settled(run: JobRun, holder: Holder | None) -> JobRun:
+    """The run; cut off, where nobody who could still end it holds the lock."""
+    if run.outcome is None and (holder is None or holder.application_name != run.instance):
+        return replace(run, outcome="cut off", error="its session was lost")
+    return run
