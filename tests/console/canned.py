@@ -174,7 +174,7 @@ def jobs() -> tuple[JobStatus, ...]:
         JobStatus("users", 5245366294413312, "0 1 * * *", "UTC", coming, None, (
             run(41, "users", night, 42, "done", 8114),
             run(37, "users", night - timedelta(days=1), 41, "done", 8113),
-            run(33, "users", night - timedelta(days=2), 2, "skipped", 0, "tiger-slack-ingest@prod-slack-2:771 (10.0.9.3, pid 771, since 2026-09-18 00:59:58) runs it"),
+            run(33, "users", night - timedelta(days=2), 2, "skipped", 0, "another@prod-slack-2:771 runs it"),
         )),
         JobStatus("channels", 6801911210587046, "0 1 * * *", "UTC", coming, holder, (
             run(43, "channels", AT - timedelta(seconds=33), None, None, 2997),
