@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.errors import NoTerminalError
-from tiger_slack_tui.headless import run_headless
 from tiger_slack_tui.settings import Settings, SlackSettings
 from tiger_slack_tui.telemetry import log_to_file, log_to_stderr
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.engine import Engine
 
 
 @contextmanager
@@ -43,7 +45,13 @@ def run_engine(settings: Settings, slack: SlackSettings, face: Face) -> None:
     prepare_face(settings, ui=face.ui)
     with database(settings) as conninfo:
         if face.ui:
-            show_console(settings, conninfo, face, lambda: Engine(settings, slack, conninfo))
+
+            def make_engine() -> Engine:
+                from tiger_slack_tui.engine import Engine
+
+                return Engine(settings, slack, conninfo)
+
+            show_console(settings, conninfo, face, make_engine)
         else:
             asyncio.run(_headless(settings, slack, conninfo))
 
@@ -64,7 +72,7 @@ def show_console(
     options_home: Path | None = None,
 ) -> None:
     """Show the console until it ends; its settings file lies in `options_home`, or in the home directory."""
-    # Imported late: nothing else needs Textual, and it takes a quarter of a second.
+    # Imported late: nothing else needs Textual.
     from tiger_slack_tui.console.options import read_options
     from tiger_slack_tui.console.run import run_console
 
@@ -78,6 +86,9 @@ def show_console(
 
 
 async def _headless(settings: Settings, slack: SlackSettings, conninfo: str) -> None:
+    from tiger_slack_tui.engine import Engine
+    from tiger_slack_tui.headless import run_headless
+
     await run_headless(Engine(settings, slack, conninfo), http=settings.http)
 
 

@@ -9,8 +9,8 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, ClassVar
 
-from rich.console import RenderableType
 from textual import events
+from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.screen import Screen
@@ -25,7 +25,7 @@ from tiger_slack_tui.console.chrome import (
     tabs_line,
 )
 from tiger_slack_tui.console.driver import PatientDriver
-from tiger_slack_tui.console.frame import Frame, plain
+from tiger_slack_tui.console.frame import Frame
 from tiger_slack_tui.console.model import Backend, Model
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
 from tiger_slack_tui.console.pane import Pane
@@ -84,13 +84,12 @@ class ConsoleApp(App[None]):
         self.keys_shown: dict[str, str] = dict(options.keys)
         self._options = options
         self._engine_work = engine_work
-        self._frame = Frame()
+        self._frame = Frame(is_ascii=options.ascii)
         self._view = VIEWS[0]
         self._model: Model | None = None
         self._window = 1
         self._rate = 2
         self._frozen_at: float | None = None
-        self._is_stopping = False
         for theme in OUR_THEMES:
             self.register_theme(theme)
         self.theme = options.theme
@@ -141,18 +140,22 @@ class ConsoleApp(App[None]):
         self._fill("#status", status_line(model, width))
         badges = {view.NAME: view.badge(model) for view in self.query(View)}
         self._fill("#tabs", tabs_line(self._view, badges, width, frozen=self._freeze_note(model)))
-        problems = problem_lines(model)
-        self._fill("#problems", Content("\n").join(problems))
-        self.screen_stack[0].query_one("#problems", Static).display = bool(problems)
-        self.screen_stack[0].set_class(bool(problems), "-troubled")
+        self._show_problems(problem_lines(model))
         self.view.show(shown)
         offered = [action for action in self.offered() if self.view.can(action)]
         self._fill("#footer", footer_line(offered, self.keys_shown, width))
 
+    def _show_problems(self, problems: list[Content]) -> None:
+        widget = self.screen_stack[0].query_one("#problems", Static)
+        widget.styles.height = len(problems)
+        widget.display = bool(problems)
+        self.screen_stack[0].set_class(bool(problems), "-troubled")
+        self._fill("#problems", Content("\n").join(problems))
+
     def _fill(self, name: str, content: Content) -> None:
         widget = self.screen_stack[0].query_one(name, Static)
         if widget.content != content:
-            widget.update(content)
+            widget.update(content, layout=False)
 
     def _freeze_note(self, model: Model) -> str:
         if self._frozen_at is None or self._model is None:
@@ -170,25 +173,24 @@ class ConsoleApp(App[None]):
     def _focus_view(self) -> None:
         self.view.focus_first()
 
-    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
         """Write what changed on the screen, if the terminal keeps up; else the next frame does."""
         driver = self._driver
         if not isinstance(driver, PatientDriver):
             super()._display(screen, renderable)
             return
-        if renderable is None or self._batch_count or not self._running or self._closed:
+        if not isinstance(renderable, CompositorUpdate) or not self._running or self._closed:
             return
-        strips = [
-            plain(strip, is_ascii=self._options.ascii)
-            for strip in self.screen._compositor.render_strips()
-        ]
-        changes = self._frame.changes(strips, self.console)
+        self._frame.update(renderable, self.screen._compositor)
+        if self._batch_count:
+            return
+        changes = self._frame.changes(self.console)
         if not changes:
             return
         cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
         begin, end = ("\x1b[?2026h", "\x1b[?2026l") if self._sync_available else ("", "")
         if driver.offer(f"{begin}{changes}\x1b[{cursor.y + 1};{cursor.x + 1}H{end}"):
-            self._frame.took(strips)
+            self._frame.took()
 
     def on_resize(self, event: events.Resize) -> None:
         self._frame.forget()
@@ -203,11 +205,9 @@ class ConsoleApp(App[None]):
 
     def stop(self) -> None:
         """Stop the engine, then leave; for signals, that do not ask."""
-        self._is_stopping = True
-        if self.backend.engine is None:
+        self.backend.stop()
+        if self.backend.is_observing:
             self.exit()
-        else:
-            self.backend.engine.stop()
 
     def _handle_exception(self, error: Exception) -> None:
         # Textual would print a traceback with the local variables, which can hold tokens and what people wrote.
@@ -386,8 +386,7 @@ class ConsoleApp(App[None]):
 
     def act_quit(self) -> None:
         """Ask, then stop the engine and leave."""
-        engine = self.backend.engine
-        if engine is None:
+        if self.backend.is_observing:
             self.exit()
             return
         details = [

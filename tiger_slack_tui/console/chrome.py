@@ -32,6 +32,8 @@ _DELAYED = 30.0
 def overall(model: Model) -> tuple[str, str]:
     """The one word for it all: (state of `paint.MARKS`, word)."""
     now = model.engine
+    if now is None and not model.is_observing:
+        return "note", "STARTING"
     if now is None:
         return ("bad", "NO DATABASE") if model.facts.problem else ("ok", "OBSERVING")
     if now.slack_status == "stopped":

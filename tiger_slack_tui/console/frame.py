@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rich.cells import get_character_cell_size
 from rich.console import Console
 from rich.control import Control
 from rich.segment import Segment
+from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
 from tiger_slack_tui.console.paint import ASCII
@@ -22,32 +23,59 @@ _BRIDGE = 6
 
 
 class Frame:
-    """The lines that the terminal took last.
+    """The lines that the screen has, and those that the terminal took last.
 
     Textual repaints whole lines of a widget; over a slow line most of that is what is there already.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_ascii: bool = False) -> None:
+        """With `is_ascii`, nothing else is written."""
+        self._is_ascii = is_ascii
+        self._wanted: list[Strip] = []
         self._shown: list[Strip] = []
 
     def forget(self) -> None:
-        """Take nothing of the screen for known."""
+        """Take nothing of the terminal for known."""
         self._shown = []
 
-    def changes(self, strips: Sequence[Strip], console: Console) -> str:
-        """What turns the lines shown into `strips`; "" where nothing differs. It moves the cursor."""
-        is_known = len(self._shown) == len(strips)
+    def update(self, update: CompositorUpdate, compositor: Compositor) -> None:
+        """Take in what Textual has painted."""
+        match update:
+            case LayoutUpdate(strips=lines):
+                self._wanted = [plain(Strip.join(line), is_ascii=self._is_ascii) for line in lines]
+            case ChopsUpdate() if len(self._wanted) == len(update.chops):
+                for y in {y for y, _, _ in update.spans}:
+                    self._wanted[y] = self._merged(self._wanted[y], update.chops[y])
+            case _:
+                strips = compositor.render_strips()
+                self._wanted = [plain(strip, is_ascii=self._is_ascii) for strip in strips]
+
+    def changes(self, console: Console) -> str:
+        """What brings the terminal up to date; "" where it is. It moves the cursor."""
+        is_known = len(self._shown) == len(self._wanted)
         parts = []
-        for y, strip in enumerate(strips):
-            spans = _differences(self._shown[y], strip) if is_known else [(0, strip.cell_length)]
+        for y, strip in enumerate(self._wanted):
+            if not is_known:
+                spans: Iterable[tuple[int, int]] = [(0, strip.cell_length)]
+            elif strip is self._shown[y]:
+                continue
+            else:
+                spans = _differences(self._shown[y], strip)
             for begin, end in spans:
                 parts.append(Control.move_to(begin, y).segment.text)
                 parts.append(strip.crop(begin, end).render(console))
         return "".join(parts)
 
-    def took(self, strips: Sequence[Strip]) -> None:
-        """The terminal shows these lines now."""
-        self._shown = list(strips)
+    def took(self) -> None:
+        """The terminal shows what the screen has now."""
+        self._shown = list(self._wanted)
+
+    def _merged(self, line: Strip, chops: Mapping[int, Strip | None]) -> Strip:
+        for x, part in chops.items():
+            if part is not None:
+                new = plain(part, is_ascii=self._is_ascii)
+                line = Strip.join([line.crop(0, x), new, line.crop(x + new.cell_length)])
+        return line
 
 
 def plain(strip: Strip, *, is_ascii: bool) -> Strip:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tiger_slack_tui.console.log_ring import LogRing
 from tiger_slack_tui.console.monitor import Facts, Monitor
 from tiger_slack_tui.console.rates import RateMeter, Rates
-from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The state at `at`. `engine` is None where the console only observes other instances."""
+    """The state at `at`. `engine` is None before it is made, and where the console observes others."""
 
     at: float
     instance: str
@@ -26,6 +29,7 @@ class Model:
     window: int = 160
     """Seconds that charts show."""
     read_only: bool = False
+    is_observing: bool = False
 
 
 @dataclass(slots=True)
@@ -37,8 +41,17 @@ class Backend:
     monitor: Monitor
     log: LogRing
     engine: Engine | None = None
+    """None before it is made, and where the console only observes."""
     read_only: bool = False
+    is_observing: bool = False
+    is_stopping: bool = False
     _meter: RateMeter = field(default_factory=RateMeter)
+
+    def stop(self) -> None:
+        """Ask the engine to end, now or as soon as it is made. Returns at once."""
+        self.is_stopping = True
+        if self.engine is not None:
+            self.engine.stop()
 
     def sample(self, window: int) -> Model:
         """The state now. Cheap: no I/O."""
@@ -55,4 +68,5 @@ class Backend:
             log=self.log,
             window=window,
             read_only=self.read_only,
+            is_observing=self.is_observing,
         )

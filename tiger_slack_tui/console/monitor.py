@@ -22,12 +22,12 @@ from tiger_slack_tui.database.facts import (
     table_sizes,
 )
 from tiger_slack_tui.database.failures import describe
+from tiger_slack_tui.database.locks import IMPORT_LOCKS
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
 from tiger_slack_tui.database.migrations import MigrationStatus, status
 from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.history.checkpoint import LOCK_CLASS as IMPORT_LOCK_CLASS
 from tiger_slack_tui.jobs.catalog import LOCK_KEYS
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.settings import JobSettings
@@ -113,7 +113,7 @@ class Monitor:
         self.facts = replace(
             facts,
             jobs=tuple(await read_status(connection, self._settings, most=_RUNS)),
-            locks=tuple(await advisory_locks(connection, keys, [IMPORT_LOCK_CLASS])),
+            locks=tuple(await advisory_locks(connection, keys, [IMPORT_LOCKS])),
             sessions=tuple(await sessions(connection)),
         )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,10 +20,12 @@ from tiger_slack_tui.console.model import Backend
 from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.database.pool import with_defaults
-from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.metrics import observe
 from tiger_slack_tui.settings import Settings
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,8 @@ def run_console(
     make_engine: Callable[[], Engine] | None,
 ) -> None:
     """Show the console until the operator or a signal ends it; without `make_engine`, only observe.
+
+    `make_engine` is called once, inside the event loop, after the first frame.
 
     Raises what the engine raised. A terminal that vanishes, or an error of the screen, does not end the engine: it
     goes on without a screen until a signal stops it (with `options.stop_on_hangup`, it is stopped).
@@ -55,21 +60,27 @@ async def _run(
     logging.getLogger().addHandler(ring)
     name = settings.instance if make_engine else f"{settings.service_name} observe"
     monitor = Monitor(with_defaults(conninfo, application_name=f"{name} console"), settings.jobs)
-    engine = make_engine() if make_engine else None
-    backend = Backend(settings, conninfo, monitor, ring, engine, options.read_only)
+    backend = Backend(
+        settings,
+        conninfo,
+        monitor,
+        ring,
+        read_only=options.read_only,
+        is_observing=make_engine is None,
+    )
     watching = asyncio.create_task(monitor.run(), name="monitor")
-    work = asyncio.create_task(engine.run(), name="engine") if engine else None
-    if engine:
-        observe(engine.snapshot)
+    work = (
+        asyncio.create_task(_ingest(backend, make_engine), name="engine") if make_engine else None
+    )
     app = ConsoleApp(backend, options, engine_work=asyncio.shield(work) if work else None)
     try:
         await _show(app, options)
         watching.cancel()
         if app.is_lost:
             _leave_terminal()
-        if work and engine and not work.done():
-            await _go_on(app, engine, work, options)
-        if work:
+        if work is not None:
+            if not work.done():
+                await _go_on(app, work, options)
             await work
     finally:
         watching.cancel()
@@ -80,6 +91,17 @@ async def _run(
             f"The console crashed: {app.crash}.",
             hint="What was read is stored. The log file has more; --no-ui does without a screen.",
         )
+
+
+async def _ingest(backend: Backend, make_engine: Callable[[], Engine]) -> None:
+    """Start the engine behind the screen, and run it to its end."""
+    # What it needs takes longer to load than the first frame takes to show.
+    await asyncio.to_thread(import_module, "tiger_slack_tui.engine")
+    if backend.is_stopping:
+        return
+    backend.engine = make_engine()
+    observe(backend.engine.snapshot)
+    await backend.engine.run()
 
 
 async def _show(app: ConsoleApp, options: ConsoleOptions) -> None:
@@ -103,17 +125,15 @@ async def _show(app: ConsoleApp, options: ConsoleOptions) -> None:
         await app.run_async(mouse=options.mouse)
 
 
-async def _go_on(
-    app: ConsoleApp, engine: Engine, work: asyncio.Task[None], options: ConsoleOptions
-) -> None:
+async def _go_on(app: ConsoleApp, work: asyncio.Task[None], options: ConsoleOptions) -> None:
     """The screen has ended before the engine: stop it, or let it go on without."""
     if not (app.is_lost or app.crash):
-        engine.stop()
+        app.backend.stop()
         return
     why = "the terminal is gone" if app.is_lost else f"the console crashed: {app.crash}"
     if options.stop_on_hangup:
         log.warning("%s: stopping", why)
-        engine.stop()
+        app.backend.stop()
         return
     log.warning("%s: ingestion goes on without a screen", why, extra={"pid": os.getpid()})
     if not app.is_lost:
@@ -121,9 +141,8 @@ async def _go_on(
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, engine.stop)
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.wait({work})
+        loop.add_signal_handler(number, app.backend.stop)
+    await asyncio.wait({work})
 
 
 def _leave_terminal() -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+IMPORT_LOCKS = 1768778863
+"""Upper half of the keys of the locks of imports; the lower one is the import's id."""
+
 # In pg_locks the two halves of a key of 64 bits stand apart; the locks of each database are its own.
 _HOLDERS = """
 select (l.classid::int8 << 32) | l.objid::int8, a.application_name, coalesce(host(a.client_addr), 'local'), a.pid

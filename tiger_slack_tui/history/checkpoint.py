@@ -10,14 +10,12 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from tiger_slack_tui.database.locks import holders, try_lock
+from tiger_slack_tui.database.locks import IMPORT_LOCKS, holders, try_lock
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.history.recall import FileState
 
-LOCK_CLASS = 1768778863
-"""Upper half of the keys of the advisory locks of imports."""
-_LOCKS = LOCK_CLASS << 32
+_LOCKS = IMPORT_LOCKS << 32
 """With an import's id, the key of the advisory lock of the session that runs it."""
 
 _NAMES = """

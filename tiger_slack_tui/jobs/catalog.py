@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tiger_slack_tui.jobs.channels import CHANNELS_LOCK_KEY, load_channels
 from tiger_slack_tui.jobs.job import Job
 from tiger_slack_tui.jobs.retention import RETENTION_LOCK_KEY, retention
 from tiger_slack_tui.jobs.users import USERS_LOCK_KEY, load_users
 from tiger_slack_tui.settings import JobSettings
-from tiger_slack_tui.slack.web import SlackWeb
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.slack.web import SlackWeb
 
 LOCK_KEYS = {
     "users": USERS_LOCK_KEY,

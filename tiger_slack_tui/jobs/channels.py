@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.sync import sync
-from tiger_slack_tui.slack.web import SlackWeb
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.slack.web import SlackWeb
 
 CHANNELS_LOCK_KEY = 6801911210587046
 

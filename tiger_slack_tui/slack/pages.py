@@ -6,9 +6,12 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from tiger_slack_tui.errors import SlackUnavailable
-from tiger_slack_tui.slack.web import Page
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.slack.web import Page
 
 log = logging.getLogger(__name__)
 

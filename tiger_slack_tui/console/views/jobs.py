@@ -34,6 +34,7 @@ from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.view import View
 from tiger_slack_tui.database.facts import AdvisoryLock, Session, TableSize
 from tiger_slack_tui.database.job_runs import JobRun
+from tiger_slack_tui.database.locks import IMPORT_LOCKS
 from tiger_slack_tui.database.migration_files import (
     FileState,
     migrations_directory,
@@ -42,7 +43,6 @@ from tiger_slack_tui.database.migration_files import (
 from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
 from tiger_slack_tui.database.migrations import FileStatus, migrate
 from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.history.checkpoint import LOCK_CLASS
 from tiger_slack_tui.jobs.catalog import LOCK_KEYS
 from tiger_slack_tui.jobs.status import JobStatus
 
@@ -111,7 +111,7 @@ def outcome(run: JobRun | None) -> tuple[str, str]:
 
 def lock_name(key: int) -> str:
     """What a lock is for."""
-    if key >> 32 == LOCK_CLASS:
+    if key >> 32 == IMPORT_LOCKS:
         return f"import {key & 0xFFFFFFFF}"
     return _LOCK_NAMES.get(key, str(key))
 

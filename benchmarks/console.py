@@ -1,0 +1,228 @@
+"""The figures of the console, each as a command; ratios are of one run, machines differ.
+
+    python benchmarks/console.py first       until the first frame
+    python benchmarks/console.py idle        processor time and bytes to the terminal while nothing comes
+    python benchmarks/console.py load        the same at 100 events/s and 80x24, beside ingesting alone
+    python benchmarks/console.py keys        from a key to its answer at 1,000 events/s beside an import; lag
+    python benchmarks/console.py speed       events/s in the console, against --no-ui
+    python benchmarks/console.py stall       events/s while the terminal reads nothing for 30 s, against before
+
+The console runs at a pty that this process reads; events come from sender.py; the database is the embedded PostgreSQL
+with fsync and synchronous_commit on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from export import write_export
+from ingest import place
+
+from tests.console.terminal import Terminal, at_terminal
+
+HERE = Path(__file__).parent
+
+
+class Bench:
+    """A console at a terminal, its sender, and its database."""
+
+    def __init__(self, terminal: Terminal, sender: subprocess.Popen[str], conninfo: str) -> None:
+        self.terminal = terminal
+        self.sender = sender
+        self.conninfo = conninfo
+        self.lag: Path | None = None
+
+    def processor(self) -> float:
+        """Seconds that the program has used so far."""
+        stat = Path(f"/proc/{self.terminal.process.pid}/stat").read_text()
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stored(self) -> int:
+        with psycopg.connect(self.conninfo) as connection:
+            row = connection.execute("select count(*) from slack.event").fetchone()
+        return int(row[0]) if row else 0
+
+    async def measured(self) -> dict[str, Any]:
+        """What the sender measured, once all is acknowledged."""
+        assert self.sender.stdout is not None
+        result: dict[str, Any] = json.loads(await asyncio.to_thread(self.sender.stdout.readline))
+        return result
+
+    async def quit(self) -> dict[str, float]:
+        """Stop the program; the lag of its event loop."""
+        self.terminal.process.terminate()
+        await asyncio.wait_for(self.terminal.process.wait(), 30)
+        assert self.lag is not None
+        lag: dict[str, float] = json.loads(self.lag.read_text())
+        return lag
+
+
+@asynccontextmanager
+async def running(
+    events: int,
+    rate: float,
+    *,
+    face: str = "ui",
+    size: tuple[int, int] = (80, 24),
+    probed: bool = False,
+) -> AsyncIterator[Bench]:
+    """The program, connected to a sender of that many events."""
+    with place() as (home, conninfo):
+        command = [sys.executable, str(HERE / "sender.py"), str(events), str(rate), "0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
+            assert sender.stdout is not None
+            environ = {
+                "PATH": os.environ["PATH"],
+                "DATABASE_URL": conninfo,
+                "TIGER_SLACK_HOME": str(home),
+                "SLACK_BOT_TOKEN": "xoxb-1",
+                "SLACK_APP_TOKEN": "xapp-1",
+                "SLACK_API_URL": json.loads(sender.stdout.readline())["url"],
+            }
+            lag = home / "lag.json"
+            program = ("-m", "tiger_slack_tui", "run", *(() if face == "ui" else ("--no-ui",)))
+            if probed:
+                program = (str(HERE / "probed.py"), str(lag))
+            async with at_terminal(program, environ, home / "work", size) as terminal:
+                bench = Bench(terminal, sender, conninfo)
+                bench.lag = lag
+                if face == "ui":
+                    await terminal.shows("LIVE")
+                try:
+                    yield bench
+                finally:
+                    sender.kill()
+
+
+async def first() -> None:
+    took = []
+    for _ in range(5):
+        with place() as (home, _), tempfile.TemporaryDirectory() as work:
+            environ = {"PATH": os.environ["PATH"], "TIGER_SLACK_HOME": str(home)}
+            environ |= {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
+            environ |= {
+                "DATABASE_URL": "host=127.0.0.1 port=9",
+                "SLACK_API_URL": "http://127.0.0.1:9/",
+            }
+            begun = time.perf_counter()
+            program = ("-m", "tiger_slack_tui", "run")
+            async with at_terminal(program, environ, Path(work)) as terminal:
+                await terminal.shows("events/s")
+                took.append(time.perf_counter() - begun)
+                terminal.process.kill()
+    print(f"first frame after {statistics.median(took):.2f} s (1 wanted)")
+
+
+async def idle() -> None:
+    async with running(1, 0) as bench:
+        await asyncio.sleep(8)
+        used, written, begun = bench.processor(), len(bench.terminal.raw), time.perf_counter()
+        await asyncio.sleep(20)
+        took = time.perf_counter() - begun
+        share = (bench.processor() - used) / took
+        rate = (len(bench.terminal.raw) - written) / took
+    print(f"idle: {share:.1%} of a core (3 % wanted), {rate / 1000:.2f} kB/s (2 wanted)")
+
+
+async def load(rate: float = 100) -> None:
+    shares = {}
+    for face in ("no-ui", "ui"):
+        async with running(int(rate * 40), rate, face=face) as bench:
+            await asyncio.sleep(8)
+            used, written, begun = bench.processor(), len(bench.terminal.raw), time.perf_counter()
+            await asyncio.sleep(20)
+            took = time.perf_counter() - begun
+            shares[face] = (bench.processor() - used) / took
+            bytes_a_second = (len(bench.terminal.raw) - written) / took
+    share = shares["ui"] - shares["no-ui"]
+    print(
+        f"at {rate:,.0f} events/s and 80x24: {shares['ui']:.1%} of a core, {shares['no-ui']:.1%} without"
+    )
+    print(
+        f"the console: {share:.1%} of a core (10 % wanted), {bytes_a_second / 1000:.1f} kB/s (20 wanted)"
+    )
+
+
+async def keys(rate: float = 1000) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        write_export(Path(directory), 100_000, 4000)
+        async with running(int(rate * 90), rate, probed=True) as bench:
+            await asyncio.sleep(5)
+            command = [sys.executable, "-m", "tiger_slack_tui", "import", directory]
+            environ = os.environ | {"DATABASE_URL": bench.conninfo}
+            importing = subprocess.Popen(
+                command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            took = []
+            answers = {"2": "[2 Jobs", "5": "[5 Log", "1": "[1 Overview"}
+            while importing.poll() is None:
+                for key, answer in answers.items():
+                    begun = time.perf_counter()
+                    bench.terminal.press(key)
+                    while answer not in bench.terminal.text:
+                        await asyncio.sleep(0.001)
+                    took.append(time.perf_counter() - begun)
+                    await asyncio.sleep(0.1)
+            lag = await bench.quit()
+    took.sort()
+    p50, p99 = (took[int(len(took) * at)] * 1000 for at in (0.5, 0.99))
+    print(
+        f"{len(took)} keys at {rate:,.0f} events/s with an import: p50 {p50:.0f} ms, p99 {p99:.0f} ms (100 wanted)"
+    )
+    print(
+        f"lag of the event loop: p99 {lag['lag_ms_p99']:.1f} ms (50 wanted), most {lag['lag_ms_max']:.0f} ms"
+    )
+
+
+async def speed() -> None:
+    ratios = []
+    for _ in range(3):
+        rates = {}
+        for face in ("no-ui", "ui"):
+            async with running(60_000, 0, face=face) as bench:
+                rates[face] = (await bench.measured())["per_second"]
+        ratios.append(rates["ui"] / rates["no-ui"])
+        print(
+            f"  {rates['ui']:,.0f} events/s in the console, {rates['no-ui']:,.0f} without: {ratios[-1]:.0%}"
+        )
+    print(f"in the console: {statistics.median(ratios):.0%} of the speed without (90 % wanted)")
+
+
+async def stall() -> None:
+    async with running(2_000_000, 0, size=(160, 48)) as bench:
+        await asyncio.sleep(5)
+        rates = []
+        for is_stalled in (False, True):
+            if is_stalled:
+                bench.terminal.stall()
+            before, begun = bench.stored(), time.perf_counter()
+            await asyncio.sleep(30)
+            rates.append((bench.stored() - before) / (time.perf_counter() - begun))
+    print(
+        f"events/s: {rates[0]:,.0f}, and {rates[1]:,.0f} while the terminal stalled for 30 s: "
+        f"{rates[1] / rates[0]:.0%} (95 % wanted)"
+    )
+
+
+FIGURES = {f.__name__: f for f in (first, idle, load, keys, speed, stall)}
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in FIGURES:
+        sys.exit(__doc__)
+    asyncio.run(FIGURES[sys.argv[1]]())
