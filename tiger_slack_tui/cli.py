@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 
 from tiger_slack_tui import __version__
-from tiger_slack_tui.errors import TigerSlackError
-
-P = ParamSpec("P")
-
-
-def _plain_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """End with the command's exit code; show our errors as the sentences that they are."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except TigerSlackError as error:
-            click.echo(f"tiger-slack: {error}", err=True)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            sys.exit(130)
-
-    return run
+from tiger_slack_tui.cli_audit import COMMANDS
+from tiger_slack_tui.cli_errors import plain_errors as _plain_errors
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -39,6 +20,10 @@ def main(context: click.Context) -> None:
     """Ingest a Slack workspace into TimescaleDB or PostgreSQL. Without a command: run, with its console."""
     if context.invoked_subcommand is None:
         context.invoke(run)
+
+
+for command in COMMANDS:
+    main.add_command(command)
 
 
 _no_ui = click.option(

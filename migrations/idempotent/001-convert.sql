@@ -43,3 +43,10 @@ return
 );
 comment on function slack.versioned(jsonb, numeric, numeric) is
   '{"name": value} as attributes of one recency, without those that are null: what a payload does not say changes nothing.';
+
+create or replace function slack.to_ts(ts timestamptz)
+returns text
+-- extract() of a timestamptz depends on no setting when it asks for the epoch
+immutable parallel safe
+return extract(epoch from ts)::text;
+comment on function slack.to_ts(timestamptz) is 'A time as Slack''s "seconds.microseconds".';

@@ -98,13 +98,34 @@ $func$;
 comment on function slack.apply_effects(slack.routed_event[], jsonb) is
   'Does to the tables what the events say, but stores no message of an event that is a key of discarded. Idempotent and commutative: any order and repetition ends in the same state. The caller holds the locks of slack.lock_messages().';
 
+create or replace function slack.discards(items slack.routed_event[])
+returns jsonb
+language plpgsql stable
+as $func$
+begin
+  if not exists (select from slack.message_discard) then
+    return '{}';
+  end if;
+  return
+  ( select coalesce(jsonb_object_agg(d.event_id, d.rule), '{}')
+    from
+    ( select i.event_id, slack.discarded_by(slack.message_content(i.event)) as rule
+      from unnest(items) i
+      where 'message' = any (i.effects)
+    ) d
+    where d.rule is not null
+  );
+end
+$func$;
+comment on function slack.discards(slack.routed_event[]) is 'The messages among the events that a rule discards, as {event_id: rule}.';
+
 create or replace function slack.ingest(batch jsonb)
 returns jsonb
 language plpgsql
 as $func$
 declare
   items slack.routed_event[];
-  discarded jsonb := '{}';
+  discarded jsonb;
 begin
   -- Locks are taken in one order everywhere, so that instances cannot deadlock:
   -- messages, then event_ids, users and channels, each in their sorted order.
@@ -112,16 +133,7 @@ begin
   perform slack.lock_messages(items);
   items := slack.first_deliveries(items);
 
-  if exists (select from slack.message_discard) then
-    select coalesce(jsonb_object_agg(d.event_id, d.rule), '{}')
-    into discarded
-    from
-    ( select i.event_id, slack.discarded_by(slack.message_content(i.event)) as rule
-      from unnest(items) i
-      where 'message' = any (i.effects)
-    ) d
-    where d.rule is not null;
-  end if;
+  discarded := slack.discards(items);
 
   insert into slack.event
   ( event_ts, type, subtype, event, error, event_id, received_at, outcome, discard_id, team_id, channel_id, user_id, message_ts )

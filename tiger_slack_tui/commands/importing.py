@@ -44,7 +44,8 @@ from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.telemetry import log_to_file, log_to_stderr
 from tiger_slack_tui.text import visible
 
-_DURATION = re.compile(r"([0-9]{1,5})([DWMY])", re.IGNORECASE)
+_DURATION = re.compile(r"([0-9]{1,5})([HDWMY])", re.IGNORECASE)
+_UNITS = {"H": "hours", "D": "days", "W": "weeks"}
 _LINE_SECONDS = 5.0
 _SHOWN_PROBLEMS = 20
 
@@ -236,7 +237,7 @@ def _options(settings: Settings, request: ImportRequest, now: datetime) -> Impor
 
 
 def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> datetime:
-    """A date (at UTC; as an end, all of that day), a time, or a duration before now: 30D, 4W, 7M, 1Y.
+    """A date (at UTC; as an end, all of that day), a time, or a duration before now: 12H, 30D, 4W, 7M, 1Y.
 
     Raises SettingsError, which calls it `name`.
     """
@@ -247,7 +248,7 @@ def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> d
     except ValueError:
         raise SettingsError(
             f"{name} {text!r} is no date and no duration.",
-            hint="Write 2024-03-01, 2024-03-01T12:00, or a duration before now: 30D, 4W, 7M, 1Y.",
+            hint="Write 2024-03-01, 2024-03-01T12:00, or a duration before now: 12H, 30D, 4W, 7M, 1Y.",
         ) from None
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
@@ -257,8 +258,8 @@ def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> d
 
 def _before(now: datetime, number: int, unit: str, name: str) -> datetime:
     try:
-        if unit in "DW":
-            return now - timedelta(days=number * (7 if unit == "W" else 1))
+        if unit in "HDW":
+            return now - number * timedelta(**{_UNITS[unit]: 1})
         months = now.year * 12 + now.month - 1 - number * (12 if unit == "Y" else 1)
         year, month = months // 12, months % 12 + 1
         day = min(now.day, monthrange(year, month)[1])

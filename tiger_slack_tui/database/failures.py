@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 
-from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable
+from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
 
 # Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html that pass by themselves: connection,
 # rollback by deadlock or serialisation, resources, lock or statement timeout, shutdown, I/O, and a standby that
@@ -25,6 +28,12 @@ _REFUSED_TEXTS = (
     "is not permitted to log in",
     "certificate verify failed",
     "does not support SSL",
+)
+_NOT_MIGRATED = (
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedTable,
 )
 
 
@@ -52,3 +61,19 @@ def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefus
             hint="Check user, password and database name in DATABASE_URL (or the PG* variables).",
         )
     return DatabaseUnavailable(f"The database was not reached: {reason}")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Errors of the database inside the block as ours: DatabaseUnavailable, MigrationError, DatabaseRefused."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if is_unavailable(error):
+            raise DatabaseUnavailable(f"The database does not answer: {describe(error)}") from None
+        if isinstance(error, _NOT_MIGRATED):
+            raise MigrationError(
+                "The database does not have the tables of this version.",
+                hint="Run: tiger-slack migrate",
+            ) from None
+        raise DatabaseRefused(f"The database refused: {describe(error)}") from None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import psycopg
@@ -18,7 +18,10 @@ from tiger_slack_tui.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _INGEST = "select slack.ingest(%s::jsonb)::text"
+_ABOUT_NOTHING = dict.fromkeys(("type", "subtype", "channel_id", "user_id", "message_ts"))
 
 
 @dataclass(slots=True)
@@ -76,49 +79,77 @@ class EventStore:
             break_off(connection)
 
     async def _write(self, connection: AsyncConnection[Any], records: Sequence[bytes]) -> Written:
-        try:
-            return await _ingest(connection, records)
-        except psycopg.Error as error:
-            if is_unavailable(error) or connection.broken:
-                raise
-            if len(records) == 1:
-                return await _record_failure(connection, records[0], error)
-        # Halving finds one bad event among 500 in 18 transactions; the good halves are written whole.
-        middle = len(records) // 2
-        written = await self._write(connection, records[:middle])
-        written.add(await self._write(connection, records[middle:]))
+        async def take(part: Sequence[bytes]) -> Written:
+            return await _ingest(connection, part)
+
+        written = Written()
+        for part, error in await take_each(connection, records, take):
+            if error is not None:
+                part.failed = dict.fromkeys(part.first, error)
+                for event_id in part.first:
+                    about = {"event_id": event_id, "sqlstate": error}
+                    log.error("an event failed and was kept", extra=about)
+            written.add(part)
         return written
 
 
+async def take_each(
+    connection: AsyncConnection[Any],
+    records: Sequence[bytes],
+    take: Callable[[Sequence[bytes]], Awaitable[T]],
+) -> list[tuple[T, str | None]]:
+    """What `take` answers for the records: for all together, or for parts where the database refuses some.
+
+    A record that is refused alone is taken as failed, with its error; then the answer comes with the SQLSTATE, or
+    the error's class where there is none. Raises psycopg.Error where the database cannot take any now.
+    """
+    try:
+        return [(await take(records), None)]
+    except psycopg.Error as error:
+        if is_unavailable(error) or connection.broken:
+            raise
+        if len(records) == 1:
+            return [await _take_failed(connection, records[0], error, take)]
+    # Halving finds one bad event among 500 in 18 transactions; the good halves are written whole.
+    middle = len(records) // 2
+    answers = await take_each(connection, records[:middle], take)
+    return answers + await take_each(connection, records[middle:], take)
+
+
 async def _ingest(connection: AsyncConnection[Any], records: Sequence[bytes]) -> Written:
-    batch = b"[" + b",".join(records) + b"]"
-    cursor = await connection.execute(_INGEST, (batch.decode(),), prepare=True)
+    cursor = await connection.execute(_INGEST, (as_array(records),), prepare=True)
     row = await cursor.fetchone()
     answer: Mapping[str, Any] = orjson.loads(row[0]) if row else {}
     return Written(set(answer["first"]), dict(answer["discarded"]))
 
 
-async def _record_failure(
-    connection: AsyncConnection[Any], record: bytes, error: psycopg.Error
-) -> Written:
-    """Keep the event with its error; where even that is refused, its text."""
-    routed = orjson.loads(record)
-    event_id = routed["event_id"]
-    # What the event is about may be what was refused; the event itself still says it.
-    about: dict[str, Any] = {"effects": [], "channel_id": None, "user_id": None, "message_ts": None}
-    kept = routed | about | {"outcome": "failed", "error": _explain(error)}
-    try:
-        written = await _ingest(connection, [orjson.dumps(kept)])
-    except psycopg.Error as again:
-        if is_unavailable(again) or connection.broken:
-            raise
-        kept["event"] = {"unstorable": record.decode()}
-        written = await _ingest(connection, [orjson.dumps(kept)])
+def as_array(records: Sequence[bytes]) -> str:
+    """The records as one JSON array."""
+    return (b"[" + b",".join(records) + b"]").decode()
+
+
+async def _take_failed(
+    connection: AsyncConnection[Any],
+    record: bytes,
+    error: psycopg.Error,
+    take: Callable[[Sequence[bytes]], Awaitable[T]],
+) -> tuple[T, str]:
+    """Keep the event with its error; where even that is refused, without what it is about, or as mere text."""
     reason = error.sqlstate or type(error).__name__
-    written.failed = {event_id: reason} if event_id in written.first else {}
-    if written.failed:
-        log.error("an event failed and was kept", extra={"event_id": event_id, "sqlstate": reason})
-    return written
+    failed = orjson.loads(record) | {"effects": [], "outcome": "failed", "error": _explain(error)}
+    forms = (
+        failed,
+        failed | {"message_ts": None},
+        failed | _ABOUT_NOTHING,
+        failed | _ABOUT_NOTHING | {"event": {"unstorable": record.decode()}},
+    )
+    for form in forms[:-1]:
+        try:
+            return await take([orjson.dumps(form)]), reason
+        except psycopg.Error as again:
+            if is_unavailable(again) or connection.broken:
+                raise
+    return await take([orjson.dumps(forms[-1])]), reason
 
 
 def _explain(error: psycopg.Error) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import orjson
 
 from tiger_slack_tui.history.account import Reason
 from tiger_slack_tui.slack.events import CHANNEL_SUBTYPES
+from tiger_slack_tui.slack.ts import slack_ts
 
 _TS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -145,12 +146,6 @@ def read_row(record: Any, channel: Channel) -> MessageRow | DeletionRow:
     changed = None if told is None else _time_or_none(told)
     is_edited = changed is not None and changed > ts
     return _message(record, channel, ts, changed if is_edited and changed else ts, is_edited)
-
-
-def slack_ts(time: datetime) -> str:
-    """The time as Slack writes it: seconds.microseconds."""
-    seconds, micros = divmod((time - _EPOCH) // timedelta(microseconds=1), 1_000_000)
-    return f"{seconds}.{micros:06}"
 
 
 def _message(

@@ -27,7 +27,8 @@ from tiger_slack_tui.history.merge import (
     decide,
 )
 from tiger_slack_tui.history.recall import FileState
-from tiger_slack_tui.history.rows import COLUMNS, MessageRow, copy_text, slack_ts
+from tiger_slack_tui.history.rows import COLUMNS, MessageRow, copy_text
+from tiger_slack_tui.slack.ts import slack_ts
 
 _TRIES = 5
 """How often a transaction is tried that others had to break off (deadlock, lock timeout)."""

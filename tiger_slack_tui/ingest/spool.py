@@ -257,6 +257,18 @@ class Spool:
             os.close(directory)
 
 
+def peek(directory: Path) -> Iterator[bytes]:
+    """The records that wait in the directory, whoever holds them, the oldest first; some may be drained already.
+
+    Changes and locks nothing. What cannot be read is left out.
+    """
+    for path in sorted(directory.glob(f"*{_SUFFIX}")):
+        with contextlib.suppress(OSError):  # drained and deleted meanwhile
+            data = path.read_bytes()
+            for frame in _scan(data)[0]:
+                yield from _records(data[frame.offset : frame.offset + frame.size], frame.count)
+
+
 async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run the function in a thread and wait for its end, even when cancelled meanwhile."""
     running = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))

@@ -91,7 +91,7 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
         envelope_id=envelope_id,
         event_id=_identity(payload.get("event_id"), event),
         event_ts=_time(event, payload) or f"{received_at:.6f}",
-        team_id=_text(payload.get("team_id")),
+        team_id=_name(payload.get("team_id")),
         event=event,
         received_at=received_at,
         retry_attempt=retry if isinstance(retry, int) else 0,
@@ -102,7 +102,7 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
 def route(envelope: Envelope) -> Routed:
     """What the event means. Never raises; fields of a wrong type count as missing."""
     event = envelope.event
-    type_, subtype = _text(event.get("type")), _text(event.get("subtype"))
+    type_, subtype = _name(event.get("type")), _name(event.get("subtype"))
     if envelope.problem is not None:
         return Routed(type_, subtype, (), Outcome.FAILED)
     if type_ == "message":
@@ -161,7 +161,7 @@ def _route_message(event: Mapping[str, Any], subtype: str | None) -> Routed:
             return Routed("message", subtype, (Effect.MESSAGE,), Outcome.STORED, channel)
         gone = nested.get("subtype") == "tombstone"  # a deleted parent, whose thread goes on
         effect = Effect.DELETION if gone else Effect.MESSAGE
-        target, user = _text(nested.get("ts")), _text(nested.get("user"))
+        target, user = _text(nested.get("ts")), _name(nested.get("user"))
         return Routed("message", subtype, (effect,), Outcome.STORED, channel, user, target)
     if subtype == "message_deleted":
         target = _text(event.get("deleted_ts"))
@@ -178,21 +178,21 @@ def _route_message(event: Mapping[str, Any], subtype: str | None) -> Routed:
 
 def _route_reaction(event: Mapping[str, Any], type_: str) -> Routed:
     item = event.get("item")
-    user = _text(event.get("user"))
+    user = _name(event.get("user"))
     if not isinstance(item, dict) or item.get("type") != "message":
         return Routed(type_, None, (), Outcome.AUDIT, None, user)
-    channel, target = _text(item.get("channel")), _text(item.get("ts"))
+    channel, target = _name(item.get("channel")), _text(item.get("ts"))
     return Routed(type_, None, (Effect.REACTION,), Outcome.STORED, channel, user, target)
 
 
 def _channel(event: Mapping[str, Any]) -> str | None:
     channel = event.get("channel", event.get("old_channel_id"))
-    return _text(channel.get("id") if isinstance(channel, dict) else channel)
+    return _name(channel.get("id") if isinstance(channel, dict) else channel)
 
 
 def _user(event: Mapping[str, Any]) -> str | None:
     user = event.get("user")
-    return _text(user.get("id") if isinstance(user, dict) else user)
+    return _name(user.get("id") if isinstance(user, dict) else user)
 
 
 def _identity(event_id: object, event: Mapping[str, Any]) -> str:
@@ -215,6 +215,11 @@ def _time(event: Mapping[str, Any], payload: Mapping[str, Any]) -> str | None:
         if _TS.fullmatch(text):
             return text
     return None
+
+
+def _name(value: object) -> str | None:
+    """An id or a type: indexed, so that what is longer than any that Slack gives counts as missing."""
+    return value if isinstance(value, str) and len(value) <= _LONGEST_ID else None
 
 
 def _text(value: object) -> str | None:

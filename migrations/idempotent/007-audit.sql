@@ -1,0 +1,90 @@
+create or replace function slack.stored_message(m slack.message)
+returns jsonb
+immutable parallel safe
+return jsonb_strip_nulls
+( jsonb_build_object
+  ( 'type', m.type
+  , 'subtype', m.subtype
+  , 'channel', m.channel_id
+  , 'channel_type', m.channel_type
+  , 'user', m.user_id
+  , 'bot_id', m.bot_id
+  , 'app_id', m.app_id
+  , 'team', m.team
+  , 'text', m.text
+  , 'ts', slack.to_ts(m.ts)
+  , 'event_ts', slack.to_ts(m.event_ts)
+  , 'thread_ts', slack.to_ts(m.thread_ts)
+  , 'parent_user_id', m.parent_user_id
+  , 'client_msg_id', m.client_msg_id
+  , 'blocks', m.blocks
+  , 'attachments', m.attachments
+  , 'files', m.files
+  , 'x_files', m.x_files
+  , 'icons', m.icons
+  , 'language', m.language
+  , 'edited', m.edited
+  , 'trigger_id', m.trigger_id
+  , 'workflow_id', m.workflow_id
+  , 'display_as_bot', m.display_as_bot
+  , 'upload', m.upload
+  )
+);
+comment on function slack.stored_message(slack.message) is 'A stored message in Slack''s form, as far as its columns go: what rules see of it.';
+
+create or replace function slack.replay(batch jsonb)
+returns jsonb
+language plpgsql
+-- Plans with the values known exclude all other chunks, and decompress no more than the one event.
+set plan_cache_mode = force_custom_plan
+as $func$
+declare
+  items constant slack.routed_event[] := slack.routed_events(batch);
+  present slack.routed_event[] := '{}';
+  discarded jsonb;
+  outcomes jsonb := '{}';
+  k record;
+  i slack.routed_event;
+  now_is text;
+begin
+  -- One replay at a time, so that two need no order among the rows of slack.event; the rest as in slack.ingest().
+  perform pg_advisory_xact_lock(1919250527);
+  perform slack.lock_messages(items);
+  discarded := slack.discards(items);
+
+  for k in
+    select n as item, r.id, r.kept_channel_id
+    from unnest(items) n
+    join jsonb_to_recordset(batch) r (event_id text, id int8, kept_channel_id text) on r.event_id = n.event_id
+  loop
+    i := k.item;
+    update slack.event e set
+      -- what is stored stays stored: a rule keeps away what is not there yet
+      outcome = case when e.outcome = 'stored' then 'stored' when discarded ? i.event_id then 'discarded' else i.outcome end
+    , discard_id = case when e.outcome = 'stored' then null else (discarded ->> i.event_id)::int4 end
+    , error = case when e.outcome = 'stored' then null else slack.present(i.error) end
+      -- what fails again is known no better than before
+    , type = case when i.outcome = 'failed' then e.type else i.type end
+    , subtype = case when i.outcome = 'failed' then e.subtype else i.subtype end
+    , event = case when i.outcome <> 'failed' and e.event ? 'unstorable' then i.event else e.event end
+    , channel_id = case when i.outcome = 'failed' then e.channel_id else i.channel_id end
+    , user_id = case when i.outcome = 'failed' then e.user_id else i.user_id end
+    , message_ts = case when i.outcome = 'failed' then e.message_ts else i.message_ts end
+    , replays = coalesce(e.replays, '[]') || jsonb_strip_nulls
+      (jsonb_build_object('at', now(), 'outcome', e.outcome, 'discard_id', e.discard_id, 'error', e.error))
+    where e.event_ts = i.event_ts
+    and e.id = k.id
+    and (e.channel_id = k.kept_channel_id or k.kept_channel_id is null and e.channel_id is null)
+    returning e.outcome into now_is;
+    if found then
+      present := present || i;
+      outcomes := outcomes || jsonb_build_object(i.event_id, now_is);
+    end if;
+  end loop;
+
+  perform slack.apply_effects(present, discarded);
+  return outcomes;
+end
+$func$;
+comment on function slack.replay(jsonb) is
+  'Does to the tables what events of the audit trail say, as slack.ingest() does, and keeps in slack.event what became of them now. Takes routed events that have the "id" of their rows, and as "kept_channel_id" their channel_id. Returns {event_id: outcome}, without those whose rows are gone.';

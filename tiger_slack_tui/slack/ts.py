@@ -1,0 +1,40 @@
+"""How Slack names a message: its channel and ts, or a permalink."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TS = re.compile(r"([0-9]{1,11})(?:\.([0-9]{1,6}))?")
+# https://WORKSPACE.slack.com/archives/CHANNEL/pTTTTTTTTTTUUUUUU, where ?thread_ts=… names the thread's parent
+_PERMALINK = re.compile(
+    r"https?://[^/\s]+/archives/([A-Z0-9]{1,40})/p([0-9]{1,11})([0-9]{6})/?(?:[?#]\S*)?"
+)
+
+
+def slack_ts(time: datetime) -> str:
+    """The time as Slack writes it: seconds.microseconds."""
+    seconds, micros = divmod((time - _EPOCH) // timedelta(microseconds=1), 1_000_000)
+    return f"{seconds}.{micros:06}"
+
+
+def read_ts(text: str) -> datetime | None:
+    """The time of "seconds.microseconds", exact; None where the text is none."""
+    found = _TS.fullmatch(text)
+    return _time(found[1], (found[2] or "").ljust(6, "0")) if found else None
+
+
+def read_permalink(text: str) -> tuple[str, datetime] | None:
+    """Channel and ts of the message that a permalink leads to; None where the text is none."""
+    found = _PERMALINK.fullmatch(text)
+    if found is None or (time := _time(found[2], found[3])) is None:
+        return None
+    return found[1], time
+
+
+def _time(seconds: str, micros: str) -> datetime | None:
+    try:
+        return _EPOCH + timedelta(seconds=int(seconds), microseconds=int(micros))
+    except OverflowError:
+        return None
