@@ -17,7 +17,7 @@ from tiger_slack_tui.database.failures import explained
 from tiger_slack_tui.database.pool import connect, with_defaults
 from tiger_slack_tui.run import database
 from tiger_slack_tui.settings import Settings
-from tiger_slack_tui.text import safe
+from tiger_slack_tui.text import cut
 
 T = TypeVar("T")
 Connection = AsyncConnection[Any]
@@ -79,9 +79,9 @@ def shown_duration(duration: timedelta) -> str:
 
 def shown_channel(channel_id: str | None, name: str | None, most: int = 21) -> str:
     """#name, or the id where no name is known."""
-    return safe(f"#{name}" if name and name != channel_id else channel_id or "-", most)
+    return cut(f"#{name}" if name and name != channel_id else channel_id or "-", most)
 
 
 def shown_user(user_id: str | None, name: str | None, most: int = 21) -> str:
     """@name, or the id where no name is known."""
-    return safe(f"@{name}" if name and name != user_id else user_id or "-", most)
+    return cut(f"@{name}" if name and name != user_id else user_id or "-", most)

@@ -24,7 +24,7 @@ from tiger_slack_tui.commands.asking import (
 )
 from tiger_slack_tui.commands.importing import read_time
 from tiger_slack_tui.settings import Settings
-from tiger_slack_tui.text import safe, visible
+from tiger_slack_tui.text import cut, visible
 
 _SECONDS = 30.0
 """How long a preview tests messages."""
@@ -151,8 +151,8 @@ def _preview_lines(match: str, preview: Preview) -> Iterator[str]:
     for example in examples[:5]:
         who = example.user_id or example.bot_id or "-"
         where = shown_channel(example.channel_id, example.channel_name, 16)
-        head = f"  {shown_time(example.at)}  {where}  {safe(who, 12)}  "
-        yield head + safe(example.text or f"({example.subtype or 'no text'})", 79 - len(head))
+        head = f"  {shown_time(example.at)}  {where}  {cut(who, 12)}  "
+        yield head + cut(example.text or f"({example.subtype or 'no text'})", 79 - len(head))
 
 
 def _tested(tested: Tested) -> str:

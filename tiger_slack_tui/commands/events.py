@@ -25,7 +25,7 @@ from tiger_slack_tui.commands.asking import (
 from tiger_slack_tui.commands.importing import read_time
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.settings import Settings
-from tiger_slack_tui.text import safe, visible
+from tiger_slack_tui.text import cut, visible
 
 _PAGE = 200
 _FOLLOWED = 10
@@ -129,14 +129,14 @@ def _print(rows: Sequence[EventRow], *, as_json: bool) -> None:
 
 
 def _row_lines(row: EventRow) -> Iterator[str]:
-    kind = safe("/".join(part for part in (row.type, row.subtype) if part) or "no type", 26)
+    kind = cut("/".join(part for part in (row.type, row.subtype) if part) or "no type", 26)
     where = shown_channel(row.channel_id, row.channel_name, 20)
     yield f"{shown_time(row.event_ts)}  {row.outcome:<9}  {kind:<26} {where}".rstrip()
     detail = f"rule {row.discard_id}, " if row.discard_id is not None else ""
-    detail += f"error {safe(row.error, 30)}, " if row.error else ""
+    detail += f"error {cut(row.error, 30)}, " if row.error else ""
     detail += "replayed, " if row.replays else ""
-    head = f"  {safe(row.event_id, 24)}  {shown_user(row.user_id, row.user_name, 16)}  {detail}"
-    text = safe(row.text, max(79 - len(head), 8)) if row.text else ""
+    head = f"  {cut(row.event_id, 24)}  {shown_user(row.user_id, row.user_name, 16)}  {detail}"
+    text = cut(row.text, max(79 - len(head), 8)) if row.text else ""
     yield (head + text).rstrip(" ,")
 
 
@@ -180,7 +180,7 @@ def _reason_lines(event: EventDetail) -> Iterator[str]:
         for match in event.matched:
             found = ", ".join(orjson.dumps(value).decode() for value in match.found)
             yield f"  matched {visible(match.condition)}"
-            yield f"          there: {safe(found or 'nothing', 60)}"
+            yield f"          there: {cut(found or 'nothing', 60)}"
     if event.error is not None:
         code = event.error.get("sqlstate") or ""
         yield f"error     {visible(str(event.error.get('class')))} {code}".rstrip()

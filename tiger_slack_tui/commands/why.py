@@ -30,7 +30,7 @@ from tiger_slack_tui.commands.asking import (
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.slack.ts import read_permalink, read_ts, slack_ts
-from tiger_slack_tui.text import safe, visible
+from tiger_slack_tui.text import cut, visible
 
 _VERDICTS = {
     Verdict.STORED: "It is stored.",
@@ -122,7 +122,7 @@ def _message_lines(message: StoredMessage) -> Iterator[str]:
     reactions = f", {message.reactions} reactions" if message.reactions else ""
     reply = f", reply to {slack_ts(message.thread_ts)}" if message.thread_ts else ""
     yield f"  by {who}{edited}{reactions}{reply}"
-    yield f"  {safe(message.text or '(no text)', 77)}"
+    yield f"  {cut(message.text or '(no text)', 77)}"
     if message.is_live:
         yield f"  content of event {visible(message.event_id or '')}, {shown_time(message.event_ts)}"
     elif message.is_imported:
@@ -134,14 +134,14 @@ def _message_lines(message: StoredMessage) -> Iterator[str]:
 def _event_lines(event: HistoryEvent) -> Iterator[str]:
     kind = "/".join(part for part in (event.type, event.subtype) if part) or "no type"
     did = f"discarded by rule {event.discard_id}" if event.did is Did.DISCARDED else _DID[event.did]
-    yield f"{shown_time(event.event_ts)}  {safe(kind, 26):<26} {did}"
+    yield f"{shown_time(event.event_ts)}  {cut(kind, 26):<26} {did}"
     late = shown_duration(max(event.lateness, event.lateness * 0))
     times = f", {event.deliveries} deliveries" if (event.deliveries or 1) > 1 else ""
-    yield f"    {safe(event.event_id, 24)}  received {late} later{times}"
+    yield f"    {cut(event.event_id, 24)}  received {late} later{times}"
     if event.did is Did.REACTION:
-        yield f"    {safe(event.text or '-', 40)} by {shown_user(event.user_id, event.user_name)}"
+        yield f"    {cut(event.text or '-', 40)} by {shown_user(event.user_id, event.user_name)}"
     if event.error:
-        yield f"    {visible(event.error)}: {safe(event.error_message or '', 66)}"
+        yield f"    {visible(event.error)}: {cut(event.error_message or '', 66)}"
     for replay in event.replays:
         why = f" by rule {replay.discard_id}" if replay.discard_id is not None else ""
         yield f"    replayed {shown_time(replay.at)}; it was {replay.outcome}{why} until then"
