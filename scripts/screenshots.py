@@ -13,6 +13,7 @@ from tiger_slack_tui.console.log_ring import LogRing
 from tiger_slack_tui.console.model import Backend
 from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.trail import Trail
 from tiger_slack_tui.database.embedded import EmbeddedPostgres
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
@@ -32,7 +33,7 @@ async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str
         settings = Settings(home=home, conninfo=conninfo)
         engine = Engine(settings, tokens, conninfo)
         monitor = Monitor(conninfo, settings.jobs)
-        backend = Backend(settings, conninfo, monitor, LogRing(), engine)
+        backend = Backend(settings, conninfo, monitor, LogRing(), Trail(conninfo), engine)
         app = ConsoleApp(backend, ConsoleOptions(), engine_work=engine.run())
         watching = asyncio.create_task(monitor.run())
         async with app.run_test(size=size) as pilot:

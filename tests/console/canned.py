@@ -14,6 +14,7 @@ from tiger_slack_tui.console.log_ring import LogLine, LogRing
 from tiger_slack_tui.console.model import Backend, Model
 from tiger_slack_tui.console.monitor import Facts, Monitor
 from tiger_slack_tui.console.rates import Rates, TypeRate
+from tiger_slack_tui.console.trail import Trail
 from tiger_slack_tui.database.facts import AdvisoryLock, Extension, Session, TableSize
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.locks import Holder
@@ -234,7 +235,7 @@ class CannedBackend(Backend):
 
     def __init__(self, home: Path, **changes: object) -> None:
         settings = Settings(home=home, conninfo="")
-        super().__init__(settings, "", Monitor("", settings.jobs), log_ring(), read_only=False)
+        super().__init__(settings, "", Monitor("", settings.jobs), log_ring(), Trail(""))
         self.model = Model(NOW, INSTANCE, snapshot(), rates(), facts(), self.log)
         self.change(**changes)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, ClassVar
 
@@ -34,7 +33,7 @@ from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
 from tiger_slack_tui.console.themes import OUR_THEMES
 from tiger_slack_tui.console.view import View
 from tiger_slack_tui.console.views.catalog import make_views
-from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.errors import TigerSlackError, where
 from tiger_slack_tui.text import visible
 
 log = logging.getLogger(__name__)
@@ -211,9 +210,7 @@ class ConsoleApp(App[None]):
 
     def _handle_exception(self, error: Exception) -> None:
         # Textual would print a traceback with the local variables, which can hold tokens and what people wrote.
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{at.filename.rpartition('/')[2]}:{at.lineno}"
-        self.crash = f"{type(error).__name__} at {where}"
+        self.crash = where(error)
         log.error("the console crashed: %s", self.crash)
         if self.is_headless:  # a test wants to see it
             super()._handle_exception(error)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tiger_slack_tui.console.log_ring import LogRing
 from tiger_slack_tui.console.monitor import Facts, Monitor
 from tiger_slack_tui.console.rates import RateMeter, Rates
+from tiger_slack_tui.console.trail import Trail, TrailState
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.snapshot import Snapshot
 
@@ -26,6 +27,7 @@ class Model:
     rates: Rates
     facts: Facts
     log: LogRing
+    trail: TrailState = field(default_factory=TrailState)
     window: int = 160
     """Seconds that charts show."""
     read_only: bool = False
@@ -40,6 +42,7 @@ class Backend:
     conninfo: str
     monitor: Monitor
     log: LogRing
+    trail: Trail
     engine: Engine | None = None
     """None before it is made, and where the console only observes."""
     read_only: bool = False
@@ -66,6 +69,7 @@ class Backend:
             rates=self._meter.rates(at),
             facts=self.monitor.facts,
             log=self.log,
+            trail=self.trail.state,
             window=window,
             read_only=self.read_only,
             is_observing=self.is_observing,

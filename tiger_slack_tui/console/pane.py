@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -14,6 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tiger_slack_tui.console.paint import BAD, DIM, KEY, NOTE, facing, line
+from tiger_slack_tui.errors import where
 
 log = logging.getLogger(__name__)
 
@@ -274,10 +274,8 @@ class Pane(Widget, Generic[T], can_focus=True):
         try:
             return paint(width)
         except Exception as error:
-            at = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{type(error).__name__} at {at.filename.rpartition('/')[2]}:{at.lineno}"
-            log.error("the pane %s cannot show a row: %s", self.id, where)
-            return line((f"✗ cannot be shown: {where}", BAD))
+            log.error("the pane %s cannot show a row: %s", self.id, where(error))
+            return line((f"✗ cannot be shown: {where(error)}", BAD))
 
     def _title(self, width: int) -> Content:
         body = self._body

@@ -19,6 +19,7 @@ from tiger_slack_tui.console.log_ring import LogRing
 from tiger_slack_tui.console.model import Backend
 from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.trail import Trail
 from tiger_slack_tui.database.pool import with_defaults
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.metrics import observe
@@ -59,23 +60,25 @@ async def _run(
     ring = LogRing()
     logging.getLogger().addHandler(ring)
     name = settings.instance if make_engine else f"{settings.service_name} observe"
-    monitor = Monitor(with_defaults(conninfo, application_name=f"{name} console"), settings.jobs)
+    named = with_defaults(conninfo, application_name=f"{name} console")
+    monitor, trail = Monitor(named, settings.jobs), Trail(named)
     backend = Backend(
         settings,
         conninfo,
         monitor,
         ring,
+        trail,
         read_only=options.read_only,
         is_observing=make_engine is None,
     )
-    watching = asyncio.create_task(monitor.run(), name="monitor")
+    watching = [asyncio.create_task(work, name="watch") for work in (monitor.run(), trail.run())]
     work = (
         asyncio.create_task(_ingest(backend, make_engine), name="engine") if make_engine else None
     )
     app = ConsoleApp(backend, options, engine_work=asyncio.shield(work) if work else None)
     try:
         await _show(app, options)
-        watching.cancel()
+        _cancel(watching)
         if app.is_lost:
             _leave_terminal()
         if work is not None:
@@ -83,14 +86,19 @@ async def _run(
                 await _go_on(app, work, options)
             await work
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        _cancel(watching)
+        await asyncio.gather(*watching, return_exceptions=True)
         logging.getLogger().removeHandler(ring)
     if app.crash is not None:
         raise ConsoleCrashed(
             f"The console crashed: {app.crash}.",
             hint="What was read is stored. The log file has more; --no-ui does without a screen.",
         )
+
+
+def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
 
 
 async def _ingest(backend: Backend, make_engine: Callable[[], Engine]) -> None:

@@ -11,7 +11,6 @@ import os
 import pickle
 import signal
 import sys
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -23,7 +22,7 @@ from psycopg import AsyncConnection
 from tiger_slack_tui.database.directory import upsert
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.pool import connect
-from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.errors import TigerSlackError, where
 from tiger_slack_tui.history import protocol
 from tiger_slack_tui.history.account import Reason
 from tiger_slack_tui.history.archive import (
@@ -175,8 +174,7 @@ def main() -> None:
     except psycopg.Error as error:
         worker.report(protocol.Broken(f"The database broke the import off: {describe(error)}."))
     except Exception as error:
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        worker.report(protocol.Crashed(f"{type(error).__name__} at {at.filename}:{at.lineno}"))
+        worker.report(protocol.Crashed(where(error)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +15,7 @@ from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.locks import holders, try_lock, unlock
 from tiger_slack_tui.database.pool import connect, end_within
-from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError
+from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError, where
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.telemetry import span
 
@@ -129,8 +128,7 @@ class Runner:
             return "failed", str(failure)
         if isinstance(failure, psycopg.Error):
             return "failed", str(_unavailable(failure))
-        at = traceback.extract_tb(failure.__traceback__)[-1]
-        return "failed", f"{type(failure).__name__} at {at.filename.rpartition('/')[2]}:{at.lineno}"
+        return "failed", where(failure)
 
 
 def _unavailable(error: psycopg.Error) -> DatabaseUnavailable:

@@ -9,9 +9,10 @@ from tiger_slack_tui.console.view import View
 from tiger_slack_tui.console.views.jobs import JobsView
 from tiger_slack_tui.console.views.log import LogView
 from tiger_slack_tui.console.views.overview import OverviewView
+from tiger_slack_tui.console.views.triage import TriageView
 
 
 def make_views(backend: Backend) -> Iterator[View]:
     """One of each, in the order of their digits."""
-    for view in (OverviewView, JobsView, LogView):
+    for view in (OverviewView, JobsView, TriageView, LogView):
         yield view(backend)

@@ -31,6 +31,7 @@ from tiger_slack_tui.console.paint import (
 )
 from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.rates import TypeRate
+from tiger_slack_tui.console.trail import event_name
 from tiger_slack_tui.console.view import View
 from tiger_slack_tui.jobs.status import JobStatus
 from tiger_slack_tui.snapshot import Recent, Snapshot
@@ -70,7 +71,7 @@ def paint_problem(row: Recent, width: int) -> Content:
         [
             (clock(row.at), DIM),
             what,
-            row.subtype or row.type,
+            event_name(row.type, row.subtype),
             row.channel_id or "-",
             row.user_id or "-",
             why,

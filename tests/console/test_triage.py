@@ -1,0 +1,160 @@
+"""Triage and the rules, driven by keys, over a real engine and a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.console.canned import NOW, CannedBackend, screen_text
+from tests.support import make_engine, until
+from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.log_ring import LogRing
+from tiger_slack_tui.console.model import Backend
+from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.screens.rules import RulesScreen
+from tiger_slack_tui.console.trail import Finding, Trail, TrailState
+from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.settings import Settings
+
+
+@asynccontextmanager
+async def live(
+    slack: LocalSlack, conninfo: str, home: Path, *, size: tuple[int, int] = (120, 40)
+) -> AsyncIterator[tuple[ConsoleApp, Pilot[None]]]:
+    """The console over an engine that is connected to the local Slack."""
+    settings = Settings(home=home, conninfo=conninfo)
+    engine = make_engine(slack, conninfo, home)
+    monitor, trail = Monitor(conninfo, settings.jobs), Trail(conninfo)
+    backend = Backend(settings, conninfo, monitor, LogRing(), trail, engine)
+    app = ConsoleApp(backend, ConsoleOptions(), engine_work=engine.run())
+    watching = [asyncio.create_task(work) for work in (monitor.run(), trail.run())]
+    try:
+        async with app.run_test(size=size, notifications=True) as pilot:
+            await slack.wait_connected()
+            yield app, pilot
+            app.stop()
+            await until(lambda: app.return_code is not None)
+    finally:
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+
+
+def message(number: int, **fields: Any) -> dict[str, Any]:
+    ts = f"{int(time.time()) - 10 + number}.000100"
+    event = {"type": "message", "channel": "C1", "user": "U1", "text": f"text {number}", "ts": ts}
+    return {"event_id": f"Ev{number}", "event": event | {"event_ts": ts} | fields}
+
+
+async def shows(app: ConsoleApp, text: str) -> None:
+    """Wait until the text is on the screen."""
+    try:
+        await until(lambda: text in screen_text(app), 20)
+    except TimeoutError:
+        raise AssertionError(f"{text!r} is not on the screen:\n{screen_text(app)}") from None
+
+
+async def test_a_rule_is_made_by_keys_and_what_it_kept_away_comes_back(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
+        await slack.send_all([message(1, bot_id="B1"), message(2)])
+        await asyncio.wait_for(slack.wait_acked(), 30)
+        await pilot.press("3", "n")
+        await shows(app, "discard rules")
+        app.screen.query_one("#match", Input).value = "$.bot_id"
+        await shows(app, "is a path, not a condition")
+        await pilot.press("ctrl+s")
+        await pilot.pause(0.3)
+        assert database.execute("select count(*) from slack.message_discard").fetchone() == (0,)
+        app.screen.query_one("#match", Input).value = '$.bot_id == "B1"'
+        await shows(app, "1 (50.0%)")
+        await pilot.press("ctrl+s")
+        await shows(app, "Make this rule?")
+        await pilot.press("enter")  # leaves all as it is
+        await pilot.press("ctrl+s")
+        await shows(app, "Make this rule?")
+        await pilot.press("S")
+        await shows(app, "1 on, 0 off")
+        await pilot.press("escape")
+        await slack.send(message(3, bot_id="B1"))
+        await asyncio.wait_for(slack.wait_acked(), 30)
+        await shows(app, "rule 1")
+        assert database.execute("select count(*) from slack.message").fetchone() == (2,)
+        await pilot.press("n")
+        await shows(app, "1 on, 0 off")
+        app.screen.query_one("#rules").focus()
+        await pilot.press("T")
+        await shows(app, "Turn rule 1 off?")
+        await pilot.press("T")
+        await shows(app, "0 on, 1 off")
+        await pilot.press("escape", "R")
+        await shows(app, "Replay the event Ev3?")
+        await pilot.press("R")
+        await shows(app, "Replayed 1: 1 stored")
+        await until(lambda: "rule 1" not in screen_text(app), 20)
+        assert database.execute("select count(*) from slack.message").fetchone() == (3,)
+
+
+async def test_the_draft_of_a_rule_survives_leaving(conninfo: str, tmp_path: Path) -> None:
+    async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
+        await pilot.press("3", "n")
+        await until(lambda: isinstance(app.screen, RulesScreen))
+        await pilot.press(*"$.user == 1 && $.text == 2")
+        await pilot.press("escape", "n")
+        await until(lambda: isinstance(app.screen, RulesScreen))
+        assert app.screen.query_one("#match", Input).value == "$.user == 1 && $.text == 2"
+        await pilot.press("escape")
+
+
+async def test_an_event_is_explained_whole(conninfo: str, tmp_path: Path) -> None:
+    async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
+        await slack.send(message(1, type="star_added", text="\x1b[31m[/red]日本"))
+        await asyncio.wait_for(slack.wait_acked(), 30)
+        await pilot.press("3")
+        await shows(app, "▲ unrouted")
+        await shows(app, "outcome")
+        await pilot.press("enter")
+        await until(lambda: len(app.screen_stack) == 2)
+        await shows(app, "[/red]日本")
+        await pilot.press("escape")
+
+
+FINDINGS = (
+    Finding("Ev1", "failed", NOW - 2, "message", "#ops", "@ana", "22P05", "22P05  see [/etc/hosts]"),
+    Finding("Ev2", "discarded", NOW - 19, "bot_message", "#releases", "B0BOT", "rule 3", "rule 3  deploy", rule=3),
+    Finding("Ev3", "discarded", NOW - 40, "bot_message", "#releases", "B0BOT", "rule 3", "rule 3  build", rule=3),
+    Finding("Ev4", "unrouted", NOW - 95, "star_added", "-", "@vk", "star_added", ""),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    ("keys", "name"), [("", "order"), ("o", "groups"), ("l", "none-of-a-kind"), ("n", "rules")]
+)
+async def test_triage(
+    tmp_path: Path,
+    golden: Callable[[str, str], None],
+    size: tuple[int, int],
+    keys: str,
+    name: str,
+) -> None:
+    backend = CannedBackend(tmp_path, trail=TrailState(FINDINGS, NOW, None, frozenset({"failed"})))
+    assert backend.model.engine is not None
+    backend.change(engine=replace(backend.model.engine, problems=()))
+    app = ConsoleApp(backend, ConsoleOptions())
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3", *keys)
+        await pilot.pause(0.8)
+        golden(f"triage-{name}-{size[0]}x{size[1]}", screen_text(app))

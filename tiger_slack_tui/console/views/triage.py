@@ -1,0 +1,420 @@
+"""Why is this message not in the table? Events that were not simply stored, by cause or in order, and gaps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
+
+import orjson
+from textual.app import ComposeResult
+from textual.content import Content
+
+from tiger_slack_tui.audit.detail import EventDetail, read_event
+from tiger_slack_tui.audit.replay import ReplayReport, Selection, replay
+from tiger_slack_tui.console.actions import TRIAGE, Action
+from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.paint import (
+    BAD,
+    DIM,
+    KEY,
+    NOTE,
+    Column,
+    Columns,
+    Part,
+    age,
+    clock,
+    moment,
+    pairs,
+    wrapped,
+)
+from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.screens.rules import Draft, RulesScreen
+from tiger_slack_tui.console.trail import KINDS, Finding, merged, of_engine
+from tiger_slack_tui.console.view import View
+from tiger_slack_tui.errors import TigerSlackError
+
+T = TypeVar("T")
+
+_BADGE_SECONDS = 300.0
+"""How long a failed or unrouted event counts for the view's badge."""
+_LOOK_SECONDS = 0.15
+"""How long a row is selected before its event is read."""
+_KIND_LOOKS = {
+    "failed": ("✗ failed", BAD),
+    "discarded": ("○ discard", KEY),
+    "unrouted": ("▲ unrouted", NOTE),
+    "late": ("▲ late", NOTE),
+    "gap": ("✗ gap", BAD),
+}
+_FINDINGS = Columns(
+    Column("received", 8),
+    Column("what", 10),
+    Column("event", 17),
+    Column("channel", 13),
+    Column("user", 12, least=100),
+    Column("why"),
+)
+_GROUPS = Columns(
+    Column("what", 10),
+    Column("count", 7, right=True),
+    Column("first", 8, least=90),
+    Column("last", 8),
+    Column("cause", 24),
+    Column("newest"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings with one cause, the newest first."""
+
+    kind: str
+    cause: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What is known of a finding, as lines of a width, and what copying it gives."""
+
+    key: str
+    lines: Callable[[int], list[Content]]
+    copied: str | None = None
+
+
+def grouped(findings: Sequence[Finding]) -> list[Group]:
+    """The findings by kind and cause, the largest group first."""
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        found.setdefault((finding.kind, finding.cause), []).append(finding)
+    groups = [Group(kind, cause, tuple(rows)) for (kind, cause), rows in found.items()]
+    return sorted(groups, key=lambda group: -len(group.findings))
+
+
+def paint_row(row: Finding | Group, width: int) -> Content:
+    """A finding, or a group of them."""
+    look: Part = _KIND_LOOKS.get(row.kind, (row.kind, ""))
+    if isinstance(row, Group):
+        first, last = row.findings[-1], row.findings[0]
+        newest = f"{last.channel} {last.detail}"
+        cells = [look, f"{len(row.findings):,}", clock(first.at), clock(last.at), row.cause, newest]
+        return _GROUPS.row(width, cells)
+    return _FINDINGS.row(
+        width,
+        [(clock(row.at), DIM), look, row.what, row.channel, row.user, row.detail],
+    )
+
+
+def detail_lines(event: EventDetail, width: int) -> Iterator[Content]:
+    """One event whole: what became of it and why, and the payload."""
+    late = max(event.lateness.total_seconds(), 0)
+    times = f"{event.deliveries} times, last {moment(event.last_received_at)}Z"
+    yield from pairs(
+        width,
+        ("outcome", _KIND_LOOKS.get(event.outcome, (event.outcome, ""))),
+        ("event", f"{event.event_id}  {'/'.join(filter(None, (event.type, event.subtype)))}"),
+        ("happened", f"{moment(event.event_ts)}Z, received {age(late)} later"),
+    )
+    if event.deliveries > 1:
+        yield from pairs(width, ("received", times))
+    about = " ".join(
+        f"{name} {value}"
+        for name, value in (
+            ("channel", event.channel_id),
+            ("user", event.user_id),
+            ("message", moment(event.message_ts) if event.message_ts else None),
+        )
+        if value
+    )
+    yield from pairs(width, ("about", about or "-"))
+    yield from _why(event, width)
+    for again in event.replays:
+        yield from pairs(width, ("replayed", f"{moment(again.at)}Z; it was {again.outcome} before"))
+    states = {"content": "shows this event's", "newer": "shows newer", "deleted": "deleted"}
+    for row in event.rows:
+        state = states.get(row.state, row.state)
+        yield from pairs(width, ("row", f"slack.{row.table} {' '.join(row.key)}: {state}"))
+    yield Content("")
+    payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
+    yield from wrapped(payload, width, most=5000)
+
+
+def _why(event: EventDetail, width: int) -> Iterator[Content]:
+    if event.rule_id is not None:
+        if event.rule is None:
+            yield from pairs(width, ("rule", f"{event.rule_id}, of which nothing was kept"))
+        else:
+            state = "removed" if event.rule.is_removed else "on" if event.rule.is_on else "off"
+            note = f"  {event.rule.note}" if event.rule.note else ""
+            yield from pairs(
+                width,
+                ("rule", (f"{event.rule.id} ({state}){note}", KEY)),
+                ("", event.rule.readable),
+            )
+        for match in event.matched:
+            there = ", ".join(orjson.dumps(value).decode() for value in match.found) or "nothing"
+            yield from pairs(width, ("matched", (match.condition, KEY)), ("  there", there))
+    if event.error is not None:
+        code = event.error.get("sqlstate") or ""
+        yield from pairs(
+            width,
+            ("error", (f"{event.error.get('class')} {code}", BAD)),
+            ("", str(event.error.get("message"))),
+        )
+        diagnostics: dict[str, Any] = event.error.get("diagnostics") or {}
+        for name, value in diagnostics.items():
+            yield from pairs(width, (f"  {name}", " ".join(str(value).split())), name=20)
+
+
+class TriageView(View):
+    """Events that failed, were kept away by a rule, are of an unknown type or came late; and gaps.
+
+    Every event has an answer: select one to see what became of it and why. A rule that keeps too much away is turned
+    off or removed with n; then R replays what it kept away, and it is there.
+    """
+
+    NAME: ClassVar[str] = TRIAGE
+
+    def compose(self) -> ComposeResult:
+        yield Pane[Finding | Group](
+            paint_row, id="findings", key=_key, selectable=True, copy=lambda row: _key(row)
+        )
+        yield Pane[Content](lambda row, width: row.truncate(width), id="finding")
+
+    def on_mount(self) -> None:
+        self._model: Model | None = None
+        self._kind: str | None = None
+        self._cause: str | None = None
+        self._is_grouped = False
+        self._detail = Detail("", lambda _: [])
+        self._draft = Draft()
+
+    def badge(self, model: Model) -> str:
+        problems = model.engine.problems if model.engine else ()
+        new = sum(
+            event.outcome in ("failed", "unrouted") and model.at - event.at < _BADGE_SECONDS
+            for event in problems
+        )
+        return f"▲{new}" if new else ""
+
+    def show(self, model: Model) -> None:
+        self._model = model
+        self.backend.trail.look()
+        found = self._findings()
+        counts = Counter(finding.kind for finding in found)
+        shown = [
+            finding
+            for finding in found
+            if self._kind in (None, finding.kind) and self._cause in (None, finding.cause)
+        ]
+        rows: Sequence[Finding | Group] = grouped(shown) if self._is_grouped else shown
+        kinds = " · ".join(
+            f"{kind} {counts[kind]:,}{'+' if kind in model.trail.more else ''}"
+            for kind in KINDS
+            if counts[kind]
+        )
+        only = " ".join(filter(None, (self._kind, self._cause)))
+        self.query_one("#findings", Pane).show(
+            Body(
+                rows=rows,
+                title=f"only {only}" if only else kinds or "nothing to look at",
+                note="by cause" if self._is_grouped else "newest first",
+                head=_GROUPS.head if self._is_grouped else _FINDINGS.head,
+                empty=self._empty(model),
+                problem=self._problem(model),
+            )
+        )
+        self._show_detail()
+
+    def _findings(self) -> list[Finding]:
+        model = self._model
+        if model is None:
+            return []
+        seen = of_engine(model.engine.problems) if model.engine else []
+        return merged(model.trail, seen)
+
+    def _empty(self, model: Model) -> Sequence[str]:
+        if self._kind or self._cause:
+            return ("None of this kind.", "a shows all.")
+        now = model.engine
+        live = f"The view is live: {now.received:,} events handled since the start." if now else ""
+        return (
+            "Nothing failed, was kept away, is unknown or came late.",
+            live,
+            "n shows the rules.",
+        )
+
+    def _problem(self, model: Model) -> str | None:
+        if model.trail.problem is None:
+            return None
+        return f"{model.trail.problem}; shown is what this instance saw"
+
+    def _show_detail(self) -> None:
+        pane, row = self.query_one("#finding", Pane), self._row()
+        width = max(pane.size.width, 20)
+        if isinstance(row, Group):
+            texts = [paint_row(finding, width) for finding in row.findings[:200]]
+            pane.show(
+                Body(rows=texts, title=f"{row.kind}, {row.cause}", note="Enter shows only these")
+            )
+            return
+        is_here = row is not None and row.key == self._detail.key
+        pane.show(
+            Body(
+                rows=self._detail.lines(width) if is_here else (),
+                title=row.key if row else "event",
+                note="Enter full screen" if row else "",
+                empty=("Reading it …",) if row else ("Select an event to see what became of it.",),
+            )
+        )
+
+    def _row(self) -> Finding | Group | None:
+        pane: Pane[Finding | Group] = self.query_one("#findings", Pane)
+        return pane.row
+
+    def on_pane_selected(self, event: Pane.Selected) -> None:
+        if event.pane.id == "findings" and isinstance(event.row, Finding):
+            work = self._load(event.row)
+            self.run_worker(work, exclusive=True, group="detail", exit_on_error=False)
+        self._show_detail()
+
+    async def _load(self, finding: Finding) -> None:
+        """Read the event of the selected row, unless another is selected meanwhile."""
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            self._detail = await self._read(finding)
+        except TigerSlackError as error:
+            self._detail = Detail(finding.key, _told(f"It cannot be read: {error}"))
+        self._show_detail()
+
+    async def _read(self, finding: Finding) -> Detail:
+        if finding.gap_id is not None:
+            return Detail(finding.key, _told(finding.detail))
+        event = await self.backend.trail.ask(lambda c: read_event(c, finding.key))
+        if event is None:
+            waits = "It is not in the audit trail: it waits in the spool, or was deleted by age."
+            return Detail(finding.key, _told(waits))
+        payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
+        return Detail(finding.key, lambda width: list(detail_lines(event, width)), payload)
+
+    def can(self, action: Action) -> bool:
+        row = self._row()
+        if action.id == "triage.replay":
+            if isinstance(row, Group):
+                return row.kind in ("failed", "discarded", "unrouted")
+            return row is not None and row.gap_id is None and row.kind != "late"
+        if action.id == "triage.replay_failed":
+            return any(finding.kind == "failed" for finding in self._findings())
+        if action.id == "triage.backfill":
+            return isinstance(row, Finding) and row.gap_id is not None
+        return True
+
+    def back(self) -> bool:
+        if self._cause is None and self._kind is None:
+            return False
+        self._only(None)
+        return True
+
+    def act_open(self) -> None:
+        """An event whole; of a group its events."""
+        row = self._row()
+        if isinstance(row, Group):
+            self._kind, self._cause, self._is_grouped = row.kind, row.cause, False
+        elif row is not None and row.key == self._detail.key:
+            lines = self._detail.lines(self.app.size.width - 2)
+            self.app.read(row.key, lines, copied=self._detail.copied)
+
+    def act_group(self) -> None:
+        self._is_grouped = not self._is_grouped
+
+    def _only(self, kind: str | None) -> None:
+        self._kind, self._cause = (None if kind == self._kind else kind), None
+
+    def act_only_failed(self) -> None:
+        self._only("failed")
+
+    def act_only_discarded(self) -> None:
+        self._only("discarded")
+
+    def act_only_unrouted(self) -> None:
+        self._only("unrouted")
+
+    def act_only_late(self) -> None:
+        self._only("late")
+
+    def act_only_gaps(self) -> None:
+        self._only("gap")
+
+    def act_all(self) -> None:
+        self._only(None)
+
+    def act_rules(self) -> None:
+        """The rules, and an editor with a draft made from the selected event."""
+        row = self._row()
+        if isinstance(row, Finding) and not self._draft.is_touched:
+            self._draft = replace(self._draft, about=row)
+
+        def keep(draft: Draft | None) -> None:
+            self._draft = draft or Draft()
+            self.backend.trail.read_now()
+
+        self.app.push_screen(RulesScreen(self.backend, self._draft), keep)
+
+    def act_replay(self) -> None:
+        """Put the selected event, or all of the group, through the same code again."""
+        row = self._row()
+        if isinstance(row, Group) and row.findings[0].rule is not None:
+            selection = Selection(rule=row.findings[0].rule)
+            about = f"all events that {row.cause} keeps away"
+        elif isinstance(row, Group):
+            selection = Selection(event_ids=tuple(finding.key for finding in row.findings))
+            about = f"{len(row.findings):,} events"
+        elif row is not None:
+            selection = Selection(event_ids=(row.key,))
+            about = f"the event {row.key}"
+        else:
+            return
+        self._ask_replay(about, selection, "R")
+
+    def act_replay_failed(self) -> None:
+        """Put all that failed through the same code again."""
+        self._ask_replay("all events that failed", Selection(failed=True), "F")
+
+    def _ask_replay(self, about: str, selection: Selection, key: str) -> None:
+        async def work() -> str:
+            report = await self.backend.trail.ask(
+                lambda connection: _last(replay(connection, selection), ReplayReport())
+            )
+            self.backend.trail.read_now()
+            outcomes = ", ".join(f"{n:,} {outcome}" for outcome, n in report.outcomes().items())
+            return f"Replayed {report.events:,}: {outcomes or 'nothing to do'}"
+
+        details = (
+            "They go through the rules and the code of now. What is stored stays as it is,",
+            "newer content wins, deleted messages stay deleted. It can be done again.",
+        )
+        self.app.ask(
+            f"Replay {about}?",
+            details,
+            key=key,
+            verb="Replay",
+            then=lambda: self.app.attempt("Replay", work()),
+        )
+
+
+def _told(text: str) -> Callable[[int], list[Content]]:
+    return lambda width: wrapped(text, width)
+
+
+async def _last(growing: AsyncIterator[T], first: T) -> T:
+    answer = first
+    async for newer in growing:
+        answer = newer
+    return answer
+
+
+def _key(row: Finding | Group) -> str:
+    return row.key if isinstance(row, Finding) else f"{row.kind} {row.cause}"
