@@ -126,6 +126,7 @@ async def test_health_and_metrics_over_http(
             assert await asyncio.to_thread(get, "healthz") == (200, '{"alive": true}')
             status, body = await asyncio.to_thread(get, "readyz")
             assert (status, json.loads(body)["ready"]) == (200, True)
+            program.environ["http_proxy"] = "http://127.0.0.1:9"  # is not for this machine's port
             assert (await command(program, "health"))[0] == 0
 
             status, body = await asyncio.to_thread(get, "metrics")

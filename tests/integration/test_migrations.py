@@ -165,6 +165,7 @@ async def test_says_who_holds_the_lock_when_it_gives_up(run: Run) -> None:
     [
         ({"dbname": "missing"}, DatabaseRefused),
         ({"user": "missing"}, DatabaseRefused),
+        ({"port": "many"}, DatabaseRefused),
         ({"host": "/nowhere"}, DatabaseUnavailable),
         ({"host": "127.0.0.1", "port": "1"}, DatabaseUnavailable),
     ],
