@@ -17,7 +17,7 @@ from tiger_slack_tui.metrics import prometheus_text
 from tiger_slack_tui.settings import parse_listen
 from tiger_slack_tui.snapshot import Snapshot
 
-_ASKED = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 what all interfaces are asked by
+_ASKED = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 what all interfaces are asked by
 
 
 class NotHealthy(TigerSlackError):
@@ -99,7 +99,7 @@ def ask(address: str, *, live: bool, timeout: float = 5) -> str:
     Raises NotHealthy where it is not.
     """
     host, port = parse_address(address)
-    host = _ASKED.get(host, host)
+    host = _ASKED.get(host or "", host or "")
     path = "healthz" if live else "readyz"
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/{path}"
     # A proxy of the environment could not reach this machine's port.
@@ -115,7 +115,8 @@ def ask(address: str, *, live: bool, timeout: float = 5) -> str:
             problems = f"status {error.code}"
         raise NotHealthy(f"Not ready: {problems}") from None
     except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", error)
+        strange = isinstance(error, HTTPException)
+        reason = "what answers is not HTTP" if strange else getattr(error, "reason", error)
         raise NotHealthy(
             f"No answer on port {port}: {reason}",
             hint="Is it running with --http, or TIGER_SLACK_HTTP, and this port?",
