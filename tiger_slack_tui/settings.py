@@ -310,9 +310,9 @@ def _home(check: _Check) -> Path:
     from platformdirs import user_data_path
 
     given = check.text("TIGER_SLACK_HOME")
-    home = Path(given) if given else user_data_path("tiger-slack", appauthor=False)
+    home = Path()
     try:
-        home = home.expanduser()
+        home = Path(given).expanduser() if given else user_data_path("tiger-slack", appauthor=False)
     except RuntimeError:  # a user without an entry and without HOME, as containers have it
         mend = "set it to a directory that can be written, without ~"
         check.problem("TIGER_SLACK_HOME", "stands in a home directory that nobody knows", mend)
