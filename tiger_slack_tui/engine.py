@@ -137,13 +137,18 @@ class Engine:
         )
 
     async def _greet_slack(self, web: SlackWeb) -> None:
-        """Find a bad token at once; a Slack that is away is waited for by the connection."""
+        """Find a bad token at once; a Slack that is away is waited for by the connection. A stop ends it."""
+        greeting = asyncio.create_task(web.identity())
+        stop = asyncio.create_task(self._stop.wait())
         try:
-            identity = await web.identity()
+            await asyncio.wait({greeting, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if greeting.done():
+                found = greeting.result()
+                log.info("workspace", extra={"team": found.team, "team_id": found.team_id})
         except SlackUnavailable as error:
             log.warning("%s", error)
-        else:
-            log.info("workspace", extra={"team": identity.team, "team_id": identity.team_id})
+        finally:
+            await _cancel(greeting, stop)
 
     async def _serve(self, slack: SocketMode, scheduler: Scheduler) -> None:
         """Run everything until `stop`, or until something fails, which is raised after a clean stop."""

@@ -7,13 +7,17 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http.client import HTTPException
 from typing import Any
 
 from aiohttp import web
 
 from tiger_slack_tui.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.metrics import prometheus_text
+from tiger_slack_tui.settings import parse_listen
 from tiger_slack_tui.snapshot import Snapshot
+
+_ASKED = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 what all interfaces are asked by
 
 
 class NotHealthy(TigerSlackError):
@@ -62,13 +66,13 @@ async def serve_health(address: str, snapshot: Callable[[], Snapshot]) -> AsyncI
 
 
 def parse_address(address: str) -> tuple[str | None, int]:
-    """Host and port of [HOST:]PORT; no host means all interfaces. Raises SettingsError."""
-    host, _, port = address.rpartition(":")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    """As `settings.parse_listen`. Raises SettingsError."""
+    try:
+        return parse_listen(address)
+    except ValueError:
         raise SettingsError(
             f"{address!r} is no address for --http.", hint="Write it as PORT or HOST:PORT."
-        )
-    return host.strip("[]") or None, int(port)
+        ) from None
 
 
 def readiness(now: Snapshot) -> dict[str, Any]:
@@ -95,10 +99,13 @@ def ask(address: str, *, live: bool, timeout: float = 5) -> str:
     Raises NotHealthy where it is not.
     """
     host, port = parse_address(address)
+    host = _ASKED.get(host or "", host or "")
     path = "healthz" if live else "readyz"
-    url = f"http://{host or '127.0.0.1'}:{port}/{path}"
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/{path}"
+    # A proxy of the environment could not reach this machine's port.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
+        with opener.open(url, timeout=timeout) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         body = error.read().decode(errors="replace")
@@ -107,8 +114,9 @@ def ask(address: str, *, live: bool, timeout: float = 5) -> str:
         except (ValueError, KeyError, TypeError):
             problems = f"status {error.code}"
         raise NotHealthy(f"Not ready: {problems}") from None
-    except OSError as error:
-        reason = getattr(error, "reason", error)
+    except (OSError, HTTPException, ValueError) as error:
+        strange = isinstance(error, HTTPException)
+        reason = "what answers is not HTTP" if strange else getattr(error, "reason", error)
         raise NotHealthy(
             f"No answer on port {port}: {reason}",
             hint="Is it running with --http, or TIGER_SLACK_HTTP, and this port?",

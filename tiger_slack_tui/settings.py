@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -123,18 +124,26 @@ class _Check:
     """Reads values and gathers what is wrong with them."""
 
     def __init__(self, environ: Mapping[str, str] | None) -> None:
-        self.env = dict(_dotenv()) | dict(os.environ) if environ is None else environ
         self.problems: list[str] = []
+        self.env = {**_dotenv(self), **os.environ} if environ is None else environ
 
     def raise_problems(self) -> None:
         if self.problems:
             raise SettingsError("The settings cannot be used:\n" + "\n".join(self.problems))
 
     def problem(self, name: str, what: str, mend: str) -> None:
-        self.problems.append(f"  {name} {what}: {mend}")
+        line = f"  {name} {what}: {mend}"
+        if line not in self.problems:
+            self.problems.append(line)
 
     def text(self, name: str) -> str:
-        return self.env.get(name, "").strip()
+        text = self.env.get(name, "").strip()
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # Python keeps bytes that are no text as lone surrogates
+            self.problem(name, "is not written in UTF-8", "write it anew, or unset it")
+            return ""
+        return text
 
     def address(self, name: str, *, mend: str) -> str | None:
         text = self.text(name)
@@ -155,16 +164,16 @@ class _Check:
         self.problem(name, "is neither yes nor no", "set true or false, or unset it")
         return default
 
-    def number(self, name: str, *, default: int, least: int) -> int:
+    def number(self, name: str, *, default: int, least: int, most: int) -> int:
         text = self.text(name)
         if not text:
             return default
-        if text.isascii() and text.isdigit() and int(text) >= least:
+        if re.fullmatch("[0-9]{1,18}", text) and least <= int(text) <= most:
             return int(text)
         self.problem(
             name,
             "is not a number that can be used",
-            f"set a whole number of at least {least}, or unset it",
+            f"set a whole number from {least} to {most}, or unset it",
         )
         return default
 
@@ -173,9 +182,10 @@ def _settings(check: _Check) -> Settings:
     settings = Settings(
         home=_home(check),
         conninfo=_conninfo(check),
-        pool_min=check.number("PG_MIN_POOL_SIZE", default=5, least=1),
-        pool_max=check.number("PG_MAX_POOL_SIZE", default=10, least=2),
-        spool_limit=check.number("TIGER_SLACK_SPOOL_MIB", default=1024, least=1) << 20,
+        pool_min=check.number("PG_MIN_POOL_SIZE", default=5, least=1, most=1000),
+        pool_max=check.number("PG_MAX_POOL_SIZE", default=10, least=2, most=1000),
+        spool_limit=check.number("TIGER_SLACK_SPOOL_MIB", default=1024, least=1, most=1 << 24)
+        << 20,
         service_name=check.text("SERVICE_NAME") or "tiger-slack-ingest",
         logfire=LogfireSettings(
             token=check.text("LOGFIRE_TOKEN") or None,
@@ -185,10 +195,13 @@ def _settings(check: _Check) -> Settings:
         ),
         jobs=_jobs(check),
         imports=ImportSettings(
-            ratio=check.number("TIGER_SLACK_IMPORT_RATIO", default=500, least=1),
-            total_bytes=check.number("TIGER_SLACK_IMPORT_TOTAL_GIB", default=1024, least=1) << 30,
+            ratio=check.number("TIGER_SLACK_IMPORT_RATIO", default=500, least=1, most=10**9),
+            total_bytes=check.number(
+                "TIGER_SLACK_IMPORT_TOTAL_GIB", default=1024, least=1, most=1 << 30
+            )
+            << 30,
         ),
-        http=check.text("TIGER_SLACK_HTTP") or None,
+        http=_http(check),
         stop_on_hangup=check.switch("TIGER_SLACK_STOP_ON_HANGUP", default=False),
     )
     if settings.pool_min > settings.pool_max:
@@ -197,13 +210,32 @@ def _settings(check: _Check) -> Settings:
     return settings
 
 
+def parse_listen(address: str) -> tuple[str | None, int]:
+    """Host and port of [HOST:]PORT; no host means all interfaces. Raises ValueError."""
+    host, _, port = address.rpartition(":")
+    if not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
+        raise ValueError("no address to listen on")
+    return host.strip("[]") or None, int(port)
+
+
+def _http(check: _Check) -> str | None:
+    address = check.text("TIGER_SLACK_HTTP") or None
+    try:
+        parse_listen(address or "1")
+    except ValueError:
+        check.problem(
+            "TIGER_SLACK_HTTP", "is no address to listen on", "write it as PORT or HOST:PORT"
+        )
+    return address
+
+
 def _jobs(check: _Check) -> JobSettings:
     given = JobSettings(
         schedule=check.text("TIGER_SLACK_JOBS_SCHEDULE") or JobSettings.schedule,
         time_zone=check.text("TIGER_SLACK_JOBS_TIME_ZONE") or JobSettings.time_zone,
         catch_up=check.switch("TIGER_SLACK_JOBS_CATCH_UP", default=JobSettings.catch_up),
-        timeout=check.number("TIGER_SLACK_JOBS_TIMEOUT", default=3600, least=1),
-        event_days=check.number("TIGER_SLACK_EVENT_DAYS", default=90, least=1),
+        timeout=check.number("TIGER_SLACK_JOBS_TIMEOUT", default=3600, least=1, most=10**6),
+        event_days=check.number("TIGER_SLACK_EVENT_DAYS", default=90, least=1, most=36_500),
     )
     try:
         zone = ZoneInfo(given.time_zone)
@@ -275,14 +307,25 @@ def _conninfo(check: _Check) -> str | None:
 
 
 def _home(check: _Check) -> Path:
-    if home := check.text("TIGER_SLACK_HOME"):
-        return Path(home).expanduser().absolute()
     from platformdirs import user_data_path
 
-    return user_data_path("tiger-slack", appauthor=False)
+    given = check.text("TIGER_SLACK_HOME")
+    home = Path()
+    try:
+        home = Path(given).expanduser() if given else user_data_path("tiger-slack", appauthor=False)
+    except RuntimeError:  # a user without an entry and without HOME, as containers have it
+        mend = "set it to a directory that can be written, without ~"
+        check.problem("TIGER_SLACK_HOME", "stands in a home directory that nobody knows", mend)
+    return home.absolute()
 
 
-def _dotenv() -> Mapping[str, str]:
+def _dotenv(check: _Check) -> Mapping[str, str]:
     from dotenv import dotenv_values
 
-    return {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    try:
+        found = dotenv_values(".env")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not written in UTF-8"
+        check.problem(".env", f"cannot be read ({reason})", "mend it or move it away")
+        found = {}
+    return {name: value for name, value in found.items() if value is not None}

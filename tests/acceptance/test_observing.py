@@ -16,6 +16,7 @@ import pytest
 from tests.acceptance.test_cli import CLEAN
 from tests.acceptance.test_processes import Program
 from tests.support import allow_connections, until
+from tiger_slack_tui import __version__
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 
@@ -126,6 +127,7 @@ async def test_health_and_metrics_over_http(
             assert await asyncio.to_thread(get, "healthz") == (200, '{"alive": true}')
             status, body = await asyncio.to_thread(get, "readyz")
             assert (status, json.loads(body)["ready"]) == (200, True)
+            program.environ["http_proxy"] = "http://127.0.0.1:9"  # is not for this machine's port
             assert (await command(program, "health"))[0] == 0
 
             status, body = await asyncio.to_thread(get, "metrics")
@@ -223,6 +225,13 @@ async def test_the_doctor_finds_what_is_wrong(conninfo: str, tmp_path: Path) -> 
         assert "✗" not in out
         code, out, _ = await command(program, "doctor", "--json")
         assert {check["state"] for check in json.loads(out)} == {"ok", "warning"}
+
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute("update slack.version set version = '99.0.0'")
+        code, out, _ = await command(program, "doctor")
+        assert (code, "✗ migrations: the database has version 99.0.0" in out) == (1, True)
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute("update slack.version set version = %s", (__version__,))
 
         slack.scopes.remove("reactions:read")
         allow_connections(conninfo, allowed=False)

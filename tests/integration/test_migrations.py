@@ -125,6 +125,14 @@ async def test_refuses_a_file_before_those_applied(run: Run) -> None:
         await run(FIRST, SECOND, version="2.0.0")
 
 
+async def test_says_who_knows_what_rights_are_lacking(run: Run, postgres: EmbeddedPostgres) -> None:
+    with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
+        connection.execute("create role guest login")
+    run.conninfo = make_conninfo(run.conninfo, user="guest")
+    with pytest.raises(MigrationError, match=r"permission denied .*\n.*doctor"):
+        await run(FIRST)
+
+
 async def test_refuses_a_schema_of_another_role(run: Run) -> None:
     with psycopg.connect(run.conninfo, autocommit=True) as connection:
         connection.execute("drop role if exists somebody")
@@ -165,6 +173,7 @@ async def test_says_who_holds_the_lock_when_it_gives_up(run: Run) -> None:
     [
         ({"dbname": "missing"}, DatabaseRefused),
         ({"user": "missing"}, DatabaseRefused),
+        ({"port": "many"}, DatabaseRefused),
         ({"host": "/nowhere"}, DatabaseUnavailable),
         ({"host": "127.0.0.1", "port": "1"}, DatabaseUnavailable),
     ],

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -12,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from tests.support import allow_connections, check
-from tiger_slack_tui.database.pool import make_pool
+from tiger_slack_tui.database.pool import connect, make_pool
 from tiger_slack_tui.database.store import EventStore
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.errors import DatabaseUnavailable
@@ -70,12 +71,29 @@ async def test_what_jsonb_cannot_hold_is_kept_as_text(
     assert kept[0] == "failed"
 
 
-async def test_a_strict_isolation_of_the_role_is_overruled(
-    pool: Pool, conninfo: str, database: psycopg.Connection[Any]
+async def test_what_a_database_sets_for_people_is_overruled(
+    conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    async with pool.connection() as connection:
-        shown = await (await connection.execute("show transaction_isolation")).fetchone()
-    assert shown == ("read committed",)
+    for setting in (
+        "default_transaction_isolation = serializable",
+        "datestyle = 'German, DMY'",
+        "intervalstyle = iso_8601",
+        "statement_timeout = '5ms'",
+        "lock_timeout = '5ms'",
+        "idle_session_timeout = '5ms'",
+    ):
+        database.execute(f"alter database {database.info.dbname} set {setting}".encode())
+    async with await connect(conninfo) as connection:
+        await asyncio.sleep(0.05)
+        cursor = await connection.execute(
+            "select current_setting('transaction_isolation'), to_timestamp(0), interval '1 day', pg_sleep(0.05)::text"
+        )
+        assert await cursor.fetchone() == (
+            "read committed",
+            datetime.fromtimestamp(0, UTC),
+            timedelta(days=1),
+            "",
+        )
 
 
 async def test_an_absent_database_is_reported_and_comes_back(pool: Pool, conninfo: str) -> None:

@@ -153,7 +153,9 @@ def test_without_an_event_id_the_content_identifies() -> None:
     assert route(first).outcome is Outcome.AUDIT
 
 
-@pytest.mark.parametrize("payload", [None, [], "x", {}, {"event": None}, {"event": ["x"]}])
+@pytest.mark.parametrize(
+    "payload", [None, [], "x", {}, {"event": None}, {"event": ["x"], "type": "event_callback"}]
+)
 def test_a_malformed_envelope_is_kept_as_a_failure(payload: object) -> None:
     result = envelope({"payload": payload, "type": "events_api"})
     assert result.problem is not None

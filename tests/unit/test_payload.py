@@ -33,6 +33,16 @@ def test_decodes_what_jsonb_cannot_hold_as_it_is(raw: str, value: object) -> Non
     assert decode(raw) == value
 
 
+@pytest.mark.parametrize("raw", ["%s", '{"a":%s,"url":"https://x?t=xoxe-1"}', r'"\u0000",%s'])
+def test_what_is_nested_too_deeply_to_be_written_is_left_out(raw: str) -> None:
+    deep = "[" * 500 + "]" * 500
+    value = decode(f"[{raw % deep}, 1]")
+    assert isinstance(value, list)
+    assert value[-1] == 1
+    assert b"xoxe" not in orjson.dumps(value)
+    assert orjson.dumps(value).count(b"[") < 254
+
+
 @pytest.mark.parametrize("raw", ["", "{", '{"a": 1,}', "nul", "[" * 100_000])
 def test_refuses_what_is_not_json(raw: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 any of JSON's errors

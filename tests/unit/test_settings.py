@@ -27,6 +27,10 @@ def test_names_every_problem_and_no_secret() -> None:
         "PG_MIN_POOL_SIZE": "many",
         "PG_MAX_POOL_SIZE": "2",
         "LOGFIRE_LOGS_ENDPOINT": "collector:4318",
+        "TIGER_SLACK_HOME": "~nobody-of-this-name/data",
+        "TIGER_SLACK_HTTP": "8080/metrics",
+        "TIGER_SLACK_EVENT_DAYS": "9" * 5000,
+        "SERVICE_NAME": "caf\udce9",
     }
     with pytest.raises(SettingsError) as raised:
         load_with_slack(environ)
@@ -36,6 +40,15 @@ def test_names_every_problem_and_no_secret() -> None:
     assert "secret" not in text
     assert "hidden" not in text
     assert raised.value.exit_code == 2
+
+
+def test_names_a_file_of_settings_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(b"SLACK_BOT_TOKEN=\xff")
+    with pytest.raises(SettingsError, match=r"\.env cannot be read"):
+        load()
 
 
 def test_secrets_are_not_shown_by_accident() -> None:

@@ -23,6 +23,7 @@ from tiger_slack_tui import __version__, settings
 from tiger_slack_tui.database.migration_files import (
     FileState,
     migrations_directory,
+    number,
     read_migrations,
 )
 from tiger_slack_tui.database.migrations import check_server, status
@@ -31,6 +32,7 @@ from tiger_slack_tui.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.run import database
 from tiger_slack_tui.settings import Settings, SlackSettings
 from tiger_slack_tui.slack.web import Identity, SlackWeb
+from tiger_slack_tui.text import visible
 
 _SYMBOL = {"ok": "✓", "warning": "!", "failed": "✗"}
 _MOST_SKEW = 2.0
@@ -89,7 +91,7 @@ def examine(given: Settings, *, as_json: bool) -> None:
         click.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
         for check in checks:
-            click.echo(f"{_SYMBOL[check.state]} {check.name}: {check.found}")
+            click.echo(f"{_SYMBOL[check.state]} {check.name}: {visible(check.found)}")
             if check.mend and check.state != "ok":
                 click.echo(f"    {check.mend}")
     failed = [check.name for check in checks if check.state == "failed"]
@@ -230,6 +232,10 @@ async def _migrations(conninfo: str) -> Check:
     changed = [file.name for file in found.files if file.difference]
     if found.database_version is None:
         return Check("migrations", "ok", "not migrated yet; the first start does it")
+    if number(found.database_version) > number(__version__):
+        newer = f"the database has version {found.database_version}, this program {__version__}"
+        mend = f"Install version {found.database_version} or newer."
+        return Check("migrations", "failed", newer, mend)
     if changed:
         mend = "Compare them: tiger-slack migrate --status"
         return Check(

@@ -28,6 +28,7 @@ _REFUSED_TEXTS = (
     "is not permitted to log in",
     "certificate verify failed",
     "does not support SSL",
+    "connection is bad: invalid",  # an option that libpq does not take
 )
 _NOT_MIGRATED = (
     psycopg.errors.InvalidSchemaName,
@@ -53,12 +54,13 @@ def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefus
     """Why a connection could not be made, as one of our errors. Shows no password."""
     # libpq: connection failed: connection to server at "host" (address), port 5432 failed: FATAL:  reason
     text = str(error).strip().partition("\n")[0]
-    reason = text.rpartition(" failed: ")[2].removeprefix("FATAL:").strip() or type(error).__name__
+    reason = text.rpartition(" failed: ")[2].removeprefix("connection is bad: ")
+    reason = reason.removeprefix("FATAL:").strip() or type(error).__name__
     refused = error.sqlstate is not None and error.sqlstate.startswith(_REFUSED)
     if refused or (error.sqlstate is None and any(part in text for part in _REFUSED_TEXTS)):
         return DatabaseRefused(
             f"The database refused the connection: {reason}",
-            hint="Check user, password and database name in DATABASE_URL (or the PG* variables).",
+            hint="Check DATABASE_URL (or the PG* variables): user, password, database name, options.",
         )
     return DatabaseUnavailable(f"The database was not reached: {reason}")
 

@@ -125,7 +125,9 @@ async def migrate(
                 raise DatabaseUnavailable(
                     f"The migration was broken off: {_short(error)}"
                 ) from None
-            raise MigrationError(f"The migration failed: {_short(error)}") from None
+            lacks_rights = isinstance(error, psycopg.errors.InsufficientPrivilege)
+            hint = "tiger-slack doctor says which rights the role lacks." if lacks_rights else None
+            raise MigrationError(f"The migration failed: {_short(error)}", hint=hint) from None
 
 
 async def status(

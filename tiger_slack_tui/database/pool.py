@@ -67,11 +67,7 @@ async def end_within(
 def make_pool(
     conninfo: str, *, minimum: int, maximum: int
 ) -> AsyncConnectionPool[AsyncConnection[Any]]:
-    """A closed pool; open it inside the event loop. Its connections commit each statement by itself.
-
-    The effects of events rely on each statement seeing what was committed before it, so a server or role
-    whose default isolation is stricter is overruled.
-    """
+    """A closed pool; open it inside the event loop. Its connections commit each statement by itself."""
     return AsyncConnectionPool(
         conninfo,
         min_size=minimum,
@@ -87,8 +83,18 @@ def make_pool(
 
 
 async def _configure(connection: AsyncConnection[Any]) -> None:
+    """Overrule what the server, the database or the role sets for people.
+
+    Each statement sees what was committed before it, as the effects of events rely on; dates are as psycopg reads
+    them; no limit breaks the same batch, migration or job off again and again: all that we wait for is bounded here.
+    """
     await connection.execute(
         "select set_config('default_transaction_isolation', 'read committed', false)"
         ", set_config('client_min_messages', 'warning', false)"
         ", set_config('timezone', 'UTC', false)"
+        ", set_config('datestyle', 'ISO', false)"
+        ", set_config('intervalstyle', 'postgres', false)"
+        ", set_config('statement_timeout', '0', false)"
+        ", set_config('lock_timeout', '0', false)"
+        ", set_config('idle_session_timeout', '0', false)"
     )

@@ -106,7 +106,7 @@ class Server:
             "--no-sync",
         ]
         if self._run("initdb", new, options).wait() != 0:
-            sys.exit("initdb failed")
+            sys.exit(1)  # it has said why
         if self._durable:
             subprocess.run(["/bin/sync"], check=False)
         new.rename(self._data)

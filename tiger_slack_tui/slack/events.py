@@ -86,7 +86,8 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
         event, problem = payload["event"], None
     else:  # app_rate_limited has its fields beside its type; `token` is a secret of the app
         event = {key: value for key, value in payload.items() if key != "token"}
-        problem = None if isinstance(payload.get("type"), str) else "the payload has no event"
+        is_event = payload.get("type") not in (None, "event_callback")
+        problem = None if is_event else "the payload has no event"
     return Envelope(
         envelope_id=envelope_id,
         event_id=_identity(payload.get("event_id"), event),

@@ -22,19 +22,25 @@ _SECRET = re.compile(
 )
 
 
+_DEEPEST = (
+    200  # orjson writes 254 levels, PostgreSQL reads thousands; people's messages have a dozen
+)
+
+
 def decode(text: str) -> Any:
     """The JSON value of `text`, fit for jsonb: without NUL, lone surrogates as U+FFFD, file URLs without secrets.
 
-    Raises ValueError where the text is not JSON, or nested too deeply to be read.
+    What is nested deeper than 200 levels becomes null. Raises ValueError where the text is not JSON, or nested too
+    deeply to be read.
     """
     try:
-        return decode_sound(text)
+        return _writable(text, decode_sound(text))
     except ValueError:
         text = _ESCAPE.sub(_storable, text)
     try:
-        return decode_sound(text)
+        return _writable(text, decode_sound(text))
     except ValueError:
-        return _without_secrets(text, _decode_odd(text))
+        return _without_secrets(text, _cut_off(_decode_odd(text), _DEEPEST))
 
 
 def decode_sound(text: str) -> Any:
@@ -52,8 +58,22 @@ def decode_sound(text: str) -> Any:
 def _without_secrets(text: str, value: Any) -> Any:
     if "=xox" in text or "\\u003dxox" in text:
         # In the canonical form an address stands as it is, however its characters were escaped before.
-        return orjson.loads(strip_secrets(orjson.dumps(value).decode()))
+        return orjson.loads(strip_secrets(_dumps(value).decode()))
     return value
+
+
+def _writable(text: str, value: Any) -> Any:
+    """The value of `text`. Raises ValueError where it is nested more deeply than it can be written again."""
+    if text.count("[") + text.count("{") > _DEEPEST:
+        _dumps(value)
+    return value
+
+
+def _dumps(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        raise ValueError("nested too deeply") from None
 
 
 def clean(value: Any) -> Any:
@@ -98,6 +118,16 @@ def _decode_odd(text: str) -> Any:
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _cut_off(value: Any, levels: int) -> Any:
+    if not isinstance(value, dict | list):
+        return value
+    if levels == 0:
+        return None
+    if isinstance(value, list):
+        return [_cut_off(item, levels - 1) for item in value]
+    return {key: _cut_off(item, levels - 1) for key, item in value.items()}
 
 
 def _number(text: str) -> float | int | str:

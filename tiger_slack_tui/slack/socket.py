@@ -170,7 +170,9 @@ class Connection:
                 message = await self._ws.receive()
                 self._seen = time.monotonic()
                 if message.type is aiohttp.WSMsgType.TEXT:
-                    await self._frame(message.data)
+                    await self._take(message.data)
+                elif message.type is aiohttp.WSMsgType.BINARY:
+                    self._malformed("is not text")
                 elif message.type is aiohttp.WSMsgType.PING:
                     await self._ws.pong(message.data)
                 elif message.type in (
@@ -187,6 +189,16 @@ class Connection:
         finally:
             self.usable = False
             self._leave(reason)
+
+    async def _take(self, text: str) -> None:
+        try:
+            await self._frame(text)
+        except (ConnectionError, aiohttp.ClientError):
+            raise
+        except (
+            Exception
+        ) as error:  # whatever it is, it must not cost the connection and all else that it brings
+            self._malformed(f"could not be taken ({type(error).__name__})")
 
     async def _frame(self, text: str) -> None:
         received_at = time.time()

@@ -19,6 +19,8 @@ from tiger_slack_tui.slack.payload import clean
 
 _PAGE = 999  # the list methods take less than 1000
 
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
+
 # Reasons that another try cannot mend: https://docs.slack.dev/reference/methods/apps.connections.open
 _FINAL = {
     "access_denied": "the token may not do this",
@@ -123,10 +125,13 @@ async def _call(
     method: str, token: str, call: Callable[[], Awaitable[AsyncSlackResponse]]
 ) -> AsyncSlackResponse:
     try:
-        return await call()
+        answer = await call()
+        if not isinstance(answer.data, dict):
+            raise SlackUnavailable(f"Slack could not serve {method}: no proper answer")
+        return answer
     except SlackApiError as error:
-        answer = getattr(error.response, "data", None)  # a page of HTML, where a proxy answers
-        reason = str(answer.get("error") or "") if isinstance(answer, dict) else ""
+        data = getattr(error.response, "data", None)  # a page of HTML, where a proxy answers
+        reason = str(data.get("error") or "") if isinstance(data, dict) else ""
         if reason in _FINAL:
             raise SlackRefused(
                 f"Slack refused {method}: {reason} ({_FINAL[reason]})",
@@ -142,7 +147,9 @@ async def _call(
         TimeoutError,
         OSError,
         ValueError,
-        KeyError,
+        LookupError,
+        AttributeError,  # slack_sdk takes every JSON for an object
+        TypeError,
     ) as error:
         raise SlackUnavailable(
             f"Slack was not reached for {method}: {type(error).__name__}"
@@ -150,8 +157,9 @@ async def _call(
 
 
 def _retry_after(error: SlackApiError) -> float | None:
+    """The seconds to wait; None where Slack asked for none, or not in seconds."""
     value = _headers(error.response).get("retry-after", "")
-    return float(value) if value.isdigit() else None
+    return (float(value) or None) if _SECONDS.fullmatch(value) else None
 
 
 def _headers(answer: object) -> dict[str, str]:

@@ -1,0 +1,91 @@
+"""The Web API: whatever answers, it is a refusal or something to try again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.errors import SlackUnavailable
+from tiger_slack_tui.settings import Settings, SlackSettings
+from tiger_slack_tui.slack.web import SlackWeb
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+@asynccontextmanager
+async def answering(handler: Handler) -> AsyncIterator[SlackSettings]:
+    """A server that answers every method by the handler."""
+    app = web.Application()
+    app.router.add_post("/api/{method}", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield SlackSettings("xoxb-1", "xapp-1", f"http://127.0.0.1:{runner.addresses[0][1]}/api/")
+    finally:
+        await runner.cleanup()
+
+
+async def failure(
+    status: int, text: str, content_type: str = "application/json", **headers: str
+) -> SlackUnavailable:
+    """What auth.test raises after such an answer."""
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=text, content_type=content_type, headers=headers)
+
+    async with answering(handler) as settings, aiohttp.ClientSession() as session:
+        with pytest.raises(SlackUnavailable) as raised:
+            await SlackWeb(settings, session).identity()
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "content_type"),
+    [
+        (200, "<html>Log in</html>", "text/html"),
+        (200, "<html>Log in</html>", "application/json"),
+        (200, '"ok"', "application/json"),
+        (200, "[]", "application/json"),
+        (200, "", "application/json"),
+        (404, "nothing here", "text/plain"),
+        (503, "", "text/html"),
+    ],
+)
+async def test_what_is_no_answer_of_slack_is_tried_again(
+    status: int, text: str, content_type: str
+) -> None:
+    assert (await failure(status, text, content_type)).retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("3", 3), ("1.5", 1.5), ("0", None), ("soon", None), ("²", None), ("-1", None)],
+)
+async def test_waits_as_long_as_slack_asks_where_that_is_a_time(
+    header: str, seconds: float | None
+) -> None:
+    body = '{"ok": false, "error": "ratelimited"}'
+    assert (await failure(429, body, **{"Retry-After": header})).retry_after == seconds
+    assert (await failure(429, body)).retry_after is None
+
+
+async def test_a_stop_does_not_wait_for_a_slow_slack(conninfo: str, tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def handler(_: web.Request) -> web.Response:
+        asked.set()
+        await asyncio.sleep(60)
+        return web.Response()
+
+    async with answering(handler) as settings:
+        engine = Engine(Settings(home=tmp_path, conninfo=conninfo), settings, conninfo)
+        run = asyncio.create_task(engine.run())
+        await asyncio.wait_for(asked.wait(), 10)
+        engine.stop()
+        await asyncio.wait_for(run, 5)
