@@ -131,3 +131,5 @@ class Snapshot:
     lateness_p99: float | None
     recent: tuple[Recent, ...]
     jobs: tuple[JobState, ...]
+    gaps_open: int | None
+    """Spans without events that no backfill has closed; None until the database has told."""
