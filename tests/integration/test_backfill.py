@@ -22,7 +22,7 @@ from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.gaps.backfill import GapResult
-from tiger_slack_tui.gaps.reader import HistoryReader, Pace
+from tiger_slack_tui.gaps.reader import Pace
 from tiger_slack_tui.history.rows import slack_ts
 from tiger_slack_tui.jobs.backfill import BACKFILL_LOCK_KEY, close_gaps
 from tiger_slack_tui.jobs.job import Job, Run
@@ -101,9 +101,7 @@ class Gapped:
     ) -> JobRun:
         """Close a gap of this time, or go on with the one that is open."""
 
-        async def find(
-            connection: psycopg.AsyncConnection[Any], _: HistoryReader, team: str
-        ) -> list[gaps.Gap]:
+        async def find(connection: psycopg.AsyncConnection[Any], team: str) -> list[gaps.Gap]:
             due = await gaps.due(connection, team, growing=True)
             found = [gap for gap in due if gap.reason == "by hand"]
             since, until_ = (datetime.fromtimestamp(at, UTC) for at in (begin, end))

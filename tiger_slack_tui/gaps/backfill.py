@@ -39,7 +39,7 @@ from tiger_slack_tui.history.rows import (
     time_or_none,
 )
 from tiger_slack_tui.history.tables import Tables
-from tiger_slack_tui.slack.web import CONVERSATION_TYPES, Page
+from tiger_slack_tui.slack.web import CONVERSATION_TYPES
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +52,19 @@ _TICK = timedelta(microseconds=1)
 _MOST_MISSING = 20
 """Messages of a page that deletions explain; where more are missing, something else is the matter."""
 
-Told = Callable[[Gap, Account], Awaitable[None]]
-"""Hears of a gap, and what became of messages since it was last told."""
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A page or thread was merged."""
+
+    gap: Gap
+    channels_done: int
+    channels: int
+    account: Account
+    """Of this page or thread."""
+
+
+Told = Callable[[Progress], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -122,8 +133,9 @@ class Backfill:
         self._reader = reader
         self._told = told
         self._tables = _PageTables(connection)
-        self._kinds = [k for k, name in CONVERSATION_TYPES.items() if _may_read(name, scopes)]
+        self._kinds = readable_kinds(scopes)
         self._channels: dict[str, Channel] | None = None
+        self._states: list[ChannelState] = []
 
     async def close(self, gap: Gap) -> GapResult:
         """Read all that the gap may hold, from where the last try stopped, and record how it ended.
@@ -147,7 +159,7 @@ class Backfill:
         await self._tables.prepare()
         channels = await self._own_channels()
         wanted = [gap.channel_id] if gap.channel_id else list(channels)
-        states = await gaps.begin(self._connection, gap, wanted)
+        self._states = states = await gaps.begin(self._connection, gap, wanted)
         try:
             for state in states:
                 if not state.is_done:
@@ -222,14 +234,15 @@ class Backfill:
             is_last = page.next_cursor is None
             if is_last:
                 threads += await gaps.old_threads(self._connection, channel.id, span.oldest)
+            gone = [] if page.is_limited else await self._gone(span, channel, times, before)
             state.reached = span.oldest if is_last else min(times, default=state.reached)
+            state.deleted += len(gone)
             async with self._connection.transaction():
                 await gaps.add_threads(self._connection, span.gap, channel.id, threads)
+                await self._merge_items(channel, gone)
                 account = await self._merge(span.gap, state, channel, items)
-            await self._told(span.gap, account)
-            if times:
-                await self._find_deleted(span, channel, state, page, times, before)
-                before = min(times)
+            await self._tell(span.gap, account)
+            before = min(times, default=before)
 
     async def _read_thread(
         self, span: _Span, channel: Channel, state: ChannelState, thread: datetime
@@ -247,7 +260,11 @@ class Backfill:
         async with self._connection.transaction():
             await gaps.end_thread(self._connection, span.gap, channel.id, thread)
             account = await self._merge(span.gap, state, channel, replies)
-        await self._told(span.gap, account)
+        await self._tell(span.gap, account)
+
+    async def _tell(self, gap: Gap, account: Account) -> None:
+        done = sum(state.is_done for state in self._states)
+        await self._told(Progress(gap, done, len(self._states), account))
 
     async def _merge(
         self, gap: Gap, state: ChannelState, channel: Channel, items: Sequence[Item]
@@ -266,18 +283,12 @@ class Backfill:
         merged = await self._tables.merge(items, {0: FileState(channel.id, 0, 0, channel.id)})
         return merged.accounts[0]
 
-    async def _find_deleted(
-        self,
-        span: _Span,
-        channel: Channel,
-        state: ChannelState,
-        page: Page,
-        times: Sequence[datetime],
-        before: datetime,
-    ) -> None:
-        """Delete what Slack does not show any more, newer than the oldest message of the page."""
-        if page.is_limited:
-            return
+    async def _gone(
+        self, span: _Span, channel: Channel, times: Sequence[datetime], before: datetime
+    ) -> list[Entry]:
+        """The deletion of what Slack does not show any more, newer than the oldest of the times of a page."""
+        if not times:
+            return []
         ours = await gaps.messages(
             self._connection, channel.id, oldest=min(times), before=before, ended=span.ended
         )
@@ -287,14 +298,9 @@ class Backfill:
                 "more messages are missing in Slack than deletions explain; they stay",
                 extra={"gap": span.gap.id, "channel": channel.id, "missing": len(missing)},
             )
-            return
+            return []
         gone = [ts for ts in missing if not await self._reader.has(channel.id, ts)]
-        if gone:
-            state.deleted += len(gone)
-            async with self._connection.transaction():
-                rows = [Entry(0, n, DeletionRow(channel, ts)) for n, ts in enumerate(gone, 1)]
-                await self._merge_items(channel, rows)
-                await gaps.save(self._connection, span.gap, state)
+        return [Entry(0, n, DeletionRow(channel, ts)) for n, ts in enumerate(gone, start=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +320,13 @@ class _Span:
         return cls(gap, begun - LOOK_BACK, begun, gap.ended_at, gap.ended_at + MARGIN)
 
 
-def _may_read(name: str, scopes: frozenset[str] | None) -> bool:
-    return scopes is None or {f"{name}:read", f"{name}:history"} <= scopes
+def readable_kinds(scopes: frozenset[str] | None) -> list[str]:
+    """The kinds of conversations that may be listed and read with these scopes; None: unknown ones."""
+    return [
+        kind
+        for kind, name in CONVERSATION_TYPES.items()
+        if scopes is None or {f"{name}:read", f"{name}:history"} <= scopes
+    ]
 
 
 def _kind(conversation: dict[str, Any]) -> str:

@@ -10,25 +10,23 @@ from psycopg import AsyncConnection
 
 from tiger_slack_tui.database import gaps
 from tiger_slack_tui.database.gaps import Gap
-from tiger_slack_tui.gaps.backfill import Backfill, GapResult
+from tiger_slack_tui.gaps.backfill import Backfill, GapResult, Progress
 from tiger_slack_tui.gaps.reader import HistoryReader, Pace
-from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.slack.pages import patiently
 from tiger_slack_tui.slack.web import SlackWeb
 
 BACKFILL_LOCK_KEY = 3947120865531127
 
-Find = Callable[[AsyncConnection[Any], HistoryReader, str], Awaitable[list[Gap]]]
+Find = Callable[[AsyncConnection[Any], str], Awaitable[list[Gap]]]
 """The gaps to close, of a workspace (team id)."""
-Tell = Callable[[GapResult], None]
 
 
 def backfill(web: SlackWeb, *, is_scheduled: bool, pace: Pace | None = None) -> Job:
     """Closes the gaps that are over: when one is found, at the start, and daily those that stayed open."""
     begun = datetime.now(UTC)
 
-    async def find(connection: AsyncConnection[Any], _: HistoryReader, team: str) -> list[Gap]:
+    async def find(connection: AsyncConnection[Any], team: str) -> list[Gap]:
         return await gaps.due(connection, team, growing=False)
 
     async def is_wanted(connection: AsyncConnection[Any]) -> bool:
@@ -39,24 +37,28 @@ def backfill(web: SlackWeb, *, is_scheduled: bool, pace: Pace | None = None) -> 
 
 
 def close_gaps(
-    web: SlackWeb, find: Find, *, pace: Pace | None = None, tell: Tell | None = None
+    web: SlackWeb,
+    find: Find,
+    *,
+    pace: Pace | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    tell: Callable[[GapResult], None] = lambda _: None,
 ) -> Job:
-    """Closes the gaps that `find` names, one after another. `tell` hears how each ended.
+    """Closes the gaps that `find` names, one after another. `progress` hears how it goes, `tell` how each ended.
 
     One that fails ends the run: the next would meet the same Slack.
     """
 
     async def work(run: Run) -> None:
-        async def told(_: Gap, account: Account) -> None:
-            changed = account.inserted + account.updated
-            await run.advance(seen=account.read, changed=changed)
+        async def told(now: Progress) -> None:
+            progress(now)
+            account = now.account
+            await run.advance(seen=account.read, changed=account.inserted + account.updated)
 
         identity = await patiently(web.identity)
         reader = HistoryReader(web, pace)
         closing = Backfill(run.connection, reader, scopes=identity.scopes, told=told)
-        for gap in await find(run.connection, reader, identity.team_id):
-            result = await closing.close(gap)
-            if tell is not None:
-                tell(result)
+        for gap in await find(run.connection, identity.team_id):
+            tell(await closing.close(gap))
 
     return Job("backfill", BACKFILL_LOCK_KEY, work)
