@@ -15,14 +15,18 @@ from tiger_slack_tui.demo.check import differences
 from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.gaps.reader import Pace
+from tiger_slack_tui.gaps.watch import WatchTiming
 from tiger_slack_tui.ingest.pipeline import Limits
-from tiger_slack_tui.settings import Settings, SlackSettings
+from tiger_slack_tui.settings import JobSettings, Settings, SlackSettings
 from tiger_slack_tui.slack.socket import Timing
 
 QUICK = Timing(
     hello=2, ping=0.2, dead=0.6, backoff_first=0.05, backoff_most=0.5, held_back_first=60
 )
 """The rules of the socket, at a speed for tests."""
+WATCH = WatchTiming(beat=0.1, stale=1, least_gap=0.3)
+AT_ONCE = Pace(call=0, restricted=0)
 
 
 def make_engine(
@@ -33,12 +37,21 @@ def make_engine(
     limits: Limits | None = None,
     timing: Timing = QUICK,
     spool_limit: int = 1 << 30,
+    watch: WatchTiming = WATCH,
+    jobs: JobSettings | None = None,
 ) -> Engine:
     settings = Settings(
-        home=home, conninfo=conninfo, pool_min=2, pool_max=4, spool_limit=spool_limit
+        home=home,
+        conninfo=conninfo,
+        pool_min=2,
+        pool_max=4,
+        spool_limit=spool_limit,
+        jobs=jobs or JobSettings(),
     )
     tokens = SlackSettings(slack.bot_token, slack.app_token, slack.url)
-    return Engine(settings, tokens, conninfo, limits=limits, timing=timing)
+    return Engine(
+        settings, tokens, conninfo, limits=limits, timing=timing, watch=watch, pace=AT_ONCE
+    )
 
 
 @asynccontextmanager

@@ -121,7 +121,9 @@ def migrate(status: bool, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("names", nargs=-1, type=click.Choice(("users", "channels", "retention")))
+@click.argument(
+    "names", nargs=-1, type=click.Choice(("users", "channels", "retention", "backfill"))
+)
 @click.option(
     "--status",
     is_flag=True,
@@ -130,7 +132,7 @@ def migrate(status: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_plain_errors
 def jobs(names: tuple[str, ...], status: bool, as_json: bool) -> None:
-    """Run jobs now: users, channels, retention; without a name users and channels."""
+    """Run jobs now: users, channels, retention, backfill; without a name users and channels."""
     from tiger_slack_tui import settings
     from tiger_slack_tui.commands.jobs import run_by_hand, show
 
@@ -140,6 +142,42 @@ def jobs(names: tuple[str, ...], status: bool, as_json: bool) -> None:
         run_by_hand(settings.load(), None, names, as_json=as_json)
     else:
         run_by_hand(*settings.load_with_slack(), names or ("users", "channels"), as_json=as_json)
+
+
+@main.command()
+@click.option(
+    "--gap", "gaps", metavar="ID", type=int, multiple=True, help="Only this one; repeatable."
+)
+@click.option(
+    "--channel",
+    "channels",
+    metavar="NAME",
+    multiple=True,
+    help="Read this channel, by name or id, since the time of --since; repeatable.",
+)
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Read from then on: a date, a time, or a duration such as 30D, 4W, 7M, 1Y.",
+)
+@click.option("--until", metavar="WHEN", help="Read until then; of a date, all of its day.")
+@click.option("--status", is_flag=True, help="Show the newest gaps; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_plain_errors
+def backfill(status: bool, as_json: bool, **options: Any) -> None:
+    """Close gaps, spans in which events may not have reached us, with what Slack's history holds.
+
+    Without options all that are over. Started again, it goes on where it was. Exit code 0: all are closed; 3: Slack
+    shows only a part, or restricts the app; 1: it failed or was stopped; 2: usage.
+    """
+    from tiger_slack_tui import settings
+    from tiger_slack_tui.commands.backfill import BackfillRequest, run_backfill, show_gaps
+
+    if status:
+        show_gaps(settings.load(), as_json=as_json)
+    else:
+        request = BackfillRequest(as_json=as_json, **options)
+        sys.exit(run_backfill(*settings.load_with_slack(), request))
 
 
 @main.command(name="import")

@@ -17,6 +17,8 @@ from tiger_slack_tui.database.migrations import Note, migrate
 from tiger_slack_tui.database.pool import make_pool, with_defaults
 from tiger_slack_tui.database.store import EventStore
 from tiger_slack_tui.errors import DatabaseUnavailable, SlackUnavailable
+from tiger_slack_tui.gaps.reader import Pace
+from tiger_slack_tui.gaps.watch import Watch, WatchTiming
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
 from tiger_slack_tui.ingest.spool import Spool
 from tiger_slack_tui.jobs.catalog import make_jobs
@@ -24,7 +26,7 @@ from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler
 from tiger_slack_tui.settings import Settings, SlackSettings
 from tiger_slack_tui.slack.socket import SocketMode, Timing
-from tiger_slack_tui.slack.web import SlackWeb
+from tiger_slack_tui.slack.web import Identity, SlackWeb
 from tiger_slack_tui.snapshot import Snapshot, Stats
 
 log = logging.getLogger(__name__)
@@ -49,8 +51,14 @@ class Engine:
         *,
         limits: Limits | None = None,
         timing: Timing | None = None,
+        watch: WatchTiming | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._slack = slack
+        self._watch_timing = watch
+        self._pace = pace
+        self._identity: Identity | None = None
+        self._watch: Watch | None = None
         self._timing = timing
         self._settings = settings
         self._conninfo = with_defaults(conninfo, application_name=settings.instance)
@@ -78,9 +86,10 @@ class Engine:
             async with aiohttp.ClientSession(trust_env=True) as session:
                 web = SlackWeb(self._slack, session)
                 await self._greet_slack(web)
-                self._scheduler = _scheduler(self._settings, self._conninfo, web)
+                self._scheduler = scheduler = self._make_scheduler(web)
                 self._socket = SocketMode(web, session, self._pipeline.receive, timing=self._timing)
-                await self._serve(self._socket, self._scheduler)
+                self._watch = self._make_watch(web, self._socket, scheduler)
+                await self._serve(self._socket, scheduler, self._watch)
         finally:
             await self._pool.close(timeout=0.5)
             self._spool.close()
@@ -134,6 +143,7 @@ class Engine:
             problems=tuple(stats.problems),
             latencies=stats.latencies(),
             jobs=self._scheduler.states() if self._scheduler else (),
+            gaps_open=self._watch.gaps_open if self._watch else None,
         )
 
     async def _greet_slack(self, web: SlackWeb) -> None:
@@ -143,14 +153,36 @@ class Engine:
         try:
             await asyncio.wait({greeting, stop}, return_when=asyncio.FIRST_COMPLETED)
             if greeting.done():
-                found = greeting.result()
+                self._identity = found = greeting.result()
                 log.info("workspace", extra={"team": found.team, "team_id": found.team_id})
         except SlackUnavailable as error:
             log.warning("%s", error)
         finally:
             await _cancel(greeting, stop)
 
-    async def _serve(self, slack: SocketMode, scheduler: Scheduler) -> None:
+    def _make_scheduler(self, web: SlackWeb) -> Scheduler:
+        """The jobs of this program, and what runs them."""
+        given = self._settings.jobs
+        runner = Runner(self._conninfo, instance=self._settings.instance, timeout=given.timeout)
+        return Scheduler(make_jobs(web, given, pace=self._pace), runner, given)
+
+    def _make_watch(self, web: SlackWeb, slack: SocketMode, scheduler: Scheduler) -> Watch:
+        async def team_id() -> str:
+            self._identity = self._identity or await web.identity()
+            return self._identity.team_id
+
+        return Watch(
+            self._pool,
+            slack,
+            self._pipeline,
+            self.snapshot,
+            instance=self._settings.instance,
+            team_id=team_id,
+            gap_is_due=lambda: scheduler.wake("backfill"),
+            timing=self._watch_timing,
+        )
+
+    async def _serve(self, slack: SocketMode, scheduler: Scheduler, watch: Watch) -> None:
         """Run everything until `stop`, or until something fails, which is raised after a clean stop."""
         pipeline = self._pipeline
         tried = asyncio.Event()
@@ -160,6 +192,7 @@ class Engine:
                 self._prepare_database(tried),
                 self._listen(slack, tried),
                 self._run_jobs(scheduler),
+                self._run_watch(watch),
             )
         ]
         ingesting = [
@@ -174,7 +207,7 @@ class Engine:
             slack.stop_reading()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_FLUSH_SECONDS):
-                    await pipeline.flush()
+                    await asyncio.gather(pipeline.flush(), watch.farewell())
             await pipeline.close()
             await _cancel(*ingesting)
             await slack.close()
@@ -194,6 +227,11 @@ class Engine:
         await self._database_ready.wait()
         await scheduler.run()
 
+    async def _run_watch(self, watch: Watch) -> None:
+        """Tell the database of us as soon as the schema is there."""
+        await self._database_ready.wait()
+        await watch.run()
+
     async def _prepare_database(self, tried: asyncio.Event) -> None:
         """Bring the schema up to date and open the pool, as soon as the database is there."""
         pause = 0.5
@@ -212,13 +250,6 @@ class Engine:
         self._pipeline.database_is_ready()
         self._database_ready.set()
         tried.set()
-
-
-def _scheduler(settings: Settings, conninfo: str, web: SlackWeb) -> Scheduler:
-    """The jobs of this program, and what runs them."""
-    given = settings.jobs
-    runner = Runner(conninfo, instance=settings.instance, timeout=given.timeout)
-    return Scheduler(make_jobs(web, given), runner, given)
 
 
 async def _first_end(stop: asyncio.Task[Any], *tasks: asyncio.Task[None]) -> None:

@@ -62,6 +62,14 @@ class SlackRefused(TigerSlackError):
     """Slack refused a token or a method for a reason that trying again does not mend."""
 
 
+class SlackAbsent(SlackRefused):
+    """Slack does not show this channel or thread to the app. `reason` is Slack's word for why."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class SlackUnavailable(TigerSlackError):
     """Slack does not answer as it should now; trying again later can succeed.
 

@@ -68,5 +68,6 @@ def _summary(before: Snapshot, now: Snapshot) -> dict[str, object]:
         "outcomes": outcomes,
         "queue": now.queue,
         "spool": now.spool_events,
+        "gaps_open": now.gaps_open,
         "ack_p99_ms": None if now.ack_p99 is None else round(now.ack_p99 * 1000, 1),
     }

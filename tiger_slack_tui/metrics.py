@@ -98,6 +98,13 @@ METRICS = (
         _quantiles("lateness"),
     ),
     Metric(
+        "gaps_open",
+        "gauge",
+        "",
+        "Spans without events that no backfill has closed.",
+        _one(lambda now: now.gaps_open),
+    ),
+    Metric(
         "job_running",
         "gauge",
         "",

@@ -58,6 +58,8 @@ class JobSettings:
     """Seconds after which a run is ended."""
     event_days: int = 90
     """Age at which events are deleted where no policy of TimescaleDB does it."""
+    backfill: bool = True
+    """Whether gaps are closed by themselves, from Slack's history."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,7 @@ def _jobs(check: _Check) -> JobSettings:
         catch_up=check.switch("TIGER_SLACK_JOBS_CATCH_UP", default=JobSettings.catch_up),
         timeout=check.number("TIGER_SLACK_JOBS_TIMEOUT", default=3600, least=1, most=10**6),
         event_days=check.number("TIGER_SLACK_EVENT_DAYS", default=90, least=1, most=36_500),
+        backfill=check.switch("TIGER_SLACK_BACKFILL", default=JobSettings.backfill),
     )
     try:
         zone = ZoneInfo(given.time_zone)

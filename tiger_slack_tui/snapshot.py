@@ -163,3 +163,5 @@ class Snapshot:
     latencies: Mapping[str, tuple[float | None, float | None, float | None]]
     """By type: p50, p95 and p99 of the time to the ack."""
     jobs: tuple[JobState, ...]
+    gaps_open: int | None
+    """Spans without events that no backfill has closed; None until the database has told."""

@@ -154,6 +154,7 @@ begin
   from unnest(items) i;
 
   perform slack.apply_effects(items, discarded);
+  perform slack.note_gaps(items);
 
   return jsonb_build_object
   ( 'first', (select coalesce(jsonb_agg(i.event_id), '[]') from unnest(items) i)

@@ -349,6 +349,7 @@ async def test_the_engine_loads_the_tables_at_its_first_start_and_by_hand(
             await asyncio.sleep(0.3)
     found = sorted(runs(database))
     assert found == [
+        ("backfill", "first start", "done"),
         ("channels", "by hand", "done"),
         ("channels", "first start", "done"),
         ("retention", "first start", "done"),

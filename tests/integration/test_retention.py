@@ -88,3 +88,29 @@ async def test_more_rows_than_one_transaction_takes(
     ended = await Runner(named, instance="test", timeout=60).run(retention(30), reason="by hand")
     assert (ended.outcome, ended.rows_changed) == ("done", 12000)
     assert names(database, "select event_id from slack.event") == []
+
+
+async def test_instances_go_but_not_the_last_connection_of_a_workspace(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    for team, name, days in (("T1", "older", 50), ("T1", "old", 40), ("T2", "other", 60)):
+        database.execute(
+            "with i as (insert into slack.instance (instance, team_id, version, host, pid, started_at, last_seen_at"
+            ", status, status_since, queue, queue_limit, spool_events, spool_bytes, received, acked"
+            ", events_per_second) select %(name)s, %(team)s, '1', 'h', 1, t, t, 'connected', t, 0, 0, 0, 0, 0, 0, 0"
+            " from (select now() - %(age)s) a (t) returning id, started_at)"
+            " insert into slack.connection (instance_id, connected_at, seen_at, is_judged)"
+            " select i.id, i.started_at, i.started_at, true from i",
+            {"name": name, "team": team, "age": days * DAY},
+        )
+        database.execute(
+            "insert into slack.gap (reason, started_at, ended_at, closed_at, instance)"
+            " select 'not connected', t, t, case when %s = 'old' then t end, %s"
+            " from (select now() - interval '400 days') a (t)",
+            (name, name),
+        )
+    named = with_defaults(conninfo, application_name="test")
+    await Runner(named, instance="test", timeout=30).run(retention(90), reason="by hand")
+    assert names(database, "select instance from slack.instance order by 1") == ["old", "other"]
+    assert len(names(database, "select id from slack.connection")) == 2
+    assert names(database, "select instance from slack.gap order by 1") == ["older", "other"]

@@ -52,8 +52,8 @@ _EVENTS = {
 }
 _OTHER_SCOPES = {
     "users:read.email": "e-mail addresses of users",
-    "im:read": "names of direct messages",
-    "mpim:read": "names of group messages",
+    "im:read": "names of direct messages, and closing their gaps",
+    "mpim:read": "names of group messages, and closing their gaps",
 }
 _INSTANCES: LiteralString = """
 select distinct a.application_name
@@ -61,6 +61,11 @@ from pg_stat_activity a
 where a.datname = current_database()
 and a.application_name ~ '^.+@.+:[0-9]+$'
 order by 1
+"""
+_GAPS: LiteralString = """
+select count(*), count(*) filter (where g.ended_at is null), min(g.started_at)
+from slack.gap g
+where g.closed_at is null
 """
 _RIGHTS: LiteralString = """
 select current_user
@@ -186,6 +191,7 @@ async def _database_checks(conninfo: str) -> AsyncIterator[Check]:
             yield await _rights(connection)
             yield await _timescaledb(connection)
             yield await _instances(connection)
+            yield await _gaps(connection)
         except psycopg.Error as error:
             yield Check("database", "failed", f"{type(error).__name__} {error.sqlstate or ''}")
     yield await _migrations(conninfo)
@@ -220,6 +226,19 @@ async def _timescaledb(connection: AsyncConnection[Any]) -> Check:
 async def _instances(connection: AsyncConnection[Any]) -> Check:
     names = [row[0] for row in await (await connection.execute(_INSTANCES)).fetchall()]
     return Check("instances", "ok", f"connected: {', '.join(names)}" if names else "none connected")
+
+
+async def _gaps(connection: AsyncConnection[Any]) -> Check:
+    try:
+        row = await (await connection.execute(_GAPS)).fetchone()
+    except psycopg.errors.UndefinedTable:
+        return Check("gaps", "ok", "not looked for yet; the first start does it")
+    still_open, going_on, since = row or (0, 0, None)
+    if not still_open:
+        return Check("gaps", "ok", "none open")
+    mend = "They close by themselves, or: tiger-slack backfill"
+    found = f"{still_open:,} open, the oldest since {since:%Y-%m-%d %H:%M} UTC"
+    return Check("gaps", "warning", f"{found}, {going_on:,} of them going on", mend)
 
 
 async def _migrations(conninfo: str) -> Check:

@@ -11,6 +11,8 @@ _MOST_MESSAGES = 1000
 """Messages that a channel's history keeps; a demo runs for days."""
 _PAGE = 1000
 """Most entries of a page."""
+_RESTRICTED_PAGE = 15
+_TRUE = ("true", "1", "True")
 
 
 class Directory:
@@ -23,13 +25,18 @@ class Directory:
     ) -> None:
         self.users = {user["id"]: user for user in users or []}
         self.channels = {channel["id"]: channel for channel in channels or []}
+        self.is_restricted = False
+        """Whether pages of messages hold no more than 15, as for apps distributed outside of the Marketplace."""
         self._messages: dict[str, OrderedDict[str, dict[str, Any]]] = {}
+        self._reactions: dict[tuple[str, str], dict[str, list[str]]] = {}
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Take an event into account that is about to be sent."""
         kind = event.get("type")
         if kind == "message":
             self._apply_message(event)
+        elif kind in ("reaction_added", "reaction_removed"):
+            self._apply_reaction(event)
         elif kind in ("user_change", "team_join"):
             self.users[event["user"]["id"]] = dict(event["user"])
         elif kind == "channel_created":
@@ -50,6 +57,9 @@ class Directory:
                 return _page("members", list(self.users.values()), given, 1000)
             case "conversations.list":
                 return _page("channels", self._listed(given), given, 100)
+            case "users.conversations":
+                own = [channel for channel in self._listed(given) if _is_member(channel)]
+                return _page("channels", own, given, 100)
             case "conversations.history":
                 return self._history(given)
             case "conversations.replies":
@@ -59,44 +69,92 @@ class Directory:
     def _listed(self, given: Mapping[str, str]) -> list[dict[str, Any]]:
         # As Slack does: a space in the list makes a type that nobody knows, and unknown ones are ignored.
         kinds = given.get("types", "public_channel").split(",")
-        hide = given.get("exclude_archived", "false") in ("true", "1", "True")
+        hide = given.get("exclude_archived", "false") in _TRUE
         return [
             channel
             for channel in self.channels.values()
-            if ("private_channel" if channel.get("is_private") else "public_channel") in kinds
-            and not (hide and channel.get("is_archived"))
+            if _kind(channel) in kinds and not (hide and channel.get("is_archived"))
         ]
+
+    def messages(self, channel: str) -> list[dict[str, Any]]:
+        """All messages of a channel that are kept, as its history would show them, the oldest first."""
+        return [self._shown(channel, ts) for ts in sorted(self._messages.get(channel, {}))]
 
     def _history(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """Parents and messages outside of threads, the newest first."""
-        messages = self._between(given)
-        if messages is None:
-            return {"ok": False, "error": "channel_not_found"}
-        shown = [m for m in messages if m.get("thread_ts") in (None, m["ts"])]
-        return _page("messages", shown[::-1], given, 100)
+        """Parents, messages outside of threads and replies sent to the channel, too; the newest first."""
+        channel = given.get("channel", "")
+        if error := self._hidden(channel):
+            return {"ok": False, "error": error}
+        shown = [
+            self._shown(channel, ts)
+            for ts, message in sorted(self._messages.get(channel, {}).items(), reverse=True)
+            if _is_between(ts, given)
+            and (
+                message.get("thread_ts") in (None, ts)
+                or message.get("subtype") == "thread_broadcast"
+            )
+        ]
+        return self._message_page(shown, given, 100)
 
     def _replies(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """A thread with its parent, the oldest first."""
-        messages = self._between(given)
-        if messages is None:
-            return {"ok": False, "error": "channel_not_found"}
-        shown = [m for m in messages if given.get("ts") in (m["ts"], m.get("thread_ts"))]
-        if not shown:
-            return {"ok": False, "error": "thread_not_found"}
-        return _page("messages", shown, given, _PAGE)
-
-    def _between(self, given: Mapping[str, str]) -> list[dict[str, Any]] | None:
-        """The channel's messages in the time asked for, the oldest first; None for an unknown channel."""
-        channel = given.get("channel", "")
-        if channel not in self.channels and channel not in self._messages:
-            return None
-        oldest, latest = Decimal(given.get("oldest") or 0), Decimal(given.get("latest") or 10**12)
-        inclusive = given.get("inclusive", "false") in ("true", "1", "True")
-        return [
-            message
+        """A thread, the oldest first: its parent in any case, and its replies of the time asked for."""
+        channel, thread = given.get("channel", ""), given.get("ts")
+        if error := self._hidden(channel):
+            return {"ok": False, "error": error}
+        found = [
+            ts
             for ts, message in sorted(self._messages.get(channel, {}).items())
-            if oldest < Decimal(ts) < latest or (inclusive and Decimal(ts) in (oldest, latest))
+            if thread in (ts, message.get("thread_ts"))
         ]
+        if not found:
+            return {"ok": False, "error": "thread_not_found"}
+        shown = [self._shown(channel, ts) for ts in found if ts == thread or _is_between(ts, given)]
+        return self._message_page(shown, given, _PAGE)
+
+    def _message_page(
+        self, shown: list[dict[str, Any]], given: Mapping[str, str], default: int
+    ) -> dict[str, Any]:
+        if self.is_restricted:
+            limit = min(int(given.get("limit") or default), _RESTRICTED_PAGE)
+            given = {**given, "limit": str(limit)}
+        return _page("messages", shown, given, default)
+
+    def _hidden(self, channel: str) -> str | None:
+        """Why the app may not see the channel's messages."""
+        if channel not in self.channels and channel not in self._messages:
+            return "channel_not_found"
+        return None if _is_member(self.channels.get(channel, {})) else "not_in_channel"
+
+    def _shown(self, channel: str, ts: str) -> dict[str, Any]:
+        """The message with its reactions, and a parent with what is known of its replies."""
+        messages = self._messages[channel]
+        shown = dict(messages[ts])
+        if reactions := self._reactions.get((channel, ts)):
+            shown["reactions"] = [
+                {"name": name, "users": list(users), "count": len(users)}
+                for name, users in reactions.items()
+            ]
+        replies = self._replies_to(channel, ts)
+        if replies:
+            shown |= {"thread_ts": ts, "reply_count": len(replies), "latest_reply": max(replies)}
+        return shown
+
+    def _replies_to(self, channel: str, parent: str) -> list[str]:
+        messages = self._messages[channel]
+        return [ts for ts, m in messages.items() if m.get("thread_ts") == parent and ts != parent]
+
+    def _apply_reaction(self, event: Mapping[str, Any]) -> None:
+        item = event["item"]
+        if item.get("type") != "message":
+            return
+        reactions = self._reactions.setdefault((item["channel"], item["ts"]), {})
+        users = reactions.setdefault(event["reaction"], [])
+        if event["user"] in users:
+            users.remove(event["user"])
+        if event["type"] == "reaction_added":
+            users.append(event["user"])
+        elif not users:
+            del reactions[event["reaction"]]
 
     def _apply_message(self, event: Mapping[str, Any]) -> None:
         messages = self._messages.setdefault(event["channel"], OrderedDict())
@@ -104,7 +162,7 @@ class Directory:
         if subtype == "channel_name" and event["channel"] in self.channels:
             self.channels[event["channel"]]["name"] = event["name"]
         if subtype == "message_deleted":
-            messages.pop(event["deleted_ts"], None)
+            self._delete(event["channel"], event["deleted_ts"])
         elif subtype == "message_changed":
             if event["message"]["ts"] in messages:
                 messages[event["message"]["ts"]] = dict(event["message"])
@@ -114,6 +172,31 @@ class Directory:
             }
             if len(messages) > _MOST_MESSAGES:
                 messages.popitem(last=False)
+
+    def _delete(self, channel: str, ts: str) -> None:
+        """Of a parent, something stays for its replies."""
+        messages = self._messages[channel]
+        self._reactions.pop((channel, ts), None)
+        if messages.pop(ts, None) and self._replies_to(channel, ts):
+            left = {"type": "message", "subtype": "tombstone", "ts": ts, "thread_ts": ts}
+            messages[ts] = left | {"user": "USLACKBOT", "text": "This message was deleted."}
+
+
+def _kind(channel: Mapping[str, Any]) -> str:
+    for kind in ("im", "mpim"):
+        if channel.get(f"is_{kind}"):
+            return kind
+    return "private_channel" if channel.get("is_private") else "public_channel"
+
+
+def _is_member(channel: Mapping[str, Any]) -> bool:
+    return bool(channel.get("is_member", True))
+
+
+def _is_between(ts: str, given: Mapping[str, str]) -> bool:
+    oldest, latest = Decimal(given.get("oldest") or 0), Decimal(given.get("latest") or 10**12)
+    is_inclusive = given.get("inclusive", "false") in _TRUE
+    return oldest < Decimal(ts) < latest or (is_inclusive and Decimal(ts) in (oldest, latest))
 
 
 def _page(

@@ -7,10 +7,11 @@ Besides what Slack does, it does on demand what goes wrong with it (Faults, and 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -105,6 +106,12 @@ class LocalSlack:
         """Tickets that became a socket."""
         self.hold: asyncio.Event | None = None
         """The Web API answers no list before this is set."""
+        self.tiers: dict[str, tuple[int, float]] = {}
+        """Methods that may be called only so often in so many seconds; after that 429."""
+        self.refuse: dict[str, str] = {}
+        """Errors that list and history methods answer with."""
+        self.calls: Counter[str] = Counter()
+        """Calls of the Web API that were answered, by method."""
         self.refuse_opening: str | None = None
         """An error that apps.connections.open answers with."""
         self.scopes = list(_SCOPES)
@@ -118,6 +125,7 @@ class LocalSlack:
         self._remember = remember
         self._random = random.Random(self.faults.seed)
         self._tickets: set[str] = set()
+        self._called: dict[str, deque[float]] = {}
         self._sockets: list[_Socket] = []
         self._unacked: dict[str, _Delivery] = {}
         self._envelopes: dict[str, str] = {}
@@ -178,6 +186,10 @@ class LocalSlack:
         self._window.append(payload)
         if len(self._window) > self.faults.shuffle:
             await self._send_one_of_the_window()
+
+    def lose(self, payload: Mapping[str, Any]) -> None:
+        """It happens in the workspace, but the event never arrives: Slack has given up delivering it."""
+        self.directory.apply(payload["event"])
 
     async def send_all(self, payloads: Iterable[Mapping[str, Any]]) -> None:
         """Send the events, then what the shuffling still holds back."""
@@ -374,11 +386,32 @@ class LocalSlack:
             }
             headers = {"X-OAuth-Scopes": ",".join(self.scopes)}
             return web.json_response({"ok": True} | identity, headers=headers)
+        if method in self.refuse:
+            return web.json_response({"ok": False, "error": self.refuse[method]})
+        if wait := self._wait_of_tier(method):
+            headers = {"Retry-After": str(wait)}
+            return web.json_response(
+                {"ok": False, "error": "ratelimited"}, status=429, headers=headers
+            )
+        self.calls[method] += 1
         if self.hold is not None:
             await self.hold.wait()
         return web.json_response(
             self.directory.answer(method, {k: str(v) for k, v in given.items()})
         )
+
+    def _wait_of_tier(self, method: str) -> int:
+        """Seconds until the method may be called again; 0 for now."""
+        if method not in self.tiers:
+            return 0
+        most, seconds = self.tiers[method]
+        now, called = time.monotonic(), self._called.setdefault(method, deque())
+        while called and called[0] <= now - seconds:
+            called.popleft()
+        if len(called) >= most:
+            return math.ceil(called[0] + seconds - now)
+        called.append(now)
+        return 0
 
     def _open_connection(self, host: str) -> dict[str, Any]:
         if self.refuse_opening is not None:

@@ -143,7 +143,7 @@ def read_row(record: Any, channel: Channel) -> MessageRow | DeletionRow:
         return DeletionRow(channel, ts)
     if told is None and isinstance(edited := get("edited"), dict):
         told = edited.get("ts")
-    changed = None if told is None else _time_or_none(told)
+    changed = None if told is None else time_or_none(told)
     is_edited = changed is not None and changed > ts
     return _message(record, channel, ts, changed if is_edited and changed else ts, is_edited)
 
@@ -183,13 +183,13 @@ def _list(value: Any) -> list[Any]:
 
 
 def _time(value: Any) -> datetime:
-    time = _time_or_none(value)
+    time = time_or_none(value)
     if time is None:
         raise NotStored(Reason.NO_TS)
     return time
 
 
-def _time_or_none(value: Any) -> datetime | None:
+def time_or_none(value: Any) -> datetime | None:
     """Slack's seconds.microseconds, also where a tool has made a number of them."""
     if value.__class__ is str and len(value) == 17 and value[10] == "." and value.isascii():
         seconds, fraction = value[:10], value[11:]
@@ -242,7 +242,7 @@ def _copy_uuid(value: Any) -> bytes:
 
 
 def _copy_time(value: Any) -> bytes:
-    time = _time_or_none(value)
+    time = time_or_none(value)
     return _NULL if time is None else str(time).encode()
 
 

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,8 @@ from tiger_slack_tui.telemetry import span
 log = logging.getLogger(__name__)
 
 
+_STOPS = 500
+"""Stops that are kept until somebody takes note of them."""
 # Events that an operator should act on.
 _TELL = {
     "app_rate_limited": "more than 30,000 events an hour; it withholds some",
@@ -47,6 +49,16 @@ class Limits:
     """After this a write is broken off."""
     unsent_acks: int = 8
     """Batches whose acks are still to be sent; more than that stops the writing."""
+    stop_seconds: float = 3.0
+    """An event that waits longer for room in the queue is lost to Slack's first delivery: the queue stands still."""
+
+
+@dataclass(slots=True, eq=False)
+class Stop:
+    """A time in which nothing was taken, in seconds since 1970."""
+
+    began: float
+    ended: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,9 @@ class Pipeline:
         self.database_problem: str | None = "not connected yet"
         self.database_since = time.time()
         self.spool_problem: str | None = None
+        self._refused_since: float | None = None
+        self._full_since: float | None = None
+        self._stops: deque[Stop] = deque(maxlen=_STOPS)
 
     @property
     def queued(self) -> int:
@@ -103,6 +118,24 @@ class Pipeline:
         """The schema is there and the pool is open."""
         self._ready.set()
         self._database_back()
+
+    @property
+    def stopped_since(self) -> float | None:
+        """Since when nothing is taken: neither database nor spool take events, or the queue stands still."""
+        if self._refused_since is not None:
+            return self._refused_since
+        is_full = self._full_since is not None and self._lasts(self._full_since)
+        return self._full_since if is_full else None
+
+    def stops(self) -> list[Stop]:
+        """When nothing was taken and is again, as far as nobody has taken note of it."""
+        return list(self._stops)
+
+    def forget_stops(self, stops: Iterable[Stop]) -> None:
+        """They were taken note of."""
+        for stop in stops:
+            with contextlib.suppress(ValueError):  # it was one too many by now
+                self._stops.remove(stop)
 
     async def receive(self, envelope: Envelope, connection: Connection) -> None:
         """Take one event. Waits while the queue is full."""
@@ -120,7 +153,13 @@ class Pipeline:
         )
         self._stats.received += 1
         self._stats.lateness.add(late)
-        await self._queue.put(waiting)
+        if self._queue.full():
+            self._full_since = self._full_since or envelope.received_at
+            await self._queue.put(waiting)
+            self._full_since = None
+            self._stood_still(envelope.received_at)
+        else:
+            self._queue.put_nowait(waiting)
 
     async def write(self) -> None:
         """Make batches durable, for ever."""
@@ -271,12 +310,24 @@ class Pipeline:
             log.critical(
                 "NOTHING IS ACKNOWLEDGED: neither database nor spool take events: %s", problem
             )
+            self._refused_since = time.time()
         self.spool_problem = problem
 
     def _spool_accepted(self) -> None:
         if self.spool_problem is not None:
             log.info("the spool takes events again")
         self.spool_problem = None
+        if self._refused_since is not None:
+            self._stood_still(self._refused_since)
+            self._refused_since = None
+
+    def _stood_still(self, since: float) -> None:
+        """Keep the time until now as one in which nothing was taken, if it was long enough to lose events."""
+        if self._lasts(since):
+            self._stops.append(Stop(since, time.time()))
+
+    def _lasts(self, since: float) -> bool:
+        return time.time() - since > self.limits.stop_seconds
 
     def _count_written(self, batch: _Batch, written: Written) -> None:
         self._spool_accepted()  # whatever it refused is in the database now

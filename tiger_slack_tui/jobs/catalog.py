@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tiger_slack_tui.gaps.reader import Pace
+from tiger_slack_tui.jobs.backfill import BACKFILL_LOCK_KEY, backfill
 from tiger_slack_tui.jobs.channels import CHANNELS_LOCK_KEY, load_channels
 from tiger_slack_tui.jobs.job import Job
 from tiger_slack_tui.jobs.retention import RETENTION_LOCK_KEY, retention
@@ -17,11 +19,17 @@ LOCK_KEYS = {
     "users": USERS_LOCK_KEY,
     "channels": CHANNELS_LOCK_KEY,
     "retention": RETENTION_LOCK_KEY,
+    "backfill": BACKFILL_LOCK_KEY,
 }
 
 
-def make_jobs(web: SlackWeb | None, settings: JobSettings) -> dict[str, Job]:
-    """The jobs by name; without `web`, those that need no Slack."""
-    jobs = [load_users(web), load_channels(web)] if web else []
+def make_jobs(
+    web: SlackWeb | None, settings: JobSettings, *, pace: Pace | None = None
+) -> dict[str, Job]:
+    """The jobs by name; without `web`, those that need no Slack. `pace` is that of the backfill."""
+    jobs = []
+    if web is not None:
+        jobs += [load_users(web), load_channels(web)]
+        jobs.append(backfill(web, is_scheduled=settings.backfill, pace=pace))
     jobs.append(retention(settings.event_days))
     return {job.name: job for job in jobs}

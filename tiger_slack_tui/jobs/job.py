@@ -65,3 +65,7 @@ class Job:
     lock_key: int
     """Advisory lock of the session that runs it."""
     work: Callable[[Run], Awaitable[None]]
+    is_wanted: Callable[[AsyncConnection[Any]], Awaitable[bool]] | None = None
+    """Whether there is something to do before its time comes."""
+    is_scheduled: bool = True
+    """False where it runs by hand only."""

@@ -11,6 +11,9 @@ The rules, and why:
   its tombstone keeps it out. A tombstone is three short columns and holds no content.
 - slack.reaction: rows of a message that is deleted since so many days; it will never show them.
 - slack.job_run: kept for a year, which is one row a day and job.
+- slack.connection, slack.instance: kept for 30 days. The workspace's last connection stays, however old: by it the
+  next start finds since when events may be missing.
+- slack.gap: kept for a year after it was closed. One that is open stays.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from tiger_slack_tui.jobs.job import Job, Run
 RETENTION_LOCK_KEY = 7226612417840853
 
 _JOB_RUN_AGE = timedelta(days=366)
+_INSTANCE_AGE = timedelta(days=30)
+_GAP_AGE = timedelta(days=366)
 _ROWS = 5000
 """Rows of a transaction, so that none holds up the ingestion."""
 
@@ -78,6 +83,39 @@ _JOB_RUNS = """
 delete from slack.job_run r
 where r.id in (select o.id from slack.job_run o where o.started_at < now() - %s limit %s)
 """
+_CONNECTIONS = """
+delete from slack.connection c
+where c.id in
+( select o.id
+  from slack.connection o
+  join slack.instance i on i.id = o.instance_id
+  where o.seen_at < now() - %s
+  and o.is_judged
+  and exists
+  ( select
+    from slack.connection n
+    join slack.instance j on j.id = n.instance_id
+    where j.team_id is not distinct from i.team_id
+    and n.is_judged
+    and n.seen_at > o.seen_at
+  )
+  limit %s
+)
+"""
+_INSTANCES = """
+delete from slack.instance i
+where i.id in
+( select o.id
+  from slack.instance o
+  where o.last_seen_at < now() - %s
+  and not exists (select from slack.connection c where c.instance_id = o.id)
+  limit %s
+)
+"""
+_GAPS = """
+delete from slack.gap g
+where g.id in (select o.id from slack.gap o where o.closed_at < now() - %s limit %s)
+"""
 
 
 def retention(event_days: int) -> Job:
@@ -103,6 +141,9 @@ async def _work(run: Run, age: timedelta) -> None:
     await _delete(run, _DELIVERIES, {"age": age, "rows": _ROWS})
     await _delete(run, _REACTIONS, (age, _ROWS))
     await _delete(run, _JOB_RUNS, (_JOB_RUN_AGE, _ROWS))
+    await _delete(run, _CONNECTIONS, (_INSTANCE_AGE, _ROWS))
+    await _delete(run, _INSTANCES, (_INSTANCE_AGE, _ROWS))
+    await _delete(run, _GAPS, (_GAP_AGE, _ROWS))
 
 
 async def _delete(run: Run, query: LiteralString, values: Any) -> None:

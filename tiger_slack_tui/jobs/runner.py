@@ -54,6 +54,16 @@ class Runner:
             except psycopg.Error as error:
                 raise _unavailable(error) from None
 
+    async def is_wanted(self, job: Job) -> bool:
+        """As `Job.is_wanted`. Raises DatabaseUnavailable, DatabaseRefused."""
+        if job.is_wanted is None:
+            return False
+        async with await connect(self._conninfo) as connection:
+            try:
+                return await job.is_wanted(connection)
+            except psycopg.Error as error:
+                raise _unavailable(error) from None
+
     async def run(self, job: Job, *, reason: str, scheduled_for: datetime | None = None) -> JobRun:
         """Run the job now, unless another session does; the row returned tells how it ended.
 

@@ -56,12 +56,18 @@ class Scheduler:
         self._zone = ZoneInfo(settings.time_zone)
         self._begun = self._now()
         self._last: dict[str, tuple[str, float]] = {}
+        self._wakes = {name: asyncio.Event() for name in jobs}
 
     async def run(self) -> None:
         """Serve the schedule until cancelled, which cancels what runs. Failures of jobs end nothing else."""
         async with asyncio.TaskGroup() as group:
             for job in self._jobs.values():
-                group.create_task(self._serve(job))
+                if job.is_scheduled:
+                    group.create_task(self._serve(job))
+
+    def wake(self, name: str) -> None:
+        """There may be something to do for the job. Returns at once."""
+        self._wakes[name].set()
 
     async def run_now(self, name: str) -> JobRun:
         """Run a job by hand. Raises as `Runner.run`, and KeyError for a job that there is not."""
@@ -71,7 +77,9 @@ class Scheduler:
         """The jobs, as known here. No I/O."""
         coming = next_run(self._settings, self._now()).timestamp()
         states = []
-        for name in self._jobs:
+        for name, job in self._jobs.items():
+            if not job.is_scheduled:
+                continue
             since, seen = self._runner.running(name) or (None, 0)
             outcome, ended = self._last.get(name, (None, None))
             states.append(JobState(name, coming, since, seen, outcome, ended))
@@ -87,7 +95,7 @@ class Scheduler:
                 continue
             except Exception as error:  # whatever it is, it must not take the ingestion down
                 log.error("job %s: %s", job.name, type(error).__name__)
-            await self._tick()
+            await self._tick(self._wakes[job.name])
 
     async def _run_if_due(self, job: Job) -> None:
         """Run the job if its last time is not served yet, here or by another instance."""
@@ -99,26 +107,28 @@ class Scheduler:
         elif last < due and (self._settings.catch_up or due > self._begun):
             reason = "schedule" if now - due < _LATE else "catch-up"
             await self._run(job, reason=reason, scheduled_for=due)
+        elif await self._runner.is_wanted(job):
+            await self._run(job, reason="gap")
 
     async def _run(self, job: Job, *, reason: str, scheduled_for: datetime | None = None) -> JobRun:
         ended = await self._runner.run(job, reason=reason, scheduled_for=scheduled_for)
         self._last[job.name] = (ended.outcome or "cut off", time.time())
         return ended
 
-    async def _tick(self) -> None:
-        """Wait for the schedule's next time, or for the recheck.
+    async def _tick(self, wake: asyncio.Event) -> None:
+        """Wait for the schedule's next time, for the recheck, or until woken.
 
         aiocron only wakes us: what is due, the clock and slack.job_run say. So its ticks need no care when they come
         in a burst, overlap a run, or come at a wrong time, because it measures the clock once, at its start.
         """
-        came = asyncio.Event()
-        cron = crontab(self._settings.schedule, func=came.set, tz=self._zone)
+        cron = crontab(self._settings.schedule, func=wake.set, tz=self._zone)
         try:
             async with asyncio.timeout(self._recheck):
-                await came.wait()
+                await wake.wait()
         except TimeoutError:
             pass
         finally:
+            wake.clear()
             cron.stop()
 
     def _now(self) -> datetime:

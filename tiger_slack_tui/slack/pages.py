@@ -6,7 +6,8 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from tiger_slack_tui.errors import SlackUnavailable
 
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _MOST_FAILURES = 8
-"""Failures in a row, of one page, that are no rate limit: about four minutes."""
+"""Failures in a row, of one call, that are no rate limit: about four minutes."""
 
 
 async def pages(
@@ -28,27 +31,30 @@ async def pages(
 ) -> AsyncIterator[Page]:
     """The pages from the cursor to the end. Our own cursor is kept, so that a failed page is all that is asked again.
 
-    Waits as long as Slack asks to (429, Retry-After); after other failures with growing pauses. Raises
-    SlackUnavailable when one page fails too often, SlackRefused at once.
+    Waits and raises as `patiently`.
     """
     while True:
-        page = await _fetch(fetch, cursor, pause_first, pause_most)
+        page = await patiently(
+            partial(fetch, cursor), pause_first=pause_first, pause_most=pause_most
+        )
         yield page
         cursor = page.next_cursor
         if cursor is None:
             return
 
 
-async def _fetch(
-    fetch: Callable[[str | None], Awaitable[Page]],
-    cursor: str | None,
-    pause: float,
-    pause_most: float,
-) -> Page:
-    failures = 0
+async def patiently(
+    call: Callable[[], Awaitable[T]], *, pause_first: float = 1.0, pause_most: float = 60.0
+) -> T:
+    """What the call answers, however often Slack stumbles.
+
+    Waits as long as Slack asks to (429, Retry-After); after other failures with growing pauses. Raises
+    SlackUnavailable when it fails too often, SlackRefused at once.
+    """
+    failures, pause = 0, pause_first
     while True:
         try:
-            return await fetch(cursor)
+            return await call()
         except SlackUnavailable as error:
             if error.retry_after is not None:
                 log.info("Slack asks to wait", extra={"seconds": error.retry_after})

@@ -12,7 +12,8 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +51,20 @@ class Timing:
     """A connection that lived this long, or brought an event, ends a series of failures."""
 
 
+_SPELLS = 500
+"""Spells that are kept until somebody takes note of them."""
+
+
+@dataclass(slots=True, eq=False)
+class Spell:
+    """A time in which we were connected, in seconds since 1970. Connections without a break between them are one."""
+
+    began: float
+    heard: float
+    """When Slack was last heard of, or, while we ourselves do not read, could have been."""
+    is_over: bool = False
+
+
 @dataclass(slots=True)
 class SocketState:
     """What the operator sees of the connection."""
@@ -68,11 +83,29 @@ class SocketState:
     """Envelopes that are no events (interactive, slash_commands): acknowledged only."""
     malformed: int = 0
     """Frames that could not be read, and so not be acknowledged."""
+    spells: deque[Spell] = field(default_factory=lambda: deque(maxlen=_SPELLS))
+    """The newest, until somebody has taken note of them."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a spell begins or ends."""
 
     def set(self, status: str, reason: str | None = None) -> None:
         if status != self.status:
             self.since = time.time()
         self.status, self.reason = status, reason
+
+    def begin_spell(self) -> None:
+        """We are connected from now on, if we were not before."""
+        now = time.time()
+        if not self.spells or self.spells[-1].is_over:
+            self.spells.append(Spell(now, now))
+            self.changed.set()
+
+    def end_spell(self, heard: float) -> None:
+        """We are not connected any more, if we were."""
+        if self.spells and not self.spells[-1].is_over:
+            spell = self.spells[-1]
+            spell.heard, spell.is_over = max(spell.heard, heard), True
+            self.changed.set()
 
 
 # Reasons after which Slack refuses the next connection too, until a person acts.
@@ -98,6 +131,7 @@ class Connection:
         self._timing = timing
         self._tasks: list[asyncio.Task[None]] = []
         self._seen = self._opened = time.monotonic()
+        self._heard = time.time()  # for others: it goes on while the machine sleeps
         self._blocked = False
         self._stopping = False
         self._unacked = 0
@@ -113,6 +147,11 @@ class Connection:
     def proven(self) -> bool:
         """Whether the connection was of use."""
         return self.received > 0 or time.monotonic() - self._opened >= self._timing.proven
+
+    @property
+    def heard(self) -> float:
+        """When Slack was last heard of, in seconds since 1970; now, while we do not read."""
+        return time.time() if self._blocked else self._heard
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
@@ -168,7 +207,8 @@ class Connection:
         try:
             while not self._stopping:
                 message = await self._ws.receive()
-                self._seen = time.monotonic()
+                if self.usable:  # else it is the end that we made ourselves
+                    self._see()
                 if message.type is aiohttp.WSMsgType.TEXT:
                     await self._take(message.data)
                 elif message.type is aiohttp.WSMsgType.BINARY:
@@ -235,7 +275,11 @@ class Connection:
             await self._receive(envelope, self)
         finally:
             self._blocked = False
-            self._seen = time.monotonic()
+            self._see()
+
+    def _see(self) -> None:
+        self._seen = time.monotonic()
+        self._heard = time.time()
 
     def _hello(self, frame: dict[str, Any]) -> None:
         count = frame.get("num_connections")
@@ -306,6 +350,20 @@ class SocketMode:
         """Take nothing more from Slack; acks can still be sent. After `run` was cancelled."""
         if self._connection is not None:
             self._connection.stop_reading()
+            self.state.end_spell(self._connection.heard)
+
+    def spells(self) -> list[Spell]:
+        """When we were connected, as far as nobody has taken note of it; the last one is up to date."""
+        spells = self.state.spells
+        if self._connection is not None and spells and not spells[-1].is_over:
+            spells[-1].heard = max(spells[-1].heard, self._connection.heard)
+        return list(spells)
+
+    def forget_spells(self, spells: Iterable[Spell]) -> None:
+        """They were taken note of."""
+        for spell in spells:
+            with contextlib.suppress(ValueError):  # it was one too many by now
+                self.state.spells.remove(spell)
 
     async def close(self) -> None:
         """End the connection, after the acks that are on their way."""
@@ -337,6 +395,8 @@ class SocketMode:
                 if error.retry_after:
                     await self._wait("backing off", str(error), error.retry_after)
             else:
+                self._end_spell_of_lost()
+                self.state.begin_spell()
                 self.state.connects += 1
                 self.state.set("connected")
                 log.info("connected", extra={"sockets_of_app": self.state.num_connections})
@@ -391,5 +451,11 @@ class SocketMode:
 
     def _disconnected(self, status: str, reason: str | None) -> None:
         """Show the status, unless the connection that is being replaced still reads."""
+        self._end_spell_of_lost()
         if self._connection is None or not self._connection.usable:
             self.state.set(status, reason)
+
+    def _end_spell_of_lost(self) -> None:
+        """Take note where the connection that is being replaced can be read no more."""
+        if self._connection is not None and not self._connection.usable:
+            self.state.end_spell(self._connection.heard)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -13,11 +13,12 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from tiger_slack_tui.errors import SlackRefused, SlackUnavailable
+from tiger_slack_tui.errors import SlackAbsent, SlackRefused, SlackUnavailable
 from tiger_slack_tui.settings import SlackSettings
 from tiger_slack_tui.slack.payload import clean
 
 _PAGE = 999  # the list methods take less than 1000
+MESSAGES_PAGE = 200  # what Slack recommends for history and replies
 
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 
@@ -36,6 +37,23 @@ _FINAL = {
     "token_expired": "the token has expired",
     "token_revoked": "the token was revoked",
 }
+
+# Reasons that concern the one channel or thread that was asked for.
+_ABSENT = frozenset(
+    {
+        "channel_not_found",
+        "not_in_channel",
+        "thread_not_found",
+        "method_not_supported_for_channel_type",
+    }
+)
+CONVERSATION_TYPES = {
+    "public_channel": "channels",
+    "private_channel": "groups",
+    "im": "im",
+    "mpim": "mpim",
+}
+"""Kinds of conversations, and what the names of their scopes begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +75,10 @@ class Page:
 
     items: list[dict[str, Any]]
     next_cursor: str | None
+    has_more: bool = False
+    """Of messages: whether there are more in the time asked for."""
+    is_limited: bool = False
+    """Of messages: whether Slack hides older ones, because of the workspace's plan."""
 
 
 class SlackWeb:
@@ -104,6 +126,67 @@ class SlackWeb:
         )
         return _page(answer, "channels")
 
+    async def own_conversations_page(self, kinds: Iterable[str], cursor: str | None) -> Page:
+        """A page of users.conversations: those of CONVERSATION_TYPES that the app is a member of."""
+        call, types = self._bot.users_conversations, ",".join(kinds)
+        answer = await _call(
+            "users.conversations",
+            "SLACK_BOT_TOKEN",
+            lambda: call(cursor=cursor, limit=200, types=types),
+        )
+        return _page(answer, "channels")
+
+    async def history_page(
+        self,
+        channel: str,
+        *,
+        oldest: str,
+        latest: str,
+        cursor: str | None,
+        limit: int = MESSAGES_PAGE,
+    ) -> Page:
+        """A page of conversations.history, the newest first, without replies; both times (Slack's ts) included.
+
+        Raises SlackAbsent where the channel is not shown.
+        """
+        call = self._bot.conversations_history
+        answer = await _call(
+            "conversations.history",
+            "SLACK_BOT_TOKEN",
+            lambda: call(
+                channel=channel,
+                oldest=oldest,
+                latest=latest,
+                inclusive=True,
+                cursor=cursor,
+                limit=limit,
+            ),
+        )
+        return _page(answer, "messages")
+
+    async def replies_page(
+        self, channel: str, thread: str, *, oldest: str, latest: str, cursor: str | None
+    ) -> Page:
+        """A page of conversations.replies: a thread's replies in the time given, and its parent in any case.
+
+        Raises SlackAbsent where channel or thread are not shown.
+        """
+        call = self._bot.conversations_replies
+        answer = await _call(
+            "conversations.replies",
+            "SLACK_BOT_TOKEN",
+            lambda: call(
+                channel=channel,
+                ts=thread,
+                oldest=oldest,
+                latest=latest,
+                inclusive=True,
+                cursor=cursor,
+                limit=MESSAGES_PAGE,
+            ),
+        )
+        return _page(answer, "messages")
+
     async def open_connection(self) -> str:
         """A new address for one WebSocket connection; it holds a ticket that is a secret and works once."""
         call = self._app.apps_connections_open
@@ -118,7 +201,12 @@ class SlackWeb:
 def _page(answer: AsyncSlackResponse, name: str) -> Page:
     items: Any = clean(answer.get(name) or [])
     cursor = (answer.get("response_metadata") or {}).get("next_cursor")
-    return Page([item for item in items if isinstance(item, dict)], cursor or None)
+    return Page(
+        [item for item in items if isinstance(item, dict)],
+        cursor or None,
+        bool(answer.get("has_more")),
+        bool(answer.get("is_limited")),
+    )
 
 
 async def _call(
@@ -137,6 +225,8 @@ async def _call(
                 f"Slack refused {method}: {reason} ({_FINAL[reason]})",
                 hint=f"Check {token} on the app's page at Slack; after a change of scopes, reinstall the app.",
             ) from None
+        if reason in _ABSENT:
+            raise SlackAbsent(f"Slack refused {method}: {reason}", reason=reason) from None
         raise SlackUnavailable(
             f"Slack could not serve {method}: {reason or 'no proper answer'}",
             retry_after=_retry_after(error),

@@ -1,0 +1,177 @@
+create or replace function slack.is_settled(gap slack.gap)
+returns bool
+language sql stable parallel safe
+as $func$
+  select gap.ended_at is not null
+  and (gap.reason in ('not connected', 'queue stopped', 'by hand') or gap.grown_at < now() - interval '1 hour')
+$func$;
+comment on function slack.is_settled(slack.gap) is
+  'Whether the gap is over and will not grow: one that events tell of does while more of them come, and Slack repeats some each hour.';
+
+create or replace function slack.record_gap
+( team text, reason text, started timestamptz, ended timestamptz, instance text, within interval
+)
+returns int8
+language plpgsql
+as $func$
+declare
+  found int8;
+begin
+  -- One at a time, so that one episode told by several instances is one row. Nothing else is locked after this.
+  perform pg_advisory_xact_lock(1734438958);
+  select g.id
+  into found
+  from slack.gap g
+  where g.team_id is not distinct from team
+  and g.reason = record_gap.reason
+  and g.channel_id is null
+  and g.begun_at is null
+  and g.closed_at is null
+  and g.started_at <= ended + within
+  and g.ended_at >= started - within
+  order by g.ended_at desc
+  limit 1;
+
+  if found is null then
+    insert into slack.gap (team_id, reason, started_at, ended_at, instance)
+    values (team, record_gap.reason, started, ended, record_gap.instance)
+    returning id into found;
+  else
+    update slack.gap g set
+      started_at = least(g.started_at, started)
+    , ended_at = greatest(g.ended_at, ended)
+    , grown_at = now()
+    where g.id = found
+    and (g.started_at > started or g.ended_at < ended);
+  end if;
+  return found;
+end
+$func$;
+comment on function slack.record_gap(text, text, timestamptz, timestamptz, text, interval) is
+  'Writes a span without events into slack.gap, or makes one of its reason longer that is so near and that no backfill has begun with. Returns its id.';
+
+create or replace function slack.note_gaps(items slack.routed_event[])
+returns void
+language plpgsql
+as $func$
+declare
+  s record;
+begin
+  for s in
+    select
+      i.team_id
+    , case when i.type = 'app_rate_limited' then 'rate limited' else 'late deliveries' end as reason
+    , min(i.event_ts) as started
+    , max(i.event_ts) as ended
+    from unnest(items) i
+    where i.type = 'app_rate_limited'
+    -- Slack repeats for a day at most; what seems to be older has another clock.
+    or (i.received_at > i.event_ts + interval '2 hours' and i.received_at < i.event_ts + interval '3 days')
+    -- Two episodes in one batch stay two.
+    group by 1, 2, date_bin(case when i.type = 'app_rate_limited' then interval '1 minute' else '1 hour' end, i.event_ts, 'epoch')
+    order by started
+  loop
+    if s.reason = 'rate limited' then
+      -- It tells the minute that has begun.
+      perform slack.record_gap(s.team_id, s.reason, s.started, s.ended + interval '1 minute', null, '5 minutes');
+    elsif not exists
+    ( select from slack.gap g
+      where g.team_id is not distinct from s.team_id
+      and g.channel_id is null
+      and g.started_at <= s.started
+      and (g.ended_at is null or g.ended_at >= s.ended)
+    ) then
+      perform slack.record_gap(s.team_id, s.reason, s.started, s.ended, null, '1 hour');
+    end if;
+  end loop;
+end
+$func$;
+comment on function slack.note_gaps(slack.routed_event[]) is
+  'Writes down the gaps that events tell of: app_rate_limited, and deliveries more than 2 h late of a time of which no gap is known.';
+
+create or replace function slack.judge_connections
+( team text, instance text, stale interval, is_steady bool, least_gap interval
+)
+returns void
+language plpgsql
+as $func$
+declare
+  c slack.connection;
+  before timestamptz;
+  going_on slack.gap;
+begin
+  perform pg_advisory_xact_lock(1734438958);
+  select g.* into going_on
+  from slack.gap g
+  where g.team_id is not distinct from team
+  and g.reason = 'not connected'
+  and g.ended_at is null;
+
+  for c in
+    select n.*
+    from slack.connection n
+    join slack.instance i on i.id = n.instance_id
+    where i.team_id is not distinct from team
+    and not n.is_judged
+    order by n.connected_at, n.id
+  loop
+    select max(e.seen_at) into before
+    from slack.connection e
+    join slack.instance i on i.id = e.instance_id
+    where i.team_id is not distinct from team
+    and (e.connected_at, e.id) < (c.connected_at, c.id);
+
+    if before < c.connected_at then
+      -- Another one that may have lived on tells so within a moment, or is dead.
+      continue when exists
+      ( select
+        from slack.connection e
+        join slack.instance i on i.id = e.instance_id
+        where i.team_id is not distinct from team
+        and (e.connected_at, e.id) < (c.connected_at, c.id)
+        and e.ended_at is null
+        and i.stopped_at is null
+        and (i.last_seen_at > now() - stale or not is_steady)
+      );
+    end if;
+
+    if going_on.id is not null then
+      update slack.gap g set ended_at = greatest(g.started_at, c.connected_at)
+      where g.id = going_on.id;
+      going_on := null;
+    elsif before + least_gap <= c.connected_at then
+      perform slack.record_gap(team, 'not connected', before, c.connected_at, judge_connections.instance, '1 minute');
+    end if;
+    update slack.connection set is_judged = true where id = c.id;
+  end loop;
+
+  -- One that could not reach the database was connected all the time.
+  delete from slack.gap g
+  where g.id = going_on.id
+  and exists
+  ( select
+    from slack.connection e
+    join slack.instance i on i.id = e.instance_id
+    where i.team_id is not distinct from team
+    and e.connected_at <= g.started_at
+    and e.seen_at > g.started_at
+  );
+
+  if going_on.id is null and is_steady and not exists
+  ( select
+    from slack.connection e
+    join slack.instance i on i.id = e.instance_id
+    where i.team_id is not distinct from team
+    and (not e.is_judged or (e.ended_at is null and i.stopped_at is null and i.last_seen_at > now() - stale))
+  ) then
+    insert into slack.gap (team_id, reason, started_at, instance)
+    select team, 'not connected', max(e.seen_at), judge_connections.instance
+    from slack.connection e
+    join slack.instance i on i.id = e.instance_id
+    where i.team_id is not distinct from team
+    having max(e.seen_at) <= now() - least_gap;
+  end if;
+end
+$func$;
+comment on function slack.judge_connections(text, text, interval, bool, interval) is
+  'Writes down when no instance of the workspace was connected: before each new connection, and now. An instance not seen for the interval stale counts as dead, unless the caller has not seen the database steadily for as long (is_steady): then the other may not have seen it either.';

@@ -1,0 +1,192 @@
+"""`tiger-slack backfill` as a process: what it prints, its exit codes, and a kill in its middle."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.acceptance.test_observing import command
+from tests.acceptance.test_processes import Program
+from tests.support import count, until
+from tiger_slack_tui.demo.directory import Directory
+from tiger_slack_tui.demo.slack import LocalSlack
+
+NOW = time.time()
+SINCE = datetime.fromtimestamp(NOW - 7200, UTC).isoformat()
+
+
+def post(number: int, channel: str = "C1") -> dict[str, Any]:
+    ts = f"{NOW - 3600 + number:.6f}"
+    event = {
+        "type": "message",
+        "channel": channel,
+        "user": "U1",
+        "text": f"SECRET {number}",
+        "ts": ts,
+    }
+    return {"event_id": f"Ev{number}", "event": event | {"event_ts": ts}}
+
+
+def workspace(channels: int = 2) -> LocalSlack:
+    listed = [{"id": f"C{n}", "name": f"place-{n}"} for n in range(1, channels + 1)]
+    return LocalSlack(directory=Directory([], listed))
+
+
+async def test_history_is_read_by_channel_and_time(conninfo: str, tmp_path: Path) -> None:
+    async with workspace() as slack:
+        for number in range(300):
+            slack.lose(post(number, f"C{number % 2 + 1}"))
+        program = Program(slack, conninfo, tmp_path)
+        code, out, err = await command(
+            program, "backfill", "--channel", "#place-2", "--since", SINCE, "--json"
+        )
+        assert code == 0, err
+        (gap,) = json.loads(out)["gaps"]
+        assert (gap["channel_id"], gap["reason"], gap["is_closed"]) == ("C2", "by hand", True)
+        assert (gap["channels"], gap["messages"]["read"], gap["messages"]["inserted"]) == (
+            1,
+            150,
+            150,
+        )
+        assert "SECRET" not in out + err
+        code, out, _ = await command(program, "backfill", "--since", SINCE)
+        assert code == 0
+        assert "300 messages read = 150 inserted + 150 already there + 0 updated" in out
+        code, out, _ = await command(program, "backfill")
+        assert (code, out) == (0, "There is no gap to close.\n")
+        code, out, _ = await command(program, "backfill", "--status")
+        assert code == 0
+        assert [line.split(",")[0] for line in out.splitlines()] == ["gap 2", "gap 1"]
+        code, out, _ = await command(program, "backfill", "--gap", "1", "--json")
+        assert json.loads(out)["gaps"][0]["messages"]["already_there"] == 150
+    assert count(conninfo, "select count(*) from slack.message") == 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--channel", "place-1"), "--since"),
+        (("--until", "2024-01-01"), "--since"),
+        (("--gap", "1", "--since", "1D"), "--gap"),
+        (("--gap", "99"), "no gap 99"),
+        (("--since", "soon"), "no date"),
+        (("--since", "2024-02-01", "--until", "2024-01-01"), "not before"),
+        (("--since", "1D", "--channel", "nowhere"), "nowhere"),
+    ],
+)
+async def test_what_makes_no_sense_is_said(
+    conninfo: str, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    async with workspace() as slack:
+        code, out, err = await command(Program(slack, conninfo, tmp_path), "backfill", *arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert "Traceback" not in err
+
+
+async def test_a_gap_that_goes_on_is_not_closed(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    database.execute(
+        "insert into slack.gap (team_id, reason, started_at) values ('T0LOCAL', 'not connected', now())"
+    )
+    async with workspace() as slack:
+        program = Program(slack, conninfo, tmp_path)
+        code, _, err = await command(program, "backfill", "--gap", "1")
+        assert (code, "goes on" in err) == (2, True)
+        code, out, _ = await command(program, "backfill", "--status")
+        assert "goes on" in out
+        code, out, _ = await command(program, "doctor")
+        assert "1 open" in out
+
+
+async def test_the_restricted_tier_and_a_channel_that_is_not_shown_end_with_3(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    async with workspace() as slack:
+        for number in range(16):
+            slack.lose(post(number))
+        program = Program(slack, conninfo, tmp_path)
+        slack.directory.is_restricted = True
+        slack.tiers = {"conversations.history": (100, 1.0)}
+        database.execute(
+            "insert into slack.gap (team_id, reason, started_at, ended_at, channel_id)"
+            " values ('T0LOCAL', 'by hand', now() - interval '2 hours', now(), 'C9')"
+        )
+        code, out, _ = await command(program, "backfill")
+        assert code == 3
+        assert "stays open" in out
+        assert "channel_not_found" in out
+        database.execute("delete from slack.gap")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tiger_slack_tui", "backfill", "--since", SINCE),
+            env=program.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        await until(lambda: slack.calls["conversations.history"] == 1)
+        await until(lambda: count(conninfo, "select count(*) from slack.message") == 15)
+        process.send_signal(signal.SIGTERM)  # it would wait for a minute
+        _, err = await asyncio.wait_for(process.communicate(), 20)
+        assert process.returncode == 1
+        assert b"restricts this app to one call a minute" in err
+        assert b"goes on from here" in err
+        assert b"Traceback" not in err
+        slack.directory.is_restricted = False
+        code, out, _ = await command(program, "backfill")
+        assert code == 0
+        assert "16 messages read = 16 inserted" in out
+
+
+async def test_kill_9_in_its_middle_and_once_more(conninfo: str, tmp_path: Path) -> None:
+    async with workspace(3) as slack:
+        for number in range(1200):
+            slack.lose(post(number, f"C{number % 3 + 1}"))
+        program = Program(slack, conninfo, tmp_path)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tiger_slack_tui", "backfill", "--since", SINCE),
+            env=program.environ,
+            stderr=subprocess.DEVNULL,
+        )
+        await until(lambda: slack.calls["conversations.history"] == 3)
+        process.kill()
+        await process.wait()
+        before = count(conninfo, "select count(*) from slack.message")
+        assert 0 < before < 1200
+        code, out, _ = await command(program, "backfill", "--json")
+    assert code == 0
+    (gap,) = json.loads(out)["gaps"]
+    assert gap["messages"]["read"] == gap["messages"]["inserted"] == 1200
+    assert count(conninfo, "select count(*) from slack.message") == 1200
+    assert slack.calls["conversations.history"] <= 7
+
+
+async def test_the_job_closes_it_at_the_start_unless_it_is_switched_off(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    async with workspace() as slack:
+        slack.lose(post(1))
+        database.execute(
+            "insert into slack.gap (team_id, reason, started_at, ended_at)"
+            " values ('T0LOCAL', 'not connected', now() - interval '2 hours', now())"
+        )
+        program = Program(slack, conninfo, tmp_path / "home")
+        program.environ["TIGER_SLACK_BACKFILL"] = "no"
+        async with program():
+            await slack.wait_connected()
+            await until(lambda: "job channels: done" in program.log)
+            await asyncio.sleep(0.5)
+        assert count(conninfo, "select count(*) from slack.message") == 0
+        program.environ["TIGER_SLACK_BACKFILL"] = "yes"
+        async with program():
+            await until(lambda: "gap 1 is closed" in program.log)
+        assert count(conninfo, "select count(*) from slack.message") == 1
+        assert "SECRET" not in program.log

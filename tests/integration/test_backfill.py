@@ -1,0 +1,472 @@
+"""Gaps are closed with what Slack's history holds, by the rules of imports, resumably and at Slack's pace."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+import pytest
+
+from tests.support import AT_ONCE, delivered, make_engine, running, until
+from tiger_slack_tui.database import gaps
+from tiger_slack_tui.database.job_runs import JobRun
+from tiger_slack_tui.database.pool import with_defaults
+from tiger_slack_tui.demo.check import differences
+from tiger_slack_tui.demo.directory import Directory
+from tiger_slack_tui.demo.expected import Expected
+from tiger_slack_tui.demo.slack import Faults, LocalSlack
+from tiger_slack_tui.demo.workspace import Workspace
+from tiger_slack_tui.gaps.backfill import GapResult
+from tiger_slack_tui.gaps.reader import Pace
+from tiger_slack_tui.history.rows import slack_ts
+from tiger_slack_tui.jobs.backfill import BACKFILL_LOCK_KEY, close_gaps
+from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.settings import JobSettings, SlackSettings
+from tiger_slack_tui.slack.web import SlackWeb
+
+NOW = float(int(time.time()))
+HOUR = 3600.0
+
+
+def ts(at: float) -> str:
+    return f"{at:.6f}"
+
+
+def payload(event_id: str, event: dict[str, Any]) -> dict[str, Any]:
+    return {"team_id": "T0LOCAL", "type": "event_callback", "event_id": event_id, "event": event}
+
+
+_ids = iter(f"Ev{n}" for n in range(1_000_000))
+
+
+def post(at: float, channel: str = "C1", **fields: Any) -> dict[str, Any]:
+    event = {"type": "message", "channel": channel, "user": "U1", "text": f"at {at}", "ts": ts(at)}
+    event |= {"channel_type": "channel", "event_ts": ts(at), "team": "T0LOCAL"}
+    return payload(next(_ids), event | fields)
+
+
+def edit(at: float, of: dict[str, Any], text: str) -> dict[str, Any]:
+    before = {k: v for k, v in of["event"].items() if k not in ("channel", "event_ts")}
+    edited = {"user": "U1", "ts": f"{int(at)}.000000"}
+    return post(
+        at,
+        of["event"]["channel"],
+        subtype="message_changed",
+        message=before | {"text": text, "edited": edited},
+    )
+
+
+def delete(at: float, of: dict[str, Any]) -> dict[str, Any]:
+    event = of["event"]
+    return post(at, event["channel"], subtype="message_deleted", deleted_ts=event["ts"])
+
+
+def react(at: float, to: dict[str, Any], name: str = "eyes", kind: str = "added") -> dict[str, Any]:
+    item = {"type": "message", "channel": to["event"]["channel"], "ts": to["event"]["ts"]}
+    event = {"type": f"reaction_{kind}", "user": "U2", "reaction": name, "item": item}
+    return payload(next(_ids), event | {"event_ts": ts(at)})
+
+
+def reply(at: float, to: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return post(at, to["event"]["channel"], thread_ts=to["event"]["ts"], **fields)
+
+
+class Gapped:
+    """A workspace of which an instance has heard some, and of which it missed some in a gap."""
+
+    def __init__(self, slack: LocalSlack, conninfo: str, home: Path) -> None:
+        self.slack = slack
+        self.conninfo = conninfo
+        self._home = home
+        self.results: list[GapResult] = []
+
+    async def hears(self, *payloads: dict[str, Any]) -> None:
+        jobs = JobSettings(backfill=False)
+        async with running(make_engine(self.slack, self.conninfo, self._home, jobs=jobs)) as engine:
+            await self.slack.send_all(payloads)
+            await delivered(self.slack, engine)
+
+    def misses(self, *payloads: dict[str, Any]) -> None:
+        for one in payloads:
+            self.slack.lose(one)
+
+    async def backfill(
+        self, begin: float, end: float, *, channel: str | None = None, pace: Pace = AT_ONCE
+    ) -> JobRun:
+        """Close a gap of this time, or go on with the one that is open."""
+
+        async def find(connection: psycopg.AsyncConnection[Any], team: str) -> list[gaps.Gap]:
+            due = await gaps.due(connection, team, growing=True)
+            found = [gap for gap in due if gap.reason == "by hand"]
+            since, until_ = (datetime.fromtimestamp(at, UTC) for at in (begin, end))
+            return found or [
+                await gaps.add(
+                    connection,
+                    team=team,
+                    since=since,
+                    until=until_,
+                    channel=channel,
+                    instance="test",
+                )
+            ]
+
+        named = with_defaults(self.conninfo, application_name="test")
+        async with web_of(self.slack) as web:
+            job = close_gaps(web, find, pace=pace, tell=self.results.append)
+            return await Runner(named, instance="test", timeout=60).run(job, reason="by hand")
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.conninfo) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def texts(self) -> set[str]:
+        return {row[0] for row in self.rows("select text from slack.message")}
+
+
+@asynccontextmanager
+async def web_of(slack: LocalSlack) -> AsyncIterator[SlackWeb]:
+    async with aiohttp.ClientSession() as session:
+        yield SlackWeb(SlackSettings(slack.bot_token, slack.app_token, slack.url), session)
+
+
+@pytest.fixture
+async def gapped(conninfo: str, tmp_path: Path) -> AsyncIterator[Gapped]:
+    channels = [{"id": f"C{n}", "name": f"place-{n}"} for n in range(1, 4)]
+    async with LocalSlack(directory=Directory([], channels)) as slack:
+        yield Gapped(slack, conninfo, tmp_path)
+
+
+def texts_of(*payloads: dict[str, Any]) -> set[str]:
+    return {one["event"]["text"] for one in payloads}
+
+
+async def test_a_missed_hour_comes_from_history(gapped: Gapped) -> None:
+    known = [post(NOW - 5 * HOUR + n) for n in range(20)]
+    missed = [post(NOW - 3 * HOUR + n, f"C{n % 3 + 1}") for n in range(500)]
+    await gapped.hears(*known)
+    gapped.misses(*missed)
+    ended = await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    assert (ended.outcome, ended.rows_seen, ended.rows_changed) == ("done", 520, 500)
+    assert gapped.texts() == texts_of(*known, *missed)
+    (result,) = gapped.results
+    account = result.messages
+    assert (account.read, account.inserted, account.already_there) == (520, 500, 20)
+    assert account.adds_up
+    assert (result.channels, result.skipped_channels, result.is_closed) == (3, {}, True)
+    ((closed, kept, error, left),) = gapped.rows(
+        "select closed_at is not null, account -> 'messages' ->> 'inserted', error"
+        ", (select count(*) from slack.gap_channel) from slack.gap where reason = 'by hand'"
+    )
+    assert (closed, kept, error, left) == (True, "500", None, 0)
+    # once more changes nothing, as Slack delivering it all after all does
+    await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    assert gapped.results[1].messages.inserted == gapped.results[1].messages.updated == 0
+    await gapped.hears(*missed)
+    expected = Expected()
+    for one in (*known, *missed):
+        expected.apply(one)
+    lines = await differences(gapped.conninfo, expected)
+    assert [line for line in lines if not line.startswith("slack.channel")] == []
+
+
+async def test_replies_of_the_gap_are_found_also_to_older_threads(gapped: Gapped) -> None:
+    day = 24 * HOUR
+    old, lost = post(NOW - 10 * day), post(NOW - 9 * day)
+    recent = post(NOW - 2 * day)
+    heard = [old, lost, recent, reply(NOW - 2 * day + 5, old)]
+    inside = post(NOW - 3 * HOUR)
+    missed = [
+        reply(NOW - 2.9 * HOUR, old),  # known to be answered lately
+        reply(NOW - 2.8 * HOUR, recent),  # its first reply, told by latest_reply
+        inside,
+        *(reply(NOW - 2.7 * HOUR + n, inside) for n in range(250)),
+        reply(NOW - 2.6 * HOUR, recent, subtype="thread_broadcast"),
+    ]
+    unfindable = reply(NOW - 2.5 * HOUR, lost)
+    await gapped.hears(*heard)
+    gapped.misses(*missed, unfindable)
+    await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    assert gapped.texts() == texts_of(*heard, *missed)
+    (result,) = gapped.results
+    assert (result.threads, result.messages.inserted) == (3, len(missed))
+    assert result.messages.adds_up
+
+
+async def test_edits_reactions_and_deletions_of_the_gap(gapped: Gapped) -> None:
+    posts = [post(NOW - 5 * HOUR + n) for n in range(10)]
+    later = edit(NOW - HOUR, posts[5], "edited since")
+    unreacted = react(NOW - HOUR, posts[6], kind="removed")
+    await gapped.hears(*posts, react(NOW - 4.5 * HOUR, posts[6], "tada"))
+    gapped.misses(
+        edit(NOW - 3 * HOUR, posts[3], "edited in the gap"),
+        edit(NOW - 3 * HOUR, posts[5], "edited in the gap, and since"),
+        react(NOW - 3 * HOUR, posts[4]),
+        react(NOW - 3 * HOUR, posts[6]),
+        delete(NOW - 3 * HOUR, posts[7]),
+        reply(NOW - 2.9 * HOUR, posts[8]),
+        delete(NOW - 2.8 * HOUR, posts[8]),  # leaves a tombstone for its reply
+    )
+    await gapped.hears(unreacted)
+    gapped.slack.lose(react(NOW - HOUR, posts[6]))  # so that history still lists it
+    await gapped.hears(later)
+    await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    found = dict(gapped.rows("select text, reactions from slack.message"))
+    eyes, tada = ({"user_id": "U2", "reaction": name} for name in ("eyes", "tada"))
+    assert found["edited in the gap"] is None
+    assert "edited since" in found
+    assert found[posts[4]["event"]["text"]] == [eyes]
+    assert found[posts[6]["event"]["text"]] == [tada]  # removed after the gap
+    gone = {row[0] for row in gapped.rows("select ts from slack.tombstone")}
+    assert {slack_ts(at) for at in gone} == {posts[n]["event"]["ts"] for n in (7, 8)}
+    assert len(found) == 9
+    assert gapped.results[0].deleted == 1
+    assert gapped.results[0].messages.skipped == {"deleted in Slack": 1}
+
+
+async def test_what_was_deleted_stays_deleted_and_what_was_discarded_away(
+    gapped: Gapped, database: psycopg.Connection[Any]
+) -> None:
+    gone = post(NOW - 3 * HOUR)
+    await gapped.hears(delete(NOW - HOUR, gone))
+    gapped.misses(gone, post(NOW - 3 * HOUR + 1, subtype="channel_join"), post(NOW - 3 * HOUR + 2))
+    database.execute(
+        "insert into slack.message_discard (match) values ('$.subtype == \"channel_join\"')"
+    )
+    await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    account = gapped.results[0].messages
+    assert (account.read, account.inserted) == (3, 1)
+    assert account.skipped == {"deleted in Slack": 1}
+    assert account.discarded == {"1": 1}
+    assert len(gapped.texts()) == 1
+
+
+async def test_no_message_is_deleted_because_slack_hides_it(gapped: Gapped) -> None:
+    """Older than all that Slack shows, changed after the gap, or too many at once: none of that is a deletion."""
+    hidden = [post(NOW - 5 * HOUR + n) for n in range(3)]
+    shown = post(NOW - 4 * HOUR)
+    many = [post(NOW - 3.5 * HOUR + n) for n in range(25)]
+    last = post(NOW - 2.5 * HOUR)
+    changed = post(NOW - 3 * HOUR, "C2")
+    first = post(NOW - 3.9 * HOUR, "C2")
+    await gapped.hears(*hidden, shown, *many, last, first, changed)
+    await gapped.hears(edit(NOW - HOUR, changed, "edited since"))
+    for one in (*hidden, *many, changed):
+        gapped.misses(delete(NOW - 3 * HOUR, one))
+    await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    assert gapped.rows("select count(*) from slack.tombstone") == [(0,)]
+    assert len(gapped.texts()) == 3 + 1 + 25 + 1 + 2
+
+
+async def test_private_channels_count_and_others_are_skipped(gapped: Gapped) -> None:
+    listed = gapped.slack.directory.channels
+    listed["G1"] = {"id": "G1", "name": "closed", "is_private": True}
+    listed["D1"] = {"id": "D1", "is_im": True}
+    listed["C2"] |= {"is_member": False}
+    gapped.misses(*(post(NOW - 3 * HOUR, channel) for channel in ("C1", "C2", "G1", "D1")))
+    await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    kinds = dict(gapped.rows("select channel_id, channel_type from slack.message"))
+    assert kinds == {"C1": "channel", "G1": "group", "D1": "im"}
+    await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR, channel="C2")
+    assert gapped.results[1].skipped_channels == {"not_in_channel": 1}
+    assert not gapped.results[1].is_closed
+    listed["C2"]["is_member"] = True  # invited
+    await gapped.backfill(NOW, NOW)
+    assert gapped.results[2].is_closed
+    assert gapped.results[2].messages.inserted == 1
+
+
+async def test_a_missing_scope_is_said(gapped: Gapped) -> None:
+    gapped.slack.scopes.remove("im:history")
+    gapped.misses(post(NOW - 3 * HOUR))
+    await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    assert gapped.results[0].not_allowed == ["im"]
+    assert gapped.rows("select error from slack.gap") == [("not read for want of a scope: im",)]
+
+
+@pytest.mark.parametrize("way", ["session lost", "cancelled"])
+async def test_it_goes_on_where_it_was_cut_off(
+    gapped: Gapped, database: psycopg.Connection[Any], way: str
+) -> None:
+    parent = post(NOW - 3.05 * HOUR, "C3")
+    missed = [post(NOW - 3 * HOUR + n, f"C{n % 3 + 1}") for n in range(1800)]
+    missed += [parent, *(reply(NOW - 2.9 * HOUR + n + 0.5, parent) for n in range(50))]
+    gapped.misses(*missed)
+    slack = gapped.slack
+    slow = Pace(call=0.05)
+    task = asyncio.create_task(gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR, pace=slow))
+    await until(lambda: slack.calls["conversations.history"] == 6)
+    if way == "cancelled":
+        task.cancel()
+    else:
+        database.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'test'"
+        )
+    await asyncio.gather(task, return_exceptions=True)
+    before = gapped.rows("select count(*) from slack.message")[0][0]
+    assert 600 <= before < 1500
+    assert gapped.rows("select closed_at, tried_at, account from slack.gap") == [(None, None, None)]
+    calls = slack.calls["conversations.history"]
+    ended = await gapped.backfill(NOW, NOW)
+    assert ended.outcome == "done"
+    assert gapped.texts() == texts_of(*missed)
+    (result,) = gapped.results
+    # counted once, though read by two
+    assert (result.messages.read, result.messages.inserted) == (1851, 1851)
+    assert slack.calls["conversations.history"] - calls <= 5  # of 10
+    assert gapped.rows("select count(*) from slack.gap") == [(1,)]
+
+
+async def test_slack_stumbles_and_limits(gapped: Gapped) -> None:
+    missed = [post(NOW - 3 * HOUR + n, f"C{n % 3 + 1}") for n in range(700)]
+    gapped.misses(*missed)
+    gapped.slack.faults = Faults(http_500=0.2)
+    gapped.slack.tiers = {"conversations.history": (3, 1.0)}
+    began = time.monotonic()
+    await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    assert time.monotonic() - began > 1  # it waited
+    assert gapped.texts() == texts_of(*missed)
+    assert gapped.results[0].messages.read == 700
+    assert not gapped.results[0].is_restricted
+
+
+async def test_the_restricted_tier_is_noticed(
+    gapped: Gapped, caplog: pytest.LogCaptureFixture
+) -> None:
+    missed = [post(NOW - 3 * HOUR + n) for n in range(40)]
+    gapped.misses(*missed)
+    gapped.slack.directory.is_restricted = True
+    await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    assert gapped.results[0].is_restricted
+    assert gapped.texts() == texts_of(*missed)  # slowly, but all
+    assert "restricts this app to one call a minute" in caplog.text
+    assert "restricts" in gapped.rows("select error from slack.gap")[0][0]
+
+
+async def test_a_call_a_minute_is_the_restricted_tier_too(
+    gapped: Gapped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gapped.misses(post(NOW - 3 * HOUR))
+    gapped.slack.tiers = {"conversations.history": (1, 60.0)}
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def hurried(seconds: float) -> None:
+        if seconds > 30:
+            waits.append(seconds)
+            for called in gapped.slack._called.values():
+                called.clear()
+        await sleep(min(seconds, 0.05))
+
+    monkeypatch.setattr("tiger_slack_tui.slack.pages.asyncio.sleep", hurried)
+    await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    assert len(waits) >= 2
+    assert gapped.results[0].is_restricted
+
+
+async def test_only_one_backfills_at_a_time(gapped: Gapped) -> None:
+    gate = asyncio.Event()
+
+    async def work(run: Run) -> None:
+        await gate.wait()
+
+    named = with_defaults(gapped.conninfo, application_name="other@here:1")
+    other = Runner(named, instance="other@here:1", timeout=60)
+    task = asyncio.create_task(
+        other.run(Job("backfill", BACKFILL_LOCK_KEY, work), reason="by hand")
+    )
+    await until(lambda: other.running("backfill") is not None)
+    skipped = await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    assert skipped.outcome == "skipped"
+    assert "other@here:1" in str(skipped.error)
+    gate.set()
+    await task
+
+
+async def test_a_slack_that_fails_leaves_the_gap_open_with_the_reason(gapped: Gapped) -> None:
+    gapped.misses(post(NOW - 3 * HOUR))
+    gapped.slack.refuse["conversations.history"] = "missing_scope"
+    ended = await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    assert ended.outcome == "failed"
+    ((closed, tried, error),) = gapped.rows(
+        "select closed_at, tried_at is not null, error from slack.gap"
+    )
+    assert (closed, tried) == (None, True)
+    assert "missing_scope" in error
+    del gapped.slack.refuse["conversations.history"]
+    await gapped.backfill(NOW, NOW)
+    assert len(gapped.texts()) == 1
+
+
+async def test_what_happens_while_nothing_runs_is_in_the_tables_after_the_next_start(
+    conninfo: str, tmp_path: Path
+) -> None:
+    """The whole way: stopped, the workspace goes on, started; the gap is found and closed by itself."""
+    count, rate = 900, 200
+    begin = time.time() - 400 / rate
+    workspace = Workspace(3, begin, rate)
+    directory = Directory(
+        [dict(user) for user in workspace.users], [dict(c) for c in workspace.channels]
+    )
+    events = list(workspace.events(count))
+    heard, missed, after = events[:400], events[400:800], events[800:]
+    async with LocalSlack(directory=directory) as slack:
+        async with running(make_engine(slack, conninfo, tmp_path)) as engine:
+            await slack.send_all(heard)
+            await delivered(slack, engine)
+            await until(lambda: engine.snapshot().gaps_open == 0)
+        for one in missed:
+            slack.lose(one)
+        await asyncio.sleep(max(begin + 800 / rate - time.time(), 0) + 0.5)
+        async with running(make_engine(slack, conninfo, tmp_path)) as engine:
+            await slack.send_all(after)
+            await delivered(slack, engine)
+            await until(lambda: _closed(conninfo) == 1)
+            await until(lambda: engine.snapshot().gaps_open == 0)
+        expected = Expected()
+        for one in events:
+            expected.apply(one)
+        with psycopg.connect(conninfo) as connection:
+            stored = {
+                (row[0], slack_ts(row[1])): (row[2], slack_ts(row[3]))
+                for row in connection.execute(
+                    "select channel_id, ts, text, event_ts from slack.message"
+                )
+            }
+        shown = {
+            (channel, m["ts"]): m
+            for channel in directory.channels
+            for m in directory.messages(channel)
+            if m.get("subtype") != "tombstone"
+        }
+        assert set(shown) <= set(stored)
+        for key, message in shown.items():
+            text, since = stored[key]
+            # Slack tells whole seconds of an edit; one in the second of what we have may be older than that.
+            assert text == message["text"] or message["edited"]["ts"] <= since
+        # What was deleted meanwhile is gone, but for replies, whose deletion nothing tells, and the oldest.
+        with psycopg.connect(conninfo) as connection:
+            replies = {
+                (row[0], slack_ts(row[1]))
+                for row in connection.execute(
+                    "select channel_id, ts from slack.message where thread_ts <> ts"
+                )
+            }
+        oldest = {channel: min(ts for c, ts in shown if c == channel) for channel, _ in shown}
+        left = set(stored) - set(shown)
+        assert left <= expected.tombstones
+        assert all(key in replies or key[1] < oldest[key[0]] for key in left)
+        assert len(expected.tombstones & set(stored)) < len(expected.tombstones) / 2
+
+
+def _closed(conninfo: str) -> int:
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute(
+            "select count(*) from slack.gap where closed_at is not null"
+        ).fetchone()
+    return int(row[0]) if row else 0

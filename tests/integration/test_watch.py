@@ -1,0 +1,271 @@
+"""Spans in which events cannot reach us become rows of slack.gap; spans in which they can do not."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from tests.acceptance.test_processes import Program
+from tests.support import allow_connections, delivered, make_engine, running, until
+from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.gaps.watch import WatchTiming
+from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.settings import JobSettings
+
+NO_BACKFILL = JobSettings(backfill=False)
+
+
+@pytest.fixture
+def observer(conninfo: str) -> Callable[[str], list[tuple[Any, ...]]]:
+    """Asks the database anew each time: tests switch it off."""
+
+    def ask(query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(conninfo) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    return ask
+
+
+Ask = Callable[[str], list[tuple[Any, ...]]]
+
+GAPS = """
+select reason, extract(epoch from ended_at - started_at)::float8, ended_at is null from slack.gap order by id
+"""
+
+
+def payload(event_id: str, event: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {
+        "team_id": "T0LOCAL",
+        "type": "event_callback",
+        "event_id": event_id,
+        "event": event,
+    } | fields
+
+
+def message(number: int, at: float) -> dict[str, Any]:
+    ts = f"{at:.6f}"
+    event = {"type": "message", "channel": "C1", "user": "U1", "text": "hi", "ts": ts}
+    return payload(f"Ev{number}", event | {"event_ts": ts})
+
+
+def engine(slack: LocalSlack, conninfo: str, home: Path, **options: Any) -> Any:
+    return make_engine(slack, conninfo, home, jobs=NO_BACKFILL, **options)
+
+
+async def test_the_first_start_is_no_gap(conninfo: str, tmp_path: Path, observer: Ask) -> None:
+    async with LocalSlack() as slack, running(engine(slack, conninfo, tmp_path)) as one:
+        await until(lambda: one.snapshot().gaps_open == 0)
+        await until(lambda: observer("select from slack.connection where is_judged") != [])
+        await asyncio.sleep(0.5)
+        assert one.snapshot().gaps_open == 0
+    assert observer(GAPS) == []
+    instance = observer(
+        "select instance, team_id, host, pid, status, stopped_at is not null, received from slack.instance"
+    )
+    assert [row[1:] for row in instance] == [
+        ("T0LOCAL", os.uname().nodename, os.getpid(), "stopped", True, 0)
+    ]
+    assert observer("select count(*) from slack.connection where ended_at is not null") == [(1,)]
+
+
+async def test_a_time_in_which_nothing_ran_is_a_gap(
+    conninfo: str, tmp_path: Path, observer: Ask
+) -> None:
+    async with LocalSlack() as slack:
+        async with running(engine(slack, conninfo, tmp_path)):
+            await until(lambda: observer("select from slack.connection") != [])
+        stopped = time.time()
+        await asyncio.sleep(1.2)
+        async with running(engine(slack, conninfo, tmp_path)) as again:
+            started = time.time()
+            await until(lambda: again.snapshot().gaps_open == 1)
+    ((reason, seconds, goes_on),) = observer(GAPS)
+    assert (reason, goes_on) == ("not connected", False)
+    assert started - stopped - 0.5 < seconds < started - stopped + 0.5
+    ((begin,),) = observer("select extract(epoch from started_at)::float8 from slack.gap")
+    assert abs(begin - stopped) < 0.5
+
+
+async def test_two_instances_one_of_which_stays_make_no_gap(
+    conninfo: str, tmp_path: Path, observer: Ask
+) -> None:
+    async with LocalSlack() as slack, running(engine(slack, conninfo, tmp_path / "one")) as one:
+        async with running(engine(slack, conninfo, tmp_path / "two")):
+            await until(lambda: len(observer("select from slack.connection")) == 2)
+        await asyncio.sleep(1.2)
+        async with running(engine(slack, conninfo, tmp_path / "three")):
+            await until(lambda: len(observer("select from slack.connection where is_judged")) == 3)
+        await asyncio.sleep(0.3)
+        assert one.snapshot().gaps_open == 0
+    assert observer(GAPS) == []
+
+
+async def test_a_loss_of_slack_is_a_gap_that_goes_on_until_it_is_back(
+    conninfo: str, tmp_path: Path, observer: Ask
+) -> None:
+    async with LocalSlack() as slack, running(engine(slack, conninfo, tmp_path)) as one:
+        await until(lambda: one.snapshot().gaps_open == 0)
+        slack.refuse_opening = "internal_error"
+        await slack.drop()
+        await until(lambda: one.snapshot().gaps_open == 1)
+        assert observer(GAPS) == [("not connected", None, True)]
+        slack.refuse_opening = None
+        await until(lambda: one.snapshot().slack_status == "connected")
+        await until(lambda: observer("select from slack.gap where ended_at is not null") != [])
+    ((reason, seconds, _),) = observer(GAPS)
+    assert reason == "not connected"
+    assert 0.3 <= seconds < 5
+
+
+async def test_a_connection_that_slack_replaces_or_that_comes_back_at_once_is_no_gap(
+    conninfo: str, tmp_path: Path, observer: Ask
+) -> None:
+    watch = WatchTiming(beat=0.1, stale=1, least_gap=2)
+    async with (
+        LocalSlack() as slack,
+        running(engine(slack, conninfo, tmp_path, watch=watch)) as one,
+    ):
+        await until(lambda: one.snapshot().gaps_open == 0)
+        await slack.refresh("warning")
+        await until(lambda: one.snapshot().slack_connects == 2)
+        await asyncio.sleep(0.3)
+        assert observer("select count(*) from slack.connection") == [(1,)]
+        await slack.drop()
+        await until(lambda: one.snapshot().slack_connects == 3)
+        await until(lambda: len(observer("select from slack.connection where is_judged")) == 2)
+    assert observer(GAPS) == []
+
+
+async def test_a_half_open_connection_counts_until_slack_was_last_heard_of(
+    conninfo: str, tmp_path: Path, observer: Ask
+) -> None:
+    async with LocalSlack() as slack, running(engine(slack, conninfo, tmp_path)) as one:
+        await until(lambda: one.snapshot().gaps_open == 0)
+        slack.freeze()
+        frozen = time.time()
+        await until(lambda: one.snapshot().slack_connects == 2)
+        back = time.time()
+        await until(lambda: observer(GAPS) != [])
+    ((_, seconds, _),) = observer(GAPS)
+    assert seconds > back - frozen - 0.3  # not only from when it was given up
+
+
+async def test_a_database_that_is_away_is_no_gap(
+    conninfo: str, tmp_path: Path, observer: Ask
+) -> None:
+    async with LocalSlack() as slack, running(engine(slack, conninfo, tmp_path / "one")) as one:
+        await until(lambda: one.snapshot().gaps_open == 0)
+        allow_connections(conninfo, allowed=False)
+        await asyncio.sleep(1.5)  # longer than an instance may be silent
+        async with running(engine(slack, conninfo, tmp_path / "two")) as two:
+            allow_connections(conninfo, allowed=True)
+            await until(lambda: two.snapshot().gaps_open == 0)
+            await until(lambda: len(observer("select from slack.connection where is_judged")) == 2)
+            await asyncio.sleep(0.5)
+    assert observer(GAPS) == []
+
+
+async def test_kill_9_leaves_a_gap_from_the_last_heartbeat(
+    conninfo: str, tmp_path: Path, observer: Ask
+) -> None:
+    async with LocalSlack() as slack:
+        program = Program(slack, conninfo, tmp_path / "home")
+        program.environ["TIGER_SLACK_BACKFILL"] = "false"
+        async with program() as process:
+            await slack.wait_connected()
+            await until(lambda: observer("select from slack.connection") != [])
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        ((seen,),) = observer("select extract(epoch from seen_at)::float8 from slack.connection")
+        await asyncio.sleep(0.7)
+        async with running(engine(slack, conninfo, tmp_path / "two")) as again:
+            back = time.time()
+            assert observer(GAPS) == []  # it could still live, for all that is known
+            await until(lambda: again.snapshot().gaps_open == 1)
+    ((reason, seconds, _),) = observer(GAPS)
+    assert reason == "not connected"
+    assert abs(seconds - (back - seen)) < 0.5
+    assert observer("select stopped_at from slack.instance order by id limit 1") == [(None,)]
+
+
+async def test_app_rate_limited_is_one_gap_for_each_episode(
+    conninfo: str, tmp_path: Path, observer: Ask
+) -> None:
+    minute = int(time.time()) // 60 * 60
+    async with LocalSlack() as slack, running(engine(slack, conninfo, tmp_path)) as one:
+        for number, at in enumerate((-7200, -7140, -7080, 0, 60)):
+            told = {"type": "app_rate_limited", "minute_rate_limited": minute + at}
+            frame = told | {"team_id": "T0LOCAL", "api_app_id": "A0", "token": "local"}
+            envelope = {"type": "events_api", "envelope_id": f"e{number}", "payload": frame}
+            await slack.send_frame(envelope)
+        await until(lambda: one.snapshot().acked == 5)
+    assert observer(GAPS) == [("rate limited", 180.0, False), ("rate limited", 120.0, False)]
+
+
+async def test_a_queue_that_stands_still_is_a_gap(
+    conninfo: str, tmp_path: Path, observer: Ask
+) -> None:
+    limits = Limits(stop_seconds=0.5)
+    async with (
+        LocalSlack(retry_seconds=(0.2,)) as slack,
+        running(engine(slack, conninfo, tmp_path, spool_limit=1, limits=limits)) as one,
+    ):
+        await until(lambda: one.snapshot().gaps_open == 0)
+        allow_connections(conninfo, allowed=False)
+        now = time.time()
+        await slack.send_all([message(n, now) for n in range(5)])
+        await until(lambda: one.snapshot().spool_problem is not None)
+        await asyncio.sleep(1)
+        allow_connections(conninfo, allowed=True)
+        await delivered(slack, one)
+        await until(lambda: observer(GAPS) != [])
+    ((reason, seconds, _),) = observer(GAPS)
+    assert reason == "queue stopped"
+    assert 1 <= seconds < 15
+
+
+async def test_deliveries_that_come_late_are_a_gap_unless_it_is_known(
+    conninfo: str, tmp_path: Path, observer: Ask
+) -> None:
+    now = time.time()
+    hours = 3600.0
+    late = [message(n, now - 5 * hours + n) for n in range(10)]
+    later = [message(20 + n, now - 3 * hours + n) for n in range(10)]
+    fine = [message(40, now - 1.9 * hours), message(41, now - 4 * 24 * hours), message(42, 1.0)]
+    async with LocalSlack() as slack, running(engine(slack, conninfo, tmp_path)) as one:
+        await slack.send_all([*fine, *late])
+        await delivered(slack, one)
+        assert observer(GAPS) == [("late deliveries", 9.0, False)]
+        covered = datetime.fromtimestamp(now - 3.5 * hours, UTC)
+        with psycopg.connect(conninfo) as connection:
+            connection.execute(
+                "insert into slack.gap (team_id, reason, started_at, ended_at, closed_at)"
+                " values ('T0LOCAL', 'not connected', %s, %s, now())",
+                (covered, covered + timedelta(hours=1)),
+            )
+        await slack.send_all(later)
+        await delivered(slack, one)
+    assert [row[0] for row in observer(GAPS)] == ["late deliveries", "not connected"]
+
+
+async def test_an_older_version_is_followed_by_a_gap(conninfo: str, observer: Ask) -> None:
+    body = (Path(__file__).parent.parent.parent / "migrations/incremental").glob("*-gaps.sql")
+    seed = next(body).read_text().partition("-- What ran before")[2].partition("\n")[2]
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(
+            "insert into slack.event (event_ts, event, event_id, received_at, outcome, team_id)"
+            " values (now() - interval '1 hour', '{}', 'Ev1', now() - interval '1 hour', 'audit', 'T0LOCAL')"
+        )
+        connection.execute(seed.encode())
+    assert conninfo_to_dict(conninfo)
+    assert observer(
+        "select i.version, c.is_judged from slack.instance i join slack.connection c on true"
+    ) == [("before 0.4.0", True)]

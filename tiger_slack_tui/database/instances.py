@@ -1,0 +1,155 @@
+"""slack.instance and slack.connection: which instances run, and when they were connected; the gaps between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, LiteralString
+
+from psycopg import AsyncConnection
+from psycopg.rows import scalar_row
+
+# Times come as ages in seconds: the clocks of several machines differ, the database has one.
+_INSTANCE: LiteralString = """
+update slack.instance set
+  team_id = coalesce(%(team_id)s, team_id)
+, last_seen_at = now()
+, stopped_at = case when %(stopped)s then now() end
+, status = %(status)s
+, status_since = now() - make_interval(secs => %(status_age)s)
+, reason = %(reason)s
+, database_problem = %(database_problem)s
+, queue = %(queue)s
+, queue_limit = %(queue_limit)s
+, spool_events = %(spool_events)s
+, spool_bytes = %(spool_bytes)s
+, spool_problem = %(spool_problem)s
+, received = %(received)s
+, acked = %(acked)s
+, events_per_second = %(events_per_second)s
+, ack_p99 = %(ack_p99)s
+where id = %(id)s
+returning id
+"""
+_NEW_INSTANCE: LiteralString = """
+insert into slack.instance
+( instance, team_id, version, host, pid, started_at, last_seen_at, status, status_since, reason, database_problem
+, queue, queue_limit, spool_events, spool_bytes, spool_problem, received, acked, events_per_second, ack_p99
+)
+values
+( %(instance)s, %(team_id)s, %(version)s, %(host)s, %(pid)s, now() - make_interval(secs => %(age)s), now(), %(status)s
+, now() - make_interval(secs => %(status_age)s), %(reason)s, %(database_problem)s, %(queue)s, %(queue_limit)s
+, %(spool_events)s, %(spool_bytes)s, %(spool_problem)s, %(received)s, %(acked)s, %(events_per_second)s, %(ack_p99)s
+)
+returning id
+"""
+_CONNECTION: LiteralString = """
+update slack.connection set
+  seen_at = greatest(seen_at, now() - make_interval(secs => %(seen_age)s))
+, ended_at = case when %(is_over)s then now() end
+where id = %(id)s
+returning id
+"""
+_NEW_CONNECTION: LiteralString = """
+insert into slack.connection (instance_id, connected_at, seen_at, ended_at)
+values
+( %(instance_id)s
+, now() - make_interval(secs => %(began_age)s)
+, now() - make_interval(secs => %(seen_age)s)
+, case when %(is_over)s then now() end
+)
+returning id
+"""
+_STOPPED: LiteralString = """
+select slack.record_gap
+( %(team_id)s, 'queue stopped', now() - make_interval(secs => %(began_age)s)
+, now() - make_interval(secs => %(ended_age)s), %(instance)s, '1 minute'
+)
+"""
+_JUDGE: LiteralString = """
+select slack.judge_connections
+(%(team_id)s, %(instance)s, make_interval(secs => %(stale)s), %(steady)s, make_interval(secs => %(least)s))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceState:
+    """How an instance is; the columns of slack.instance. Ages are in seconds."""
+
+    instance: str
+    version: str
+    host: str
+    pid: int
+    age: float
+    team_id: str | None
+    stopped: bool
+    status: str
+    status_age: float
+    reason: str | None
+    database_problem: str | None
+    queue: int
+    queue_limit: int
+    spool_events: int
+    spool_bytes: int
+    spool_problem: str | None
+    received: int
+    acked: int
+    events_per_second: float
+    ack_p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSpan:
+    """A time of being connected; ages in seconds. `id` is None until it was written."""
+
+    id: int | None
+    began_age: float
+    seen_age: float
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    """What a heartbeat wrote."""
+
+    instance_id: int
+    connection_ids: list[int]
+
+
+async def beat(
+    connection: AsyncConnection[Any],
+    instance_id: int | None,
+    state: InstanceState,
+    spans: Sequence[ConnectionSpan],
+    stops: Sequence[tuple[float, float]],
+    *,
+    stale: float,
+    is_steady: bool,
+    least_gap: float,
+) -> Beaten:
+    """Write how the instance is, and which gaps show by that; all or nothing.
+
+    `stops` are the spans in which its queue stood still, as ages of their beginning and end. Gaps are those of a
+    workspace, so they are looked for once that is known; for the rest see slack.judge_connections(). Raises
+    psycopg.Error.
+    """
+    async with connection.transaction(), connection.cursor(row_factory=scalar_row) as cursor:
+
+        async def value(query: LiteralString, values: Any) -> Any:
+            await cursor.execute(query, values)
+            return await cursor.fetchone()
+
+        row = asdict(state) | {"id": instance_id}
+        written = instance_id and await value(_INSTANCE, row)
+        is_known = bool(written)  # else it is new, or the database is another one now
+        row["id"] = own = written or await value(_NEW_INSTANCE, row)
+        ids = []
+        for span in spans:
+            values = asdict(span) | {"instance_id": own}
+            found = await value(_CONNECTION, values) if is_known and span.id else None
+            ids.append(found or await value(_NEW_CONNECTION, values))
+        for began, ended in stops:
+            await value(_STOPPED, row | {"began_age": began, "ended_age": ended})
+        if state.team_id is not None:
+            await value(_JUDGE, row | {"stale": stale, "steady": is_steady, "least": least_gap})
+        return Beaten(own, ids)

@@ -1,0 +1,205 @@
+"""Writes down that this instance lives and is connected; what no instance covers shows as a gap by that.
+
+An instance that is killed says no goodbye. So each writes every few seconds until when it was connected
+(slack.connection), and whoever connects next finds the span since the last such moment. While the database is away,
+spans wait here: a connection that lived on closes what seemed to be a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from tiger_slack_tui import __version__
+from tiger_slack_tui.database import gaps, instances
+from tiger_slack_tui.database.failures import describe
+from tiger_slack_tui.database.gaps import Standing
+from tiger_slack_tui.database.instances import ConnectionSpan, InstanceState
+from tiger_slack_tui.database.pool import end_within
+from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.ingest.pipeline import Pipeline
+from tiger_slack_tui.slack.socket import SocketMode, Spell
+from tiger_slack_tui.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTiming:
+    """Seconds."""
+
+    beat: float = 5
+    stale: float = 30
+    """An instance not seen for so long is dead, or has lost the database."""
+    least_gap: float = 1
+    """A shorter break of the connection is no gap: Slack delivers again after 3 s what it could not."""
+    write: float = 5
+    """How long a heartbeat may take."""
+    farewell: float = 1
+
+
+class Watch:
+    """`run` until cancelled, then `farewell` once the socket is no longer read. Never raises what is passing."""
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[AsyncConnection[Any]],
+        slack: SocketMode,
+        pipeline: Pipeline,
+        snapshot: Callable[[], Snapshot],
+        *,
+        instance: str,
+        team_id: Callable[[], Awaitable[str]],
+        gap_is_due: Callable[[], None],
+        timing: WatchTiming | None = None,
+    ) -> None:
+        """`team_id` asks Slack; `gap_is_due` hears of gaps that a backfill should close."""
+        self._pool = pool
+        self._slack = slack
+        self._pipeline = pipeline
+        self._snapshot = snapshot
+        self._instance = instance
+        self._ask_team = team_id
+        self._gap_is_due = gap_is_due
+        self._timing = timing or WatchTiming()
+        self._team: str | None = None
+        self._id: int | None = None
+        self._written: dict[Spell, int] = {}
+        self._failed_at: float | None = None
+        self._gaps = Standing()
+        self._last = (time.time(), 0)
+        self.gaps_open: int | None = None
+        """Gaps that no backfill has closed; None until the database has told."""
+
+    async def run(self) -> None:
+        """Beat every few seconds, and whenever a connection begins or ends."""
+        while True:
+            self._slack.state.changed.clear()
+            await self._beat(self._timing.write)
+            try:
+                async with asyncio.timeout(self._timing.beat):
+                    await self._slack.state.changed.wait()
+            except TimeoutError:
+                pass
+
+    async def farewell(self) -> None:
+        """Say that the instance was stopped in good order, so that nobody has to guess when. Takes about a second."""
+        if self._id is not None and self._pipeline.database_problem is None:
+            await self._beat(self._timing.farewell, stopped=True)
+
+    async def _beat(self, seconds: float, *, stopped: bool = False) -> None:
+        if self._team is None and self._slack.state.spells:
+            with contextlib.suppress(TigerSlackError):  # the next one asks again
+                self._team = await self._ask_team()
+        try:
+            async with self._pool.connection(timeout=min(seconds, 2)) as connection:
+                await self._write_within(seconds, connection, stopped=stopped)
+        except (psycopg.Error, PoolTimeout, TimeoutError) as error:
+            if self._failed_at is None:
+                what = describe(error) if isinstance(error, psycopg.Error) else "it took too long"
+                log.warning("the heartbeat was not written: %s", what)
+            self._failed_at = time.monotonic()
+
+    async def _write_within(
+        self, seconds: float, connection: AsyncConnection[Any], *, stopped: bool
+    ) -> None:
+        """Write it; a server that neither answers nor closes holds up neither this nor a stop."""
+        work = asyncio.ensure_future(self._write(connection, stopped=stopped))
+        try:
+            done, _ = await asyncio.wait({work}, timeout=seconds)
+        finally:
+            work.cancel()
+            await end_within(0.2, work, connection)
+        if not done:
+            raise TimeoutError
+        work.result()
+
+    async def _write(self, connection: AsyncConnection[Any], *, stopped: bool) -> None:
+        timing = self._timing
+        spells, stops = self._slack.spells(), self._pipeline.stops()
+        over = [spell for spell in spells if spell.is_over]  # another may end while this is written
+        now, ready = time.time(), self._is_steady()
+        written = await instances.beat(
+            connection,
+            self._id,
+            self._state(now, stopped=stopped),
+            [self._span(spell, now) for spell in spells],
+            [(max(now - stop.began, 0), max(now - stop.ended, 0)) for stop in stops],
+            stale=timing.stale,
+            is_steady=ready,
+            least_gap=timing.least_gap,
+        )
+        self._id = written.instance_id
+        self._written = dict(zip(spells, written.connection_ids, strict=True))
+        self._slack.forget_spells(over)
+        self._pipeline.forget_stops(stops)
+        if ready:
+            self._failed_at = None
+        self._last = (now, self._snapshot().received)
+        await self._look_at_gaps(connection)
+
+    async def _look_at_gaps(self, connection: AsyncConnection[Any]) -> None:
+        before, now = self._gaps, await gaps.standing(connection, self._team)
+        self._gaps, self.gaps_open = now, now.count
+        if now.newest is not None and now.newest > (before.newest or 0):
+            for gap in await gaps.get(connection, [now.newest]):
+                log.warning(
+                    "gap %d: events since %s may be missing: %s",
+                    *(gap.id, gap.started_at.isoformat(timespec="seconds"), gap.reason),
+                    extra={"gap": gap.id, "gaps_open": now.count},
+                )
+        if now.is_due and not before.is_due:
+            self._gap_is_due()
+
+    def _is_steady(self) -> bool:
+        """Whether the database has been seen for so long that others must have seen it, too."""
+        return self._failed_at is None or time.monotonic() - self._failed_at > self._timing.stale
+
+    def _span(self, spell: Spell, now: float) -> ConnectionSpan:
+        # While nothing is taken, being connected is of no use; if we die, that is all that counts.
+        stopped_since = self._pipeline.stopped_since
+        heard = spell.heard if stopped_since is None else min(spell.heard, stopped_since)
+        began = min(spell.began, now)
+        return ConnectionSpan(
+            self._written.get(spell),
+            now - began,
+            now - min(max(heard, began), now),
+            spell.is_over,
+        )
+
+    def _state(self, now: float, *, stopped: bool) -> InstanceState:
+        found = self._snapshot()
+        since, before = self._last
+        return InstanceState(
+            instance=self._instance,
+            version=__version__,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            age=max(now - found.started, 0),
+            team_id=self._team,
+            stopped=stopped,
+            status="stopped" if stopped else found.slack_status,
+            status_age=0 if stopped else max(now - found.slack_since, 0),
+            reason=found.slack_reason,
+            database_problem=found.database_problem,
+            queue=found.queue,
+            queue_limit=found.queue_limit,
+            spool_events=found.spool_events,
+            spool_bytes=found.spool_bytes,
+            spool_problem=found.spool_problem,
+            received=found.received,
+            acked=found.acked,
+            events_per_second=round((found.received - before) / max(now - since, 0.001), 1),
+            ack_p99=found.ack_p99,
+        )

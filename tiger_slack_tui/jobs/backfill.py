@@ -1,0 +1,64 @@
+"""Closes gaps with what Slack's history holds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from tiger_slack_tui.database import gaps
+from tiger_slack_tui.database.gaps import Gap
+from tiger_slack_tui.gaps.backfill import Backfill, GapResult, Progress
+from tiger_slack_tui.gaps.reader import HistoryReader, Pace
+from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.slack.pages import patiently
+from tiger_slack_tui.slack.web import SlackWeb
+
+BACKFILL_LOCK_KEY = 3947120865531127
+
+Find = Callable[[AsyncConnection[Any], str], Awaitable[list[Gap]]]
+"""The gaps to close, of a workspace (team id)."""
+
+
+def backfill(web: SlackWeb, *, is_scheduled: bool, pace: Pace | None = None) -> Job:
+    """Closes the gaps that are over: when one is found, at the start, and daily those that stayed open."""
+    begun = datetime.now(UTC)
+
+    async def find(connection: AsyncConnection[Any], team: str) -> list[Gap]:
+        return await gaps.due(connection, team, growing=False)
+
+    async def is_wanted(connection: AsyncConnection[Any]) -> bool:
+        return await gaps.has_due(connection, begun)
+
+    job = close_gaps(web, find, pace=pace)
+    return Job(job.name, job.lock_key, job.work, is_wanted, is_scheduled)
+
+
+def close_gaps(
+    web: SlackWeb,
+    find: Find,
+    *,
+    pace: Pace | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    tell: Callable[[GapResult], None] = lambda _: None,
+) -> Job:
+    """Closes the gaps that `find` names, one after another. `progress` hears how it goes, `tell` how each ended.
+
+    One that fails ends the run: the next would meet the same Slack.
+    """
+
+    async def work(run: Run) -> None:
+        async def told(now: Progress) -> None:
+            progress(now)
+            account = now.account
+            await run.advance(seen=account.read, changed=account.inserted + account.updated)
+
+        identity = await patiently(web.identity)
+        reader = HistoryReader(web, pace)
+        closing = Backfill(run.connection, reader, scopes=identity.scopes, told=told)
+        for gap in await find(run.connection, identity.team_id):
+            tell(await closing.close(gap))
+
+    return Job("backfill", BACKFILL_LOCK_KEY, work)
