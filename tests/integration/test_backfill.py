@@ -24,8 +24,9 @@ from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.gaps.backfill import GapResult
 from tiger_slack_tui.gaps.reader import Pace
 from tiger_slack_tui.history.rows import slack_ts
-from tiger_slack_tui.jobs.backfill import BACKFILL_LOCK_KEY, close_gaps
+from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.lock_keys import BACKFILL_LOCK_KEY
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.settings import JobSettings, SlackSettings
 from tiger_slack_tui.slack.web import SlackWeb

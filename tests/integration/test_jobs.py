@@ -21,9 +21,10 @@ from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.errors import DatabaseUnavailable
 from tiger_slack_tui.jobs.channels import load_channels
 from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.lock_keys import USERS_LOCK_KEY
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler, previous_run
-from tiger_slack_tui.jobs.users import USERS_LOCK_KEY, load_users
+from tiger_slack_tui.jobs.users import load_users
 from tiger_slack_tui.settings import JobSettings, SlackSettings
 from tiger_slack_tui.slack.web import SlackWeb
 

@@ -28,7 +28,7 @@ from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
 from tiger_slack_tui.database.migrations import MigrationStatus, status
 from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.jobs.catalog import LOCK_KEYS
+from tiger_slack_tui.jobs.lock_keys import LOCK_KEYS
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.settings import JobSettings
 

@@ -13,10 +13,9 @@ from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.gaps.backfill import Backfill, GapResult, Progress
 from tiger_slack_tui.gaps.reader import HistoryReader, Pace
 from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.lock_keys import BACKFILL_LOCK_KEY
 from tiger_slack_tui.slack.pages import patiently
 from tiger_slack_tui.slack.web import SlackWeb
-
-BACKFILL_LOCK_KEY = 3947120865531127
 
 Find = Callable[[AsyncConnection[Any], str], Awaitable[list[Gap]]]
 """The gaps to close, of a workspace (team id)."""

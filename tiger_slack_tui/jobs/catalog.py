@@ -5,22 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tiger_slack_tui.gaps.reader import Pace
-from tiger_slack_tui.jobs.backfill import BACKFILL_LOCK_KEY, backfill
-from tiger_slack_tui.jobs.channels import CHANNELS_LOCK_KEY, load_channels
+from tiger_slack_tui.jobs.backfill import backfill
+from tiger_slack_tui.jobs.channels import load_channels
 from tiger_slack_tui.jobs.job import Job
-from tiger_slack_tui.jobs.retention import RETENTION_LOCK_KEY, retention
-from tiger_slack_tui.jobs.users import USERS_LOCK_KEY, load_users
+from tiger_slack_tui.jobs.retention import retention
+from tiger_slack_tui.jobs.users import load_users
 from tiger_slack_tui.settings import JobSettings
 
 if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import SlackWeb
-
-LOCK_KEYS = {
-    "users": USERS_LOCK_KEY,
-    "channels": CHANNELS_LOCK_KEY,
-    "retention": RETENTION_LOCK_KEY,
-    "backfill": BACKFILL_LOCK_KEY,
-}
 
 
 def make_jobs(

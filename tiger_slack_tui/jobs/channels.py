@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.lock_keys import CHANNELS_LOCK_KEY
 from tiger_slack_tui.jobs.sync import sync
 
 if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import SlackWeb
-
-CHANNELS_LOCK_KEY = 6801911210587046
 
 
 def load_channels(web: SlackWeb) -> Job:

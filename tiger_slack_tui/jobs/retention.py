@@ -25,8 +25,7 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL, Identifier
 
 from tiger_slack_tui.jobs.job import Job, Run
-
-RETENTION_LOCK_KEY = 7226612417840853
+from tiger_slack_tui.jobs.lock_keys import RETENTION_LOCK_KEY
 
 _JOB_RUN_AGE = timedelta(days=366)
 _INSTANCE_AGE = timedelta(days=30)

@@ -13,7 +13,7 @@ from tiger_slack_tui.database import job_runs
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.locks import Holder, holders
 from tiger_slack_tui.errors import MigrationError
-from tiger_slack_tui.jobs.catalog import LOCK_KEYS
+from tiger_slack_tui.jobs.lock_keys import LOCK_KEYS
 from tiger_slack_tui.jobs.schedule import next_run
 from tiger_slack_tui.settings import JobSettings
 

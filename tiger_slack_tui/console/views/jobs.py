@@ -43,7 +43,7 @@ from tiger_slack_tui.database.migration_files import (
 from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
 from tiger_slack_tui.database.migrations import FileStatus, migrate
 from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.jobs.catalog import LOCK_KEYS
+from tiger_slack_tui.jobs.lock_keys import LOCK_KEYS
 from tiger_slack_tui.jobs.status import JobStatus
 
 _JOBS = Columns(
