@@ -9,8 +9,11 @@ import time
 from typing import Any
 
 import aiohttp
+from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.database import gaps
+from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import Note, migrate
@@ -21,6 +24,7 @@ from tiger_slack_tui.gaps.reader import Pace
 from tiger_slack_tui.gaps.watch import Watch, WatchTiming
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
 from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler
@@ -65,6 +69,9 @@ class Engine:
         self._stop = asyncio.Event()
         self._socket: SocketMode | None = None
         self._scheduler: Scheduler | None = None
+        self._web: SlackWeb | None = None
+        timeout = settings.jobs.timeout
+        self._runner = Runner(self._conninfo, instance=settings.instance, timeout=timeout)
         self._database_ready = asyncio.Event()
         self._pool = make_pool(self._conninfo, minimum=settings.pool_min, maximum=settings.pool_max)
         self._store = EventStore(self._pool)
@@ -84,13 +91,14 @@ class Engine:
         self._spool.open()
         try:
             async with aiohttp.ClientSession(trust_env=True) as session:
-                web = SlackWeb(self._slack, session)
+                self._web = web = SlackWeb(self._slack, session)
                 await self._greet_slack(web)
                 self._scheduler = scheduler = self._make_scheduler(web)
                 self._socket = SocketMode(web, session, self._pipeline.receive, timing=self._timing)
                 self._watch = self._make_watch(web, self._socket, scheduler)
                 await self._serve(self._socket, scheduler, self._watch)
         finally:
+            self._web = None
             await self._pool.close(timeout=0.5)
             self._spool.close()
 
@@ -102,6 +110,17 @@ class Engine:
         if self._scheduler is None:
             raise DatabaseUnavailable("the engine has not started yet")
         return await self._scheduler.run_now(name)
+
+    async def close_gap(self, gap_id: int) -> JobRun:
+        """Close the gap from Slack's history now, whatever the schedule says; raises as `run_job`."""
+        if self._web is None:
+            raise DatabaseUnavailable("the engine has not started yet")
+
+        async def find(connection: AsyncConnection[Any], _: str) -> list[Gap]:
+            return await gaps.get(connection, [gap_id])
+
+        job = close_gaps(self._web, find, pace=self._pace)
+        return await self._runner.run(job, reason="by hand")
 
     def snapshot(self) -> Snapshot:
         """The state now. Cheap: no I/O."""
@@ -163,8 +182,7 @@ class Engine:
     def _make_scheduler(self, web: SlackWeb) -> Scheduler:
         """The jobs of this program, and what runs them."""
         given = self._settings.jobs
-        runner = Runner(self._conninfo, instance=self._settings.instance, timeout=given.timeout)
-        return Scheduler(make_jobs(web, given, pace=self._pace), runner, given)
+        return Scheduler(make_jobs(web, given, pace=self._pace), self._runner, given)
 
     def _make_watch(self, web: SlackWeb, slack: SocketMode, scheduler: Scheduler) -> Watch:
         async def team_id() -> str:

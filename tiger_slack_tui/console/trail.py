@@ -12,7 +12,9 @@ import psycopg
 from psycopg import AsyncConnection
 
 from tiger_slack_tui.audit.events import EventFilter, EventRow, read_page
+from tiger_slack_tui.database import gaps
 from tiger_slack_tui.database.failures import describe, explained
+from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.snapshot import LATE_SECONDS, Recent
@@ -24,6 +26,7 @@ _LOOKED_AT = 3.0
 """Seconds after the last look at which the reading stops."""
 _ROWS = 300
 """Rows of each kind that are read."""
+_GAPS = 50
 _STATEMENT_SECONDS = 5
 
 T = TypeVar("T")
@@ -47,7 +50,7 @@ class Finding:
     channel_id: str | None = None
     user_id: str | None = None
     rule: int | None = None
-    gap_id: int | None = None
+    gap: Gap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ async def _read(connection: AsyncConnection[Any]) -> TrailState:
         findings += map(_of_row, page.rows)
         if page.next is not None:
             more.add(outcome)
+    findings += map(_of_gap, await gaps.newest(connection, most=_GAPS))
     return TrailState(tuple(findings), time.time(), None, frozenset(more))
 
 
@@ -167,6 +171,27 @@ def _of_row(row: EventRow) -> Finding:
         channel_id=row.channel_id,
         user_id=row.user_id,
         rule=row.discard_id,
+    )
+
+
+def _of_gap(gap: Gap) -> Finding:
+    end = (
+        f"{(gap.ended_at - gap.started_at).total_seconds() / 60:,.0f} min"
+        if gap.ended_at
+        else "goes on"
+    )
+    state = "open" if gap.closed_at is None else "closed"
+    error = f": {gap.error}" if gap.error and gap.closed_at is None else ""
+    return Finding(
+        key=f"gap {gap.id}",
+        kind="gap",
+        at=gap.started_at.timestamp(),
+        what=state,
+        channel=gap.channel_id or "all",
+        user="-",
+        cause=gap.reason,
+        detail=f"{gap.reason}, {end}{error}",
+        gap=gap,
     )
 
 

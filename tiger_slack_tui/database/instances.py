@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
-from psycopg.rows import scalar_row
+from psycopg.rows import class_row, scalar_row
 
 # Times come as ages in seconds: the clocks of several machines differ, the database has one.
 _INSTANCE: LiteralString = """
@@ -70,6 +70,73 @@ _JUDGE: LiteralString = """
 select slack.judge_connections
 (%(team_id)s, %(instance)s, make_interval(secs => %(stale)s), %(steady)s, make_interval(secs => %(least)s))
 """
+
+
+_NEWEST: LiteralString = """
+select i.instance
+, i.version
+, i.host
+, i.pid
+, i.status
+, extract(epoch from now() - i.status_since)::float8 as status_age
+, i.reason
+, i.database_problem
+, i.queue
+, i.queue_limit
+, i.spool_events
+, i.spool_problem
+, i.received
+, i.events_per_second
+, i.ack_p99
+, extract(epoch from now() - i.started_at)::float8 as age
+, extract(epoch from now() - i.last_seen_at)::float8 as seen_age
+, i.stopped_at is not null as is_stopped
+from slack.instance i
+where i.last_seen_at > now() - interval '1 day'
+and i.pid > 0
+order by i.stopped_at is not null, i.instance, i.id desc
+limit %s
+"""
+STALE_SECONDS = 30.0
+"""Age of the last heartbeat from which on an instance counts as lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance as its last heartbeat told. Ages are in seconds, by the database's clock."""
+
+    instance: str
+    version: str
+    host: str
+    pid: int
+    status: str
+    """Of its connection to Slack."""
+    status_age: float
+    reason: str | None
+    database_problem: str | None
+    queue: int
+    queue_limit: int
+    spool_events: int
+    spool_problem: str | None
+    received: int
+    events_per_second: float
+    ack_p99: float | None
+    age: float
+    seen_age: float
+    is_stopped: bool
+    """Whether it was stopped in good order."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it died, or has lost the database."""
+        return not self.is_stopped and self.seen_age > STALE_SECONDS
+
+
+async def newest(connection: AsyncConnection[Any], *, most: int) -> list[Instance]:
+    """The instances of the last day: those that run or were lost first."""
+    async with connection.cursor(row_factory=class_row(Instance)) as cursor:
+        await cursor.execute(_NEWEST, (most,))
+        return await cursor.fetchall()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import (
     BAD,
     DIM,
+    GOOD,
     KEY,
     NOTE,
     Column,
@@ -34,6 +35,7 @@ from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.screens.rules import Draft, RulesScreen
 from tiger_slack_tui.console.trail import KINDS, Finding, merged, of_engine
 from tiger_slack_tui.console.view import View
+from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.errors import TigerSlackError
 
 T = TypeVar("T")
@@ -169,6 +171,28 @@ def _why(event: EventDetail, width: int) -> Iterator[Content]:
             yield from pairs(width, (f"  {name}", " ".join(str(value).split())), name=20)
 
 
+def gap_lines(gap: Gap, width: int) -> Iterator[Content]:
+    """A gap whole: its span, why, and what a backfill found."""
+    state: Part = ("✗ open", BAD) if gap.closed_at is None else ("✓ closed", GOOD)
+    yield from pairs(
+        width,
+        ("gap", f"{gap.id}, {gap.reason}"),
+        ("state", state),
+        ("from", f"{moment(gap.started_at)}Z"),
+        ("to", f"{moment(gap.ended_at)}Z" if gap.ended_at else "it goes on"),
+        ("channel", gap.channel_id or "all"),
+        ("found by", gap.instance or "-"),
+        ("tried", f"{moment(gap.tried_at)}Z" if gap.tried_at else "not yet"),
+        ("closed", f"{moment(gap.closed_at)}Z" if gap.closed_at else "-"),
+    )
+    if gap.error:
+        yield Content("")
+        yield from wrapped(gap.error, width)
+    if gap.account:
+        yield Content("")
+        yield from wrapped(orjson.dumps(gap.account, option=orjson.OPT_INDENT_2).decode(), width)
+
+
 class TriageView(View):
     """Events that failed, were kept away by a rule, are of an unknown type or came late; and gaps.
 
@@ -291,8 +315,8 @@ class TriageView(View):
         self._show_detail()
 
     async def _read(self, finding: Finding) -> Detail:
-        if finding.gap_id is not None:
-            return Detail(finding.key, _told(finding.detail))
+        if (gap := finding.gap) is not None:
+            return Detail(finding.key, lambda width: list(gap_lines(gap, width)))
         event = await self.backend.trail.ask(lambda c: read_event(c, finding.key))
         if event is None:
             waits = "It is not in the audit trail: it waits in the spool, or was deleted by age."
@@ -305,11 +329,13 @@ class TriageView(View):
         if action.id == "triage.replay":
             if isinstance(row, Group):
                 return row.kind in ("failed", "discarded", "unrouted")
-            return row is not None and row.gap_id is None and row.kind != "late"
+            return row is not None and row.gap is None and row.kind != "late"
         if action.id == "triage.replay_failed":
             return any(finding.kind == "failed" for finding in self._findings())
         if action.id == "triage.backfill":
-            return isinstance(row, Finding) and row.gap_id is not None
+            gap = row.gap if isinstance(row, Finding) else None
+            is_over = gap is not None and gap.ended_at is not None
+            return is_over and self.backend.engine is not None
         return True
 
     def back(self) -> bool:
@@ -382,6 +408,34 @@ class TriageView(View):
     def act_replay_failed(self) -> None:
         """Put all that failed through the same code again."""
         self._ask_replay("all events that failed", Selection(failed=True), "F")
+
+    def act_backfill(self) -> None:
+        """Close the selected gap from Slack's history."""
+        row, engine = self._row(), self.backend.engine
+        gap = row.gap if isinstance(row, Finding) else None
+        if gap is None or engine is None:
+            return
+
+        async def work() -> str:
+            run = await engine.close_gap(gap.id)
+            self.backend.trail.read_now()
+            told = f"{run.rows_seen:,} messages read, {run.rows_changed:,} were missing or older"
+            if run.outcome != "done":
+                raise TigerSlackError(f"{run.outcome}: {run.error or told}")
+            return f"Gap {gap.id}: {told}"
+
+        details = (
+            f"{gap.reason}, {moment(gap.started_at)}Z to {moment(gap.ended_at)}Z",
+            "Slack's history is read at the pace that Slack allows: a large gap takes its time.",
+            "Only what is missing is added; newer content and deletions stay.",
+        )
+        self.app.ask(
+            f"Close gap {gap.id}?",
+            details,
+            key="B",
+            verb="Backfill it",
+            then=lambda: self.app.attempt("Backfill", work()),
+        )
 
     def _ask_replay(self, about: str, selection: Selection, key: str) -> None:
         async def work() -> str:
