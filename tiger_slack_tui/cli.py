@@ -143,7 +143,7 @@ def jobs(names: tuple[str, ...], status: bool, as_json: bool) -> None:
 
 
 @main.command(name="import")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--since",
     metavar="WHEN",

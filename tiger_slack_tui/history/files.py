@@ -83,10 +83,12 @@ class FileWork:
             if number in self._command.crashed
             else self._examine(member)
         )
-        state = FileState(member.path, member.size, crc, planned.channel.id, times=[])
+        state = FileState(member.path, member.size, crc, planned.channel.id)
+        if member.size <= WHOLE:  # not too many to keep
+            state.times = []
         if failure is not None:
             self._failures[number] = failure
-        elif saved and (saved.size, saved.crc) == (member.size, crc):
+        elif saved and saved.holds(state):
             state = saved
             known = protocol.FileKnown(number, saved.account, saved.is_done, saved.error)
             self._parent.report(known)
@@ -103,6 +105,7 @@ class FileWork:
         found = await recall(self._connection, states, self._command.selection)
         if not found:
             return
+        self._parent.wait_for_go()
         accounts = {new[index]: account for index, account in found.items()}
         done = []
         for number, account in accounts.items():
@@ -171,10 +174,10 @@ def _entries(
         is_repaired = isinstance(value, Repaired)
         if isinstance(value, Repaired):
             value = value.value
-        yield Entry(number, position, _read(value, planned.channel, selection), is_repaired)
+        yield Entry(number, position, read_entry(value, planned.channel, selection), is_repaired)
 
 
-def _read(
+def read_entry(
     value: Any, channel: Channel, selection: Selection
 ) -> MessageRow | DeletionRow | Reason | None:
     if isinstance(value, BadRecord):

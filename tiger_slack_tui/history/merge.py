@@ -114,6 +114,8 @@ def decide(items: Sequence[Item], discarded: Mapping[int, int], known: Known) ->
         if item.is_repaired:
             account.repaired += 1
             changes.problems.append(Problem(item.file, item.position, "repaired"))
+        if isinstance(item.what, MessageRow) and item.what.changes_channel:
+            changes.channels.append(item.what)  # also where the message itself is not stored
         if number in discarded:
             account.discard(discarded[number])
         elif item.what is None:
@@ -152,8 +154,6 @@ def _message(row: MessageRow, account: Account, known: Known, changes: Changes) 
             account.already_there += 1
         return
     known.versions[key] = row.version
-    if row.changes_channel:
-        changes.channels.append(row)
 
 
 def _react(key: Key, row: MessageRow, known: Known, changes: Changes) -> bool:

@@ -95,6 +95,8 @@ class MessageRow:
         event = {"type": "message", **self.record, "channel": self.channel.id}
         if self.channel.type is not None:
             event["channel_type"] = self.channel.type
+        if (thread := event.get("thread_ts")) is not None and _time_or_none(thread) is None:
+            del event["thread_ts"]  # as in `cells`
         event["event_ts"] = slack_ts(self.version[0])
         return event
 
