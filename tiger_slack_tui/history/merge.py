@@ -102,13 +102,13 @@ def decide(items: Sequence[Item], discarded: Mapping[int, int], known: Known) ->
     """What the items change. `known` then also knows of these changes."""
     changes = Changes()
     for number, item in enumerate(items):
+        if (account := changes.accounts.get(item.file)) is None:
+            account = changes.accounts[item.file] = Account()
         if isinstance(item, FileEnd):
-            changes.accounts.setdefault(item.file, Account())
             changes.ended[item.file] = item.failure
             if item.failure is not None:
                 changes.problems.append(Problem(item.file, None, item.failure))
             continue
-        account = changes.accounts.setdefault(item.file, Account())
         account.read += 1
         changes.positions[item.file] = item.position
         if item.is_repaired:
