@@ -40,8 +40,8 @@ def day_file(*records: Any) -> bytes:
     return json.dumps(list(records)).encode()
 
 
-def export(**channels: Mapping[str, Iterable[Any]]) -> Files:
-    """An export with channels C0, C1, … of these names, their records by day."""
+def export(channels: Mapping[str, Mapping[str, Iterable[Any]]]) -> Files:
+    """An export with channels C0, C1, … of these names, with records by day."""
     files = {
         "users.json": json.dumps([{"id": "U1", "name": "one", "updated": 1}]).encode(),
         "channels.json": json.dumps(

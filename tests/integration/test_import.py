@@ -17,7 +17,7 @@ GENERAL = {
     ],
     "2023-11-15": [message(90_000, "later", files=[{"id": "F1"}], upload=True)],
 }
-EXPORT = export(general=GENERAL, random={"2023-11-14": [message(1, "another channel")]})
+EXPORT = export({"general": GENERAL, "random": {"2023-11-14": [message(1, "another channel")]}})
 
 
 async def test_a_first_import(
