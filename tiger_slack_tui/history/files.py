@@ -126,20 +126,30 @@ class FileWork:
         skip = self._states[number].position
         if failure is None:
             try:
-                with open_member(self._setup.path, planned.member) as stream:
-                    for entry in _entries(stream, number, planned, self._command.selection, skip):
-                        if isinstance(entry.what, MessageRow):
-                            self._bytes += len(entry.what.cells)
-                        self._batch.append(entry)
-                        if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
-                            self._at = (number, stream.tell())
-                            await self._flush()
-            except BadFile as error:
-                failure = error.reason
+                stream = open_member(self._setup.path, planned.member)
             except DAMAGE:
                 failure = Reason.DAMAGED
+            else:
+                with stream:
+                    failure = await self._read_stream(stream, number, planned, skip)
         self._batch.append(FileEnd(number, failure))
         self._at = (number, planned.member.size)
+
+    async def _read_stream(
+        self, stream: IO[bytes], number: int, planned: PlannedFile, skip: int
+    ) -> Reason | None:
+        """Merge the records after the first `skip`; why the rest cannot be read."""
+        try:
+            for entry in _entries(stream, number, planned, self._command.selection, skip):
+                if isinstance(entry.what, MessageRow):
+                    self._bytes += len(entry.what.cells)
+                self._batch.append(entry)
+                if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
+                    self._at = (number, stream.tell())
+                    await self._flush()
+        except BadFile as error:
+            return error.reason
+        return None
 
     def _examine(self, member: Member) -> tuple[int, Reason | None]:
         """The CRC-32 of the file's content, and why it cannot be read."""

@@ -8,8 +8,8 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +48,8 @@ _SPAN_FILES = 400
 """Files that a worker gets at once, ..."""
 _SPAN_BYTES = 4 << 20
 """... or so many bytes of them."""
+_MANY = 5000
+"""Files from which on the process that lists them keeps more memory than it is quick to start another one."""
 _LARGE = 10_000
 """Inserted messages from which on old chunks are compressed at once, and not by the policy some day."""
 
@@ -92,8 +94,8 @@ class Import:
         self._may_go = asyncio.Event()
         self._may_go.set()
         self._is_cancelled = False
-        self._workers: set[WorkerProcess] = set()
-        self._spares: list[WorkerProcess] = []
+        self._stack = AsyncExitStack()
+        self._workers: list[WorkerProcess] = []
         self._spans: deque[list[tuple[int, PlannedFile]]] = deque()
         self._crashed: set[int] = set()
         self._paths: list[str] = []
@@ -112,7 +114,8 @@ class Import:
 
     def pause(self) -> None:
         """Let no further batch begin; those under way end."""
-        self._may_go.clear()
+        if not self._is_cancelled:
+            self._may_go.clear()
 
     def resume(self) -> None:
         """Go on after `pause`."""
@@ -133,19 +136,19 @@ class Import:
         """
         self._tell = tell
         self._started = time.monotonic()
-        async with AsyncExitStack() as stack:
-            current = stack.enter_context(
-                span("import", path=str(self._path), dry_run=self._options.dry_run)
-            )
-            await self._start_workers(stack)
-            if self._options.dry_run:
-                await self._read(None)
-                return self._result()
-            control = await stack.enter_async_context(await connect(self._conninfo))
-            self._begun = await self._begin(control)
-            result = await self._attend(control, self._begun.id)
+        with span("import", dry_run=self._options.dry_run) as current:
+            async with self._stack:
+                result = await self._run()
             current.set_attributes({"read": result.total.read, "inserted": result.total.inserted})
             return result
+
+    async def _run(self) -> ImportResult:
+        if self._options.dry_run:
+            await self._read(None)
+            return self._result()
+        control = await self._stack.enter_async_context(await connect(self._conninfo))
+        self._begun = await self._begin(control)
+        return await self._attend(control, self._begun.id)
 
     async def _attend(self, control: AsyncConnection[Any], import_id: int) -> ImportResult:
         """Do it all, and record its end."""
@@ -177,14 +180,24 @@ class Import:
 
     async def _read(self, control: AsyncConnection[Any] | None) -> None:
         """Bring the lists and then the files into the tables."""
-        # A process of its own: what it takes to list an archive is given back with it.
-        async with self._worker() as planner:
-            self._plan = await self._make_plan(planner)
-            self._announce()
-            self._lists = await self._read_lists(planner)
+        planner = await self._start()
+        self._plan = await self._make_plan(planner)
+        self._announce()
+        # A dry run compares each message with those before it, which only one process knows.
+        wanted = 1 if self._options.dry_run else min(self._options.workers, len(self._spans))
+        others = [await self._start() for _ in range(1, wanted)]
+        self._lists = await self._read_lists(planner)
         if control and self._begun:
             await checkpoint.save_problems(control, self._begun.id, self._lists.bad)
-        await self._read_files()
+        if len(self._paths) > _MANY:  # what it took to list them is given back with the process
+            await planner.close()
+            planner = await self._start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for worker in (*others, planner):
+                    group.create_task(self._work(worker))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def _begin(self, control: AsyncConnection[Any]) -> checkpoint.Begun:
         try:
@@ -203,25 +216,15 @@ class Import:
         self._selection = replace(self._selection, since=begun.since, until=begun.until)
         return begun
 
-    async def _start_workers(self, stack: AsyncExitStack) -> None:
-        """Start the planner and the workers at once: each takes a while to come up."""
-        for _ in range(1 + (1 if self._options.dry_run else self._options.workers)):
-            worker = await WorkerProcess.start()
-            stack.push_async_callback(worker.close)
-            self._spares.insert(0, worker)
-
-    @asynccontextmanager
-    async def _worker(self, import_id: int | None = None) -> AsyncIterator[WorkerProcess]:
-        worker = self._spares.pop() if self._spares else await WorkerProcess.start()
-        worker.begin(protocol.Setup(self._path, self._conninfo, import_id))
-        self._workers.add(worker)
+    async def _start(self) -> WorkerProcess:
+        """Start a worker. It takes a while to come up, and ends with the import."""
+        worker = await WorkerProcess.start()
+        self._stack.push_async_callback(worker.close)
+        worker.begin(protocol.Setup(self._path, self._conninfo, self._import_id))
+        self._workers.append(worker)
         if self._is_cancelled:
             worker.stop()
-        try:
-            yield worker
-        finally:
-            self._workers.discard(worker)
-            await worker.close()
+        return worker
 
     async def _make_plan(self, planner: WorkerProcess) -> Plan:
         files: list[PlannedFile] = []
@@ -260,25 +263,13 @@ class Import:
             self._tell(BadRecord(path, position, reason))
         return report
 
-    async def _read_files(self) -> None:
-        # A dry run compares each message with those before it, which only one process knows.
-        workers = 1 if self._options.dry_run else self._options.workers
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(workers, len(self._spans))):
-                    group.create_task(self._work())
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-
-    async def _work(self) -> None:
+    async def _work(self, worker: WorkerProcess) -> None:
         """Give a worker span after span; after a crash, another one."""
         while self._spans and not self._is_cancelled:
-            async with self._worker(self._begun.id if self._begun else None) as worker:
-                while self._spans and not self._is_cancelled:
-                    left = await self._attend_files(worker, self._spans.popleft())
-                    if left:
-                        self._spans.extendleft([file] for file in reversed(left))
-                        break
+            left = await self._attend_files(worker, self._spans.popleft())
+            if left:
+                self._spans.extendleft([file] for file in reversed(left))
+                worker = await self._start()
 
     async def _attend_files(
         self, worker: WorkerProcess, files: list[tuple[int, PlannedFile]]
@@ -357,6 +348,10 @@ class Import:
             result.account.add(file.account)
 
     @property
+    def _import_id(self) -> int | None:
+        return self._begun.id if self._begun else None
+
+    @property
     def _resumed(self) -> datetime | None:
         return self._begun.resumed if self._begun else None
 
@@ -370,7 +365,7 @@ class Import:
         if not total.adds_up:
             mismatch = f"{total.read:,} records were read, {total.accounted:,} are accounted for"
         return ImportResult(
-            import_id=self._begun.id if self._begun else None,
+            import_id=self._import_id,
             outcome="cancelled" if self._is_cancelled else "done",
             seconds=time.monotonic() - self._started,
             resumed=self._resumed,

@@ -161,7 +161,7 @@ def _message(
     except TypeError:  # nested too deeply
         raise NotStored(Reason.BAD_RECORD) from None
     content = b"\t".join(cells)
-    event_id = "0%08d%08x" % (len(content), zlib.crc32(content))
+    event_id = f"0{len(content):08}{zlib.crc32(content):08x}"
     posted = str(ts)
     if event_ts == ts:
         head = f"{posted}\t{posted}\t{event_id}\t\\N\t"

@@ -86,10 +86,13 @@ class Worker:
                         await FileWork(self, command, setup, tables, connection).read()
 
     def report(self, report: protocol.Report) -> None:
-        """Send it; that a file is begun only with what comes next."""
-        self._reports.write(protocol.frame(report))
-        if not isinstance(report, protocol.FileStarted):
-            self._reports.flush()
+        """Send it; that a file is begun only with what comes next. Raises _Ended."""
+        try:
+            self._reports.write(protocol.frame(report))
+            if not isinstance(report, protocol.FileStarted):
+                self._reports.flush()
+        except BrokenPipeError:
+            raise _Ended from None
 
     def wait_for_go(self) -> None:
         """Wait until a batch may be merged. Raises _Ended."""
@@ -167,7 +170,7 @@ def main() -> None:
     worker = Worker(sys.stdin.buffer, reports)
     try:
         asyncio.run(worker.run())
-    except (_Ended, BrokenPipeError):
+    except _Ended:
         pass
     except TigerSlackError as error:
         worker.report(protocol.Broken(str(error)))
