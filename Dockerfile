@@ -1,6 +1,8 @@
 # Runs `tiger-slack run --no-ui`; its settings come from the environment, its spool lies in the volume /data.
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
+# Nobody can write bytecode into the image later, and an import starts several processes.
+ENV UV_COMPILE_BYTECODE=1
 COPY requirements/uv.txt requirements/runtime.txt requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/uv.txt
 RUN uv venv /app && VIRTUAL_ENV=/app uv pip sync --require-hashes requirements/runtime.txt

@@ -47,6 +47,12 @@ demo *ARGS:
 migrate *ARGS:
     {{dev}} tiger-slack migrate {{ARGS}}
 
+# Import a Slack export, a folder or the ZIP as downloaded
+import PATH *ARGS:
+    {{dev}} tiger-slack import "{{PATH}}" {{ARGS}}
+
+alias import-history := import
+
 # Run jobs now (users, channels, retention); --status shows how they stand
 jobs *ARGS:
     {{dev}} tiger-slack jobs {{ARGS}}
@@ -64,9 +70,9 @@ setup-logfire-mcp: deps
 screenshots:
     {{dev}} python scripts/screenshots.py
 
-# Print the figures of a benchmark: throughput, latency, jobs, telemetry, memory, idle, start
-benchmark NAME:
-    {{dev}} python benchmarks/ingest.py {{NAME}}
+# Print the figures of benchmarks/GROUP.py (ingest, imports, console, audit); its first lines name them
+benchmark GROUP NAME *ARGS:
+    {{dev}} python benchmarks/{{GROUP}}.py {{NAME}} {{ARGS}}
 
 build-image:
     docker build --tag {{image}} .

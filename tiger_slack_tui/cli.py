@@ -181,7 +181,7 @@ def backfill(status: bool, as_json: bool, **options: Any) -> None:
 
 
 @main.command(name="import")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--since",
     metavar="WHEN",

@@ -13,12 +13,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.exports import DAY, export, message, run_import, write_folder
 from tests.support import check, delivered, make_engine, running
 from tiger_slack_tui import __version__
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate, status
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
+from tiger_slack_tui.history.progress import Note
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
 
@@ -166,3 +168,42 @@ async def test_the_apache_edition_has_hypertables_only(tmp_path: Path) -> None:
         await check(conninfo, sent)
         rows(conninfo, "delete from slack.event returning 1")
         assert await chunks_after_retention(conninfo, 300) == 2
+
+
+async def test_imports_into_chunks_and_into_compressed_ones(conninfo: str, tmp_path: Path) -> None:
+    await migrated(conninfo)
+    days = {
+        f"2023-11-{14 + day}": [message(day * 86_400 + n, f"text {n}") for n in range(1300)]
+        for day in range(10)
+    }
+    files = export({"general": days})
+    path = write_folder(tmp_path / "one", files)
+    imported = await run_import(conninfo, path)  # so many that it compresses old chunks itself
+    assert imported.result.total.inserted == 13_000
+    assert imported.told(Note) == [
+        Note("Compressing old chunks; the messages are all there already.")
+    ]
+    chunks = (
+        "select count(*), count(*) filter (where is_compressed) from timescaledb_information.chunks"
+        " where hypertable_schema = 'slack' and hypertable_name = 'message'"
+    )
+    (found,) = rows(conninfo, chunks)
+    assert found[0] == found[1] >= 2
+    # A later export: one message more, one edited, one deleted, and a reaction; the rest is there.
+    first = days["2023-11-14"]
+    edited = first[0] | {"text": "edited", "edited": {"user": "U1", "ts": f"{DAY + 99_999}.000000"}}
+    reacted = first[1] | {"reactions": [{"name": "+1", "users": ["U2"], "count": 1}]}
+    later = [edited, reacted, message(2, subtype="tombstone"), *first[3:], message(1301, "new")]
+    again = await run_import(
+        conninfo, write_folder(tmp_path / "two", export({"general": {"2023-11-14": later}}))
+    )
+    total = again.result.total
+    assert (total.inserted, total.updated, total.already_there) == (1, 2, 1297)
+    assert rows(conninfo, "select count(*) from slack.message") == [(13_000,)]
+    assert rows(
+        conninfo, "select text, reactions is null from slack.message order by ts limit 3"
+    ) == [
+        ("edited", True),
+        ("text 1", False),
+        ("text 3", True),
+    ]

@@ -46,6 +46,7 @@ from tiger_slack_tui.text import visible
 
 _DURATION = re.compile(r"([0-9]{1,5})([HDWMY])", re.IGNORECASE)
 _UNITS = {"H": "hours", "D": "days", "W": "weeks"}
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LINE_SECONDS = 5.0
 _SHOWN_PROBLEMS = 20
 
@@ -99,8 +100,14 @@ async def _run(
         await migrate(conninfo, version=__version__, files=files, tell=lambda _: None)
     job = Import(conninfo, request.path, options, instance=settings.instance)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, job.cancel)
+
+    def stop() -> None:
+        job.cancel()
+        for number in _SIGNALS:  # a second one ends it at once
+            loop.remove_signal_handler(number)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop)
 
     def tell(event: ImportEvent) -> None:
         show.hear(event)
@@ -253,7 +260,7 @@ def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> d
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
     is_date = re.fullmatch(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", text)
-    return time + timedelta(days=1) if is_date and is_end else time
+    return (time + timedelta(days=1) if is_date and is_end else time).astimezone(UTC)
 
 
 def _before(now: datetime, number: int, unit: str, name: str) -> datetime:

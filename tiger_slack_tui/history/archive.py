@@ -91,21 +91,27 @@ def verify(path: Path, member: Member) -> int:
 
 
 def _list_folder(root: Path) -> Iterator[Member]:
-    for directory, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not _is_system(name)]
-        for name in [*folders, *files]:
-            path = f"{directory}/{name}"
-            if os.path.islink(path) and not Path(path).resolve().is_relative_to(root.resolve()):
-                raise ArchiveRefused(f"{path!r} is a link that leads out of the archive.")
-        inside = (
-            "" if Path(directory) == root else f"{Path(directory).relative_to(root).as_posix()}/"
-        )
-        for name in files:
-            if _is_system(name) or not _is_text(name):
-                continue
-            status = os.stat(f"{directory}/{name}")
-            if stat.S_ISREG(status.st_mode):
-                yield Member(inside + name, status.st_size, None)
+    try:
+        for directory, folders, files in os.walk(root, onerror=_fail):
+            folders[:] = [name for name in folders if not _is_system(name)]
+            for name in [*folders, *files]:
+                path = f"{directory}/{name}"
+                if os.path.islink(path) and not Path(path).resolve().is_relative_to(root.resolve()):
+                    raise ArchiveRefused(f"{path!r} is a link that leads out of the archive.")
+            inside = Path(directory).relative_to(root).as_posix()
+            for name in files:
+                if _is_system(name):
+                    continue
+                status = os.stat(f"{directory}/{name}")
+                if stat.S_ISREG(status.st_mode):
+                    path = name if inside == "." else f"{inside}/{name}"
+                    yield Member(path, status.st_size, None)
+    except OSError as error:
+        raise _unreadable(error.filename, error) from None
+
+
+def _fail(error: OSError) -> None:
+    raise error
 
 
 def _list_zip(path: Path, limits: ArchiveLimits) -> list[Member]:
@@ -153,7 +159,7 @@ def _infos(path: Path) -> Iterable[zipfile.ZipInfo]:
             " Unpack archives of other kinds, and import the folder.",
         ) from None
     except OSError as error:
-        raise ArchiveRefused(f"{path} cannot be read: {error.strerror}.") from None
+        raise _unreadable(path, error) from None
 
 
 def _check_name(name: str, info: zipfile.ZipInfo) -> None:
@@ -183,9 +189,8 @@ def _is_system(name: str) -> bool:
     return name in _SYSTEM_NAMES or name.startswith("._")
 
 
-def _is_text(name: str) -> bool:
-    """Whether the name can be told: the bytes of some are no UTF-8."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+def _unreadable(path: Path, error: OSError) -> ArchiveRefused:
+    return ArchiveRefused(f"{str(path)!r} cannot be read: {error.strerror}.")
 
 
 def _bomb(why: str) -> ArchiveRefused:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
@@ -17,6 +18,9 @@ from tiger_slack_tui.history.recall import FileState
 
 _LOCKS = IMPORT_LOCKS << 32
 """With an import's id, the key of the advisory lock of the session that runs it."""
+_WORKER_LOCKS = 1768778871 << 32
+"""The same of its workers, who share it: one that outlives the import may still commit the batch that it is at."""
+_WORKER_SECONDS = 30
 
 _NAMES = """
 select n.channel_name, n.channel_id from slack.channel_name n
@@ -58,7 +62,7 @@ update slack.import set finished_at = now(), outcome = %s, error = %s, account =
 where id = %s
 """
 _TOTALS = """
-select count(*), count(*) filter (where f.is_done), coalesce(sum((f.account ->> 'read')::int8), 0)::int8
+select count(*) filter (where f.is_done), coalesce(sum((f.account ->> 'read')::int8), 0)::int8
 from slack.import_file f
 where f.import_id = %s
 and f.path = any (%s)
@@ -111,6 +115,7 @@ async def begin(
         if found:
             await _hold(connection, found[0])
             if not restart:
+                await _wait_for_workers(connection, found[0])
                 await connection.execute(_RESUME, (instance, found[0]))
                 return Begun(*found)
             await connection.execute(_END, ("replaced", None, None, found[0]))
@@ -130,6 +135,24 @@ async def _hold(connection: AsyncConnection[Any], import_id: int) -> None:
             f"This is being imported already, by {holder or 'another session'}.",
             hint="Wait for its end, or stop it; the same command then goes on where it was.",
         )
+
+
+async def _wait_for_workers(connection: AsyncConnection[Any], import_id: int) -> None:
+    """Until those of an earlier run have ended: what they commit would be counted twice."""
+    try:
+        await connection.execute(
+            "select set_config('lock_timeout', %s, true)", (f"{_WORKER_SECONDS}s",)
+        )
+        await connection.execute("select pg_advisory_xact_lock(%s)", (_WORKER_LOCKS + import_id,))
+    except psycopg.errors.LockNotAvailable:
+        raise ImportRunning(
+            "Processes of the run before are still writing.", hint="Start it again when they end."
+        ) from None
+
+
+async def join(connection: AsyncConnection[Any], import_id: int) -> None:
+    """Be one of the import's workers, as long as the session lasts."""
+    await connection.execute("select pg_advisory_lock_shared(%s)", (_WORKER_LOCKS + import_id,))
 
 
 async def end(
@@ -169,11 +192,11 @@ async def saved_files(
 
 async def totals(
     connection: AsyncConnection[Any], import_id: int, paths: Sequence[str]
-) -> tuple[int, int, int]:
-    """Of these files, how many are known and how many done, and the records read."""
+) -> tuple[int, int]:
+    """Of these files, how many are done, and the records read."""
     cursor = await connection.execute(_TOTALS, (import_id, list(paths)))
     row = await cursor.fetchone()
-    return (row[0], row[1], row[2]) if row else (0, 0, 0)
+    return (row[0], row[1]) if row else (0, 0)
 
 
 async def save_problems(

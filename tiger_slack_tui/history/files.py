@@ -83,10 +83,12 @@ class FileWork:
             if number in self._command.crashed
             else self._examine(member)
         )
-        state = FileState(member.path, member.size, crc, planned.channel.id, times=[])
+        state = FileState(member.path, member.size, crc, planned.channel.id)
+        if member.size <= WHOLE:  # not too many to keep
+            state.times = []
         if failure is not None:
             self._failures[number] = failure
-        elif saved and (saved.size, saved.crc) == (member.size, crc):
+        elif saved and saved.holds(state):
             state = saved
             known = protocol.FileKnown(number, saved.account, saved.is_done, saved.error)
             self._parent.report(known)
@@ -103,6 +105,7 @@ class FileWork:
         found = await recall(self._connection, states, self._command.selection)
         if not found:
             return
+        self._parent.wait_for_go()
         accounts = {new[index]: account for index, account in found.items()}
         done = []
         for number, account in accounts.items():
@@ -123,20 +126,30 @@ class FileWork:
         skip = self._states[number].position
         if failure is None:
             try:
-                with open_member(self._setup.path, planned.member) as stream:
-                    for entry in _entries(stream, number, planned, self._command.selection, skip):
-                        if isinstance(entry.what, MessageRow):
-                            self._bytes += len(entry.what.cells)
-                        self._batch.append(entry)
-                        if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
-                            self._at = (number, stream.tell())
-                            await self._flush()
-            except BadFile as error:
-                failure = error.reason
+                stream = open_member(self._setup.path, planned.member)
             except DAMAGE:
                 failure = Reason.DAMAGED
+            else:
+                with stream:
+                    failure = await self._read_stream(stream, number, planned, skip)
         self._batch.append(FileEnd(number, failure))
         self._at = (number, planned.member.size)
+
+    async def _read_stream(
+        self, stream: IO[bytes], number: int, planned: PlannedFile, skip: int
+    ) -> Reason | None:
+        """Merge the records after the first `skip`; why the rest cannot be read."""
+        try:
+            for entry in _entries(stream, number, planned, self._command.selection, skip):
+                if isinstance(entry.what, MessageRow):
+                    self._bytes += len(entry.what.cells)
+                self._batch.append(entry)
+                if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
+                    self._at = (number, stream.tell())
+                    await self._flush()
+        except BadFile as error:
+            return error.reason
+        return None
 
     def _examine(self, member: Member) -> tuple[int, Reason | None]:
         """The CRC-32 of the file's content, and why it cannot be read."""
@@ -171,10 +184,10 @@ def _entries(
         is_repaired = isinstance(value, Repaired)
         if isinstance(value, Repaired):
             value = value.value
-        yield Entry(number, position, _read(value, planned.channel, selection), is_repaired)
+        yield Entry(number, position, read_entry(value, planned.channel, selection), is_repaired)
 
 
-def _read(
+def read_entry(
     value: Any, channel: Channel, selection: Selection
 ) -> MessageRow | DeletionRow | Reason | None:
     if isinstance(value, BadRecord):

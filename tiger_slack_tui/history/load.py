@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +48,16 @@ _SPAN_FILES = 400
 """Files that a worker gets at once, ..."""
 _SPAN_BYTES = 4 << 20
 """... or so many bytes of them."""
+_MANY = 5000
+"""Files from which on the process that lists them keeps more memory than it is quick to start another one."""
 _LARGE = 10_000
 """Inserted messages from which on old chunks are compressed at once, and not by the policy some day."""
 
 Tell = Callable[[ImportEvent], None]
+
+
+class ImportFailed(TigerSlackError):
+    """The import broke off. The same command goes on where it was."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +89,22 @@ class Import:
         self._conninfo = conninfo
         self._path = path.resolve()
         self._options = options
+        self._selection = options.selection
         self._instance = instance
         self._may_go = asyncio.Event()
         self._may_go.set()
         self._is_cancelled = False
-        self._workers: set[WorkerProcess] = set()
-        self._spares: list[WorkerProcess] = []
+        self._stack = AsyncExitStack()
+        self._workers: list[WorkerProcess] = []
         self._spans: deque[list[tuple[int, PlannedFile]]] = deque()
         self._crashed: set[int] = set()
         self._paths: list[str] = []
         self._channels: dict[str, ChannelResult] = {}
         self._done = self._failed = 0
+        self._begun: checkpoint.Begun | None = None
+        self._plan = Plan()
+        self._lists = protocol.ListsRead()
+        self._started = 0.0
         self._tell: Tell = lambda _: None
 
     @property
@@ -101,7 +114,8 @@ class Import:
 
     def pause(self) -> None:
         """Let no further batch begin; those under way end."""
-        self._may_go.clear()
+        if not self._is_cancelled:
+            self._may_go.clear()
 
     def resume(self) -> None:
         """Go on after `pause`."""
@@ -121,46 +135,30 @@ class Import:
         is accounted for, and the same import goes on from there.
         """
         self._tell = tell
-        began = time.monotonic()
-        dry_run = self._options.dry_run
-        async with AsyncExitStack() as stack:
-            current = stack.enter_context(span("import", path=str(self._path), dry_run=dry_run))
-            await self._start_workers(stack)
-            # A process of its own: what it takes to list an archive is given back with it.
-            planner = await stack.enter_async_context(self._worker(None))
-            plan = await self._plan(planner)
-            if dry_run:
-                self._announce(plan, None)
-                lists = await self._read_lists(plan, planner)
-                await planner.close()
-                await self._read_files(None)
-                return self._result(plan, None, lists, time.monotonic() - began)
-            control = await stack.enter_async_context(await connect(self._conninfo))
-            begun = await self._begin(control)
-            result = await self._attend(plan, planner, control, begun, began)
+        self._started = time.monotonic()
+        with span("import", dry_run=self._options.dry_run) as current:
+            async with self._stack:
+                result = await self._run()
             current.set_attributes({"read": result.total.read, "inserted": result.total.inserted})
             return result
 
-    async def _attend(
-        self,
-        plan: Plan,
-        planner: WorkerProcess,
-        control: AsyncConnection[Any],
-        begun: checkpoint.Begun,
-        began: float,
-    ) -> ImportResult:
+    async def _run(self) -> ImportResult:
+        if self._options.dry_run:
+            await self._read(None)
+            return self._result()
+        control = await self._stack.enter_async_context(await connect(self._conninfo))
+        self._begun = await self._begin(control)
+        return await self._attend(control, self._begun.id)
+
+    async def _attend(self, control: AsyncConnection[Any], import_id: int) -> ImportResult:
         """Do it all, and record its end."""
-        outcome, error, lists = "cancelled", None, None
+        outcome, error = "cancelled", None
         try:
-            self._announce(plan, begun)
-            lists = await self._read_lists(plan, planner)
-            await planner.close()
-            await checkpoint.save_problems(control, begun.id, lists.bad)
-            await self._read_files(begun)
-            result = self._result(plan, begun, lists, time.monotonic() - began)
+            await self._read(control)
+            result = self._result()
             outcome = result.outcome
             if outcome == "done":
-                result.mismatch = result.mismatch or await self._compare(control, begun.id, result)
+                result.mismatch = result.mismatch or await self._compare(control, result)
                 if self._options.compress and result.total.inserted >= _LARGE:
                     await compress(control, self._tell)
             return result
@@ -174,49 +172,63 @@ class Import:
             outcome, error = "failed", type(failure).__name__
             raise
         finally:
-            account = self._result(plan, begun, lists, time.monotonic() - began).as_json()
+            account = self._result().as_json()
             with contextlib.suppress(psycopg.Error):  # then it is one that was cut off
                 await checkpoint.end(
-                    control, begun.id, outcome=outcome, error=error, account=account
+                    control, import_id, outcome=outcome, error=error, account=account
                 )
+
+    async def _read(self, control: AsyncConnection[Any] | None) -> None:
+        """Bring the lists and then the files into the tables."""
+        planner = await self._start()
+        self._plan = await self._make_plan(planner)
+        self._announce()
+        # A dry run compares each message with those before it, which only one process knows.
+        wanted = 1 if self._options.dry_run else min(self._options.workers, len(self._spans))
+        others = [await self._start() for _ in range(1, wanted)]
+        self._lists = await self._read_lists(planner)
+        if control and self._begun:
+            await checkpoint.save_problems(control, self._begun.id, self._lists.bad)
+        if len(self._paths) > _MANY:  # what it took to list them is given back with the process
+            await planner.close()
+            planner = await self._start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for worker in (*others, planner):
+                    group.create_task(self._work(worker))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def _begin(self, control: AsyncConnection[Any]) -> checkpoint.Begun:
         try:
-            return await checkpoint.begin(
+            begun = await checkpoint.begin(
                 control,
-                str(self._path),
+                os.fsencode(self._path).decode(errors="replace"),
                 self._options.as_given,
-                since=self._options.selection.since,
-                until=self._options.selection.until,
+                since=self._selection.since,
+                until=self._selection.until,
                 instance=self._instance,
                 restart=self._options.restart,
             )
         except psycopg.Error as error:
             raise DatabaseUnavailable(f"The import could not begin: {describe(error)}.") from None
+        # Durations count from its beginning.
+        self._selection = replace(self._selection, since=begun.since, until=begun.until)
+        return begun
 
-    async def _start_workers(self, stack: AsyncExitStack) -> None:
-        """Start the planner and the workers at once: each takes a while to come up."""
-        for _ in range(1 + (1 if self._options.dry_run else self._options.workers)):
-            worker = await WorkerProcess.start()
-            stack.push_async_callback(worker.close)
-            self._spares.insert(0, worker)
-
-    @asynccontextmanager
-    async def _worker(self, import_id: int | None) -> AsyncIterator[WorkerProcess]:
-        worker = self._spares.pop() if self._spares else await WorkerProcess.start()
-        worker.begin(protocol.Setup(self._path, self._conninfo, import_id))
-        self._workers.add(worker)
+    async def _start(self) -> WorkerProcess:
+        """Start a worker. It takes a while to come up, and ends with the import."""
+        worker = await WorkerProcess.start()
+        self._stack.push_async_callback(worker.close)
+        worker.begin(protocol.Setup(self._path, self._conninfo, self._import_id))
+        self._workers.append(worker)
         if self._is_cancelled:
             worker.stop()
-        try:
-            yield worker
-        finally:
-            self._workers.discard(worker)
-            await worker.close()
+        return worker
 
-    async def _plan(self, planner: WorkerProcess) -> Plan:
+    async def _make_plan(self, planner: WorkerProcess) -> Plan:
         files: list[PlannedFile] = []
-        planner.send(protocol.MakePlan(self._options.selection, self._options.limits))
+        planner.send(protocol.MakePlan(self._selection, self._options.limits))
         while True:
             match await planner.receive():
                 case protocol.PlanPart() as part:
@@ -229,63 +241,42 @@ class Import:
                 case report:
                     raise _failure(report)
 
-    def _announce(self, plan: Plan, begun: checkpoint.Begun | None) -> None:
+    def _announce(self) -> None:
         """Tell what will be read, and deal it out."""
+        plan = self._plan
         size = sum(planned.member.size for planned in plan.files)
-        resumed = begun.resumed if begun else None
-        self._tell(Planned(len(plan.files), size, plan.skipped, resumed))
+        self._tell(Planned(len(plan.files), size, plan.skipped, self._resumed))
         for warning in plan.warnings:
             self._tell(Note(warning, is_warning=True))
         self._paths = [planned.member.path for planned in plan.files]
         self._spans = _spans(plan.files)
         plan.files = []  # from here on the spans have them
 
-    async def _read_files(self, begun: checkpoint.Begun | None) -> None:
-        """Bring the files into the tables."""
-        selection = self._options.selection
-        if begun and begun.resumed:  # durations count from its beginning
-            selection = replace(selection, since=begun.since, until=begun.until)
-        import_id = begun.id if begun else None
-        # A dry run compares each message with those before it, which only one process knows.
-        workers = 1 if self._options.dry_run else self._options.workers
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(workers, len(self._spans))):
-                    group.create_task(self._work(import_id, selection))
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-
-    async def _read_lists(self, plan: Plan, planner: WorkerProcess) -> protocol.ListsRead:
-        planner.send(protocol.ReadLists(plan.lists, self._options.dry_run))
+    async def _read_lists(self, planner: WorkerProcess) -> protocol.ListsRead:
+        planner.send(protocol.ReadLists(self._plan.lists, self._options.dry_run))
         report = await planner.receive()
         if self._is_cancelled and report is None:
-            return protocol.ListsRead({}, {}, ())
+            return protocol.ListsRead()
         if not isinstance(report, protocol.ListsRead):
             raise _failure(report)
         for path, position, reason in report.bad:
             self._tell(BadRecord(path, position, reason))
         return report
 
-    async def _work(self, import_id: int | None, selection: Selection) -> None:
+    async def _work(self, worker: WorkerProcess) -> None:
         """Give a worker span after span; after a crash, another one."""
         while self._spans and not self._is_cancelled:
-            async with self._worker(import_id) as worker:
-                while self._spans and not self._is_cancelled:
-                    files = self._spans.popleft()
-                    left = await self._attend_files(worker, files, selection)
-                    if left:
-                        self._spans.extendleft([file] for file in reversed(left))
-                        break
+            left = await self._attend_files(worker, self._spans.popleft())
+            if left:
+                self._spans.extendleft([file] for file in reversed(left))
+                worker = await self._start()
 
     async def _attend_files(
-        self,
-        worker: WorkerProcess,
-        files: list[tuple[int, PlannedFile]],
-        selection: Selection,
+        self, worker: WorkerProcess, files: list[tuple[int, PlannedFile]]
     ) -> list[tuple[int, PlannedFile]]:
         """Follow the worker through the files; those that are left where it crashed."""
         crashed = frozenset(number for number, _ in files if number in self._crashed)
-        worker.send(protocol.ReadFiles(files, selection, crashed, self._options.restart))
+        worker.send(protocol.ReadFiles(files, self._selection, crashed, self._options.restart))
         files_open = {number: _Open(planned) for number, planned in files}
         while True:
             match await worker.receive():
@@ -356,13 +347,17 @@ class Import:
             result = self._channels.setdefault(file.planned.folder, ChannelResult())
             result.account.add(file.account)
 
-    def _result(
-        self,
-        plan: Plan,
-        begun: checkpoint.Begun | None,
-        lists: protocol.ListsRead | None,
-        seconds: float,
-    ) -> ImportResult:
+    @property
+    def _import_id(self) -> int | None:
+        return self._begun.id if self._begun else None
+
+    @property
+    def _resumed(self) -> datetime | None:
+        return self._begun.resumed if self._begun else None
+
+    def _result(self) -> ImportResult:
+        """The account of what is committed so far."""
+        plan, lists = self._plan, self._lists
         total = Account()
         for channel in self._channels.values():
             total.add(channel.account)
@@ -370,29 +365,28 @@ class Import:
         if not total.adds_up:
             mismatch = f"{total.read:,} records were read, {total.accounted:,} are accounted for"
         return ImportResult(
-            import_id=begun.id if begun else None,
+            import_id=self._import_id,
             outcome="cancelled" if self._is_cancelled else "done",
-            seconds=seconds,
-            resumed=begun.resumed if begun else None,
+            seconds=time.monotonic() - self._started,
+            resumed=self._resumed,
             files_planned=len(self._paths),
             files_done=self._done,
             files_failed=self._failed,
             files_skipped=plan.skipped,
             other_files=plan.other_files,
-            users=lists.seen.get("user", 0) if lists else 0,
-            channels=lists.seen.get("channel", 0) if lists else 0,
-            bad_list_rows=len(lists.bad) if lists else 0,
+            users=lists.seen.get("user", 0),
+            channels=lists.seen.get("channel", 0),
+            bad_list_rows=len(lists.bad),
             total=total,
             by_channel=dict(sorted(self._channels.items())),
             warnings=plan.warnings,
             mismatch=mismatch,
         )
 
-    async def _compare(
-        self, control: AsyncConnection[Any], import_id: int, result: ImportResult
-    ) -> str | None:
+    async def _compare(self, control: AsyncConnection[Any], result: ImportResult) -> str | None:
         """Why what was committed is not what was counted; None where it is."""
-        _, done, read = await checkpoint.totals(control, import_id, self._paths)
+        assert result.import_id is not None  # noqa: S101 it is no dry run
+        done, read = await checkpoint.totals(control, result.import_id, self._paths)
         if (done, read) == (result.files_planned, result.total.read):
             return None
         return (
@@ -420,7 +414,3 @@ def _failure(report: protocol.Report | None) -> TigerSlackError:
         return DatabaseUnavailable(report.reason)
     where = report.where if isinstance(report, protocol.Crashed) else "it was killed"
     return ImportFailed(f"A process of the import ended: {where}.", hint="Start it again.")
-
-
-class ImportFailed(TigerSlackError):
-    """The import broke off. The same command goes on where it was."""

@@ -102,18 +102,20 @@ def decide(items: Sequence[Item], discarded: Mapping[int, int], known: Known) ->
     """What the items change. `known` then also knows of these changes."""
     changes = Changes()
     for number, item in enumerate(items):
+        if (account := changes.accounts.get(item.file)) is None:
+            account = changes.accounts[item.file] = Account()
         if isinstance(item, FileEnd):
-            changes.accounts.setdefault(item.file, Account())
             changes.ended[item.file] = item.failure
             if item.failure is not None:
                 changes.problems.append(Problem(item.file, None, item.failure))
             continue
-        account = changes.accounts.setdefault(item.file, Account())
         account.read += 1
         changes.positions[item.file] = item.position
         if item.is_repaired:
             account.repaired += 1
             changes.problems.append(Problem(item.file, item.position, "repaired"))
+        if isinstance(item.what, MessageRow) and item.what.changes_channel:
+            changes.channels.append(item.what)  # also where the message itself is not stored
         if number in discarded:
             account.discard(discarded[number])
         elif item.what is None:
@@ -152,8 +154,6 @@ def _message(row: MessageRow, account: Account, known: Known, changes: Changes) 
             account.already_there += 1
         return
     known.versions[key] = row.version
-    if row.changes_channel:
-        changes.channels.append(row)
 
 
 def _react(key: Key, row: MessageRow, known: Known, changes: Changes) -> bool:

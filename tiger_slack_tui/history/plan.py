@@ -25,12 +25,14 @@ _CHANNELS = {
     "mpims.json": "mpim",
 }
 _TYPES = {"C": "channel", "D": "im", "G": "group"}
+_COMMENTS = "FC:"
+"""Begins the names of folders that hold comments on canvases and files."""
 _MARGIN = timedelta(days=1)
 """Day files follow another time zone than UTC: a file outside by less than this may hold messages that are inside."""
 
 
 class PlannedFile(NamedTuple):
-    """A day file to import. `folder` is the name that the export gives to the channel."""
+    """A day file to import. `folder` is the name that the export gives to the channel; a path where two have it."""
 
     member: Member
     folder: str
@@ -78,9 +80,9 @@ class Selection:
 
     def selects(self, folder: str, channel: Channel) -> bool:
         return not self.channels or any(
-            fnmatchcase(name, pattern.removeprefix("#"))
+            fnmatchcase(name, _key(pattern.removeprefix("#")))
             for pattern in self.channels
-            for name in (folder, channel.id)
+            for name in (_key(folder), channel.id)
         )
 
 
@@ -118,16 +120,23 @@ def make_plan(
         )
     ]
     _warn_of_missing(plan, lists)
-    channels = _Channels(path, lists, selection, names, {folder for folder, _, _ in days})
+    channels = _Channels(path, lists, selection, names)
+    found = {folder: channels.find(folder) for folder in sorted({folder for folder, _, _ in days})}
+    titles: dict[str, str] = {}
     for folder, day, member in sorted(days, key=lambda item: item[:2]):
-        channel, title = channels.of(folder), folder.rpartition("/")[2]
+        channel, name = found[folder], PurePosixPath(folder).name
         if channel is None:
-            plan.skip("folder without a channel")
-        elif not selection.selects(title, channel):
+            plan.skip(
+                "comments on canvases and files"
+                if name.startswith(_COMMENTS)
+                else "folder without a channel"
+            )
+        elif not selection.selects(name, channel):
             plan.skip("channel not selected")
         elif not selection.may_hold(day):
             plan.skip("outside the dates")
         else:
+            title = name if titles.setdefault(name, folder) == folder else folder
             plan.files.append(PlannedFile(member, title, channel))
     plan.warnings += channels.warnings
     if selection.channels and not plan.files:
@@ -144,38 +153,39 @@ class _Channels:
         lists: Iterable[Member],
         selection: Selection,
         names: Mapping[str, Sequence[str]],
-        folders: set[str],
     ) -> None:
         self.warnings: list[str] = []
-        self._listed: dict[str, dict[str, Channel]] = {}  # by the directory of the list
         self._map = {_key(name): channel for name, channel in selection.channel_map.items()}
-        self._folders: dict[str, Channel | None] = {}
+        self._names = names
+        self._listed: dict[str, dict[str, Channel]] = {}  # by the directory of the list
         for member in lists:
             self._read_list(path, member)
-        for folder in sorted(folders):
-            self._folders[folder] = self._mapped(folder)
-            if self._folders[folder] is not None:
-                continue
-            ids = names.get(_key(PurePosixPath(folder).name), [])
-            if len(ids) == 1:
-                self._folders[folder] = Channel(ids[0], _TYPES.get(ids[0][:1]))
-            else:
-                self.warnings.append(
-                    f"No channel for the folder {folder!r}: "
-                    + ("several had that name" if ids else "not in the lists, not in the database")
-                    + "; --channel-map can name one."
-                )
 
-    def of(self, folder: str) -> Channel | None:
-        return self._folders[folder]
+    def find(self, folder: str) -> Channel | None:
+        """The folder's channel, or None, of which there is a warning then."""
+        name = _key(PurePosixPath(folder).name)
+        if any("\ud800" <= character <= "\udfff" for character in folder):
+            self.warnings.append(f"The name of the folder {folder!r} is no UTF-8; rename it.")
+            return None
+        if channel := self._mapped(folder, name):
+            return channel
+        ids = self._names.get(name, [])
+        if len(ids) == 1:
+            return Channel(ids[0], _TYPES.get(ids[0][:1]))
+        if not name.startswith(_COMMENTS):
+            self.warnings.append(
+                f"No channel for the folder {folder!r}: "
+                + ("several had that name" if ids else "not in the lists, not in the database")
+                + "; --channel-map can name one."
+            )
+        return None
 
-    def _mapped(self, folder: str) -> Channel | None:
-        path = PurePosixPath(folder)
-        if mapped := self._map.get(_key(path.name)) or self._map.get(_key(folder)):
+    def _mapped(self, folder: str, name: str) -> Channel | None:
+        if mapped := self._map.get(name) or self._map.get(_key(folder)):
             return Channel(mapped, _TYPES.get(mapped[:1]))
         # The lists beside the folder, else those of the archive around it.
-        for parent in path.parents:
-            if channel := self._listed.get(str(parent), {}).get(_key(path.name)):
+        for parent in PurePosixPath(folder).parents:
+            if channel := self._listed.get(str(parent), {}).get(name):
                 return channel
         return None
 

@@ -29,6 +29,7 @@ class WorkerProcess:
         """Start one. It gets no signals of our terminal, and ends with us."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # nothing of the current directory, which may be an archive
             "-m",
             "tiger_slack_tui.history.worker",
             stdin=asyncio.subprocess.PIPE,

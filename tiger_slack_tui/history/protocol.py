@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiger_slack_tui.history.account import Account, Reason
@@ -70,11 +70,10 @@ class ReadLists:
 
 @dataclass(frozen=True)
 class ListsRead:
-    """Rows seen and changed by kind; bad ones by (file, position or None, reason)."""
+    """Rows by kind ("user", "channel"); bad ones by (file, position or None, reason)."""
 
-    seen: Mapping[str, int]
-    changed: Mapping[str, int]
-    bad: Sequence[tuple[str, int | None, str]]
+    seen: Mapping[str, int] = field(default_factory=dict)
+    bad: Sequence[tuple[str, int | None, str]] = ()
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,12 @@ class FileState:
             None if self.times is None else self.times + changes.times.get(number, []),
         )
 
+    def holds(self, other: FileState) -> bool:
+        """Whether it is of the same content, for the same channel."""
+        return (self.path, self.size, self.crc, self.channel_id) == (
+            *(other.path, other.size, other.crc, other.channel_id),
+        )
+
     @property
     def is_whole(self) -> bool:
         """Whether all of it was taken in, so that the same content need not be read again."""

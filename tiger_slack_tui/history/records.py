@@ -83,17 +83,18 @@ class _Reader:
         if self._next() != "[":
             raise BadFile(Reason.NO_ARRAY if self._is_json() else Reason.BAD_JSON)
         self._at += 1
-        if self._next() == "]":
-            return
-        while True:
+        mark = self._next()
+        while mark != "]":
             yield self._record()
             mark = self._next()
-            self._at += 1
-            if mark == "]":
-                return
-            if mark != ",":
+            if mark == ",":
+                self._at += 1
+                self._next()
+            elif mark != "]":
                 raise self._failure or BadFile(Reason.BAD_JSON)
-            self._next()
+        self._at += 1
+        if self._next():  # such as a second array
+            raise BadFile(Reason.BAD_JSON)
 
     def _record(self) -> Any:
         while True:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -36,17 +37,24 @@ _BOOLS = ("display_as_bot", "upload")
 _JSONS = ("blocks", "attachments", "files", "x_files", "icons", "language", "edited")
 _CONTENT = (*_TEXTS, *_BOOLS, *_JSONS, "client_msg_id", "thread_ts")
 """Keys that a content is made of, but not of what goes on around it (reactions, replies)."""
-_HEAD = ("ts", "channel_id", "event_ts", "event_id", "channel_type", "updated_at", "reactions")
-COLUMNS = ", ".join((*_HEAD, *("user_id" if key == "user" else key for key in _CONTENT)))
+_HEAD = ("ts", "event_ts", "event_id", "updated_at", "channel_id", "channel_type")
+COLUMNS = ", ".join(
+    (*_HEAD, *("user_id" if key == "user" else key for key in _CONTENT), "reactions")
+)
 """Columns of slack.message, in the order of `MessageRow.line`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Channel:
     """Where a file's messages go. `type` is as in slack.message.channel_type, None where it is not known."""
 
     id: str
     type: str | None
+
+    @cached_property
+    def cells(self) -> bytes:
+        """Its columns, for COPY."""
+        return copy_text(self.id) + b"\t" + copy_text(self.type)
 
 
 @dataclass(slots=True)
@@ -64,37 +72,32 @@ class MessageRow:
     reactions: tuple[tuple[str, str], ...]
     """(user, name), in the export's order."""
     record: Mapping[str, Any]
-    is_edited: bool
     cells: bytes
-    """The content's columns, for COPY."""
+    """For COPY, its columns as slack.store_messages() would fill them, but for the reactions."""
 
     def line(self, reactions: bytes | None) -> bytes:
-        """The row as a line for COPY, its columns as slack.store_messages() would fill them. `reactions` is JSON."""
-        event_ts, event_id = self.version
-        ts = str(self.ts).encode()
-        changed = ts if event_ts == self.ts else str(event_ts).encode()
-        head = (
-            ts,
-            copy_text(self.channel.id),
-            changed,
-            event_id.encode(),
-            copy_text(self.channel.type),
-            changed if self.is_edited else _NULL,
-            _NULL if reactions is None else reactions.replace(b"\\", b"\\\\"),
-            self.cells,
-        )
-        return b"\t".join(head) + b"\n"
+        """The row as a line for COPY. `reactions` is JSON."""
+        if reactions is None:
+            return self.cells + b"\t\\N\n"
+        return b"%b\t%b\n" % (self.cells, reactions.replace(b"\\", b"\\\\"))
+
+    @property
+    def is_edited(self) -> bool:
+        return self.version[0] > self.ts
 
     @property
     def changes_channel(self) -> bool:
+        """Whether it tells of a change of its channel."""
         subtype = self.record.get("subtype")
-        return isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
+        return subtype is not None and isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
 
     def message(self) -> dict[str, Any]:
         """The message as a live event would have it."""
         event = {"type": "message", **self.record, "channel": self.channel.id}
         if self.channel.type is not None:
             event["channel_type"] = self.channel.type
+        if (thread := event.get("thread_ts")) is not None and time_or_none(thread) is None:
+            del event["thread_ts"]  # as in `cells`
         event["event_ts"] = slack_ts(self.version[0])
         return event
 
@@ -144,12 +147,11 @@ def read_row(record: Any, channel: Channel) -> MessageRow | DeletionRow:
     if told is None and isinstance(edited := get("edited"), dict):
         told = edited.get("ts")
     changed = None if told is None else time_or_none(told)
-    is_edited = changed is not None and changed > ts
-    return _message(record, channel, ts, changed if is_edited and changed else ts, is_edited)
+    return _message(record, channel, ts, ts if changed is None else max(changed, ts))
 
 
 def _message(
-    record: Mapping[str, Any], channel: Channel, ts: datetime, event_ts: datetime, is_edited: bool
+    record: Mapping[str, Any], channel: Channel, ts: datetime, event_ts: datetime
 ) -> MessageRow:
     cells = _EMPTY.copy()
     try:
@@ -160,13 +162,19 @@ def _message(
         raise NotStored(Reason.BAD_RECORD) from None
     content = b"\t".join(cells)
     event_id = f"0{len(content):08}{zlib.crc32(content):08x}"
-    version = (event_ts, event_id)
-    return MessageRow(channel, ts, version, _reactions(record), record, is_edited, content)
-
-
-def _reactions(record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    posted = str(ts)
+    if event_ts == ts:
+        head = f"{posted}\t{posted}\t{event_id}\t\\N\t"
+    else:
+        head = f"{posted}\t{event_ts}\t{event_id}\t{event_ts}\t"
+    line = b"%b%b\t%b" % (head.encode(), channel.cells, content)
     given = record.get("reactions")
-    if not given or not isinstance(given, list):
+    reactions = _reactions(given) if given else ()
+    return MessageRow(channel, ts, (event_ts, event_id), reactions, record, line)
+
+
+def _reactions(given: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(given, list):
         return ()
     found = dict.fromkeys(
         (user, name)

@@ -397,7 +397,9 @@ def _as_events(changes: Changes) -> Iterator[dict[str, Any]]:
             "event": row.message(),
         }
     for row in changes.channels:
-        yield _event("channel", row.channel.id, row.ts, row.ts) | {"event": row.message()}
+        posted = slack_ts(row.ts)
+        event = row.message() | {"event_ts": posted}
+        yield _event("channel", row.channel.id, row.ts, row.ts) | {"event": event}
     for channel, ts in changes.deletions:
         yield _event("deletion", channel, ts, ts) | {"event_ts": now}
     for (channel, ts), new in changes.reactions.items():

@@ -11,7 +11,7 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, Literal, cast
@@ -32,7 +32,7 @@ from tiger_slack_tui.history.archive import (
     list_members,
     open_member,
 )
-from tiger_slack_tui.history.checkpoint import find_channels
+from tiger_slack_tui.history.checkpoint import find_channels, join
 from tiger_slack_tui.history.files import FileWork
 from tiger_slack_tui.history.plan import make_plan
 from tiger_slack_tui.history.records import (
@@ -71,6 +71,8 @@ class Worker:
                 else Tables(connection, setup.import_id)
             )
             await tables.prepare()
+            if setup.import_id is not None:
+                await join(connection, setup.import_id)
             while True:
                 match self._receive():
                     case protocol.Go():
@@ -83,10 +85,13 @@ class Worker:
                         await FileWork(self, command, setup, tables, connection).read()
 
     def report(self, report: protocol.Report) -> None:
-        """Send it; that a file is begun only with what comes next."""
-        self._reports.write(protocol.frame(report))
-        if not isinstance(report, protocol.FileStarted):
-            self._reports.flush()
+        """Send it; that a file is begun only with what comes next. Raises _Ended."""
+        try:
+            self._reports.write(protocol.frame(report))
+            if not isinstance(report, protocol.FileStarted):
+                self._reports.flush()
+        except BrokenPipeError:
+            raise _Ended from None
 
     def wait_for_go(self) -> None:
         """Wait until a batch may be merged. Raises _Ended."""
@@ -121,37 +126,34 @@ class Worker:
         self, command: protocol.ReadLists, connection: AsyncConnection[Any]
     ) -> None:
         seen = {"user": 0, "channel": 0}
-        changed = {"user": 0, "channel": 0}
         bad: list[tuple[str, int | None, str]] = []
-
-        async def upsert_rows(kind: str, member: Member, rows: Sequence[Mapping[str, Any]]) -> int:
-            if command.dry_run or not rows:
-                return 0
-            applied = await upsert(connection, cast(Literal["user", "channel"], kind), rows)
-            refused = [f"{row['id']}: {Reason.REFUSED}" for row in applied.bad_rows]
-            bad.extend((member.path, None, reason) for reason in refused)
-            return applied.changed
-
         for kind, member in command.lists:
-            rows: list[Mapping[str, Any]] = []
-            for position, value in enumerate(self._list_rows(member, bad), 1):
-                if not isinstance(value, dict) or not isinstance(value.get("id"), str):
-                    reason = value.reason if isinstance(value, BadRecord) else Reason.NO_OBJECT
-                    bad.append((member.path, position, reason))
+            rows = iter(self._list_rows(member, bad))
+            while part := list(islice(rows, _PART)):
+                seen[kind] += len(part)
+                if command.dry_run:
                     continue
-                seen[kind] += 1
-                rows.append(value)
-                if len(rows) == _PART:
-                    changed[kind] += await upsert_rows(kind, member, rows)
-                    rows = []
-            changed[kind] += await upsert_rows(kind, member, rows)
-        self.report(protocol.ListsRead(seen, changed, bad))
+                applied = await upsert(connection, cast(Literal["user", "channel"], kind), part)
+                bad += [
+                    (member.path, None, f"{row['id']}: {Reason.REFUSED}")
+                    for row in applied.bad_rows
+                ]
+        self.report(protocol.ListsRead(seen, bad))
 
-    def _list_rows(self, member: Member, bad: list[tuple[str, int | None, str]]) -> Iterator[Any]:
+    def _list_rows(
+        self, member: Member, bad: list[tuple[str, int | None, str]]
+    ) -> Iterator[Mapping[str, Any]]:
+        """The rows of a list that can be stored; the others go to `bad`."""
         try:
             with open_member(self._setup.path, member) as stream:
-                for value in read_records(stream, member.size):
-                    yield value.value if isinstance(value, Repaired) else value
+                for position, value in enumerate(read_records(stream, member.size), 1):
+                    if isinstance(value, Repaired):
+                        value = value.value
+                    if isinstance(value, dict) and isinstance(value.get("id"), str):
+                        yield value
+                    elif value != "":  # a placeholder
+                        reason = value.reason if isinstance(value, BadRecord) else Reason.NO_OBJECT
+                        bad.append((member.path, position, reason))
         except BadFile as error:
             bad.append((member.path, None, error.reason))
         except DAMAGE:
@@ -167,7 +169,7 @@ def main() -> None:
     worker = Worker(sys.stdin.buffer, reports)
     try:
         asyncio.run(worker.run())
-    except (_Ended, BrokenPipeError):
+    except _Ended:
         pass
     except TigerSlackError as error:
         worker.report(protocol.Broken(str(error)))

@@ -1,0 +1,274 @@
+"""Archives of every make: what is listed, what is refused, and that members read as they were written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import struct
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.exports import write_folder, write_zip
+from tiger_slack_tui.history.archive import (
+    DAMAGE,
+    ArchiveLimits,
+    ArchiveRefused,
+    Member,
+    list_members,
+    open_member,
+    verify,
+)
+
+LIMITS = ArchiveLimits(ratio=500, total_bytes=1 << 30)
+FILES = {
+    "users.json": b"[]",
+    "general/2024-01-01.json": b'[{"ts": "1"}]' * 100,
+    "straße/2024-01-01.json": b"[1, 2, 3]",
+    "empty/2024-01-02.json": b"",
+}
+JUNK = {
+    "__MACOSX/general/._2024-01-01.json": b"x",
+    ".DS_Store": b"x",
+    "general/.DS_Store": b"x",
+    "general/._2024-01-01.json": b"x",
+    "general/Thumbs.db": b"x",
+}
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """What the archive holds, read by its members alone."""
+    found = {}
+    for member in list_members(path, LIMITS):
+        with open_member(path, member) as stream:
+            found[member.path] = stream.read()
+        assert len(found[member.path]) == member.size
+        assert verify(path, member) == (member.crc or verify(path, member))
+    return found
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    assert contents(write_folder(tmp_path, FILES | JUNK)) == FILES
+
+
+@pytest.mark.parametrize(
+    "compression",
+    [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA],
+)
+def test_a_zip_by_python(tmp_path: Path, compression: int) -> None:
+    assert contents(write_zip(tmp_path / "e.zip", FILES | JUNK, compression)) == FILES
+
+
+TOOLS = {
+    "zip": ["zip", "-q", "-r"],
+    "zip, forced ZIP64": ["zip", "-q", "-r", "-fz"],
+    "7zz": ["7zz", "a", "-bso0", "-tzip"],
+    "bsdtar": ["bsdtar", "-a", "-cf"],
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_zip_by_other_tools(tmp_path: Path, tool: str) -> None:
+    command = TOOLS[tool]
+    if not shutil.which(command[0]):
+        pytest.skip(f"no {command[0]} on this machine")
+    folder = write_folder(tmp_path / "in", FILES)
+    names = sorted(path.name for path in folder.iterdir())
+    subprocess.run(
+        [*command, "../e.zip", *names],
+        cwd=folder,
+        check=True,
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
+    )
+    assert contents(tmp_path / "e.zip") == FILES
+
+
+def test_a_streamed_zip_with_data_descriptors(tmp_path: Path) -> None:
+    path = tmp_path / "e.zip"
+    with path.open("wb") as file:
+
+        class Pipe:  # what cannot seek makes zipfile write the sizes behind the data
+            def write(self, data: bytes) -> int:
+                return file.write(data)
+
+            def flush(self) -> None:
+                file.flush()
+
+        with zipfile.ZipFile(Pipe(), "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+            for name, content in FILES.items():
+                archive.writestr(name, content)
+    with zipfile.ZipFile(path) as archive:
+        assert all(info.flag_bits & 8 for info in archive.infolist())
+    assert contents(path) == FILES
+
+
+def test_zip64_members_and_something_in_front(tmp_path: Path) -> None:
+    path = tmp_path / "e.zip"
+    with path.open("wb") as file:
+        file.write(b"#!/bin/sh self-extracting\n")
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, content in FILES.items():
+                with archive.open(name, "w", force_zip64=True) as member:
+                    member.write(content)
+    assert contents(path) == FILES
+
+
+def zip_with_raw_name(path: Path, name: bytes, *, utf8_flag: bool) -> Path:
+    """A ZIP whose only member has this name in bytes."""
+    placeholder = b"#" * len(name)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(placeholder.decode(), b"[]")
+    data = path.read_bytes().replace(placeholder, name)
+    if utf8_flag:
+        at = data.index(b"PK\1\2")
+        flags = struct.unpack_from("<H", data, at + 8)[0] | 0x800
+        data = data[: at + 8] + struct.pack("<H", flags) + data[at + 10 :]
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "utf8_flag", "expected"),
+    [
+        ("straße/2024-01-01.json".encode(), False, "straße/2024-01-01.json"),  # as Slack does
+        ("straße/2024-01-01.json".encode(), True, "straße/2024-01-01.json"),
+        ("stra\u00e1e/2024-01-01.json".encode("cp437"), False, "straáe/2024-01-01.json"),
+        (b"general\\2024-01-01.json", False, "general/2024-01-01.json"),
+    ],
+)
+def test_names_of_zips(tmp_path: Path, name: bytes, utf8_flag: bool, expected: str) -> None:
+    path = zip_with_raw_name(tmp_path / "e.zip", name, utf8_flag=utf8_flag)
+    assert [member.path for member in list_members(path, LIMITS)] == [expected]
+
+
+@pytest.mark.parametrize(
+    "name", ["../out.json", "a/../../out.json", "/etc/out.json", "C:/out.json", "..\\out.json"]
+)
+def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ArchiveRefused, match="leads out"):
+        list_members(write_zip(tmp_path / "e.zip", {name: b"[]"}), LIMITS)
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
+    info = zipfile.ZipInfo("general/2024-01-01.json")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "e.zip", "w") as archive:
+        archive.writestr(info, "/etc/passwd")
+    with pytest.raises(ArchiveRefused, match="symbolic link"):
+        list_members(tmp_path / "e.zip", LIMITS)
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", "/"])
+def test_a_link_out_of_a_folder_is_refused(tmp_path: Path, target: str) -> None:
+    write_folder(tmp_path / "e", FILES)
+    (tmp_path / "e" / "general" / "2024-01-09.json").symlink_to(target)
+    with pytest.raises(ArchiveRefused, match="leads out"):
+        list_members(tmp_path / "e", LIMITS)
+
+
+def test_a_link_within_a_folder_is_read_and_a_broken_one_refused(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "e", FILES)
+    (folder / "general" / "2024-01-02.json").symlink_to("2024-01-01.json")
+    assert contents(folder)["general/2024-01-02.json"] == FILES["general/2024-01-01.json"]
+    (folder / "general" / "2024-01-03.json").symlink_to("nowhere.json")
+    with pytest.raises(ArchiveRefused, match="cannot be read"):
+        list_members(folder, LIMITS)
+
+
+def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "e.zip", FILES)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\1\2")
+    data[at + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(ArchiveRefused, match="encrypted") as refused:
+        list_members(path, LIMITS)
+    assert "password" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        (ArchiveLimits(ratio=100, total_bytes=1 << 40), "100 times its size"),
+        (ArchiveLimits(ratio=1 << 20, total_bytes=1 << 20), "bytes"),
+    ],
+)
+def test_a_bomb_is_refused(tmp_path: Path, limits: ArchiveLimits, why: str) -> None:
+    path = write_zip(tmp_path / "e.zip", {"general/2024-01-01.json": b"0" * (10 << 20)})
+    with pytest.raises(ArchiveRefused, match=why) as refused:
+        list_members(path, limits)
+    assert "TIGER_SLACK_IMPORT_" in str(refused.value)
+
+
+def test_a_bomb_of_overlapping_members_is_refused(tmp_path: Path) -> None:
+    """Many entries of the directory that share the same data: each alone is harmless."""
+    path = write_zip(tmp_path / "e.zip", {"g/2024-01-01.json": b"0" * (1 << 20)})
+    data = path.read_bytes()
+    at, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    entry = data[at:end]
+    entries = b"".join(
+        entry.replace(b"01-01.json", b"%02d-%02d.json" % divmod(n, 28)) for n in range(300)
+    )
+    tail = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 300, 300, len(entries), at, 0)
+    path.write_bytes(data[:at] + entries + tail)
+    with pytest.raises(ArchiveRefused, match="bomb"):
+        list_members(path, ArchiveLimits(ratio=2000, total_bytes=1 << 40))
+
+
+def test_a_member_that_lies_about_its_size_is_read_no_further(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "e.zip", {"g/2024-01-01.json": b"0" * 100_000})
+    data = path.read_bytes()
+    at = data.index(b"PK\1\2")
+    path.write_bytes(data[: at + 24] + struct.pack("<L", 10) + data[at + 28 :])
+    (member,) = list_members(path, LIMITS)
+    with open_member(path, member) as stream, pytest.raises(DAMAGE):
+        assert len(stream.read()) <= 10
+
+
+@pytest.mark.parametrize("damage", ["truncated", "no local header", "flipped bits"])
+def test_a_damaged_member_is_told_as_such(tmp_path: Path, damage: str) -> None:
+    path = write_zip(tmp_path / "e.zip", {"g/2024-01-01.json": os.urandom(5000)})
+    (member,) = list_members(path, LIMITS)
+    data = bytearray(path.read_bytes())
+    if damage == "truncated":
+        data = data[:1000]
+    elif damage == "no local header":
+        data[0] = 0
+    else:
+        data[2000:2010] = bytes(10)
+    path.write_bytes(data)
+    with pytest.raises(DAMAGE):
+        verify(path, member)
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\5\6" + bytes(10)])
+def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "e.zip").write_bytes(content)
+    with pytest.raises(ArchiveRefused, match="no ZIP"):
+        list_members(tmp_path / "e.zip", LIMITS)
+
+
+def test_a_download_that_broke_off_is_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "e.zip", FILES)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(ArchiveRefused, match="no ZIP"):
+        list_members(path, LIMITS)
+
+
+def test_of_two_members_of_one_name_the_last_counts(tmp_path: Path) -> None:
+    path = tmp_path / "e.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("users.json", b"[1]")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("users.json", b"[2]")
+    assert contents(path) == {"users.json": b"[2]"}
+
+
+def test_there_is_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveRefused, match="no folder and no file"):
+        list_members(tmp_path / "nothing", LIMITS)
+    with pytest.raises(OSError, match="nothing"):
+        open_member(tmp_path, Member("nothing", 0, None))

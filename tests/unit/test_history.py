@@ -1,0 +1,451 @@
+"""Rows, plans, decisions, accounts and tallies of imports, without a database."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.exports import DAY, Files, day_file, export, message, write_folder
+from tiger_slack_tui.commands.importing import read_time
+from tiger_slack_tui.errors import SettingsError
+from tiger_slack_tui.history.account import Account, Reason
+from tiger_slack_tui.history.archive import ArchiveLimits, ArchiveRefused, list_members
+from tiger_slack_tui.history.merge import DELETED, Entry, FileEnd, Item, Known, decide
+from tiger_slack_tui.history.plan import Plan, Selection, make_plan
+from tiger_slack_tui.history.progress import Done, Planned, Progress, Skipped, Started, Tally
+from tiger_slack_tui.history.rows import (
+    Channel,
+    DeletionRow,
+    MessageRow,
+    NotStored,
+    read_row,
+    slack_ts,
+)
+
+GENERAL = Channel("C1", "channel")
+
+
+def row(**record: Any) -> MessageRow:
+    found = read_row(record, GENERAL)
+    assert isinstance(found, MessageRow)
+    return found
+
+
+# Rows
+
+
+@pytest.mark.parametrize(
+    ("ts", "text"),
+    [
+        ("1700000000.000100", "1700000000.000100"),
+        ("1700000000", "1700000000.000000"),
+        ("1700000000.1", "1700000000.100000"),
+        ("1700000000.1234567", "1700000000.123457"),
+        ("1700000000.9999996", "1700000001.000000"),
+        (1700000000, "1700000000.000000"),
+        (1700000000.0001, "1700000000.000100"),
+    ],
+)
+def test_ts_as_text_and_as_number(ts: Any, text: str) -> None:
+    assert slack_ts(row(ts=ts).ts) == text
+
+
+@pytest.mark.parametrize(
+    "ts",
+    [
+        None,
+        "",
+        "NaN",
+        "Infinity",
+        "-1.0",
+        "1700000000.",
+        "12:30",
+        "\u0661\u0660\u0660",
+        True,
+        [],
+        {},
+        "999999999999.000000",
+        float("nan"),
+        1e300,
+    ],
+)
+def test_no_usable_ts(ts: Any) -> None:
+    with pytest.raises(NotStored) as refused:
+        row(ts=ts)
+    assert refused.value.reason is Reason.NO_TS
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ("", Reason.PLACEHOLDER),
+        ("text", Reason.NO_OBJECT),
+        (None, Reason.NO_OBJECT),
+        ([], Reason.NO_OBJECT),
+        (1, Reason.NO_OBJECT),
+        ({}, Reason.NO_TS),
+        ({"type": "reaction_added", "ts": "1.0"}, Reason.NO_MESSAGE),
+        ({"type": None, "ts": "1.0"}, Reason.NO_MESSAGE),
+        ({"subtype": "message_replied", "ts": "1.0", "message": {"ts": "2.0"}}, Reason.NO_TARGET),
+        ({"subtype": "message_changed", "ts": "1.0"}, Reason.NO_TARGET),
+        ({"subtype": "message_deleted", "ts": "1.0"}, Reason.NO_TS),
+    ],
+)
+def test_what_is_not_stored(record: Any, reason: Reason) -> None:
+    with pytest.raises(NotStored) as refused:
+        read_row(record, GENERAL)
+    assert refused.value.reason is reason
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"subtype": "tombstone", "ts": "1700000000.000100", "text": "This message was deleted."},
+        {"subtype": "message_deleted", "ts": "1.0", "deleted_ts": "1700000000.000100"},
+        {
+            "subtype": "message_changed",
+            "ts": "1.0",
+            "message": {"subtype": "tombstone", "ts": "1700000000.000100"},
+        },
+    ],
+)
+def test_what_deletes(record: Any) -> None:
+    found = read_row(record, GENERAL)
+    assert isinstance(found, DeletionRow)
+    assert slack_ts(found.ts) == "1700000000.000100"
+
+
+def test_reactions_with_nulls_and_repetitions() -> None:
+    given = [
+        {"name": "+1", "users": ["U1", "U2", "U1", None, 3], "count": 9},
+        {"name": "heart::skin-tone-3", "users": None},
+        {"name": None, "users": ["U1"]},
+        {"name": "eyes"},
+        None,
+        "text",
+        {"name": "+1", "users": ["U3"]},
+    ]
+    assert row(ts="1.0", reactions=given).reactions == (("U1", "+1"), ("U2", "+1"), ("U3", "+1"))
+    for nothing in (None, [], {}, "text", 1):
+        assert row(ts="1.0", reactions=nothing).reactions == ()
+
+
+def test_of_two_contents_the_newer_or_longer_counts() -> None:
+    posted = row(ts="10.0", text="a")
+    edited = row(ts="10.0", text="a", edited={"user": "U1", "ts": "12.000000"})
+    longer = row(ts="10.0", text="a", attachments=[{"id": 1}])
+    assert posted.version < longer.version < edited.version
+    assert (posted.is_edited, edited.is_edited) == (False, True)
+    # An edit within the second of posting, whose ts has whole seconds only
+    assert not row(ts="10.5", edited={"ts": "10.000000"}).is_edited
+    # What goes on around a message does not make its content another one.
+    assert row(ts="10.0", text="a", reply_count=3, reactions=[]).version == posted.version
+    # Live content of the same time is better known.
+    assert posted.version < (posted.ts, "Ev0123")
+
+
+# Decisions
+
+
+def judge(known: Known, *rows: MessageRow | DeletionRow | Reason | None) -> tuple[Account, Any]:
+    items: list[Item] = [Entry(0, n, what) for n, what in enumerate(rows, 1)]
+    changes = decide([*items, FileEnd(0)], {}, known)
+    account = changes.accounts[0]
+    assert account.adds_up
+    assert changes.ended == {0: None}
+    return account, changes
+
+
+def test_a_message_twice_in_a_batch_is_there_once() -> None:
+    account, changes = judge(
+        Known(), row(ts="1.0", text="a"), row(ts="1.0", text="a"), row(ts="1.0", text="longer")
+    )
+    assert (account.inserted, account.already_there, account.updated) == (1, 1, 1)
+    assert [kept.record["text"] for kept in changes.inserts.values()] == ["longer"]
+    assert not changes.updates
+
+
+def test_a_deletion_in_the_batch_beats_the_message_before_and_after() -> None:
+    gone = DeletionRow(GENERAL, row(ts="1.0").ts)
+    account, changes = judge(
+        Known(), row(ts="1.0", reactions=[{"name": "x", "users": ["U1"]}]), gone
+    )
+    assert (account.inserted, account.skipped) == (1, {"deleted in Slack": 1})
+    assert not changes.inserts
+    assert not changes.reactions
+    account, changes = judge(Known(), gone, row(ts="1.0"))
+    assert account.skipped == {"deleted in Slack": 2}
+    assert len(changes.deletions) == 1
+
+
+def test_a_known_deletion_is_not_written_again() -> None:
+    message_row = row(ts="1.0")
+    known = Known(versions={("C1", message_row.ts): DELETED})
+    account, changes = judge(known, message_row, DeletionRow(GENERAL, message_row.ts))
+    assert account.skipped == {"deleted in Slack": 2}
+    assert not changes.deletions
+
+
+def test_a_removed_reaction_stays_away() -> None:
+    given = row(ts="1.0", reactions=[{"name": "+1", "users": ["U1", "U2"]}])
+    key = ("C1", given.ts)
+    removed = {("U1", "+1"): (given.ts + timedelta(seconds=1), False)}
+    known = Known(versions={key: (given.ts, "Ev1")}, reactions={key: removed})
+    account, changes = judge(known, given)
+    assert account.updated == 1
+    assert changes.reactions == {key: [("U2", "+1")]}
+
+
+def test_every_reason_is_counted_and_bad_ones_are_told() -> None:
+    account, changes = judge(Known(), *Reason, None)
+    assert account.skipped == {reason.value: 1 for reason in Reason}
+    assert account.filtered == 1
+    assert {problem.reason for problem in changes.problems} == {r for r in Reason if r.is_bad}
+    assert account.bad == len(changes.problems)
+
+
+# Accounts
+
+
+def test_accounts_add_up_and_survive_json() -> None:
+    one = Account(read=7, inserted=1, already_there=1, updated=1, filtered=1, reactions=2)
+    one.discard(3)
+    one.skip(Reason.NO_TS)
+    one.skip(Reason.DELETED)
+    assert one.adds_up
+    assert one.bad == 1
+    both = Account.from_json(json.loads(json.dumps(one.as_json())))
+    assert both == one
+    both.add(one)
+    assert both.adds_up
+    assert (both.read, both.discarded, both.skipped["no usable ts"]) == (14, {"3": 2}, 2)
+    both.read += 1
+    assert not both.adds_up
+
+
+# Plans
+
+
+def plan(
+    tmp_path: Path,
+    files: Files,
+    names: dict[str, list[str]] | None = None,
+    **selection: Any,
+) -> Plan:
+    folder = write_folder(tmp_path / "archive", files)
+    members = list_members(folder, ArchiveLimits(500, 1 << 30))
+    return make_plan(folder, members, Selection(**selection), names or {})
+
+
+def planned(found: Plan) -> list[tuple[str, str]]:
+    return [(file.member.path, file.channel.id) for file in found.files]
+
+
+EMPTY = day_file()
+
+
+def test_lists_first_users_before_channels_then_days_in_order(tmp_path: Path) -> None:
+    files = export({"b": {"2024-01-02": [], "2024-01-01": []}, "a": {"2023-12-31": []}})
+    files["canvases.json"] = files["b/canvas_in_the_conversation.json"] = b"[]"
+    files["b/2024-13-45.json"] = b"[]"
+    found = plan(tmp_path, files)
+    assert [(kind, member.path) for kind, member in found.lists] == [
+        ("user", "users.json"),
+        ("channel", "channels.json"),
+    ]
+    assert planned(found) == [
+        ("a/2023-12-31.json", "C1"),
+        ("b/2024-01-01.json", "C0"),
+        ("b/2024-01-02.json", "C0"),
+    ]
+    assert (found.other_files, found.warnings, found.skipped) == (3, [], {})
+
+
+def test_every_kind_of_channel(tmp_path: Path) -> None:
+    files = {
+        "channels.json": json.dumps([{"id": "C1", "name": "general"}]).encode(),
+        "groups.json": json.dumps([{"id": "G1", "name": "secret"}, "", None, {"id": 3}]).encode(),
+        "dms.json": json.dumps([{"id": "D1", "members": ["U1", "U2"]}]).encode(),
+        "mpims.json": json.dumps([{"id": "G2", "name": "mpdm-a--b-1"}]).encode(),
+        "users.json": b"[]",
+    } | {f"{name}/2024-01-01.json": EMPTY for name in ("general", "secret", "D1", "mpdm-a--b-1")}
+    found = plan(tmp_path, files)
+    assert {(f.folder, f.channel.id, f.channel.type) for f in found.files} == {
+        ("general", "C1", "channel"),
+        ("secret", "G1", "group"),
+        ("D1", "D1", "im"),
+        ("mpdm-a--b-1", "G2", "mpim"),
+    }
+    assert found.warnings == []
+
+
+@pytest.mark.parametrize("top", ["Export Jan 1 - Feb 2", "a/b"])
+def test_an_extra_top_folder(tmp_path: Path, top: str) -> None:
+    files = {
+        f"{top}/{path}": content
+        for path, content in export({"general": {"2024-01-01": []}}).items()
+    }
+    assert planned(plan(tmp_path, files)) == [(f"{top}/general/2024-01-01.json", "C0")]
+
+
+def test_nested_workspaces_have_their_own_channels(tmp_path: Path) -> None:
+    def listed(id_: str) -> bytes:
+        return json.dumps([{"id": id_, "name": "general"}]).encode()
+
+    files = {
+        "org_users.json": b"[]",
+        "channels.json": json.dumps([{"id": "C0", "name": "org-wide"}]).encode(),
+        "org-wide/2024-01-01.json": EMPTY,
+        "teams/one/channels.json": listed("C1"),
+        "teams/one/general/2024-01-01.json": EMPTY,
+        "teams/one/org-wide/2024-01-01.json": EMPTY,
+        "teams/two/channels.json": listed("C2"),
+        "teams/two/general/2024-01-01.json": EMPTY,
+    }
+    found = plan(tmp_path, files)
+    assert [(file.folder, file.channel.id) for file in found.files] == [
+        ("org-wide", "C0"),
+        ("general", "C1"),
+        ("teams/one/org-wide", "C0"),
+        ("teams/two/general", "C2"),
+    ]
+
+
+def test_names_in_another_normal_form(tmp_path: Path) -> None:
+    files = export({"cafe\u0301": {"2024-01-01": []}})
+    files["channels.json"] = json.dumps([{"id": "C1", "name": "caf\u00e9"}]).encode()
+    found = plan(tmp_path, files, channels=("caf\u00e9",))
+    assert planned(found) == [("cafe\u0301/2024-01-01.json", "C1")]
+
+
+def test_folders_without_a_channel(tmp_path: Path) -> None:
+    files: Files = {"users.json": b"[]"}
+    for name in ("known", "twice", "mapped", "unknown", "FC:F012:Title", "D9"):
+        files[f"{name}/2024-01-01.json"] = files[f"{name}/2024-01-02.json"] = EMPTY
+    names = {"known": ["C1"], "twice": ["C2", "C3"], "D9": ["D9"]}
+    found = plan(tmp_path, files, names, channel_map={"mapped": "G7"})
+    assert {(file.folder, file.channel.id, file.channel.type) for file in found.files} == {
+        ("known", "C1", "channel"),
+        ("mapped", "G7", "group"),
+        ("D9", "D9", "im"),
+    }
+    assert found.skipped == {"folder without a channel": 4, "comments on canvases and files": 2}
+    warnings = "\n".join(found.warnings)
+    assert "no channels.json" in warnings
+    assert "'twice': several had that name" in warnings
+    assert "'unknown': not in the lists" in warnings
+    assert "FC:" not in warnings
+
+
+def test_a_folder_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "archive", export({"general": {"2024-01-01": []}}))
+    odd = folder / "caf\udce9"
+    odd.mkdir()
+    (odd / "2024-01-01.json").write_bytes(EMPTY)
+    found = plan(tmp_path, {}, channel_map={"caf\udce9": "C9"})
+    assert found.skipped == {"folder without a channel": 1}
+    (warning,) = found.warnings
+    assert "no UTF-8" in warning
+    warning.encode()  # can be shown and stored
+
+
+def test_lists_that_are_missing_or_damaged_are_told(tmp_path: Path) -> None:
+    found = plan(tmp_path, {"general/2024-01-01.json": EMPTY}, {"general": ["C1"]})
+    assert [w[:25] for w in found.warnings] == [
+        "There is no users.json: p",
+        "There is no channels.json",
+    ]
+    found = plan(tmp_path, {"channels.json": b"{}", "users.json": b"[]"}, {"general": ["C1"]})
+    assert found.warnings == ["channels.json: not a JSON array."]
+    assert planned(found) == [("general/2024-01-01.json", "C1")]
+
+
+@pytest.mark.parametrize(
+    "files", [{}, {"a.txt": b""}, {"2024-01-01.json": b"[]"}, {"a/b.json": b"[]"}]
+)
+def test_no_export(tmp_path: Path, files: Files) -> None:
+    (tmp_path / "archive").mkdir()
+    with pytest.raises(ArchiveRefused, match="no Slack export"):
+        plan(tmp_path, files)
+
+
+def test_a_day_is_left_out_only_with_a_day_to_spare(tmp_path: Path) -> None:
+    days = [f"2024-01-{day:02}" for day in range(1, 11)]
+    files = export({"general": {day: [] for day in days}})
+    since, until = datetime(2024, 1, 4, tzinfo=UTC), datetime(2024, 1, 7, tzinfo=UTC)
+    found = plan(tmp_path, files, since=since, until=until)
+    read = [date.fromisoformat(file.member.path[8:18]).day for file in found.files]
+    assert read == [3, 4, 5, 6, 7, 8]
+    assert found.skipped == {"outside the dates": 4}
+
+
+def test_channels_by_name_and_id_with_wildcards(tmp_path: Path) -> None:
+    files = export({name: {"2024-01-01": []} for name in ("general", "dev", "dev-ops")})
+    assert [f.folder for f in plan(tmp_path, files, channels=("dev*",)).files] == ["dev", "dev-ops"]
+    assert [f.folder for f in plan(tmp_path, files, channels=("#general", "C1")).files] == [
+        "dev",
+        "general",
+    ]
+    found = plan(tmp_path, files, channels=("nothing",))
+    assert found.skipped == {"channel not selected": 3}
+    assert "--channel" in found.warnings[-1]
+
+
+# Times of the command line
+
+NOW = datetime(2024, 3, 31, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_end", "time"),
+    [
+        ("2024-03-01", False, "2024-03-01T00:00:00+00:00"),
+        ("2024-03-01", True, "2024-03-02T00:00:00+00:00"),
+        ("20240301", True, "2024-03-02T00:00:00+00:00"),
+        ("2024-03-01T12:30", True, "2024-03-01T12:30:00+00:00"),
+        ("2024-03-01T12:30+02:00", False, "2024-03-01T10:30:00+00:00"),
+        ("30D", False, "2024-03-01T12:00:00+00:00"),
+        ("4w", False, "2024-03-03T12:00:00+00:00"),
+        ("1M", False, "2024-02-29T12:00:00+00:00"),
+        ("13M", False, "2023-02-28T12:00:00+00:00"),
+        ("1Y", False, "2023-03-31T12:00:00+00:00"),
+        ("4Y", True, "2020-03-31T12:00:00+00:00"),
+    ],
+)
+def test_read_time(text: str, is_end: bool, time: str) -> None:
+    assert read_time(text, NOW, "--since", is_end=is_end).isoformat() == time
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "30", "D", "-1D", "2024-02-30", "3000Y", "99999M"]
+)
+def test_read_time_refuses(text: str) -> None:
+    with pytest.raises(SettingsError, match="--since"):
+        read_time(text, NOW, "--since")
+
+
+# Tallies
+
+
+def test_a_tally_counts_bytes_and_records() -> None:
+    tally = Tally()
+    assert tally.seconds_left is None
+    tally.hear(Planned(3, 300, {}, None))
+    tally.hear(Skipped("a", 100, Account(read=5)))
+    assert (tally.files_done, tally.bytes_read, tally.records) == (1, 100, 0)
+    assert tally.seconds_left is None
+    tally.hear(Started("b", "general", 100))
+    tally.hear(Progress("b", Account(read=2, inserted=1, skipped={"no usable ts": 1}), 50))
+    assert (tally.bytes_read, tally.records, tally.bad_records) == (150, 2, 1)
+    assert tally.seconds_left is not None
+    tally.hear(Progress("b", Account(read=1, inserted=1), 100))
+    tally.hear(Done("b", 100))
+    assert (tally.files_done, tally.bytes_read, tally.records, tally.paths) == (2, 200, 3, {})
+
+
+def test_the_days_of_exports_here() -> None:
+    assert message(0)["ts"] == f"{DAY}.000100"

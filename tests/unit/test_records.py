@@ -1,0 +1,126 @@
+"""Records of day files, sound and damaged; each way of reading gives the same."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tiger_slack_tui.history import records
+from tiger_slack_tui.history.account import Reason
+from tiger_slack_tui.history.records import WHOLE, BadFile, BadRecord, Repaired, read_records
+
+
+def read(content: bytes, size: int | None = None) -> tuple[list[Any], Reason | None]:
+    """The records, and why the rest could not be read. A great `size` has them read one by one."""
+    found: list[Any] = []
+    try:
+        for record in read_records(io.BytesIO(content), len(content) if size is None else size):
+            found.append(record)  # noqa: PERF402 those before the failure count
+    except BadFile as error:
+        return found, error.reason
+    return found, None
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 53), 1 << 53)
+    | st.text(st.characters(codec="utf-8"))
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab"), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(values, max_size=6), st.sampled_from([None, 2]), st.booleans())
+def test_one_by_one_gives_the_same_as_all_at_once(
+    given_values: list[Any], indent: int | None, ascii_only: bool
+) -> None:
+    content = json.dumps(given_values, indent=indent, ensure_ascii=ascii_only).encode()
+    assert read(content, WHOLE + 1) == read(content)
+    if b"\\u0000" not in content and b"\0" not in content:
+        assert read(content) == (given_values, None)
+
+
+def test_blocks_may_end_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_values = [{"text": "é\N{GRINNING FACE}" * n, "n": n * 1000} for n in range(40)]
+    content = json.dumps(given_values, ensure_ascii=False).encode()
+    for chunk in (1, 7, 64):
+        monkeypatch.setattr(records, "_CHUNK", chunk)
+        assert read(content, WHOLE + 1) == (given_values, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "found", "reason"),
+    [
+        (b"", [], Reason.BAD_JSON),
+        (b"{}", [], Reason.NO_ARRAY),
+        (b"null", [], Reason.NO_ARRAY),
+        (b'"text"', [], Reason.NO_ARRAY),
+        (b"nonsense", [], Reason.BAD_JSON),
+        (b"\x00\x01\xff", [], Reason.BAD_JSON),
+        (b"[]", [], None),
+        (b" [ ] \n", [], None),
+        (b"\xef\xbb\xbf[1]", [1], None),
+        (b'[""]', [""], None),
+        (b"[1, 2", [1, 2], Reason.BAD_JSON),
+        (b'[{"a": 1}, {"a":', [{"a": 1}], Reason.BAD_JSON),
+        (b"[1, 2,]", [1, 2], Reason.BAD_JSON),
+        (b"[1 2]", [1], Reason.BAD_JSON),
+        (b"[1][2]", [1], Reason.BAD_JSON),
+        (b"[1] trailing", [1], Reason.BAD_JSON),
+        (b"[" * 5000 + b"]" * 5000, [], Reason.BAD_JSON),
+    ],
+)
+def test_what_is_no_array_or_breaks_off(
+    content: bytes, found: list[Any], reason: Reason | None
+) -> None:
+    for size in (None, WHOLE + 1):
+        assert read(content, size) == (found, reason)
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        (b'{"ts": NaN}', Repaired({"ts": None})),
+        (b'{"text": "a\\u0000b"}', Repaired({"text": "ab"})),
+        (b'{"text": "\\ud83d"}', Repaired({"text": "\ufffd"})),
+        (b'{"text": "\xff\xfe"}', BadRecord(Reason.BAD_UTF8)),
+        (b'{"n": 1e999}', Repaired({"n": "1e999"})),
+        (b'{"text": "a\tb"}', BadRecord(Reason.BAD_RECORD)),
+        (b'{"url": "https://x/f?t=xoxe-1-s&a=b"}', {"url": "https://x/f?a=b"}),
+        (b'{"url": "https:\\/\\/x\\/f?t=xoxe-1-s"}', {"url": "https://x/f"}),
+    ],
+)
+def test_a_bad_record_harms_no_other(record: bytes, found: Any) -> None:
+    content = b'[{"before": 1}, ' + record + b', {"after": 1}]'
+    for size in (None, WHOLE + 1):
+        assert read(content, size) == ([{"before": 1}, found, {"after": 1}], None)
+
+
+def test_a_stream_that_fails() -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            block = super().read(size)
+            if not block:
+                raise EOFError
+            return block
+
+    content = b"[1, 2" + b" " * 10
+    with pytest.raises(BadFile) as failed:
+        list(read_records(Failing(content), WHOLE + 1))
+    assert failed.value.reason is Reason.DAMAGED
+
+
+def test_a_record_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_LONGEST", 1000)
+    monkeypatch.setattr(records, "_CHUNK", 100)
+    stream = io.BytesIO(b'[1, {"text": "' + b"x" * 1_000_000)
+    with pytest.raises(BadFile):
+        list(read_records(stream, WHOLE + 1))
+    assert stream.tell() < 10_000
