@@ -16,6 +16,7 @@ from tiger_slack_tui.console.monitor import Facts, Monitor
 from tiger_slack_tui.console.rates import Rates, TypeRate
 from tiger_slack_tui.console.trail import Trail
 from tiger_slack_tui.database.facts import AdvisoryLock, Extension, Session, TableSize
+from tiger_slack_tui.database.instances import Instance
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.locks import Holder
 from tiger_slack_tui.database.migration_files import FileState
@@ -64,6 +65,7 @@ def snapshot() -> Snapshot:
         problems=problems(),
         latencies=dict.fromkeys(("message", "reaction_added", "user_change"), latency),
         jobs=(),
+        gaps_open=0,
     )
 
 
@@ -137,6 +139,44 @@ def facts() -> Facts:
             TableSize("event", 2_481_302, 4_100_000_000, 13),
             TableSize("user", 8114, 6_200_000),
         ),
+        instances=(instance(INSTANCE),),
+    )
+
+
+def instance(name: str, **changes: object) -> Instance:
+    """One that is connected."""
+    host, _, pid = name.partition("@")[2].partition(":")
+    well = Instance(
+        instance=name,
+        version="0.4.0",
+        host=host,
+        pid=int(pid),
+        status="connected",
+        status_age=7200,
+        reason=None,
+        database_problem=None,
+        queue=3,
+        queue_limit=2000,
+        spool_events=0,
+        spool_problem=None,
+        received=2_481_302,
+        events_per_second=412.4,
+        ack_p99=0.041,
+        age=273_600,
+        seen_age=2.0,
+        is_stopped=False,
+    )
+    return replace(well, **changes)  # type: ignore[arg-type]
+
+
+def several_instances() -> tuple[Instance, ...]:
+    """One of each state."""
+    name = "tiger-slack-ingest@prod-slack-"
+    return (
+        instance(f"{name}1:4121"),
+        instance(f"{name}2:771", database_problem="connection refused", spool_events=5768),
+        instance(f"{name}3:12", seen_age=340.0),
+        instance(f"{name}4:9", status="stopped", is_stopped=True, seen_age=4000.0),
     )
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.canned import NOW, CannedBackend, facts, log_ring, screen_text, snapshot
+from tests.console.canned import (
+    NOW,
+    CannedBackend,
+    facts,
+    log_ring,
+    screen_text,
+    several_instances,
+    snapshot,
+)
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.monitor import Facts
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -34,6 +42,12 @@ STATES = {
             snapshot(), database_problem="connection refused", spool_problem="the spool is full",
             spool_events=88_204, spool_oldest=NOW - 4000, queue=2000,
         ),
+    },
+    "several": {"facts": replace(facts(), instances=several_instances())},
+    "observing": {
+        "engine": None,
+        "is_observing": True,
+        "facts": replace(facts(), instances=several_instances()),
     },
     "slack-away": {
         "engine": replace(

@@ -66,7 +66,7 @@ class Backend:
             at=at,
             instance=self.settings.instance,
             engine=now,
-            rates=self._meter.rates(at),
+            rates=self.monitor.facts.observed or self._meter.rates(at),
             facts=self.monitor.facts,
             log=self.log,
             trail=self.trail.state,

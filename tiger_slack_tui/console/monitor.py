@@ -11,6 +11,9 @@ import psycopg
 from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.console.rates import ObservedRates, Rates
+from tiger_slack_tui.database import instances
+from tiger_slack_tui.database.arrivals import ArrivalReader
 from tiger_slack_tui.database.facts import (
     AdvisoryLock,
     Extension,
@@ -22,6 +25,7 @@ from tiger_slack_tui.database.facts import (
     table_sizes,
 )
 from tiger_slack_tui.database.failures import describe
+from tiger_slack_tui.database.instances import Instance
 from tiger_slack_tui.database.locks import IMPORT_LOCKS
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
@@ -38,6 +42,9 @@ _SLOW_SECONDS = 30.0
 """Between two looks at what changes slowly, or takes long to find out: sizes, migrations."""
 _STATEMENT_SECONDS = 5
 _RUNS = 20
+_INSTANCES = 100
+_FIRST_SECONDS = 300
+"""Seconds before the start of which an observer counts the events, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +65,21 @@ class Facts:
     migrations: MigrationStatus | None = None
     extension: Extension | None = None
     sizes: tuple[TableSize, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    """Those of the last day, the running and the lost ones first."""
+    observed: Rates | None = None
+    """What all instances wrote; only read where the console observes."""
 
 
 class Monitor:
     """Keeps `facts` up to date while `run` runs. A database that is away only makes them old."""
 
-    def __init__(self, conninfo: str, settings: JobSettings) -> None:
+    def __init__(self, conninfo: str, settings: JobSettings, *, is_observing: bool = False) -> None:
+        """`is_observing` also reads how many events come."""
         self._conninfo = conninfo
         self._settings = settings
+        self._arrivals = ArrivalReader(_FIRST_SECONDS) if is_observing else None
+        self._observed = ObservedRates()
         self._soon = asyncio.Event()
         self._slow_due = 0.0
         self.facts = Facts()
@@ -115,7 +129,15 @@ class Monitor:
             jobs=tuple(await read_status(connection, self._settings, most=_RUNS)),
             locks=tuple(await advisory_locks(connection, keys, [IMPORT_LOCKS])),
             sessions=tuple(await sessions(connection)),
+            instances=tuple(await instances.newest(connection, most=_INSTANCES)),
+            observed=await self._observe(connection),
         )
+
+    async def _observe(self, connection: AsyncConnection[Any]) -> Rates | None:
+        if self._arrivals is None:
+            return None
+        self._observed.add(await self._arrivals.read(connection))
+        return self._observed.rates()
 
     async def _look_slowly(self, connection: AsyncConnection[Any], facts: Facts) -> Facts:
         files = read_migrations(migrations_directory())

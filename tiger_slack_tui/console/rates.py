@@ -1,4 +1,4 @@
-"""Events a second, and by type, from the engine's counters."""
+"""Events a second, and by type: from the engine's counters, or from what all instances wrote."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from tiger_slack_tui.database.arrivals import Arrivals
+
 _KEPT = 900
 """Seconds that are remembered."""
+
+_UNSETTLED = 2
+"""Newest seconds of which not all events are written yet."""
 
 Counts = Mapping[tuple[str, str], int]
 """Events by (type, outcome) since some beginning."""
@@ -88,5 +93,52 @@ class RateMeter:
         rates = [
             TypeRate(type_, lately / span if newest_at > near_at else 0.0, outcomes, total)
             for type_, (outcomes, lately, total) in found.items()
+        ]
+        return sorted(rates, key=lambda rate: (-rate.total, rate.type))
+
+
+@dataclass(slots=True)
+class ObservedRates:
+    """The same from what the database says was written. Its newest seconds are not whole yet."""
+
+    _seconds: dict[int, Counter[tuple[str, str]]] = field(default_factory=dict)
+    _now: int = 0
+
+    def add(self, arrivals: Arrivals) -> None:
+        """Take what was counted in place of what was known of these seconds."""
+        self._now = arrivals.now
+        for second in [s for s in self._seconds if s >= arrivals.since or s < self._now - _KEPT]:
+            del self._seconds[second]
+        for (second, type_, outcome), n in arrivals.counts.items():
+            if second >= arrivals.since:
+                self._seconds.setdefault(second, Counter())[type_, outcome] += n
+
+    def rates(self) -> Rates:
+        """The rates at the time of the last `add`."""
+        if not self._seconds:
+            return Rates()
+        end = self._now - _UNSETTLED
+        begin = max(min(self._seconds), end - _KEPT)
+        totals = [float(sum(self._seconds.get(s, {}).values())) for s in range(begin, end)]
+        peak = max(totals, default=0.0)
+        peak_at = float(begin + totals.index(peak)) if peak else None
+        recent = totals[-5:]
+        now = sum(recent) / len(recent) if recent else 0.0
+        return Rates(now, tuple(totals), peak, peak_at, tuple(self._by_type(end)))
+
+    def _by_type(self, end: int) -> list[TypeRate]:
+        minutes: dict[str, Counter[str]] = {}
+        lately: Counter[str] = Counter()
+        totals: Counter[str] = Counter()
+        for second, counts in self._seconds.items():
+            for (type_, outcome), n in counts.items():
+                totals[type_] += n
+                if second >= end - 60:
+                    minutes.setdefault(type_, Counter())[outcome] += n
+                if end - 5 <= second < end:
+                    lately[type_] += n
+        rates = [
+            TypeRate(type_, lately[type_] / 5, minutes.get(type_, Counter()), total)
+            for type_, total in totals.items()
         ]
         return sorted(rates, key=lambda rate: (-rate.total, rate.type))

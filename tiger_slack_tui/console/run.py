@@ -61,7 +61,8 @@ async def _run(
     logging.getLogger().addHandler(ring)
     name = settings.instance if make_engine else f"{settings.service_name} observe"
     named = with_defaults(conninfo, application_name=f"{name} console")
-    monitor, trail = Monitor(named, settings.jobs), Trail(named)
+    monitor = Monitor(named, settings.jobs, is_observing=make_engine is None)
+    trail = Trail(named)
     backend = Backend(
         settings,
         conninfo,

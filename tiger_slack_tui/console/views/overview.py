@@ -17,7 +17,6 @@ from tiger_slack_tui.console.paint import (
     GOOD,
     KEY,
     NOTE,
-    OUTCOMES,
     Column,
     Columns,
     Part,
@@ -31,10 +30,12 @@ from tiger_slack_tui.console.paint import (
 )
 from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.rates import TypeRate
-from tiger_slack_tui.console.trail import event_name
+from tiger_slack_tui.console.trail import Finding, merged, of_engine
 from tiger_slack_tui.console.view import View
+from tiger_slack_tui.console.views.findings import paint_finding
+from tiger_slack_tui.database.instances import Instance
 from tiger_slack_tui.jobs.status import JobStatus
-from tiger_slack_tui.snapshot import Recent, Snapshot
+from tiger_slack_tui.snapshot import Snapshot
 
 _SHADE = "$primary"
 
@@ -50,33 +51,47 @@ _TYPES = Columns(
     Column("p95", 8, right=True),
     Column("p99", 8, right=True, least=90),
 )
-_PROBLEMS = Columns(
-    Column("time", 8),
-    Column("what", 9),
-    Column("event", 20),
-    Column("channel", 11),
-    Column("user", 11, least=76),
-    Column("why"),
+_INSTANCES = Columns(
+    Column("instance"),
+    Column("state", 16),
+    Column("events/s", 8, right=True),
+    Column("ack p99", 7, right=True),
+    Column("queue", 6, right=True),
+    Column("spool", 6, right=True),
+    Column("received", 10, right=True, least=100),
+    Column("up", 6, right=True, least=90),
+    Column("seen", 5, right=True),
 )
 
 
-def paint_problem(row: Recent, width: int) -> Content:
-    """An event that was not simply stored."""
-    why = row.detail or ""
-    if row.outcome == "stored" or row.outcome == "audit":
-        why = f"late by {age(row.late)}"
-    what = ("late", NOTE) if why.startswith("late") else (row.outcome, OUTCOMES[row.outcome])
-    return _PROBLEMS.row(
+def paint_instance(row: Instance, width: int) -> Content:
+    """An instance, as its last heartbeat told."""
+    if row.is_lost:
+        state = mark("bad", "lost")
+    elif row.is_stopped:
+        state = mark("off", "stopped")
+    elif row.spool_problem:
+        state = mark("bad", "not storing")
+    elif row.database_problem:
+        state = mark("note", "spooling")
+    else:
+        state = mark("ok" if row.status == "connected" else "note", row.status)
+    spool: Part = (count(row.spool_events), NOTE) if row.spool_events else "-"
+    shown = _INSTANCES.row(
         width,
         [
-            (clock(row.at), DIM),
-            what,
-            event_name(row.type, row.subtype),
-            row.channel_id or "-",
-            row.user_id or "-",
-            why,
+            row.instance.partition("@")[2] or row.instance,
+            state,
+            f"{row.events_per_second:,.1f}",
+            millis(row.ack_p99),
+            f"{row.queue:,}",
+            spool,
+            count(row.received),
+            age(row.age),
+            (age(row.seen_age), BAD if row.is_lost else DIM),
         ],
     )
+    return shown.stylize(DIM) if row.is_stopped else shown
 
 
 def chart_lines(model: Model, width: int, height: int) -> list[Content]:
@@ -159,10 +174,13 @@ class OverviewView(View):
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](_as_is, id="chart")
+        yield Pane[Instance](
+            paint_instance, id="instances", key=lambda row: row.instance, selectable=True
+        )
         yield Pane[TypeRate](self._paint_type, id="types", key=lambda row: row.type)
         yield Pane[Content](_as_is, id="running")
-        yield Pane[Recent](
-            paint_problem, id="last-problems", key=lambda row: row.event_id, selectable=True
+        yield Pane[Finding](
+            paint_finding, id="last-problems", key=lambda row: row.key, selectable=True
         )
 
     def on_mount(self) -> None:
@@ -174,6 +192,7 @@ class OverviewView(View):
         self._show_chart(model)
         self._show_types(model)
         self._show_running(model)
+        self._show_instances(model)
         self._show_problems(model)
 
     def _show_chart(self, model: Model) -> None:
@@ -249,11 +268,32 @@ class OverviewView(View):
             )
         )
 
+    def _show_instances(self, model: Model) -> None:
+        rows = model.facts.instances
+        alive = [row for row in rows if not (row.is_stopped or row.is_lost)]
+        is_shown = model.is_observing or len(alive) > 1 or any(row.is_lost for row in rows)
+        self.set_class(is_shown, "-many")
+        rate = sum(row.events_per_second for row in alive)
+        pane = self.query_one("#instances", Pane)
+        pane.display = is_shown
+        pane.show(
+            Body(
+                rows=rows,
+                title="instances",
+                note=f"{len(alive)} alive · {rate:,.0f} events/s",
+                head=_INSTANCES.head,
+                empty=("None was seen in the last day. Start one: tiger-slack run",),
+                is_stale=model.facts.problem is not None,
+            )
+        )
+
     def _show_problems(self, model: Model) -> None:
+        if model.is_observing:
+            self.backend.trail.look()
         problems = model.engine.problems if model.engine else ()
         self.query_one("#last-problems", Pane).show(
             Body(
-                rows=tuple(reversed(problems)),
+                rows=merged(model.trail, of_engine(problems)),
                 title="last problems",
                 note="newest first · 3 for all",
                 empty=("None: nothing failed, was discarded, unrouted or late since the start.",),

@@ -18,10 +18,8 @@ from tiger_slack_tui.console.actions import TRIAGE, Action
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import (
     BAD,
-    DIM,
     GOOD,
     KEY,
-    NOTE,
     Column,
     Columns,
     Part,
@@ -35,6 +33,7 @@ from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.screens.rules import Draft, RulesScreen
 from tiger_slack_tui.console.trail import KINDS, Finding, merged, of_engine
 from tiger_slack_tui.console.view import View
+from tiger_slack_tui.console.views.findings import FINDINGS, KIND_LOOKS, paint_finding
 from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.errors import TigerSlackError
 
@@ -44,21 +43,6 @@ _BADGE_SECONDS = 300.0
 """How long a failed or unrouted event counts for the view's badge."""
 _LOOK_SECONDS = 0.15
 """How long a row is selected before its event is read."""
-_KIND_LOOKS = {
-    "failed": ("✗ failed", BAD),
-    "discarded": ("○ discard", KEY),
-    "unrouted": ("▲ unrouted", NOTE),
-    "late": ("▲ late", NOTE),
-    "gap": ("✗ gap", BAD),
-}
-_FINDINGS = Columns(
-    Column("received", 8),
-    Column("what", 10),
-    Column("event", 17),
-    Column("channel", 13),
-    Column("user", 12, least=100),
-    Column("why"),
-)
 _GROUPS = Columns(
     Column("what", 10),
     Column("count", 7, right=True),
@@ -98,16 +82,13 @@ def grouped(findings: Sequence[Finding]) -> list[Group]:
 
 def paint_row(row: Finding | Group, width: int) -> Content:
     """A finding, or a group of them."""
-    look: Part = _KIND_LOOKS.get(row.kind, (row.kind, ""))
-    if isinstance(row, Group):
-        first, last = row.findings[-1], row.findings[0]
-        newest = f"{last.channel} {last.detail}"
-        cells = [look, f"{len(row.findings):,}", clock(first.at), clock(last.at), row.cause, newest]
-        return _GROUPS.row(width, cells)
-    return _FINDINGS.row(
-        width,
-        [(clock(row.at), DIM), look, row.what, row.channel, row.user, row.detail],
-    )
+    if isinstance(row, Finding):
+        return paint_finding(row, width)
+    first, last = row.findings[-1], row.findings[0]
+    newest = f"{last.channel} {last.detail}"
+    look: Part = KIND_LOOKS[row.kind]
+    cells = [look, f"{len(row.findings):,}", clock(first.at), clock(last.at), row.cause, newest]
+    return _GROUPS.row(width, cells)
 
 
 def detail_lines(event: EventDetail, width: int) -> Iterator[Content]:
@@ -116,7 +97,7 @@ def detail_lines(event: EventDetail, width: int) -> Iterator[Content]:
     times = f"{event.deliveries} times, last {moment(event.last_received_at)}Z"
     yield from pairs(
         width,
-        ("outcome", _KIND_LOOKS.get(event.outcome, (event.outcome, ""))),
+        ("outcome", KIND_LOOKS.get(event.outcome, (event.outcome, ""))),
         ("event", f"{event.event_id}  {'/'.join(filter(None, (event.type, event.subtype)))}"),
         ("happened", f"{moment(event.event_ts)}Z, received {age(late)} later"),
     )
@@ -246,7 +227,7 @@ class TriageView(View):
                 rows=rows,
                 title=f"only {only}" if only else kinds or "nothing to look at",
                 note="by cause" if self._is_grouped else "newest first",
-                head=_GROUPS.head if self._is_grouped else _FINDINGS.head,
+                head=_GROUPS.head if self._is_grouped else FINDINGS.head,
                 empty=self._empty(model),
                 problem=self._problem(model),
             )

@@ -1,0 +1,31 @@
+"""How findings look, wherever they are shown."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from tiger_slack_tui.console.paint import BAD, DIM, KEY, NOTE, Column, Columns, Part, clock
+from tiger_slack_tui.console.trail import Finding
+
+KIND_LOOKS = {
+    "failed": ("✗ failed", BAD),
+    "discarded": ("○ discard", KEY),
+    "unrouted": ("▲ unrouted", NOTE),
+    "late": ("▲ late", NOTE),
+    "gap": ("✗ gap", BAD),
+}
+FINDINGS = Columns(
+    Column("received", 8),
+    Column("what", 10),
+    Column("event", 17),
+    Column("channel", 13),
+    Column("user", 12, least=100),
+    Column("why"),
+)
+
+
+def paint_finding(row: Finding, width: int) -> Content:
+    """A finding as a line."""
+    look = KIND_LOOKS[row.kind]
+    cells: list[Part] = [(clock(row.at), DIM), look, row.what, row.channel, row.user, row.detail]
+    return FINDINGS.row(width, cells)
