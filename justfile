@@ -51,6 +51,18 @@ migrate *ARGS:
 jobs *ARGS:
     {{dev}} tiger-slack jobs {{ARGS}}
 
+# Show the events received and what became of them; --help shows the filters
+events *ARGS:
+    {{dev}} tiger-slack events {{ARGS}}
+
+# Why a message is in the table, or not: CHANNEL TS, or its link in Slack
+why +ARGS:
+    {{dev}} tiger-slack why {{ARGS}}
+
+# Put events of the audit trail through the same code again
+replay +ARGS:
+    {{dev}} tiger-slack replay {{ARGS}}
+
 # Look at everything that a run needs
 doctor *ARGS:
     {{dev}} tiger-slack doctor {{ARGS}}
@@ -67,6 +79,10 @@ screenshots:
 # Print the figures of a benchmark: throughput, latency, jobs, telemetry, memory, idle, start
 benchmark NAME:
     {{dev}} python benchmarks/ingest.py {{NAME}}
+
+# Print the figures of the audit trail: questions, replay
+benchmark-audit NAME:
+    {{dev}} python benchmarks/audit.py {{NAME}}
 
 build-image:
     docker build --tag {{image}} .
