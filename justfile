@@ -57,6 +57,18 @@ alias import-history := import
 jobs *ARGS:
     {{dev}} tiger-slack jobs {{ARGS}}
 
+# Show the events received and what became of them; --help shows the filters
+events *ARGS:
+    {{dev}} tiger-slack events {{ARGS}}
+
+# Why a message is in the table, or not: CHANNEL TS, or its link in Slack
+why +ARGS:
+    {{dev}} tiger-slack why {{ARGS}}
+
+# Put events of the audit trail through the same code again
+replay +ARGS:
+    {{dev}} tiger-slack replay {{ARGS}}
+
 # Look at everything that a run needs
 doctor *ARGS:
     {{dev}} tiger-slack doctor {{ARGS}}

@@ -23,14 +23,17 @@ comment on column slack.message_discard_off.is_removed is 'True for a rule that 
 alter table slack.event add column replays jsonb;
 comment on column slack.event.replays is 'Replays, oldest first, with what had become of the event until then: [{"at", "outcome", "discard_id", "error"}]; null where there was none.';
 
--- Each finds the newest events for one of the questions; event_ts and id behind it give their order.
+-- Each finds the newest events for one of the questions; event_ts and id behind it give their order. What they include
+-- tells without a look at the table which events meet further conditions, so that two frequent values that never come
+-- together are told soon, too.
 create index event_message_idx on slack.event (message_ts);
-create index event_channel_idx on slack.event (channel_id, event_ts, id);
-create index event_user_idx on slack.event (user_id, event_ts, id);
+create index event_channel_idx on slack.event (channel_id, event_ts, id) include (user_id, type, outcome);
+create index event_user_idx on slack.event (user_id, event_ts, id) include (channel_id, type, outcome);
 create index event_type_idx on slack.event (type, outcome, event_ts, id);
 -- Most events are stored: the way of these needs no index of theirs.
 create index event_outcome_idx on slack.event (outcome, event_ts, id) where outcome <> 'stored';
-create index event_discard_idx on slack.event (discard_id, event_ts) where discard_id is not null;
+create index event_discard_idx on slack.event (discard_id, event_ts, id) include (channel_id, user_id, type, outcome)
+where discard_id is not null;
 -- Rows are written in its order, so that the newest are found by a few bytes.
 create index event_id_idx on slack.event using brin (id) with (pages_per_range = 64, autosummarize = on);
 comment on index slack.event_message_idx is 'The history of one message.';

@@ -13,9 +13,16 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.auditing import asking, at, store
+from tests.auditing import message as received
 from tests.exports import DAY, export, message, run_import, write_folder
 from tests.support import check, delivered, make_engine, running
 from tiger_slack_tui import __version__
+from tiger_slack_tui.audit.events import EventFilter, read_page
+from tiger_slack_tui.audit.preview import previews
+from tiger_slack_tui.audit.replay import Selection, replay
+from tiger_slack_tui.audit.rules import add_rule, list_rules, remove_rule
+from tiger_slack_tui.audit.why import Verdict, read_history
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate, status
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
@@ -149,6 +156,42 @@ async def test_edits_deletions_and_reactions_reach_compressed_chunks(
         await slack.send_all([*sent[300:], *sent[:100]])
         await delivered(slack, engine)
     await check(conninfo, sent)
+
+
+async def test_the_audit_trail_answers_and_replays_from_compressed_chunks(conninfo: str) -> None:
+    await migrated(conninfo)
+    days = range(0, 20 * 86_400, 4 * 3600)  # three chunks
+    users = {n: f"U{i % 3}" for i, n in enumerate(days)}
+    async with asking(conninfo) as connection:
+        rule = await add_rule(connection, '$.user == "U1"', None)
+        events = {f"Ev{n}": received(n, user=user) for n, user in users.items()}
+        await store(conninfo, events | {"EvX": received(7, thread_ts="x")})
+        await connection.execute("select compress_chunk(c) from show_chunks('slack.event') c")
+        kept_away = [n for n, user in users.items() if user == "U1"]
+        for wanted, n in (
+            (EventFilter(), 121),
+            (EventFilter(rule=rule), len(kept_away)),
+            (EventFilter(outcome="discarded", user_id="U1", channel_id="C1"), len(kept_away)),
+            (EventFilter(outcome="failed", type="message"), 1),
+            (EventFilter(type="reaction_added"), 0),
+        ):
+            page = await read_page(connection, wanted, most=500)
+            assert len(page.rows) == n
+            assert list(page.rows) == sorted(page.rows, key=lambda r: r.event_ts, reverse=True)
+        assert (await list_rules(connection))[0].hits == len(kept_away)
+        found = await read_history(connection, "C1", at(kept_away[0]))
+        assert found.verdict is Verdict.DISCARDED
+        last = [p async for p in previews(connection, '$.user == "U1"', since=at(-1))][-1]
+        assert (last.recent.matched, last.stored.tested) == (len(kept_away), 120 - len(kept_away))
+        await remove_rule(connection, rule)
+        report = [r async for r in replay(connection, Selection(rule=rule))][-1]
+        assert report.changes == {("discarded", "stored"): len(kept_away)}
+        found = await read_history(connection, "C1", at(kept_away[0]))
+        assert (found.verdict, found.events[0].replays[0].outcome) == ("stored", "discarded")
+    assert rows(conninfo, "select count(*) from slack.message") == [(120,)]
+    assert rows(conninfo, "select count(*), count(distinct event_id) from slack.event") == [
+        (121, 121)
+    ]
 
 
 async def test_the_apache_edition_has_hypertables_only(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from psycopg.sql import SQL, Composed
 
 _SELECT = SQL("""
 with page as materialized
-( select e.id, e.event_id, e.event_ts, e.received_at, e.type, e.subtype, e.outcome, e.discard_id
-  , e.channel_id, e.user_id, e.message_ts, e.error, e.event, e.replays
+( select e.event_ts, e.id
   from slack.event e
   where {conditions}
   order by {order}
@@ -28,7 +27,8 @@ select e.id, e.event_id, e.event_ts, e.received_at, e.type, e.subtype, e.outcome
 , coalesce(e.error ->> 'sqlstate', e.error ->> 'class') as error
 , left(coalesce(e.event -> 'message' ->> 'text', e.event ->> 'text', e.event ->> 'reaction'), 200) as text
 , coalesce(jsonb_array_length(e.replays), 0) as replays
-from page e
+from page p
+join slack.event e on e.event_ts = p.event_ts and e.id = p.id
 left join slack.channel c on c.id = e.channel_id
 left join slack."user" u on u.id = e.user_id
 order by {order}

@@ -28,7 +28,7 @@ from tiger_slack_tui.text import cut, visible
 
 _SECONDS = 30.0
 """How long a preview tests messages."""
-_ON = "It holds for what comes from now on, in every instance; nothing that is stored is deleted."
+_ON = "It holds for what comes from now on, in every instance.\nNothing that is stored is deleted."
 _OFF = "What it kept away comes back with: tiger-slack replay --discarded-by {}"
 
 
@@ -80,25 +80,25 @@ def add(
     if as_json:
         echo_json({"id": rule_id, "match": match, "note": note, "preview": preview})
     else:
-        click.echo(f"Rule {rule_id} is on.{'' if not yes else ' ' + _ON}")
+        click.echo(f"Rule {rule_id} is on.\n{_ON}" if yes else f"Rule {rule_id} is on.")
 
 
 def turn_off(settings: Settings, rule_id: int) -> None:
     """Let the rule rest."""
     ask(settings, "discard", lambda c: rules.turn_rule_off(c, rule_id))
-    click.echo(f"Rule {rule_id} is off. {_OFF.format(rule_id)}")
+    click.echo(f"Rule {rule_id} is off.\n{_OFF.format(rule_id)}")
 
 
 def turn_on(settings: Settings, rule_id: int) -> None:
     """Let the rule hold again."""
     ask(settings, "discard", lambda c: rules.turn_rule_on(c, rule_id))
-    click.echo(f"Rule {rule_id} is on. {_ON}")
+    click.echo(f"Rule {rule_id} is on.\n{_ON}")
 
 
 def remove(settings: Settings, rule_id: int) -> None:
     """End the rule."""
     ask(settings, "discard", lambda c: rules.remove_rule(c, rule_id))
-    click.echo(f"Rule {rule_id} is removed. {_OFF.format(rule_id)}")
+    click.echo(f"Rule {rule_id} is removed.\n{_OFF.format(rule_id)}")
 
 
 async def _checked_preview(

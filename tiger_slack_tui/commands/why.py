@@ -158,8 +158,9 @@ def _hints(found: MessageHistory) -> Iterator[str]:
     discarded = {event.discard_id for event in found.events if event.did is Did.DISCARDED}
     on = {rule.id for rule in found.rules if rule.is_on}
     for rule_id in sorted(id_ for id_ in discarded if id_ is not None):
-        first = f"tiger-slack discard remove {rule_id} && " if rule_id in on else ""
-        yield f"→ to store it: {first}tiger-slack replay --discarded-by {rule_id}"
+        if rule_id in on:
+            yield f"→ to store it, first: tiger-slack discard remove {rule_id}"
+        yield f"→ to store it: tiger-slack replay --discarded-by {rule_id}"
     if found.verdict is Verdict.FAILED:
         failed = " ".join(e.event_id for e in found.events if e.did is Did.FAILED)
         yield f"→ once the reason is mended: tiger-slack replay {visible(failed)}"

@@ -1,0 +1,211 @@
+"""The commands about the audit trail as processes: what they print at 80 columns, as JSON, and their exit codes."""
+
+import asyncio
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.acceptance.test_cli import CLEAN, tiger_slack
+from tests.auditing import edit, message, reaction, store, ts
+
+NASTY = "\x1b]0;title\x07[/bold] \x9b31m\u202ered"
+LINK = f"https://acme.slack.com/archives/C1/p{ts(2).replace('.', '')}?thread_ts={ts(1)}&cid=C1"
+
+
+class Commands:
+    """Runs them against one database."""
+
+    def __init__(self, conninfo: str, cwd: Path) -> None:
+        self.conninfo, self.cwd = conninfo, cwd
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        done = tiger_slack(*arguments, cwd=self.cwd, DATABASE_URL=self.conninfo)
+        assert done.returncode == code, done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+        assert "\x1b" not in done.stdout
+        if code == 0 and "--json" not in arguments:
+            lines = done.stdout.partition("\npayload\n")[0].splitlines()
+            assert [line for line in lines if len(line) > 80 and "context" not in line] == []
+        return done.stdout if code == 0 else done.stdout + done.stderr
+
+    def json(self, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
+        said = self(*arguments, "--json", code=code)
+        return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+
+
+@pytest.fixture
+def run(conninfo: str, tmp_path: Path) -> Commands:
+    return Commands(conninfo, tmp_path)
+
+
+def test_a_message_is_missed_explained_and_brought_back(conninfo: str, run: Commands) -> None:
+    assert "No rules" in run("discard", "list")
+    events = {f"Ev{n}": message(n, text=f"hello {n}") for n in range(1, 4)}
+    asyncio.run(store(conninfo, events | {"Ev9": message(9, user="U2", text=NASTY)}))
+
+    tested = run("discard", "test", '$.user == "U1"', "--since", "2020-01-01")
+    assert "3 of 4 (75.0%)" in tested
+    assert "hello 3" in tested
+    assert run("discard", "list") == run("discard", "list")  # nothing was made
+    assert "--yes" in run("discard", "add", '$.user == "U1"', code=2)
+    assert "Rule 1 is on" in run("discard", "add", "--user", "U1", "--note", "noise", "--yes")
+
+    asyncio.run(store(conninfo, {"Ev4": message(4), "Ev5": edit(4, 5), "Ev6": reaction(4, 6)}))
+    listed = run("discard", "list")
+    assert '1  on   $.user == "U1"' in listed
+    assert "matched 2 " in listed
+    assert "noise" in listed
+    assert run.json("discard", "list")[0]["hits"] == 2
+
+    why = run("why", "C1", ts(4))
+    assert "a rule discarded it" in why
+    assert "discarded by rule 1" in why
+    assert "tiger-slack replay --discarded-by 1" in why
+    one = run("event", "Ev4")
+    assert '$.user == "U1"' in one
+    assert 'there: "U1"' in one
+    assert "slack.message C1" in one
+
+    assert "Rule 1 is removed" in run("discard", "remove", "1")
+    assert "No rule 1" in run("discard", "remove", "1", code=1)
+    dry = run("replay", "--discarded-by", "1", "--dry-run")
+    assert "2 events would be replayed" in dry
+    assert "discarded → stored" in dry
+    assert run.json("replay", "--discarded-by", "1")[0]["outcomes"] == {"stored": 2}
+    assert "nothing to replay" in run("replay", "--discarded-by", "1")
+    why = run("why", "C1", ts(4))
+    assert "It is stored." in why
+    assert "edit at 5" in why
+    assert "it was discarded by rule 1 until then" in why
+
+
+def test_events_as_a_list(conninfo: str, run: Commands) -> None:
+    events = {f"Ev{n}": message(n, text=NASTY, channel=NASTY[:9]) for n in range(1, 6)}
+    asyncio.run(store(conninfo, events | {"Ev7": message(7, thread_ts="x")}))
+    listed = run("events")
+    assert listed.count("stored") == 5
+    assert listed.index("Ev7") < listed.index("Ev5") < listed.index("Ev1")
+    assert "error 22P02" in listed
+    assert "␛]0;title" in listed
+    rows = run.json("events", "--outcome", "stored", "--type", "message", "--user", "U1")
+    assert [row["event_id"] for row in rows] == ["Ev5", "Ev4", "Ev3", "Ev2", "Ev1"]
+    assert rows[0]["text"] == NASTY
+    assert len(run.json("events", "--limit", "2")) == 2
+    assert run.json("events", "--since", "1h") == []
+    assert run("events", "--outcome", "audit") == ""
+    assert "No channel is called #no" in run("events", "--channel", "#no", code=1)
+    run("events", "--outcome", "gone", code=2)
+    run("events", "--since", "yesterday", code=2)
+
+
+def test_an_event_and_its_failure(conninfo: str, run: Commands) -> None:
+    asyncio.run(store(conninfo, {"Ev7": message(7, thread_ts="x", text=NASTY)}))
+    shown = run("event", "Ev7")
+    for part in ("failed", "22P02", "invalid input syntax for type numeric", "500 milliseconds"):
+        assert part in shown
+    (as_json,) = run.json("event", "Ev7")
+    assert as_json["error"]["diagnostics"]["context"]
+    assert as_json["event"]["text"] == NASTY
+    assert "no event Ev0" in run("event", "Ev0", code=1)
+    assert "1 failed again" in run("replay", "--failed", code=1)
+    assert "no event Ev0" in run("replay", "Ev0", code=1)
+
+
+def test_why_by_link_and_never_delivered(conninfo: str, run: Commands) -> None:
+    asyncio.run(store(conninfo, {"Ev1": message(1), "Ev2": message(2), "Ev9": message(9)}))
+    assert "text 2" in run("why", LINK)
+    assert run.json("why", LINK)[0]["verdict"] == "stored"
+    never = run("why", "C1", ts(5), code=1)
+    assert "It was never delivered." in never
+    assert "No gap covers its time" in never
+    assert run.json("why", "C1", ts(5), code=1)[0]["verdict"] == "never delivered"
+    assert "the audit trail begins later" in run("why", "C1", ts(-5), code=1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("why", "C1"),
+        ("why", "C1", "yesterday"),
+        ("replay",),
+        ("replay", "--failed", "Ev1"),
+        ("discard", "test"),
+        ("discard", "test", "$.a == 1", "--joins"),
+        ("discard", "test", "$.a = 1"),
+        ("discard", "add", "$ ? (@.a == 1)", "--yes"),
+        ("discard", "remove", "x"),
+    ],
+)
+def test_usage(run: Commands, arguments: tuple[str, ...]) -> None:
+    run(*arguments, code=2)
+
+
+def test_a_database_without_the_tables_says_what_to_do(empty_conninfo: str, tmp_path: Path) -> None:
+    for arguments in (("events",), ("discard", "list"), ("why", "C1", ts(1)), ("event", "Ev1")):
+        said = Commands(empty_conninfo, tmp_path)(*arguments, code=1)
+        assert "tiger-slack migrate" in said
+
+
+def test_add_asks(conninfo: str, run: Commands, database: psycopg.Connection[Any]) -> None:
+    with terminal(run, "discard", "add", "--joins") as (process, master):
+        answer(process, master, b"Make this rule?", b"n\n")
+        assert process.wait(30) == 1
+    with terminal(run, "discard", "add", "--joins") as (process, master):
+        answer(process, master, b"Make this rule?", b"y\n")
+        assert process.wait(30) == 0
+    assert len(run.json("discard", "list")) == 1
+
+
+@contextlib.contextmanager
+def terminal(run: Commands, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The command in a terminal of its own."""
+    master, slave = pty.openpty()
+    environ = CLEAN | {"DATABASE_URL": run.conninfo, "TIGER_SLACK_HOME": str(run.cwd / "home")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "tiger_slack_tui", *arguments],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=environ,
+        cwd=run.cwd,
+    ) as process:
+        os.close(slave)
+        try:
+            yield process, master
+        finally:
+            process.kill()
+            os.close(master)
+
+
+def answer(process: subprocess.Popen[bytes], master: int, question: bytes, text: bytes) -> None:
+    said = b""
+    while question not in said:
+        said += os.read(master, 1000)
+    os.write(master, text)
+
+
+def test_follow_goes_on_until_it_is_interrupted(conninfo: str, run: Commands) -> None:
+    asyncio.run(store(conninfo, {"Ev1": message(1)}))
+    with terminal(run, "events", "--follow", "--json") as (process, master):
+        said = b""
+        while b"Ev1" not in said:
+            said += os.read(master, 1000)
+        asyncio.run(store(conninfo, {"Ev2": message(2)}))
+        while b"Ev2" not in said:
+            said += os.read(master, 1000)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        with contextlib.suppress(OSError):  # Linux tells the end so
+            while rest := os.read(master, 1000):
+                said += rest
+    assert b"Traceback" not in said
