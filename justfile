@@ -57,6 +57,10 @@ alias import-history := import
 jobs *ARGS:
     {{dev}} tiger-slack jobs {{ARGS}}
 
+# Close gaps from Slack's history; --status shows them
+backfill *ARGS:
+    {{dev}} tiger-slack backfill {{ARGS}}
+
 # Look at everything that a run needs
 doctor *ARGS:
     {{dev}} tiger-slack doctor {{ARGS}}
