@@ -25,7 +25,6 @@ QUICK = Timing(
     hello=2, ping=0.2, dead=0.6, backoff_first=0.05, backoff_most=0.5, held_back_first=60
 )
 """The rules of the socket, at a speed for tests."""
-WATCH = WatchTiming(beat=0.1, stale=1, least_gap=0.3)
 AT_ONCE = Pace(call=0, restricted=0)
 
 
@@ -37,7 +36,7 @@ def make_engine(
     limits: Limits | None = None,
     timing: Timing = QUICK,
     spool_limit: int = 1 << 30,
-    watch: WatchTiming = WATCH,
+    watch: WatchTiming | None = None,
     jobs: JobSettings | None = None,
 ) -> Engine:
     settings = Settings(

@@ -21,6 +21,7 @@ from tiger_slack_tui.ingest.pipeline import Limits
 from tiger_slack_tui.settings import JobSettings
 
 NO_BACKFILL = JobSettings(backfill=False)
+WATCH = WatchTiming(beat=0.1, stale=1, least_gap=0.3)
 
 
 @pytest.fixture
@@ -57,7 +58,8 @@ def message(number: int, at: float) -> dict[str, Any]:
 
 
 def engine(slack: LocalSlack, conninfo: str, home: Path, **options: Any) -> Any:
-    return make_engine(slack, conninfo, home, jobs=NO_BACKFILL, **options)
+    options = {"watch": WATCH, "jobs": NO_BACKFILL} | options
+    return make_engine(slack, conninfo, home, **options)
 
 
 async def test_the_first_start_is_no_gap(conninfo: str, tmp_path: Path, observer: Ask) -> None:
