@@ -68,6 +68,7 @@ why +ARGS:
 # Put events of the audit trail through the same code again
 replay +ARGS:
     {{dev}} tiger-slack replay {{ARGS}}
+
 # Close gaps from Slack's history; --status shows them
 backfill *ARGS:
     {{dev}} tiger-slack backfill {{ARGS}}
