@@ -203,11 +203,16 @@ class Pipeline:
     async def close(self) -> None:
         """Break off what is still being written: it is in the spool, or was never acknowledged."""
         self._closing = True
+        await self._wait_for_writes(0.5)
+        self._store.abort()
+        # A task that is cancelled before it has noticed that would ask the server to cancel, and wait for its answer.
+        await self._wait_for_writes(0.5)
+
+    async def _wait_for_writes(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(seconds):
                 while self._store.busy:
                     await asyncio.sleep(0.02)
-        self._store.abort()
 
     def _take(self, first: _Waiting) -> _Batch:
         batch, size = [first], len(first.record)

@@ -11,8 +11,11 @@ from tiger_slack_tui.console.views.log import LogView
 from tiger_slack_tui.console.views.overview import OverviewView
 from tiger_slack_tui.console.views.triage import TriageView
 
+VIEW_CLASSES: tuple[type[View], ...] = (OverviewView, JobsView, TriageView, LogView)
+"""In the order of their digits."""
+
 
 def make_views(backend: Backend) -> Iterator[View]:
-    """One of each, in the order of their digits."""
-    for view in (OverviewView, JobsView, TriageView, LogView):
+    """One of each."""
+    for view in VIEW_CLASSES:
         yield view(backend)
