@@ -32,7 +32,7 @@ order by e.event_ts, e.id
 limit %(rows)s
 """)
 _FAILED = SQL("e.outcome = 'failed'")
-_DISCARDED = SQL("e.discard_id = %(rule)s")
+_DISCARDED = SQL("e.discard_id = %(rule)s::int4")
 # slack.delivery tells when an event happened, by which slack.event is ordered.
 _NAMED = SQL("""e.event_id = any (%(event_ids)s)
 and e.event_ts = any (array(select d.event_ts from slack.delivery d where d.event_id = any (%(event_ids)s)))""")

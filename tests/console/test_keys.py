@@ -1,0 +1,272 @@
+"""Every key does what the table of actions says, and nothing that changes anything happens without a question."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.console.canned import NOW, CannedBackend, screen_text
+from tests.support import until
+from tiger_slack_tui.console.actions import ACTIONS, BY_ID, VIEWS, bindings, remapped
+from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.options import ConsoleOptions, read_options
+from tiger_slack_tui.console.pane import Pane
+from tiger_slack_tui.console.screens.dialog import Confirm, Document
+
+
+@asynccontextmanager
+async def console(
+    home: Path, *, size: tuple[int, int] = (100, 30), options: ConsoleOptions | None = None
+) -> AsyncIterator[tuple[ConsoleApp, Pilot[None], CannedBackend]]:
+    options = options or ConsoleOptions()
+    backend = CannedBackend(home)
+    backend.read_only = options.read_only
+    app = ConsoleApp(backend, options)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.pause(0.2)
+        yield app, pilot, backend
+
+
+async def shows(app: ConsoleApp, text: str) -> None:
+    try:
+        await until(lambda: text in screen_text(app), 15)
+    except TimeoutError:
+        raise AssertionError(f"{text!r} is not on the screen:\n{screen_text(app)}") from None
+
+
+def test_each_action_has_a_method_and_no_two_share_a_key_in_one_place() -> None:
+    from tiger_slack_tui.console.views.catalog import VIEW_CLASSES
+
+    classes = {view.NAME: view for view in VIEW_CLASSES}
+    assert tuple(classes) == VIEWS
+    for action in ACTIONS:
+        owner = classes[action.view] if action.view else classes[VIEWS[0]]
+        if not action.id.startswith("view."):
+            assert hasattr(owner, action.method) or hasattr(ConsoleApp, action.method), action.id
+    for view in VIEWS:
+        keys = [
+            key
+            for action in ACTIONS
+            if action.view in (None, view)
+            for key in action.keys.split(",")
+        ]
+        assert len(keys) == len(set(keys)), view
+
+
+def test_what_changes_something_is_upper_case_and_what_looks_is_not() -> None:
+    for action in ACTIONS:
+        first = action.keys.split(",")[0]
+        if len(first) == 1 and first.isalpha() and action.id not in ("pane.copy_all", "pane.last"):
+            assert first.isupper() == action.changes, action.id
+
+
+async def test_digits_switch_views_and_escape_leaves_nothing(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, _):
+        for number, name in enumerate(VIEWS, 1):
+            await pilot.press(str(number))
+            assert name == app.view.NAME
+            await pilot.press("escape")
+            assert name == app.view.NAME
+            assert app.view.pane is not None or not list(app.view.panes())
+        assert app.return_code is None
+
+
+async def test_moving_in_a_pane(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, _):
+        await pilot.press("2")
+        pane = app.view.query_one("#job-list", Pane)
+        for key, name in (
+            ("j", "channels"),
+            ("down", "retention"),
+            ("k", "channels"),
+            ("G", "retention"),
+            ("g", "users"),
+            ("pagedown", "retention"),
+            ("pageup", "users"),
+            ("end", "retention"),
+            ("home", "users"),
+        ):
+            await pilot.press(key)
+            assert pane.row is not None
+            assert pane.row.name == name, key
+        await pilot.press("tab")
+        assert app.view.pane is not pane
+
+
+async def test_a_filter_is_typed_and_left(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, _):
+        await pilot.press("5", "slash", *"slow")
+        await shows(app, "1 of 4")
+        assert "an event failed" not in screen_text(app)
+        await pilot.press("enter")
+        assert app.view.pane is not None
+        await pilot.press("escape")
+        await shows(app, "an event failed")
+        await pilot.press("slash", *"!slow", "enter")
+        await shows(app, "2 of 3")
+        await pilot.press("slash", "escape")
+        await shows(app, "the database is slow")
+
+
+async def test_freezing_keeps_what_is_shown(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, backend):
+        await pilot.press("space")
+        await shows(app, "FROZEN +0")
+        engine = backend.model.engine
+        assert engine is not None
+        before = screen_text(app).splitlines()[8:]
+        backend.change(engine=replace(engine, received=engine.received + 1204, problems=()), at=NOW)
+        await shows(app, "FROZEN +1,204")
+        assert screen_text(app).splitlines()[8:] == before
+        await pilot.press("space")
+        await until(lambda: "FROZEN" not in screen_text(app))
+
+
+async def test_zoom_copy_export_and_the_rest(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, _):
+        copied: list[str] = []
+        app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
+        await pilot.press("2", "z")
+        await until(lambda: "advisory locks" not in screen_text(app))
+        await pilot.press("escape")
+        await shows(app, "advisory locks")
+        await pilot.press("y", "Y")
+        assert copied[0].startswith("users")
+        assert "retention" in copied[1]
+        await pilot.press("e")
+        await shows(app, "Written to")
+        files = list((tmp_path / "exports").iterdir())
+        assert len(files) == 1
+        assert "retention" in files[0].read_text()
+        await pilot.press("1", "left_square_bracket")
+        await shows(app, "60 s")
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        await shows(app, "300 s")
+        await pilot.press("plus")
+        await shows(app, "Shown 4 times a second")
+        await pilot.press("minus", "minus", "minus", "minus")
+        await shows(app, "Shown 0.5 times a second")
+        theme = app.theme
+        await pilot.press("t")
+        assert app.theme != theme
+
+
+async def test_help_and_palette_know_each_action_of_the_view(tmp_path: Path) -> None:
+    async with console(tmp_path, size=(100, 70)) as (app, pilot, _):
+        await pilot.press("2", "question_mark")
+        await until(lambda: isinstance(app.screen, Document))
+        await pilot.pause(0.2)
+        shown = screen_text(app)
+        for action in ACTIONS:
+            assert (action.id in shown) == (action.view in (None, "jobs")), action.id
+        await pilot.press("escape", "colon")
+        await until(lambda: len(app.screen_stack) == 2)
+        await pilot.press(*"export the")
+        await shows(app, "Export the pane to a file")
+        await pilot.press("escape")
+
+
+@pytest.mark.parametrize(("view", "keys"), [("2", "R"), ("1", "q"), ("3", "R")])
+async def test_only_its_own_key_says_yes(tmp_path: Path, view: str, keys: str) -> None:
+    async with console(tmp_path) as (app, pilot, backend):
+        if view == "2":
+            backend.engine = object()  # type: ignore[assignment]
+        await pilot.press(view)
+        await pilot.pause(0.3)
+        for leave in ("enter", "escape", "x", "y", "r"):
+            await pilot.press(keys)
+            await until(lambda: isinstance(app.screen, Confirm))
+            await pilot.press(leave)
+            if leave not in ("enter", "escape"):
+                assert isinstance(app.screen, Confirm)
+                await pilot.press("escape")
+            await until(lambda: not isinstance(app.screen, Confirm))
+        assert not backend.is_stopping
+
+
+async def test_read_only_has_no_action_that_changes_anything(tmp_path: Path) -> None:
+    options = ConsoleOptions(read_only=True)
+    async with console(tmp_path, options=options) as (app, pilot, backend):
+        backend.engine = object()  # type: ignore[assignment]
+        await shows(app, "read-only")
+        for number in "12345":
+            await pilot.press(number)
+            for action in ACTIONS:
+                if action.changes:
+                    await pilot.press(action.keys.split(",")[0])
+                    assert not isinstance(app.screen, Confirm)
+        assert all(not action.changes for action in app.offered())
+
+
+def test_keys_and_theme_are_kept_in_a_file_and_wrong_entries_warn(tmp_path: Path) -> None:
+    def read() -> ConsoleOptions:
+        return read_options(tmp_path, read_only=False, mouse=True, stop_on_hangup=False)
+
+    assert read().warnings == ()
+    (tmp_path / "console.toml").write_text(
+        'theme = "none"\nsize = 3\n[keys]\n"jobs.run_job" = "J"\n"jobs.fly" = "f"\n"app.quit" = "hyper+!!"\n'
+    )
+    options = read()
+    assert options.keys == {"jobs.run_job": "J"}
+    assert options.theme == "tiger-dark"
+    assert len(options.warnings) == 4
+    (tmp_path / "console.toml").write_text("keys = [")
+    assert len(read().warnings) == 1
+
+
+async def test_a_remapped_key_is_shown_and_works(tmp_path: Path) -> None:
+    keys, warnings = remapped({"view.jobs": "x"})
+    assert not warnings
+    async with console(tmp_path, options=ConsoleOptions(keys=keys)) as (app, pilot, _):
+        await pilot.press("2")
+        assert VIEWS[0] == app.view.NAME
+        await pilot.press("x")
+        assert app.view.NAME == "jobs"
+        await pilot.press("question_mark")
+        await shows(app, "x       View Jobs")
+
+
+def test_bindings_carry_their_ids() -> None:
+    assert {binding.id for binding in bindings()} == set(BY_ID)
+
+
+async def test_typing_triggers_no_action(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, backend):
+        await pilot.press("2", "slash", *"Rq1M")
+        assert app.query_one("#filter", Input).value == "Rq1M"
+        assert app.view.NAME == "jobs"
+        assert not backend.is_stopping
+        await pilot.press("escape")
+
+
+async def test_a_pane_that_raises_shows_that_and_nothing_else_suffers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with console(tmp_path) as (app, _, backend):
+        pane: Pane[object] = app.view.query_one("#last-problems", Pane)
+
+        def fail(row: object, width: int) -> None:
+            raise ValueError("xoxb-token")
+
+        monkeypatch.setattr(pane, "_paint", fail)
+        backend.change(at=NOW + 1)
+        await shows(app, "✗ cannot be shown: ValueError at test_keys.py")
+        assert "xoxb" not in screen_text(app)
+        assert "by type" in screen_text(app)
+
+
+def test_ascii_where_the_locale_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LC_ALL", "LC_CTYPE", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C")
+    assert read_options(tmp_path, read_only=False, mouse=True, stop_on_hangup=False).ascii
+    monkeypatch.setenv("LANG", "de_DE.UTF-8")
+    assert not read_options(tmp_path, read_only=False, mouse=True, stop_on_hangup=False).ascii
+    monkeypatch.setenv("TERM", "linux")
+    assert read_options(tmp_path, read_only=False, mouse=True, stop_on_hangup=False).ascii
