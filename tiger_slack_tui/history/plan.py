@@ -49,6 +49,8 @@ class Plan:
     other_files: int = 0
     """Files of an export that hold no messages (canvases, logs, …)."""
     warnings: list[str] = field(default_factory=list)
+    unmapped: dict[str, int] = field(default_factory=dict)
+    """Day files by folder, of folders that no channel is known for."""
 
     def skip(self, reason: str) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
@@ -123,6 +125,7 @@ def make_plan(
         channel, title = channels.of(folder), folder.rpartition("/")[2]
         if channel is None:
             plan.skip("folder without a channel")
+            plan.unmapped[folder] = plan.unmapped.get(folder, 0) + 1
         elif not selection.selects(title, channel):
             plan.skip("channel not selected")
         elif not selection.may_hold(day):
