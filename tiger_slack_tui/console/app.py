@@ -23,6 +23,7 @@ from tiger_slack_tui.console.chrome import (
     short_lines,
     status_line,
     tabs_line,
+    typing_line,
 )
 from tiger_slack_tui.console.driver import PatientDriver
 from tiger_slack_tui.console.frame import Frame, plain
@@ -146,7 +147,10 @@ class ConsoleApp(App[None]):
         self.screen_stack[0].query_one("#problems", Static).display = bool(problems)
         self.screen_stack[0].set_class(bool(problems), "-troubled")
         self.view.show(shown)
-        offered = [action for action in self.offered() if self.view.can(action)]
+        if isinstance(self.screen_stack[0].focused, Input):
+            self._fill("#footer", typing_line())
+            return
+        offered = [action for action in self.offered() if self._is_open(action)]
         self._fill("#footer", footer_line(offered, self.keys_shown, width))
 
     def _fill(self, name: str, content: Content) -> None:
@@ -202,11 +206,16 @@ class ConsoleApp(App[None]):
         self.exit()
 
     def stop(self) -> None:
-        """Stop the engine, then leave; for signals, that do not ask."""
+        """Stop the work, then leave; for signals, that do not ask."""
         self._is_stopping = True
+        self.stop_work()
         if self.backend.engine is None:
             self.exit()
-        else:
+
+    def stop_work(self) -> None:
+        """Stop the engine and the import, cleanly. Returns at once."""
+        self.backend.imports.stop()
+        if self.backend.engine is not None:
             self.backend.engine.stop()
 
     def _handle_exception(self, error: Exception) -> None:
@@ -237,13 +246,12 @@ class ConsoleApp(App[None]):
         return action.view is None or self.view.can(action)
 
     async def action_do(self, action_id: str) -> None:
-        """Do what the table names so: a method of the view, or of the app."""
+        """Do what the table names so: a method of the view, of a part of it, or of the app."""
         action = BY_ID[action_id]
         if action_id.startswith("view."):
             self.go_to(action_id.removeprefix("view."))
             return
-        owner = self.view if hasattr(self.view, action.method) else self
-        result = getattr(owner, action.method)()
+        result = getattr(self.view.doer(action.method) or self, action.method)()
         if isinstance(result, Awaitable):
             await result
         self._sample()
@@ -385,15 +393,23 @@ class ConsoleApp(App[None]):
         self.read("help", help_lines(self.offered(), self.keys_shown, about))
 
     def act_quit(self) -> None:
-        """Ask, then stop the engine and leave."""
-        engine = self.backend.engine
-        if engine is None:
+        """Ask, then stop what runs here and leave."""
+        model = self.backend.sample(60)
+        details, what = [], []
+        if model.engine is not None:
+            what.append("ingestion")
+            details += [
+                f"{model.rates.now:,.0f} events a second are being ingested.",
+                "What was read is stored and acknowledged first. Slack keeps what comes later for a while.",
+            ]
+        if self.backend.imports.is_running and model.importing is not None:
+            what.append("import")
+            details += [
+                f"The import of {model.importing.path} is at {model.importing.share:.0%}.",
+                "It ends after the batches under way; the same import goes on from there later.",
+            ]
+        if not what:
             self.exit()
             return
-        details = [
-            f"{self.backend.sample(60).rates.now:,.0f} events a second are being ingested.",
-            "What was read is stored and acknowledged first. Slack keeps what comes later for a while.",
-        ]
-        self.ask(
-            "Stop the ingestion and leave?", details, key="S", verb="Stop and leave", then=self.stop
-        )
+        question = f"Stop the {' and the '.join(what)}, and leave?"
+        self.ask(question, details, key="S", verb="Stop and leave", then=self.stop)

@@ -9,8 +9,27 @@ from tiger_slack_tui.console.log_ring import LogRing
 from tiger_slack_tui.console.monitor import Facts, Monitor
 from tiger_slack_tui.console.rates import RateMeter, Rates
 from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.history.desk import ImportDesk, Live
+from tiger_slack_tui.history.state import Phase
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Importing:
+    """An import of this process, in one glance."""
+
+    phase: Phase
+    path: str
+    share: float
+    """Of its bytes."""
+    rate: float
+    """Records a second."""
+    seconds_left: float | None
+    files: int
+    files_done: int
+    bad: int
+    """Bad records and files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +42,8 @@ class Model:
     rates: Rates
     facts: Facts
     log: LogRing
+    importing: Importing | None = None
+    """The present import, or the last one."""
     window: int = 160
     """Seconds that charts show."""
     read_only: bool = False
@@ -36,6 +57,7 @@ class Backend:
     conninfo: str
     monitor: Monitor
     log: LogRing
+    imports: ImportDesk
     engine: Engine | None = None
     read_only: bool = False
     _meter: RateMeter = field(default_factory=RateMeter)
@@ -53,6 +75,43 @@ class Backend:
             rates=self._meter.rates(at),
             facts=self.monitor.facts,
             log=self.log,
+            importing=importing(self.imports),
             window=window,
             read_only=self.read_only,
         )
+
+
+def live_trouble(engine: Engine | None) -> Live:
+    """Why an import shall wait for the live events of `engine`, as `ImportDesk` wants to know."""
+
+    def trouble(limit: float) -> str | None:
+        if engine is None:
+            return None
+        now = engine.snapshot()
+        if now.database_problem is not None:
+            return "the database takes no live events"
+        if now.queue > now.queue_limit // 2:
+            return f"{now.queue:,} live events are queued"
+        if now.ack_p95_now is not None and now.ack_p95_now > limit:
+            return f"live events take {now.ack_p95_now * 1000:,.0f} ms (p95)"
+        return None
+
+    return trouble
+
+
+def importing(desk: ImportDesk) -> Importing | None:
+    """The import of this process, in one glance."""
+    state = desk.run
+    if state is None:
+        return None
+    tally = state.tally
+    return Importing(
+        phase=state.phase,
+        path=str(state.request.path),
+        share=state.share,
+        rate=state.rate,
+        seconds_left=state.seconds_left,
+        files=tally.files,
+        files_done=tally.files_done,
+        bad=state.num_bad,
+    )

@@ -18,6 +18,7 @@ from tiger_slack_tui.database.facts import (
     TableSize,
     advisory_locks,
     extension,
+    num_discard_rules,
     sessions,
     table_sizes,
 )
@@ -28,6 +29,7 @@ from tiger_slack_tui.database.migrations import MigrationStatus, status
 from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.checkpoint import LOCK_CLASS as IMPORT_LOCK_CLASS
+from tiger_slack_tui.history.recent import PastImport, recent_imports
 from tiger_slack_tui.jobs.catalog import LOCK_KEYS
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.settings import JobSettings
@@ -38,6 +40,7 @@ _SLOW_SECONDS = 30.0
 """Between two looks at what changes slowly, or takes long to find out: sizes, migrations."""
 _STATEMENT_SECONDS = 5
 _RUNS = 20
+_IMPORTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Facts:
     migrations: MigrationStatus | None = None
     extension: Extension | None = None
     sizes: tuple[TableSize, ...] = ()
+    imports: tuple[PastImport, ...] = ()
+    discard_rules: int | None = None
 
 
 class Monitor:
@@ -115,6 +120,8 @@ class Monitor:
             jobs=tuple(await read_status(connection, self._settings, most=_RUNS)),
             locks=tuple(await advisory_locks(connection, keys, [IMPORT_LOCK_CLASS])),
             sessions=tuple(await sessions(connection)),
+            imports=tuple(await recent_imports(connection, _IMPORTS)),
+            discard_rules=await num_discard_rules(connection),
         )
 
     async def _look_slowly(self, connection: AsyncConnection[Any], facts: Facts) -> Facts:

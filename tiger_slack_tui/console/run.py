@@ -15,12 +15,14 @@ import click
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.driver import watching_terminal
 from tiger_slack_tui.console.log_ring import LogRing
-from tiger_slack_tui.console.model import Backend
+from tiger_slack_tui.console.model import Backend, live_trouble
 from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.database.pool import with_defaults
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.history.archive import ArchiveLimits
+from tiger_slack_tui.history.desk import ImportDesk
 from tiger_slack_tui.metrics import observe
 from tiger_slack_tui.settings import Settings
 
@@ -56,7 +58,14 @@ async def _run(
     name = settings.instance if make_engine else f"{settings.service_name} observe"
     monitor = Monitor(with_defaults(conninfo, application_name=f"{name} console"), settings.jobs)
     engine = make_engine() if make_engine else None
-    backend = Backend(settings, conninfo, monitor, ring, engine, options.read_only)
+    imports = ImportDesk(
+        with_defaults(conninfo, application_name=settings.instance),
+        instance=settings.instance,
+        limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),
+        reports=settings.home / "imports",
+        live=live_trouble(engine),
+    )
+    backend = Backend(settings, conninfo, monitor, ring, imports, engine, options.read_only)
     watching = asyncio.create_task(monitor.run(), name="monitor")
     work = asyncio.create_task(engine.run(), name="engine") if engine else None
     if engine:
@@ -67,11 +76,13 @@ async def _run(
         watching.cancel()
         if app.is_lost:
             _leave_terminal()
-        if work and engine and not work.done():
-            await _go_on(app, engine, work, options)
+        await _go_on(app, work, options)
         if work:
             await work
     finally:
+        if imports.is_running and not app.is_lost:
+            click.echo("tiger-slack: the import stops after its batches; it can go on", err=True)
+        await imports.close()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         logging.getLogger().removeHandler(ring)
@@ -103,27 +114,33 @@ async def _show(app: ConsoleApp, options: ConsoleOptions) -> None:
         await app.run_async(mouse=options.mouse)
 
 
-async def _go_on(
-    app: ConsoleApp, engine: Engine, work: asyncio.Task[None], options: ConsoleOptions
-) -> None:
-    """The screen has ended before the engine: stop it, or let it go on without."""
+async def _go_on(app: ConsoleApp, work: asyncio.Task[None] | None, options: ConsoleOptions) -> None:
+    """The screen has ended before the engine, or an import: stop them, or let them go on without."""
+    imports = app.backend.imports
+    if work is not None and not work.done():
+        what: asyncio.Future[None] = work
+        name = "ingestion"
+    elif imports.is_running:
+        what, name = asyncio.ensure_future(imports.wait()), "the import"
+    else:
+        return
     if not (app.is_lost or app.crash):
-        engine.stop()
+        app.stop_work()
         return
     why = "the terminal is gone" if app.is_lost else f"the console crashed: {app.crash}"
     if options.stop_on_hangup:
         log.warning("%s: stopping", why)
-        engine.stop()
+        app.stop_work()
         return
-    log.warning("%s: ingestion goes on without a screen", why, extra={"pid": os.getpid()})
+    log.warning("%s: %s goes on without a screen", why, name, extra={"pid": os.getpid()})
     if not app.is_lost:
-        click.echo(f"tiger-slack: {why}; ingestion goes on without it. Ctrl-C stops it.", err=True)
+        click.echo(f"tiger-slack: {why}; {name} goes on without it. Ctrl-C stops it.", err=True)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, engine.stop)
+        loop.add_signal_handler(number, app.stop_work)
     with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.wait({work})
+        await asyncio.wait({what})
 
 
 def _leave_terminal() -> None:
