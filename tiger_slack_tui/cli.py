@@ -218,16 +218,25 @@ def backfill(status: bool, as_json: bool, **options: Any) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
 @_plain_errors
-def import_(path: Path, no_compress: bool, **options: Any) -> None:
+def import_(
+    path: Path,
+    channel_map: Path | None,
+    no_compress: bool,
+    errors: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Import a Slack export, a folder or the ZIP as downloaded. Started again, it goes on where it was.
 
     Exit code 0: all is accounted for; 3: bad records were skipped; 1: it failed or was stopped; 2: usage.
     """
     from tiger_slack_tui import settings
-    from tiger_slack_tui.commands.importing import ImportRequest, run_import
+    from tiger_slack_tui.commands.importing import Output, run_import
+    from tiger_slack_tui.history.request import ImportRequest, read_channel_map
 
-    request = ImportRequest(path=path, compress=not no_compress, **options)
-    sys.exit(run_import(settings.load(), request))
+    named = read_channel_map(channel_map) if channel_map else {}
+    request = ImportRequest(path=path, channel_map=named, compress=not no_compress, **options)
+    sys.exit(run_import(settings.load(), request, Output(errors, as_json)))
 
 
 @main.command()

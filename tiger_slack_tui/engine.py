@@ -154,6 +154,7 @@ class Engine:
             commit_p99=commit_p99,
             ack_p50=ack_p50,
             ack_p99=ack_p99,
+            ack_p95_now=stats.ack_p95_now(),
             batch_p50=batch_p50,
             batch_p99=batch_p99,
             lateness_p50=lateness_p50,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 LATE_SECONDS = 60.0
 """Lateness from which on an event is shown as late; Slack's first retry comes at once, the second after a minute."""
 _PROBLEMS = frozenset({"failed", "discarded", "unrouted"})
+_NOW_SECONDS = 5.0
 _KINDS = 100  # types that are counted by name; more would be a flood of made-up ones
 
 
@@ -71,6 +72,8 @@ class Stats:
     """Duration of a batch's transaction."""
     ack: Percentiles = field(default_factory=Percentiles)
     """From reading an event to its ack on the socket."""
+    newest_acks: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=1000))
+    """(when, seconds) of the same, for how it is just now."""
     batch: Percentiles = field(default_factory=Percentiles)
     """Events of a batch."""
     lateness: Percentiles = field(default_factory=Percentiles)
@@ -89,12 +92,20 @@ class Stats:
     def acknowledged(self, type_: str, seconds: float) -> None:
         """Take the time from reading an event to its ack into the measurements."""
         self.ack.add(seconds)
+        self.newest_acks.append((time.time(), seconds))
         times = self.by_type.get(type_)
         if times is None:
             if len(self.by_type) >= _KINDS:
                 return
             times = self.by_type[type_] = Percentiles(300)
         times.add(seconds)
+
+    def ack_p95_now(self) -> float | None:
+        """p95 of the time to the ack, of the last seconds alone; None where nothing came."""
+        since = time.time() - _NOW_SECONDS
+        recent = Percentiles()
+        recent.extend(seconds for at, seconds in self.newest_acks if at >= since)
+        return recent.at(0.95)[0]
 
     def latencies(self) -> dict[str, tuple[float | None, float | None, float | None]]:
         """By type: p50, p95 and p99 of the time to the ack."""
@@ -154,6 +165,8 @@ class Snapshot:
     commit_p99: float | None
     ack_p50: float | None
     ack_p99: float | None
+    ack_p95_now: float | None
+    """Of the last seconds alone."""
     batch_p50: float | None
     batch_p99: float | None
     lateness_p50: float | None

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from textual.app import App
 
 from tiger_slack_tui.console.log_ring import LogLine, LogRing
-from tiger_slack_tui.console.model import Backend, Model
+from tiger_slack_tui.console.model import Backend, Model, importing
 from tiger_slack_tui.console.monitor import Facts, Monitor
 from tiger_slack_tui.console.rates import Rates, TypeRate
 from tiger_slack_tui.console.trail import Trail
@@ -21,6 +21,8 @@ from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.locks import Holder
 from tiger_slack_tui.database.migration_files import FileState
 from tiger_slack_tui.database.migrations import FileStatus, MigrationStatus
+from tiger_slack_tui.history.archive import ArchiveLimits
+from tiger_slack_tui.history.desk import ImportDesk
 from tiger_slack_tui.jobs.status import JobStatus
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.snapshot import Recent, Snapshot
@@ -57,6 +59,7 @@ def snapshot() -> Snapshot:
         commit_p99=0.031,
         ack_p50=0.006,
         ack_p99=0.041,
+        ack_p95_now=0.061,
         batch_p50=3,
         batch_p99=41,
         lateness_p50=0.4,
@@ -275,7 +278,11 @@ class CannedBackend(Backend):
 
     def __init__(self, home: Path, **changes: object) -> None:
         settings = Settings(home=home, conninfo="")
-        super().__init__(settings, "", Monitor("", settings.jobs), log_ring(), Trail(""))
+        limits = ArchiveLimits(500, 1 << 40)
+        imports = ImportDesk(
+            "", instance=INSTANCE, limits=limits, reports=home / "imports", live=lambda _: None
+        )
+        super().__init__(settings, "", Monitor("", settings.jobs), log_ring(), Trail(""), imports)
         self.model = Model(NOW, INSTANCE, snapshot(), rates(), facts(), self.log)
         self.change(**changes)
 
@@ -283,7 +290,12 @@ class CannedBackend(Backend):
         self.model = replace(self.model, **changes)  # type: ignore[arg-type]
 
     def sample(self, window: int) -> Model:
-        return replace(self.model, window=window, read_only=self.read_only)
+        return replace(
+            self.model,
+            window=window,
+            read_only=self.read_only,
+            importing=importing(self.imports),
+        )
 
 
 def screen_text(app: App[None]) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.exports import DAY, Files, day_file, export, message, write_folder
-from tiger_slack_tui.commands.importing import read_time
 from tiger_slack_tui.errors import SettingsError
 from tiger_slack_tui.history.account import Account, Reason
 from tiger_slack_tui.history.archive import ArchiveLimits, ArchiveRefused, list_members
@@ -25,6 +24,7 @@ from tiger_slack_tui.history.rows import (
     read_row,
     slack_ts,
 )
+from tiger_slack_tui.times import read_time
 
 GENERAL = Channel("C1", "channel")
 

@@ -17,7 +17,6 @@ import humanize
 from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
-from tiger_slack_tui.commands.importing import read_time
 from tiger_slack_tui.database import gaps
 from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.database.job_runs import JobRun
@@ -35,6 +34,7 @@ from tiger_slack_tui.slack.pages import patiently
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.telemetry import log_to_stderr
 from tiger_slack_tui.text import visible
+from tiger_slack_tui.times import read_time
 
 _SHOWN = 20
 _LINE_SECONDS = 5.0

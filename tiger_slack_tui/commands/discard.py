@@ -22,9 +22,9 @@ from tiger_slack_tui.commands.asking import (
     shown_channel,
     shown_time,
 )
-from tiger_slack_tui.commands.importing import read_time
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.text import cut, visible
+from tiger_slack_tui.times import read_time
 
 _SECONDS = 30.0
 """How long a preview tests messages."""

@@ -22,10 +22,10 @@ from tiger_slack_tui.commands.asking import (
     shown_time,
     shown_user,
 )
-from tiger_slack_tui.commands.importing import read_time
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.text import cut, visible
+from tiger_slack_tui.times import read_time
 
 _PAGE = 200
 _FOLLOWED = 10

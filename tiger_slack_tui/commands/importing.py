@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import signal
 import sys
 import time
-from calendar import monthrange
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 import humanize
@@ -24,13 +22,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from tiger_slack_tui import __version__
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate
-from tiger_slack_tui.database.pool import connect, with_defaults
+from tiger_slack_tui.database.pool import with_defaults
 from tiger_slack_tui.errors import SettingsError
 from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.history.archive import ArchiveLimits
-from tiger_slack_tui.history.checkpoint import problems
 from tiger_slack_tui.history.load import Import, ImportOptions
-from tiger_slack_tui.history.plan import Selection
 from tiger_slack_tui.history.progress import (
     BadRecord,
     ImportEvent,
@@ -39,48 +35,40 @@ from tiger_slack_tui.history.progress import (
     Planned,
     Tally,
 )
+from tiger_slack_tui.history.report import write_problem, write_problems
+from tiger_slack_tui.history.request import ImportRequest
 from tiger_slack_tui.run import database
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.telemetry import log_to_file, log_to_stderr
 from tiger_slack_tui.text import visible
 
-_DURATION = re.compile(r"([0-9]{1,5})([HDWMY])", re.IGNORECASE)
-_UNITS = {"H": "hours", "D": "days", "W": "weeks"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LINE_SECONDS = 5.0
 _SHOWN_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
-class ImportRequest:
-    """The command line, as it was given."""
+class Output:
+    """What the command writes besides the tables."""
 
-    path: Path
-    since: str | None
-    until: str | None
-    channels: tuple[str, ...]
-    channel_map: Path | None
-    workers: int
-    dry_run: bool
-    restart: bool
-    compress: bool
     errors: Path | None
     as_json: bool
 
 
-def run_import(settings: Settings, request: ImportRequest) -> int:
+def run_import(settings: Settings, request: ImportRequest, output: Output) -> int:
     """Import, show how it goes on stderr, and print the account; its exit code.
 
     Raises SettingsError for what is wrong with the command line, and what `Import.run` raises.
     """
-    options = _options(settings, request, datetime.now(UTC))
+    limits = ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes)
+    options = request.options(limits, datetime.now(UTC))
     has_terminal = sys.stderr.isatty()
     (log_to_file if has_terminal else log_to_stderr)(settings)
-    with _opened(request.errors) as errors, database(settings) as conninfo:
+    with _opened(output.errors) as errors, database(settings) as conninfo:
         conninfo = with_defaults(conninfo, application_name=settings.instance)
         with _shown(has_terminal) as show:
             result = asyncio.run(_run(settings, request, options, conninfo, show, errors))
-    if request.as_json:
+    if output.as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
         click.echo("\n".join(_account(result, dry_run=request.dry_run)))
@@ -112,19 +100,12 @@ async def _run(
     def tell(event: ImportEvent) -> None:
         show.hear(event)
         if errors and request.dry_run and isinstance(event, BadRecord):
-            _write_problem(errors, event.path, event.position, event.reason)
+            write_problem(errors, event.path, event.position, event.reason)
 
     result = await job.run(tell)
-    if errors and result.import_id is not None:  # also those of the runs that this one went on from
-        async with await connect(conninfo) as connection:
-            found: AsyncIterator[Any] = problems(connection, result.import_id)
-            async for path, position, reason in found:
-                _write_problem(errors, path, position, reason)
+    if errors and result.import_id is not None:
+        await write_problems(errors, conninfo, result.import_id)
     return result
-
-
-def _write_problem(file: TextIO, path: str, position: int | None, reason: str) -> None:
-    file.write(json.dumps({"file": path, "position": position, "reason": reason}) + "\n")
 
 
 class _Show:
@@ -216,82 +197,6 @@ def _opened(path: Path | None) -> Iterator[TextIO | None]:
         raise SettingsError(f"--errors: {path} cannot be written: {error.strerror}.") from None
     with file:
         yield file
-
-
-def _options(settings: Settings, request: ImportRequest, now: datetime) -> ImportOptions:
-    selection = Selection(
-        since=read_time(request.since, now, "--since") if request.since else None,
-        until=read_time(request.until, now, "--until", is_end=True) if request.until else None,
-        channels=request.channels,
-        channel_map=_read_map(request.channel_map),
-    )
-    if selection.since and selection.until and selection.since >= selection.until:
-        raise SettingsError("--since is not before --until: no message is between them.")
-    return ImportOptions(
-        selection=selection,
-        as_given={
-            "since": request.since,
-            "until": request.until,
-            "channels": sorted(request.channels),
-            "channel_map": dict(selection.channel_map),
-        },
-        workers=request.workers,
-        dry_run=request.dry_run,
-        restart=request.restart,
-        compress=request.compress,
-        limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),
-    )
-
-
-def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> datetime:
-    """A date (at UTC; as an end, all of that day), a time, or a duration before now: 12H, 30D, 4W, 7M, 1Y.
-
-    Raises SettingsError, which calls it `name`.
-    """
-    if match := _DURATION.fullmatch(text):
-        return _before(now, int(match[1]), match[2].upper(), name)
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(
-            f"{name} {text!r} is no date and no duration.",
-            hint="Write 2024-03-01, 2024-03-01T12:00, or a duration before now: 12H, 30D, 4W, 7M, 1Y.",
-        ) from None
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
-    is_date = re.fullmatch(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", text)
-    return (time + timedelta(days=1) if is_date and is_end else time).astimezone(UTC)
-
-
-def _before(now: datetime, number: int, unit: str, name: str) -> datetime:
-    try:
-        if unit in "HDW":
-            return now - number * timedelta(**{_UNITS[unit]: 1})
-        months = now.year * 12 + now.month - 1 - number * (12 if unit == "Y" else 1)
-        year, month = months // 12, months % 12 + 1
-        day = min(now.day, monthrange(year, month)[1])
-        return now.replace(year=year, month=month, day=day)
-    except (OverflowError, ValueError):
-        raise SettingsError(f"{name} reaches back before the year 1.") from None
-
-
-def _read_map(path: Path | None) -> Mapping[str, str]:
-    if path is None:
-        return {}
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"--channel-map: {path} cannot be read: {error.strerror}.") from None
-    except ValueError:
-        value = None
-    if not isinstance(value, dict) or not all(
-        isinstance(id_, str) and id_ for id_ in value.values()
-    ):
-        raise SettingsError(
-            f"--channel-map: {path} is no JSON object of folders and channel ids.",
-            hint='Write it as {"general": "C0123456789"}.',
-        )
-    return value
 
 
 def _account(result: ImportResult, *, dry_run: bool) -> Iterable[str]:

@@ -22,6 +22,7 @@ from tiger_slack_tui.console.chrome import (
     short_lines,
     status_line,
     tabs_line,
+    typing_line,
 )
 from tiger_slack_tui.console.driver import PatientDriver
 from tiger_slack_tui.console.frame import Frame
@@ -141,7 +142,10 @@ class ConsoleApp(App[None]):
         self._fill("#tabs", tabs_line(self._view, badges, width, frozen=self._freeze_note(model)))
         self._show_problems(problem_lines(model))
         self.view.show(shown)
-        offered = [action for action in self.offered() if self.view.can(action)]
+        if isinstance(self.screen_stack[0].focused, Input):
+            self._fill("#footer", typing_line())
+            return
+        offered = [action for action in self.offered() if self._is_open(action)]
         self._fill("#footer", footer_line(offered, self.keys_shown, width))
 
     def _show_problems(self, problems: list[Content]) -> None:
@@ -203,7 +207,7 @@ class ConsoleApp(App[None]):
         self.exit()
 
     def stop(self) -> None:
-        """Stop the engine, then leave; for signals, that do not ask."""
+        """Stop the work, then leave; for signals, that do not ask."""
         self.backend.stop()
         if self.backend.is_observing:
             self.exit()
@@ -234,13 +238,12 @@ class ConsoleApp(App[None]):
         return action.view is None or self.view.can(action)
 
     async def action_do(self, action_id: str) -> None:
-        """Do what the table names so: a method of the view, or of the app."""
+        """Do what the table names so: a method of the view, of a part of it, or of the app."""
         action = BY_ID[action_id]
         if action_id.startswith("view."):
             self.go_to(action_id.removeprefix("view."))
             return
-        owner = self.view if hasattr(self.view, action.method) else self
-        result = getattr(owner, action.method)()
+        result = getattr(self.view.doer(action.method) or self, action.method)()
         if isinstance(result, Awaitable):
             await result
         self._sample()
@@ -382,14 +385,23 @@ class ConsoleApp(App[None]):
         self.read("help", help_lines(self.offered(), self.keys_shown, about))
 
     def act_quit(self) -> None:
-        """Ask, then stop the engine and leave."""
-        if self.backend.is_observing:
+        """Ask, then stop what runs here and leave."""
+        model = self.backend.sample(60)
+        details, what = [], []
+        if model.engine is not None:
+            what.append("ingestion")
+            details += [
+                f"{model.rates.now:,.0f} events a second are being ingested.",
+                "What was read is stored and acknowledged first. Slack keeps what comes later for a while.",
+            ]
+        if self.backend.imports.is_running and model.importing is not None:
+            what.append("import")
+            details += [
+                f"The import of {model.importing.path} is at {model.importing.share:.0%}.",
+                "It ends after the batches under way; the same import goes on from there later.",
+            ]
+        if not what:
             self.exit()
             return
-        details = [
-            f"{self.backend.sample(60).rates.now:,.0f} events a second are being ingested.",
-            "What was read is stored and acknowledged first. Slack keeps what comes later for a while.",
-        ]
-        self.ask(
-            "Stop the ingestion and leave?", details, key="S", verb="Stop and leave", then=self.stop
-        )
+        question = f"Stop the {' and the '.join(what)}, and leave?"
+        self.ask(question, details, key="S", verb="Stop and leave", then=self.stop)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import TITLES, VIEWS, Action
-from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.model import Importing, Model
 from tiger_slack_tui.console.paint import (
     BAD,
     DIM,
@@ -23,8 +23,21 @@ from tiger_slack_tui.console.paint import (
     mark,
     millis,
 )
+from tiger_slack_tui.history.state import Phase
 from tiger_slack_tui.snapshot import Snapshot
 
+PHASES = {
+    Phase.LISTING: ("▶", KEY),
+    Phase.READING: ("▶", KEY),
+    Phase.PAUSED: ("○", NOTE),
+    Phase.WAITING: ("▲", NOTE),
+    Phase.STOPPING: ("▲", NOTE),
+    Phase.ENDING: ("▶", KEY),
+    Phase.DONE: ("✓", GOOD),
+    Phase.STOPPED: ("○", NOTE),
+    Phase.FAILED: ("✗", BAD),
+}
+"""How an import looks."""
 _DELAYED = 30.0
 """Seconds that the oldest event may wait in the spool before that is worth a word."""
 
@@ -150,11 +163,11 @@ def tabs_line(current: str, badges: Mapping[str, str], width: int, *, frozen: st
 
 def footer_line(actions: list[Action], keys: Mapping[str, str], width: int) -> Content:
     """The last line: keys and what they do, as many as there is room for; the last ones are always there."""
-    shown = [
-        line((keys.get(action.id, action.key), f"bold {KEY}"), f" {action.title}")
-        for action in actions
-        if action.footer
-    ]
+    titles: dict[str, str] = {}  # the first action of a key is the one that it does
+    for action in actions:
+        if action.footer:
+            titles.setdefault(keys.get(action.id, action.key), action.title)
+    shown = [line((key, f"bold {KEY}"), f" {title}") for key, title in titles.items()]
     end = shown[-3:]
     room = width - sum(part.cell_length + 2 for part in end)
     kept = []
@@ -164,6 +177,27 @@ def footer_line(actions: list[Action], keys: Mapping[str, str], width: int) -> C
         room -= part.cell_length + 2
         kept.append(part)
     return Content(" ") + Content("  ").join([*kept, *end])
+
+
+def typing_line() -> Content:
+    """The last line while something is typed: no other key does anything then."""
+    return line(
+        " ", ("Enter", f"bold {KEY}"), " Take it  ", ("Esc", f"bold {KEY}"), " Leave the field"
+    )
+
+
+def import_parts(importing: Importing) -> list[Part]:
+    """An import in a few words: how it is, how far, how fast, how long yet."""
+    symbol, style = PHASES[importing.phase]
+    parts: list[Part] = [(f"{symbol} {importing.phase}", style)]
+    parts.append(f"  {importing.share * 100:.0f} %")
+    if not importing.phase.is_over:
+        parts.append(f"  {importing.rate:,.0f} msg/s")
+        if importing.seconds_left is not None:
+            parts.append(f"  left {age(importing.seconds_left)}")
+    parts.append(f"  {importing.files_done:,} of {importing.files:,} files")
+    parts += [(f"  {importing.bad:,} bad", BAD)] if importing.bad else []
+    return parts
 
 
 def short_lines(model: Model, width: int) -> list[Content]:
@@ -178,5 +212,7 @@ def short_lines(model: Model, width: int) -> list[Content]:
             outcomes[outcome] = outcomes.get(outcome, 0) + n
         failed, discarded = outcomes.get("failed", 0), outcomes.get("discarded", 0)
         lines.append(line(f" failed {failed:,}  discarded {discarded:,}  queue {now.queue:,}"))
+    if model.importing is not None:
+        lines.append(line(" import ", *import_parts(model.importing)))
     lines.append(line((" The panes need 60x15. ", DIM), ("q", KEY), (" Quit", DIM)))
     return [shown.truncate(width) for shown in lines]

@@ -21,6 +21,7 @@ from tiger_slack_tui.database.facts import (
     TableSize,
     advisory_locks,
     extension,
+    num_discard_rules,
     sessions,
     table_sizes,
 )
@@ -32,6 +33,7 @@ from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
 from tiger_slack_tui.database.migrations import MigrationStatus, status
 from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.history.recent import PastImport, recent_imports
 from tiger_slack_tui.jobs.lock_keys import LOCK_KEYS
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.settings import JobSettings
@@ -45,6 +47,7 @@ _RUNS = 20
 _INSTANCES = 100
 _FIRST_SECONDS = 300
 """Seconds before the start of which an observer counts the events, too."""
+_IMPORTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Facts:
     """Those of the last day, the running and the lost ones first."""
     observed: Rates | None = None
     """What all instances wrote; only read where the console observes."""
+    imports: tuple[PastImport, ...] = ()
+    discard_rules: int | None = None
 
 
 class Monitor:
@@ -131,6 +136,8 @@ class Monitor:
             sessions=tuple(await sessions(connection)),
             instances=tuple(await instances.newest(connection, most=_INSTANCES)),
             observed=await self._observe(connection),
+            imports=tuple(await recent_imports(connection, _IMPORTS)),
+            discard_rules=await num_discard_rules(connection),
         )
 
     async def _observe(self, connection: AsyncConnection[Any]) -> Rates | None:

@@ -38,6 +38,8 @@ class Body(Generic[T]):
     problem: str | None = None
     """Why the rows are old, or missing."""
     is_stale: bool = False
+    newest: int | None = None
+    """The row that following keeps in sight; the last one without."""
 
 
 class Pane(Widget, Generic[T], can_focus=True):
@@ -84,14 +86,21 @@ class Pane(Widget, Generic[T], can_focus=True):
         selectable: bool = False,
         follow: bool = False,
         copy: Callable[[T], str] | None = None,
+        find: Callable[[T], str] | None = None,
         help: str = "",  # noqa: A002
     ) -> None:
-        """`follow` keeps the newest row, which is the last one, in sight; `copy` is what copying a row gives."""
+        """`follow` keeps the newest row in sight; `copy` is what copying a row gives.
+
+        Filters look at the row as painted, or with `find` at that text, which must not change: for many rows.
+        """
         super().__init__(id=id)
         self._paint = paint
         self._key = key
         self._selectable = selectable
         self._copy = copy
+        self._text = find
+        self._found: tuple[str, Sequence[T], Sequence[T]] = ("", (), ())
+        self._looked_at = 0
         self._body: Body[T] = Body()
         self._rows: Sequence[T] = ()
         self._cursor = 0
@@ -123,7 +132,8 @@ class Pane(Widget, Generic[T], can_focus=True):
         self._body = body
         self._rows = self._filtered(body.rows)
         if self.is_following:
-            self._cursor = len(self._rows) - 1
+            last = len(self._rows) - 1
+            self._cursor = last if body.newest is None or self._filter else body.newest
         elif before is not None and self._key is not None:
             self._find(self._key(before))
         self._settle()
@@ -184,7 +194,19 @@ class Pane(Widget, Generic[T], can_focus=True):
         wanted, is_not = self._filter.removeprefix("!").lower(), self._filter.startswith("!")
         if not wanted:
             return rows
+        if self._text is not None:
+            return self._find_all(self._text, rows, wanted, is_not)
         return [row for row in rows if (wanted in self._line(row, 300).plain.lower()) != is_not]
+
+    def _find_all(
+        self, text: Callable[[T], str], rows: Sequence[T], wanted: str, is_not: bool
+    ) -> Sequence[T]:
+        """Look through them once, not at every sample."""
+        filtered_by, looked_at, found = self._found
+        if filtered_by != self._filter or looked_at is not rows or self._looked_at != len(rows):
+            found = [row for row in rows if (wanted in text(row).lower()) != is_not]
+            self._found, self._looked_at = (self._filter, rows, found), len(rows)
+        return found
 
     def _find(self, key: Hashable) -> None:
         assert self._key is not None  # noqa: S101 the caller looked

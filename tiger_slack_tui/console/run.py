@@ -16,12 +16,14 @@ import click
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.driver import watching_terminal
 from tiger_slack_tui.console.log_ring import LogRing
-from tiger_slack_tui.console.model import Backend
+from tiger_slack_tui.console.model import Backend, live_trouble
 from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.trail import Trail
 from tiger_slack_tui.database.pool import with_defaults
 from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.history.archive import ArchiveLimits
+from tiger_slack_tui.history.desk import ImportDesk
 from tiger_slack_tui.metrics import observe
 from tiger_slack_tui.settings import Settings
 
@@ -63,12 +65,20 @@ async def _run(
     named = with_defaults(conninfo, application_name=f"{name} console")
     monitor = Monitor(named, settings.jobs, is_observing=make_engine is None)
     trail = Trail(named)
+    imports = ImportDesk(
+        with_defaults(conninfo, application_name=settings.instance),
+        instance=settings.instance,
+        limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),
+        reports=settings.home / "imports",
+        live=lambda limit: live_trouble(backend.engine, limit),
+    )
     backend = Backend(
         settings,
         conninfo,
         monitor,
         ring,
         trail,
+        imports,
         read_only=options.read_only,
         is_observing=make_engine is None,
     )
@@ -82,11 +92,13 @@ async def _run(
         _cancel(watching)
         if app.is_lost:
             _leave_terminal()
-        if work is not None:
-            if not work.done():
-                await _go_on(app, work, options)
+        await _go_on(app, work, options)
+        if work:
             await work
     finally:
+        if imports.is_running and not app.is_lost:
+            click.echo("tiger-slack: the import stops after its batches; it can go on", err=True)
+        await imports.close()
         _cancel(watching)
         await asyncio.gather(*watching, return_exceptions=True)
         logging.getLogger().removeHandler(ring)
@@ -134,8 +146,16 @@ async def _show(app: ConsoleApp, options: ConsoleOptions) -> None:
         await app.run_async(mouse=options.mouse)
 
 
-async def _go_on(app: ConsoleApp, work: asyncio.Task[None], options: ConsoleOptions) -> None:
-    """The screen has ended before the engine: stop it, or let it go on without."""
+async def _go_on(app: ConsoleApp, work: asyncio.Task[None] | None, options: ConsoleOptions) -> None:
+    """The screen has ended before the engine, or an import: stop them, or let them go on without."""
+    imports = app.backend.imports
+    if work is not None and not work.done():
+        what: asyncio.Future[None] = work
+        name = "ingestion"
+    elif imports.is_running:
+        what, name = asyncio.ensure_future(imports.wait()), "the import"
+    else:
+        return
     if not (app.is_lost or app.crash):
         app.backend.stop()
         return
@@ -144,14 +164,14 @@ async def _go_on(app: ConsoleApp, work: asyncio.Task[None], options: ConsoleOpti
         log.warning("%s: stopping", why)
         app.backend.stop()
         return
-    log.warning("%s: ingestion goes on without a screen", why, extra={"pid": os.getpid()})
+    log.warning("%s: %s goes on without a screen", why, name, extra={"pid": os.getpid()})
     if not app.is_lost:
-        click.echo(f"tiger-slack: {why}; ingestion goes on without it. Ctrl-C stops it.", err=True)
+        click.echo(f"tiger-slack: {why}; {name} goes on without it. Ctrl-C stops it.", err=True)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.backend.stop)
-    await asyncio.wait({work})
+    await asyncio.wait({what})
 
 
 def _leave_terminal() -> None:

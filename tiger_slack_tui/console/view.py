@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -47,6 +47,10 @@ class View(Container):
     def can(self, action: Action) -> bool:
         """Whether the action makes sense now; the footer shows only such."""
         return True
+
+    def doer(self, method: str) -> object | None:
+        """Which part of the view does an action; None where the app does."""
+        return self if hasattr(self, method) else None
 
     def back(self) -> bool:
         """Go back by one step inside the view; False where there is none."""
@@ -140,13 +144,14 @@ class View(Container):
             return
         name = f"{self.pane.id}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.txt"
         path = self.backend.settings.home / "exports" / name
-        self.app.attempt("Export", asyncio.to_thread(_write, path, self.pane.export_text()))
+        # In a thread, because a pane may have a hundred thousand rows.
+        self.app.attempt("Export", asyncio.to_thread(_write, path, self.pane.export_text))
 
 
-def _write(path: Path, text: str) -> str:
+def _write(path: Path, text: Callable[[], str]) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", "utf-8")
+        path.write_text(text() + "\n", "utf-8")
     except OSError as error:
         raise TigerSlackError(f"{path} cannot be written: {error.strerror}") from None
     return f"Written to {path}"

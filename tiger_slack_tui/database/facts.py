@@ -157,6 +157,12 @@ async def extension(connection: AsyncConnection[Any]) -> Extension | None:
     return Extension(row[0], "community" if row[2] == "timescale" else "Apache", row[1])
 
 
+async def num_discard_rules(connection: AsyncConnection[Any]) -> int:
+    """How many rules there are that keep messages out."""
+    row = await (await connection.execute("select count(*) from slack.message_discard")).fetchone()
+    return row[0] if row else 0
+
+
 async def table_sizes(
     connection: AsyncConnection[Any], timescaledb: Extension | None
 ) -> list[TableSize]:

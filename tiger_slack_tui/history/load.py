@@ -34,6 +34,7 @@ from tiger_slack_tui.history.progress import (
     Failed,
     ImportEvent,
     ImportResult,
+    Listed,
     Note,
     Planned,
     Progress,
@@ -248,6 +249,7 @@ class Import:
         self._tell(Planned(len(plan.files), size, plan.skipped, self._resumed))
         for warning in plan.warnings:
             self._tell(Note(warning, is_warning=True))
+        self._tell(Listed(plan.files, plan.unmapped))
         self._paths = [planned.member.path for planned in plan.files]
         self._spans = _spans(plan.files)
         plan.files = []  # from here on the spans have them
@@ -282,7 +284,8 @@ class Import:
             match await worker.receive():
                 case protocol.FileStarted(number):
                     planned = files_open[number].planned
-                    self._tell(Started(planned.member.path, planned.folder, planned.member.size))
+                    member = planned.member
+                    self._tell(Started(member.path, planned.folder, member.size, worker.pid))
                 case protocol.FileKnown() as known:
                     self._know(known, files_open)
                 case protocol.BatchDone() as batch:
@@ -314,7 +317,7 @@ class Import:
             return
         member = file.planned.member
         self._end(files_open.pop(known.number), is_bad=known.failure is not None)
-        self._tell(Skipped(member.path, member.size, known.account))
+        self._tell(Skipped(member.path, member.size, known.account, known.failure))
 
     def _count(self, batch: protocol.BatchDone, files_open: dict[int, _Open]) -> None:
         at, bytes_read = batch.at

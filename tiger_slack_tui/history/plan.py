@@ -51,6 +51,8 @@ class Plan:
     other_files: int = 0
     """Files of an export that hold no messages (canvases, logs, …)."""
     warnings: list[str] = field(default_factory=list)
+    unmapped: dict[str, int] = field(default_factory=dict)
+    """Day files by folder, of folders that no channel is known for."""
 
     def skip(self, reason: str) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
@@ -126,11 +128,12 @@ def make_plan(
     for folder, day, member in sorted(days, key=lambda item: item[:2]):
         channel, name = found[folder], PurePosixPath(folder).name
         if channel is None:
+            is_comments = name.startswith(_COMMENTS)
             plan.skip(
-                "comments on canvases and files"
-                if name.startswith(_COMMENTS)
-                else "folder without a channel"
+                "comments on canvases and files" if is_comments else "folder without a channel"
             )
+            if not is_comments:
+                plan.unmapped[folder] = plan.unmapped.get(folder, 0) + 1
         elif not selection.selects(name, channel):
             plan.skip("channel not selected")
         elif not selection.may_hold(day):

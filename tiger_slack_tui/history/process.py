@@ -24,6 +24,10 @@ class WorkerProcess:
         assert process.stdout  # noqa: S101
         self._input, self._output = process.stdin, process.stdout
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     @classmethod
     async def start(cls) -> WorkerProcess:
         """Start one. It gets no signals of our terminal, and ends with us."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tiger_slack_tui.history.account import Account
+from tiger_slack_tui.history.plan import PlannedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,15 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """The files that will be read, in order; comes after Planned."""
+
+    files: Sequence[PlannedFile]
+    unmapped: Mapping[str, int]
+    """Day files of folders that no channel is known for, by folder."""
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """A file is opened."""
 
@@ -30,6 +40,8 @@ class Started:
     channel: str
     """Name of its folder."""
     size: int
+    worker: int
+    """Process that reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +72,12 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An earlier run of the same import accounted for the file."""
+    """An earlier run of the same import accounted for the file; `failure` is why not to its end."""
 
     path: str
     size: int
     account: Account
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +97,7 @@ class Note:
     is_warning: bool = False
 
 
-ImportEvent = Planned | Started | Progress | Done | Failed | Skipped | BadRecord | Note
+ImportEvent = Planned | Listed | Started | Progress | Done | Failed | Skipped | BadRecord | Note
 
 
 @dataclass(slots=True)

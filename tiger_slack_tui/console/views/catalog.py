@@ -6,12 +6,19 @@ from collections.abc import Iterator
 
 from tiger_slack_tui.console.model import Backend
 from tiger_slack_tui.console.view import View
+from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.console.views.jobs import JobsView
 from tiger_slack_tui.console.views.log import LogView
 from tiger_slack_tui.console.views.overview import OverviewView
 from tiger_slack_tui.console.views.triage import TriageView
 
-VIEW_CLASSES: tuple[type[View], ...] = (OverviewView, JobsView, TriageView, LogView)
+VIEW_CLASSES: tuple[type[View], ...] = (
+    OverviewView,
+    JobsView,
+    TriageView,
+    ImportView,
+    LogView,
+)
 """In the order of their digits."""
 
 

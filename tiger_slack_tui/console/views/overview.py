@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import JOBS, OVERVIEW, TRIAGE
+from tiger_slack_tui.console.chrome import import_parts
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import (
     BAD,
@@ -36,6 +37,7 @@ from tiger_slack_tui.console.views.findings import paint_finding
 from tiger_slack_tui.database.instances import Instance
 from tiger_slack_tui.jobs.status import JobStatus
 from tiger_slack_tui.snapshot import Snapshot
+from tiger_slack_tui.text import fit
 
 _SHADE = "$primary"
 
@@ -164,6 +166,22 @@ def job_line(job: JobStatus, at: float, width: int) -> Content:
     return columns.row(width, [job.name, state, when, f"next {wait}", (lock, DIM)])
 
 
+def import_lines(model: Model, width: int) -> Iterator[Content]:
+    """The import of this process, or those that run elsewhere."""
+    if model.importing is not None:
+        shown = line(
+            fit("import", 12), *import_parts(model.importing), (f"  {model.importing.path}", DIM)
+        )
+        yield shown.truncate(width)
+        return
+    for past in model.facts.imports:
+        if past.is_running:
+            so_far = f"  {past.files_now:,} files done  by {past.instance}"
+            yield line(
+                fit("import", 12), ("▶ running", KEY), so_far, (f"  {past.source}", DIM)
+            ).truncate(width)
+
+
 class OverviewView(View):
     """Whether ingestion is healthy, in one glance: what comes, how fast it is stored, what runs, what went wrong.
 
@@ -244,7 +262,9 @@ class OverviewView(View):
     def _show_running(self, model: Model) -> None:
         pane, facts = self.query_one("#running", Pane), model.facts
         width = pane.size.width
-        rows = [job_line(job, model.at, width) for job in facts.jobs]
+        rows = [*import_lines(model, width)]
+        self.set_class(bool(rows), "-importing")
+        rows += [job_line(job, model.at, width) for job in facts.jobs]
         if (found := facts.migrations) is not None:
             waiting = sum(file.state.value == "pending" for file in found.files)
             good = found.database_version == found.version and not waiting

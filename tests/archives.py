@@ -1,0 +1,36 @@
+"""A small archive with everything that goes wrong in one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks.export import write_export
+
+MESSAGES, FILES = 4000, 200
+BROKEN = "channel-01/2023-01-03.json"
+ODD = "channel-02/2023-01-04.json"
+NAMELESS = "old-ops"
+BAD = 3
+"""Two records of ODD, and BROKEN, which ends in its middle."""
+
+
+def write_archive(root: Path) -> Path:
+    """40 channels of 5 days each, a file that ends in its middle, bad records, a folder without a channel."""
+    write_export(root, MESSAGES, FILES)
+    broken = (root / BROKEN).read_bytes()
+    (root / BROKEN).write_bytes(broken[: len(broken) // 2])
+    records = json.loads((root / ODD).read_bytes())
+    records[1:3] = [{"type": "message", "ts": "nonsense", "text": "[/foo]"}, 5]
+    (root / ODD).write_text(json.dumps(records))
+    (root / NAMELESS).mkdir()
+    message = {"type": "message", "user": "U00000001", "ts": "1600000000.000100", "text": "x"}
+    (root / NAMELESS / "2020-09-13.json").write_text(json.dumps([message]))
+    return root
+
+
+def mend(root: Path) -> None:
+    """Make the broken file whole, with fewer records."""
+    (root / BROKEN).write_text(
+        json.dumps([{"type": "message", "user": "U1", "ts": "1672740000.000100", "text": "x"}])
+    )

@@ -1,0 +1,113 @@
+"""Every step of the import wizard as a picture, in both sizes, and in the states that it can be in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.console.canned import NOW, CannedBackend, facts, screen_text
+from tests.console.imports import Clock, half, listed, past, whole
+from tests.console.test_views import SIZES
+from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.monitor import Facts
+from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS, SOURCE
+from tiger_slack_tui.console.views.importing.view import ImportView
+from tiger_slack_tui.errors import DatabaseUnavailable
+from tiger_slack_tui.history.desk import ImportDesk
+
+KNOWN = replace(facts(), imports=past(), discard_rules=3)
+
+
+def paused(desk: ImportDesk) -> None:
+    desk.run = half(Clock())
+    desk.run.hold(paused=True, waits_for=None)
+
+
+def waiting(desk: ImportDesk) -> None:
+    desk.run = half(Clock())
+    desk.run.hold(paused=False, waits_for="live events take 312 ms (p95)")
+
+
+def failed(desk: ImportDesk) -> None:
+    desk.run = half(Clock())
+    reason = "The database broke the import off: AdminShutdown 57P01."
+    desk.run.end(None, DatabaseUnavailable(reason))
+
+
+def checked(desk: ImportDesk) -> None:
+    desk.check = half(Clock())
+
+
+def run(desk: ImportDesk) -> None:
+    desk.run = half(Clock())
+
+
+def listing(desk: ImportDesk) -> None:
+    desk.run = listed(Clock())
+    desk.run.is_planned = False
+
+
+def done(desk: ImportDesk) -> None:
+    desk.run = whole(Clock())
+
+
+def stopped(desk: ImportDesk) -> None:
+    desk.run = whole(Clock(), "cancelled")
+
+
+def nothing(desk: ImportDesk) -> None:
+    """No check and no import."""
+
+
+AWAY = replace(KNOWN, problem="connection refused", problem_since=NOW - 14, at=NOW - 14)
+PICTURES: dict[str, tuple[Facts, Callable[[ImportDesk], None], int | None]] = {
+    "source-empty": (facts(), nothing, None),
+    "source-recent": (KNOWN, nothing, SOURCE),
+    "source-asking": (Facts(), nothing, None),
+    "source-database-away": (AWAY, nothing, None),
+    "check": (KNOWN, checked, CHECK),
+    "options": (KNOWN, checked, OPTIONS),
+    "run": (KNOWN, run, None),
+    "run-listing": (KNOWN, listing, None),
+    "run-paused": (KNOWN, paused, None),
+    "run-waiting": (KNOWN, waiting, None),
+    "result": (KNOWN, done, None),
+    "result-stopped": (KNOWN, stopped, None),
+    "result-failed": (KNOWN, failed, None),
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", PICTURES)
+async def test_step(
+    tmp_path: Path, golden: Callable[[str, str], None], size: tuple[int, int], name: str
+) -> None:
+    known, prepare, step = PICTURES[name]
+    backend = CannedBackend(tmp_path, facts=known)
+    prepare(backend.imports)
+    app = ConsoleApp(backend, ConsoleOptions())
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("4")
+        if step is not None:
+            view = app.view
+            assert isinstance(view, ImportView)
+            view._wizard.draft.path = "/srv/exports/2026-09-19"
+            view.go(step)
+        await pilot.pause(0.7)
+        golden(f"import-{name}-{size[0]}x{size[1]}", screen_text(app))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_overview_shows_it(
+    tmp_path: Path, golden: Callable[[str, str], None], size: tuple[int, int]
+) -> None:
+    backend = CannedBackend(tmp_path, facts=KNOWN)
+    run(backend.imports)
+    app = ConsoleApp(backend, ConsoleOptions())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.7)
+        golden(f"overview-importing-{size[0]}x{size[1]}", screen_text(app))

@@ -1,0 +1,111 @@
+"""Step 2: what the archive holds, read without writing anything."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.content import Content
+
+from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.paint import BAD, line
+from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.views.importing.lines import (
+    FOLDERS,
+    OPTIONS,
+    SOURCE,
+    amount,
+    check_lines,
+    findings,
+    paint_finding,
+    paint_folder,
+    phase_part,
+)
+from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.history.progress import BadRecord
+from tiger_slack_tui.history.state import Folder, Phase, Remark
+
+
+class CheckStep(Step):
+    """Reads all, as an import would. It can be left early: nothing depends on its end."""
+
+    def compose(self) -> ComposeResult:
+        yield Pane[Content](as_is, id="check-total")
+        yield Pane[Remark | BadRecord](paint_finding, id="check-findings", selectable=True)
+        yield Pane[Folder](
+            paint_folder, id="check-channels", key=lambda row: row.name, selectable=True
+        )
+
+    def on_mount(self) -> None:
+        self.pane("check-total").can_focus = False
+
+    def show(self, model: Model) -> None:
+        state = self.wizard.desk.check
+        total = self.pane("check-total")
+        if state is None:
+            total.show(Body(title="check", empty=("Nothing was checked. Esc goes back.",)))
+            return
+        rows = check_lines(state, total.size.width)
+        if state.error is not None:
+            rows += [
+                line((f"  ✗ {state.error.args[0]}", BAD)),
+                line(f"    {state.error.hint or ''}"),
+            ]
+        text = phase_part(state)
+        total.show(
+            Body(
+                rows=rows,
+                title="check, nothing is written",
+                note=text if isinstance(text, str) else text[0],
+            )
+        )
+        warnings = sum(note.is_warning for note in state.notes)
+        self.pane("check-findings").show(
+            Body(
+                rows=findings(state),
+                title="findings",
+                note=f"{amount(state.num_problems, 'error')} · {amount(warnings, 'warning')}",
+                empty=(
+                    "Nothing is wrong with what was read so far."
+                    if state.phase is not Phase.DONE
+                    else "Nothing is wrong with the archive.",
+                    "Enter goes on to the options, also before the check has ended.",
+                ),
+            )
+        )
+        self.pane("check-channels").show(
+            Body(
+                rows=list(state.folders.values()),
+                title="channels",
+                note=f"{len(state.folders):,}",
+                head=FOLDERS.head,
+                empty=("Listing the archive …",),
+            )
+        )
+
+    def can(self, action: Action) -> bool:
+        state = self.wizard.desk.check
+        match action.id:
+            case "import.options":
+                return state is not None and state.is_planned
+            case "import.end_check":
+                return self.wizard.desk.is_checking
+            case "import.check":
+                return state is not None and state.phase.is_over
+        return True
+
+    def act_options(self) -> None:
+        """Choose what to import."""
+        self.wizard.go(OPTIONS)
+
+    def act_end_check(self) -> None:
+        """Stop reading; what was found stays."""
+        self.wizard.desk.stop_check()
+
+    def act_check(self) -> None:
+        """Check again."""
+        if self.wizard.desk.check is not None:
+            self.wizard.desk.start_check(self.wizard.desk.check.request)
+
+    def back(self) -> bool:
+        self.wizard.go(SOURCE)
+        return True

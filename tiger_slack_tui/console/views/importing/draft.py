@@ -1,0 +1,132 @@
+"""The import that an operator puts together, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tiger_slack_tui.console.views.importing.paths import full
+from tiger_slack_tui.errors import SettingsError
+from tiger_slack_tui.history.recent import PastImport
+from tiger_slack_tui.history.request import MOST_WORKERS, ImportRequest
+from tiger_slack_tui.history.state import Folder
+from tiger_slack_tui.times import read_time
+
+
+@dataclass(slots=True)
+class Draft:
+    """What is chosen so far. `channels` are patterns as `--channel` takes them; None for all."""
+
+    path: str = ""
+    since: str = ""
+    until: str = ""
+    channels: tuple[str, ...] | None = None
+    channel_map: dict[str, str] = field(default_factory=dict)
+    workers: int = 2
+    anew: bool = False
+
+    @property
+    def request(self) -> ImportRequest:
+        return ImportRequest(
+            path=full(self.path),
+            since=self.since or None,
+            until=self.until or None,
+            channels=self.channels or (),
+            channel_map=self.channel_map,
+            workers=self.workers,
+            restart=self.anew,
+        )
+
+    def go_on_with(self, past: PastImport) -> None:
+        """Take over an import's path, and of one that can go on what it goes by."""
+        given: Mapping[str, Any] = past.options if past.can_go_on else {}
+        self.path = past.source
+        self.since, self.until = given.get("since") or "", given.get("until") or ""
+        self.channels = tuple(given.get("channels") or ()) or None
+        self.channel_map = dict(given.get("channel_map") or {})
+        self.anew = False
+
+    def goes_on_with(self, imports: Iterable[PastImport]) -> PastImport | None:
+        """The unfinished import that this one would go on with."""
+        request = self.request
+        for past in imports:
+            if past.source == str(request.path.resolve()) and past.options == request.as_given:
+                return past if past.can_go_on else None
+        return None
+
+    def selects(self, folder: Folder) -> bool:
+        """Whether the folder is to be imported."""
+        if folder.channel is None and folder.name not in self.channel_map:
+            return False
+        return self.channels is None or any(
+            fnmatchcase(name, pattern.removeprefix("#"))
+            for pattern in self.channels
+            for name in (_title(folder), folder.channel or self.channel_map[folder.name])
+        )
+
+    def toggle(self, folder: Folder, folders: Iterable[Folder]) -> None:
+        """Select the folder, or not any more."""
+        chosen = [other for other in folders if self.selects(other) != (other is folder)]
+        self._choose(chosen, folders)
+
+    def toggle_all(self) -> None:
+        """Select all; where all are selected, none."""
+        self.channels = () if self.channels is None else None
+
+    def problem(self, now: datetime | None = None) -> str | None:
+        """Why it cannot be imported as it is."""
+        if self.channels == ():
+            return "No channel is selected."
+        try:
+            since, until = (
+                read_time(text, now or datetime.now(UTC), name, is_end=is_end) if text else None
+                for text, name, is_end in (
+                    (self.since, "since", False),
+                    (self.until, "until", True),
+                )
+            )
+        except SettingsError as error:
+            return str(error.args[0])
+        if since and until and since >= until:
+            return "since is not before until: no message is between them."
+        return None
+
+    def _choose(self, chosen: list[Folder], folders: Iterable[Folder]) -> None:
+        possible = [f for f in folders if f.channel is not None or f.name in self.channel_map]
+        whole = len(chosen) == len(possible)
+        self.channels = None if whole else tuple(sorted({_pattern(f) for f in chosen}))
+
+
+def read_workers(text: str) -> int:
+    """How many processes. Raises SettingsError."""
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_WORKERS:
+        return int(text)
+    raise SettingsError(f"A whole number from 1 to {MOST_WORKERS}.")
+
+
+def read_channel(text: str) -> str:
+    """The id of a channel. Raises SettingsError."""
+    text = text.strip()
+    if len(text) >= 3 and text[0] in "CDG" and text.isascii() and text.isalnum() and text.isupper():
+        return text
+    raise SettingsError("An id begins with C, D or G, such as C0123456789.")
+
+
+def read_limit(text: str) -> float:
+    """Milliseconds, as seconds. Raises SettingsError."""
+    number = text.removesuffix("ms").strip()
+    if number.isascii() and number.isdigit() and 10 <= int(number) <= 60_000:
+        return int(number) / 1000
+    raise SettingsError("Milliseconds, from 10 to 60000.")
+
+
+def _title(folder: Folder) -> str:
+    return folder.name.rpartition("/")[2]
+
+
+def _pattern(folder: Folder) -> str:
+    """What selects the folder and, as far as names tell, no other."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in _title(folder))

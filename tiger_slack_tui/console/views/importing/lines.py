@@ -1,0 +1,388 @@
+"""The import as lines of text: how it stands, its files, channels, workers, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from textual.content import Content
+
+from tiger_slack_tui.console.chrome import PHASES
+from tiger_slack_tui.console.paint import (
+    BAD,
+    DIM,
+    GOOD,
+    KEY,
+    NOTE,
+    Column,
+    Columns,
+    Part,
+    age,
+    bar,
+    clock,
+    count,
+    facing,
+    line,
+    moment,
+)
+from tiger_slack_tui.history.account import Account
+from tiger_slack_tui.history.plan import PlannedFile
+from tiger_slack_tui.history.progress import BadRecord
+from tiger_slack_tui.history.recent import PastImport
+from tiger_slack_tui.history.state import (
+    FileState,
+    FileStep,
+    Folder,
+    ImportState,
+    Phase,
+    Reader,
+    Remark,
+)
+from tiger_slack_tui.text import cells, cut, visible
+
+STEPS = ("Source", "Check", "Options", "Run", "Result")
+SOURCE, CHECK, OPTIONS, RUN, RESULT = range(5)
+
+FILES = Columns(
+    Column("", 1),
+    Column("file"),
+    Column("read", 7, right=True),
+    Column("took", 6, right=True, least=70),
+    Column("new", 7, right=True),
+    Column("there", 7, right=True, least=100),
+    Column("left out", 8, right=True, least=110),
+    Column("", 18),
+)
+FOLDERS = Columns(
+    Column("channel"),
+    Column("", 8, least=60),
+    Column("", 5, right=True),
+    Column("files", 13, right=True),
+    Column("new", 8, right=True, least=52),
+    Column("there", 8, right=True, least=70),
+)
+PROBLEMS = Columns(
+    Column("", 1), Column("file"), Column("record", 7, right=True), Column("why", 30)
+)
+PASTS = Columns(
+    Column("state", 11),
+    Column("began", 16),
+    Column("messages", 8, right=True),
+    Column("bad", 4, right=True),
+    Column("path"),
+)
+_STEPS = {
+    FileStep.WAITING: ("·", DIM),
+    FileStep.READING: ("▶", KEY),
+    FileStep.DONE: ("✓", GOOD),
+    FileStep.KNOWN: ("✓", DIM),
+    FileStep.FAILED: ("✗", BAD),
+}
+_QUIET_SECONDS = 3.0
+"""Silence of a worker that is worth a word."""
+
+
+def steps_line(current: int, path: str, width: int) -> Content:
+    """Where in the wizard one is, and with which archive."""
+    parts: list[Part] = [" "]
+    for number, name in enumerate(STEPS):
+        if number == current:
+            parts.append((f"{number + 1} {name}", f"bold {KEY}"))
+        else:
+            done = " ✓" if number < current else ""
+            parts.append((f"{number + 1} {name}{done}", "" if done else DIM))
+        parts += [(" ▸ ", DIM)] if number < RESULT else []
+    left = line(*parts)
+    room = width - left.cell_length - 3
+    return facing(left, line((tail(path, room), DIM), " "), width)
+
+
+def tail(path: str, room: int) -> str:
+    """The end of a path, which tells more than its beginning, in so many cells."""
+    shown = visible(path)
+    if cells(shown) <= room:
+        return shown
+    while shown and cells(shown) > room - 1:
+        shown = shown[1:]
+    return f"…{shown}" if room > 12 else ""
+
+
+def amount(number: int, one: str) -> str:
+    """So many of something."""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
+def phase_part(state: ImportState) -> Part:
+    """The phase as people read it."""
+    symbol, style = PHASES[state.phase]
+    return (f"{symbol} {state.phase.value}", style)
+
+
+def progress_line(state: ImportState, width: int, name: str) -> Content:
+    """A bar, the share, and the files."""
+    tally = state.tally
+    end = f"  {state.share * 100:3.0f} %   {tally.files_done:,} of {tally.files:,} files"
+    room = max(width - len(end) - 12, 8)
+    return line((f"  {name:<8}  ", DIM), (bar(state.share, room), KEY), end).truncate(width)
+
+
+def account_parts(total: Account) -> list[Part]:
+    """What became of the messages, in the order of an account."""
+    discarded, skipped = sum(total.discarded.values()), sum(total.skipped.values())
+    parts: list[Part] = [f"  {total.read:,} messages"]
+    for name, number, style in (
+        ("new", total.inserted, GOOD),
+        ("bad", total.bad, BAD),
+        ("there", total.already_there, ""),
+        ("updated", total.updated, ""),
+        ("discarded", discarded, KEY),
+        ("outside dates", total.filtered, DIM),
+        ("skipped", skipped - total.bad, DIM),
+    ):
+        if number or name in ("new", "there"):
+            parts += ["   ", (f"{number:,} {name}", style)]
+    return parts
+
+
+def run_lines(state: ImportState, live: str, width: int) -> list[Content]:
+    """How the run stands; `live` is how the live events are."""
+    left = state.seconds_left
+    pace: list[Part] = [f"  {state.rate:,.0f} msg/s", f"   elapsed {age(state.seconds)}"]
+    if left is not None:
+        pace.append(f"   left about {age(left)}")
+    if state.resumed:
+        pace.append((f"   goes on from {moment(state.resumed)}", DIM))
+    return [
+        progress_line(state, width, "total"),
+        line(*account_parts(state.total)).truncate(width, ellipsis=True),
+        line(*pace).truncate(width, ellipsis=True),
+        line("  ", *_waits(state, live)).truncate(width, ellipsis=True),
+    ]
+
+
+def _waits(state: ImportState, live: str) -> Iterator[Part]:
+    """What holds it up, if anything does."""
+    phase = state.phase
+    if phase is Phase.PAUSED:
+        yield ("○ Paused: P goes on", NOTE)
+    elif phase is Phase.WAITING:
+        yield (f"▲ Waits: {state.waits_for}", NOTE)
+    elif phase is Phase.STOPPING:
+        yield ("▲ Stops after the batches under way …", NOTE)
+    elif phase is Phase.ENDING:
+        last = state.notes[-1].text if state.notes else "Compares the account with the tables."
+        yield (f"▶ {last}", KEY)
+    elif phase is Phase.LISTING:
+        yield ("▶ Lists the archive …", KEY)
+    else:
+        quiet = max((state.silent(r) for r in state.readers.values() if r.path), default=0.0)
+        if state.readers and quiet > _QUIET_SECONDS:
+            yield (f"▲ Waits for the database: no batch ended for {age(quiet)}", NOTE)
+        else:
+            yield ("✓ Nothing holds it up", DIM)
+    if live:
+        yield (f"   {live}", DIM)
+
+
+def check_lines(state: ImportState, width: int) -> list[Content]:
+    """What the check found so far."""
+    mapped = sum(folder.channel is not None for folder in state.folders.values())
+    lines = [
+        progress_line(state, width, "read"),
+        line(*account_parts(state.total)).truncate(width, ellipsis=True),
+    ]
+    about = f"  {amount(mapped, 'channel')}"
+    about += f"   {amount(len(state.unmapped), 'folder')} without one" if state.unmapped else ""
+    about += f"   days {state.days[0]} … {state.days[1]}" if state.days else ""
+    if state.result is not None:
+        about += f"   lists: {state.result.users:,} users, {state.result.channels:,} channels"
+    lines.append(line(about).truncate(width, ellipsis=True))
+    left_out = [f"{amount(number, 'file')}: {reason}" for reason, number in state.left_out.items()]
+    lines.append(line((f"  left out   {'   '.join(left_out)}" if left_out else "", NOTE)))
+    return [shown.truncate(width, ellipsis=True) for shown in lines]
+
+
+def findings(state: ImportState) -> list[Remark | BadRecord]:
+    """What an operator should know before: errors first."""
+    warnings = [note for note in state.notes if note.is_warning]
+    return [*islice(state.problems, 2000), *warnings]
+
+
+def paint_finding(row: Remark | BadRecord, width: int) -> Content:
+    """A bad record, or a remark."""
+    if isinstance(row, BadRecord):
+        return paint_problem(row, width)
+    symbol, style = ("▲", NOTE) if row.is_warning else ("·", DIM)
+    return line((symbol, style), " ", cut(row.text, width - 2)).truncate(width)
+
+
+def paint_problem(row: BadRecord, width: int) -> Content:
+    """A bad record or file."""
+    where = f"{row.position:,}" if row.position is not None else "all"
+    return PROBLEMS.row(width, [("✗", BAD), row.path, where, (row.reason, BAD)])
+
+
+def paint_remark(row: Remark, width: int) -> Content:
+    """A line of the import's own log."""
+    style = NOTE if row.is_warning else ""
+    return line((clock(row.at), DIM), " ", (cut(row.text, max(width - 9, 1)), style))
+
+
+def paint_reader(state: ImportState, pid: int, reader: Reader, width: int) -> Content:
+    """A worker, and the file that it reads."""
+    file = state.file(reader.path) if reader.path else None
+    if reader.path is None or file is None:
+        return line((f"{pid:>8}  ", DIM), ("· between two files", DIM)).truncate(width)
+    quiet = state.silent(reader)
+    if state.phase in (Phase.PAUSED, Phase.WAITING):
+        end: Part = ("held up", NOTE)
+    elif quiet > _QUIET_SECONDS:
+        end = (f"▲ silent {age(quiet)}", NOTE)
+    else:
+        end = (f"{file.account.read:,} read", DIM)
+    columns = Columns(Column("", 8, right=True), Column(""), Column("", 14, right=True))
+    return columns.row(width, [(str(pid), DIM), reader.path, end])
+
+
+def paint_file(planned: PlannedFile, file: FileState | None, took: float, width: int) -> Content:
+    """A file: how far it is, what became of it."""
+    name = planned.member.path
+    if file is None:
+        symbol = _STEPS[FileStep.WAITING]
+        return FILES.row(width, [symbol, (name, DIM), "", "", "", "", "", ("waiting", DIM)])
+    account = file.account
+    note: Part = (file.reason, BAD) if file.reason else ""
+    symbol = _STEPS[file.step]
+    if file.step is FileStep.READING:
+        share = file.bytes_read / planned.member.size if planned.member.size else 0.0
+        note = (f"{bar(share, 10)} {share * 100:3.0f} %", KEY)
+    elif file.reason:
+        symbol = ("✗", BAD) if file.step is FileStep.FAILED else ("▲", NOTE)
+        note = (f"{file.bad:,} {file.reason}" if file.bad else file.reason, BAD)
+    elif file.step is FileStep.KNOWN:
+        note = ("done before", DIM)
+    left_out = account.filtered + sum(account.discarded.values()) + sum(account.skipped.values())
+    return FILES.row(
+        width,
+        [
+            symbol,
+            name,
+            f"{account.read:,}",
+            f"{took:.1f} s" if took < 1000 else age(took),
+            f"{account.inserted:,}",
+            f"{account.already_there + account.updated:,}",
+            f"{left_out:,}",
+            note,
+        ],
+    )
+
+
+def paint_folder(folder: Folder, width: int) -> Content:
+    """A channel: how far its files are."""
+    share = folder.done / folder.files if folder.files else 0.0
+    account = folder.account
+    if folder.channel is None:
+        return FOLDERS.row(
+            width, [(folder.name, NOTE), "", "", (f"▲ {folder.files:,} left out", NOTE), "", ""]
+        )
+    return FOLDERS.row(
+        width,
+        [
+            f"{folder.name}",
+            (bar(share, 8), KEY if share < 1 else GOOD),
+            f"{share * 100:.0f} %",
+            f"{count(folder.done)}/{count(folder.files)}",
+            f"{account.inserted:,}",
+            f"{account.already_there + account.updated:,}",
+        ],
+    )
+
+
+def paint_past(past: PastImport, width: int) -> Content:
+    """An import of the past."""
+    account = past.account
+    return PASTS.row(
+        width,
+        [
+            past_state(past),
+            f"{moment(past.started_at):.16}",
+            count(account.read) if account.read or not past.is_running else "",
+            (f"{account.bad + past.files_failed:,}", BAD if account.bad else DIM),
+            past.source,
+        ],
+    )
+
+
+def past_state(past: PastImport) -> tuple[str, str]:
+    """How an import of the past looks."""
+    if past.is_running:
+        return ("▶ running", KEY)
+    known = {
+        "done": ("✓ done", GOOD),
+        "failed": ("✗ failed", BAD),
+        "cancelled": ("○ stopped", NOTE),
+        "replaced": ("○ replaced", DIM),
+    }
+    return known.get(past.outcome or "", ("✗ cut off", BAD))
+
+
+def past_lines(past: PastImport | None, width: int) -> list[Content]:
+    """An import of the past, whole."""
+    if past is None:
+        return []
+    given = {name: value for name, value in past.options.items() if value}
+    ended = f", ended {moment(past.finished_at)}" if past.finished_at else ""
+    files = f"{past.files_done:,} of {past.files_planned:,}"
+    if past.is_running:
+        files = f"{past.files_now:,} done so far"
+    rows: list[tuple[str, Part]] = [
+        ("state", past_state(past)),
+        ("path", past.source),
+        ("began", f"{moment(past.started_at)}{ended}"),
+        ("by", past.instance),
+        ("files", files + (f", {past.files_failed:,} failed" if past.files_failed else "")),
+        ("options", ", ".join(f"{name} {value}" for name, value in given.items()) or "none"),
+    ]
+    rows += [("error", (past.error, BAD))] if past.error else []
+    lines = [
+        line((f"  {name:<9}", DIM), part).truncate(width, ellipsis=True) for name, part in rows
+    ]
+    lines.insert(5, line(*account_parts(past.account)).truncate(width, ellipsis=True))
+    if past.can_go_on:
+        lines.append(line(("  ▲ Can go on: Enter takes its path and its options.", NOTE)))
+    return lines
+
+
+def result_lines(state: ImportState, width: int) -> list[Content]:
+    """How it ended: the account in total."""
+    result, total = state.result, state.total if state.result is None else state.result.total
+    symbol, style = PHASES[state.phase]
+    ended = {Phase.DONE: "Finished", Phase.STOPPED: "Stopped"}.get(state.phase, "Failed")
+    bad = state.num_bad
+    if state.phase is Phase.DONE and bad:
+        symbol, style = "▲", NOTE
+    head = f"  {symbol} {ended} after {age(state.seconds)}"
+    head += f" at {state.share * 100:.0f} %" if state.phase is not Phase.DONE else ""
+    head += f", {bad:,} bad records and files" if bad else ""
+    head += ". R goes on from there." if state.phase is not Phase.DONE else ""
+    lines = [line((head, style))]
+    if state.error is not None:
+        lines.append(line((f"    {state.error.args[0]}", BAD)))
+        if state.error.hint:
+            lines.append(line((f"    {state.error.hint}", DIM)))
+    tally = state.tally
+    files = f"  {tally.files_done:,} of {tally.files:,} files done   {state.num_failed:,} failed"
+    left_out = sum(state.left_out.values())
+    files += f"   {left_out:,} left out" if left_out else ""
+    if result is not None:
+        files += f"   lists: {result.users:,} users, {result.channels:,} channels"
+    lines += [line(files), line(*account_parts(total))]
+    if result is not None and result.mismatch:
+        lines.append(line((f"  ✗ The account does NOT add up: {result.mismatch}", BAD)))
+    elif result is not None:
+        lines.append(
+            line(("  ✓ All that was read is accounted for", GOOD), f"   {state.rate:,.0f} msg/s")
+        )
+    if state.report is not None:
+        lines.append(line(("  report   ", DIM), tail(str(state.report), width - 11)))
+    return [shown.truncate(width, ellipsis=True) for shown in lines]

@@ -1,0 +1,432 @@
+"""Step 3: what of the archive to import, and how."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.paint import (
+    BAD,
+    DIM,
+    GOOD,
+    KEY,
+    NOTE,
+    Column,
+    Columns,
+    Part,
+    count,
+    line,
+    millis,
+    moment,
+    wrapped,
+)
+from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.views.importing.draft import (
+    Draft,
+    read_channel,
+    read_limit,
+    read_workers,
+)
+from tiger_slack_tui.console.views.importing.lines import CHECK, RUN, amount
+from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.errors import SettingsError, TigerSlackError
+from tiger_slack_tui.history.state import Folder, ImportState
+from tiger_slack_tui.times import read_time
+
+_OPTIONS = Columns(Column("", 11), Column("", 18), Column(""))
+_FOLDERS = Columns(
+    Column("", 3),
+    Column("channel"),
+    Column("id", 12),
+    Column("files", 8, right=True),
+    Column("size", 9, right=True, least=60),
+    Column("checked", 9, right=True, least=60),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A line of the form."""
+
+    name: str
+    value: Part
+    about: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Something that is being typed: `check` says what it means, or raises SettingsError; `take` keeps it."""
+
+    label: str
+    value: str
+    check: Callable[[str], str]
+    take: Callable[[str], None]
+
+
+def option_rows(
+    draft: Draft, check: ImportState | None, model: Model, live_limit: float | None
+) -> list[Option]:
+    """The form."""
+    folders = list(check.folders.values()) if check else []
+    chosen = [folder for folder in folders if draft.selects(folder)]
+    files = f"{sum(f.files for f in chosen):,} of {sum(f.files for f in folders):,} files"
+    nameless = [f for f in folders if f.channel is None and f.name not in draft.channel_map]
+    if nameless:
+        about: Part = (f"{files}; {amount(len(nameless), 'folder')} without a channel", NOTE)
+    else:
+        about = files
+    channels = f"all {len(chosen):,}" if draft.channels is None else f"{len(chosen):,} selected"
+    rows = [
+        Option("since", draft.since or "-", _when(draft.since, "the first message")),
+        Option("until", draft.until or "-", _when(draft.until, "the last message", is_end=True)),
+        Option("channels", channels, about),
+        Option("workers", str(draft.workers), "processes that read and write"),
+        *_live_rows(model, live_limit),
+        _discards(check, model),
+    ]
+    past = draft.goes_on_with(model.facts.imports)
+    if past is not None or draft.anew:
+        began = f"{moment(past.started_at):.16}, {past.files_done:,} files done" if past else ""
+        value: Part = ("✓ begins anew", NOTE) if draft.anew else ("○ goes on", GOOD)
+        rows.append(Option("begin anew", value, f"unfinished import of {began}"))
+    return rows
+
+
+def _when(text: str, without: str, *, is_end: bool = False) -> Part:
+    if not text:
+        return (f"{without} of the archive", DIM)
+    try:
+        at = read_time(text, datetime.now(UTC), "it", is_end=is_end)
+    except SettingsError as error:
+        return (f"✗ {error.args[0]}", BAD)
+    return f"{'before' if is_end else 'from'} {moment(at)} UTC"
+
+
+def _live_rows(model: Model, limit: float | None) -> list[Option]:
+    if model.engine is None:
+        return [Option("live first", ("○ off", DIM), ("no live events come to this process", DIM))]
+    now = f"now {millis(model.engine.ack_p95_now)}"
+    if limit is None:
+        return [Option("live first", ("○ off", NOTE), f"live events may have to wait; {now}")]
+    return [
+        Option("live first", ("✓ on", GOOD), f"waits while acks take longer; {now} (p95)"),
+        Option("  above", f"{limit * 1000:.0f} ms", "p95 of live acks"),
+    ]
+
+
+def _discards(check: ImportState | None, model: Model) -> Option:
+    rules = model.facts.discard_rules
+    found = sum(check.total.discarded.values()) if check else 0
+    value = "?" if rules is None else amount(rules, "rule")
+    about = f"the check discarded {found:,} of {check.total.read:,}" if check else ""
+    return Option("discard", (value, DIM), (about, DIM))
+
+
+class OptionsStep(Step):
+    """Dates, channels, workers: each line is changed with Enter. Nothing is written before I, which asks."""
+
+    def compose(self) -> ComposeResult:
+        yield Pane[Option](
+            lambda row, width: _OPTIONS.row(width, [(row.name, DIM), row.value, row.about]),
+            id="options-form",
+            key=lambda row: row.name,
+            selectable=True,
+        )
+        with Horizontal(id="options-edit"):
+            yield Static(id="options-label")
+            yield Input(id="options-field", compact=True, select_on_focus=False)
+            yield Static(id="options-verdict")
+        yield Pane[Folder](
+            self._paint_folder,
+            id="options-channels",
+            key=lambda row: row.name,
+            selectable=True,
+            find=lambda row: f"{row.name} {row.channel}",
+        )
+        yield Pane[Content](as_is, id="options-command")
+
+    def on_mount(self) -> None:
+        self._edit: Edit | None = None
+        self._edited_from: Pane[object] | None = None
+        self.pane("options-command").can_focus = False
+
+    def show(self, model: Model) -> None:
+        check, draft = self.wizard.desk.check, self.wizard.draft
+        self.pane("options-form").show(
+            Body(
+                rows=option_rows(draft, check, model, self.wizard.desk.live_limit),
+                title="options",
+                note="Enter changes · I imports",
+            )
+        )
+        folders = sorted(
+            check.folders.values() if check else (), key=lambda f: (f.channel is not None, f.name)
+        )
+        self.pane("options-channels").show(
+            Body(
+                rows=folders,
+                title="channels",
+                note="Space selects · a all or none · / finds",
+                head=lambda width: _FOLDERS.head(width),
+                empty=("The archive was not listed.", "Esc goes back to the check."),
+            )
+        )
+        command = self.pane("options-command")
+        text = self.wizard.desk.command(draft.request)
+        problem = draft.problem() or self.wizard.schema_problem()
+        rows = wrapped(text, max(command.size.width - 4, 20), 30)
+        rows = [Content("  ") + row for row in rows]
+        if problem:
+            rows.insert(0, line((f"  ✗ {problem}", BAD)))
+        note = "without waiting for live events" if model.engine and self._is_live_first else ""
+        command.show(Body(rows=rows, title="the same as a command (y copies)", note=note))
+
+    @property
+    def _is_live_first(self) -> bool:
+        return self.wizard.desk.live_limit is not None
+
+    def _paint_folder(self, folder: Folder, width: int) -> Content:
+        draft = self.wizard.draft
+        mapped = draft.channel_map.get(folder.name)
+        if folder.channel is None and mapped is None:
+            name: Part = (folder.name, NOTE)
+            return _FOLDERS.row(
+                width,
+                [
+                    ("▲", NOTE),
+                    name,
+                    ("Enter: id", NOTE),
+                    f"{folder.files:,}",
+                    "",
+                    ("left out", NOTE),
+                ],
+            )
+        is_chosen = draft.selects(folder)
+        box: Part = ("[✓]", GOOD) if is_chosen else ("[ ]", DIM)
+        name = folder.name if is_chosen else (folder.name, DIM)
+        size = f"{folder.bytes / 1e6:,.1f} MB" if folder.bytes else ""
+        return _FOLDERS.row(
+            width,
+            [
+                box,
+                name,
+                (folder.channel or mapped or "", KEY if mapped else DIM),
+                f"{folder.files:,}",
+                (size, DIM),
+                (count(folder.account.read) if folder.account.read else "", DIM),
+            ],
+        )
+
+    # What an operator does
+
+    def can(self, action: Action) -> bool:
+        match action.id:
+            case "import.toggle" | "import.all":
+                return self.pane("options-channels").has_focus
+            case "import.start":
+                return not self.wizard.desk.is_running
+        return True
+
+    def act_change(self) -> None:
+        """Change the line."""
+        channels: Pane[Folder] = self.pane("options-channels")
+        if channels.has_focus:
+            self._change_folder(channels.row)
+            return
+        row: Option | None = self.pane("options-form").row
+        draft, desk = self.wizard.draft, self.wizard.desk
+        match row.name if row else "":
+            case "since":
+                self._type(_time_edit(draft, "since", is_end=False))
+            case "until":
+                self._type(_time_edit(draft, "until", is_end=True))
+            case "channels":
+                channels.focus()
+            case "workers":
+                self._type(
+                    Edit("workers", str(draft.workers), _checked(read_workers), self._take_workers)
+                )
+            case "live first":
+                desk.live_limit = None if desk.live_limit is not None else 0.2
+            case "  above":
+                limit = f"{(desk.live_limit or 0) * 1000:.0f}"
+                self._type(Edit("live acks, ms", limit, _checked(read_limit), self._take_limit))
+            case "begin anew":
+                draft.anew = not draft.anew
+
+    def act_toggle(self) -> None:
+        """Select the channel, or not any more."""
+        folder: Folder | None = self.pane("options-channels").row
+        if folder is not None:
+            self._change_folder(folder)
+
+    def act_all(self) -> None:
+        """Select all channels, or none."""
+        self.wizard.draft.toggle_all()
+
+    def _change_folder(self, folder: Folder | None) -> None:
+        check, draft = self.wizard.desk.check, self.wizard.draft
+        if folder is None or check is None:
+            return
+        if folder.channel is None:
+            mapped = draft.channel_map.get(folder.name, "")
+
+            def take(text: str) -> None:
+                draft.channel_map.pop(folder.name, None)
+                if text.strip():
+                    draft.channel_map[folder.name] = read_channel(text)
+                self.app.attempt("The channel map", self._save_map())
+
+            self._type(Edit(f"id of {folder.name}", mapped, _optional(read_channel), take))
+            return
+        draft.toggle(folder, list(check.folders.values()))
+
+    async def _save_map(self) -> str:
+        request = self.wizard.draft.request
+        try:
+            await asyncio.to_thread(self.wizard.desk.save_map, request)
+        except OSError as error:
+            raise TigerSlackError(f"it cannot be written: {error.strerror}") from None
+        return ""
+
+    def _take_workers(self, text: str) -> None:
+        self.wizard.draft.workers = read_workers(text)
+
+    def _take_limit(self, text: str) -> None:
+        self.wizard.desk.live_limit = read_limit(text)
+
+    def act_copy(self) -> None:
+        """Copy the command; of the channels, the row."""
+        pane = self.app.view.pane
+        if pane is not None and pane.id == "options-channels":
+            text = pane.copy_text()
+        else:
+            text = self.wizard.desk.command(self.wizard.draft.request)
+        self.app.copy_to_clipboard(text)
+        self.app.say(f"Copied {len(text):,} characters to the terminal's clipboard")
+
+    def act_start(self) -> None:
+        """Import, after a question."""
+        draft, desk = self.wizard.draft, self.wizard.desk
+        problem = draft.problem() or self.wizard.schema_problem()
+        if problem is not None:
+            self.app.say(problem, severity="error")
+            return
+        model = self.wizard.model
+        past = draft.goes_on_with(model.facts.imports) if model else None
+        check = desk.check
+        chosen = [f for f in check.folders.values() if draft.selects(f)] if check else []
+        files = amount(sum(f.files for f in chosen), "file")
+        details = [
+            f"{draft.request.path}",
+            f"{files} of {amount(len(chosen), 'channel')}, {amount(draft.workers, 'worker')}.",
+            "It adds what is missing and fills gaps; newer live messages and deletions stay.",
+        ]
+        if past is not None and not draft.anew:
+            details.append(f"It goes on with the import of {moment(past.started_at)}.")
+        if desk.is_checking:
+            details.append("The check that still runs is stopped.")
+        self.app.ask("Import this archive?", details, key="I", verb="Import", then=self._start)
+
+    def _start(self) -> None:
+        # Absolute, so that the recent imports know it again.
+        request = self.wizard.draft.request
+        request = replace(request, path=request.path.resolve())
+        try:
+            self.wizard.desk.start(request)
+        except TigerSlackError as error:
+            self.app.say(str(error), severity="error")
+            return
+        self.wizard.go(RUN)
+
+    # Typing
+
+    def _type(self, edit: Edit) -> None:
+        self._edit = edit
+        self._edited_from = self.app.view.pane
+        self.query_one("#options-label", Static).update(
+            line("  ", (edit.label, f"bold {KEY}"), " ")
+        )
+        field = self.query_one("#options-field", Input)
+        self.query_one("#options-edit").display = True
+        field.value = edit.value
+        field.cursor_position = len(edit.value)
+        field.focus()
+        self._judge(edit.value)
+
+    def _judge(self, text: str) -> bool:
+        """Say what the text means; whether it can be taken."""
+        if self._edit is None:
+            return False
+        try:
+            shown, good = line((f" ✓ {self._edit.check(text)}", GOOD)), True
+        except SettingsError as error:
+            hint = f"  {error.hint}" if error.hint else ""
+            shown, good = line((f" ✗ {error.args[0]}{hint}", BAD)), False
+        self.query_one("#options-verdict", Static).update(shown)
+        return good
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._judge(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self._edit is not None and self._judge(event.value):
+            self._edit.take(event.value.strip())
+            self._close()
+
+    def _close(self) -> None:
+        self._edit = None
+        self.query_one("#options-edit").display = False
+        (self._edited_from or self.pane("options-form")).focus()
+
+    def back(self) -> bool:
+        if self._edit is not None:
+            self._close()
+        elif self.pane("options-channels").has_focus:
+            self.pane("options-form").focus()
+        else:
+            self.wizard.go(CHECK)
+        return True
+
+
+def _time_edit(draft: Draft, name: str, *, is_end: bool) -> Edit:
+    def check(text: str) -> str:
+        if not text.strip():
+            return "no limit"
+        at = read_time(text.strip(), datetime.now(UTC), name, is_end=is_end)
+        changed = replace(draft)
+        setattr(changed, name, text.strip())
+        if (problem := changed.problem()) is not None and changed.channels != ():
+            raise SettingsError(problem)
+        return f"{moment(at)} UTC"
+
+    return Edit(name, getattr(draft, name), check, lambda text: setattr(draft, name, text))
+
+
+def _checked(read: Callable[[str], object]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        read(text.strip())
+        return "Enter takes it"
+
+    return check
+
+
+def _optional(read: Callable[[str], object]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not text.strip():
+            return "not imported"
+        read(text)
+        return "its messages go there"
+
+    return check

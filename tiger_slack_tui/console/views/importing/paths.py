@@ -1,0 +1,125 @@
+"""What lies at a path that is being typed: looked at in a thread, because a disk may take its time."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import humanize
+
+_MOST = 2000
+"""Entries of a folder that are looked at."""
+_LISTS = ("users.json", "org_users.json", "channels.json", "groups.json", "dms.json", "mpims.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A folder, or a file that may be an archive. `text` is what to type for it."""
+
+    text: str
+    is_folder: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What lies at `text`."""
+
+    text: str
+    state: str = "off"
+    """Of `paint.MARKS`."""
+    verdict: str = ""
+    entries: Sequence[Entry] = ()
+    """What the text may go on to."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it can be looked at as an archive."""
+        return self.state in ("ok", "note")
+
+    @property
+    def completed(self) -> str:
+        """The text as far as it can go on in only one way."""
+        texts = [entry.text for entry in self.entries]
+        if not texts:
+            return self.text
+        first, last = min(texts), max(texts)  # what these two have in common, all have
+        ends = (at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
+        return first[: next(ends, min(len(first), len(last)))]
+
+
+def full(text: str) -> Path:
+    """The path that the text means."""
+    return Path(os.path.abspath(os.path.expanduser(text.strip())))
+
+
+def look_at(text: str) -> Look:
+    """Look. Blocks, as long as the disk takes."""
+    if not text.strip():
+        return Look(text)
+    entries = _entries(text)
+    path = full(text)
+    if entries and not os.path.lexists(path):
+        return Look(text, "off", "Goes on as below.", entries)
+    return Look(text, *_judge(path), entries)
+
+
+def complete(text: str) -> str | None:
+    """The first entry that begins like this. Blocks."""
+    return next((entry.text for entry in _entries(text) if entry.text != text), None)
+
+
+def _judge(path: Path) -> tuple[str, str]:
+    try:
+        if path.is_dir():
+            return _judge_folder(path)
+        if not path.exists():
+            return "bad", "There is no such file or folder."
+        size = humanize.naturalsize(path.stat().st_size)
+        with path.open("rb") as file:
+            is_zip = zipfile.is_zipfile(file)
+    except OSError as error:
+        return "bad", f"It cannot be read: {error.strerror}."
+    if is_zip:
+        return "ok", f"A ZIP of {size}."
+    return "bad", f"A file of {size}, but no ZIP, or one that lacks its end."
+
+
+def _judge_folder(path: Path) -> tuple[str, str]:
+    lists, folders = [], 0
+    with os.scandir(path) as found:
+        for number, entry in enumerate(found):
+            if number >= _MOST:
+                break
+            folders += entry.is_dir()
+            lists += [entry.name] if entry.name in _LISTS else []
+    if lists:
+        more = "over " if folders >= _MOST - len(lists) else ""
+        return "ok", f"A folder with {', '.join(sorted(lists))}, and {more}{folders:,} folders."
+    return "note", "A folder without users.json or channels.json: is it the export's own?"
+
+
+def _entries(text: str) -> list[Entry]:
+    """Folders and ZIPs that the text may go on to, by name."""
+    if not text.strip():
+        return []
+    head, tail = os.path.split(text)
+    found = []
+    try:
+        with os.scandir(full(head or ".")) as entries:
+            for number, entry in enumerate(entries):
+                if number >= _MOST:
+                    break
+                name = entry.name
+                if not name.startswith(tail) or (name.startswith(".") and not tail):
+                    continue
+                if entry.is_dir():
+                    found.append(Entry(os.path.join(head, name) + "/", True, 0))
+                elif name.lower().endswith(".zip"):
+                    found.append(Entry(os.path.join(head, name), False, entry.stat().st_size))
+    except OSError:
+        return []
+    return sorted(found, key=lambda entry: entry.text)

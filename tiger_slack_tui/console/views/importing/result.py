@@ -1,0 +1,152 @@
+"""Step 5: the account of an import that has ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from textual.app import ComposeResult
+from textual.content import Content
+
+from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.views.importing.lines import (
+    FOLDERS,
+    PROBLEMS,
+    RUN,
+    SOURCE,
+    paint_folder,
+    paint_problem,
+    result_lines,
+)
+from tiger_slack_tui.console.views.importing.run import file_lines, folder_lines
+from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.history.progress import BadRecord
+from tiger_slack_tui.history.state import Folder, ImportState, Phase
+
+
+class ResultStep(Step):
+    """What became of everything in the archive. R goes on with what was stopped, or reads again what was bad."""
+
+    def compose(self) -> ComposeResult:
+        yield Pane[Content](as_is, id="result-total")
+        yield Pane[BadRecord](
+            paint_problem,
+            id="result-bad",
+            key=lambda row: (row.path, row.position, row.reason),
+            selectable=True,
+        )
+        yield Pane[Folder](
+            paint_folder, id="result-channels", key=lambda row: row.name, selectable=True
+        )
+
+    def on_mount(self) -> None:
+        self.pane("result-total").can_focus = False
+
+    @property
+    def _state(self) -> ImportState | None:
+        return self.wizard.desk.run
+
+    def show(self, model: Model) -> None:
+        state = self._state
+        if state is None:
+            return
+        total = self.pane("result-total")
+        total.show(
+            Body(
+                rows=result_lines(state, total.size.width), title=f"import of {state.request.path}"
+            )
+        )
+        kept = len(state.problems)
+        note = f"{state.num_problems:,}"
+        if kept < state.num_problems:
+            note = f"newest {kept:,} of {state.num_problems:,}, all in the report"
+        self.pane("result-bad").show(
+            Body(
+                rows=list(state.problems),
+                title="bad records and files",
+                note=note,
+                head=PROBLEMS.head,
+                empty=("None: nothing was wrong with what was read.", "n imports another archive."),
+            )
+        )
+        self.pane("result-channels").show(
+            Body(
+                rows=list(state.folders.values()),
+                title="channels",
+                note=f"{len(state.folders):,}",
+                head=FOLDERS.head,
+            )
+        )
+
+    def can(self, action: Action) -> bool:
+        state = self._state
+        is_done = state is not None and state.phase is Phase.DONE
+        match action.id:
+            case "import.retry":
+                return is_done and state is not None and state.num_bad > 0
+            case "import.go_on":
+                return state is not None and not is_done
+            case "import.details":
+                pane = self.app.view.pane
+                return pane is not None and pane.row is not None
+        return True
+
+    def act_files(self) -> None:
+        """Show every file."""
+        self.wizard.go(RUN)
+
+    def act_details(self) -> None:
+        """Show the selected row whole."""
+        pane, state = self.app.view.pane, self._state
+        if pane is None or state is None:
+            return
+        width = self.size.width - 4
+        if isinstance(pane.row, Folder):
+            self.app.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
+        elif isinstance(pane.row, BadRecord):
+            path = pane.row.path
+            planned = next((file for file in state.files if file.member.path == path), None)
+            if planned is not None:
+                self.app.read(path, file_lines(state, planned, width))
+            else:
+                self.app.read(path, [paint_problem(pane.row, width)])
+
+    def act_retry(self) -> None:
+        """Read again what was bad."""
+        self.app.ask(
+            "Read the bad files again?",
+            [
+                "For archives that were mended, or records that the database refused.",
+                "The same import runs again: what was taken in whole is recognised, and not read.",
+            ],
+            key="R",
+            verb="Read again",
+            then=self._start,
+        )
+
+    def act_go_on(self) -> None:
+        """Go on where it ended."""
+        self.app.ask(
+            "Go on with the import?",
+            ["It goes on after the last batch that was committed."],
+            key="R",
+            verb="Go on",
+            then=self._start,
+        )
+
+    def _start(self) -> None:
+        state = self._state
+        if state is None:
+            return
+        try:
+            self.wizard.desk.start(replace(state.request, restart=False))
+        except TigerSlackError as error:
+            self.app.say(str(error), severity="error")
+            return
+        self.wizard.go(RUN)
+
+    def act_path(self) -> None:
+        """Import another archive."""
+        self.wizard.go(SOURCE)

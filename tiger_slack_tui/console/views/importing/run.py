@@ -1,0 +1,266 @@
+"""Step 4: the import runs, whoever looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from textual.app import ComposeResult
+from textual.content import Content
+
+from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.paint import Part, line, millis, pairs
+from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.views.importing.lines import (
+    FILES,
+    FOLDERS,
+    RESULT,
+    paint_file,
+    paint_folder,
+    paint_problem,
+    paint_reader,
+    paint_remark,
+    phase_part,
+    run_lines,
+)
+from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.history.desk import LIVE_LIMIT
+from tiger_slack_tui.history.plan import PlannedFile
+from tiger_slack_tui.history.state import Folder, ImportState, Phase, Reader, Remark
+
+
+class RunStep(Step):
+    """Every file with its progress; what holds the import up. P pauses, S stops: both ask, and it can go on later."""
+
+    def compose(self) -> ComposeResult:
+        yield Pane[Content](as_is, id="run-total")
+        yield Pane[tuple[int, Reader]](self._paint_reader, id="run-readers")
+        yield Pane[PlannedFile](
+            self._paint_file,
+            id="run-files",
+            key=lambda row: row.member.path,
+            selectable=True,
+            follow=True,
+            find=lambda row: row.member.path,
+        )
+        yield Pane[Folder](
+            paint_folder, id="run-channels", key=lambda row: row.name, selectable=True
+        )
+        yield Pane[Remark](paint_remark, id="run-notes", follow=True)
+
+    def on_mount(self) -> None:
+        self._only_bad = False
+        for name in ("run-total", "run-readers"):
+            self.pane(name).can_focus = False
+
+    def arrive(self) -> None:
+        files = self.pane("run-files")
+        files.focus()
+        files.follow()
+
+    @property
+    def _state(self) -> ImportState | None:
+        return self.wizard.desk.run
+
+    def show(self, model: Model) -> None:
+        state = self._state
+        if state is None:
+            self.pane("run-total").show(Body(title="import", empty=("No import was started.",)))
+            return
+        total = self.pane("run-total")
+        text = phase_part(state)
+        total.show(
+            Body(
+                rows=run_lines(state, self._live(model), total.size.width),
+                title="import",
+                note=text if isinstance(text, str) else text[0],
+            )
+        )
+        busy = [(pid, reader) for pid, reader in state.readers.items() if reader.path]
+        self.pane("run-readers").show(
+            Body(
+                rows=busy,
+                title="workers",
+                note=f"{len(busy)} of {state.request.workers} read",
+                empty=("None reads.",) if state.phase is not Phase.LISTING else ("Starting …",),
+            )
+        )
+        self._show_files(state)
+        self.pane("run-channels").show(
+            Body(
+                rows=list(state.folders.values()),
+                title="channels",
+                note=f"{sum(f.done == f.files for f in state.folders.values()):,} of"
+                f" {len(state.folders):,} done",
+                head=FOLDERS.head,
+            )
+        )
+        self.pane("run-notes").show(
+            Body(rows=list(state.notes), title="notes", empty=("Nothing was noted.",))
+        )
+
+    def _show_files(self, state: ImportState) -> None:
+        bad, tally = state.bad_files, state.tally
+        left = f"{tally.files_done:,} done · {len(bad):,} bad · {tally.files - tally.files_done:,} left"
+        self.pane("run-files").show(
+            Body(
+                rows=bad if self._only_bad else state.files,
+                title="bad files" if self._only_bad else "files",
+                note=left,
+                head=FILES.head,
+                newest=None if self._only_bad else state.newest,
+                empty=("No file is bad so far. f shows all.",)
+                if self._only_bad
+                else ("Listing the archive …",),
+            )
+        )
+
+    def _live(self, model: Model) -> str:
+        if model.engine is None:
+            return ""
+        limit = self.wizard.desk.live_limit
+        off = (
+            f"waits above {limit * 1000:.0f} ms"
+            if limit is not None
+            else "it does not wait for them"
+        )
+        return f"live acks {millis(model.engine.ack_p95_now)} (p95), {off}"
+
+    def _paint_reader(self, row: tuple[int, Reader], width: int) -> Content:
+        return paint_reader(self._state, *row, width) if self._state else Content("")
+
+    def _paint_file(self, row: PlannedFile, width: int) -> Content:
+        if self._state is None:
+            return Content("")
+        file = self._state.file(row.member.path)
+        return paint_file(row, file, self._state.took(file) if file else 0.0, width)
+
+    # What an operator does
+
+    def can(self, action: Action) -> bool:
+        state = self._state
+        phase = state.phase if state else Phase.DONE
+        match action.id:
+            case "import.pause":
+                return not phase.is_over and phase is not Phase.STOPPING and not state_paused(state)
+            case "import.resume":
+                return not phase.is_over and state_paused(state)
+            case "import.stop":
+                return not phase.is_over and phase is not Phase.STOPPING
+            case "import.live":
+                return not phase.is_over and self.wizard.backend.engine is not None
+        return True
+
+    def act_bad(self) -> None:
+        """Show the bad files only, or all."""
+        self._only_bad = not self._only_bad
+
+    def act_details(self) -> None:
+        """Show the selected file or channel whole."""
+        pane, state = self.app.view.pane, self._state
+        if pane is None or state is None or pane.row is None:
+            return
+        width = self.size.width - 4
+        if isinstance(pane.row, PlannedFile):
+            self.app.read(pane.row.member.path, file_lines(state, pane.row, width))
+        elif isinstance(pane.row, Folder):
+            self.app.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
+
+    def act_pause(self) -> None:
+        """Let no further batch begin."""
+        self._ask(
+            "Pause the import?",
+            ["The batches under way end. It keeps its workers, and P goes on."],
+            key="P",
+            verb="Pause",
+            then=self.wizard.desk.pause,
+        )
+
+    def act_resume(self) -> None:
+        """Go on."""
+        self._ask("Go on with the import?", [], key="P", verb="Go on", then=self.wizard.desk.resume)
+
+    def act_stop(self) -> None:
+        """End after the batches under way."""
+        self._ask(
+            "Stop the import?",
+            ["The batches under way end; what is committed stays.", "R goes on with it later."],
+            key="S",
+            verb="Stop",
+            then=self.wizard.desk.stop,
+        )
+
+    def act_live(self) -> None:
+        """Wait for live events, or not any more."""
+        desk = self.wizard.desk
+
+        def switch() -> None:
+            desk.live_limit = None if desk.live_limit is not None else LIVE_LIMIT
+
+        is_on = desk.live_limit is not None
+        self._ask(
+            "Let the import go on whatever live events take?"
+            if is_on
+            else "Let live events go first?",
+            ["Live events may then be acknowledged late."] if is_on else [],
+            key="L",
+            verb="Do not wait" if is_on else "Live first",
+            then=switch,
+        )
+
+    def _ask(
+        self, question: str, details: list[str], *, key: str, verb: str, then: Callable[[], None]
+    ) -> None:
+        self.app.ask(question, details, key=key, verb=verb, then=then)
+
+    def back(self) -> bool:
+        state = self._state
+        if state is not None and state.phase.is_over:
+            self.wizard.go(RESULT)
+            return True
+        return False
+
+
+def state_paused(state: ImportState | None) -> bool:
+    """Whether the operator paused it."""
+    return state is not None and state.is_paused
+
+
+def file_lines(state: ImportState, planned: PlannedFile, width: int) -> Iterator[Content]:
+    """A file, whole, with what was wrong with it as far as that is kept."""
+    file = state.file(planned.member.path)
+    rows: list[tuple[str, Part]] = [
+        ("path", planned.member.path),
+        ("channel", f"{planned.folder}, {planned.channel.id}"),
+        ("size", f"{planned.member.size:,} bytes"),
+        ("state", "waiting" if file is None else file.step.value),
+    ]
+    if file is not None:
+        rows += [("took", f"{state.took(file):.1f} s"), *_account(file.account.as_json())]
+        rows += [("reason", file.reason)] if file.reason else []
+    yield from pairs(width, *rows, name=16)
+    found = [row for row in state.problems if row.path == planned.member.path]
+    if found:
+        yield Content("")
+        yield line(("what is wrong", "bold"))
+        yield from (paint_problem(row, width) for row in found)
+
+
+def folder_lines(folder: Folder, width: int) -> Iterator[Content]:
+    """A channel, whole."""
+    rows: list[tuple[str, Part]] = [
+        ("folder", folder.name),
+        ("channel", folder.channel or "none is known: its files are left out"),
+        ("files", f"{folder.done:,} of {folder.files:,}"),
+        ("size", f"{folder.bytes:,} bytes"),
+        *_account(folder.account.as_json()),
+    ]
+    yield from pairs(width, *rows, name=16)
+
+
+def _account(account: dict[str, object]) -> Iterator[tuple[str, Part]]:
+    for name, value in account.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}, {reason}", f"{n:,}") for reason, n in value.items())
+        else:
+            yield name.replace("_", " "), f"{value:,}"

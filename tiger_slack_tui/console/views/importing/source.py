@@ -1,0 +1,243 @@
+"""Step 1: which archive."""
+
+from __future__ import annotations
+
+import asyncio
+
+import humanize
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.suggester import Suggester
+from textual.widgets import Input, Static
+
+from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.paint import DIM, KEY, MARKS, Column, Columns, line
+from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.views.importing.draft import Draft
+from tiger_slack_tui.console.views.importing.lines import (
+    CHECK,
+    PASTS,
+    paint_past,
+    past_lines,
+)
+from tiger_slack_tui.console.views.importing.paths import Entry, Look, complete, full, look_at
+from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.history.recent import PastImport
+from tiger_slack_tui.history.request import ImportRequest
+from tiger_slack_tui.text import visible
+
+_ENTRIES = Columns(Column(""), Column("", 10, right=True))
+
+
+class PathSuggester(Suggester):
+    """Shows what the path may go on to."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        found = await asyncio.to_thread(complete, value)
+        # It is shown as it is, and taken as it is.
+        return found if found is not None and found == visible(found) else None
+
+
+class PathInput(Input):
+    """A path that is typed. Tab completes it."""
+
+    BINDINGS = [Binding("tab", "complete", "Complete")]  # noqa: RUF012 as Textual types it
+
+    def action_complete(self) -> None:
+        """Go on as far as there is one way."""
+        step = self.screen.query_one(SourceStep)
+        completed = step.look.completed
+        if step.look.text == self.value and len(completed) > len(self.value):
+            self.value = completed
+            self.cursor_position = len(completed)
+
+
+class SourceStep(Step):
+    """Type a path, or take that of an earlier import."""
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="source-path"):
+            yield Static(line(("  path  ", DIM)), id="source-label")
+            yield PathInput(
+                id="source-field",
+                compact=True,
+                suggester=PathSuggester(),
+                placeholder="n, then the folder of the export, or its ZIP as downloaded",
+                select_on_focus=False,
+            )
+        yield Static(id="source-verdict")
+        yield Pane[Entry](
+            _paint_entry, id="source-entries", key=lambda row: row.text, selectable=True
+        )
+        yield Pane[PastImport](
+            paint_past, id="source-recent", key=lambda row: row.id, selectable=True
+        )
+        yield Pane[Content](as_is, id="source-about")
+
+    def on_mount(self) -> None:
+        self.look = Look("")
+        self._is_looking = False
+        self.pane("source-about").can_focus = False
+
+    @property
+    def field(self) -> PathInput:
+        return self.query_one(PathInput)
+
+    def arrive(self) -> None:
+        if self.field.value != self.wizard.draft.path:
+            self.field.value = self.wizard.draft.path
+        self.pane("source-recent").focus()
+
+    def show(self, model: Model) -> None:
+        facts = model.facts
+        recent = self.pane("source-recent")
+        width = recent.size.width
+        empty = (
+            ("Asking the database …",)
+            if facts.at is None and facts.problem is None
+            else ("Nothing was imported into this database yet.", "n types the path of an export.")
+        )
+        recent.show(
+            Body(
+                rows=facts.imports,
+                title="imports",
+                note="newest first",
+                head=PASTS.head,
+                empty=empty,
+                is_stale=facts.problem is not None,
+                problem=facts.problem,
+            )
+        )
+        about = self.pane("source-about")
+        chosen = recent.row
+        self.set_class(chosen is None, "-empty")
+        about.show(
+            Body(
+                rows=past_lines(chosen, about.size.width or width),
+                title=f"import {chosen.id}" if chosen else "import",
+            )
+        )
+        typing = self.field.has_focus or self.pane("source-entries").has_focus
+        self.set_class(typing, "-typing")
+        self.pane("source-entries").show(
+            Body(
+                rows=self.look.entries,
+                title="goes on to",
+                note="Tab completes · ↓ chooses",
+                empty=("Nothing here begins like this." if self.field.value else "Type a path.",),
+            )
+        )
+        self._show_verdict()
+
+    def _show_verdict(self) -> None:
+        text = self.field.value
+        verdict = self.query_one("#source-verdict", Static)
+        if not text.strip():
+            shown = line(("        Nothing is written before step 4.", DIM))
+        elif self.look.text != text:
+            shown = line(("        Looking …", DIM))
+        else:
+            symbol, style = MARKS[self.look.state]
+            where = "" if text.startswith("/") else f"   {full(text)}"
+            shown = line("        ", (f"{symbol} {self.look.verdict}", style), (where, DIM))
+        if verdict.content != shown:
+            verdict.update(shown)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.value != self.wizard.draft.path:  # what was chosen was of another archive
+            self.wizard.draft = Draft(event.value, workers=self.wizard.draft.workers)
+        self._show_verdict()
+        self.run_worker(self._look(), exit_on_error=False)
+
+    async def _look(self) -> None:
+        """Look at the newest text; one look at a time, for a disk that does not answer."""
+        if self._is_looking:
+            return
+        self._is_looking = True
+        try:
+            while self.look.text != self.field.value:
+                self.look = await asyncio.to_thread(look_at, self.field.value)
+        finally:
+            self._is_looking = False
+        if self.wizard.model is not None:
+            self.show(self.wizard.model)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.act_check()
+
+    def can(self, action: Action) -> bool:
+        match action.id:
+            case "import.take":
+                return self.pane("source-recent").row is not None
+            case "import.check":
+                return not self.wizard.backend.read_only and bool(self.field.value.strip())
+            case "import.path":
+                return not self.wizard.backend.read_only
+        return True
+
+    def act_take(self) -> None:
+        """Take the path of the selected import, or the entry."""
+        entries: Pane[Entry] = self.pane("source-entries")
+        if entries.has_focus:
+            if entries.row is not None:
+                self.field.value = entries.row.text
+                self.field.cursor_position = len(entries.row.text)
+                self.field.focus()
+            return
+        past: PastImport | None = self.pane("source-recent").row
+        if past is not None:
+            self.wizard.draft.go_on_with(past)
+            self.field.value = past.source
+            if not self.wizard.backend.read_only:
+                self.app.say("Taken. c checks it, without writing anything.")
+
+    def act_path(self) -> None:
+        """Type a path."""
+        self.field.focus()
+        self.field.cursor_position = len(self.field.value)
+
+    def act_down(self) -> None:
+        """Into the list, or down in it."""
+        if self.field.has_focus:
+            self.pane("source-entries").focus()
+        elif (pane := self.app.view.pane) is not None:
+            pane.move(1)
+
+    def act_check(self) -> None:
+        """Read the archive, and write nothing."""
+        if self.wizard.backend.read_only or not self.field.value.strip():
+            return
+        if self.look.text == self.field.value and not self.look.is_good:
+            self.app.say(self.look.verdict, severity="error")
+            return
+        try:
+            self.wizard.desk.start_check(_all_of(self.wizard.draft.request))
+        except TigerSlackError as error:
+            self.app.say(str(error), severity="error")
+            return
+        self.wizard.go(CHECK)
+
+    def back(self) -> bool:
+        if self.field.has_focus or self.pane("source-entries").has_focus:
+            self.pane("source-recent").focus()
+            return True
+        return False
+
+
+def _paint_entry(row: Entry, width: int) -> Content:
+    size = "" if row.is_folder else humanize.naturalsize(row.size)
+    return _ENTRIES.row(width, [(row.text, KEY) if row.is_folder else row.text, (size, DIM)])
+
+
+def _all_of(request: ImportRequest) -> ImportRequest:
+    """The whole archive: which channels and dates are wanted is chosen when it is known what there is."""
+    return ImportRequest(path=request.path, channel_map=request.channel_map)

@@ -1,0 +1,85 @@
+"""What the steps of the wizard have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from textual import getters
+from textual.containers import Container
+from textual.content import Content
+
+from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.model import Backend, Model
+from tiger_slack_tui.console.pane import Pane
+from tiger_slack_tui.console.views.importing.draft import Draft
+from tiger_slack_tui.history.desk import ImportDesk
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.console.app import ConsoleApp
+
+
+@dataclass(slots=True)
+class Wizard:
+    """What the steps work on. `go` shows another step."""
+
+    backend: Backend
+    go: Callable[[int], None]
+    draft: Draft = field(default_factory=Draft)
+    model: Model | None = None
+    """The newest sample."""
+
+    @property
+    def desk(self) -> ImportDesk:
+        return self.backend.imports
+
+    def schema_problem(self) -> str | None:
+        """Why the database cannot take an import just now."""
+        facts = self.model.facts if self.model else None
+        if facts is None or facts.at is None:
+            return facts.problem if facts and facts.problem else "The database was not asked yet."
+        if facts.problem is not None:
+            return f"The database does not answer: {facts.problem}"
+        found = facts.migrations
+        if found is None or found.database_version != found.version:
+            return "The database has not this version's tables: 2 Jobs, M migrates."
+        return None
+
+
+class Step(Container):
+    """One step: its panes, and what can be done in it. An action is the method act_NAME."""
+
+    if TYPE_CHECKING:
+        app = getters.app(ConsoleApp)
+
+    def __init__(self, wizard: Wizard, *, id: str) -> None:  # noqa: A002 as Textual names it
+        super().__init__(id=id)
+        self.wizard = wizard
+
+    def show(self, model: Model) -> None:
+        """Fill the panes."""
+        raise NotImplementedError
+
+    def can(self, action: Action) -> bool:
+        """Whether an action of the step makes sense now."""
+        return True
+
+    def back(self) -> bool:
+        """Go back inside the step, or by a step; False where there is none."""
+        return False
+
+    def arrive(self) -> None:
+        """Give the focus to what is wanted first."""
+        for pane in self.query(Pane):
+            if pane.can_focus:
+                pane.focus()
+                return
+
+    def pane(self, name: str) -> Pane[Any]:
+        return self.query_one(f"#{name}", Pane)
+
+
+def as_is(row: Content, width: int) -> Content:
+    """A line that is painted already."""
+    return row.truncate(width)

@@ -1,0 +1,114 @@
+"""The wizard that imports an archive: five steps, of which one is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.widgets import ContentSwitcher, Static
+
+from tiger_slack_tui.console.actions import IMPORT, Action
+from tiger_slack_tui.console.model import Backend, Importing, Model
+from tiger_slack_tui.console.pane import Pane
+from tiger_slack_tui.console.view import View
+from tiger_slack_tui.console.views.importing.check import CheckStep
+from tiger_slack_tui.console.views.importing.lines import RESULT, RUN, SOURCE, steps_line
+from tiger_slack_tui.console.views.importing.options import OptionsStep
+from tiger_slack_tui.console.views.importing.result import ResultStep
+from tiger_slack_tui.console.views.importing.run import RunStep
+from tiger_slack_tui.console.views.importing.source import SourceStep
+from tiger_slack_tui.console.views.importing.step import Step, Wizard
+from tiger_slack_tui.history.state import Phase
+
+_IDS = ("import-source", "import-check", "import-options", "import-run", "import-result")
+
+
+class ImportView(View):
+    """Imports an export of Slack: choose the archive, check it without writing anything, choose what of it, run.
+
+    Leaving the view stops nothing: an import goes on, and every view's tab shows how far it is. One that was stopped,
+    or broke off, goes on where it was when the same import is started again.
+    """
+
+    NAME: ClassVar[str] = IMPORT
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend)
+        self._wizard = Wizard(backend, self.go)
+        self._step = SOURCE
+        self._seen: object = None
+        """The import whose end was looked at."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="import-steps")
+        with ContentSwitcher(id="import-step", initial=_IDS[SOURCE]):
+            for kind, name in zip(
+                (SourceStep, CheckStep, OptionsStep, RunStep, ResultStep), _IDS, strict=True
+            ):
+                yield kind(self._wizard, id=name)
+
+    @property
+    def step(self) -> Step:
+        """The step that is shown."""
+        return cast(Step, self.query_one(f"#{_IDS[self._step]}"))
+
+    def go(self, step: int) -> None:
+        """Show a step."""
+        self.zoom(None)
+        self._step = step
+        self.query_one("#import-step", ContentSwitcher).current = _IDS[step]
+        self.step.arrive()
+        if self._wizard.model is not None:
+            self.show(self._wizard.model)
+
+    def show(self, model: Model) -> None:
+        self._wizard.model = model
+        run = self.backend.imports.run
+        if run is not None and run.phase.is_over and self._seen is not run:
+            self._seen = run
+            self.go(RESULT)
+            return
+        if run is not None and not run.phase.is_over and self._step != RUN:
+            self.go(RUN)
+            return
+        path = run.request.path if run and self._step >= RUN else self._wizard.draft.path
+        steps = self.query_one("#import-steps", Static)
+        shown = steps_line(self._step, str(path), self.size.width)
+        if steps.content != shown:
+            steps.update(shown)
+        self.step.show(model)
+
+    def badge(self, model: Model) -> str:
+        now = model.importing
+        if now is None:
+            return "check" if self.backend.imports.is_checking else ""
+        if not now.phase.is_over:
+            return _running_badge(now)
+        if self._seen is self.backend.imports.run:
+            return ""
+        return {Phase.DONE: "✓", Phase.FAILED: "✗"}.get(now.phase, "○")
+
+    def panes(self) -> Iterator[Pane[Any]]:
+        return (pane for pane in self.step.query(Pane) if pane.display and pane.can_focus)
+
+    def focus_first(self) -> None:
+        self.step.arrive()
+
+    def doer(self, method: str) -> object | None:
+        return self.step if hasattr(self.step, method) else super().doer(method)
+
+    def can(self, action: Action) -> bool:
+        if action.view == IMPORT and not hasattr(self.step, action.method):
+            return False
+        return self.step.can(action)
+
+    def back(self) -> bool:
+        return self.step.back()
+
+
+def _running_badge(now: Importing) -> str:
+    share = f"{now.share * 100:.0f}%"
+    if now.phase is Phase.PAUSED:
+        return f"{share} paused"
+    return f"{share} ▲" if now.phase is Phase.WAITING or now.bad else share

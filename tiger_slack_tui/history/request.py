@@ -1,0 +1,97 @@
+"""What to import, as an operator says it: on the command line, or step by step on a screen."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tiger_slack_tui.errors import SettingsError
+from tiger_slack_tui.history.archive import ArchiveLimits
+from tiger_slack_tui.history.load import ImportOptions
+from tiger_slack_tui.history.plan import Selection
+from tiger_slack_tui.times import read_time
+
+MOST_WORKERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """An import, in the words of its command line."""
+
+    path: Path
+    since: str | None = None
+    until: str | None = None
+    channels: tuple[str, ...] = ()
+    channel_map: Mapping[str, str] = field(default_factory=dict)
+    workers: int = 2
+    dry_run: bool = False
+    restart: bool = False
+    compress: bool = True
+
+    @property
+    def as_given(self) -> dict[str, Any]:
+        """What an import that goes on has to have in common with its beginning: slack.import.options."""
+        return {
+            "since": self.since,
+            "until": self.until,
+            "channels": sorted(self.channels),
+            "channel_map": dict(self.channel_map),
+        }
+
+    def options(self, limits: ArchiveLimits, now: datetime) -> ImportOptions:
+        """The same, read and checked. Raises SettingsError."""
+        selection = Selection(
+            since=read_time(self.since, now, "--since") if self.since else None,
+            until=read_time(self.until, now, "--until", is_end=True) if self.until else None,
+            channels=self.channels,
+            channel_map=self.channel_map,
+        )
+        if selection.since and selection.until and selection.since >= selection.until:
+            raise SettingsError("--since is not before --until: no message is between them.")
+        return ImportOptions(
+            selection=selection,
+            as_given=self.as_given,
+            workers=self.workers,
+            dry_run=self.dry_run,
+            restart=self.restart,
+            compress=self.compress,
+            limits=limits,
+        )
+
+    def command(self, channel_map: Path | None = None) -> str:
+        """The command line that does the same, where `channel_map` is a file with that of the request."""
+        words = ["tiger-slack", "import", str(self.path)]
+        for name, value in (("--since", self.since), ("--until", self.until)):
+            words += [name, value] if value else []
+        for channel in self.channels:
+            words += ["--channel", channel]
+        if self.channel_map and channel_map:
+            words += ["--channel-map", str(channel_map)]
+        if self.workers != type(self)(self.path).workers:
+            words += ["--workers", str(self.workers)]
+        for name, is_set in (("--dry-run", self.dry_run), ("--restart", self.restart)):
+            words += [name] if is_set else []
+        return shlex.join(words if self.compress else [*words, "--no-compress"])
+
+
+def read_channel_map(path: Path) -> dict[str, str]:
+    """The channel ids of folders, from a JSON file. Raises SettingsError."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"--channel-map: {path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not all(
+        isinstance(id_, str) and id_ for id_ in value.values()
+    ):
+        raise SettingsError(
+            f"--channel-map: {path} is no JSON object of folders and channel ids.",
+            hint='Write it as {"general": "C0123456789"}.',
+        )
+    return value
