@@ -18,6 +18,8 @@ from tiger_slack_tui.database.embedded import EmbeddedPostgres
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.history.archive import ArchiveLimits
+from tiger_slack_tui.history.desk import ImportDesk
 from tiger_slack_tui.settings import Settings, SlackSettings
 
 TARGET = Path(__file__).parent.parent / "docs"
@@ -33,22 +35,31 @@ async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str
         settings = Settings(home=home, conninfo=conninfo)
         engine = Engine(settings, tokens, conninfo)
         monitor = Monitor(conninfo, settings.jobs)
-        backend = Backend(settings, conninfo, monitor, LogRing(), Trail(conninfo), engine)
+        trail = Trail(conninfo)
+        desk = ImportDesk(
+            conninfo,
+            instance=settings.instance,
+            limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),
+            reports=home / "imports",
+            live=lambda _: None,
+        )
+        backend = Backend(settings, conninfo, monitor, LogRing(), trail, desk, engine)
         app = ConsoleApp(backend, ConsoleOptions(), engine_work=engine.run())
-        watching = asyncio.create_task(monitor.run())
+        watching = [asyncio.create_task(work) for work in (monitor.run(), trail.run())]
         async with app.run_test(size=size) as pilot:
             await slack.wait_connected()
             for payload in Workspace(1, time.time(), _RATE).events(_SECONDS * _RATE):
                 await slack.send(payload)
                 await pilot.pause(1 / _RATE)
-            for key, name in (("2", "jobs"), ("1", "console")):
+            for key, name in (("2", "jobs"), ("3", "triage"), ("1", "console")):
                 await pilot.press(key)
                 await pilot.pause(1)
                 shots[name] = app.export_screenshot(title="tiger-slack")
             await pilot.press("q", "S")
             while app.return_code is None:
                 await pilot.pause(0.1)
-        watching.cancel()
+        for task in watching:
+            task.cancel()
     return shots
 
 

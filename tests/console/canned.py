@@ -273,16 +273,25 @@ def log_ring() -> LogRing:
     return ring
 
 
+def no_imports(home: Path) -> ImportDesk:
+    """A desk on which nothing is imported."""
+    return ImportDesk(
+        "",
+        instance=INSTANCE,
+        limits=ArchiveLimits(500, 1 << 40),
+        reports=home / "imports",
+        live=lambda _: None,
+    )
+
+
 class CannedBackend(Backend):
     """Answers every sample with one state; `change` makes another of it."""
 
     def __init__(self, home: Path, **changes: object) -> None:
         settings = Settings(home=home, conninfo="")
-        limits = ArchiveLimits(500, 1 << 40)
-        imports = ImportDesk(
-            "", instance=INSTANCE, limits=limits, reports=home / "imports", live=lambda _: None
+        super().__init__(
+            settings, "", Monitor("", settings.jobs), log_ring(), Trail(""), no_imports(home)
         )
-        super().__init__(settings, "", Monitor("", settings.jobs), log_ring(), Trail(""), imports)
         self.model = Model(NOW, INSTANCE, snapshot(), rates(), facts(), self.log)
         self.change(**changes)
 

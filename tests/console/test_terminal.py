@@ -163,7 +163,7 @@ async def test_what_people_write_never_reaches_the_terminal_as_a_command(
     async with LocalSlack() as slack, console(slack, conninfo, tmp_path / "home") as terminal:
         await terminal.shows("LIVE")
         await acknowledged(slack, 1, 400, nasty=True)
-        for key in "125":
+        for key in "12345":
             terminal.press(key)
             await asyncio.sleep(0.7)
         assert terminal.foreign_bytes() == b""

@@ -15,7 +15,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.console.canned import NOW, CannedBackend, screen_text
+from tests.console.canned import NOW, CannedBackend, no_imports, screen_text
 from tests.support import make_engine, until
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.log_ring import LogRing
@@ -36,7 +36,7 @@ async def live(
     settings = Settings(home=home, conninfo=conninfo)
     engine = make_engine(slack, conninfo, home)
     monitor, trail = Monitor(conninfo, settings.jobs), Trail(conninfo)
-    backend = Backend(settings, conninfo, monitor, LogRing(), trail, engine)
+    backend = Backend(settings, conninfo, monitor, LogRing(), trail, no_imports(home), engine)
     app = ConsoleApp(backend, ConsoleOptions(), engine_work=engine.run())
     watching = [asyncio.create_task(work) for work in (monitor.run(), trail.run())]
     try:

@@ -438,7 +438,7 @@ def test_a_tally_counts_bytes_and_records() -> None:
     tally.hear(Skipped("a", 100, Account(read=5)))
     assert (tally.files_done, tally.bytes_read, tally.records) == (1, 100, 0)
     assert tally.seconds_left is None
-    tally.hear(Started("b", "general", 100))
+    tally.hear(Started("b", "general", 100, 1))
     tally.hear(Progress("b", Account(read=2, inserted=1, skipped={"no usable ts": 1}), 50))
     assert (tally.bytes_read, tally.records, tally.bad_records) == (150, 2, 1)
     assert tally.seconds_left is not None

@@ -126,6 +126,8 @@ class ConsoleApp(App[None]):
         self.exit(return_code=0 if self.failure is None else 1)
 
     def _sample(self) -> None:
+        if not self.screen_stack or not self.screen_stack[0].is_attached or self._exit:
+            return  # the last tick of the timer can come after the end
         model = self.backend.sample(_WINDOWS[self._window])
         if self._frozen_at is None or self._model is None:
             self._model = model
@@ -382,7 +384,8 @@ class ConsoleApp(App[None]):
         about = self.view.__doc__ or ""
         if self.view.pane is not None and self.view.pane.help_text:
             about += f"\n\n{self.view.pane.help_text}"
-        self.read("help", help_lines(self.offered(), self.keys_shown, about))
+        width = min(self.size.width, 100) - 2
+        self.read("help", help_lines(self.offered(), self.keys_shown, about, width))
 
     def act_quit(self) -> None:
         """Ask, then stop what runs here and leave."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from inspect import cleandoc
+from textwrap import wrap
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
@@ -12,11 +14,13 @@ from tiger_slack_tui.console.paint import DIM, KEY, line
 from tiger_slack_tui.text import fit
 
 
-def help_lines(actions: list[Action], keys: Mapping[str, str], about: str) -> Iterator[Content]:
-    """The help of a view: what it is for, its keys, and those that work everywhere."""
-    for text in about.strip().splitlines():
-        yield line(text.strip())
-    yield Content("")
+def help_lines(
+    actions: list[Action], keys: Mapping[str, str], about: str, width: int
+) -> Iterator[Content]:
+    """The help of a view: what it is for, its keys, those that work everywhere, and the ids of all for remapping."""
+    for paragraph in cleandoc(about).split("\n\n"):
+        yield from map(line, wrap(paragraph, width))
+        yield Content("")
     for title, shown in (
         ("Here", [action for action in actions if action.view]),
         ("Everywhere", [action for action in actions if not action.view]),
@@ -26,9 +30,8 @@ def help_lines(actions: list[Action], keys: Mapping[str, str], about: str) -> It
         yield line((title, "bold"))
         for action in shown:
             asks = " (asks first)" if action.changes else ""
-            yield line(
-                "  ", (fit(keys.get(action.id, action.key), 8), KEY), action.title, (asks, DIM)
-            )
+            key = fit(keys.get(action.id, action.key), 8)
+            yield line("  ", (key, KEY), fit(f"{action.title}{asks}", 42), (action.id, DIM))
         yield Content("")
     yield line(("Lower case looks, upper case changes and asks. Escape only goes back.", DIM))
 
