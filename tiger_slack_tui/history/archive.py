@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from tiger_slack_tui.errors import TigerSlackError
@@ -118,8 +118,12 @@ def _list_zip(path: Path, limits: ArchiveLimits) -> list[Member]:
     members: dict[str, Member] = {}  # of two members of one name the last one counts, as for unzip
     for info in _infos(path):
         name = info.filename.replace("\\", "/")
-        _check_name(name, info)
-        if info.is_dir() or any(_is_system(part) for part in PurePosixPath(name).parts):
+        parts = name.split("/")
+        if not parts[0] or ".." in parts or name[1:3] == ":/":
+            raise ArchiveRefused(f"The archive holds a name that leads out of it: {name!r}.")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise ArchiveRefused(f"The archive holds a symbolic link: {name!r}.")
+        if not parts[-1] or any(map(_is_system, parts)):
             continue
         if info.flag_bits & 1:
             raise ArchiveRefused(
@@ -160,14 +164,6 @@ def _infos(path: Path) -> Iterable[zipfile.ZipInfo]:
         ) from None
     except OSError as error:
         raise _unreadable(path, error) from None
-
-
-def _check_name(name: str, info: zipfile.ZipInfo) -> None:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or name[1:3] == ":/":
-        raise ArchiveRefused(f"The archive holds a name that leads out of it: {name!r}.")
-    if stat.S_ISLNK(info.external_attr >> 16):
-        raise ArchiveRefused(f"The archive holds a symbolic link: {name!r}.")
 
 
 def _open_in_zip(file: IO[bytes], member: Member) -> zipfile.ZipExtFile:

@@ -186,16 +186,16 @@ class Import:
         self._announce()
         # A dry run compares each message with those before it, which only one process knows.
         wanted = 1 if self._options.dry_run else min(self._options.workers, len(self._spans))
-        others = [await self._start() for _ in range(1, wanted)]
+        workers = [] if len(self._paths) > _MANY else [planner]
+        workers += [await self._start() for _ in range(len(workers), wanted)]
         self._lists = await self._read_lists(planner)
         if control and self._begun:
             await checkpoint.save_problems(control, self._begun.id, self._lists.bad)
-        if len(self._paths) > _MANY:  # what it took to list them is given back with the process
-            await planner.close()
-            planner = await self._start()
         try:
             async with asyncio.TaskGroup() as group:
-                for worker in (*others, planner):
+                if planner not in workers:  # what it took to list them is given back with it
+                    group.create_task(planner.close())
+                for worker in workers:
                     group.create_task(self._work(worker))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None

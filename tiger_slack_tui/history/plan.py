@@ -126,7 +126,7 @@ def make_plan(
     found = {folder: channels.find(folder) for folder in sorted({folder for folder, _, _ in days})}
     titles: dict[str, str] = {}
     for folder, day, member in sorted(days, key=lambda item: item[:2]):
-        channel, name = found[folder], PurePosixPath(folder).name
+        channel, name = found[folder], folder.rpartition("/")[2]
         if channel is None:
             is_comments = name.startswith(_COMMENTS)
             plan.skip(
