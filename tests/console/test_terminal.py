@@ -63,11 +63,11 @@ async def test_shows_what_comes_and_restores_the_terminal(conninfo: str, tmp_pat
             terminal.press(key)
             await terminal.shows(what)
         terminal.press("q")
-        await terminal.shows("Stop the ingestion and leave?")
+        await terminal.shows("Stop the ingestion, and leave?")
         terminal.press("\r")  # Enter leaves all as it is
         await terminal.shows("by type")
         terminal.press("q")
-        await terminal.shows("Stop the ingestion and leave?")
+        await terminal.shows("Stop the ingestion, and leave?")
         terminal.press("S")
         assert await asyncio.wait_for(terminal.process.wait(), 15) == 0
         await check(conninfo, sent)

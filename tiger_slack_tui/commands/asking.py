@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,11 @@ from typing import Any, TypeVar
 import click
 import humanize
 import orjson
+import psycopg
 from psycopg import AsyncConnection
 
 from tiger_slack_tui.database.failures import explained
-from tiger_slack_tui.database.pool import connect, with_defaults
+from tiger_slack_tui.database.pool import break_off, connect, with_defaults
 from tiger_slack_tui.run import database
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.text import cut
@@ -44,7 +46,22 @@ def ask(settings: Settings, name: str, work: Callable[[Connection], Awaitable[T]
 
 async def _ask(conninfo: str, work: Callable[[Connection], Awaitable[T]]) -> T:
     async with _connected(conninfo) as connection:
-        return await work(connection)
+        answering = asyncio.ensure_future(work(connection))
+        is_interrupted = False
+
+        def interrupt() -> None:
+            nonlocal is_interrupted
+            is_interrupted = True
+            answering.cancel()
+            break_off(connection)  # else the driver would wait for what it has cancelled
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+        try:
+            return await answering
+        except (asyncio.CancelledError, psycopg.Error):
+            if is_interrupted:
+                raise KeyboardInterrupt from None
+            raise
 
 
 @asynccontextmanager

@@ -126,8 +126,8 @@ class ConsoleApp(App[None]):
         self.exit(return_code=0 if self.failure is None else 1)
 
     def _sample(self) -> None:
-        if not self.screen_stack or not self.screen_stack[0].is_attached or self._exit:
-            return  # the last tick of the timer can come after the end
+        if not self.screen_stack or not self.screen_stack[0].query("#short"):
+            return  # a tick of the timer can come before all is there, and after the end
         model = self.backend.sample(_WINDOWS[self._window])
         if self._frozen_at is None or self._model is None:
             self._model = model
