@@ -74,6 +74,8 @@ class MessageRow:
     record: Mapping[str, Any]
     cells: bytes
     """For COPY, its columns as slack.store_messages() would fill them, but for the reactions."""
+    changes_channel: bool
+    """Whether it tells of a change of its channel."""
 
     def line(self, reactions: bytes | None) -> bytes:
         """The row as a line for COPY. `reactions` is JSON."""
@@ -84,12 +86,6 @@ class MessageRow:
     @property
     def is_edited(self) -> bool:
         return self.version[0] > self.ts
-
-    @property
-    def changes_channel(self) -> bool:
-        """Whether it tells of a change of its channel."""
-        subtype = self.record.get("subtype")
-        return subtype is not None and isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
 
     def message(self) -> dict[str, Any]:
         """The message as a live event would have it."""
@@ -156,7 +152,7 @@ def _message(
     cells = _EMPTY.copy()
     try:
         for key, value in record.items():
-            if value is not None and (cell := _CELLS.get(key)):
+            if (cell := _CELLS.get(key)) and value is not None:
                 cells[cell[0]] = cell[1](value)
     except TypeError:  # nested too deeply
         raise NotStored(Reason.BAD_RECORD) from None
@@ -170,7 +166,9 @@ def _message(
     line = b"%b%b\t%b" % (head.encode(), channel.cells, content)
     given = record.get("reactions")
     reactions = _reactions(given) if given else ()
-    return MessageRow(channel, ts, (event_ts, event_id), reactions, record, line)
+    subtype = record.get("subtype")
+    changes_channel = isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
+    return MessageRow(channel, ts, (event_ts, event_id), reactions, record, line, changes_channel)
 
 
 def _reactions(given: Any) -> tuple[tuple[str, str], ...]:
@@ -227,7 +225,7 @@ def copy_text(value: Any) -> bytes:
     if value.__class__ is not str:
         return _NULL if value is None else _copy_json(value)
     if value.isalnum():  # ids need no escapes
-        return bytes(value, "utf-8")
+        return value.encode()
     # JSON and COPY have the same escapes, but for control characters without a letter.
     cell = orjson.dumps(value)[1:-1]
     if b"\\u00" not in cell:
