@@ -134,7 +134,9 @@ def live(events: int = 20_000, rate: float = 300) -> None:
     lags.sort()
     print(f"event loop while importing: lag p99 {lags[int(len(lags) * 0.99)] * 1000:.1f} ms,")
     print(f"  most {lags[-1] * 1000:.1f} ms (50 wanted)")
-    print(f"acks at {rate:,.0f}/s: p50 {acks['ack_ms_p50']} ms, p99 {acks['ack_ms_p99']} ms", end="")
+    print(
+        f"acks at {rate:,.0f}/s: p50 {acks['ack_ms_p50']} ms, p99 {acks['ack_ms_p99']} ms", end=""
+    )
     print(" (500 wanted)")
 
 

@@ -34,7 +34,7 @@ from tiger_slack_tui.history.archive import (
 )
 from tiger_slack_tui.history.checkpoint import find_channels, join
 from tiger_slack_tui.history.files import FileWork
-from tiger_slack_tui.history.plan import make_plan
+from tiger_slack_tui.history.plan import deal, make_plan
 from tiger_slack_tui.history.records import (
     BadFile,
     BadRecord,
@@ -44,7 +44,7 @@ from tiger_slack_tui.history.records import (
 from tiger_slack_tui.history.tables import DryRun, Tables
 
 _PART = 1000
-"""Files in a frame, and rows of a list that are merged at once."""
+"""Rows of a list that are merged at once."""
 
 
 class _Ended(Exception):
@@ -117,10 +117,12 @@ class Worker:
         except ArchiveRefused as error:
             self.report(protocol.Refused(error.args[0], error.hint))
             return
-        files = iter(plan.files)
-        while part := list(islice(files, _PART)):
-            self.report(protocol.PlanPart(part))
-        self.report(protocol.PlanMade(replace(plan, files=[])))
+        spans = deal(plan.files)
+        size = sum(planned.member.size for planned in plan.files)
+        made = protocol.PlanMade(replace(plan, files=[]), len(plan.files), size, len(spans))
+        self.report(made)
+        for files in spans:
+            self.report(protocol.Span.of(files))
 
     async def _read_lists(
         self, command: protocol.ReadLists, connection: AsyncConnection[Any]
