@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 
 _MANY = 5000
 """Files from which on the process that lists them keeps more memory than it is quick to start another one."""
+_BIG_ZIP = 16 << 20
+"""Bytes of a ZIP that is sure to keep all workers busy."""
 _LARGE = 10_000
 """Inserted messages from which on old chunks are compressed at once, and not by the policy some day."""
 
@@ -179,15 +181,19 @@ class Import:
     async def _read(self, control: AsyncConnection[Any] | None) -> None:
         """Bring the lists and then the files into the tables."""
         planner = await self._start()
+        # A dry run compares each message with those before it, which only one process knows.
+        most = 1 if self._options.dry_run else self._options.workers
+        workers: list[WorkerProcess] = []
+        if self._path.is_file() and self._path.stat().st_size > _BIG_ZIP:
+            workers = [await self._start() for _ in range(most)]  # they come up meanwhile
         made = await self._plan_made(planner)
         self._plan, self._files = made.plan, made.files
         self._tell(Planned(made.files, made.bytes, made.plan.skipped, self._resumed))
         for warning in made.plan.warnings:
             self._tell(Note(warning, is_warning=True))
-        # A dry run compares each message with those before it, which only one process knows.
-        wanted = 1 if self._options.dry_run else min(self._options.workers, made.spans)
-        workers = [] if made.files > _MANY else [planner]
-        workers += [await self._start() for _ in range(len(workers), wanted)]
+        if not workers and made.files <= _MANY:
+            workers = [planner]
+        workers += [await self._start() for _ in range(len(workers), min(most, made.spans))]
         for _ in range(made.spans):
             if isinstance(part := await planner.receive(), protocol.Span):
                 self._spans.append(part)

@@ -79,7 +79,7 @@ class Changes:
     """By file."""
     positions: dict[int, int] = field(default_factory=dict)
     """By file, the last record that is accounted for."""
-    times: dict[int, list[datetime]] = field(default_factory=dict)
+    times: dict[int, list[str]] = field(default_factory=dict)
     """By file, the ts of its messages that were not discarded."""
     ended: dict[int, Reason | None] = field(default_factory=dict)
     """Files that end in the batch, and why the rest could not be read."""
@@ -122,7 +122,7 @@ def decide(items: Sequence[Item], discarded: Mapping[int, int], known: Known) ->
             if number in discarded:
                 account.discard(discarded[number])
                 continue
-            changes.times[file].append(what.ts)
+            changes.times[file].append(what.posted)
             _message(what, account, known, changes)
         elif what is None:
             account.filtered += 1

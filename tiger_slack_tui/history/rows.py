@@ -63,6 +63,8 @@ class MessageRow:
 
     channel: Channel
     ts: datetime
+    posted: str
+    """The ts as PostgreSQL reads it."""
     version: tuple[datetime, str]
     """event_ts and event_id: of two contents of one message the one with the greater version counts.
 
@@ -168,7 +170,9 @@ def _message(
     reactions = _reactions(given) if given else ()
     subtype = record.get("subtype")
     changes_channel = isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
-    return MessageRow(channel, ts, (event_ts, event_id), reactions, record, line, changes_channel)
+    return MessageRow(
+        channel, ts, posted, (event_ts, event_id), reactions, record, line, changes_channel
+    )
 
 
 def _reactions(given: Any) -> tuple[tuple[str, str], ...]:
