@@ -96,7 +96,7 @@ class Import:
         self._stack = AsyncExitStack()
         self._workers: list[WorkerProcess] = []
         self._spans: deque[protocol.Span] = deque()
-        self._all_spans: tuple[protocol.Span, ...] = ()
+        self._all_spans: list[protocol.Span] = []
         self._crashed: set[int] = set()
         self._files = 0
         self._channels: dict[str, ChannelResult] = {}
@@ -194,10 +194,8 @@ class Import:
         if not workers and made.files <= _MANY:
             workers = [planner]
         workers += [await self._start() for _ in range(len(workers), min(most, made.spans))]
-        for _ in range(made.spans):
-            if isinstance(part := await planner.receive(), protocol.Span):
-                self._spans.append(part)
-        self._all_spans = tuple(self._spans)
+        self._all_spans = [await self._span(planner) for _ in range(made.spans)]
+        self._spans.extend(self._all_spans)
         self._lists = await self._read_lists(planner)
         if control and self._begun:
             await checkpoint.save_problems(control, self._begun.id, self._lists.bad)
@@ -248,6 +246,14 @@ class Import:
                 return protocol.PlanMade(Plan(), 0, 0, 0)
             case report:
                 raise _failure(report)
+
+    async def _span(self, planner: WorkerProcess) -> protocol.Span:
+        report = await planner.receive()
+        if self._is_cancelled and report is None:
+            return protocol.Span.of([])
+        if not isinstance(report, protocol.Span):
+            raise _failure(report)
+        return report
 
     async def _read_lists(self, planner: WorkerProcess) -> protocol.ListsRead:
         planner.send(protocol.ReadLists(self._plan.lists, self._options.dry_run))
