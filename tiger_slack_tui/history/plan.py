@@ -27,7 +27,7 @@ _CHANNELS = {
 _TYPES = {"C": "channel", "D": "im", "G": "group"}
 _SPAN_FILES = 400
 """Files that a worker gets at once, ..."""
-_SPAN_BYTES = 4 << 20
+_SPAN_BYTES = 2 << 20
 """... or so many bytes of them."""
 _COMMENTS = "FC:"
 """Begins the names of folders that hold comments on canvases and files."""
