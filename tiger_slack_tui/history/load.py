@@ -191,10 +191,13 @@ class Import:
         self._tell(Planned(made.files, made.bytes, made.plan.skipped, self._resumed))
         for warning in made.plan.warnings:
             self._tell(Note(warning, is_warning=True))
+        self._tell(Listed((), made.plan.unmapped))
         if not workers and made.files <= _MANY:
             workers = [planner]
         workers += [await self._start() for _ in range(len(workers), min(most, made.spans))]
-        self._all_spans = [await self._span(planner) for _ in range(made.spans)]
+        for _ in range(made.spans):
+            self._all_spans.append(part := await self._span(planner))
+            self._tell(Listed([planned for _, planned in part.files()]))
         self._spans.extend(self._all_spans)
         self._lists = await self._read_lists(planner)
         if control and self._begun:
