@@ -60,10 +60,12 @@ class FileWork:
         self._failures: dict[int, Reason] = {}
         self._contents: dict[int, bytes] = {}
         self._at = (0, 0)
+        self._keeps = False
 
     async def read(self) -> None:
         """Bring every file into the tables."""
         files = self._command.files
+        self._keeps = await self._tables.has_rules()
         saved: Mapping[str, FileState] = {}
         if self._setup.import_id is not None:
             paths = [planned.member.path for _, planned in files]
@@ -151,6 +153,7 @@ class FileWork:
                     value.value if isinstance(value, Repaired) else value,
                     planned.channel,
                     self._command.selection,
+                    keep=self._keeps,
                 )
                 self._batch.append(Entry(number, position, what, is_repaired))
                 if isinstance(what, MessageRow):
@@ -193,13 +196,13 @@ class FileWork:
 
 
 def read_entry(
-    value: Any, channel: Channel, selection: Selection
+    value: Any, channel: Channel, selection: Selection, *, keep: bool
 ) -> MessageRow | DeletionRow | Reason | None:
     """What a record (fit for jsonb) does, why it does nothing, or None where it is outside the dates."""
     if isinstance(value, BadRecord):
         return value.reason
     try:
-        row = read_row(value, channel)
+        row = read_row(value, channel, keep=keep)
     except NotStored as error:
         return error.reason
     return row if selection.is_wanted(row.ts) else None

@@ -73,7 +73,8 @@ class MessageRow:
     """
     reactions: tuple[tuple[str, str], ...]
     """(user, name), in the export's order."""
-    record: Mapping[str, Any]
+    record: Mapping[str, Any] | None
+    """None where nobody asks for it again: it takes several times the room of the cells."""
     cells: bytes
     """For COPY, its columns as slack.store_messages() would fill them, but for the reactions."""
     changes_channel: bool
@@ -85,12 +86,9 @@ class MessageRow:
             return self.cells + b"\t\\N\n"
         return b"%b\t%b\n" % (self.cells, reactions.replace(b"\\", b"\\\\"))
 
-    @property
-    def is_edited(self) -> bool:
-        return self.version[0] > self.ts
-
     def message(self) -> dict[str, Any]:
-        """The message as a live event would have it."""
+        """The message as a live event would have it; only of a row that keeps its record."""
+        assert self.record is not None  # noqa: S101 it was kept for this
         event = {"type": "message", **self.record, "channel": self.channel.id}
         if self.channel.type is not None:
             event["channel_type"] = self.channel.type
@@ -116,8 +114,11 @@ class NotStored(Exception):
         self.reason = reason
 
 
-def read_row(record: Any, channel: Channel) -> MessageRow | DeletionRow:
-    """What the record (fit for jsonb) does. Raises NotStored."""
+def read_row(record: Any, channel: Channel, *, keep: bool = True) -> MessageRow | DeletionRow:
+    """What the record (fit for jsonb) does. Raises NotStored.
+
+    A row keeps the record if it is asked to, and where its message changes its channel.
+    """
     if record == "":
         raise NotStored(Reason.PLACEHOLDER)
     if not isinstance(record, dict):
@@ -145,11 +146,11 @@ def read_row(record: Any, channel: Channel) -> MessageRow | DeletionRow:
     if told is None and isinstance(edited := get("edited"), dict):
         told = edited.get("ts")
     changed = None if told is None else time_or_none(told)
-    return _message(record, channel, ts, ts if changed is None else max(changed, ts))
+    return _message(record, channel, ts, ts if changed is None else max(changed, ts), keep)
 
 
 def _message(
-    record: Mapping[str, Any], channel: Channel, ts: datetime, event_ts: datetime
+    record: Mapping[str, Any], channel: Channel, ts: datetime, event_ts: datetime, keep: bool
 ) -> MessageRow:
     cells = _EMPTY.copy()
     try:
@@ -170,8 +171,9 @@ def _message(
     reactions = _reactions(given) if given else ()
     subtype = record.get("subtype")
     changes_channel = isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
+    kept = record if keep or changes_channel else None
     return MessageRow(
-        channel, ts, posted, (event_ts, event_id), reactions, record, line, changes_channel
+        channel, ts, posted, (event_ts, event_id), reactions, kept, line, changes_channel
     )
 
 
