@@ -45,10 +45,6 @@ from tiger_slack_tui.telemetry import span
 
 log = logging.getLogger(__name__)
 
-_MANY = 5000
-"""Files from which on the process that lists them keeps more memory than it is quick to start another one."""
-_BIG_ZIP = 16 << 20
-"""Bytes of a ZIP that is sure to keep all workers busy."""
 _LARGE = 10_000
 """Inserted messages from which on old chunks are compressed at once, and not by the policy some day."""
 
@@ -181,20 +177,15 @@ class Import:
     async def _read(self, control: AsyncConnection[Any] | None) -> None:
         """Bring the lists and then the files into the tables."""
         planner = await self._start()
-        # A dry run compares each message with those before it, which only one process knows.
-        most = 1 if self._options.dry_run else self._options.workers
-        workers: list[WorkerProcess] = []
-        if self._path.is_file() and self._path.stat().st_size > _BIG_ZIP:
-            workers = [await self._start() for _ in range(most)]  # they come up meanwhile
         made = await self._plan_made(planner)
         self._plan, self._files = made.plan, made.files
         self._tell(Planned(made.files, made.bytes, made.plan.skipped, self._resumed))
         for warning in made.plan.warnings:
             self._tell(Note(warning, is_warning=True))
         self._tell(Listed((), made.plan.unmapped))
-        if not workers and made.files <= _MANY:
-            workers = [planner]
-        workers += [await self._start() for _ in range(len(workers), min(most, made.spans))]
+        # A dry run compares each message with those before it, which only one process knows.
+        wanted = 1 if self._options.dry_run else min(self._options.workers, made.spans)
+        workers = [planner, *[await self._start() for _ in range(1, wanted)]]
         for _ in range(made.spans):
             self._all_spans.append(part := await self._span(planner))
             self._tell(Listed([planned for _, planned in part.files()]))
@@ -204,8 +195,6 @@ class Import:
             await checkpoint.save_problems(control, self._begun.id, self._lists.bad)
         try:
             async with asyncio.TaskGroup() as group:
-                if planner not in workers:  # what it took to list them is given back with it
-                    group.create_task(planner.close())
                 for worker in workers:
                     group.create_task(self._work(worker))
         except BaseExceptionGroup as errors:

@@ -12,7 +12,6 @@ import pickle
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, Literal, cast
 
@@ -111,18 +110,17 @@ class Worker:
     async def _plan(self, command: protocol.MakePlan, connection: AsyncConnection[Any]) -> None:
         path = self._setup.path
         try:
-            members = list_members(path, command.limits)
             names = await find_channels(connection)
-            plan = make_plan(path, members, command.selection, names)
+            plan = make_plan(path, list_members(path, command.limits), command.selection, names)
         except ArchiveRefused as error:
             self.report(protocol.Refused(error.args[0], error.hint))
             return
-        spans = deal(plan.files)
-        size = sum(planned.member.size for planned in plan.files)
-        made = protocol.PlanMade(replace(plan, files=[]), len(plan.files), size, len(spans))
-        self.report(made)
-        for files in spans:
-            self.report(protocol.Span.of(files))
+        spans = [protocol.Span.of(files) for files in deal(plan.files)]
+        number, size = len(plan.files), sum(planned.member.size for planned in plan.files)
+        plan.files.clear()  # before others come up, which take as much memory
+        self.report(protocol.PlanMade(plan, number, size, len(spans)))
+        for part in spans:
+            self.report(part)
 
     async def _read_lists(
         self, command: protocol.ReadLists, connection: AsyncConnection[Any]
