@@ -327,6 +327,19 @@ async def test_cancelled_it_goes_on_and_reads_again_what_has_changed(
     assert "2023-11-14" not in {event.path[8:18] for event in imported.told(Skipped)}
 
 
+@pytest.mark.parametrize("steps", [0, 1, 2])
+async def test_cancelled_before_it_reads(conninfo: str, tmp_path: Path, steps: int) -> None:
+    job = Import(conninfo, write_folder(tmp_path, many()), ImportOptions(), instance="test")
+    run = asyncio.create_task(job.run(lambda _: None))
+    await asyncio.sleep(0.2 * steps)
+    job.cancel()
+    result = await asyncio.wait_for(run, 30)
+    assert result.outcome == "cancelled"
+    assert result.total.adds_up
+    ended = "select count(*) from slack.import where outcome = 'cancelled'"
+    assert count(conninfo, ended) == 1
+
+
 async def test_restart_begins_anew(conninfo: str, tmp_path: Path) -> None:
     path = write_folder(tmp_path, many())
     await stop_after(conninfo, path, 3)

@@ -63,11 +63,13 @@ class Importer:
 
     def __call__(self, records: list[tuple[str, dict[str, Any]]]) -> None:
         states = {0: FileState("f", 0, 0, "C")}
+        tables = Tables(self._connection, 1)
+        keep = self._runner.run(tables.has_rules())
         entries = [
-            Entry(0, position, read_entry(record, Channel(channel, "channel"), Selection()))
-            for position, (channel, record) in enumerate(records, 1)
+            Entry(0, n, read_entry(record, Channel(channel, "channel"), Selection(), keep=keep))
+            for n, (channel, record) in enumerate(records, 1)
         ]
-        self._runner.run(Tables(self._connection, 1).merge(entries, states))
+        self._runner.run(tables.merge(entries, states))
         assert states[0].account.read == len(records)
         assert states[0].account.adds_up
 

@@ -139,9 +139,10 @@ def test_of_two_contents_the_newer_or_longer_counts() -> None:
     edited = row(ts="10.0", text="a", edited={"user": "U1", "ts": "12.000000"})
     longer = row(ts="10.0", text="a", attachments=[{"id": 1}])
     assert posted.version < longer.version < edited.version
-    assert (posted.is_edited, edited.is_edited) == (False, True)
+    assert (posted.version[0] > posted.ts, edited.version[0] > edited.ts) == (False, True)
     # An edit within the second of posting, whose ts has whole seconds only
-    assert not row(ts="10.5", edited={"ts": "10.000000"}).is_edited
+    within = row(ts="10.5", edited={"ts": "10.000000"})
+    assert within.version[0] == within.ts
     # What goes on around a message does not make its content another one.
     assert row(ts="10.0", text="a", reply_count=3, reactions=[]).version == posted.version
     # Live content of the same time is better known.
@@ -165,7 +166,7 @@ def test_a_message_twice_in_a_batch_is_there_once() -> None:
         Known(), row(ts="1.0", text="a"), row(ts="1.0", text="a"), row(ts="1.0", text="longer")
     )
     assert (account.inserted, account.already_there, account.updated) == (1, 1, 1)
-    assert [kept.record["text"] for kept in changes.inserts.values()] == ["longer"]
+    assert [kept.message()["text"] for kept in changes.inserts.values()] == ["longer"]
     assert not changes.updates
 
 

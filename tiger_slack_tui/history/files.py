@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import io
+import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, Protocol
@@ -56,11 +58,14 @@ class FileWork:
         self._bytes = 0
         self._states: dict[int, FileState] = {}
         self._failures: dict[int, Reason] = {}
+        self._contents: dict[int, bytes] = {}
         self._at = (0, 0)
+        self._keeps = False
 
     async def read(self) -> None:
         """Bring every file into the tables."""
         files = self._command.files
+        self._keeps = await self._tables.has_rules()
         saved: Mapping[str, FileState] = {}
         if self._setup.import_id is not None:
             paths = [planned.member.path for _, planned in files]
@@ -78,11 +83,7 @@ class FileWork:
     async def _begin(self, number: int, planned: PlannedFile, saved: FileState | None) -> None:
         """Find out where to begin with the file."""
         member = planned.member
-        crc, failure = (
-            (member.crc or 0, Reason.CRASHED)
-            if number in self._command.crashed
-            else self._examine(member)
-        )
+        crc, failure = self._examine(number, member)
         state = FileState(member.path, member.size, crc, planned.channel.id)
         if member.size <= WHOLE:  # not too many to keep
             state.times = []
@@ -125,8 +126,13 @@ class FileWork:
         failure = self._failures.get(number)
         skip = self._states[number].position
         if failure is None:
+            content = self._contents.pop(number, None)
             try:
-                stream = open_member(self._setup.path, planned.member)
+                stream = (
+                    open_member(self._setup.path, planned.member)
+                    if content is None
+                    else io.BytesIO(content)
+                )
             except DAMAGE:
                 failure = Reason.DAMAGED
             else:
@@ -139,11 +145,19 @@ class FileWork:
         self, stream: IO[bytes], number: int, planned: PlannedFile, skip: int
     ) -> Reason | None:
         """Merge the records after the first `skip`; why the rest cannot be read."""
+        values = enumerate(read_records(stream, planned.member.size), 1)
         try:
-            for entry in _entries(stream, number, planned, self._command.selection, skip):
-                if isinstance(entry.what, MessageRow):
-                    self._bytes += len(entry.what.cells)
-                self._batch.append(entry)
+            for position, value in islice(values, skip, None):
+                is_repaired = isinstance(value, Repaired)
+                what = read_entry(
+                    value.value if isinstance(value, Repaired) else value,
+                    planned.channel,
+                    self._command.selection,
+                    keep=self._keeps,
+                )
+                self._batch.append(Entry(number, position, what, is_repaired))
+                if isinstance(what, MessageRow):
+                    self._bytes += len(what.cells)
                 if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
                     self._at = (number, stream.tell())
                     await self._flush()
@@ -151,17 +165,23 @@ class FileWork:
             return error.reason
         return None
 
-    def _examine(self, member: Member) -> tuple[int, Reason | None]:
+    def _examine(self, number: int, member: Member) -> tuple[int, Reason | None]:
         """The CRC-32 of the file's content, and why it cannot be read."""
-        if member.crc is not None and member.size <= WHOLE:
-            return member.crc, None  # reading it all checks it
+        if number in self._command.crashed:
+            return member.crc or 0, Reason.CRASHED
+        path = self._setup.path
         try:
-            crc = verify(self._setup.path, member)
+            if member.size > WHOLE:
+                return verify(path, member), None
+            if member.crc is not None:  # reading it all checks it
+                return member.crc, None
+            with open_member(path, member) as stream:  # once, and not again to merge it
+                content = self._contents[number] = stream.read(WHOLE + 1)
+            return zlib.crc32(content), None
         except OSError:
             return 0, Reason.UNREADABLE
         except DAMAGE:
             return member.crc or 0, Reason.DAMAGED
-        return crc, None
 
     async def _flush(self) -> None:
         if not self._batch:
@@ -175,25 +195,14 @@ class FileWork:
         self._parent.report(protocol.BatchDone(merged.accounts, ended, self._at, merged.problems))
 
 
-def _entries(
-    stream: IO[bytes], number: int, planned: PlannedFile, selection: Selection, skip: int
-) -> Iterator[Entry]:
-    """The file's records from the one after `skip` on. Raises BadFile at the end of what can be read."""
-    values: Iterable[Any] = read_records(stream, planned.member.size)
-    for position, value in islice(enumerate(values, 1), skip, None):
-        is_repaired = isinstance(value, Repaired)
-        if isinstance(value, Repaired):
-            value = value.value
-        yield Entry(number, position, read_entry(value, planned.channel, selection), is_repaired)
-
-
 def read_entry(
-    value: Any, channel: Channel, selection: Selection
+    value: Any, channel: Channel, selection: Selection, *, keep: bool
 ) -> MessageRow | DeletionRow | Reason | None:
+    """What a record (fit for jsonb) does, why it does nothing, or None where it is outside the dates."""
     if isinstance(value, BadRecord):
         return value.reason
     try:
-        row = read_row(value, channel)
+        row = read_row(value, channel, keep=keep)
     except NotStored as error:
         return error.reason
     return row if selection.is_wanted(row.ts) else None

@@ -45,12 +45,6 @@ from tiger_slack_tui.telemetry import span
 
 log = logging.getLogger(__name__)
 
-_SPAN_FILES = 400
-"""Files that a worker gets at once, ..."""
-_SPAN_BYTES = 4 << 20
-"""... or so many bytes of them."""
-_MANY = 5000
-"""Files from which on the process that lists them keeps more memory than it is quick to start another one."""
 _LARGE = 10_000
 """Inserted messages from which on old chunks are compressed at once, and not by the policy some day."""
 
@@ -97,9 +91,10 @@ class Import:
         self._is_cancelled = False
         self._stack = AsyncExitStack()
         self._workers: list[WorkerProcess] = []
-        self._spans: deque[list[tuple[int, PlannedFile]]] = deque()
+        self._spans: deque[protocol.Span] = deque()
+        self._all_spans: list[protocol.Span] = []
         self._crashed: set[int] = set()
-        self._paths: list[str] = []
+        self._files = 0
         self._channels: dict[str, ChannelResult] = {}
         self._done = self._failed = 0
         self._begun: checkpoint.Begun | None = None
@@ -182,19 +177,24 @@ class Import:
     async def _read(self, control: AsyncConnection[Any] | None) -> None:
         """Bring the lists and then the files into the tables."""
         planner = await self._start()
-        self._plan = await self._make_plan(planner)
-        self._announce()
+        made = await self._plan_made(planner)
+        self._plan, self._files = made.plan, made.files
+        self._tell(Planned(made.files, made.bytes, made.plan.skipped, self._resumed))
+        for warning in made.plan.warnings:
+            self._tell(Note(warning, is_warning=True))
+        self._tell(Listed((), made.plan.unmapped))
         # A dry run compares each message with those before it, which only one process knows.
-        wanted = 1 if self._options.dry_run else min(self._options.workers, len(self._spans))
-        workers = [] if len(self._paths) > _MANY else [planner]
-        workers += [await self._start() for _ in range(len(workers), wanted)]
+        wanted = 1 if self._options.dry_run else min(self._options.workers, made.spans)
+        workers = [planner, *[await self._start() for _ in range(1, wanted)]]
+        for _ in range(made.spans):
+            self._all_spans.append(part := await self._span(planner))
+            self._tell(Listed([planned for _, planned in part.files()]))
+        self._spans.extend(self._all_spans)
         self._lists = await self._read_lists(planner)
         if control and self._begun:
             await checkpoint.save_problems(control, self._begun.id, self._lists.bad)
         try:
             async with asyncio.TaskGroup() as group:
-                if planner not in workers:  # what it took to list them is given back with it
-                    group.create_task(planner.close())
                 for worker in workers:
                     group.create_task(self._work(worker))
         except BaseExceptionGroup as errors:
@@ -227,32 +227,25 @@ class Import:
             worker.stop()
         return worker
 
-    async def _make_plan(self, planner: WorkerProcess) -> Plan:
-        files: list[PlannedFile] = []
+    async def _plan_made(self, planner: WorkerProcess) -> protocol.PlanMade:
         planner.send(protocol.MakePlan(self._selection, self._options.limits))
-        while True:
-            match await planner.receive():
-                case protocol.PlanPart() as part:
-                    files += part.files
-                case protocol.PlanMade(plan):
-                    plan.files = files
-                    return plan
-                case protocol.Refused(message, hint):
-                    raise ArchiveRefused(message, hint=hint)
-                case report:
-                    raise _failure(report)
+        match await planner.receive():
+            case protocol.PlanMade() as made:
+                return made
+            case protocol.Refused(message, hint):
+                raise ArchiveRefused(message, hint=hint)
+            case None if self._is_cancelled:
+                return protocol.PlanMade(Plan(), 0, 0, 0)
+            case report:
+                raise _failure(report)
 
-    def _announce(self) -> None:
-        """Tell what will be read, and deal it out."""
-        plan = self._plan
-        size = sum(planned.member.size for planned in plan.files)
-        self._tell(Planned(len(plan.files), size, plan.skipped, self._resumed))
-        for warning in plan.warnings:
-            self._tell(Note(warning, is_warning=True))
-        self._tell(Listed(plan.files, plan.unmapped))
-        self._paths = [planned.member.path for planned in plan.files]
-        self._spans = _spans(plan.files)
-        plan.files = []  # from here on the spans have them
+    async def _span(self, planner: WorkerProcess) -> protocol.Span:
+        report = await planner.receive()
+        if self._is_cancelled and report is None:
+            return protocol.Span.of([])
+        if not isinstance(report, protocol.Span):
+            raise _failure(report)
+        return report
 
     async def _read_lists(self, planner: WorkerProcess) -> protocol.ListsRead:
         planner.send(protocol.ReadLists(self._plan.lists, self._options.dry_run))
@@ -268,9 +261,9 @@ class Import:
     async def _work(self, worker: WorkerProcess) -> None:
         """Give a worker span after span; after a crash, another one."""
         while self._spans and not self._is_cancelled:
-            left = await self._attend_files(worker, self._spans.popleft())
+            left = await self._attend_files(worker, self._spans.popleft().files())
             if left:
-                self._spans.extendleft([file] for file in reversed(left))
+                self._spans.extendleft(protocol.Span.of([file]) for file in reversed(left))
                 worker = await self._start()
 
     async def _attend_files(
@@ -372,7 +365,7 @@ class Import:
             outcome="cancelled" if self._is_cancelled else "done",
             seconds=time.monotonic() - self._started,
             resumed=self._resumed,
-            files_planned=len(self._paths),
+            files_planned=self._files,
             files_done=self._done,
             files_failed=self._failed,
             files_skipped=plan.skipped,
@@ -389,26 +382,17 @@ class Import:
     async def _compare(self, control: AsyncConnection[Any], result: ImportResult) -> str | None:
         """Why what was committed is not what was counted; None where it is."""
         assert result.import_id is not None  # noqa: S101 it is no dry run
-        done, read = await checkpoint.totals(control, result.import_id, self._paths)
+        done = read = 0
+        for part in self._all_spans:
+            paths = [planned.member.path for _, planned in part.files()]
+            totals = await checkpoint.totals(control, result.import_id, paths)
+            done, read = done + totals[0], read + totals[1]
         if (done, read) == (result.files_planned, result.total.read):
             return None
         return (
             f"{result.files_planned:,} files with {result.total.read:,} records were counted,"
             f" {done:,} with {read:,} are in slack.import_file"
         )
-
-
-def _spans(files: list[PlannedFile]) -> deque[list[tuple[int, PlannedFile]]]:
-    """The files in parts for the workers, in order."""
-    spans: deque[list[tuple[int, PlannedFile]]] = deque()
-    size = 0
-    for number, planned in enumerate(files):
-        if not spans or size >= _SPAN_BYTES or len(spans[-1]) == _SPAN_FILES:
-            spans.append([])
-            size = 0
-        spans[-1].append((number, planned))
-        size += planned.member.size
-    return spans
 
 
 def _failure(report: protocol.Report | None) -> TigerSlackError:

@@ -79,7 +79,7 @@ class Changes:
     """By file."""
     positions: dict[int, int] = field(default_factory=dict)
     """By file, the last record that is accounted for."""
-    times: dict[int, list[datetime]] = field(default_factory=dict)
+    times: dict[int, list[str]] = field(default_factory=dict)
     """By file, the ts of its messages that were not discarded."""
     ended: dict[int, Reason | None] = field(default_factory=dict)
     """Files that end in the batch, and why the rest could not be read."""
@@ -104,32 +104,35 @@ def decide(items: Sequence[Item], discarded: Mapping[int, int], known: Known) ->
     for number, item in enumerate(items):
         if (account := changes.accounts.get(item.file)) is None:
             account = changes.accounts[item.file] = Account()
+            changes.times[item.file] = []
         if isinstance(item, FileEnd):
             changes.ended[item.file] = item.failure
             if item.failure is not None:
                 changes.problems.append(Problem(item.file, None, item.failure))
             continue
+        file, position, what, is_repaired = item
         account.read += 1
-        changes.positions[item.file] = item.position
-        if item.is_repaired:
+        changes.positions[file] = position
+        if is_repaired:
             account.repaired += 1
-            changes.problems.append(Problem(item.file, item.position, "repaired"))
-        if isinstance(item.what, MessageRow) and item.what.changes_channel:
-            changes.channels.append(item.what)  # also where the message itself is not stored
-        if number in discarded:
-            account.discard(discarded[number])
-        elif item.what is None:
+            changes.problems.append(Problem(file, position, "repaired"))
+        if isinstance(what, MessageRow):
+            if what.changes_channel:
+                changes.channels.append(what)  # also where the message itself is not stored
+            if number in discarded:
+                account.discard(discarded[number])
+                continue
+            changes.times[file].append(what.posted)
+            _message(what, account, known, changes)
+        elif what is None:
             account.filtered += 1
-        elif isinstance(item.what, MessageRow):
-            changes.times.setdefault(item.file, []).append(item.what.ts)
-            _message(item.what, account, known, changes)
-        elif isinstance(item.what, DeletionRow):
+        elif isinstance(what, DeletionRow):
             account.skip(Reason.DELETED)
-            _delete(item.what, known, changes)
+            _delete(what, known, changes)
         else:
-            account.skip(item.what)
-            if item.what.is_bad:
-                changes.problems.append(Problem(item.file, item.position, item.what))
+            account.skip(what)
+            if what.is_bad:
+                changes.problems.append(Problem(file, position, what))
     return changes
 
 
@@ -139,8 +142,10 @@ def _message(row: MessageRow, account: Account, known: Known, changes: Changes) 
     if version == DELETED:
         account.skip(Reason.DELETED)
         return
-    account.reactions += len(row.reactions)
-    has_reactions = _react(key, row, known, changes)
+    has_new_reactions = False
+    if row.reactions:
+        account.reactions += len(row.reactions)
+        has_new_reactions = _react(key, row, known, changes)
     if version is None:
         account.inserted += 1
         changes.inserts[key] = row
@@ -148,7 +153,7 @@ def _message(row: MessageRow, account: Account, known: Known, changes: Changes) 
         account.updated += 1
         (changes.inserts if key in changes.inserts else changes.updates)[key] = row
     else:
-        if has_reactions:
+        if has_new_reactions:
             account.updated += 1
         else:
             account.already_there += 1
@@ -158,8 +163,6 @@ def _message(row: MessageRow, account: Account, known: Known, changes: Changes) 
 
 def _react(key: Key, row: MessageRow, known: Known, changes: Changes) -> bool:
     """Take the reactions that nothing is known of. One that was removed since stays away."""
-    if not row.reactions:
-        return False
     states = known.reactions.setdefault(key, {})
     new = [who for who in row.reactions if who not in states]
     if new:

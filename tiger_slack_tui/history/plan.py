@@ -25,6 +25,10 @@ _CHANNELS = {
     "mpims.json": "mpim",
 }
 _TYPES = {"C": "channel", "D": "im", "G": "group"}
+_SPAN_FILES = 400
+"""Files that a worker gets at once, ..."""
+_SPAN_BYTES = 2 << 20
+"""... or so many bytes of them."""
 _COMMENTS = "FC:"
 """Begins the names of folders that hold comments on canvases and files."""
 _MARGIN = timedelta(days=1)
@@ -145,6 +149,19 @@ def make_plan(
     if selection.channels and not plan.files:
         plan.warnings.append("No file of the archive is of a channel that --channel selects.")
     return plan
+
+
+def deal(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:
+    """The files, numbered, in parts for workers."""
+    spans: list[list[tuple[int, PlannedFile]]] = []
+    size = 0
+    for number, planned in enumerate(files):
+        if not spans or size >= _SPAN_BYTES or len(spans[-1]) == _SPAN_FILES:
+            spans.append([])
+            size = 0
+        spans[-1].append((number, planned))
+        size += planned.member.size
+    return spans
 
 
 class _Channels:

@@ -25,10 +25,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The files that will be read, in order; comes after Planned."""
+    """Some of the files that will be read, in order; several come after Planned, until all are told."""
 
     files: Sequence[PlannedFile]
-    unmapped: Mapping[str, int]
+    unmapped: Mapping[str, int] = field(default_factory=dict)
     """Day files of folders that no channel is known for, by folder."""
 
 

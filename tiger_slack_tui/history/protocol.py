@@ -32,24 +32,35 @@ class Setup:
 
 @dataclass(frozen=True)
 class MakePlan:
-    """Answered by `PlanPart`s and a `PlanMade`, or by `Refused`."""
+    """Answered by a `PlanMade` and its spans, or by `Refused`."""
 
     selection: Selection
     limits: ArchiveLimits
 
 
 @dataclass(frozen=True)
-class PlanPart:
-    """Some of the plan's files, in order."""
+class PlanMade:
+    """All but the files; so many spans of them follow."""
 
-    files: list[PlannedFile]
+    plan: Plan
+    files: int
+    bytes: int
+    spans: int
 
 
 @dataclass(frozen=True)
-class PlanMade:
-    """All but the files."""
+class Span:
+    """Files in order, each with its number. Packed, for there can be very many."""
 
-    plan: Plan
+    packed: bytes
+
+    @classmethod
+    def of(cls, files: Sequence[tuple[int, PlannedFile]]) -> Span:
+        return cls(pickle.dumps(files, pickle.HIGHEST_PROTOCOL))
+
+    def files(self) -> list[tuple[int, PlannedFile]]:
+        files: list[tuple[int, PlannedFile]] = pickle.loads(self.packed)  # noqa: S301 from our own child
+        return files
 
 
 @dataclass(frozen=True)
@@ -142,8 +153,8 @@ class Go:
 
 Command = Setup | MakePlan | ReadLists | ReadFiles | Go
 Report = (
-    PlanPart
-    | PlanMade
+    PlanMade
+    | Span
     | Refused
     | ListsRead
     | FileStarted

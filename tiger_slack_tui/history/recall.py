@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -75,8 +74,8 @@ class FileState:
     account: Account = field(default_factory=Account)
     is_done: bool = False
     error: str | None = None
-    times: list[datetime] | None = None
-    """ts of its messages, of all since its beginning; None where some are not known."""
+    times: list[str] | None = None
+    """ts of all its messages, as text that sorts as they do; None where some are not known."""
 
     def after(self, number: int, changes: Changes) -> FileState:
         """As it is after a batch, in which it has this number."""
@@ -118,7 +117,7 @@ async def keep(connection: AsyncConnection[Any], states: Iterable[FileState]) ->
     rows = [
         _key(state)
         | {
-            "times": f"{{{','.join(map(str, state.times))}}}",
+            "times": f"{{{','.join(state.times)}}}",
             "first_ts": min(state.times),
             "last_ts": max(state.times),
             "account": state.account,

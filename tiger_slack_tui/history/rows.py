@@ -63,6 +63,8 @@ class MessageRow:
 
     channel: Channel
     ts: datetime
+    posted: str
+    """The ts as PostgreSQL reads it."""
     version: tuple[datetime, str]
     """event_ts and event_id: of two contents of one message the one with the greater version counts.
 
@@ -71,9 +73,12 @@ class MessageRow:
     """
     reactions: tuple[tuple[str, str], ...]
     """(user, name), in the export's order."""
-    record: Mapping[str, Any]
+    record: Mapping[str, Any] | None
+    """None where nobody asks for it again: it takes several times the room of the cells."""
     cells: bytes
     """For COPY, its columns as slack.store_messages() would fill them, but for the reactions."""
+    changes_channel: bool
+    """Whether it tells of a change of its channel."""
 
     def line(self, reactions: bytes | None) -> bytes:
         """The row as a line for COPY. `reactions` is JSON."""
@@ -81,18 +86,9 @@ class MessageRow:
             return self.cells + b"\t\\N\n"
         return b"%b\t%b\n" % (self.cells, reactions.replace(b"\\", b"\\\\"))
 
-    @property
-    def is_edited(self) -> bool:
-        return self.version[0] > self.ts
-
-    @property
-    def changes_channel(self) -> bool:
-        """Whether it tells of a change of its channel."""
-        subtype = self.record.get("subtype")
-        return subtype is not None and isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
-
     def message(self) -> dict[str, Any]:
-        """The message as a live event would have it."""
+        """The message as a live event would have it; only of a row that keeps its record."""
+        assert self.record is not None  # noqa: S101 it was kept for this
         event = {"type": "message", **self.record, "channel": self.channel.id}
         if self.channel.type is not None:
             event["channel_type"] = self.channel.type
@@ -118,8 +114,11 @@ class NotStored(Exception):
         self.reason = reason
 
 
-def read_row(record: Any, channel: Channel) -> MessageRow | DeletionRow:
-    """What the record (fit for jsonb) does. Raises NotStored."""
+def read_row(record: Any, channel: Channel, *, keep: bool = True) -> MessageRow | DeletionRow:
+    """What the record (fit for jsonb) does. Raises NotStored.
+
+    A row keeps the record if it is asked to, and where its message changes its channel.
+    """
     if record == "":
         raise NotStored(Reason.PLACEHOLDER)
     if not isinstance(record, dict):
@@ -147,16 +146,16 @@ def read_row(record: Any, channel: Channel) -> MessageRow | DeletionRow:
     if told is None and isinstance(edited := get("edited"), dict):
         told = edited.get("ts")
     changed = None if told is None else time_or_none(told)
-    return _message(record, channel, ts, ts if changed is None else max(changed, ts))
+    return _message(record, channel, ts, ts if changed is None else max(changed, ts), keep)
 
 
 def _message(
-    record: Mapping[str, Any], channel: Channel, ts: datetime, event_ts: datetime
+    record: Mapping[str, Any], channel: Channel, ts: datetime, event_ts: datetime, keep: bool
 ) -> MessageRow:
     cells = _EMPTY.copy()
     try:
         for key, value in record.items():
-            if value is not None and (cell := _CELLS.get(key)):
+            if (cell := _CELLS.get(key)) and value is not None:
                 cells[cell[0]] = cell[1](value)
     except TypeError:  # nested too deeply
         raise NotStored(Reason.BAD_RECORD) from None
@@ -170,7 +169,12 @@ def _message(
     line = b"%b%b\t%b" % (head.encode(), channel.cells, content)
     given = record.get("reactions")
     reactions = _reactions(given) if given else ()
-    return MessageRow(channel, ts, (event_ts, event_id), reactions, record, line)
+    subtype = record.get("subtype")
+    changes_channel = isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
+    kept = record if keep or changes_channel else None
+    return MessageRow(
+        channel, ts, posted, (event_ts, event_id), reactions, kept, line, changes_channel
+    )
 
 
 def _reactions(given: Any) -> tuple[tuple[str, str], ...]:
@@ -227,7 +231,7 @@ def copy_text(value: Any) -> bytes:
     if value.__class__ is not str:
         return _NULL if value is None else _copy_json(value)
     if value.isalnum():  # ids need no escapes
-        return bytes(value, "utf-8")
+        return value.encode()
     # JSON and COPY have the same escapes, but for control characters without a letter.
     cell = orjson.dumps(value)[1:-1]
     if b"\\u00" not in cell:

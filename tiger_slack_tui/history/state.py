@@ -124,11 +124,11 @@ class ImportState:
         self.tally = Tally()
         self.began = clock()
         self.ended: float | None = None
-        self.files: Sequence[PlannedFile] = ()
+        self.files: list[PlannedFile] = []
         """In the order of reading."""
         self.days: tuple[str, str] | None = None
         """The first and the last day that a file is of."""
-        self.unmapped: Mapping[str, int] = {}
+        self.unmapped: dict[str, int] = {}
         """Files of folders without a channel."""
         self.left_out: Mapping[str, int] = {}
         """Files that are not read, by reason."""
@@ -286,20 +286,22 @@ class ImportState:
         self.readers.clear()
 
     def _list(self, files: Sequence[PlannedFile], unmapped: Mapping[str, int]) -> None:
-        self.files, self.unmapped = files, unmapped
-        self._index = {planned.member.path: index for index, planned in enumerate(files)}
-        for planned in files:
+        for index, planned in enumerate(files, len(self.files)):
+            self._index[planned.member.path] = index
             folder = self.folders.get(planned.folder)
             if folder is None:
                 folder = Folder(planned.folder, planned.channel.id)
                 self.folders[planned.folder] = folder
             folder.files += 1
             folder.bytes += planned.member.size
-        days = {planned.member.path[-15:-5] for planned in files}
+        self.files += files
+        self.unmapped |= unmapped
+        days = {planned.member.path[-15:-5] for planned in files} | set(self.days or ())
         self.days = (min(days), max(days)) if days else None
         for name, number in unmapped.items():
             self.folders[name] = Folder(name, None, number)
-        self._marks.append((self._worked(), 0, 0))
+        if not self._marks:
+            self._marks.append((self._worked(), 0, 0))
 
     def _begin(self, path: str, worker: int) -> None:
         now = self._clock()

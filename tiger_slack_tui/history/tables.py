@@ -20,6 +20,7 @@ from tiger_slack_tui.history.merge import (
     Changes,
     Entry,
     Item,
+    Key,
     Known,
     Problem,
     Reactions,
@@ -115,6 +116,12 @@ select r.ts, r.user_id, r.reaction, r.ts, true
 from merged_reaction r
 where r.channel_id = %(channel)s
 and r.ts = any (%(times)s::timestamptz[])
+"""
+_DELETE = """
+delete from slack.message m
+where m.channel_id = %(channel)s
+and m.ts between %(first)s and %(last)s
+and m.ts = any (%(times)s::timestamptz[])
 """
 _COPY_MESSAGES = f"copy slack.message ({COLUMNS}) from stdin"
 _COPY_REACTIONS = "copy slack.reaction (channel_id, ts, user_id, reaction, is_present, event_ts, event_id) from stdin"
@@ -218,15 +225,21 @@ class Tables:
         files.update(states)
         return Merged(changes.accounts, changes.problems)
 
+    async def has_rules(self) -> bool:
+        """Whether messages may be discarded: only rows that keep their records can be."""
+        return bool(await self._value(_HAS_RULES))
+
     async def _discarded(self, items: Sequence[Item]) -> dict[int, int]:
         """The rule that discards the message, by the item's index."""
-        if not await self._value(_HAS_RULES):
-            return {}
         rows = {
             number: item.what
             for number, item in enumerate(items)
-            if isinstance(item, Entry) and isinstance(item.what, MessageRow)
+            if isinstance(item, Entry)
+            and isinstance(item.what, MessageRow)
+            and item.what.record is not None
         }
+        if not rows:
+            return {}
         messages = _json([row.message() for row in rows.values()])
         cursor = await self._connection.execute(_DISCARDED, (messages,))
         numbers = list(rows)
@@ -268,21 +281,32 @@ class Tables:
         return row[0] if row else None
 
     async def _write(self, changes: Changes, known: Known) -> None:
+        await self._make_room(changes.updates)
+        rows = changes.inserts | changes.updates
         async with self._connection.cursor() as cursor:
-            if changes.inserts:
+            if rows:
                 async with cursor.copy(_COPY_MESSAGES) as copy:
                     await copy.write(
                         b"".join(
-                            row.line(_shown(known.reactions.get(key)))
-                            for key, row in changes.inserts.items()
+                            row.line(_shown(known.reactions.get(key))) for key, row in rows.items()
                         )
                     )
             if lines := b"".join(_reaction_lines(changes)):
                 async with cursor.copy(_COPY_REACTIONS) as copy:
                     await copy.write(lines)
-        # What is there already changes in the way of live events.
+        # The rest changes in the way of live events.
         if events := list(_as_events(changes)):
             await self._connection.execute(_APPLY, (_json(events),))
+
+    async def _make_room(self, rows: Mapping[Key, MessageRow]) -> None:
+        """Delete the older contents."""
+        times: dict[str, list[str]] = {}
+        for row in rows.values():
+            times.setdefault(row.channel.id, []).append(row.posted)
+        for channel, found in times.items():
+            values = {"channel": channel, "first": min(found), "last": max(found)}
+            values["times"] = f"{{{','.join(found)}}}"
+            await self._connection.execute(_DELETE, values)
 
     async def _save(self, changes: Changes, states: Mapping[int, FileState]) -> None:
         if changes.problems:
@@ -329,6 +353,9 @@ class DryRun(Tables):
         # What came before in the same archive.
         self._look.append(_MESSAGES_MERGED)
         self._look_reactions.append(_REACTIONS_MERGED)
+
+    async def has_rules(self) -> bool:
+        return self._has_tables and await super().has_rules()
 
     async def _discarded(self, items: Sequence[Item]) -> dict[int, int]:
         return await super()._discarded(items) if self._has_tables else {}
@@ -378,9 +405,9 @@ def _shown(states: Reactions | None) -> bytes | None:
 
 
 def _reaction_lines(changes: Changes) -> Iterator[bytes]:
-    """The reactions of new messages, for COPY."""
+    """The reactions of messages that are written, for COPY."""
     for key, new in changes.reactions.items():
-        if key in changes.inserts:
+        if key in changes.inserts or key in changes.updates:
             channel, ts = copy_text(key[0]), str(key[1]).encode()
             for user, name in new:
                 cells = (channel, ts, copy_text(user), copy_text(name), b"t", ts, b"0")
@@ -388,14 +415,8 @@ def _reaction_lines(changes: Changes) -> Iterator[bytes]:
 
 
 def _as_events(changes: Changes) -> Iterator[dict[str, Any]]:
-    """The changes to what is there already, as events for slack.routed_events()."""
+    """The other changes, as events for slack.routed_events()."""
     now = slack_ts(datetime.now(UTC))
-    for (channel, ts), row in changes.updates.items():
-        yield _event("message", channel, ts, row.version[0]) | {
-            "event_id": row.version[1],
-            "subtype": "message_changed" if row.is_edited else None,
-            "event": row.message(),
-        }
     for row in changes.channels:
         posted = slack_ts(row.ts)
         event = row.message() | {"event_ts": posted}
@@ -403,7 +424,7 @@ def _as_events(changes: Changes) -> Iterator[dict[str, Any]]:
     for channel, ts in changes.deletions:
         yield _event("deletion", channel, ts, ts) | {"event_ts": now}
     for (channel, ts), new in changes.reactions.items():
-        if (channel, ts) not in changes.inserts:
+        if (channel, ts) not in changes.inserts and (channel, ts) not in changes.updates:
             for user, name in new:
                 yield _event("reaction", channel, ts, ts) | {
                     "type": "reaction_added",

@@ -12,7 +12,6 @@ import pickle
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, Literal, cast
 
@@ -34,7 +33,7 @@ from tiger_slack_tui.history.archive import (
 )
 from tiger_slack_tui.history.checkpoint import find_channels, join
 from tiger_slack_tui.history.files import FileWork
-from tiger_slack_tui.history.plan import make_plan
+from tiger_slack_tui.history.plan import deal, make_plan
 from tiger_slack_tui.history.records import (
     BadFile,
     BadRecord,
@@ -44,7 +43,7 @@ from tiger_slack_tui.history.records import (
 from tiger_slack_tui.history.tables import DryRun, Tables
 
 _PART = 1000
-"""Files in a frame, and rows of a list that are merged at once."""
+"""Rows of a list that are merged at once."""
 
 
 class _Ended(Exception):
@@ -111,16 +110,17 @@ class Worker:
     async def _plan(self, command: protocol.MakePlan, connection: AsyncConnection[Any]) -> None:
         path = self._setup.path
         try:
-            members = list_members(path, command.limits)
             names = await find_channels(connection)
-            plan = make_plan(path, members, command.selection, names)
+            plan = make_plan(path, list_members(path, command.limits), command.selection, names)
         except ArchiveRefused as error:
             self.report(protocol.Refused(error.args[0], error.hint))
             return
-        files = iter(plan.files)
-        while part := list(islice(files, _PART)):
-            self.report(protocol.PlanPart(part))
-        self.report(protocol.PlanMade(replace(plan, files=[])))
+        spans = [protocol.Span.of(files) for files in deal(plan.files)]
+        number, size = len(plan.files), sum(planned.member.size for planned in plan.files)
+        plan.files.clear()  # before others come up, which take as much memory
+        self.report(protocol.PlanMade(plan, number, size, len(spans)))
+        for part in spans:
+            self.report(part)
 
     async def _read_lists(
         self, command: protocol.ReadLists, connection: AsyncConnection[Any]
