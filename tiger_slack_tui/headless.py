@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -24,6 +25,7 @@ async def run_headless(engine: Engine, *, http: str | None = None) -> None:
     Logs one line of summary every 10 s, and serves health and metrics on `http` ([HOST:]PORT). Raises what
     `Engine.run` and `serve_health` raise.
     """
+    gc.freeze()  # what is loaded stays; looking through all of it would hold the event loop up at times
     loop = asyncio.get_running_loop()
     seen: list[signal.Signals] = []
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -72,6 +73,8 @@ def show_console(
     options_home: Path | None = None,
 ) -> None:
     """Show the console until it ends; its settings file lies in `options_home`, or in the home directory."""
+    # Loading makes much that stays and no garbage; `run_console` lets the collector work again.
+    gc.disable()
     # Imported late: nothing else needs Textual.
     from tiger_slack_tui.console.options import read_options
     from tiger_slack_tui.console.run import run_console

@@ -11,6 +11,7 @@ import re
 import struct
 import sys
 import termios
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,14 +31,19 @@ _ALLOWED = re.compile(
 
 
 class Terminal:
-    """A process at a pty, and the screen that its bytes make. `raw` is all that it wrote."""
+    """A process at a pty, and the screen that its bytes make.
+
+    `raw` is all that it wrote; `arrivals` tells when, and how much there was then.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process, fd: int, size: tuple[int, int]) -> None:
         self.process = process
         self.fd = fd
         self.raw = bytearray()
+        self.arrivals: list[tuple[float, int]] = []
         self._screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
+        self._drawn = 0
         self._is_reading = False
         self.attributes = termios.tcgetattr(fd)
         self.read()
@@ -65,11 +71,17 @@ class Terminal:
 
     def resize(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._draw(len(self.raw))
         self._screen.resize(rows, columns)
 
     @property
     def text(self) -> str:
         """The screen, line by line."""
+        return self.text_at(len(self.raw))
+
+    def text_at(self, end: int) -> str:
+        """The screen after so many bytes, not fewer than before."""
+        self._draw(end)
         return "\n".join(line.rstrip() for line in self._screen.display)
 
     async def shows(self, text: str, seconds: float = 30) -> None:
@@ -85,6 +97,11 @@ class Terminal:
         text = rest.decode("utf-8", "replace")
         return "".join(c for c in text if not c.isprintable() or c == "\ufffe").encode()
 
+    def _draw(self, end: int) -> None:
+        data, self._drawn = bytes(self.raw[self._drawn : end]), end
+        # pyte takes private modes with a $ for text.
+        self._stream.feed(re.sub(rb"\x1b\[\?[0-9]+\$p|\x1b\[[<>=][0-9]*u", b"", data))
+
     def _take(self) -> None:
         try:
             data = os.read(self.fd, 1 << 16)
@@ -94,8 +111,7 @@ class Terminal:
             self.stall()
             return
         self.raw += data
-        # pyte takes private modes with a $ for text.
-        self._stream.feed(re.sub(rb"\x1b\[\?[0-9]+\$p|\x1b\[[<>=][0-9]*u", b"", data))
+        self.arrivals.append((time.perf_counter(), len(self.raw)))
 
 
 @asynccontextmanager

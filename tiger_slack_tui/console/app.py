@@ -49,6 +49,7 @@ class ConsoleApp(App[None]):
     """The screen. It reads samples of its backend; what an operator does calls the backend.
 
     `engine_work` is what keeps the engine going; it ends when the engine has ended, and its error ends the console.
+    `shown` is set when the first frame is on the screen.
     """
 
     TITLE = "tiger-slack"
@@ -72,6 +73,7 @@ class ConsoleApp(App[None]):
         options: ConsoleOptions,
         *,
         engine_work: Awaitable[None] | None = None,
+        shown: asyncio.Event | None = None,
     ) -> None:
         super().__init__(driver_class=PatientDriver)
         self.animation_level = "none"
@@ -84,7 +86,9 @@ class ConsoleApp(App[None]):
         self.keys_shown: dict[str, str] = dict(options.keys)
         self._options = options
         self._engine_work = engine_work
+        self._shown = shown
         self._frame = Frame(is_ascii=options.ascii)
+        self._views = {view.NAME: view for view in make_views(backend)}
         self._view = VIEWS[0]
         self._model: Model | None = None
         self._window = 1
@@ -102,7 +106,7 @@ class ConsoleApp(App[None]):
         yield Static(id="tabs")
         yield Static(id="problems")
         with ContentSwitcher(id="views", initial=self._view):
-            yield from make_views(self.backend)
+            yield from self._views.values()
         yield Input(id="filter", compact=True, placeholder="text, or !text for all others")
         yield Static(id="footer")
         yield Static(id="short")
@@ -115,6 +119,10 @@ class ConsoleApp(App[None]):
         self._sample()
         for warning in self._options.warnings:
             self.say(warning, severity="warning")
+
+    def on_ready(self) -> None:
+        if self._shown is not None:
+            self._shown.set()
 
     async def _attend_engine(self, work: Awaitable[None]) -> None:
         try:
@@ -140,7 +148,7 @@ class ConsoleApp(App[None]):
             return
         shown = self._model or model
         self._fill("#status", status_line(model, width))
-        badges = {view.NAME: view.badge(model) for view in self.query(View)}
+        badges = {name: view.badge(model) for name, view in self._views.items()}
         self._fill("#tabs", tabs_line(self._view, badges, width, frozen=self._freeze_note(model)))
         self._show_problems(problem_lines(model))
         self.view.show(shown)
@@ -173,7 +181,7 @@ class ConsoleApp(App[None]):
     @property
     def view(self) -> View:
         """The current view."""
-        return self.screen_stack[0].query_one(f"#{self._view}", View)
+        return self._views[self._view]
 
     def _focus_view(self) -> None:
         self.view.focus_first()

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from textual.content import Content
 from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.geometry import Size
 from textual.message import Message
 from textual.widget import Widget
 
@@ -106,7 +107,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         self._cursor = 0
         self._top = 0
         self._filter = ""
-        self._painted: tuple[int, list[Content]] = (0, [])
+        self._painted: tuple[Size, list[Content]] | None = None
         self.can_focus = True
         self.is_following = follow
         self.help_text = help
@@ -232,12 +233,16 @@ class Pane(Widget, Generic[T], can_focus=True):
         self._top = max(0, min(self._top, len(self._rows) - self._room))
 
     def _repaint(self) -> None:
-        lines = self._lines()
-        if (self.size.width, lines) != self._painted:
-            self._painted = (self.size.width, lines)
+        # One that is hidden is painted anew when it is shown.
+        painted = (self.size, self._lines()) if self.size else None
+        if painted != self._painted:
+            self._painted = painted
             self.refresh()
 
     def render(self) -> Content:
+        if self._painted is None or self._painted[0] != self.size:
+            self._settle()
+            self._painted = (self.size, self._lines())
         return Content("\n").join(self._painted[1] or [Content("")])
 
     def on_resize(self) -> None:

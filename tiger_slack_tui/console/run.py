@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from tiger_slack_tui.engine import Engine
 
 log = logging.getLogger(__name__)
+
+_FRAME_SECONDS = 3.0
+"""How long the engine waits for the first frame."""
 
 
 class ConsoleCrashed(TigerSlackError):
@@ -83,12 +88,20 @@ async def _run(
         is_observing=make_engine is None,
     )
     watching = [asyncio.create_task(work, name="watch") for work in (monitor.run(), trail.run())]
+    shown = asyncio.Event()
     work = (
-        asyncio.create_task(_ingest(backend, make_engine), name="engine") if make_engine else None
+        asyncio.create_task(_ingest(backend, make_engine, shown), name="engine")
+        if make_engine
+        else None
     )
-    app = ConsoleApp(backend, options, engine_work=asyncio.shield(work) if work else None)
+    if work is None:
+        _collect_garbage()
+    app = ConsoleApp(
+        backend, options, engine_work=asyncio.shield(work) if work else None, shown=shown
+    )
     try:
         await _show(app, options)
+        shown.set()
         _cancel(watching)
         if app.is_lost:
             _leave_terminal()
@@ -114,15 +127,27 @@ def _cancel(tasks: list[asyncio.Task[None]]) -> None:
         task.cancel()
 
 
-async def _ingest(backend: Backend, make_engine: Callable[[], Engine]) -> None:
-    """Start the engine behind the screen, and run it to its end."""
-    # What it needs takes longer to load than the first frame takes to show.
+async def _ingest(
+    backend: Backend, make_engine: Callable[[], Engine], shown: asyncio.Event
+) -> None:
+    """Start the engine behind the first frame, and run it to its end."""
+    # What it needs takes longer to load than the first frame takes to show. A screen that fails holds nothing up.
+    with suppress(TimeoutError):
+        await asyncio.wait_for(shown.wait(), _FRAME_SECONDS)
     await asyncio.to_thread(import_module, "tiger_slack_tui.engine")
     if backend.is_stopping:
         return
+    _collect_garbage()
     backend.engine = make_engine()
     observe(backend.engine.snapshot)
     await backend.engine.run()
+
+
+def _collect_garbage() -> None:
+    """From now on. What is loaded stays: looking through all of it would hold the event loop up for 0.1 s at times."""
+    gc.freeze()
+    gc.set_threshold(700, 10, 100)
+    gc.enable()
 
 
 async def _show(app: ConsoleApp, options: ConsoleOptions) -> None:

@@ -44,6 +44,8 @@ from tiger_slack_tui.history.tables import DryRun, Tables
 
 _PART = 1000
 """Rows of a list that are merged at once."""
+_NICE = 10
+"""Live events, and the console's keys, do not wait for a processor that parses history."""
 
 
 class _Ended(Exception):
@@ -163,6 +165,7 @@ class Worker:
 def main() -> None:
     """Work until the input ends."""
     gc.disable()  # it would look through all that is parsed, again and again; nothing of it is a cycle
+    os.nice(_NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the import ends its workers itself
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nobody else writes into the pipe

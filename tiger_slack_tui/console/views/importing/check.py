@@ -68,7 +68,9 @@ class CheckStep(Step):
                     "Nothing is wrong with what was read so far."
                     if state.phase is not Phase.DONE
                     else "Nothing is wrong with the archive.",
-                    "Enter goes on to the options, also before the check has ended.",
+                    "Enter goes on to the options, also before the check has ended."
+                    if state.is_planned
+                    else "Listing the archive …",
                 ),
             )
         )

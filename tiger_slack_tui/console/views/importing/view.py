@@ -13,6 +13,7 @@ from tiger_slack_tui.console.model import Backend, Importing, Model
 from tiger_slack_tui.console.pane import Pane
 from tiger_slack_tui.console.view import View
 from tiger_slack_tui.console.views.importing.check import CheckStep
+from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.importing.lines import RESULT, RUN, SOURCE, steps_line
 from tiger_slack_tui.console.views.importing.options import OptionsStep
 from tiger_slack_tui.console.views.importing.result import ResultStep
@@ -35,7 +36,8 @@ class ImportView(View):
 
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend)
-        self._wizard = Wizard(backend, self.go)
+        # Beside live events one worker is enough for few processors, and quicker than two that wait for them.
+        self._wizard = Wizard(backend, self.go, Draft(workers=2 if backend.is_observing else 1))
         self._step = SOURCE
         self._seen: object = None
         """The import whose end was looked at."""
