@@ -136,7 +136,7 @@ async def first() -> None:
 
 
 async def idle() -> None:
-    async with running(1, 0) as bench:
+    async with running(2, 0.001) as bench:
         await asyncio.sleep(8)
         used, written, begun = bench.processor(), len(bench.terminal.raw), time.perf_counter()
         await asyncio.sleep(20)

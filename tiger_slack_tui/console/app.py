@@ -13,7 +13,7 @@ from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Input, Static
+from textual.widgets import Input, Static
 
 from tiger_slack_tui.console.actions import BY_ID, VIEWS, Action, available, bindings
 from tiger_slack_tui.console.chrome import (
@@ -32,7 +32,7 @@ from tiger_slack_tui.console.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
 from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
 from tiger_slack_tui.console.themes import OUR_THEMES
-from tiger_slack_tui.console.view import View
+from tiger_slack_tui.console.view import Switcher, View
 from tiger_slack_tui.console.views.catalog import make_views
 from tiger_slack_tui.errors import TigerSlackError, where
 from tiger_slack_tui.text import visible
@@ -43,6 +43,12 @@ _RATES = (0.5, 1.0, 2.0, 4.0)
 """Samples a second that an operator can choose."""
 _WINDOWS = (60, 160, 300, 600, 900)
 """Seconds that charts show."""
+
+
+class Ground(Screen[None]):
+    """What everything lies on."""
+
+    BLANK = True
 
 
 class ConsoleApp(App[None]):
@@ -105,11 +111,14 @@ class ConsoleApp(App[None]):
         yield Static(id="status")
         yield Static(id="tabs")
         yield Static(id="problems")
-        with ContentSwitcher(id="views", initial=self._view):
+        with Switcher(id="views", initial=self._view):
             yield from self._views.values()
         yield Input(id="filter", compact=True, placeholder="text, or !text for all others")
         yield Static(id="footer")
         yield Static(id="short")
+
+    def get_default_screen(self) -> Screen[Any]:
+        return Ground(id="_default")
 
     def on_mount(self) -> None:
         self._sampling = self.set_interval(1 / _RATES[self._rate], self._sample)
@@ -261,7 +270,7 @@ class ConsoleApp(App[None]):
     def go_to(self, name: str) -> None:
         """Show another view."""
         self._view = name
-        self.query_one("#views", ContentSwitcher).current = name
+        self.query_one("#views", Switcher).current = name
         self._focus_view()
         self._sample()
 

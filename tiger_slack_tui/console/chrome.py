@@ -74,6 +74,8 @@ def status_line(model: Model, width: int) -> Content:
     ]
     if now is not None and now.spool_events:
         groups.append([f"spool {count(now.spool_events)}"])
+    if now is not None and now.gaps_open:
+        groups.append([mark("note", f"{now.gaps_open:,} gap{'s' if now.gaps_open != 1 else ''}")])
     right: list[Part] = []
     if model.read_only:
         right.append(("read-only ", NOTE))
@@ -212,6 +214,8 @@ def short_lines(model: Model, width: int) -> list[Content]:
             outcomes[outcome] = outcomes.get(outcome, 0) + n
         failed, discarded = outcomes.get("failed", 0), outcomes.get("discarded", 0)
         lines.append(line(f" failed {failed:,}  discarded {discarded:,}  queue {now.queue:,}"))
+        if now.gaps_open:
+            lines.append(line(" ", mark("note", f"open gaps: {now.gaps_open:,}")))
     if model.importing is not None:
         lines.append(line(" import ", *import_parts(model.importing)))
     lines.append(line((" The panes need 60x15. ", DIM), ("q", KEY), (" Quit", DIM)))

@@ -9,8 +9,9 @@ from typing import Any, Generic, TypeVar
 
 from textual.content import Content
 from textual.events import Click, MouseScrollDown, MouseScrollUp
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
+from textual.strip import Strip
 from textual.widget import Widget
 
 from tiger_slack_tui.console.paint import BAD, DIM, KEY, NOTE, facing, line
@@ -244,6 +245,20 @@ class Pane(Widget, Generic[T], can_focus=True):
             self._settle()
             self._painted = (self.size, self._lines())
         return Content("\n").join(self._painted[1] or [Content("")])
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines without borders, padding and other effects, none of which a pane has: three times quicker."""
+        strips = []
+        filters, background = self.get_line_filters(), self.background_colors[1]
+        style = self.visual_style.rich_style
+        for y in crop.line_range:
+            strip = self.render_line(y).adjust_cell_length(self.size.width, style)
+            for change in filters:
+                strip = strip.apply_filter(change, background)
+            strips.append(strip)
+        if crop.column_span != (0, self.size.width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
 
     def on_resize(self) -> None:
         self._settle()

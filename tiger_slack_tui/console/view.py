@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import getters
 from textual.containers import Container
 from textual.reactive import var
+from textual.widgets import ContentSwitcher
 
 from tiger_slack_tui.console.actions import Action
 from tiger_slack_tui.console.model import Backend, Model
@@ -23,9 +24,16 @@ if TYPE_CHECKING:
 _FAR = 10_000_000
 
 
+class Switcher(ContentSwitcher):
+    """Shows one of its children."""
+
+    BLANK = True
+
+
 class View(Container):
     """A set of panes. What an action does is the method act_NAME of the view; of the app, where it has none."""
 
+    BLANK = True  # nothing of its own is to be seen, and need not be painted line by line
     NAME: ClassVar[str]
     zoomed: var[Pane[Any] | None] = var(None)
 

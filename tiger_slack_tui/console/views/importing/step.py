@@ -50,6 +50,8 @@ class Wizard:
 class Step(Container):
     """One step: its panes, and what can be done in it. An action is the method act_NAME."""
 
+    BLANK = True
+
     if TYPE_CHECKING:
         app = getters.app(ConsoleApp)
 

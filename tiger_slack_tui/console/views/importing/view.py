@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, cast
 
 from textual.app import ComposeResult
-from textual.widgets import ContentSwitcher, Static
+from textual.widgets import Static
 
 from tiger_slack_tui.console.actions import IMPORT, Action
 from tiger_slack_tui.console.model import Backend, Importing, Model
 from tiger_slack_tui.console.pane import Pane
-from tiger_slack_tui.console.view import View
+from tiger_slack_tui.console.view import Switcher, View
 from tiger_slack_tui.console.views.importing.check import CheckStep
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.importing.lines import RESULT, RUN, SOURCE, steps_line
@@ -44,7 +44,7 @@ class ImportView(View):
 
     def compose(self) -> ComposeResult:
         yield Static(id="import-steps")
-        with ContentSwitcher(id="import-step", initial=_IDS[SOURCE]):
+        with Switcher(id="import-step", initial=_IDS[SOURCE]):
             for kind, name in zip(
                 (SourceStep, CheckStep, OptionsStep, RunStep, ResultStep), _IDS, strict=True
             ):
@@ -59,7 +59,7 @@ class ImportView(View):
         """Show a step."""
         self.zoom(None)
         self._step = step
-        self.query_one("#import-step", ContentSwitcher).current = _IDS[step]
+        self.query_one("#import-step", Switcher).current = _IDS[step]
         self.step.arrive()
         if self._wizard.model is not None:
             self.show(self._wizard.model)
