@@ -49,9 +49,9 @@ _TYPES = Columns(
     Column("last min", 9, right=True),
     Column("failed", 7, right=True),
     Column("discard", 7, right=True),
-    Column("p50", 8, right=True, least=90),
+    Column("p50", 8, right=True, least=85),
     Column("p95", 8, right=True),
-    Column("p99", 8, right=True, least=90),
+    Column("p99", 8, right=True, least=85),
 )
 _INSTANCES = Columns(
     Column("instance"),
@@ -161,7 +161,7 @@ def job_line(job: JobStatus, at: float, width: int) -> Content:
         when = f"{age(at - last.started_at.timestamp())} ago"
     lock = "lock free" if job.holder is None else f"lock {job.holder.application_name}"
     columns = Columns(
-        Column("", 10), Column("", 12), Column("", 18), Column("", 14), Column("", least=64)
+        Column("", 10), Column("", 12), Column("", 16), Column("", 12), Column("", least=64)
     )
     return columns.row(width, [job.name, state, when, f"next {wait}", (lock, DIM)])
 
