@@ -74,14 +74,17 @@ on conflict do nothing
 
 def speed(messages: int = 200_000) -> None:
     with data(messages) as root, place() as (home, conninfo):
-        first = database(conninfo, "first")
-        imported, again = (run(first, root) for _ in range(2))
-        assert imported.total.inserted == again.total.already_there == messages
+        # Once before it counts: what comes first pays for the server's files.
         rendered = home / "rendered"
-        with psycopg.connect(first) as connection, rendered.open("wb") as file:
+        warm = database(conninfo, "warm")
+        run(warm, root)
+        with psycopg.connect(warm) as connection, rendered.open("wb") as file:
             with connection.cursor().copy(f"copy slack.message ({COLUMNS}) to stdout") as copy:
                 for block in copy:
                     file.write(block)
+        first = database(conninfo, "first")
+        imported, again = (run(first, root) for _ in range(2))
+        assert imported.total.inserted == again.total.already_there == messages
         copied = timed_copy(database(conninfo, "copy"), rendered)
         one_by_one = timed_one_by_one(database(conninfo, "one_by_one"), root)
     print(f"import of {messages:,} messages: {imported.seconds:.1f} s, {imported.rate:,.0f}/s")
@@ -232,9 +235,10 @@ def data(messages: int) -> Iterator[Path]:
 
 
 def database(conninfo: str, name: str) -> str:
-    """A new database with the tables."""
+    """A new database with the tables, with nothing of earlier ones left to be written."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
+        connection.execute("checkpoint")
     conninfo = make_conninfo(conninfo, dbname=name)
     files = read_migrations(migrations_directory())
     asyncio.run(migrate(conninfo, version=__version__, files=files, tell=lambda _: None))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -235,6 +236,7 @@ def _note(known: dict[str, Channel], record: Any, kind: str) -> None:
             known.setdefault(_key(name), channel)
 
 
+@lru_cache(10_000)  # the same days in each channel
 def _day(name: str) -> date | None:
     match = _DAY_FILE.fullmatch(name)
     try:

@@ -50,17 +50,23 @@ class PlanMade:
 
 @dataclass(frozen=True)
 class Span:
-    """Files in order, each with its number. Packed, for there can be very many."""
+    """Files in order, each with its number. Packed, for there can be very many: as plain tuples, which is quicker."""
 
     packed: bytes
 
     @classmethod
     def of(cls, files: Sequence[tuple[int, PlannedFile]]) -> Span:
-        return cls(pickle.dumps(files, pickle.HIGHEST_PROTOCOL))
+        plain = [
+            (number, tuple(planned.member), planned.folder, planned.channel)
+            for number, planned in files
+        ]
+        return cls(pickle.dumps(plain, pickle.HIGHEST_PROTOCOL))
 
     def files(self) -> list[tuple[int, PlannedFile]]:
-        files: list[tuple[int, PlannedFile]] = pickle.loads(self.packed)  # noqa: S301 from our own child
-        return files
+        return [
+            (number, PlannedFile(Member(*member), folder, channel))
+            for number, member, folder, channel in pickle.loads(self.packed)  # noqa: S301 from our own child
+        ]
 
 
 @dataclass(frozen=True)
