@@ -247,7 +247,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         return Content("\n").join(self._painted[1] or [Content("")])
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines without borders, padding and other effects, none of which a pane has: three times quicker."""
+        """The lines without borders, padding and other effects, which a pane has not: that takes half the time."""
         strips = []
         filters, background = self.get_line_filters(), self.background_colors[1]
         style = self.visual_style.rich_style
