@@ -76,7 +76,9 @@ class Watch:
         self._team: str | None = None
         self._id: int | None = None
         self._written: dict[Spell, int] = {}
-        self._failed_at: float | None = None
+        self._is_failing = False
+        # Nor is it known whether others have seen the database before we came.
+        self._unsteady_at: float | None = time.monotonic()
         self._gaps = Standing()
         self._last = (time.time(), 0)
         self.gaps_open: int | None = None
@@ -106,10 +108,11 @@ class Watch:
             async with self._pool.connection(timeout=min(seconds, 2)) as connection:
                 await self._write_within(seconds, connection, stopped=stopped)
         except (psycopg.Error, PoolTimeout, TimeoutError) as error:
-            if self._failed_at is None:
+            if not self._is_failing:
                 what = describe(error) if isinstance(error, psycopg.Error) else "it took too long"
                 log.warning("the heartbeat was not written: %s", what)
-            self._failed_at = time.monotonic()
+            self._is_failing = True
+            self._unsteady_at = time.monotonic()
 
     async def _write_within(
         self, seconds: float, connection: AsyncConnection[Any], *, stopped: bool
@@ -144,8 +147,9 @@ class Watch:
         self._written = dict(zip(spells, written.connection_ids, strict=True))
         self._slack.forget_spells(over)
         self._pipeline.forget_stops(stops)
+        self._is_failing = False
         if ready:
-            self._failed_at = None
+            self._unsteady_at = None
         self._last = (now, self._snapshot().received)
         await self._look_at_gaps(connection)
 
@@ -164,7 +168,9 @@ class Watch:
 
     def _is_steady(self) -> bool:
         """Whether the database has been seen for so long that others must have seen it, too."""
-        return self._failed_at is None or time.monotonic() - self._failed_at > self._timing.stale
+        return (
+            self._unsteady_at is None or time.monotonic() - self._unsteady_at > self._timing.stale
+        )
 
     def _span(self, spell: Spell, now: float) -> ConnectionSpan:
         # While nothing is taken, being connected is of no use; if we die, that is all that counts.
