@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
 from contextlib import nullcontext
 
+from tiger_slack_tui.collector import spare_what_is_loaded
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.health import serve_health
 from tiger_slack_tui.metrics import observe
@@ -25,7 +25,7 @@ async def run_headless(engine: Engine, *, http: str | None = None) -> None:
     Logs one line of summary every 10 s, and serves health and metrics on `http` ([HOST:]PORT). Raises what
     `Engine.run` and `serve_health` raise.
     """
-    gc.freeze()  # what is loaded stays; looking through all of it would hold the event loop up at times
+    spare_what_is_loaded()
     loop = asyncio.get_running_loop()
     seen: list[signal.Signals] = []
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tiger_slack_tui.collector import spare_what_is_loaded
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.driver import watching_terminal
 from tiger_slack_tui.console.log_ring import LogRing
@@ -95,7 +95,7 @@ async def _run(
         else None
     )
     if work is None:
-        _collect_garbage()
+        spare_what_is_loaded()
     app = ConsoleApp(
         backend, options, engine_work=asyncio.shield(work) if work else None, shown=shown
     )
@@ -137,17 +137,10 @@ async def _ingest(
     await asyncio.to_thread(import_module, "tiger_slack_tui.engine")
     if backend.is_stopping:
         return
-    _collect_garbage()
+    spare_what_is_loaded()
     backend.engine = make_engine()
     observe(backend.engine.snapshot)
     await backend.engine.run()
-
-
-def _collect_garbage() -> None:
-    """From now on. What is loaded stays: looking through it would hold the event loop up for 0.1 s at times."""
-    gc.freeze()
-    gc.set_threshold(700, 10, 100)  # a tenth as often as by default through what is old
-    gc.enable()
 
 
 async def _show(app: ConsoleApp, options: ConsoleOptions) -> None:
