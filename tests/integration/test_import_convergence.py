@@ -14,11 +14,9 @@ from hypothesis import strategies as st
 from tests.exports import tables
 from tests.integration.test_convergence import _record, channels, event, texts, times, users
 from tiger_slack_tui.database.pool import connect
-from tiger_slack_tui.history.files import read_entry
 from tiger_slack_tui.history.merge import Entry
-from tiger_slack_tui.history.plan import Selection
 from tiger_slack_tui.history.recall import FileState
-from tiger_slack_tui.history.rows import Channel
+from tiger_slack_tui.history.rows import Channel, row_or_reason
 from tiger_slack_tui.history.tables import Tables
 
 later = st.integers(1, 8).map(lambda n: f"170000000{n}.000000")
@@ -66,7 +64,7 @@ class Importer:
         tables = Tables(self._connection, 1)
         keep = self._runner.run(tables.has_rules())
         entries = [
-            Entry(0, n, read_entry(record, Channel(channel, "channel"), Selection(), keep=keep))
+            Entry(0, n, row_or_reason(record, Channel(channel, "channel"), keep=keep))
             for n, (channel, record) in enumerate(records, 1)
         ]
         self._runner.run(tables.merge(entries, states))

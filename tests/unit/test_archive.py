@@ -8,6 +8,7 @@ import stat
 import struct
 import subprocess
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,11 @@ import pytest
 from tests.exports import write_folder, write_zip
 from tiger_slack_tui.history.archive import (
     DAMAGE,
+    Archive,
     ArchiveLimits,
     ArchiveRefused,
     Member,
     list_members,
-    open_member,
-    verify,
 )
 
 LIMITS = ArchiveLimits(ratio=500, total_bytes=1 << 30)
@@ -43,10 +43,10 @@ def contents(path: Path) -> dict[str, bytes]:
     """What the archive holds, read by its members alone."""
     found = {}
     for member in list_members(path, LIMITS):
-        with open_member(path, member) as stream:
+        with Archive(path).open(member) as stream:
             found[member.path] = stream.read()
         assert len(found[member.path]) == member.size
-        assert verify(path, member) == (member.crc or verify(path, member))
+        assert Archive(path).verify(member) == zlib.crc32(found[member.path])
     return found
 
 
@@ -224,7 +224,7 @@ def test_a_member_that_lies_about_its_size_is_read_no_further(tmp_path: Path) ->
     at = data.index(b"PK\1\2")
     path.write_bytes(data[: at + 24] + struct.pack("<L", 10) + data[at + 28 :])
     (member,) = list_members(path, LIMITS)
-    with open_member(path, member) as stream, pytest.raises(DAMAGE):
+    with Archive(path).open(member) as stream, pytest.raises(DAMAGE):
         assert len(stream.read()) <= 10
 
 
@@ -241,7 +241,7 @@ def test_a_damaged_member_is_told_as_such(tmp_path: Path, damage: str) -> None:
         data[2000:2010] = bytes(10)
     path.write_bytes(data)
     with pytest.raises(DAMAGE):
-        verify(path, member)
+        Archive(path).verify(member)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\5\6" + bytes(10)])
@@ -271,4 +271,4 @@ def test_there_is_nothing(tmp_path: Path) -> None:
     with pytest.raises(ArchiveRefused, match="no folder and no file"):
         list_members(tmp_path / "nothing", LIMITS)
     with pytest.raises(OSError, match="nothing"):
-        open_member(tmp_path, Member("nothing", 0, None))
+        Archive(tmp_path).open(Member("nothing", 0, None))

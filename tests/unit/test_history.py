@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +139,14 @@ def test_of_two_contents_the_newer_or_longer_counts() -> None:
     edited = row(ts="10.0", text="a", edited={"user": "U1", "ts": "12.000000"})
     longer = row(ts="10.0", text="a", attachments=[{"id": 1}])
     assert posted.version < longer.version < edited.version
-    assert (posted.version[0] > posted.ts, edited.version[0] > edited.ts) == (False, True)
+    assert (posted.version[0] > posted.micros, edited.version[0] > edited.micros) == (False, True)
     # An edit within the second of posting, whose ts has whole seconds only
     within = row(ts="10.5", edited={"ts": "10.000000"})
-    assert within.version[0] == within.ts
+    assert within.version[0] == within.micros
     # What goes on around a message does not make its content another one.
     assert row(ts="10.0", text="a", reply_count=3, reactions=[]).version == posted.version
     # Live content of the same time is better known.
-    assert posted.version < (posted.ts, "Ev0123")
+    assert posted.version < (posted.micros, "Ev0123")
 
 
 # Decisions
@@ -171,7 +171,7 @@ def test_a_message_twice_in_a_batch_is_there_once() -> None:
 
 
 def test_a_deletion_in_the_batch_beats_the_message_before_and_after() -> None:
-    gone = DeletionRow(GENERAL, row(ts="1.0").ts)
+    gone = DeletionRow(GENERAL, row(ts="1.0").micros)
     account, changes = judge(
         Known(), row(ts="1.0", reactions=[{"name": "x", "users": ["U1"]}]), gone
     )
@@ -185,17 +185,17 @@ def test_a_deletion_in_the_batch_beats_the_message_before_and_after() -> None:
 
 def test_a_known_deletion_is_not_written_again() -> None:
     message_row = row(ts="1.0")
-    known = Known(versions={("C1", message_row.ts): DELETED})
-    account, changes = judge(known, message_row, DeletionRow(GENERAL, message_row.ts))
+    known = Known(versions={("C1", message_row.micros): DELETED})
+    account, changes = judge(known, message_row, DeletionRow(GENERAL, message_row.micros))
     assert account.skipped == {"deleted in Slack": 2}
     assert not changes.deletions
 
 
 def test_a_removed_reaction_stays_away() -> None:
     given = row(ts="1.0", reactions=[{"name": "+1", "users": ["U1", "U2"]}])
-    key = ("C1", given.ts)
-    removed = {("U1", "+1"): (given.ts + timedelta(seconds=1), False)}
-    known = Known(versions={key: (given.ts, "Ev1")}, reactions={key: removed})
+    key = ("C1", given.micros)
+    removed = {("U1", "+1"): (given.micros + 1_000_000, False)}
+    known = Known(versions={key: (given.micros, "Ev1")}, reactions={key: removed})
     account, changes = judge(known, given)
     assert account.updated == 1
     assert changes.reactions == {key: [("U2", "+1")]}

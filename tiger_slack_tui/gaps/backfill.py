@@ -27,18 +27,18 @@ from tiger_slack_tui.database import gaps
 from tiger_slack_tui.database.gaps import ChannelState, Gap
 from tiger_slack_tui.errors import SlackAbsent, TigerSlackError
 from tiger_slack_tui.gaps.reader import RESTRICTED, HistoryReader
-from tiger_slack_tui.history.account import Account, Reason
+from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.history.merge import Changes, Entry, Item
 from tiger_slack_tui.history.recall import FileState
 from tiger_slack_tui.history.rows import (
     Channel,
     DeletionRow,
     MessageRow,
-    NotStored,
-    read_row,
+    row_or_reason,
     time_or_none,
 )
 from tiger_slack_tui.history.tables import Tables
+from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.slack.web import CONVERSATION_TYPES
 
 log = logging.getLogger(__name__)
@@ -300,7 +300,9 @@ class Backfill:
             )
             return []
         gone = [ts for ts in missing if not await self._reader.has(channel.id, ts)]
-        return [Entry(0, n, DeletionRow(channel, ts)) for n, ts in enumerate(gone, start=1)]
+        return [
+            Entry(0, n, DeletionRow(channel, to_micros(ts))) for n, ts in enumerate(gone, start=1)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,12 +341,7 @@ def _kind(conversation: dict[str, Any]) -> str:
 
 def _entries(records: Iterable[dict[str, Any]], channel: Channel) -> Iterable[Entry]:
     for position, record in enumerate(records, start=1):
-        what: MessageRow | DeletionRow | Reason
-        try:
-            what = read_row(record, channel)
-        except NotStored as error:
-            what = error.reason
-        yield Entry(0, position, what)
+        yield Entry(0, position, row_or_reason(record, channel))
 
 
 def _threads(records: Iterable[dict[str, Any]], span: _Span) -> Iterable[datetime]:

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
@@ -45,7 +46,7 @@ class Member(NamedTuple):
     path: str
     size: int
     crc: int | None
-    """CRC-32 of the content; None where only reading it tells (`verify`)."""
+    """CRC-32 of the content; None where only reading it tells (`Archive.verify`)."""
     offset: int = 0
     packed: int = 0
     method: int = 0
@@ -65,29 +66,37 @@ def list_members(path: Path, limits: ArchiveLimits) -> list[Member]:
     return sorted(members, key=lambda member: member.path)
 
 
-def open_member(path: Path, member: Member) -> IO[bytes]:
-    """The member's bytes as a stream; close it. Opening and reading may raise any error of `DAMAGE`."""
-    if path.is_dir():
-        return (path / member.path).open("rb")
-    file = path.open("rb")
-    try:
-        return cast(IO[bytes], _open_in_zip(file, member))
-    except BaseException:
-        file.close()
-        raise
+class Archive:
+    """Opens the members of an archive. Its methods block, and may raise any error of `DAMAGE`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._is_folder = os.path.isdir(
+            path
+        )  # asked once: with thousands of small files such things count
+
+    def open(self, member: Member) -> IO[bytes]:
+        """The member's bytes as a stream; close it."""
+        if self._is_folder:
+            return open(f"{self._path}/{member.path}", "rb")
+        file = self._path.open("rb")
+        try:
+            return cast(IO[bytes], _open_in_zip(file, member))
+        except BaseException:
+            file.close()
+            raise
+
+    def verify(self, member: Member) -> int:
+        """Read the member to its end; its CRC-32."""
+        value = 0
+        with self.open(member) as stream:
+            while block := stream.read(min(1 << 20, member.size + 1)):  # no more memory than needed
+                value = zlib.crc32(block, value)
+        return value
 
 
 DAMAGE = (MemberDamaged, zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
 """What a damaged member raises while it is opened or read."""
-
-
-def verify(path: Path, member: Member) -> int:
-    """Read the member to its end; its CRC-32. Blocks. Raises one of `DAMAGE` where that cannot be done."""
-    value = 0
-    with open_member(path, member) as stream:
-        while block := stream.read(min(1 << 20, member.size + 1)):  # no more memory than it takes
-            value = zlib.crc32(block, value)
-    return value
 
 
 def _list_folder(root: Path) -> Iterator[Member]:
@@ -118,12 +127,13 @@ def _list_zip(path: Path, limits: ArchiveLimits) -> list[Member]:
     members: dict[str, Member] = {}  # of two members of one name the last one counts, as for unzip
     for info in _infos(path):
         name = info.filename.replace("\\", "/")
-        parts = name.split("/")
-        if not parts[0] or ".." in parts or name[1:3] == ":/":
+        folder, _, file = name.rpartition("/")
+        leads_out, is_system = _judge(folder)
+        if leads_out or file == ".." or name[:1] in ("", "/") or name[1:3] == ":/":
             raise ArchiveRefused(f"The archive holds a name that leads out of it: {name!r}.")
         if stat.S_ISLNK(info.external_attr >> 16):
             raise ArchiveRefused(f"The archive holds a symbolic link: {name!r}.")
-        if not parts[-1] or any(map(_is_system, parts)):
+        if not file or is_system or _is_system(file):
             continue
         if info.flag_bits & 1:
             raise ArchiveRefused(
@@ -179,6 +189,13 @@ def _open_in_zip(file: IO[bytes], member: Member) -> zipfile.ZipExtFile:
     info.file_size = member.size
     info.CRC = member.crc or 0
     return zipfile.ZipExtFile(file, "r", info, None, True)
+
+
+@lru_cache(10_000)  # few folders hold all files
+def _judge(folder: str) -> tuple[bool, bool]:
+    """Whether the folder leads out of the archive, and whether it is an operating system's."""
+    parts = folder.split("/")
+    return ".." in parts, any(map(_is_system, parts))
 
 
 def _is_system(name: str) -> bool:

@@ -13,13 +13,13 @@ from psycopg import AsyncConnection
 
 from tiger_slack_tui.history import protocol
 from tiger_slack_tui.history.account import Reason
-from tiger_slack_tui.history.archive import DAMAGE, Member, open_member, verify
+from tiger_slack_tui.history.archive import DAMAGE, Archive, Member
 from tiger_slack_tui.history.checkpoint import saved_files
 from tiger_slack_tui.history.merge import Entry, FileEnd, Item
-from tiger_slack_tui.history.plan import PlannedFile, Selection
+from tiger_slack_tui.history.plan import PlannedFile
 from tiger_slack_tui.history.recall import FileState, recall
 from tiger_slack_tui.history.records import WHOLE, BadFile, BadRecord, Repaired, read_records
-from tiger_slack_tui.history.rows import Channel, DeletionRow, MessageRow, NotStored, read_row
+from tiger_slack_tui.history.rows import Channel, DeletionRow, MessageRow, row_or_reason
 from tiger_slack_tui.history.tables import Tables
 
 _BATCH = 1000
@@ -32,7 +32,7 @@ class Parent(Protocol):
     """Whom the work is done for."""
 
     def report(self, report: protocol.Report) -> None:
-        """Tell, at the latest with the next BatchDone or FilesRead."""
+        """Tell."""
 
     def wait_for_go(self) -> None:
         """Wait until a batch may be merged."""
@@ -45,13 +45,15 @@ class FileWork:
         self,
         parent: Parent,
         command: protocol.ReadFiles,
-        setup: protocol.Setup,
+        import_id: int | None,
+        archive: Archive,
         tables: Tables,
         connection: AsyncConnection[Any],
     ) -> None:
         self._parent = parent
         self._command = command
-        self._setup = setup
+        self._import_id = import_id
+        self._archive = archive
         self._tables = tables
         self._connection = connection
         self._batch: list[Item] = []
@@ -59,20 +61,22 @@ class FileWork:
         self._states: dict[int, FileState] = {}
         self._failures: dict[int, Reason] = {}
         self._contents: dict[int, bytes] = {}
+        self._started: list[int] = []
         self._at = (0, 0)
         self._keeps = False
+        self._is_selective = command.selection.has_dates
 
     async def read(self) -> None:
         """Bring every file into the tables."""
         files = self._command.files
         self._keeps = await self._tables.has_rules()
         saved: Mapping[str, FileState] = {}
-        if self._setup.import_id is not None:
+        if self._import_id is not None:
             paths = [planned.member.path for _, planned in files]
-            saved = await saved_files(self._connection, self._setup.import_id, paths)
+            saved = await saved_files(self._connection, self._import_id, paths)
         for number, planned in files:
             await self._begin(number, planned, saved.get(planned.member.path))
-        if self._setup.import_id is not None and not self._command.is_restart:
+        if self._import_id is not None and not self._command.is_restart:
             await self._recall()
         for number, planned in files:
             if number in self._states:
@@ -116,22 +120,18 @@ class FileWork:
                 replace(state, position=position, account=account, is_done=True, times=None)
             )
         await self._tables.save(done)
-        for number in accounts:
-            self._parent.report(protocol.FileStarted(number))
         ended = dict.fromkeys(accounts, None)
-        self._parent.report(protocol.BatchDone(accounts, ended, self._at, ()))
+        self._parent.report(protocol.BatchDone(list(accounts), accounts, ended, self._at, ()))
 
     async def _read_file(self, number: int, planned: PlannedFile) -> None:
-        self._parent.report(protocol.FileStarted(number))
+        self._started.append(number)
         failure = self._failures.get(number)
         skip = self._states[number].position
         if failure is None:
             content = self._contents.pop(number, None)
             try:
                 stream = (
-                    open_member(self._setup.path, planned.member)
-                    if content is None
-                    else io.BytesIO(content)
+                    self._archive.open(planned.member) if content is None else io.BytesIO(content)
                 )
             except DAMAGE:
                 failure = Reason.DAMAGED
@@ -145,16 +145,12 @@ class FileWork:
         self, stream: IO[bytes], number: int, planned: PlannedFile, skip: int
     ) -> Reason | None:
         """Merge the records after the first `skip`; why the rest cannot be read."""
-        values = enumerate(read_records(stream, planned.member.size), 1)
+        position = skip
         try:
-            for position, value in islice(values, skip, None):
+            for value in islice(read_records(stream, planned.member.size), skip, None):
+                position += 1
                 is_repaired = isinstance(value, Repaired)
-                what = read_entry(
-                    value.value if isinstance(value, Repaired) else value,
-                    planned.channel,
-                    self._command.selection,
-                    keep=self._keeps,
-                )
+                what = self._what(value.value if is_repaired else value, planned.channel)
                 self._batch.append(Entry(number, position, what, is_repaired))
                 if isinstance(what, MessageRow):
                     self._bytes += len(what.cells)
@@ -165,17 +161,29 @@ class FileWork:
             return error.reason
         return None
 
+    def _what(self, value: Any, channel: Channel) -> MessageRow | DeletionRow | Reason | None:
+        """What a record (fit for jsonb) does, why it does nothing, or None where it is outside the dates."""
+        if isinstance(value, BadRecord):
+            return value.reason
+        row = row_or_reason(value, channel, keep=self._keeps)
+        if (
+            self._is_selective
+            and not isinstance(row, Reason)
+            and not self._command.selection.is_wanted(row.ts)
+        ):
+            return None
+        return row
+
     def _examine(self, number: int, member: Member) -> tuple[int, Reason | None]:
         """The CRC-32 of the file's content, and why it cannot be read."""
         if number in self._command.crashed:
             return member.crc or 0, Reason.CRASHED
-        path = self._setup.path
         try:
             if member.size > WHOLE:
-                return verify(path, member), None
+                return self._archive.verify(member), None
             if member.crc is not None:  # reading it all checks it
                 return member.crc, None
-            with open_member(path, member) as stream:  # once, and not again to merge it
+            with self._archive.open(member) as stream:  # once, and not again to merge it
                 content = self._contents[number] = stream.read(WHOLE + 1)
             return zlib.crc32(content), None
         except OSError:
@@ -192,17 +200,7 @@ class FileWork:
         for number in ended:
             del self._states[number]
         self._batch, self._bytes = [], 0
-        self._parent.report(protocol.BatchDone(merged.accounts, ended, self._at, merged.problems))
-
-
-def read_entry(
-    value: Any, channel: Channel, selection: Selection, *, keep: bool
-) -> MessageRow | DeletionRow | Reason | None:
-    """What a record (fit for jsonb) does, why it does nothing, or None where it is outside the dates."""
-    if isinstance(value, BadRecord):
-        return value.reason
-    try:
-        row = read_row(value, channel, keep=keep)
-    except NotStored as error:
-        return error.reason
-    return row if selection.is_wanted(row.ts) else None
+        started, self._started = self._started, []
+        self._parent.report(
+            protocol.BatchDone(started, merged.accounts, ended, self._at, merged.problems)
+        )

@@ -45,6 +45,10 @@ from tiger_slack_tui.telemetry import span
 
 log = logging.getLogger(__name__)
 
+_EARLY = 2
+"""Workers that come up while the first one plans; further ones where there is enough to do."""
+_GIVEN = 2
+"""Spans that a worker has been told to read: it need not wait for the next one."""
 _LARGE = 10_000
 """Inserted messages from which on old chunks are compressed at once, and not by the policy some day."""
 
@@ -176,21 +180,24 @@ class Import:
 
     async def _read(self, control: AsyncConnection[Any] | None) -> None:
         """Bring the lists and then the files into the tables."""
-        planner = await self._start()
+        # A dry run compares each message with those before it, which only one process knows.
+        wanted = 1 if self._options.dry_run else self._options.workers
+        workers = [await self._start() for _ in range(min(wanted, _EARLY))]
+        planner = workers[0]
         made = await self._plan_made(planner)
         self._plan, self._files = made.plan, made.files
         self._tell(Planned(made.files, made.bytes, made.plan.skipped, self._resumed))
         for warning in made.plan.warnings:
             self._tell(Note(warning, is_warning=True))
         self._tell(Listed((), made.plan.unmapped))
-        # A dry run compares each message with those before it, which only one process knows.
-        wanted = 1 if self._options.dry_run else min(self._options.workers, made.spans)
-        workers = [planner, *[await self._start() for _ in range(1, wanted)]]
-        for _ in range(made.spans):
-            self._all_spans.append(part := await self._span(planner))
+        self._all_spans += [await self._span(planner) for _ in range(made.spans)]
+        planner.send(protocol.ReadLists(made.plan.lists, self._options.dry_run))
+        for part in self._all_spans:  # meanwhile
             self._tell(Listed([planned for _, planned in part.files()]))
+            await asyncio.sleep(0)  # there can be very many
+        workers += [await self._start() for _ in range(_EARLY, min(wanted, made.spans))]
         self._spans.extend(self._all_spans)
-        self._lists = await self._read_lists(planner)
+        self._lists = await self._lists_read(planner)
         if control and self._begun:
             await checkpoint.save_problems(control, self._begun.id, self._lists.bad)
         try:
@@ -247,8 +254,7 @@ class Import:
             raise _failure(report)
         return report
 
-    async def _read_lists(self, planner: WorkerProcess) -> protocol.ListsRead:
-        planner.send(protocol.ReadLists(self._plan.lists, self._options.dry_run))
+    async def _lists_read(self, planner: WorkerProcess) -> protocol.ListsRead:
         report = await planner.receive()
         if self._is_cancelled and report is None:
             return protocol.ListsRead()
@@ -259,30 +265,42 @@ class Import:
         return report
 
     async def _work(self, worker: WorkerProcess) -> None:
-        """Give a worker span after span; after a crash, another one."""
-        while self._spans and not self._is_cancelled:
-            left = await self._attend_files(worker, self._spans.popleft().files())
+        """Give a worker span after span, each before it is done with the one before; after a crash, another one."""
+        given: deque[protocol.ReadFiles] = deque()
+        while True:
+            while self._spans and len(given) < _GIVEN and not self._is_cancelled:
+                given.append(self._give(worker, self._spans.popleft()))
+            if not given:
+                return
+            left = await self._attend_files(worker, given.popleft())
             if left:
+                self._spans.extendleft(
+                    protocol.Span.of(command.files) for command in reversed(given)
+                )
                 self._spans.extendleft(protocol.Span.of([file]) for file in reversed(left))
+                given.clear()
                 worker = await self._start()
 
+    def _give(self, worker: WorkerProcess, files: protocol.Span) -> protocol.ReadFiles:
+        """Tell the worker to read the files."""
+        numbered = files.files()
+        crashed = frozenset(number for number, _ in numbered if number in self._crashed)
+        command = protocol.ReadFiles(numbered, self._selection, crashed, self._options.restart)
+        worker.send(command)
+        return command
+
     async def _attend_files(
-        self, worker: WorkerProcess, files: list[tuple[int, PlannedFile]]
+        self, worker: WorkerProcess, command: protocol.ReadFiles
     ) -> list[tuple[int, PlannedFile]]:
         """Follow the worker through the files; those that are left where it crashed."""
-        crashed = frozenset(number for number, _ in files if number in self._crashed)
-        worker.send(protocol.ReadFiles(files, self._selection, crashed, self._options.restart))
+        files = command.files
         files_open = {number: _Open(planned) for number, planned in files}
         while True:
             match await worker.receive():
-                case protocol.FileStarted(number):
-                    planned = files_open[number].planned
-                    member = planned.member
-                    self._tell(Started(member.path, planned.folder, member.size, worker.pid))
                 case protocol.FileKnown() as known:
                     self._know(known, files_open)
                 case protocol.BatchDone() as batch:
-                    self._count(batch, files_open)
+                    self._count(batch, files_open, worker.pid)
                     await self._may_go.wait()
                     worker.send(protocol.Go())
                 case protocol.FilesRead():
@@ -295,7 +313,7 @@ class Import:
                         return []
                     where = report.where if isinstance(report, protocol.Crashed) else "no word"
                     log.error("a worker of the import crashed: %s", where)
-                    if crashed:
+                    if command.crashed:
                         raise _failure(report)
                     # One by one it shows which file it is; that one is not opened again.
                     if len(files) == 1:
@@ -312,7 +330,10 @@ class Import:
         self._end(files_open.pop(known.number), is_bad=known.failure is not None)
         self._tell(Skipped(member.path, member.size, known.account, known.failure))
 
-    def _count(self, batch: protocol.BatchDone, files_open: dict[int, _Open]) -> None:
+    def _count(self, batch: protocol.BatchDone, files_open: dict[int, _Open], pid: int) -> None:
+        for number in batch.started:
+            planned = files_open[number].planned
+            self._tell(Started(planned.member.path, planned.folder, planned.member.size, pid))
         at, bytes_read = batch.at
         for problem in batch.problems:
             path = files_open[problem.file].planned.member.path

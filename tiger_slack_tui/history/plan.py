@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from tiger_slack_tui.history.account import Reason
-from tiger_slack_tui.history.archive import DAMAGE, ArchiveRefused, Member, open_member
+from tiger_slack_tui.history.archive import DAMAGE, Archive, ArchiveRefused, Member
 from tiger_slack_tui.history.records import BadFile, Repaired, read_records
 from tiger_slack_tui.history.rows import Channel
 
@@ -59,8 +61,8 @@ class Plan:
     unmapped: dict[str, int] = field(default_factory=dict)
     """Day files by folder, of folders that no channel is known for."""
 
-    def skip(self, reason: str) -> None:
-        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+    def skip(self, reason: str, files: int = 1) -> None:
+        self.skipped[reason] = self.skipped.get(reason, 0) + files
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Selection:
     """Names or ids, with * and ?; without any, all."""
     channel_map: Mapping[str, str] = field(default_factory=dict)
     """Channel ids of folders that the export's lists do not name."""
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether it is not about all times."""
+        return self.since is not None or self.until is not None
 
     def is_wanted(self, ts: datetime) -> bool:
         return not (self.since and ts < self.since) and not (self.until and ts >= self.until)
@@ -128,28 +135,34 @@ def make_plan(
     ]
     _warn_of_missing(plan, lists)
     channels = _Channels(path, lists, selection, names)
-    found = {folder: channels.find(folder) for folder in sorted({folder for folder, _, _ in days})}
     titles: dict[str, str] = {}
-    for folder, day, member in sorted(days, key=lambda item: item[:2]):
-        channel, name = found[folder], folder.rpartition("/")[2]
+    days.sort(key=itemgetter(0, 1))
+    for folder, files in groupby(days, key=itemgetter(0)):
+        channel, name = channels.find(folder), folder.rpartition("/")[2]
         if channel is None:
-            is_comments = name.startswith(_COMMENTS)
-            plan.skip(
-                "comments on canvases and files" if is_comments else "folder without a channel"
-            )
-            if not is_comments:
-                plan.unmapped[folder] = plan.unmapped.get(folder, 0) + 1
+            _leave_out(plan, folder, name, sum(1 for _ in files))
         elif not selection.selects(name, channel):
-            plan.skip("channel not selected")
-        elif not selection.may_hold(day):
-            plan.skip("outside the dates")
+            plan.skip("channel not selected", sum(1 for _ in files))
         else:
             title = name if titles.setdefault(name, folder) == folder else folder
-            plan.files.append(PlannedFile(member, title, channel))
+            for _, day, member in files:
+                if selection.may_hold(day):
+                    plan.files.append(PlannedFile(member, title, channel))
+                else:
+                    plan.skip("outside the dates")
     plan.warnings += channels.warnings
     if selection.channels and not plan.files:
         plan.warnings.append("No file of the archive is of a channel that --channel selects.")
     return plan
+
+
+def _leave_out(plan: Plan, folder: str, name: str, files: int) -> None:
+    """Leave out the files of a folder without a channel."""
+    if name.startswith(_COMMENTS):
+        plan.skip("comments on canvases and files", files)
+    else:
+        plan.skip("folder without a channel", files)
+        plan.unmapped[folder] = files
 
 
 def deal(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:
@@ -179,8 +192,9 @@ class _Channels:
         self._map = {_key(name): channel for name, channel in selection.channel_map.items()}
         self._names = names
         self._listed: dict[str, dict[str, Channel]] = {}  # by the directory of the list
+        archive = Archive(path)
         for member in lists:
-            self._read_list(path, member)
+            self._read_list(archive, member)
 
     def find(self, folder: str) -> Channel | None:
         """The folder's channel, or None, of which there is a warning then."""
@@ -210,13 +224,13 @@ class _Channels:
                 return channel
         return None
 
-    def _read_list(self, path: Path, member: Member) -> None:
+    def _read_list(self, archive: Archive, member: Member) -> None:
         name = PurePosixPath(member.path)
         if name.name not in _CHANNELS:
             return
         known = self._listed.setdefault(str(name.parent), {})
         try:
-            with open_member(path, member) as stream:
+            with archive.open(member) as stream:
                 for record in read_records(stream, member.size):
                     _note(known, record, _CHANNELS[name.name])
         except BadFile as error:

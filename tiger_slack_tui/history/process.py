@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import pickle
 import sys
 
@@ -13,6 +14,10 @@ _END_SECONDS = 10.0
 """How long a worker may take to end its batch before it is killed; then its transaction is rolled back."""
 _CREDITS = 2
 """Batches that a worker may begin before it hears of the first one's end, so that it need not wait between them."""
+
+_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": str(8 << 20)}
+"""A worker keeps the memory of a batch for the next one: to get it from the system anew, page by page, took an
+eighth of its time. https://man7.org/linux/man-pages/man3/mallopt.3.html"""
 
 
 class WorkerProcess:
@@ -40,6 +45,7 @@ class WorkerProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
+            env=os.environ | _MEMORY,
         )
         return cls(process)
 

@@ -105,13 +105,6 @@ class ReadFiles:
 
 
 @dataclass(frozen=True)
-class FileStarted:
-    """The worker opens the file."""
-
-    number: int
-
-
-@dataclass(frozen=True)
 class FileKnown:
     """Of this content, so much was accounted for before; all of it where `is_done`."""
 
@@ -125,6 +118,8 @@ class FileKnown:
 class BatchDone:
     """A batch is committed."""
 
+    started: Sequence[int]
+    """Files that were begun since the last one."""
     accounts: Mapping[int, Account]
     ended: Mapping[int, Reason | None]
     """Files that ended, and why the rest of them could not be read."""
@@ -159,16 +154,7 @@ class Go:
 
 Command = Setup | MakePlan | ReadLists | ReadFiles | Go
 Report = (
-    PlanMade
-    | Span
-    | Refused
-    | ListsRead
-    | FileStarted
-    | FileKnown
-    | BatchDone
-    | FilesRead
-    | Broken
-    | Crashed
+    PlanMade | Span | Refused | ListsRead | FileKnown | BatchDone | FilesRead | Broken | Crashed
 )
 
 

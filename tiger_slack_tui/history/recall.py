@@ -16,11 +16,16 @@ from tiger_slack_tui.history.plan import Selection
 
 _KEEP = """
 insert into slack.import_content (channel_id, file_name, size, crc, times, first_ts, last_ts, account)
-select f.channel_id, f.file_name, f.size, f.crc, f.times::timestamptz[], f.first_ts, f.last_ts, f.account
+select f.channel_id, f.file_name, f.size, f.crc, t.times, t.first_ts, t.last_ts, f.account
 from jsonb_to_recordset(%s::jsonb) as f
-( channel_id text, file_name text, size int8, crc int8, times text, first_ts timestamptz, last_ts timestamptz
-, account jsonb
-)
+(channel_id text, file_name text, size int8, crc int8, times text, account jsonb)
+cross join lateral
+( select array_agg(t.ts order by t.number) as times, min(t.ts) as first_ts, max(t.ts) as last_ts
+  from
+  ( select timestamptz 'epoch' + m.micros * interval '1 microsecond' as ts, m.number
+    from unnest(f.times::int8[]) with ordinality m (micros, number)
+  ) t
+) t
 order by f.channel_id, f.file_name, f.size, f.crc
 on conflict do nothing
 """
@@ -74,8 +79,8 @@ class FileState:
     account: Account = field(default_factory=Account)
     is_done: bool = False
     error: str | None = None
-    times: list[str] | None = None
-    """ts of all its messages, as text that sorts as they do; None where some are not known."""
+    times: list[int] | None = None
+    """ts of all its messages, in microseconds since 1970; None where some are not known."""
 
     def after(self, number: int, changes: Changes) -> FileState:
         """As it is after a batch, in which it has this number."""
@@ -115,13 +120,7 @@ class FileState:
 async def keep(connection: AsyncConnection[Any], states: Iterable[FileState]) -> None:
     """Remember the contents of files that are whole."""
     rows = [
-        _key(state)
-        | {
-            "times": f"{{{','.join(state.times)}}}",
-            "first_ts": min(state.times),
-            "last_ts": max(state.times),
-            "account": state.account,
-        }
+        _key(state) | {"times": f"{{{','.join(map(str, state.times))}}}", "account": state.account}
         for state in states
         if state.times
     ]

@@ -6,24 +6,30 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from typing import Any
 
-import orjson
-
 from tiger_slack_tui.history.account import Reason
+from tiger_slack_tui.history.copying import (
+    NULL,
+    bool_cell,
+    json_cell,
+    row_of,
+    text_cell,
+    time_cell,
+    uuid_cell,
+    written_json_cell,
+)
 from tiger_slack_tui.slack.events import CHANNEL_SUBTYPES
-from tiger_slack_tui.slack.ts import slack_ts
+from tiger_slack_tui.slack.ts import from_micros, slack_ts, to_micros
 
 _TS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = to_micros(datetime.max.replace(tzinfo=UTC))
 
 _ABOUT_OTHERS = ("message_changed", "message_deleted", "message_replied")
-_TEXTS = (
+_NAMES = (
     "team",
-    "text",
     "type",
     "user",
     "parent_user_id",
@@ -35,13 +41,13 @@ _TEXTS = (
 )
 _BOOLS = ("display_as_bot", "upload")
 _JSONS = ("blocks", "attachments", "files", "x_files", "icons", "language", "edited")
-_CONTENT = (*_TEXTS, *_BOOLS, *_JSONS, "client_msg_id", "thread_ts")
+_CONTENT = ("text", *_NAMES, *_BOOLS, *_JSONS, "client_msg_id", "thread_ts")
 """Keys that a content is made of, but not of what goes on around it (reactions, replies)."""
 _HEAD = ("ts", "event_ts", "event_id", "updated_at", "channel_id", "channel_type")
-COLUMNS = ", ".join(
-    (*_HEAD, *("user_id" if key == "user" else key for key in _CONTENT), "reactions")
-)
-"""Columns of slack.message, in the order of `MessageRow.line`."""
+_COLUMNS = (*_HEAD, *("user_id" if key == "user" else key for key in _CONTENT), "reactions")
+COLUMNS = ", ".join(_COLUMNS)
+"""Columns of slack.message, in the order of `MessageRow.row`."""
+_ROW = row_of(len(_COLUMNS))
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,8 @@ class Channel:
 
     @cached_property
     def cells(self) -> bytes:
-        """Its columns, for COPY."""
-        return copy_text(self.id) + b"\t" + copy_text(self.type)
+        """Its columns."""
+        return text_cell(self.id) + text_cell(self.type)
 
 
 @dataclass(slots=True)
@@ -62,10 +68,9 @@ class MessageRow:
     """A message: as a row of slack.message without its reactions, and with what decides between it and others."""
 
     channel: Channel
-    ts: datetime
-    posted: str
-    """The ts as PostgreSQL reads it."""
-    version: tuple[datetime, str]
+    micros: int
+    """Its ts, in microseconds since 1970."""
+    version: tuple[int, str]
     """event_ts and event_id: of two contents of one message the one with the greater version counts.
 
     An export does not tell when it learned of a content, only when it was posted or edited, so live content of the
@@ -80,11 +85,13 @@ class MessageRow:
     changes_channel: bool
     """Whether it tells of a change of its channel."""
 
-    def line(self, reactions: bytes | None) -> bytes:
-        """The row as a line for COPY. `reactions` is JSON."""
-        if reactions is None:
-            return self.cells + b"\t\\N\n"
-        return b"%b\t%b\n" % (self.cells, reactions.replace(b"\\", b"\\\\"))
+    @property
+    def ts(self) -> datetime:
+        return from_micros(self.micros)
+
+    def row(self, reactions: bytes | None) -> bytes:
+        """The row for COPY. `reactions` is JSON."""
+        return self.cells + (NULL if reactions is None else written_json_cell(reactions))
 
     def message(self) -> dict[str, Any]:
         """The message as a live event would have it; only of a row that keeps its record."""
@@ -92,9 +99,9 @@ class MessageRow:
         event = {"type": "message", **self.record, "channel": self.channel.id}
         if self.channel.type is not None:
             event["channel_type"] = self.channel.type
-        if (thread := event.get("thread_ts")) is not None and time_or_none(thread) is None:
+        if (thread := event.get("thread_ts")) is not None and micros_or_none(thread) is None:
             del event["thread_ts"]  # as in `cells`
-        event["event_ts"] = slack_ts(self.version[0])
+        event["event_ts"] = slack_ts(from_micros(self.version[0]))
         return event
 
 
@@ -103,7 +110,12 @@ class DeletionRow:
     """A message that Slack has deleted, and left in the export for the replies to it."""
 
     channel: Channel
-    ts: datetime
+    micros: int
+    """The message's ts, in microseconds since 1970."""
+
+    @property
+    def ts(self) -> datetime:
+        return from_micros(self.micros)
 
 
 class NotStored(Exception):
@@ -112,6 +124,16 @@ class NotStored(Exception):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def row_or_reason(
+    record: Any, channel: Channel, *, keep: bool = True
+) -> MessageRow | DeletionRow | Reason:
+    """As `read_row`; where it raises, the reason."""
+    try:
+        return read_row(record, channel, keep=keep)
+    except NotStored as error:
+        return error.reason
 
 
 def read_row(record: Any, channel: Channel, *, keep: bool = True) -> MessageRow | DeletionRow:
@@ -129,7 +151,7 @@ def read_row(record: Any, channel: Channel, *, keep: bool = True) -> MessageRow 
     told = None
     if (subtype := get("subtype")) in _ABOUT_OTHERS:
         if subtype == "message_deleted":
-            return DeletionRow(channel, _time(get("deleted_ts")))
+            return DeletionRow(channel, _micros(get("deleted_ts")))
         told = get("event_ts") or get("ts")
         record = get("message")
         if (
@@ -140,41 +162,39 @@ def read_row(record: Any, channel: Channel, *, keep: bool = True) -> MessageRow 
             raise NotStored(Reason.NO_TARGET)
         get = record.get
         subtype = get("subtype")
-    ts = _time(get("ts"))
+    ts = _micros(get("ts"))
     if subtype == "tombstone":
         return DeletionRow(channel, ts)
     if told is None and isinstance(edited := get("edited"), dict):
         told = edited.get("ts")
-    changed = None if told is None else time_or_none(told)
+    changed = None if told is None else micros_or_none(told)
     return _message(record, channel, ts, ts if changed is None else max(changed, ts), keep)
 
 
 def _message(
-    record: Mapping[str, Any], channel: Channel, ts: datetime, event_ts: datetime, keep: bool
+    record: Mapping[str, Any], channel: Channel, ts: int, event_ts: int, keep: bool
 ) -> MessageRow:
     cells = _EMPTY.copy()
     try:
         for key, value in record.items():
-            if (cell := _CELLS.get(key)) and value is not None:
-                cells[cell[0]] = cell[1](value)
+            if value is not None and (writer := _WRITERS.get(key)):
+                cells[key] = writer(value)
     except TypeError:  # nested too deeply
         raise NotStored(Reason.BAD_RECORD) from None
-    content = b"\t".join(cells)
+    content = b"".join(cells.values())
     event_id = f"0{len(content):08}{zlib.crc32(content):08x}"
-    posted = str(ts)
+    posted = time_cell(ts)
     if event_ts == ts:
-        head = f"{posted}\t{posted}\t{event_id}\t\\N\t"
+        told, updated = posted, NULL
     else:
-        head = f"{posted}\t{event_ts}\t{event_id}\t{event_ts}\t"
-    line = b"%b%b\t%b" % (head.encode(), channel.cells, content)
+        told = updated = time_cell(event_ts)
+    row = b"".join((_ROW, posted, told, text_cell(event_id), updated, channel.cells, content))
     given = record.get("reactions")
     reactions = _reactions(given) if given else ()
     subtype = record.get("subtype")
     changes_channel = isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
     kept = record if keep or changes_channel else None
-    return MessageRow(
-        channel, ts, posted, (event_ts, event_id), reactions, kept, line, changes_channel
-    )
+    return MessageRow(channel, ts, (event_ts, event_id), reactions, kept, row, changes_channel)
 
 
 def _reactions(given: Any) -> tuple[tuple[str, str], ...]:
@@ -194,75 +214,55 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _time(value: Any) -> datetime:
-    time = time_or_none(value)
-    if time is None:
+def _micros(value: Any) -> int:
+    micros = micros_or_none(value)
+    if micros is None:
         raise NotStored(Reason.NO_TS)
-    return time
+    return micros
 
 
-def time_or_none(value: Any) -> datetime | None:
-    """Slack's seconds.microseconds, also where a tool has made a number of them."""
-    if value.__class__ is str and len(value) == 17 and value[10] == "." and value.isascii():
-        seconds, fraction = value[:10], value[11:]
-        if (
-            seconds.isdigit() and fraction.isdigit()
-        ):  # nearly always; the rest is what else there is
-            return _EPOCH + timedelta(0, int(seconds), int(fraction))
+def micros_or_none(value: Any) -> int | None:
+    """Slack's seconds.microseconds in microseconds since 1970, also where a tool has made a number of them."""
+    if value.__class__ is str and len(value) == 17 and value[10] == ".":
+        digits = value[:10] + value[11:]
+        if digits.isdigit() and digits.isascii():  # nearly always; the rest is what else there is
+            return int(digits)
     if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     match = _TS.fullmatch(str(value))
     if match is None:
         return None
     # as slack.to_timestamptz() rounds
-    micros = (int(f"{match[2] or '':0<9}") + 500) // 1000
-    try:
-        return _EPOCH + timedelta(0, int(match[1]), micros)
-    except OverflowError:
-        return None
+    micros = int(match[1]) * 1_000_000 + (int(f"{match[2] or '':0<9}") + 500) // 1000
+    return micros if micros <= _LAST else None
 
 
-_NULL = b"\\N"
-"""NULL in the text format of COPY."""
+def time_or_none(value: Any) -> datetime | None:
+    """As `micros_or_none`, as a time."""
+    micros = micros_or_none(value)
+    return None if micros is None else from_micros(micros)
 
 
-def copy_text(value: Any) -> bytes:
-    """A text column of COPY; of what is no string its JSON, as PostgreSQL's ->> has it."""
-    if value.__class__ is not str:
-        return _NULL if value is None else _copy_json(value)
-    if value.isalnum():  # ids need no escapes
-        return value.encode()
-    # JSON and COPY have the same escapes, but for control characters without a letter.
-    cell = orjson.dumps(value)[1:-1]
-    if b"\\u00" not in cell:
-        return cell
-    cell = value.encode().replace(b"\\", b"\\\\")
-    return cell.replace(b"\t", b"\\t").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+_REMEMBERED = 4096
+"""Texts whose cells are kept."""
 
 
-def _copy_json(value: Any) -> bytes:
-    cell = orjson.dumps(value)
-    return cell.replace(b"\\", b"\\\\") if b"\\" in cell else cell
+def _remembering(writer: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """The writer, quicker with texts that come again and again."""
+    remembered = lru_cache(_REMEMBERED)(writer)
+    return lambda value: remembered(value) if value.__class__ is str else writer(value)
 
 
-def _copy_bool(value: Any) -> bytes:
-    return (b"t" if value else b"f") if isinstance(value, bool) else _NULL
-
-
-def _copy_uuid(value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) and _UUID.fullmatch(value) else _NULL
-
-
-def _copy_time(value: Any) -> bytes:
-    time = time_or_none(value)
-    return _NULL if time is None else str(time).encode()
+def _time_cell(value: Any) -> bytes:
+    micros = micros_or_none(value)
+    return NULL if micros is None else time_cell(micros)
 
 
 _WRITERS: dict[str, Callable[[Any], bytes]] = (
-    dict.fromkeys(_TEXTS, copy_text)
-    | dict.fromkeys(_BOOLS, _copy_bool)
-    | dict.fromkeys(_JSONS, _copy_json)
-    | {"client_msg_id": _copy_uuid, "thread_ts": _copy_time}
+    dict.fromkeys(_NAMES, _remembering(text_cell))
+    | dict.fromkeys(_BOOLS, bool_cell)
+    | dict.fromkeys(_JSONS, json_cell)
+    | {"text": text_cell, "client_msg_id": uuid_cell, "thread_ts": _remembering(_time_cell)}
 )
-_CELLS = {key: (place, _WRITERS[key]) for place, key in enumerate(_CONTENT)}
-_EMPTY = [b"message" if key == "type" else _NULL for key in _CONTENT]
+_EMPTY = dict.fromkeys(_CONTENT, NULL) | {"type": text_cell("message")}
+"""The cells of a message without any content, in order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, LiteralString
@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from tiger_slack_tui.database.failures import is_unavailable
 from tiger_slack_tui.history import recall
 from tiger_slack_tui.history.account import Account, Reason
+from tiger_slack_tui.history.copying import NULL, TRUE, copy_data, row_of, text_cell, time_cell
 from tiger_slack_tui.history.merge import (
     DELETED,
     Changes,
@@ -28,13 +29,13 @@ from tiger_slack_tui.history.merge import (
     decide,
 )
 from tiger_slack_tui.history.recall import FileState
-from tiger_slack_tui.history.rows import COLUMNS, MessageRow, copy_text
-from tiger_slack_tui.slack.ts import slack_ts
+from tiger_slack_tui.history.rows import COLUMNS, MessageRow
+from tiger_slack_tui.slack.ts import from_micros, slack_ts, to_micros
 
 _TRIES = 5
 """How often a transaction is tried that others had to break off (deadlock, lock timeout)."""
-_WEEK = 7 * 86_400
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WEEK = 7 * 86_400 * 1_000_000
+"""In microseconds."""
 
 # What a crash of the server takes back, it takes back with its checkpoint; the end of the import is durable, and all
 # that came before it.
@@ -123,8 +124,10 @@ where m.channel_id = %(channel)s
 and m.ts between %(first)s and %(last)s
 and m.ts = any (%(times)s::timestamptz[])
 """
-_COPY_MESSAGES = f"copy slack.message ({COLUMNS}) from stdin"
-_COPY_REACTIONS = "copy slack.reaction (channel_id, ts, user_id, reaction, is_present, event_ts, event_id) from stdin"
+_COPY_MESSAGES = f"copy slack.message ({COLUMNS}) from stdin (format binary)"
+_COPY_REACTIONS = """
+copy slack.reaction (channel_id, ts, user_id, reaction, is_present, event_ts, event_id) from stdin (format binary)
+"""
 _APPLY = "select slack.apply_effects(slack.routed_events(%s::jsonb))"
 _PROBLEMS = """
 insert into slack.import_problem (import_id, path, position, reason)
@@ -245,36 +248,32 @@ class Tables:
         numbers = list(rows)
         return {numbers[row[0]]: row[1] for row in await cursor.fetchall()}
 
-    async def _lock(self, about: Mapping[str, Sequence[datetime]]) -> None:
-        weeks = {
-            channel: list({int(ts.timestamp()) // _WEEK for ts in times})
-            for channel, times in about.items()
-        }
+    async def _lock(self, about: Mapping[str, Sequence[int]]) -> None:
+        weeks = {channel: list({ts // _WEEK for ts in times}) for channel, times in about.items()}
         await self._connection.execute(_LOCK, (_json(weeks),))
 
-    async def _known(self, about: Mapping[str, Sequence[datetime]]) -> Known:
+    async def _known(self, about: Mapping[str, Sequence[int]]) -> Known:
         known = Known()
         for channel, times in about.items():
-            values: dict[str, Any] = {"channel": channel, "first": min(times), "last": max(times)}
-            if await self._is_new(values):
+            if await self._is_new(channel, times):
                 continue
-            # By far quicker than the driver's own way from a list of times.
-            values["times"] = f"{{{','.join(map(str, times))}}}"
+            values = _values(channel, times)
             for query in self._look:
                 cursor = await self._connection.execute(query, values)
                 for ts, event_ts, event_id, is_deleted in await cursor.fetchall():
-                    version = DELETED if is_deleted else (event_ts or _EPOCH, event_id)
-                    known.add_version((channel, ts), version)
+                    told = 0 if event_ts is None else to_micros(event_ts)
+                    version = DELETED if is_deleted else (told, event_id)
+                    known.add_version((channel, to_micros(ts)), version)
             for query in self._look_reactions:
                 cursor = await self._connection.execute(query, values)
                 for ts, user, name, since, is_present in await cursor.fetchall():
-                    states = known.reactions.setdefault((channel, ts), {})
-                    states[user, name] = (since, is_present)
+                    states = known.reactions.setdefault((channel, to_micros(ts)), {})
+                    states[user, name] = (to_micros(since), is_present)
         return known
 
-    async def _is_new(self, values: Mapping[str, Any]) -> bool:
+    async def _is_new(self, channel: str, times: Sequence[int]) -> bool:
         """Whether nothing is known of this channel and time."""
-        return bool(await self._value(_IS_NEW, values))
+        return bool(await self._value(_IS_NEW, _ends(channel, times)))
 
     async def _value(self, query: LiteralString, values: Any = None) -> Any:
         row = await (await self._connection.execute(query, values)).fetchone()
@@ -283,30 +282,27 @@ class Tables:
     async def _write(self, changes: Changes, known: Known) -> None:
         await self._make_room(changes.updates)
         rows = changes.inserts | changes.updates
-        async with self._connection.cursor() as cursor:
-            if rows:
-                async with cursor.copy(_COPY_MESSAGES) as copy:
-                    await copy.write(
-                        b"".join(
-                            row.line(_shown(known.reactions.get(key))) for key, row in rows.items()
-                        )
-                    )
-            if lines := b"".join(_reaction_lines(changes)):
-                async with cursor.copy(_COPY_REACTIONS) as copy:
-                    await copy.write(lines)
+        shown = known.reactions
+        await self._copy(
+            _COPY_MESSAGES, [row.row(_shown(shown.get(key))) for key, row in rows.items()]
+        )
+        await self._copy(_COPY_REACTIONS, list(_reaction_rows(changes)))
         # The rest changes in the way of live events.
         if events := list(_as_events(changes)):
             await self._connection.execute(_APPLY, (_json(events),))
 
-    async def _make_room(self, rows: Mapping[Key, MessageRow]) -> None:
+    async def _copy(self, statement: LiteralString, rows: Sequence[bytes]) -> None:
+        if rows:
+            async with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+                await copy.write(copy_data(rows))
+
+    async def _make_room(self, keys: Iterable[Key]) -> None:
         """Delete the older contents."""
-        times: dict[str, list[str]] = {}
-        for row in rows.values():
-            times.setdefault(row.channel.id, []).append(row.posted)
+        times: dict[str, list[int]] = {}
+        for channel, ts in keys:
+            times.setdefault(channel, []).append(ts)
         for channel, found in times.items():
-            values = {"channel": channel, "first": min(found), "last": max(found)}
-            values["times"] = f"{{{','.join(found)}}}"
-            await self._connection.execute(_DELETE, values)
+            await self._connection.execute(_DELETE, _values(channel, found))
 
     async def _save(self, changes: Changes, states: Mapping[int, FileState]) -> None:
         if changes.problems:
@@ -360,23 +356,32 @@ class DryRun(Tables):
     async def _discarded(self, items: Sequence[Item]) -> dict[int, int]:
         return await super()._discarded(items) if self._has_tables else {}
 
-    async def _is_new(self, values: Mapping[str, Any]) -> bool:
+    async def _is_new(self, channel: str, times: Sequence[int]) -> bool:
         return False
 
-    async def _lock(self, about: Mapping[str, Sequence[datetime]]) -> None:
+    async def _lock(self, about: Mapping[str, Sequence[int]]) -> None:
         pass
 
     async def _write(self, changes: Changes, known: Known) -> None:
-        async with self._connection.cursor() as cursor:
-            async with cursor.copy("copy merged from stdin") as copy:
-                for key, row in (*changes.inserts.items(), *changes.updates.items()):
-                    await copy.write_row((*key, *row.version))
-                for key in changes.deletions:
-                    await copy.write_row((*key, None, None))
-            async with cursor.copy("copy merged_reaction from stdin") as copy:
-                for key, new in changes.reactions.items():
-                    for user, name in new:
-                        await copy.write_row((*key, user, name))
+        merged = {key: row.version for key, row in (changes.inserts | changes.updates).items()}
+        await self._copy(
+            "copy merged from stdin (format binary)",
+            [
+                *(
+                    row_of(4) + _key_cells(key) + time_cell(told) + text_cell(event_id)
+                    for key, (told, event_id) in merged.items()
+                ),
+                *(row_of(4) + _key_cells(key) + NULL + NULL for key in changes.deletions),
+            ],
+        )
+        await self._copy(
+            "copy merged_reaction from stdin (format binary)",
+            [
+                row_of(4) + _key_cells(key) + text_cell(user) + text_cell(name)
+                for key, new in changes.reactions.items()
+                for user, name in new
+            ],
+        )
 
     async def _save(self, changes: Changes, states: Mapping[int, FileState]) -> None:
         pass
@@ -404,43 +409,59 @@ def _shown(states: Reactions | None) -> bytes | None:
     return orjson.dumps(shown) if shown else None
 
 
-def _reaction_lines(changes: Changes) -> Iterator[bytes]:
+def _reaction_rows(changes: Changes) -> Iterator[bytes]:
     """The reactions of messages that are written, for COPY."""
     for key, new in changes.reactions.items():
         if key in changes.inserts or key in changes.updates:
-            channel, ts = copy_text(key[0]), str(key[1]).encode()
+            begin, end = row_of(7) + _key_cells(key), TRUE + time_cell(key[1]) + text_cell("0")
             for user, name in new:
-                cells = (channel, ts, copy_text(user), copy_text(name), b"t", ts, b"0")
-                yield b"\t".join(cells) + b"\n"
+                yield b"".join((begin, text_cell(user), text_cell(name), end))
+
+
+def _key_cells(key: Key) -> bytes:
+    return text_cell(key[0]) + time_cell(key[1])
+
+
+def _ends(channel: str, times: Sequence[int]) -> dict[str, Any]:
+    return {
+        "channel": channel,
+        "first": from_micros(min(times)),
+        "last": from_micros(max(times)),
+    }
+
+
+def _values(channel: str, times: Sequence[int]) -> dict[str, Any]:
+    # As text by far quicker than the driver's own way from a list of times.
+    return _ends(channel, times) | {"times": f"{{{','.join(map(str, map(from_micros, times)))}}}"}
 
 
 def _as_events(changes: Changes) -> Iterator[dict[str, Any]]:
     """The other changes, as events for slack.routed_events()."""
     now = slack_ts(datetime.now(UTC))
     for row in changes.channels:
-        posted = slack_ts(row.ts)
-        event = row.message() | {"event_ts": posted}
-        yield _event("channel", row.channel.id, row.ts, row.ts) | {"event": event}
+        event = row.message() | {"event_ts": slack_ts(row.ts)}
+        yield _event("channel", row.channel.id, row.micros) | {"event": event}
     for channel, ts in changes.deletions:
-        yield _event("deletion", channel, ts, ts) | {"event_ts": now}
+        yield _event("deletion", channel, ts) | {"event_ts": now}
     for (channel, ts), new in changes.reactions.items():
         if (channel, ts) not in changes.inserts and (channel, ts) not in changes.updates:
             for user, name in new:
-                yield _event("reaction", channel, ts, ts) | {
+                yield _event("reaction", channel, ts) | {
                     "type": "reaction_added",
                     "user_id": user,
                     "event": {"reaction": name},
                 }
 
 
-def _event(effect: str, channel: str, ts: datetime, event_ts: datetime) -> dict[str, Any]:
+def _event(effect: str, channel: str, micros: int) -> dict[str, Any]:
+    posted = slack_ts(from_micros(micros))
     return {
         "effects": [effect],
         "event_id": "0",
-        "event_ts": slack_ts(event_ts),
+        "event_ts": posted,
         "type": "message",
         "channel_id": channel,
-        "message_ts": slack_ts(ts),
+        "message_ts": posted,
     }
 
 

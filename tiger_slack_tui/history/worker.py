@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import IO, Any, Literal, cast
@@ -26,10 +27,10 @@ from tiger_slack_tui.history import protocol
 from tiger_slack_tui.history.account import Reason
 from tiger_slack_tui.history.archive import (
     DAMAGE,
+    Archive,
     ArchiveRefused,
     Member,
     list_members,
-    open_member,
 )
 from tiger_slack_tui.history.checkpoint import find_channels, join
 from tiger_slack_tui.history.files import FileWork
@@ -59,12 +60,13 @@ class Worker:
         self._commands = commands
         self._reports = reports
         self._credits = 0
+        self._ahead: deque[protocol.Command] = deque()
 
     async def run(self) -> None:
         """Work until the input ends."""
         setup = self._receive()
         assert isinstance(setup, protocol.Setup)  # noqa: S101 the protocol
-        self._setup = setup
+        self._path, self._archive = setup.path, Archive(setup.path)
         async with await connect(setup.conninfo) as connection:
             tables = (
                 DryRun(connection)
@@ -75,7 +77,7 @@ class Worker:
             if setup.import_id is not None:
                 await join(connection, setup.import_id)
             while True:
-                match self._receive():
+                match self._next_command():
                     case protocol.Go():
                         self._credits += 1
                     case protocol.MakePlan() as command:
@@ -83,23 +85,31 @@ class Worker:
                     case protocol.ReadLists() as command:
                         await self._read_lists(command, connection)
                     case protocol.ReadFiles() as command:
-                        await FileWork(self, command, setup, tables, connection).read()
+                        work = FileWork(
+                            self, command, setup.import_id, self._archive, tables, connection
+                        )
+                        await work.read()
 
     def report(self, report: protocol.Report) -> None:
-        """Send it; that a file is begun only with what comes next. Raises _Ended."""
+        """Send it. Raises _Ended."""
         try:
             self._reports.write(protocol.frame(report))
-            if not isinstance(report, protocol.FileStarted):
-                self._reports.flush()
+            self._reports.flush()
         except BrokenPipeError:
             raise _Ended from None
 
     def wait_for_go(self) -> None:
         """Wait until a batch may be merged. Raises _Ended."""
         while not self._credits:
-            self._receive()
-            self._credits += 1
+            match self._receive():
+                case protocol.Go():
+                    self._credits += 1
+                case command:
+                    self._ahead.append(command)
         self._credits -= 1
+
+    def _next_command(self) -> protocol.Command:
+        return self._ahead.popleft() if self._ahead else self._receive()
 
     def _receive(self) -> protocol.Command:
         length = self._commands.read(protocol.LENGTH.size)
@@ -110,16 +120,16 @@ class Worker:
         return command
 
     async def _plan(self, command: protocol.MakePlan, connection: AsyncConnection[Any]) -> None:
-        path = self._setup.path
         try:
             names = await find_channels(connection)
-            plan = make_plan(path, list_members(path, command.limits), command.selection, names)
+            members = list_members(self._path, command.limits)
+            plan = make_plan(self._path, members, command.selection, names)
         except ArchiveRefused as error:
             self.report(protocol.Refused(error.args[0], error.hint))
             return
         spans = [protocol.Span.of(files) for files in deal(plan.files)]
         number, size = len(plan.files), sum(planned.member.size for planned in plan.files)
-        plan.files.clear()  # before others come up, which take as much memory
+        plan.files.clear()  # before the spans fill the pipe, which takes a while
         self.report(protocol.PlanMade(plan, number, size, len(spans)))
         for part in spans:
             self.report(part)
@@ -147,7 +157,7 @@ class Worker:
     ) -> Iterator[Mapping[str, Any]]:
         """The rows of a list that can be stored; the others go to `bad`."""
         try:
-            with open_member(self._setup.path, member) as stream:
+            with self._archive.open(member) as stream:
                 for position, value in enumerate(read_records(stream, member.size), 1):
                     if isinstance(value, Repaired):
                         value = value.value

@@ -20,7 +20,8 @@ _VALUE = r"(?:t|token)=xox[^&\"\\#\s<>|]*"
 _SECRET = re.compile(
     rf"\?{_VALUE}(?:{_AND}{_VALUE})*{_AND}(?!{_VALUE})|(?:\?|{_AND}){_VALUE}(?:{_AND}{_VALUE})*"
 )
-
+_BEFORE = len("&amp;token")
+"""The most that a secret has before its `=xox`."""
 
 _DEEPEST = (
     200  # orjson writes 254 levels, PostgreSQL reads thousands; people's messages have a dozen
@@ -87,8 +88,8 @@ def strip_secrets(text: str) -> str:
         return text
     parts, end = [], 0
     while at >= 0:
-        # No secret reaches over a quote; looking at all of a long text would take far longer.
-        start = max(text.rfind('"', end, at), end)
+        # It begins just before, and no secret reaches over a quote; looking at all of a text would take far longer.
+        start = max(at - _BEFORE, end)
         parts.append(text[end:start])
         end = len(text) if (quote := text.find('"', at)) < 0 else quote
         parts.append(_SECRET.sub(_what_stays, text[start:end]))

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _TS = re.compile(r"([0-9]{1,11})(?:\.([0-9]{1,6}))?")
 # https://WORKSPACE.slack.com/archives/CHANNEL/pTTTTTTTTTTUUUUUU, where ?thread_ts=… names the thread's parent
 _PERMALINK = re.compile(
@@ -15,8 +16,18 @@ _PERMALINK = re.compile(
 
 def slack_ts(time: datetime) -> str:
     """The time as Slack writes it: seconds.microseconds."""
-    seconds, micros = divmod((time - _EPOCH) // timedelta(microseconds=1), 1_000_000)
+    seconds, micros = divmod(to_micros(time), 1_000_000)
     return f"{seconds}.{micros:06}"
+
+
+def to_micros(time: datetime) -> int:
+    """Microseconds since 1970."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The time so many microseconds after 1970. Raises OverflowError beyond the year 9999."""
+    return _EPOCH + micros * _MICROSECOND
 
 
 def read_ts(text: str) -> datetime | None:
