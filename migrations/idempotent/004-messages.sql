@@ -25,17 +25,20 @@ as $func$
 $func$;
 comment on function slack.discarded_by(jsonb) is 'The first rule that discards the message; null where none does.';
 
-create or replace function slack.reactions(channel_id text, ts timestamptz)
-returns jsonb
+drop function if exists slack.reactions(text, timestamptz); -- gave one value, which is slower
+
+create or replace function slack.reactions_of(channel_id text, ts timestamptz)
+returns table (reactions jsonb)
 language sql stable parallel safe
+-- Without settings and not strict, so that it becomes a part of the query that calls it.
 as $func$
   select jsonb_agg(jsonb_build_object('user_id', r.user_id, 'reaction', r.reaction) order by r.event_ts, r.user_id collate "C", r.reaction collate "C")
   from slack.reaction r
-  where r.channel_id = reactions.channel_id
-  and r.ts = reactions.ts
+  where r.channel_id = reactions_of.channel_id
+  and r.ts = reactions_of.ts
   and r.is_present
 $func$;
-comment on function slack.reactions(text, timestamptz) is 'The reactions of a message that are present now, oldest first; null where there are none.';
+comment on function slack.reactions_of(text, timestamptz) is 'The reactions of a message that are present now, oldest first, in one row; null where there are none.';
 
 create or replace function slack.message_bucket(channel_id text, ts timestamptz)
 returns int4
@@ -118,14 +121,16 @@ set plan_cache_mode = force_custom_plan
 as $func$
 declare
   k record;
-  present jsonb;
 begin
-  for k in select distinct i.channel_id, i.message_ts from unnest(items) i loop
-    present := slack.reactions(k.channel_id, k.message_ts);
-    update slack.message m set reactions = present
+  for k in
+    select i.channel_id, i.message_ts, r.reactions
+    from (select distinct i.channel_id, i.message_ts from unnest(items) i) i
+    cross join lateral slack.reactions_of(i.channel_id, i.message_ts) r
+  loop
+    update slack.message m set reactions = k.reactions
     where m.channel_id = k.channel_id
     and m.ts = k.message_ts
-    and m.reactions is distinct from present;
+    and m.reactions is distinct from k.reactions;
   end loop;
 end
 $func$;
@@ -134,6 +139,8 @@ comment on function slack.show_reactions(slack.routed_event[]) is 'Brings slack.
 create or replace function slack.store_messages(items slack.routed_event[])
 returns void
 language plpgsql
+-- Else each call would be planned anew, which takes longer than to store a message.
+set plan_cache_mode = force_generic_plan
 as $func$
 begin
   insert into slack.message as m
@@ -168,10 +175,11 @@ begin
   , slack.present(c.content -> 'icons')
   , slack.present(c.content -> 'language')
   , slack.present(c.content -> 'edited')
-  , slack.reactions(i.channel_id, i.message_ts)
+  , r.reactions
   , i.event_id
   from unnest(items) i
   cross join lateral (select slack.message_content(i.event) as content offset 0) c
+  cross join lateral slack.reactions_of(i.channel_id, i.message_ts) r
   where not exists
   ( select from slack.tombstone t
     where t.channel_id = i.channel_id

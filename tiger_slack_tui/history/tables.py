@@ -401,7 +401,7 @@ def _may_pass(error: psycopg.Error) -> bool:
 
 
 def _shown(states: Reactions | None) -> bytes | None:
-    """As slack.reactions() shows them."""
+    """As slack.reactions_of() shows them."""
     if not states:
         return None
     present = sorted((since, *who) for who, (since, here) in states.items() if here)

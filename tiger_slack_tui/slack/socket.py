@@ -51,6 +51,9 @@ class Timing:
     """A connection that lived this long, or brought an event, ends a series of failures."""
 
 
+_PIECE = 16
+"""Events, and acks, that are taken at a stretch: the writing of a batch, which has a few turns of its own, would wait
+for all that are there each time."""
 _SPELLS = 500
 """Spells that are kept until somebody takes note of them."""
 
@@ -164,6 +167,8 @@ class Connection:
             for envelope_id in envelope_ids:
                 await self._ws.send_str(f'{{"envelope_id":{orjson.dumps(envelope_id).decode()}}}')
                 sent += 1
+                if sent % _PIECE == 0:
+                    await asyncio.sleep(0)
         except (ConnectionError, aiohttp.ClientError, RuntimeError):
             self._state.acks_lost += len(envelope_ids) - sent
 
@@ -276,6 +281,8 @@ class Connection:
         finally:
             self._blocked = False
             self._see()
+        if self.received % _PIECE == 0:
+            await asyncio.sleep(0)
 
     def _see(self) -> None:
         self._seen = time.monotonic()
