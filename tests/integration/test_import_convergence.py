@@ -16,7 +16,7 @@ from tests.integration.test_convergence import _record, channels, event, texts, 
 from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.history.merge import Entry
 from tiger_slack_tui.history.recall import FileState
-from tiger_slack_tui.history.rows import Channel, row_or_reason
+from tiger_slack_tui.history.rows import Channel, read_row
 from tiger_slack_tui.history.tables import Tables
 
 later = st.integers(1, 8).map(lambda n: f"170000000{n}.000000")
@@ -64,7 +64,7 @@ class Importer:
         tables = Tables(self._connection, 1)
         keep = self._runner.run(tables.has_rules())
         entries = [
-            Entry(0, n, row_or_reason(record, Channel(channel, "channel"), keep=keep))
+            Entry(0, n, read_row(record, Channel(channel, "channel"), keep=keep))
             for n, (channel, record) in enumerate(records, 1)
         ]
         self._runner.run(tables.merge(entries, states))

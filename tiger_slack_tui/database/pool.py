@@ -9,7 +9,8 @@ import socket
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, waiting
+from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
@@ -34,10 +35,23 @@ def with_defaults(conninfo: str, *, application_name: str) -> str:
     return make_conninfo("", **(_DEFAULTS | given | {"application_name": application_name}))
 
 
-async def connect(conninfo: str) -> AsyncConnection[Any]:
+class BlockingConnection(AsyncConnection[Any]):
+    """For a program that does one thing at a time: its event loop stands still while it waits for the server.
+
+    Waiting by the ways of the event loop takes several times the processor time.
+    """
+
+    async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """As AsyncConnection's, but blocks."""
+        return waiting.wait(gen, self.pgconn.socket, interval, timeout)
+
+
+async def connect(
+    conninfo: str, kind: type[AsyncConnection[Any]] = AsyncConnection
+) -> AsyncConnection[Any]:
     """A connection that commits each statement by itself. Raises DatabaseUnavailable, DatabaseRefused."""
     try:
-        connection = await AsyncConnection.connect(conninfo, autocommit=True)
+        connection = await kind.connect(conninfo, autocommit=True)
         await _configure(connection)
     except psycopg.Error as error:
         raise connect_failure(error) from None

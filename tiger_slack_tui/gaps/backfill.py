@@ -34,7 +34,7 @@ from tiger_slack_tui.history.rows import (
     Channel,
     DeletionRow,
     MessageRow,
-    row_or_reason,
+    read_row,
     time_or_none,
 )
 from tiger_slack_tui.history.tables import Tables
@@ -341,7 +341,7 @@ def _kind(conversation: dict[str, Any]) -> str:
 
 def _entries(records: Iterable[dict[str, Any]], channel: Channel) -> Iterable[Entry]:
     for position, record in enumerate(records, start=1):
-        yield Entry(0, position, row_or_reason(record, channel))
+        yield Entry(0, position, read_row(record, channel))
 
 
 def _threads(records: Iterable[dict[str, Any]], span: _Span) -> Iterable[datetime]:

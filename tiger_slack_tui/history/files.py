@@ -19,10 +19,10 @@ from tiger_slack_tui.history.merge import Entry, FileEnd, Item
 from tiger_slack_tui.history.plan import PlannedFile
 from tiger_slack_tui.history.recall import FileState, recall
 from tiger_slack_tui.history.records import WHOLE, BadFile, BadRecord, Repaired, read_records
-from tiger_slack_tui.history.rows import Channel, DeletionRow, MessageRow, row_or_reason
+from tiger_slack_tui.history.rows import DeletionRow, MessageRow, read_row
 from tiger_slack_tui.history.tables import Tables
 
-_BATCH = 1000
+_BATCH = 2000
 """Records of a transaction, ..."""
 _BATCH_BYTES = 2 << 20
 """... and their size: live events about the same messages wait for it, some 100 ms."""
@@ -68,7 +68,7 @@ class FileWork:
 
     async def read(self) -> None:
         """Bring every file into the tables."""
-        files = self._command.files
+        files = self._command.span.files()
         self._keeps = await self._tables.has_rules()
         saved: Mapping[str, FileState] = {}
         if self._import_id is not None:
@@ -145,12 +145,19 @@ class FileWork:
         self, stream: IO[bytes], number: int, planned: PlannedFile, skip: int
     ) -> Reason | None:
         """Merge the records after the first `skip`; why the rest cannot be read."""
-        position = skip
+        position, channel = skip, planned.channel
+        what: MessageRow | DeletionRow | Reason | None
         try:
             for value in islice(read_records(stream, planned.member.size), skip, None):
                 position += 1
                 is_repaired = isinstance(value, Repaired)
-                what = self._what(value.value if is_repaired else value, planned.channel)
+                if isinstance(value, BadRecord):
+                    what = value.reason
+                else:
+                    record = value.value if is_repaired else value
+                    what = read_row(record, channel, keep=self._keeps)
+                    if self._is_selective and not self._is_wanted(what):
+                        what = None
                 self._batch.append(Entry(number, position, what, is_repaired))
                 if isinstance(what, MessageRow):
                     self._bytes += len(what.cells)
@@ -161,18 +168,9 @@ class FileWork:
             return error.reason
         return None
 
-    def _what(self, value: Any, channel: Channel) -> MessageRow | DeletionRow | Reason | None:
-        """What a record (fit for jsonb) does, why it does nothing, or None where it is outside the dates."""
-        if isinstance(value, BadRecord):
-            return value.reason
-        row = row_or_reason(value, channel, keep=self._keeps)
-        if (
-            self._is_selective
-            and not isinstance(row, Reason)
-            and not self._command.selection.is_wanted(row.ts)
-        ):
-            return None
-        return row
+    def _is_wanted(self, what: MessageRow | DeletionRow | Reason) -> bool:
+        """Whether it is within the dates, or of no time."""
+        return isinstance(what, Reason) or self._command.selection.is_wanted(what.ts)
 
     def _examine(self, number: int, member: Member) -> tuple[int, Reason | None]:
         """The CRC-32 of the file's content, and why it cannot be read."""

@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
+from tiger_slack_tui import telemetry
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError
@@ -41,7 +42,6 @@ from tiger_slack_tui.history.progress import (
     Skipped,
     Started,
 )
-from tiger_slack_tui.telemetry import span
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class Import:
         """
         self._tell = tell
         self._started = time.monotonic()
-        with span("import", dry_run=self._options.dry_run) as current:
+        with telemetry.span("import", dry_run=self._options.dry_run) as current:
             async with self._stack:
                 result = await self._run()
             current.set_attributes({"read": result.total.read, "inserted": result.total.inserted})
@@ -269,31 +269,24 @@ class Import:
         given: deque[protocol.ReadFiles] = deque()
         while True:
             while self._spans and len(given) < _GIVEN and not self._is_cancelled:
-                given.append(self._give(worker, self._spans.popleft()))
+                crashed, is_restart = frozenset(self._crashed), self._options.restart
+                span = self._spans.popleft()
+                given.append(protocol.ReadFiles(span, self._selection, crashed, is_restart))
+                worker.send(given[-1])
             if not given:
                 return
             left = await self._attend_files(worker, given.popleft())
             if left:
-                self._spans.extendleft(
-                    protocol.Span.of(command.files) for command in reversed(given)
-                )
+                self._spans.extendleft(command.span for command in reversed(given))
                 self._spans.extendleft(protocol.Span.of([file]) for file in reversed(left))
                 given.clear()
                 worker = await self._start()
-
-    def _give(self, worker: WorkerProcess, files: protocol.Span) -> protocol.ReadFiles:
-        """Tell the worker to read the files."""
-        numbered = files.files()
-        crashed = frozenset(number for number, _ in numbered if number in self._crashed)
-        command = protocol.ReadFiles(numbered, self._selection, crashed, self._options.restart)
-        worker.send(command)
-        return command
 
     async def _attend_files(
         self, worker: WorkerProcess, command: protocol.ReadFiles
     ) -> list[tuple[int, PlannedFile]]:
         """Follow the worker through the files; those that are left where it crashed."""
-        files = command.files
+        files = command.span.files()
         files_open = {number: _Open(planned) for number, planned in files}
         while True:
             match await worker.receive():
@@ -313,7 +306,7 @@ class Import:
                         return []
                     where = report.where if isinstance(report, protocol.Crashed) else "no word"
                     log.error("a worker of the import crashed: %s", where)
-                    if command.crashed:
+                    if not command.crashed.isdisjoint(number for number, _ in files):
                         raise _failure(report)
                     # One by one it shows which file it is; that one is not opened again.
                     if len(files) == 1:

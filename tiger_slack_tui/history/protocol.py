@@ -97,7 +97,7 @@ class ListsRead:
 class ReadFiles:
     """Answered by the four that follow, and a `FilesRead`. The files of `crashed` are not opened."""
 
-    files: Sequence[tuple[int, PlannedFile]]
+    span: Span
     selection: Selection
     crashed: frozenset[int]
     is_restart: bool

@@ -118,40 +118,25 @@ class DeletionRow:
         return from_micros(self.micros)
 
 
-class NotStored(Exception):
-    """The record is not one that can be stored."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-def row_or_reason(
+def read_row(
     record: Any, channel: Channel, *, keep: bool = True
 ) -> MessageRow | DeletionRow | Reason:
-    """As `read_row`; where it raises, the reason."""
-    try:
-        return read_row(record, channel, keep=keep)
-    except NotStored as error:
-        return error.reason
-
-
-def read_row(record: Any, channel: Channel, *, keep: bool = True) -> MessageRow | DeletionRow:
-    """What the record (fit for jsonb) does. Raises NotStored.
+    """What the record (fit for jsonb) does, or why it cannot be stored.
 
     A row keeps the record if it is asked to, and where its message changes its channel.
     """
     if record == "":
-        raise NotStored(Reason.PLACEHOLDER)
+        return Reason.PLACEHOLDER
     if not isinstance(record, dict):
-        raise NotStored(Reason.NO_OBJECT)
+        return Reason.NO_OBJECT
     get = record.get
     if get("type", "message") != "message":
-        raise NotStored(Reason.NO_MESSAGE)
+        return Reason.NO_MESSAGE
     told = None
     if (subtype := get("subtype")) in _ABOUT_OTHERS:
         if subtype == "message_deleted":
-            return DeletionRow(channel, _micros(get("deleted_ts")))
+            deleted = micros_or_none(get("deleted_ts"))
+            return Reason.NO_TS if deleted is None else DeletionRow(channel, deleted)
         told = get("event_ts") or get("ts")
         record = get("message")
         if (
@@ -159,10 +144,11 @@ def read_row(record: Any, channel: Channel, *, keep: bool = True) -> MessageRow 
             or not isinstance(record, dict)
             or record.get("subtype") in _ABOUT_OTHERS
         ):
-            raise NotStored(Reason.NO_TARGET)
+            return Reason.NO_TARGET
         get = record.get
         subtype = get("subtype")
-    ts = _micros(get("ts"))
+    if (ts := micros_or_none(get("ts"))) is None:
+        return Reason.NO_TS
     if subtype == "tombstone":
         return DeletionRow(channel, ts)
     if told is None and isinstance(edited := get("edited"), dict):
@@ -173,14 +159,14 @@ def read_row(record: Any, channel: Channel, *, keep: bool = True) -> MessageRow 
 
 def _message(
     record: Mapping[str, Any], channel: Channel, ts: int, event_ts: int, keep: bool
-) -> MessageRow:
+) -> MessageRow | Reason:
     cells = _EMPTY.copy()
     try:
         for key, value in record.items():
             if value is not None and (writer := _WRITERS.get(key)):
                 cells[key] = writer(value)
     except TypeError:  # nested too deeply
-        raise NotStored(Reason.BAD_RECORD) from None
+        return Reason.BAD_RECORD
     content = b"".join(cells.values())
     event_id = f"0{len(content):08}{zlib.crc32(content):08x}"
     posted = time_cell(ts)
@@ -212,13 +198,6 @@ def _reactions(given: Any) -> tuple[tuple[str, str], ...]:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _micros(value: Any) -> int:
-    micros = micros_or_none(value)
-    if micros is None:
-        raise NotStored(Reason.NO_TS)
-    return micros
 
 
 def micros_or_none(value: Any) -> int | None:

@@ -21,7 +21,7 @@ from psycopg import AsyncConnection
 
 from tiger_slack_tui.database.directory import upsert
 from tiger_slack_tui.database.failures import describe
-from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.database.pool import BlockingConnection, connect
 from tiger_slack_tui.errors import TigerSlackError, where
 from tiger_slack_tui.history import protocol
 from tiger_slack_tui.history.account import Reason
@@ -67,7 +67,7 @@ class Worker:
         setup = self._receive()
         assert isinstance(setup, protocol.Setup)  # noqa: S101 the protocol
         self._path, self._archive = setup.path, Archive(setup.path)
-        async with await connect(setup.conninfo) as connection:
+        async with await connect(setup.conninfo, BlockingConnection) as connection:
             tables = (
                 DryRun(connection)
                 if setup.import_id is None
