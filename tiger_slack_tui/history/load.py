@@ -97,6 +97,7 @@ class Import:
         self._workers: list[WorkerProcess] = []
         self._spans: deque[protocol.Span] = deque()
         self._all_spans: list[protocol.Span] = []
+        self._given: list[deque[protocol.ReadFiles]] = []
         self._crashed: set[int] = set()
         self._files = 0
         self._channels: dict[str, ChannelResult] = {}
@@ -267,20 +268,35 @@ class Import:
     async def _work(self, worker: WorkerProcess) -> None:
         """Give a worker span after span, each before it is done with the one before; after a crash, another one."""
         given: deque[protocol.ReadFiles] = deque()
+        self._given.append(given)
         while True:
             while self._spans and len(given) < _GIVEN and not self._is_cancelled:
                 crashed, is_restart = frozenset(self._crashed), self._options.restart
-                span = self._spans.popleft()
-                given.append(protocol.ReadFiles(span, self._selection, crashed, is_restart))
+                part = self._next_span(given)
+                given.append(protocol.ReadFiles(part, self._selection, crashed, is_restart))
                 worker.send(given[-1])
             if not given:
                 return
-            left = await self._attend_files(worker, given.popleft())
+            left = await self._attend_files(worker, given[0])
+            given.popleft()
             if left:
                 self._spans.extendleft(command.span for command in reversed(given))
                 self._spans.extendleft(protocol.Span.of([file]) for file in reversed(left))
                 given.clear()
                 worker = await self._start()
+
+    def _next_span(self, given: deque[protocol.ReadFiles]) -> protocol.Span:
+        """The next one for the worker that has been given these: at best of no channel that another one is at.
+
+        Two that write to a week of a channel wait for each other.
+        """
+        others = [command.span.channels for of in self._given if of is not given for command in of]
+        taken = frozenset().union(*others)
+        for number, part in enumerate(self._spans):
+            if taken.isdisjoint(part.channels):
+                del self._spans[number]
+                return part
+        return self._spans.popleft()
 
     async def _attend_files(
         self, worker: WorkerProcess, command: protocol.ReadFiles

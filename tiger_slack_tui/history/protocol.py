@@ -53,6 +53,8 @@ class Span:
     """Files in order, each with its number. Packed, for there can be very many: as plain tuples, which is quicker."""
 
     packed: bytes
+    channels: frozenset[str]
+    """Ids of the channels that they are of."""
 
     @classmethod
     def of(cls, files: Sequence[tuple[int, PlannedFile]]) -> Span:
@@ -60,7 +62,8 @@ class Span:
             (number, tuple(planned.member), planned.folder, planned.channel)
             for number, planned in files
         ]
-        return cls(pickle.dumps(plain, pickle.HIGHEST_PROTOCOL))
+        channels = frozenset(planned.channel.id for _, planned in files)
+        return cls(pickle.dumps(plain, pickle.HIGHEST_PROTOCOL), channels)
 
     def files(self) -> list[tuple[int, PlannedFile]]:
         return [

@@ -20,10 +20,10 @@ select f.channel_id, f.file_name, f.size, f.crc, t.times, t.first_ts, t.last_ts,
 from jsonb_to_recordset(%s::jsonb) as f
 (channel_id text, file_name text, size int8, crc int8, times text, account jsonb)
 cross join lateral
-( select array_agg(t.ts order by t.number) as times, min(t.ts) as first_ts, max(t.ts) as last_ts
+( select array_agg(t.ts) as times, min(t.ts) as first_ts, max(t.ts) as last_ts
   from
-  ( select timestamptz 'epoch' + m.micros * interval '1 microsecond' as ts, m.number
-    from unnest(f.times::int8[]) with ordinality m (micros, number)
+  ( select timestamptz 'epoch' + m.micros * interval '1 microsecond' as ts
+    from unnest(f.times::int8[]) m (micros)
   ) t
 ) t
 order by f.channel_id, f.file_name, f.size, f.crc

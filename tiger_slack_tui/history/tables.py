@@ -284,7 +284,8 @@ class Tables:
         rows = changes.inserts | changes.updates
         shown = known.reactions
         await self._copy(
-            _COPY_MESSAGES, [row.row(_shown(shown.get(key))) for key, row in rows.items()]
+            _COPY_MESSAGES,
+            [row.row(_shown(shown[key]) if key in shown else None) for key, row in rows.items()],
         )
         await self._copy(_COPY_REACTIONS, list(_reaction_rows(changes)))
         # The rest changes in the way of live events.
@@ -400,10 +401,8 @@ def _may_pass(error: psycopg.Error) -> bool:
     return is_unavailable(error) or isinstance(error, psycopg.errors.UniqueViolation)
 
 
-def _shown(states: Reactions | None) -> bytes | None:
+def _shown(states: Reactions) -> bytes | None:
     """As slack.reactions_of() shows them."""
-    if not states:
-        return None
     present = sorted((since, *who) for who, (since, here) in states.items() if here)
     shown = [{"user_id": user, "reaction": name} for _, user, name in present]
     return orjson.dumps(shown) if shown else None
