@@ -73,9 +73,9 @@ class Worker:
                 if setup.import_id is None
                 else Tables(connection, setup.import_id)
             )
-            await tables.prepare()
             if setup.import_id is not None:
                 await join(connection, setup.import_id)
+            is_ready = False
             while True:
                 match self._next_command():
                     case protocol.Go():
@@ -85,6 +85,11 @@ class Worker:
                     case protocol.ReadLists() as command:
                         await self._read_lists(command, connection)
                     case protocol.ReadFiles() as command:
+                        if (
+                            not is_ready
+                        ):  # not before the lists, of which each row would be planned anew
+                            await tables.prepare()
+                            is_ready = True
                         work = FileWork(
                             self, command, setup.import_id, self._archive, tables, connection
                         )
