@@ -8,7 +8,7 @@ import os
 import random
 import signal
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -289,10 +289,12 @@ async def test_what_cannot_be_read_is_refused(conninfo: str, tmp_path: Path) -> 
     assert count(conninfo, "select count(*) from slack.import where outcome = 'failed'") == 1
 
 
-async def stop_after(conninfo: str, path: Path, batches: int, **options: Any) -> None:
+async def stop_after(
+    conninfo: str, path: Path, batches: int, *, workers: int = 1, **options: Any
+) -> None:
     """Begin an import, and cancel it after so many batches."""
     left = batches
-    job = Import(conninfo, path, ImportOptions(workers=1, **options), instance="test")
+    job = Import(conninfo, path, ImportOptions(workers=workers, **options), instance="test")
 
     def tell(event: object) -> None:
         nonlocal left
@@ -338,6 +340,26 @@ async def test_cancelled_before_it_reads(conninfo: str, tmp_path: Path, steps: i
     assert result.total.adds_up
     ended = "select count(*) from slack.import where outcome = 'cancelled'"
     assert count(conninfo, ended) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_many_files_of_several_channels(conninfo: str, tmp_path: Path, workers: int) -> None:
+    """Workers are given files before they are done with those before; cut short, nothing counts twice."""
+    days = [(date(2023, 1, 1) + timedelta(days=day)).isoformat() for day in range(500)]
+    content = {
+        channel: {day: [message(number)] for number, day in enumerate(days)}
+        for channel in ("one", "two", "three", "four", "five")
+    }
+    path = write_folder(tmp_path, export(content))
+    await stop_after(conninfo, path, 1, workers=workers)
+    committed = count(conninfo, "select count(*) from slack.message")
+    assert 0 < committed < 2500
+    imported = await run_import(conninfo, path, workers=workers)
+    result = imported.result
+    assert result.mismatch is None
+    assert (result.files_done, result.total.inserted) == (2500, 2500)
+    assert len(imported.told(Skipped)) >= committed
+    assert count(conninfo, "select count(*) from slack.message") == 2500
 
 
 async def test_restart_begins_anew(conninfo: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 from tests.exports import DAY, Files, day_file, export, message, write_folder
 from tiger_slack_tui.errors import SettingsError
 from tiger_slack_tui.history.account import Account, Reason
-from tiger_slack_tui.history.archive import ArchiveLimits, ArchiveRefused, list_members
+from tiger_slack_tui.history.archive import ArchiveLimits, ArchiveRefused, Member, list_members
+from tiger_slack_tui.history.load import take_span
 from tiger_slack_tui.history.merge import DELETED, Entry, FileEnd, Item, Known, decide
-from tiger_slack_tui.history.plan import Plan, Selection, make_plan
+from tiger_slack_tui.history.plan import Plan, PlannedFile, Selection, make_plan
 from tiger_slack_tui.history.progress import Done, Planned, Progress, Skipped, Started, Tally
+from tiger_slack_tui.history.protocol import Span
 from tiger_slack_tui.history.rows import (
     Channel,
     DeletionRow,
@@ -389,6 +392,22 @@ def test_channels_by_name_and_id_with_wildcards(tmp_path: Path) -> None:
     found = plan(tmp_path, files, channels=("nothing",))
     assert found.skipped == {"channel not selected": 3}
     assert "--channel" in found.warnings[-1]
+
+
+# Spans
+
+
+def test_workers_keep_to_different_channels() -> None:
+    def span(*channels: str) -> Span:
+        member = Member("2024-01-01.json", 2, None)
+        return Span.of([(0, PlannedFile(member, name, Channel(name, None))) for name in channels])
+
+    first, second, third = span("C1"), span("C1", "C2"), span("C3")
+    waiting = deque([first, second, third])
+    assert take_span(waiting, []) is first
+    assert take_span(waiting, [first]) is third
+    assert take_span(waiting, [first, third]) is second
+    assert not waiting
 
 
 # Times of the command line

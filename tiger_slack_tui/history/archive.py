@@ -71,9 +71,7 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._is_folder = os.path.isdir(
-            path
-        )  # asked once: with thousands of small files such things count
+        self._is_folder = os.path.isdir(path)  # asked once, not for each of thousands of files
 
     def open(self, member: Member) -> IO[bytes]:
         """The member's bytes as a stream; close it."""

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,7 +18,6 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
-from tiger_slack_tui import telemetry
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError
@@ -42,11 +41,12 @@ from tiger_slack_tui.history.progress import (
     Skipped,
     Started,
 )
+from tiger_slack_tui.telemetry import span
 
 log = logging.getLogger(__name__)
 
 _EARLY = 2
-"""Workers that come up while the first one plans; further ones where there is enough to do."""
+"""Workers that come up before it is known how much there is to do; of more, as many as there are spans."""
 _GIVEN = 2
 """Spans that a worker has been told to read: it need not wait for the next one."""
 _LARGE = 10_000
@@ -78,6 +78,19 @@ class _Open:
 
     planned: PlannedFile
     account: Account = field(default_factory=Account)
+
+
+def take_span(spans: deque[protocol.Span], others: Iterable[protocol.Span]) -> protocol.Span:
+    """Take the first span that has no channel of the others, which are under way; where there is none, the first.
+
+    Two workers that write to a week of a channel wait for each other.
+    """
+    busy = frozenset[str]().union(*(other.channels for other in others))
+    for number, part in enumerate(spans):
+        if busy.isdisjoint(part.channels):
+            del spans[number]
+            return part
+    return spans.popleft()
 
 
 class Import:
@@ -137,7 +150,7 @@ class Import:
         """
         self._tell = tell
         self._started = time.monotonic()
-        with telemetry.span("import", dry_run=self._options.dry_run) as current:
+        with span("import", dry_run=self._options.dry_run) as current:
             async with self._stack:
                 result = await self._run()
             current.set_attributes({"read": result.total.read, "inserted": result.total.inserted})
@@ -272,7 +285,8 @@ class Import:
         while True:
             while self._spans and len(given) < _GIVEN and not self._is_cancelled:
                 crashed, is_restart = frozenset(self._crashed), self._options.restart
-                part = self._next_span(given)
+                others = (command for of in self._given if of is not given for command in of)
+                part = take_span(self._spans, [command.span for command in others])
                 given.append(protocol.ReadFiles(part, self._selection, crashed, is_restart))
                 worker.send(given[-1])
             if not given:
@@ -284,19 +298,6 @@ class Import:
                 self._spans.extendleft(protocol.Span.of([file]) for file in reversed(left))
                 given.clear()
                 worker = await self._start()
-
-    def _next_span(self, given: deque[protocol.ReadFiles]) -> protocol.Span:
-        """The next one for the worker that has been given these: at best of no channel that another one is at.
-
-        Two that write to a week of a channel wait for each other.
-        """
-        others = [command.span.channels for of in self._given if of is not given for command in of]
-        taken = frozenset().union(*others)
-        for number, part in enumerate(self._spans):
-            if taken.isdisjoint(part.channels):
-                del self._spans[number]
-                return part
-        return self._spans.popleft()
 
     async def _attend_files(
         self, worker: WorkerProcess, command: protocol.ReadFiles

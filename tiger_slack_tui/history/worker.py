@@ -75,7 +75,7 @@ class Worker:
             )
             if setup.import_id is not None:
                 await join(connection, setup.import_id)
-            is_ready = False
+            is_ready = False  # not before the lists: each of their rows would be planned anew
             while True:
                 match self._next_command():
                     case protocol.Go():
@@ -85,9 +85,7 @@ class Worker:
                     case protocol.ReadLists() as command:
                         await self._read_lists(command, connection)
                     case protocol.ReadFiles() as command:
-                        if (
-                            not is_ready
-                        ):  # not before the lists, of which each row would be planned anew
+                        if not is_ready:
                             await tables.prepare()
                             is_ready = True
                         work = FileWork(
