@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,24 @@ def test_the_demo_checks_itself(tmp_path: Path) -> None:
     assert summary["ack_ms"]["p99"] > 0
     for line in result.stderr.splitlines():
         json.loads(line)  # each log line is one
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_is_stopped_from_the_terminal(tmp_path: Path, number: signal.Signals) -> None:
+    """Such a signal goes to all processes of the terminal's foreground."""
+    command = [sys.executable, "-m", "tiger_slack_tui", "demo", "--no-ui", "--events", "9000"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=CLEAN, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if json.loads(line)["message"] == "connected":
+                break
+        os.killpg(process.pid, number)
+        rest = process.stderr.read()
+    assert process.returncode == 1
+    assert "stopped before all events were sent" in rest
+    assert "Traceback" not in rest
 
 
 def test_the_demo_without_an_end_needs_the_console(tmp_path: Path) -> None:

@@ -76,8 +76,13 @@ def _local_slack(
     """The local Slack as a process, which ends with the block, and what it said of itself."""
     command = [sys.executable, "-m", "tiger_slack_tui.demo.server"]
     command += ["--seed", str(seed), "--rate", str(rate), "--events", str(events)]
+    # A session of its own: of a terminal's signals only we hear, and then end it.
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as process:
         assert process.stdout is not None  # noqa: S101 for the types
         assert process.stdin is not None  # noqa: S101
@@ -97,12 +102,13 @@ async def _ingest(
     assert process.stdout is not None  # noqa: S101 for the types
     report = asyncio.create_task(asyncio.to_thread(process.stdout.readline))
     await asyncio.wait({running, report}, return_when=asyncio.FIRST_COMPLETED)
-    if running.done() and not report.done():
+    if not report.done():
         process.kill()  # ends the thread that reads from it
-        await report
-        running.result()
+    if not await report:
+        engine.stop()
+        await running
         raise TigerSlackError("The demo was stopped before all events were sent.")
-    while engine.snapshot().spool_events or not _synced(engine.snapshot()):
+    while not running.done() and not _is_settled(engine.snapshot()):
         await asyncio.sleep(0.05)
     snapshot = engine.snapshot()
     engine.stop()
@@ -110,9 +116,9 @@ async def _ingest(
     return snapshot, json.loads(await report)
 
 
-def _synced(now: Snapshot) -> bool:
-    """Whether the first sync of users and channels is over."""
-    return all(job.last_outcome is not None for job in now.jobs)
+def _is_settled(now: Snapshot) -> bool:
+    """Whether the spool is empty, and the first sync of users and channels over."""
+    return not now.spool_events and all(job.last_outcome is not None for job in now.jobs)
 
 
 def _summary(
