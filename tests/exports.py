@@ -54,6 +54,18 @@ def export(channels: Mapping[str, Mapping[str, Iterable[Any]]]) -> Files:
     return files
 
 
+def many(files: int = 6, each: int = 1500, channel: str = "general") -> Files:
+    """An export that takes several batches."""
+    return export(
+        {
+            channel: {
+                f"2023-11-{14 + day}": [message(day * 86_400 + n, f"text {n}") for n in range(each)]
+                for day in range(files)
+            }
+        }
+    )
+
+
 def write_folder(root: Path, files: Files) -> Path:
     for path, content in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import random
-import signal
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +19,18 @@ from tests.exports import (
     count_files,
     day_file,
     export,
+    many,
     message,
     run_import,
     tables,
     write_folder,
     write_zip,
 )
-from tests.support import check, count, delivered, make_engine, running, until
+from tests.support import count
 from tiger_slack_tui.database.embedded import EmbeddedPostgres
-from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.history.archive import ArchiveRefused
-from tiger_slack_tui.history.checkpoint import ImportRunning
-from tiger_slack_tui.history.load import Import, ImportOptions
 from tiger_slack_tui.history.plan import Selection
-from tiger_slack_tui.history.progress import BadRecord, Failed, Note, Progress, Skipped, Started
+from tiger_slack_tui.history.progress import BadRecord, Failed, Note
 
 GENERAL = {
     "2023-11-14": [
@@ -47,18 +41,6 @@ GENERAL = {
     "2023-11-15": [message(90_000, "later", files=[{"id": "F1"}], upload=True)],
 }
 EXPORT = export({"general": GENERAL, "random": {"2023-11-14": [message(1, "another channel")]}})
-
-
-def many(files: int = 6, each: int = 1500, channel: str = "general") -> Files:
-    """An export that takes several batches."""
-    return export(
-        {
-            channel: {
-                f"2023-11-{14 + day}": [message(day * 86_400 + n, f"text {n}") for n in range(each)]
-                for day in range(files)
-            }
-        }
-    )
 
 
 async def test_a_first_import_and_the_same_again(
@@ -287,225 +269,3 @@ async def test_what_cannot_be_read_is_refused(conninfo: str, tmp_path: Path) -> 
     with pytest.raises(ArchiveRefused, match="no Slack export"):
         await run_import(conninfo, tmp_path)
     assert count(conninfo, "select count(*) from slack.import where outcome = 'failed'") == 1
-
-
-async def stop_after(
-    conninfo: str, path: Path, batches: int, *, workers: int = 1, **options: Any
-) -> None:
-    """Begin an import, and cancel it after so many batches."""
-    left = batches
-    job = Import(conninfo, path, ImportOptions(workers=workers, **options), instance="test")
-
-    def tell(event: object) -> None:
-        nonlocal left
-        left -= isinstance(event, Progress)
-        if left == 0:
-            job.cancel()
-
-    result = await asyncio.wait_for(job.run(tell), 30)
-    assert (result.outcome, result.exit_code) == ("cancelled", 1)
-    assert 0 < result.total.read < 9000
-    assert result.total.adds_up
-
-
-async def test_cancelled_it_goes_on_and_reads_again_what_has_changed(
-    conninfo: str, tmp_path: Path
-) -> None:
-    files = many()
-    path = write_folder(tmp_path, files)
-    await stop_after(conninfo, path, 3)
-    committed = count(conninfo, "select count(*) from slack.message")
-    assert 0 < committed < 9000
-    first = path / "general" / "2023-11-14.json"
-    first.write_bytes(day_file(*json.loads(first.read_bytes()), message(80_000, "added")))
-    imported = await run_import(conninfo, path)
-    result = imported.result
-    assert result.resumed is not None
-    assert (result.files_done, result.total.read) == (6, 9001)
-    assert count(conninfo, "select count(*) from slack.message") == 9001
-    # Only the records of the changed file were there already.
-    assert result.total.inserted == 9001 - 1500
-    assert result.total.already_there == 1500
-    assert "2023-11-14" not in {event.path[8:18] for event in imported.told(Skipped)}
-
-
-@pytest.mark.parametrize("steps", [0, 1, 2])
-async def test_cancelled_before_it_reads(conninfo: str, tmp_path: Path, steps: int) -> None:
-    job = Import(conninfo, write_folder(tmp_path, many()), ImportOptions(), instance="test")
-    run = asyncio.create_task(job.run(lambda _: None))
-    await asyncio.sleep(0.2 * steps)
-    job.cancel()
-    result = await asyncio.wait_for(run, 30)
-    assert result.outcome == "cancelled"
-    assert result.total.adds_up
-    ended = "select count(*) from slack.import where outcome = 'cancelled'"
-    assert count(conninfo, ended) == 1
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_many_files_of_several_channels(conninfo: str, tmp_path: Path, workers: int) -> None:
-    """Workers are given files before they are done with those before; cut short, nothing counts twice."""
-    days = [(date(2023, 1, 1) + timedelta(days=day)).isoformat() for day in range(500)]
-    content = {
-        channel: {day: [message(number)] for number, day in enumerate(days)}
-        for channel in ("one", "two", "three", "four", "five")
-    }
-    path = write_folder(tmp_path, export(content))
-    await stop_after(conninfo, path, 1, workers=workers)
-    committed = count(conninfo, "select count(*) from slack.message")
-    assert 0 < committed < 2500
-    imported = await run_import(conninfo, path, workers=workers)
-    result = imported.result
-    assert result.mismatch is None
-    assert (result.files_done, result.total.inserted) == (2500, 2500)
-    assert len(imported.told(Skipped)) >= committed
-    assert count(conninfo, "select count(*) from slack.message") == 2500
-
-
-async def test_restart_begins_anew(conninfo: str, tmp_path: Path) -> None:
-    path = write_folder(tmp_path, many())
-    await stop_after(conninfo, path, 3)
-    imported = await run_import(conninfo, path, restart=True)
-    assert imported.result.resumed is None
-    assert imported.told(Skipped) == []
-    assert imported.result.total.read == 9000
-    assert imported.result.total.already_there > 0
-    assert count(conninfo, "select count(*) from slack.import where outcome = 'replaced'") == 1
-
-
-async def test_durations_count_from_the_beginning(conninfo: str, tmp_path: Path) -> None:
-    path = write_folder(tmp_path, many())
-    first, later = (datetime(2023, 11, day, tzinfo=UTC) for day in (10, 18))
-    options = {"as_given": {"since": "30D"}}
-    await stop_after(conninfo, path, 2, selection=Selection(since=first), **options)
-    imported = await run_import(conninfo, path, selection=Selection(since=later), **options)
-    assert imported.result.total.read == 9000
-    assert count(conninfo, "select count(*) from slack.message") == 9000
-
-
-async def test_paused_it_waits(conninfo: str, tmp_path: Path) -> None:
-    job = Import(
-        conninfo, write_folder(tmp_path, many()), ImportOptions(workers=1), instance="test"
-    )
-    seen = 0
-
-    def tell(event: object) -> None:
-        nonlocal seen
-        seen += isinstance(event, Progress)
-        if seen == 1 and not job.is_paused:
-            job.pause()
-
-    run = asyncio.create_task(job.run(tell))
-    await until(lambda: job.is_paused)
-    await asyncio.sleep(0.5)
-    before = count(conninfo, "select count(*) from slack.message")
-    await asyncio.sleep(0.5)
-    assert count(conninfo, "select count(*) from slack.message") == before < 9000
-    seen = 2
-    job.resume()
-    result = await asyncio.wait_for(run, 30)
-    assert result.total.inserted == 9000
-
-
-async def test_the_same_import_runs_once_at_a_time(conninfo: str, tmp_path: Path) -> None:
-    path = write_folder(tmp_path, many())
-    job = Import(conninfo, path, ImportOptions(workers=1), instance="the first")
-    run = asyncio.create_task(
-        job.run(lambda event: job.pause() if isinstance(event, Started) else None)
-    )
-    await until(lambda: job.is_paused)
-    with pytest.raises(ImportRunning, match="being imported already"):
-        await run_import(conninfo, path)
-    job.cancel()
-    await asyncio.wait_for(run, 30)
-
-
-async def test_overlapping_sources_at_once(
-    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
-) -> None:
-    files = many()
-    paths = (write_folder(tmp_path / "one", files), write_zip(tmp_path / "two.zip", files))
-    both = await asyncio.gather(*(run_import(conninfo, path, workers=2) for path in paths))
-    totals = [imported.result.total for imported in both]
-    assert sum(total.inserted for total in totals) == 9000
-    assert sum(total.already_there for total in totals) == 9000
-    assert count(conninfo, "select count(*) from slack.message") == 9000
-
-
-def worker_pids() -> list[int]:
-    """The processes of imports that this process started."""
-    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    found = []
-    for pid in map(int, children):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        if b"tiger_slack_tui.history.worker" in command:
-            found.append(pid)
-    return found
-
-
-async def test_a_worker_that_is_killed_harms_one_file_at_most(
-    conninfo: str, tmp_path: Path
-) -> None:
-    path = write_folder(tmp_path, many())
-    job = Import(conninfo, path, ImportOptions(workers=1), instance="test")
-    kills = 0
-
-    def tell(event: object) -> None:
-        nonlocal kills
-        if isinstance(event, Progress) and kills < 2:
-            kills += 1
-            for pid in worker_pids():
-                os.kill(pid, signal.SIGKILL)
-
-    result = await asyncio.wait_for(job.run(tell), 60)
-    assert kills == 2
-    assert result.mismatch is None
-    assert result.files_failed <= 1
-    assert result.total.read == count(conninfo, "select count(*) from slack.message")
-    assert result.total.read >= 7500
-
-
-async def test_an_import_waits_for_workers_of_a_run_that_was_killed(
-    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
-) -> None:
-    """A worker outlives its import for a batch; what it commits must not be counted by two."""
-    path = write_folder(tmp_path, many(1, 100))
-    with database.transaction():
-        database.execute("lock table slack.message in exclusive mode")  # holds up the batch
-        job = Import(conninfo, path, ImportOptions(workers=1), instance="test")
-        run = asyncio.create_task(job.run(lambda _: None))
-        waiting = "select count(*) from pg_locks where relation = 'slack.message'::regclass and not granted"
-        await until(lambda: count(conninfo, waiting) == 1)
-        # As after kill -9: the session of the import is gone, its worker goes on.
-        database.execute(
-            "select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory'"
-            " and l.mode = 'ExclusiveLock' and l.classid = 1768778863 and l.objsubid = 1"
-        )
-        again = asyncio.create_task(run_import(conninfo, path))
-        await asyncio.sleep(1)
-        assert not again.done()
-    with pytest.raises(Exception, match="database"):
-        await run
-    result = (await again).result
-    assert result.resumed is not None
-    assert (result.total.read, result.total.inserted) == (100, 100)
-
-
-async def test_while_live_events_come(conninfo: str, tmp_path: Path) -> None:
-    sent = list(Workspace(4, 1_700_000_000.0, 20).events(2500))
-    posts: dict[str, list[dict[str, Any]]] = {}
-    for payload in sent:
-        event = payload["event"]
-        if event["type"] == "message" and "subtype" not in event and "text" in event:
-            posts.setdefault(event["channel"], []).append(event)
-    files = {"users.json": b"[]", "channels.json": b"[]"}
-    files |= {f"{channel}/2023-11-14.json": day_file(*found) for channel, found in posts.items()}
-    mapped = Selection(channel_map={channel: channel for channel in posts})
-    path = write_folder(tmp_path / "export", files)
-    async with LocalSlack() as slack, running(make_engine(slack, conninfo, tmp_path)) as engine:
-        sending = asyncio.create_task(slack.send_all(sent))
-        imported = await run_import(conninfo, path, selection=mapped, workers=2)
-        await sending
-        await delivered(slack, engine)
-    assert imported.result.total.read == sum(map(len, posts.values())) > 500
-    await check(conninfo, sent)
