@@ -17,8 +17,17 @@ from tiger_slack_tui.history.archive import ArchiveLimits, ArchiveRefused, Membe
 from tiger_slack_tui.history.load import take_span
 from tiger_slack_tui.history.merge import DELETED, Entry, FileEnd, Item, Known, decide
 from tiger_slack_tui.history.plan import Plan, PlannedFile, Selection, make_plan
-from tiger_slack_tui.history.progress import Done, Planned, Progress, Skipped, Started, Tally
+from tiger_slack_tui.history.progress import (
+    Done,
+    Listed,
+    Planned,
+    Progress,
+    Skipped,
+    Started,
+    Tally,
+)
 from tiger_slack_tui.history.protocol import Span
+from tiger_slack_tui.history.request import ImportRequest
 from tiger_slack_tui.history.rows import (
     Channel,
     DeletionRow,
@@ -26,6 +35,7 @@ from tiger_slack_tui.history.rows import (
     read_row,
     slack_ts,
 )
+from tiger_slack_tui.history.state import ImportState
 from tiger_slack_tui.times import read_time
 
 GENERAL = Channel("C1", "channel")
@@ -408,6 +418,25 @@ def test_workers_keep_to_different_channels() -> None:
     assert take_span(waiting, [first]) is third
     assert take_span(waiting, [first, third]) is second
     assert not waiting
+
+
+def test_the_front_does_not_jump_between_workers() -> None:
+    files = [
+        PlannedFile(Member(f"{name}/2024-01-0{day}.json", 2, None), name, Channel(name, None))
+        for name in ("a", "b")
+        for day in (1, 2)
+    ]
+    paths = [file.member.path for file in files]
+    state = ImportState(ImportRequest(Path("/export")))
+    state.hear(Planned(4, 8, {}, None))
+    state.hear(Listed(files))
+    fronts = []
+    for worker, path in ((1, paths[0]), (2, paths[2]), (2, paths[3]), (1, paths[1])):
+        state.hear(Started(path, path[0], 2, worker))
+        fronts.append(state.front)
+        state.hear(Done(path, 2))
+        fronts.append(state.front)
+    assert fronts == [0, 1, 1, 1, 1, 1, 1, 3]
 
 
 # Times of the command line

@@ -141,8 +141,9 @@ class ImportState:
         self.problems: deque[BadRecord] = deque(maxlen=KEPT_PROBLEMS)
         self.num_problems = 0
         self.notes: deque[Remark] = deque(maxlen=_NOTES)
-        self.newest = 0
-        """Index of the file that was begun last."""
+        self.front = 0
+        """Index of the first file that has not ended: workers are at different channels, and what is shown shall not
+        jump between them."""
         self.result: ImportResult | None = None
         self.error: TigerSlackError | None = None
         self.report: Path | None = None
@@ -307,7 +308,6 @@ class ImportState:
         now = self._clock()
         self._begun.setdefault(path, FileState(began=now))
         self.readers[worker] = Reader(path, now)
-        self.newest = self._index.get(path, self.newest)
 
     def _count(self, path: str, account: Account, bytes_read: int) -> None:
         now = self._clock()
@@ -331,8 +331,14 @@ class ImportState:
         for reader in self.readers.values():
             if reader.path == path:
                 reader.path, reader.since = None, now
+        while self.front < len(self.files) - 1 and self._has_ended(self.files[self.front]):
+            self.front += 1
         self._mark()
         return file
+
+    def _has_ended(self, planned: PlannedFile) -> bool:
+        file = self._begun.get(planned.member.path)
+        return file is not None and file.ended is not None
 
     def _blame(self, path: str, file: FileState, reason: str) -> None:
         index = self._index.get(path)

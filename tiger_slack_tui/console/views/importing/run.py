@@ -108,7 +108,7 @@ class RunStep(Step):
                 title="bad files" if self._only_bad else "files",
                 note=left,
                 head=FILES.head,
-                newest=None if self._only_bad else state.newest,
+                newest=None if self._only_bad else state.front,
                 empty=("No file is bad so far. f shows all.",)
                 if self._only_bad
                 else ("Listing the archive …",),
