@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +22,55 @@ from tiger_slack_tui.database.embedded import EmbeddedPostgres
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate
 
+_DIRECTORY = "TIGER_SLACK_TEST_DIRECTORY"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One directory for all workers of a run; they inherit its name."""
+    if not hasattr(config, "workerinput"):
+        os.environ[_DIRECTORY] = tempfile.mkdtemp(prefix="tiger-slack-test-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(_DIRECTORY), ignore_errors=True)
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    """The server that all tests share. PG_BIN makes it another than the wheel's."""
-    with tempfile.TemporaryDirectory(prefix="tiger-slack-test-") as directory:
-        Path(directory).chmod(0o711)  # versions before 16 need a path that their user can pass
-        with EmbeddedPostgres.start(Path(directory) / "home", durable=False) as server:
-            yield server
+    """The server that all workers of a run share, up to the last. PG_BIN chooses another than the wheel's."""
+    directory = Path(os.environ[_DIRECTORY])
+    directory.chmod(0o711)  # versions before 16 need a path that their user can pass
+    with EmbeddedPostgres.start(directory / "home", durable=False) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def template(postgres: EmbeddedPostgres) -> str:
-    """A database with the schema, to copy from."""
-    with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
-        connection.execute("create database template_migrated")
-    conninfo = make_conninfo(postgres.conninfo, dbname="template_migrated")
-    files = read_migrations(migrations_directory())
-    asyncio.run(migrate(conninfo, version=__version__, files=files, tell=lambda _: None))
-    return "template_migrated"
+    """A database with the schema, to copy from. The first worker makes it."""
+    name = "template_migrated"
+    with exclusive(Path(os.environ[_DIRECTORY]) / "template.lock"):
+        with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
+            found = connection.execute("select from pg_database where datname = %s", (name,))
+            if found.fetchone() is not None:
+                return name
+            connection.execute("create database template_new")
+            files = read_migrations(migrations_directory())
+            conninfo = make_conninfo(postgres.conninfo, dbname="template_new")
+            asyncio.run(migrate(conninfo, version=__version__, files=files, tell=lambda _: None))
+            connection.execute(f"alter database template_new rename to {name}")
+    return name
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock of the file; other workers wait for it."""
+    file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 @pytest.fixture
@@ -63,7 +97,8 @@ _numbers = itertools.count()
 
 def new_database(postgres: EmbeddedPostgres, template: str) -> str:
     """The conninfo of a new copy of `template`. All end with their server."""
-    name = f"test_{next(_numbers)}"
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    name = f"test_{worker}_{next(_numbers)}"
     with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
         connection.execute(f"create database {name} template {template} strategy file_copy")
     return make_conninfo(postgres.conninfo, dbname=name)

@@ -26,6 +26,11 @@ QUICK = Timing(
 )
 """The rules of the socket, at a speed for tests."""
 AT_ONCE = Pace(call=0, restricted=0)
+ADVISORY_LOCKS = (
+    b"select from pg_locks where locktype = 'advisory'"
+    b" and database = (select oid from pg_database where datname = current_database())"
+)
+"""Those of this database: other tests run on the same server."""
 
 
 def make_engine(

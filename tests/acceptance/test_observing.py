@@ -15,7 +15,7 @@ import pytest
 
 from tests.acceptance.test_cli import CLEAN
 from tests.acceptance.test_processes import Program
-from tests.support import allow_connections, until
+from tests.support import ADVISORY_LOCKS, allow_connections, until
 from tiger_slack_tui import __version__
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -198,8 +198,7 @@ async def test_a_killed_job_is_shown_as_cut_off(conninfo: str, tmp_path: Path) -
         with psycopg.connect(conninfo, autocommit=True) as database:
 
             def locks() -> int:
-                row = database.execute("select count(*) from pg_locks where locktype = 'advisory'")
-                return int(row.fetchone()[0])  # type: ignore[index]
+                return len(database.execute(ADVISORY_LOCKS).fetchall())
 
             def begun() -> int:
                 row = database.execute("select count(*) from slack.job_run").fetchone()

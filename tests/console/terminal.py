@@ -123,6 +123,8 @@ async def at_terminal(
 ) -> AsyncIterator[Terminal]:
     """`python COMMAND…` at a terminal; killed at the end, if it still runs."""
     home.mkdir(exist_ok=True)
+    # The size of the terminal counts, not what the runner of the tests says of its own.
+    environ = {k: v for k, v in environ.items() if k not in ("COLUMNS", "LINES")}
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
 
@@ -133,7 +135,7 @@ async def at_terminal(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
-        env=dict(environ) | {"TERM": "xterm-256color", "LANG": "C.UTF-8"},
+        env=environ | {"TERM": "xterm-256color", "LANG": "C.UTF-8"},
         cwd=home,
         stdin=theirs,
         stdout=theirs,

@@ -306,7 +306,8 @@ async def test_it_goes_on_where_it_was_cut_off(
         task.cancel()
     else:
         database.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'test'"
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and application_name = 'test'"
         )
     await asyncio.gather(task, return_exceptions=True)
     before = gapped.rows("select count(*) from slack.message")[0][0]

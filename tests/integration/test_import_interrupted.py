@@ -216,11 +216,15 @@ async def test_an_import_waits_for_workers_of_a_run_that_was_killed(
         database.execute("lock table slack.message in exclusive mode")  # holds up the batch
         job = Import(conninfo, path, ImportOptions(workers=1), instance="test")
         run = asyncio.create_task(job.run(lambda _: None))
-        waiting = "select count(*) from pg_locks where relation = 'slack.message'::regclass and not granted"
+        waiting = (
+            "select count(*) from pg_locks where relation = 'slack.message'::regclass and not granted"
+            " and database = (select oid from pg_database where datname = current_database())"
+        )
         await until(lambda: count(conninfo, waiting) == 1)
         # As after kill -9: the session of the import is gone, its worker goes on.
         database.execute(
             "select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory'"
+            " and l.database = (select oid from pg_database where datname = current_database())"
             " and l.mode = 'ExclusiveLock' and l.classid = 1768778863 and l.objsubid = 1"
         )
         again = asyncio.create_task(run_import(conninfo, path))

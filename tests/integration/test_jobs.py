@@ -11,7 +11,7 @@ import aiohttp
 import psycopg
 import pytest
 
-from tests.support import allow_connections, delivered, make_engine, running, until
+from tests.support import ADVISORY_LOCKS, allow_connections, delivered, make_engine, running, until
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.locks import holders
 from tiger_slack_tui.database.pool import with_defaults
@@ -97,7 +97,8 @@ async def test_the_lock_is_held_while_the_job_runs_and_others_skip(
         holder = (await holders(other, [USERS_LOCK_KEY]))[USERS_LOCK_KEY]
     assert holder.application_name == "one@here:1"
     sessions = database.execute(
-        "select state from pg_stat_activity where application_name = 'one@here:1'"
+        "select state from pg_stat_activity"
+        " where datname = current_database() and application_name = 'one@here:1'"
     ).fetchall()
     assert sessions == [("idle",)]  # not in a transaction, however slow Slack is
 
@@ -107,7 +108,7 @@ async def test_the_lock_is_held_while_the_job_runs_and_others_skip(
 
     gate.set()
     assert (await task).outcome == "done"
-    assert database.execute("select from pg_locks where locktype = 'advisory'").fetchall() == []
+    assert database.execute(ADVISORY_LOCKS).fetchall() == []
 
 
 @pytest.mark.parametrize("way", ["cancelled", "raises", "hangs", "killed"])
@@ -130,7 +131,8 @@ async def test_the_lock_is_free_however_a_run_ends(
             await task
     elif way == "killed":
         database.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'one@here:1'"
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and application_name = 'one@here:1'"
         )
         gate.set()
         with pytest.raises(DatabaseUnavailable):
@@ -142,9 +144,7 @@ async def test_the_lock_is_free_however_a_run_ends(
         assert ended.outcome == ("timed out" if way == "hangs" else "failed")
         assert "SECRET" not in str(ended.error)
     # A session that was cut off is gone when the server notices.
-    await until(
-        lambda: not database.execute("select from pg_locks where locktype = 'advisory'").fetchall()
-    )
+    await until(lambda: not database.execute(ADVISORY_LOCKS).fetchall())
     gate.set()
     way = ""
     again = await make_runner(conninfo).run(Job("users", KEY, work), reason="by hand")
@@ -169,7 +169,8 @@ async def test_a_lost_database_ends_a_run_that_is_shown_as_cut_off(
     task = asyncio.create_task(runner.run(Job("users", KEY, work), reason="by hand"))
     await until(lambda: (runner.running("users") or (0, 0))[1] == 5)
     database.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'one@here:1'"
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and application_name = 'one@here:1'"
     )
     gate.set()
     with pytest.raises(DatabaseUnavailable):

@@ -31,7 +31,7 @@ from tiger_slack_tui.history.progress import Note
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
 
-pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300), pytest.mark.xdist_group("timescale")]
 
 BESIDE = Path(__file__).parents[3] / "shared" / "timescaledb" / "serve"
 

@@ -22,7 +22,7 @@ _STOP_SECONDS = 10
 _PROVEN_SECONDS = 5
 """A server that ends by itself sooner has failed to start; it is given up after so many failures in a row:"""
 _MOST_FAILURES = 6
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 _OPTIONS = (
     "listen_addresses=",
     "port=5432",
