@@ -58,6 +58,27 @@ METRICS = (
         _one(lambda now: now.slack_connects),
     ),
     Metric(
+        "acks_lost",
+        "counter",
+        "",
+        "Acks that could not be sent, because their connection was gone.",
+        _one(lambda now: now.slack_acks_lost),
+    ),
+    Metric(
+        "envelopes_ignored",
+        "counter",
+        "",
+        "Envelopes from Slack that are not events.",
+        _one(lambda now: now.slack_ignored),
+    ),
+    Metric(
+        "frames_malformed",
+        "counter",
+        "",
+        "Frames from Slack that could not be read.",
+        _one(lambda now: now.slack_malformed),
+    ),
+    Metric(
         "connected",
         "gauge",
         "",

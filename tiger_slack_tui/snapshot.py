@@ -148,6 +148,12 @@ class Snapshot:
     slack_connections: int
     slack_connects: int
     """Connections made since the start; all but the first were reconnects."""
+    slack_acks_lost: int
+    """Acks that could not be sent, because their connection was gone. Slack delivers those events again."""
+    slack_ignored: int
+    """Envelopes that are not events (interactive, slash_commands). They are acknowledged and dropped."""
+    slack_malformed: int
+    """Frames that could not be read. They are not acknowledged."""
     database_problem: str | None
     """Why events go to the spool; None while the database takes them."""
     database_since: float

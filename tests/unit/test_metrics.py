@@ -1,0 +1,16 @@
+"""The figures that are exported are those of the snapshot."""
+
+from dataclasses import replace
+
+from tests.console.canned import snapshot
+from tiger_slack_tui.metrics import METRICS, prometheus_text
+
+
+def test_what_the_connection_lost_ignored_and_could_not_read_is_exported() -> None:
+    now = replace(snapshot(), slack_acks_lost=3, slack_ignored=5, slack_malformed=7)
+    lines = prometheus_text(now).decode().splitlines()
+    assert "tiger_slack_acks_lost_total 3.0" in lines
+    assert "tiger_slack_envelopes_ignored_total 5.0" in lines
+    assert "tiger_slack_frames_malformed_total 7.0" in lines
+    found = {metric.name: list(metric.read(now)) for metric in METRICS}
+    assert found["frames_malformed"] == [({}, 7)]
