@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from tiger_slack_tui.database.failures import connect_failure
+from tiger_slack_tui.database.timestamps import TimestampLoader
 
 _DEFAULTS: dict[str, str | int] = {
     "client_encoding": "UTF8",
@@ -102,6 +103,7 @@ async def _configure(connection: AsyncConnection[Any]) -> None:
     Each statement sees what was committed before it, as the effects of events rely on; dates are as psycopg reads
     them; no limit breaks the same batch, migration or job off again and again: all that we wait for is bounded here.
     """
+    connection.adapters.register_loader("timestamptz", TimestampLoader)
     await connection.execute(
         "select set_config('default_transaction_isolation', 'read committed', false)"
         ", set_config('client_min_messages', 'warning', false)"

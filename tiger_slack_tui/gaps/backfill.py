@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -40,6 +40,7 @@ from tiger_slack_tui.history.rows import (
 from tiger_slack_tui.history.tables import Tables
 from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.slack.web import CONVERSATION_TYPES
+from tiger_slack_tui.times import shift
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ MARGIN = timedelta(minutes=1)
 """Read on either side of a gap: its ends are by the database's clock, messages by Slack's."""
 _TICK = timedelta(microseconds=1)
 """The distance of two times of Slack."""
+_FIRST = datetime.fromtimestamp(0, UTC)
+"""Slack counts seconds from then, and refuses a time before."""
 _MOST_MISSING = 20
 """Messages of a page that deletions explain; where more are missing, something else is the matter."""
 
@@ -318,8 +321,9 @@ class _Span:
     @classmethod
     def of(cls, gap: Gap) -> _Span:
         assert gap.ended_at is not None  # noqa: S101 one that goes on is not backfilled
-        begun = gap.started_at - MARGIN
-        return cls(gap, begun - LOOK_BACK, begun, gap.ended_at, gap.ended_at + MARGIN)
+        begun = max(shift(gap.started_at, -MARGIN), _FIRST)
+        oldest = max(shift(begun, -LOOK_BACK), _FIRST)
+        return cls(gap, oldest, begun, gap.ended_at, shift(gap.ended_at, MARGIN))
 
 
 def readable_kinds(scopes: frozenset[str] | None) -> list[str]:

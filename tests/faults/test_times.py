@@ -1,0 +1,99 @@
+"""No time that a person, Slack or the database gives makes a datetime overflow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.acceptance.test_cli import tiger_slack
+from tests.integration.test_backfill import web_of
+from tests.support import AT_ONCE
+from tiger_slack_tui.database import gaps
+from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.demo.directory import Directory
+from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.errors import SettingsError
+from tiger_slack_tui.jobs.backfill import close_gaps
+from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.times import EARLIEST, LATEST, read_time, shift
+
+NOW = datetime(2024, 3, 31, 12, tzinfo=UTC)
+offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+any_time = st.datetimes(timezones=st.none() | offsets)
+written = st.one_of(
+    st.text(),
+    any_time.map(datetime.isoformat),
+    st.dates().map(str),
+    st.builds("{}{}".format, st.integers(0, 99_999), st.sampled_from("hdwmyHDWMY")),
+)
+
+
+@given(written, any_time.map(lambda time: time.replace(tzinfo=UTC)), st.booleans())
+@example("9999-12-31", NOW, True)
+@example("0001-01-01T00:00+14:00", NOW, False)
+@example("9999-12-31T23:59-14:00", NOW, False)
+@example("\udcff", NOW, False)
+@example("1H", datetime.min.replace(tzinfo=UTC), False)
+def test_any_text_is_a_time_or_an_error(text: str, now: datetime, is_end: bool) -> None:
+    try:
+        time = read_time(text, now, "--since", is_end=is_end)
+    except SettingsError:
+        return
+    assert EARLIEST <= time <= LATEST
+    assert time.astimezone(timezone(timedelta(hours=14)))
+
+
+@given(any_time, st.timedeltas())
+def test_a_shifted_time_stays_in_reach(time: datetime, by: timedelta) -> None:
+    shifted = shift(time, by)
+    assert EARLIEST <= shifted <= LATEST
+    if EARLIEST < shifted < LATEST:
+        own = time if time.tzinfo else time.replace(tzinfo=UTC)
+        assert shifted - own == by
+
+
+@pytest.mark.parametrize("time", ["9999-12-31", "0001-01-01T00:00+14:00"])
+def test_a_command_takes_any_time(conninfo: str, tmp_path: Path, time: str) -> None:
+    said = tiger_slack("events", "--since", time, cwd=tmp_path, DATABASE_URL=conninfo)
+    assert (said.returncode, said.stderr) == (0, "No such events.\n")
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        ("infinity", LATEST),
+        ("-infinity", EARLIEST),
+        ("33658-09-27", LATEST),
+        ("0044-03-15 BC", EARLIEST),
+        ("2024-03-31 12:00Z", NOW),
+    ],
+)
+async def test_each_time_of_the_database_can_be_read(
+    conninfo: str, stored: str, read: datetime
+) -> None:
+    async with await connect(conninfo) as connection:
+        cursor = await connection.execute("select %s::timestamptz", (stored,))
+        assert await cursor.fetchone() == (read,)
+
+
+async def test_a_gap_without_bounds_is_closed(conninfo: str) -> None:
+    """Its span is shifted by margins on both sides, and asked of Slack."""
+    directory = Directory([], [{"id": "C1", "name": "place"}])
+    async with LocalSlack(directory=directory) as slack, web_of(slack) as web:
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute(
+                "insert into slack.gap (team_id, reason, started_at, ended_at)"
+                " values ('T0LOCAL', 'by hand', '-infinity', 'infinity')"
+            )
+
+        async def find(connection: psycopg.AsyncConnection[object], team: str) -> list[gaps.Gap]:
+            return await gaps.due(connection, team, growing=True)
+
+        job = close_gaps(web, find, pace=AT_ONCE)
+        ended = await Runner(conninfo, instance="test", timeout=30).run(job, reason="by hand")
+        assert (ended.outcome, ended.error) == ("done", None)
