@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.errors import SlackUnavailable
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MOST_FAILURES = 8
-"""Failures in a row, of one call, that are no rate limit: about four minutes."""
+"""Failures in a row, of one call, that are no rate limit: up to two minutes."""
+RETRY_AFTER_MOST = 600.0
+"""The longest wait, in seconds, that Slack can ask for. Where it asks for more, we try again after this time."""
 
 
 async def pages(
@@ -29,40 +31,51 @@ async def pages(
     pause_first: float = 1.0,
     pause_most: float = 60.0,
 ) -> AsyncIterator[Page]:
-    """The pages from the cursor to the end. Our own cursor is kept, so that a failed page is all that is asked again.
+    """The pages from the cursor to the end. Our own cursor is kept, so that only a failed page is retried.
 
-    Waits and raises as `patiently`.
+    Waits and raises as `patiently`; raises SlackUnavailable, too, where a page leads to itself.
     """
     while True:
         page = await patiently(
             partial(fetch, cursor), pause_first=pause_first, pause_most=pause_most
         )
         yield page
-        cursor = page.next_cursor
-        if cursor is None:
+        if page.next_cursor is None:
             return
+        if page.next_cursor == cursor:
+            raise SlackUnavailable("Slack's list does not go on: a page names itself as the next")
+        cursor = page.next_cursor
 
 
 async def patiently(
-    call: Callable[[], Awaitable[T]], *, pause_first: float = 1.0, pause_most: float = 60.0
+    call: Callable[[], Awaitable[T]],
+    *,
+    pause_first: float = 1.0,
+    pause_most: float = 60.0,
+    retry_after_most: float = RETRY_AFTER_MOST,
 ) -> T:
     """What the call answers, however often Slack stumbles.
 
-    Waits as long as Slack asks to (429, Retry-After); after other failures with growing pauses. Raises
-    SlackUnavailable when it fails too often, SlackRefused at once.
+    Waits as long as Slack asks to (429, Retry-After), up to `retry_after_most` seconds; after other failures with
+    growing pauses. Raises SlackUnavailable when it fails too often, SlackRefused at once. A wait that Slack wanted
+    to be longer counts as a failure: seven of them are over an hour.
     """
-    failures, pause = 0, pause_first
+    failures = 0
     while True:
         try:
             return await call()
         except SlackUnavailable as error:
-            if error.retry_after is not None:
-                log.info("Slack asks to wait", extra={"seconds": error.retry_after})
-                await asyncio.sleep(error.retry_after)
-                continue
-            failures += 1
+            asked = error.retry_after
+            if asked is None or asked > retry_after_most:
+                failures += 1
             if failures == _MOST_FAILURES:
                 raise
-            log.warning("%s; trying again", error)
-        await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 only spreads tries
-        pause = min(pause * 2, pause_most)
+            if asked is None:
+                log.warning("%s; trying again", error)
+                pause = backoff(failures, first=pause_first, most=pause_most)
+            else:
+                log.info("Slack asks to wait", extra={"seconds": round(asked, 1)})
+                pause = max(min(asked, retry_after_most), pause_first / 2)
+                if asked > pause:
+                    log.warning("Slack asks to wait %.0f s; trying again in %.0f s", asked, pause)
+        await asyncio.sleep(pause)

@@ -20,6 +20,7 @@ _VALUE = r"(?:t|token)=xox[^&\"\\#\s<>|]*"
 _SECRET = re.compile(
     rf"\?{_VALUE}(?:{_AND}{_VALUE})*{_AND}(?!{_VALUE})|(?:\?|{_AND}){_VALUE}(?:{_AND}{_VALUE})*"
 )
+_TOKEN = re.compile(r"x(?:ox[a-z]|app)[-.]\S*")
 _BEFORE = len("&amp;token")
 """The most that a secret has before its `=xox`."""
 
@@ -77,9 +78,17 @@ def _dumps(value: Any) -> bytes:
         raise ValueError("nested too deeply") from None
 
 
-def clean(value: Any) -> Any:
-    """The value, fit for jsonb in the same way as what `decode` returns."""
-    return decode(json.dumps(value))
+def peer_text(value: object, most: int = 200) -> str:
+    """What a peer says, fit to be kept, logged, shown and stored; "" where the value is no text.
+
+    The result is one line of at most `most` printable characters: control characters, line breaks, NUL, lone
+    surrogates and marks that turn the direction become spaces. Tokens of Slack are cut out.
+    """
+    if not isinstance(value, str):
+        return ""
+    text = "".join(c if c.isprintable() else " " for c in value[: 4 * most])
+    text = _TOKEN.sub("(token)", " ".join(text.split()))
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def strip_secrets(text: str) -> str:

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from tiger_slack_tui.errors import SlackAbsent, SlackRefused, SlackUnavailable
+from tiger_slack_tui.errors import SlackAbsent, SlackRefused, SlackUnavailable, where
 from tiger_slack_tui.settings import SlackSettings
-from tiger_slack_tui.slack.payload import clean
+from tiger_slack_tui.slack.payload import decode, peer_text
+
+log = logging.getLogger(__name__)
 
 _PAGE = 999  # the list methods take less than 1000
 MESSAGES_PAGE = 200  # what Slack recommends for history and replies
 
-_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
+CALL_SECONDS = 10.0
+"""How long a call may take, from the look-up of the name to the last byte of the answer."""
+MOST_BYTES = 64 << 20
+"""The longest answer that is read. A page of 200 of the longest messages has about 40 MB."""
+_LONGEST_ADDRESS = 8000
+_LONGEST_CURSOR = 2000
 
-# Reasons that another try cannot mend: https://docs.slack.dev/reference/methods/apps.connections.open
+_LONGEST_WAIT = 1e9
+"""Seconds; larger numbers count as this one, which fits into every type."""
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
+
+# Reasons that another try cannot fix: https://docs.slack.dev/reference/methods/apps.connections.open
 _FINAL = {
     "access_denied": "the token may not do this",
     "account_inactive": "the token belongs to a deleted user or workspace",
@@ -84,26 +99,34 @@ class Page:
 class SlackWeb:
     """The calls, over one HTTP session. Tokens never appear in errors.
 
-    Each raises SlackRefused where another try cannot help, SlackUnavailable otherwise.
+    Each call ends within `seconds`, whatever Slack answers or does not answer. It raises SlackRefused where another
+    try cannot help, SlackUnavailable otherwise, and nothing else.
     """
 
-    def __init__(self, settings: SlackSettings, session: aiohttp.ClientSession) -> None:
-        self._bot = AsyncWebClient(
-            settings.bot_token, base_url=settings.api_url, timeout=10, session=session
-        )
-        self._app = AsyncWebClient(
-            settings.app_token, base_url=settings.api_url, timeout=10, session=session
-        )
+    def __init__(
+        self,
+        settings: SlackSettings,
+        session: aiohttp.ClientSession,
+        *,
+        seconds: float = CALL_SECONDS,
+    ) -> None:
+        guarded = cast(aiohttp.ClientSession, _Guarded(session))
+        self._seconds = seconds
+        self._bot = AsyncWebClient(settings.bot_token, base_url=settings.api_url, session=guarded)
+        self._app = AsyncWebClient(settings.app_token, base_url=settings.api_url, session=guarded)
 
     async def identity(self) -> Identity:
         """auth.test: whether the bot token is accepted, and by whom."""
-        answer = await _call("auth.test", "SLACK_BOT_TOKEN", self._bot.auth_test)
-        headers = _headers(answer)
+        answer = await self._call("auth.test", "SLACK_BOT_TOKEN", self._bot.auth_test)
+        team_id = peer_text(answer.get("team_id"))
+        if not team_id:
+            raise _improper("auth.test", "it names no workspace")
+        headers = _headers(answer.headers)
         scopes = headers.get("x-oauth-scopes")
         return Identity(
-            str(answer["team"]),
-            str(answer["team_id"]),
-            str(answer["user_id"]),
+            peer_text(answer.get("team")) or team_id,
+            team_id,
+            peer_text(answer.get("user_id")),
             None if scopes is None else frozenset(filter(None, re.split(r"[,\s]+", scopes))),
             _time(headers.get("date", "")),
         )
@@ -111,30 +134,30 @@ class SlackWeb:
     async def users_page(self, cursor: str | None) -> Page:
         """A page of users.list, from the cursor or the beginning. Pages can be short, and empty before the end."""
         call = self._bot.users_list
-        answer = await _call(
+        answer = await self._call(
             "users.list", "SLACK_BOT_TOKEN", lambda: call(cursor=cursor, limit=_PAGE)
         )
-        return _page(answer, "members")
+        return _page("users.list", answer, "members")
 
     async def channels_page(self, cursor: str | None) -> Page:
         """A page of conversations.list with all public channels, and the private ones that the app is in."""
         call = self._bot.conversations_list
-        answer = await _call(
+        answer = await self._call(
             "conversations.list",
             "SLACK_BOT_TOKEN",
             lambda: call(cursor=cursor, limit=_PAGE, types="public_channel,private_channel"),
         )
-        return _page(answer, "channels")
+        return _page("conversations.list", answer, "channels")
 
     async def own_conversations_page(self, kinds: Iterable[str], cursor: str | None) -> Page:
         """A page of users.conversations: those of CONVERSATION_TYPES that the app is a member of."""
         call, types = self._bot.users_conversations, ",".join(kinds)
-        answer = await _call(
+        answer = await self._call(
             "users.conversations",
             "SLACK_BOT_TOKEN",
             lambda: call(cursor=cursor, limit=200, types=types),
         )
-        return _page(answer, "channels")
+        return _page("users.conversations", answer, "channels")
 
     async def history_page(
         self,
@@ -150,7 +173,7 @@ class SlackWeb:
         Raises SlackAbsent where the channel is not shown.
         """
         call = self._bot.conversations_history
-        answer = await _call(
+        answer = await self._call(
             "conversations.history",
             "SLACK_BOT_TOKEN",
             lambda: call(
@@ -162,7 +185,7 @@ class SlackWeb:
                 limit=limit,
             ),
         )
-        return _page(answer, "messages")
+        return _page("conversations.history", answer, "messages")
 
     async def replies_page(
         self, channel: str, thread: str, *, oldest: str, latest: str, cursor: str | None
@@ -172,7 +195,7 @@ class SlackWeb:
         Raises SlackAbsent where channel or thread are not shown.
         """
         call = self._bot.conversations_replies
-        answer = await _call(
+        answer = await self._call(
             "conversations.replies",
             "SLACK_BOT_TOKEN",
             lambda: call(
@@ -185,80 +208,155 @@ class SlackWeb:
                 limit=MESSAGES_PAGE,
             ),
         )
-        return _page(answer, "messages")
+        return _page("conversations.replies", answer, "messages")
 
     async def open_connection(self) -> str:
         """A new address for one WebSocket connection; it holds a ticket that is a secret and works once."""
         call = self._app.apps_connections_open
-        answer = await _call(
+        answer = await self._call(
             "apps.connections.open",
             "SLACK_APP_TOKEN",
             lambda: call(app_token=self._app.token or ""),
         )
-        return str(answer["url"])
+        url = answer.get("url")
+        if not isinstance(url, str) or not url.startswith(("wss://", "ws://")):
+            raise _improper("apps.connections.open", "it holds no address")
+        if len(url) > _LONGEST_ADDRESS:
+            raise _improper("apps.connections.open", "its address is too long")
+        return url
+
+    async def _call(
+        self, method: str, token: str, call: Callable[[], Awaitable[AsyncSlackResponse]]
+    ) -> AsyncSlackResponse:
+        """The answer of a call that succeeded; its data is a dict, fit for jsonb."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                answer = await call()
+        except SlackUnavailable:
+            raise
+        except SlackApiError as error:
+            raise _failure(method, token, cast(AsyncSlackResponse, error.response)) from None
+        except TimeoutError:
+            raise SlackUnavailable(
+                f"Slack did not answer {method} within {self._seconds:g} s"
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise SlackUnavailable(
+                f"Slack was not reached for {method}: {type(error).__name__}"
+            ) from None
+        except Exception as error:  # a peer can answer so that a library fails in ways of its own
+            raise SlackUnavailable(
+                f"Slack's answer to {method} could not be read: {where(error)}"
+            ) from None
+        if answer.get("ok") is not True:
+            raise _improper(method, "it says neither success nor failure")
+        return answer
 
 
-def _page(answer: AsyncSlackResponse, name: str) -> Page:
-    items: Any = clean(answer.get(name) or [])
-    cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+class _Guarded:
+    """A session as slack_sdk uses it, for a peer that may answer anything.
+
+    Answers are bounded in size and read by `decode`. An answer that is no JSON object reads as {}, which slack_sdk
+    takes for a failed call. Redirects are not followed: the Web API has none, and a proxy's log-in page must not get
+    what was meant for Slack.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    @property
+    def closed(self) -> bool:
+        return self._session.closed
+
+    @asynccontextmanager
+    async def request(self, verb: str, url: str, **arguments: Any) -> AsyncIterator[_Answer]:
+        async with self._session.request(verb, url, allow_redirects=False, **arguments) as response:
+            body = bytearray()
+            async for piece in response.content.iter_any():
+                body += piece
+                if len(body) > MOST_BYTES:
+                    raise SlackUnavailable(
+                        f"Slack's answer is longer than {MOST_BYTES >> 20} MB: it was not read"
+                    )
+            yield _Answer(response.status, response.headers, body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What slack_sdk asks of a response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytearray
+    content_type: str = "application/json"
+    """Whatever the header says: slack_sdk reads other types without a bound."""
+
+    async def json(self) -> dict[str, Any]:
+        try:
+            value = decode(self.body.decode(errors="replace"))
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+def _page(method: str, answer: AsyncSlackResponse, name: str) -> Page:
+    """The page. Raises SlackUnavailable where it is none: taken for an empty one, it would end a list too early."""
+    found = answer.get(name)
+    metadata = answer.get("response_metadata") or {}
+    cursor = metadata.get("next_cursor") or "" if isinstance(metadata, dict) else None
+    if not isinstance(found, list):
+        raise _improper(method, f"it holds no {name}")
+    if not isinstance(cursor, str) or len(cursor) > _LONGEST_CURSOR:
+        raise _improper(method, "it does not say where the list goes on")
+    items = [item for item in found if isinstance(item, dict)]
+    if len(items) < len(found):
+        log.warning(
+            "%s: %d items that are no objects were dropped", method, len(found) - len(items)
+        )
     return Page(
-        [item for item in items if isinstance(item, dict)],
-        cursor or None,
-        bool(answer.get("has_more")),
-        bool(answer.get("is_limited")),
+        items, cursor or None, answer.get("has_more") is True, answer.get("is_limited") is True
     )
 
 
-async def _call(
-    method: str, token: str, call: Callable[[], Awaitable[AsyncSlackResponse]]
-) -> AsyncSlackResponse:
-    try:
-        answer = await call()
-        if not isinstance(answer.data, dict):
-            raise SlackUnavailable(f"Slack could not serve {method}: no proper answer")
-        return answer
-    except SlackApiError as error:
-        data = getattr(error.response, "data", None)  # a page of HTML, where a proxy answers
-        reason = str(data.get("error") or "") if isinstance(data, dict) else ""
-        if reason in _FINAL:
-            raise SlackRefused(
-                f"Slack refused {method}: {reason} ({_FINAL[reason]})",
-                hint=f"Check {token} on the app's page at Slack; after a change of scopes, reinstall the app.",
-            ) from None
-        if reason in _ABSENT:
-            raise SlackAbsent(f"Slack refused {method}: {reason}", reason=reason) from None
-        raise SlackUnavailable(
-            f"Slack could not serve {method}: {reason or 'no proper answer'}",
-            retry_after=_retry_after(error),
-        ) from None
-    except (
-        aiohttp.ClientError,
-        SlackClientError,
-        TimeoutError,
-        OSError,
-        ValueError,
-        LookupError,
-        AttributeError,  # slack_sdk takes every JSON for an object
-        TypeError,
-    ) as error:
-        raise SlackUnavailable(
-            f"Slack was not reached for {method}: {type(error).__name__}"
-        ) from None
+def _improper(method: str, why: str) -> SlackUnavailable:
+    return SlackUnavailable(f"Slack's answer to {method} is not as it should be: {why}")
 
 
-def _retry_after(error: SlackApiError) -> float | None:
-    """The seconds to wait; None where Slack asked for none, or not in seconds."""
-    value = _headers(error.response).get("retry-after", "")
-    return (float(value) or None) if _SECONDS.fullmatch(value) else None
+def _failure(method: str, token: str, answer: AsyncSlackResponse) -> Exception:
+    """The error that the answer of a failed call stands for."""
+    data: Any = answer.data
+    reason = peer_text(data.get("error")) if isinstance(data, dict) else ""
+    if reason in _FINAL:
+        return SlackRefused(
+            f"Slack refused {method}: {reason} ({_FINAL[reason]})",
+            hint=f"Check {token} on the app's page at Slack; after a change of scopes, reinstall the app.",
+        )
+    if reason in _ABSENT:
+        return SlackAbsent(f"Slack refused {method}: {reason}", reason=reason)
+    return SlackUnavailable(
+        f"Slack could not serve {method}: {reason or f'no proper answer, HTTP {answer.status_code}'}",
+        retry_after=_retry_after(_headers(answer.headers)),
+    )
 
 
-def _headers(answer: object) -> dict[str, str]:
-    headers = getattr(answer, "headers", None) or {}
-    return {str(name).lower(): str(value) for name, value in headers.items()}
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that Slack asks to wait, however many; None where it asks for none, or by what is no time.
+
+    Slack sends seconds; a proxy may send a date, which counts from the answer's own.
+    """
+    value = headers.get("retry-after", "")
+    if _SECONDS.fullmatch(value):
+        return min(float(value), _LONGEST_WAIT) or None
+    until, now = _time(value), _time(headers.get("date", ""))
+    return until - now if until is not None and now is not None and until > now else None
+
+
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {str(name).lower(): peer_text(value, 8000) for name, value in headers.items()}
 
 
 def _time(date: str) -> float | None:
     try:
         return parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    except (ValueError, ArithmeticError, OSError, LookupError, TypeError):
         return None
