@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,19 @@ def main(context: click.Context) -> None:
 
 for command in COMMANDS:
     main.add_command(command)
+
+
+_GAP_ID = click.IntRange(1, 2**63 - 1)
+"""What fits into slack.gap.id."""
+_MOST_RATE = 100_000
+"""Events a second; far more than any machine takes."""
+
+
+def _real(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Refuse nan, which passes each comparison of a range."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number.", context, parameter)
+    return value
 
 
 _no_ui = click.option(
@@ -146,7 +160,7 @@ def jobs(names: tuple[str, ...], status: bool, as_json: bool) -> None:
 
 @main.command()
 @click.option(
-    "--gap", "gaps", metavar="ID", type=int, multiple=True, help="Only this one; repeatable."
+    "--gap", "gaps", metavar="ID", type=_GAP_ID, multiple=True, help="Only this one; repeatable."
 )
 @click.option(
     "--channel",
@@ -244,7 +258,12 @@ def import_(
 @_read_only
 @_no_mouse
 @click.option(
-    "--rate", type=click.FloatRange(min=0.1), default=20, show_default=True, help="Events a second."
+    "--rate",
+    type=click.FloatRange(0.1, _MOST_RATE),
+    callback=_real,
+    default=20,
+    show_default=True,
+    help="Events a second.",
 )
 @click.option(
     "--events", type=click.IntRange(min=1), help="End after this many events (with --no-ui)."

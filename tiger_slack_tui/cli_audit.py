@@ -18,7 +18,9 @@ _OUTCOMES = ("stored", "discarded", "audit", "failed", "unrouted")
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _json_lines = click.option("--json", "as_json", is_flag=True, help="Print JSON, a line for each.")
-_rule_id = click.argument("rule_id", metavar="ID", type=int)
+_RULE_ID = click.IntRange(1, 2**31 - 1)
+"""What fits into slack.message_discard.id."""
+_rule_id = click.argument("rule_id", metavar="ID", type=_RULE_ID)
 _since = click.option(
     "--since",
     metavar="WHEN",
@@ -144,7 +146,9 @@ def discard_remove(rule_id: int) -> None:
 @click.option("--type", metavar="TYPE", help="Slack's type, such as message, reaction_added.")
 @click.option("--channel", metavar="CHANNEL", help="Channel, by id or name.")
 @click.option("--user", metavar="USER", help="User, by id or name.")
-@click.option("--discarded-by", "rule", metavar="ID", type=int, help="Rule that discarded them.")
+@click.option(
+    "--discarded-by", "rule", metavar="ID", type=_RULE_ID, help="Rule that discarded them."
+)
 @click.option("--since", metavar="WHEN", help="A date, a time, or a duration such as 12h, 7d.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
 @click.option("--follow", "-f", "follows", is_flag=True, help="Go on with those that come.")
@@ -190,7 +194,9 @@ def why(channel: str, ts: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("event_ids", metavar="[EVENT_ID]...", nargs=-1)
 @click.option("--failed", is_flag=True, help="All events that failed.")
-@click.option("--discarded-by", "rule", metavar="ID", type=int, help="All that a rule discarded.")
+@click.option(
+    "--discarded-by", "rule", metavar="ID", type=_RULE_ID, help="All that a rule discarded."
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing; tell what would become of them.")
 @_json
 @plain_errors

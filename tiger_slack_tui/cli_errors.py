@@ -1,4 +1,4 @@
-"""How a command ends: errors as sentences, with their exit code."""
+"""What every command does first and last: it checks its arguments, and shows errors as sentences."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ P = ParamSpec("P")
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """End with the command's exit code; show our errors as the sentences that they are."""
+    """Refuse arguments that are no text; show our errors as sentences, and end with their exit code.
+
+    Exit code 2 is for a command line that makes no sense, 130 for SIGINT where the command has no other rule.
+    """
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        _check_texts(click.get_current_context())
         try:
             command(*args, **kwargs)
         except TigerSlackError as error:
@@ -28,3 +32,22 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             sys.exit(130)
 
     return run
+
+
+def _check_texts(context: click.Context) -> None:
+    """Raise BadParameter where an argument holds NUL, or bytes that are not UTF-8.
+
+    Python keeps such bytes of the command line as lone surrogates. Nothing takes them: neither PostgreSQL nor JSON.
+    """
+    for parameter in context.command.params:
+        given = context.params.get(parameter.name or "")
+        for text in given if isinstance(given, tuple) else (given,):
+            if isinstance(text, str) and not _is_text(text):
+                raise click.BadParameter("it is not written in UTF-8.", context, parameter)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False

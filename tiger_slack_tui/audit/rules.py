@@ -15,7 +15,7 @@ from tiger_slack_tui.audit.conditions import readable
 from tiger_slack_tui.errors import TigerSlackError
 
 _CHECK: LiteralString = """
-select %(match)s::jsonpath::text, jsonb_path_query_array('{}', %(match)s::jsonpath, silent => true)
+select %(match)s::jsonpath::text, jsonb_path_query_array('{}', %(match)s::jsonpath, silent => true)::text
 """
 _RULES: LiteralString = """
 with rule as
@@ -152,9 +152,9 @@ async def check_rule(connection: AsyncConnection[Any], match: str) -> str:
         row = await (await connection.execute(_CHECK, {"match": match})).fetchone()
     except (psycopg.DataError, psycopg.ProgrammingError) as error:
         raise _refusal(match, error) from None
-    canonical, answer = row or ("", [])
+    canonical, answer = row or ("", "[]")
     # A predicate always answers with one truth value, which for a message without fields can be unknown (null).
-    if len(answer) != 1 or not (answer[0] is None or isinstance(answer[0], bool)):
+    if answer not in ("[true]", "[false]", "[null]"):
         raise RuleRefused(
             f"{match} is a path, not a condition: as a rule it never matches, and no error tells so.",
             hint=f"Write a condition: {_condition_for(canonical)}",

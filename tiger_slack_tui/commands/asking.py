@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -55,6 +56,8 @@ async def _ask(conninfo: str, work: Callable[[Connection], Awaitable[T]]) -> T:
             answering.cancel()
             break_off(connection)  # else the driver would wait for what it has cancelled
 
+        # psycopg warns of the query that it cannot cancel any more: for the person it is just the end.
+        logging.getLogger("psycopg").setLevel(logging.ERROR)
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
         try:
             return await answering

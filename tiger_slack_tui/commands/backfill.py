@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,13 +15,15 @@ import humanize
 from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.commands.asking import ask
+from tiger_slack_tui.commands.stopping import run_until_stopped
 from tiger_slack_tui.database import gaps
 from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate
 from tiger_slack_tui.database.pool import connect, with_defaults
-from tiger_slack_tui.errors import SettingsError, TigerSlackError
+from tiger_slack_tui.errors import SettingsError
 from tiger_slack_tui.gaps.backfill import GapResult, Progress, readable_kinds
 from tiger_slack_tui.gaps.reader import HistoryReader
 from tiger_slack_tui.jobs.backfill import close_gaps
@@ -40,10 +40,6 @@ _SHOWN = 20
 _LINE_SECONDS = 5.0
 _LONGEST = 366 * 86_400.0
 """An operator who asks for years of history may wait for them."""
-
-
-class BackfillStopped(TigerSlackError):
-    """A signal ended the command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +70,15 @@ def run_backfill(settings: Settings, slack: SlackSettings, request: BackfillRequ
 
     Raises SettingsError for what is wrong with the command line, and what keeps the run from beginning.
     """
-    if (request.channels or request.until) and not request.since:
+    if (request.channels or request.until is not None) and request.since is None:
         raise SettingsError("--channel and --until need --since: from when shall be read?")
-    if request.gaps and request.since:
+    if request.gaps and request.since is not None:
         raise SettingsError("--gap has its own time: leave out --since.")
     log_to_stderr(settings)
     with database(settings) as conninfo:
         named = with_defaults(conninfo, application_name=settings.instance)
-        try:
-            ended = asyncio.run(_run(settings, slack, request, named))
-        except asyncio.CancelledError:
-            raise BackfillStopped(
-                "Stopped.", hint="tiger-slack backfill goes on from here."
-            ) from None
+        work = _run(settings, slack, request, named)
+        ended = run_until_stopped(work, hint="tiger-slack backfill goes on from here.")
     if request.as_json:
         click.echo(json.dumps(_as_json(ended), default=str, indent=2))
     else:
@@ -96,26 +88,16 @@ def run_backfill(settings: Settings, slack: SlackSettings, request: BackfillRequ
 
 def show_gaps(settings: Settings, *, as_json: bool) -> None:
     """Print the newest gaps, open ones first; change nothing."""
-    with database(settings) as conninfo:
-        found = asyncio.run(_newest(conninfo))
+    found = ask(settings, "backfill", lambda c: gaps.newest(c, most=_SHOWN))
     if as_json:
         click.echo(json.dumps([asdict(gap) for gap in found], default=str, indent=2))
     else:
         click.echo("\n".join(map(_gap_line, found)) or "There are no gaps.")
 
 
-async def _newest(conninfo: str) -> list[Gap]:
-    async with await connect(conninfo) as connection:
-        return await gaps.newest(connection, most=_SHOWN)
-
-
 async def _run(
     settings: Settings, slack: SlackSettings, request: BackfillRequest, conninfo: str
 ) -> _Ended:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 for the types
-    # The end by a signal is recorded, too; the next backfill goes on from there.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     files = read_migrations(migrations_directory())
     await migrate(conninfo, version=__version__, files=files, tell=lambda _: None)
     results: list[GapResult] = []
@@ -132,9 +114,12 @@ async def _find(request: BackfillRequest, conninfo: str, web: SlackWeb, instance
     if request.gaps:
         await _check_gaps(request.gaps, conninfo)
     now = datetime.now(UTC)
-    since = read_time(request.since, now, "--since") if request.since else None
-    until = read_time(request.until, now, "--until", is_end=True) if request.until else now
-    until = min(until, now)
+    since = until = None
+    if request.since is not None:
+        since = read_time(request.since, now, "--since")
+    if request.until is not None:
+        until = read_time(request.until, now, "--until", is_end=True)
+    until = min(until or now, now)
     if since and since >= until:
         raise SettingsError("--since is not before --until: no message is between them.")
     channels = await _channel_ids(web, request.channels) if request.channels else [None]

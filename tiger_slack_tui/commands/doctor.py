@@ -96,12 +96,19 @@ def examine(given: Settings, *, as_json: bool) -> None:
         click.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
         for check in checks:
-            click.echo(f"{_SYMBOL[check.state]} {check.name}: {visible(check.found)}")
-            if check.mend and check.state != "ok":
-                click.echo(f"    {check.mend}")
+            click.echo("\n".join(_lines(check)))
     failed = [check.name for check in checks if check.state == "failed"]
     if failed:
         raise NotWell(f"Not well: {', '.join(failed)}.")
+
+
+def _lines(check: Check) -> Iterator[str]:
+    """The check as text: a line for each problem that it found, then what to do."""
+    first, *more = check.found.splitlines() or [""]
+    yield f"{_SYMBOL[check.state]} {check.name}: {visible(first)}"
+    yield from (f"    {visible(line.strip())}" for line in more)
+    if check.mend and check.state != "ok":
+        yield f"    {check.mend}"
 
 
 async def _all(given: Settings) -> list[Check]:

@@ -52,7 +52,9 @@ def show_events(
     settings: Settings, wanted: EventsWanted, *, limit: int, follows: bool, as_json: bool
 ) -> None:
     """Print the newest events that are wanted; with `follows` go on with those that come, until interrupted."""
-    since = read_time(wanted.since, datetime.now(UTC), "--since") if wanted.since else None
+    since = None
+    if wanted.since is not None:
+        since = read_time(wanted.since, datetime.now(UTC), "--since")
 
     async def work(connection: Connection) -> None:
         chosen = await _filter(connection, wanted, since)

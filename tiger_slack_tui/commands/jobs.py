@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import signal
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -14,10 +12,12 @@ import click
 import humanize
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.commands.asking import ask
+from tiger_slack_tui.commands.stopping import run_until_stopped
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate
-from tiger_slack_tui.database.pool import connect, with_defaults
+from tiger_slack_tui.database.pool import with_defaults
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
@@ -37,10 +37,14 @@ class JobFailed(TigerSlackError):
 def run_by_hand(
     settings: Settings, slack: SlackSettings | None, names: Sequence[str], *, as_json: bool
 ) -> None:
-    """Run the jobs, one after another, and print how each ended. Raises JobFailed where one did not end well."""
+    """Run the jobs, one after another, and print how each ended.
+
+    Raises JobFailed where one did not end well, and CommandStopped where a signal ended them.
+    """
     log_to_stderr(settings)
     with database(settings) as conninfo:
-        ended = asyncio.run(_run(settings, slack, names, conninfo))
+        work = _run(settings, slack, names, conninfo)
+        ended = run_until_stopped(work, hint="slack.job_run tells how far it came.")
     if as_json:
         click.echo(json.dumps([asdict(run) for run in ended], default=str, indent=2))
     else:
@@ -51,28 +55,17 @@ def run_by_hand(
 
 def show(settings: Settings, *, as_json: bool) -> None:
     """Print when each job runs next, who holds its lock, and its last runs; change nothing."""
-    with database(settings) as conninfo:
-        name = f"{settings.service_name} jobs"
-        found = asyncio.run(_read(settings, with_defaults(conninfo, application_name=name)))
+    found = ask(settings, "jobs", lambda c: read_status(c, settings.jobs, most=_RUNS))
     if as_json:
         click.echo(json.dumps([asdict(job) for job in found], default=str, indent=2))
     else:
         click.echo("\n\n".join(_as_text(job) for job in found))
 
 
-async def _read(settings: Settings, conninfo: str) -> list[JobStatus]:
-    async with await connect(conninfo) as connection:
-        return await read_status(connection, settings.jobs, most=_RUNS)
-
-
 async def _run(
     settings: Settings, slack: SlackSettings | None, names: Sequence[str], conninfo: str
 ) -> list[JobRun]:
     conninfo = with_defaults(conninfo, application_name=settings.instance)
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 for the types
-    # The end by a signal is recorded, too.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     files = read_migrations(migrations_directory())
     await migrate(conninfo, version=__version__, files=files, tell=lambda _: None)
     async with aiohttp.ClientSession(trust_env=True) as session:

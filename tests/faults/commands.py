@@ -1,0 +1,74 @@
+"""Every command and option of the command line, as click knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+
+from tiger_slack_tui.cli import main
+
+PLAUSIBLE = {
+    "path": "export",
+    "match": '$.text == "a"',
+    "channel": "C1",
+    "ts": "1700000000.000100",
+    "event_ids": "Ev1",
+}
+"""Values with which the arguments of a command get past its checks."""
+_INSTEAD = {"app", "user", "channel", "rule"}
+"""Options that stand for the command's optional argument."""
+_WITH = {"channels": "since", "until": "since"}
+"""Options that need another one."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command without commands below it."""
+
+    words: tuple[str, ...]
+    click: click.Command
+
+    @property
+    def arguments(self) -> list[click.Argument]:
+        return [p for p in self.click.params if isinstance(p, click.Argument)]
+
+    @property
+    def options(self) -> list[click.Option]:
+        """Those that take a value."""
+        return [p for p in self.click.params if isinstance(p, click.Option) and not p.is_flag]
+
+    @property
+    def flags(self) -> set[str]:
+        """Options without a value."""
+        found = (p for p in self.click.params if isinstance(p, click.Option) and p.is_flag)
+        return {name for option in found for name in option.opts}
+
+    def line(self, *flags: str, **given: str) -> list[str]:
+        """A command line with plausible arguments, except where a value is given."""
+        words = [*self.words, *flags, *(["--yes"] if "--yes" in self.flags else [])]
+        for name in set(given) & set(_WITH):
+            given.setdefault(_WITH[name], "1D")
+        asked = [option for option in self.options if option.name in given]
+        words += [f"{option.opts[0]}={given[option.name or '']}" for option in asked]
+        words.append("--")
+        stands_in = any(option.name in _INSTEAD for option in asked)
+        for argument in self.arguments:
+            name = argument.name or ""
+            if name in given or argument.required or (name in PLAUSIBLE and not stands_in):
+                words.append(given.get(name, PLAUSIBLE.get(name, "1")))
+        return words
+
+
+def commands() -> Iterator[Command]:
+    """All of them."""
+    return _below((), main)
+
+
+def _below(words: tuple[str, ...], command: click.Command) -> Iterator[Command]:
+    if isinstance(command, click.Group):
+        for name, child in sorted(command.commands.items()):
+            yield from _below((*words, name), child)
+    else:
+        yield Command(words, command)

@@ -1,0 +1,162 @@
+"""No command line ends in a traceback: whatever its arguments are, and however the database is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.acceptance.test_cli import CLEAN, tiger_slack
+from tests.faults.commands import Command, commands
+from tiger_slack_tui.cli import main
+from tiger_slack_tui.demo.directory import Directory
+from tiger_slack_tui.demo.slack import LocalSlack
+
+ODD = (
+    "\udcff",
+    "a\0b",
+    "",
+    " ",
+    "-1",
+    "9" * 30,
+    "1" * 5000,
+    "nan",
+    "inf",
+    "9999-12-31",
+    "0001-01-01T00:00+14:00",
+    "99999Y",
+    "-infinity",
+    "\u202e\x1b[31m",
+)
+AWAY = "host=127.0.0.1 port=9 connect_timeout=2"
+NEED_A_TERMINAL = {("run",), ("observe",), ("demo",)}
+ALL = list(commands())
+by_command = pytest.mark.parametrize("command", ALL, ids=lambda command: "-".join(command.words))
+
+
+@pytest.fixture(scope="module")
+def slack() -> Iterator[LocalSlack]:
+    """A Slack in a thread of its own: each command runs an event loop of its own in this one."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def run(work: Coroutine[Any, Any, Any]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(30)
+
+    server = LocalSlack(directory=Directory([], [{"id": "C1", "name": "place"}]))
+    run(server.start())
+    yield server
+    run(server.close())
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+class CommandLine:
+    """Runs commands in this process."""
+
+    def __init__(self, slack: LocalSlack, home: Path) -> None:
+        self.environ = dict.fromkeys(os.environ.keys() - CLEAN.keys()) | {
+            "SLACK_BOT_TOKEN": slack.bot_token,
+            "SLACK_APP_TOKEN": slack.app_token,
+            "SLACK_API_URL": slack.url,
+            "TIGER_SLACK_HOME": str(home),
+        }
+
+    def __call__(self, words: list[str], conninfo: str) -> Result:
+        """Fails where the command ends in a traceback, or with another exit code than the documented ones."""
+        said = CliRunner().invoke(main, words, env=self.environ | {"DATABASE_URL": conninfo})
+        if said.exception is not None and not isinstance(said.exception, SystemExit):
+            raise said.exception
+        assert said.exit_code in (0, 1, 2, 3), words
+        assert "Traceback" not in said.output
+        if said.exit_code:
+            assert said.stderr.strip(), f"{words} failed without a reason"
+        return said
+
+
+@pytest.fixture
+def run(
+    slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CommandLine]:
+    monkeypatch.chdir(tmp_path)
+    export = tmp_path / "export"
+    (export / "place").mkdir(parents=True)
+    (export / "channels.json").write_text('[{"id": "C1", "name": "place"}]')
+    (export / "place" / "2024-01-01.json").write_text("[]")
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield CommandLine(slack, tmp_path / "home")
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+def test_all_commands_are_found() -> None:
+    words = {command.words for command in ALL}
+    assert {("event",), ("discard", "add"), ("import",), ("jobs",)} <= words
+    assert len(words) == len(ALL) > 15
+
+
+@by_command
+def test_odd_arguments(run: CommandLine, conninfo: str, command: Command) -> None:
+    for parameter in (*command.arguments, *command.options):
+        for value in ODD:
+            if isinstance(parameter.type, click.Path) and "\0" in value:
+                continue  # no system passes it
+            said = run(command.line(**{parameter.name or "": value}), conninfo)
+            is_text = parameter.type is click.STRING
+            if is_text and value in ("\udcff", "a\0b"):
+                assert said.exit_code == 2, said.output
+
+
+@by_command
+def test_a_database_that_is_away(run: CommandLine, command: Command) -> None:
+    if command.words == ("health",) or command.words in NEED_A_TERMINAL:
+        return
+    said = run(command.line(), AWAY)
+    assert said.exit_code == 1
+    assert "database was not reached" in said.output
+
+
+@pytest.mark.parametrize("flag", ["", "--status"])
+@by_command
+def test_a_database_without_the_tables(
+    run: CommandLine, empty_conninfo: str, command: Command, flag: str
+) -> None:
+    if command.words == ("health",) or command.words in NEED_A_TERMINAL:
+        return
+    if flag and flag not in command.flags:
+        return
+    said = run(command.line(*filter(None, [flag])), empty_conninfo)
+    if said.exit_code:
+        assert (said.exit_code, "tiger-slack migrate" in said.output) == (1, True), said.output
+
+
+@pytest.mark.parametrize("value", [value for value in ODD if value])
+def test_odd_addresses_and_rates(run: CommandLine, conninfo: str, value: str) -> None:
+    """Where a good value would run for ever."""
+    assert run(["run", "--no-ui", f"--http={value}"], conninfo).exit_code == 2
+    demo = ["demo", "--no-ui", "--events=1", f"--rate={value}"]
+    assert run(demo, conninfo).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [["event", "\udcff"], ["\udcff"], ["events", "--\udcff"]])
+def test_bytes_that_are_no_text_come_through_the_system(tmp_path: Path, words: list[str]) -> None:
+    said = tiger_slack(*words, cwd=tmp_path, DATABASE_URL=AWAY)
+    assert (said.returncode, "Traceback" in said.stderr) == (2, False)
+
+
+def test_doctor_gives_each_problem_a_line(tmp_path: Path) -> None:
+    said = tiger_slack("doctor", cwd=tmp_path, DATABASE_URL=AWAY)
+    lines = [line.strip() for line in said.stdout.splitlines()]
+    for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"):
+        assert any(line.startswith(f"{name} is missing") for line in lines), said.stdout
+    assert "\N{SYMBOL FOR NEWLINE}" not in said.stdout
