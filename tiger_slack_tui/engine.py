@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from typing import Any
 
 import aiohttp
 from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.database import gaps
 from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.database.job_runs import JobRun
@@ -57,7 +57,10 @@ class Engine:
         timing: Timing | None = None,
         watch: WatchTiming | None = None,
         pace: Pace | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
+        self._started = self._clock.elapsed()
         self._slack = slack
         self._watch_timing = watch
         self._pace = pace
@@ -77,7 +80,9 @@ class Engine:
         self._store = EventStore(self._pool)
         self._spool = Spool(settings.home / "spool", limit_bytes=settings.spool_limit)
         self._stats = Stats()
-        self._pipeline = Pipeline(self._store, self._spool, self._stats, limits=limits)
+        self._pipeline = Pipeline(
+            self._store, self._spool, self._stats, limits=limits, clock=self._clock
+        )
 
     def stop(self) -> None:
         """Ask `run` to end: read nothing more, store and acknowledge what was read, close. Returns at once."""
@@ -94,7 +99,13 @@ class Engine:
                 self._web = web = SlackWeb(self._slack, session)
                 await self._greet_slack(web)
                 self._scheduler = scheduler = self._make_scheduler(web)
-                self._socket = SocketMode(web, session, self._pipeline.receive, timing=self._timing)
+                self._socket = SocketMode(
+                    web,
+                    session,
+                    self._pipeline.receive,
+                    timing=self._timing,
+                    clock=self._clock,
+                )
                 self._watch = self._make_watch(web, self._socket, scheduler)
                 await self._serve(self._socket, scheduler, self._watch)
         finally:
@@ -131,10 +142,10 @@ class Engine:
         batch_p50, batch_p99 = stats.batch.at(0.5, 0.99)
         lateness_p50, lateness_p99 = stats.lateness.at(0.5, 0.99)
         return Snapshot(
-            at=time.time(),
-            started=stats.started,
+            at=self._clock.wall(),
+            started=self._wall(self._started),
             slack_status=slack.status if slack else "starting",
-            slack_since=slack.since if slack else stats.started,
+            slack_since=self._wall(slack.since if slack else self._started),
             slack_reason=slack.reason if slack else None,
             slack_connections=slack.num_connections if slack else 0,
             slack_connects=slack.connects if slack else 0,
@@ -142,7 +153,7 @@ class Engine:
             slack_ignored=slack.ignored if slack else 0,
             slack_malformed=slack.malformed if slack else 0,
             database_problem=pipeline.database_problem,
-            database_since=pipeline.database_since,
+            database_since=self._wall(pipeline.database_since),
             received=stats.received,
             acked=stats.acked,
             duplicates=stats.duplicates,
@@ -168,6 +179,10 @@ class Engine:
             jobs=self._scheduler.states() if self._scheduler else (),
             gaps_open=self._watch.gaps_open if self._watch else None,
         )
+
+    def _wall(self, elapsed: float) -> float:
+        """The time, in seconds since 1970, such that its age is right whatever the wall clock did since then."""
+        return wall_time(self._clock, elapsed)
 
     async def _greet_slack(self, web: SlackWeb) -> None:
         """Find a bad token at once; a Slack that is away is waited for by the connection. A stop ends it."""
@@ -202,6 +217,7 @@ class Engine:
             team_id=team_id,
             gap_is_due=lambda: scheduler.wake("backfill"),
             timing=self._watch_timing,
+            clock=self._clock,
         )
 
     async def _serve(self, slack: SocketMode, scheduler: Scheduler, watch: Watch) -> None:

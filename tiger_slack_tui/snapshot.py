@@ -57,7 +57,6 @@ class Percentiles:
 class Stats:
     """Counters of one engine since its start. Written by the engine's tasks only."""
 
-    started: float = field(default_factory=time.time)
     received: int = 0
     acked: int = 0
     duplicates: int = 0
@@ -138,7 +137,10 @@ class JobState:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The engine at one moment, as the faces show it."""
+    """The engine at one moment, as the faces show it. Times are in seconds since 1970.
+
+    The age of a `…_since`, and of `started`, is `at` minus it, whatever the wall clock did in between.
+    """
 
     at: float
     started: float

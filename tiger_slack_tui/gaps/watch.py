@@ -8,11 +8,9 @@ spans wait here: a connection that lived on closes what seemed to be a gap.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +20,8 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.backoff import backoff
+from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database import gaps, instances
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.gaps import Standing
@@ -33,6 +33,10 @@ from tiger_slack_tui.slack.socket import SocketMode, Spell
 from tiger_slack_tui.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
+
+
+_TEAM_PAUSE = 300.0
+"""The longest pause, in seconds, between two questions for the workspace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Watch:
         team_id: Callable[[], Awaitable[str]],
         gap_is_due: Callable[[], None],
         timing: WatchTiming | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """`team_id` asks Slack; `gap_is_due` hears of gaps that a backfill should close."""
         self._pool = pool
@@ -73,14 +78,17 @@ class Watch:
         self._ask_team = team_id
         self._gap_is_due = gap_is_due
         self._timing = timing or WatchTiming()
+        self._clock = clock or SystemClock()
         self._team: str | None = None
+        self._team_failures = 0
+        self._team_due = 0.0
         self._id: int | None = None
         self._written: dict[Spell, int] = {}
         self._is_failing = False
         # Nor is it known whether others have seen the database before we came.
-        self._unsteady_at: float | None = time.monotonic()
+        self._unsteady_at: float | None = self._clock.elapsed()
         self._gaps = Standing()
-        self._last = (time.time(), 0)
+        self._last = (self._clock.elapsed(), 0)
         self.gaps_open: int | None = None
         """Gaps that no backfill has closed; None until the database has told."""
 
@@ -101,9 +109,8 @@ class Watch:
             await self._beat(self._timing.farewell, stopped=True)
 
     async def _beat(self, seconds: float, *, stopped: bool = False) -> None:
-        if self._team is None and self._slack.state.spells:
-            with contextlib.suppress(TigerSlackError):  # the next one asks again
-                self._team = await self._ask_team()
+        if not stopped:  # a stop does not wait for Slack
+            await self._find_team()
         try:
             async with self._pool.connection(timeout=min(seconds, 2)) as connection:
                 await self._write_within(seconds, connection, stopped=stopped)
@@ -112,7 +119,22 @@ class Watch:
                 what = describe(error) if isinstance(error, psycopg.Error) else "it took too long"
                 log.warning("the heartbeat was not written: %s", what)
             self._is_failing = True
-            self._unsteady_at = time.monotonic()
+            self._unsteady_at = self._clock.elapsed()
+
+    async def _find_team(self) -> None:
+        """Ask Slack for the workspace, once connected; after failures with growing pauses."""
+        if self._team is not None or not self._slack.state.spells:
+            return
+        if self._clock.elapsed() < self._team_due:
+            return
+        try:
+            self._team = await self._ask_team()
+        except TigerSlackError as error:
+            self._team_failures += 1
+            pause = backoff(self._team_failures, first=self._timing.beat, most=_TEAM_PAUSE)
+            self._team_due = self._clock.elapsed() + pause
+            if self._team_failures == 1:
+                log.warning("gaps cannot be found until Slack names the workspace: %s", error)
 
     async def _write_within(
         self, seconds: float, connection: AsyncConnection[Any], *, stopped: bool
@@ -132,7 +154,7 @@ class Watch:
         timing = self._timing
         spells, stops = self._slack.spells(), self._pipeline.stops()
         over = [spell for spell in spells if spell.is_over]  # another may end while this is written
-        now, ready = time.time(), self._is_steady()
+        now, ready = self._clock.elapsed(), self._is_steady()
         written = await instances.beat(
             connection,
             self._id,
@@ -168,9 +190,8 @@ class Watch:
 
     def _is_steady(self) -> bool:
         """Whether the database has been seen for so long that others must have seen it, too."""
-        return (
-            self._unsteady_at is None or time.monotonic() - self._unsteady_at > self._timing.stale
-        )
+        unsteady_at = self._unsteady_at
+        return unsteady_at is None or self._clock.elapsed() - unsteady_at > self._timing.stale
 
     def _span(self, spell: Spell, now: float) -> ConnectionSpan:
         # While nothing is taken, being connected is of no use; if we die, that is all that counts.
@@ -192,11 +213,11 @@ class Watch:
             version=__version__,
             host=socket.gethostname(),
             pid=os.getpid(),
-            age=max(now - found.started, 0),
+            age=max(found.at - found.started, 0),
             team_id=self._team,
             stopped=stopped,
             status="stopped" if stopped else found.slack_status,
-            status_age=0 if stopped else max(now - found.slack_since, 0),
+            status_age=0 if stopped else max(found.at - found.slack_since, 0),
             reason=found.slack_reason,
             database_problem=found.database_problem,
             queue=found.queue,

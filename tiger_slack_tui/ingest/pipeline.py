@@ -13,6 +13,7 @@ from datetime import datetime
 
 import orjson
 
+from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database.store import EventStore, Written
 from tiger_slack_tui.errors import DatabaseUnavailable, SpoolError
 from tiger_slack_tui.ingest.record import encode
@@ -55,7 +56,7 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class Stop:
-    """A time in which nothing was taken, in seconds since 1970."""
+    """A time in which nothing was taken, by `Clock.elapsed`."""
 
     began: float
     ended: float
@@ -93,10 +94,12 @@ class Pipeline:
         stats: Stats,
         *,
         limits: Limits | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._store = store
         self._spool = spool
         self._stats = stats
+        self._clock = clock or SystemClock()
         self.limits = limits or Limits()
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(self.limits.queue)
         self._acks: asyncio.Queue[_Batch] = asyncio.Queue(self.limits.unsent_acks)
@@ -104,7 +107,8 @@ class Pipeline:
         self._ready = asyncio.Event()
         self._closing = False
         self.database_problem: str | None = "not connected yet"
-        self.database_since = time.time()
+        self.database_since = self._clock.elapsed()
+        """Since when events go to the spool, or to the database, by `Clock.elapsed`."""
         self.spool_problem: str | None = None
         self._refused_since: float | None = None
         self._full_since: float | None = None
@@ -121,7 +125,7 @@ class Pipeline:
 
     @property
     def stopped_since(self) -> float | None:
-        """Since when nothing is taken: neither database nor spool take events, or the queue stands still."""
+        """Since when nothing is taken, by `Clock.elapsed`: database and spool refuse, or the queue stands still."""
         if self._refused_since is not None:
             return self._refused_since
         is_full = self._full_since is not None and self._lasts(self._full_since)
@@ -154,10 +158,11 @@ class Pipeline:
         self._stats.received += 1
         self._stats.lateness.add(late)
         if self._queue.full():
-            self._full_since = self._full_since or envelope.received_at
+            began = self._clock.elapsed()
+            self._full_since = self._full_since or began
             await self._queue.put(waiting)
             self._full_since = None
-            self._stood_still(envelope.received_at)
+            self._stood_still(began)
         else:
             self._queue.put_nowait(waiting)
 
@@ -300,13 +305,13 @@ class Pipeline:
     def database_away(self, problem: str) -> None:
         """Send events to the spool until a write succeeds again."""
         if self.database_problem is None:
-            self.database_since = time.time()
+            self.database_since = self._clock.elapsed()
             log.error("events go to the spool: %s", problem)
         self.database_problem = problem
 
     def _database_back(self) -> None:
         if self.database_problem is not None:
-            self.database_since = time.time()
+            self.database_since = self._clock.elapsed()
             log.info("the database takes events")
         self.database_problem = None
 
@@ -315,7 +320,7 @@ class Pipeline:
             log.critical(
                 "NOTHING IS ACKNOWLEDGED: neither database nor spool take events: %s", problem
             )
-            self._refused_since = time.time()
+            self._refused_since = self._clock.elapsed()
         self.spool_problem = problem
 
     def _spool_accepted(self) -> None:
@@ -329,10 +334,10 @@ class Pipeline:
     def _stood_still(self, since: float) -> None:
         """Keep the time until now as one in which nothing was taken, if it was long enough to lose events."""
         if self._lasts(since):
-            self._stops.append(Stop(since, time.time()))
+            self._stops.append(Stop(since, self._clock.elapsed()))
 
     def _lasts(self, since: float) -> bool:
-        return time.time() - since > self.limits.stop_seconds
+        return self._clock.elapsed() - since > self.limits.stop_seconds
 
     def _count_written(self, batch: _Batch, written: Written) -> None:
         self._spool_accepted()  # whatever it refused is in the database now

@@ -12,9 +12,10 @@ from typing import Any
 import orjson
 
 _TS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
-_LONGEST_ID = (
+LONGEST_ID = (
     200  # Slack's ids have about a dozen characters; an index entry must stay under 2,700 bytes
 )
+_MOST_RETRIES = 1000  # Slack stops after 27
 
 
 class Outcome(StrEnum):
@@ -72,8 +73,8 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
 
     Never raises: a frame that is no event becomes an Envelope whose `problem` says why.
     """
-    envelope_id = _text(frame.get("envelope_id"))
-    if envelope_id is None:
+    envelope_id = _name(frame.get("envelope_id"))
+    if not envelope_id:
         return None
     payload = frame.get("payload")
     retry = frame.get("retry_attempt")
@@ -95,7 +96,7 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
         team_id=_name(payload.get("team_id")),
         event=event,
         received_at=received_at,
-        retry_attempt=retry if isinstance(retry, int) else 0,
+        retry_attempt=retry if isinstance(retry, int) and 0 <= retry <= _MOST_RETRIES else 0,
         problem=problem,
     )
 
@@ -198,7 +199,7 @@ def _user(event: Mapping[str, Any]) -> str | None:
 
 def _identity(event_id: object, event: Mapping[str, Any]) -> str:
     """Slack's event_id; for what has none (app_rate_limited, malformed frames) a digest of the content."""
-    if isinstance(event_id, str) and 0 < len(event_id) <= _LONGEST_ID:
+    if isinstance(event_id, str) and 0 < len(event_id) <= LONGEST_ID:
         return event_id
     canonical = orjson.dumps([event_id, event], option=orjson.OPT_SORT_KEYS)
     return f"sha256:{hashlib.sha256(canonical).hexdigest()}"
@@ -220,7 +221,7 @@ def _time(event: Mapping[str, Any], payload: Mapping[str, Any]) -> str | None:
 
 def _name(value: object) -> str | None:
     """An id or a type: indexed, so that what is longer than any that Slack gives counts as missing."""
-    return value if isinstance(value, str) and len(value) <= _LONGEST_ID else None
+    return value if isinstance(value, str) and len(value) <= LONGEST_ID else None
 
 
 def _text(value: object) -> str | None:

@@ -335,19 +335,20 @@ def _failure(method: str, token: str, answer: AsyncSlackResponse) -> Exception:
         return SlackAbsent(f"Slack refused {method}: {reason}", reason=reason)
     return SlackUnavailable(
         f"Slack could not serve {method}: {reason or f'no proper answer, HTTP {answer.status_code}'}",
-        retry_after=_retry_after(_headers(answer.headers)),
+        retry_after=read_retry_after(answer.headers),
     )
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds that Slack asks to wait, however many; None where it asks for none, or by what is no time.
 
     Slack sends seconds; a proxy may send a date, which counts from the answer's own.
     """
-    value = headers.get("retry-after", "")
+    found = _headers(headers)
+    value = found.get("retry-after", "")
     if _SECONDS.fullmatch(value):
         return min(float(value), _LONGEST_WAIT) or None
-    until, now = _time(value), _time(headers.get("date", ""))
+    until, now = _time(value), _time(found.get("date", ""))
     return until - now if until is not None and now is not None and until > now else None
 
 

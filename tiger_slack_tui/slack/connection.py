@@ -1,0 +1,361 @@
+"""One WebSocket connection to Slack: its frames, its acks, and how it shows that it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+
+from tiger_slack_tui.backoff import LogThrottle
+from tiger_slack_tui.clock import Clock
+from tiger_slack_tui.errors import where
+from tiger_slack_tui.slack.events import LONGEST_ID, Envelope, read_envelope
+from tiger_slack_tui.slack.payload import decode, peer_text
+
+log = logging.getLogger(__name__)
+
+Receive = Callable[[Envelope, "Connection"], Awaitable[None]]
+"""Takes an envelope; while it waits, nothing more is read from that connection (backpressure)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds. Slack promises hello and pongs at once; a peer silent for `dead` + `ping` is lost (15 s at most)."""
+
+    handshake: float = 10
+    hello: float = 30
+    ping: float = 4
+    dead: float = 10
+    pong: float = 60
+    """A peer that sends, but answers no ping for so long, does not read. Time in which we do not read is left out."""
+    silence: float = 30
+    """After so long without a frame, a connection was of no use, whatever comes later: the machine slept."""
+    ack: float = 5
+    """How long the acks of a batch may take to send. Slack delivers again after 3 s what is not acknowledged."""
+    flush: float = 3
+    """How long a connection that is being replaced waits for the acks of what it has read."""
+    close: float = 0.5
+    """How long the closing handshake may take."""
+    backoff_first: float = 1
+    backoff_most: float = 30
+    held_back_first: float = 60
+    held_back_most: float = 600
+    retry_after_most: float = 600
+    """The longest wait that Slack can ask for. Where it asks for more, we try again after this time."""
+    proven: float = 60
+    """A connection that lived this long ends a series of failures. A new one each minute is what Slack allows."""
+
+
+_PIECE = 16
+"""Events, and acks, that are taken at a stretch: the writing of a batch, which has a few turns of its own, would wait
+for all that are there each time."""
+_SPELLS = 500
+"""Spells that are kept until somebody takes note of them."""
+_MOST_SOCKETS = 10_000
+"""A larger number of connections is not believed; Slack allows 10."""
+
+
+@dataclass(slots=True, eq=False)
+class Spell:
+    """A time in which we were connected, by `Clock.elapsed`. Connections without a break between them are one."""
+
+    began: float
+    heard: float
+    """When Slack was last heard of, or, while we ourselves do not read, could have been."""
+    is_over: bool = False
+
+
+class SocketState:
+    """What the operator sees of the connection. Times are by `Clock.elapsed`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.status = "starting"
+        """starting, connecting, connected, backing off, held back, stopped"""
+        self.since = clock.elapsed()
+        self.reason: str | None = None
+        """Why it is not connected."""
+        self.num_connections = 0
+        """Sockets of this app that Slack knew of at the last hello, ours included."""
+        self.connects = 0
+        self.acks_lost = 0
+        """Acks whose connection was gone; Slack delivers those events again."""
+        self.ignored = 0
+        """Envelopes that are no events (interactive, slash_commands): acknowledged only."""
+        self.malformed = 0
+        """Frames that could not be read, and so not be acknowledged."""
+        self.malformed_log = LogThrottle(clock)
+        self.spells: deque[Spell] = deque(maxlen=_SPELLS)
+        """The newest, until somebody has taken note of them."""
+        self.changed = asyncio.Event()
+        """Set when a spell begins or ends."""
+
+    def set(self, status: str, reason: str | None = None) -> None:
+        if status != self.status:
+            self.since = self._clock.elapsed()
+        self.status, self.reason = status, reason
+
+    def begin_spell(self) -> None:
+        """We are connected from now on, if we were not before."""
+        now = self._clock.elapsed()
+        if not self.spells or self.spells[-1].is_over:
+            self.spells.append(Spell(now, now))
+            self.changed.set()
+
+    def end_spell(self, heard: float) -> None:
+        """We are not connected any more, if we were."""
+        if self.spells and not self.spells[-1].is_over:
+            spell = self.spells[-1]
+            spell.heard, spell.is_over = max(spell.heard, heard), True
+            self.changed.set()
+
+
+class Connection:
+    """One WebSocket. Reads in a task of its own from `start` to `close`.
+
+    A peer that falls silent, answers no pings, or does not take our acks is left within a bounded time: `leaving` is
+    set, and nothing waits for it any more.
+    """
+
+    def __init__(
+        self,
+        ws: aiohttp.ClientWebSocketResponse,
+        receive: Receive,
+        state: SocketState,
+        timing: Timing,
+        clock: Clock,
+    ) -> None:
+        self._ws = ws
+        self._receive = receive
+        self._state = state
+        self._timing = timing
+        self._clock = clock
+        self._tasks: list[asyncio.Task[None]] = []
+        self._opened = self._seen = self._answered = clock.elapsed()
+        self._blocked = False
+        self._stopping = False
+        self._is_cut = False
+        self._unacked = 0
+        self._received = 0
+        self.hello = asyncio.Event()
+        self.leaving = asyncio.Event()
+        """Set when the connection must be replaced; `reason` says why."""
+        self.reason = ""
+        self.usable = True
+        """False once nothing can be read any more."""
+
+    @property
+    def proven(self) -> bool:
+        """Whether the connection lived long enough to be no part of a series of failures."""
+        return self._clock.elapsed() - self._opened >= self._timing.proven
+
+    @property
+    def heard(self) -> float:
+        """When Slack was last heard of, by `Clock.elapsed`; now, while we do not read."""
+        return self._clock.elapsed() if self._blocked else self._seen
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
+
+    async def ack(self, envelope_ids: Sequence[str]) -> None:
+        """Acknowledge envelopes of this connection. Of a lost connection, Slack sends them again.
+
+        Takes at most `Timing.ack`; a peer that has not read the acks by then is left. Never raises.
+        """
+        self._unacked -= len(envelope_ids)
+        sent = 0
+        try:
+            async with asyncio.timeout(self._timing.ack):
+                for envelope_id in envelope_ids:
+                    if self._is_cut:
+                        break
+                    await self._ws.send_str(
+                        f'{{"envelope_id":{orjson.dumps(envelope_id).decode()}}}'
+                    )
+                    sent += 1
+                    if sent % _PIECE == 0:
+                        await asyncio.sleep(0)
+        except TimeoutError:
+            self._lose("Slack does not read our acks")
+        except (ConnectionError, aiohttp.ClientError, RuntimeError):
+            pass  # the connection is gone, which its reader notices
+        self._state.acks_lost += len(envelope_ids) - sent
+
+    def stop_reading(self) -> None:
+        """Read nothing more; acks can still be sent. An event that waits to be taken is still handed over."""
+        self._stopping = True
+        if not self._blocked:
+            self._tasks[0].cancel()
+
+    async def close(self, *, flush: bool = False) -> None:
+        """End the connection; with `flush`, first wait (bounded) until what was read is acknowledged."""
+        self.stop_reading()
+        if flush:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.flush):
+                    while self._unacked > 0 and self.usable:
+                        await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.usable = False
+        with contextlib.suppress(TimeoutError, ConnectionError, aiohttp.ClientError):
+            async with asyncio.timeout(self._timing.close):
+                await self._ws.close()
+        self._cut()
+
+    def _cut(self) -> None:
+        """Free whoever waits for the peer: one that does not read lets a send wait without end."""
+        self._is_cut = True
+        peer = self._ws.get_extra_info("socket")
+        if peer is not None:
+            with contextlib.suppress(OSError):
+                peer.shutdown(socket.SHUT_RDWR)
+
+    def _leave(self, reason: str) -> None:
+        if not self.leaving.is_set():
+            self.reason = reason
+            self.leaving.set()
+
+    def _lose(self, reason: str) -> None:
+        """Give the connection up: nothing that still comes on it counts as being connected."""
+        self.usable = False
+        self._leave(reason)
+        self._cut()
+
+    async def _read(self) -> None:
+        reason = "the connection broke"
+        try:
+            while not self._stopping:
+                message = await self._ws.receive()
+                if self.usable:  # else it is the end that we made ourselves
+                    self._see()
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    await self._take(message.data)
+                elif message.type is aiohttp.WSMsgType.BINARY:
+                    self._malformed("is not text")
+                elif message.type is aiohttp.WSMsgType.PING:
+                    await self._ws.pong(message.data)
+                elif message.type is aiohttp.WSMsgType.PONG:
+                    self._answered = self._clock.elapsed()
+                elif message.type in (
+                    aiohttp.WSMsgType.CLOSE,
+                    aiohttp.WSMsgType.CLOSING,
+                    aiohttp.WSMsgType.CLOSED,
+                ):
+                    words = peer_text(message.extra)
+                    reason = f"Slack closed the connection ({self._ws.close_code})"
+                    reason = f"{reason}: {words}" if words else reason
+                    return
+                elif message.type is aiohttp.WSMsgType.ERROR:
+                    return
+        except (ConnectionError, aiohttp.ClientError):
+            return
+        except Exception as error:  # a peer can send so that the library fails in ways of its own
+            reason = f"a frame from Slack could not be read: {where(error)}"
+        finally:
+            self.usable = False
+            self._leave(reason)
+
+    async def _take(self, text: str) -> None:
+        try:
+            await self._frame(text)
+        except (ConnectionError, aiohttp.ClientError):
+            raise
+        except Exception as error:  # one frame must not cost the connection and all else on it
+            self._malformed(f"could not be taken ({where(error)})")
+
+    async def _frame(self, text: str) -> None:
+        received_at = self._clock.wall()
+        try:
+            frame = decode(text)
+        except ValueError:
+            frame = None
+        if not isinstance(frame, dict):
+            self._malformed("is not a JSON object")
+            return
+        envelope_id = frame.get("envelope_id")
+        match frame.get("type"):
+            case "events_api":
+                envelope = read_envelope(frame, received_at=received_at)
+                if envelope is None:
+                    self._malformed("has no envelope_id")
+                    return
+                await self._hand_over(envelope)
+            case "hello":
+                self._hello(frame)
+            case "disconnect":
+                self._leave(peer_text(frame.get("reason")) or "Slack gave no reason")
+            case _ if isinstance(envelope_id, str) and 0 < len(envelope_id) <= LONGEST_ID:
+                self._state.ignored += 1
+                self._unacked += 1
+                await self.ack([envelope_id])
+            case _:
+                self._malformed("is of an unknown type")
+
+    async def _hand_over(self, envelope: Envelope) -> None:
+        self._received += 1
+        self._unacked += 1
+        self._blocked, began = True, self._clock.elapsed()
+        try:
+            await self._receive(envelope, self)
+        finally:
+            self._blocked, self._seen = False, self._clock.elapsed()
+            self._answered += self._seen - began
+        if self._received % _PIECE == 0:
+            await asyncio.sleep(0)
+
+    def _see(self) -> None:
+        now = self._clock.elapsed()
+        if now - self._seen > self._timing.silence:
+            self._lose(f"nothing came from Slack for {now - self._seen:.0f} s")
+        else:
+            self._seen = now
+
+    def _hello(self, frame: dict[str, Any]) -> None:
+        match frame.get("num_connections"):
+            case int(count) if 0 < count <= _MOST_SOCKETS:
+                self._state.num_connections = count
+            case _:
+                self._state.num_connections = 1
+        self.hello.set()
+
+    def _malformed(self, what: str) -> None:
+        self._state.malformed += 1
+        if self._state.malformed_log.allows():
+            total = {"malformed": self._state.malformed}
+            log.warning("a frame from Slack %s; it was dropped", what, extra=total)
+
+    async def _watch(self) -> None:
+        """Ping, and give the connection up when nothing comes back. Not while we ourselves do not read."""
+        reason: str | None = None
+        try:
+            while reason is None:
+                await asyncio.sleep(self._timing.ping)
+                async with asyncio.timeout(self._timing.dead):
+                    await self._ws.ping()
+                reason = self._is_lost_because()
+        except (ConnectionError, aiohttp.ClientError, TimeoutError):
+            pass
+        except Exception as error:  # a connection that nobody watches must not stay
+            log.warning("the pings ended: %s", where(error))
+        self._lose(reason or "Slack does not answer")
+
+    def _is_lost_because(self) -> str | None:
+        """Why nobody is there any more; None while somebody is, or while we ourselves do not read."""
+        now = self._clock.elapsed()
+        if self._blocked:
+            return None
+        if now - self._seen > self._timing.dead:
+            return "Slack does not answer"
+        if now - self._answered > self._timing.pong:
+            return "Slack sends, but does not read: it answers no pings"
+        return None
