@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 
 import aiohttp
 import click
@@ -76,7 +76,7 @@ async def _run(
 
 
 def _as_text(job: JobStatus) -> str:
-    wait = humanize.naturaltime(datetime.now(job.next_run.tzinfo) - job.next_run)
+    wait = humanize.naturaltime(datetime.now(UTC) - job.next_run)
     lines = [
         f"{job.name}: next run {job.next_run:%Y-%m-%d %H:%M %Z} ({wait}), schedule {job.schedule}",
         f"  lock  {f'held by {job.holder}' if job.holder else 'free'}",

@@ -27,6 +27,7 @@ select exists
   where g.closed_at is null
   and (g.tried_at is null or g.tried_at < %(since)s)
   and slack.is_settled(g)
+  and (g.team_id is null or g.team_id = %(team)s)
 )
 """
 _DUE: LiteralString = f"""
@@ -180,10 +181,16 @@ async def standing(connection: AsyncConnection[Any], team: str | None) -> Standi
     return Standing(*row) if row else Standing()
 
 
-async def has_due(connection: AsyncConnection[Any], since: datetime) -> bool:
-    """Whether there are gaps that are over, and not tried to the end since then."""
+async def database_time(connection: AsyncConnection[Any]) -> datetime:
+    """The time by the database's clock, which is the one of all columns of slack.gap."""
+    (now,) = await _times(connection, "select now()", {})
+    return now
+
+
+async def has_due(connection: AsyncConnection[Any], team: str, since: datetime) -> bool:
+    """Whether `due` has gaps that were not tried to the end since then, by the database's clock."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(_HAS_DUE, {"since": since})
+        await cursor.execute(_HAS_DUE, {"team": team, "since": since})
         return bool(await cursor.fetchone())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -23,13 +23,21 @@ Find = Callable[[AsyncConnection[Any], str], Awaitable[list[Gap]]]
 
 def backfill(web: SlackWeb, *, is_scheduled: bool, pace: Pace | None = None) -> Job:
     """Closes the gaps that are over: when one is found, at the start, and daily those that stayed open."""
-    begun = datetime.now(UTC)
+    begun: datetime | None = None
+    team: str | None = None
 
     async def find(connection: AsyncConnection[Any], team: str) -> list[Gap]:
         return await gaps.due(connection, team, growing=False)
 
     async def is_wanted(connection: AsyncConnection[Any]) -> bool:
-        return await gaps.has_due(connection, begun)
+        nonlocal begun, team
+        if begun is None:
+            begun = await gaps.database_time(connection)
+        if not (await gaps.standing(connection, team)).count:
+            return False
+        if team is None:
+            team = (await web.identity()).team_id
+        return await gaps.has_due(connection, team, begun)
 
     job = close_gaps(web, find, pace=pace)
     return Job(job.name, job.lock_key, job.work, is_wanted, is_scheduled)

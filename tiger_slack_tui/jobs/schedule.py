@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from aiocron import crontab
 from cronsim import CronSim
 
+from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database.job_runs import JobRun
-from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable
+from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable, SlackUnavailable
 from tiger_slack_tui.jobs.job import Job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.settings import JobSettings
@@ -24,17 +24,35 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = 30
 _EARLY = timedelta(seconds=1)  # a timer can fire a moment before the clock shows its time
 _LATE = timedelta(minutes=1)
+_NEAR_SHIFT = timedelta(hours=3)
+_AROUND_SHIFT = timedelta(hours=6)
+"""More than any zone's clocks are set forward or back, from any time near that."""
 
 
-def next_run(settings: JobSettings, now: datetime | None = None) -> datetime:
-    """When the schedule comes next, after `now`."""
-    now = now or datetime.now(ZoneInfo(settings.time_zone))
-    return next(CronSim(settings.schedule, now))
+def next_run(settings: JobSettings, now: datetime) -> datetime:
+    """When the schedule comes next, after `now`. In the schedule's time zone."""
+    zone = ZoneInfo(settings.time_zone)
+    start = now - _AROUND_SHIFT if _is_near_shift(zone, now) else now
+    coming = CronSim(settings.schedule, start.astimezone(zone))
+    return next(at for at in coming if at.astimezone(UTC) > now)
 
 
 def previous_run(settings: JobSettings, now: datetime) -> datetime:
-    """When the schedule came last, at `now` or before."""
-    return next(CronSim(settings.schedule, now + timedelta(microseconds=1), reverse=True))
+    """When the schedule came last, at `now` or before. In the schedule's time zone."""
+    zone = ZoneInfo(settings.time_zone)
+    start = now + (_AROUND_SHIFT if _is_near_shift(zone, now) else timedelta(microseconds=1))
+    past = CronSim(settings.schedule, start.astimezone(zone), reverse=True)
+    return next(at for at in past if at.astimezone(UTC) <= now)
+
+
+def _is_near_shift(zone: ZoneInfo, now: datetime) -> bool:
+    """Whether clocks are set forward or back near that time.
+
+    CronSim takes an hour that comes twice for the first of both, so it must start outside of it. And two times of one
+    zone must not be compared or subtracted: Python then looks at what clocks show, and not at the time.
+    """
+    near = (now + way * _NEAR_SHIFT for way in (-1, 1))
+    return len({at.astimezone(zone).utcoffset() for at in near}) > 1
 
 
 class Scheduler:
@@ -47,12 +65,14 @@ class Scheduler:
         settings: JobSettings,
         *,
         recheck: float = 3600,
+        clock: Clock | None = None,
     ) -> None:
         """`recheck` is the number of seconds after which a job that is due and did not end well is tried again."""
         self._jobs = jobs
         self._runner = runner
         self._settings = settings
         self._recheck = recheck
+        self._clock = clock or SystemClock()
         self._zone = ZoneInfo(settings.time_zone)
         self._begun = self._now()
         self._last: dict[str, tuple[str, float]] = {}
@@ -88,8 +108,8 @@ class Scheduler:
     async def _serve(self, job: Job) -> None:
         while True:
             try:
-                await self._run_if_due(job)
-            except (DatabaseUnavailable, DatabaseRefused) as error:
+                await self.run_if_due(job)
+            except (DatabaseUnavailable, DatabaseRefused, SlackUnavailable) as error:
                 log.warning("job %s waits: %s", job.name, error)
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
@@ -97,10 +117,10 @@ class Scheduler:
                 log.error("job %s: %s", job.name, type(error).__name__)
             await self._tick(self._wakes[job.name])
 
-    async def _run_if_due(self, job: Job) -> None:
+    async def run_if_due(self, job: Job) -> None:
         """Run the job if its last time is not served yet, here or by another instance."""
         now = self._now()
-        due = previous_run(self._settings, now + _EARLY)
+        due = previous_run(self._settings, now + _EARLY).astimezone(UTC)
         last = await self._runner.last_done(job)
         if last is None:
             await self._run(job, reason="first start")
@@ -112,16 +132,23 @@ class Scheduler:
 
     async def _run(self, job: Job, *, reason: str, scheduled_for: datetime | None = None) -> JobRun:
         ended = await self._runner.run(job, reason=reason, scheduled_for=scheduled_for)
-        self._last[job.name] = (ended.outcome or "cut off", time.time())
+        self._last[job.name] = (ended.outcome or "cut off", self._clock.wall())
         return ended
 
     async def _tick(self, wake: asyncio.Event) -> None:
         """Wait for the schedule's next time, for the recheck, or until woken.
 
-        aiocron only wakes us: what is due, the clock and slack.job_run say. So its ticks need no care when they come
-        in a burst, overlap a run, or come at a wrong time, because it measures the clock once, at its start.
+        aiocron only wakes us: the clock and slack.job_run say what is due. So its ticks need no care when they
+        overlap a run or come late, because it measures the clock once, at its start. Those that come early are
+        ignored: in the hour that clocks repeat, it takes the first one's times for the next ones.
         """
-        cron = crontab(self._settings.schedule, func=wake.set, tz=self._zone)
+        coming = next_run(self._settings, self._now()).astimezone(UTC)
+
+        def tick() -> None:
+            if self._now() + _EARLY >= coming:
+                wake.set()
+
+        cron = crontab(self._settings.schedule, func=tick, tz=self._zone)
         try:
             async with asyncio.timeout(self._recheck):
                 await wake.wait()
@@ -132,4 +159,4 @@ class Scheduler:
             cron.stop()
 
     def _now(self) -> datetime:
-        return datetime.now(self._zone)
+        return datetime.fromtimestamp(self._clock.wall(), UTC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -35,7 +35,7 @@ async def read_status(
     connection: AsyncConnection[Any], settings: JobSettings, *, most: int
 ) -> list[JobStatus]:
     """How the jobs stand, each with at most so many of its newest runs. Raises psycopg.Error, MigrationError."""
-    coming = next_run(settings)
+    coming = next_run(settings, datetime.now(UTC))
     held = await holders(connection, list(LOCK_KEYS.values()))
     try:
         return [
