@@ -50,3 +50,20 @@ returns text
 immutable parallel safe
 return extract(epoch from ts)::text;
 comment on function slack.to_ts(timestamptz) is 'A time as Slack''s "seconds.microseconds".';
+
+create or replace function slack.text_of(object jsonb, key text)
+returns text
+immutable parallel safe
+return case when jsonb_typeof(object -> key) = 'string' then object ->> key end;
+comment on function slack.text_of(jsonb, text) is
+  'The string at the key; null where there is none or a value of another type, of which ->> alone would make JSON text.';
+
+create or replace function slack.time_of(object jsonb, key text)
+returns timestamptz
+-- One expression without a subquery, so that it becomes a part of the query that calls it.
+return case
+  when object ->> key ~ '^[0-9]{1,12}(\.[0-9]{1,9})?$' then
+    case when (object ->> key)::numeric < 253402300799.9999995 then slack.to_timestamptz(object ->> key) end
+end;
+comment on function slack.time_of(jsonb, text) is
+  'Slack''s "seconds.microseconds" at the key, a string or a number, as a time; null for anything else, and from the year 10000 on.';

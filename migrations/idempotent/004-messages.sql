@@ -151,24 +151,24 @@ begin
   select distinct on (i.channel_id, i.message_ts)
     i.message_ts
   , i.channel_id
-  , c.content ->> 'team'
-  , c.content ->> 'text'
-  , c.content ->> 'type'
-  , c.content ->> 'user'
+  , slack.text_of(c.content, 'team')
+  , slack.text_of(c.content, 'text')
+  , coalesce(slack.text_of(c.content, 'type'), 'message')
+  , slack.text_of(c.content, 'user')
   , slack.present(c.content -> 'blocks')
   , i.event_ts
-  , slack.to_timestamptz(c.content ->> 'thread_ts')
-  , c.content ->> 'channel_type'
-  , slack.to_uuid(c.content ->> 'client_msg_id')
-  , c.content ->> 'parent_user_id'
+  , slack.time_of(c.content, 'thread_ts')
+  , slack.text_of(c.content, 'channel_type')
+  , slack.to_uuid(slack.text_of(c.content, 'client_msg_id'))
+  , slack.text_of(c.content, 'parent_user_id')
   , case when i.subtype = 'message_changed' then i.event_ts end
-  , c.content ->> 'bot_id'
+  , slack.text_of(c.content, 'bot_id')
   , slack.present(c.content -> 'attachments')
   , slack.present(c.content -> 'files')
-  , c.content ->> 'app_id'
-  , c.content ->> 'subtype'
-  , c.content ->> 'trigger_id'
-  , c.content ->> 'workflow_id'
+  , slack.text_of(c.content, 'app_id')
+  , slack.text_of(c.content, 'subtype')
+  , slack.text_of(c.content, 'trigger_id')
+  , slack.text_of(c.content, 'workflow_id')
   , slack.to_bool(c.content -> 'display_as_bot')
   , slack.to_bool(c.content -> 'upload')
   , slack.present(c.content -> 'x_files')

@@ -41,10 +41,14 @@ def test_no_uuid(value: Any) -> None:
     assert uuid_cell(value) == NULL
 
 
-def test_what_is_no_text_is_its_json() -> None:
-    assert text_cell({"a": [1, None]}) == b'\0\0\0\x0e{"a":[1,null]}'
+def test_a_text() -> None:
     assert text_cell("\u00e9\t\\") == b"\0\0\0\4\xc3\xa9\t\\"
-    assert text_cell(None) == NULL
+
+
+@pytest.mark.parametrize("value", [None, 5, True, [], {"a": [1, None]}])
+def test_no_text(value: Any) -> None:
+    """As slack.text_of() has it."""
+    assert text_cell(value) == NULL
 
 
 @pytest.mark.parametrize("value", [None, 0, 1, "true", []])

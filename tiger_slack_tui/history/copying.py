@@ -35,13 +35,10 @@ def copy_data(rows: Iterable[bytes]) -> bytes:
 
 
 def text_cell(value: Any) -> bytes:
-    """A cell of type text; of what is no string its JSON, as PostgreSQL's ->> has it."""
+    """A cell of type text; NULL of what is no string, as slack.text_of() has it."""
     if value.__class__ is not str:
-        if value is None:
-            return NULL
-        content = orjson.dumps(value)
-    else:
-        content = value.encode()
+        return NULL
+    content = value.encode()
     return _count(len(content)) + content
 
 

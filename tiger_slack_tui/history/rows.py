@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -208,7 +209,9 @@ def micros_or_none(value: Any) -> int | None:
             return int(digits)
     if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    match = _TS.fullmatch(str(value))
+    # A float is written out, as jsonb has it: 1e-05 is 0.00001.
+    text = f"{Decimal(str(value)):f}" if isinstance(value, float) else str(value)
+    match = _TS.fullmatch(text)
     if match is None:
         return None
     # as slack.to_timestamptz() rounds
@@ -237,11 +240,16 @@ def _time_cell(value: Any) -> bytes:
     return NULL if micros is None else time_cell(micros)
 
 
+def _type_cell(value: Any) -> bytes:
+    return text_cell(value if isinstance(value, str) else "message")
+
+
 _WRITERS: dict[str, Callable[[Any], bytes]] = (
     dict.fromkeys(_NAMES, _remembering(text_cell))
     | dict.fromkeys(_BOOLS, bool_cell)
     | dict.fromkeys(_JSONS, json_cell)
     | {"text": text_cell, "client_msg_id": uuid_cell, "thread_ts": _remembering(_time_cell)}
+    | {"type": _remembering(_type_cell)}
 )
 _EMPTY = dict.fromkeys(_CONTENT, NULL) | {"type": text_cell("message")}
 """The cells of a message without any content, in order."""

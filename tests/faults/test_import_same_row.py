@@ -1,0 +1,154 @@
+"""An import and a live event make the same row of the same message, whatever stands in its fields."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.rows import dict_row
+
+from tests.auditing import record
+from tests.exports import DAY
+from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.history.merge import Entry
+from tiger_slack_tui.history.recall import FileState
+from tiger_slack_tui.history.rows import Channel, read_row
+from tiger_slack_tui.history.tables import Tables
+from tiger_slack_tui.slack import payload
+
+TEXTS = (
+    *("text", "team", "user", "parent_user_id", "bot_id", "app_id", "trigger_id", "workflow_id"),
+    "client_msg_id",
+)
+COLUMNS_OF_TEXT = tuple("user_id" if name == "user" else name for name in TEXTS[:-1])
+TS = f"{DAY}.000100"
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(codec="utf-8"), max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+times = st.sampled_from(
+    [TS, "no time", "", "1700000000", 1700000000, 1700000000.5, "99999999999999", -5, [], {}, True]
+    + ["1700000000.0000005", "1700000000.1234567891", " 1700000000.1", "1e9", "NaN", None, 1e-05]
+    + ["4102444800.999999", "253402300800", 1e300]
+)
+fields = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(TEXTS, json_values)
+    | dict.fromkeys(("display_as_bot", "upload"), json_values)
+    | dict.fromkeys(
+        ("blocks", "attachments", "files", "x_files", "icons", "language"), json_values
+    )
+    | {"thread_ts": times, "edited": json_values.filter(lambda value: not isinstance(value, dict))}
+    | {"client_msg_id": st.uuids().map(str) | json_values}
+    | {"type": st.just("message")},
+)
+
+
+class Rows:
+    """Makes the row of a message in both ways."""
+
+    def __init__(self, conninfo: str, database: psycopg.Connection[Any]) -> None:
+        self._runner = asyncio.Runner()
+        self._connection = self._runner.run(connect(conninfo))
+        self._database = database
+        database.execute(
+            "insert into slack.import (id, source, options, instance) overriding system value"
+            " values (1, 'x', '{}', 'x')"
+        )
+
+    def imported(self, message: dict[str, Any]) -> dict[str, Any]:
+        self._clear()
+        row = read_row(payload.clean(message), Channel("C1", "channel"))
+        merge = Tables(self._connection, 1).merge(
+            [Entry(0, 1, row)], {0: FileState("f", 0, 0, "C1")}
+        )
+        self._runner.run(merge)
+        return self._row()
+
+    def live(self, event: dict[str, Any]) -> dict[str, Any]:
+        self._clear()
+        batch = b"[" + record("Ev1", payload.clean(event)) + b"]"
+        self._database.execute("select slack.ingest(%s::jsonb)", (batch.decode(),))
+        return self._row()
+
+    def by_hand(self, event: dict[str, Any]) -> dict[str, Any]:
+        self._clear()
+        values = (psycopg.types.json.Jsonb(payload.clean(event)),)
+        self._database.execute("select slack.insert_message(%s)", values)
+        return self._row()
+
+    def close(self) -> None:
+        self._runner.run(self._connection.close())
+        self._runner.close()
+
+    def _clear(self) -> None:
+        for table in (b"message", b"event", b"delivery", b"import_file"):
+            self._database.execute(b"delete from slack." + table)
+
+    def _row(self) -> dict[str, Any]:
+        """The row as its bytes show it, without what tells where it came from."""
+        with self._database.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(
+                "select m.*, (to_jsonb(m) - 'event_id')::text as whole from slack.message m"
+            )
+            (row,) = cursor.fetchall()
+        del row["event_id"]
+        return row
+
+
+@pytest.fixture
+def rows(conninfo: str, database: psycopg.Connection[Any]) -> Iterator[Rows]:
+    rows = Rows(conninfo, database)
+    yield rows
+    rows.close()
+
+
+odd = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@odd
+@given(fields)
+def test_a_message(rows: Rows, odd_fields: dict[str, Any]) -> None:
+    message = {"ts": TS, **odd_fields}
+    event = {"type": "message", "channel": "C1", "channel_type": "channel", "event_ts": TS}
+    imported = rows.imported(message)
+    assert rows.live(event | message) == imported
+    assert rows.by_hand(event | message) == imported
+    for name in COLUMNS_OF_TEXT:
+        given = odd_fields.get("user" if name == "user_id" else name)
+        assert imported[name] is None or isinstance(given, str)
+
+
+@odd
+@given(fields, st.booleans() | st.none() | st.just("message"))
+def test_a_changed_message(rows: Rows, odd_fields: dict[str, Any], kind: Any) -> None:
+    later = f"{DAY + 5}.000000"
+    change = {"subtype": "message_changed", "ts": later, "event_ts": later}
+    change["message"] = {"ts": TS, **odd_fields, "type": kind}
+    event = {"type": "message", "channel": "C1", "channel_type": "channel"}
+    assert rows.live(event | change) == rows.imported({"type": "message", **change})
+
+
+@pytest.mark.parametrize("value", [5, True, 1e300, [1, None], {"a": [1]}])
+def test_a_value_of_a_wrong_type_is_no_text(rows: Rows, value: Any) -> None:
+    """`->>` would make a text of it that nobody wrote."""
+    message = {"type": "message", "ts": TS, "channel": "C1"} | dict.fromkeys(TEXTS, value)
+    for row in (rows.imported(message), rows.live(message), rows.by_hand(message)):
+        assert {row[name] for name in (*COLUMNS_OF_TEXT, "client_msg_id")} == {None}
