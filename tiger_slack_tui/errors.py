@@ -1,17 +1,5 @@
 """What can go wrong, as types. Each message says what happened; each hint says what to do about it."""
 
-import traceback
-
-
-def where(error: BaseException) -> str:
-    """Type and place of an error that is none of ours, without its words: they can hold what people wrote."""
-    while error.__traceback__ is None and error.__cause__ is not None:
-        error = error.__cause__
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return type(error).__name__
-    return f"{type(error).__name__} at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}"
-
 
 class TigerSlackError(Exception):
     """Base of every error that is shown to a person: a sentence, never a traceback.

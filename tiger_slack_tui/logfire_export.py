@@ -1,4 +1,4 @@
-"""Sets Logfire up: traces, metrics and logs leave the machine through here, and nothing that people wrote does.
+"""Sets Logfire up: traces, metrics and logs leave the machine through here, without what people wrote.
 
 Imported late: logfire takes 0.9 s.
 """
@@ -25,6 +25,7 @@ from yarl import URL
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.settings import Settings
+from tiger_slack_tui.telemetry import record_error
 
 _EXPORT_SECONDS = 2
 """How long a receiver of telemetry may take; a stop waits for the last of it."""
@@ -62,7 +63,7 @@ def set_up(
         additional_span_processors=spans,
         metrics=logfire.MetricsOptions(additional_readers=list(metric_readers)),
         advanced=logfire.AdvancedOptions(
-            log_record_processors=logs, exception_callback=_keep_exceptions_to_ourselves
+            log_record_processors=logs, exception_callback=_record_without_data
         ),
     )
     _instrument()
@@ -74,14 +75,14 @@ def set_up(
         from opentelemetry.sdk._logs import LoggingHandler
 
         handlers.append(LoggingHandler(logger_provider=get_logger_provider()))
-    return [_WithoutExceptions(handler) for handler in handlers]
+    return handlers
 
 
 def _instrument() -> None:
     quiet = _QuietProvider(trace.get_tracer_provider())
     # Neither records the values of parameters, headers or bodies.
     logfire.instrument_psycopg("psycopg", tracer_provider=quiet)
-    logfire.instrument_aiohttp_client(url_filter=_without_query)
+    logfire.instrument_aiohttp_client(url_filter=_without_query, tracer_provider=quiet)
     logfire.instrument_system_metrics(
         {
             "process.cpu.time": ["user", "system"],
@@ -100,29 +101,14 @@ def _without_query(url: URL) -> str:
     return str(url.with_query(None).with_fragment(None).with_user(None))
 
 
-def _keep_exceptions_to_ourselves(helper: ExceptionCallbackHelper) -> None:
-    """An error's words can quote a message (PostgreSQL's do) or an address; its type says enough."""
-    helper.span.set_attribute("error.type", type(helper.exception).__name__)
+def _record_without_data(helper: ExceptionCallbackHelper) -> None:
+    """For every span of the process that records an exception by itself."""
+    record_error(helper.span, helper.exception)
     helper.no_record_exception()
 
 
-class _WithoutExceptions(logging.Handler):
-    """Hands records on; of an exception only its type."""
-
-    def __init__(self, handler: logging.Handler) -> None:
-        super().__init__()
-        self._handler = handler
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info:
-            kind = record.exc_info[0]
-            record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
-            record.msg, record.args = f"{record.name}: {kind.__name__ if kind else 'error'}", ()
-        self._handler.handle(record)
-
-
 class _QuietProvider(trace.TracerProvider):
-    """Gives tracers whose spans show the type of an error, and not its words."""
+    """Gives tracers whose spans record errors without data: their status, too, would quote the message."""
 
     def __init__(self, provider: trace.TracerProvider) -> None:
         self._provider = provider
@@ -147,5 +133,5 @@ class _QuietTracer(trace.Tracer):
             try:
                 yield span
             except BaseException as error:
-                span.set_status(trace.StatusCode.ERROR, type(error).__name__)
+                record_error(span, error)
                 raise

@@ -101,7 +101,7 @@ async def test_all_of_it_is_exported_but_no_text_and_no_secret(
     ):
         assert f'\\"{metric}\\"' in text, metric
     assert "nobody took it" not in text
-    assert "asyncio: RuntimeError" in text
+    assert '"exception.type": "RuntimeError"' in text
 
 
 async def test_health_and_metrics_over_http(

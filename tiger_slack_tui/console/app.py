@@ -34,7 +34,8 @@ from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
 from tiger_slack_tui.console.themes import OUR_THEMES
 from tiger_slack_tui.console.view import Switcher, View
 from tiger_slack_tui.console.views.catalog import make_views
-from tiger_slack_tui.errors import TigerSlackError, where
+from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.stacktrace import where
 from tiger_slack_tui.text import visible
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ _ORDINARY: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of the log. `number` counts from 1."""
+    """A line of the log, and the stack of its error in the lines below. `number` counts from 1."""
 
     number: int
     at: float
@@ -38,10 +38,12 @@ class LogRing(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             extra = {k: v for k, v in record.__dict__.items() if k not in _ORDINARY}
+            stack = extra.pop("exception.stacktrace", None)
             words = [record.getMessage(), *(f"{name}={value}" for name, value in extra.items())]
+            text = " ".join(words) + (f"\n{stack}" if stack else "")
             self._total += 1
             self._lines.append(
-                LogLine(self._total, record.created, record.levelno, record.name, " ".join(words))
+                LogLine(self._total, record.created, record.levelno, record.name, text)
             )
         except Exception:  # a log line must not end what it tells of
             self.handleError(record)

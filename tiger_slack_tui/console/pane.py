@@ -15,7 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tiger_slack_tui.console.paint import BAD, DIM, KEY, NOTE, facing, line
-from tiger_slack_tui.errors import where
+from tiger_slack_tui.stacktrace import where
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from psycopg import AsyncConnection
 from tiger_slack_tui.database.directory import upsert
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.pool import BlockingConnection, connect
-from tiger_slack_tui.errors import TigerSlackError, where
+from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history import protocol
 from tiger_slack_tui.history.account import Reason
 from tiger_slack_tui.history.archive import (
@@ -42,6 +42,7 @@ from tiger_slack_tui.history.records import (
     read_records,
 )
 from tiger_slack_tui.history.tables import DryRun, Tables
+from tiger_slack_tui.stacktrace import where
 
 _PART = 1000
 """Rows of a list that are merged at once."""

@@ -15,8 +15,9 @@ from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.locks import holders, try_lock, unlock
 from tiger_slack_tui.database.pool import connect, end_within
-from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError, where
+from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.stacktrace import where
 from tiger_slack_tui.telemetry import span
 
 log = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ def paint_line(row: LogLine, width: int) -> Content:
         " ",
         (fit(logging.getLevelName(row.level), 8), style),
         (fit(name, 12), DIM),
-        (row.text[:width], style),
+        (row.text.partition("\n")[0][:width], style),
     )
 
 
