@@ -235,7 +235,7 @@ class ConsoleApp(App[None]):
     def _handle_exception(self, error: Exception) -> None:
         # Textual would print a traceback with the local variables, which can hold tokens and what people wrote.
         self.crash = where(error)
-        log.error("the console crashed: %s", self.crash)
+        log.error("the console crashed", exc_info=error)
         if self.is_headless:  # a test wants to see it
             super()._handle_exception(error)
             return
@@ -293,7 +293,7 @@ class ConsoleApp(App[None]):
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # an action that fails must not end the console
-                log.error("%s failed: %s", what, type(error).__name__)
+                log.error("%s failed", what, exc_info=error)
                 self.say(f"{what} failed: {type(error).__name__}", severity="error")
             else:
                 if said:

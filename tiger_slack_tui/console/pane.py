@@ -316,7 +316,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         try:
             return paint(width)
         except Exception as error:
-            log.error("the pane %s cannot show a row: %s", self.id, where(error))
+            log.error("the pane %s cannot show a row", self.id, exc_info=error)
             return line((f"✗ cannot be shown: {where(error)}", BAD))
 
     def _title(self, width: int) -> Content:

@@ -386,4 +386,4 @@ class Pipeline:
 def _forget(write: asyncio.Task[Written]) -> None:
     """Take note of how a write ended that nobody waits for any more."""
     if not write.cancelled() and (error := write.exception()) is not None:
-        log.warning("the slow commit failed: %s", type(error).__name__)
+        log.warning("the slow commit failed", exc_info=error)

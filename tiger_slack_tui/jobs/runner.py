@@ -118,11 +118,13 @@ class Runner:
             )
             await end_within(_END_SECONDS, record, run.connection)
             del self._running[job.name]
+            failure = work.exception() if work.done() and not work.cancelled() else None
             log.log(
                 logging.INFO if outcome in ("done", "cancelled") else logging.ERROR,
                 "job %s: %s",
                 job.name,
                 f"{outcome}: {error}" if error else outcome,
+                exc_info=failure,
                 extra={"seen": run.seen, "changed": run.changed, "failed": run.failed},
             )
         record.result()

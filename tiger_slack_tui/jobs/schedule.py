@@ -114,7 +114,7 @@ class Scheduler:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             except Exception as error:  # whatever it is, it must not take the ingestion down
-                log.error("job %s: %s", job.name, type(error).__name__)
+                log.error("job %s failed", job.name, exc_info=error)
             await self._tick(self._wakes[job.name])
 
     async def run_if_due(self, job: Job) -> None:
