@@ -45,7 +45,7 @@ class SafeRecord(logging.LogRecord):
         if error is not None:
             self.__dict__ |= error_attributes(error)
         self.exc_info = self.exc_text = self.stack_info = None  # the last holds source lines
-        if self.name.partition(".")[0] == _OURS:
+        if (self.name or "").partition(".")[0] == _OURS:  # makeLogRecord gives no name
             self._hide(BaseException)
         else:
             self._hide(object)

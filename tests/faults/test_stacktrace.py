@@ -171,6 +171,7 @@ def test_messages_of_other_loggers_show_only_their_template(
     logging.getLogger("asyncio").error(f"Exception in callback print({SECRET})")
     logging.getLogger("tiger_slack_tui.made").error("shown: %s", DatabaseUnavailable("away"))
     stream, ring = handlers
+    assert logging.makeLogRecord({"msg": "made"}).getMessage() == "made"  # it has no name at first
     assert SECRET not in stream.getvalue() + str(ring.lines())
     texts = [line.text for line in ring.lines()]
     assert texts[0].startswith("logged at test_stacktrace.py:")
