@@ -17,7 +17,7 @@ as $func$
 declare
   found int8;
 begin
-  -- One at a time, so that one episode told by several instances is one row. Nothing else is locked after this.
+  -- One at a time, so that one episode that several instances report is one row.
   perform pg_advisory_xact_lock(1734438958);
   select g.id
   into found
@@ -30,7 +30,8 @@ begin
   and g.started_at <= ended + within
   and g.ended_at >= started - within
   order by g.ended_at desc
-  limit 1;
+  limit 1
+  for update; -- a backfill that begins now either waits, and reads the longer span, or was first, and the row is not found
 
   if found is null then
     insert into slack.gap (team_id, reason, started_at, ended_at, instance)

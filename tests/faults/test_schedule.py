@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.backfill import backfill
 from tiger_slack_tui.jobs.job import Job, Run
-from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.jobs.runner import IsDue, Runner
 from tiger_slack_tui.jobs.schedule import Scheduler, next_run, previous_run
 from tiger_slack_tui.settings import JobSettings
 
@@ -38,7 +39,14 @@ class Recording(Runner):
     async def is_wanted(self, job: Job) -> bool:
         return False
 
-    async def run(self, job: Job, *, reason: str, scheduled_for: datetime | None = None) -> JobRun:
+    async def run(
+        self,
+        job: Job,
+        *,
+        reason: str,
+        scheduled_for: datetime | None = None,
+        is_due: IsDue | None = None,
+    ) -> JobRun:
         at = scheduled_for or datetime(2000, 1, 1, tzinfo=UTC)
         self.served.append(at)
         return JobRun(1, job.name, reason, at, "", at, at, "done", 0, 0, 0, None)
@@ -115,3 +123,33 @@ async def test_without_gaps_slack_is_not_asked(conninfo: str) -> None:
         assert job.is_wanted is not None
         assert not await job.is_wanted(connection)
         assert not slack.calls
+
+
+async def test_two_instances_that_see_a_due_time_at_once_run_it_once(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        "insert into slack.job_run (job, reason, instance, started_at, finished_at, outcome)"
+        " values ('users', 'schedule', 'old', now() - interval '3 days', now() - interval '3 days', 'done')"
+    )
+    both_know = asyncio.Barrier(2)
+    runs = 0
+
+    class Together(Runner):
+        async def last_done(self, job: Job) -> datetime | None:
+            last = await super().last_done(job)
+            await both_know.wait()
+            return last
+
+    async def work(run: Run) -> None:
+        nonlocal runs
+        runs += 1
+
+    job = Job("users", 1, work)
+    runners = [Together(conninfo, instance=name, timeout=30) for name in ("one", "two")]
+    await asyncio.gather(
+        *(Scheduler({"users": job}, r, JobSettings()).run_if_due(job) for r in runners)
+    )
+    assert runs == 1
+    outcomes = database.execute("select outcome from slack.job_run order by id").fetchall()
+    assert sorted(row[0] for row in outcomes) == ["done", "done", "skipped"]

@@ -53,10 +53,13 @@ insert into slack.gap as g (team_id, reason, started_at, ended_at, channel_id, i
 values (%(team)s, 'by hand', %(since)s, %(until)s, %(channel)s, %(instance)s)
 returning {_COLUMNS}
 """  # noqa: S608
-_BEGIN: LiteralString = """
-update slack.gap set begun_at = coalesce(begun_at, now()), closed_at = null, account = null, error = null
-where id = %(gap)s
-"""
+# slack.record_gap() makes no row longer that has begun.
+_BEGIN: LiteralString = f"""
+update slack.gap g set begun_at = coalesce(g.begun_at, now()), closed_at = null, account = null, error = null
+where g.id = %(gap)s
+and g.ended_at is not null
+returning {_COLUMNS}
+"""  # noqa: S608
 _BEGIN_CHANNELS: LiteralString = """
 insert into slack.gap_channel (gap_id, channel_id)
 select %(gap)s, c from unnest(%(channels)s::text[]) c
@@ -230,16 +233,23 @@ async def add(
 
 
 async def begin(
-    connection: AsyncConnection[Any], gap: Gap, channels: Sequence[str]
-) -> list[ChannelState]:
-    """Take note that a backfill of the gap goes on; where it is in each channel."""
-    values = {"gap": gap.id, "channels": list(channels)}
+    connection: AsyncConnection[Any], gap_id: int, channels: Sequence[str]
+) -> tuple[Gap, list[ChannelState]] | None:
+    """Record that a backfill of the gap begins; the gap, and how far the backfill is in each channel.
+
+    From now on the gap's span stays as it is here: before, it may have grown since it was read. None where the gap is
+    gone or goes on.
+    """
+    values = {"gap": gap_id, "channels": list(channels)}
     async with connection.transaction():
-        for query in (_BEGIN, _RETRY_SKIPPED, _BEGIN_CHANNELS):
+        found = await _gaps(connection, _BEGIN, values)
+        if not found:
+            return None
+        for query in (_RETRY_SKIPPED, _BEGIN_CHANNELS):
             await connection.execute(query, values)
     async with connection.cursor(row_factory=class_row(ChannelState)) as cursor:
         await cursor.execute(_CHANNELS, values)
-        return await cursor.fetchall()
+        return found[0], await cursor.fetchall()
 
 
 async def save(connection: AsyncConnection[Any], gap: Gap, state: ChannelState) -> None:

@@ -75,6 +75,7 @@ class GapResult:
     """What became of a gap."""
 
     gap: Gap
+    """As it was when the backfill began: from then on it does not grow."""
     is_closed: bool = False
     error: str | None = None
     channels: int = 0
@@ -155,14 +156,19 @@ class Backfill:
         finally:
             result.is_restricted = self._reader.is_restricted
             if result.error or result.is_closed:
-                await self._end(gap, result)
+                await self._end(result)
         return result
 
     async def _read(self, gap: Gap, result: GapResult) -> None:
         await self._tables.prepare()
         channels = await self._own_channels()
         wanted = [gap.channel_id] if gap.channel_id else list(channels)
-        self._states = states = await gaps.begin(self._connection, gap, wanted)
+        begun = await gaps.begin(self._connection, gap.id, wanted)
+        if begun is None:
+            result.error = "the gap is gone, or goes on"
+            return
+        result.gap, self._states = begun
+        gap, states = begun
         try:
             for state in states:
                 if not state.is_done:
@@ -178,7 +184,8 @@ class Backfill:
         else:
             result.is_closed = True
 
-    async def _end(self, gap: Gap, result: GapResult) -> None:
+    async def _end(self, result: GapResult) -> None:
+        gap = result.gap
         if result.is_restricted:
             result.error = "; ".join(filter(None, (result.error, RESTRICTED)))
         await gaps.end(

@@ -111,9 +111,11 @@ where i.id in
   limit %s
 )
 """
+# One whose backfill begins anew meanwhile is open again, and stays.
 _GAPS = """
 delete from slack.gap g
-where g.id in (select o.id from slack.gap o where o.closed_at < now() - %s limit %s)
+where g.id in (select o.id from slack.gap o where o.closed_at < now() - %(age)s limit %(rows)s)
+and g.closed_at < now() - %(age)s
 """
 
 
@@ -142,7 +144,7 @@ async def _work(run: Run, age: timedelta) -> None:
     await _delete(run, _JOB_RUNS, (_JOB_RUN_AGE, _ROWS))
     await _delete(run, _CONNECTIONS, (_INSTANCE_AGE, _ROWS))
     await _delete(run, _INSTANCES, (_INSTANCE_AGE, _ROWS))
-    await _delete(run, _GAPS, (_GAP_AGE, _ROWS))
+    await _delete(run, _GAPS, {"age": _GAP_AGE, "rows": _ROWS})
 
 
 async def _delete(run: Run, query: LiteralString, values: Any) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import psycopg
+from psycopg import AsyncConnection
 
 from tiger_slack_tui.database import job_runs
 from tiger_slack_tui.database.failures import describe
@@ -24,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _END_SECONDS = 1.0
 """How long a cancelled run may take to let go, and the record of its end to be written."""
+
+
+IsDue = Callable[[AsyncConnection[Any]], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +71,17 @@ class Runner:
             except psycopg.Error as error:
                 raise _unavailable(error) from None
 
-    async def run(self, job: Job, *, reason: str, scheduled_for: datetime | None = None) -> JobRun:
+    async def run(
+        self,
+        job: Job,
+        *,
+        reason: str,
+        scheduled_for: datetime | None = None,
+        is_due: IsDue | None = None,
+    ) -> JobRun:
         """Run the job now, unless another session does; the row returned tells how it ended.
+
+        `is_due` is asked under the lock: where the answer is no, another session has just run the job.
 
         The lock is the session's, on a connection that lives as long as the run, so it ends with the run, with a
         failure, and with the process. Raises DatabaseUnavailable or DatabaseRefused where the run could not begin
@@ -74,9 +89,13 @@ class Runner:
         """
         async with await connect(self._conninfo) as connection:
             try:
+                why = None
                 if not await try_lock(connection, job.lock_key):
                     holder = (await holders(connection, [job.lock_key])).get(job.lock_key)
                     why = f"{holder or 'another session'} runs it"
+                elif is_due is not None and not await is_due(connection):
+                    why = "another session has just run it"
+                if why is not None:
                     log.info("job %s skipped: %s", job.name, why)
                     run_id = await job_runs.skip(
                         connection,

@@ -6,16 +6,19 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiocron import crontab
 from cronsim import CronSim
+from psycopg import AsyncConnection
 
 from tiger_slack_tui.clock import Clock, SystemClock
+from tiger_slack_tui.database import job_runs
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable, SlackUnavailable
 from tiger_slack_tui.jobs.job import Job
-from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.jobs.runner import IsDue, Runner
 from tiger_slack_tui.settings import JobSettings
 from tiger_slack_tui.snapshot import JobState
 
@@ -55,6 +58,21 @@ def _is_near_shift(zone: ZoneInfo, now: datetime) -> bool:
     return len({at.astimezone(zone).utcoffset() for at in near}) > 1
 
 
+def _never_done(job: Job) -> IsDue:
+    async def is_due(connection: AsyncConnection[Any]) -> bool:
+        return await job_runs.last_done(connection, job.name) is None
+
+    return is_due
+
+
+def _not_done_since(job: Job, due: datetime) -> IsDue:
+    async def is_due(connection: AsyncConnection[Any]) -> bool:
+        last = await job_runs.last_done(connection, job.name)
+        return last is None or last < due
+
+    return is_due
+
+
 class Scheduler:
     """Owns one task for each job: runs of one job never overlap here, and its lock keeps other instances out."""
 
@@ -91,7 +109,7 @@ class Scheduler:
 
     async def run_now(self, name: str) -> JobRun:
         """Run a job by hand. Raises as `Runner.run`, and KeyError for a job that there is not."""
-        return await self._run(self._jobs[name], reason="by hand")
+        return await self._run(self._jobs[name], "by hand")
 
     def states(self) -> tuple[JobState, ...]:
         """The jobs, as known here. No I/O."""
@@ -123,15 +141,24 @@ class Scheduler:
         due = previous_run(self._settings, now + _EARLY).astimezone(UTC)
         last = await self._runner.last_done(job)
         if last is None:
-            await self._run(job, reason="first start")
+            await self._run(job, "first start", is_due=_never_done(job))
         elif last < due and (self._settings.catch_up or due > self._begun):
             reason = "schedule" if now - due < _LATE else "catch-up"
-            await self._run(job, reason=reason, scheduled_for=due)
+            await self._run(job, reason, scheduled_for=due, is_due=_not_done_since(job, due))
         elif await self._runner.is_wanted(job):
-            await self._run(job, reason="gap")
+            await self._run(job, "gap", is_due=job.is_wanted)
 
-    async def _run(self, job: Job, *, reason: str, scheduled_for: datetime | None = None) -> JobRun:
-        ended = await self._runner.run(job, reason=reason, scheduled_for=scheduled_for)
+    async def _run(
+        self,
+        job: Job,
+        reason: str,
+        *,
+        scheduled_for: datetime | None = None,
+        is_due: IsDue | None = None,
+    ) -> JobRun:
+        ended = await self._runner.run(
+            job, reason=reason, scheduled_for=scheduled_for, is_due=is_due
+        )
         self._last[job.name] = (ended.outcome or "cut off", self._clock.wall())
         return ended
 
