@@ -40,17 +40,17 @@ json_values = st.recursive(
     max_leaves=6,
 )
 times = st.sampled_from(
-    [TS, "no time", "", "1700000000", 1700000000, 1700000000.5, "99999999999999", -5, [], {}, True]
-    + ["1700000000.0000005", "1700000000.1234567891", " 1700000000.1", "1e9", "NaN", None, 1e-05]
-    + ["4102444800.999999", "253402300800", 1e300]
+    [
+        *(TS, "no time", "", "1700000000", 1700000000, 1700000000.5, "99999999999999", -5, [], {}),
+        *(True, "1700000000.0000005", "1700000000.1234567891", " 1700000000.1", "1e9", "NaN", None),
+        *(1e-05, "4102444800.999999", "253402300800", 1e300),
+    ]
 )
 fields = st.fixed_dictionaries(
     {},
     optional=dict.fromkeys(TEXTS, json_values)
     | dict.fromkeys(("display_as_bot", "upload"), json_values)
-    | dict.fromkeys(
-        ("blocks", "attachments", "files", "x_files", "icons", "language"), json_values
-    )
+    | dict.fromkeys(("blocks", "attachments", "files", "x_files", "icons", "language"), json_values)
     | {"thread_ts": times, "edited": json_values.filter(lambda value: not isinstance(value, dict))}
     | {"client_msg_id": st.uuids().map(str) | json_values}
     | {"type": st.just("message")},

@@ -16,9 +16,9 @@ import orjson
 
 from tiger_slack_tui.backoff import LogThrottle
 from tiger_slack_tui.clock import Clock
-from tiger_slack_tui.errors import where
 from tiger_slack_tui.slack.events import LONGEST_ID, Envelope, read_envelope
 from tiger_slack_tui.slack.payload import decode, peer_text
+from tiger_slack_tui.stacktrace import where
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,10 @@ import aiohttp
 
 from tiger_slack_tui.backoff import LogThrottle, backoff
 from tiger_slack_tui.clock import Clock, SystemClock
-from tiger_slack_tui.errors import SlackRefused, SlackUnavailable, where
+from tiger_slack_tui.errors import SlackRefused, SlackUnavailable
 from tiger_slack_tui.slack.connection import Connection, Receive, SocketState, Spell, Timing
 from tiger_slack_tui.slack.web import MOST_BYTES, SlackWeb, read_retry_after
+from tiger_slack_tui.stacktrace import where
 
 __all__ = ["Connection", "Receive", "SocketMode", "SocketState", "Spell", "Timing"]
 
