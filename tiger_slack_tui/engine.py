@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 2.5
 """How long a stop waits until what was read is durable and acknowledged. The rest of a stop takes less than 2 s."""
+_MIGRATION_SECONDS = 2.0
+"""How long one try waits for a migration of another instance. The tries go on for as long as that takes."""
 _DATABASE_SECONDS = 5.0
 """How long a start waits for the database before it takes events into the spool."""
 
@@ -273,10 +275,16 @@ class Engine:
     async def _prepare_database(self, tried: asyncio.Event) -> None:
         """Bring the schema up to date and open the pool, as soon as the database is there."""
         pause = 0.5
-        files = read_migrations(migrations_directory())
+        files, tell = read_migrations(migrations_directory()), _Log()
         while True:
             try:
-                await migrate(self._conninfo, version=__version__, files=files, tell=_log)
+                await migrate(
+                    self._conninfo,
+                    version=__version__,
+                    files=files,
+                    tell=tell,
+                    lock_seconds=_MIGRATION_SECONDS,
+                )
             except DatabaseUnavailable as error:
                 self._pipeline.database_away(str(error))
                 tried.set()
@@ -305,5 +313,12 @@ async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _log(note: Note) -> None:
-    log.log(note.level, "%s", note.text)
+class _Log:
+    """Logs notes; a note that is repeated, once."""
+
+    _last: Note | None = None
+
+    def __call__(self, note: Note) -> None:
+        if note != self._last:
+            log.log(note.level, "%s", note.text)
+        self._last = note

@@ -18,7 +18,7 @@ from tiger_slack_tui.database.migration_files import (
     migrations_directory,
     read_migrations,
 )
-from tiger_slack_tui.database.migrations import LOCK_KEY, Note, migrate, status
+from tiger_slack_tui.database.migrations import LOCK_KEY, MigrationRunning, Note, migrate, status
 from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
 
 FIRST = MigrationFile("incremental/001-first.sql", "create table slack.first (x int)")
@@ -163,7 +163,7 @@ async def test_says_who_holds_the_lock_when_it_gives_up(run: Run) -> None:
     holder = make_conninfo(run.conninfo, application_name="the-other@host")
     with psycopg.connect(holder) as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", (LOCK_KEY,))
-        with pytest.raises(MigrationError, match=r"the-other@host \(local, pid \d+"):
+        with pytest.raises(MigrationRunning, match=r"the-other@host \(local, pid \d+"):
             await run(FIRST, lock_seconds=0.3)
     assert await run(FIRST) == [FIRST.name]
 

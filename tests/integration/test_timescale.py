@@ -115,7 +115,7 @@ async def chunks_after_retention(conninfo: str, days: int) -> int:
     )
     run = await Runner(conninfo, instance="test", timeout=60).run(retention(days), reason="by hand")
     assert (run.outcome, run.error) == ("done", None)
-    return len(rows(conninfo, "select show_chunks('slack.event')"))
+    return len(rows(conninfo, "select public.show_chunks('slack.event')"))
 
 
 async def test_the_policy_for_events_rules_where_there_is_one(conninfo: str) -> None:
@@ -140,7 +140,9 @@ async def test_a_workspace_ends_in_its_tables(conninfo: str, tmp_path: Path) -> 
         await slack.send_all(sent)
         await delivered(slack, engine)
     await check(conninfo, sent)
-    assert rows(conninfo, "select count(*) > 1 from show_chunks('slack.message')") == [(True,)]
+    assert rows(conninfo, "select count(*) > 1 from public.show_chunks('slack.message')") == [
+        (True,)
+    ]
 
 
 async def test_edits_deletions_and_reactions_reach_compressed_chunks(
@@ -150,8 +152,8 @@ async def test_edits_deletions_and_reactions_reach_compressed_chunks(
     async with LocalSlack() as slack, running(make_engine(slack, conninfo, tmp_path)) as engine:
         await slack.send_all(sent[:300])
         await delivered(slack, engine)
-    rows(conninfo, "select compress_chunk(c) from show_chunks('slack.message') c")
-    rows(conninfo, "select compress_chunk(c) from show_chunks('slack.event') c")
+    rows(conninfo, "select public.compress_chunk(c) from public.show_chunks('slack.message') c")
+    rows(conninfo, "select public.compress_chunk(c) from public.show_chunks('slack.event') c")
     async with LocalSlack() as slack, running(make_engine(slack, conninfo, tmp_path)) as engine:
         await slack.send_all([*sent[300:], *sent[:100]])
         await delivered(slack, engine)
@@ -166,7 +168,9 @@ async def test_the_audit_trail_answers_and_replays_from_compressed_chunks(connin
         rule = await add_rule(connection, '$.user == "U1"', None)
         events = {f"Ev{n}": received(n, user=user) for n, user in users.items()}
         await store(conninfo, events | {"EvX": received(7, user="U2", thread_ts="x")})
-        await connection.execute("select compress_chunk(c) from show_chunks('slack.event') c")
+        await connection.execute(
+            "select public.compress_chunk(c) from public.show_chunks('slack.event') c"
+        )
         kept_away = [n for n, user in users.items() if user == "U1"]
         for wanted, n in (
             (EventFilter(), 121),

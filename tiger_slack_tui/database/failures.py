@@ -45,9 +45,35 @@ def is_unavailable(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(_PASSING) and error.sqlstate not in _LASTING
 
 
+class ReadOnlyServer(psycopg.errors.ReadOnlySqlTransaction):
+    """The server takes no writes: a standby, or a primary that was made read-only. `server` is host and port."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__(f"the server at {server} is a standby or read-only: it takes no writes")
+
+
 def describe(error: psycopg.Error) -> str:
     """The error for people and logs: without the data that PostgreSQL's messages can quote."""
-    return f"{type(error).__name__} {error.sqlstate or ''}".rstrip()
+    if isinstance(error, ReadOnlyServer):
+        return str(error)
+    name = f"{type(error).__name__} {error.sqlstate or ''}".rstrip()
+    meaning = _meaning(error)
+    return f"{meaning} ({name})" if meaning else name
+
+
+def _meaning(error: psycopg.Error) -> str | None:
+    """What happened and what to do, for failures whose cure is at the server."""
+    # Names of settings are the same in every language of the server.
+    if error.sqlstate == "53200" and "max_locks_per_transaction" in (error.diag.message_hint or ""):
+        return (
+            "the server's table of locks is full: raise max_locks_per_transaction in its configuration"
+            " and restart it; tiger-slack doctor says to what"
+        )
+    if error.sqlstate == "53300":
+        return "the server has no connection left: raise max_connections, or lower PG_MAX_POOL_SIZE"
+    if error.sqlstate == "26000":
+        return "a pooler has lost a prepared statement"
+    return None
 
 
 def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefused:
@@ -71,6 +97,8 @@ def explained() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
+        if isinstance(error, ReadOnlyServer):
+            raise DatabaseUnavailable(f"The database takes no writes: {error}.") from None
         if is_unavailable(error):
             raise DatabaseUnavailable(f"The database does not answer: {describe(error)}") from None
         if isinstance(error, _NOT_MIGRATED):

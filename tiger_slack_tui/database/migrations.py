@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
-from tiger_slack_tui.database.failures import is_unavailable
+from tiger_slack_tui.database.failures import ReadOnlyServer, describe, is_unavailable
 from tiger_slack_tui.database.locks import holders
 from tiger_slack_tui.database.migration_files import (
     Applied,
@@ -56,6 +56,10 @@ comment on column slack.migration.applied_at_version is 'Version of the program 
 comment on column slack.migration.applied_at is 'When; for idempotent files, the last time.';
 comment on column slack.migration.body is 'What was applied.';
 """
+
+
+class MigrationRunning(DatabaseUnavailable):
+    """Another instance migrates. An engine waits on and takes events into its spool meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +109,10 @@ async def migrate(
 ) -> list[str]:
     """Run what is pending, all or nothing, and return the names of the files that ran.
 
-    Waits at most `lock_seconds` for another instance that migrates, and tells who it is. Raises
-    MigrationError where the schema cannot be brought to `version`, DatabaseRefused where the server is too
-    old, or refuses us, and DatabaseUnavailable where trying again later can help. In each case nothing was
-    changed.
+    Waits at most `lock_seconds` for another instance that migrates, then raises MigrationRunning, which names it.
+    Raises MigrationError where the schema cannot be brought to `version`, DatabaseRefused where the server is too
+    old, or refuses us, and DatabaseUnavailable where trying again later can help. In each case nothing was changed.
+    A file may run as long as the server works on it.
     """
     async with await connect(conninfo) as connection:
         try:
@@ -121,6 +125,10 @@ async def migrate(
                     await _apply(connection, due, state, version, tell)
             return [file.name for file in due]
         except psycopg.Error as error:
+            if isinstance(error, ReadOnlyServer):
+                raise DatabaseUnavailable(
+                    f"The schema cannot be brought up to date: {error}."
+                ) from None
             if is_unavailable(error) or connection.broken:
                 raise DatabaseUnavailable(
                     f"The migration was broken off: {_short(error)}"
@@ -139,6 +147,8 @@ async def status(
             state = await _read_state(connection)
             timescaledb = await _timescaledb(connection)
         except psycopg.Error as error:
+            if is_unavailable(error) or connection.broken:
+                raise DatabaseUnavailable(f"The schema cannot be read: {describe(error)}") from None
             raise MigrationError(f"The schema cannot be read: {_short(error)}") from None
         server = connection.info.parameter_status("server_version") or "unknown"
     states = file_states(files, state.applied, same_version=state.version == version)
@@ -197,15 +207,14 @@ async def _lock(
                 yield
                 return
         holder = (await holders(connection, [LOCK_KEY])).get(LOCK_KEY)
-        if holder is not None:
-            if not told:
-                tell(Note(logging.INFO, f"waiting for another migration: {holder}"))
-                told = True
-            if time.monotonic() - begun > seconds:
-                raise MigrationError(
-                    f"Another migration has not ended after {seconds:g} s: {holder}",
-                    hint="Wait for it, or end its session, and start again.",
-                )
+        if holder is not None and not told:
+            tell(Note(logging.INFO, f"waiting for another migration: {holder}"))
+            told = True
+        if time.monotonic() - begun > seconds:
+            raise MigrationRunning(
+                f"Another migration has not ended after {seconds:g} s: {holder or 'holder unknown'}",
+                hint="Wait for it, or end its session, and start again.",
+            )
         await asyncio.sleep(0.1)
 
 
@@ -302,6 +311,8 @@ async def _one(
 
 
 def _short(error: psycopg.Error) -> str:
+    if error.sqlstate == "53200":
+        return describe(error)
     return (
         f"{error.diag.message_primary or type(error).__name__} ({error.sqlstate or 'no SQLSTATE'})"
     )

@@ -9,61 +9,61 @@ import socket
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, waiting
-from psycopg.abc import RV, PQGen
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from tiger_slack_tui.database.failures import connect_failure
-from tiger_slack_tui.database.timestamps import TimestampLoader
+from tiger_slack_tui.database.connection import BlockingConnection, Connection, with_defaults
+from tiger_slack_tui.database.failures import connect_failure, explained
+from tiger_slack_tui.database.pooler import holds_sessions
+from tiger_slack_tui.errors import DatabaseRefused
 
-_DEFAULTS: dict[str, str | int] = {
-    "client_encoding": "UTF8",
-    "connect_timeout": 5,
-    # A peer that vanished without a word is noticed in about 15 s, not in the kernel's two hours.
-    "keepalives_idle": 5,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
-
-
-def with_defaults(conninfo: str, *, application_name: str) -> str:
-    """`conninfo` with limits on a silent network, where it sets none, and our name for pg_stat_activity and locks."""
-    given: dict[str, str | int] = {
-        name: value for name, value in conninfo_to_dict(conninfo).items() if value is not None
-    }
-    return make_conninfo("", **(_DEFAULTS | given | {"application_name": application_name}))
-
-
-class BlockingConnection(AsyncConnection[Any]):
-    """For a program that does one thing at a time: its event loop stands still while it waits for the server.
-
-    Waiting by the ways of the event loop takes several times the processor time.
-    """
-
-    async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        """As AsyncConnection's, but blocks."""
-        return waiting.wait(gen, self.pgconn.socket, interval, timeout)
+__all__ = [
+    "BlockingConnection",
+    "Connection",
+    "break_off",
+    "connect",
+    "connect_session",
+    "end_within",
+    "make_pool",
+    "with_defaults",
+]
 
 
 async def connect(
-    conninfo: str, kind: type[AsyncConnection[Any]] = AsyncConnection
-) -> AsyncConnection[Any]:
-    """A connection that commits each statement by itself. Raises DatabaseUnavailable, DatabaseRefused."""
+    conninfo: str, kind: type[Connection] = Connection, *, statement_seconds: float = 0
+) -> Connection:
+    """A connection that commits each statement by itself. `statement_seconds` bounds each statement; 0 does not.
+
+    Raises DatabaseUnavailable, DatabaseRefused.
+    """
     try:
-        connection = await kind.connect(conninfo, autocommit=True)
-        await _configure(connection)
+        return await kind.connect(conninfo, statement_seconds=statement_seconds)
     except psycopg.Error as error:
         raise connect_failure(error) from None
-    return connection
+
+
+async def connect_session(conninfo: str, kind: type[Connection] = Connection) -> Connection:
+    """As `connect`, for advisory locks and temporary tables: they need one session from beginning to end.
+
+    Raises DatabaseRefused, too, where a pooler gives each transaction to another session.
+    """
+    connection = await connect(conninfo, kind)
+    try:
+        with explained():
+            if not connection.is_pooled or await holds_sessions(connection, conninfo):
+                return connection
+        raise DatabaseRefused(
+            f"The pooler at {connection.server} gives each transaction another session. Jobs and imports need one"
+            " session for their locks.",
+            hint="Set DATABASE_DIRECT_URL to the address of the server itself, or of a pooler in session mode.",
+        )
+    except BaseException:
+        connection.pgconn.finish()
+        raise
 
 
 def break_off(connection: AsyncConnection[Any]) -> None:
-    """Cut the connection: whoever waits for its server gets an error at once.
-
-    For a server that neither answers nor closes: a cancelled query would go on waiting for it.
-    """
+    """Cut the connection: whoever waits for its server gets an error at once."""
     with contextlib.suppress(OSError, psycopg.Error):
         with socket.socket(fileno=os.dup(connection.fileno())) as peer:
             peer.shutdown(socket.SHUT_RDWR)
@@ -88,29 +88,9 @@ def make_pool(
         min_size=minimum,
         max_size=maximum,
         open=False,
-        kwargs={"autocommit": True},
-        configure=_configure,
+        connection_class=Connection,
         # After this the pool gives a connection up until somebody asks for one; its own pauses double
         # without a limit, and would outlast a short outage.
         reconnect_timeout=5,
         name="tiger-slack",
-    )
-
-
-async def _configure(connection: AsyncConnection[Any]) -> None:
-    """Overrule what the server, the database or the role sets for people.
-
-    Each statement sees what was committed before it, as the effects of events rely on; dates are as psycopg reads
-    them; no limit breaks the same batch, migration or job off again and again: all that we wait for is bounded here.
-    """
-    connection.adapters.register_loader("timestamptz", TimestampLoader)
-    await connection.execute(
-        "select set_config('default_transaction_isolation', 'read committed', false)"
-        ", set_config('client_min_messages', 'warning', false)"
-        ", set_config('timezone', 'UTC', false)"
-        ", set_config('datestyle', 'ISO', false)"
-        ", set_config('intervalstyle', 'postgres', false)"
-        ", set_config('statement_timeout', '0', false)"
-        ", set_config('lock_timeout', '0', false)"
-        ", set_config('idle_session_timeout', '0', false)"
     )

@@ -1,0 +1,216 @@
+"""Connections whose server falls silent: nobody waits for ever, and nobody breaks off what the server works on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from tests.faults.proxy import Proxy, postgres_target, through
+from tiger_slack_tui import __version__
+from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.database.locks import try_lock
+from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
+from tiger_slack_tui.database.migrations import migrate
+from tiger_slack_tui.database.pool import BlockingConnection, Connection, connect, make_pool
+from tiger_slack_tui.database.silence import Answer, Patience, ask
+from tiger_slack_tui.database.store import EventStore
+from tiger_slack_tui.errors import DatabaseUnavailable
+from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.settings import JobSettings
+
+_BOUND = 30
+"""Seconds after which a test fails that waits for ever."""
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "patience", Patience(silence=0.3, unknown=0.5))
+
+
+@pytest.fixture
+async def proxy(conninfo: str) -> AsyncIterator[Proxy]:
+    async with Proxy(postgres_target(conninfo)) as proxy:
+        yield proxy
+
+
+async def test_a_statement_on_a_silent_connection_ends(conninfo: str, proxy: Proxy) -> None:
+    connection = await connect(through(proxy, conninfo))
+    proxy.freeze()
+    async with asyncio.timeout(_BOUND):
+        with pytest.raises(psycopg.OperationalError, match="no longer works"):
+            await connection.execute("select 1")
+    assert connection.closed
+
+
+async def test_a_statement_that_the_server_never_got_ends(conninfo: str, proxy: Proxy) -> None:
+    connection = await connect(through(proxy, conninfo))
+    proxy.freeze()
+    await proxy.refuse()  # nor does anybody answer a second connection
+    async with asyncio.timeout(_BOUND):
+        with pytest.raises(psycopg.OperationalError, match="no longer works"):
+            await connection.execute("select 1")
+
+
+async def test_an_answer_that_stops_half_way_ends(conninfo: str, proxy: Proxy) -> None:
+    connection = await connect(through(proxy, conninfo))
+    reading = asyncio.ensure_future(
+        connection.execute("select repeat('x', 1000) from generate_series(1, 200000)")
+    )
+    while connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE:
+        await asyncio.sleep(0)
+    proxy.freeze()
+    async with asyncio.timeout(_BOUND):
+        with pytest.raises(psycopg.OperationalError, match="no longer works"):
+            await reading
+
+
+async def test_a_long_statement_goes_on(conninfo: str) -> None:
+    async with await connect(conninfo) as connection:
+        row = await (await connection.execute("select 7 from pg_sleep(1.5)")).fetchone()
+    assert row == (7,)
+
+
+async def test_a_statement_that_waits_for_a_lock_goes_on(conninfo: str) -> None:
+    async with await connect(conninfo) as holder, await connect(conninfo) as connection:
+        assert await try_lock(holder, 5)
+        waiting = asyncio.ensure_future(connection.execute("select pg_advisory_lock(5)"))
+        await asyncio.wait({waiting}, timeout=1.5)
+        assert not waiting.done()
+        await holder.execute("select pg_advisory_unlock(5)")
+        async with asyncio.timeout(_BOUND):
+            await waiting
+
+
+async def test_a_cancelled_statement_does_not_wait_for_the_server(
+    conninfo: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connection, "patience", Patience(silence=3600))
+    connection = await connect(through(proxy, conninfo))
+    waiting = asyncio.ensure_future(connection.execute("select pg_sleep(3600)"))
+    while connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE:
+        await asyncio.sleep(0)
+    proxy.freeze(new=True)
+    waiting.cancel()
+    done, _ = await asyncio.wait({waiting}, timeout=4)
+    assert done
+    assert waiting.cancelled()
+    assert connection.closed
+
+
+async def test_a_blocking_connection_is_watched_too(conninfo: str, proxy: Proxy) -> None:
+    async def work() -> int:
+        # Another loop, in a thread: the proxy needs this one.
+        async with await connect(through(proxy, conninfo), BlockingConnection) as connection:
+            row = await (await connection.execute("select 7 from pg_sleep(1)")).fetchone()
+            assert row == (7,)
+            asyncio.run_coroutine_threadsafe(frozen(), loop).result()
+            with pytest.raises(psycopg.OperationalError, match="no longer works"):
+                await connection.execute("select 1")
+            return 1
+
+    async def frozen() -> None:
+        proxy.freeze()
+
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(_BOUND):
+        assert await asyncio.to_thread(asyncio.run, work()) == 1
+
+
+async def test_a_write_on_a_silent_connection_can_be_tried_again(
+    conninfo: str, proxy: Proxy
+) -> None:
+    async with make_pool(through(proxy, conninfo), minimum=1, maximum=2) as pool:
+        store = EventStore(pool)
+        async with asyncio.timeout(_BOUND):
+            await store.write([])
+            proxy.freeze()
+            with pytest.raises(DatabaseUnavailable):
+                await store.write([])
+            while True:  # the pool's other connections can be silent, too
+                try:
+                    await store.write([])
+                except DatabaseUnavailable:
+                    continue
+                break
+
+
+async def test_a_job_ends_when_its_connection_is_silent(conninfo: str, proxy: Proxy) -> None:
+    async def work(run: Run) -> None:
+        proxy.freeze()
+        await run.connection.execute("select 1")
+
+    runner = Runner(through(proxy, conninfo), instance="test", timeout=3600)
+    async with asyncio.timeout(_BOUND):
+        with pytest.raises(DatabaseUnavailable):
+            await runner.run(Job("users", 7, work), reason="by hand")
+
+
+async def test_a_migration_ends_when_its_connection_is_silent(conninfo: str, proxy: Proxy) -> None:
+    files = read_migrations(migrations_directory())
+    notes: list[str] = []
+
+    def tell(note: Any) -> None:
+        notes.append(note.text)
+        proxy.freeze()
+
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("update slack.migration set body = '' where file_name like 'idem%'")
+    async with asyncio.timeout(_BOUND):
+        with pytest.raises(DatabaseUnavailable):
+            await migrate(through(proxy, conninfo), version=__version__, files=files, tell=tell)
+    assert notes
+
+
+async def test_the_monitor_says_that_the_server_is_silent_and_goes_on(
+    conninfo: str, proxy: Proxy
+) -> None:
+    monitor = Monitor(through(proxy, conninfo), JobSettings())
+    run = asyncio.create_task(monitor.run())
+    try:
+        async with asyncio.timeout(_BOUND):
+            while monitor.facts.at is None:
+                await asyncio.sleep(0.01)
+            proxy.freeze()
+            while monitor.facts.problem is None:
+                monitor.look_now()
+                await asyncio.sleep(0.01)
+            while monitor.facts.problem is not None:
+                monitor.look_now()
+                await asyncio.sleep(0.01)
+    finally:
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+
+
+async def test_what_a_second_connection_finds_out(conninfo: str) -> None:
+    async with await connect(conninfo) as connection:
+        backend = connection.info.backend_pid
+        assert await asyncio.to_thread(ask, conninfo, backend) is Answer.WORKING  # just ended
+        sleeping = asyncio.ensure_future(connection.execute("select pg_sleep(30)"))
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(ask, conninfo, backend) is Answer.WORKING
+        sleeping.cancel()
+        await asyncio.wait({sleeping})
+    assert await asyncio.to_thread(ask, conninfo, 2**22 + 1) is Answer.GONE
+    assert await asyncio.to_thread(ask, conninfo, None) is Answer.UNKNOWN
+    nobody = make_conninfo(conninfo, host="127.0.0.1", port=1)
+    assert await asyncio.to_thread(ask, nobody, backend) is Answer.GONE
+    refused = make_conninfo(conninfo, dbname="missing")
+    assert await asyncio.to_thread(ask, refused, backend) is Answer.UNKNOWN
+
+
+async def test_a_statement_of_which_nothing_is_known_ends_in_time(
+    conninfo: str, proxy: Proxy
+) -> None:
+    connection = await connect(through(proxy, conninfo))
+    connection._backend = None
+    proxy.freeze()
+    async with asyncio.timeout(_BOUND):
+        with pytest.raises(psycopg.OperationalError, match="no longer works"):
+            await connection.execute("select 1")

@@ -1,0 +1,211 @@
+"""A connection that never waits for a server that is gone, and keeps the program's promises behind a pooler, too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, ClassVar, Self
+
+import psycopg
+from psycopg import AsyncConnection, AsyncCursor, AsyncTransaction, IsolationLevel, waiting
+from psycopg.abc import RV, PQGen
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+
+from tiger_slack_tui.database.failures import ReadOnlyServer
+from tiger_slack_tui.database.session_settings import (
+    Found,
+    log_overruled,
+    prepare_session,
+    set_local,
+)
+from tiger_slack_tui.database.silence import Patience, Question, watched
+
+_INTERVAL = 0.1
+"""Seconds between two looks at how long the server has been silent."""
+_CANCEL_SECONDS = 1.0
+"""How long a cancelled statement may take to end."""
+
+_DEFAULTS: dict[str, str | int] = {
+    "client_encoding": "UTF8",
+    "connect_timeout": 5,
+    # The kernel notices a lost peer in about 15 s instead of two hours. A proxy in between acknowledges all the
+    # same; there `silence` finds it out.
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
+
+def with_defaults(conninfo: str, *, application_name: str | None = None) -> str:
+    """`conninfo` with limits on a silent network, where it sets none, and our name for pg_stat_activity and locks."""
+    given: dict[str, str | int] = {
+        name: value for name, value in conninfo_to_dict(conninfo).items() if value is not None
+    }
+    if application_name is not None:
+        given["application_name"] = application_name
+    hosts = f"{given.get('host', '')} {given.get('hostaddr', '')}"
+    # Of several servers, the one that takes writes: a connection to a standby would never be given up.
+    defaults = _DEFAULTS | ({"target_session_attrs": "primary"} if "," in hosts else {})
+    return make_conninfo("", **(defaults | given))
+
+
+class Cursor(AsyncCursor[Any]):
+    """Runs a statement of a pooled connection inside a transaction with the program's settings."""
+
+    async def execute(self, *args: Any, **options: Any) -> Self:
+        """As AsyncCursor's. On a server that takes no writes, raises ReadOnlyServer and closes the connection."""
+        connection = self.connection
+        assert isinstance(connection, Connection)  # noqa: S101 for the types
+        try:
+            async with connection.settled():
+                return await super().execute(*args, **options)
+        except psycopg.errors.ReadOnlySqlTransaction:
+            raise connection.close_read_only() from None
+
+
+class Connection(AsyncConnection[Any]):
+    """Commits each statement by itself, and never waits for a server that does not work for it.
+
+    A statement may take as long as the server works on it. When nothing has arrived for `patience.silence` seconds,
+    a second connection looks in pg_stat_activity whether the backend is at work. If it is not, the connection is
+    closed and the statement raises psycopg.OperationalError. TCP keepalives alone would not do: a proxy or pooler
+    acknowledges them. A limit on the whole statement would not do either: no limit fits both a read and an index.
+
+    `is_pooled` says that a pooler may give each transaction to another session of the server, as pgbouncer does in
+    its transaction mode. Then no statement is prepared, and each transaction begins with the program's settings,
+    for itself alone.
+    """
+
+    patience: ClassVar[Patience] = Patience()
+    is_pooled = False
+    found: Found
+    """The session as it was."""
+    _conninfo = ""
+    _backend: int | None = None
+    """The server's process for the transaction at hand; None where it is not known."""
+
+    @classmethod
+    async def connect(  # type: ignore[override]
+        cls, conninfo: str = "", *, statement_seconds: float = 0, **kwargs: Any
+    ) -> Self:
+        """A connection with the program's settings. `statement_seconds` bounds each statement; 0 does not.
+
+        Raises psycopg.Error.
+        """
+        full = with_defaults(make_conninfo(conninfo, **kwargs))
+        self = await super().connect(full, autocommit=True, cursor_factory=Cursor)
+        self._conninfo = full
+        self._backend = self.info.backend_pid
+        try:
+            await self._configure(statement_seconds)
+        except BaseException:
+            self.pgconn.finish()
+            raise
+        return self
+
+    @property
+    def server(self) -> str:
+        """Host and port, for people."""
+        return "?" if self.closed else f"{self.info.host}:{self.info.port}"
+
+    async def wait(
+        self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = None
+    ) -> RV:
+        """As AsyncConnection's, within the limits of this class. A cancelled statement ends within about a second."""
+        limited = self.limited(gen)
+        try:
+            return await waiting.wait_async(limited, self.pgconn.socket, interval, timeout)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            await self._end(limited)
+            raise
+
+    def limited(self, gen: PQGen[RV]) -> PQGen[RV]:
+        """The generator, which ends with an error once the server no longer works for it."""
+        return watched(
+            gen,
+            lambda: Question(self._conninfo, self._backend),
+            self.pgconn.finish,
+            self.patience,
+        )
+
+    @asynccontextmanager
+    async def transaction(
+        self, savepoint_name: str | None = None, force_rollback: bool = False
+    ) -> AsyncIterator[AsyncTransaction]:
+        """As AsyncConnection's. Through a pooler it begins with the program's settings."""
+        begins = self.is_pooled and self.info.transaction_status == TransactionStatus.IDLE
+        async with AsyncExitStack() as stack:
+            try:
+                transaction = await stack.enter_async_context(
+                    super().transaction(savepoint_name, force_rollback)
+                )
+            except (
+                psycopg.errors.FeatureNotSupported
+            ):  # "cannot set read-write mode during recovery"
+                raise self.close_read_only() from None
+            if begins:
+                self._backend = await set_local(self, self.found)
+                stack.callback(self._forget_backend)
+            yield transaction
+
+    @asynccontextmanager
+    async def settled(self) -> AsyncIterator[None]:
+        """The program's settings hold inside: by a transaction, where the session's cannot be relied upon."""
+        if self.is_pooled and self.info.transaction_status == TransactionStatus.IDLE:
+            async with self.transaction():
+                yield
+        else:
+            yield
+
+    def close_read_only(self) -> ReadOnlyServer:
+        """Close the connection, so that the next one can find the primary. Returns the error to raise."""
+        error = ReadOnlyServer(self.server)
+        self.pgconn.finish()
+        return error
+
+    async def _configure(self, statement_seconds: float) -> None:
+        self.found = found = await prepare_session(self, statement_seconds)
+        log_overruled(found)
+        if not found.is_pooled:
+            return
+        self.is_pooled = True
+        self._backend = None
+        self.prepare_threshold = None
+        await self.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        await self.set_deferrable(False)
+        if not found.is_standby:
+            await self.set_read_only(False)
+
+    async def _end(self, gen: PQGen[Any]) -> None:
+        """Cancel the statement at the server. A server that does not answer soon loses the connection."""
+        if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+            return
+        try:
+            await self.cancel_safe(timeout=_CANCEL_SECONDS)
+            await waiting.wait_async(gen, self.pgconn.socket, _INTERVAL, _CANCEL_SECONDS)
+        except psycopg.errors.QueryCanceled:
+            pass
+        except psycopg.Error:
+            self.pgconn.finish()
+        except BaseException:
+            self.pgconn.finish()
+            raise
+
+    def _forget_backend(self) -> None:
+        self._backend = None
+
+
+class BlockingConnection(Connection):
+    """For a program that does one thing at a time: its event loop stands still while it waits for the server.
+
+    Waiting through the event loop takes several times the processor time.
+    """
+
+    async def wait(
+        self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = None
+    ) -> RV:
+        """As Connection's, but blocks."""
+        return waiting.wait(self.limited(gen), self.pgconn.socket, interval, timeout)

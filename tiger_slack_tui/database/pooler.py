@@ -1,0 +1,41 @@
+"""Finds out whether a pooler keeps a client and a session of the server together.
+
+A pooler is recognised by the process number that it gives its client (see `Connection.is_pooled`). Whether it works
+by session, by transaction or by statement it tells nobody but its administrators, so it is tried. What was tried:
+pgbouncer 1.18 in its three modes, last in first out and round robin. Amazon's RDS Proxy keeps the session of a
+client that has taken an advisory lock (it calls that pinning); here it passes as what it then is.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from tiger_slack_tui.database.connection import Connection
+
+_ROUNDS = 3
+_BACKEND = "select pg_backend_pid()"
+
+
+async def holds_sessions(connection: Connection, conninfo: str) -> bool:
+    """Whether a pooled connection keeps its session of the server from one transaction to the next.
+
+    A pooler that works by transaction gives the session that is used last to whoever asks next, or the one that is
+    used longest ago. In the first case, a second client gets our session while we are connected; in the second,
+    we get another one. Either is proof; several rounds make up for other clients in between. Raises psycopg.Error,
+    and DatabaseUnavailable.
+    """
+    async with AsyncExitStack() as stack:
+        ours = await _backend(connection)
+        for _ in range(_ROUNDS):
+            other = await stack.enter_async_context(await Connection.connect(conninfo))
+            # The transaction stays open, so that the next round meets another session.
+            await stack.enter_async_context(other.transaction())
+            if await _backend(other) == ours or await _backend(connection) != ours:
+                return False
+    return True
+
+
+async def _backend(connection: Connection) -> int:
+    row = await (await connection.execute(_BACKEND)).fetchone()
+    assert row is not None  # noqa: S101 for the types
+    return int(row[0])
