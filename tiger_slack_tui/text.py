@@ -1,70 +1,194 @@
-"""Makes the text of others safe to show: it cannot style, shift a line or reach the terminal as control bytes."""
+"""Makes the text of others safe to show: it cannot style, shift a line or reach the terminal as control bytes.
+
+All widths are those of one table, `rich.cells`, which Textual paints by.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from functools import lru_cache
-from unicodedata import category, east_asian_width
+from unicodedata import category
+
+from rich.cells import cell_len, get_character_cell_size, split_graphemes
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_JOINER = "\N{ZERO WIDTH JOINER}"
+_VARIATIONS = "\N{VARIATION SELECTOR-15}\N{VARIATION SELECTOR-16}"
+_MOST_JOINED = 12
+"""Characters that may join one before them; the longest emoji that Unicode recommends has nine. More would be a
+flood of accents over the lines above."""
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that show nothing."""
+_PLAIN = re.compile(
+    "[ -~\xa1-\xac\xae-\u02ff\u0370-\u0373\u0388-\u0481\u2010-\u2027\u2190-\u23ff\u2400-\u2422\u2500-\u27bf"
+    "\u3041-\u3096\u30a0-\u30ff\u4e00-\u9fff\uac00-\ud7a3\ufffd]*"
+)
+"""Text that is shown as it is: no character is invisible, and none joins another."""
 
 
 def visible(text: str) -> str:
-    """The text as one line of as many characters, each of which can be seen; wide ones stay.
+    """The text as one line of as many characters, each of which can be seen.
 
-    Control characters become their pictures (ESC shows as ␛); what is invisible, joins others or turns the direction
-    becomes a replacement character.
+    Control characters become their pictures (ESC shows as ␛). What is invisible, or turns the direction, becomes a
+    replacement character. What has no width of its own (accents, skin tones, parts of a syllable) stays where it
+    belongs to the character before it. `visible(visible(text)) == visible(text)`.
     """
-    return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
+    if is_plain(text):
+        return text
+    shown: list[str] = []
+    base, joined, is_part = "", 0, False
+    for index, character in enumerate(text):
+        alone = _alone(character)
+        if is_part:  # the joiner before has looked at it
+            shown.append(character)
+            joined, is_part = joined + 1, False
+        elif alone is not None:
+            base, joined = (alone if alone == character and alone != " " else ""), 0
+            shown.append(alone)
+        elif (
+            base and joined < _MOST_JOINED and _joins(base, character, text[index + 1 : index + 2])
+        ):
+            is_part = character == _JOINER
+            joined += 1
+            shown.append(character)
+        else:
+            base = ""
+            shown.append(_REPLACEMENT)
+    return "".join(shown)
 
 
 def cells(text: str) -> int:
     """How many cells of a terminal the visible text takes."""
-    return len(text) if text.isascii() else sum(map(_width, text))
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def graphemes(text: str) -> Iterator[tuple[str, int]]:
+    """The visible text in pieces that are never taken apart, each with its cells."""
+    if _PLAIN.fullmatch(text):
+        for character in text:
+            yield character, get_character_cell_size(character)
+        return
+    for begin, end, width in split_graphemes(text)[0]:
+        yield text[begin:end], width
+
+
+def is_plain(text: str) -> bool:
+    """Whether each character is shown as it is, and joins no other. May be False for such a text, too."""
+    return _PLAIN.fullmatch(text) is not None
+
+
+def is_simple(grapheme: str) -> bool:
+    """Whether all terminals agree on the cells that it takes."""
+    return len(grapheme) == 1 and not "\U0001f1e6" <= grapheme <= "\U0001f1ff"  # halves of flags
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """The visible text in exactly `width` cells: padded (on the left with `right`), or cut with an ellipsis."""
-    text = visible(text[: width + 1])
-    taken = cells(text)
-    if taken > width:
-        text, taken = _cut(text, width)
-    pad = " " * (width - taken)
+    """The visible text in exactly `width` cells: padded (on the left with `right`), or cut with an ellipsis.
+
+    "" where `width` is not positive.
+    """
+    text = cut(text, width)
+    pad = " " * (width - cells(text))
     return pad + text if right else text + pad
 
 
 def cut(text: str, width: int) -> str:
     """The visible text in at most `width` cells, with an ellipsis where that is less than all."""
-    text = visible(text[: width + 1])
-    return text if cells(text) <= width else _cut(text, width)[0]
-
-
-def _cut(text: str, width: int) -> tuple[str, int]:
+    if width <= 0:
+        return ""
+    text = _head(text, width)
+    if cells(text) <= width:
+        return text
     kept, taken = [], 0
-    for character in text:
-        if taken + _width(character) > width - 1:
+    for piece, wide in graphemes(text):
+        if taken + wide > width - 1:
             break
-        kept.append(character)
-        taken += _width(character)
-    return ("".join(kept) + "…", taken + 1) if width > 0 else ("", 0)
+        kept.append(piece)
+        taken += wide
+    return "".join(kept) + "…"
+
+
+def lines(text: str, width: int, most: int) -> Iterator[str]:
+    """The visible text in lines of at most `width` cells (at least 1), broken anywhere; at most so many lines.
+
+    A character that is wider than a line shows as a replacement character. Takes time in proportion to what it gives,
+    not to the text.
+    """
+    width = max(width, 1)
+    at = 0
+    for _ in range(most):
+        line = text[at : at + width]
+        if _PLAIN.fullmatch(text[at : at + width + 1]) and cells(line) == len(line):
+            yield line
+            at += len(line)
+        else:
+            raw, shown = _line(text[at : at + width * (_MOST_JOINED + 1) + 1], width)
+            yield shown
+            at += raw
+        if at >= len(text):
+            return
+
+
+def _line(text: str, width: int) -> tuple[int, str]:
+    """The first line of the text, and how many of its characters are in it."""
+    raw, taken, kept = 0, 0, []
+    for piece, wide in graphemes(visible(text)):
+        if taken + min(wide, width) > width:
+            break
+        kept.append(piece if wide <= width else _REPLACEMENT)
+        taken += min(wide, width)
+        raw += len(piece)
+    return raw, "".join(kept)
+
+
+def _head(text: str, width: int) -> str:
+    """So much of the text, made visible, that more would not fit into `width` cells."""
+    head = text[: width + 1]
+    if _PLAIN.fullmatch(head):
+        return head
+    return visible(text[: (width + 1) * (_MOST_JOINED + 1)])
 
 
 @lru_cache(4096)
-def _width(character: str) -> int:
-    return 2 if east_asian_width(character) in "WF" else 1
-
-
-@lru_cache(4096)
-def _visible(character: str) -> str:
+def _alone(character: str) -> str | None:
+    """How a character is shown that joins no other; None for one that may join the one before."""
     code = ord(character)
     if code < 0x20:
         return chr(0x2400 + code)
     if code == 0x7F:
         return "␡"
-    # Controls and formats, spaces that are no space, marks that join; U+115F and its like look like nothing.
-    if category(character)[0] in "CZM" and character != " ":
+    if character in _BLANK:
         return _REPLACEMENT
-    return _REPLACEMENT if character in _BLANK else character
+    if character == _JOINER or 0xE0020 <= code <= 0xE007F:
+        return None
+    # Controls and formats, spaces that are no space.
+    if category(character)[0] in "CZ" and character != " ":
+        return _REPLACEMENT
+    return character if get_character_cell_size(character) else None
 
 
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and symbols that show nothing."""
+def _joins(base: str, character: str, following: str) -> bool:
+    """Whether a character without a width belongs to `base`."""
+    code, before = ord(character), ord(base)
+    if character == _JOINER:
+        return _is_picture(base) and _is_picture(following)
+    if 0x1F3FB <= code <= 0x1F3FF:  # skin tones
+        return _is_picture(base)
+    if character in _VARIATIONS:
+        return _is_picture(base) or base in "#*0123456789©®‼⁉™\u2139〰〽㊗㊙"
+    if 0xE0020 <= code <= 0xE007F:  # the letters of a flag's region
+        return base == "\N{WAVING BLACK FLAG}"
+    if 0xFE00 <= code <= 0xFE0D or 0xE0100 <= code <= 0xE01EF:  # variants of a letter
+        return category(base) == "Lo"
+    if (
+        0x1160 <= code <= 0x11FF or 0xD7B0 <= code <= 0xD7FF
+    ):  # vowels and finals of a Korean syllable
+        return (
+            0x1100 <= before <= 0x115E or 0xA960 <= before <= 0xA97C or 0xAC00 <= before <= 0xD7A3
+        )
+    return category(character)[0] == "M"
+
+
+def _is_picture(character: str) -> bool:
+    return len(character) == 1 and category(character) == "So"

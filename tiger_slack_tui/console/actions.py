@@ -36,6 +36,11 @@ class Action:
     footer: bool = True
 
     @property
+    def is_of_app(self) -> bool:
+        """Whether it needs no view that is shown."""
+        return self.id.startswith(("view.", "app."))
+
+    @property
     def method(self) -> str:
         return "act_" + self.id.rpartition(".")[2]
 

@@ -30,7 +30,7 @@ from tiger_slack_tui.console.model import Backend, Model
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
 from tiger_slack_tui.console.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
-from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
+from tiger_slack_tui.console.screens.help import ActionCommands, Palette, help_lines
 from tiger_slack_tui.console.themes import OUR_THEMES
 from tiger_slack_tui.console.view import Switcher, View
 from tiger_slack_tui.console.views.catalog import make_views
@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 _RATES = (0.5, 1.0, 2.0, 4.0)
 """Samples a second that an operator can choose."""
+_LEAST_SIZE = (60, 15)
+"""Columns and rows that the views need."""
 _WINDOWS = (60, 160, 300, 600, 900)
 """Seconds that charts show."""
 
@@ -65,12 +67,12 @@ class ConsoleApp(App[None]):
     BINDINGS: ClassVar[list[Any]] = bindings()
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 typed by Textual
         (0, "-tiny"),
-        (60, "-narrow"),
+        (_LEAST_SIZE[0], "-narrow"),
         (120, "-wide"),
     ]
     VERTICAL_BREAKPOINTS = [  # noqa: RUF012
         (0, "-flat"),
-        (15, "-short"),
+        (_LEAST_SIZE[1], "-short"),
         (36, "-tall"),
     ]
 
@@ -152,8 +154,8 @@ class ConsoleApp(App[None]):
         self._paint(model)
 
     def _paint(self, model: Model) -> None:
-        width, height = self.size
-        if width < 60 or height < 15:
+        width = self.size.width
+        if self.is_too_small:
             self._fill("#short", Content("\n").join(short_lines(model, width)))
             return
         shown = self._model or model
@@ -217,7 +219,18 @@ class ConsoleApp(App[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         self._frame.forget()
+        if self.is_too_small:
+            self._leave_dialogs()
         self.call_after_refresh(self._sample)
+
+    def _leave_dialogs(self) -> None:
+        """Answer no question, and keep no text open, that nobody can see."""
+        while len(self.screen_stack) > 1:
+            leave = getattr(self.screen, "action_leave", None)
+            if leave is not None:
+                leave()
+            else:
+                self.screen.dismiss()
 
     # How it ends
 
@@ -244,9 +257,15 @@ class ConsoleApp(App[None]):
 
     # What an operator does
 
+    @property
+    def is_too_small(self) -> bool:
+        """Whether the terminal has no room for the views, which are not shown then."""
+        return self.size.width < _LEAST_SIZE[0] or self.size.height < _LEAST_SIZE[1]
+
     def offered(self) -> list[Action]:
-        """The actions of this place and time."""
-        return available(self._view, read_only=self.backend.read_only)
+        """The actions of this place and time. What is not shown has none."""
+        actions = available(self._view, read_only=self.backend.read_only)
+        return [action for action in actions if action.is_of_app or not self.is_too_small]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action != "do":
@@ -260,6 +279,8 @@ class ConsoleApp(App[None]):
     async def action_do(self, action_id: str) -> None:
         """Do what the table names so: a method of the view, of a part of it, or of the app."""
         action = BY_ID[action_id]
+        if not self.check_action("do", (action_id,)):
+            return  # by the command palette, which knows what was possible when it opened
         if action_id.startswith("view."):
             self.go_to(action_id.removeprefix("view."))
             return
@@ -393,6 +414,11 @@ class ConsoleApp(App[None]):
 
     def _options_hint(self) -> str:
         return f'theme = "{self.theme}" in {self.backend.settings.home / "console.toml"} keeps it'
+
+    def action_command_palette(self) -> None:
+        """Show the palette; Textual binds a key of its own to it, too."""
+        if not (self.is_too_small or isinstance(self.screen, Palette)):
+            self.push_screen(Palette(id="--command-palette"))
 
     def act_commands(self) -> None:
         self.action_command_palette()

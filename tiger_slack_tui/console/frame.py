@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby, starmap
+from operator import itemgetter
 
-from rich.cells import get_character_cell_size
+from rich.cells import get_character_cell_size, set_cell_size
 from rich.console import Console
 from rich.control import Control
 from rich.segment import Segment
+from rich.style import Style
 from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
 from tiger_slack_tui.console.paint import ASCII
+from tiger_slack_tui.text import graphemes, is_plain, is_simple, visible
 
-# C0, DEL, C1; what turns the direction or is invisible; halves of surrogate pairs.
-_CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
+Cells = list[tuple[str, Style | None]]
+
 _BRIDGE = 6
 """Cells that did not change, but are written because moving over them takes as many bytes."""
 
@@ -55,15 +56,12 @@ class Frame:
         is_known = len(self._shown) == len(self._wanted)
         parts = []
         for y, strip in enumerate(self._wanted):
-            if not is_known:
-                spans: Iterable[tuple[int, int]] = [(0, strip.cell_length)]
-            elif strip is self._shown[y]:
+            if is_known and (strip is self._shown[y] or list(strip) == list(self._shown[y])):
                 continue
-            else:
-                spans = _differences(self._shown[y], strip)
+            cells = _cells(strip)
+            spans = _differences(_cells(self._shown[y]), cells) if is_known else [(0, len(cells))]
             for begin, end in spans:
-                parts.append(Control.move_to(begin, y).segment.text)
-                parts.append(strip.crop(begin, end).render(console))
+                parts.append(_drawn(cells, begin, end, y, console))
         return "".join(parts)
 
     def took(self) -> None:
@@ -81,31 +79,41 @@ class Frame:
 def plain(strip: Strip, *, is_ascii: bool) -> Strip:
     """The line without anything that a terminal could take for a command; the last guard behind all widgets.
 
-    With `is_ascii`, our symbols become ASCII, and all else a question mark for each cell.
+    With `is_ascii`, our symbols become ASCII, and all else a question mark for each cell. Nothing shifts.
     """
     if is_ascii:
-        return _mapped(strip, lambda text: "".join(map(_ascii, text)))
-    if any(_CONTROL.search(segment.text) for segment in strip):
-        return _mapped(strip, lambda text: _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
-    return strip
+        return _mapped(strip, lambda text: "".join(starmap(_ascii, graphemes(visible(text)))))
+    if all(is_plain(text) or visible(text) == text for text, _, _ in strip):
+        return strip
+    return _mapped(strip, visible)
 
 
 def _mapped(strip: Strip, change: Callable[[str], str]) -> Strip:
-    segments = [Segment(change(text), style) for text, style, _ in strip]
-    return Strip(segments).adjust_cell_length(strip.cell_length)
+    return Strip(
+        Segment(
+            set_cell_size(change(_without_torn(segment.text)), segment.cell_length), segment.style
+        )
+        for segment in strip
+    )
 
 
-def _ascii(character: str) -> str:
-    if character.isascii() and character.isprintable():
-        return character
-    return ASCII.get(ord(character), "?" * get_character_cell_size(character))
+def _without_torn(text: str) -> str:
+    """The text without what was joined to a character in front of it: Rich cuts between the two."""
+    while text >= "\u0300" and get_character_cell_size(text[0]) == 0:
+        text = text[2:] if text[0] == "\N{ZERO WIDTH JOINER}" else text[1:]
+    return text
 
 
-def _differences(old: Strip, new: Strip) -> Iterator[tuple[int, int]]:
+def _ascii(piece: str, width: int) -> str:
+    if piece.isascii():
+        return piece
+    return ASCII.get(ord(piece), "?" * width) if len(piece) == 1 else "?" * width
+
+
+def _differences(before: Cells, after: Cells) -> Iterable[tuple[int, int]]:
     """From which cell up to which the lines differ."""
-    if list(old) == list(new):
+    if before == after:
         return
-    before, after = _cells(old), _cells(new)
     if len(before) != len(after):
         yield 0, len(after)
         return
@@ -114,29 +122,68 @@ def _differences(old: Strip, new: Strip) -> Iterator[tuple[int, int]]:
         if was == now:
             continue
         if begin >= 0 and x - end > _BRIDGE:
-            yield _whole(after, begin, end)
+            span = _whole(after, begin, end)
+            yield span
+            if span[1] == len(after):
+                return
             begin = x
         begin, end = (x if begin < 0 else begin), x + 1
     if begin >= 0:
         yield _whole(after, begin, end)
 
 
-def _whole(cells: list[tuple[str, object]], begin: int, end: int) -> tuple[int, int]:
-    """The span without a half of a wide character, whose second cell is empty."""
-    return (
-        begin - (cells[begin][0] == ""),
-        end + (end < len(cells) and cells[end][0] == ""),
-    )
+def _whole(cells: Cells, begin: int, end: int) -> tuple[int, int]:
+    """The span without a half of a wide character, whose second cell is empty.
+
+    It goes to the end of the line from a character on that some terminals take for wider than it is: they draw over
+    what follows.
+    """
+    begin -= cells[begin][0] == ""
+    if any(text and not is_simple(text) for text, _ in cells[begin:end]):
+        return begin, len(cells)
+    return begin, end + (end < len(cells) and cells[end][0] == "")
 
 
-def _cells(strip: Strip) -> list[tuple[str, object]]:
-    cells: list[tuple[str, object]] = []
+def _drawn(cells: Cells, begin: int, end: int, y: int, console: Console) -> str:
+    """What draws a part of the line.
+
+    Terminals do not agree on the cells of composed characters: behind each of them the cursor is moved to where it
+    has to be, and its cells are emptied before.
+    """
+    parts = [_move(begin, y)]
+    x = begin
+    for style, group in groupby(cells[begin:end], key=itemgetter(1)):
+        text = ""
+        for piece, _ in group:
+            if not piece or is_simple(piece):
+                text += piece
+                x += 1
+                continue
+            width = 2 if cells[x + 1 : x + 2] == [("", style)] else 1
+            parts += [_styled(f"{text}{' ' * width}", style, console), _move(x, y)]
+            parts += [_styled(piece, style, console), _move(x + width, y)]
+            text = ""
+            x += 1
+        parts.append(_styled(text, style, console))
+    return "".join(parts)
+
+
+def _styled(text: str, style: Style | None, console: Console) -> str:
+    return Strip([Segment(text, style)]).render(console) if text else ""
+
+
+def _move(x: int, y: int) -> str:
+    return Control.move_to(x, y).segment.text
+
+
+def _cells(strip: Strip) -> Cells:
+    """What is in each cell; "" in the second one of a wide character."""
+    cells: Cells = []
     for text, style, _ in strip:
         if text.isascii():
             cells += [(character, style) for character in text]
             continue
-        for character in text:
-            cells.append((character, style))
-            if get_character_cell_size(character) == 2:
-                cells.append(("", style))
+        for piece, width in graphemes(text):
+            cells.append((piece, style))
+            cells += [("", style)] * (width - 1)
     return cells

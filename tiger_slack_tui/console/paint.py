@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from textual.content import Content
 
-from tiger_slack_tui.text import cells, cut, fit, visible
+from tiger_slack_tui.text import cells, cut, fit, lines, visible
 
 GOOD, NOTE, BAD = "$text-success", "$text-warning", "$text-error"
 DIM, KEY, STRONG = "$text-muted", "$text-accent", "bold"
@@ -22,6 +23,8 @@ MARKS = {"ok": ("●", GOOD), "note": ("▲", NOTE), "bad": ("✗", BAD), "off":
 """State is a symbol, a word and a colour; the word stands behind."""
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _GAP = 2
+_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""Where str.splitlines breaks."""
 
 # What a terminal without Unicode shows in place of our own symbols.
 ASCII = {
@@ -49,6 +52,7 @@ def mark(state: str, text: str = "") -> tuple[str, str]:
 
 def facing(left: Content, right: Content, width: int, fill: str = " ", style: str = "") -> Content:
     """One line with a text at each end; the right one goes first where there is no room for both."""
+    width = max(width, 0)
     room = width - left.cell_length - right.cell_length
     if room < 1:
         return left.truncate(width, ellipsis=True, pad=True)
@@ -91,7 +95,7 @@ class Columns:
                 (fit(text, column.width or max(width - fixed, 0), right=column.right), style)
             )
             parts.append(" " * _GAP)
-        return Content.assemble(*parts[:-1]).truncate(width, pad=True)
+        return Content.assemble(*parts[:-1]).truncate(max(width, 0), pad=True)
 
 
 def pairs(width: int, *given: tuple[str, Part], name: int = 10) -> list[Content]:
@@ -106,30 +110,50 @@ def pairs(width: int, *given: tuple[str, Part], name: int = 10) -> list[Content]
 
 
 def wrapped(text: str, width: int, most: int = 200) -> list[Content]:
-    """The text in lines of at most `width` cells; its own line breaks break it, too. At most so many lines."""
-    lines: list[Content] = []
-    for paragraph in text.splitlines():
-        rest = visible(paragraph)
-        while len(lines) < most:
-            taken = len(rest)
-            while cells(rest[:taken]) > width:
-                taken -= max((cells(rest[:taken]) - width) // 2, 1)
-            lines.append(Content(rest[:taken]))
-            rest = rest[taken:]
-            if not rest:
-                break
-    return lines
+    """The text in lines of at most `width` cells (at least 1); its own line breaks break it, too.
+
+    At most so many lines. Takes time in proportion to the lines that it gives.
+    """
+    shown: list[Content] = []
+    for paragraph in _paragraphs(text):
+        shown += map(Content, lines(paragraph, width, most - len(shown)))
+        if len(shown) >= most:
+            break
+    return shown
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    begin = 0
+    for end in _BREAK.finditer(text):
+        yield text[begin : end.start()]
+        begin = end.end()
+    if begin < len(text):
+        yield text[begin:]
+
+
+def worded(text: str, width: int) -> list[Content]:
+    """The text in lines of at most `width` cells (at least 1), broken between words."""
+    width = max(width, 1)
+    rows = [""]
+    for word in visible(" ".join(text.split())).split(" "):
+        longer = f"{rows[-1]} {word}" if rows[-1] else word
+        if cells(longer) <= width:
+            rows[-1] = longer
+        else:
+            rows += lines(word, width, len(word))
+    return [Content(row) for row in rows if row]
 
 
 def bar(share: float, width: int) -> str:
     """A bar of so many cells, filled to that share."""
+    width = max(width, 0)
     filled = round(max(0.0, min(share, 1.0)) * width)
     return "█" * filled + "░" * (width - filled)
 
 
 def chart(values: Sequence[float], width: int, height: int) -> list[str]:
     """Columns of blocks, newest on the right; the highest value fills the height."""
-    shown = list(values[-width:])
+    shown = list(values[-width:]) if width > 0 else []
     top = max([*shown, 1e-9])
     eighths = [max(round(value / top * height * 8), 1 if value > 0 else 0) for value in shown]
     return [

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from inspect import cleandoc
-from textwrap import wrap
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import TITLES, Action
-from tiger_slack_tui.console.paint import DIM, KEY, line
+from tiger_slack_tui.console.paint import DIM, KEY, line, worded
 from tiger_slack_tui.text import fit
 
 
@@ -19,7 +18,7 @@ def help_lines(
 ) -> Iterator[Content]:
     """The help of a view: what it is for, its keys, those that work everywhere, and the ids of all for remapping."""
     for paragraph in cleandoc(about).split("\n\n"):
-        yield from map(line, wrap(paragraph, width))
+        yield from worded(paragraph, width)
         yield Content("")
     for title, shown in (
         ("Here", [action for action in actions if action.view]),
@@ -34,6 +33,14 @@ def help_lines(
             yield line("  ", (key, KEY), fit(f"{action.title}{asks}", 42), (action.id, DIM))
         yield Content("")
     yield line(("Lower case looks, upper case changes and asks. Escape only goes back.", DIM))
+
+
+class Palette(CommandPalette):
+    """Textual's palette, which fails where its list is moved in before it has a size."""
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region.height:
+            super()._action_command_list(action)
 
 
 class ActionCommands(Provider):
