@@ -1,0 +1,74 @@
+"""Socket Mode without an engine: what arrives is kept and acknowledged at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from tests.support import QUICK
+from tiger_slack_tui.clock import Clock, SystemClock
+from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.settings import SlackSettings
+from tiger_slack_tui.slack.events import Envelope
+from tiger_slack_tui.slack.socket import Connection, SocketMode, Timing
+from tiger_slack_tui.slack.web import SlackWeb
+
+
+class ShiftedClock(SystemClock):
+    """Real time, whose wall clock `shift` sets forward or back."""
+
+    def __init__(self) -> None:
+        self._shift = 0.0
+
+    def wall(self) -> float:
+        return super().wall() + self._shift
+
+    def shift(self, seconds: float) -> None:
+        self._shift += seconds
+
+
+@dataclass
+class Listening:
+    """A connection to a Slack, and what came on it."""
+
+    socket: SocketMode
+    run: asyncio.Task[None] = field(init=False)
+    events: list[str] = field(default_factory=list)
+
+    async def receive(self, envelope: Envelope, connection: Connection) -> None:
+        self.events.append(envelope.event_id)
+        await connection.ack([envelope.envelope_id])
+
+
+@asynccontextmanager
+async def listening(
+    slack: LocalSlack,
+    *,
+    timing: Timing = QUICK,
+    clock: Clock | None = None,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    web: type[SlackWeb] = SlackWeb,
+) -> AsyncIterator[Listening]:
+    """Listens to the Slack until the end of the block. Fails where the socket's task failed."""
+    async with aiohttp.ClientSession() as session:
+        api = web(SlackSettings(slack.bot_token, slack.app_token, slack.url), session)
+
+        async def receive(envelope: Envelope, connection: Connection) -> None:
+            await found.receive(envelope, connection)
+
+        found = Listening(
+            SocketMode(api, session, receive, timing=timing, clock=clock, sleep=sleep)
+        )
+        found.run = asyncio.create_task(found.socket.run())
+        try:
+            yield found
+            if found.run.done():
+                found.run.result()
+        finally:
+            found.run.cancel()
+            await asyncio.gather(found.run, return_exceptions=True)
+            await found.socket.close()
