@@ -38,8 +38,15 @@ class Listening:
     socket: SocketMode
     run: asyncio.Task[None] = field(init=False)
     events: list[str] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+    """While it is not set, no event is taken."""
+    held: bool = False
+    """Whether an event waits for `hold`."""
 
     async def receive(self, envelope: Envelope, connection: Connection) -> None:
+        if self.hold is not None:
+            self.held = True
+            await self.hold.wait()
         self.events.append(envelope.event_id)
         await connection.ack([envelope.envelope_id])
 

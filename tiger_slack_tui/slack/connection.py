@@ -160,7 +160,7 @@ class Connection:
     @property
     def heard(self) -> float:
         """When Slack was last heard of, by `Clock.elapsed`; now, while we do not read."""
-        return self._clock.elapsed() if self._blocked else self._seen
+        return self._clock.elapsed() if self._blocked and self.usable else self._seen
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
@@ -308,8 +308,10 @@ class Connection:
         try:
             await self._receive(envelope, self)
         finally:
-            self._blocked, self._seen = False, self._clock.elapsed()
-            self._answered += self._seen - began
+            self._blocked, now = False, self._clock.elapsed()
+            self._answered += now - began
+            if self.usable:
+                self._seen = now
         if self._received % _PIECE == 0:
             await asyncio.sleep(0)
 
