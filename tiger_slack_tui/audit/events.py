@@ -142,12 +142,12 @@ async def follow(
     Yields what is new after each pause, an empty tuple where nothing is.
     """
     # Transactions commit in another order than they were given ids: look again for a while, but show each once.
-    low = await _last_id(connection)
+    low = await newest_id(connection)
     lasts = deque([(time.monotonic(), low)])
     seen: set[int] = set()
     query = _select([*wanted.conditions(), _WRITTEN], _BY_WRITING)
     while True:
-        last = await _last_id(connection)
+        last = await newest_id(connection)
         values = wanted.values() | {"low": low, "seen": list(seen), "most": _PAGE}
         rows = await _read(connection, query, values)
         yield tuple(rows)
@@ -161,7 +161,8 @@ async def follow(
         await asyncio.sleep(pause)
 
 
-async def _last_id(connection: AsyncConnection[Any]) -> int:
+async def newest_id(connection: AsyncConnection[Any]) -> int:
+    """The greatest id of slack.event so far, and of transactions that are still to commit."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(_LAST_ID)
         return int(await cursor.fetchone() or 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 
 from tiger_slack_tui.audit.rules import RuleRefused
 from tiger_slack_tui.database.failures import describe
+from tiger_slack_tui.times import LATEST
 
 _ROWS = 5000
 """Messages of one statement, so that the counts grow before the eyes."""
@@ -161,8 +162,7 @@ async def previews(
     RuleRefused where the rule fails on a message.
     """
     began = time.monotonic()
-    start = datetime.now(UTC) + timedelta(days=1)  # clocks differ
-    recent, stored = _Source(_EVENTS, start), _Source(_MESSAGES, start)
+    recent, stored = _Source(_EVENTS, LATEST), _Source(_MESSAGES, LATEST)  # clocks differ
     waiting, is_out_of_time = [recent, stored], False
     while waiting and not is_out_of_time:
         for source in waiting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, LiteralString
 
 import orjson
@@ -13,21 +13,21 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.sql import SQL
 
+from tiger_slack_tui.audit.events import newest_id
 from tiger_slack_tui.database.store import as_array, take_each
 from tiger_slack_tui.ingest.record import encode
 from tiger_slack_tui.slack.events import Envelope, route
-from tiger_slack_tui.slack.ts import slack_ts
 
 _ROWS = 200
 """Events of a transaction: live events about the same messages wait no longer than that."""
 
 _SELECT = SQL("""
-select e.id, e.event_id, e.event_ts, e.received_at, e.team_id, e.channel_id, e.outcome
-, e.event::text as event, e.error
+select e.id, e.event_id, slack.to_ts(e.event_ts) as event_ts, e.event_ts::text as place, e.received_at, e.team_id
+, e.channel_id, e.outcome, e.event::text as event, e.error
 from slack.event e
 where {wanted}
-and (e.event_ts, e.id) > (%(event_ts)s, %(id)s)
-and e.received_at <= %(started)s
+and (e.event_ts, e.id) > (%(place)s::timestamptz, %(id)s)
+and e.id <= %(last_id)s
 order by e.event_ts, e.id
 limit %(rows)s
 """)
@@ -88,7 +88,10 @@ class _Kept:
 
     id: int
     event_id: str
-    event_ts: datetime
+    event_ts: str
+    """As Slack writes it: exact, however far in the future it lies."""
+    place: str
+    """The same as PostgreSQL writes it."""
     received_at: datetime
     team_id: str | None
     channel_id: str | None
@@ -102,15 +105,16 @@ async def replay(
 ) -> AsyncIterator[ReplayReport]:
     """Replay the events, the oldest first; yields how far it is after each transaction, and at the end.
 
-    What is stored stays as it is. All else gets in slack.event what becomes of it under the rules and the code of
-    now, and what it was before is kept in `replays`. Whatever is replayed in whatever order and however often, the
-    tables end the same. Broken off, it can be started again. `dry_run` rolls each transaction back.
+    Takes the events that are in the table now, whatever their times are: with those that come meanwhile, it might
+    never end. What is stored stays as it is. All else gets in slack.event what becomes of it under the rules and the
+    code of now, and what it was before is kept in `replays`. Whatever is replayed in whatever order and however
+    often, the tables end the same. Broken off, it can be started again. `dry_run` rolls each transaction back.
     """
-    at, id_ = datetime.fromtimestamp(0, UTC), 0
-    started = datetime.now(UTC)
+    place, id_ = "-infinity", 0
+    last_id = await newest_id(connection)
     report = ReplayReport()
-    while rows := await _read(connection, selection, at, id_, started):
-        at, id_ = rows[-1].event_ts, rows[-1].id
+    while rows := await _read(connection, selection, place, id_, last_id):
+        place, id_ = rows[-1].place, rows[-1].id
         report = _add(report, rows, await _replay(connection, rows, dry_run=dry_run))
         yield report
     if not report.events:
@@ -131,17 +135,17 @@ async def unknown_events(
 async def _read(
     connection: AsyncConnection[Any],
     selection: Selection,
-    at: datetime,
+    place: str,
     id_: int,
-    started: datetime,
+    last_id: int,
 ) -> list[_Kept]:
     wanted = _FAILED if selection.failed else _NAMED if selection.event_ids else _DISCARDED
     values = {
         "rule": selection.rule,
         "event_ids": list(selection.event_ids),
-        "event_ts": at,
+        "place": place,
         "id": id_,
-        "started": started,
+        "last_id": last_id,
         "rows": _ROWS,
     }
     async with connection.cursor(row_factory=class_row(_Kept)) as cursor:
@@ -181,7 +185,7 @@ def _record(row: _Kept) -> bytes:
     envelope = Envelope(
         envelope_id="",
         event_id=row.event_id,
-        event_ts=slack_ts(row.event_ts),
+        event_ts=row.event_ts,
         team_id=row.team_id,
         event=event,
         received_at=row.received_at.timestamp(),
