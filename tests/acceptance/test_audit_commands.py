@@ -92,7 +92,7 @@ def test_a_message_is_missed_explained_and_brought_back(conninfo: str, run: Comm
 
 def test_events_as_a_list(conninfo: str, run: Commands) -> None:
     events = {f"Ev{n}": message(n, text=NASTY, channel=NASTY[:9]) for n in range(1, 6)}
-    asyncio.run(store(conninfo, events | {"Ev7": message(7, thread_ts="x")}))
+    asyncio.run(store(conninfo, events | {"Ev7": message(7, ts="x")}))
     listed = run("events")
     assert listed.count("stored") == 5
     assert listed.index("Ev7") < listed.index("Ev5") < listed.index("Ev1")
@@ -110,7 +110,7 @@ def test_events_as_a_list(conninfo: str, run: Commands) -> None:
 
 
 def test_an_event_and_its_failure(conninfo: str, run: Commands) -> None:
-    asyncio.run(store(conninfo, {"Ev7": message(7, thread_ts="x", text=NASTY)}))
+    asyncio.run(store(conninfo, {"Ev7": message(7, ts="x", text=NASTY)}))
     shown = run("event", "Ev7")
     for part in ("failed", "22P02", "invalid input syntax for type numeric", "500 milliseconds"):
         assert part in shown

@@ -69,7 +69,7 @@ async def test_all_of_it_is_exported_but_no_text_and_no_secret(
         await slack.wait_connected()
         for number in range(20):
             # Every fourth is refused by PostgreSQL, whose words then quote it.
-            bad = {"thread_ts": "MARKED no number"} if number % 4 == 0 else {}
+            bad = {"ts": "MARKED no number"} if number % 4 == 0 else {}
             await slack.send(marked(number, **bad))
         await slack.flush()
         await slack.wait_acked()

@@ -167,7 +167,7 @@ async def test_the_audit_trail_answers_and_replays_from_compressed_chunks(connin
     async with asking(conninfo) as connection:
         rule = await add_rule(connection, '$.user == "U1"', None)
         events = {f"Ev{n}": received(n, user=user) for n, user in users.items()}
-        await store(conninfo, events | {"EvX": received(7, user="U2", thread_ts="x")})
+        await store(conninfo, events | {"EvX": received(7, user="U2", ts="x")})
         await connection.execute(
             "select public.compress_chunk(c) from public.show_chunks('slack.event') c"
         )
