@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tiger_slack_tui.clock import Clock
 from tiger_slack_tui.demo.check import differences
 from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -43,6 +44,7 @@ def make_engine(
     spool_limit: int = 1 << 30,
     watch: WatchTiming | None = None,
     jobs: JobSettings | None = None,
+    clock: Clock | None = None,
 ) -> Engine:
     settings = Settings(
         home=home,
@@ -54,7 +56,14 @@ def make_engine(
     )
     tokens = SlackSettings(slack.bot_token, slack.app_token, slack.url)
     return Engine(
-        settings, tokens, conninfo, limits=limits, timing=timing, watch=watch, pace=AT_ONCE
+        settings,
+        tokens,
+        conninfo,
+        limits=limits,
+        timing=timing,
+        watch=watch,
+        pace=AT_ONCE,
+        clock=clock,
     )
 
 

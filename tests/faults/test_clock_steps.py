@@ -1,0 +1,121 @@
+"""The wall clock is set forward or back, during an outage or while all is well: gaps and ages stay right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.faults.sockets import ShiftedClock
+from tests.support import allow_connections, delivered, make_engine, running, until
+from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.gaps.watch import WatchTiming
+from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.settings import JobSettings
+
+HOUR = 3600.0
+STEPS = [-HOUR, HOUR]
+WATCH = WatchTiming(beat=0.1, stale=1, least_gap=0.3)
+SECONDS = "select reason, extract(epoch from ended_at - started_at)::float8 from slack.gap"
+SPANS = """
+select extract(epoch from now() - connected_at)::float8, extract(epoch from now() - seen_at)::float8
+from slack.connection
+"""
+AGES = """
+select extract(epoch from now() - started_at)::float8, extract(epoch from now() - status_since)::float8
+from slack.instance
+"""
+
+Ask = Callable[[str], list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def ask(conninfo: str) -> Ask:
+    """Asks the database anew each time: tests switch it off."""
+
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(conninfo) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    return rows
+
+
+def engine(slack: LocalSlack, conninfo: str, home: Path, clock: ShiftedClock, **more: Any) -> Any:
+    jobs = JobSettings(backfill=False)
+    return make_engine(slack, conninfo, home, watch=WATCH, jobs=jobs, clock=clock, **more)
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_step_while_slack_is_away_neither_hides_nor_lengthens_the_gap(
+    conninfo: str, tmp_path: Path, ask: Ask, step: float
+) -> None:
+    clock = ShiftedClock()
+    async with (
+        LocalSlack() as slack,
+        running(engine(slack, conninfo, tmp_path, clock)) as one,
+    ):
+        await until(lambda: one.snapshot().gaps_open == 0)
+        slack.refuse_opening = "internal_error"
+        began = clock.elapsed()
+        await slack.drop()
+        await until(lambda: one.snapshot().gaps_open == 1)
+        clock.shift(step)
+        slack.refuse_opening = None
+        await until(lambda: one.snapshot().slack_status == "connected")
+        most = clock.elapsed() - began + 1
+        await until(lambda: ask("select from slack.gap where ended_at is not null") != [])
+    ((reason, seconds),) = ask(SECONDS)
+    assert reason == "not connected"
+    assert WATCH.least_gap <= seconds < most
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_step_while_nothing_is_taken_neither_hides_nor_lengthens_the_gap(
+    conninfo: str, tmp_path: Path, ask: Ask, step: float
+) -> None:
+    clock = ShiftedClock()
+    limits = Limits(stop_seconds=0.5)
+    async with LocalSlack(retry_seconds=(0.2,)) as slack:
+        one = engine(slack, conninfo, tmp_path, clock, limits=limits, spool_limit=1)
+        async with running(one):
+            await until(lambda: one.snapshot().gaps_open == 0)
+            allow_connections(conninfo, allowed=False)
+            began = clock.elapsed()
+            await slack.send({"event_id": "Ev1", "event": {"type": "star_added"}})
+            await until(lambda: one.snapshot().spool_problem is not None)
+            clock.shift(step)
+            await until(lambda: clock.elapsed() - began > 2)
+            allow_connections(conninfo, allowed=True)
+            await delivered(slack, one)
+            most = clock.elapsed() - began + 1
+            await until(lambda: ask(SECONDS) != [])
+    ((reason, seconds),) = ask(SECONDS)
+    assert reason == "queue stopped"
+    assert limits.stop_seconds < seconds < most
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_step_while_all_is_well_changes_no_age(
+    conninfo: str, tmp_path: Path, ask: Ask, step: float
+) -> None:
+    clock = ShiftedClock()
+    began = clock.elapsed()
+    async with (
+        LocalSlack() as slack,
+        running(engine(slack, conninfo, tmp_path, clock)) as one,
+    ):
+        await until(lambda: one.snapshot().gaps_open == 0)
+        clock.shift(step)
+        beats = ask("select last_seen_at from slack.instance")
+        await until(lambda: ask("select last_seen_at from slack.instance") != beats)
+        most = clock.elapsed() - began + 1
+        now = one.snapshot()
+        found = [now.at - now.started, now.at - now.slack_since, now.at - now.database_since]
+        found += [*ask(SPANS)[0], *ask(AGES)[0]]
+        assert all(-1 < age < most for age in found)
+        assert len(ask(SPANS)) == 1
+        assert one.snapshot().gaps_open == 0
+    assert ask(SECONDS) == []
