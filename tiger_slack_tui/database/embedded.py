@@ -24,6 +24,7 @@ from tiger_slack_tui.database.binaries import (
     reachable,
     server_user,
 )
+from tiger_slack_tui.database.server_log import failure_reason, log_path, open_log
 from tiger_slack_tui.errors import EmbeddedPostgresError
 
 DATABASE = "tiger_slack"
@@ -119,15 +120,15 @@ def _ensure_running(home: Path, binaries: Path, *, durable: bool) -> str:
             break
         time.sleep(0.02)
     raise EmbeddedPostgresError(
-        f"The embedded PostgreSQL did not start: {_last_line(home / 'postgres.log')}",
-        hint=f"See {home / 'postgres.log'}.",
+        f"The embedded PostgreSQL did not start: {failure_reason(home)}",
+        hint=f"See {log_path(home)}.",
     )
 
 
 def _supervise(home: Path, binaries: Path, *, durable: bool) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tiger_slack_tui.database.supervisor"]
     command += [str(home), str(binaries), "durable" if durable else "fast"]
-    log = os.open(home / "postgres.log", os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_APPEND, 0o600)
+    log = open_log(home)
     try:
         # A session of its own: Ctrl-C in the terminal must not reach it before we have stopped.
         return subprocess.Popen(
@@ -192,11 +193,3 @@ def _lock(path: Path, operation: int) -> int:
         os.close(file)
         raise
     return file
-
-
-def _last_line(log: Path) -> str:
-    try:
-        lines = log.read_text(errors="replace").split("\n")
-    except OSError:
-        return "no log"
-    return next((line for line in reversed(lines) if line.strip()), "no reason was given")

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tiger_slack_tui.database import server_log
 from tiger_slack_tui.database.binaries import ServerUser, server_user
 
 _LOOK_SECONDS = 0.1
@@ -28,9 +29,8 @@ _OPTIONS = (
     "port=5432",
     "unix_socket_permissions=0700",
     "max_connections=60",
-    "log_min_messages=warning",
-    "log_checkpoints=off",
     "timezone=UTC",
+    *server_log.OPTIONS,
 )
 
 
@@ -143,11 +143,12 @@ def main() -> None:
             has_failed = time.monotonic() - started < _PROVEN_SECONDS and not server.was_killed
             failures = failures + 1 if has_failed else 0
             if failures == _MOST_FAILURES:
-                sys.exit("the server does not stay up")
+                sys.exit(server_log.GIVEN_UP)
             # Processes of one that was killed may still end, and keep the next one from its shared memory.
             time.sleep(failures * _LOOK_SECONDS)
             started = time.monotonic()
             server.start()
+        server_log.limit_log(home)
         time.sleep(_LOOK_SECONDS)
     server.stop()  # new users wait for the lock until then
 
