@@ -212,7 +212,13 @@ def backfill(status: bool, as_json: bool, **options: Any) -> None:
 @click.option(
     "--channel-map",
     type=click.Path(path_type=Path),
-    help='JSON for folders that no list names: {"FOLDER": "ID"}.',
+    help='JSON for folders whose channel is not known, named as warnings show them: {"FOLDER": "ID"}.',
+)
+@click.option("--root", metavar="PATH", help="Of several exports in the archive, the one in PATH.")
+@click.option(
+    "--workspace",
+    metavar="TEAM",
+    help="Of several exports, those of the workspace TEAM (T…); also into a database of another one.",
 )
 @click.option(
     "--workers",
@@ -240,9 +246,11 @@ def import_(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Import a Slack export, a folder or the ZIP as downloaded. Started again, it goes on where it was.
+    """Import a Slack export, a folder or the ZIP as downloaded, or what Slackdump wrote: an export, a dump, or its
+    slackdump.sqlite. Started again, it goes on where it was.
 
-    Exit code 0: all is accounted for; 3: bad records were skipped; 1: it failed or was stopped; 2: usage.
+    Exit code 0: all is accounted for; 3: bad records, or files that may hold messages, were skipped; 1: it failed or
+    was stopped; 2: usage.
     """
     from tiger_slack_tui import settings
     from tiger_slack_tui.commands.importing import Output, run_import

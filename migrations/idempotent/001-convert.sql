@@ -67,3 +67,35 @@ return case
 end;
 comment on function slack.time_of(jsonb, text) is
   'Slack''s "seconds.microseconds" at the key, a string or a number, as a time; null for anything else, and from the year 10000 on.';
+
+create or replace function slack.id_of(object jsonb, key text)
+returns text
+immutable parallel safe
+return case
+  when jsonb_typeof(object -> key) = 'object' then slack.text_of(object -> key, 'id')
+  else slack.text_of(object, key)
+end;
+comment on function slack.id_of(jsonb, text) is 'The id at the key: a string, or the id of an object; null for anything else.';
+
+create or replace function slack.of_type(value jsonb, type text)
+returns jsonb
+immutable parallel safe
+return case when jsonb_typeof(value) = type then value end;
+comment on function slack.of_type(jsonb, text) is 'The value where jsonb_typeof() of it is this type; null for anything else.';
+
+create or replace function slack.number_of(value jsonb)
+returns numeric
+immutable parallel safe
+return case
+  when jsonb_typeof(value) = 'number' then value::numeric
+  when jsonb_typeof(value) = 'string' and value #>> '{}' ~ '^[0-9]{1,18}(\.[0-9]{1,9})?$' then (value #>> '{}')::numeric
+end;
+comment on function slack.number_of(jsonb) is 'A JSON number, also where a string holds it, as Slack''s times do; null for anything else.';
+
+create or replace function slack.integer_of(value jsonb, low numeric, high numeric)
+returns jsonb
+immutable parallel safe
+return case when jsonb_typeof(value) = 'number' then
+  case when value::numeric between low and high and value::numeric = trunc(value::numeric) then value end
+end;
+comment on function slack.integer_of(jsonb, numeric, numeric) is 'A whole JSON number within the bounds; null for anything else.';

@@ -4,34 +4,34 @@ immutable parallel safe
 return
 ( select slack.versioned
   ( jsonb_build_object
-    ( 'team_id', u -> 'team_id'
-    , 'user_name', u -> 'name'
-    , 'real_name', coalesce(slack.present(u -> 'real_name'), p -> 'real_name')
-    , 'display_name', p -> 'display_name'
-    , 'real_name_normalized', p -> 'real_name_normalized'
-    , 'display_name_normalized', p -> 'display_name_normalized'
-    , 'email', p -> 'email'
-    , 'tz', u -> 'tz'
-    , 'tz_label', u -> 'tz_label'
-    , 'tz_offset', u -> 'tz_offset'
-    , 'deleted', u -> 'deleted'
-    , 'is_bot', u -> 'is_bot'
-    , 'updated', u -> 'updated'
+    ( 'team_id', slack.of_type(u -> 'team_id', 'string')
+    , 'user_name', slack.of_type(u -> 'name', 'string')
+    , 'real_name', coalesce(slack.of_type(u -> 'real_name', 'string'), slack.of_type(p -> 'real_name', 'string'))
+    , 'display_name', slack.of_type(p -> 'display_name', 'string')
+    , 'real_name_normalized', slack.of_type(p -> 'real_name_normalized', 'string')
+    , 'display_name_normalized', slack.of_type(p -> 'display_name_normalized', 'string')
+    , 'email', slack.of_type(p -> 'email', 'string')
+    , 'tz', slack.of_type(u -> 'tz', 'string')
+    , 'tz_label', slack.of_type(u -> 'tz_label', 'string')
+    , 'tz_offset', slack.integer_of(u -> 'tz_offset', -2147483648, 2147483647)
+    , 'deleted', slack.of_type(u -> 'deleted', 'boolean')
+    , 'is_bot', slack.of_type(u -> 'is_bot', 'boolean')
+    , 'updated', slack.integer_of(u -> 'updated', 0, 99999999999999)
     )
-  , coalesce((u ->> 'updated')::numeric, event_ts, 0)
+  , coalesce(slack.integer_of(u -> 'updated', 0, 99999999999999)::numeric, event_ts, 0)
   , coalesce(event_ts, 0)
   )
-  from (values (event -> 'user', event -> 'user' -> 'profile', (event ->> 'event_ts')::numeric)) v (u, p, event_ts)
+  from (values (event -> 'user', event -> 'user' -> 'profile', slack.number_of(event -> 'event_ts'))) v (u, p, event_ts)
 );
 comment on function slack.user_attributes(jsonb) is
-  'What {"user": {…}, "event_ts": …} says of the user, with its recency: user.updated, then event_ts.';
+  'What {"user": {…}, "event_ts": …} says of the user, with its recency: user.updated, then event_ts. A value of another type than its column''s counts as left out.';
 
 create or replace function slack.upsert_user(event jsonb)
 returns bool
 language plpgsql
 as $func$
 declare
-  user_id constant text := event -> 'user' ->> 'id';
+  user_id constant text := slack.text_of(event -> 'user', 'id');
   merged jsonb;
   is_new bool;
 begin

@@ -6,37 +6,37 @@ return
     when jsonb_typeof(c) = 'object' then
       slack.versioned
       ( jsonb_build_object
-        ( 'channel_name', c -> 'name'
-        , 'is_archived', c -> 'is_archived'
-        , 'is_shared', c -> 'is_shared'
-        , 'is_ext_shared', c -> 'is_ext_shared'
-        , 'is_org_shared', c -> 'is_org_shared'
-        , 'is_member', c -> 'is_member'
-        , 'updated', c -> 'updated'
+        ( 'channel_name', slack.of_type(c -> 'name', 'string')
+        , 'is_archived', slack.of_type(c -> 'is_archived', 'boolean')
+        , 'is_shared', slack.of_type(c -> 'is_shared', 'boolean')
+        , 'is_ext_shared', slack.of_type(c -> 'is_ext_shared', 'boolean')
+        , 'is_org_shared', slack.of_type(c -> 'is_org_shared', 'boolean')
+        , 'is_member', slack.of_type(c -> 'is_member', 'boolean')
+        , 'updated', slack.integer_of(c -> 'updated', 0, 99999999999999999)
         )
       , version
       , coalesce(event_ts, 0)
       )
       -- topic and purpose tell when they were set, which can be later than what the channel says of itself
       || slack.versioned
-      ( jsonb_build_object('topic', c -> 'topic' -> 'value')
-      , greatest(version, (c -> 'topic' ->> 'last_set')::numeric)
+      ( jsonb_build_object('topic', slack.of_type(c -> 'topic' -> 'value', 'string'))
+      , greatest(version, slack.number_of(c -> 'topic' -> 'last_set'))
       , coalesce(event_ts, 0)
       )
       || slack.versioned
-      ( jsonb_build_object('purpose', c -> 'purpose' -> 'value')
-      , greatest(version, (c -> 'purpose' ->> 'last_set')::numeric)
+      ( jsonb_build_object('purpose', slack.of_type(c -> 'purpose' -> 'value', 'string'))
+      , greatest(version, slack.number_of(c -> 'purpose' -> 'last_set'))
       , coalesce(event_ts, 0)
       )
     else
       slack.versioned
       ( case coalesce(event ->> 'subtype', event ->> 'type')
-          when 'channel_topic' then jsonb_build_object('topic', event -> 'topic')
-          when 'group_topic' then jsonb_build_object('topic', event -> 'topic')
-          when 'channel_purpose' then jsonb_build_object('purpose', event -> 'purpose')
-          when 'group_purpose' then jsonb_build_object('purpose', event -> 'purpose')
-          when 'channel_name' then jsonb_build_object('channel_name', event -> 'name')
-          when 'group_name' then jsonb_build_object('channel_name', event -> 'name')
+          when 'channel_topic' then jsonb_build_object('topic', slack.of_type(event -> 'topic', 'string'))
+          when 'group_topic' then jsonb_build_object('topic', slack.of_type(event -> 'topic', 'string'))
+          when 'channel_purpose' then jsonb_build_object('purpose', slack.of_type(event -> 'purpose', 'string'))
+          when 'group_purpose' then jsonb_build_object('purpose', slack.of_type(event -> 'purpose', 'string'))
+          when 'channel_name' then jsonb_build_object('channel_name', slack.of_type(event -> 'name', 'string'))
+          when 'group_name' then jsonb_build_object('channel_name', slack.of_type(event -> 'name', 'string'))
           when 'channel_archive' then '{"is_archived": true}'
           when 'group_archive' then '{"is_archived": true}'
           when 'channel_unarchive' then '{"is_archived": false}'
@@ -47,10 +47,10 @@ return
           when 'group_left' then '{"is_member": false}'
           when 'channel_shared' then '{"is_shared": true, "is_ext_shared": true}'
           when 'channel_unshared' then jsonb_build_object
-            ( 'is_shared', coalesce((event ->> 'is_ext_shared')::bool, false)
-            , 'is_ext_shared', coalesce((event ->> 'is_ext_shared')::bool, false)
+            ( 'is_shared', coalesce(slack.to_bool(event -> 'is_ext_shared'), false)
+            , 'is_ext_shared', coalesce(slack.to_bool(event -> 'is_ext_shared'), false)
             )
-          when 'channel_id_changed' then jsonb_build_object('successor_id', event -> 'new_channel_id')
+          when 'channel_id_changed' then jsonb_build_object('successor_id', slack.of_type(event -> 'new_channel_id', 'string'))
           else '{}'
         end
       , coalesce(event_ts, 0)
@@ -64,19 +64,19 @@ return
     , coalesce
       ( case when updated > 1e11 then updated / 1000 else updated end -- milliseconds, where Slack sends it
       , event_ts
-      , (c ->> 'created')::numeric
+      , slack.number_of(c -> 'created')
       , 0
       ) as version
     from
     ( select
         event -> 'channel' as c
-      , coalesce(event ->> 'event_ts', event ->> 'ts')::numeric as event_ts
-      , case when jsonb_typeof(event -> 'channel') = 'object' then (event -> 'channel' ->> 'updated')::numeric end as updated
+      , coalesce(slack.number_of(event -> 'event_ts'), slack.number_of(event -> 'ts')) as event_ts
+      , case when jsonb_typeof(event -> 'channel') = 'object' then slack.number_of(event -> 'channel' -> 'updated') end as updated
     ) _
   ) _
 );
 comment on function slack.channel_attributes(jsonb) is
-  'What an event, or {"channel": {…}} of conversations.list, says of the channel, with its recency: channel.updated, else event_ts, else created.';
+  'What an event, or {"channel": {…}} of conversations.list, says of the channel, with its recency: channel.updated, else event_ts, else created. A value of another type than its column''s counts as left out.';
 
 create or replace function slack.channel_names(event jsonb)
 returns setof text
@@ -84,13 +84,14 @@ language sql immutable parallel safe
 as $func$
   select n.channel_name
   from
-  ( select event -> 'channel' ->> 'name'
+  ( select slack.text_of(event -> 'channel', 'name')
     union
-    select jsonb_array_elements_text
-      (case jsonb_typeof(event -> 'channel' -> 'previous_names') when 'array' then event -> 'channel' -> 'previous_names' end)
+    select case jsonb_typeof(e.value) when 'string' then e.value #>> '{}' end
+    from jsonb_array_elements
+      (case jsonb_typeof(event -> 'channel' -> 'previous_names') when 'array' then event -> 'channel' -> 'previous_names' end) e (value)
     union
-    select v.value
-    from (values (event ->> 'name'), (event ->> 'old_name')) v (value)
+    select slack.text_of(event, k.key)
+    from unnest('{name,old_name}'::text[]) k (key)
     where event ->> 'subtype' in ('channel_name', 'group_name')
   ) n (channel_name)
   where n.channel_name <> ''
@@ -103,8 +104,8 @@ language plpgsql
 as $func$
 declare
   channel_id constant text := coalesce
-  ( event ->> 'old_channel_id'
-  , case jsonb_typeof(event -> 'channel') when 'object' then event -> 'channel' ->> 'id' else event ->> 'channel' end
+  ( slack.text_of(event, 'old_channel_id')
+  , slack.id_of(event, 'channel')
   );
   merged jsonb;
   is_new bool;

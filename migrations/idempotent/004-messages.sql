@@ -151,30 +151,30 @@ begin
   select distinct on (i.channel_id, i.message_ts)
     i.message_ts
   , i.channel_id
-  , slack.text_of(c.content, 'team')
+  , slack.id_of(c.content, 'team')
   , slack.text_of(c.content, 'text')
   , coalesce(slack.text_of(c.content, 'type'), 'message')
-  , slack.text_of(c.content, 'user')
-  , slack.present(c.content -> 'blocks')
+  , slack.id_of(c.content, 'user')
+  , slack.of_type(c.content -> 'blocks', 'array')
   , i.event_ts
   , slack.time_of(c.content, 'thread_ts')
   , slack.text_of(c.content, 'channel_type')
   , slack.to_uuid(slack.text_of(c.content, 'client_msg_id'))
-  , slack.text_of(c.content, 'parent_user_id')
+  , slack.id_of(c.content, 'parent_user_id')
   , case when i.subtype = 'message_changed' then i.event_ts end
-  , slack.text_of(c.content, 'bot_id')
-  , slack.present(c.content -> 'attachments')
-  , slack.present(c.content -> 'files')
-  , slack.text_of(c.content, 'app_id')
+  , slack.id_of(c.content, 'bot_id')
+  , slack.of_type(c.content -> 'attachments', 'array')
+  , slack.of_type(c.content -> 'files', 'array')
+  , slack.id_of(c.content, 'app_id')
   , slack.text_of(c.content, 'subtype')
-  , slack.text_of(c.content, 'trigger_id')
-  , slack.text_of(c.content, 'workflow_id')
+  , slack.id_of(c.content, 'trigger_id')
+  , slack.id_of(c.content, 'workflow_id')
   , slack.to_bool(c.content -> 'display_as_bot')
   , slack.to_bool(c.content -> 'upload')
-  , slack.present(c.content -> 'x_files')
-  , slack.present(c.content -> 'icons')
-  , slack.present(c.content -> 'language')
-  , slack.present(c.content -> 'edited')
+  , slack.of_type(c.content -> 'x_files', 'array')
+  , slack.of_type(c.content -> 'icons', 'object')
+  , slack.of_type(c.content -> 'language', 'object')
+  , slack.of_type(c.content -> 'edited', 'object')
   , r.reactions
   , i.event_id
   from unnest(items) i
@@ -216,7 +216,7 @@ begin
 end
 $func$;
 comment on function slack.store_messages(slack.routed_event[]) is
-  'Stores the newest content of each message, except of deleted ones. The caller holds the locks of slack.lock_messages().';
+  'Stores the newest content of each message, except of deleted ones; a value of another type than its column''s as null, of an object in place of an id the id. The caller holds the locks of slack.lock_messages().';
 
 create or replace function slack.insert_message(message jsonb)
 returns text
@@ -226,21 +226,24 @@ declare
   items constant slack.routed_event[] := array
   [ row
     ( '' -- any event of the same event_ts is better known
-    , slack.to_timestamptz(coalesce(message ->> 'event_ts', message ->> 'ts'))
+    , coalesce(slack.time_of(message, 'event_ts'), slack.time_of(message, 'ts'))
     , now()
     , 'message'
-    , message ->> 'subtype'
+    , slack.text_of(message, 'subtype')
     , '{message}'
     , 'stored'
-    , message ->> 'team'
-    , message ->> 'channel'
-    , message ->> 'user'
-    , slack.to_timestamptz(message ->> 'ts')
+    , slack.id_of(message, 'team')
+    , slack.id_of(message, 'channel')
+    , slack.id_of(message, 'user')
+    , slack.time_of(message, 'ts')
     , message
     , null
     )::slack.routed_event
   ];
 begin
+  if items[1].message_ts is null or items[1].channel_id is null then
+    raise invalid_parameter_value using message = 'the message has no usable ts or channel';
+  end if;
   if slack.discarded_by(message) is not null then
     return 'discarded';
   end if;
@@ -250,4 +253,4 @@ begin
 end
 $func$;
 comment on function slack.insert_message(jsonb) is
-  'Stores a message ({"channel", "ts", …}) by the rules of live events: the newest content wins, deleted ones stay deleted. Returns "stored", or "discarded" where a rule of slack.message_discard matches.';
+  'Stores a message ({"channel", "ts", …}) by the rules of live events: the newest content wins, deleted ones stay deleted. A value of another type than its column''s is stored as null. Raises where ts or channel is none. Returns "stored", or "discarded" where a rule of slack.message_discard matches.';

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,7 +36,8 @@ json_values = st.recursive(
     | st.floats(allow_nan=False)
     | st.text(st.characters(codec="utf-8"), max_size=8),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=4) | st.just("id"), inner, max_size=3)
     ),
     max_leaves=6,
 )
@@ -71,7 +73,7 @@ class Rows:
 
     def imported(self, message: dict[str, Any]) -> dict[str, Any]:
         self._clear()
-        row = read_row(payload.clean(message), Channel("C1", "channel"))
+        row = read_row(payload.decode(json.dumps(message)), Channel("C1", "channel"))
         merge = Tables(self._connection, 1).merge(
             [Entry(0, 1, row)], {0: FileState("f", 0, 0, "C1")}
         )
@@ -80,13 +82,13 @@ class Rows:
 
     def live(self, event: dict[str, Any]) -> dict[str, Any]:
         self._clear()
-        batch = b"[" + record("Ev1", payload.clean(event)) + b"]"
+        batch = b"[" + record("Ev1", payload.decode(json.dumps(event))) + b"]"
         self._database.execute("select slack.ingest(%s::jsonb)", (batch.decode(),))
         return self._row()
 
     def by_hand(self, event: dict[str, Any]) -> dict[str, Any]:
         self._clear()
-        values = (psycopg.types.json.Jsonb(payload.clean(event)),)
+        values = (psycopg.types.json.Jsonb(payload.decode(json.dumps(event))),)
         self._database.execute("select slack.insert_message(%s)", values)
         return self._row()
 
@@ -116,6 +118,11 @@ def rows(conninfo: str, database: psycopg.Connection[Any]) -> Iterator[Rows]:
     rows.close()
 
 
+def id_of(value: Any) -> Any:
+    """The id of an object, as it counts in place of an id."""
+    return value.get("id") if isinstance(value, dict) else None
+
+
 odd = settings(
     max_examples=150,
     deadline=None,
@@ -133,7 +140,7 @@ def test_a_message(rows: Rows, odd_fields: dict[str, Any]) -> None:
     assert rows.by_hand(event | message) == imported
     for name in COLUMNS_OF_TEXT:
         given = odd_fields.get("user" if name == "user_id" else name)
-        assert imported[name] is None or isinstance(given, str)
+        assert imported[name] is None or imported[name] in (given, id_of(given))
 
 
 @odd

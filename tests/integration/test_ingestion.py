@@ -164,10 +164,15 @@ async def test_a_bad_event_harms_no_other(
         message(5, ts=None),
         payload(
             "Ev7",
-            {"type": "user_change", "user": {"id": "U7", "tz_offset": 1e18}, "event_ts": "7.0"},
+            {"type": "user_change", "user": {"id": None}, "event_ts": "7.0"},
         ),
         payload(
-            "Ev9", {"type": "user_change", "user": {"id": "U9", "deleted": "so"}, "event_ts": "9.0"}
+            "Ev9",
+            {
+                "type": "user_change",
+                "user": {"id": random.Random(2).randbytes(9000).hex()},
+                "event_ts": "9.0",
+            },
         ),
     ]
     good = [message(n) for n in range(100, 400)]
@@ -182,7 +187,7 @@ async def test_a_bad_event_harms_no_other(
         " from slack.event where outcome = 'failed' order by event_id"
     ).fetchall()
     assert [row[0] for row in failed] == ["Ev1", "Ev3", "Ev5", "Ev7", "Ev9"]
-    assert [row[1] for row in failed] == ["23502", "0A000", "23502", "22003", "22P02"]
+    assert [row[1] for row in failed] == ["23502", "0A000", "23502", "23502", "54000"]
     assert all(row[2] and row[3] for row in failed)
     assert [row[4] for row in failed] == [one["event"] for one in bad]
 

@@ -16,12 +16,12 @@ import pytest
 from tests.exports import write_folder, write_zip
 from tiger_slack_tui.history.archive import (
     DAMAGE,
-    Archive,
     ArchiveLimits,
     ArchiveRefused,
     Member,
-    list_members,
+    verify,
 )
+from tiger_slack_tui.history.sources import open_source
 
 LIMITS = ArchiveLimits(ratio=500, total_bytes=1 << 30)
 FILES = {
@@ -42,11 +42,11 @@ JUNK = {
 def contents(path: Path) -> dict[str, bytes]:
     """What the archive holds, read by its members alone."""
     found = {}
-    for member in list_members(path, LIMITS):
-        with Archive(path).open(member) as stream:
+    for member in open_source(path).list(LIMITS).members:
+        with open_source(path).open(member) as stream:
             found[member.path] = stream.read()
         assert len(found[member.path]) == member.size
-        assert Archive(path).verify(member) == zlib.crc32(found[member.path])
+        assert verify(open_source(path), member) == zlib.crc32(found[member.path])
     return found
 
 
@@ -141,7 +141,7 @@ def zip_with_raw_name(path: Path, name: bytes, *, utf8_flag: bool) -> Path:
 )
 def test_names_of_zips(tmp_path: Path, name: bytes, utf8_flag: bool, expected: str) -> None:
     path = zip_with_raw_name(tmp_path / "e.zip", name, utf8_flag=utf8_flag)
-    assert [member.path for member in list_members(path, LIMITS)] == [expected]
+    assert [member.path for member in open_source(path).list(LIMITS).members] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_names_of_zips(tmp_path: Path, name: bytes, utf8_flag: bool, expected: s
 )
 def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ArchiveRefused, match="leads out"):
-        list_members(write_zip(tmp_path / "e.zip", {name: b"[]"}), LIMITS)
+        open_source(write_zip(tmp_path / "e.zip", {name: b"[]"})).list(LIMITS)
 
 
 def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "e.zip", "w") as archive:
         archive.writestr(info, "/etc/passwd")
     with pytest.raises(ArchiveRefused, match="symbolic link"):
-        list_members(tmp_path / "e.zip", LIMITS)
+        open_source(tmp_path / "e.zip").list(LIMITS)
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", "/"])
@@ -166,16 +166,17 @@ def test_a_link_out_of_a_folder_is_refused(tmp_path: Path, target: str) -> None:
     write_folder(tmp_path / "e", FILES)
     (tmp_path / "e" / "general" / "2024-01-09.json").symlink_to(target)
     with pytest.raises(ArchiveRefused, match="leads out"):
-        list_members(tmp_path / "e", LIMITS)
+        open_source(tmp_path / "e").list(LIMITS)
 
 
-def test_a_link_within_a_folder_is_read_and_a_broken_one_refused(tmp_path: Path) -> None:
+def test_a_link_within_a_folder_is_read_and_a_broken_one_named(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "e", FILES)
     (folder / "general" / "2024-01-02.json").symlink_to("2024-01-01.json")
     assert contents(folder)["general/2024-01-02.json"] == FILES["general/2024-01-01.json"]
     (folder / "general" / "2024-01-03.json").symlink_to("nowhere.json")
-    with pytest.raises(ArchiveRefused, match="cannot be read"):
-        list_members(folder, LIMITS)
+    assert open_source(folder).list(LIMITS).left_out == [
+        ("general/2024-01-03.json", "a link that leads nowhere")
+    ]
 
 
 def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
@@ -185,7 +186,7 @@ def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
     data[at + 8] |= 1
     path.write_bytes(data)
     with pytest.raises(ArchiveRefused, match="encrypted") as refused:
-        list_members(path, LIMITS)
+        open_source(path).list(LIMITS)
     assert "password" in str(refused.value)
 
 
@@ -199,7 +200,7 @@ def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
 def test_a_bomb_is_refused(tmp_path: Path, limits: ArchiveLimits, why: str) -> None:
     path = write_zip(tmp_path / "e.zip", {"general/2024-01-01.json": b"0" * (10 << 20)})
     with pytest.raises(ArchiveRefused, match=why) as refused:
-        list_members(path, limits)
+        open_source(path).list(limits)
     assert "TIGER_SLACK_IMPORT_" in str(refused.value)
 
 
@@ -215,7 +216,7 @@ def test_a_bomb_of_overlapping_members_is_refused(tmp_path: Path) -> None:
     tail = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 300, 300, len(entries), at, 0)
     path.write_bytes(data[:at] + entries + tail)
     with pytest.raises(ArchiveRefused, match="bomb"):
-        list_members(path, ArchiveLimits(ratio=2000, total_bytes=1 << 40))
+        open_source(path).list(ArchiveLimits(ratio=2000, total_bytes=1 << 40))
 
 
 def test_a_member_that_lies_about_its_size_is_read_no_further(tmp_path: Path) -> None:
@@ -223,15 +224,15 @@ def test_a_member_that_lies_about_its_size_is_read_no_further(tmp_path: Path) ->
     data = path.read_bytes()
     at = data.index(b"PK\1\2")
     path.write_bytes(data[: at + 24] + struct.pack("<L", 10) + data[at + 28 :])
-    (member,) = list_members(path, LIMITS)
-    with Archive(path).open(member) as stream, pytest.raises(DAMAGE):
+    (member,) = open_source(path).list(LIMITS).members
+    with open_source(path).open(member) as stream, pytest.raises(DAMAGE):
         assert len(stream.read()) <= 10
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no local header", "flipped bits"])
 def test_a_damaged_member_is_told_as_such(tmp_path: Path, damage: str) -> None:
     path = write_zip(tmp_path / "e.zip", {"g/2024-01-01.json": os.urandom(5000)})
-    (member,) = list_members(path, LIMITS)
+    (member,) = open_source(path).list(LIMITS).members
     data = bytearray(path.read_bytes())
     if damage == "truncated":
         data = data[:1000]
@@ -241,21 +242,21 @@ def test_a_damaged_member_is_told_as_such(tmp_path: Path, damage: str) -> None:
         data[2000:2010] = bytes(10)
     path.write_bytes(data)
     with pytest.raises(DAMAGE):
-        Archive(path).verify(member)
+        verify(open_source(path), member)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\5\6" + bytes(10)])
 def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "e.zip").write_bytes(content)
     with pytest.raises(ArchiveRefused, match="no ZIP"):
-        list_members(tmp_path / "e.zip", LIMITS)
+        open_source(tmp_path / "e.zip").list(LIMITS)
 
 
 def test_a_download_that_broke_off_is_refused(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "e.zip", FILES)
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(ArchiveRefused, match="no ZIP"):
-        list_members(path, LIMITS)
+        open_source(path).list(LIMITS)
 
 
 def test_of_two_members_of_one_name_the_last_counts(tmp_path: Path) -> None:
@@ -269,6 +270,6 @@ def test_of_two_members_of_one_name_the_last_counts(tmp_path: Path) -> None:
 
 def test_there_is_nothing(tmp_path: Path) -> None:
     with pytest.raises(ArchiveRefused, match="no folder and no file"):
-        list_members(tmp_path / "nothing", LIMITS)
+        open_source(tmp_path / "nothing").list(LIMITS)
     with pytest.raises(OSError, match="nothing"):
-        Archive(tmp_path).open(Member("nothing", 0, None))
+        open_source(tmp_path).open(Member("nothing", 0, None))

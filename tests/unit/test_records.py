@@ -60,7 +60,16 @@ def test_blocks_may_end_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (b"", [], Reason.BAD_JSON),
         (b"{}", [], Reason.NO_ARRAY),
-        (b"null", [], Reason.NO_ARRAY),
+        (b"null", [], None),
+        (b'{"messages": null}', [], None),
+        (b'{"messages": {}}', [], Reason.NO_ARRAY),
+        (b'{"channel_id": "C1", "messages": [1, {"a": [2]}], "name": "x"}', [1, {"a": [2]}], None),
+        (b'{"messages": [1, 2', [1, 2], Reason.BAD_JSON),
+        (
+            b'{"messages": [{"ts": "1", "slackdump_thread_replies": [{"ts": "2"}, 3]}, 4]}',
+            [{"ts": "1"}, {"ts": "2"}, 3, 4],
+            None,
+        ),
         (b'"text"', [], Reason.NO_ARRAY),
         (b"nonsense", [], Reason.BAD_JSON),
         (b"\x00\x01\xff", [], Reason.BAD_JSON),
@@ -74,7 +83,8 @@ def test_blocks_may_end_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"[1 2]", [1], Reason.BAD_JSON),
         (b"[1][2]", [1], Reason.BAD_JSON),
         (b"[1] trailing", [1], Reason.BAD_JSON),
-        (b"[" * 5000 + b"]" * 5000, [], Reason.BAD_JSON),
+        (b"[" * 5000 + b"]" * 5000, [BadRecord(Reason.BAD_RECORD)], None),
+        (b"[" * 5000, [], Reason.BAD_JSON),
     ],
 )
 def test_what_is_no_array_or_breaks_off(
@@ -93,6 +103,16 @@ def test_what_is_no_array_or_breaks_off(
         (b'{"text": "\xff\xfe"}', BadRecord(Reason.BAD_UTF8)),
         (b'{"n": 1e999}', Repaired({"n": "1e999"})),
         (b'{"text": "a\tb"}', BadRecord(Reason.BAD_RECORD)),
+        (b'{"a": ' * 1200 + b"1" + b"}" * 1200, BadRecord(Reason.BAD_RECORD)),
+        (
+            b'{"a": "]}\\"", "b": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+            BadRecord(Reason.BAD_RECORD),
+        ),
+        (b'{"n": ' + b"1" * 5000 + b"}", Repaired({"n": "1" * 5000})),
+        (b"1" * 5000, Repaired("1" * 5000)),
+        (b'{"a": nonsense}', BadRecord(Reason.BAD_RECORD)),
+        (b'{"a": 1 2, "b": []}', BadRecord(Reason.BAD_RECORD)),
+        (b"nonsense", BadRecord(Reason.BAD_RECORD)),
         (b'{"url": "https://x/f?t=xoxe-1-s&a=b"}', {"url": "https://x/f?a=b"}),
         (b'{"url": "https:\\/\\/x\\/f?t=xoxe-1-s"}', {"url": "https://x/f"}),
     ],
@@ -117,10 +137,35 @@ def test_a_stream_that_fails() -> None:
     assert failed.value.reason is Reason.DAMAGED
 
 
-def test_a_record_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+class Watched(io.BytesIO):
+    """A stream that knows the most that was asked of it at once."""
+
+    most = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.most = max(self.most, -1 if size is None else size)
+        return super().read(size)
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        b'{"text": "' + b"x" * 1_000_000 + b'"}',
+        b'{"text": "' + b'\\"' * 500_000 + b'"}',
+        b"9" * 1_000_000,
+        b'{"text": {"a": [' + b"1, " * 300_000 + b"2]}}",
+    ],
+)
+def test_a_record_that_is_too_long_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, long: bytes
+) -> None:
     monkeypatch.setattr(records, "_LONGEST", 1000)
-    monkeypatch.setattr(records, "_CHUNK", 100)
-    stream = io.BytesIO(b'[1, {"text": "' + b"x" * 1_000_000)
-    with pytest.raises(BadFile):
-        list(read_records(stream, WHOLE + 1))
-    assert stream.tell() < 10_000
+    for chunk in (99, 100):
+        monkeypatch.setattr(records, "_CHUNK", chunk)
+        stream = Watched(b"[1, " + long + b', {"after": 1}]')
+        found = list(read_records(stream, WHOLE + 1))
+        assert found == [1, BadRecord(Reason.TOO_LONG), {"after": 1}]
+        assert stream.most < 5000  # it was not kept
+    with pytest.raises(BadFile) as failed:
+        list(read_records(io.BytesIO(b"[1, " + long[:-3]), WHOLE + 1))
+    assert failed.value.reason is Reason.BAD_JSON

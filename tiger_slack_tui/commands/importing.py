@@ -255,7 +255,7 @@ def _details(result: ImportResult) -> Iterator[str]:
     for reason, number in sorted(total.skipped.items()):
         yield f"skipped, {reason}: {number:,}"
     if total.repaired:
-        yield f"repaired (without NUL, lone surrogates, NaN), stored: {total.repaired:,}"
+        yield f"repaired (without NUL, lone surrogates, NaN, bad values), stored: {total.repaired:,}"
     if result.files_failed:
         yield f"files that could not be read to their end: {result.files_failed:,}"
     if result.bad_list_rows:

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 
 from tiger_slack_tui.history import protocol
 from tiger_slack_tui.history.account import Reason
-from tiger_slack_tui.history.archive import DAMAGE, Archive, Member
+from tiger_slack_tui.history.archive import DAMAGE, Member, Source, reason_of, verify
 from tiger_slack_tui.history.checkpoint import saved_files
 from tiger_slack_tui.history.merge import Entry, FileEnd, Item
 from tiger_slack_tui.history.plan import PlannedFile
@@ -46,14 +46,14 @@ class FileWork:
         parent: Parent,
         command: protocol.ReadFiles,
         import_id: int | None,
-        archive: Archive,
+        source: Source,
         tables: Tables,
         connection: AsyncConnection[Any],
     ) -> None:
         self._parent = parent
         self._command = command
         self._import_id = import_id
-        self._archive = archive
+        self._source = source
         self._tables = tables
         self._connection = connection
         self._batch: list[Item] = []
@@ -131,10 +131,10 @@ class FileWork:
             content = self._contents.pop(number, None)
             try:
                 stream = (
-                    self._archive.open(planned.member) if content is None else io.BytesIO(content)
+                    self._source.open(planned.member) if content is None else io.BytesIO(content)
                 )
-            except DAMAGE:
-                failure = Reason.DAMAGED
+            except DAMAGE as error:
+                failure = reason_of(error)
             else:
                 with stream:
                     failure = await self._read_stream(stream, number, planned, skip)
@@ -178,16 +178,14 @@ class FileWork:
             return member.crc or 0, Reason.CRASHED
         try:
             if member.size > WHOLE:
-                return self._archive.verify(member), None
+                return verify(self._source, member), None
             if member.crc is not None:  # reading it all checks it
                 return member.crc, None
-            with self._archive.open(member) as stream:  # once, and not again to merge it
+            with self._source.open(member) as stream:  # once, and not again to merge it
                 content = self._contents[number] = stream.read(WHOLE + 1)
             return zlib.crc32(content), None
-        except OSError:
-            return 0, Reason.UNREADABLE
-        except DAMAGE:
-            return member.crc or 0, Reason.DAMAGED
+        except DAMAGE as error:
+            return member.crc or 0, reason_of(error)
 
     async def _flush(self) -> None:
         if not self._batch:

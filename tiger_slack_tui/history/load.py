@@ -203,6 +203,8 @@ class Import:
         self._tell(Planned(made.files, made.bytes, made.plan.skipped, self._resumed))
         for warning in made.plan.warnings:
             self._tell(Note(warning, is_warning=True))
+        for path, position, reason in made.plan.problems:
+            self._tell(BadRecord(path, position, reason))
         self._tell(Listed((), made.plan.unmapped))
         self._all_spans += [await self._span(planner) for _ in range(made.spans)]
         planner.send(protocol.ReadLists(made.plan.lists, self._options.dry_run))
@@ -213,7 +215,9 @@ class Import:
         self._spans.extend(self._all_spans)
         self._lists = await self._lists_read(planner)
         if control and self._begun:
-            await checkpoint.save_problems(control, self._begun.id, self._lists.bad)
+            lists = self._lists
+            problems = [*self._plan.problems, *lists.bad, *lists.repaired]
+            await checkpoint.save_problems(control, self._begun.id, problems)
         try:
             async with asyncio.TaskGroup() as group:
                 for worker in workers:
@@ -274,7 +278,7 @@ class Import:
             return protocol.ListsRead()
         if not isinstance(report, protocol.ListsRead):
             raise _failure(report)
-        for path, position, reason in report.bad:
+        for path, position, reason in (*report.bad, *report.repaired):
             self._tell(BadRecord(path, position, reason))
         return report
 

@@ -110,9 +110,11 @@ def decide(items: Sequence[Item], discarded: Mapping[int, int], known: Known) ->
         file, position, what, is_repaired = item
         account.read += 1
         changes.positions[file] = position
-        if is_repaired:
+        bad_fields = what.bad_fields if isinstance(what, MessageRow) else ()
+        if is_repaired or bad_fields:
             account.repaired += 1
-            changes.problems.append(Problem(file, position, "repaired"))
+            reason = f"stored without bad values of {', '.join(bad_fields)}"
+            changes.problems.append(Problem(file, position, reason if bad_fields else "repaired"))
         if isinstance(what, MessageRow):
             if what.changes_channel:
                 changes.channels.append(what)  # also where the message itself is not stored

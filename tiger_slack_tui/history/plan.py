@@ -1,45 +1,44 @@
-"""What an archive holds: the lists of users and channels, the day files and the channels that they belong to."""
+"""What an import reads: the lists of users and channels, the files of messages, and their channels."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from tiger_slack_tui.history.account import Reason
-from tiger_slack_tui.history.archive import DAMAGE, Archive, ArchiveRefused, Member
-from tiger_slack_tui.history.records import BadFile, Repaired, read_records
+from tiger_slack_tui.history.archive import ArchiveRefused, Listing, Member, Source
+from tiger_slack_tui.history.channels import COMMENTS, Channels, Found, key
+from tiger_slack_tui.history.layout import (
+    USER_LISTS,
+    LeftOut,
+    MessageFile,
+    Root,
+    find_roots,
+    why_nothing,
+)
+from tiger_slack_tui.history.names import from_bytes, shown
 from tiger_slack_tui.history.rows import Channel
+from tiger_slack_tui.history.workspaces import Choice, choose
 
-_DAY_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})\.json")
-_USERS = ("users.json", "org_users.json")
-_CHANNELS = {
-    "channels.json": "channel",
-    "groups.json": "group",
-    "dms.json": "im",
-    "mpims.json": "mpim",
-}
-_TYPES = {"C": "channel", "D": "im", "G": "group"}
 _SPAN_FILES = 400
 """Files that a worker gets at once, ..."""
 _SPAN_BYTES = 2 << 20
 """... or so many bytes of them."""
-_COMMENTS = "FC:"
-"""Begins the names of folders that hold comments on canvases and files."""
 _MARGIN = timedelta(days=1)
 """Day files follow another time zone than UTC: a file outside by less than this may hold messages that are inside."""
 
 
 class PlannedFile(NamedTuple):
-    """A day file to import. `folder` is the name that the export gives to the channel; a path where two have it."""
+    """A file of messages to import.
+
+    `folder` is the name that the export gives to the channel; a path where two have it.
+    """
 
     member: Member
     folder: str
@@ -54,15 +53,17 @@ class Plan:
     """("user" or "channel", its file)."""
     files: list[PlannedFile] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
-    """Day files that are not read, by reason."""
+    """Files that are not read and may hold messages, by reason (`LeftOut`)."""
     other_files: int = 0
     """Files of an export that hold no messages (canvases, logs, …)."""
     warnings: list[str] = field(default_factory=list)
+    problems: list[tuple[str, int | None, str]] = field(default_factory=list)
+    """Files that may hold messages and are not known: path, None, reason."""
     unmapped: dict[str, int] = field(default_factory=dict)
-    """Day files by folder, of folders that no channel is known for."""
+    """Files by folder, of folders that no channel is known for."""
 
-    def skip(self, reason: str, files: int = 1) -> None:
-        self.skipped[reason] = self.skipped.get(reason, 0) + files
+    def skip(self, reason: LeftOut, files: int = 1) -> None:
+        self.skipped[reason.value] = self.skipped.get(reason.value, 0) + files
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class Selection:
     channels: tuple[str, ...] = ()
     """Names or ids, with * and ?; without any, all."""
     channel_map: Mapping[str, str] = field(default_factory=dict)
-    """Channel ids of folders that the export's lists do not name."""
+    """Channel ids of folders, where the export's lists do not name them or name several."""
+    choice: Choice = field(default_factory=Choice)
+    """Which of several exports."""
 
     @property
     def has_dates(self) -> bool:
@@ -85,84 +88,98 @@ class Selection:
     def is_wanted(self, ts: datetime) -> bool:
         return not (self.since and ts < self.since) and not (self.until and ts >= self.until)
 
-    def may_hold(self, day: date) -> bool:
+    def may_hold(self, day: date | None) -> bool:
         """Whether the file of this day may hold a wanted message."""
-        return not (
-            (self.since and day + _MARGIN < self.since.date())
-            or (self.until and day - _MARGIN > self.until.date())
+        return day is None or not (
+            (self.since and self.since.date() - day > _MARGIN)
+            or (self.until and day - self.until.date() > _MARGIN)
         )
 
-    def selects(self, folder: str, channel: Channel) -> bool:
+    def selects(self, found: Found, folder: str) -> bool:
         return not self.channels or any(
-            fnmatchcase(name, _key(pattern.removeprefix("#")))
+            fnmatchcase(name, key(pattern.removeprefix("#")))
             for pattern in self.channels
-            for name in (_key(folder), channel.id)
+            for name in (key(folder), key(found.name or folder), found.channel.id)
         )
 
 
 def make_plan(
     path: Path,
-    members: Sequence[Member],
+    source: Source,
+    listing: Listing,
     selection: Selection,
     names: Mapping[str, Sequence[str]],
+    held: Iterable[str] = (),
 ) -> Plan:
-    """Sort the members into lists, day files and the rest. Blocks.
+    """Find out what the members are, and which channels the files of messages belong to. Blocks.
 
-    `names` has the ids of the channels that the database knows by that name, or by that id.
-    Raises ArchiveRefused where nothing in the archive is of an export.
+    `names` has the ids of the channels that the database knows by that name, or by that id; `held` the workspaces
+    that it holds. Raises ArchiveRefused where nothing in the archive is of an export, or where there are several
+    exports, or one of another workspace, and the selection does not choose.
     """
-    plan = Plan()
-    days: list[tuple[str, date, Member]] = []
-    lists: list[Member] = []
-    for member in members:
-        folder, _, name = member.path.rpartition("/")
-        if name in _USERS or name in _CHANNELS:
-            lists.append(member)
-        elif folder and (day := _day(name)) is not None:
-            days.append((folder, day, member))
-        else:
-            plan.other_files += 1
-    if not lists and not days:
+    roots = find_roots(listing.members, listing.left_out)
+    if not roots:
+        why = why_nothing(listing.members)
         raise ArchiveRefused(
-            f"{path} is no Slack export: it holds neither lists of users or channels nor day files.",
-            hint="Give the ZIP as it was downloaded, or the folder that users.json is in.",
+            f"{shown(from_bytes(os.fsencode(path)))} is no Slack export:"
+            " it holds neither lists of users or channels nor day files.",
+            hint=why or "Give the ZIP as it was downloaded, or the folder that users.json is in.",
         )
+    plan = Plan(warnings=list(listing.warnings))
+    chosen = choose(source, roots, selection.choice, held)
+    lists = [member for root in chosen for member in root.lists]
     plan.lists = [
-        ("user" if PurePosixPath(member.path).name in _USERS else "channel", member)
-        for member in sorted(
-            lists, key=lambda member: PurePosixPath(member.path).name not in _USERS
-        )
+        ("user" if _is_of_users(member) else "channel", member)
+        for member in sorted(lists, key=lambda member: not _is_of_users(member))
     ]
-    _warn_of_missing(plan, lists)
-    channels = _Channels(path, lists, selection, names)
+    _warn_of_missing(plan, chosen)
+    channels = Channels(source, lists, selection.channel_map, names)
     titles: dict[str, str] = {}
-    days.sort(key=itemgetter(0, 1))
-    for folder, files in groupby(days, key=itemgetter(0)):
-        channel, name = channels.find(folder), folder.rpartition("/")[2]
-        if channel is None:
-            _leave_out(plan, folder, name, sum(1 for _ in files))
-        elif not selection.selects(name, channel):
-            plan.skip("channel not selected", sum(1 for _ in files))
-        else:
-            title = name if titles.setdefault(name, folder) == folder else folder
-            for _, day, member in files:
-                if selection.may_hold(day):
-                    plan.files.append(PlannedFile(member, title, channel))
-                else:
-                    plan.skip("outside the dates")
+    for root in chosen:
+        plan.other_files += root.harmless
+        plan.problems += [(path, None, reason) for path, reason in root.unknown]
+        if root.unknown:
+            plan.skip(LeftOut.UNKNOWN, len(root.unknown))
+        files = sorted(root.files, key=attrgetter("folder", "member.path"))
+        for folder, group in groupby(files, key=attrgetter("folder")):
+            _plan_folder(plan, channels, selection, titles, folder, list(group))
+    channels.warn_of_unused()
     plan.warnings += channels.warnings
     if selection.channels and not plan.files:
         plan.warnings.append("No file of the archive is of a channel that --channel selects.")
     return plan
 
 
-def _leave_out(plan: Plan, folder: str, name: str, files: int) -> None:
-    """Leave out the files of a folder without a channel."""
-    if name.startswith(_COMMENTS):
-        plan.skip("comments on canvases and files", files)
-    else:
-        plan.skip("folder without a channel", files)
-        plan.unmapped[folder] = files
+def _plan_folder(
+    plan: Plan,
+    channels: Channels,
+    selection: Selection,
+    titles: dict[str, str],
+    folder: str,
+    files: Sequence[MessageFile],
+) -> None:
+    """Plan the files of one folder, or leave them out."""
+    name = folder.rpartition("/")[2]
+    is_dump = all(file.is_dump for file in files)
+    found = channels.by_id(folder) if is_dump else channels.find(folder)
+    if found is None:
+        if name.startswith(COMMENTS):
+            plan.skip(LeftOut.COMMENTS, len(files))
+        else:
+            plan.skip(LeftOut.NO_CHANNEL, len(files))
+            plan.unmapped[folder] = len(files)
+        return
+    if not selection.selects(found, name):
+        plan.skip(LeftOut.NOT_SELECTED, len(files))
+        return
+    # A dump has no names for folders: they are of its list.
+    name = found.name or name if is_dump else name
+    title = name if titles.setdefault(name, folder) == folder else folder
+    for file in files:
+        if selection.may_hold(file.day):
+            plan.files.append(PlannedFile(file.member, title, found.channel))
+        else:
+            plan.skip(LeftOut.OUTSIDE)
 
 
 def deal(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:
@@ -178,95 +195,13 @@ def deal(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:
     return spans
 
 
-class _Channels:
-    """The channel of each folder."""
-
-    def __init__(
-        self,
-        path: Path,
-        lists: Iterable[Member],
-        selection: Selection,
-        names: Mapping[str, Sequence[str]],
-    ) -> None:
-        self.warnings: list[str] = []
-        self._map = {_key(name): channel for name, channel in selection.channel_map.items()}
-        self._names = names
-        self._listed: dict[str, dict[str, Channel]] = {}  # by the directory of the list
-        archive = Archive(path)
-        for member in lists:
-            self._read_list(archive, member)
-
-    def find(self, folder: str) -> Channel | None:
-        """The folder's channel, or None, of which there is a warning then."""
-        name = _key(PurePosixPath(folder).name)
-        if any("\ud800" <= character <= "\udfff" for character in folder):
-            self.warnings.append(f"The name of the folder {folder!r} is no UTF-8; rename it.")
-            return None
-        if channel := self._mapped(folder, name):
-            return channel
-        ids = self._names.get(name, [])
-        if len(ids) == 1:
-            return Channel(ids[0], _TYPES.get(ids[0][:1]))
-        if not name.startswith(_COMMENTS):
-            self.warnings.append(
-                f"No channel for the folder {folder!r}: "
-                + ("several had that name" if ids else "not in the lists, not in the database")
-                + "; --channel-map can name one."
-            )
-        return None
-
-    def _mapped(self, folder: str, name: str) -> Channel | None:
-        if mapped := self._map.get(name) or self._map.get(_key(folder)):
-            return Channel(mapped, _TYPES.get(mapped[:1]))
-        # The lists beside the folder, else those of the archive around it.
-        for parent in PurePosixPath(folder).parents:
-            if channel := self._listed.get(str(parent), {}).get(name):
-                return channel
-        return None
-
-    def _read_list(self, archive: Archive, member: Member) -> None:
-        name = PurePosixPath(member.path)
-        if name.name not in _CHANNELS:
-            return
-        known = self._listed.setdefault(str(name.parent), {})
-        try:
-            with archive.open(member) as stream:
-                for record in read_records(stream, member.size):
-                    _note(known, record, _CHANNELS[name.name])
-        except BadFile as error:
-            self.warnings.append(f"{member.path}: {error.reason}.")
-        except DAMAGE:
-            self.warnings.append(f"{member.path}: {Reason.DAMAGED}.")
+def _is_of_users(member: Member) -> bool:
+    return PurePosixPath(member.path).name.lower() in USER_LISTS
 
 
-def _note(known: dict[str, Channel], record: Any, kind: str) -> None:
-    if isinstance(record, Repaired):
-        record = record.value
-    if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not record["id"]:
-        return
-    channel = Channel(record["id"], kind)
-    for name in (record["id"], record.get("name")):
-        if isinstance(name, str):
-            known.setdefault(_key(name), channel)
-
-
-@lru_cache(10_000)  # the same days in each channel
-def _day(name: str) -> date | None:
-    match = _DAY_FILE.fullmatch(name)
-    try:
-        return date.fromisoformat(match[1]) if match else None
-    except ValueError:
-        return None
-
-
-def _key(name: str) -> str:
-    """Names as they compare: macOS takes letters and their accents apart."""
-    return unicodedata.normalize("NFC", name)
-
-
-def _warn_of_missing(plan: Plan, lists: Iterable[Member]) -> None:
-    names = {PurePosixPath(member.path).name for member in lists}
-    if not names & set(_USERS):
+def _warn_of_missing(plan: Plan, roots: Iterable[Root]) -> None:
+    names = {PurePosixPath(member.path).name.lower() for root in roots for member in root.lists}
+    if names.isdisjoint(USER_LISTS):
         plan.warnings.append("There is no users.json: people stay as the database knows them.")
     if "channels.json" not in names:
         plan.warnings.append("There is no channels.json: folders are looked up in the database.")

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tiger_slack_tui.history.account import Account
+from tiger_slack_tui.history.layout import LeftOut
 from tiger_slack_tui.history.plan import PlannedFile
 
 
@@ -175,7 +176,7 @@ class ImportResult:
     """Files accounted for, in this run or before, the failed ones among them."""
     files_failed: int
     files_skipped: Mapping[str, int]
-    """Day files that were not read, by reason."""
+    """Files that were not read and may hold messages, by reason (`LeftOut`)."""
     other_files: int
     users: int
     channels: int
@@ -189,10 +190,12 @@ class ImportResult:
 
     @property
     def exit_code(self) -> int:
-        """0: all accounted for; 3: bad records or files were skipped; 1: not done, or it does not add up."""
+        """0: all accounted for; 3: bad records, or files that may hold messages, were skipped; 1: not done, or it
+        does not add up."""
         if self.outcome != "done" or self.mismatch:
             return 1
-        return 3 if self.total.bad or self.files_failed or self.bad_list_rows else 0
+        left_out = any(not LeftOut(reason).is_wanted for reason in self.files_skipped)
+        return 3 if self.total.bad or self.files_failed or self.bad_list_rows or left_out else 0
 
     @property
     def rate(self) -> float:

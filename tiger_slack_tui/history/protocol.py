@@ -90,10 +90,13 @@ class ReadLists:
 
 @dataclass(frozen=True)
 class ListsRead:
-    """Rows by kind ("user", "channel"); bad ones by (file, position or None, reason)."""
+    """Rows by kind ("user", "channel"); what is wrong by (file, position or None, reason)."""
 
     seen: Mapping[str, int] = field(default_factory=dict)
-    bad: Sequence[tuple[str, int | None, str]] = ()
+    bad: list[tuple[str, int | None, str]] = field(default_factory=list)
+    """Of rows and lists that are not stored."""
+    repaired: list[tuple[str, int | None, str]] = field(default_factory=list)
+    """Of rows that are stored without a part."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from typing import Any
 from tiger_slack_tui.errors import SettingsError
 from tiger_slack_tui.history.archive import ArchiveLimits
 from tiger_slack_tui.history.load import ImportOptions
+from tiger_slack_tui.history.names import shown
 from tiger_slack_tui.history.plan import Selection
+from tiger_slack_tui.history.workspaces import Choice
 from tiger_slack_tui.times import read_time
 
 MOST_WORKERS = 32
@@ -28,6 +31,8 @@ class ImportRequest:
     until: str | None = None
     channels: tuple[str, ...] = ()
     channel_map: Mapping[str, str] = field(default_factory=dict)
+    root: str | None = None
+    workspace: str | None = None
     workers: int = 2
     dry_run: bool = False
     restart: bool = False
@@ -36,12 +41,15 @@ class ImportRequest:
     @property
     def as_given(self) -> dict[str, Any]:
         """What an import that goes on has to have in common with its beginning: slack.import.options."""
-        return {
+        given = {
             "since": self.since,
             "until": self.until,
             "channels": sorted(self.channels),
             "channel_map": dict(self.channel_map),
         }
+        # Without them as before they existed: an import that was begun then goes on.
+        chosen = {"root": self.root, "workspace": self.workspace}
+        return given | {name: value for name, value in chosen.items() if value is not None}
 
     def options(self, limits: ArchiveLimits, now: datetime) -> ImportOptions:
         """The same, read and checked. Raises SettingsError."""
@@ -50,6 +58,7 @@ class ImportRequest:
             until=read_time(self.until, now, "--until", is_end=True) if self.until else None,
             channels=self.channels,
             channel_map=self.channel_map,
+            choice=Choice(self.root, self.workspace),
         )
         if selection.since and selection.until and selection.since >= selection.until:
             raise SettingsError("--since is not before --until: no message is between them.")
@@ -72,6 +81,8 @@ class ImportRequest:
             words += ["--channel", channel]
         if self.channel_map and channel_map:
             words += ["--channel-map", str(channel_map)]
+        for name, value in (("--root", self.root), ("--workspace", self.workspace)):
+            words += [name, value] if value else []
         if self.workers != type(self)(self.path).workers:
             words += ["--workers", str(self.workers)]
         for name, is_set in (("--dry-run", self.dry_run), ("--restart", self.restart)):
@@ -82,16 +93,36 @@ class ImportRequest:
 def read_channel_map(path: Path) -> dict[str, str]:
     """The channel ids of folders, from a JSON file. Raises SettingsError."""
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_repetitions)
     except OSError as error:
         raise SettingsError(f"--channel-map: {path} cannot be read: {error.strerror}.") from None
-    except ValueError:
+    except _Repeated as error:
+        raise SettingsError(
+            f"--channel-map: {path} names {shown(error.args[0])!r} twice.",
+            hint="Leave one of the two.",
+        ) from None
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict) or not all(
-        isinstance(id_, str) and id_ for id_ in value.values()
+        isinstance(id_, str) and _CHANNEL_ID.fullmatch(id_) for id_ in value.values()
     ):
         raise SettingsError(
             f"--channel-map: {path} is no JSON object of folders and channel ids.",
             hint='Write it as {"general": "C0123456789"}.',
         )
     return value
+
+
+_CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]+", re.ASCII)
+
+
+class _Repeated(Exception):
+    """A key that is there twice."""
+
+
+def _without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if found.setdefault(name, value) != value:
+            raise _Repeated(name)
+    return found

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, cast
+
+import orjson
 
 from tiger_slack_tui.history.account import Reason
 from tiger_slack_tui.history.copying import (
@@ -22,6 +24,7 @@ from tiger_slack_tui.history.copying import (
     uuid_cell,
     written_json_cell,
 )
+from tiger_slack_tui.slack import payload
 from tiger_slack_tui.slack.events import CHANNEL_SUBTYPES
 from tiger_slack_tui.slack.ts import from_micros, slack_ts, to_micros
 
@@ -29,21 +32,16 @@ _TS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 _LAST = to_micros(datetime.max.replace(tzinfo=UTC))
 
 _ABOUT_OTHERS = ("message_changed", "message_deleted", "message_replied")
-_NAMES = (
-    "team",
-    "type",
-    "user",
-    "parent_user_id",
-    "bot_id",
-    "app_id",
-    "subtype",
-    "trigger_id",
-    "workflow_id",
-)
+_IDS = ("team", "user", "parent_user_id", "bot_id", "app_id", "trigger_id", "workflow_id")
 _BOOLS = ("display_as_bot", "upload")
-_JSONS = ("blocks", "attachments", "files", "x_files", "icons", "language", "edited")
-_CONTENT = ("text", *_NAMES, *_BOOLS, *_JSONS, "client_msg_id", "thread_ts")
-"""Keys that a content is made of, but not of what goes on around it (reactions, replies)."""
+_ARRAYS = ("blocks", "attachments", "files", "x_files")
+_OBJECTS = ("icons", "language", "edited")
+_CONTENT = (
+    *("text", "team", "type", "user", "parent_user_id", "bot_id", "app_id", "subtype"),
+    *("trigger_id", "workflow_id", *_BOOLS, *_ARRAYS, *_OBJECTS, "client_msg_id", "thread_ts"),
+)
+"""Keys that a content is made of, but not of what goes on around it (reactions, replies). Their order counts: it is
+part of event_id, by which the same content is known again."""
 _HEAD = ("ts", "event_ts", "event_id", "updated_at", "channel_id", "channel_type")
 _COLUMNS = (*_HEAD, *("user_id" if key == "user" else key for key in _CONTENT), "reactions")
 COLUMNS = ", ".join(_COLUMNS)
@@ -85,6 +83,8 @@ class MessageRow:
     """For COPY, its columns as slack.store_messages() would fill them, but for the reactions."""
     changes_channel: bool
     """Whether it tells of a change of its channel."""
+    bad_fields: tuple[str, ...] = ()
+    """Fields of the record whose values cannot be stored; their columns are null, or hold what can be."""
 
     @property
     def ts(self) -> datetime:
@@ -97,7 +97,7 @@ class MessageRow:
     def message(self) -> dict[str, Any]:
         """The message as a live event would have it; only of a row that keeps its record."""
         assert self.record is not None  # noqa: S101 it was kept for this
-        event = {"type": "message", **self.record, "channel": self.channel.id}
+        event = {**self.record, "type": "message", "channel": self.channel.id}
         if self.channel.type is not None:
             event["channel_type"] = self.channel.type
         if (thread := event.get("thread_ts")) is not None and micros_or_none(thread) is None:
@@ -131,7 +131,7 @@ def read_row(
     if not isinstance(record, dict):
         return Reason.NO_OBJECT
     get = record.get
-    if get("type", "message") != "message":
+    if get("type") not in (None, "message"):
         return Reason.NO_MESSAGE
     told = None
     if (subtype := get("subtype")) in _ABOUT_OTHERS:
@@ -160,14 +160,16 @@ def read_row(
 
 def _message(
     record: Mapping[str, Any], channel: Channel, ts: int, event_ts: int, keep: bool
-) -> MessageRow | Reason:
+) -> MessageRow:
     cells = _EMPTY.copy()
-    try:
-        for key, value in record.items():
-            if value is not None and (writer := _WRITERS.get(key)):
+    bad: tuple[str, ...] = ()
+    for key, value in record.items():
+        if value is not None and (writer := _WRITERS.get(key)):
+            try:
                 cells[key] = writer(value)
-    except TypeError:  # nested too deeply
-        return Reason.BAD_RECORD
+            except _BadField as field:
+                cells[key] = field.cell
+                bad = (*bad, key)
     content = b"".join(cells.values())
     event_id = f"0{len(content):08}{zlib.crc32(content):08x}"
     posted = time_cell(ts)
@@ -177,28 +179,46 @@ def _message(
         told = updated = time_cell(event_ts)
     row = b"".join((_ROW, posted, told, text_cell(event_id), updated, channel.cells, content))
     given = record.get("reactions")
-    reactions = _reactions(given) if given else ()
+    reactions: tuple[tuple[str, str], ...] = ()
+    if given:
+        reactions, is_sound = _reactions(given)
+        bad = bad if is_sound else (*bad, "reactions")
     subtype = record.get("subtype")
     changes_channel = isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
-    kept = record if keep or changes_channel else None
-    return MessageRow(channel, ts, (event_ts, event_id), reactions, kept, row, changes_channel)
+    kept = _writable(record) if keep or changes_channel else None
+    version = (event_ts, event_id)
+    return MessageRow(channel, ts, version, reactions, kept, row, changes_channel, bad)
 
 
-def _reactions(given: Any) -> tuple[tuple[str, str], ...]:
+def _writable(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record as a live event would have it: what is nested too deeply for JSON of the driver is null."""
+    try:
+        orjson.dumps(record)
+    except TypeError:
+        return cast(Mapping[str, Any], payload.cut_off(record))
+    return record
+
+
+def _reactions(given: Any) -> tuple[tuple[tuple[str, str], ...], bool]:
+    """By (user, name), and whether nothing of them was left out."""
+    found: dict[tuple[str, str], None] = {}
     if not isinstance(given, list):
-        return ()
-    found = dict.fromkeys(
-        (user, name)
-        for reaction in given
-        if isinstance(reaction, dict) and isinstance(name := reaction.get("name"), str)
-        for user in _list(reaction.get("users"))
-        if isinstance(user, str)
-    )
-    return tuple(found)
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+        return (), False
+    is_sound = True
+    for reaction in given:
+        if reaction is None:
+            continue
+        name = reaction.get("name") if isinstance(reaction, dict) else None
+        users = reaction.get("users") if isinstance(name, str) else None
+        if name is None or not isinstance(users, list | None):
+            is_sound = False
+            continue
+        for user in users or ():
+            if (id_ := _id_of(user)) is None:
+                is_sound = is_sound and user is None
+            else:
+                found[id_, name] = None
+    return tuple(found), is_sound
 
 
 def micros_or_none(value: Any) -> int | None:
@@ -235,21 +255,84 @@ def _remembering(writer: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
     return lambda value: remembered(value) if value.__class__ is str else writer(value)
 
 
-def _time_cell(value: Any) -> bytes:
+class _BadField(Exception):
+    """A value that its column cannot hold. `cell` is what is stored instead."""
+
+    def __init__(self, cell: bytes = NULL) -> None:
+        super().__init__()
+        self.cell = cell
+
+
+def _text(value: Any) -> bytes:
+    if value.__class__ is not str:
+        raise _BadField
+    return text_cell(value)
+
+
+def _id(value: Any) -> bytes:
+    """The cell of an id; of an object the id that it has, as slack.id_of() takes it."""
+    if value.__class__ is str:
+        return text_cell(value)
+    raise _BadField(text_cell(_id_of(value)))
+
+
+def _id_of(value: Any) -> str | None:
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) else None
+
+
+def _array(value: Any) -> bytes:
+    if value.__class__ is not list:
+        raise _BadField
+    return _json(value)
+
+
+def _object(value: Any) -> bytes:
+    if value.__class__ is not dict:
+        raise _BadField
+    return _json(value)
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return json_cell(value)
+    except TypeError:  # nested too deeply
+        raise _BadField(json_cell(payload.cut_off(value))) from None
+
+
+def _bool(value: Any) -> bytes:
+    if value.__class__ is not bool:
+        raise _BadField
+    return bool_cell(value)
+
+
+def _uuid(value: Any) -> bytes:
+    if (cell := uuid_cell(value)) is NULL:
+        raise _BadField
+    return cell
+
+
+def _time(value: Any) -> bytes:
     micros = micros_or_none(value)
+    if micros is None and value != "":
+        raise _BadField
     return NULL if micros is None else time_cell(micros)
 
 
-def _type_cell(value: Any) -> bytes:
-    return text_cell(value if isinstance(value, str) else "message")
+def _type(value: Any) -> bytes:
+    if value.__class__ is not str:
+        raise _BadField(text_cell("message"))
+    return text_cell(value)
 
 
 _WRITERS: dict[str, Callable[[Any], bytes]] = (
-    dict.fromkeys(_NAMES, _remembering(text_cell))
-    | dict.fromkeys(_BOOLS, bool_cell)
-    | dict.fromkeys(_JSONS, json_cell)
-    | {"text": text_cell, "client_msg_id": uuid_cell, "thread_ts": _remembering(_time_cell)}
-    | {"type": _remembering(_type_cell)}
+    {"type": _remembering(_type), "subtype": _remembering(_text), "text": _text}
+    | dict.fromkeys(_IDS, _remembering(_id))
+    | dict.fromkeys(_BOOLS, _bool)
+    | dict.fromkeys(_ARRAYS, _array)
+    | dict.fromkeys(_OBJECTS, _object)
+    | {"client_msg_id": _uuid, "thread_ts": _remembering(_time)}
 )
 _EMPTY = dict.fromkeys(_CONTENT, NULL) | {"type": text_cell("message")}
 """The cells of a message without any content, in order."""

@@ -12,9 +12,10 @@ import pickle
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import cached_property
 from itertools import islice
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, cast
 
 import psycopg
 from psycopg import AsyncConnection
@@ -22,25 +23,16 @@ from psycopg import AsyncConnection
 from tiger_slack_tui.database.directory import upsert
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.pool import BlockingConnection, connect
+from tiger_slack_tui.database.workspaces import held_teams
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history import protocol
 from tiger_slack_tui.history.account import Reason
-from tiger_slack_tui.history.archive import (
-    DAMAGE,
-    Archive,
-    ArchiveRefused,
-    Member,
-    list_members,
-)
+from tiger_slack_tui.history.archive import ArchiveRefused, Member, Source
 from tiger_slack_tui.history.checkpoint import find_channels, join
 from tiger_slack_tui.history.files import FileWork
+from tiger_slack_tui.history.lists import Kind, ListRow, read_list
 from tiger_slack_tui.history.plan import deal, make_plan
-from tiger_slack_tui.history.records import (
-    BadFile,
-    BadRecord,
-    Repaired,
-    read_records,
-)
+from tiger_slack_tui.history.sources import open_source
 from tiger_slack_tui.history.tables import DryRun, Tables
 from tiger_slack_tui.stacktrace import where
 
@@ -67,7 +59,7 @@ class Worker:
         """Work until the input ends."""
         setup = self._receive()
         assert isinstance(setup, protocol.Setup)  # noqa: S101 the protocol
-        self._path, self._archive = setup.path, Archive(setup.path)
+        self._path = setup.path
         async with await connect(setup.conninfo, BlockingConnection) as connection:
             tables = (
                 DryRun(connection)
@@ -90,9 +82,13 @@ class Worker:
                             await tables.prepare()
                             is_ready = True
                         work = FileWork(
-                            self, command, setup.import_id, self._archive, tables, connection
+                            self, command, setup.import_id, self._source, tables, connection
                         )
                         await work.read()
+
+    @cached_property
+    def _source(self) -> Source:
+        return open_source(self._path)
 
     def report(self, report: protocol.Report) -> None:
         """Send it. Raises _Ended."""
@@ -126,8 +122,9 @@ class Worker:
     async def _plan(self, command: protocol.MakePlan, connection: AsyncConnection[Any]) -> None:
         try:
             names = await find_channels(connection)
-            members = list_members(self._path, command.limits)
-            plan = make_plan(self._path, members, command.selection, names)
+            held = await held_teams(connection)
+            listing = self._source.list(command.limits)
+            plan = make_plan(self._path, self._source, listing, command.selection, names, held)
         except ArchiveRefused as error:
             self.report(protocol.Refused(error.args[0], error.hint))
             return
@@ -142,38 +139,29 @@ class Worker:
         self, command: protocol.ReadLists, connection: AsyncConnection[Any]
     ) -> None:
         seen = {"user": 0, "channel": 0}
-        bad: list[tuple[str, int | None, str]] = []
+        read = protocol.ListsRead(seen, [], [])
         for kind, member in command.lists:
-            rows = iter(self._list_rows(member, bad))
+            rows = iter(self._list_rows(member, cast(Kind, kind), read))
             while part := list(islice(rows, _PART)):
                 seen[kind] += len(part)
                 if command.dry_run:
                     continue
-                applied = await upsert(connection, cast(Literal["user", "channel"], kind), part)
-                bad += [
-                    (member.path, None, f"{row['id']}: {Reason.REFUSED}")
+                applied = await upsert(connection, cast(Kind, kind), [row.row for row in part])
+                positions = {str(row.row["id"])[:40]: row.position for row in part}
+                read.bad.extend(
+                    (member.path, positions.get(row["id"]), Reason.REFUSED)
                     for row in applied.bad_rows
-                ]
-        self.report(protocol.ListsRead(seen, bad))
+                )
+        self.report(read)
 
-    def _list_rows(
-        self, member: Member, bad: list[tuple[str, int | None, str]]
-    ) -> Iterator[Mapping[str, Any]]:
-        """The rows of a list that can be stored; the others go to `bad`."""
-        try:
-            with self._archive.open(member) as stream:
-                for position, value in enumerate(read_records(stream, member.size), 1):
-                    if isinstance(value, Repaired):
-                        value = value.value
-                    if isinstance(value, dict) and isinstance(value.get("id"), str):
-                        yield value
-                    elif value != "":  # a placeholder
-                        reason = value.reason if isinstance(value, BadRecord) else Reason.NO_OBJECT
-                        bad.append((member.path, position, reason))
-        except BadFile as error:
-            bad.append((member.path, None, error.reason))
-        except DAMAGE:
-            bad.append((member.path, None, Reason.UNREADABLE))
+    def _list_rows(self, member: Member, kind: Kind, read: protocol.ListsRead) -> Iterator[ListRow]:
+        """The rows of a list that can be stored; what is wrong goes to `read`."""
+        for found in read_list(self._source, member, kind):
+            if isinstance(found, ListRow):
+                yield found
+            else:
+                problem = (member.path, found.position, found.reason)
+                (read.bad if found.is_bad else read.repaired).append(problem)
 
 
 def main() -> None:

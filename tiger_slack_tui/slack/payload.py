@@ -42,7 +42,7 @@ def decode(text: str) -> Any:
     try:
         return _writable(text, decode_sound(text))
     except ValueError:
-        return _without_secrets(text, _cut_off(_decode_odd(text), _DEEPEST))
+        return _without_secrets(text, cut_off(_decode_odd(text)))
 
 
 def decode_sound(text: str) -> Any:
@@ -130,14 +130,15 @@ def _decode_odd(text: str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def _cut_off(value: Any, levels: int) -> Any:
+def cut_off(value: Any, levels: int = _DEEPEST) -> Any:
+    """The value, in which what is nested more deeply than `levels` is null."""
     if not isinstance(value, dict | list):
         return value
     if levels == 0:
         return None
     if isinstance(value, list):
-        return [_cut_off(item, levels - 1) for item in value]
-    return {key: _cut_off(item, levels - 1) for key, item in value.items()}
+        return [cut_off(item, levels - 1) for item in value]
+    return {key: cut_off(item, levels - 1) for key, item in value.items()}
 
 
 def _number(text: str) -> float | int | str:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_TS = re.compile(r"([0-9]{1,11})(?:\.([0-9]{1,6}))?")
+_TS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,6}))?")
 # https://WORKSPACE.slack.com/archives/CHANNEL/pTTTTTTTTTTUUUUUU, where ?thread_ts=… names the thread's parent
 _PERMALINK = re.compile(
-    r"https?://[^/\s]+/archives/([A-Z0-9]{1,40})/p([0-9]{1,11})([0-9]{6})/?(?:[?#]\S*)?"
+    r"https?://[^/\s]+/archives/([A-Z0-9]{1,40})/p([0-9]{1,12})([0-9]{6})/?(?:[?#]\S*)?"
 )
 
 

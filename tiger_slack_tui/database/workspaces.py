@@ -1,0 +1,36 @@
+"""Which workspaces the database holds messages of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import AsyncConnection
+
+_HAS_TABLES = (
+    "select to_regclass('slack.instance') is not null and to_regclass('slack.\"user\"') is not null"
+)
+# What ingests has asked Slack for its workspace. Users tell less: some are of workspaces that share a channel.
+_OF_INSTANCES = "select distinct i.team_id from slack.instance i where i.team_id is not null"
+_OF_USERS = """
+select u.team_id
+from slack."user" u
+where u.team_id is not null
+group by u.team_id
+order by count(*) desc, u.team_id
+limit 1
+"""
+
+
+async def held_teams(connection: AsyncConnection[Any]) -> frozenset[str]:
+    """The ids of the workspaces that the database holds: those ingested from, else that of most users.
+
+    Empty where the database does not say, or has no tables yet.
+    """
+    row = await (await connection.execute(_HAS_TABLES)).fetchone()
+    if not row or not row[0]:
+        return frozenset()
+    for query in (_OF_INSTANCES, _OF_USERS):
+        cursor = await connection.execute(query)
+        if found := frozenset(team for (team,) in await cursor.fetchall()):
+            return found
+    return frozenset()
