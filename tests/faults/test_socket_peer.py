@@ -283,3 +283,15 @@ async def test_an_address_that_is_none_is_tried_again(url: str) -> None:
             await until(lambda: found.socket._failures > 1)
             slack._open_connection = real  # type: ignore[method-assign]
             await until(lambda: found.socket.state.status == "connected")
+
+
+async def test_a_connection_that_is_started_again_leaves_nothing_behind() -> None:
+    async with LocalSlack() as slack, listening(slack) as found:
+        await until(lambda: found.socket.state.connects == 1)
+        found.run.cancel()
+        await asyncio.gather(found.run, return_exceptions=True)
+        found.run = asyncio.create_task(found.socket.run())
+        await until(lambda: found.socket.state.connects == 2 and slack.sockets == 1)
+        await slack.send(star(1))
+        await slack.wait_acked()
+        assert found.events == ["Ev1"]

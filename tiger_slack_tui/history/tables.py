@@ -12,6 +12,7 @@ import orjson
 import psycopg
 from psycopg import AsyncConnection
 
+from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.database.failures import is_unavailable
 from tiger_slack_tui.history import recall
 from tiger_slack_tui.history.account import Account, Reason
@@ -213,7 +214,7 @@ class Tables:
             except psycopg.Error as error:
                 if not _may_pass(error) or self._connection.broken:
                     raise
-            await asyncio.sleep(0.05 * 2**tries)
+            await asyncio.sleep(backoff(tries, first=0.1, most=1))
         return await self._merge(items, files)
 
     async def _merge(self, items: Sequence[Item], files: dict[int, FileState]) -> Merged:

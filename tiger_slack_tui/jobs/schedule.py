@@ -13,6 +13,7 @@ from aiocron import crontab
 from cronsim import CronSim
 from psycopg import AsyncConnection
 
+from tiger_slack_tui.backoff import LogThrottle
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database import job_runs
 from tiger_slack_tui.database.job_runs import JobRun
@@ -124,15 +125,18 @@ class Scheduler:
         return tuple(states)
 
     async def _serve(self, job: Job) -> None:
+        throttle = LogThrottle(self._clock)
         while True:
             try:
                 await self.run_if_due(job)
             except (DatabaseUnavailable, DatabaseRefused, SlackUnavailable) as error:
-                log.warning("job %s waits: %s", job.name, error)
+                if throttle.allows():
+                    log.warning("job %s waits: %s", job.name, error)
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             except Exception as error:  # whatever it is, it must not take the ingestion down
                 log.error("job %s failed", job.name, exc_info=error)
+            throttle.reset()
             await self._tick(self._wakes[job.name])
 
     async def run_if_due(self, job: Job) -> None:

@@ -72,7 +72,12 @@ class SocketMode:
         self.state = SocketState(self._clock)
 
     async def run(self) -> None:
-        """Connect, and connect again. Raises SlackRefused where the first connection is refused for good."""
+        """Connect, and connect again. Raises SlackRefused where the first connection is refused for good.
+
+        Can run again after it ended; what is left of its last connection is closed then.
+        """
+        if self._connection is not None:
+            await self._connection.close()
         self._connection = connection = await self._connect(None)
         while True:
             await connection.leaving.wait()
