@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Coroutine
 from typing import Any
 
 import aiohttp
@@ -19,7 +20,13 @@ from tiger_slack_tui.database.migration_files import migrations_directory, read_
 from tiger_slack_tui.database.migrations import Note, migrate
 from tiger_slack_tui.database.pool import make_pool, with_defaults
 from tiger_slack_tui.database.store import EventStore
-from tiger_slack_tui.errors import DatabaseUnavailable, SlackUnavailable
+from tiger_slack_tui.errors import (
+    DatabaseRefused,
+    DatabaseUnavailable,
+    MigrationError,
+    SlackRefused,
+    SlackUnavailable,
+)
 from tiger_slack_tui.gaps.reader import Pace
 from tiger_slack_tui.gaps.watch import Watch, WatchTiming
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
@@ -32,11 +39,16 @@ from tiger_slack_tui.settings import Settings, SlackSettings
 from tiger_slack_tui.slack.socket import SocketMode, Timing
 from tiger_slack_tui.slack.web import Identity, SlackWeb
 from tiger_slack_tui.snapshot import Snapshot, Stats
+from tiger_slack_tui.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 2.5
-"""How long a stop waits until what was read is durable and acknowledged. The rest of a stop takes less than 2 s."""
+"""How long a stop waits until what was read is durable and acknowledged. The rest of a stop takes less than 2.5 s."""
+_CANCEL_SECONDS = 0.25
+"""How long a cancelled task may take before it is cancelled again. psycopg may wait for the server."""
+_CANCELS = 4
+_PUBLISH_SECONDS = 1.0
 _MIGRATION_SECONDS = 2.0
 """How long one try waits for a migration of another instance. The tries go on for as long as that takes."""
 _DATABASE_SECONDS = 5.0
@@ -80,11 +92,15 @@ class Engine:
         self._database_ready = asyncio.Event()
         self._pool = make_pool(self._conninfo, minimum=settings.pool_min, maximum=settings.pool_max)
         self._store = EventStore(self._pool)
-        self._spool = Spool(settings.home / "spool", limit_bytes=settings.spool_limit)
-        self._stats = Stats()
+        self._spool = Spool(
+            settings.home / "spool", limit_bytes=settings.spool_limit, clock=self._clock
+        )
+        self._supervisor = Supervisor(self._clock)
+        self._stats = Stats(self._clock)
         self._pipeline = Pipeline(
             self._store, self._spool, self._stats, limits=limits, clock=self._clock
         )
+        self._published = self.snapshot()
 
     def stop(self) -> None:
         """Ask `run` to end: read nothing more, store and acknowledge what was read, close. Returns at once."""
@@ -93,9 +109,10 @@ class Engine:
     async def run(self) -> None:
         """Ingest until `stop`.
 
-        Raises what a person must mend: SlackRefused, DatabaseRefused, MigrationError, SpoolError.
+        Raises what a person must fix: SlackRefused, DatabaseRefused, MigrationError. Any other error ends only the
+        part that it happens in, which is started again; `Snapshot.faults` says what failed.
         """
-        self._spool.open()
+        await self._spool.open()
         try:
             async with aiohttp.ClientSession(trust_env=True) as session:
                 self._web = web = SlackWeb(self._slack, session)
@@ -112,8 +129,9 @@ class Engine:
                 await self._serve(self._socket, scheduler, self._watch)
         finally:
             self._web = None
-            await self._pool.close(timeout=0.5)
-            self._spool.close()
+            await self._close_pool()
+            await self._spool.close()
+            self._published = self.snapshot()
 
     async def run_job(self, name: str) -> JobRun:
         """Run a job (users, channels, retention) now; the row returned tells how it ended.
@@ -162,10 +180,14 @@ class Engine:
             outcomes=dict(stats.outcomes),
             queue=pipeline.queued,
             queue_limit=pipeline.limits.queue,
+            queue_bytes=pipeline.queued_bytes,
             spool_events=spool.depth,
             spool_bytes=spool.size,
             spool_oldest=spool.oldest,
             spool_problem=pipeline.spool_problem,
+            spool_errors=spool.errors,
+            faults=self._supervisor.problems() + spool.problems,
+            restarts=dict(self._supervisor.restarts),
             commit_p50=commit_p50,
             commit_p99=commit_p99,
             ack_p50=ack_p50,
@@ -186,6 +208,21 @@ class Engine:
         """The time, in seconds since 1970, such that its age is right whatever the wall clock did since then."""
         return wall_time(self._clock, elapsed)
 
+    def published(self) -> Snapshot:
+        """A snapshot of about the last second. Unlike `snapshot`, other threads can call it."""
+        return self._published
+
+    async def _publish(self) -> None:
+        while True:
+            self._published = self.snapshot()
+            await asyncio.sleep(_PUBLISH_SECONDS)
+
+    async def _close_pool(self) -> None:
+        """Close the pool; a server that is silent does not hold it up."""
+        closing = asyncio.create_task(self._pool.close(timeout=0.3))
+        await asyncio.wait({closing}, timeout=0.6)
+        await _cancel(closing)
+
     async def _greet_slack(self, web: SlackWeb) -> None:
         """Find a bad token at once; a Slack that is away is waited for by the connection. A stop ends it."""
         greeting = asyncio.create_task(web.identity())
@@ -195,8 +232,12 @@ class Engine:
             if greeting.done():
                 self._identity = found = greeting.result()
                 log.info("workspace", extra={"team": found.team, "team_id": found.team_id})
+        except SlackRefused:
+            raise
         except SlackUnavailable as error:
             log.warning("%s", error)
+        except Exception as error:  # the connection will show whether Slack can be used
+            log.error("Slack was not greeted", exc_info=error)
         finally:
             await _cancel(greeting, stop)
 
@@ -223,37 +264,51 @@ class Engine:
         )
 
     async def _serve(self, slack: SocketMode, scheduler: Scheduler, watch: Watch) -> None:
-        """Run everything until `stop`, or until something fails, which is raised after a clean stop."""
-        pipeline = self._pipeline
+        """Run everything until `stop`, or until a person must act: that is raised after a clean stop."""
+        pipeline, keep = self._pipeline, self._supervisor.keep
         tried = asyncio.Event()
+        listening = asyncio.create_task(
+            keep(
+                "the connection to Slack", lambda: self._listen(slack, tried), fatal=(SlackRefused,)
+            )
+        )
         sources = [
             asyncio.create_task(work)
             for work in (
-                self._prepare_database(tried),
-                self._listen(slack, tried),
-                self._run_jobs(scheduler),
-                self._run_watch(watch),
+                keep(
+                    "the preparation of the database",
+                    lambda: self._prepare_database(tried),
+                    fatal=(DatabaseRefused, MigrationError),
+                ),
+                keep("the schedule of the jobs", lambda: self._run_jobs(scheduler)),
+                keep("the heartbeat", lambda: self._run_watch(watch)),
             )
         ]
         ingesting = [
             asyncio.create_task(work)
-            for work in (pipeline.write(), pipeline.acknowledge(), pipeline.drain())
+            for work in (
+                keep("the writing of events", pipeline.write),
+                keep("the sending of acks", pipeline.acknowledge),
+                keep("the drain of the spool", pipeline.drain),
+                keep("the snapshot", self._publish),
+            )
         ]
         stop = asyncio.create_task(self._stop.wait())
         try:
-            await _first_end(stop, *sources, *ingesting)
+            await _first_end(stop, listening, *sources, *ingesting)
         finally:
-            await _cancel(stop, *sources)
+            await _cancel(stop, listening)
             slack.stop_reading()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_FLUSH_SECONDS):
-                    await asyncio.gather(pipeline.flush(), watch.farewell())
+            await asyncio.gather(self._flush(watch), _cancel(*sources))
             await pipeline.close()
-            await _cancel(*ingesting)
-            await slack.close()
+            await asyncio.gather(_cancel(*ingesting), _end_within(1, slack.close()))
             stats = self._stats
             lost = stats.received - stats.acked  # Slack will deliver these again
             log.info("stopped", extra={"received": stats.received, "unacknowledged": lost})
+
+    async def _flush(self, watch: Watch) -> None:
+        """Make what was read durable, acknowledge it, and say goodbye in the database."""
+        await _end_within(_FLUSH_SECONDS, _together(self._pipeline.flush(), watch.farewell()))
 
     async def _listen(self, slack: SocketMode, database_tried: asyncio.Event) -> None:
         """Take events; not before the database had its chance, so that they need not go through the spool."""
@@ -307,10 +362,37 @@ async def _first_end(stop: asyncio.Task[Any], *tasks: asyncio.Task[None]) -> Non
             task.result()
 
 
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel the tasks and wait about a second until they have ended: a silent server can hold them up."""
+    running: set[asyncio.Future[Any]] = set(tasks)
+    for _ in range(_CANCELS):
+        running = {task for task in running if not task.done()}
+        if not running:
+            break
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_CANCEL_SECONDS)
     for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        if not task.done():
+            log.warning("a task does not end: %s", task)
+        elif not task.cancelled():
+            task.exception()  # whoever waited for it has seen it
+
+
+async def _end_within(seconds: float, work: Coroutine[Any, Any, Any]) -> None:
+    """Wait for the work, for so many seconds; then cancel it. Its errors are logged."""
+    task = asyncio.create_task(work)
+    await asyncio.wait({task}, timeout=seconds)
+    await _cancel(task)
+    if not task.cancelled() and task.done() and (error := task.exception()) is not None:
+        log.error("a part of the stop failed", exc_info=error)
+
+
+async def _together(*works: Coroutine[Any, Any, Any]) -> None:
+    """Do all of it, also where a part fails; then the first error is raised."""
+    for found in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(found, Exception):
+            raise found
 
 
 class _Log:

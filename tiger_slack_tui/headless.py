@@ -8,11 +8,13 @@ import os
 import signal
 from contextlib import nullcontext
 
+from tiger_slack_tui.clock import SystemClock
 from tiger_slack_tui.collector import spare_what_is_loaded
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.health import serve_health
 from tiger_slack_tui.metrics import observe
 from tiger_slack_tui.snapshot import Snapshot
+from tiger_slack_tui.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +32,9 @@ async def run_headless(engine: Engine, *, http: str | None = None) -> None:
     seen: list[signal.Signals] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_exit, engine, number, seen)
-    summary = asyncio.create_task(_summarise(engine))
-    observe(engine.snapshot)
+    supervisor = Supervisor()
+    summary = asyncio.create_task(supervisor.keep("the summary", lambda: _summarise(engine)))
+    observe(engine.published)
     try:
         async with serve_health(http, engine.snapshot) if http else nullcontext():
             await engine.run()
@@ -48,28 +51,31 @@ def _stop_or_exit(engine: Engine, number: signal.Signals, seen: list[signal.Sign
 
 
 async def _summarise(engine: Engine) -> None:
-    before = engine.snapshot()
+    clock = SystemClock()
+    before, then = engine.snapshot(), clock.elapsed()
     while True:
         await asyncio.sleep(_SUMMARY_SECONDS)
-        now = engine.snapshot()
-        log.info("summary", extra=_summary(before, now))
-        before = now
+        now, at = engine.snapshot(), clock.elapsed()
+        log.info("summary", extra=_summary(before, now, at - then))
+        before, then = now, at
 
 
-def _summary(before: Snapshot, now: Snapshot) -> dict[str, object]:
+def _summary(before: Snapshot, now: Snapshot, seconds: float) -> dict[str, object]:
     outcomes: dict[str, int] = {}
     for (_, outcome), count in now.outcomes.items():
         outcomes[outcome] = outcomes.get(outcome, 0) + count
     return {
         "slack": now.slack_status,
         "database": now.database_problem or "ok",
-        "events_per_second": round((now.received - before.received) / (now.at - before.at), 1),
+        "events_per_second": round((now.received - before.received) / seconds, 1),
         "received": now.received,
         "acked": now.acked,
         "duplicates": now.duplicates,
         "outcomes": outcomes,
         "queue": now.queue,
         "spool": now.spool_events,
+        "spool_problem": now.spool_problem,
+        "faults": list(now.faults),
         "gaps_open": now.gaps_open,
         "ack_p99_ms": None if now.ack_p99 is None else round(now.ack_p99 * 1000, 1),
     }

@@ -76,7 +76,10 @@ def parse_address(address: str) -> tuple[str | None, int]:
 
 
 def readiness(now: Snapshot) -> dict[str, Any]:
-    """Whether events can arrive and be kept: {"ready", "problems", "slack", "database", "spool"}."""
+    """Whether events can arrive and be kept: {"ready", "problems", "slack", "database", "spool", "faults"}.
+
+    `faults` are what works only in part; by themselves they do not make it unready.
+    """
     problems = []
     if now.slack_status != "connected":
         reason = f": {now.slack_reason}" if now.slack_reason else ""
@@ -90,6 +93,7 @@ def readiness(now: Snapshot) -> dict[str, Any]:
         "slack": now.slack_status,
         "database": now.database_problem or "ok",
         "spool": now.spool_problem or "ok",
+        "faults": list(now.faults),
     }
 
 

@@ -94,6 +94,13 @@ METRICS = (
     ),
     Metric("queue", "gauge", "", "Events read and not yet written.", _one(lambda now: now.queue)),
     Metric(
+        "queued",
+        "gauge",
+        "bytes",
+        "Bytes of the events read and not yet written.",
+        _one(lambda now: now.queue_bytes),
+    ),
+    Metric(
         "spool_events",
         "gauge",
         "",
@@ -106,7 +113,35 @@ METRICS = (
         "gauge",
         "seconds",
         "Age of the spool's oldest event.",
-        _one(lambda now: now.at - now.spool_oldest if now.spool_oldest else 0),
+        _one(lambda now: max(now.at - now.spool_oldest, 0) if now.spool_oldest else 0),
+    ),
+    Metric(
+        "spool_up",
+        "gauge",
+        "",
+        "1 while the spool takes events.",
+        _one(lambda now: now.spool_problem is None),
+    ),
+    Metric(
+        "spool_errors",
+        "counter",
+        "",
+        "Calls to the operating system that failed in the spool.",
+        _one(lambda now: now.spool_errors),
+    ),
+    Metric(
+        "faults",
+        "gauge",
+        "",
+        "Parts of the program that failed lately, and files of the spool that cannot be used.",
+        _one(lambda now: len(now.faults)),
+    ),
+    Metric(
+        "restarts",
+        "counter",
+        "",
+        "Tasks started again after an error.",
+        lambda now: [({"task": name}, n) for name, n in now.restarts.items()],
     ),
     Metric("ack", "gauge", "seconds", "From reading an event to its ack.", _quantiles("ack")),
     Metric("commit", "gauge", "seconds", "Duration of a batch's commit.", _quantiles("commit")),
@@ -146,7 +181,10 @@ METRICS = (
 
 
 def observe(snapshot: Callable[[], Snapshot]) -> None:
-    """Let OpenTelemetry read the figures whenever it exports; where it is not set up, nothing happens."""
+    """Let OpenTelemetry read the figures whenever it exports; where it is not set up, nothing happens.
+
+    `snapshot` is called in a thread of OpenTelemetry: pass `Engine.published`.
+    """
     meter = metrics.get_meter("tiger_slack_tui")
     for metric in METRICS:
         make = (

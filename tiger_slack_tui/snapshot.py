@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+from tiger_slack_tui.clock import Clock, SystemClock
 
 LATE_SECONDS = 60.0
 """Lateness from which on an event is shown as late; Slack's first retry comes at once, the second after a minute."""
@@ -57,6 +58,7 @@ class Percentiles:
 class Stats:
     """Counters of one engine since its start. Written by the engine's tasks only."""
 
+    clock: Clock = field(default_factory=SystemClock)
     received: int = 0
     acked: int = 0
     duplicates: int = 0
@@ -72,7 +74,7 @@ class Stats:
     ack: Percentiles = field(default_factory=Percentiles)
     """From reading an event to its ack on the socket."""
     newest_acks: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=1000))
-    """(when, seconds) of the same, for how it is just now."""
+    """(when as `Clock.elapsed`, seconds) of the same, for how it is just now."""
     batch: Percentiles = field(default_factory=Percentiles)
     """Events of a batch."""
     lateness: Percentiles = field(default_factory=Percentiles)
@@ -91,7 +93,7 @@ class Stats:
     def acknowledged(self, type_: str, seconds: float) -> None:
         """Take the time from reading an event to its ack into the measurements."""
         self.ack.add(seconds)
-        self.newest_acks.append((time.time(), seconds))
+        self.newest_acks.append((self.clock.elapsed(), seconds))
         times = self.by_type.get(type_)
         if times is None:
             if len(self.by_type) >= _KINDS:
@@ -101,7 +103,7 @@ class Stats:
 
     def ack_p95_now(self) -> float | None:
         """p95 of the time to the ack, of the last seconds alone; None where nothing came."""
-        since = time.time() - _NOW_SECONDS
+        since = self.clock.elapsed() - _NOW_SECONDS
         recent = Percentiles()
         recent.extend(seconds for at, seconds in self.newest_acks if at >= since)
         return recent.at(0.95)[0]
@@ -185,4 +187,13 @@ class Snapshot:
     """By type: p50, p95 and p99 of the time to the ack."""
     jobs: tuple[JobState, ...]
     gaps_open: int | None
-    """Spans without events that no backfill has closed; None until the database has told."""
+    """Spans without events that no backfill has closed; None until the database has been asked."""
+    queue_bytes: int = 0
+    """Bytes of the events in the queue."""
+    spool_errors: int = 0
+    """Calls to the operating system that failed in the spool."""
+    faults: tuple[str, ...] = ()
+    """What works only in part, as sentences: tasks that failed and were started again, files of the spool that
+    cannot be used."""
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    """How often each task was started again after an error, by its name."""

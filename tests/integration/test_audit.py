@@ -228,7 +228,7 @@ async def test_why_a_message_is_not_there(
     assert (await history(conninfo, -15)).verdict is Verdict.BEFORE_TRAIL
 
     spool = Spool(tmp_path)
-    spool.open()
+    await spool.open()
     waiting = [record("Ev15", message(15)), record("Ev16", message(16))]
     await spool.append(waiting, oldest=0)
     spooled = await history(conninfo, 15, spool=tmp_path)
@@ -236,7 +236,7 @@ async def test_why_a_message_is_not_there(
     assert [event.event_id for event in spooled.spooled] == ["Ev15"]
     await store(conninfo, {"Ev15": message(15)})
     assert (await history(conninfo, 15, spool=tmp_path)).spooled == ()
-    spool.close()
+    await spool.close()
 
 
 async def test_why_names_the_gap(conninfo: str, database: psycopg.Connection[Any]) -> None:

@@ -23,9 +23,9 @@ async def drain(spool: Spool) -> list[bytes]:
     return records
 
 
-def opened(directory: Path, **options: int) -> Spool:
+async def opened(directory: Path, **options: int) -> Spool:
     spool = Spool(directory, **options)
-    spool.open()
+    await spool.open()
     return spool
 
 
@@ -34,7 +34,7 @@ def segments(directory: Path) -> list[Path]:
 
 
 async def test_first_in_first_out_over_many_segments(tmp_path: Path) -> None:
-    spool = opened(tmp_path, segment_bytes=500)
+    spool = await opened(tmp_path, segment_bytes=500)
     batches = [[f"{n}-{m}".encode() * 20 for m in range(n % 4 + 1)] for n in range(50)]
     for n, batch in enumerate(batches):
         await spool.append(batch, oldest=float(n))
@@ -47,7 +47,7 @@ async def test_first_in_first_out_over_many_segments(tmp_path: Path) -> None:
 
 
 async def test_read_gives_the_same_batch_until_it_is_done(tmp_path: Path) -> None:
-    spool = opened(tmp_path)
+    spool = await opened(tmp_path)
     await spool.append([b"a"], oldest=1)
     await spool.append([b"b", b""], oldest=2)
     for _ in range(2):
@@ -61,16 +61,16 @@ async def test_read_gives_the_same_batch_until_it_is_done(tmp_path: Path) -> Non
 
 
 async def test_files_are_private(tmp_path: Path) -> None:
-    spool = opened(tmp_path / "spool")
+    spool = await opened(tmp_path / "spool")
     await spool.append([b"x"], oldest=1)
     assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o700
     assert segments(tmp_path / "spool")[0].stat().st_mode & 0o777 == 0o600
 
 
 async def test_full_takes_nothing_and_then_again(tmp_path: Path) -> None:
-    spool = opened(tmp_path, limit_bytes=1000)
+    spool = await opened(tmp_path, limit_bytes=1000)
     await spool.append([b"x" * 600], oldest=1)
-    other = opened(tmp_path, limit_bytes=1000)
+    other = await opened(tmp_path, limit_bytes=1000)
     with pytest.raises(SpoolFull):
         await other.append(
             [b"x" * 600], oldest=2
@@ -81,7 +81,7 @@ async def test_full_takes_nothing_and_then_again(tmp_path: Path) -> None:
 
 
 async def test_wait_ends_with_an_append(tmp_path: Path) -> None:
-    spool = opened(tmp_path)
+    spool = await opened(tmp_path)
     waiting = asyncio.create_task(spool.wait())
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -90,11 +90,11 @@ async def test_wait_ends_with_an_append(tmp_path: Path) -> None:
 
 
 async def test_takes_over_from_the_closed_and_only_from_them(tmp_path: Path) -> None:
-    first = opened(tmp_path)
+    first = await opened(tmp_path)
     await first.append([b"1"], oldest=1)
-    second = opened(tmp_path)
+    second = await opened(tmp_path)
     assert await second.read() is None
-    first.close()
+    await first.close()
     await asyncio.wait_for(second.wait(), 10)
     await second.append([b"2"], oldest=2)
     assert await drain(second) == [b"1", b"2"]
@@ -102,26 +102,26 @@ async def test_takes_over_from_the_closed_and_only_from_them(tmp_path: Path) -> 
 
 
 async def test_of_two_only_one_takes_over(tmp_path: Path) -> None:
-    left = opened(tmp_path, segment_bytes=1)
+    left = await opened(tmp_path, segment_bytes=1)
     for n in range(20):
         await left.append([b"%d" % n], oldest=n)
-    left.close()
-    both = opened(tmp_path), opened(tmp_path)
+    await left.close()
+    both = await opened(tmp_path), await opened(tmp_path)
     drained = [await drain(spool) for spool in both]
     assert sorted(drained[0] + drained[1]) == sorted(b"%d" % n for n in range(20))
 
 
 async def test_an_empty_segment_of_the_dead_is_deleted(tmp_path: Path) -> None:
     (tmp_path / "0-1-1.segment").touch()
-    assert await opened(tmp_path).read() is None
+    assert await (await opened(tmp_path)).read() is None
     assert list(tmp_path.iterdir()) == []
 
 
 async def make_segment(directory: Path, batches: list[list[bytes]]) -> tuple[Path, bytes]:
-    spool = opened(directory)
+    spool = await opened(directory)
     for n, batch in enumerate(batches):
         await spool.append(batch, oldest=n)
-    spool.close()
+    await spool.close()
     (path,) = segments(directory)
     return path, path.read_bytes()
 
@@ -133,7 +133,7 @@ async def test_cut_at_any_byte_it_keeps_all_whole_frames(tmp_path: Path) -> None
     for cut in range(len(data) + 1):
         for rest in (b"", b"\0" * 100):  # a crash can leave zeros where data was to come
             path.write_bytes(data[:cut] + rest)
-            spool = opened(tmp_path)
+            spool = await opened(tmp_path)
             whole = sum(end <= cut for end in ends)
             assert await drain(spool) == [record for batch in batches[:whole] for record in batch]
             assert spool.torn == (1 if rest or cut not in (0, *ends) else 0)
@@ -148,7 +148,7 @@ async def test_damage_costs_one_frame_and_keeps_the_file(tmp_path: Path) -> None
     for at in range(len(data)):
         path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
         hit = next(n for n in range(3) if at < starts[n + 1])
-        spool = opened(tmp_path)
+        spool = await opened(tmp_path)
         expected = [record for n, batch in enumerate(batches) if n != hit for record in batch]
         assert await drain(spool) == expected
         if hit < 2:  # of the last frame nobody can tell whether it was ever finished
@@ -159,7 +159,7 @@ async def test_damage_costs_one_frame_and_keeps_the_file(tmp_path: Path) -> None
 
 
 async def test_damage_after_the_take_over_does_not_stop_the_rest(tmp_path: Path) -> None:
-    spool = opened(tmp_path)
+    spool = await opened(tmp_path)
     await spool.append([b"one"], oldest=1)
     await spool.append([b"two"], oldest=2)
     path = segments(tmp_path)[0]
@@ -173,7 +173,7 @@ async def test_damage_after_the_take_over_does_not_stop_the_rest(tmp_path: Path)
 async def test_a_refusing_disk_loses_nothing_written_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool = opened(tmp_path)
+    spool = await opened(tmp_path)
     await spool.append([b"before"], oldest=1)
     real = os.pwrite
 
@@ -191,15 +191,17 @@ async def test_a_refusing_disk_loses_nothing_written_before(
         await spool.append([b"refused too"], oldest=2)
     monkeypatch.undo()
     await spool.append([b"after"], oldest=3)
-    spool.close()
-    spool = opened(tmp_path)
+    await spool.close()
+    spool = await opened(tmp_path)
     assert await drain(spool) == [b"before", b"after"]
 
 
-def test_a_directory_that_takes_no_writes_is_named(tmp_path: Path) -> None:
+async def test_a_directory_that_takes_no_writes_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SpoolError, match="takes no writes"):
-        Spool(tmp_path / "file" / "spool").open()
+    spool = await opened(tmp_path / "file" / "spool")
+    assert str(tmp_path / "file" / "spool") in str(spool.problem)
+    with pytest.raises(SpoolError, match="cannot be written"):
+        await spool.append([b"x"], oldest=1)
 
 
 WRITER = """
@@ -209,7 +211,7 @@ from tiger_slack_tui.ingest.spool import Spool
 
 async def main():
     spool = Spool(Path(sys.argv[1]), segment_bytes=20_000)
-    spool.open()
+    await spool.open()
     n = int(sys.argv[2])
     while True:
         records = [f"{n + i}:".encode() + b"x" * (n % 300) for i in range(n % 7 + 1)]
@@ -241,7 +243,7 @@ async def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path, seed: 
                 drained |= {int(n) for n in line.split()[1:]}
             elif line.strip().isdigit():
                 written = max(written, int(line))
-    spool = opened(tmp_path)
+    spool = await opened(tmp_path)
     left = {int(record.split(b":")[0]) for record in await drain(spool)}
     assert set(range(written)) <= left | drained
     assert spool.damaged == 0

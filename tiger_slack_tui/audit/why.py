@@ -16,7 +16,7 @@ from psycopg.rows import class_row, dict_row
 
 from tiger_slack_tui.audit.detail import Replay, read_replays
 from tiger_slack_tui.audit.rules import Rule, find_rule
-from tiger_slack_tui.ingest.spool import peek
+from tiger_slack_tui.ingest.segments import peek
 from tiger_slack_tui.slack.ts import slack_ts
 
 _EVENTS: LiteralString = """

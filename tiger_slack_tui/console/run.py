@@ -139,7 +139,7 @@ async def _ingest(
         return
     spare_what_is_loaded()
     backend.engine = make_engine()
-    observe(backend.engine.snapshot)
+    observe(backend.engine.published)
     await backend.engine.run()
 
 

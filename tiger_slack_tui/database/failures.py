@@ -52,6 +52,14 @@ class ReadOnlyServer(psycopg.errors.ReadOnlySqlTransaction):
         super().__init__(f"the server at {server} is a standby or read-only: it takes no writes")
 
 
+def may_be_the_connection(error: psycopg.Error) -> bool:
+    """Whether the fault can lie with the connection or with a plan that it keeps: another connection may do.
+
+    Internal errors (XX), a prepared statement that a pooler lost (26), a plan of an earlier schema (42).
+    """
+    return (error.sqlstate or "").startswith(("XX", "26", "42"))
+
+
 def describe(error: psycopg.Error) -> str:
     """The error for people and logs: without the data that PostgreSQL's messages can quote."""
     if isinstance(error, ReadOnlyServer):

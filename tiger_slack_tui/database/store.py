@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from tiger_slack_tui.database.failures import describe, is_unavailable
+from tiger_slack_tui.database.failures import describe, is_unavailable, may_be_the_connection
 from tiger_slack_tui.database.pool import break_off
 from tiger_slack_tui.errors import DatabaseUnavailable
 
@@ -20,6 +21,18 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# The events of which exactly this delivery is stored, and what became of them.
+_STORED = """
+select e.event_id
+, e.outcome
+, e.discard_id
+, coalesce(e.error ->> 'sqlstate', e.error ->> 'class') as reason
+from jsonb_to_recordset(%s::jsonb) as r (event_id text, received_at timestamptz)
+inner join slack.delivery d on (d.event_id = r.event_id)
+inner join slack.event e on (e.event_ts = d.event_ts and e.event_id = d.event_id)
+where r.event_id = any (%s)
+and e.received_at = r.received_at
+"""
 _INGEST = "select slack.ingest(%s::jsonb)::text"
 _ABOUT_NOTHING = dict.fromkeys(("type", "subtype", "channel_id", "user_id", "message_ts"))
 
@@ -41,6 +54,10 @@ class Written:
         self.failed |= other.failed
 
 
+class _OddConnection(Exception):
+    """An error that can be the fault of the connection or of a plan."""
+
+
 class EventStore:
     """Writes batches of records (JSON objects with the fields of slack.routed_event)."""
 
@@ -53,20 +70,23 @@ class EventStore:
         """Whether a write is under way."""
         return bool(self._busy)
 
-    async def write(self, records: Sequence[bytes]) -> Written:
+    async def write(
+        self, records: Sequence[bytes], *, seconds: float = 60, unsure: Collection[str] = ()
+    ) -> Written:
         """Commit the records, each event with its audit row and effects; harmless for those written before.
 
         An event that PostgreSQL refuses is kept in slack.event with its error and harms no other. Raises
-        DatabaseUnavailable where the database cannot take events now: then any part of the records may be
-        written. Waits as long as the database does; `abort` ends that.
+        DatabaseUnavailable where the database cannot take events now, or does not answer within so many seconds:
+        then any part of the records may be written. `abort` ends it sooner.
+
+        `unsure` are events of which an earlier call may have written the same record, without an answer. They count
+        as first where the database has exactly that record.
         """
         try:
-            async with self._pool.connection(timeout=2) as connection:
-                self._busy.add(connection)
-                try:
-                    return await self._write(connection, records)
-                finally:
-                    self._busy.discard(connection)
+            try:
+                return await self._write_on_one(records, seconds, unsure, is_last=False)
+            except _OddConnection:
+                return await self._write_on_one(records, seconds, unsure, is_last=True)
         except PoolTimeout:
             raise DatabaseUnavailable("no connection to the database within 2 s") from None
         except psycopg.Error as error:
@@ -78,9 +98,56 @@ class EventStore:
         for connection in tuple(self._busy):
             break_off(connection)
 
-    async def _write(self, connection: AsyncConnection[Any], records: Sequence[bytes]) -> Written:
+    async def _write_on_one(
+        self, records: Sequence[bytes], seconds: float, unsure: Collection[str], *, is_last: bool
+    ) -> Written:
+        """Write the records on one connection of the pool.
+
+        Raises _OddConnection where it may be the connection's fault that the database refuses them, unless
+        `is_last`; then the connection is closed.
+        """
+        is_silent = False
+
+        def end_silence() -> None:
+            nonlocal is_silent
+            is_silent = True
+            break_off(connection)
+
+        async with self._pool.connection(timeout=2) as connection:
+            timer = asyncio.get_running_loop().call_later(seconds, end_silence)
+            self._busy.add(connection)
+            try:
+                written = await self._write(connection, records, is_last=is_last)
+                if unsure:
+                    written.add(await _stored(connection, records, unsure))
+                return written
+            except _OddConnection:
+                await connection.close()
+                raise
+            except psycopg.Error as error:
+                if error.sqlstate is None and connection.broken and not self._pool.closed:
+                    # The others of the pool are probably lost, too, and each would have to be found out.
+                    await self._pool.drain()
+                if is_silent:
+                    raise DatabaseUnavailable(
+                        f"the database did not answer within {seconds:g} s"
+                    ) from None
+                raise
+            finally:
+                timer.cancel()
+                self._busy.discard(connection)
+
+    async def _write(
+        self, connection: AsyncConnection[Any], records: Sequence[bytes], *, is_last: bool
+    ) -> Written:
         async def take(part: Sequence[bytes]) -> Written:
-            return await _ingest(connection, part)
+            try:
+                return await _ingest(connection, part)
+            except psycopg.Error as error:
+                if is_last or not may_be_the_connection(error):
+                    raise
+                log.warning("another connection is tried: %s", describe(error))
+                raise _OddConnection from None
 
         written = Written()
         for part, error in await take_each(connection, records, take):
@@ -100,20 +167,53 @@ async def take_each(
 ) -> list[tuple[T, str | None]]:
     """What `take` answers for the records: for all together, or for parts where the database refuses some.
 
-    A record that is refused alone is taken as failed, with its error; then the answer comes with the SQLSTATE, or
-    the error's class where there is none. Raises psycopg.Error where the database cannot take any now.
+    A record that is refused alone is taken as failed, with its error, once it has been refused twice; then the answer
+    comes with the SQLSTATE, or the error's class where there is none. Raises psycopg.Error where the database cannot
+    take any now.
     """
     try:
         return [(await take(records), None)]
     except psycopg.Error as error:
         if is_unavailable(error) or connection.broken:
             raise
-        if len(records) == 1:
-            return [await _take_failed(connection, records[0], error, take)]
+    return await _take_parts(connection, records, take)
+
+
+async def _take_parts(
+    connection: AsyncConnection[Any],
+    records: Sequence[bytes],
+    take: Callable[[Sequence[bytes]], Awaitable[T]],
+) -> list[tuple[T, str | None]]:
+    """As `take_each`, for records that were refused together, or a single one that was refused once."""
     # Halving finds one bad event among 500 in 18 transactions; the good halves are written whole.
     middle = len(records) // 2
-    answers = await take_each(connection, records[:middle], take)
-    return answers + await take_each(connection, records[middle:], take)
+    answers: list[tuple[T, str | None]] = []
+    for part in filter(None, (records[:middle], records[middle:])):
+        try:
+            answers.append((await take(part), None))
+        except psycopg.Error as error:
+            if is_unavailable(error) or connection.broken:
+                raise
+            if len(part) == 1:
+                answers.append(await _take_failed(connection, part[0], error, take))
+            else:
+                answers += await _take_parts(connection, part, take)
+    return answers
+
+
+async def _stored(
+    connection: AsyncConnection[Any], records: Sequence[bytes], event_ids: Collection[str]
+) -> Written:
+    """What became of those events of which exactly these records are stored."""
+    cursor = await connection.execute(_STORED, (as_array(records), list(event_ids)))
+    found = Written()
+    for event_id, outcome, rule, reason in await cursor.fetchall():
+        found.first.add(event_id)
+        if outcome == "discarded":
+            found.discarded[event_id] = rule
+        elif outcome == "failed":
+            found.failed[event_id] = reason or "unknown"
+    return found
 
 
 async def _ingest(connection: AsyncConnection[Any], records: Sequence[bytes]) -> Written:

@@ -5,35 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-
-import orjson
 
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database.store import EventStore, Written
 from tiger_slack_tui.errors import DatabaseUnavailable, SpoolError
-from tiger_slack_tui.ingest.record import encode
-from tiger_slack_tui.ingest.spool import Spool
-from tiger_slack_tui.slack.events import Envelope, Outcome, Routed, route
+from tiger_slack_tui.ingest.queue import EventQueue, Waiting
+from tiger_slack_tui.ingest.record import Record, encode, read_record
+from tiger_slack_tui.ingest.spool import Spool, SpooledBatch
+from tiger_slack_tui.ingest.stops import Stop, Stops
+from tiger_slack_tui.ingest.tally import count
+from tiger_slack_tui.slack.events import Envelope, route
 from tiger_slack_tui.slack.socket import Connection
-from tiger_slack_tui.snapshot import Recent, Stats
+from tiger_slack_tui.snapshot import Stats
+from tiger_slack_tui.stacktrace import where
 from tiger_slack_tui.telemetry import span
 
 log = logging.getLogger(__name__)
 
-
-_STOPS = 500
-"""Stops that are kept until somebody takes note of them."""
-# Events that an operator should act on.
-_TELL = {
-    "app_rate_limited": "more than 30,000 events an hour; it withholds some",
-    "app_uninstalled": "the app was uninstalled from the workspace",
-    "tokens_revoked": "tokens of the app were revoked",
-}
+_UNSURE = 20_000
+"""Events whose write brought no answer and that are remembered until they are written again."""
+_ODD_TRIES = 4
+"""How often a part of the spool is tried again after an error that nobody expected."""
+_KEPT = "events in it are of another version of the program, they wait for that version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,41 +38,33 @@ class Limits:
 
     queue: int = 2000
     """Events read and not yet in a batch; a full queue stops reading the socket."""
+    queue_bytes: int = 64 << 20
+    """Bytes of their records, as another limit for the same. Frames of Slack can be large."""
     batch_events: int = 500
     batch_bytes: int = 4 << 20
     commit_seconds: float = 2.0
     """Age of a batch's oldest event at which the spool takes it. Slack allows 3 s to the ack."""
     write_seconds: float = 60.0
-    """After this a write is broken off."""
+    """After this a write is broken off, and tried again on another connection."""
+    write_seconds_most: float = 600.0
+    """The same for the spool's batches: each one that is broken off gets twice the time, up to this."""
     unsent_acks: int = 8
     """Batches whose acks are still to be sent; more than that stops the writing."""
     stop_seconds: float = 3.0
     """An event that waits longer for room in the queue is lost to Slack's first delivery: the queue stands still."""
 
 
-@dataclass(slots=True, eq=False)
-class Stop:
-    """A time in which nothing was taken, by `Clock.elapsed`."""
-
-    began: float
-    ended: float
+_Batch = list[Waiting]
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
-    """An event between the socket and its ack."""
+class _Ack:
+    """What is left of a durable event until its ack is sent."""
 
-    record: bytes
-    routed: Routed
-    event_id: str
     envelope_id: str
     connection: Connection
-    received_at: float
-    late: float
-    clock: float
-
-
-_Batch = list[_Waiting]
+    type: str
+    read_at: float
 
 
 class Pipeline:
@@ -84,7 +72,7 @@ class Pipeline:
 
     Three tasks: `write` takes batches from the queue to the database or the spool, `acknowledge` sends the
     acks while the next batch is written, `drain` brings the spool into the database. Until
-    `database_is_ready` all goes to the spool.
+    `database_is_ready` all goes to the spool. Each task can be started again after an error.
     """
 
     def __init__(
@@ -101,22 +89,32 @@ class Pipeline:
         self._stats = stats
         self._clock = clock or SystemClock()
         self.limits = limits or Limits()
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(self.limits.queue)
-        self._acks: asyncio.Queue[_Batch] = asyncio.Queue(self.limits.unsent_acks)
-        self._writes: set[asyncio.Task[Written]] = set()
+        self._queue = EventQueue(most_events=self.limits.queue, most_bytes=self.limits.queue_bytes)
+        self._batch: _Batch | None = None
+        self._acks: asyncio.Queue[list[_Ack]] = asyncio.Queue(self.limits.unsent_acks)
+        self._slow: asyncio.Task[Written] | None = None
+        self._unsure: dict[str, None] = {}  # in the order in which they came
         self._ready = asyncio.Event()
         self._closing = False
+        self._stops = Stops(self._clock, least=self.limits.stop_seconds)
         self.database_problem: str | None = "not connected yet"
         self.database_since = self._clock.elapsed()
-        """Since when events go to the spool, or to the database, by `Clock.elapsed`."""
-        self.spool_problem: str | None = None
-        self._refused_since: float | None = None
-        self._full_since: float | None = None
-        self._stops: deque[Stop] = deque(maxlen=_STOPS)
+        """Since when events go to the spool, or to the database, as `Clock.elapsed`."""
 
     @property
     def queued(self) -> int:
-        return self._queue.qsize()
+        """Events read and not yet in a batch."""
+        return len(self._queue)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes of their records."""
+        return self._queue.size
+
+    @property
+    def spool_problem(self) -> str | None:
+        """Why the spool takes no events; None while it does."""
+        return self._spool.problem
 
     def database_is_ready(self) -> None:
         """The schema is there and the pool is open."""
@@ -125,27 +123,23 @@ class Pipeline:
 
     @property
     def stopped_since(self) -> float | None:
-        """Since when nothing is taken, by `Clock.elapsed`: database and spool refuse, or the queue stands still."""
-        if self._refused_since is not None:
-            return self._refused_since
-        is_full = self._full_since is not None and self._lasts(self._full_since)
-        return self._full_since if is_full else None
+        """Since when nothing is taken, as `Clock.elapsed`: the queue stands still, or neither database nor spool
+        take events. None while events are taken."""
+        return self._stops.since
 
     def stops(self) -> list[Stop]:
-        """When nothing was taken and is again, as far as nobody has taken note of it."""
-        return list(self._stops)
+        """The times in which nothing was taken, as far as they are not forgotten."""
+        return self._stops.over()
 
     def forget_stops(self, stops: Iterable[Stop]) -> None:
-        """They were taken note of."""
-        for stop in stops:
-            with contextlib.suppress(ValueError):  # it was one too many by now
-                self._stops.remove(stop)
+        """Forget stops that are stored."""
+        self._stops.forget(stops)
 
     async def receive(self, envelope: Envelope, connection: Connection) -> None:
         """Take one event. Waits while the queue is full."""
         routed = route(envelope)
         late = envelope.received_at - float(envelope.event_ts)
-        waiting = _Waiting(
+        waiting = Waiting(
             encode(envelope, routed),
             routed,
             envelope.event_id,
@@ -153,42 +147,39 @@ class Pipeline:
             connection,
             envelope.received_at,
             late,
-            time.monotonic(),
+            self._clock.elapsed(),
         )
         self._stats.received += 1
         self._stats.lateness.add(late)
-        if self._queue.full():
-            began = self._clock.elapsed()
-            self._full_since = self._full_since or began
-            await self._queue.put(waiting)
-            self._full_since = None
-            self._stood_still(began)
-        else:
-            self._queue.put_nowait(waiting)
+        if self._queue.is_full:
+            self._stops.queue_is_full()
+        await self._queue.put(waiting)
 
     async def write(self) -> None:
-        """Make batches durable, for ever."""
+        """Make batches durable, for ever. Started again after an error, it goes on with the batch at hand."""
+        limits = self.limits
         while True:
-            batch = self._take(await self._queue.get())
+            if self._batch is None:
+                self._batch = await self._queue.take(
+                    most_events=limits.batch_events, most_bytes=limits.batch_bytes
+                )
+                self._stops.queue_moves()
+            batch = self._batch
             await self._make_durable(batch)
-            await self._acks.put(batch)
-            for _ in batch:
-                self._queue.task_done()
+            self._batch = None
+            try:
+                await self._acks.put([_ack(waiting) for waiting in batch])
+            finally:
+                self._queue.finish(len(batch))
 
     async def acknowledge(self) -> None:
         """Send the acks of durable batches, for ever."""
         while True:
-            batch = await self._acks.get()
-            by_connection: defaultdict[Connection, list[str]] = defaultdict(list)
-            for waiting in batch:
-                by_connection[waiting.connection].append(waiting.envelope_id)
-            for connection, envelope_ids in by_connection.items():
-                await connection.ack(envelope_ids)
-            now = time.monotonic()
-            for waiting in batch:
-                self._stats.acknowledged(waiting.routed.type or "none", now - waiting.clock)
-            self._stats.acked += len(batch)
-            self._acks.task_done()
+            acks = await self._acks.get()
+            try:
+                await self._send(acks)
+            finally:
+                self._acks.task_done()
 
     async def drain(self) -> None:
         """Bring what the spool holds into the database, oldest first, until `close`."""
@@ -196,9 +187,7 @@ class Pipeline:
         while not self._closing:
             await self._spool.wait()
             while not self._closing and (spooled := await self._spool.read()):
-                written = await self._write_until_taken(spooled.records)
-                self._count_drained(spooled.records, written)
-                await self._spool.done(spooled)
+                await self._store_spooled(spooled)
 
     async def flush(self) -> None:
         """Wait until all that was received is durable and its acks are sent."""
@@ -206,12 +195,12 @@ class Pipeline:
         await self._acks.join()
 
     async def close(self) -> None:
-        """Break off what is still being written: it is in the spool, or was never acknowledged."""
+        """Break off what is still being written: it is in the spool, or was never acknowledged. Takes up to 0.6 s."""
         self._closing = True
-        await self._wait_for_writes(0.5)
+        await self._wait_for_writes(0.3)
         self._store.abort()
         # A task that is cancelled before it has noticed that would ask the server to cancel, and wait for its answer.
-        await self._wait_for_writes(0.5)
+        await self._wait_for_writes(0.3)
 
     async def _wait_for_writes(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -219,63 +208,84 @@ class Pipeline:
                 while self._store.busy:
                     await asyncio.sleep(0.02)
 
-    def _take(self, first: _Waiting) -> _Batch:
-        batch, size = [first], len(first.record)
-        while len(batch) < self.limits.batch_events and size < self.limits.batch_bytes:
-            try:
-                waiting = self._queue.get_nowait()
-            except asyncio.QueueEmpty:
-                break
-            batch.append(waiting)
-            size += len(waiting.record)
-        return batch
+    async def _send(self, acks: Sequence[_Ack]) -> None:
+        by_connection: defaultdict[Connection, list[str]] = defaultdict(list)
+        for ack in acks:
+            by_connection[ack.connection].append(ack.envelope_id)
+        for connection, envelope_ids in by_connection.items():
+            await connection.ack(envelope_ids)
+        now = self._clock.elapsed()
+        for ack in acks:
+            self._stats.acknowledged(ack.type, now - ack.read_at)
+        self._stats.acked += len(acks)
 
     async def _make_durable(self, batch: _Batch) -> None:
         records = [waiting.record for waiting in batch]
+        pause = 0.25
         while True:
-            if self.database_problem is None or self.spool_problem is not None:
+            if self.database_problem is None or self._spool.problem is not None:
                 written = await self._commit(batch, records)
                 if written is not None:
                     self._count_written(batch, written)
-                    return
+                    break
             try:
                 await self._spool.append(records, oldest=batch[0].received_at)
             except SpoolError as error:
-                self._spool_refused(str(error))
-                await asyncio.sleep(0.5)
+                self._refused(str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2)
             else:
-                self._spool_accepted()
-                return
+                break
+        if self._stops.is_refused:
+            log.info("events are taken again")
+        self._stops.accepted()
 
     async def _commit(self, batch: _Batch, records: Sequence[bytes]) -> Written | None:
         """Write the batch in time; None where the database is away, or so slow that the spool must take it."""
-        if not self._ready.is_set() or self._writes:
+        if not self._ready.is_set() or (self._slow is not None and not self._slow.done()):
             return None
-        begun = time.monotonic()
-        left = max(self.limits.commit_seconds - (begun - batch[0].clock), 0.25)
-        write = asyncio.create_task(self._write_batch(records))
-        self._writes.add(write)
-        write.add_done_callback(self._writes.discard)
-        done, _ = await asyncio.wait({write}, timeout=left)
-        if not done:
-            # It goes on; what it commits in the end, the spool will find to be there already.
-            write.add_done_callback(_forget)
-            asyncio.get_running_loop().call_later(self.limits.write_seconds, self._break_off, write)
-            self.database_away(f"a commit takes longer than {self.limits.commit_seconds:g} s")
-            return None
+        begun = self._clock.elapsed()
+        left = max(self.limits.commit_seconds - (begun - batch[0].read_at), 0.25)
+        event_ids = [waiting.event_id for waiting in batch]
+        write = asyncio.create_task(
+            self._write_batch(records, event_ids, seconds=self.limits.write_seconds)
+        )
+        try:
+            done, _ = await asyncio.wait({write}, timeout=left)
+            if not done:
+                # It goes on. What it commits in the end, the spool's drain finds in the database.
+                self.database_away(f"a commit takes longer than {self.limits.commit_seconds:g} s")
+                return None
+        finally:
+            if not write.done():
+                self._slow = write
+                write.add_done_callback(_log_end)
+                self._remember(event_ids)
         try:
             written = write.result()
         except DatabaseUnavailable as error:
             self.database_away(str(error))
             return None
-        self._stats.commit.add(time.monotonic() - begun)
+        except Exception as error:  # the spool takes the batch, whatever it is
+            log.error("a batch was not written", exc_info=error)
+            self.database_away(f"a write failed: {where(error)}")
+            return None
+        self._stats.commit.add(self._clock.elapsed() - begun)
         self._stats.batch.add(len(batch))
         self._database_back()
         return written
 
-    async def _write_batch(self, records: Sequence[bytes]) -> Written:
+    async def _write_batch(
+        self, records: Sequence[bytes], event_ids: Sequence[str], *, seconds: float
+    ) -> Written:
+        """Write the records. Where no answer comes, their events are remembered: they may be written all the same."""
+        unsure = {each for each in event_ids if each in self._unsure} if self._unsure else set()
         with span("ingest batch", events=len(records)) as current:
-            written = await self._store.write(records)
+            try:
+                written = await self._store.write(records, seconds=seconds, unsure=unsure)
+            except BaseException:
+                self._remember(event_ids)
+                raise
             current.set_attributes(
                 {
                     "new": len(written.first),
@@ -283,24 +293,65 @@ class Pipeline:
                     "failed": len(written.failed),
                 }
             )
-            return written
+        for event_id in unsure:
+            self._unsure.pop(event_id, None)
+        return written
 
-    def _break_off(self, write: asyncio.Task[Written]) -> None:
-        if not write.done():
-            self._store.abort()
+    def _remember(self, event_ids: Iterable[str]) -> None:
+        self._unsure.update(dict.fromkeys(event_ids))
+        while len(self._unsure) > _UNSURE:
+            del self._unsure[next(iter(self._unsure))]
 
-    async def _write_until_taken(self, records: Sequence[bytes]) -> Written:
-        pause = 0.25
+    async def _store_spooled(self, spooled: SpooledBatch) -> None:
+        """Write a batch of the spool. What this program cannot write stays in the spool."""
+        found = [read_record(data) for data in spooled.records]
+        records = [record for record in found if record is not None]
+        keep = _KEPT if len(records) < len(found) else None
+        odd = await self._write_until_taken(records) if records else None
+        if odd is not None:  # one of them is the cause; the others must not wait for it
+            for record in records:
+                odd = await self._write_until_taken([record], tries=1)
+                keep = keep or (odd and f"an event in it cannot be written: {odd}")
+        await self._spool.done(spooled, keep=keep)
+
+    async def _write_until_taken(
+        self, records: Sequence[Record], *, tries: int = _ODD_TRIES
+    ) -> str | None:
+        """Write records of the spool, however long the database is away, and count them.
+
+        Returns None, or the error that nobody expected and that came back in each of so many `tries`.
+        """
+        pause, seconds = 0.25, self.limits.write_seconds
+        data = [record.data for record in records]
+        event_ids = [record.event_id for record in records]
         while True:
+            begun = self._clock.elapsed()
             try:
-                written = await self._write_batch(records)
+                written = await self._write_batch(data, event_ids, seconds=seconds)
             except DatabaseUnavailable as error:
                 self.database_away(str(error))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2)
+                if self._clock.elapsed() - begun >= seconds:
+                    seconds = min(seconds * 2, self.limits.write_seconds_most)
+            except Exception as error:  # whatever it is, other events must not wait for it
+                log.error("a part of the spool was not written", exc_info=error)
+                tries -= 1
+                if tries <= 0:
+                    return where(error)
             else:
-                self._database_back()
-                return written
+                break
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2)
+        self._database_back()
+        for record in records:
+            count(
+                self._stats,
+                written,
+                record.event_id,
+                at=record.received_at,
+                late=record.late,
+                routed=record.routed,
+            )
+        return None
 
     def database_away(self, problem: str) -> None:
         """Send events to the spool until a write succeeds again."""
@@ -315,75 +366,32 @@ class Pipeline:
             log.info("the database takes events")
         self.database_problem = None
 
-    def _spool_refused(self, problem: str) -> None:
-        if self.spool_problem is None:
+    def _refused(self, problem: str) -> None:
+        if not self._stops.is_refused:
             log.critical(
                 "NOTHING IS ACKNOWLEDGED: neither database nor spool take events: %s", problem
             )
-            self._refused_since = self._clock.elapsed()
-        self.spool_problem = problem
-
-    def _spool_accepted(self) -> None:
-        if self.spool_problem is not None:
-            log.info("the spool takes events again")
-        self.spool_problem = None
-        if self._refused_since is not None:
-            self._stood_still(self._refused_since)
-            self._refused_since = None
-
-    def _stood_still(self, since: float) -> None:
-        """Keep the time until now as one in which nothing was taken, if it was long enough to lose events."""
-        if self._lasts(since):
-            self._stops.append(Stop(since, self._clock.elapsed()))
-
-    def _lasts(self, since: float) -> bool:
-        return self._clock.elapsed() - since > self.limits.stop_seconds
+        self._stops.refused()
 
     def _count_written(self, batch: _Batch, written: Written) -> None:
-        self._spool_accepted()  # whatever it refused is in the database now
         for waiting in batch:
-            self._count(
-                waiting.event_id, waiting.received_at, waiting.late, waiting.routed, written
+            count(
+                self._stats,
+                written,
+                waiting.event_id,
+                at=waiting.received_at,
+                late=waiting.late,
+                routed=waiting.routed,
             )
 
-    def _count_drained(self, records: Sequence[bytes], written: Written) -> None:
-        for record in records:
-            fields = orjson.loads(record)
-            received_at = datetime.fromisoformat(fields["received_at"]).timestamp()
-            names = ("type", "subtype", "effects", "outcome", "channel_id", "user_id", "message_ts")
-            routed = Routed(*(fields.get(name) for name in names))
-            late = received_at - float(fields["event_ts"])
-            self._count(fields["event_id"], received_at, late, routed, written)
 
-    def _count(
-        self, event_id: str, at: float, late: float, routed: Routed, written: Written
-    ) -> None:
-        if event_id not in written.first:
-            self._stats.duplicates += 1
-            return
-        written.first.discard(event_id)  # a second delivery can stand in the same batch
-        outcome, detail = str(routed.outcome), None
-        if event_id in written.discarded:
-            outcome, detail = Outcome.DISCARDED, f"rule {written.discarded[event_id]}"
-        elif event_id in written.failed:
-            outcome, detail = Outcome.FAILED, written.failed[event_id]
-        recent = Recent(
-            at,
-            routed.type or "none",
-            routed.subtype,
-            routed.channel_id,
-            routed.user_id,
-            event_id,
-            outcome,
-            detail,
-            late,
-        )
-        self._stats.count(recent)
-        if recent.type in _TELL:
-            log.warning("Slack says: %s", _TELL[recent.type], extra={"event_id": event_id})
+def _ack(waiting: Waiting) -> _Ack:
+    return _Ack(
+        waiting.envelope_id, waiting.connection, waiting.routed.type or "none", waiting.read_at
+    )
 
 
-def _forget(write: asyncio.Task[Written]) -> None:
-    """Take note of how a write ended that nobody waits for any more."""
+def _log_end(write: asyncio.Task[Written]) -> None:
+    """Log how a write ended that nobody waits for any more."""
     if not write.cancelled() and (error := write.exception()) is not None:
         log.warning("the slow commit failed", exc_info=error)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
-from tiger_slack_tui.slack.events import Envelope, Routed
+from tiger_slack_tui.slack.events import Effect, Envelope, Outcome, Routed
+
+_VERSION = 1
+"""Of the records' meaning. Records without the field `version` have version 1.
+
+A program that changes what a field means, or adds one that must not be ignored, writes the next number. Older
+programs then leave the record in the spool.
+"""
 
 
 def encode(envelope: Envelope, routed: Routed) -> bytes:
@@ -29,3 +38,44 @@ def encode(envelope: Envelope, routed: Routed) -> bytes:
             "error": {"class": "MalformedEvent", "message": problem} if problem else None,
         }
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a record in the spool is about."""
+
+    data: bytes
+    event_id: str
+    received_at: float
+    """Seconds since 1970."""
+    late: float
+    """Seconds from its happening, by Slack's clock, to its receipt."""
+    routed: Routed
+
+
+def read_record(data: bytes) -> Record | None:
+    """What the record is about; None where this version of the program does not understand it. Never raises."""
+    try:
+        fields = orjson.loads(data)
+        if fields.get("version", _VERSION) != _VERSION or not isinstance(fields["event"], dict):
+            return None
+        event_id = fields["event_id"]
+        received_at = datetime.fromisoformat(fields["received_at"]).timestamp()
+        routed = Routed(
+            _text(fields.get("type")),
+            _text(fields.get("subtype")),
+            tuple(Effect(effect) for effect in fields["effects"]),
+            Outcome(fields["outcome"]),
+            *(_text(fields.get(name)) for name in ("channel_id", "user_id", "message_ts")),
+        )
+        late = received_at - float(fields["event_ts"])
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None
+    return Record(data, event_id, received_at, late, routed) if _text(event_id) else None
+
+
+def _text(value: Any) -> str | None:
+    """The value. Raises TypeError for what is neither text nor null."""
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError

@@ -1,63 +1,38 @@
 """Keeps events on disk while the database cannot take them.
 
-The directory holds segments: files of frames, each frame one `append`. A segment belongs to whoever holds its
-lock (flock), which the kernel frees when a process dies; then the next one takes it over. A segment is deleted
-once all of its frames are in the database, so a frame can be drained twice, but is never lost.
+The directory holds segments: files of frames, each frame one `append`. A segment belongs to the process that holds
+its lock; when the process dies, the next one takes it over. A segment is deleted once all of its frames are in the
+database, so a frame can be drained twice, but is never lost.
+
+Files are touched in threads, one call at a time. What the spool knows of them is changed on the event loop only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import itertools
 import logging
-import os
-import struct
-import time
-import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
+from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.errors import SpoolError, SpoolFull
+from tiger_slack_tui.ingest.files import Files
+from tiger_slack_tui.ingest.frames import Content, Frame, decode_frame, encode_frame
+from tiger_slack_tui.ingest.segments import OTHER_VERSION, Found, Segment, SegmentDirectory
 
 log = logging.getLogger(__name__)
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
-# A frame is a marker, the length of its content and the content's crc32; the content is when the oldest record
-# was received, the number of records, the length of each, and the records.
-_HEADER = struct.Struct(">4sII")
-_CONTENT = struct.Struct(">dI")
-_MARKER = b"TSS1"
-_SUFFIX = ".segment"
-_SCAN_SECONDS = 2.0
-"""How often segments of dead processes are looked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    offset: int
-    size: int
-    count: int
-    oldest: float
-
-
-@dataclass(slots=True)
-class _Segment:
-    """A locked file and the frames in it that still wait."""
-
-    path: Path
-    file: int
-    size: int = 0
-    frames: deque[_Frame] = field(default_factory=deque)
-    sealed: bool = False
-    """Takes no more frames."""
-    damaged: bool = False
+_CLOSE_SECONDS = 0.5
+_RETRY_FIRST = 2.0
+_RETRY_MOST = 300.0
+_SHOWN = 5
+"""Files that `problems` names; more are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,295 +40,351 @@ class SpooledBatch:
     """What one `append` wrote."""
 
     records: list[bytes]
-    segment: _Segment = field(repr=False)
-    frame: _Frame = field(repr=False)
+    segment: Segment = field(repr=False)
+    frame: Frame = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """Why a file cannot be used, and when it is tried again."""
+
+    reason: str
+    pause: float
+    again_at: float
+    segment: Segment | None = None
+    """Where it is ours; None where it could not be taken over."""
 
 
 class Spool:
     """A queue on disk, in `directory`, of at most `limit_bytes` together with all others that use it.
 
-    Made for one writer and one reader in one event loop. `open` first.
+    Made for one writer and one reader in one event loop. `open` first. Only `append` raises; any other trouble with
+    the disk is logged once, counted in `errors`, shown in `problems`, and tried again: after 2 s, later every 5 min.
     """
 
     def __init__(
-        self, directory: Path, *, limit_bytes: int = 1 << 30, segment_bytes: int = 4 << 20
+        self,
+        directory: Path,
+        *,
+        limit_bytes: int = 1 << 30,
+        segment_bytes: int = 4 << 20,
+        scan_seconds: float = 2.0,
+        files: Files | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        """`scan_seconds` is how often an idle reader looks for segments of dead processes."""
         self._directory = directory
-        self._limit = limit_bytes
+        self._disk = SegmentDirectory(directory, limit=limit_bytes, files=files or Files())
         self._segment_bytes = segment_bytes
-        self._segments: deque[_Segment] = deque()
+        self._scan_seconds = scan_seconds
+        self._clock = clock or SystemClock()
+        self._segments: deque[Segment] = (
+            deque()
+        )  # each has frames; in the order in which they are read
+        self._current: Segment | None = None  # the one that is appended to
+        self._trouble: dict[str, _Trouble] = {}  # by the name of the file
+        self._directory_problem: str | None = None
+        self._probe_pause, self._probe_at = _RETRY_FIRST, 0.0
+        self.problem: str | None = None
+        """Why it takes no events; None while it does, as far as anybody tried."""
         self._written = asyncio.Event()
-        self._files = asyncio.Lock()  # one at a time changes files and the list of segments
-        self._names = (f"{time.time_ns():020d}-{os.getpid()}-{n}" for n in itertools.count())
+        self._files = asyncio.Lock()
+        self._depth = 0
+        self._size = 0
+        self.errors = 0
+        """Calls to the operating system that failed."""
         self.torn = 0
-        """Unfinished frames at the end of a segment; nobody was told that they were durable."""
+        """Unfinished frames at the end of a segment. Nobody was told that they were durable."""
         self.damaged = 0
-        """Segments set aside as *.damaged, because a part of them could not be read."""
+        """Segments set aside as *.damaged, because parts of them are not what was written."""
 
     @property
     def depth(self) -> int:
         """Records that wait."""
-        return sum(frame.count for segment in self._segments for frame in segment.frames)
+        return self._depth
 
     @property
     def size(self) -> int:
-        """Size of the segments that wait here."""
-        return sum(segment.size for segment in self._segments)
+        """Bytes of the segments that hold waiting records."""
+        return self._size
 
     @property
     def oldest(self) -> float | None:
-        """When the oldest waiting record was received, in seconds since 1970; None where none waits."""
-        times = (frame.oldest for segment in self._segments for frame in segment.frames)
-        return min(times, default=None)
+        """When the oldest record of the next batch was received, in seconds since 1970; None where none waits."""
+        return self._segments[0].frames[0].oldest if self._segments else None
 
-    def open(self) -> None:
-        """Make the directory, and take over what dead processes left. Raises SpoolError where it takes no writes."""
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            probe = self._directory / f".probe-{os.getpid()}"
-            probe.write_bytes(b"x")
-            probe.unlink()
-            self._take_over()
-        except OSError as error:
-            raise SpoolError(
-                f"The spool {self._directory} takes no writes: {error.strerror}",
-                hint="Make it writable, or set TIGER_SLACK_HOME to a directory that is.",
-            ) from None
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What cannot be used on the disk, as sentences."""
+        found = [self._directory_problem] if self._directory_problem else []
+        for name, trouble in list(self._trouble.items())[:_SHOWN]:
+            found.append(f"{self._directory / name}: {trouble.reason}")
+        if len(self._trouble) > _SHOWN:
+            found.append(f"{len(self._trouble) - _SHOWN} more files of the spool cannot be used")
+        return tuple(found)
 
-    def close(self) -> None:
-        """Give up the segments; whatever waits in them is taken over by the next process."""
-        for segment in self._segments:
-            os.close(segment.file)
-        self._segments.clear()
+    async def open(self) -> None:
+        """Make the directory, and take over what dead processes left. `problem` says whether it takes writes."""
+        await _to_the_end(self._look_around(probe=True))
+
+    async def close(self) -> None:
+        """Give up the segments; the next process takes over what waits in them.
+
+        Waits for a disk that is busy for half a second; after that the process's end frees them.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._files.acquire()
+            held = {s for t in self._trouble.values() if (s := t.segment) is not None}
+            for segment in held.union(self._segments):
+                self._disk.release(segment)
+            self._segments.clear()
+            self._trouble.clear()
+            self._current = None
+            self._depth = self._size = 0
+            self._files.release()
 
     async def append(self, records: Sequence[bytes], *, oldest: float) -> None:
         """Write the records durably: when this returns, they outlive a crash of process and machine.
 
         `oldest` is when the first of them was received. Raises SpoolFull where the limit is reached and
-        SpoolError where the disk refuses; then none of them counts as written. One call at a time.
+        SpoolError where the disk refuses; then none of them counts as written, and `problem` is set. One call at a
+        time.
         """
-        frame = _encode(records, oldest)
+        await _to_the_end(self._append(encode_frame(records, oldest), len(records), oldest))
+
+    async def _append(self, data: bytes, count: int, oldest: float) -> None:
         async with self._files:
-            # The thread cannot be stopped, so a cancelled append still waits for its end.
-            segment = await _in_thread(self._append, frame)
-            segment.frames.append(_Frame(segment.size, len(frame), len(records), oldest))
-            segment.size += len(frame)
+            current = self._current
+            if current is not None and current.size >= self._segment_bytes:
+                current = None
+            try:
+                segment = await asyncio.to_thread(self._disk.append, current, data)
+            except SpoolFull as error:
+                self.problem = _one_line(error)
+                raise
+            except OSError as error:
+                self._current = None  # nothing more is written to a file whose end is unknown
+                raise self._refused(error) from None
+            self.problem = None
+            if segment is not current:
+                self._segments.append(segment)
+                self._current = segment
+            segment.frames.append(Frame(segment.size, len(data), count, oldest))
+            segment.size += len(data)
+            self._depth += count
+            self._size += len(data)
         self._written.set()
+
+    def _refused(self, error: OSError) -> SpoolError:
+        self.errors += 1
+        refused = SpoolError(
+            f"The spool {self._directory} cannot be written: {_reason(error)}.",
+            hint="Free some room on its disk or make it writable, or set TIGER_SLACK_HOME to another directory.",
+        )
+        self.problem = _one_line(refused)
+        return refused
 
     async def read(self) -> SpooledBatch | None:
         """The oldest batch that waits; the same again until it is `done`. None where none waits."""
-        while segment := next((s for s in self._segments if s.frames), None):
+        while self._segments:
+            segment = self._segments[0]
             frame = segment.frames[0]
-            data = await _in_thread(os.pread, segment.file, frame.size, frame.offset)
-            if _is_whole(data):
-                return SpooledBatch(_records(data, frame.count), segment, frame)
+            try:
+                data = await _to_the_end(self._in_thread(self._disk.read, segment, frame))
+            except OSError as error:
+                self.errors += 1
+                segment.unreadable = _unreadable(_reason(error))
+                segment.unread.append(frame)
+                await _to_the_end(self._pass_over(segment))
+                continue
+            records = decode_frame(data)
+            if records is not None:
+                return SpooledBatch(records, segment, frame)
             log.error(
-                "a frame of the spool cannot be read any more; its segment is kept as *.damaged"
+                "a frame of the spool was changed on the disk; its segment is kept as *.damaged"
             )
-            segment.damaged = True  # it was whole when it was written, or taken over
+            segment.is_damaged = True  # the frame was whole when it was written, or taken over
             await self.done(SpooledBatch([], segment, frame))
         return None
 
-    async def done(self, batch: SpooledBatch) -> None:
-        """Forget a batch that is in the database; its segment is deleted with the last one."""
+    async def done(self, batch: SpooledBatch, *, keep: str | None = None) -> None:
+        """Forget a batch that is in the database; its segment is deleted with the last one.
+
+        Where the database does not have all of it, `keep` says why: then the segment stays on the disk, and the next
+        process that takes it over drains it again, which is harmless for the events that are stored.
+        """
         segment = batch.segment
+        segment.kept = segment.kept or keep
+        segment.drained.add(batch.frame.offset)
+        self._depth -= batch.frame.count
+        await _to_the_end(self._pass_over(segment))
+
+    async def wait(self) -> None:
+        """Wait until there is something to `read`. Looks for segments of dead processes meanwhile."""
+        while not self._segments:
+            self._written.clear()
+            try:
+                async with asyncio.timeout(self._scan_seconds):
+                    await self._written.wait()
+            except TimeoutError:
+                await _to_the_end(self._look_around())
+
+    async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
+        async with self._files:
+            return await asyncio.to_thread(call, *arguments)
+
+    async def _pass_over(self, segment: Segment) -> None:
+        """Leave the segment's first frame behind; the segment, too, where it was the last."""
         async with self._files:
             segment.frames.popleft()
             if not segment.frames:
                 self._segments.remove(segment)
-                await _in_thread(self._retire, segment)
+                await self._leave(segment)
 
-    async def wait(self) -> None:
-        """Wait until there is something to `read`."""
-        while not any(segment.frames for segment in self._segments):
-            self._written.clear()
+    async def _leave(self, segment: Segment) -> None:
+        """Delete a segment that has no frames to read; where it must stay or cannot be deleted, keep hold of it."""
+        self._size -= segment.size
+        if self._current is segment:
+            self._current = None
+        reason = segment.unreadable or segment.kept
+        if segment.is_finished:
             try:
-                async with asyncio.timeout(_SCAN_SECONDS):
-                    await self._written.wait()
-            except TimeoutError:
-                async with self._files:
-                    await _in_thread(self._take_over)
+                await asyncio.to_thread(self._disk.retire, segment)
+            except OSError as error:
+                self.errors += 1
+                reason = f"it is drained, but cannot be deleted: {_reason(error)}"
+            else:
+                self.damaged += segment.is_damaged
+                self._trouble.pop(segment.path.name, None)
+                return
+        self._trouble_with(segment.path.name, reason or "", segment)
 
-    def _append(self, frame: bytes) -> _Segment:
-        """Write the frame behind the newest segment's end; the caller takes it into account."""
+    def _trouble_with(self, name: str, reason: str, segment: Segment | None) -> None:
+        before = self._trouble.get(name)
+        if before is None or before.reason != reason:
+            log.error("a file of the spool: %s", reason, extra={"file": name})
+        pause = min(before.pause * 2, _RETRY_MOST) if before else _RETRY_FIRST
+        self._trouble[name] = _Trouble(reason, pause, self._clock.elapsed() + pause, segment)
+
+    async def _look_around(self, *, probe: bool = False) -> None:
+        async with self._files:
+            if probe or (self.problem is not None and self._probe_at <= self._clock.elapsed()):
+                await self._probe()
+            await self._look()
+
+    async def _probe(self) -> None:
+        """Find out whether the spool takes events. Holds the lock."""
         try:
-            if self._used() + len(frame) > self._limit:
-                raise SpoolFull(
-                    f"The spool {self._directory} is full ({self._limit >> 20} MiB).",
-                    hint="Bring the database back, or raise TIGER_SLACK_SPOOL_MIB.",
-                )
-            segment = self._segments[-1] if self._segments else None
-            if segment is None or segment.sealed or segment.size >= self._segment_bytes:
-                segment = self._create()
-            try:
-                _write_all(segment.file, frame, segment.size)
-                os.fdatasync(segment.file)
-            except OSError:
-                # What the disk holds behind the end is unknown now, so nothing more is written there.
-                segment.sealed = True
-                os.ftruncate(segment.file, segment.size)
-                raise
+            await asyncio.to_thread(self._disk.prepare)
+        except SpoolFull as error:
+            self.problem = _one_line(error)
         except OSError as error:
-            raise SpoolError(
-                f"The spool {self._directory} cannot be written: {error.strerror}"
-            ) from None
-        return segment
-
-    def _create(self) -> _Segment:
-        while True:
-            path = self._directory / (next(self._names) + _SUFFIX)
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            file = _claim(path)
-            if file is not None:  # another process can have taken the empty file for a dead one's
-                break
-        self._sync_directory()
-        segment = _Segment(path, file)
-        self._segments.append(segment)
-        return segment
-
-    def _retire(self, segment: _Segment) -> None:
-        if segment.damaged:
-            self.damaged += 1
-            segment.path.rename(segment.path.with_suffix(".damaged"))
+            before = self.problem
+            self._refused(error)
+            if self.problem != before:
+                log.error("%s", self.problem)
         else:
-            segment.path.unlink(missing_ok=True)
-        os.close(segment.file)
-        self._sync_directory()
+            self.problem, self._probe_pause = None, _RETRY_FIRST
+            return
+        self._probe_at = self._clock.elapsed() + self._probe_pause
+        self._probe_pause = min(self._probe_pause * 2, _RETRY_MOST)
 
-    def _take_over(self) -> None:
-        """Claim the segments that nobody holds: their processes are dead."""
-        mine = {segment.path for segment in self._segments}
-        for path in sorted(self._directory.glob(f"*{_SUFFIX}")):
-            if path in mine or (file := _claim(path)) is None:
-                continue
-            data = path.read_bytes()
-            frames, torn, damaged = _scan(data)
+    async def _look(self) -> None:
+        """Take over what dead processes left, and try again what failed. Holds the lock."""
+        now = self._clock.elapsed()
+        due = [t.segment for t in self._trouble.values() if t.segment and t.again_at <= now]
+        for segment in due:
+            await self._try_again(segment)
+        known = {segment.path.name for segment in self._segments}
+        known |= {name for name, t in self._trouble.items() if t.segment or t.again_at > now}
+        try:
+            found = await asyncio.to_thread(self._disk.take_over, known)
+        except OSError as error:
+            self.errors += 1
+            problem = f"The spool {self._directory} cannot be read: {_reason(error)}"
+            if self._directory_problem is None:
+                log.error("%s", problem)
+            self._directory_problem = problem
+        else:
+            self._directory_problem = None
+            await self._take(found, known)
+
+    async def _take(self, found: Found, known: set[str]) -> None:
+        for name, reason in found.refused.items():
+            self.errors += 1
+            self._trouble_with(name, f"it cannot be taken over, its events wait: {reason}", None)
+        for name, trouble in tuple(self._trouble.items()):
+            is_over = name not in known and name not in found.refused
+            if trouble.segment is None and (is_over or name not in found.names):
+                del self._trouble[name]
+        for segment, torn in found.taken:
             self.torn += torn
-            segment = _Segment(path, file, len(data), deque(frames), sealed=True, damaged=damaged)
+            records = sum(frame.count for frame in segment.frames)
+            if segment.unreadable is not None:
+                self.errors += 1
+                segment.unreadable = _unreadable(segment.unreadable)
             log.warning(
                 "took over a segment of the spool",
-                extra={"records": sum(f.count for f in frames), "torn": torn, "damaged": damaged},
+                extra={"records": records, "torn": torn, "damaged": segment.is_damaged},
             )
-            if frames:
-                self._segments.appendleft(segment)
-            else:
-                self._retire(segment)
-        self._segments = deque(sorted(self._segments, key=lambda segment: segment.path.name))
+            self._depth += records
+            await self._insert(segment)
 
-    def _used(self) -> int:
-        """Bytes in the directory, also those of other processes."""
-        total = 0
-        with os.scandir(self._directory) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    total += entry.stat().st_size
-        return total
+    async def _insert(self, segment: Segment) -> None:
+        """Put a segment among those to read, in the order of their names. Leave it where nothing waits in it."""
+        self._size += segment.size
+        if not segment.frames:
+            await self._leave(segment)
+            return
+        self._segments.append(segment)
+        self._segments = deque(sorted(self._segments, key=lambda each: each.path.name))
 
-    def _sync_directory(self) -> None:
-        directory = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    async def _try_again(self, segment: Segment) -> None:
+        """Read what could not be read before, or delete what could not be deleted."""
+        if segment.unreadable is not None:
+            try:
+                content = await asyncio.to_thread(self._disk.read_again, segment)
+            except OSError as error:
+                content = Content(unreadable=_reason(error))
+            missing = {frame.offset for frame in segment.unread}
+            segment.unreadable = content.unreadable and _unreadable(content.unreadable)
+            if content.other_version:
+                segment.kept = OTHER_VERSION
+            segment.is_damaged = segment.is_damaged or content.is_damaged
+            fresh = [frame for frame in content.frames if frame.offset not in segment.drained]
+            self._depth += sum(frame.count for frame in fresh if frame.offset not in missing)
+            found = {frame.offset for frame in fresh}
+            segment.unread = [frame for frame in segment.unread if frame.offset not in found]
+            if content.unreadable is None and segment.unread:
+                # It can be read, and the frames are not there: they were changed on the disk.
+                self._depth -= sum(frame.count for frame in segment.unread)
+                segment.unread, segment.is_damaged = [], True
+            segment.frames.extend(fresh)
+            if fresh:
+                del self._trouble[segment.path.name]
+        await self._insert(segment)
 
 
-def peek(directory: Path) -> Iterator[bytes]:
-    """The records that wait in the directory, whoever holds them, the oldest first; some may be drained already.
-
-    Changes and locks nothing. What cannot be read is left out.
-    """
-    for path in sorted(directory.glob(f"*{_SUFFIX}")):
-        with contextlib.suppress(OSError):  # drained and deleted meanwhile
-            data = path.read_bytes()
-            for frame in _scan(data)[0]:
-                yield from _records(data[frame.offset : frame.offset + frame.size], frame.count)
-
-
-async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run the function in a thread and wait for its end, even when cancelled meanwhile."""
-    running = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Wait for the work, which goes on when the caller is cancelled: a thread cannot be stopped."""
+    running = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()
         raise
 
 
-def _claim(path: Path) -> int | None:
-    """The locked file; None where another holds it, or where it is gone by the time that it is locked."""
-    try:
-        file = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.stat(path).st_ino == os.fstat(file).st_ino:
-            return file
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    os.close(file)
-    return None
+def _one_line(error: SpoolError) -> str:
+    return " ".join(str(error).split())
 
 
-def _write_all(file: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(file, view, offset)
-        view, offset = view[written:], offset + written
+def _unreadable(reason: str) -> str:
+    return f"parts of it cannot be read, their events wait: {reason}"
 
 
-def _scan(data: bytes) -> tuple[list[_Frame], int, bool]:
-    """The whole frames of a segment, how many unfinished ones end it, and whether other parts are unreadable."""
-    frames: list[_Frame] = []
-    offset, damaged = 0, False
-    while offset < len(data):
-        if _is_whole(data, offset):
-            _, length, _ = _HEADER.unpack_from(data, offset)
-            oldest, count = _CONTENT.unpack_from(data, offset + _HEADER.size)
-            frame = _Frame(offset, _HEADER.size + length, count, oldest)
-            frames.append(frame)
-            offset += frame.size
-            continue
-        following = next((at for at in _markers(data, offset + 1) if _is_whole(data, at)), None)
-        if following is None:
-            return frames, 1, damaged or not _is_torn(data, offset)
-        offset, damaged = following, True
-    return frames, 0, damaged
-
-
-def _markers(data: bytes, start: int) -> Iterator[int]:
-    while (start := data.find(_MARKER, start)) >= 0:
-        yield start
-        start += 1
-
-
-def _is_whole(data: bytes, offset: int = 0) -> bool:
-    if len(data) - offset < _HEADER.size:
-        return False
-    marker, length, crc = _HEADER.unpack_from(data, offset)
-    begin = offset + _HEADER.size
-    if marker != _MARKER or length < _CONTENT.size or begin + length > len(data):
-        return False
-    return zlib.crc32(memoryview(data)[begin : begin + length]) == int(crc)
-
-
-def _is_torn(data: bytes, offset: int) -> bool:
-    """Whether the rest looks like an append that was cut off: too short, or filled up with zeros."""
-    rest = memoryview(data)[offset:]
-    if len(rest) < _HEADER.size or not any(rest[-64:]):
-        return True
-    marker, length, _ = _HEADER.unpack_from(rest)
-    return marker == _MARKER and _HEADER.size + int(length) > len(rest)
-
-
-def _encode(records: Sequence[bytes], oldest: float) -> bytes:
-    lengths = struct.pack(f">{len(records)}I", *map(len, records))
-    content = b"".join([_CONTENT.pack(oldest, len(records)), lengths, *records])
-    return _HEADER.pack(_MARKER, len(content), zlib.crc32(content)) + content
-
-
-def _records(frame: bytes, count: int) -> list[bytes]:
-    begin = _HEADER.size + _CONTENT.size
-    lengths = struct.unpack_from(f">{count}I", frame, begin)
-    ends = itertools.accumulate(lengths, initial=begin + 4 * count)
-    return [frame[begin:end] for begin, end in itertools.pairwise(ends)]
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

@@ -1,0 +1,96 @@
+"""A pipeline with a store and a connection that do what a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import orjson
+
+from tiger_slack_tui.database.store import EventStore, Written
+from tiger_slack_tui.ingest.pipeline import Pipeline
+from tiger_slack_tui.slack.events import Envelope
+from tiger_slack_tui.slack.socket import Connection
+
+
+class FakeStore:
+    """Takes events at once. `gate` holds writes up, `errors` are raised by the next ones."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, bytes] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.errors: list[Exception] = []
+        self.poison: Callable[[bytes], Exception | None] = lambda _: None
+        self.calls = 0
+        self.busy = False
+
+    async def write(
+        self, records: Sequence[bytes], *, seconds: float = 60, unsure: Collection[str] = ()
+    ) -> Written:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        for record in records:
+            if (error := self.poison(record)) is not None:
+                raise error
+        await self.gate.wait()
+        written = Written()
+        for record in records:
+            event_id = orjson.loads(record)["event_id"]
+            if self.stored.setdefault(event_id, record) is record or (
+                event_id in unsure and self.stored[event_id] == record
+            ):
+                written.first.add(event_id)
+        return written
+
+    def abort(self) -> None:
+        pass
+
+    def as_store(self) -> EventStore:
+        return cast(EventStore, self)
+
+
+class FakeConnection:
+    """Notes acks. `errors` are raised by the next ones."""
+
+    def __init__(self) -> None:
+        self.acked: list[str] = []
+        self.errors: list[Exception] = []
+
+    async def ack(self, envelope_ids: Sequence[str]) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.acked += envelope_ids
+
+    def as_connection(self) -> Connection:
+        return cast(Connection, self)
+
+
+def envelope(number: int, *, text: str = "hi", type_: str = "message") -> Envelope:
+    """Event `Ev…`, in an envelope `e…`."""
+    ts = f"{1_700_000_000 + number}.000100"
+    event: dict[str, Any] = {"type": type_, "channel": "C1", "user": "U1", "text": text, "ts": ts}
+    return Envelope(f"e{number}", f"Ev{number}", ts, "T1", event, 1_700_000_001.0 + number)
+
+
+@asynccontextmanager
+async def tasks(*works: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Runs the works during the block, and cancels them at its end."""
+    made = [asyncio.create_task(work) for work in works]
+    try:
+        yield made
+    finally:
+        for task in made:
+            task.cancel()
+        await asyncio.gather(*made, return_exceptions=True)
+
+
+@asynccontextmanager
+async def working(pipeline: Pipeline) -> AsyncIterator[Pipeline]:
+    """The pipeline with its database there, and its tasks running."""
+    pipeline.database_is_ready()
+    async with tasks(pipeline.write(), pipeline.acknowledge(), pipeline.drain()):
+        yield pipeline

@@ -1,0 +1,69 @@
+"""A task that fails is started again, seen, and ends nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from tests.faults.clock import ManualClock
+from tests.support import until
+from tiger_slack_tui.errors import DatabaseUnavailable, MigrationError
+from tiger_slack_tui.supervisor import Supervisor
+
+
+class Work:
+    """Raises the errors in turn, then runs until cancelled."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.starts = 0
+
+    async def __call__(self) -> None:
+        self.starts += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        await asyncio.Event().wait()
+
+
+async def test_it_is_started_again_and_seen_until_it_is_sound(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = ManualClock()
+    supervisor = Supervisor(clock, pause=0.001)
+    work = Work(
+        KeyError("words of a user"),
+        ExceptionGroup("g", [ValueError()]),
+        DatabaseUnavailable("away"),
+    )
+    caplog.set_level(logging.ERROR)
+    task = asyncio.create_task(supervisor.keep("the heartbeat", work))
+    await until(lambda: work.starts == 4)
+    assert supervisor.restarts == {"the heartbeat": 3}
+    assert supervisor.problems() == ("the heartbeat failed and was started again: away",)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the heartbeat failed and is started again in {pause} s" for pause in (0.001, 0.002, 0.004)
+    ]
+    assert all(record.exc_info for record in caplog.records)
+    clock.advance(61)
+    assert supervisor.problems() == ()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_the_pause_is_bounded_however_long_it_fails() -> None:
+    supervisor = Supervisor(ManualClock(), pause=1)
+    pause = 0.0
+    for _ in range(3000):
+        pause = supervisor._note("x", KeyError()).pause
+    assert pause == 60
+    assert len(supervisor.problems()) == 1
+
+
+async def test_what_a_person_must_fix_is_raised() -> None:
+    supervisor = Supervisor(pause=0.001)
+    with pytest.raises(MigrationError):
+        await supervisor.keep("x", Work(KeyError(), MigrationError("x")), fatal=(MigrationError,))
+    assert supervisor.restarts == {"x": 1}

@@ -1,0 +1,88 @@
+"""The calls to the operating system that the spool makes. All of them block, and raise OSError."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class Files:
+    """The file system of this machine. A test passes a subclass whose calls fail."""
+
+    def make_directory(self, path: Path) -> None:
+        """Make the directory and its parents, durably; nothing happens where it exists."""
+        missing = [each for each in (path, *path.parents) if not each.exists()]
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for each in reversed(missing):
+            self.sync_directory(each.parent)
+
+    def list(self, directory: Path) -> list[tuple[str, int]]:
+        """Name and size of each file. Files that are deleted meanwhile are left out."""
+        found = []
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                try:
+                    found.append((entry.name, entry.stat(follow_symlinks=False).st_size))
+                except FileNotFoundError:
+                    continue
+        return found
+
+    def create(self, path: Path) -> int:
+        """A new file, open for reading and writing. Raises FileExistsError."""
+        return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+    def open(self, path: Path) -> int:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+    def lock(self, file: int) -> None:
+        """Lock the file for this process. Raises BlockingIOError where another holds the lock."""
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def is_at(self, file: int, path: Path) -> bool:
+        """Whether the open file is still the one at the path."""
+        try:
+            found = os.stat(path, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(found, os.fstat(file))
+
+    def size(self, file: int) -> int:
+        return os.fstat(file).st_size
+
+    def read(self, file: int, size: int, offset: int) -> bytes:
+        """Up to `size` bytes; fewer only at the end of the file."""
+        pieces = []
+        while size > 0 and (piece := os.pread(file, size, offset)):
+            pieces.append(piece)
+            size, offset = size - len(piece), offset + len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def write(self, file: int, data: bytes, offset: int) -> None:
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(file, view, offset)
+            view, offset = view[written:], offset + written
+
+    def sync(self, file: int) -> None:
+        os.fdatasync(file)
+
+    def truncate(self, file: int, size: int) -> None:
+        os.ftruncate(file, size)
+
+    def remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+
+    def rename(self, old: Path, new: Path) -> None:
+        old.rename(new)
+
+    def sync_directory(self, path: Path) -> None:
+        """Make creations, renames and deletions in the directory durable."""
+        directory = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def close(self, file: int) -> None:
+        os.close(file)

@@ -1,0 +1,88 @@
+"""Events between the socket and their batch: a queue with a limit on their number and on their bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from tiger_slack_tui.slack.events import Routed
+from tiger_slack_tui.slack.socket import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An event that was read and is not durable yet."""
+
+    record: bytes
+    routed: Routed
+    event_id: str
+    envelope_id: str
+    connection: Connection
+    received_at: float
+    """Seconds since 1970."""
+    late: float
+    """Seconds from its happening, by Slack's clock, to its receipt."""
+    read_at: float
+    """`Clock.elapsed` of its receipt."""
+
+
+class EventQueue:
+    """First in, first out. It is full at `most_events`, or once its records have `most_bytes` or more.
+
+    So its memory is bounded by `most_bytes` and one event for each connection.
+    """
+
+    def __init__(self, *, most_events: int, most_bytes: int) -> None:
+        self._most_events = most_events
+        self._most_bytes = most_bytes
+        self._events: deque[Waiting] = deque()
+        self._unfinished = 0
+        self._room = asyncio.Event()
+        self._filled = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._finished.set()
+        self.size = 0
+        """Bytes of the records."""
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._events) >= self._most_events or self.size >= self._most_bytes
+
+    async def put(self, event: Waiting) -> None:
+        """Add an event. Waits while the queue is full; cancelled meanwhile, it has not added the event."""
+        while self.is_full:
+            self._room.clear()
+            await self._room.wait()
+        self._events.append(event)
+        self.size += len(event.record)
+        self._unfinished += 1
+        self._filled.set()
+        self._finished.clear()
+
+    async def take(self, *, most_events: int, most_bytes: int) -> list[Waiting]:
+        """Take a batch: at least one event, then more up to a limit. Waits while the queue is empty."""
+        while not self._events:
+            self._filled.clear()
+            await self._filled.wait()
+        batch: list[Waiting] = []
+        size = 0
+        while self._events and len(batch) < most_events and size < most_bytes:
+            batch.append(event := self._events.popleft())
+            size += len(event.record)
+        self.size -= size
+        self._room.set()
+        return batch
+
+    def finish(self, events: int) -> None:
+        """So many of the events that were taken need nothing more."""
+        self._unfinished -= events
+        if self._unfinished == 0:
+            self._finished.set()
+
+    async def join(self) -> None:
+        """Wait until all events are finished."""
+        await self._finished.wait()

@@ -1,0 +1,289 @@
+"""The spool's directory: its segments, and who owns them. Everything here blocks, and runs in a thread.
+
+A segment belongs to the process that holds its lock (flock). The kernel frees the lock when the process dies; then
+the next process takes the segment over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections import deque
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tiger_slack_tui.errors import SpoolFull
+from tiger_slack_tui.ingest.files import Files
+from tiger_slack_tui.ingest.frames import Content, Frame, decode_frame, scan
+
+SUFFIX = ".segment"
+_BLOCK = 4096
+_LARGEST = 256 << 20
+"""A file that is larger, and larger than the spool may be, is not read: no program of ours wrote it."""
+_MOST_LEFTOVERS = 16
+OTHER_VERSION = "another version of the program wrote parts of it, they wait for that version"
+"""Why a segment stays on the disk."""
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """A locked file, and the frames in it that wait. Changed by the spool's event loop only."""
+
+    path: Path
+    file: int
+    size: int = 0
+    frames: deque[Frame] = field(default_factory=deque)
+    unread: list[Frame] = field(default_factory=list)
+    """Frames that could not be read; they are tried again."""
+    drained: set[int] = field(default_factory=set)
+    """Offsets of the frames that are in the database."""
+    is_damaged: bool = False
+    unreadable: str | None = None
+    """Why parts of it could not be read."""
+    kept: str | None = None
+    """Why the file stays where it is, for another version of the program."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing in it is of use any more, so that the file may go."""
+        return not (self.frames or self.unread or self.unreadable or self.kept)
+
+
+@dataclass(slots=True)
+class Found:
+    """What a look into the directory found."""
+
+    taken: list[tuple[Segment, int]] = field(default_factory=list)
+    """Segments of dead processes, which are ours now, and the number of torn frames in each."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Names of segments that cannot be used, and why."""
+    names: set[str] = field(default_factory=set)
+    """All segments in the directory."""
+
+
+class SegmentDirectory:
+    """Creates, writes, takes over and deletes segments. Made for one call at a time. Methods raise OSError."""
+
+    def __init__(self, path: Path, *, limit: int, files: Files) -> None:
+        self.path = path
+        self._limit = limit
+        self._files = files
+        self._leftovers: set[Path] = set()
+
+    def prepare(self) -> None:
+        """Make the directory, and find out whether it takes writes. Raises SpoolFull, too."""
+        self._files.make_directory(self.path)
+        self._check_room(1)
+        path, file = self._create()
+        try:
+            self._write(file, b"\0", 0)
+        finally:
+            self._discard(path, file)
+
+    def append(self, segment: Segment | None, frame: bytes) -> Segment:
+        """Write the frame durably behind the segment's end, or into a new segment where None is given.
+
+        Returns the segment; the caller counts the frame. Raises SpoolFull, and OSError where the disk refuses:
+        then a new segment leaves no file and no descriptor behind, and the given one must not be written again,
+        because nobody knows what the disk holds behind its end.
+        """
+        self._check_room(len(frame))
+        if segment is not None:
+            self._write(segment.file, frame, segment.size)
+            return segment
+        path, file = self._create()
+        try:
+            self._files.sync_directory(self.path)
+            self._write(file, frame, 0)
+        except OSError:
+            self._discard(path, file)
+            raise
+        return Segment(path, file)
+
+    def read(self, segment: Segment, frame: Frame) -> bytes:
+        """The bytes of the frame."""
+        return self._files.read(segment.file, frame.size, frame.offset)
+
+    def read_again(self, segment: Segment) -> Content:
+        """What can be read of the segment now."""
+        return self._content(segment.file)
+
+    def retire(self, segment: Segment) -> None:
+        """Delete the segment, or set it aside as *.damaged, and close it; on OSError it is as before."""
+        if segment.is_damaged:
+            self._files.rename(segment.path, segment.path.with_suffix(".damaged"))
+        else:
+            try:
+                self._files.remove(segment.path)
+            except OSError:
+                # An empty file is not drained again by the next process.
+                with contextlib.suppress(OSError):
+                    self._files.truncate(segment.file, 0)
+                raise
+        self._close(segment.file)
+        with contextlib.suppress(OSError):  # a file that comes back in a crash is drained again
+            self._files.sync_directory(self.path)
+
+    def release(self, segment: Segment) -> None:
+        """Give the segment up; another process can take it over."""
+        self._close(segment.file)
+
+    def take_over(self, known: Collection[str]) -> Found:
+        """Claim the segments that no process holds. Leaves out those whose names are `known`."""
+        found = Found()
+        try:
+            listed = self._files.list(self.path)
+        except FileNotFoundError:  # somebody deleted it
+            self._files.make_directory(self.path)
+            return found
+        listed = sorted(each for each in listed if each[0].endswith(SUFFIX))
+        found.names = {name for name, _ in listed}
+        for name, size in listed:
+            if name in known:
+                continue
+            try:
+                if size > max(self._limit, _LARGEST):
+                    found.refused[name] = "the file is too large"
+                    continue
+                taken = self._take(self.path / name)
+            except OSError as error:
+                found.refused[name] = error.strerror or type(error).__name__
+                continue
+            if taken is not None:
+                found.taken.append(taken)
+        return found
+
+    def _take(self, path: Path) -> tuple[Segment, int] | None:
+        file = self._claim(path)
+        if file is None:
+            return None
+        try:
+            content = self._content(file)
+            size = self._files.size(file)
+        except OSError:
+            self._close(file)
+            raise
+        segment = Segment(path, file, size, deque(content.frames), is_damaged=content.is_damaged)
+        segment.unreadable = content.unreadable
+        if content.other_version:
+            segment.kept = OTHER_VERSION
+        return segment, content.torn
+
+    def _claim(self, path: Path) -> int | None:
+        """The locked file; None where another holds it, or where it is gone by the time that it is locked."""
+        try:
+            file = self._files.open(path)
+        except FileNotFoundError:
+            return None
+        try:
+            self._files.lock(file)
+            if self._files.is_at(file, path):
+                return file
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._close(file)
+            raise
+        self._close(file)
+        return None
+
+    def _content(self, file: int) -> Content:
+        """What the file contains. Where blocks cannot be read, the frames in the other blocks are found."""
+        size = self._files.size(file)
+        try:
+            return scan(self._files.read(file, size, 0))
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        blocks = []
+        for offset in range(0, size, _BLOCK):
+            length = min(_BLOCK, size - offset)
+            try:
+                blocks.append(self._files.read(file, length, offset).ljust(length, b"\0"))
+            except OSError:
+                blocks.append(bytes(length))
+        content = scan(b"".join(blocks))
+        # Nothing is known of the parts that cannot be read; they are neither torn nor damaged.
+        content.torn, content.is_damaged, content.unreadable = 0, False, reason
+        return content
+
+    def _create(self) -> tuple[Path, int]:
+        """A new, locked file with a name that no other process can choose, even with the same pid."""
+        self._delete_leftovers()
+        while True:
+            path = self.path / f"{time.time_ns():020d}-{secrets.token_hex(8)}{SUFFIX}"
+            try:
+                file = self._files.create(path)
+            except FileExistsError:
+                continue
+            except FileNotFoundError:  # somebody deleted the directory
+                self._files.make_directory(self.path)
+                file = self._files.create(path)
+            try:
+                self._files.lock(file)
+                if self._files.is_at(file, path):
+                    return path, file
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._discard(path, file)
+                raise
+            self._close(file)  # another process took the empty file for a dead one's
+
+    def _write(self, file: int, data: bytes, offset: int) -> None:
+        try:
+            self._files.write(file, data, offset)
+            self._files.sync(file)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._files.truncate(file, offset)
+            raise
+
+    def _discard(self, path: Path, file: int) -> None:
+        """Delete a file that holds nothing which was acknowledged."""
+        try:
+            self._files.remove(path)
+        except OSError:
+            self._leftovers.add(path)
+        self._close(file)
+
+    def _delete_leftovers(self) -> None:
+        """Delete what could not be deleted before. Raises OSError where too many are left: they would pile up."""
+        for path in tuple(self._leftovers):
+            try:
+                self._files.remove(path)
+            except OSError:
+                if len(self._leftovers) >= _MOST_LEFTOVERS:
+                    raise
+            else:
+                self._leftovers.discard(path)
+
+    def _check_room(self, size: int) -> None:
+        """Raises SpoolFull where the directory, with the files of other processes, has no room for so many bytes."""
+        try:
+            used = sum(each for _, each in self._files.list(self.path))
+        except FileNotFoundError:
+            used = 0
+        if used + size > self._limit:
+            raise SpoolFull(
+                f"The spool {self.path} is full ({self._limit >> 20} MiB).",
+                hint="Bring the database back, or raise TIGER_SLACK_SPOOL_MIB.",
+            )
+
+    def _close(self, file: int) -> None:
+        # Linux frees the descriptor even where close() reports an error.
+        with contextlib.suppress(OSError):
+            self._files.close(file)
+
+
+def peek(directory: Path) -> Iterator[bytes]:
+    """The records that wait in the directory, whoever holds them, the oldest first; some may be drained already.
+
+    Changes and locks nothing. What cannot be read is left out.
+    """
+    for path in sorted(directory.glob(f"*{SUFFIX}")):
+        with contextlib.suppress(OSError):  # drained and deleted meanwhile
+            data = path.read_bytes()
+            for frame in scan(data).frames:
+                yield from decode_frame(data, frame.offset) or ()

@@ -1,0 +1,53 @@
+"""Counts what became of events, and passes on what Slack says to the operator."""
+
+from __future__ import annotations
+
+import logging
+
+from tiger_slack_tui.database.store import Written
+from tiger_slack_tui.slack.events import Outcome, Routed
+from tiger_slack_tui.snapshot import Recent, Stats
+
+log = logging.getLogger(__name__)
+
+# Events that an operator should act on.
+_WARNINGS = {
+    "app_rate_limited": "more than 30,000 events an hour; it withholds some",
+    "app_uninstalled": "the app was uninstalled from the workspace",
+    "tokens_revoked": "tokens of the app were revoked",
+}
+
+
+def count(
+    stats: Stats, written: Written, event_id: str, *, at: float, late: float, routed: Routed
+) -> None:
+    """Count an event that is in the database: as a new one, or as a repeated delivery.
+
+    `at` is when it was received, in seconds since 1970. Takes the event out of `written.first`, because a second
+    delivery can stand in the same batch.
+    """
+    if event_id not in written.first:
+        stats.duplicates += 1
+        return
+    written.first.discard(event_id)
+    outcome, detail = str(routed.outcome), None
+    if event_id in written.discarded:
+        outcome, detail = Outcome.DISCARDED, f"rule {written.discarded[event_id]}"
+    elif event_id in written.failed:
+        outcome, detail = Outcome.FAILED, written.failed[event_id]
+    type_ = routed.type or "none"
+    stats.count(
+        Recent(
+            at,
+            type_,
+            routed.subtype,
+            routed.channel_id,
+            routed.user_id,
+            event_id,
+            outcome,
+            detail,
+            late,
+        )
+    )
+    if type_ in _WARNINGS:
+        log.warning("Slack says: %s", _WARNINGS[type_], extra={"event_id": event_id})
