@@ -45,10 +45,12 @@ def make_engine(
     watch: WatchTiming | None = None,
     jobs: JobSettings | None = None,
     clock: Clock | None = None,
+    direct: str | None = None,
 ) -> Engine:
     settings = Settings(
         home=home,
         conninfo=conninfo,
+        direct_conninfo=direct,
         pool_min=2,
         pool_max=4,
         spool_limit=spool_limit,
@@ -78,7 +80,7 @@ async def running(engine: Engine) -> AsyncIterator[Engine]:
         yield engine
     finally:
         engine.stop()
-        await asyncio.wait_for(run, 60)
+        await asyncio.wait_for(run, 10)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -88,7 +88,10 @@ class Engine:
         self._scheduler: Scheduler | None = None
         self._web: SlackWeb | None = None
         timeout = settings.jobs.timeout
-        self._runner = Runner(self._conninfo, instance=settings.instance, timeout=timeout)
+        direct = with_defaults(
+            settings.direct_conninfo or conninfo, application_name=settings.instance
+        )
+        self._runner = Runner(direct, instance=settings.instance, timeout=timeout)
         self._database_ready = asyncio.Event()
         self._pool = make_pool(self._conninfo, minimum=settings.pool_min, maximum=settings.pool_max)
         self._store = EventStore(self._pool)

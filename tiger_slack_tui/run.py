@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def database(settings: Settings) -> Iterator[str]:
-    """The conninfo of the operator's database, or of the embedded PostgreSQL, which runs as long as the block."""
+def database(settings: Settings, *, session: bool = False) -> Iterator[str]:
+    """The conninfo of the operator's database, or of the embedded PostgreSQL, which runs as long as the block.
+
+    `session` asks for the address at which a connection keeps its session of the server (see DATABASE_DIRECT_URL).
+    """
     if settings.conninfo is not None:
-        yield settings.conninfo
+        yield (settings.direct_conninfo if session else None) or settings.conninfo
         return
     from tiger_slack_tui.database.embedded import EmbeddedPostgres
 

@@ -80,6 +80,8 @@ class Settings:
     """Directory of the spool and of the embedded PostgreSQL."""
     conninfo: str | None = field(repr=False)
     """libpq connection string; None where the embedded PostgreSQL serves."""
+    direct_conninfo: str | None = field(default=None, repr=False)
+    """The same database past a pooler: for jobs and imports, whose locks belong to a session."""
     pool_min: int = 5
     pool_max: int = 10
     spool_limit: int = 1 << 30
@@ -184,6 +186,7 @@ def _settings(check: _Check) -> Settings:
     settings = Settings(
         home=_home(check),
         conninfo=_conninfo(check),
+        direct_conninfo=_direct_conninfo(check),
         pool_min=check.number("PG_MIN_POOL_SIZE", default=5, least=1, most=1000),
         pool_max=check.number("PG_MAX_POOL_SIZE", default=10, least=2, most=1000),
         spool_limit=check.number("TIGER_SLACK_SPOOL_MIB", default=1024, least=1, most=1 << 24)
@@ -284,28 +287,40 @@ def _token(check: _Check, name: str, prefix: str, where: str) -> str:
 
 def _conninfo(check: _Check) -> str | None:
     """DATABASE_URL, else what libpq's own variables say if PGHOST is among them, else None."""
-    url = check.text("DATABASE_URL")
-    if not url and not check.text("PGHOST"):
+    if not check.text("DATABASE_URL") and not check.text("PGHOST"):
         return None
+    return _address(check, "DATABASE_URL")
 
+
+def _direct_conninfo(check: _Check) -> str | None:
+    """DATABASE_DIRECT_URL, if it is set. It says nothing of another database, only of another way to it."""
+    if not check.text("DATABASE_DIRECT_URL"):
+        return None
+    if not check.text("DATABASE_URL") and not check.text("PGHOST"):
+        mend = "set that, too, or unset this"
+        check.problem("DATABASE_DIRECT_URL", "stands without DATABASE_URL", mend)
+        return None
+    return _address(check, "DATABASE_DIRECT_URL")
+
+
+def _address(check: _Check, name: str) -> str | None:
+    """A connection string, completed by libpq's variables."""
     # Imported late: `tiger-slack --help` needs no database driver.
     from psycopg import ProgrammingError, pq
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     try:
-        given = conninfo_to_dict(url)
+        given = conninfo_to_dict(check.text(name))
     except ProgrammingError:  # its text can hold the password
         check.problem(
-            "DATABASE_URL",
-            "cannot be read",
-            "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+            name, "cannot be read", "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
         )
         return None
     # libpq reads its variables from the process alone; those of .env would be lost.
     for option in pq.Conninfo.get_defaults():
-        name = option.envvar.decode() if option.envvar else ""
-        if name and check.text(name):
-            given.setdefault(option.keyword.decode(), check.text(name))
+        variable = option.envvar.decode() if option.envvar else ""
+        if variable and check.text(variable):
+            given.setdefault(option.keyword.decode(), check.text(variable))
     return make_conninfo("", **given)
 
 

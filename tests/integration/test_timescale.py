@@ -23,6 +23,7 @@ from tiger_slack_tui.audit.preview import previews
 from tiger_slack_tui.audit.replay import Selection, replay
 from tiger_slack_tui.audit.rules import add_rule, list_rules, remove_rule
 from tiger_slack_tui.audit.why import Verdict, read_history
+from tiger_slack_tui.database.facts import chunk_locks
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate, status
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
@@ -140,9 +141,13 @@ async def test_a_workspace_ends_in_its_tables(conninfo: str, tmp_path: Path) -> 
         await slack.send_all(sent)
         await delivered(slack, engine)
     await check(conninfo, sent)
-    assert rows(conninfo, "select count(*) > 1 from public.show_chunks('slack.message')") == [
-        (True,)
-    ]
+    chunks = len(rows(conninfo, "select public.show_chunks('slack.message')"))
+    assert chunks > 1
+    async with asking(conninfo) as connection:
+        locks = await chunk_locks(connection)
+    assert locks is not None
+    assert locks.chunks >= chunks
+    assert locks.needed > locks.chunks  # each has indexes
 
 
 async def test_edits_deletions_and_reactions_reach_compressed_chunks(

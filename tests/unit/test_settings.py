@@ -72,6 +72,31 @@ def test_database_url_goes_before_the_variables_of_libpq() -> None:
     assert set((conninfo or "").split()) == {"host=one", "user=a", "dbname=x", "port=1"}
 
 
+def test_the_direct_address_stands_beside_the_first() -> None:
+    both = {
+        "DATABASE_URL": "postgresql://me@pooler:6432/db",
+        "DATABASE_DIRECT_URL": "postgresql://me@server/db",
+        "PGPASSWORD": "secret",
+    }
+    direct = load(both).direct_conninfo or ""
+    assert "host=server" in direct
+    assert "password=secret" in direct
+    assert load({"DATABASE_URL": both["DATABASE_URL"]}).direct_conninfo is None
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"DATABASE_DIRECT_URL": "postgresql://me@server/db"},
+        {"PGHOST": "x", "DATABASE_DIRECT_URL": "postgresql://me:secret@server:port/db%"},
+    ],
+)
+def test_a_direct_address_that_cannot_be_used(env: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="DATABASE_DIRECT_URL") as caught:
+        load(env)
+    assert "secret" not in str(caught.value)
+
+
 def test_home(tmp_path: Path) -> None:
     assert load({"TIGER_SLACK_HOME": str(tmp_path)}).home == tmp_path
     assert load({}).home.name == "tiger-slack"

@@ -75,7 +75,7 @@ def run_backfill(settings: Settings, slack: SlackSettings, request: BackfillRequ
     if request.gaps and request.since is not None:
         raise SettingsError("--gap has its own time: leave out --since.")
     log_to_stderr(settings)
-    with database(settings) as conninfo:
+    with database(settings, session=True) as conninfo:
         named = with_defaults(conninfo, application_name=settings.instance)
         work = _run(settings, slack, request, named)
         ended = run_until_stopped(work, hint="tiger-slack backfill goes on from here.")

@@ -9,9 +9,9 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, LiteralString
+from typing import Any, LiteralString
 
 import aiohttp
 import click
@@ -20,6 +20,9 @@ import psycopg
 from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__, settings
+from tiger_slack_tui.commands.checks import Check
+from tiger_slack_tui.commands.server_checks import server_checks
+from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.migration_files import (
     FileState,
     migrations_directory,
@@ -79,16 +82,6 @@ class NotWell(TigerSlackError):
     """At least one check failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    state: Literal["ok", "warning", "failed"]
-    found: str
-    mend: str | None = None
-
-
 def examine(given: Settings, *, as_json: bool) -> None:
     """Print a line for each check. Raises NotWell where one failed."""
     checks = asyncio.run(_all(given))
@@ -118,6 +111,7 @@ async def _all(given: Settings) -> list[Check]:
             name = f"{given.service_name} doctor"
             named = with_defaults(conninfo, application_name=name)
             checks += [check async for check in _database_checks(named)]
+            checks += [check async for check in server_checks(named, given.direct_conninfo)]
     except TigerSlackError as error:
         checks.append(_failed("database", error))
     return [*checks, *_spool_checks(given)]
@@ -200,7 +194,7 @@ async def _database_checks(conninfo: str) -> AsyncIterator[Check]:
             yield await _instances(connection)
             yield await _gaps(connection)
         except psycopg.Error as error:
-            yield Check("database", "failed", f"{type(error).__name__} {error.sqlstate or ''}")
+            yield Check("database", "failed", describe(error))
     yield await _migrations(conninfo)
 
 

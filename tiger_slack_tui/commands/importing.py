@@ -64,7 +64,7 @@ def run_import(settings: Settings, request: ImportRequest, output: Output) -> in
     options = request.options(limits, datetime.now(UTC))
     has_terminal = sys.stderr.isatty()
     (log_to_file if has_terminal else log_to_stderr)(settings)
-    with _opened(output.errors) as errors, database(settings) as conninfo:
+    with _opened(output.errors) as errors, database(settings, session=True) as conninfo:
         conninfo = with_defaults(conninfo, application_name=settings.instance)
         with _shown(has_terminal) as show:
             result = asyncio.run(_run(settings, request, options, conninfo, show, errors))

@@ -42,7 +42,7 @@ def run_by_hand(
     Raises JobFailed where one did not end well, and CommandStopped where a signal ended them.
     """
     log_to_stderr(settings)
-    with database(settings) as conninfo:
+    with database(settings, session=True) as conninfo:
         work = _run(settings, slack, names, conninfo)
         ended = run_until_stopped(work, hint="slack.job_run tells how far it came.")
     if as_json:

@@ -99,11 +99,9 @@ class Monitor:
         pause = 1.0
         while True:
             try:
-                async with await connect(self._conninfo) as connection:
-                    await connection.execute(
-                        "select set_config('statement_timeout', %s, false)",
-                        (f"{_STATEMENT_SECONDS}s",),
-                    )
+                async with await connect(
+                    self._conninfo, statement_seconds=_STATEMENT_SECONDS
+                ) as connection:
                     while True:
                         await self._look(connection)
                         pause = 1.0

@@ -71,7 +71,7 @@ async def _run(
     monitor = Monitor(named, settings.jobs, is_observing=make_engine is None)
     trail = Trail(named)
     imports = ImportDesk(
-        with_defaults(conninfo, application_name=settings.instance),
+        with_defaults(settings.direct_conninfo or conninfo, application_name=settings.instance),
         instance=settings.instance,
         limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),
         reports=settings.home / "imports",

@@ -89,8 +89,9 @@ class Trail:
             self._soon.clear()
             while time.monotonic() - self._looked < _LOOKED_AT:
                 try:
-                    async with await connect(self._conninfo) as connection:
-                        await _limit(connection)
+                    async with await connect(
+                        self._conninfo, statement_seconds=_STATEMENT_SECONDS
+                    ) as connection:
                         while time.monotonic() - self._looked < _LOOKED_AT:
                             self.state = await _read(connection)
                             await self._wait(_SECONDS)
@@ -131,12 +132,6 @@ def _is_settled(finding: Finding, state: TrailState) -> bool:
         return False
     oldest = min((one.at for one in state.findings if one.kind == finding.kind), default=0.0)
     return finding.kind not in state.more or finding.at > oldest
-
-
-async def _limit(connection: AsyncConnection[Any]) -> None:
-    await connection.execute(
-        "select set_config('statement_timeout', %s, false)", (f"{_STATEMENT_SECONDS}s",)
-    )
 
 
 async def _read(connection: AsyncConnection[Any]) -> TrailState:

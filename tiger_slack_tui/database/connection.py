@@ -13,12 +13,12 @@ from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
-from tiger_slack_tui.database.failures import ReadOnlyServer
+from tiger_slack_tui.database.failures import ReadOnlyServer, StatementPooler
 from tiger_slack_tui.database.session_settings import (
     Found,
+    apply,
     log_overruled,
     prepare_session,
-    set_local,
 )
 from tiger_slack_tui.database.silence import Patience, Question, watched
 
@@ -147,7 +147,7 @@ class Connection(AsyncConnection[Any]):
             ):  # "cannot set read-write mode during recovery"
                 raise self.close_read_only() from None
             if begins:
-                self._backend = await set_local(self, self.found)
+                self._backend = await apply(self, self.found, is_local=True)
                 stack.callback(self._forget_backend)
             yield transaction
 
@@ -159,6 +159,11 @@ class Connection(AsyncConnection[Any]):
                 yield
         else:
             yield
+
+    async def take_session(self) -> None:
+        """Treat the session as ours: the pooler was found to keep it for us. Raises psycopg.Error."""
+        self.is_pooled = False
+        self._backend = await apply(self, self.found, is_local=False)
 
     def close_read_only(self) -> ReadOnlyServer:
         """Close the connection, so that the next one can find the primary. Returns the error to raise."""
@@ -178,6 +183,11 @@ class Connection(AsyncConnection[Any]):
         await self.set_deferrable(False)
         if not found.is_standby:
             await self.set_read_only(False)
+        try:
+            async with self.transaction():
+                pass
+        except psycopg.errors.ProtocolViolation:
+            raise StatementPooler from None
 
     async def _end(self, gen: PQGen[Any]) -> None:
         """Cancel the statement at the server. A server that does not answer soon loses the connection."""

@@ -69,6 +69,41 @@ from timescaledb_information.chunks c
 where c.hypertable_schema = 'slack'
 group by c.hypertable_name
 """
+_UNSAFE: LiteralString = """
+select s.name
+from pg_settings s
+where s.name in ('fsync', 'full_page_writes')
+and s.setting = 'off'
+order by 1
+"""
+# A statement on a hypertable can lock each chunk, the compressed one beside it, and the indexes of both. The room is
+# as in https://www.postgresql.org/docs/current/runtime-config-locks.html.
+_CHUNK_LOCKS: LiteralString = """
+with hypertable as
+( select h.hypertable_name::text as name
+  from timescaledb_information.hypertables h
+  where h.hypertable_schema = 'slack'
+)
+, chunk as
+( select t.name, i.inhrelid as id
+  from hypertable t
+  join pg_inherits i on i.inhparent = format('slack.%I', t.name)::regclass
+)
+, taken as
+( select c.name
+  , count(*) as chunks
+  , sum(1 + (select count(*) from pg_index x where x.indrelid = c.id)) as locks
+  from chunk c
+  group by c.name
+)
+select t.chunks
+, t.locks::int8
+, current_setting('max_locks_per_transaction')::int8
+, current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8
+from taken t
+order by t.locks desc
+limit 1
+"""
 _HYPERTABLE: LiteralString = """
 select {}.hypertable_size(h.table_name), {}.approximate_row_count(h.table_name)
 from (select format('slack.%%I', %s::text)::regclass as table_name) h
@@ -131,6 +166,34 @@ class Extension:
     version: str
     edition: str
     schema: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLocks:
+    """The locks that a statement on the largest hypertable takes, and how many the server has room for."""
+
+    chunks: int
+    needed: int
+    per_session: int
+    sessions: int
+
+    @property
+    def room(self) -> int:
+        """Locks that the server's table holds, for all sessions together."""
+        return self.per_session * self.sessions
+
+
+async def unsafe_settings(connection: AsyncConnection[Any]) -> list[str]:
+    """The server's settings that are off, so that a crash loses commits, or more."""
+    return [row[0] for row in await (await connection.execute(_UNSAFE)).fetchall()]
+
+
+async def chunk_locks(connection: AsyncConnection[Any]) -> ChunkLocks | None:
+    """See ChunkLocks; None where there are no chunks."""
+    if await extension(connection) is None:
+        return None
+    row = await (await connection.execute(_CHUNK_LOCKS)).fetchone()
+    return ChunkLocks(*row) if row else None
 
 
 async def advisory_locks(

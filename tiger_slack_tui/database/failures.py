@@ -60,6 +60,10 @@ def may_be_the_connection(error: psycopg.Error) -> bool:
     return (error.sqlstate or "").startswith(("XX", "26", "42"))
 
 
+class StatementPooler(psycopg.NotSupportedError):
+    """A pooler that works by statement, and takes no transactions."""
+
+
 def describe(error: psycopg.Error) -> str:
     """The error for people and logs: without the data that PostgreSQL's messages can quote."""
     if isinstance(error, ReadOnlyServer):
@@ -86,6 +90,11 @@ def _meaning(error: psycopg.Error) -> str | None:
 
 def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefused:
     """Why a connection could not be made, as one of our errors. Shows no password."""
+    if isinstance(error, StatementPooler):
+        return DatabaseRefused(
+            "The pooler works by statement: it takes no transactions.",
+            hint="Let it work by transaction or by session (pool_mode of pgbouncer).",
+        )
     # libpq: connection failed: connection to server at "host" (address), port 5432 failed: FATAL:  reason
     text = str(error).strip().partition("\n")[0]
     reason = text.rpartition(" failed: ")[2].removeprefix("connection is bad: ")

@@ -50,7 +50,10 @@ async def connect_session(conninfo: str, kind: type[Connection] = Connection) ->
     connection = await connect(conninfo, kind)
     try:
         with explained():
-            if not connection.is_pooled or await holds_sessions(connection, conninfo):
+            if not connection.is_pooled:
+                return connection
+            if await holds_sessions(connection, conninfo):
+                await connection.take_session()
                 return connection
         raise DatabaseRefused(
             f"The pooler at {connection.server} gives each transaction another session. Jobs and imports need one"

@@ -8,10 +8,20 @@ client that has taken an advisory lock (it calls that pinning); here it passes a
 
 from __future__ import annotations
 
+import secrets
 from contextlib import AsyncExitStack
 
 from tiger_slack_tui.database.connection import Connection
 
+_SEES = """
+select 1
+from pg_locks l
+where l.locktype = 'advisory'
+and l.classid = 0
+and l.objid = %s
+and l.objsubid = 1
+and l.database = (select d.oid from pg_database d where d.datname = current_database())
+"""
 _ROUNDS = 3
 _BACKEND = "select pg_backend_pid()"
 
@@ -33,6 +43,15 @@ async def holds_sessions(connection: Connection, conninfo: str) -> bool:
             if await _backend(other) == ours or await _backend(connection) != ours:
                 return False
     return True
+
+
+async def is_same_database(one: Connection, other: Connection) -> bool:
+    """Whether both lead to the same database of the same server: one sees the other's lock. Raises psycopg.Error."""
+    key = secrets.randbits(31)
+    async with other.transaction():
+        await other.execute("select pg_advisory_xact_lock(%s::int8)", (key,))
+        row = await (await one.execute(_SEES, (key,))).fetchone()
+    return row is not None
 
 
 async def _backend(connection: Connection) -> int:

@@ -91,9 +91,9 @@ select pg_backend_pid()
     from found f
   )
 """
-_SET_LOCAL: LiteralString = """
+_SET: LiteralString = """
 select pg_backend_pid()
-, (select count(set_config(s.name, s.value, true)) from unnest(%s::text[], %s::text[]) as s (name, value))
+, (select count(set_config(s.name, s.value, %s)) from unnest(%s::text[], %s::text[]) as s (name, value))
 """
 _SOURCES = {
     "client": "in the connection string or PGOPTIONS",
@@ -160,10 +160,12 @@ async def prepare_session(connection: AsyncConnection[Any], statement_seconds: f
     return Found(backend, is_pooled, is_standby, wanted, tuple(overruled))
 
 
-async def set_local(connection: AsyncConnection[Any], found: Found) -> int:
-    """Set what the program needs for the transaction at hand; returns the server's process."""
-    wanted = {n: v for n, v in found.wanted.items() if not n.startswith(_NOT_LOCAL)}
-    cursor = await connection.execute(_SET_LOCAL, (list(wanted), list(wanted.values())))
+async def apply(connection: AsyncConnection[Any], found: Found, *, is_local: bool) -> int:
+    """Set what the program needs, for the transaction at hand or for the session; returns the server's process."""
+    wanted = found.wanted
+    if is_local:
+        wanted = {n: v for n, v in wanted.items() if not n.startswith(_NOT_LOCAL)}
+    cursor = await connection.execute(_SET, (is_local, list(wanted), list(wanted.values())))
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 for the types
     return int(row[0])

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from tiger_slack_tui.database.failures import describe
-from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.database.pool import connect_session
 from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.history import checkpoint, protocol
 from tiger_slack_tui.history.account import Account
@@ -160,7 +160,7 @@ class Import:
         if self._options.dry_run:
             await self._read(None)
             return self._result()
-        control = await self._stack.enter_async_context(await connect(self._conninfo))
+        control = await self._stack.enter_async_context(await connect_session(self._conninfo))
         self._begun = await self._begin(control)
         return await self._attend(control, self._begun.id)
 

@@ -22,7 +22,7 @@ from psycopg import AsyncConnection
 
 from tiger_slack_tui.database.directory import upsert
 from tiger_slack_tui.database.failures import describe
-from tiger_slack_tui.database.pool import BlockingConnection, connect
+from tiger_slack_tui.database.pool import BlockingConnection, connect_session
 from tiger_slack_tui.database.workspaces import held_teams
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history import protocol
@@ -60,7 +60,7 @@ class Worker:
         setup = self._receive()
         assert isinstance(setup, protocol.Setup)  # noqa: S101 the protocol
         self._path = setup.path
-        async with await connect(setup.conninfo, BlockingConnection) as connection:
+        async with await connect_session(setup.conninfo, BlockingConnection) as connection:
             tables = (
                 DryRun(connection)
                 if setup.import_id is None

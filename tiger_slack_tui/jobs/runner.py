@@ -17,7 +17,7 @@ from tiger_slack_tui.database import job_runs
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.locks import holders, try_lock, unlock
-from tiger_slack_tui.database.pool import connect, end_within
+from tiger_slack_tui.database.pool import connect, connect_session, end_within
 from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.stacktrace import where
@@ -87,7 +87,7 @@ class Runner:
         failure, and with the process. Raises DatabaseUnavailable or DatabaseRefused where the run could not begin
         or its end could not be recorded.
         """
-        async with await connect(self._conninfo) as connection:
+        async with await connect_session(self._conninfo) as connection:
             try:
                 why = None
                 if not await try_lock(connection, job.lock_key):
