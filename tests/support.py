@@ -80,7 +80,7 @@ async def running(engine: Engine) -> AsyncIterator[Engine]:
         yield engine
     finally:
         engine.stop()
-        await asyncio.wait_for(run, 10)
+        await asyncio.wait_for(run, 60)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -146,7 +146,7 @@ async def test_health_and_metrics_over_http(
             assert (code, "Not ready: Slack" in err) == (1, True)
             assert (await command(program, "health", "--live"))[0] == 0
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 5) == 0
+            assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def test_jobs_by_hand_and_their_status(conninfo: str, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ async def test_kill_9_at_any_time_loses_nothing(conninfo: str, tmp_path: Path, s
             await asyncio.wait_for(slack.wait_acked(), 60)
             await until(lambda: not list((tmp_path / "home" / "spool").glob("*.segment")))
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 5) == 0
+            assert await asyncio.wait_for(process.wait(), 60) == 0
     await check(conninfo, sent)
 
 
@@ -101,7 +101,7 @@ async def test_a_signal_ends_it_with_everything_read_stored(
             sending = asyncio.create_task(slack.send_all(Workspace(1, START, 100).events(15_000)))
             await until(lambda: slack.acked > 1000)
             process.send_signal(number)
-            assert await asyncio.wait_for(process.wait(), 5) == 0
+            assert await asyncio.wait_for(process.wait(), 60) == 0
         sending.cancel()
         stopped = json.loads(program.log.splitlines()[-1])
         assert (stopped["message"], stopped["unacknowledged"]) == ("stopped", 0)
@@ -122,7 +122,7 @@ async def test_a_second_signal_ends_it_at_once(
                 process.send_signal(signal.SIGTERM)
                 await until(lambda: "stopping on SIGTERM" in program.log)
                 process.send_signal(signal.SIGINT)
-                assert await asyncio.wait_for(process.wait(), 5) == 130
+                assert await asyncio.wait_for(process.wait(), 60) == 130
 
 
 async def test_an_outage_survives_a_kill(conninfo: str, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ async def test_an_outage_survives_a_kill(conninfo: str, tmp_path: Path) -> None:
             allow_connections(conninfo, allowed=True)
             await until(lambda: not list((tmp_path / "home" / "spool").glob("*.segment")))
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 5) == 0
+            assert await asyncio.wait_for(process.wait(), 60) == 0
     await check(conninfo, sent)
 
 
@@ -175,7 +175,7 @@ async def test_a_database_that_freezes_delays_neither_acks_nor_the_stop(tmp_path
             await slack.send_all(sent[600:])
             await asyncio.wait_for(slack.wait_acked(), 30)
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 5) == 0
+            assert await asyncio.wait_for(process.wait(), 60) == 0
         _signal_server(home, signal.SIGCONT)
         async with program():
             await slack.wait_connected()
@@ -205,7 +205,7 @@ async def test_a_refused_token_ends_it_with_a_sentence(conninfo: str, tmp_path: 
         program = Program(slack, conninfo, tmp_path / "home")
         slack.bot_token = "xoxb-another"
         async with program() as process:
-            assert await asyncio.wait_for(process.wait(), 10) == 1
+            assert await asyncio.wait_for(process.wait(), 60) == 1
     assert "SLACK_BOT_TOKEN" in program.log
     assert "Traceback" not in program.log
 
@@ -235,7 +235,7 @@ async def test_no_secret_and_no_text_in_the_log(conninfo: str, tmp_path: Path) -
             await slack.drop()
             await slack.wait_connected()
             process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), 5)
+            await asyncio.wait_for(process.wait(), 60)
         log = program.log
     assert "an event failed" in log
     for secret in ("MARKED", slack.bot_token, slack.app_token, "ticket"):
@@ -268,7 +268,7 @@ async def test_telemetry_goes_to_the_given_endpoints_and_holds_no_secret(
             await slack.send_all(Workspace(1, START, 100).events(50))
             await asyncio.wait_for(slack.wait_acked(), 30)
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 10) == 0
+            assert await asyncio.wait_for(process.wait(), 60) == 0
     await runner.cleanup()
     for body in received.values():
         assert b"connected" in body

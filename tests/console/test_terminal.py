@@ -69,7 +69,7 @@ async def test_shows_what_comes_and_restores_the_terminal(conninfo: str, tmp_pat
         terminal.press("q")
         await terminal.shows("Stop the ingestion, and leave?")
         terminal.press("S")
-        assert await asyncio.wait_for(terminal.process.wait(), 15) == 0
+        assert await asyncio.wait_for(terminal.process.wait(), 60) == 0
         await check(conninfo, sent)
         await asyncio.sleep(0.2)
         assert b"\x1b[?1049l" in terminal.raw
@@ -84,7 +84,7 @@ async def test_a_signal_restores_the_terminal_and_loses_nothing(
         await terminal.shows("LIVE")
         sent = await acknowledged(slack, 1, 100)
         terminal.process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(terminal.process.wait(), 15) == 0
+        assert await asyncio.wait_for(terminal.process.wait(), 60) == 0
         await check(conninfo, sent)
         await asyncio.sleep(0.2)
         assert terminal.raw.rindex(b"\x1b[?1049l") > terminal.raw.rindex(b"\x1b[?1049h")
@@ -112,7 +112,7 @@ async def test_a_terminal_that_stalls_holds_up_nothing_and_heals(
         terminal.stall()
         await asyncio.sleep(1)
         terminal.process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(terminal.process.wait(), 15) == 0
+        assert await asyncio.wait_for(terminal.process.wait(), 60) == 0
 
 
 @pytest.mark.parametrize("stop", [False, True], ids=["goes-on", "stops"])
@@ -131,7 +131,7 @@ async def test_a_terminal_that_vanishes(conninfo: str, tmp_path: Path, stop: boo
                 # One that reads an ended terminal again and again takes all of these 2 s.
                 assert processor_seconds(terminal.process.pid) - before < 1
                 terminal.process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(terminal.process.wait(), 15) == 0
+            assert await asyncio.wait_for(terminal.process.wait(), 60) == 0
             await check(conninfo, sent)
     assert "the terminal is gone" in log_of(home)
 
@@ -182,7 +182,7 @@ async def test_a_screen_that_crashes_tells_no_locals_and_stops_nothing(
             await terminal.shows("the console crashed: ZeroDivisionError")
             sent += await acknowledged(slack, 2, 100)
             terminal.process.send_signal(signal.SIGINT)
-            assert await asyncio.wait_for(terminal.process.wait(), 15) == 1
+            assert await asyncio.wait_for(terminal.process.wait(), 60) == 1
             await check(conninfo, sent)
             await asyncio.sleep(0.2)
             assert b"xoxb-" not in terminal.raw
@@ -197,6 +197,6 @@ async def test_a_token_that_slack_refuses_ends_it_with_a_sentence(
     async with LocalSlack() as slack:
         environ = Program(slack, conninfo, home).environ | {"SLACK_BOT_TOKEN": "xoxb-another"}
         async with at_terminal(RUN, environ, home) as terminal:
-            assert await asyncio.wait_for(terminal.process.wait(), 15) == 1
+            assert await asyncio.wait_for(terminal.process.wait(), 60) == 1
             await terminal.shows("Slack refused auth.test: invalid_auth")
             assert b"Traceback" not in terminal.raw

@@ -66,7 +66,7 @@ async def test_observing_a_program_without_a_screen(conninfo: str, tmp_path: Pat
                 terminal.press("1")
                 await terminal.shows("lost", 60)
                 terminal.press("q")
-                assert await asyncio.wait_for(terminal.process.wait(), 15) == 0
+                assert await asyncio.wait_for(terminal.process.wait(), 60) == 0
     assert count(conninfo, "select count(*) from slack.event") == 300
 
 
@@ -79,6 +79,6 @@ async def test_without_a_screen_textual_is_not_loaded(conninfo: str, tmp_path: P
             await slack.send_all(Workspace(1, time.time(), 100).events(50))
             await asyncio.wait_for(slack.wait_acked(), 60)
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 15) == 0
+            assert await asyncio.wait_for(process.wait(), 60) == 0
     assert "tiger_slack_tui.engine" in program.log
     assert "textual" not in program.log

@@ -7,12 +7,15 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.faults.answering import Answer, fixed, web_api
+from tests.faults.answering import Answer, fixed, serving, web_api
 from tiger_slack_tui.errors import SlackAbsent, SlackRefused, SlackUnavailable
+from tiger_slack_tui.settings import SlackSettings
 from tiger_slack_tui.slack.pages import pages, patiently
 from tiger_slack_tui.slack.payload import peer_text
 from tiger_slack_tui.slack.web import MOST_BYTES, Identity, Page, SlackWeb
@@ -217,6 +220,32 @@ async def test_every_call_ends_in_time(method: str, peer: Answer) -> None:
     found = await asyncio.wait_for(outcome(peer, CALLS[method], seconds=0.2), 30)
     assert isinstance(found, SlackUnavailable)
     assert "within 0.2 s" in str(found)
+
+
+class NoNames(AbstractResolver):
+    """DNS that never answers."""
+
+    async def resolve(self, *_: Any, **__: Any) -> list[ResolveResult]:
+        await asyncio.sleep(3600)
+        return []
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_name_that_is_never_found_costs_no_more_time() -> None:
+    connector = aiohttp.TCPConnector(resolver=NoNames())
+    async with aiohttp.ClientSession(connector=connector) as session:
+        tokens = SlackSettings("xoxb-1", "xapp-1", "http://slack.invalid/api/")
+        with pytest.raises(SlackUnavailable, match=r"within 0\.2 s"):
+            await SlackWeb(tokens, session, seconds=0.2).open_connection()
+
+
+async def test_a_tls_handshake_that_is_never_answered_costs_no_more_time() -> None:
+    async with serving(silence) as port, aiohttp.ClientSession() as session:
+        tokens = SlackSettings("xoxb-1", "xapp-1", f"https://127.0.0.1:{port}/api/")
+        with pytest.raises(SlackUnavailable, match=r"within 0\.2 s"):
+            await SlackWeb(tokens, session, seconds=0.2).open_connection()
 
 
 @pytest.mark.parametrize(

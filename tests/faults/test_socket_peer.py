@@ -22,6 +22,9 @@ from tests.faults.test_slack_answers import ODD, storable, values
 from tests.support import delivered, make_engine, running, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
+from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.slack.events import LONGEST_ID, read_envelope, route
+from tiger_slack_tui.slack.payload import decode
 from tiger_slack_tui.slack.socket import Timing
 
 PATIENT = Timing(ping=0.1, dead=1e9, pong=1e9, silence=1e9, backoff_first=0.01, backoff_most=0.05)
@@ -76,6 +79,19 @@ sendings = st.one_of(
 @given(st.lists(sendings, max_size=5))
 def test_whatever_slack_sends_the_next_event_arrives(odd: list[str | bytes | int]) -> None:
     asyncio.run(send_odd(odd))
+
+
+@settings(deadline=None, max_examples=300)
+@given(frames)
+def test_every_frame_of_an_event_is_an_envelope_that_can_be_stored(frame: dict[str, Any]) -> None:
+    found = read_envelope(decode(json.dumps(frame)), received_at=1.8e9)
+    if found is None:
+        return
+    assert 0 < len(found.envelope_id) <= LONGEST_ID
+    assert float(found.event_ts) >= 0
+    record = json.loads(encode(found, route(found)))
+    assert storable(record)
+    assert storable([found.envelope_id, found.event_id, found.team_id])
 
 
 async def send_odd(odd: list[str | bytes | int]) -> None:
@@ -295,3 +311,25 @@ async def test_a_connection_that_is_started_again_leaves_nothing_behind() -> Non
         await slack.send(star(1))
         await slack.wait_acked()
         assert found.events == ["Ev1"]
+
+
+async def test_a_connection_that_ends_during_a_long_wait_is_not_shown_as_connected() -> None:
+    waiting, go_on = asyncio.Event(), asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        waiting.set()
+        await go_on.wait()
+
+    async with LocalSlack() as slack, listening(slack, sleep=sleep) as found:
+        state = found.socket.state
+        await until(lambda: state.connects == 1)
+        slack.refuse_opening = "internal_error"
+        await slack.send_frame({"type": "disconnect", "reason": "warning"})
+        await waiting.wait()
+        assert state.status == "connected"  # the old connection is still read
+        await slack.drop()
+        await until(lambda: state.status == "backing off")
+        assert state.spells[-1].is_over
+        slack.refuse_opening = None
+        go_on.set()
+        await until(lambda: state.connects == 2 and state.status == "connected")

@@ -123,7 +123,7 @@ async def test_abort_ends_a_write_that_hangs(pool: Pool, database: psycopg.Conne
         await asyncio.sleep(0.2)
         store.abort()
         with pytest.raises(DatabaseUnavailable):
-            await asyncio.wait_for(write, 5)
+            await asyncio.wait_for(write, 60)
     assert (await store.write([record("Ev2")])).first == {"Ev2"}
 
 

@@ -151,6 +151,8 @@ class Connection:
         self.reason = ""
         self.usable = True
         """False once nothing can be read any more."""
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called when the connection stops being usable, unless we ourselves stopped reading."""
 
     @property
     def proven(self) -> bool:
@@ -225,10 +227,15 @@ class Connection:
             self.reason = reason
             self.leaving.set()
 
-    def _lose(self, reason: str) -> None:
-        """Give the connection up: nothing that still comes on it counts as being connected."""
+    def _end(self, reason: str) -> None:
         self.usable = False
         self._leave(reason)
+        if not self._stopping:
+            self.on_lost()
+
+    def _lose(self, reason: str) -> None:
+        """Give the connection up: nothing that still comes on it counts as being connected."""
+        self._end(reason)
         self._cut()
 
     async def _read(self) -> None:
@@ -262,8 +269,7 @@ class Connection:
         except Exception as error:  # a peer can send so that the library fails in ways of its own
             reason = f"a frame from Slack could not be read: {where(error)}"
         finally:
-            self.usable = False
-            self._leave(reason)
+            self._end(reason)
 
     async def _take(self, text: str) -> None:
         try:

@@ -69,6 +69,8 @@ class SocketMode:
         self._connection: Connection | None = None
         self._failures = 0
         self._failure_log = LogThrottle(self._clock)
+        self._doing: tuple[str, str | None] = ("connecting", None)
+        """The status, and its reason, once no connection is usable."""
         self.state = SocketState(self._clock)
 
     async def run(self) -> None:
@@ -144,6 +146,8 @@ class SocketMode:
                 self.state.begin_spell()
                 self.state.connects += 1
                 self.state.set("connected")
+                self._doing = ("connecting", None)
+                connection.on_lost = self._show
                 if self._failures <= _LOGGED_FAILURES or self._failure_log.allows():
                     log.info("connected", extra={"sockets_of_app": self.state.num_connections})
                 return connection
@@ -227,10 +231,14 @@ class SocketMode:
         await self._sleep(seconds)
 
     def _disconnected(self, status: str, reason: str | None) -> None:
-        """Show the status, unless the connection that is being replaced still reads."""
+        self._doing = (status, reason)
+        self._show()
+
+    def _show(self) -> None:
+        """Show what is done for a connection, unless the one that is being replaced still reads."""
         self._end_spell_of_lost()
         if self._connection is None or not self._connection.usable:
-            self.state.set(status, reason)
+            self.state.set(*self._doing)
 
     def _end_spell_of_lost(self) -> None:
         """Take note where the connection that is being replaced can be read no more."""
