@@ -41,7 +41,10 @@ _ONE_BY_ONE = """
 with m as materialized
 ( select slack.to_timestamptz(e ->> 'ts') as ts, e
   from jsonb_array_elements(%(messages)s::jsonb) e
-  where slack.discarded_by(e || jsonb_build_object('channel', %(channel)s::text)) is null
+  where not exists
+  ( select from slack.message_discard d
+    where jsonb_path_match(e || jsonb_build_object('channel', %(channel)s::text), d.match, silent => true)
+  )
 )
 , r as materialized
 ( select m.ts, u.user_id, r.reaction ->> 'name' as reaction

@@ -13,18 +13,6 @@ end;
 comment on function slack.message_content(jsonb) is
   'The message that an event carries: the event itself, or the nested message of a message_changed with what only the event knows of it.';
 
-create or replace function slack.discarded_by(message jsonb)
-returns int4
-language sql stable parallel safe
-as $func$
-  select d.id
-  from slack.message_discard d
-  where jsonb_path_match(message, d.match, silent => true)
-  order by d.id
-  limit 1
-$func$;
-comment on function slack.discarded_by(jsonb) is 'The first rule that discards the message; null where none does.';
-
 drop function if exists slack.reactions(text, timestamptz); -- gave one value, which is slower
 
 create or replace function slack.reactions_of(channel_id text, ts timestamptz)
@@ -244,10 +232,10 @@ begin
   if items[1].message_ts is null or items[1].channel_id is null then
     raise invalid_parameter_value using message = 'the message has no usable ts or channel';
   end if;
-  if slack.discarded_by(message) is not null then
+  perform slack.lock_messages(items);
+  if slack.discards(items) <> '{}' then
     return 'discarded';
   end if;
-  perform slack.lock_messages(items);
   perform slack.store_messages(items);
   return 'stored';
 end

@@ -103,24 +103,36 @@ comment on function slack.apply_effects(slack.routed_event[], jsonb) is
 
 create or replace function slack.discards(items slack.routed_event[])
 returns jsonb
-language plpgsql stable
+language plpgsql
 as $func$
+declare
+  event_ids text[];
+  messages jsonb[];
+  found record;
 begin
   if not exists (select from slack.message_discard) then
     return '{}';
   end if;
+  select array_agg(i.event_id), array_agg(slack.message_content(i.event))
+  into event_ids, messages
+  from unnest(items) i
+  where 'message' = any (i.effects);
+  if messages is null then
+    return '{}';
+  end if;
+  select e.discarded, e.failures into found from slack.evaluate_rules(messages) e;
+  if found.failures is not null then
+    perform slack.count_rule_failures(found.failures);
+  end if;
   return
   ( select coalesce(jsonb_object_agg(d.event_id, d.rule), '{}')
-    from
-    ( select i.event_id, slack.discarded_by(slack.message_content(i.event)) as rule
-      from unnest(items) i
-      where 'message' = any (i.effects)
-    ) d
+    from unnest(event_ids, found.discarded) d (event_id, rule)
     where d.rule is not null
   );
 end
 $func$;
-comment on function slack.discards(slack.routed_event[]) is 'The messages among the events that a rule discards, as {event_id: rule}.';
+comment on function slack.discards(slack.routed_event[]) is
+  'The messages among the events that a rule discards, as {event_id: rule}. Counts the rules that fail on some of them.';
 
 create or replace function slack.ingest(batch jsonb)
 returns jsonb

@@ -19,3 +19,30 @@ end
 $func$;
 comment on function slack.lock_for_import(jsonb) is
   'Takes the locks under which an import may look at messages of these weeks since 1970, {"channel_id": [week, …]}, and write what is missing.';
+
+create or replace function slack.import_account(import_id int8)
+returns jsonb
+language sql stable
+as $func$
+  with file as materialized
+  ( select f.account from slack.import_file f where f.import_id = import_account.import_id )
+  , plain as
+  ( select a.key, sum(a.value::int8) as n
+    from file f
+    cross join lateral jsonb_each(f.account) a (key, value)
+    where jsonb_typeof(a.value) = 'number'
+    group by a.key
+  )
+  , nested as
+  ( select a.key, b.key as what, sum(b.value::int8) as n
+    from file f
+    cross join lateral jsonb_each(f.account) a (key, value)
+    cross join lateral jsonb_each(a.value) b (key, value)
+    where jsonb_typeof(a.value) = 'object'
+    group by a.key, b.key
+  )
+  select coalesce((select jsonb_object_agg(p.key, p.n) from plain p), '{}')
+  || coalesce((select jsonb_object_agg(n.key, n.counts) from (select n.key, jsonb_object_agg(n.what, n.n) as counts from nested n group by n.key) n), '{}')
+$func$;
+comment on function slack.import_account(int8) is
+  'What became of all records that the import has committed, from slack.import_file: {"read", "inserted", …, "discarded": {rule: n}, "skipped": {reason: n}}.';

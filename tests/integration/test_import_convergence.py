@@ -62,9 +62,8 @@ class Importer:
     def __call__(self, records: list[tuple[str, dict[str, Any]]]) -> None:
         states = {0: FileState("f", 0, 0, "C")}
         tables = Tables(self._connection, 1)
-        keep = self._runner.run(tables.has_rules())
         entries = [
-            Entry(0, n, read_row(record, Channel(channel, "channel"), keep=keep))
+            Entry(0, n, read_row(record, Channel(channel, "channel")))
             for n, (channel, record) in enumerate(records, 1)
         ]
         self._runner.run(tables.merge(entries, states))

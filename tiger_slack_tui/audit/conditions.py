@@ -16,7 +16,7 @@ _PLAIN_KEY = re.compile(r'"([A-Za-z_][A-Za-z0-9_]*)"')
 _STRICT = "strict "
 
 _EVALUATE: LiteralString = """
-select coalesce(jsonb_path_match(%(message)s::jsonb, c.condition::jsonpath, silent => true), false)
+select (select m.is_match[1] from slack.matches(array[%(message)s::jsonb], c.condition::jsonpath) m)
 , jsonb_path_query_array(%(message)s::jsonb, c.path::jsonpath, silent => true)::text
 from unnest(%(conditions)s::text[], %(paths)s::text[]) with ordinality c (condition, path, number)
 order by c.number

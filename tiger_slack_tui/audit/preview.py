@@ -12,8 +12,6 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from tiger_slack_tui.audit.rules import RuleRefused
-from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.times import LATEST
 
 _ROWS = 5000
@@ -21,13 +19,22 @@ _ROWS = 5000
 
 # Both: the newest rows before a place, tested; how far they reach; and the first that match.
 _ANSWER: LiteralString = """
+, numbered as materialized (select s.*, row_number() over () as number from slice s)
+, tried as materialized
+( select t.is_match, t.error, t.number
+  from slack.matches(array(select n.message from numbered n order by n.number), %(match)s::jsonpath) m
+  cross join lateral unnest(m.is_match, m.errors) with ordinality t (is_match, error, number)
+)
 , tested as materialized
-( select s.*, coalesce(jsonb_path_match(s.message, %(match)s::jsonpath, silent => true), false) as is_match
-  from slice s
+( select n.*, t.is_match, t.error
+  from numbered n
+  join tried t using (number)
 )
 select count(*) as tested
 , count(*) filter (where t.is_match) as matched
 , count(*) filter (where t.is_match and t.discard_id is not null) as known
+, count(t.error) as failed
+, max(t.error) as sqlstate
 , min(t.at) as oldest
 , (array_agg(t.key order by t.at, t.key))[1] as key
 , ( select jsonb_agg(to_jsonb(x) order by x.at desc)
@@ -90,6 +97,10 @@ class Tested:
     matched: int = 0
     known: int = 0
     """Of the matched, those that a rule discards already."""
+    failed: int = 0
+    """Messages on which PostgreSQL cannot evaluate the rule: it does not match these."""
+    sqlstate: str | None = None
+    """Of one of these."""
     oldest: datetime | None = None
     """Of the tested."""
     is_whole: bool = False
@@ -113,6 +124,16 @@ class Preview:
     """Messages and edits as they came, in slack.event."""
     seconds: float = 0.0
     is_out_of_time: bool = False
+
+    @property
+    def failed(self) -> int:
+        """Messages on which the rule failed."""
+        return self.stored.failed + self.recent.failed
+
+    @property
+    def sqlstate(self) -> str | None:
+        """Of one of these failures."""
+        return self.recent.sqlstate or self.stored.sqlstate
 
     @property
     def is_whole(self) -> bool:
@@ -140,6 +161,8 @@ class _Source:
             tested=before.tested + found["tested"],
             matched=before.matched + found["matched"],
             known=before.known + found["known"],
+            failed=before.failed + found["failed"],
+            sqlstate=found["sqlstate"] or before.sqlstate,
             oldest=found["oldest"] or before.oldest,
             is_whole=found["tested"] < rows,
             examples=(*before.examples, *new),
@@ -158,8 +181,7 @@ async def previews(
     """The preview of a checked rule, as it grows; the last one counts.
 
     Tests the newest `most` messages of either table (None for all), not before `since`, for so many seconds. Ends
-    early, with `is_out_of_time`, where those are over. Cancelling the task cancels the statement that runs. Raises
-    RuleRefused where the rule fails on a message.
+    early, with `is_out_of_time`, where those are over. Cancelling the task cancels the statement that runs.
     """
     began = time.monotonic()
     recent, stored = _Source(_EVENTS, LATEST), _Source(_MESSAGES, LATEST)  # clocks differ
@@ -202,8 +224,3 @@ async def _slice(
             return await cursor.fetchone()
     except psycopg.errors.QueryCanceled:
         return None
-    except (psycopg.DataError, psycopg.NotSupportedError) as error:
-        raise RuleRefused(
-            f"The rule fails on messages ({describe(error)}): with it, such messages would not be stored.",
-            hint="Write it so that it is true or false for every message.",
-        ) from None

@@ -30,10 +30,13 @@ select r.id, r.match::text, r.note, r.created_at, r.off_at, r.is_removed
 , ( select count(*) from slack.event e where e.discard_id = r.id and e.event_ts > now() - interval '1 day'
   ) as hits_of_a_day
 , (select max(e.event_ts) from slack.event e where e.discard_id = r.id) as last_hit
-, ( select coalesce(sum((i.account -> 'messages' -> 'discarded' ->> r.id::text)::int8), 0)::int8
+, ( select coalesce(sum((a.account -> 'discarded' ->> r.id::text)::int8), 0)::int8
     from slack.import i
+    cross join lateral (select coalesce(i.account -> 'messages', slack.import_account(i.id))) a (account)
   ) as imported
+, coalesce(f.failures, 0) as failures, f.last_at as failed_at, f.sqlstate
 from rule r
+left join slack.message_discard_failure f on f.rule_id = r.id
 where case when %(id)s::int4 is null then not r.is_removed else r.id = %(id)s end
 order by r.id
 """
@@ -99,6 +102,12 @@ class Rule:
     last_hit: datetime | None
     imported: int
     """Messages that it discarded from exports; an export that is imported again counts again."""
+    failures: int
+    """Messages on which PostgreSQL could not evaluate it: they were stored, unless another rule matched."""
+    failed_at: datetime | None
+    """When that happened last, ..."""
+    sqlstate: str | None
+    """... and why."""
 
     @property
     def is_on(self) -> bool:
@@ -107,6 +116,11 @@ class Rule:
     @property
     def readable(self) -> str:
         return readable(self.match)
+
+    @property
+    def failure(self) -> str | None:
+        """Why it fails on some messages, in words."""
+        return None if self.sqlstate is None else failure_words(self.sqlstate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +150,24 @@ READY_RULES = (
 )
 
 
+_FAILURES = {
+    "0A000": "it compares a time that has a time zone with one that has none",
+    "54001": "the message is nested too deeply for it",
+    "2201B": "its regular expression fails on the text",
+    "22012": "it divides by zero",
+    "22003": "a number of the message is out of range",
+    "22007": "a text of the message is no time",
+    "22008": "a time of the message is out of range",
+}
+"""By SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
+
+
+def failure_words(sqlstate: str) -> str:
+    """Why PostgreSQL cannot evaluate a rule on a message, in words."""
+    words = _FAILURES.get(sqlstate, "a value of the message is not as the rule needs it")
+    return f"{words} (SQLSTATE {sqlstate})"
+
+
 async def list_rules(connection: AsyncConnection[Any]) -> list[Rule]:
     """All rules that are on or off, without the removed ones."""
     return await _read(connection, None)
@@ -150,7 +182,7 @@ async def check_rule(connection: AsyncConnection[Any], match: str) -> str:
     """The expression as PostgreSQL writes it. Raises RuleRefused where it is none, or could never be true."""
     try:
         row = await (await connection.execute(_CHECK, {"match": match})).fetchone()
-    except (psycopg.DataError, psycopg.ProgrammingError) as error:
+    except (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
         raise _refusal(match, error) from None
     canonical, answer = row or ("", "[]")
     # A predicate always answers with one truth value, which for a message without fields can be unknown (null).

@@ -131,6 +131,10 @@ def _rule_lines(rule: Rule) -> Iterator[str]:
     imported = f", {rule.imported:,} from exports" if rule.imported else ""
     made = f"made {shown_time(rule.created_at)}" if rule.created_at else "made before version 0.4.0"
     yield f"           {made}{imported}"
+    if rule.failures:
+        when = shown_time(rule.failed_at) if rule.failed_at else ""
+        yield f"           failed on {rule.failures:,} messages, which were stored; last {when}:"
+        yield f"           {rule.failure}"
     if rule.off_at:
         yield f"           off since {shown_time(rule.off_at)}"
     if rule.note:
@@ -143,6 +147,9 @@ def _preview_lines(match: str, preview: Preview) -> Iterator[str]:
     yield f"  of recent events   {_tested(preview.recent)}"
     if preview.recent.known:
         yield f"{'':21}({preview.recent.known:,} of these a rule discards already)"
+    if preview.failed and preview.sqlstate:
+        yield f"  It fails on {preview.failed:,} of these, and does not match them:"
+        yield f"  {rules.failure_words(preview.sqlstate)}"
     if preview.is_out_of_time:
         yield f"  Stopped after {preview.seconds:.0f} s: a shorter --since tests all."
     examples = sorted(

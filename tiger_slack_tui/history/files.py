@@ -63,13 +63,11 @@ class FileWork:
         self._contents: dict[int, bytes] = {}
         self._started: list[int] = []
         self._at = (0, 0)
-        self._keeps = False
         self._is_selective = command.selection.has_dates
 
     async def read(self) -> None:
         """Bring every file into the tables."""
         files = self._command.span.files()
-        self._keeps = await self._tables.has_rules()
         saved: Mapping[str, FileState] = {}
         if self._import_id is not None:
             paths = [planned.member.path for _, planned in files]
@@ -155,7 +153,7 @@ class FileWork:
                     what = value.reason
                 else:
                     record = value.value if is_repaired else value
-                    what = read_row(record, channel, keep=self._keeps)
+                    what = read_row(record, channel)
                     if self._is_selective and not self._is_wanted(what):
                         what = None
                 self._batch.append(Entry(number, position, what, is_repaired))

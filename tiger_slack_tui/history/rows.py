@@ -77,8 +77,7 @@ class MessageRow:
     """
     reactions: tuple[tuple[str, str], ...]
     """(user, name), in the export's order."""
-    record: Mapping[str, Any] | None
-    """None where nobody asks for it again: it takes several times the room of the cells."""
+    record: Mapping[str, Any]
     cells: bytes
     """For COPY, its columns as slack.store_messages() would fill them, but for the reactions."""
     changes_channel: bool
@@ -95,9 +94,8 @@ class MessageRow:
         return self.cells + (NULL if reactions is None else written_json_cell(reactions))
 
     def message(self) -> dict[str, Any]:
-        """The message as a live event would have it; only of a row that keeps its record."""
-        assert self.record is not None  # noqa: S101 it was kept for this
-        event = {**self.record, "type": "message", "channel": self.channel.id}
+        """The message as a live event would have it."""
+        event = {**_writable(self.record), "type": "message", "channel": self.channel.id}
         if self.channel.type is not None:
             event["channel_type"] = self.channel.type
         if (thread := event.get("thread_ts")) is not None and micros_or_none(thread) is None:
@@ -119,13 +117,8 @@ class DeletionRow:
         return from_micros(self.micros)
 
 
-def read_row(
-    record: Any, channel: Channel, *, keep: bool = True
-) -> MessageRow | DeletionRow | Reason:
-    """What the record (fit for jsonb) does, or why it cannot be stored.
-
-    A row keeps the record if it is asked to, and where its message changes its channel.
-    """
+def read_row(record: Any, channel: Channel) -> MessageRow | DeletionRow | Reason:
+    """What the record (fit for jsonb) does, or why it cannot be stored."""
     if record == "":
         return Reason.PLACEHOLDER
     if not isinstance(record, dict):
@@ -155,12 +148,10 @@ def read_row(
     if told is None and isinstance(edited := get("edited"), dict):
         told = edited.get("ts")
     changed = None if told is None else micros_or_none(told)
-    return _message(record, channel, ts, ts if changed is None else max(changed, ts), keep)
+    return _message(record, channel, ts, ts if changed is None else max(changed, ts))
 
 
-def _message(
-    record: Mapping[str, Any], channel: Channel, ts: int, event_ts: int, keep: bool
-) -> MessageRow:
+def _message(record: Mapping[str, Any], channel: Channel, ts: int, event_ts: int) -> MessageRow:
     cells = _EMPTY.copy()
     bad: tuple[str, ...] = ()
     for key, value in record.items():
@@ -185,9 +176,8 @@ def _message(
         bad = bad if is_sound else (*bad, "reactions")
     subtype = record.get("subtype")
     changes_channel = isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
-    kept = _writable(record) if keep or changes_channel else None
     version = (event_ts, event_id)
-    return MessageRow(channel, ts, version, reactions, kept, row, changes_channel, bad)
+    return MessageRow(channel, ts, version, reactions, record, row, changes_channel, bad)
 
 
 def _writable(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, LiteralString
 import orjson
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
 
 from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.database.failures import is_unavailable
@@ -64,12 +65,11 @@ create temp table merged_reaction
 create index on merged_reaction (channel_id, ts);
 """
 _HAS_RULES = "select exists (select from slack.message_discard)"
-_DISCARDED = """
-select m.number - 1, r.rule
-from jsonb_array_elements(%s::jsonb) with ordinality m (message, number)
-cross join lateral (select slack.discarded_by(m.message) as rule offset 0) r
-where r.rule is not null
+_EVALUATE_RULES = """
+select e.discarded, e.failures
+from slack.evaluate_rules(array(select m from jsonb_array_elements(%s::jsonb) m)) e
 """
+_COUNT_RULE_FAILURES = "select slack.count_rule_failures(%s::jsonb)"
 _LOCK = "select slack.lock_for_import(%s::jsonb)"
 _IS_NEW = """
 select not exists
@@ -218,10 +218,12 @@ class Tables:
         return await self._merge(items, files)
 
     async def _merge(self, items: Sequence[Item], files: dict[int, FileState]) -> Merged:
-        discarded = await self._discarded(items)
+        discarded, rule_failures = await self._evaluate_rules(items)
         about = about_messages(items, discarded)
         async with self._connection.transaction():
             await self._lock(about)
+            if rule_failures:
+                await self._count_rule_failures(rule_failures)
             changes = decide(items, discarded, known := await self._known(about))
             await self._write(changes, known)
             states = {n: files[n].after(n, changes) for n in changes.accounts}
@@ -229,25 +231,26 @@ class Tables:
         files.update(states)
         return Merged(changes.accounts, changes.problems)
 
-    async def has_rules(self) -> bool:
-        """Whether messages may be discarded: only rows that keep their records can be."""
-        return bool(await self._value(_HAS_RULES))
+    async def _evaluate_rules(self, items: Sequence[Item]) -> tuple[dict[int, int], Any]:
+        """The rule that discards the message, by the item's index; and the failures of rules, None without any.
 
-    async def _discarded(self, items: Sequence[Item]) -> dict[int, int]:
-        """The rule that discards the message, by the item's index."""
-        rows = {
-            number: item.what
+        Each batch asks for the rules that there are now.
+        """
+        if not await self._value(_HAS_RULES):
+            return {}, None
+        messages = {
+            number: item.what.message()
             for number, item in enumerate(items)
-            if isinstance(item, Entry)
-            and isinstance(item.what, MessageRow)
-            and item.what.record is not None
+            if isinstance(item, Entry) and isinstance(item.what, MessageRow)
         }
-        if not rows:
-            return {}
-        messages = _json([row.message() for row in rows.values()])
-        cursor = await self._connection.execute(_DISCARDED, (messages,))
-        numbers = list(rows)
-        return {numbers[row[0]]: row[1] for row in await cursor.fetchall()}
+        values = (_json(list(messages.values())),)
+        row = await (await self._connection.execute(_EVALUATE_RULES, values)).fetchone()
+        rules, failures = row or ((), None)
+        found = zip(messages, rules, strict=True)
+        return {number: rule for number, rule in found if rule is not None}, failures
+
+    async def _count_rule_failures(self, failures: Any) -> None:
+        await self._connection.execute(_COUNT_RULE_FAILURES, (Jsonb(failures),))
 
     async def _lock(self, about: Mapping[str, Sequence[int]]) -> None:
         weeks = {channel: list({ts // _WEEK for ts in times}) for channel, times in about.items()}
@@ -352,11 +355,11 @@ class DryRun(Tables):
         self._look.append(_MESSAGES_MERGED)
         self._look_reactions.append(_REACTIONS_MERGED)
 
-    async def has_rules(self) -> bool:
-        return self._has_tables and await super().has_rules()
+    async def _evaluate_rules(self, items: Sequence[Item]) -> tuple[dict[int, int], Any]:
+        return await super()._evaluate_rules(items) if self._has_tables else ({}, None)
 
-    async def _discarded(self, items: Sequence[Item]) -> dict[int, int]:
-        return await super()._discarded(items) if self._has_tables else {}
+    async def _count_rule_failures(self, failures: Any) -> None:
+        pass
 
     async def _is_new(self, channel: str, times: Sequence[int]) -> bool:
         return False

@@ -85,7 +85,9 @@ def paint_rule(rule: Rule | ReadyRule, width: int) -> Content:
             f"{rule.hits_of_a_day:,}",
             (moment(rule.last_hit), DIM),
             rule.note or "",
-            rule.readable,
+            f"▲ fails on {rule.failures:,}: {rule.failure}  {rule.readable}"
+            if rule.failures
+            else rule.readable,
         ],
     )
 
@@ -95,6 +97,9 @@ def preview_lines(preview: Preview, width: int) -> list[Content]:
     lines = [_tested("stored messages", preview.stored), _tested("recent events", preview.recent)]
     if preview.recent.known:
         lines.append(line((f"  {preview.recent.known:,} of these are kept away already", DIM)))
+    if preview.failed and preview.sqlstate:
+        why = rules.failure_words(preview.sqlstate)
+        lines.append(line((f"  ▲ fails on {preview.failed:,} of these: {why}", NOTE)))
     if preview.is_out_of_time:
         lines.append(line(("  ▲ out of time: not all was tested", NOTE)))
     examples = sorted(

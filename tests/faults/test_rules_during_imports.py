@@ -1,0 +1,66 @@
+"""A rule that is made, turned off or removed while a large file is read counts from the next batch on."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.auditing import asking
+from tests.exports import many, write_folder
+from tests.support import until
+from tiger_slack_tui.audit.rules import add_rule, remove_rule, turn_rule_off
+from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.progress import ImportResult, Progress
+
+EVERY = "exists($.text)"
+RECORDS, BATCH = 20_000, 2000
+UNDER_WAY = 3
+"""Batches that may be merged or begun when the import is paused after its first one."""
+
+
+class PausedImport:
+    """An import of one large file that is paused after its first batch."""
+
+    def __init__(self, conninfo: str, directory: Path) -> None:
+        path = write_folder(directory, many(1, RECORDS))
+        self._job = Import(conninfo, path, ImportOptions(workers=1), instance="test")
+        self._run: asyncio.Task[ImportResult] | None = None
+
+    async def begin(self) -> None:
+        def on_event(event: object) -> None:
+            if isinstance(event, Progress) and not self._paused:
+                self._paused = True
+                self._job.pause()
+
+        self._paused = False
+        self._run = asyncio.create_task(self._job.run(on_event))
+        await until(lambda: self._paused)
+
+    async def finish(self) -> ImportResult:
+        assert self._run is not None
+        self._job.resume()
+        return await asyncio.wait_for(self._run, 60)
+
+
+async def test_a_rule_that_is_made(conninfo: str, tmp_path: Path) -> None:
+    job = PausedImport(conninfo, tmp_path)
+    await job.begin()
+    async with asking(conninfo) as connection:
+        rule = await add_rule(connection, EVERY, None)
+    total = (await job.finish()).total
+    assert total.read == RECORDS == total.inserted + total.discarded[str(rule)]
+    assert BATCH <= total.inserted <= UNDER_WAY * BATCH
+
+
+@pytest.mark.parametrize("end", [turn_rule_off, remove_rule])
+async def test_a_rule_that_ends(conninfo: str, tmp_path: Path, end: object) -> None:
+    async with asking(conninfo) as connection:
+        rule = await add_rule(connection, EVERY, None)
+        job = PausedImport(conninfo, tmp_path)
+        await job.begin()
+        await (turn_rule_off if end is turn_rule_off else remove_rule)(connection, rule)
+    total = (await job.finish()).total
+    assert total.read == RECORDS == total.inserted + total.discarded[str(rule)]
+    assert BATCH <= total.discarded[str(rule)] <= UNDER_WAY * BATCH
