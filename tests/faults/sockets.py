@@ -42,12 +42,24 @@ class Listening:
     """While it is not set, no event is taken."""
     held: bool = False
     """Whether an event waits for `hold`."""
+    ack_after: asyncio.Event | None = None
+    """Where it is there, acks are sent once it is set, and events are read on meanwhile."""
+    _acks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def receive(self, envelope: Envelope, connection: Connection) -> None:
         if self.hold is not None:
             self.held = True
             await self.hold.wait()
         self.events.append(envelope.event_id)
+        ack = asyncio.create_task(self._ack(envelope, connection))
+        self._acks.add(ack)
+        ack.add_done_callback(self._acks.discard)
+        if self.ack_after is None:
+            await ack
+
+    async def _ack(self, envelope: Envelope, connection: Connection) -> None:
+        if self.ack_after is not None:
+            await self.ack_after.wait()
         await connection.ack([envelope.envelope_id])
 
 

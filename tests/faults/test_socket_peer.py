@@ -333,3 +333,18 @@ async def test_a_connection_that_ends_during_a_long_wait_is_not_shown_as_connect
         slack.refuse_opening = None
         go_on.set()
         await until(lambda: state.connects == 2 and state.status == "connected")
+
+
+async def test_a_connection_that_is_replaced_waits_for_the_acks_of_what_it_read() -> None:
+    timing = Timing(flush=30, backoff_first=0.01)
+    async with LocalSlack() as slack, listening(slack, timing=timing) as found:
+        await until(lambda: found.socket.state.connects == 1)
+        found.ack_after = asyncio.Event()
+        await slack.send(star(1))
+        await until(lambda: found.events == ["Ev1"])
+        await slack.send_frame({"type": "disconnect", "reason": "warning"})
+        await until(lambda: found.socket.state.connects == 2)
+        await asyncio.sleep(0.2)  # longer than the commit of a batch
+        found.ack_after.set()
+        await slack.wait_acked()
+        assert (found.socket.state.acks_lost, slack.deliveries) == (0, 1)

@@ -143,6 +143,7 @@ class Connection:
         self._blocked = False
         self._stopping = False
         self._is_cut = False
+        self._is_gone = False
         self._unacked = 0
         self._received = 0
         self.hello = asyncio.Event()
@@ -203,7 +204,7 @@ class Connection:
         if flush:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._timing.flush):
-                    while self._unacked > 0 and self.usable:
+                    while self._unacked > 0 and not self._is_gone:
                         await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
@@ -230,11 +231,13 @@ class Connection:
     def _end(self, reason: str) -> None:
         self.usable = False
         self._leave(reason)
-        if not self._stopping:
+        if not self._stopping:  # else it is we who end it, and acks can still be sent
+            self._is_gone = True
             self.on_lost()
 
     def _lose(self, reason: str) -> None:
         """Give the connection up: nothing that still comes on it counts as being connected."""
+        self._is_gone = True
         self._end(reason)
         self._cut()
 
