@@ -212,8 +212,9 @@ class _Reader:
 
     def _fill(self) -> None:
         """Read on; each time as much as is kept already, so that a long record is not parsed too often."""
+        kept = len(self._text) - self._at
         try:
-            block = self._stream.read(max(_CHUNK, len(self._text) - self._at))
+            block = self._stream.read(max(_CHUNK, min(kept, _LONGEST - kept)))
         except DAMAGE as error:
             self._failure, block = BadFile(reason_of(error)), b""
         self._ended = not block
