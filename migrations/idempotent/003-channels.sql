@@ -98,15 +98,18 @@ as $func$
 $func$;
 comment on function slack.channel_names(jsonb) is 'The names that an event, or {"channel": {…}}, gives to its channel, now or before.';
 
+create or replace function slack.channel_of(event jsonb)
+returns text
+immutable parallel safe
+return coalesce(slack.text_of(event, 'old_channel_id'), slack.id_of(event, 'channel'));
+comment on function slack.channel_of(jsonb) is 'The id of the channel whose row slack.upsert_channel() changes.';
+
 create or replace function slack.upsert_channel(event jsonb)
 returns bool
 language plpgsql
 as $func$
 declare
-  channel_id constant text := coalesce
-  ( slack.text_of(event, 'old_channel_id')
-  , slack.id_of(event, 'channel')
-  );
+  channel_id constant text := slack.channel_of(event);
   merged jsonb;
   is_new bool;
 begin

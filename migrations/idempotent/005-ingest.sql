@@ -42,7 +42,7 @@ begin
   ( insert into slack.delivery as d (event_id, event_ts, received_at, last_received_at, deliveries)
     select r.event_id, r.event_ts, r.first_at, r.last_at, r.n
     from received r
-    order by r.event_id
+    order by r.event_id collate "C"
     on conflict (event_id) do update set
       deliveries = d.deliveries + excluded.deliveries
     , last_received_at = greatest(d.last_received_at, excluded.last_received_at)
@@ -90,10 +90,10 @@ begin
   if cardinality(reactions) > 0 then
     perform slack.show_reactions(reactions);
   end if;
-  for item in select i.* from unnest(items) i where 'user' = any (i.effects) order by i.event -> 'user' ->> 'id' loop
+  for item in select i.* from unnest(items) i where 'user' = any (i.effects) order by i.event -> 'user' ->> 'id' collate "C" loop
     perform slack.upsert_user(item.event);
   end loop;
-  for item in select i.* from unnest(items) i where 'channel' = any (i.effects) order by i.channel_id loop
+  for item in select i.* from unnest(items) i where 'channel' = any (i.effects) order by slack.channel_of(i.event) collate "C" loop
     perform slack.upsert_channel(item.event);
   end loop;
 end
@@ -142,8 +142,20 @@ declare
   items slack.routed_event[];
   discarded jsonb;
 begin
-  -- Locks are taken in one order everywhere, so that instances cannot deadlock:
-  -- messages, then event_ids, users and channels, each in their sorted order.
+  -- Every transaction takes its locks in this order, and those of one kind in the order of their keys, so that no two
+  -- deadlock, whatever they do: ingestion, import, backfill, replay, jobs, heartbeats.
+  --   1. one replay at a time                            slack.replay()
+  --   2. weeks of channels                               slack.lock_for_import(): imports and backfills
+  --   3. buckets of messages                             slack.lock_messages(): events exclusive; slack.lock_for_import(): shared
+  --   4. rows of slack.event                             changed by replays only
+  --   5. rows of slack.delivery, by event_id
+  --   6. rows of slack.tombstone, reaction and message   only under their bucket, so in any order
+  --   7. rows of slack."user", by id
+  --   8. rows of slack.channel, by id
+  --   9. gaps                                            slack.lock_gaps()
+  --  10. rows of slack.instance, connection and gap      a backfill begins with a row of slack.gap alone
+  -- A transaction that takes locks of one kind twice takes all of them at first. The retention job waits for no row: it
+  -- skips those that are locked. Keys are compared as bytes (collate "C"), as Python does.
   items := slack.routed_events(batch);
   perform slack.lock_messages(items);
   items := slack.first_deliveries(items);

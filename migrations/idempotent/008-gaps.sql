@@ -8,6 +8,15 @@ $func$;
 comment on function slack.is_settled(slack.gap) is
   'Whether the gap is over and will not grow: one that events tell of does while more of them come, and Slack repeats some each hour.';
 
+create or replace function slack.lock_gaps()
+returns void
+language sql
+as $func$
+  select pg_advisory_xact_lock(1734438958)
+$func$;
+comment on function slack.lock_gaps() is
+  'One transaction at a time writes gaps, or judges connections: one episode that several instances report is one row. A heartbeat takes it before all else, because it judges the connections of others, too.';
+
 create or replace function slack.record_gap
 ( team text, reason text, started timestamptz, ended timestamptz, instance text, within interval
 )
@@ -17,8 +26,7 @@ as $func$
 declare
   found int8;
 begin
-  -- One at a time, so that one episode that several instances report is one row.
-  perform pg_advisory_xact_lock(1734438958);
+  perform slack.lock_gaps();
   select g.id
   into found
   from slack.gap g
@@ -101,7 +109,7 @@ declare
   before timestamptz;
   going_on slack.gap;
 begin
-  perform pg_advisory_xact_lock(1734438958);
+  perform slack.lock_gaps();
   select g.* into going_on
   from slack.gap g
   where g.team_id is not distinct from team

@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 from psycopg.sql import SQL
 
 from tiger_slack_tui.audit.events import newest_id
+from tiger_slack_tui.database.deadlocks import past_deadlocks
 from tiger_slack_tui.database.store import as_array, take_each
 from tiger_slack_tui.ingest.record import encode
 from tiger_slack_tui.slack.events import Envelope, route
@@ -159,6 +160,9 @@ async def _replay(
     """Outcome, and the reason of those refused, by event_id."""
 
     async def take(records: Sequence[bytes]) -> dict[str, str]:
+        return await past_deadlocks(lambda: take_once(records))
+
+    async def take_once(records: Sequence[bytes]) -> dict[str, str]:
         async with connection.transaction(force_rollback=dry_run):
             cursor = await connection.execute(_REPLAY, (as_array(records),))
             row = await cursor.fetchone()

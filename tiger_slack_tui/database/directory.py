@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Literal, LiteralString
 
@@ -11,6 +12,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
+from tiger_slack_tui.database.deadlocks import past_deadlocks
 from tiger_slack_tui.database.failures import is_unavailable
 
 _ROWS = 100
@@ -47,7 +49,7 @@ async def upsert(
     ordered = iter(sorted(rows, key=lambda row: str(row.get("id"))))
     while batch := list(islice(ordered, _ROWS)):
         try:
-            applied.changed += await _upsert(connection, kind, batch)
+            applied.changed += await past_deadlocks(partial(_upsert, connection, kind, batch))
         except psycopg.Error as error:
             if is_unavailable(error) or connection.broken:
                 raise
@@ -63,7 +65,7 @@ async def _upsert_singly(
 ) -> None:
     for row in rows:
         try:
-            applied.changed += await _upsert(connection, kind, [row])
+            applied.changed += await past_deadlocks(partial(_upsert, connection, kind, [row]))
         except psycopg.Error as error:
             if is_unavailable(error) or connection.broken:
                 raise

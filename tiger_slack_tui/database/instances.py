@@ -9,6 +9,8 @@ from typing import Any, LiteralString
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, scalar_row
 
+from tiger_slack_tui.database.deadlocks import past_deadlocks
+
 # Times come as ages in seconds: the clocks of several machines differ, the database has one.
 _INSTANCE: LiteralString = """
 update slack.instance set
@@ -60,6 +62,7 @@ values
 )
 returning id
 """
+_LOCK: LiteralString = "select slack.lock_gaps()"
 _STOPPED: LiteralString = """
 select slack.record_gap
 ( %(team_id)s, 'queue stopped', now() - make_interval(secs => %(began_age)s)
@@ -200,23 +203,29 @@ async def beat(
     workspace, so they are looked for once that is known; for the rest see slack.judge_connections(). Raises
     psycopg.Error.
     """
-    async with connection.transaction(), connection.cursor(row_factory=scalar_row) as cursor:
 
-        async def value(query: LiteralString, values: Any) -> Any:
-            await cursor.execute(query, values)
-            return await cursor.fetchone()
+    async def write() -> Beaten:
+        async with connection.transaction(), connection.cursor(row_factory=scalar_row) as cursor:
 
-        row = asdict(state) | {"id": instance_id}
-        written = instance_id and await value(_INSTANCE, row)
-        is_known = bool(written)  # else it is new, or the database is another one now
-        row["id"] = own = written or await value(_NEW_INSTANCE, row)
-        ids = []
-        for span in spans:
-            values = asdict(span) | {"instance_id": own}
-            found = await value(_CONNECTION, values) if is_known and span.id else None
-            ids.append(found or await value(_NEW_CONNECTION, values))
-        for began, ended in stops:
-            await value(_STOPPED, row | {"began_age": began, "ended_age": ended})
-        if state.team_id is not None:
-            await value(_JUDGE, row | {"stale": stale, "steady": is_steady, "least": least_gap})
-        return Beaten(own, ids)
+            async def value(query: LiteralString, values: Any) -> Any:
+                await cursor.execute(query, values)
+                return await cursor.fetchone()
+
+            # First, because slack.judge_connections() changes rows of other instances, too: see slack.ingest().
+            await value(_LOCK, {})
+            row = asdict(state) | {"id": instance_id}
+            written = instance_id and await value(_INSTANCE, row)
+            is_known = bool(written)  # else it is new, or the database is another one now
+            row["id"] = own = written or await value(_NEW_INSTANCE, row)
+            ids = []
+            for span in spans:
+                values = asdict(span) | {"instance_id": own}
+                found = await value(_CONNECTION, values) if is_known and span.id else None
+                ids.append(found or await value(_NEW_CONNECTION, values))
+            for began, ended in stops:
+                await value(_STOPPED, row | {"began_age": began, "ended_age": ended})
+            if state.team_id is not None:
+                await value(_JUDGE, row | {"stale": stale, "steady": is_steady, "least": least_gap})
+            return Beaten(own, ids)
+
+    return await past_deadlocks(write)

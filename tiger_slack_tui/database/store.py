@@ -13,6 +13,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from tiger_slack_tui.database.deadlocks import past_deadlocks
 from tiger_slack_tui.database.failures import describe, is_unavailable, may_be_the_connection
 from tiger_slack_tui.database.pool import break_off
 from tiger_slack_tui.errors import DatabaseUnavailable
@@ -142,7 +143,7 @@ class EventStore:
     ) -> Written:
         async def take(part: Sequence[bytes]) -> Written:
             try:
-                return await _ingest(connection, part)
+                return await past_deadlocks(lambda: _ingest(connection, part))
             except psycopg.Error as error:
                 if is_last or not may_be_the_connection(error):
                     raise

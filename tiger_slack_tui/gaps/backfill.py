@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from psycopg import AsyncConnection
 
 from tiger_slack_tui.database import gaps
+from tiger_slack_tui.database.deadlocks import past_deadlocks
 from tiger_slack_tui.database.gaps import ChannelState, Gap
 from tiger_slack_tui.errors import SlackAbsent, TigerSlackError
 from tiger_slack_tui.gaps.reader import RESTRICTED, HistoryReader
@@ -245,14 +247,27 @@ class Backfill:
             if is_last:
                 threads += await gaps.old_threads(self._connection, channel.id, span.oldest)
             gone = [] if page.is_limited else await self._gone(span, channel, times, before)
-            state.reached = span.oldest if is_last else min(times, default=state.reached)
-            state.deleted += len(gone)
-            async with self._connection.transaction():
-                await gaps.add_threads(self._connection, span.gap, channel.id, threads)
-                await self._merge_items(channel, gone)
-                account = await self._merge(span.gap, state, channel, items)
+            reached = span.oldest if is_last else min(times, default=state.reached)
+            account = await past_deadlocks(
+                partial(
+                    self._keep_page, span.gap, channel, state, _Read(items, gone, threads, reached)
+                )
+            )
             await self._tell(span.gap, account)
             before = min(times, default=before)
+
+    async def _keep_page(
+        self, gap: Gap, channel: Channel, state: ChannelState, read: _Read
+    ) -> Account:
+        """Commit a page, and how far the channel is read. Where it raises, `state` is as before."""
+        after = replace(state, reached=read.reached, deleted=state.deleted + len(read.gone))
+        async with self._connection.transaction():
+            await self._tables.lock([*read.gone, *read.items])
+            await gaps.add_threads(self._connection, gap, channel.id, read.threads)
+            await self._merge_items(channel, read.gone)
+            account = await self._merge(gap, after, channel, read.items)
+        state.reached, state.deleted, state.account = after.reached, after.deleted, after.account
+        return account
 
     async def _read_thread(
         self, span: _Span, channel: Channel, state: ChannelState, thread: datetime
@@ -266,11 +281,27 @@ class Backfill:
             if error.reason != "thread_not_found":
                 raise
         replies = list(_entries(_hidden_replies(found, thread), channel))
-        state.threads += 1
-        async with self._connection.transaction():
-            await gaps.end_thread(self._connection, span.gap, channel.id, thread)
-            account = await self._merge(span.gap, state, channel, replies)
+        account = await past_deadlocks(
+            partial(self._keep_thread, span.gap, channel, state, thread, replies)
+        )
         await self._tell(span.gap, account)
+
+    async def _keep_thread(
+        self,
+        gap: Gap,
+        channel: Channel,
+        state: ChannelState,
+        thread: datetime,
+        replies: Sequence[Item],
+    ) -> Account:
+        """Commit a thread. Where it raises, `state` is as before."""
+        after = replace(state, threads=state.threads + 1)
+        async with self._connection.transaction():
+            await self._tables.lock(replies)
+            await gaps.end_thread(self._connection, gap, channel.id, thread)
+            account = await self._merge(gap, after, channel, replies)
+        state.threads, state.account = after.threads, after.account
+        return account
 
     async def _tell(self, gap: Gap, account: Account) -> None:
         done = sum(state.is_done for state in self._states)
@@ -313,6 +344,16 @@ class Backfill:
         return [
             Entry(0, n, DeletionRow(channel, to_micros(ts))) for n, ts in enumerate(gone, start=1)
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A page of a channel's history, and what follows from it."""
+
+    items: Sequence[Item]
+    gone: Sequence[Entry]
+    threads: Sequence[datetime]
+    reached: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,6 +252,13 @@ class Tables:
     async def _count_rule_failures(self, failures: Any) -> None:
         await self._connection.execute(_COUNT_RULE_FAILURES, (Jsonb(failures),))
 
+    async def lock(self, items: Sequence[Item]) -> None:
+        """Take all locks of the items, in the transaction at hand.
+
+        Before several calls of `merge` in one transaction: each takes its own in order, but not those of all.
+        """
+        await self._lock(about_messages(items, {}))
+
     async def _lock(self, about: Mapping[str, Sequence[int]]) -> None:
         weeks = {channel: list({ts // _WEEK for ts in times}) for channel, times in about.items()}
         await self._connection.execute(_LOCK, (_json(weeks),))

@@ -46,6 +46,7 @@ and j.scheduled
 """
 _DROP_CHUNKS = SQL("select count(*) from {}.drop_chunks('slack.event', older_than => now() - %s)")
 
+# Rows that others have locked are left for the next run: so this job waits for nobody, and takes part in no deadlock.
 _EVENTS = """
 delete from slack.event e
 where (e.event_ts, e.id) in
@@ -55,6 +56,7 @@ where (e.event_ts, e.id) in
   and o.received_at < now() - %(age)s
   order by o.event_ts
   limit %(rows)s
+  for update skip locked
 )
 """
 _DELIVERIES = """
@@ -66,6 +68,7 @@ where d.ctid = any (array
   and o.last_received_at < now() - %(age)s
   and o.event_ts < now() - %(age)s
   limit %(rows)s
+  for update skip locked
 ))
 """
 _REACTIONS = """
@@ -76,11 +79,12 @@ where r.ctid = any (array
   join slack.reaction o on o.channel_id = t.channel_id and o.ts = t.ts
   where t.deleted_at < now() - %s
   limit %s
+  for update of o skip locked
 ))
 """
 _JOB_RUNS = """
 delete from slack.job_run r
-where r.id in (select o.id from slack.job_run o where o.started_at < now() - %s limit %s)
+where r.id in (select o.id from slack.job_run o where o.started_at < now() - %s limit %s for update skip locked)
 """
 _CONNECTIONS = """
 delete from slack.connection c
@@ -99,6 +103,7 @@ where c.id in
     and n.seen_at > o.seen_at
   )
   limit %s
+  for update of o skip locked
 )
 """
 _INSTANCES = """
@@ -109,13 +114,12 @@ where i.id in
   where o.last_seen_at < now() - %s
   and not exists (select from slack.connection c where c.instance_id = o.id)
   limit %s
+  for update skip locked
 )
 """
-# One whose backfill begins anew meanwhile is open again, and stays.
 _GAPS = """
 delete from slack.gap g
-where g.id in (select o.id from slack.gap o where o.closed_at < now() - %(age)s limit %(rows)s)
-and g.closed_at < now() - %(age)s
+where g.id in (select o.id from slack.gap o where o.closed_at < now() - %s limit %s for update skip locked)
 """
 
 
@@ -144,7 +148,7 @@ async def _work(run: Run, age: timedelta) -> None:
     await _delete(run, _JOB_RUNS, (_JOB_RUN_AGE, _ROWS))
     await _delete(run, _CONNECTIONS, (_INSTANCE_AGE, _ROWS))
     await _delete(run, _INSTANCES, (_INSTANCE_AGE, _ROWS))
-    await _delete(run, _GAPS, {"age": _GAP_AGE, "rows": _ROWS})
+    await _delete(run, _GAPS, (_GAP_AGE, _ROWS))
 
 
 async def _delete(run: Run, query: LiteralString, values: Any) -> None:

@@ -1,0 +1,279 @@
+"""Transactions take their locks in one order: nothing deadlocks, whatever runs at once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+from tests.auditing import message, record
+from tests.integration.test_backfill import post, web_of
+from tests.support import AT_ONCE, count, until
+from tiger_slack_tui.database import directory, gaps, instances, job_runs
+from tiger_slack_tui.database.deadlocks import past_deadlocks
+from tiger_slack_tui.database.gaps import Gap
+from tiger_slack_tui.database.instances import ConnectionSpan, InstanceState
+from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.database.store import as_array
+from tiger_slack_tui.demo.directory import Directory
+from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.jobs.backfill import close_gaps
+from tiger_slack_tui.jobs.job import Run
+from tiger_slack_tui.jobs.retention import retention
+from tiger_slack_tui.jobs.runner import Runner
+
+NOW = float(int(time.time()))
+DAY = 86_400.0
+WEEK = 7 * DAY
+_WAITING = (
+    "select count(*) from pg_stat_activity"
+    " where datname = current_database() and wait_event_type = 'Lock'"
+)
+_DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
+
+
+def state(instance: str) -> InstanceState:
+    """How an instance is, as far as it does not matter here."""
+    return InstanceState(
+        instance=instance,
+        version="1",
+        host="here",
+        pid=1,
+        age=60.0,
+        team_id="T0LOCAL",
+        stopped=False,
+        status="connected",
+        status_age=1.0,
+        reason=None,
+        database_problem=None,
+        queue=0,
+        queue_limit=10,
+        spool_events=0,
+        spool_bytes=0,
+        spool_problem=None,
+        received=0,
+        acked=0,
+        events_per_second=0.0,
+        ack_p99=None,
+    )
+
+
+async def beat(
+    connection: AsyncConnection[Any], name: str, id_: int | None, *spans: ConnectionSpan
+) -> instances.Beaten:
+    return await instances.beat(
+        connection, id_, state(name), spans, [], stale=30, is_steady=True, least_gap=1
+    )
+
+
+async def test_a_heartbeat_judges_the_connection_of_another(conninfo: str) -> None:
+    """Each changes rows of its own and then of the other."""
+    async with (
+        await connect(conninfo) as one,
+        await connect(conninfo) as two,
+        await connect(conninfo) as blocker,
+    ):
+        first = await beat(one, "one", None, ConnectionSpan(None, 20, 10, is_over=False))
+        second = await beat(two, "two", None)
+        await blocker.execute("update slack.connection set is_judged = false")
+        own = ConnectionSpan(first.connection_ids[0], 20, 0, is_over=False)
+        async with blocker.transaction():
+            await blocker.execute("select slack.lock_gaps()")
+            other = asyncio.create_task(beat(two, "two", second.instance_id))
+            await until(lambda: count(conninfo, _WAITING) == 1)
+            owner = asyncio.create_task(beat(one, "one", first.instance_id, own))
+            await until(lambda: count(conninfo, _WAITING) == 2)
+        await asyncio.gather(other, owner)
+    assert deadlocks(conninfo) == 0
+
+
+async def test_backfill_import_and_live_events(conninfo: str) -> None:
+    """A page of a backfill spans two weeks, and has a deletion in the one whose lock comes last."""
+    new = next(at for at in (NOW - n * WEEK for n in range(1, 60)) if is_first(conninfo, at))
+    old = new - WEEK
+    listed = Directory([], [{"id": "C1", "name": "place"}])
+    async with LocalSlack(directory=listed) as slack, web_of(slack) as web:
+        for at in (old - 1, new):  # the one between is gone in Slack
+            slack.lose(post(at))
+        async with (
+            await connect(conninfo) as blocker,
+            await connect(conninfo) as live,
+            await connect(conninfo) as importing,
+        ):
+            await blocker.execute(
+                "select slack.insert_message(%s::jsonb)",
+                (orjson.dumps(post(old)["event"]).decode(),),
+            )
+
+            async def find(connection: AsyncConnection[Any], team: str) -> list[Gap]:
+                since, until_ = (datetime.fromtimestamp(at, UTC) for at in (old - 60, new + 60))
+                added = await gaps.add(
+                    connection, team=team, since=since, until=until_, channel="C1", instance="x"
+                )
+                return [added]
+
+            runner = Runner(conninfo, instance="test", timeout=60)
+            job = close_gaps(web, find, pace=AT_ONCE)
+            async with blocker.transaction():
+                await blocker.execute("lock table slack.tombstone in share mode")
+                closing = asyncio.create_task(runner.run(job, reason="by hand"))
+                await until(lambda: count(conninfo, _WAITING) == 1)
+                event = post(new)
+                writing = asyncio.create_task(ingest(live, record("EvLive", event["event"])))
+                await until(lambda: count(conninfo, _WAITING) == 2)
+                merging = asyncio.create_task(
+                    lock_weeks(importing, {"C1": [int(at // WEEK) for at in (old, new)]})
+                )
+                await until(lambda: count(conninfo, _WAITING) == 3)
+            ended = await closing
+            await asyncio.gather(writing, merging)
+    assert (ended.outcome, ended.error) == ("done", None)
+    assert count(conninfo, "select count(*) from slack.tombstone") == 1
+    assert deadlocks(conninfo) == 0
+
+
+def is_first(conninfo: str, at: float) -> bool:
+    """Whether the lock of the time's week comes before that of the week before it."""
+    key = "hashtextextended('C1', {})::bit(31)::int4"
+    week = int(at // WEEK)
+    return bool(count(conninfo, f"select ({key.format(week)} < {key.format(week - 1)})::int4"))
+
+
+async def test_everything_at_once(conninfo: str, database: psycopg.Connection[Any]) -> None:
+    """Many transactions about few rows, in random order."""
+    name = database.info.dbname
+    database.execute(f"alter database {name} set deadlock_timeout = '20ms'".encode())
+    database.execute(
+        "insert into slack.gap (team_id, reason, started_at, ended_at, closed_at)"
+        " select 'T1', 'by hand', now() - interval '2 years', now(), now() - interval '2 years'"
+        " from generate_series(1, 50)"
+    )
+    chosen = random.Random(1)
+    work = [live_events, live_events, imports, people, places, heartbeats, heartbeats, removals]
+    loops = [asyncio.create_task(repeat(conninfo, step, chosen)) for step in work]
+    await asyncio.gather(*loops)
+    assert deadlocks(conninfo, sessions=1) == 0
+
+
+Step = Callable[[AsyncConnection[Any], random.Random, int], Awaitable[object]]
+
+
+async def repeat(conninfo: str, step: Step, chosen: random.Random) -> None:
+    async with await connect(conninfo) as connection:
+        for number in range(60):
+            await step(connection, chosen, number)
+
+
+async def live_events(connection: AsyncConnection[Any], chosen: random.Random, _: int) -> None:
+    records = []
+    for _ in range(20):
+        n = chosen.randrange(40)
+        reaction = {"type": "message", "channel": "C1", "ts": message(n)["ts"]}
+        person = {"id": f"U{n % 7}", "name": "a", "updated": chosen.randrange(10**6)}
+        place = {"id": f"C{n % 7}", "name": f"n{chosen.randrange(99)}"}
+        records.append(
+            record(
+                f"Ev{chosen.randrange(300)}",
+                chosen.choice(
+                    (
+                        message(n),
+                        message(n, type="reaction_added", reaction="eyes", item=reaction),
+                        message(n, subtype="message_deleted", deleted_ts=message(n)["ts"]),
+                        message(n, type="user_change", user=person, channel=None, ts=None),
+                        message(n, type="channel_rename", channel=place, ts=None),
+                        message(n, type="app_rate_limited", channel=None, ts=None),
+                    )
+                ),
+            )
+        )
+    await ingest(connection, *records)
+
+
+async def imports(connection: AsyncConnection[Any], chosen: random.Random, _: int) -> None:
+    weeks = {f"C{chosen.randrange(3)}": chosen.sample(range(5), 3) for _ in range(2)}
+    async with connection.transaction():
+        await lock_weeks(connection, weeks)
+
+
+async def people(connection: AsyncConnection[Any], chosen: random.Random, number: int) -> None:
+    rows = [{"id": f"U{n}", "name": "b", "updated": number} for n in chosen.sample(range(7), 7)]
+    await directory.upsert(connection, "user", rows)
+
+
+async def places(connection: AsyncConnection[Any], chosen: random.Random, number: int) -> None:
+    rows = [{"id": f"C{n}", "name": f"n{number}"} for n in chosen.sample(range(7), 7)]
+    await directory.upsert(connection, "channel", rows)
+
+
+async def heartbeats(connection: AsyncConnection[Any], chosen: random.Random, _: int) -> None:
+    await connection.execute(
+        "update slack.connection set is_judged = false where id = %s", (chosen.randrange(1, 20),)
+    )
+    name = str(connection.info.backend_pid)
+    cursor = await connection.execute("select id from slack.instance where instance = %s", (name,))
+    found = await cursor.fetchone()
+    cursor = await connection.execute(
+        "select id from slack.connection where instance_id = %s order by random() limit 3",
+        found or (0,),
+    )
+    spans = [ConnectionSpan(row[0], 9, 1, is_over=False) for row in await cursor.fetchall()]
+    new = ConnectionSpan(None, chosen.random() * 9, 0, is_over=chosen.random() < 0.5)
+    await beat(connection, name, found[0] if found else None, *spans, new)
+
+
+async def removals(connection: AsyncConnection[Any], chosen: random.Random, number: int) -> None:
+    run_id, _ = await job_runs.begin(
+        connection, "retention", reason="by hand", scheduled_for=None, instance="test"
+    )
+    run = Run(run_id, connection, None)
+    await retention(1).work(run)
+
+
+async def ingest(connection: AsyncConnection[Any], *records: bytes) -> None:
+    await connection.execute("select slack.ingest(%s::jsonb)", (as_array(records),))
+
+
+async def lock_weeks(connection: AsyncConnection[Any], weeks: dict[str, list[int]]) -> None:
+    await connection.execute(
+        "select slack.lock_for_import(%s::jsonb)", (orjson.dumps(weeks).decode(),)
+    )
+
+
+def deadlocks(conninfo: str, *, sessions: int = 0) -> int:
+    """How many there were in the database. Sessions report at their end: waits until only so many are left."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for _ in range(500):
+            row = connection.execute(
+                "select count(*) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+            ).fetchone()
+            if row == (sessions,):
+                break
+            time.sleep(0.02)
+    return count(conninfo, _DEADLOCKS)
+
+
+@pytest.mark.parametrize("victims", [1, 3])
+async def test_a_deadlock_with_somebody_else_is_tried_again(victims: int) -> None:
+    tries = 0
+
+    async def transaction() -> str:
+        nonlocal tries
+        tries += 1
+        if tries <= victims:
+            raise psycopg.errors.DeadlockDetected
+        return "done"
+
+    assert await past_deadlocks(transaction) == "done"
+    assert tries == victims + 1
+    tries = -100
+    with pytest.raises(psycopg.errors.DeadlockDetected):
+        await past_deadlocks(transaction)
