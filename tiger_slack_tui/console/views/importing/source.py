@@ -27,7 +27,6 @@ from tiger_slack_tui.console.views.importing.paths import Entry, Look, complete,
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.recent import PastImport
-from tiger_slack_tui.history.request import ImportRequest
 from tiger_slack_tui.text import visible
 
 _ENTRIES = Columns(Column(""), Column("", 10, right=True))
@@ -220,7 +219,7 @@ class SourceStep(Step):
             self.app.say(self.look.verdict, severity="error")
             return
         try:
-            self.wizard.desk.start_check(_all_of(self.wizard.draft.request))
+            self.wizard.desk.start_check(self.wizard.draft.check_request)
         except TigerSlackError as error:
             self.app.say(str(error), severity="error")
             return
@@ -236,8 +235,3 @@ class SourceStep(Step):
 def _paint_entry(row: Entry, width: int) -> Content:
     size = "" if row.is_folder else humanize.naturalsize(row.size)
     return _ENTRIES.row(width, [(row.text, KEY) if row.is_folder else row.text, (size, DIM)])
-
-
-def _all_of(request: ImportRequest) -> ImportRequest:
-    """The whole archive: which channels and dates are wanted is chosen when it is known what there is."""
-    return ImportRequest(path=request.path, channel_map=request.channel_map)
