@@ -197,7 +197,7 @@ async def start_import(terminal: Terminal, directory: str) -> None:
         (f"{directory}\r", "Enter Options"),
         ("\r", "Enter changes"),
         ("I", "Import this archive?"),
-        ("I", "Pause"),
+        ("y", "Pause"),
     ):
         terminal.press(keys)
         await terminal.shows(answer)

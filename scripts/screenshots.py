@@ -55,7 +55,7 @@ async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str
                 await pilot.press(key)
                 await pilot.pause(1)
                 shots[name] = app.export_screenshot(title="tiger-slack")
-            await pilot.press("q", "S")
+            await pilot.press("q", "y")
             while app.return_code is None:
                 await pilot.pause(0.1)
         for task in watching:

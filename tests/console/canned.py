@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 
 from textual.app import App
 
+from tiger_slack_tui.console.finder import Findings, find
 from tiger_slack_tui.console.log_ring import LogLine, LogRing
-from tiger_slack_tui.console.model import Backend, Model, importing
+from tiger_slack_tui.console.model import Backend, Model
 from tiger_slack_tui.console.monitor import Facts, Monitor
 from tiger_slack_tui.console.rates import Rates, TypeRate
-from tiger_slack_tui.console.trail import Trail
+from tiger_slack_tui.console.trail import Trail, TrailState
 from tiger_slack_tui.database.facts import AdvisoryLock, Extension, Session, TableSize
 from tiger_slack_tui.database.instances import Instance
 from tiger_slack_tui.database.job_runs import JobRun
@@ -295,19 +296,37 @@ class CannedBackend(Backend):
         super().__init__(
             settings, "", Monitor("", settings.jobs), log_ring(), Trail(""), no_imports(home)
         )
-        self.model = Model(NOW, INSTANCE, snapshot(), rates(), facts(), self.log)
+        self.model = Model(NOW, INSTANCE, snapshot(), rates(), facts(), self.log.lines())
+        self._found: tuple[object, ...] = ()
         self.change(**changes)
 
     def change(self, **changes: object) -> None:
         self.model = replace(self.model, **changes)  # type: ignore[arg-type]
 
     def sample(self, window: int) -> Model:
+        model, engine = self.model, self.model.engine
+        problems = engine.problems if engine else ()
+        if self._found[:2] != (model.trail, problems):
+            self._found = (model.trail, problems, found(model.trail, problems))
         return replace(
-            self.model,
+            model,
             window=window,
             read_only=self.read_only,
-            importing=importing(self.imports),
+            findings=self._found[2],
+            run=self.imports.run,
+            check=self.imports.check,
         )
+
+
+def found(trail: TrailState, problems: Sequence[Recent]) -> Findings:
+    """The findings, without the pauses in which others would have their turn."""
+    work = find(trail, problems)
+    while True:
+        try:
+            work.send(None)
+        except StopIteration as end:
+            findings: Findings = end.value
+            return findings
 
 
 def screen_text(app: App[None]) -> str:

@@ -150,6 +150,7 @@ async def test_zoom_copy_export_and_the_rest(tmp_path: Path) -> None:
         await pilot.press("escape")
         await shows(app, "advisory locks")
         await pilot.press("y", "Y")
+        await until(lambda: len(copied) == 2)
         assert copied[0].startswith("users")
         assert "retention" in copied[1]
         await pilot.press("e")
@@ -192,7 +193,7 @@ async def test_only_its_own_key_says_yes(tmp_path: Path, view: str, keys: str) -
             backend.engine = object()  # type: ignore[assignment]
         await pilot.press(view)
         await pilot.pause(0.3)
-        for leave in ("enter", "escape", "x", "y", "r"):
+        for leave in ("enter", "escape", "x", keys, "r", "Y"):
             await pilot.press(keys)
             await until(lambda: isinstance(app.screen, Confirm))
             await pilot.press(leave)
@@ -269,7 +270,7 @@ async def test_a_pane_that_raises_shows_that_and_nothing_else_suffers(
 
         monkeypatch.setattr(pane, "_paint", fail)
         backend.change(at=NOW + 1)
-        await shows(app, "✗ cannot be shown: ValueError at test_keys.py")
+        await shows(app, "✗ cannot be shown: ValueError at pane.py")
         assert "xoxb" not in screen_text(app)
         assert "by type" in screen_text(app)
 

@@ -68,7 +68,7 @@ async def test_shows_what_comes_and_restores_the_terminal(conninfo: str, tmp_pat
         await terminal.shows("by type")
         terminal.press("q")
         await terminal.shows("Stop the ingestion, and leave?")
-        terminal.press("S")
+        terminal.press("y")
         assert await asyncio.wait_for(terminal.process.wait(), 60) == 0
         await check(conninfo, sent)
         await asyncio.sleep(0.2)

@@ -74,7 +74,7 @@ async def test_overview(
 async def test_view(
     tmp_path: Path, golden: Callable[[str, str], None], size: tuple[int, int], key: str, name: str
 ) -> None:
-    app = ConsoleApp(CannedBackend(tmp_path, log=log_ring()), ConsoleOptions())
+    app = ConsoleApp(CannedBackend(tmp_path, log=log_ring().lines()), ConsoleOptions())
     async with app.run_test(size=size) as pilot:
         await pilot.press(key)
         await pilot.pause(0.6)

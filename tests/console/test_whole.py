@@ -34,7 +34,7 @@ async def test_the_demo_through_all_views_and_a_whole_import(tmp_path: Path) -> 
             (f"{archive}\r", "82 messages"),
             ("\r", "the same as a command"),
             ("I", "Import this archive?"),
-            ("I", "All that was read is accounted for"),
+            ("y", "All that was read is accounted for"),
         ):
             terminal.press(keys)
             await terminal.shows(answer)
@@ -42,7 +42,7 @@ async def test_the_demo_through_all_views_and_a_whole_import(tmp_path: Path) -> 
         assert "2 bad" in terminal.text
         terminal.press("q")
         await terminal.shows("Stop the ingestion, and leave?")
-        terminal.press("S")
+        terminal.press("y")
         assert await asyncio.wait_for(terminal.process.wait(), 30) == 0
 
 

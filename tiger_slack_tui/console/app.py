@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tiger_slack_tui.console.actions import BY_ID, VIEWS, Action, available, bindings
@@ -99,10 +99,10 @@ class ConsoleApp(App[None]):
         self._frame = Frame(is_ascii=options.ascii)
         self._views = {view.NAME: view for view in make_views(backend)}
         self._view = VIEWS[0]
-        self._model: Model | None = None
+        self._frozen: Model | None = None
+        """What is shown in place of what is known now."""
         self._window = 1
         self._rate = 2
-        self._frozen_at: float | None = None
         for theme in OUR_THEMES:
             self.register_theme(theme)
         self.theme = options.theme
@@ -148,22 +148,19 @@ class ConsoleApp(App[None]):
     def _sample(self) -> None:
         if not self.screen_stack or not self.screen_stack[0].query("#short"):
             return  # a tick of the timer can come before all is there, and after the end
-        model = self.backend.sample(_WINDOWS[self._window])
-        if self._frozen_at is None or self._model is None:
-            self._model = model
-        self._paint(model)
+        self._paint(self.backend.sample(_WINDOWS[self._window]))
 
     def _paint(self, model: Model) -> None:
         width = self.size.width
         if self.is_too_small:
             self._fill("#short", Content("\n").join(short_lines(model, width)))
             return
-        shown = self._model or model
+        self._leave_hidden_field()
         self._fill("#status", status_line(model, width))
         badges = {name: view.badge(model) for name, view in self._views.items()}
         self._fill("#tabs", tabs_line(self._view, badges, width, frozen=self._freeze_note(model)))
         self._show_problems(problem_lines(model))
-        self.view.show(shown)
+        self.view.show(self._frozen or model)
         if isinstance(self.screen_stack[0].focused, Input):
             self._fill("#footer", typing_line())
             return
@@ -183,11 +180,11 @@ class ConsoleApp(App[None]):
             widget.update(content, layout=False)
 
     def _freeze_note(self, model: Model) -> str:
-        if self._frozen_at is None or self._model is None:
+        if self._frozen is None:
             return ""
         new = 0
-        if model.engine and self._model.engine:
-            new = model.engine.received - self._model.engine.received
+        if model.engine and self._frozen.engine:
+            new = model.engine.received - self._frozen.engine.received
         return f"FROZEN +{new:,} "
 
     @property
@@ -296,6 +293,11 @@ class ConsoleApp(App[None]):
         self._focus_view()
         self._sample()
 
+    def copy(self, text: str) -> str:
+        """Put the text into the terminal's clipboard; what to tell of it."""
+        self.copy_to_clipboard(text)
+        return f"Copied {len(text):,} characters to the terminal's clipboard"
+
     def say(self, text: str, *, severity: str = "information") -> None:
         """Tell the operator something in passing."""
         level: Any = severity
@@ -315,7 +317,7 @@ class ConsoleApp(App[None]):
                 raise
             except Exception as error:  # an action that fails must not end the console
                 log.error("%s failed", what, exc_info=error)
-                self.say(f"{what} failed: {type(error).__name__}", severity="error")
+                self.say(f"{what} failed: {where(error)}", severity="error")
             else:
                 if said:
                     self.say(said)
@@ -330,20 +332,17 @@ class ConsoleApp(App[None]):
         question: str,
         details: Iterable[str],
         *,
-        key: str,
         verb: str,
         then: Callable[[], None],
-        typed: str | None = None,
+        stay: str = "Cancel",
     ) -> None:
-        """Do `then` if the operator says so."""
+        """Do `then` if the operator says so. `verb` and `stay` are what yes and Escape do."""
 
         def answered(yes: bool | None) -> None:
             if yes:
                 then()
 
-        self.push_screen(
-            Confirm(question, list(details), key=key, verb=verb, typed=typed), answered
-        )
+        self.push_screen(Confirm(question, list(details), verb=verb, stay=stay), answered)
 
     def read(self, title: str, lines: Iterable[Content], *, copied: str | None = None) -> None:
         """Show a long text."""
@@ -351,7 +350,7 @@ class ConsoleApp(App[None]):
 
     def act_back(self) -> None:
         """One step back: out of a filter, a zoom, a step of the view, the frozen display."""
-        if not self.view.step_back() and self._frozen_at is not None:
+        if not self.view.step_back() and self._frozen is not None:
             self.act_freeze()
 
     def open_filter(self, pane: Pane[Any]) -> None:
@@ -382,11 +381,27 @@ class ConsoleApp(App[None]):
             self._close_filter()
 
     def _close_filter(self) -> None:
-        self.query_one("#filter", Input).display = False
-        self._filtered.focus()
+        self.screen_stack[0].query_one("#filter", Input).display = False
+        if _is_in_sight(self._filtered):
+            self._filtered.focus()
+        else:
+            self.view.focus_first()
+
+    def _leave_hidden_field(self) -> None:
+        """Leave a field whose pane is not shown any more: an import that ends changes what is shown."""
+        field = self.screen_stack[0].query_one("#filter", Input)
+        if field.display and not _is_in_sight(self._filtered):
+            self._filtered.filter_rows("")
+            self._close_filter()
 
     def act_freeze(self) -> None:
-        self._frozen_at = time.time() if self._frozen_at is None else None
+        """Show this moment for as long as the operator likes, in every view; or now again."""
+        is_frozen = self._frozen is not None
+        self._frozen = None if is_frozen else self.backend.sample(_WINDOWS[self._window]).still()
+
+    def thaw(self) -> None:
+        """Show what is known now."""
+        self._frozen = None
 
     def act_narrower(self) -> None:
         self._window = max(self._window - 1, 0)
@@ -451,4 +466,10 @@ class ConsoleApp(App[None]):
             self.exit()
             return
         question = f"Stop the {' and the '.join(what)}, and leave?"
-        self.ask(question, details, key="S", verb="Stop and leave", then=self.stop)
+        self.ask(question, details, verb="Stop and leave", stay="Stay", then=self.stop)
+
+
+def _is_in_sight(pane: Pane[Any]) -> bool:
+    """Whether the pane, and all that it is in, is displayed."""
+    nodes = (node for node in pane.ancestors_with_self if isinstance(node, Widget))
+    return pane.is_attached and all(node.display for node in nodes)

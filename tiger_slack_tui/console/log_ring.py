@@ -28,7 +28,7 @@ class LogRing(logging.Handler):
         super().__init__()
         self._lines: deque[LogLine] = deque(maxlen=most)
         self._total = 0
-        self._by_level: dict[int, int] = {}
+        self._taken: tuple[LogLine, ...] = ()
 
     @property
     def total(self) -> int:
@@ -48,6 +48,9 @@ class LogRing(logging.Handler):
         except Exception:  # a log line must not end what it tells of
             self.handleError(record)
 
-    def lines(self, least: int = logging.DEBUG) -> list[LogLine]:
-        """The newest lines of this level and above, oldest first."""
-        return [line for line in self._lines.copy() if line.level >= least]
+    def lines(self) -> tuple[LogLine, ...]:
+        """The newest lines, oldest first: the same tuple until there is another line."""
+        newest = self._lines.copy()
+        if newest and (not self._taken or newest[-1] is not self._taken[-1]):
+            self._taken = tuple(newest)
+        return self._taken

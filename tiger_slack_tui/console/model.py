@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tiger_slack_tui.console.log_ring import LogRing
+from tiger_slack_tui.clock import Clock, SystemClock
+from tiger_slack_tui.console.finder import NOTHING, Finder, Findings
+from tiger_slack_tui.console.log_ring import LogLine, LogRing
 from tiger_slack_tui.console.monitor import Facts, Monitor
+from tiger_slack_tui.console.paint import age, clock
 from tiger_slack_tui.console.rates import RateMeter, Rates
+from tiger_slack_tui.console.reading import STALE_SECONDS
 from tiger_slack_tui.console.trail import Trail, TrailState
 from tiger_slack_tui.history.desk import ImportDesk
-from tiger_slack_tui.history.state import Phase
+from tiger_slack_tui.history.state import ImportState, Phase
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.snapshot import Snapshot
 
@@ -45,14 +48,52 @@ class Model:
     engine: Snapshot | None
     rates: Rates
     facts: Facts
-    log: LogRing
+    log: tuple[LogLine, ...]
     trail: TrailState = field(default_factory=TrailState)
-    importing: Importing | None = None
-    """The present import, or the last one."""
+    trail_age: float | None = None
+    """Seconds since the trail was read."""
+    findings: Findings = NOTHING
+    """Those of the trail, and of the engine."""
+    run: ImportState | None = None
+    """The present import, or the last one. Of a frozen model, as it was then."""
+    check: ImportState | None = None
+    """The present check of an archive, or the last one."""
     window: int = 160
     """Seconds that charts show."""
     read_only: bool = False
     is_observing: bool = False
+
+    @property
+    def importing(self) -> Importing | None:
+        """The import of this process, in one glance."""
+        return None if self.run is None else importing(self.run)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether what the database said is not of now."""
+        facts = self.facts
+        return facts.problem is not None or bool(facts.at and self.at - facts.at > STALE_SECONDS)
+
+    @property
+    def as_of(self) -> str | None:
+        """Of when what the database said is, where that is not now."""
+        if not self.is_stale or self.facts.at is None:
+            return None
+        return f"as of {clock(self.facts.at)}, {age(self.at - self.facts.at)} ago"
+
+    @property
+    def staleness(self) -> str | None:
+        """Why what the database said is old, of when it is, and when it is asked again."""
+        facts, old = self.facts, self.as_of
+        if facts.problem is None:
+            return old
+        retry = f", again in {max(facts.retry_at - self.at, 0):.0f} s" if facts.retry_at else ""
+        return f"{facts.problem}{f' ({old})' if old else ''}{retry}"
+
+    def still(self) -> Model:
+        """A copy that nothing changes."""
+        run = None if self.run is None else self.run.still()
+        return replace(self, run=run, check=None if self.check is None else self.check.still())
 
 
 @dataclass(slots=True)
@@ -70,7 +111,9 @@ class Backend:
     read_only: bool = False
     is_observing: bool = False
     is_stopping: bool = False
+    clock: Clock = field(default_factory=SystemClock)
     _meter: RateMeter = field(default_factory=RateMeter)
+    _finder: Finder = field(default_factory=Finder)
 
     def stop(self) -> None:
         """Ask the engine (now or as soon as it is made) and the import to end, cleanly. Returns at once."""
@@ -82,18 +125,24 @@ class Backend:
     def sample(self, window: int) -> Model:
         """The state now. Cheap: no I/O."""
         now = self.engine.snapshot() if self.engine else None
+        elapsed = self.clock.elapsed()
         if now is not None:
-            self._meter.add(now.at, now.received, now.outcomes)
-        at = now.at if now else time.time()
+            self._meter.add(elapsed, now.received, now.outcomes)
+        at = now.at if now else self.clock.wall()
+        facts, trail = self.monitor.facts, self.trail.state
+        self._finder.look(trail, now.problems if now else ())
         return Model(
             at=at,
             instance=self.settings.instance,
             engine=now,
-            rates=self.monitor.facts.observed or self._meter.rates(at),
-            facts=self.monitor.facts,
-            log=self.log,
-            trail=self.trail.state,
-            importing=importing(self.imports),
+            rates=facts.observed or self._meter.rates(elapsed, at),
+            facts=facts,
+            log=self.log.lines(),
+            trail=trail,
+            trail_age=self.trail.age,
+            findings=self._finder.found,
+            run=self.imports.run,
+            check=self.imports.check,
             window=window,
             read_only=self.read_only,
             is_observing=self.is_observing,
@@ -114,11 +163,8 @@ def live_trouble(engine: Engine | None, limit: float) -> str | None:
     return None
 
 
-def importing(desk: ImportDesk) -> Importing | None:
-    """The import of this process, in one glance."""
-    state = desk.run
-    if state is None:
-        return None
+def importing(state: ImportState) -> Importing:
+    """An import in one glance."""
     tally = state.tally
     return Importing(
         phase=state.phase,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psycopg
 from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.console.rates import ObservedRates, Rates
+from tiger_slack_tui.console.reading import LOOK_SECONDS, reason
 from tiger_slack_tui.database import instances
 from tiger_slack_tui.database.arrivals import ArrivalReader
 from tiger_slack_tui.database.facts import (
@@ -25,18 +27,18 @@ from tiger_slack_tui.database.facts import (
     sessions,
     table_sizes,
 )
-from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.instances import Instance
 from tiger_slack_tui.database.locks import IMPORT_LOCKS
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
 from tiger_slack_tui.database.migrations import MigrationStatus, status
 from tiger_slack_tui.database.pool import connect
-from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.recent import PastImport, recent_imports
 from tiger_slack_tui.jobs.lock_keys import LOCK_KEYS
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.settings import JobSettings
+
+log = logging.getLogger(__name__)
 
 _SECONDS = 2.0
 """Between two looks."""
@@ -79,15 +81,38 @@ class Facts:
 class Monitor:
     """Keeps `facts` up to date while `run` runs. A database that is away only makes them old."""
 
-    def __init__(self, conninfo: str, settings: JobSettings, *, is_observing: bool = False) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        settings: JobSettings,
+        *,
+        is_observing: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
         """`is_observing` also reads how many events come."""
+        self._clock = clock or SystemClock()
         self._conninfo = conninfo
         self._settings = settings
         self._arrivals = ArrivalReader(_FIRST_SECONDS) if is_observing else None
         self._observed = ObservedRates()
         self._soon = asyncio.Event()
         self._slow_due = 0.0
-        self.facts = Facts()
+        self._facts = Facts()
+        """With times of the clock that nobody sets."""
+
+    @property
+    def facts(self) -> Facts:
+        """What is known, with times of today's wall clock."""
+        facts = self._facts
+        return replace(
+            facts,
+            at=self._wall(facts.at),
+            problem_since=self._wall(facts.problem_since),
+            retry_at=self._wall(facts.retry_at),
+        )
+
+    def _wall(self, elapsed: float | None) -> float | None:
+        return None if elapsed is None else wall_time(self._clock, elapsed)
 
     def look_now(self) -> None:
         """Ask at once, also for what changes slowly."""
@@ -95,18 +120,20 @@ class Monitor:
         self._soon.set()
 
     async def run(self) -> None:
-        """Ask until cancelled."""
+        """Ask until cancelled. After any error it connects again, later and later."""
         pause = 1.0
         while True:
             try:
-                async with await connect(
-                    self._conninfo, statement_seconds=_STATEMENT_SECONDS
-                ) as connection:
+                connection = await connect(self._conninfo, statement_seconds=_STATEMENT_SECONDS)
+                try:
                     while True:
-                        await self._look(connection)
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await self._look(connection)
                         pause = 1.0
                         await self._wait(_SECONDS)
-            except (TigerSlackError, psycopg.Error) as error:
+                finally:
+                    await connection.close()
+            except Exception as error:
                 self._fail(error, pause)
             await self._wait(pause)
             pause = min(pause * 2, 10)
@@ -115,19 +142,17 @@ class Monitor:
         begun = time.perf_counter()
         await connection.execute("select 1")
         ping = time.perf_counter() - begun
-        facts = replace(
-            self.facts, problem=None, problem_since=None, retry_at=None, ping=ping, at=time.time()
-        )
-        if time.monotonic() >= self._slow_due:
-            self.facts = facts = await self._look_slowly(connection, facts)
-            self._slow_due = time.monotonic() + _SLOW_SECONDS
+        facts = replace(self._facts, problem=None, problem_since=None, retry_at=None, ping=ping)
+        if self._clock.elapsed() >= self._slow_due:
+            facts = await self._look_slowly(connection, facts)
+            self._slow_due = self._clock.elapsed() + _SLOW_SECONDS
         found = facts.migrations
         if found is None or found.database_version is None:
             self._slow_due = 0.0  # somebody migrates just now
-            self.facts = facts
+            self._facts = replace(facts, at=self._clock.elapsed())
             return
         keys = [*LOCK_KEYS.values(), MIGRATION_LOCK_KEY]
-        self.facts = replace(
+        facts = replace(
             facts,
             jobs=tuple(await read_status(connection, self._settings, most=_RUNS)),
             locks=tuple(await advisory_locks(connection, keys, [IMPORT_LOCKS])),
@@ -137,6 +162,7 @@ class Monitor:
             imports=tuple(await recent_imports(connection, _IMPORTS)),
             discard_rules=await num_discard_rules(connection),
         )
+        self._facts = replace(facts, at=self._clock.elapsed())
 
     async def _observe(self, connection: AsyncConnection[Any]) -> Rates | None:
         if self._arrivals is None:
@@ -152,11 +178,13 @@ class Monitor:
         return replace(facts, migrations=found, extension=timescaledb, sizes=tuple(sizes))
 
     def _fail(self, error: Exception, pause: float) -> None:
-        words = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
-        now = time.time()
-        since = self.facts.problem_since or now
-        self.facts = replace(
-            self.facts, problem=words, problem_since=since, retry_at=now + pause, ping=None
+        words, now, before = reason(error), self._clock.elapsed(), self._facts
+        if words != before.problem:
+            log.warning("the console cannot read the database: %s", words)
+        since = now if before.problem_since is None else before.problem_since
+        self._slow_due = 0.0  # nobody knows what went before
+        self._facts = replace(
+            before, problem=words, problem_since=since, retry_at=now + pause, ping=None
         )
 
     async def _wait(self, seconds: float) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from textual.content import Content
@@ -14,12 +15,17 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tiger_slack_tui.console.pace import Pace
 from tiger_slack_tui.console.paint import BAD, DIM, KEY, NOTE, facing, line
+from tiger_slack_tui.console.sieve import Sieve
 from tiger_slack_tui.stacktrace import where
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_SOUGHT_AT_ONCE = 2000
+"""Rows among which the selected one is looked for without a pause."""
 
 Paint = Callable[[T, int], Content]
 """A row as a line of so many cells."""
@@ -93,16 +99,15 @@ class Pane(Widget, Generic[T], can_focus=True):
     ) -> None:
         """`follow` keeps the newest row in sight; `copy` is what copying a row gives.
 
-        Filters look at the row as painted, or with `find` at that text, which must not change: for many rows.
+        Filters look at the row as painted, or with `find` at that text, which takes less time.
         """
         super().__init__(id=id)
         self._paint = paint
         self._key = key
         self._selectable = selectable
         self._copy = copy
-        self._text = find
-        self._found: tuple[str, Sequence[T], Sequence[T]] = ("", (), ())
-        self._looked_at = 0
+        self._sieve: Sieve[T] = Sieve(find or (lambda row: self._line(row, 300).plain))
+        self._is_sifting = False
         self._body: Body[T] = Body()
         self._rows: Sequence[T] = ()
         self._cursor = 0
@@ -144,8 +149,14 @@ class Pane(Widget, Generic[T], can_focus=True):
         self._repaint()
 
     def filter_rows(self, text: str) -> None:
-        """Show only rows that hold the text; with ! before it, those that do not. "" shows all."""
+        """Show only rows that hold the text; with ! before it, those that do not. "" shows all.
+
+        Many rows are looked through in slices: what is found shows when all are looked at.
+        """
         self._filter = text
+        if self._is_sifting:
+            self.workers.cancel_group(self, "sieve")
+            self._is_sifting = False
         self.show(self._body)
 
     def follow(self) -> None:
@@ -174,18 +185,27 @@ class Pane(Widget, Generic[T], can_focus=True):
         if self.row is not None:
             self.post_message(self.Opened(self, self.row))
 
-    def copy_text(self) -> str:
+    async def copy_text(self) -> str:
         """What copying gives: the selected row, else all that is shown."""
         row = self.row
         if row is not None:
             return self._copy(row) if self._copy else self._line(row, 500).plain.rstrip()
-        return self.export_text()
+        return "\n".join([text async for text in self.export()])
 
-    def export_text(self) -> str:
-        """All rows as plain text."""
-        head = self._body.head
-        lines = [head(200).plain] if head else []
-        return "\n".join([*lines, *(self._line(row, 200).plain for row in self._rows)])
+    @property
+    def num_rows(self) -> int:
+        """How many rows are shown, where the filter lets only some through."""
+        return len(self._rows)
+
+    async def export(self, most: int | None = None) -> AsyncIterator[str]:
+        """The rows of now as plain text, line by line: all, or the first ones. Others have their turn in between."""
+        pace, rows, head = Pace(1), self._rows, self._body.head
+        end = len(rows) if most is None else min(most, len(rows))
+        if head is not None:
+            yield self._guarded(head, 200).plain.rstrip()
+        for index in range(end):
+            await pace.step()
+            yield self._line(rows[index], 200).plain.rstrip()
 
     @property
     def _room(self) -> int:
@@ -193,32 +213,52 @@ class Pane(Widget, Generic[T], can_focus=True):
         return max(self.size.height - 1 - (self._body.head is not None) - len(self._warning()), 0)
 
     def _filtered(self, rows: Sequence[T]) -> Sequence[T]:
-        wanted, is_not = self._filter.removeprefix("!").lower(), self._filter.startswith("!")
-        if not wanted:
+        if not self._filter.removeprefix("!"):
             return rows
-        if self._text is not None:
-            return self._find_all(self._text, rows, wanted, is_not)
-        return [row for row in rows if (wanted in self._line(row, 300).plain.lower()) != is_not]
+        if not self._is_sifting and self._sieve.wants_more(rows, self._filter):
+            self._is_sifting = True
+            self.run_worker(
+                self._sift(rows, self._filter), exclusive=True, group="sieve", exit_on_error=False
+            )
+        return self._sieve.found
 
-    def _find_all(
-        self, text: Callable[[T], str], rows: Sequence[T], wanted: str, is_not: bool
-    ) -> Sequence[T]:
-        """Look through them once, not at every sample."""
-        filtered_by, looked_at, found = self._found
-        if filtered_by != self._filter or looked_at is not rows or self._looked_at != len(rows):
-            found = [row for row in rows if (wanted in text(row).lower()) != is_not]
-            self._found, self._looked_at = (self._filter, rows, found), len(rows)
-        return found
+    async def _sift(self, rows: Sequence[T], wanted: str) -> None:
+        try:
+            await self._sieve.look(rows, wanted)
+        except Exception as error:
+            log.error("the pane %s cannot filter its rows: %s", self.id, where(error))
+            self._filter = ""
+        self._is_sifting = False
+        self.show(self._body)
 
     def _find(self, key: Hashable) -> None:
         assert self._key is not None  # noqa: S101 the caller looked
         # Rows move little from one sample to the next.
         near = range(max(self._cursor - 50, 0), min(self._cursor + 50, len(self._rows)))
-        for index in (*near, *range(len(self._rows))):
+        rest = range(len(self._rows)) if len(self._rows) <= _SOUGHT_AT_ONCE else ()
+        for index in chain(near, rest):
             if self._key(self._rows[index]) == key:
-                self._top += index - self._cursor
-                self._cursor = index
+                self._place(index)
                 return
+        if len(self._rows) > _SOUGHT_AT_ONCE:
+            self.run_worker(self._seek(key), exclusive=True, group="seek", exit_on_error=False)
+
+    async def _seek(self, key: Hashable) -> None:
+        """Find a row that is far away, unless something else is shown or selected meanwhile."""
+        pace, rows, cursor = Pace(), self._rows, self._cursor
+        for index in range(len(rows)):
+            await pace.step()
+            if self._key is not None and self._key(rows[index]) == key:
+                if self._rows is rows and self._cursor == cursor:
+                    self._place(index)
+                    self._settle()
+                    self._repaint()
+                return
+
+    def _place(self, index: int) -> None:
+        """The cursor to a row; the window with it."""
+        self._top += index - self._cursor
+        self._cursor = index
 
     def _is_other(self, before: T, now: T) -> bool:
         return self._key(before) != self._key(now) if self._key else before is not now
@@ -327,6 +367,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         note = body.note
         if self._filter:
             note = f"{len(self._rows):,} of {len(body.rows):,}"
+            note = "looking …" if self._is_sifting and not self._rows else note
         elif self._selectable and len(self._rows) > self._room > 0:
             note = f"{note} · {self._cursor + 1:,}/{len(self._rows):,}".removeprefix(" · ")
         right = line(" ", (note, DIM), (" ──", style)) if note else Content("")
@@ -338,6 +379,8 @@ class Pane(Widget, Generic[T], can_focus=True):
 
     def _nothing(self, width: int, room: int) -> list[Content]:
         if self._filter and self._body.rows:
+            if self._is_sifting:
+                return [line((f"  Looking through {len(self._body.rows):,} rows …", DIM))]
             return [line((f"  No row holds {self._filter!r}. Esc shows all.", DIM))]
         texts = list(self._body.empty)
         above = max((room - len(texts)) // 3, 0)

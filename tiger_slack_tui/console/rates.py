@@ -46,7 +46,10 @@ class Rates:
 
 @dataclass(slots=True)
 class RateMeter:
-    """Remembers the counters of the last minutes; `add` them about once a second or more often."""
+    """Remembers the counters of the last minutes; `add` them about once a second or more often.
+
+    All times that it takes are of the clock that nobody sets.
+    """
 
     _seconds: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_KEPT))
     """(second, events received until its end)."""
@@ -66,19 +69,19 @@ class RateMeter:
         if not self._counts or at - self._counts[-1][0] >= 1:
             self._counts.append((at, dict(counts)))
 
-    def rates(self, at: float) -> Rates:
-        """The rates at this moment."""
+    def rates(self, at: float, wall: float) -> Rates:
+        """The rates at this moment, which the wall clock calls `wall`: the peak is given by that one."""
         totals = [received for _, received in self._seconds]
         seconds = [float(now - before) for before, now in pairwise(totals)]
         whole = seconds[:-1]  # the last one is not over
         peak = max(whole, default=0.0)
         first = self._seconds[0][0] if self._seconds else 0
-        peak_at = first + whole.index(peak) + 1.0 if peak else None
+        peak_at = wall - at + first + whole.index(peak) + 1.0 if peak else None
         recent = whole[-5:]
         now = sum(recent) / len(recent) if recent else 0.0
-        return Rates(now, tuple(whole), peak, peak_at, tuple(self._by_type(at)))
+        return Rates(now, tuple(whole), peak, peak_at, tuple(self._by_type()))
 
-    def _by_type(self, at: float) -> list[TypeRate]:
+    def _by_type(self) -> list[TypeRate]:
         if not self._counts:
             return []
         newest_at, newest = self._counts[-1]

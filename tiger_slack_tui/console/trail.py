@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterable
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import psycopg
 from psycopg import AsyncConnection
 
 from tiger_slack_tui.audit.events import EventFilter, EventRow, read_page
+from tiger_slack_tui.clock import Clock, SystemClock
+from tiger_slack_tui.console.reading import LOOK_SECONDS, reason
 from tiger_slack_tui.database import gaps
-from tiger_slack_tui.database.failures import describe, explained
+from tiger_slack_tui.database.failures import explained
 from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.database.pool import connect
-from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.snapshot import LATE_SECONDS, Recent
+
+log = logging.getLogger(__name__)
 
 KINDS = ("failed", "discarded", "unrouted", "late", "gap")
-_FROM_DATABASE = ("failed", "discarded", "unrouted")
-_SECONDS = 2.0
+FROM_DATABASE = ("failed", "discarded", "unrouted")
+SECONDS = 2.0
+"""Between two reads."""
 _LOOKED_AT = 3.0
 """Seconds after the last look at which the reading stops."""
 _ROWS = 300
@@ -66,38 +68,60 @@ class TrailState:
 class Trail:
     """Reads the trail while `look` is called; a database that is away leaves what was read."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, *, clock: Clock | None = None) -> None:
         self._conninfo = conninfo
-        self._looked = 0.0
+        self._clock = clock or SystemClock()
+        self._looked = float("-inf")
+        self._read_at: float | None = None
         self._soon = asyncio.Event()
         self.state = TrailState()
 
     def look(self) -> None:
         """Somebody looks: read on for a while."""
-        if time.monotonic() - self._looked > _LOOKED_AT:
+        if not self._is_looked_at:
             self._soon.set()
-        self._looked = time.monotonic()
+        self._looked = self._clock.elapsed()
+
+    @property
+    def _is_looked_at(self) -> bool:
+        return self._clock.elapsed() - self._looked < _LOOKED_AT
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since it was read; None where it never was."""
+        return None if self._read_at is None else self._clock.elapsed() - self._read_at
 
     def read_now(self) -> None:
         """Read at once."""
         self._soon.set()
 
     async def run(self) -> None:
-        """Read until cancelled."""
+        """Read until cancelled. After any error it connects again, later and later."""
+        pause = SECONDS
         while True:
             await self._soon.wait()
             self._soon.clear()
-            while time.monotonic() - self._looked < _LOOKED_AT:
+            while self._is_looked_at:
                 try:
-                    async with await connect(
-                        self._conninfo, statement_seconds=_STATEMENT_SECONDS
-                    ) as connection:
-                        while time.monotonic() - self._looked < _LOOKED_AT:
-                            self.state = await _read(connection)
-                            await self._wait(_SECONDS)
-                except (TigerSlackError, psycopg.Error) as error:
-                    self.state = replace(self.state, problem=_words(error))
-                    await self._wait(_SECONDS)
+                    connection = await connect(self._conninfo, statement_seconds=_STATEMENT_SECONDS)
+                    try:
+                        while self._is_looked_at:
+                            async with asyncio.timeout(LOOK_SECONDS):
+                                self.state = await _read(connection, self._clock)
+                            self._read_at, pause = self._clock.elapsed(), SECONDS
+                            await self._wait(SECONDS)
+                    finally:
+                        await connection.close()
+                except Exception as error:
+                    self._fail(error)
+                    await self._wait(pause)
+                    pause = min(pause * 2, 10)
+
+    def _fail(self, error: Exception) -> None:
+        words = reason(error)
+        if words != self.state.problem:
+            log.warning("the console cannot read the audit trail: %s", words)
+        self.state = replace(self.state, problem=words)
 
     async def ask(self, question: Callable[[AsyncConnection[Any]], Awaitable[T]]) -> T:
         """The answer of a connection of its own. Raises DatabaseUnavailable, and what the question raises."""
@@ -114,36 +138,16 @@ class Trail:
         self._soon.clear()
 
 
-def of_engine(problems: Iterable[Recent]) -> list[Finding]:
-    """What the engine saw itself, the newest first: also while the database is away."""
-    return [_of_recent(event) for event in problems][::-1]
-
-
-def merged(state: TrailState, seen: Iterable[Finding]) -> list[Finding]:
-    """Each finding once, the newest first. What was read tells more than what was seen, and knows of replays."""
-    read = {finding.key: finding for finding in state.findings}
-    found = [one for one in seen if one.key not in read and not _is_settled(one, state)]
-    return sorted([*read.values(), *found], key=lambda finding: finding.at, reverse=True)
-
-
-def _is_settled(finding: Finding, state: TrailState) -> bool:
-    """Whether the database, asked since, knows no more of it: it was replayed."""
-    if finding.kind not in _FROM_DATABASE or state.at is None or finding.at > state.at - _SECONDS:
-        return False
-    oldest = min((one.at for one in state.findings if one.kind == finding.kind), default=0.0)
-    return finding.kind not in state.more or finding.at > oldest
-
-
-async def _read(connection: AsyncConnection[Any]) -> TrailState:
+async def _read(connection: AsyncConnection[Any], clock: Clock) -> TrailState:
     findings: list[Finding] = []
     more = set()
-    for outcome in _FROM_DATABASE:
+    for outcome in FROM_DATABASE:
         page = await read_page(connection, EventFilter(outcome=outcome), most=_ROWS)
         findings += map(_of_row, page.rows)
         if page.next is not None:
             more.add(outcome)
     findings += map(_of_gap, await gaps.newest(connection, most=_GAPS))
-    return TrailState(tuple(findings), time.time(), None, frozenset(more))
+    return TrailState(tuple(findings), clock.wall(), None, frozenset(more))
 
 
 def _of_row(row: EventRow) -> Finding:
@@ -190,30 +194,8 @@ def _of_gap(gap: Gap) -> Finding:
     )
 
 
-def _of_recent(event: Recent) -> Finding:
-    is_late = event.outcome in ("stored", "audit") and event.late > LATE_SECONDS
-    kind = "late" if is_late else event.outcome
-    cause = event.detail or event.type
-    return Finding(
-        key=event.event_id,
-        kind=kind,
-        at=event.at,
-        what=event_name(event.type, event.subtype),
-        channel=event.channel_id or "-",
-        user=event.user_id or "-",
-        cause="late" if is_late else cause,
-        detail=f"{event.late / 60:,.0f} min late" if is_late else cause,
-        channel_id=event.channel_id,
-        user_id=event.user_id,
-    )
-
-
 def event_name(type_: str | None, subtype: str | None) -> str:
     """A message by its subtype, all else by its type and subtype."""
     if type_ == "message" and subtype:
         return subtype
     return "/".join(filter(None, (type_, subtype))) or "no type"
-
-
-def _words(error: Exception) -> str:
-    return describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import getters
@@ -14,14 +11,16 @@ from textual.reactive import var
 from textual.widgets import ContentSwitcher
 
 from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.export import write_export
 from tiger_slack_tui.console.model import Backend, Model
 from tiger_slack_tui.console.pane import Pane
-from tiger_slack_tui.errors import TigerSlackError
 
 if TYPE_CHECKING:
     from tiger_slack_tui.console.app import ConsoleApp
 
 _FAR = 10_000_000
+_COPIED = 5000
+"""Rows that are copied at most: terminals take no more than so much into their clipboards."""
 
 
 class Switcher(ContentSwitcher):
@@ -136,30 +135,29 @@ class View(Container):
 
     def act_copy(self) -> None:
         if self.pane:
-            self._copy(self.pane.copy_text())
+            self.app.attempt("Copy", self._copy(self.pane))
 
     def act_copy_all(self) -> None:
         if self.pane:
-            self._copy(self.pane.export_text())
+            self.app.attempt("Copy", self._copy_all(self.pane))
 
-    def _copy(self, text: str) -> None:
-        self.app.copy_to_clipboard(text)
-        self.app.say(f"Copied {len(text):,} characters to the terminal's clipboard")
+    async def _copy(self, pane: Pane[Any]) -> str:
+        return self.app.copy(await pane.copy_text())
+
+    async def _copy_all(self, pane: Pane[Any]) -> str:
+        rows = pane.num_rows
+        said = self.app.copy("\n".join([text async for text in pane.export(_COPIED)]))
+        left = rows - _COPIED
+        return (
+            f"{said}: the first {_COPIED:,} of {rows:,} rows. e writes all." if left > 0 else said
+        )
 
     def act_export(self) -> None:
         """Write what the pane holds to a file."""
         if self.pane is None:
             return
-        name = f"{self.pane.id}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.txt"
-        path = self.backend.settings.home / "exports" / name
-        # In a thread, because a pane may have a hundred thousand rows.
-        self.app.attempt("Export", asyncio.to_thread(_write, path, self.pane.export_text))
+        self.app.attempt("Export", self._export(self.pane))
 
-
-def _write(path: Path, text: Callable[[], str]) -> str:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text() + "\n", "utf-8")
-    except OSError as error:
-        raise TigerSlackError(f"{path} cannot be written: {error.strerror}") from None
-    return f"Written to {path}"
+    async def _export(self, pane: Pane[Any]) -> str:
+        place = self.backend.settings.home / "exports"
+        return f"Written to {await write_export(place, str(pane.id), pane.export())}"

@@ -49,7 +49,10 @@ limit 200
 """
 _TABLES: LiteralString = """
 select c.relname::text as name
-, greatest(c.reltuples, 0)::int8 as rows
+, case
+  when c.reltuples > 0 then c.reltuples
+  else coalesce(pg_stat_get_live_tuples(c.oid), 0) -- never analyzed: what the statistics of now count
+  end::int8 as rows
 , pg_total_relation_size(c.oid)::int8 as bytes
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
@@ -105,7 +108,11 @@ order by t.locks desc
 limit 1
 """
 _HYPERTABLE: LiteralString = """
-select {}.hypertable_size(h.table_name), {}.approximate_row_count(h.table_name)
+select {}.hypertable_size(h.table_name)
+, greatest
+  ( {}.approximate_row_count(h.table_name) -- counts nothing before the first analyze
+  , ( select sum(pg_stat_get_live_tuples(i.inhrelid)) from pg_inherits i where i.inhparent = h.table_name )
+  )::int8
 from (select format('slack.%%I', %s::text)::regclass as table_name) h
 """
 _COLUMNSTORE: LiteralString = """

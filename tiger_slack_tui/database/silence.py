@@ -14,8 +14,6 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import make_conninfo
 
-from tiger_slack_tui.database.failures import SilentServer
-
 _ASK_SECONDS = 5
 """How long the second connection waits, for each of its steps."""
 
@@ -88,10 +86,10 @@ def watched(
 ) -> PQGen[RV]:
     """The generator, broken off when the server no longer works on what it waits for.
 
-    Then it calls `close` and raises SilentServer. Whoever runs the generator resumes it at least a few
+    Then it calls `close` and raises psycopg.OperationalError. Whoever runs the generator resumes it at least a few
     times a second, as psycopg's waiting functions do.
     """
-    heard = looked = known = time.monotonic()
+    looked = known = time.monotonic()
     question: Question | None = None
     try:
         state = next(gen)
@@ -99,7 +97,7 @@ def watched(
             ready = yield state
             now = time.monotonic()
             if ready:
-                heard = looked = known = now
+                looked = known = now
                 question = None
             elif question is None:
                 if now - looked > patience.silence:
@@ -109,7 +107,7 @@ def watched(
                     known = now
                 if question.answer is Answer.GONE or now - known > patience.unknown:
                     close()
-                    raise SilentServer(now - heard)
+                    raise psycopg.OperationalError("the server no longer works on the statement")
                 looked, question = now, None
             state = gen.send(ready)
     except StopIteration as end:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -73,7 +73,7 @@ class Account:
     @property
     def bad(self) -> int:
         """Records that were skipped through a fault of the archive."""
-        return sum(n for reason, n in self.skipped.items() if Reason(reason).is_bad)
+        return sum(n for reason, n in self.skipped.items() if is_bad(reason))
 
     def skip(self, reason: Reason) -> None:
         self.skipped[reason.value] = self.skipped.get(reason.value, 0) + 1
@@ -99,5 +99,26 @@ class Account:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Account:
-        return cls(**value)
+    def from_json(cls, value: object) -> Account:
+        """The account of a stored value. What is not understood is left out: another version may have written it."""
+        given: Mapping[Any, Any] = value if isinstance(value, Mapping) else {}
+        read: dict[str, Any] = {}
+        for field_ in fields(cls):
+            found = given.get(field_.name)
+            if isinstance(found, Mapping) and field_.name in ("discarded", "skipped"):
+                read[field_.name] = {str(name): n for name, n in found.items() if _is_count(n)}
+            elif _is_count(found) and field_.name not in ("discarded", "skipped"):
+                read[field_.name] = found
+        return cls(**read)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_bad(reason: str) -> bool:
+    """Whether a reason is a fault of the archive; one that this version does not know is taken for one."""
+    return reason not in _KNOWN_REASONS or Reason(reason).is_bad
+
+
+_KNOWN_REASONS = frozenset(reason.value for reason in Reason)

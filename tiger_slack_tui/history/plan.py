@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from fnmatch import fnmatchcase
+from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from tiger_slack_tui.history.archive import ArchiveRefused, Listing, Member, Source
-from tiger_slack_tui.history.channels import COMMENTS, Channels, Found, key
+from tiger_slack_tui.history.channels import COMMENTS, Channels, Found
 from tiger_slack_tui.history.layout import (
     USER_LISTS,
     LeftOut,
@@ -23,6 +23,7 @@ from tiger_slack_tui.history.layout import (
     why_nothing,
 )
 from tiger_slack_tui.history.names import from_bytes, shown
+from tiger_slack_tui.history.patterns import ChannelPatterns
 from tiger_slack_tui.history.rows import Channel
 from tiger_slack_tui.history.workspaces import Choice, choose
 
@@ -96,11 +97,13 @@ class Selection:
         )
 
     def selects(self, found: Found, folder: str) -> bool:
-        return not self.channels or any(
-            fnmatchcase(name, key(pattern.removeprefix("#")))
-            for pattern in self.channels
-            for name in (key(folder), key(found.name or folder), found.channel.id)
+        return not self.channels or self._patterns.match(
+            folder, found.name or folder, found.channel.id
         )
+
+    @cached_property
+    def _patterns(self) -> ChannelPatterns:
+        return ChannelPatterns(self.channels)
 
 
 def make_plan(

@@ -16,9 +16,9 @@ from tiger_slack_tui.history.account import Account
 _RECENT: LiteralString = """
 select i.id, i.source, i.options, i.instance, i.started_at, i.resumed_at, i.finished_at, i.outcome, i.error
 , i.account -> 'messages' as account
-, coalesce((i.account #>> '{files,planned}')::int8, 0) as files_planned
-, coalesce((i.account #>> '{files,done}')::int8, 0) as files_done
-, coalesce((i.account #>> '{files,failed}')::int8, 0) as files_failed
+, coalesce(jsonb_path_query_first(i.account, '$.files.planned ? (@.type() == "number")')::int8, 0) as files_planned
+, coalesce(jsonb_path_query_first(i.account, '$.files.done ? (@.type() == "number")')::int8, 0) as files_done
+, coalesce(jsonb_path_query_first(i.account, '$.files.failed ? (@.type() == "number")')::int8, 0) as files_failed
 , r.is_running
 , case when r.is_running then
   ( select count(*) from slack.import_file f where f.import_id = i.id and f.is_done )
@@ -74,6 +74,18 @@ async def recent_imports(connection: AsyncConnection[Any], most: int) -> list[Pa
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_RECENT, (IMPORT_LOCKS, most))
         return [
-            PastImport(**row | {"account": Account.from_json(row["account"] or {})})
+            PastImport(
+                **row | {"account": Account.from_json(row["account"]), "options": _options(row)}
+            )
             async for row in cursor
         ]
+
+
+def _options(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What this version understands of the options; another may have written them."""
+    text = (str, type(None))
+    kinds: dict[str, Any] = {"since": text, "until": text, "channels": list, "channel_map": dict}
+    given = row["options"] if isinstance(row["options"], dict) else {}
+    return {
+        name: value for name, value in given.items() if isinstance(value, kinds.get(name, object))
+    }

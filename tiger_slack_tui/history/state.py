@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
 from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.history.account import Account, Reason
+from tiger_slack_tui.history.account import Account, is_bad
 from tiger_slack_tui.history.plan import PlannedFile
 from tiger_slack_tui.history.progress import (
     BadRecord,
@@ -280,6 +281,30 @@ class ImportState:
         self.problems = deque(problems, maxlen=KEPT_PROBLEMS)
         self.num_problems = number
 
+    def still(self) -> ImportState:
+        """A copy that shows this moment for ever: no event and no time changes it.
+
+        It shares the files that have ended, which do not change any more.
+        """
+        now = self._clock()
+        copied = copy(self)
+        copied._clock = lambda: now
+        copied.tally = replace(self.tally, paths=dict(self.tally.paths))
+        copied.files, copied.bad_files = self.files[:], self.bad_files[:]
+        copied.folders = {
+            name: replace(folder, account=_copied(folder.account))
+            for name, folder in self.folders.items()
+        }
+        copied.readers = {pid: copy(reader) for pid, reader in self.readers.items()}
+        copied.total = _copied(self.total)
+        copied.problems, copied.notes = self.problems.copy(), self.notes.copy()
+        copied._marks = self._marks.copy()
+        copied._begun = self._begun.copy()
+        for reader in self.readers.values():
+            if reader.path is not None and (file := self._begun.get(reader.path)) is not None:
+                copied._begun[reader.path] = replace(file, account=_copied(file.account))
+        return copied
+
     def end(self, result: ImportResult | None, error: TigerSlackError | None) -> None:
         """It has ended, one way or another."""
         self.result, self.error = result, error
@@ -350,7 +375,7 @@ class ImportState:
         """What was bad before is bad still."""
         file.bad = file.account.bad
         self._failed_before += failure is not None
-        bad = (reason for reason in file.account.skipped if Reason(reason).is_bad)
+        bad = (reason for reason in file.account.skipped if is_bad(reason))
         if (reason := failure or next(bad, None)) is not None:
             self._blame(path, file, reason)
 
@@ -374,3 +399,7 @@ class ImportState:
         began, records, size = self._marks[0]
         read = self.tally.bytes_read - self._skipped_bytes
         return self._worked() - began, self.tally.records - records, read - size
+
+
+def _copied(account: Account) -> Account:
+    return replace(account, discarded=dict(account.discarded), skipped=dict(account.skipped))

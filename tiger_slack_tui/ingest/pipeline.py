@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database.store import EventStore, Written
 from tiger_slack_tui.errors import DatabaseUnavailable, SpoolError
@@ -222,7 +221,7 @@ class Pipeline:
 
     async def _make_durable(self, batch: _Batch) -> None:
         records = [waiting.record for waiting in batch]
-        refusals = 0
+        pause = 0.25
         while True:
             if self.database_problem is None or self._spool.problem is not None:
                 written = await self._commit(batch, records)
@@ -233,8 +232,8 @@ class Pipeline:
                 await self._spool.append(records, oldest=batch[0].received_at)
             except SpoolError as error:
                 self._refused(str(error))
-                refusals += 1
-                await asyncio.sleep(backoff(refusals, first=0.25, most=2))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2)
             else:
                 break
         if self._stops.is_refused:
@@ -322,7 +321,7 @@ class Pipeline:
 
         Returns None, or the error that nobody expected and that came back in each of so many `tries`.
         """
-        failures, seconds = 0, self.limits.write_seconds
+        pause, seconds = 0.25, self.limits.write_seconds
         data = [record.data for record in records]
         event_ids = [record.event_id for record in records]
         while True:
@@ -340,8 +339,8 @@ class Pipeline:
                     return where(error)
             else:
                 break
-            failures += 1
-            await asyncio.sleep(backoff(failures, first=0.25, most=2))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2)
         self._database_back()
         for record in records:
             count(

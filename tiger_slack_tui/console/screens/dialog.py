@@ -7,63 +7,61 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Key
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from tiger_slack_tui.console.paint import DIM, KEY, line
 from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.text import visible
 
+_UNSCROLLED = 5
+"""Details that a small terminal shows without scrolling."""
+CONFIRM_KEY = "y"
+"""Says yes. It opens no dialog, so that a key that is held down, and repeats, never confirms."""
+
 
 class Confirm(ModalScreen[bool]):
-    """Asks before something is changed. Only its own key says yes: Enter and Escape leave everything as it is."""
+    """Asks before something is changed. Only `CONFIRM_KEY` says yes: Enter and Escape leave everything as it is."""
 
-    def __init__(
-        self,
-        question: str,
-        details: Sequence[str],
-        *,
-        key: str,
-        verb: str,
-        typed: str | None = None,
-    ) -> None:
-        """With `typed`, that has to be typed first: for what cannot be undone."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "scroll(1)", "Down"),
+        Binding("up", "scroll(-1)", "Up"),
+        Binding("pagedown", "scroll(5)", "Page down"),
+        Binding("pageup", "scroll(-5)", "Page up"),
+    ]
+
+    def __init__(self, question: str, details: Sequence[str], *, verb: str, stay: str) -> None:
+        """`verb` and `stay` say what yes and Escape do."""
         super().__init__()
         self._question = question
         self._details = details
-        self._key = key
         self._verb = verb
-        self._typed = typed
+        self._stay = stay
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Static(line((self._question, "bold")), id="question")
-            yield Static(Content("\n").join(line(text) for text in self._details), id="details")
-            if self._typed is not None:
-                yield Static(line(f"Type {self._typed} to confirm:"))
-                yield Input(id="typed", compact=True)
+            with VerticalScroll(id="details", can_focus=False):
+                yield Static(Content("\n").join(line(text) for text in self._details))
+            more = "   ↑↓ scrolls" if len(self._details) > _UNSCROLLED else ""
+            yes, no = (CONFIRM_KEY, f"bold {KEY}"), ("Esc", f"bold {KEY}")
             yield Static(
-                line(
-                    (self._key, f"bold {KEY}"),
-                    f" {self._verb}   ",
-                    ("Esc", f"bold {KEY}"),
-                    " Leave it",
-                ),
-                id="choice",
+                line(yes, f" {self._verb}   ", no, f" {self._stay}", (more, DIM)), id="choice"
             )
 
     def on_key(self, event: Key) -> None:
-        event.stop()
         if event.key in ("escape", "enter"):
+            event.stop()
             self.dismiss(False)
-        elif self._typed is None and event.character == self._key:
+        elif event.character == CONFIRM_KEY:
+            event.stop()
             self.dismiss(True)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip() == self._typed)
+    def action_scroll(self, rows: int) -> None:
+        self.query_one("#details", VerticalScroll).scroll_relative(y=rows, animate=False)
 
 
 class Document(ModalScreen[None]):

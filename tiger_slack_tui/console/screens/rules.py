@@ -34,6 +34,7 @@ from tiger_slack_tui.console.paint import (
     moment,
 )
 from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.reading import reason
 from tiger_slack_tui.console.trail import Finding
 from tiger_slack_tui.errors import TigerSlackError
 
@@ -220,8 +221,8 @@ class RulesScreen(ModalScreen[Draft]):
     async def _load(self) -> None:
         try:
             self._rules = tuple(await self._backend.trail.ask(rules.list_rules))
-        except TigerSlackError as error:
-            self._verdict = (f"✗ {error.args[0]}", BAD)
+        except Exception as error:
+            self._verdict = (f"✗ {reason(error)}", BAD)
         self._show()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -262,9 +263,9 @@ class RulesScreen(ModalScreen[Draft]):
 
         try:
             await self._backend.trail.ask(work)
-        except TigerSlackError as error:
-            hint = f"  {error.hint}" if error.hint else ""
-            self._verdict, self._checked = (f"✗ {error.args[0]}{hint}", BAD), None
+        except Exception as error:
+            hint = f"  {error.hint}" if isinstance(error, TigerSlackError) and error.hint else ""
+            self._verdict, self._checked = (f"✗ {reason(error)}{hint}", BAD), None
         self._show()
 
     def action_move(self, rows: int) -> None:
@@ -311,12 +312,13 @@ class RulesScreen(ModalScreen[Draft]):
 
         async def make() -> str:
             number = await self._backend.trail.ask(lambda c: rules.add_rule(c, match, note))
-            self._draft = Draft()
-            self.query_one("#match", Input).value = ""
-            self.query_one("#note", Input).value = ""
+            if self.is_attached:  # else it was left meanwhile, with the draft
+                self._draft = Draft()
+                self.query_one("#match", Input).value = ""
+                self.query_one("#note", Input).value = ""
             return f"Rule {number} is on"
 
-        self._ask("Make this rule?", details, "S", "Save it", make)
+        self._ask("Make this rule?", details, "Save it", make)
 
     def action_switch(self) -> None:
         rule = self._selected()
@@ -333,7 +335,7 @@ class RulesScreen(ModalScreen[Draft]):
             await self._backend.trail.ask(lambda c: change(c, rule.id))
             return f"Rule {rule.id} is {verb}"
 
-        self._ask(f"Turn rule {rule.id} {verb}?", details, "T", f"Turn it {verb}", switch)
+        self._ask(f"Turn rule {rule.id} {verb}?", details, f"Turn it {verb}", switch)
 
     def action_remove(self) -> None:
         rule = self._selected()
@@ -345,23 +347,22 @@ class RulesScreen(ModalScreen[Draft]):
             await self._backend.trail.ask(lambda c: rules.remove_rule(c, rule.id))
             return f"Rule {rule.id} is removed"
 
-        self._ask(f"Remove rule {rule.id}?", details, "D", "Remove it", remove)
+        self._ask(f"Remove rule {rule.id}?", details, "Remove it", remove)
 
     def _ask(
         self,
         question: str,
         details: Sequence[str],
-        key: str,
         verb: str,
         work: Callable[[], Awaitable[str]],
     ) -> None:
         def reload() -> None:
-            self.run_worker(self._load(), group="rules", exit_on_error=False)
+            if self.is_attached:
+                self.run_worker(self._load(), group="rules", exit_on_error=False)
 
         self.app.ask(
             question,
             details,
-            key=key,
             verb=verb,
             then=lambda: self.app.attempt("Rules", work(), then=reload),
         )

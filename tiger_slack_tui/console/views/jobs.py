@@ -24,7 +24,6 @@ from tiger_slack_tui.console.paint import (
     Columns,
     Part,
     age,
-    clock,
     line,
     moment,
     pairs,
@@ -159,7 +158,7 @@ def paint_size(size: TableSize, width: int) -> Content:
         if size.bytes_before and size.bytes_after:
             about += f", {size.bytes_before / size.bytes_after:.0f} times smaller"
     return _SIZES.row(
-        width, [size.name, f"{size.rows:,}", humanize.naturalsize(size.bytes), (about, DIM)]
+        width, [size.name, f"~{size.rows:,}", humanize.naturalsize(size.bytes), (about, DIM)]
     )
 
 
@@ -205,10 +204,12 @@ class JobsView(View):
 
     def on_mount(self) -> None:
         self._model: Model | None = None
+        self._is_stale = False
 
     def show(self, model: Model) -> None:
         self._model = model
         facts = model.facts
+        self._is_stale = model.is_stale
         waiting = ("Asking the database …",) if facts.at is None else ()
         jobs: Pane[JobStatus] = self.query_one("#job-list", Pane)
         jobs.show(
@@ -218,8 +219,8 @@ class JobsView(View):
                 note=f"{facts.jobs[0].schedule} {facts.jobs[0].time_zone}" if facts.jobs else "",
                 head=_JOBS.head,
                 empty=waiting,
-                is_stale=facts.problem is not None,
-                problem=_stale(model),
+                is_stale=self._is_stale,
+                problem=model.staleness,
             )
         )
         chosen = jobs.row
@@ -229,7 +230,7 @@ class JobsView(View):
                 title=f"runs of {chosen.name}" if chosen else "runs",
                 head=_RUNS.head,
                 empty=("This job never ran. R runs it now.",) if chosen else waiting,
-                is_stale=facts.problem is not None,
+                is_stale=self._is_stale,
             )
         )
         self._show_locks(facts, waiting)
@@ -246,7 +247,7 @@ class JobsView(View):
                 note=f"{held} held" + (f" · {queued} waiting" if queued else ""),
                 head=_LOCKS.head,
                 empty=waiting or ("All are free: no job, migration or import runs.",),
-                is_stale=facts.problem is not None,
+                is_stale=self._is_stale,
             )
         )
 
@@ -269,7 +270,7 @@ class JobsView(View):
                 note=note,
                 head=_FILES.head,
                 empty=waiting,
-                is_stale=facts.problem is not None,
+                is_stale=self._is_stale,
             )
         )
 
@@ -282,7 +283,7 @@ class JobsView(View):
                 note=f"{len(facts.sessions)} · {active} active",
                 head=_SESSIONS.head,
                 empty=waiting,
-                is_stale=facts.problem is not None,
+                is_stale=self._is_stale,
             )
         )
         server = f"PostgreSQL {facts.migrations.postgresql.split()[0]}" if facts.migrations else ""
@@ -295,7 +296,7 @@ class JobsView(View):
                 note=f"{server} · {humanize.naturalsize(sum(s.bytes for s in facts.sizes))}",
                 head=_SIZES.head,
                 empty=waiting,
-                is_stale=facts.problem is not None,
+                is_stale=self._is_stale,
             )
         )
 
@@ -417,7 +418,6 @@ class JobsView(View):
         self.app.ask(
             f"Run the job {job.name} now?",
             [f"Its schedule stays: next {job.next_run:%Y-%m-%d %H:%M %Z}.", *held],
-            key="R",
             verb="Run it",
             then=lambda: self.app.attempt(f"Job {job.name}", work()),
         )
@@ -439,19 +439,9 @@ class JobsView(View):
         self.app.ask(
             f"Bring the database from {found.database_version or 'nothing'} to {__version__}?",
             ["All in one transaction, under a lock; instances wait for it.", *due],
-            key="M",
             verb="Migrate",
             then=lambda: self.app.attempt("Migration", work()),
         )
-
-
-def _stale(model: Model) -> str | None:
-    facts = model.facts
-    if facts.problem is None:
-        return None
-    retry = f", again in {max(facts.retry_at - model.at, 0):.0f} s" if facts.retry_at else ""
-    old = f" (as of {clock(facts.at)}, {age(model.at - facts.at)} old)" if facts.at else ""
-    return f"{facts.problem}{old}{retry}"
 
 
 def _fields(row: object) -> list[tuple[str, object]]:

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import LOG
+from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.log_ring import LogLine
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import BAD, DIM, NOTE, clock, line, moment, wrapped
@@ -44,19 +45,28 @@ class LogView(View):
 
     def compose(self) -> ComposeResult:
         yield Pane[LogLine](
-            paint_line, id="log-lines", key=lambda row: row.number, selectable=True, follow=True
+            paint_line,
+            id="log-lines",
+            key=lambda row: row.number,
+            selectable=True,
+            follow=True,
+            find=lambda row: f"{logging.getLevelName(row.level)} {row.logger} {row.text}",
         )
 
     def on_mount(self) -> None:
         self._level = 1
+        self._rows: Kept[list[LogLine]] = Kept()
 
     def show(self, model: Model) -> None:
-        lines = model.log.lines(_LEVELS[self._level])
+        least = _LEVELS[self._level]
+        rows = self._rows(
+            lambda: [row for row in model.log if row.level >= least], model.log, least
+        )
         name = logging.getLevelName(_LEVELS[self._level]).lower()
         pane = self.query_one("#log-lines", Pane)
         pane.show(
             Body(
-                rows=lines,
+                rows=rows,
                 title="log",
                 note=f"{name} and above · {'following' if pane.is_following else 'G follows'}",
                 empty=("Nothing was logged at this level.", "l shows other levels."),

@@ -31,7 +31,7 @@ from tiger_slack_tui.console.paint import (
 )
 from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.rates import TypeRate
-from tiger_slack_tui.console.trail import Finding, merged, of_engine
+from tiger_slack_tui.console.trail import Finding
 from tiger_slack_tui.console.view import View
 from tiger_slack_tui.console.views.findings import paint_finding
 from tiger_slack_tui.database.instances import Instance
@@ -119,6 +119,10 @@ def flow_lines(now: Snapshot, width: int) -> list[Content]:
         ("late", millis(now.lateness_p50)),
         ("batch", "-" if now.batch_p50 is None else f"{now.batch_p50:,.0f}"),
         ("again", f"{now.duplicates:,}"),
+        # These are rare, and say nothing while they are 0.
+        *_counted("acks lost", now.slack_acks_lost),
+        *_counted("malformed", now.slack_malformed),
+        *_counted("ignored", now.slack_ignored),
     ]
     shown, room = [], width
     for name, part in parts:
@@ -128,6 +132,11 @@ def flow_lines(now: Snapshot, width: int) -> list[Content]:
             break
         shown += [(f"  {name} ", DIM), part, " "]
     return [line(*shown)]
+
+
+def _counted(name: str, number: int) -> Iterator[tuple[str, Part]]:
+    if number:
+        yield name, (f"{number:,}", NOTE)
 
 
 def _queue(now: Snapshot) -> Part:
@@ -283,8 +292,8 @@ class OverviewView(View):
                 title="jobs and schema",
                 note="2 for locks",
                 empty=("Asking the database …",),
-                is_stale=facts.problem is not None,
-                problem=_as_of(model) if facts.problem and facts.at else None,
+                is_stale=model.is_stale,
+                problem=model.as_of,
             )
         )
 
@@ -303,17 +312,17 @@ class OverviewView(View):
                 note=f"{len(alive)} alive · {rate:,.0f} events/s",
                 head=_INSTANCES.head,
                 empty=("None was seen in the last day. Start one: tiger-slack run",),
-                is_stale=model.facts.problem is not None,
+                is_stale=model.is_stale,
+                problem=model.as_of if model.is_observing else None,
             )
         )
 
     def _show_problems(self, model: Model) -> None:
         if model.is_observing:
             self.backend.trail.look()
-        problems = model.engine.problems if model.engine else ()
         self.query_one("#last-problems", Pane).show(
             Body(
-                rows=merged(model.trail, of_engine(problems)),
+                rows=model.findings.rows,
                 title="last problems",
                 note="newest first · 3 for all",
                 empty=("None: nothing failed, was discarded, unrouted or late since the start.",),
@@ -323,11 +332,6 @@ class OverviewView(View):
     def act_open(self) -> None:
         """Go where the focused pane's subject is at home."""
         self.app.go_to(JOBS if self.pane and self.pane.id == "running" else TRIAGE)
-
-
-def _as_of(model: Model) -> str:
-    at = model.facts.at or model.at
-    return f"as of {clock(at)}, {age(model.at - at)} old"
 
 
 def _as_is(row: Content, width: int) -> Content:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import orjson
@@ -15,6 +15,8 @@ from textual.content import Content
 from tiger_slack_tui.audit.detail import EventDetail, read_event
 from tiger_slack_tui.audit.replay import ReplayReport, Selection, replay
 from tiger_slack_tui.console.actions import TRIAGE, Action
+from tiger_slack_tui.console.finder import Group
+from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import (
     BAD,
@@ -30,8 +32,9 @@ from tiger_slack_tui.console.paint import (
     wrapped,
 )
 from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.reading import STALE_SECONDS, reason
 from tiger_slack_tui.console.screens.rules import Draft, RulesScreen
-from tiger_slack_tui.console.trail import KINDS, Finding, merged, of_engine
+from tiger_slack_tui.console.trail import KINDS, Finding
 from tiger_slack_tui.console.view import View
 from tiger_slack_tui.console.views.findings import FINDINGS, KIND_LOOKS, paint_finding
 from tiger_slack_tui.database.gaps import Gap
@@ -43,6 +46,8 @@ _BADGE_SECONDS = 300.0
 """How long a failed or unrouted event counts for the view's badge."""
 _LOOK_SECONDS = 0.15
 """How long a row is selected before its event is read."""
+_DETAIL_SECONDS = 5.0
+"""Age from which on the shown event is read again."""
 _GROUPS = Columns(
     Column("what", 10),
     Column("count", 7, right=True),
@@ -54,30 +59,18 @@ _GROUPS = Columns(
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Findings with one cause, the newest first."""
-
-    kind: str
-    cause: str
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Detail:
     """What is known of a finding, as lines of a width, and what copying it gives."""
 
-    key: str
+    of: Finding | None
     lines: Callable[[int], list[Content]]
     copied: str | None = None
+    at: float = 0.0
+    """When it was read, by the clock that nobody sets."""
 
-
-def grouped(findings: Sequence[Finding]) -> list[Group]:
-    """The findings by kind and cause, the largest group first."""
-    found: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings:
-        found.setdefault((finding.kind, finding.cause), []).append(finding)
-    groups = [Group(kind, cause, tuple(rows)) for (kind, cause), rows in found.items()]
-    return sorted(groups, key=lambda group: -len(group.findings))
+    def is_of(self, row: Finding | Group | None) -> bool:
+        """Whether it is of that row, be it older."""
+        return isinstance(row, Finding) and self.of is not None and row.key == self.of.key
 
 
 def paint_row(row: Finding | Group, width: int) -> Content:
@@ -185,16 +178,23 @@ class TriageView(View):
 
     def compose(self) -> ComposeResult:
         yield Pane[Finding | Group](
-            paint_row, id="findings", key=_key, selectable=True, copy=lambda row: _key(row)
+            paint_row,
+            id="findings",
+            key=_key,
+            selectable=True,
+            copy=lambda row: _key(row),
+            find=_searched,
         )
-        yield Pane[Content](lambda row, width: row.truncate(width), id="finding")
+        yield Pane[Finding | Content](_paint_detail, id="finding")
 
     def on_mount(self) -> None:
         self._model: Model | None = None
         self._kind: str | None = None
         self._cause: str | None = None
         self._is_grouped = False
-        self._detail = Detail("", lambda _: [])
+        self._detail = Detail(None, lambda _: [])
+        self._detail_lines: Kept[list[Content]] = Kept()
+        self._is_loading = False
         self._draft = Draft()
 
     def badge(self, model: Model) -> str:
@@ -206,20 +206,17 @@ class TriageView(View):
         return f"▲{new}" if new else ""
 
     def show(self, model: Model) -> None:
-        self._model = model
+        is_frozen, self._model = model is self._model, model
         self.backend.trail.look()
-        found = self._findings()
-        counts = Counter(finding.kind for finding in found)
-        shown = [
-            finding
-            for finding in found
-            if self._kind in (None, finding.kind) and self._cause in (None, finding.cause)
-        ]
-        rows: Sequence[Finding | Group] = grouped(shown) if self._is_grouped else shown
+        found = model.findings
+        counts = found.counts
+        rows: Sequence[Finding | Group] = found.of(self._kind, self._cause)
+        if self._is_grouped:
+            rows = found.groups_of(self._kind, self._cause)
         kinds = " · ".join(
             f"{kind} {counts[kind]:,}{'+' if kind in model.trail.more else ''}"
             for kind in KINDS
-            if counts[kind]
+            if counts.get(kind)
         )
         only = " ".join(filter(None, (self._kind, self._cause)))
         self.query_one("#findings", Pane).show(
@@ -230,16 +227,12 @@ class TriageView(View):
                 head=_GROUPS.head if self._is_grouped else FINDINGS.head,
                 empty=self._empty(model),
                 problem=self._problem(model),
+                is_stale=model.trail.problem is not None,
             )
         )
+        if not is_frozen:
+            self._refresh_detail()
         self._show_detail()
-
-    def _findings(self) -> list[Finding]:
-        model = self._model
-        if model is None:
-            return []
-        seen = of_engine(model.engine.problems) if model.engine else []
-        return merged(model.trail, seen)
 
     def _empty(self, model: Model) -> Sequence[str]:
         if self._kind or self._cause:
@@ -253,23 +246,26 @@ class TriageView(View):
         )
 
     def _problem(self, model: Model) -> str | None:
-        if model.trail.problem is None:
-            return None
-        return f"{model.trail.problem}; shown is what this instance saw"
+        trail, old = model.trail, model.trail_age
+        since = f"as of {age(old)} ago" if old is not None else "not read yet"
+        if trail.problem is None:
+            return since if old is not None and old > STALE_SECONDS else None
+        return f"{trail.problem}: the database's part is {since}; newer is what this instance saw"
 
     def _show_detail(self) -> None:
         pane, row = self.query_one("#finding", Pane), self._row()
         width = max(pane.size.width, 20)
         if isinstance(row, Group):
-            texts = [paint_row(finding, width) for finding in row.findings[:200]]
-            pane.show(
-                Body(rows=texts, title=f"{row.kind}, {row.cause}", note="Enter shows only these")
-            )
+            title = f"{row.kind}, {row.cause}"
+            pane.show(Body(rows=row.findings, title=title, note="Enter shows only these"))
             return
-        is_here = row is not None and row.key == self._detail.key
+        detail = self._detail
+        is_here = detail.is_of(row)
         pane.show(
             Body(
-                rows=self._detail.lines(width) if is_here else (),
+                rows=self._detail_lines(lambda: detail.lines(width), detail, width)
+                if is_here
+                else (),
                 title=row.key if row else "event",
                 note="Enter full screen" if row else "",
                 empty=("Reading it …",) if row else ("Select an event to see what became of it.",),
@@ -282,28 +278,46 @@ class TriageView(View):
 
     def on_pane_selected(self, event: Pane.Selected) -> None:
         if event.pane.id == "findings" and isinstance(event.row, Finding):
-            work = self._load(event.row)
-            self.run_worker(work, exclusive=True, group="detail", exit_on_error=False)
+            self._start_loading(event.row, _LOOK_SECONDS)
         self._show_detail()
 
-    async def _load(self, finding: Finding) -> None:
+    def _refresh_detail(self) -> None:
+        """Read the selected row again where it has changed, and now and then: others replay events, too."""
+        row, detail = self._row(), self._detail
+        if self._is_loading or not isinstance(row, Finding):
+            return
+        is_old = self.backend.clock.elapsed() - detail.at > _DETAIL_SECONDS
+        if not detail.is_of(row) or row != detail.of or (is_old and row.gap is None):
+            self._start_loading(row, 0)
+
+    def _start_loading(self, finding: Finding, pause: float) -> None:
+        self._is_loading = True
+        work = partial(
+            self._load, finding, pause
+        )  # one that is replaced before it begins was never made
+        self.run_worker(work, exclusive=True, group="detail", exit_on_error=False)  # type: ignore[arg-type]
+
+    async def _load(self, finding: Finding, pause: float) -> None:
         """Read the event of the selected row, unless another is selected meanwhile."""
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(pause)
+        now = self.backend.clock.elapsed()
         try:
-            self._detail = await self._read(finding)
-        except TigerSlackError as error:
-            self._detail = Detail(finding.key, _told(f"It cannot be read: {error}"))
+            self._detail = replace(await self._read(finding), at=now)
+        except Exception as error:
+            words = f"It cannot be read: {reason(error)}"
+            self._detail = Detail(finding, _text(words), at=now)
+        self._is_loading = False
         self._show_detail()
 
     async def _read(self, finding: Finding) -> Detail:
         if (gap := finding.gap) is not None:
-            return Detail(finding.key, lambda width: list(gap_lines(gap, width)))
+            return Detail(finding, lambda width: list(gap_lines(gap, width)))
         event = await self.backend.trail.ask(lambda c: read_event(c, finding.key))
         if event is None:
             waits = "It is not in the audit trail: it waits in the spool, or was deleted by age."
-            return Detail(finding.key, _told(waits))
+            return Detail(finding, _text(waits))
         payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
-        return Detail(finding.key, lambda width: list(detail_lines(event, width)), payload)
+        return Detail(finding, lambda width: list(detail_lines(event, width)), payload)
 
     def can(self, action: Action) -> bool:
         row = self._row()
@@ -312,7 +326,7 @@ class TriageView(View):
                 return row.kind in ("failed", "discarded", "unrouted")
             return row is not None and row.gap is None and row.kind != "late"
         if action.id == "triage.replay_failed":
-            return any(finding.kind == "failed" for finding in self._findings())
+            return self._model is not None and bool(self._model.findings.counts.get("failed"))
         if action.id == "triage.backfill":
             gap = row.gap if isinstance(row, Finding) else None
             is_over = gap is not None and gap.ended_at is not None
@@ -330,7 +344,7 @@ class TriageView(View):
         row = self._row()
         if isinstance(row, Group):
             self._kind, self._cause, self._is_grouped = row.kind, row.cause, False
-        elif row is not None and row.key == self._detail.key:
+        elif row is not None and self._detail.is_of(row):
             lines = self._detail.lines(self.app.size.width - 2)
             self.app.read(row.key, lines, copied=self._detail.copied)
 
@@ -384,11 +398,11 @@ class TriageView(View):
             about = f"the event {row.key}"
         else:
             return
-        self._ask_replay(about, selection, "R")
+        self._ask_replay(about, selection)
 
     def act_replay_failed(self) -> None:
         """Put all that failed through the same code again."""
-        self._ask_replay("all events that failed", Selection(failed=True), "F")
+        self._ask_replay("all events that failed", Selection(failed=True))
 
     def act_backfill(self) -> None:
         """Close the selected gap from Slack's history."""
@@ -413,16 +427,16 @@ class TriageView(View):
         self.app.ask(
             f"Close gap {gap.id}?",
             details,
-            key="B",
             verb="Backfill it",
             then=lambda: self.app.attempt("Backfill", work()),
         )
 
-    def _ask_replay(self, about: str, selection: Selection, key: str) -> None:
+    def _ask_replay(self, about: str, selection: Selection) -> None:
         async def work() -> str:
             report = await self.backend.trail.ask(
                 lambda connection: _last(replay(connection, selection), ReplayReport())
             )
+            self._detail = replace(self._detail, at=float("-inf"))
             self.backend.trail.read_now()
             outcomes = ", ".join(f"{n:,} {outcome}" for outcome, n in report.outcomes().items())
             return f"Replayed {report.events:,}: {outcomes or 'nothing to do'}"
@@ -434,13 +448,16 @@ class TriageView(View):
         self.app.ask(
             f"Replay {about}?",
             details,
-            key=key,
             verb="Replay",
             then=lambda: self.app.attempt("Replay", work()),
         )
 
 
-def _told(text: str) -> Callable[[int], list[Content]]:
+def _paint_detail(row: Finding | Content, width: int) -> Content:
+    return paint_finding(row, width) if isinstance(row, Finding) else row.truncate(width)
+
+
+def _text(text: str) -> Callable[[int], list[Content]]:
     return lambda width: wrapped(text, width)
 
 
@@ -453,3 +470,10 @@ async def _last(growing: AsyncIterator[T], first: T) -> T:
 
 def _key(row: Finding | Group) -> str:
     return row.key if isinstance(row, Finding) else f"{row.kind} {row.cause}"
+
+
+def _searched(row: Finding | Group) -> str:
+    """What a filter looks at."""
+    if isinstance(row, Group):
+        return f"{row.kind} {row.cause} {row.findings[0].channel} {row.findings[0].detail}"
+    return f"{row.kind} {row.what} {row.channel} {row.user} {row.detail} {row.key}"

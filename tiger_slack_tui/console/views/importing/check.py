@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import BAD, line
 from tiger_slack_tui.console.pane import Body, Pane
@@ -16,10 +17,11 @@ from tiger_slack_tui.console.views.importing.lines import (
     amount,
     check_lines,
     findings,
-    is_refused,
     paint_finding,
     paint_folder,
     phase_part,
+    searched,
+    searched_folder,
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.history.progress import BadRecord
@@ -31,26 +33,33 @@ class CheckStep(Step):
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="check-total")
-        yield Pane[Remark | BadRecord](paint_finding, id="check-findings", selectable=True)
+        yield Pane[Remark | BadRecord](
+            paint_finding, id="check-findings", selectable=True, find=searched
+        )
         yield Pane[Folder](
-            paint_folder, id="check-channels", key=lambda row: row.name, selectable=True
+            paint_folder,
+            id="check-channels",
+            key=lambda row: row.name,
+            selectable=True,
+            find=searched_folder,
         )
 
     def on_mount(self) -> None:
         self.pane("check-total").can_focus = False
+        self._rows: Kept[list[Remark | BadRecord]] = Kept()
+        self._folders: Kept[list[Folder]] = Kept()
 
     def show(self, model: Model) -> None:
-        state = self.wizard.desk.check
+        state = model.check
         total = self.pane("check-total")
         if state is None:
             total.show(Body(title="check", empty=("Nothing was checked. Esc goes back.",)))
             return
         rows = check_lines(state, total.size.width)
         if state.error is not None:
-            hint = (state.error.hint or "").splitlines()
             rows += [
                 line((f"  ✗ {state.error.args[0]}", BAD)),
-                line(f"    {hint[0] if hint else ''}"),
+                line(f"    {state.error.hint or ''}"),
             ]
         text = phase_part(state)
         total.show(
@@ -63,7 +72,13 @@ class CheckStep(Step):
         warnings = sum(note.is_warning for note in state.notes)
         self.pane("check-findings").show(
             Body(
-                rows=findings(state),
+                rows=self._rows(
+                    lambda: findings(state),
+                    state,
+                    state.num_problems,
+                    len(state.notes),
+                    state.notes[-1] if state.notes else None,
+                ),
                 title="findings",
                 note=f"{amount(state.num_problems, 'error')} · {amount(warnings, 'warning')}",
                 empty=(
@@ -78,7 +93,12 @@ class CheckStep(Step):
         )
         self.pane("check-channels").show(
             Body(
-                rows=list(state.folders.values()),
+                rows=self._folders(
+                    lambda: list(state.folders.values()),
+                    state,
+                    len(state.folders),
+                    len(state.files),
+                ),
                 title="channels",
                 note=f"{len(state.folders):,}",
                 head=FOLDERS.head,
@@ -90,7 +110,7 @@ class CheckStep(Step):
         state = self.wizard.desk.check
         match action.id:
             case "import.options":
-                return state is not None and (state.is_planned or is_refused(state))
+                return state is not None and state.is_planned
             case "import.end_check":
                 return self.wizard.desk.is_checking
             case "import.check":
@@ -108,7 +128,7 @@ class CheckStep(Step):
     def act_check(self) -> None:
         """Check again."""
         if self.wizard.desk.check is not None:
-            self.wizard.desk.start_check(self.wizard.draft.check_request)
+            self.wizard.desk.start_check(self.wizard.desk.check.request)
 
     def back(self) -> bool:
         self.wizard.go(SOURCE)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
+from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.views.importing.paths import full
 from tiger_slack_tui.errors import SettingsError
+from tiger_slack_tui.history.patterns import ChannelPatterns
 from tiger_slack_tui.history.recent import PastImport
 from tiger_slack_tui.history.request import MOST_WORKERS, ImportRequest
 from tiger_slack_tui.history.state import Folder
@@ -25,10 +26,10 @@ class Draft:
     until: str = ""
     channels: tuple[str, ...] | None = None
     channel_map: dict[str, str] = field(default_factory=dict)
-    root: str = ""
-    workspace: str = ""
     workers: int = 2
     anew: bool = False
+    _patterns: Kept[ChannelPatterns] = field(default_factory=Kept, repr=False, compare=False)
+    _chosen: Kept[frozenset[str]] = field(default_factory=Kept, repr=False, compare=False)
 
     @property
     def request(self) -> ImportRequest:
@@ -38,21 +39,8 @@ class Draft:
             until=self.until or None,
             channels=self.channels or (),
             channel_map=self.channel_map,
-            root=self.root or None,
-            workspace=self.workspace or None,
             workers=self.workers,
             restart=self.anew,
-        )
-
-    @property
-    def check_request(self) -> ImportRequest:
-        """The whole archive: which channels and dates are wanted is chosen when it is known what there is."""
-        whole = self.request
-        return ImportRequest(
-            path=whole.path,
-            channel_map=whole.channel_map,
-            root=whole.root,
-            workspace=whole.workspace,
         )
 
     def go_on_with(self, past: PastImport) -> None:
@@ -62,7 +50,6 @@ class Draft:
         self.since, self.until = given.get("since") or "", given.get("until") or ""
         self.channels = tuple(given.get("channels") or ()) or None
         self.channel_map = dict(given.get("channel_map") or {})
-        self.root, self.workspace = given.get("root") or "", given.get("workspace") or ""
         self.anew = False
 
     def goes_on_with(self, imports: Iterable[PastImport]) -> PastImport | None:
@@ -77,10 +64,19 @@ class Draft:
         """Whether the folder is to be imported."""
         if folder.channel is None and folder.name not in self.channel_map:
             return False
-        return self.channels is None or any(
-            fnmatchcase(name, pattern.removeprefix("#"))
-            for pattern in self.channels
-            for name in (_title(folder), folder.channel or self.channel_map[folder.name])
+        if self.channels is None:
+            return True
+        patterns = self._patterns(lambda: ChannelPatterns(self.channels or ()), self.channels)
+        return patterns.match(_title(folder), folder.channel or self.channel_map[folder.name])
+
+    def chosen(self, folders: Mapping[str, Folder]) -> frozenset[str]:
+        """The names of the folders that are to be imported."""
+        return self._chosen(
+            lambda: frozenset(f.name for f in folders.values() if self.selects(f)),
+            folders,
+            len(folders),
+            self.channels,
+            str(self.channel_map),
         )
 
     def toggle(self, folder: Folder, folders: Iterable[Folder]) -> None:

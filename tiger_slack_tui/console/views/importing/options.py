@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import (
     BAD,
@@ -36,7 +37,7 @@ from tiger_slack_tui.console.views.importing.draft import (
     read_limit,
     read_workers,
 )
-from tiger_slack_tui.console.views.importing.lines import CHECK, RUN, amount, is_refused
+from tiger_slack_tui.console.views.importing.lines import CHECK, RUN, amount
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.history.state import Folder, ImportState
@@ -76,8 +77,9 @@ def option_rows(
     draft: Draft, check: ImportState | None, model: Model, live_limit: float | None
 ) -> list[Option]:
     """The form."""
-    folders = list(check.folders.values()) if check else []
-    chosen = [folder for folder in folders if draft.selects(folder)]
+    folders = check.folders.values() if check else ()
+    names = draft.chosen(check.folders) if check else frozenset()
+    chosen = [folder for folder in folders if folder.name in names]
     files = f"{sum(f.files for f in chosen):,} of {sum(f.files for f in folders):,} files"
     nameless = [f for f in folders if f.channel is None and f.name not in draft.channel_map]
     if nameless:
@@ -88,7 +90,6 @@ def option_rows(
     rows = [
         Option("since", draft.since or "-", _when(draft.since, "the first message")),
         Option("until", draft.until or "-", _when(draft.until, "the last message", is_end=True)),
-        *_choice_rows(draft, check),
         Option("channels", channels, about),
         Option("workers", str(draft.workers), "processes that read and write"),
         *_live_rows(model, live_limit),
@@ -100,16 +101,6 @@ def option_rows(
         value: Part = ("✓ begins anew", NOTE) if draft.anew else ("○ goes on", GOOD)
         rows.append(Option("begin anew", value, f"unfinished import of {began}"))
     return rows
-
-
-def _choice_rows(draft: Draft, check: ImportState | None) -> list[Option]:
-    """Which of several exports, where the archive was refused or one is chosen."""
-    if not (draft.root or draft.workspace or (check is not None and is_refused(check))):
-        return []
-    return [
-        Option("root", draft.root or "-", ("path of one export in the archive", DIM)),
-        Option("workspace", draft.workspace or "-", ("exports of this workspace (T…)", DIM)),
-    ]
 
 
 def _when(text: str, without: str, *, is_end: bool = False) -> Part:
@@ -169,9 +160,13 @@ class OptionsStep(Step):
         self._edit: Edit | None = None
         self._edited_from: Pane[object] | None = None
         self.pane("options-command").can_focus = False
+        self._chosen: frozenset[str] = frozenset()
+        self._folders: Kept[list[Folder]] = Kept()
+        self._command: Kept[list[Content]] = Kept()
 
     def show(self, model: Model) -> None:
-        check, draft = self.wizard.desk.check, self.wizard.draft
+        check, draft = model.check, self.wizard.draft
+        self._chosen = draft.chosen(check.folders) if check else frozenset()
         self.pane("options-form").show(
             Body(
                 rows=option_rows(draft, check, model, self.wizard.desk.live_limit),
@@ -179,8 +174,14 @@ class OptionsStep(Step):
                 note="Enter changes · I imports",
             )
         )
-        folders = sorted(
-            check.folders.values() if check else (), key=lambda f: (f.channel is not None, f.name)
+        folders = self._folders(
+            lambda: sorted(
+                check.folders.values() if check else (),
+                key=lambda f: (f.channel is not None, f.name),
+            ),
+            check,
+            len(check.folders) if check else 0,
+            len(check.files) if check else 0,
         )
         self.pane("options-channels").show(
             Body(
@@ -192,10 +193,15 @@ class OptionsStep(Step):
             )
         )
         command = self.pane("options-command")
-        text = self.wizard.desk.command(draft.request)
+        width = max(command.size.width - 4, 20)
+        lines = self._command(
+            lambda: wrapped(self.wizard.desk.command(draft.request), width, 30),
+            width,
+            draft.channels,
+            str(replace(draft, channels=None)),
+        )
         problem = draft.problem() or self.wizard.schema_problem()
-        rows = wrapped(text, max(command.size.width - 4, 20), 30)
-        rows = [Content("  ") + row for row in rows]
+        rows = [Content("  ") + row for row in lines]
         if problem:
             rows.insert(0, line((f"  ✗ {problem}", BAD)))
         note = "without waiting for live events" if model.engine and self._is_live_first else ""
@@ -221,7 +227,7 @@ class OptionsStep(Step):
                     ("left out", NOTE),
                 ],
             )
-        is_chosen = draft.selects(folder)
+        is_chosen = folder.name in self._chosen
         box: Part = ("[✓]", GOOD) if is_chosen else ("[ ]", DIM)
         name = folder.name if is_chosen else (folder.name, DIM)
         size = f"{folder.bytes / 1e6:,.1f} MB" if folder.bytes else ""
@@ -260,18 +266,6 @@ class OptionsStep(Step):
                 self._type(_time_edit(draft, "since", is_end=False))
             case "until":
                 self._type(_time_edit(draft, "until", is_end=True))
-            case "root":
-                self._type(
-                    Edit("root", draft.root, _as_typed, lambda text: self._choose(root=text))
-                )
-            case "workspace":
-                edit = Edit(
-                    "workspace",
-                    draft.workspace,
-                    _as_typed,
-                    lambda text: self._choose(workspace=text),
-                )
-                self._type(edit)
             case "channels":
                 channels.focus()
             case "workers":
@@ -321,17 +315,6 @@ class OptionsStep(Step):
             raise TigerSlackError(f"it cannot be written: {error.strerror}") from None
         return ""
 
-    def _choose(self, *, root: str | None = None, workspace: str | None = None) -> None:
-        """Take another choice of exports, and check that."""
-        draft = self.wizard.draft
-        draft.root = draft.root if root is None else root
-        draft.workspace = draft.workspace if workspace is None else workspace
-        draft.channels = None
-        try:
-            self.wizard.desk.start_check(draft.check_request)
-        except TigerSlackError as error:
-            self.app.say(str(error), severity="error")
-
     def _take_workers(self, text: str) -> None:
         self.wizard.draft.workers = read_workers(text)
 
@@ -342,11 +325,9 @@ class OptionsStep(Step):
         """Copy the command; of the channels, the row."""
         pane = self.app.view.pane
         if pane is not None and pane.id == "options-channels":
-            text = pane.copy_text()
+            self.app.view.act_copy()
         else:
-            text = self.wizard.desk.command(self.wizard.draft.request)
-        self.app.copy_to_clipboard(text)
-        self.app.say(f"Copied {len(text):,} characters to the terminal's clipboard")
+            self.app.say(self.app.copy(self.wizard.desk.command(self.wizard.draft.request)))
 
     def act_start(self) -> None:
         """Import, after a question."""
@@ -358,7 +339,8 @@ class OptionsStep(Step):
         model = self.wizard.model
         past = draft.goes_on_with(model.facts.imports) if model else None
         check = desk.check
-        chosen = [f for f in check.folders.values() if draft.selects(f)] if check else []
+        names = draft.chosen(check.folders) if check else frozenset()
+        chosen = [f for f in check.folders.values() if f.name in names] if check else []
         files = amount(sum(f.files for f in chosen), "file")
         details = [
             f"{draft.request.path}",
@@ -369,17 +351,21 @@ class OptionsStep(Step):
             details.append(f"It goes on with the import of {moment(past.started_at)}.")
         if desk.is_checking:
             details.append("The check that still runs is stopped.")
-        self.app.ask("Import this archive?", details, key="I", verb="Import", then=self._start)
+        self.app.ask("Import this archive?", details, verb="Import", then=self._start)
 
     def _start(self) -> None:
         # Absolute, so that the recent imports know it again.
         request = self.wizard.draft.request
-        request = replace(request, path=request.path.resolve())
         try:
+            request = replace(request, path=request.path.resolve())
             self.wizard.desk.start(request)
+        except (OSError, RuntimeError):  # a loop of links, or a working directory that was deleted
+            self.app.say(f"{request.path} cannot be followed to its end.", severity="error")
+            return
         except TigerSlackError as error:
             self.app.say(str(error), severity="error")
             return
+        self.app.thaw()
         self.wizard.go(RUN)
 
     # Typing
@@ -464,7 +450,3 @@ def _optional(read: Callable[[str], object]) -> Callable[[str], str]:
         return "its messages go there"
 
     return check
-
-
-def _as_typed(text: str) -> str:
-    return text.strip() or "none is chosen"

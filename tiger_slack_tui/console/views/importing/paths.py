@@ -10,8 +10,6 @@ from pathlib import Path
 
 import humanize
 
-from tiger_slack_tui.history.slackdump import is_slackdump
-
 _MOST = 2000
 """Entries of a folder that are looked at."""
 _LISTS = ("users.json", "org_users.json", "channels.json", "groups.json", "dms.json", "mpims.json")
@@ -54,16 +52,24 @@ class Look:
 
 
 def full(text: str) -> Path:
-    """The path that the text means."""
-    return Path(os.path.abspath(os.path.expanduser(text.strip())))
+    """The path that the text means. Where the working directory was deleted, a relative path stays as it is."""
+    path = os.path.expanduser(text.strip())
+    try:
+        return Path(os.path.abspath(path))
+    except OSError:
+        return Path(path)
 
 
 def look_at(text: str) -> Look:
     """Look. Blocks, as long as the disk takes."""
     if not text.strip():
         return Look(text)
-    entries = _entries(text)
     path = full(text)
+    if not path.is_absolute():
+        return Look(text, "bad", "The working directory was deleted: type a path from / on.")
+    if not _is_possible(path):
+        return Look(text, "bad", "No path has such characters.")
+    entries = _entries(text)
     if entries and not os.path.lexists(path):
         return Look(text, "off", "Goes on as below.", entries)
     return Look(text, *_judge(path), entries)
@@ -71,7 +77,17 @@ def look_at(text: str) -> Look:
 
 def complete(text: str) -> str | None:
     """The first entry that begins like this. Blocks."""
+    if not _is_possible(full(text)):
+        return None
     return next((entry.text for entry in _entries(text) if entry.text != text), None)
+
+
+def _is_possible(path: Path) -> bool:
+    """Whether the system takes it: no NUL, and only what its encoding has."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except ValueError:
+        return False
 
 
 def _judge(path: Path) -> tuple[str, str]:
@@ -83,13 +99,10 @@ def _judge(path: Path) -> tuple[str, str]:
         size = humanize.naturalsize(path.stat().st_size)
         with path.open("rb") as file:
             is_zip = zipfile.is_zipfile(file)
-        is_database = not is_zip and is_slackdump(path)
     except OSError as error:
         return "bad", f"It cannot be read: {error.strerror}."
     if is_zip:
         return "ok", f"A ZIP of {size}."
-    if is_database:
-        return "ok", f"A database of Slackdump of {size}."
     return "bad", f"A file of {size}, but no ZIP, or one that lacks its end."
 
 
@@ -108,7 +121,7 @@ def _judge_folder(path: Path) -> tuple[str, str]:
 
 
 def _entries(text: str) -> list[Entry]:
-    """Folders, ZIPs and databases that the text may go on to, by name."""
+    """Folders and ZIPs that the text may go on to, by name."""
     if not text.strip():
         return []
     head, tail = os.path.split(text)
@@ -123,8 +136,9 @@ def _entries(text: str) -> list[Entry]:
                     continue
                 if entry.is_dir():
                     found.append(Entry(os.path.join(head, name) + "/", True, 0))
-                elif name.lower().endswith((".zip", ".sqlite")):
-                    found.append(Entry(os.path.join(head, name), False, entry.stat().st_size))
+                elif name.lower().endswith(".zip"):
+                    size = entry.stat(follow_symlinks=False).st_size
+                    found.append(Entry(os.path.join(head, name), False, size))
     except OSError:
         return []
     return sorted(found, key=lambda entry: entry.text)

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.lines import (
@@ -18,6 +19,8 @@ from tiger_slack_tui.console.views.importing.lines import (
     paint_folder,
     paint_problem,
     result_lines,
+    searched,
+    searched_folder,
 )
 from tiger_slack_tui.console.views.importing.run import file_lines, folder_lines
 from tiger_slack_tui.console.views.importing.step import Step, as_is
@@ -36,20 +39,27 @@ class ResultStep(Step):
             id="result-bad",
             key=lambda row: (row.path, row.position, row.reason),
             selectable=True,
+            find=searched,
         )
         yield Pane[Folder](
-            paint_folder, id="result-channels", key=lambda row: row.name, selectable=True
+            paint_folder,
+            id="result-channels",
+            key=lambda row: row.name,
+            selectable=True,
+            find=searched_folder,
         )
 
     def on_mount(self) -> None:
         self.pane("result-total").can_focus = False
+        self._rows: Kept[list[BadRecord]] = Kept()
+        self._folders: Kept[list[Folder]] = Kept()
 
     @property
     def _state(self) -> ImportState | None:
         return self.wizard.desk.run
 
     def show(self, model: Model) -> None:
-        state = self._state
+        state = model.run
         if state is None:
             return
         total = self.pane("result-total")
@@ -64,7 +74,7 @@ class ResultStep(Step):
             note = f"newest {kept:,} of {state.num_problems:,}, all in the report"
         self.pane("result-bad").show(
             Body(
-                rows=list(state.problems),
+                rows=self._rows(lambda: list(state.problems), state, state.num_problems, kept),
                 title="bad records and files",
                 note=note,
                 head=PROBLEMS.head,
@@ -73,7 +83,7 @@ class ResultStep(Step):
         )
         self.pane("result-channels").show(
             Body(
-                rows=list(state.folders.values()),
+                rows=self._folders(lambda: list(state.folders.values()), state, len(state.folders)),
                 title="channels",
                 note=f"{len(state.folders):,}",
                 head=FOLDERS.head,
@@ -121,7 +131,6 @@ class ResultStep(Step):
                 "For archives that were mended, or records that the database refused.",
                 "The same import runs again: what was taken in whole is recognised, and not read.",
             ],
-            key="R",
             verb="Read again",
             then=self._start,
         )
@@ -131,7 +140,6 @@ class ResultStep(Step):
         self.app.ask(
             "Go on with the import?",
             ["It goes on after the last batch that was committed."],
-            key="R",
             verb="Go on",
             then=self._start,
         )
@@ -145,6 +153,7 @@ class ResultStep(Step):
         except TigerSlackError as error:
             self.app.say(str(error), severity="error")
             return
+        self.app.thaw()
         self.wizard.go(RUN)
 
     def act_path(self) -> None:

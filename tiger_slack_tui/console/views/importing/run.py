@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import Part, line, millis, pairs
 from tiger_slack_tui.console.pane import Body, Pane
@@ -22,6 +23,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     paint_remark,
     phase_part,
     run_lines,
+    searched_folder,
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.history.desk import LIVE_LIMIT
@@ -44,12 +46,18 @@ class RunStep(Step):
             find=lambda row: row.member.path,
         )
         yield Pane[Folder](
-            paint_folder, id="run-channels", key=lambda row: row.name, selectable=True
+            paint_folder,
+            id="run-channels",
+            key=lambda row: row.name,
+            selectable=True,
+            find=searched_folder,
         )
         yield Pane[Remark](paint_remark, id="run-notes", follow=True)
 
     def on_mount(self) -> None:
         self._only_bad = False
+        self._shown: ImportState | None = None
+        self._folders: Kept[list[Folder]] = Kept()
         for name in ("run-total", "run-readers"):
             self.pane(name).can_focus = False
 
@@ -63,7 +71,7 @@ class RunStep(Step):
         return self.wizard.desk.run
 
     def show(self, model: Model) -> None:
-        state = self._state
+        state = self._shown = model.run
         if state is None:
             self.pane("run-total").show(Body(title="import", empty=("No import was started.",)))
             return
@@ -88,7 +96,12 @@ class RunStep(Step):
         self._show_files(state)
         self.pane("run-channels").show(
             Body(
-                rows=list(state.folders.values()),
+                rows=self._folders(
+                    lambda: list(state.folders.values()),
+                    state,
+                    len(state.folders),
+                    len(state.files),
+                ),
                 title="channels",
                 note=f"{sum(f.done == f.files for f in state.folders.values()):,} of"
                 f" {len(state.folders):,} done",
@@ -127,13 +140,14 @@ class RunStep(Step):
         return f"live acks {millis(model.engine.ack_p95_now)} (p95), {off}"
 
     def _paint_reader(self, row: tuple[int, Reader], width: int) -> Content:
-        return paint_reader(self._state, *row, width) if self._state else Content("")
+        return paint_reader(self._shown, *row, width) if self._shown else Content("")
 
     def _paint_file(self, row: PlannedFile, width: int) -> Content:
-        if self._state is None:
+        state = self._shown
+        if state is None:
             return Content("")
-        file = self._state.file(row.member.path)
-        return paint_file(row, file, self._state.took(file) if file else 0.0, width)
+        file = state.file(row.member.path)
+        return paint_file(row, file, state.took(file) if file else 0.0, width)
 
     # What an operator does
 
@@ -157,7 +171,7 @@ class RunStep(Step):
 
     def act_details(self) -> None:
         """Show the selected file or channel whole."""
-        pane, state = self.app.view.pane, self._state
+        pane, state = self.app.view.pane, self._shown
         if pane is None or state is None or pane.row is None:
             return
         width = self.size.width - 4
@@ -171,21 +185,19 @@ class RunStep(Step):
         self._ask(
             "Pause the import?",
             ["The batches under way end. It keeps its workers, and P goes on."],
-            key="P",
             verb="Pause",
             then=self.wizard.desk.pause,
         )
 
     def act_resume(self) -> None:
         """Go on."""
-        self._ask("Go on with the import?", [], key="P", verb="Go on", then=self.wizard.desk.resume)
+        self._ask("Go on with the import?", [], verb="Go on", then=self.wizard.desk.resume)
 
     def act_stop(self) -> None:
         """End after the batches under way."""
         self._ask(
             "Stop the import?",
             ["The batches under way end; what is committed stays.", "R goes on with it later."],
-            key="S",
             verb="Stop",
             then=self.wizard.desk.stop,
         )
@@ -203,15 +215,14 @@ class RunStep(Step):
             if is_on
             else "Let live events go first?",
             ["Live events may then be acknowledged late."] if is_on else [],
-            key="L",
             verb="Do not wait" if is_on else "Live first",
             then=switch,
         )
 
     def _ask(
-        self, question: str, details: list[str], *, key: str, verb: str, then: Callable[[], None]
+        self, question: str, details: list[str], *, verb: str, then: Callable[[], None]
     ) -> None:
-        self.app.ask(question, details, key=key, verb=verb, then=then)
+        self.app.ask(question, details, verb=verb, then=then)
 
     def back(self) -> bool:
         state = self._state

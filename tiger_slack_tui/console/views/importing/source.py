@@ -27,6 +27,8 @@ from tiger_slack_tui.console.views.importing.paths import Entry, Look, complete,
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.recent import PastImport
+from tiger_slack_tui.history.request import ImportRequest
+from tiger_slack_tui.stacktrace import where
 from tiger_slack_tui.text import visible
 
 _ENTRIES = Columns(Column(""), Column("", 10, right=True))
@@ -110,8 +112,8 @@ class SourceStep(Step):
                 note="newest first",
                 head=PASTS.head,
                 empty=empty,
-                is_stale=facts.problem is not None,
-                problem=facts.problem,
+                is_stale=model.is_stale,
+                problem=model.staleness,
             )
         )
         about = self.pane("source-about")
@@ -162,8 +164,11 @@ class SourceStep(Step):
             return
         self._is_looking = True
         try:
-            while self.look.text != self.field.value:
-                self.look = await asyncio.to_thread(look_at, self.field.value)
+            while self.look.text != (text := self.field.value):
+                try:
+                    self.look = await asyncio.to_thread(look_at, text)
+                except Exception as error:
+                    self.look = Look(text, "bad", f"It cannot be looked at: {where(error)}")
         finally:
             self._is_looking = False
         if self.wizard.model is not None:
@@ -219,10 +224,11 @@ class SourceStep(Step):
             self.app.say(self.look.verdict, severity="error")
             return
         try:
-            self.wizard.desk.start_check(self.wizard.draft.check_request)
+            self.wizard.desk.start_check(_all_of(self.wizard.draft.request))
         except TigerSlackError as error:
             self.app.say(str(error), severity="error")
             return
+        self.app.thaw()
         self.wizard.go(CHECK)
 
     def back(self) -> bool:
@@ -235,3 +241,8 @@ class SourceStep(Step):
 def _paint_entry(row: Entry, width: int) -> Content:
     size = "" if row.is_folder else humanize.naturalsize(row.size)
     return _ENTRIES.row(width, [(row.text, KEY) if row.is_folder else row.text, (size, DIM)])
+
+
+def _all_of(request: ImportRequest) -> ImportRequest:
+    """The whole archive: which channels and dates are wanted is chosen when it is known what there is."""
+    return ImportRequest(path=request.path, channel_map=request.channel_map)

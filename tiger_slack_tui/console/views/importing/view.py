@@ -66,14 +66,15 @@ class ImportView(View):
 
     def show(self, model: Model) -> None:
         self._wizard.model = model
-        run = self.backend.imports.run
-        if run is not None and run.phase.is_over and self._seen is not run:
-            self._seen = run
-            self.go(RESULT)
-            return
-        if run is not None and not run.phase.is_over and self._step != RUN:
-            self.go(RUN)
-            return
+        run = model.run
+        if run is self.backend.imports.run and run is not None:  # not frozen
+            if run.phase.is_over and self._seen is not run:
+                self._seen = run
+                self.go(RESULT)
+                return
+            if not run.phase.is_over and self._step != RUN:
+                self.go(RUN)
+                return
         path = run.request.path if run and self._step >= RUN else self._wizard.draft.path
         steps = self.query_one("#import-steps", Static)
         shown = steps_line(self._step, str(path), self.size.width)

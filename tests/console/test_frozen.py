@@ -1,0 +1,127 @@
+"""FROZEN keeps every view as it was, whatever comes: import, log, triage, jobs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.console.canned import NOW, CannedBackend, facts, screen_text
+from tests.console.imports import CHANNELS, Clock, _account, half, past
+from tests.console.test_keys import shows
+from tests.console.test_triage import FINDINGS
+from tests.support import until
+from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.log_ring import LogLine
+from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.pane import Pane
+from tiger_slack_tui.console.trail import TrailState
+from tiger_slack_tui.history.progress import BadRecord, Done, Note, Progress, Started
+from tiger_slack_tui.history.state import ImportState
+
+KNOWN = replace(facts(), imports=past())
+
+
+def views(app: ConsoleApp) -> str:
+    """What is below the lines that stay live: the status, the tabs, what is wrong."""
+    return "\n".join(screen_text(app).splitlines()[3:])
+
+
+def go_on(state: ImportState, clock: Clock) -> None:
+    """Much happens."""
+    clock.now += 40
+    for file in state.files[128:160]:
+        state.hear(Started(file.member.path, file.folder, file.member.size, 4188))
+        state.hear(BadRecord(file.member.path, 3, "no JSON object"))
+        state.hear(Progress(file.member.path, _account(1000), file.member.size))
+        state.hear(Done(file.member.path, file.member.size))
+    state.hear(Note("something else", is_warning=True))
+
+
+@pytest.mark.parametrize("key", "12345")
+async def test_no_view_changes(tmp_path: Path, key: str) -> None:
+    backend = CannedBackend(tmp_path, facts=KNOWN, trail=TrailState(FINDINGS, NOW, None))
+    clock = Clock()
+    backend.imports.run = half(clock)
+    app = ConsoleApp(backend, ConsoleOptions())
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press(key)
+        await pilot.pause(0.4)
+        if key == "3":
+            await until(lambda: "It cannot be read" in screen_text(app))
+        await pilot.press("space")
+        await shows(app, "FROZEN +0")
+        before = views(app)
+        go_on(backend.imports.run, clock)
+        engine = backend.model.engine
+        assert engine is not None
+        backend.change(
+            at=NOW + 40,
+            engine=replace(engine, at=NOW + 40, received=engine.received + 7, problems=()),
+            facts=replace(KNOWN, jobs=(), sessions=(), imports=(), at=NOW + 39),
+            trail=TrailState(FINDINGS[:1], NOW + 40, None),
+            log=(LogLine(9, NOW + 3, 40, "x", "another line"),),
+        )
+        await shows(app, "FROZEN +7")
+        await pilot.pause(0.6)
+        assert views(app) == before
+        await pilot.press("space")
+        await until(lambda: "FROZEN" not in screen_text(app))
+        await until(lambda: views(app) != before)
+
+
+async def test_an_import_that_ends_does_not_take_a_frozen_view_away(tmp_path: Path) -> None:
+    backend = CannedBackend(tmp_path, facts=KNOWN)
+    backend.imports.run = half(Clock())
+    app = ConsoleApp(backend, ConsoleOptions())
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("4", "space")
+        await shows(app, "FROZEN")
+        backend.imports.run.end(None, None)
+        await pilot.pause(0.6)
+        assert "Pause" not in screen_text(app) or "4 Run" in screen_text(app)
+        assert "Stopped after" not in screen_text(app)
+        await pilot.press("space")
+        await shows(app, "Stopped after")
+
+
+def test_a_still_copy_of_an_import_is_of_its_moment() -> None:
+    clock = Clock()
+    state = half(clock)
+    still = state.still()
+    path = state.files[128].member.path
+    later = state.files[150].member.path
+    before = (
+        still.seconds, still.share, still.num_bad, still.total.read, still.phase, still.tally.files_done,
+        still.folders[CHANNELS[2]].done, len(still.notes), len(still.bad_files),
+    )  # fmt: skip
+    read = still.file(path)
+    assert read is not None
+    count = read.account.read
+    go_on(state, clock)
+    state.end(None, None)
+    assert before == (
+        still.seconds, still.share, still.num_bad, still.total.read, still.phase, still.tally.files_done,
+        still.folders[CHANNELS[2]].done, len(still.notes), len(still.bad_files),
+    )  # fmt: skip
+    assert read.account.read == count
+    assert read.ended is None
+    assert still.file(later) is None
+
+
+async def test_the_filter_is_left_when_its_pane_goes_away(tmp_path: Path) -> None:
+    backend = CannedBackend(tmp_path, facts=KNOWN)
+    backend.imports.run = half(Clock())
+    app = ConsoleApp(backend, ConsoleOptions())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("4", "slash", *"gen")
+        field = app.query_one("#filter")
+        assert field.display
+        backend.imports.run.end(None, None)
+        await shows(app, "Stopped after")
+        await until(lambda: not field.display)
+        assert isinstance(app.focused, Pane)
+        assert app.focused in app.view.panes()
+        await pilot.press("2")
+        assert app.view.NAME == "jobs"

@@ -1,0 +1,234 @@
+"""What reads the database goes on after any error, and nothing that is old is shown as new."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.console.canned import NOW, facts, screen_text
+from tests.console.test_keys import console, shows
+from tests.console.test_triage import FINDINGS
+from tests.faults.clock import ManualClock
+from tests.support import until
+from tiger_slack_tui.console import monitor as monitoring
+from tiger_slack_tui.console import trail as trailing
+from tiger_slack_tui.console.export import write_export
+from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.console.rates import RateMeter
+from tiger_slack_tui.console.screens.dialog import CONFIRM_KEY, Confirm
+from tiger_slack_tui.console.trail import Trail, TrailState
+from tiger_slack_tui.console.views.importing.draft import Draft
+from tiger_slack_tui.console.views.importing.paths import complete, look_at
+from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.history.account import Account
+from tiger_slack_tui.history.patterns import ChannelPatterns
+from tiger_slack_tui.settings import JobSettings
+
+
+async def test_the_monitor_goes_on_after_an_account_of_another_version(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        "insert into slack.import (source, options, instance, outcome, finished_at, account) values"
+        """ ('/x', '{"since": 3, "channels": "C1"}', 'a@b:1', 'done', now(),"""
+        """ '{"messages": {"read": 5, "teleported": 2, "skipped": {"a new reason": 1}},"""
+        """ "files": {"planned": "many"}}')"""
+    )
+    database.commit()
+    monitor = Monitor(conninfo, JobSettings())
+    running = asyncio.create_task(monitor.run())
+    try:
+        await until(lambda: monitor.facts.at is not None and bool(monitor.facts.imports))
+        [past] = monitor.facts.imports
+        assert (past.account.read, past.account.bad, past.files_planned) == (5, 1, 0)
+        assert "since" not in past.options
+        Draft().go_on_with(past)
+        assert monitor.facts.problem is None
+    finally:
+        running.cancel()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 3, [], "x", {"read": "5"}, {"skipped": 3}, {"discarded": {"1": None}}, {"new": 1}],
+)
+def test_an_account_that_is_not_understood_counts_nothing(value: object) -> None:
+    account = Account.from_json(value)
+    assert (account.read, account.bad, account.accounted) == (0, 0, 0)
+
+
+async def test_the_monitor_goes_on_after_any_error(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise KeyError("what a user wrote")
+
+    monitor = Monitor(conninfo, JobSettings())
+    running = asyncio.create_task(monitor.run())
+    try:
+        await until(lambda: monitor.facts.at is not None)
+        with monkeypatch.context() as broken:
+            broken.setattr(monitoring, "advisory_locks", fail)
+            monitor.look_now()
+            await until(lambda: monitor.facts.problem is not None)
+            assert "KeyError" in str(monitor.facts.problem)
+            assert "what a user wrote" not in str(monitor.facts.problem)
+        await until(lambda: monitor.facts.problem is None)
+        assert not running.done()
+    finally:
+        running.cancel()
+
+
+async def test_the_trail_goes_on_after_any_error(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    trail = Trail(conninfo)
+    running = asyncio.create_task(trail.run())
+    try:
+        with monkeypatch.context() as broken:
+            broken.setattr(trailing, "read_page", fail)
+            trail.look()
+            await until(lambda: trail.state.problem is not None)
+            assert "ZeroDivisionError" in str(trail.state.problem)
+            assert trail.age is None
+
+        def is_well() -> bool:
+            trail.look()
+            return trail.state.problem is None and trail.age is not None
+
+        await until(is_well)
+        assert not running.done()
+    finally:
+        running.cancel()
+
+
+async def test_what_is_old_says_so(tmp_path: Path) -> None:
+    async with console(tmp_path, size=(160, 48)) as (app, pilot, backend):
+        backend.change(facts=replace(facts(), at=NOW - 45), trail_age=45.0)
+        await shows(app, "as of 14:06:46, 45 s ago")
+        for key in "243":
+            await pilot.press(key)
+            await shows(app, "45 s ago")
+        backend.change(facts=replace(facts(), at=NOW - 2), trail_age=1.0)
+        await until(lambda: "s ago" not in screen_text(app))
+
+
+def test_rates_survive_a_clock_that_is_set() -> None:
+    clock, meter = ManualClock(), RateMeter()
+    for second in range(60):
+        if second == 20:
+            clock.step(-3600)
+        if second == 40:
+            clock.step(86_400)
+        meter.add(clock.elapsed(), second * 10, {("message", "stored"): second * 10})
+        clock.advance(1)
+    found = meter.rates(clock.elapsed(), clock.wall())
+    assert set(found.seconds) == {10.0}
+    assert found.now == 10.0
+    assert found.by_type[0].per_second == pytest.approx(10.0)
+    assert found.peak_at is not None
+    assert clock.wall() - 61 <= found.peak_at <= clock.wall()
+
+
+async def _lines(*texts: str) -> AsyncIterator[str]:
+    for text in texts:
+        yield text
+
+
+async def test_exports_are_for_their_owner_alone_and_replace_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "exports"
+    place.mkdir(mode=0o755)
+    found = [await write_export(place, "findings", _lines("text", "日\ud800")) for _ in range(4)]
+    assert len(set(found)) == 4
+    assert found[0].read_text() == "text\n日?\n"
+    assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o600}
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+
+
+async def test_exports_follow_no_symlink(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    (tmp_path / "exports").symlink_to(target)
+    with pytest.raises(TigerSlackError, match="cannot be written"):
+        await write_export(tmp_path / "exports", "findings", _lines("text"))
+    assert not list(target.iterdir())
+
+
+async def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    async def failing() -> AsyncIterator[str]:
+        yield "text"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(TigerSlackError, match="No space left"):
+        await write_export(tmp_path / "exports", "findings", failing())
+    assert not list((tmp_path / "exports").iterdir())
+
+
+async def test_a_key_that_is_held_down_confirms_nothing(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, backend):
+        backend.engine = SimpleNamespace(stop=lambda: None)  # type: ignore[assignment]
+        backend.change(trail=TrailState(FINDINGS, NOW, None))
+        for view, key in (("2", "R"), ("3", "R"), ("3", "F"), ("1", "q")):
+            await pilot.press(view)
+            await pilot.pause(0.3)
+            await pilot.press(*[key] * 8)
+            assert isinstance(app.screen, Confirm), key
+            await pilot.press("escape")
+            await until(lambda: not isinstance(app.screen, Confirm))
+        assert not backend.is_stopping
+        await pilot.press("q", CONFIRM_KEY)
+        await until(lambda: backend.is_stopping)
+
+
+async def test_a_long_question_scrolls_and_keeps_its_keys(tmp_path: Path) -> None:
+    async with console(tmp_path, size=(60, 15)) as (app, pilot, _):
+        app.ask("Migrate?", [f"file {n}" for n in range(60)], verb="Migrate", then=lambda: None)
+        await shows(app, "y Migrate   Esc Cancel")
+        assert "file 59" not in screen_text(app)
+        await pilot.press(*["pagedown"] * 12)
+        await shows(app, "file 59")
+        assert "y Migrate   Esc Cancel" in screen_text(app)
+
+
+async def test_leaving_is_asked_in_words_that_cannot_be_mistaken(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, _):
+        await pilot.press("q")
+        await shows(app, "y Stop and leave   Esc Stay")
+
+
+def test_a_path_where_the_working_directory_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert "working directory was deleted" in look_at("export").verdict
+    assert complete("exp") is None
+    assert Draft("export").request.path == Path("export")
+    assert look_at(str(tmp_path)).is_good
+    assert look_at(f"{tmp_path}/\0").state == look_at(f"{tmp_path}/\ud800").state == "bad"
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_form_selects_what_the_import_selects() -> None:
+    apart, whole = "cafe\u0301", "caf\u00e9"
+    assert ChannelPatterns([f"#{apart}"]).match(whole)
+    assert ChannelPatterns([whole]).match(apart, "C1")
+    assert ChannelPatterns(["a[*]b"]).match("a*b")
+    assert not ChannelPatterns(["a[*]b"]).match("axb")
+    assert ChannelPatterns(["C0*"]).match("general", "C01")
+    assert not ChannelPatterns([]).match("general")

@@ -1,0 +1,159 @@
+"""What Triage and Overview list: findings of the trail and of the engine, sorted, counted and grouped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import merge
+from types import MappingProxyType
+
+from tiger_slack_tui.console.pace import Pace
+from tiger_slack_tui.console.trail import FROM_DATABASE, SECONDS, Finding, TrailState, event_name
+from tiger_slack_tui.snapshot import LATE_SECONDS, Recent
+from tiger_slack_tui.stacktrace import where
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings with one cause, the newest first."""
+
+    kind: str
+    cause: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Findings, the newest first, and what is counted of them. Nothing changes in it."""
+
+    rows: Sequence[Finding] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """By kind."""
+    by_kind: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+    groups: Sequence[Group] = ()
+    """By kind and cause, the largest first."""
+
+    def of(self, kind: str | None, cause: str | None) -> Sequence[Finding]:
+        """Those of a kind, and of a cause."""
+        if kind is None:
+            return self.rows
+        if cause is None:
+            return self.by_kind.get(kind, ())
+        found = (
+            group.findings for group in self.groups if (group.kind, group.cause) == (kind, cause)
+        )
+        return next(found, ())
+
+    def groups_of(self, kind: str | None, cause: str | None) -> Sequence[Group]:
+        """The groups of a kind, and of a cause."""
+        return [
+            group
+            for group in self.groups
+            if kind in (None, group.kind) and cause in (None, group.cause)
+        ]
+
+
+NOTHING = Findings(counts=MappingProxyType({}), by_kind=MappingProxyType({}))
+
+
+class Finder:
+    """Keeps `found` up to date. It works in slices, so that any number of findings holds nobody up."""
+
+    def __init__(self) -> None:
+        self.found = NOTHING
+        self._of: tuple[object, ...] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def look(self, trail: TrailState, problems: Sequence[Recent]) -> None:
+        """Begin to work on these, unless they are those of before, or it works already."""
+        newest = problems[-1] if problems else None
+        of = (trail.findings, trail.more, trail.at, newest, len(problems))
+        if self._is_same(of) or (self._task is not None and not self._task.done()):
+            return
+        self._of = of
+        self._task = asyncio.get_running_loop().create_task(
+            self._find(trail, problems), name="find"
+        )
+
+    def _is_same(self, of: tuple[object, ...]) -> bool:
+        before = self._of
+        return before is not None and all(
+            one is other or (one == other and not isinstance(one, tuple))
+            for one, other in zip(before, of, strict=True)
+        )
+
+    async def _find(self, trail: TrailState, problems: Sequence[Recent]) -> None:
+        try:
+            self.found = await find(trail, problems)
+        except Exception as error:
+            log.error("the findings cannot be listed: %s", where(error))
+
+
+async def find(trail: TrailState, problems: Sequence[Recent]) -> Findings:
+    """Each finding once, the newest first. What was read holds more than what was seen, and knows of replays."""
+    pace = Pace()
+    read: dict[str, Finding] = {}
+    oldest: dict[str, float] = {}
+    by_kind: dict[str, list[Finding]] = {}
+    for finding in trail.findings:
+        await pace.step()
+        read[finding.key] = finding
+        oldest[finding.kind] = min(oldest.get(finding.kind, finding.at), finding.at)
+        by_kind.setdefault(finding.kind, []).append(finding)
+    seen: list[Finding] = []
+    for event in problems:
+        await pace.step()
+        if event.event_id not in read and not _is_settled(one := of_recent(event), trail, oldest):
+            seen.append(one)
+    for rows in by_kind.values():
+        rows.sort(key=_newest)  # they come in order, which takes no time
+    rows = []
+    for finding in merge(*by_kind.values(), sorted(seen, key=_newest), key=_newest):
+        await pace.step()
+        rows.append(finding)
+    counts: Counter[str] = Counter()
+    sorted_: dict[str, list[Finding]] = {}
+    grouped: dict[tuple[str, str], list[Finding]] = {}
+    for finding in rows:
+        await pace.step()
+        counts[finding.kind] += 1
+        sorted_.setdefault(finding.kind, []).append(finding)
+        grouped.setdefault((finding.kind, finding.cause), []).append(finding)
+    groups = [Group(kind, cause, tuple(found)) for (kind, cause), found in grouped.items()]
+    groups.sort(key=lambda group: -len(group.findings))
+    return Findings(rows, counts, sorted_, groups)
+
+
+def _newest(finding: Finding) -> float:
+    return -finding.at
+
+
+def _is_settled(finding: Finding, state: TrailState, oldest: Mapping[str, float]) -> bool:
+    """Whether the database, asked since, knows no more of it: it was replayed."""
+    if finding.kind not in FROM_DATABASE or state.at is None or finding.at > state.at - SECONDS:
+        return False
+    return finding.kind not in state.more or finding.at > oldest.get(finding.kind, 0.0)
+
+
+def of_recent(event: Recent) -> Finding:
+    """What the engine saw itself: also while the database is away."""
+    is_late = event.outcome in ("stored", "audit") and event.late > LATE_SECONDS
+    kind = "late" if is_late else event.outcome
+    cause = event.detail or event.type
+    return Finding(
+        key=event.event_id,
+        kind=kind,
+        at=event.at,
+        what=event_name(event.type, event.subtype),
+        channel=event.channel_id or "-",
+        user=event.user_id or "-",
+        cause="late" if is_late else cause,
+        detail=f"{event.late / 60:,.0f} min late" if is_late else cause,
+        channel_id=event.channel_id,
+        user_id=event.user_id,
+    )
