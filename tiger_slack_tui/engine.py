@@ -48,7 +48,7 @@ _FLUSH_SECONDS = 2.5
 _CANCEL_SECONDS = 0.25
 """How long a cancelled task may take before it is cancelled again. psycopg may wait for the server."""
 _CANCELS = 4
-_PUBLISH_SECONDS = 1.0
+_PUBLISH_SECONDS = 5.0
 _MIGRATION_SECONDS = 2.0
 """How long one try waits for a migration of another instance. The tries go on for as long as that takes."""
 _DATABASE_SECONDS = 5.0
@@ -212,7 +212,7 @@ class Engine:
         return wall_time(self._clock, elapsed)
 
     def published(self) -> Snapshot:
-        """A snapshot of about the last second. Unlike `snapshot`, other threads can call it."""
+        """A snapshot of the last 5 s. Unlike `snapshot`, other threads can call it."""
         return self._published
 
     async def _publish(self) -> None:

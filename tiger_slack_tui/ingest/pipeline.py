@@ -8,6 +8,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database.store import EventStore, Written
@@ -57,8 +58,7 @@ class Limits:
 _Batch = list[Waiting]
 
 
-@dataclass(frozen=True, slots=True)
-class _Ack:
+class _Ack(NamedTuple):
     """What is left of a durable event until its ack is sent."""
 
     envelope_id: str
@@ -151,9 +151,9 @@ class Pipeline:
         )
         self._stats.received += 1
         self._stats.lateness.add(late)
-        if self._queue.is_full:
+        if not self._queue.offer(waiting):
             self._stops.queue_is_full()
-        await self._queue.put(waiting)
+            await self._queue.put(waiting)
 
     async def write(self) -> None:
         """Make batches durable, for ever. Started again after an error, it goes on with the batch at hand."""
