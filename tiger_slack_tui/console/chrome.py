@@ -40,6 +40,8 @@ PHASES = {
 """How an import looks."""
 _DELAYED = 30.0
 """Seconds that the oldest event may wait in the spool before that is worth a word."""
+_FAULTS = 2
+"""How many of the snapshot's faults are shown."""
 
 
 def overall(model: Model) -> tuple[str, str]:
@@ -136,9 +138,15 @@ def problem_lines(model: Model) -> list[Content]:
             lines.append(line((f"   Nothing is lost: {kept}.", DIM)))
     if now.spool_problem is not None:
         lines.append(_bad(f"The spool takes no events: {now.spool_problem}"))
-        lines.append(line(("   Nothing is acknowledged; Slack delivers again for a while.", BAD)))
+        if now.database_problem is not None:
+            lines.append(
+                line(("   Nothing is acknowledged; Slack delivers again for a while.", BAD))
+            )
+        else:
+            lines.append(line(("   Nothing is lost: the database takes the events.", DIM)))
     elif now.spool_oldest and now.at - now.spool_oldest > _DELAYED and not now.database_problem:
         lines.append(line((f" ▲ The spool is drained: {now.spool_events:,} events left", NOTE)))
+    lines += [line((f" ▲ {fault}", NOTE)) for fault in now.faults[:_FAULTS]]
     return lines
 
 

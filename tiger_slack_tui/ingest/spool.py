@@ -23,6 +23,7 @@ from tiger_slack_tui.errors import SpoolError, SpoolFull
 from tiger_slack_tui.ingest.files import Files
 from tiger_slack_tui.ingest.frames import Content, Frame, decode_frame, encode_frame
 from tiger_slack_tui.ingest.segments import OTHER_VERSION, Found, Segment, SegmentDirectory
+from tiger_slack_tui.text import visible
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ class Spool:
         """What cannot be used on the disk, as sentences."""
         found = [self._directory_problem] if self._directory_problem else []
         for name, trouble in list(self._trouble.items())[:_SHOWN]:
-            found.append(f"{self._directory / name}: {trouble.reason}")
+            found.append(visible(f"{self._directory / name}: {trouble.reason}"))
         if len(self._trouble) > _SHOWN:
             found.append(f"{len(self._trouble) - _SHOWN} more files of the spool cannot be used")
         return tuple(found)

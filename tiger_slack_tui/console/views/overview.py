@@ -72,8 +72,10 @@ def paint_instance(row: Instance, width: int) -> Content:
         state = mark("bad", "lost")
     elif row.is_stopped:
         state = mark("off", "stopped")
-    elif row.spool_problem:
+    elif row.spool_problem and row.database_problem:
         state = mark("bad", "not storing")
+    elif row.spool_problem:
+        state = mark("note", "no spool")
     elif row.database_problem:
         state = mark("note", "spooling")
     else:
@@ -146,7 +148,7 @@ def _queue(now: Snapshot) -> Part:
 
 def _spool(now: Snapshot) -> Part:
     if now.spool_problem:
-        return ("✗ full", BAD)
+        return ("✗ full" if "is full" in now.spool_problem else "✗ fails", BAD)
     if not now.spool_events:
         return "empty"
     since = f", {age(now.at - now.spool_oldest)}" if now.spool_oldest else ""
