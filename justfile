@@ -35,6 +35,10 @@ typecheck:
 test *ARGS:
     {{dev}} pytest {{ARGS}}
 
+# A month of outages in five minutes, with three instances; --seed N, --days N
+month *ARGS:
+    {{dev}} python -m tests.faults.month {{ARGS}}
+
 # Ingest from Slack; add --no-ui for log lines instead of the console
 run *ARGS:
     {{dev}} tiger-slack run {{ARGS}}

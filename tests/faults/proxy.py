@@ -48,6 +48,14 @@ class Proxy:
         """Connections that are open now, frozen ones among them."""
         return len(self._links)
 
+    def passing(self) -> set[tuple[str, int]]:
+        """Our addresses, as the target sees them, of the connections that pass what comes."""
+        return {
+            link.server.get_extra_info("sockname")[:2]
+            for link in self._links
+            if link.server is not None and link.passes.is_set()
+        }
+
     async def __aenter__(self) -> Proxy:
         await self.listen()
         return self

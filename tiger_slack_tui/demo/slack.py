@@ -79,7 +79,8 @@ class LocalSlack:
     """The server, on a port of 127.0.0.1, from `start` to `close`, or as an async context manager.
 
     `retry_seconds` are the pauses before the second, third, … delivery of what was not acknowledged; the last
-    one repeats. At most `in_flight` events are unacknowledged at a time: `send` waits.
+    one repeats. At most `in_flight` events are unacknowledged at a time: `send` waits. Connections of the Web API
+    that are idle for `idle_seconds` are closed.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class LocalSlack:
         retry_seconds: tuple[float, ...] = (3.0, 60.0, 300.0),
         in_flight: int = 4000,
         remember: bool = False,
+        idle_seconds: float = 75,
     ) -> None:
         self.faults = faults or Faults()
         self.directory = directory or Directory()
@@ -102,6 +104,8 @@ class LocalSlack:
         self.deliveries = 0
         self.connections_opened = 0
         """Calls of apps.connections.open that gave a ticket."""
+        self.openings_refused = 0
+        """Calls of apps.connections.open that `refuse_opening` answered."""
         self.sockets_opened = 0
         """Tickets that became a socket."""
         self.hold: asyncio.Event | None = None
@@ -123,6 +127,7 @@ class LocalSlack:
         self._retry_seconds = retry_seconds
         self._in_flight = in_flight
         self._remember = remember
+        self._idle_seconds = idle_seconds
         self._random = random.Random(self.faults.seed)
         self._tickets: set[str] = set()
         self._called: dict[str, deque[float]] = {}
@@ -139,7 +144,9 @@ class LocalSlack:
         app = web.Application()
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_get("/link", self._link)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+        self._runner = web.AppRunner(
+            app, shutdown_timeout=0.1, access_log=None, keepalive_timeout=self._idle_seconds
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/api/"
@@ -176,6 +183,11 @@ class LocalSlack:
     @property
     def sockets(self) -> int:
         return len(self._sockets)
+
+    def peers(self) -> list[tuple[str, int]]:
+        """The addresses of the clients whose sockets are open."""
+        found = (socket.transport.get_extra_info("peername") for socket in self._sockets)
+        return [address[:2] for address in found if address]
 
     async def send(self, payload: Mapping[str, Any]) -> None:
         """Send an event (an Events API payload with an event_id) until it is acknowledged."""
@@ -415,6 +427,7 @@ class LocalSlack:
 
     def _open_connection(self, host: str) -> dict[str, Any]:
         if self.refuse_opening is not None:
+            self.openings_refused += 1
             return {"ok": False, "error": self.refuse_opening}
         self.connections_opened += 1
         ticket = secrets.token_hex(8)

@@ -1,0 +1,168 @@
+"""An instance of the month: its engine or its process, its network, its disk, its clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+
+from tests.faults.disk import FaultyDisk
+from tests.faults.month.intervals import Intervals
+from tests.faults.month.scale import LIMITS, TIMING, TOLERANCE, WATCH, SteppedClock
+from tests.faults.proxy import Proxy, through
+from tests.support import AT_ONCE
+from tiger_slack_tui.clock import Clock
+from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.settings import JobSettings, Settings, SlackSettings
+
+ROOT = Path(__file__).parent.parent.parent.parent
+
+
+def make_engine(
+    slack: SlackSettings, conninfo: str, home: Path, clock: Clock | None = None
+) -> Engine:
+    """An engine with the month's durations."""
+    settings = Settings(
+        home=home,
+        conninfo=conninfo,
+        pool_min=2,
+        pool_max=2,  # the same number of descriptors at all times
+        spool_limit=1 << 28,
+        jobs=JobSettings(backfill=False),
+    )
+    return Engine(
+        settings,
+        slack,
+        conninfo,
+        limits=LIMITS,
+        timing=TIMING,
+        watch=WATCH,
+        pace=AT_ONCE,
+        clock=clock,
+    )
+
+
+class Instance:
+    """It reaches Slack and the database through proxies of its own; `disk` is None for a process."""
+
+    def __init__(
+        self, slack: LocalSlack, slack_proxy: Proxy, database: Proxy, conninfo: str, home: Path
+    ) -> None:
+        self._slack = slack
+        self.slack_proxy = slack_proxy
+        self.database_proxy = database
+        self._conninfo = through(database, conninfo)
+        self.home = home
+        self.clock = SteppedClock()
+        self.disk: FaultyDisk | None = None
+        self.engine: Engine | None = None
+        self.process: asyncio.subprocess.Process | None = None
+        self._run: asyncio.Task[None] | None = None
+        self.no_database_since: float | None = None
+        self.unsure: Intervals = []
+        """When it was connected and may have ended before any heartbeat that says so."""
+        self.cannot_take = False
+        """Whether both its database and its disk fail now."""
+        self.is_refusing = False
+        """Whether that is certain to leave no room for events."""
+        self._acked: int | None = None
+        self.starts = 0
+
+    @property
+    def is_up(self) -> bool:
+        return self._run is not None or self.process is not None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether Slack has a connection to it that passes frames."""
+        ours = self.slack_proxy.passing()
+        return any(address in ours for address in self._slack.peers())
+
+    async def start(self) -> None:
+        self.starts += 1
+        self.home.mkdir(exist_ok=True)
+        url = self._slack.url.replace(
+            str(self._slack.url.split(":")[2].partition("/")[0]), str(self.slack_proxy.port)
+        )
+        if self.disk is None:
+            with (self.home / "log").open("ab") as log:
+                self.process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "tests.faults.month.process", url),
+                    *(self._slack.bot_token, self._slack.app_token, self._conninfo, str(self.home)),
+                    cwd=ROOT,
+                    stderr=log,
+                )
+            return
+        tokens = SlackSettings(self._slack.bot_token, self._slack.app_token, url)
+        self.engine = make_engine(tokens, self._conninfo, self.home, self.clock)
+        self._run = asyncio.create_task(self.engine.run(), name=f"engine {self.home.name}")
+
+    async def end(self, *, kill: bool = True) -> None:
+        """Stop the engine; kill the process, or let it stop. Raises what ended it before."""
+        heard_of = time.time() if self.no_database_since is None else self.no_database_since
+        if self.process is not None:
+            process, self.process = self.process, None
+            if process.returncode is not None:
+                raise self._ended_by_itself(process.returncode)
+            with contextlib.suppress(ProcessLookupError):
+                (process.kill if kill else process.terminate)()
+            async with asyncio.timeout(30):
+                code = await process.wait()
+            assert kill or code == 0
+        elif self._run is not None and self.engine is not None:
+            run, self._run = self._run, None
+            self.engine.stop()
+            async with asyncio.timeout(30):
+                await run
+            self.engine = None
+        self.unsure.append((heard_of - TOLERANCE, time.time()))
+
+    def check_alive(self) -> None:
+        """Raise what ended the engine or the process by itself."""
+        if self._run is not None and self._run.done():
+            self._run.result()
+            raise AssertionError(f"engine {self.home.name} ended by itself")
+        if self.process is not None and self.process.returncode is not None:
+            raise self._ended_by_itself(self.process.returncode)
+
+    def _ended_by_itself(self, code: int) -> AssertionError:
+        last = (self.home / "log").read_text().splitlines()[-1:]
+        return AssertionError(f"the process ended by itself with {code}: {last}")
+
+    def unwell(self) -> list[str]:
+        """What is not yet as it should be where nothing is away."""
+        now = self.engine.snapshot() if self.engine is not None else None
+        return [
+            *([] if self.is_up else ["is down"]),
+            *([] if self.is_connected else ["is not connected"]),
+            *([f"has no database: {now.database_problem}"] if now and now.database_problem else []),
+            *(["has spooled events"] if list(self.home.glob("spool/*.segment")) else []),
+        ]
+
+    def has_stalled(self) -> bool:
+        """Whether it can take nothing by the plan, or has acknowledged nothing since it could not."""
+        if self.engine is None:
+            self._acked = None
+            return False
+        if self.cannot_take:
+            self._acked = self.engine.snapshot().acked
+        elif self._acked is not None and self.engine.snapshot().acked > self._acked:
+            self._acked = None
+        return self._acked is not None
+
+    def footprint(self) -> dict[str, int]:
+        """Files that it keeps, and of a process descriptors, threads and KiB of memory."""
+        found = {"files": sum(len(names) for _, _, names in os.walk(self.home))}
+        if self.process is not None:
+            proc = Path(f"/proc/{self.process.pid}")
+            status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
+            found |= {
+                "descriptors": len(os.listdir(proc / "fd")),
+                "threads": int(status["Threads"]),
+                "KiB": int(status["VmRSS"].split()[0]),
+            }
+        return found

@@ -1,0 +1,21 @@
+"""One instance of the month as a process of its own, to be killed.
+
+python -m tests.faults.month.process URL BOT_TOKEN APP_TOKEN CONNINFO HOME
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tests.faults.month.instance import make_engine
+from tiger_slack_tui.headless import run_headless
+from tiger_slack_tui.settings import Settings, SlackSettings
+from tiger_slack_tui.telemetry import log_to_stderr
+
+if __name__ == "__main__":
+    url, bot_token, app_token, conninfo, home = sys.argv[1:]
+    log_to_stderr(Settings(home=Path(home), conninfo=conninfo))
+    engine = make_engine(SlackSettings(bot_token, app_token, url), conninfo, Path(home))
+    asyncio.run(run_headless(engine))
