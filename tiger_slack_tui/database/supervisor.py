@@ -23,6 +23,8 @@ _STOP_SECONDS = 10
 _PROVEN_SECONDS = 5
 """A server that ends by itself sooner has failed to start; it is given up after so many failures in a row:"""
 _MOST_FAILURES = 6
+_LINGER_SECONDS = 60.0
+"""Processes of a killed server may hold its shared memory for so long; a start that fails meanwhile is no failure."""
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 _OPTIONS = (
     "listen_addresses=",
@@ -137,14 +139,16 @@ def main() -> None:
         return
     users = os.open(home / "users.lock", os.O_CREAT | os.O_RDWR, 0o600)
     server = Server(home, binaries, server_user(), durable=kind == "durable")
-    started, failures = 0.0, 0
+    started, failures, killed = 0.0, 0, -_LINGER_SECONDS
     while _in_use(users):
         if server.running() is None:
-            has_failed = time.monotonic() - started < _PROVEN_SECONDS and not server.was_killed
-            failures = failures + 1 if has_failed else 0
-            if failures == _MOST_FAILURES:
+            now = time.monotonic()
+            if server.was_killed:
+                killed = now
+            has_failed = now - started < _PROVEN_SECONDS and not server.was_killed
+            failures = min(failures + 1, _MOST_FAILURES) if has_failed else 0
+            if failures == _MOST_FAILURES and now - killed >= _LINGER_SECONDS:
                 sys.exit(server_log.GIVEN_UP)
-            # Processes of one that was killed may still end, and keep the next one from its shared memory.
             time.sleep(failures * _LOOK_SECONDS)
             started = time.monotonic()
             server.start()
