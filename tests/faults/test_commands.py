@@ -90,9 +90,8 @@ def run(
 ) -> Iterator[CommandLine]:
     monkeypatch.chdir(tmp_path)
     export = tmp_path / "export"
-    (export / "place").mkdir(parents=True)
+    export.mkdir()
     (export / "channels.json").write_text('[{"id": "C1", "name": "place"}]')
-    (export / "place" / "2024-01-01.json").write_text("[]")
     handlers, level = logging.root.handlers[:], logging.root.level
     yield CommandLine(slack, tmp_path / "home")
     logging.root.handlers[:] = handlers
@@ -107,6 +106,8 @@ def test_all_commands_are_found() -> None:
 
 @by_command
 def test_odd_arguments(run: CommandLine, conninfo: str, command: Command) -> None:
+    if command.words == ("import",):
+        conninfo = AWAY  # it starts processes, which takes its time; its arguments are read before
     for parameter in (*command.arguments, *command.options):
         for value in ODD:
             if isinstance(parameter.type, click.Path) and "\0" in value:
@@ -138,6 +139,20 @@ def test_a_database_without_the_tables(
     said = run(command.line(*filter(None, [flag])), empty_conninfo)
     if said.exit_code:
         assert (said.exit_code, "tiger-slack migrate" in said.output) == (1, True), said.output
+
+
+@by_command
+def test_a_home_that_is_no_directory(run: CommandLine, tmp_path: Path, command: Command) -> None:
+    """The embedded PostgreSQL would lie there."""
+    (tmp_path / "home").write_text("a file")
+    said = run(command.line(), "")
+    if command.words != ("health",) and command.words not in NEED_A_TERMINAL:
+        assert (said.exit_code, str(tmp_path / "home") in said.output) == (1, True), said.output
+
+
+def test_ingestion_with_a_home_that_is_no_directory(run: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file")
+    assert run(["run", "--no-ui"], "").exit_code == 1
 
 
 @pytest.mark.parametrize("value", [value for value in ODD if value])
