@@ -57,10 +57,12 @@ class Importer:
 
     def __init__(self, conninfo: str) -> None:
         self._runner = asyncio.Runner()
+        self._files = 0
         self._connection = self._runner.run(connect(conninfo))
 
     def __call__(self, records: list[tuple[str, dict[str, Any]]]) -> None:
-        states = {0: FileState("f", 0, 0, "C")}
+        self._files += 1
+        states = {0: FileState(f"f{self._files}", 0, 0, "C")}
         tables = Tables(self._connection, 1)
         entries = [
             Entry(0, n, read_row(record, Channel(channel, "channel")))

@@ -14,7 +14,6 @@ from tests.exports import DAY, Files, day_file, export, message, write_folder
 from tiger_slack_tui.errors import SettingsError
 from tiger_slack_tui.history.account import Account, Reason
 from tiger_slack_tui.history.archive import ArchiveLimits, ArchiveRefused, Member
-from tiger_slack_tui.history.load import take_span
 from tiger_slack_tui.history.merge import DELETED, Entry, FileEnd, Item, Known, decide
 from tiger_slack_tui.history.plan import Plan, PlannedFile, Selection, make_plan
 from tiger_slack_tui.history.progress import (
@@ -36,6 +35,7 @@ from tiger_slack_tui.history.rows import (
     slack_ts,
 )
 from tiger_slack_tui.history.sources import open_source
+from tiger_slack_tui.history.spans import take_span
 from tiger_slack_tui.history.state import ImportState
 from tiger_slack_tui.times import read_time
 

@@ -95,6 +95,21 @@ class Account:
         for reason, n in other.skipped.items():
             self.skipped[reason] = self.skipped.get(reason, 0) + n
 
+    def subtract(self, other: Account) -> None:
+        """Take back what the other counts."""
+        self.read -= other.read
+        self.inserted -= other.inserted
+        self.already_there -= other.already_there
+        self.updated -= other.updated
+        self.filtered -= other.filtered
+        self.reactions -= other.reactions
+        self.repaired -= other.repaired
+        for mine, theirs in ((self.discarded, other.discarded), (self.skipped, other.skipped)):
+            for what, n in theirs.items():
+                mine[what] = mine.get(what, 0) - n
+                if not mine[what]:
+                    del mine[what]
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -61,11 +61,18 @@ _END = """
 update slack.import set finished_at = now(), outcome = %s, error = %s, account = %s
 where id = %s
 """
-_TOTALS = """
-select count(*) filter (where f.is_done), coalesce(sum((f.account ->> 'read')::int8), 0)::int8
-from slack.import_file f
-where f.import_id = %s
-and f.path = any (%s)
+_LEDGER = (
+    "select f.path, f.account, f.is_done, f.error from slack.import_file f where f.import_id = %s"
+)
+_FORGET = """
+with f as
+( delete from slack.import_file f
+  where f.import_id = %(import)s
+  and f.path = any (%(paths)s)
+)
+delete from slack.import_problem p
+where p.import_id = %(import)s
+and p.path = any (%(paths)s)
 """
 _PROBLEMS = """
 select p.path, p.position, p.reason
@@ -146,7 +153,8 @@ async def _wait_for_workers(connection: AsyncConnection[Any], import_id: int) ->
         await connection.execute("select pg_advisory_xact_lock(%s)", (_WORKER_LOCKS + import_id,))
     except psycopg.errors.LockNotAvailable:
         raise ImportRunning(
-            "Processes of the run before are still writing.", hint="Start it again when they end."
+            "Processes of the run before are still writing.",
+            hint="Start it again when they end, or end them: ps -ef | grep history.worker",
         ) from None
 
 
@@ -184,19 +192,43 @@ async def saved_files(
     cursor = await connection.execute(_SAVED, (import_id, list(paths)))
     return {
         path: FileState(
-            path, size, crc, channel, position, Account.from_json(account), is_done, error
+            path, size, crc, channel, position, Account.from_json(account), is_done, error, position
         )
         async for path, size, crc, channel, position, account, is_done, error in cursor
     }
 
 
-async def totals(
+@dataclass(frozen=True, slots=True)
+class CommittedFile:
+    """What is committed of a file."""
+
+    path: str
+    account: Account
+    is_done: bool
+    error: str | None
+
+
+async def committed_files(
+    connection: AsyncConnection[Any], import_id: int
+) -> AsyncIterator[CommittedFile]:
+    """All files of the import, in no order."""
+    async with connection.transaction(), connection.cursor("ledger") as cursor:
+        cursor.itersize = 1000
+        await cursor.execute(_LEDGER, (import_id,))
+        async for path, account, is_done, error in cursor:
+            yield CommittedFile(path, Account.from_json(account), is_done, error)
+
+
+async def forget_files(
     connection: AsyncConnection[Any], import_id: int, paths: Sequence[str]
-) -> tuple[int, int]:
-    """Of these files, how many are done, and the records read."""
-    cursor = await connection.execute(_TOTALS, (import_id, list(paths)))
-    row = await cursor.fetchone()
-    return (row[0], row[1]) if row else (0, 0)
+) -> None:
+    """Drop what is known of files that are no longer in the archive, and what was wrong with them."""
+    await connection.execute(_FORGET, {"import": import_id, "paths": list(paths)})
+
+
+async def hold_again(connection: AsyncConnection[Any], import_id: int) -> bool:
+    """Take the lock of an import whose session was lost; False where another session has gone on with it."""
+    return await try_lock(connection, _LOCKS + import_id)
 
 
 async def save_problems(

@@ -19,7 +19,8 @@ from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.archive import ArchiveLimits
 from tiger_slack_tui.history.checkpoint import ImportRunning
-from tiger_slack_tui.history.load import Import, ImportFailed
+from tiger_slack_tui.history.load import Import
+from tiger_slack_tui.history.process import ImportFailed
 from tiger_slack_tui.history.progress import ImportResult, Note
 from tiger_slack_tui.history.report import save_report
 from tiger_slack_tui.history.request import ImportRequest

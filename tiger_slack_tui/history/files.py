@@ -91,13 +91,15 @@ class FileWork:
             state.times = []
         if failure is not None:
             self._failures[number] = failure
-        elif saved and saved.holds(state):
+            state.crc = saved.crc if saved else crc  # what cannot be read is what it was
+        if saved and saved.holds(state):
             state = saved
             known = protocol.FileKnown(number, saved.account, saved.is_done, saved.error)
             self._parent.report(known)
             if saved.is_done:
                 return
-        if saved and state is not saved:
+        elif saved:
+            state.stored = saved.position
             await self._tables.forget(member.path)
         self._states[number] = state
 

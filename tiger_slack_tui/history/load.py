@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import psycopg
@@ -26,7 +25,7 @@ from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.history.archive import ArchiveLimits, ArchiveRefused
 from tiger_slack_tui.history.columnstore import compress
 from tiger_slack_tui.history.plan import Plan, PlannedFile, Selection
-from tiger_slack_tui.history.process import WorkerProcess
+from tiger_slack_tui.history.process import ImportFailed, WorkerProcess, failure_of
 from tiger_slack_tui.history.progress import (
     BadRecord,
     ChannelResult,
@@ -34,6 +33,7 @@ from tiger_slack_tui.history.progress import (
     Failed,
     ImportEvent,
     ImportResult,
+    Known,
     Listed,
     Note,
     Planned,
@@ -41,6 +41,7 @@ from tiger_slack_tui.history.progress import (
     Skipped,
     Started,
 )
+from tiger_slack_tui.history.spans import take_span
 from tiger_slack_tui.telemetry import span
 
 log = logging.getLogger(__name__)
@@ -49,14 +50,12 @@ _EARLY = 2
 """Workers that come up before it is known how much there is to do; of more, as many as there are spans."""
 _GIVEN = 2
 """Spans that a worker has been told to read: it need not wait for the next one."""
+_CRASHES = 2
+"""How often a file may end a process that reads only this one, until it is left out."""
 _LARGE = 10_000
 """Inserted messages from which on old chunks are compressed at once, and not by the policy some day."""
 
 Tell = Callable[[ImportEvent], None]
-
-
-class ImportFailed(TigerSlackError):
-    """The import broke off. The same command goes on where it was."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,8 @@ class ImportOptions:
     dry_run: bool = False
     restart: bool = False
     compress: bool = True
+    silent_seconds: float = 60.0
+    """How long a process of the import may say nothing before it is killed. It says something 12 times as often."""
     limits: ArchiveLimits = field(default_factory=lambda: ArchiveLimits(500, 1 << 40))
 
 
@@ -78,19 +79,6 @@ class _Open:
 
     planned: PlannedFile
     account: Account = field(default_factory=Account)
-
-
-def take_span(spans: deque[protocol.Span], others: Iterable[protocol.Span]) -> protocol.Span:
-    """Take the first span that has no channel of the others, which are under way; where there is none, the first.
-
-    Two workers that write to a week of a channel wait for each other.
-    """
-    busy = frozenset[str]().union(*(other.channels for other in others))
-    for number, part in enumerate(spans):
-        if busy.isdisjoint(part.channels):
-            del spans[number]
-            return part
-    return spans.popleft()
 
 
 class Import:
@@ -111,10 +99,12 @@ class Import:
         self._spans: deque[protocol.Span] = deque()
         self._all_spans: list[protocol.Span] = []
         self._given: list[deque[protocol.ReadFiles]] = []
-        self._crashed: set[int] = set()
+        self._crashes: Counter[int] = Counter()
+        self._compressing: asyncio.Task[None] | None = None
         self._files = 0
         self._channels: dict[str, ChannelResult] = {}
         self._done = self._failed = 0
+        self._is_counted = False
         self._begun: checkpoint.Begun | None = None
         self._plan = Plan()
         self._lists = protocol.ListsRead()
@@ -140,6 +130,8 @@ class Import:
         self._is_cancelled = True
         for worker in self._workers:
             worker.stop()
+        if self._compressing is not None:
+            self._compressing.cancel()
         self._may_go.set()
 
     async def run(self, tell: Tell) -> ImportResult:
@@ -156,25 +148,35 @@ class Import:
             current.set_attributes({"read": result.total.read, "inserted": result.total.inserted})
             return result
 
+    @property
+    def import_id(self) -> int | None:
+        """Its number, once it has begun; None of a dry run."""
+        return self._begun.id if self._begun else None
+
     async def _run(self) -> ImportResult:
         if self._options.dry_run:
-            await self._read(None)
-            return self._result()
+            try:
+                await self._read(None)
+            finally:
+                await self._end_workers()
+            return self._result("cancelled" if self._is_cancelled else "done")
         control = await self._stack.enter_async_context(await connect_session(self._conninfo))
         self._begun = await self._begin(control)
-        return await self._attend(control, self._begun.id)
+        return await self._run_and_record(control, self._begun.id)
 
-    async def _attend(self, control: AsyncConnection[Any], import_id: int) -> ImportResult:
+    async def _run_and_record(self, control: AsyncConnection[Any], import_id: int) -> ImportResult:
         """Do it all, and record its end."""
         outcome, error = "cancelled", None
         try:
-            await self._read(control)
-            result = self._result()
-            outcome = result.outcome
-            if outcome == "done":
-                result.mismatch = result.mismatch or await self._compare(control, result)
-                if self._options.compress and result.total.inserted >= _LARGE:
-                    await compress(control, self._tell)
+            try:
+                await self._read(control)
+            finally:
+                await self._end_workers()  # what they commit until then counts, too
+            outcome = "cancelled" if self._is_cancelled else "done"
+            await self._count_committed(control, import_id)
+            result = self._result(outcome)
+            if outcome == "done" and self._options.compress and result.total.inserted >= _LARGE:
+                await self._compress(control)
             return result
         except psycopg.Error as failure:
             outcome, error = "failed", f"The database broke the import off: {describe(failure)}."
@@ -186,11 +188,62 @@ class Import:
             outcome, error = "failed", type(failure).__name__
             raise
         finally:
-            account = self._result().as_json()
-            with contextlib.suppress(psycopg.Error):  # then it is one that was cut off
-                await checkpoint.end(
-                    control, import_id, outcome=outcome, error=error, account=account
-                )
+            await self._record_end(control, import_id, outcome, error)
+
+    async def _record_end(
+        self, control: AsyncConnection[Any], import_id: int, outcome: str, error: str | None
+    ) -> None:
+        """Record it, over a new connection where that of the import was lost. A failure is logged."""
+        try:
+            try:
+                await self._record(control, import_id, outcome, error)
+            except psycopg.Error:
+                async with await connect_session(self._conninfo) as again:
+                    if await checkpoint.hold_again(again, import_id):
+                        await self._record(again, import_id, outcome, error)
+        except psycopg.Error as failure:
+            log.warning("the end of import %d was not recorded: %s", import_id, describe(failure))
+        except TigerSlackError as failure:
+            log.warning("the end of import %d was not recorded: %s", import_id, failure.args[0])
+
+    async def _record(
+        self, connection: AsyncConnection[Any], import_id: int, outcome: str, error: str | None
+    ) -> None:
+        if not self._is_counted:
+            await self._count_committed(connection, import_id)
+        account = self._result(outcome).as_json()
+        await checkpoint.end(connection, import_id, outcome=outcome, error=error, account=account)
+
+    async def _count_committed(self, connection: AsyncConnection[Any], import_id: int) -> None:
+        """Make the account of what is committed, whatever of it the workers could report."""
+        folders = {
+            planned.member.path: planned.folder
+            for part in self._all_spans
+            for _, planned in part.files()
+        }
+        channels: dict[str, ChannelResult] = {}
+        done = failed = 0
+        async for file in checkpoint.committed_files(connection, import_id):
+            folder = folders.get(file.path) or PurePosixPath(file.path).parent.name
+            channel = channels.setdefault(folder, ChannelResult())
+            channel.account.add(file.account)
+            channel.files += file.is_done
+            done += file.is_done
+            failed += file.is_done and file.error is not None
+        self._channels, self._done, self._failed = channels, done, failed
+        self._is_counted = True
+
+    async def _compress(self, control: AsyncConnection[Any]) -> None:
+        """Compress old chunks; `cancel` ends that, and the policy does it some day."""
+        self._compressing = asyncio.create_task(compress(control, self._tell))
+        try:
+            await asyncio.gather(self._compressing, return_exceptions=True)
+        finally:
+            self._compressing.cancel()
+
+    async def _end_workers(self) -> None:
+        """End all workers, at last by force. What they are at is committed, or rolled back, then."""
+        await asyncio.gather(*(worker.close() for worker in self._workers))
 
     async def _read(self, control: AsyncConnection[Any] | None) -> None:
         """Bring the lists and then the files into the tables."""
@@ -208,9 +261,14 @@ class Import:
         self._tell(Listed((), made.plan.unmapped))
         self._all_spans += [await self._span(planner) for _ in range(made.spans)]
         planner.send(protocol.ReadLists(made.plan.lists, self._options.dry_run))
+        paths: set[str] = set()
         for part in self._all_spans:  # meanwhile
-            self._tell(Listed([planned for _, planned in part.files()]))
+            files = [planned for _, planned in part.files()]
+            paths.update(planned.member.path for planned in files)
+            self._tell(Listed(files))
             await asyncio.sleep(0)  # there can be very many
+        if control and self._resumed and not self._is_cancelled:
+            await self._forget_gone(control, paths)
         workers += [await self._start() for _ in range(_EARLY, min(wanted, made.spans))]
         self._spans.extend(self._all_spans)
         self._lists = await self._lists_read(planner)
@@ -224,6 +282,22 @@ class Import:
                     group.create_task(self._work(worker))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
+
+    async def _forget_gone(self, control: AsyncConnection[Any], paths: Set[str]) -> None:
+        """Drop what is known of files that were in the archive in an earlier run, and are no longer."""
+        assert self.import_id is not None  # noqa: S101 for the types
+        gone, stored = [], 0
+        async for file in checkpoint.committed_files(control, self.import_id):
+            if file.path not in paths:
+                gone.append(file.path)
+                stored += file.account.inserted
+        if gone:
+            await checkpoint.forget_files(control, self.import_id, gone)
+            text = (
+                f"{len(gone):,} files that an earlier run read are no longer in the archive. The"
+                f" {stored:,} messages that it stored of them stay; the account leaves them out."
+            )
+            self._tell(Note(text, is_warning=True))
 
     async def _begin(self, control: AsyncConnection[Any]) -> checkpoint.Begun:
         try:
@@ -244,10 +318,19 @@ class Import:
 
     async def _start(self) -> WorkerProcess:
         """Start a worker. It takes a while to come up, and ends with the import."""
-        worker = await WorkerProcess.start()
-        self._stack.push_async_callback(worker.close)
-        worker.begin(protocol.Setup(self._path, self._conninfo, self._import_id))
+        try:
+            worker = await WorkerProcess.start(self._options.silent_seconds)
+        except OSError as error:  # no memory, no more processes, no more files
+            raise ImportFailed(
+                f"A process of the import could not be started: {error.strerror}.",
+                hint="Start it again.",
+            ) from None
         self._workers.append(worker)
+        worker.begin(
+            protocol.Setup(
+                self._path, self._conninfo, self.import_id, self._options.silent_seconds / 12
+            )
+        )
         if self._is_cancelled:
             worker.stop()
         return worker
@@ -262,14 +345,14 @@ class Import:
             case None if self._is_cancelled:
                 return protocol.PlanMade(Plan(), 0, 0, 0)
             case report:
-                raise _failure(report)
+                raise failure_of(report)
 
     async def _span(self, planner: WorkerProcess) -> protocol.Span:
         report = await planner.receive()
         if self._is_cancelled and report is None:
             return protocol.Span.of([])
         if not isinstance(report, protocol.Span):
-            raise _failure(report)
+            raise failure_of(report)
         return report
 
     async def _lists_read(self, planner: WorkerProcess) -> protocol.ListsRead:
@@ -277,7 +360,7 @@ class Import:
         if self._is_cancelled and report is None:
             return protocol.ListsRead()
         if not isinstance(report, protocol.ListsRead):
-            raise _failure(report)
+            raise failure_of(report)
         for path, position, reason in (*report.bad, *report.repaired):
             self._tell(BadRecord(path, position, reason))
         return report
@@ -288,7 +371,8 @@ class Import:
         self._given.append(given)
         while True:
             while self._spans and len(given) < _GIVEN and not self._is_cancelled:
-                crashed, is_restart = frozenset(self._crashed), self._options.restart
+                crashed = frozenset(n for n, times in self._crashes.items() if times >= _CRASHES)
+                is_restart = self._options.restart
                 others = (command for of in self._given if of is not given for command in of)
                 part = take_span(self._spans, [command.span for command in others])
                 given.append(protocol.ReadFiles(part, self._selection, crashed, is_restart))
@@ -301,6 +385,8 @@ class Import:
                 self._spans.extendleft(command.span for command in reversed(given))
                 self._spans.extendleft(protocol.Span.of([file]) for file in reversed(left))
                 given.clear()
+                for _, planned in left:  # until the next worker says how much is committed
+                    self._tell(Known(planned.member.path, Account()))
                 worker = await self._start()
 
     async def _attend_files(
@@ -328,10 +414,10 @@ class Import:
                     where = report.where if isinstance(report, protocol.Crashed) else "no word"
                     log.error("a worker of the import crashed: %s", where)
                     if not command.crashed.isdisjoint(number for number, _ in files):
-                        raise _failure(report)
-                    # One by one it shows which file it is; that one is not opened again.
+                        raise failure_of(report)
+                    # One by one it shows which file it is; after two crashes that one is not opened again.
                     if len(files) == 1:
-                        self._crashed.add(files[0][0])
+                        self._crashes[files[0][0]] += 1
                     return [(number, open_.planned) for number, open_ in files_open.items()]
 
     def _know(self, known: protocol.FileKnown, files_open: dict[int, _Open]) -> None:
@@ -339,6 +425,7 @@ class Import:
         file = files_open[known.number]
         file.account = known.account
         if not known.is_done:
+            self._tell(Known(file.planned.member.path, known.account))
             return
         member = file.planned.member
         self._end(files_open.pop(known.number), is_bad=known.failure is not None)
@@ -379,15 +466,11 @@ class Import:
             result.account.add(file.account)
 
     @property
-    def _import_id(self) -> int | None:
-        return self._begun.id if self._begun else None
-
-    @property
     def _resumed(self) -> datetime | None:
         return self._begun.resumed if self._begun else None
 
-    def _result(self) -> ImportResult:
-        """The account of what is committed so far."""
+    def _result(self, outcome: str) -> ImportResult:
+        """The account of what is counted so far."""
         plan, lists = self._plan, self._lists
         total = Account()
         for channel in self._channels.values():
@@ -395,9 +478,11 @@ class Import:
         mismatch = None
         if not total.adds_up:
             mismatch = f"{total.read:,} records were read, {total.accounted:,} are accounted for"
+        elif outcome == "done" and self._done != self._files:
+            mismatch = f"{self._files:,} files were planned, {self._done:,} are accounted for"
         return ImportResult(
-            import_id=self._import_id,
-            outcome="cancelled" if self._is_cancelled else "done",
+            import_id=self.import_id,
+            outcome=outcome,
             seconds=time.monotonic() - self._started,
             resumed=self._resumed,
             files_planned=self._files,
@@ -413,26 +498,3 @@ class Import:
             warnings=plan.warnings,
             mismatch=mismatch,
         )
-
-    async def _compare(self, control: AsyncConnection[Any], result: ImportResult) -> str | None:
-        """Why what was committed is not what was counted; None where it is."""
-        assert result.import_id is not None  # noqa: S101 it is no dry run
-        done = read = 0
-        for part in self._all_spans:
-            paths = [planned.member.path for _, planned in part.files()]
-            totals = await checkpoint.totals(control, result.import_id, paths)
-            done, read = done + totals[0], read + totals[1]
-        if (done, read) == (result.files_planned, result.total.read):
-            return None
-        return (
-            f"{result.files_planned:,} files with {result.total.read:,} records were counted,"
-            f" {done:,} with {read:,} are in slack.import_file"
-        )
-
-
-def _failure(report: protocol.Report | None) -> TigerSlackError:
-    """Why a worker answered with something else."""
-    if isinstance(report, protocol.Broken):
-        return DatabaseUnavailable(report.reason)
-    where = report.where if isinstance(report, protocol.Crashed) else "it was killed"
-    return ImportFailed(f"A process of the import ended: {where}.", hint="Start it again.")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
-import pickle
 import sys
 
+from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.history import protocol
 
+log = logging.getLogger(__name__)
+
+_GRACE_SECONDS = 1.0
+_KILL_SECONDS = 5.0
 _END_SECONDS = 10.0
 """How long a worker may take to end its batch before it is killed; then its transaction is rolled back."""
 _CREDITS = 2
@@ -20,22 +25,32 @@ _MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": st
 eighth of its time. https://man7.org/linux/man-pages/man3/mallopt.3.html"""
 
 
+class ImportFailed(TigerSlackError):
+    """The import broke off. The same command goes on where it was."""
+
+
 class WorkerProcess:
     """Speaks the protocol of `tiger_slack_tui.history.protocol`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, silent_seconds: float) -> None:
         self._process = process
         assert process.stdin  # noqa: S101 both are pipes
         assert process.stdout  # noqa: S101
         self._input, self._output = process.stdin, process.stdout
+        self._silent_seconds = silent_seconds
+        self._reading: asyncio.Task[protocol.Report | None] | None = None
+        self._is_over = False
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     @classmethod
-    async def start(cls) -> WorkerProcess:
-        """Start one. It gets no signals of our terminal, and ends with us."""
+    async def start(cls, silent_seconds: float) -> WorkerProcess:
+        """Start one. It gets no signals of our terminal, and ends with us. Raises OSError.
+
+        It is killed when it says nothing for `silent_seconds`.
+        """
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # nothing of the current directory, which may be an archive
@@ -47,7 +62,7 @@ class WorkerProcess:
             start_new_session=True,
             env=os.environ | _MEMORY,
         )
-        return cls(process)
+        return cls(process, silent_seconds)
 
     def begin(self, setup: protocol.Setup) -> None:
         """Give it something to work on."""
@@ -61,27 +76,75 @@ class WorkerProcess:
             self._input.write(protocol.frame(command))
 
     async def receive(self) -> protocol.Report | None:
-        """What it says next; None where it has ended."""
-        try:
-            length = await self._output.readexactly(protocol.LENGTH.size)
-            content = await self._output.readexactly(protocol.LENGTH.unpack(length)[0])
-        except asyncio.IncompleteReadError:
-            return None
-        report: protocol.Report = pickle.loads(content)  # noqa: S301 from our own child
-        return report
+        """What it says next; None where it has ended.
+
+        One that falls silent, or writes what cannot be read, is killed: Crashed.
+        """
+        while not self._is_over:
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._read())
+            if not await self._is_heard(self._reading):
+                return self._kill(f"it said nothing for {self._silent_seconds:g} s")
+            try:
+                report = self._reading.result()
+            except protocol.Garbage:
+                return self._kill("what it said cannot be read")
+            finally:
+                self._reading = None
+            if not isinstance(report, protocol.Alive):
+                return report
+        return None
 
     def stop(self) -> None:
         """Let it end after the batch that it is at. Go on receiving until None."""
         self._input.close()
 
     async def close(self) -> None:
-        """End it, at last by force."""
+        """End it, at last by force. Takes some seconds longer than the batch may take; raises nothing."""
         self._input.close()
         try:
             async with asyncio.timeout(_END_SECONDS):
                 while await self.receive() is not None:
                     pass
                 await self._process.wait()
+        except TimeoutError:
+            log.warning("a worker of the import did not end in time and was killed")
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            self._kill("it is closed")
+        with contextlib.suppress(TimeoutError):  # what the kernel does not let go of
+            async with asyncio.timeout(_KILL_SECONDS):
+                await self._process.wait()
+
+    async def _read(self) -> protocol.Report | None:
+        try:
+            head = await self._output.readexactly(protocol.HEAD.size)
+            content = await self._output.readexactly(protocol.content_length(head))
+        except (asyncio.IncompleteReadError, OSError):
+            return None
+        report: protocol.Report = protocol.message(head, content)
+        return report
+
+    async def _is_heard(self, reading: asyncio.Task[protocol.Report | None]) -> bool:
+        """Whether something comes in time."""
+        # After a stop of this process itself the time is over at once, though there is something to read.
+        for seconds in (self._silent_seconds, _GRACE_SECONDS):
+            await asyncio.wait({reading}, timeout=seconds)
+            if reading.done():
+                return True
+        return False
+
+    def _kill(self, why: str) -> protocol.Crashed:
+        self._is_over = True
+        if self._reading is not None:
+            self._reading.cancel()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        return protocol.Crashed(why)
+
+
+def failure_of(report: protocol.Report | None) -> TigerSlackError:
+    """Why a worker answered with something else."""
+    if isinstance(report, protocol.Broken):
+        return DatabaseUnavailable(report.reason)
+    where = report.where if isinstance(report, protocol.Crashed) else "it was killed"
+    return ImportFailed(f"A process of the import ended: {where}.", hint="Start it again.")

@@ -55,6 +55,17 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """So much of a file was committed before it is gone on with: by an earlier run, or by a worker that died.
+
+    It takes the place of what was counted of the file until now.
+    """
+
+    path: str
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """All of the file is accounted for."""
 
@@ -98,7 +109,9 @@ class Note:
     is_warning: bool = False
 
 
-ImportEvent = Planned | Listed | Started | Progress | Done | Failed | Skipped | BadRecord | Note
+ImportEvent = (
+    Planned | Listed | Started | Known | Progress | Done | Failed | Skipped | BadRecord | Note
+)
 
 
 @dataclass(slots=True)

@@ -8,17 +8,40 @@ from __future__ import annotations
 
 import pickle
 import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tiger_slack_tui.history.account import Account, Reason
 from tiger_slack_tui.history.archive import ArchiveLimits, Member
 from tiger_slack_tui.history.merge import Problem
 from tiger_slack_tui.history.plan import Plan, PlannedFile, Selection
 
-LENGTH = struct.Struct("!I")
-"""Comes before each frame."""
+_MAGIC = b"TSI1"
+HEAD = struct.Struct("!4sII")
+"""Comes before the content of each frame: what marks one, length and CRC-32 of the content."""
+_LONGEST = 1 << 30
+
+
+class Garbage(Exception):
+    """What came through the pipe is no frame."""
+
+
+def content_length(head: bytes) -> int:
+    """The length of the content. Raises Garbage."""
+    magic, length, _ = HEAD.unpack(head)
+    if magic != _MAGIC or length > _LONGEST:
+        raise Garbage
+    return int(length)
+
+
+def message(head: bytes, content: bytes) -> Any:
+    """The message of a frame. Raises Garbage where the content is not as it was sent."""
+    if zlib.crc32(content) != HEAD.unpack(head)[2]:
+        raise Garbage
+    return pickle.loads(content)  # noqa: S301 from our own parent or child
 
 
 @dataclass(frozen=True)
@@ -28,6 +51,8 @@ class Setup:
     path: Path
     conninfo: str
     import_id: int | None
+    beat_seconds: float
+    """The worker says `Alive` so often."""
 
 
 @dataclass(frozen=True)
@@ -154,17 +179,31 @@ class Crashed:
 
 
 @dataclass(frozen=True)
+class Alive:
+    """The worker runs. It comes at any time."""
+
+
+@dataclass(frozen=True)
 class Go:
     """Another batch may be merged."""
 
 
 Command = Setup | MakePlan | ReadLists | ReadFiles | Go
 Report = (
-    PlanMade | Span | Refused | ListsRead | FileKnown | BatchDone | FilesRead | Broken | Crashed
+    PlanMade
+    | Span
+    | Refused
+    | ListsRead
+    | FileKnown
+    | BatchDone
+    | FilesRead
+    | Broken
+    | Crashed
+    | Alive
 )
 
 
 def frame(message: Command | Report) -> bytes:
     """The message as it goes through the pipe."""
     content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    return LENGTH.pack(len(content)) + content
+    return HEAD.pack(_MAGIC, len(content), zlib.crc32(content)) + content

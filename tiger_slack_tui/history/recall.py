@@ -79,6 +79,8 @@ class FileState:
     account: Account = field(default_factory=Account)
     is_done: bool = False
     error: str | None = None
+    stored: int | None = None
+    """`position` of its row in slack.import_file; None where it has none."""
     times: list[int] | None = None
     """ts of all its messages, in microseconds since 1970; None where some are not known."""
 
@@ -96,6 +98,7 @@ class FileState:
             account,
             number in changes.ended,
             changes.ended.get(number),
+            self.stored,
             None if self.times is None else self.times + changes.times.get(number, []),
         )
 
@@ -132,8 +135,10 @@ async def recall(
 ) -> dict[int, Account]:
     """What reading the files again would come to, by index, for those of which it is known.
 
-    Their contents were taken in before, all their messages are wanted, and still there or deleted since. Merging
-    never takes back what it once did, so there is nothing to do for them.
+    Their contents were taken in before, all their records are wanted, and their messages still there or deleted
+    since. Merging never takes back what it once did, so there is nothing to do for them. Left out are contents of
+    which only reading tells the counts: how many reactions a message had that is deleted, or when a record is of
+    that tells of a deletion.
     """
     files = [_key(state) | {"number": number} for number, state in enumerate(states)]
     cursor = await connection.execute(_CONTENTS, (orjson.dumps(files).decode(),))
@@ -154,8 +159,12 @@ async def recall(
         accounts = {row[0]: Account.from_json(row[4]) for row in rows}
         cursor = await connection.execute(_PRESENT, values)
         for number, records, present, deleted in await cursor.fetchall():
-            if present + deleted == records:
-                recalled[number] = _again(accounts[number], present)
+            account = accounts[number]
+            if present + deleted != records or (deleted and account.reactions):
+                continue
+            if selection.has_dates and Reason.DELETED.value in account.skipped:
+                continue
+            recalled[number] = _again(account, present)
     return recalled
 
 

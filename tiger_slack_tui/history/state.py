@@ -20,6 +20,7 @@ from tiger_slack_tui.history.progress import (
     Failed,
     ImportEvent,
     ImportResult,
+    Known,
     Listed,
     Note,
     Planned,
@@ -175,6 +176,8 @@ class ImportState:
                 self._list(files, unmapped)
             case Started(path, _, _, worker):
                 self._begin(path, worker)
+            case Known(path, account):
+                self._know(path, account)
             case Progress(path, account, bytes_read):
                 self._count(path, account, bytes_read)
             case Done(path, size):
@@ -333,6 +336,21 @@ class ImportState:
         now = self._clock()
         self._begun.setdefault(path, FileState(began=now))
         self.readers[worker] = Reader(path, now)
+
+    def _know(self, path: str, account: Account) -> None:
+        """Count what is committed of a file in place of what was counted of it."""
+        file = self._begun.get(path)
+        counted = Account() if file is None else file.account
+        sums = [self.total]
+        if (index := self._index.get(path)) is not None:
+            sums.append(self.folders[self.files[index].folder].account)
+        for each in sums:
+            each.subtract(counted)
+            each.add(account)
+        if file is not None or account.read:
+            file = self._begun.setdefault(path, FileState(began=self._clock()))
+            file.account = Account()
+            file.account.add(account)
 
     def _count(self, path: str, account: Account, bytes_read: int) -> None:
         now = self._clock()

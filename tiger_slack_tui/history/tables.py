@@ -17,7 +17,7 @@ from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.database.failures import is_unavailable
 from tiger_slack_tui.history import recall
 from tiger_slack_tui.history.account import Account, Reason
-from tiger_slack_tui.history.copying import NULL, TRUE, copy_data, row_of, text_cell, time_cell
+from tiger_slack_tui.history.copying import TRUE, copy_data, row_of, text_cell, time_cell
 from tiger_slack_tui.history.merge import (
     DELETED,
     Changes,
@@ -46,23 +46,6 @@ select set_config('synchronous_commit', 'off', false)
 , set_config('work_mem', '32MB', false)
 , set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', false)
 , set_config('plan_cache_mode', 'force_custom_plan', false)
-"""
-_HAS_TABLES = "select to_regclass('slack.import_problem') is not null"
-_DRY_RUN = """
-create temp table merged
-( channel_id text not null
-, ts timestamptz not null
-, event_ts timestamptz
-, event_id text
-);
-create index on merged (channel_id, ts);
-create temp table merged_reaction
-( channel_id text not null
-, ts timestamptz not null
-, user_id text not null
-, reaction text not null
-);
-create index on merged_reaction (channel_id, ts);
 """
 _HAS_RULES = "select exists (select from slack.message_discard)"
 _EVALUATE_RULES = """
@@ -101,21 +84,9 @@ from slack.tombstone t
 where t.channel_id = %(channel)s
 and t.ts = any (%(times)s::timestamptz[])
 """
-_MESSAGES_MERGED: LiteralString = """
-select m.ts, m.event_ts, m.event_id, m.event_ts is null
-from merged m
-where m.channel_id = %(channel)s
-and m.ts = any (%(times)s::timestamptz[])
-"""
 _REACTIONS: LiteralString = """
 select r.ts, r.user_id, r.reaction, r.event_ts, r.is_present
 from slack.reaction r
-where r.channel_id = %(channel)s
-and r.ts = any (%(times)s::timestamptz[])
-"""
-_REACTIONS_MERGED: LiteralString = """
-select r.ts, r.user_id, r.reaction, r.ts, true
-from merged_reaction r
 where r.channel_id = %(channel)s
 and r.ts = any (%(times)s::timestamptz[])
 """
@@ -137,20 +108,46 @@ from jsonb_to_recordset(%s::jsonb) as p (path text, position int4, reason text)
 """
 _FORGET = "delete from slack.import_problem p where p.import_id = %s and p.path = %s"
 _FILES = """
-insert into slack.import_file (import_id, path, size, crc, channel_id, position, is_done, account, error)
-select %s, f.path, f.size, f.crc, f.channel_id, f.position, f.is_done, f.account, f.error
-from jsonb_to_recordset(%s::jsonb) as f
-(path text, size int8, crc int8, channel_id text, position int4, is_done bool, account jsonb, error text)
-on conflict (import_id, path) do update set
-  size = excluded.size
-, crc = excluded.crc
-, channel_id = excluded.channel_id
-, position = excluded.position
-, is_done = excluded.is_done
-, account = excluded.account
-, error = excluded.error
-, updated_at = now()
+with f as materialized
+( select *
+  from jsonb_to_recordset(%(files)s::jsonb) as f
+  ( path text, size int8, crc int8, channel_id text, position int4, is_done bool, account jsonb, error text
+  , stored int4
+  )
+)
+, updated as
+( update slack.import_file t set
+    size = f.size
+  , crc = f.crc
+  , channel_id = f.channel_id
+  , position = f.position
+  , is_done = f.is_done
+  , account = f.account
+  , error = f.error
+  , updated_at = now()
+  from f
+  where t.import_id = %(import)s
+  and t.path = f.path
+  and t.position = f.stored
+  returning 1
+)
+, inserted as
+( insert into slack.import_file (import_id, path, size, crc, channel_id, position, is_done, account, error)
+  select %(import)s, f.path, f.size, f.crc, f.channel_id, f.position, f.is_done, f.account, f.error
+  from f
+  where f.stored is null
+  on conflict do nothing
+  returning 1
+)
+select (select count(*) from updated) + (select count(*) from inserted)
 """
+
+
+class LedgerChanged(Exception):
+    """Somebody else has written to the file's row: a worker that was believed dead had still committed.
+
+    What this one wanted to commit is rolled back; whoever reads the row anew can go on.
+    """
 
 
 @dataclass(slots=True)
@@ -228,7 +225,9 @@ class Tables:
             await self._write(changes, known)
             states = {n: files[n].after(n, changes) for n in changes.accounts}
             await self._save(changes, states)
-        files.update(states)
+        for number, state in states.items():
+            state.stored = state.position
+            files[number] = state
         return Merged(changes.accounts, changes.problems)
 
     async def _evaluate_rules(self, items: Sequence[Item]) -> tuple[dict[int, int], Any]:
@@ -326,7 +325,7 @@ class Tables:
         await self.save(list(states.values()))
 
     async def save(self, states: Sequence[FileState]) -> None:
-        """Keep how far the files are accounted for."""
+        """Keep how far the files are accounted for, in one transaction. Raises LedgerChanged."""
         rows = [
             {
                 "path": state.path,
@@ -337,66 +336,17 @@ class Tables:
                 "is_done": state.is_done,
                 "account": state.account,
                 "error": state.error,
+                "stored": state.stored,
             }
             for state in states
         ]
-        await self._connection.execute(_FILES, (self._import, _json(rows)))
-        if whole := [state for state in states if state.is_whole]:
-            await recall.keep(self._connection, whole)
-
-
-class DryRun(Tables):
-    """Counts what an import would do, and changes nothing; also where the tables are not there yet."""
-
-    def __init__(self, connection: AsyncConnection[Any]) -> None:
-        super().__init__(connection, 0)
-        self._has_tables = False
-
-    async def prepare(self) -> None:
-        await super().prepare()
-        self._has_tables = bool(await self._value(_HAS_TABLES))
-        await self._connection.execute(_DRY_RUN)
-        if not self._has_tables:
-            self._look, self._look_reactions = [], []
-        # What came before in the same archive.
-        self._look.append(_MESSAGES_MERGED)
-        self._look_reactions.append(_REACTIONS_MERGED)
-
-    async def _evaluate_rules(self, items: Sequence[Item]) -> tuple[dict[int, int], Any]:
-        return await super()._evaluate_rules(items) if self._has_tables else ({}, None)
-
-    async def _count_rule_failures(self, failures: Any) -> None:
-        pass
-
-    async def _is_new(self, channel: str, times: Sequence[int]) -> bool:
-        return False
-
-    async def _lock(self, about: Mapping[str, Sequence[int]]) -> None:
-        pass
-
-    async def _write(self, changes: Changes, known: Known) -> None:
-        merged = {key: row.version for key, row in (changes.inserts | changes.updates).items()}
-        await self._copy(
-            "copy merged from stdin (format binary)",
-            [
-                *(
-                    row_of(4) + _key_cells(key) + time_cell(told) + text_cell(event_id)
-                    for key, (told, event_id) in merged.items()
-                ),
-                *(row_of(4) + _key_cells(key) + NULL + NULL for key in changes.deletions),
-            ],
-        )
-        await self._copy(
-            "copy merged_reaction from stdin (format binary)",
-            [
-                row_of(4) + _key_cells(key) + text_cell(user) + text_cell(name)
-                for key, new in changes.reactions.items()
-                for user, name in new
-            ],
-        )
-
-    async def _save(self, changes: Changes, states: Mapping[int, FileState]) -> None:
-        pass
+        async with self._connection.transaction():
+            if await self._value(_FILES, {"import": self._import, "files": _json(rows)}) != len(
+                rows
+            ):
+                raise LedgerChanged
+            if whole := [state for state in states if state.is_whole]:
+                await recall.keep(self._connection, whole)
 
 
 def _is_of_data(error: psycopg.Error) -> bool:
@@ -423,12 +373,12 @@ def _reaction_rows(changes: Changes) -> Iterator[bytes]:
     """The reactions of messages that are written, for COPY."""
     for key, new in changes.reactions.items():
         if key in changes.inserts or key in changes.updates:
-            begin, end = row_of(7) + _key_cells(key), TRUE + time_cell(key[1]) + text_cell("0")
+            begin, end = row_of(7) + key_cells(key), TRUE + time_cell(key[1]) + text_cell("0")
             for user, name in new:
                 yield b"".join((begin, text_cell(user), text_cell(name), end))
 
 
-def _key_cells(key: Key) -> bytes:
+def key_cells(key: Key) -> bytes:
     return text_cell(key[0]) + time_cell(key[1])
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import pickle
 import signal
 import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
@@ -29,11 +30,12 @@ from tiger_slack_tui.history import protocol
 from tiger_slack_tui.history.account import Reason
 from tiger_slack_tui.history.archive import ArchiveRefused, Member, Source
 from tiger_slack_tui.history.checkpoint import find_channels, join
+from tiger_slack_tui.history.dry_run import DryRun
 from tiger_slack_tui.history.files import FileWork
 from tiger_slack_tui.history.lists import Kind, ListRow, read_list
 from tiger_slack_tui.history.plan import deal, make_plan
 from tiger_slack_tui.history.sources import open_source
-from tiger_slack_tui.history.tables import DryRun, Tables
+from tiger_slack_tui.history.tables import Tables
 from tiger_slack_tui.stacktrace import where
 
 _PART = 1000
@@ -52,6 +54,7 @@ class Worker:
     def __init__(self, commands: IO[bytes], reports: IO[bytes]) -> None:
         self._commands = commands
         self._reports = reports
+        self._writing = threading.Lock()
         self._credits = 0
         self._ahead: deque[protocol.Command] = deque()
 
@@ -59,6 +62,8 @@ class Worker:
         """Work until the input ends."""
         setup = self._receive()
         assert isinstance(setup, protocol.Setup)  # noqa: S101 the protocol
+        beating = threading.Thread(target=self._beat, args=(setup.beat_seconds,), daemon=True)
+        beating.start()
         self._path = setup.path
         async with await connect_session(setup.conninfo, BlockingConnection) as connection:
             tables = (
@@ -92,9 +97,11 @@ class Worker:
 
     def report(self, report: protocol.Report) -> None:
         """Send it. Raises _Ended."""
+        frame = protocol.frame(report)
         try:
-            self._reports.write(protocol.frame(report))
-            self._reports.flush()
+            with self._writing:
+                self._reports.write(frame)
+                self._reports.flush()
         except BrokenPipeError:
             raise _Ended from None
 
@@ -112,12 +119,21 @@ class Worker:
         return self._ahead.popleft() if self._ahead else self._receive()
 
     def _receive(self) -> protocol.Command:
-        length = self._commands.read(protocol.LENGTH.size)
-        if len(length) < protocol.LENGTH.size:
+        head = self._commands.read(protocol.HEAD.size)
+        if len(head) < protocol.HEAD.size:
             raise _Ended
-        content = self._commands.read(protocol.LENGTH.unpack(length)[0])
-        command: protocol.Command = pickle.loads(content)  # noqa: S301 from our own parent
+        content = self._commands.read(protocol.content_length(head))
+        command: protocol.Command = protocol.message(head, content)
         return command
+
+    def _beat(self, seconds: float) -> None:
+        """Say that this process runs, whatever its other thread waits for."""
+        try:
+            while True:
+                time.sleep(seconds)
+                self.report(protocol.Alive())
+        except _Ended:
+            pass
 
     async def _plan(self, command: protocol.MakePlan, connection: AsyncConnection[Any]) -> None:
         try:

@@ -1,0 +1,238 @@
+"""The account of an import is the sum of what the database holds, whatever was killed and whenever."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.exports import (
+    Imported,
+    day_file,
+    export,
+    many,
+    message,
+    run_import,
+    write_folder,
+)
+from tests.integration.test_import_interrupted import worker_pids
+from tests.support import count, until
+from tiger_slack_tui.errors import DatabaseUnavailable
+from tiger_slack_tui.history.account import Account, Reason
+from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.progress import BadRecord, ImportEvent, ImportResult, Note, Progress
+from tiger_slack_tui.history.request import ImportRequest
+from tiger_slack_tui.history.state import ImportState
+
+MESSAGES = "select count(*) from slack.message"
+
+
+class Watched:
+    """An import whose progress calls a function, after `batches` of them."""
+
+    def __init__(self, conninfo: str, path: Path, **options: Any) -> None:
+        options = {"workers": 1} | options
+        self.job = Import(conninfo, path, ImportOptions(**options), instance="test")
+        self.state = ImportState(ImportRequest(path))
+        self.events: list[ImportEvent] = []
+        self.batches = 0
+        self.on_batch = lambda batches: None
+
+    def hear(self, event: ImportEvent) -> None:
+        self.events.append(event)
+        self.state.hear(event)
+        if isinstance(event, Progress):
+            self.batches += 1
+            self.on_batch(self.batches)
+
+    async def run(self) -> ImportResult:
+        return await asyncio.wait_for(self.job.run(self.hear), 60)
+
+
+def saved(database: psycopg.Connection[Any]) -> tuple[str | None, Account]:
+    """How the newest import ended, by its row."""
+    row = database.execute(
+        "select outcome, account -> 'messages' from slack.import order by id desc limit 1"
+    ).fetchone()
+    assert row is not None
+    return row[0], Account.from_json(row[1])
+
+
+def kill_workers(number: int = signal.SIGKILL) -> None:
+    for pid in worker_pids():
+        os.kill(pid, number)
+
+
+async def test_a_file_that_crashes_its_worker_counts_what_is_committed_of_it(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    """Nothing of it could be reported: the account said 0."""
+    watched = Watched(conninfo, write_folder(tmp_path, many(1, 12_000)))
+    watched.on_batch = lambda batches: kill_workers()
+    result = await watched.run()
+    there = count(conninfo, MESSAGES)
+    assert there > 0
+    assert (result.total.read, result.total.inserted) == (there, there)
+    assert result.by_channel["general"].account == result.total
+    assert result.mismatch is None
+    assert saved(database) == ("done", result.total)
+    if result.files_failed:
+        assert [e.reason for e in watched.events if isinstance(e, BadRecord)] == [Reason.CRASHED]
+    # Whoever shows it shows the same.
+    assert watched.state.total == result.total
+    assert watched.state.folders["general"].account == result.total
+
+
+async def test_a_failed_import_counts_the_files_that_were_open(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    watched = Watched(conninfo, write_folder(tmp_path, many(1, 20_000)))
+
+    def end_sessions(batches: int) -> None:
+        if batches == 2:
+            database.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid()"
+            )
+
+    watched.on_batch = end_sessions
+    with pytest.raises(DatabaseUnavailable):
+        await watched.run()
+    there = count(conninfo, MESSAGES)
+    outcome, account = saved(database)
+    assert outcome == "failed"
+    assert account.read == account.inserted == there > 0
+    imported = await run_import(conninfo, watched.job._path)
+    assert imported.result.total.inserted == count(conninfo, MESSAGES) == 20_000
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_kills_at_random_points(conninfo: str, tmp_path: Path, seed: int) -> None:
+    """Workers are killed and the import is stopped, again and again; each time it goes on."""
+    chance = random.Random(seed)
+    path = write_folder(tmp_path, many(6, 4000))
+    while True:
+        watched = Watched(conninfo, path, workers=2)
+        kills, stop = {chance.randrange(1, 6) for _ in range(2)}, chance.randrange(3, 10)
+
+        def on_batch(
+            batches: int, job: Import = watched.job, kills: set[int] = kills, stop: int = stop
+        ) -> None:
+            if batches in kills and (pids := worker_pids()):
+                os.kill(chance.choice(pids), signal.SIGKILL)
+            if batches == stop:
+                job.cancel()
+
+        watched.on_batch = on_batch
+        result = await watched.run()
+        assert result.mismatch is None
+        assert result.total.inserted == result.total.read == count(conninfo, MESSAGES)
+        assert watched.state.total == result.total
+        if result.outcome == "done":
+            return
+
+
+async def test_a_worker_that_is_believed_dead_and_commits_is_not_counted_twice(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    """Its commit waits when it is killed, and is done when the next worker has read how far the file is."""
+    watched = Watched(conninfo, write_folder(tmp_path, many(1, 100)))
+    blocked = (
+        "select count(*) from pg_locks l where l.relation = 'slack.import_file'::regclass"
+        " and not l.granted and l.database = (select oid from pg_database where datname = current_database())"
+    )
+    with database.transaction():
+        database.execute("lock table slack.import_file in exclusive mode")
+        run = asyncio.create_task(watched.run())
+        await until(lambda: count(conninfo, blocked) >= 1)
+        kill_workers()
+        await asyncio.sleep(0.5)
+    result = await run
+    assert result.total.inserted == result.total.read == count(conninfo, MESSAGES) == 100
+
+
+@pytest.mark.parametrize("how", ["silent", "garbage"])
+async def test_a_worker_that_falls_silent_or_writes_garbage(
+    conninfo: str, tmp_path: Path, how: str
+) -> None:
+    path = write_folder(tmp_path, many(3, 3000))
+    watched = Watched(conninfo, path, silent_seconds=2.0)
+
+    def disturb(batches: int) -> None:
+        if batches != 1:
+            return
+        if how == "silent":
+            kill_workers(signal.SIGSTOP)
+        else:
+            for pid in worker_pids():
+                for end in Path(f"/proc/{pid}/fd").iterdir():
+                    if end.name not in ("0", "1", "2") and "pipe:" in os.readlink(end):
+                        with end.open("wb", buffering=0) as pipe:
+                            pipe.write(b"\0garbage" * 100)
+
+    watched.on_batch = disturb
+    result = await watched.run()
+    assert result.mismatch is None
+    assert result.total.inserted == result.total.read == count(conninfo, MESSAGES) == 9000
+
+
+async def test_the_real_error_is_raised_though_a_worker_hangs(
+    conninfo: str, tmp_path: Path
+) -> None:
+    """A worker that did not end in time replaced it by a TimeoutError without words."""
+    watched = Watched(conninfo, write_folder(tmp_path, many(1, 20_000)), silent_seconds=30.0)
+
+    def fail(batches: int) -> None:
+        kill_workers(signal.SIGSTOP)
+        raise DatabaseUnavailable("the real error")
+
+    watched.on_batch = fail
+    with pytest.raises(DatabaseUnavailable, match="the real error"):
+        await watched.run()
+    assert worker_pids() == []
+
+
+async def test_files_that_are_gone_leave_nothing(conninfo: str, tmp_path: Path) -> None:
+    """What was wrong with them is no problem of the archive any more."""
+    files = export({"general": {"2023-11-14": [message(0), 5], "2023-11-15": [message(86_400)]}})
+    files["general/2023-11-16.json"] = day_file(*(message(172_800 + n) for n in range(9000)))
+    path = write_folder(tmp_path, files)
+    watched = Watched(conninfo, path)
+    watched.on_batch = lambda batches: watched.job.cancel()
+    await watched.run()
+    assert count(conninfo, "select count(*) from slack.import_problem") == 1
+    (path / "general/2023-11-14.json").unlink()
+    imported: Imported = await run_import(conninfo, path)
+    assert count(conninfo, "select count(*) from slack.import_problem") == 0
+    assert (imported.result.files_done, imported.result.total.read) == (2, 9001)
+    notes = [note.text for note in imported.told(Note)]
+    assert any("1 files that an earlier run read are no longer" in note for note in notes)
+
+
+async def test_a_dry_run_counts_as_the_import_does(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    """Also contents that were taken in before, when messages of them are deleted since."""
+    reactions = [{"name": "+1", "users": ["U1", "U2"]}]
+    records = [message(n, reactions=reactions) for n in range(5)]
+    path = write_folder(
+        tmp_path, export({"general": {"2023-11-14": records, "2023-11-15": [message(86_400)]}})
+    )
+    await run_import(conninfo, path)
+    deletion = {"effects": ["deletion"], "event_id": "E1", "event_ts": "1800000000.0"}
+    deletion |= {"channel_id": "C0", "message_ts": records[1]["ts"]}
+    database.execute(
+        "select slack.delete_messages(slack.routed_events(%s::jsonb))",
+        (json.dumps([deletion]),),
+    )
+    dry = (await run_import(conninfo, path, dry_run=True)).result.total
+    again = (await run_import(conninfo, path)).result.total
+    assert again == dry
+    assert (again.read, again.already_there, again.reactions) == (6, 5, 8)
