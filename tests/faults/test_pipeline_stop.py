@@ -35,6 +35,11 @@ async def stopped(engine: Engine, run: asyncio.Task[None]) -> None:
     run.result()
 
 
+def _counted(engine: Engine) -> int:
+    now = engine.snapshot()
+    return sum(now.outcomes.values()) + now.duplicates
+
+
 @pytest.mark.parametrize("when", ["busy", "idle", "starting", "in a job"])
 async def test_a_silent_database_does_not_hold_up_a_stop(
     conninfo: str, tmp_path: Path, when: str
@@ -121,6 +126,7 @@ async def test_an_answer_that_is_lost_counts_its_events_once(
             await until(lambda: engine.snapshot().spool_events == 0)
             await until(lambda: engine.snapshot().database_problem is None)
         await asyncio.wait_for(slack.wait_acked(), 30)
+        await until(lambda: _counted(engine) >= 300)
         now = engine.snapshot()
         assert (sum(now.outcomes.values()), now.duplicates) == (300, 0)
         found = dict(
