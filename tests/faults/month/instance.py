@@ -65,10 +65,9 @@ class Instance:
         self.no_database_since: float | None = None
         self.unsure: Intervals = []
         """When it was connected and may have ended before any heartbeat that says so."""
-        self.cannot_take = False
-        """Whether both its database and its disk fail now."""
+        self.disk_fails = False
         self.is_refusing = False
-        """Whether that is certain to leave no room for events."""
+        """Whether its disk and its database fail, so that nothing takes events."""
         self._acked: int | None = None
         self.starts = 0
 
@@ -144,11 +143,11 @@ class Instance:
         ]
 
     def has_stalled(self) -> bool:
-        """Whether it can take nothing by the plan, or has acknowledged nothing since it could not."""
+        """Whether its disk fails, so that a slow commit stops it, or it has acknowledged nothing since then."""
         if self.engine is None:
             self._acked = None
             return False
-        if self.cannot_take:
+        if self.disk_fails:
             self._acked = self.engine.snapshot().acked
         elif self._acked is not None and self.engine.snapshot().acked > self._acked:
             self._acked = None

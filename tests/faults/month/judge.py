@@ -36,17 +36,23 @@ async def _gaps_that_differ(world: World) -> list[str]:
 
     Nothing could be taken while Slack had a connection to no instance. What an instance that ended had not written of
     its connection may be a gap or not. While neither its database nor its disk took an instance's events, they were
-    not taken, too.
+    not taken, too; while its disk fails, a slow commit can stop it.
     """
-    gaps = union((begin, end) for _, begin, end in await world.gaps() if end is not None)
-    found = [f"a gap that does not end: {row}" for row in await world.gaps() if row[2] is None]
-    while_all = [(world.began, world.ended)]
+    rows = await world.gaps()
+    found = [f"a gap that does not end: {row}" for row in rows if row[2] is None]
+    over = [(reason, begin, end) for reason, begin, end in rows if end is not None]
+    gaps = union((begin, end) for _, begin, end in over)
+    stops = union((begin, end) for reason, begin, end in over if reason == "queue stopped")
+    losses = union((begin, end) for reason, begin, end in over if reason != "queue stopped")
     connected = union(*(record.closed() for record in world.connected))
+    while_all = [(connected[0][0], world.ended)]  # the first start is no gap
     stalled = union(*(record.closed() for record in world.stalled))
     surely_connected = union(
         *(
-            subtract(record.closed(), instance.unsure)
-            for record, instance in zip(world.connected, world.instances, strict=True)
+            subtract(record.closed(), union(instance.unsure, stall.closed()))
+            for record, stall, instance in zip(
+                world.connected, world.stalled, world.instances, strict=True
+            )
         )
     )
     refusing = union(
@@ -56,10 +62,11 @@ async def _gaps_that_differ(world: World) -> list[str]:
         )
     )
     must = union(subtract(while_all, connected))
-    may = union(subtract(while_all, surely_connected), stalled, must)
+    may = union(subtract(while_all, surely_connected), must)
     for name, these, those in (
         ("an outage that is no gap", must, gaps),
-        ("a gap without an outage", gaps, may),
+        ("a gap without an outage", losses, may),
+        ("a stop without a reason", stops, union(stalled, may)),
         ("an instance that took nothing, and no gap", refusing, gaps),
     ):
         for begin, end in subtract(shrink(these, TOLERANCE), those):
@@ -72,7 +79,7 @@ async def _gaps_that_differ(world: World) -> list[str]:
 def outages(world: World) -> Intervals:
     """When Slack had a connection to no instance."""
     connected = union(*(record.closed() for record in world.connected))
-    return union(subtract([(world.began, world.ended)], connected))
+    return subtract([(connected[0][0], world.ended)], connected)
 
 
 async def summary(world: World, plan: list[Fault]) -> list[tuple[str, str]]:
@@ -86,7 +93,7 @@ async def summary(world: World, plan: list[Fault]) -> list[tuple[str, str]]:
         ("events", f"{len(world.sent)} sent, {world.slack.deliveries} deliveries"),
         ("failed connects in a row", str(world.failed_connects)),
         (
-            "days in which an instance stalled",
+            "days with a failing disk",
             f"{total(union(*(r.closed() for r in world.stalled))) / DAY:.2f}",
         ),
         ("days without a connection", f"{total(outages(world)) / DAY:.2f}"),

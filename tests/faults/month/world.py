@@ -63,7 +63,7 @@ class World:
         self.conninfo = conninfo
         self.connected = [Record() for _ in instances]
         self.stalled = [Record() for _ in instances]
-        """When an instance may have taken nothing, for want of a database and a disk."""
+        """When an instance may have taken nothing, because of its disk."""
         self.refusing = [Record() for _ in instances]
         """When it took nothing though Slack sent."""
         self.failed_connects = 0
@@ -175,9 +175,10 @@ class World:
             if instance.disk is not None:
                 disk = own.get("disk")
                 _set_disk(instance.disk, disk)
-                instance.cannot_take = disk is not None and any(database)
+                instance.disk_fails = disk is not None
                 # Files that are open already take events on a disk that has become somebody else's.
-                instance.is_refusing = instance.cannot_take and disk.detail != "foreign"
+                refuses = disk is not None and disk.detail != "foreign"
+                instance.is_refusing = refuses and any(database)
             if "down" in own and instance.is_up:
                 await instance.end()
             elif "down" not in own and not instance.is_up and "disk" not in own:
