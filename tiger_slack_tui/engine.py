@@ -12,6 +12,7 @@ import aiohttp
 from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.database import gaps
 from tiger_slack_tui.database.gaps import Gap
@@ -332,7 +333,7 @@ class Engine:
 
     async def _prepare_database(self, tried: asyncio.Event) -> None:
         """Bring the schema up to date and open the pool, as soon as the database is there."""
-        pause = 0.5
+        failures = 0
         files, tell = read_migrations(migrations_directory()), _Log()
         while True:
             try:
@@ -346,8 +347,8 @@ class Engine:
             except DatabaseUnavailable as error:
                 self._pipeline.database_away(str(error))
                 tried.set()
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5)
+                failures += 1
+                await asyncio.sleep(backoff(failures, first=0.5, most=5))
             else:
                 break
         await self._pool.open()

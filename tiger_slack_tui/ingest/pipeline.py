@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database.store import EventStore, Written
 from tiger_slack_tui.errors import DatabaseUnavailable, SpoolError
@@ -221,7 +222,7 @@ class Pipeline:
 
     async def _make_durable(self, batch: _Batch) -> None:
         records = [waiting.record for waiting in batch]
-        pause = 0.25
+        refusals = 0
         while True:
             if self.database_problem is None or self._spool.problem is not None:
                 written = await self._commit(batch, records)
@@ -232,8 +233,8 @@ class Pipeline:
                 await self._spool.append(records, oldest=batch[0].received_at)
             except SpoolError as error:
                 self._refused(str(error))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2)
+                refusals += 1
+                await asyncio.sleep(backoff(refusals, first=0.25, most=2))
             else:
                 break
         if self._stops.is_refused:
@@ -321,7 +322,7 @@ class Pipeline:
 
         Returns None, or the error that nobody expected and that came back in each of so many `tries`.
         """
-        pause, seconds = 0.25, self.limits.write_seconds
+        failures, seconds = 0, self.limits.write_seconds
         data = [record.data for record in records]
         event_ids = [record.event_id for record in records]
         while True:
@@ -339,8 +340,8 @@ class Pipeline:
                     return where(error)
             else:
                 break
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 2)
+            failures += 1
+            await asyncio.sleep(backoff(failures, first=0.25, most=2))
         self._database_back()
         for record in records:
             count(
