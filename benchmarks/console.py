@@ -5,6 +5,7 @@
     python benchmarks/console.py load        the same at 100 events/s and 80x24, beside ingesting alone
     python benchmarks/console.py keys        from a key to its answer at 1,000 events/s beside an import; lag
     python benchmarks/console.py speed       events/s in the console, against --no-ui
+    python benchmarks/console.py lag         of the event loop in each view with 100,000 rows, while keys are pressed
     python benchmarks/console.py stall       events/s while the terminal reads nothing for 30 s, against before
 
 The console runs at a pty that this process reads; events come from sender.py; the database is the embedded PostgreSQL
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from export import write_export
 from ingest import place
 
+from tests.console.canned import NOW
 from tests.console.terminal import Terminal, at_terminal
+from tests.console.test_loop_lag import LargeBackend, findings, large_import, without_collector
 from tests.support import until
+from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.trail import TrailState
 
 HERE = Path(__file__).parent
 
@@ -247,7 +253,73 @@ async def stall() -> None:
     )
 
 
-FIGURES = {f.__name__: f for f in (first, idle, load, keys, speed, stall)}
+async def lag() -> None:
+    for name, rows, view, presses in (
+        (
+            "triage",
+            trail,
+            "3",
+            ("G", "g", "o", "o", "f", "a", "slash", *"why 777", "enter", "Y", "e"),
+        ),
+        (
+            "import",
+            imported,
+            "4",
+            ("G", "g", "f", "f", "slash", *"!channel-0007", "enter", "Y", "e"),
+        ),
+        ("overview", trail, "1", ("G", "tab", "g", "z", "z")),
+        ("jobs", trail, "2", ("G", "tab", "z", "z", "Y")),
+        ("log", trail, "5", ("G", "g", "slash", *"line 19", "enter", "Y")),
+    ):
+        with tempfile.TemporaryDirectory() as home:
+            backend = LargeBackend(Path(home))
+            rows(backend)
+            took, worked = await lag_of(backend, view, presses)
+        p99 = took[int(len(took) * 0.99)] * 1000
+        print(
+            f"{name}: lag p99 {p99:.1f} ms, most {took[-1] * 1000:.1f} ms (50 wanted);"
+            f" {worked * 1000:.1f} ms at most of it is the processor's time"
+        )
+
+
+def trail(backend: LargeBackend) -> None:
+    """100,000 findings."""
+    backend.trail_state = TrailState(findings(), NOW)
+
+
+def imported(backend: LargeBackend) -> None:
+    """An import of 100,000 files in 2,000 channels, with 10,000 bad records."""
+    backend.imports.run = large_import()
+
+
+async def lag_of(
+    backend: LargeBackend, view: str, presses: Sequence[str]
+) -> tuple[list[float], float]:
+    """How late the event loop is, in seconds, while keys are pressed, the latest last; the most that it worked."""
+    took: list[float] = []
+    worked = [0.0]
+
+    async def beat() -> None:
+        while True:
+            due, before = time.perf_counter() + 0.002, time.thread_time()
+            await asyncio.sleep(0.002)
+            worked.append(time.thread_time() - before)
+            took.append(time.perf_counter() - due)
+
+    app = ConsoleApp(backend, ConsoleOptions())
+    with without_collector():
+        async with app.run_test(size=(160, 48)) as pilot:
+            await pilot.press(view)
+            await asyncio.sleep(2)
+            beating = asyncio.create_task(beat())
+            for key in presses:
+                await pilot.press(key)
+            await asyncio.sleep(8)
+            beating.cancel()
+    return sorted(took), max(worked)
+
+
+FIGURES = {f.__name__: f for f in (first, idle, load, keys, speed, lag, stall)}
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in FIGURES:

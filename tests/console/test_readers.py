@@ -29,6 +29,8 @@ from tiger_slack_tui.console.screens.dialog import CONFIRM_KEY, Confirm
 from tiger_slack_tui.console.trail import Trail, TrailState
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.importing.paths import complete, look_at
+from tiger_slack_tui.console.views.jobs import paint_size
+from tiger_slack_tui.database.facts import TableSize, extension, table_sizes
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.history.patterns import ChannelPatterns
@@ -232,3 +234,26 @@ def test_the_form_selects_what_the_import_selects() -> None:
     assert not ChannelPatterns(["a[*]b"]).match("axb")
     assert ChannelPatterns(["C0*"]).match("general", "C01")
     assert not ChannelPatterns([]).match("general")
+
+
+async def test_row_counts_are_estimates_that_are_there_before_an_analyze(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    database.execute(
+        "insert into slack.import (source, options, instance, outcome, finished_at)"
+        " select '/x', '{}', 'a@b:1', 'done', now() from generate_series(1, 50)"
+    )
+    database.commit()
+    database.execute("select pg_stat_force_next_flush()")
+    database.execute("select 1")
+    database.commit()
+
+    async def rows() -> int:
+        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+            sizes = await table_sizes(connection, await extension(connection))
+        return next(size.rows for size in sizes if size.name == "import")
+
+    async with asyncio.timeout(30):
+        while await rows() != 50:
+            await asyncio.sleep(0.1)
+    assert "~1,234 " in paint_size(TableSize("user", 1234, 9), 80).plain

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from textual.widgets import Input
 
 from tests.console.canned import NOW, CannedBackend, no_imports, screen_text
 from tests.support import make_engine, until
+from tiger_slack_tui.audit import rules
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.log_ring import LogRing
 from tiger_slack_tui.console.model import Backend
@@ -24,6 +26,7 @@ from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.screens.rules import RulesScreen
 from tiger_slack_tui.console.trail import Finding, Trail, TrailState
+from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.settings import Settings
 
@@ -161,3 +164,81 @@ async def test_triage(
         await pilot.press("3", *keys)
         await pilot.pause(0.8)
         golden(f"triage-{name}-{size[0]}x{size[1]}", screen_text(app))
+
+
+async def test_the_detail_of_a_gap_follows_what_becomes_of_it(tmp_path: Path) -> None:
+    began = datetime.fromtimestamp(NOW - 600, UTC)
+    gap = Gap(
+        7,
+        "not connected",
+        began,
+        began + timedelta(minutes=2),
+        "C1",
+        "a@b:1",
+        began,
+        None,
+        None,
+        None,
+        None,
+    )
+
+    def state(gap: Gap, at: float) -> TrailState:
+        found = Finding("gap 7", "gap", NOW - 600, "open", "all", "-", gap.reason, "", gap=gap)
+        return TrailState((found,), at, None)
+
+    backend = CannedBackend(tmp_path, trail=state(gap, NOW))
+    assert backend.model.engine is not None
+    backend.change(engine=replace(backend.model.engine, problems=()))
+    app = ConsoleApp(backend, ConsoleOptions())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        await shows(app, "✗ open")
+        closed = replace(gap, closed_at=began + timedelta(minutes=5))
+        backend.change(trail=state(closed, NOW + 5))
+        await shows(app, "✓ closed")
+
+
+async def test_the_detail_of_an_event_is_read_again(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
+        await slack.send(message(1, type="star_added"))
+        await asyncio.wait_for(slack.wait_acked(), 30)
+        await pilot.press("3", "u")
+        await shows(app, "outcome   ▲ unrouted")
+        assert "replayed" not in screen_text(app)
+        await pilot.press("R")
+        await shows(app, "Replay the event Ev1?")
+        await pilot.press("y")
+        await shows(app, "replayed ")
+
+
+async def test_a_rule_that_is_saved_after_its_screen_was_left_is_on(
+    conninfo: str,
+    database: psycopg.Connection[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = asyncio.Event()
+    add_rule = rules.add_rule
+
+    async def slow(*given: Any) -> int:
+        await left.wait()
+        return await add_rule(*given)
+
+    monkeypatch.setattr(rules, "add_rule", slow)
+    async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
+        await pilot.press("3", "n")
+        await shows(app, "discard rules")
+        app.screen.query_one("#match", Input).value = '$.bot_id == "B1"'
+        await shows(app, "✓ a condition")
+        await pilot.press("ctrl+s")
+        await shows(app, "Make this rule?")
+        await pilot.press("y")
+        await until(lambda: isinstance(app.screen, RulesScreen))
+        await pilot.press("escape")
+        await until(lambda: not isinstance(app.screen, RulesScreen))
+        left.set()
+        await shows(app, "Rule 1 is on")
+        assert "Rules failed" not in screen_text(app)
+        assert database.execute("select count(*) from slack.message_discard").fetchone() == (1,)
