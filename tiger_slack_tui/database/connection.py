@@ -21,6 +21,7 @@ from tiger_slack_tui.database.session_settings import (
     prepare_session,
 )
 from tiger_slack_tui.database.silence import Patience, Question, watched
+from tiger_slack_tui.database.timestamps import TimestampLoader
 
 _INTERVAL = 0.1
 """Seconds between two looks at how long the server has been silent."""
@@ -172,6 +173,7 @@ class Connection(AsyncConnection[Any]):
         return error
 
     async def _configure(self, statement_seconds: float) -> None:
+        self.adapters.register_loader("timestamptz", TimestampLoader)
         self.found = found = await prepare_session(self, statement_seconds)
         log_overruled(found)
         if not found.is_pooled:
