@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TextIO
 
 import click
 import humanize
@@ -23,10 +22,10 @@ from tiger_slack_tui import __version__
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate
 from tiger_slack_tui.database.pool import with_defaults
-from tiger_slack_tui.errors import SettingsError
 from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.history.archive import ArchiveLimits
 from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.problem_file import ProblemFile
 from tiger_slack_tui.history.progress import (
     BadRecord,
     ImportEvent,
@@ -35,7 +34,6 @@ from tiger_slack_tui.history.progress import (
     Planned,
     Tally,
 )
-from tiger_slack_tui.history.report import write_problem, write_problems
 from tiger_slack_tui.history.request import ImportRequest
 from tiger_slack_tui.run import database
 from tiger_slack_tui.settings import Settings
@@ -64,15 +62,21 @@ def run_import(settings: Settings, request: ImportRequest, output: Output) -> in
     options = request.options(limits, datetime.now(UTC))
     has_terminal = sys.stderr.isatty()
     (log_to_file if has_terminal else log_to_stderr)(settings)
-    with _opened(output.errors) as errors, database(settings, session=True) as conninfo:
-        conninfo = with_defaults(conninfo, application_name=settings.instance)
-        with _shown(has_terminal) as show:
-            result = asyncio.run(_run(settings, request, options, conninfo, show, errors))
+    errors = None if output.errors is None else ProblemFile(output.errors)
+    trouble: str | None = None
+    try:
+        with database(settings, session=True) as conninfo:
+            conninfo = with_defaults(conninfo, application_name=settings.instance)
+            with _shown(has_terminal) as show:
+                result = asyncio.run(_run(settings, request, options, conninfo, show, errors))
+    finally:  # however it ended: what is known by then
+        if errors and (trouble := errors.close()):
+            click.echo(visible(f"warning: {trouble}"), err=True)
     if output.as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
         click.echo("\n".join(_account(result, dry_run=request.dry_run)))
-    return result.exit_code
+    return 1 if trouble else result.exit_code
 
 
 async def _run(
@@ -81,7 +85,7 @@ async def _run(
     options: ImportOptions,
     conninfo: str,
     show: _Show,
-    errors: TextIO | None,
+    errors: ProblemFile | None,
 ) -> ImportResult:
     if not request.dry_run:
         files = read_migrations(migrations_directory())
@@ -99,13 +103,14 @@ async def _run(
 
     def tell(event: ImportEvent) -> None:
         show.hear(event)
-        if errors and request.dry_run and isinstance(event, BadRecord):
-            write_problem(errors, event.path, event.position, event.reason)
+        if errors and isinstance(event, BadRecord):
+            errors.add(event)
 
-    result = await job.run(tell)
-    if errors and result.import_id is not None:
-        await write_problems(errors, conninfo, result.import_id)
-    return result
+    try:
+        return await job.run(tell)
+    finally:
+        if errors and job.import_id is not None:
+            await errors.complete(conninfo, job.import_id)
 
 
 class _Show:
@@ -184,19 +189,6 @@ def _shown(has_terminal: bool) -> Iterator[_Show]:
     )
     with Progress(*columns, console=console, refresh_per_second=4) as bar:
         yield _Show(console, bar)
-
-
-@contextmanager
-def _opened(path: Path | None) -> Iterator[TextIO | None]:
-    if path is None:
-        yield None
-        return
-    try:
-        file = path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"--errors: {path} cannot be written: {error.strerror}.") from None
-    with file:
-        yield file
 
 
 def _account(result: ImportResult, *, dry_run: bool) -> Iterable[str]:

@@ -236,10 +236,9 @@ class Import:
     async def _compress(self, control: AsyncConnection[Any]) -> None:
         """Compress old chunks; `cancel` ends that, and the policy does it some day."""
         self._compressing = asyncio.create_task(compress(control, self._tell))
-        try:
-            await asyncio.gather(self._compressing, return_exceptions=True)
-        finally:
-            self._compressing.cancel()
+        (ended,) = await asyncio.gather(self._compressing, return_exceptions=True)
+        if isinstance(ended, Exception):
+            raise ended
 
     async def _end_workers(self) -> None:
         """End all workers, at last by force. What they are at is committed, or rolled back, then."""

@@ -53,8 +53,12 @@ async def save_report(
     account = {"command": command, **result.as_json()}
     bad = directory / f"{name}-bad.jsonl"
     if result.import_id is not None:
-        with bad.open("w", encoding="utf-8") as file:
-            first, number = await write_problems(file, conninfo, result.import_id)
+        try:
+            with bad.open("w", encoding="utf-8") as file:
+                first, number = await write_problems(file, conninfo, result.import_id)
+        except BaseException:
+            bad.unlink(missing_ok=True)  # half of it would be taken for all
+            raise
         state.recall(first, number)
         if number:
             account["bad_records"] = str(bad)
