@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.auditing import asking
 from tests.exports import (
     Imported,
     day_file,
@@ -28,6 +29,7 @@ from tiger_slack_tui.errors import DatabaseUnavailable
 from tiger_slack_tui.history.account import Account, Reason
 from tiger_slack_tui.history.load import Import, ImportOptions
 from tiger_slack_tui.history.progress import BadRecord, ImportEvent, ImportResult, Note, Progress
+from tiger_slack_tui.history.recent import recent_imports
 from tiger_slack_tui.history.request import ImportRequest
 from tiger_slack_tui.history.state import ImportState
 
@@ -236,3 +238,13 @@ async def test_a_dry_run_counts_as_the_import_does(
     again = (await run_import(conninfo, path)).result.total
     assert again == dry
     assert (again.read, again.already_there, again.reactions) == (6, 5, 8)
+
+
+async def test_an_import_that_was_killed_shows_what_it_has_committed(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    await run_import(conninfo, write_folder(tmp_path, many(2, 10)))
+    database.execute("update slack.import set outcome = null, finished_at = null, account = null")
+    async with asking(conninfo) as connection:
+        (past,) = await recent_imports(connection, 5)
+    assert (past.outcome, past.account.read, past.account.inserted) == (None, 20, 20)

@@ -115,7 +115,8 @@ async def test_a_rule_tells_what_it_did(conninfo: str, database: psycopg.Connect
         second = await add_rule(connection, '$.user == "U9"', None)
         await store(conninfo, {f"Ev{n}": message(n, subtype="channel_join") for n in range(3)})
         database.execute(
-            "insert into slack.import (source, options, instance, account) values ('a.zip', '{}', 't', %s)",
+            "insert into slack.import (source, options, instance, account, outcome, finished_at)"
+            " values ('a.zip', '{}', 't', %s, 'done', now())",
             (Jsonb({"messages": {"discarded": {str(first): 5}}}),),
         )
         joins, user = await list_rules(connection)

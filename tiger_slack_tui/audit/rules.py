@@ -32,7 +32,9 @@ select r.id, r.match::text, r.note, r.created_at, r.off_at, r.is_removed
 , (select max(e.event_ts) from slack.event e where e.discard_id = r.id) as last_hit
 , ( select coalesce(sum((a.account -> 'discarded' ->> r.id::text)::int8), 0)::int8
     from slack.import i
-    cross join lateral (select coalesce(i.account -> 'messages', slack.import_account(i.id))) a (account)
+    cross join lateral
+    ( select case when i.outcome is null then slack.import_account(i.id) else i.account -> 'messages' end
+    ) a (account)
   ) as imported
 , coalesce(f.failures, 0) as failures, f.last_at as failed_at, f.sqlstate
 from rule r

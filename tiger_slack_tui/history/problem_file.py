@@ -62,7 +62,9 @@ class ProblemFile:
             self._note(error)
         except (psycopg.Error, TigerSlackError) as error:
             words = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
-            self._trouble = f"--errors: {self._given} holds only what was found in this run; the rest was not read: {words}"
+            self._trouble = (
+                f"--errors: {self._given} holds only what was found in this run: {words}"
+            )
 
     def close(self) -> str | None:
         """Put it in its place; what is wrong with it, None where all is there. Raises nothing."""

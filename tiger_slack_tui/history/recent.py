@@ -15,7 +15,10 @@ from tiger_slack_tui.history.account import Account
 
 _RECENT: LiteralString = """
 select i.id, i.source, i.options, i.instance, i.started_at, i.resumed_at, i.finished_at, i.outcome, i.error
-, i.account -> 'messages' as account
+, case
+    when i.outcome is null and not r.is_running then slack.import_account(i.id)
+    else i.account -> 'messages'
+  end as account
 , coalesce(jsonb_path_query_first(i.account, '$.files.planned ? (@.type() == "number")')::int8, 0) as files_planned
 , coalesce(jsonb_path_query_first(i.account, '$.files.done ? (@.type() == "number")')::int8, 0) as files_done
 , coalesce(jsonb_path_query_first(i.account, '$.files.failed ? (@.type() == "number")')::int8, 0) as files_failed
@@ -44,7 +47,10 @@ limit %s
 
 @dataclass(frozen=True, slots=True)
 class PastImport:
-    """A row of slack.import. The counts are of its last end; `files_now` of one that runs."""
+    """A row of slack.import. Counts are of its last end, or of what is committed where it was killed.
+
+    `files_now` is of one that runs.
+    """
 
     id: int
     source: str
