@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.faults.proxy import Proxy, postgres_target, through
 from tiger_slack_tui import __version__
@@ -43,7 +43,7 @@ async def test_a_statement_on_a_silent_connection_ends(conninfo: str, proxy: Pro
     connection = await connect(through(proxy, conninfo))
     proxy.freeze()
     async with asyncio.timeout(_BOUND):
-        with pytest.raises(psycopg.OperationalError, match="no longer works"):
+        with pytest.raises(psycopg.OperationalError, match="nothing came from the server for"):
             await connection.execute("select 1")
     assert connection.closed
 
@@ -53,7 +53,7 @@ async def test_a_statement_that_the_server_never_got_ends(conninfo: str, proxy: 
     proxy.freeze()
     await proxy.refuse()  # nor does anybody answer a second connection
     async with asyncio.timeout(_BOUND):
-        with pytest.raises(psycopg.OperationalError, match="no longer works"):
+        with pytest.raises(psycopg.OperationalError, match="nothing came from the server for"):
             await connection.execute("select 1")
 
 
@@ -66,7 +66,7 @@ async def test_an_answer_that_stops_half_way_ends(conninfo: str, proxy: Proxy) -
         await asyncio.sleep(0)
     proxy.freeze()
     async with asyncio.timeout(_BOUND):
-        with pytest.raises(psycopg.OperationalError, match="no longer works"):
+        with pytest.raises(psycopg.OperationalError, match="nothing came from the server for"):
             await reading
 
 
@@ -110,7 +110,7 @@ async def test_a_blocking_connection_is_watched_too(conninfo: str, proxy: Proxy)
             row = await (await connection.execute("select 7 from pg_sleep(1)")).fetchone()
             assert row == (7,)
             asyncio.run_coroutine_threadsafe(frozen(), loop).result()
-            with pytest.raises(psycopg.OperationalError, match="no longer works"):
+            with pytest.raises(psycopg.OperationalError, match="nothing came from the server for"):
                 await connection.execute("select 1")
             return 1
 
@@ -180,6 +180,7 @@ async def test_the_monitor_says_that_the_server_is_silent_and_goes_on(
             while monitor.facts.problem is None:
                 monitor.look_now()
                 await asyncio.sleep(0.01)
+            assert "nothing came from the server" in monitor.facts.problem
             while monitor.facts.problem is not None:
                 monitor.look_now()
                 await asyncio.sleep(0.01)
@@ -205,6 +206,20 @@ async def test_what_a_second_connection_finds_out(conninfo: str) -> None:
     assert await asyncio.to_thread(ask, refused, backend) is Answer.UNKNOWN
 
 
+async def test_of_several_servers_the_own_one_is_asked(conninfo: str) -> None:
+    host = conninfo_to_dict(conninfo)["host"]
+    several = make_conninfo(conninfo, host=f"127.0.0.1,{host}", port="1,5432")
+    async with await connect(several) as connection:
+        assert conninfo_to_dict(connection._conninfo)["host"] == host
+        assert await value_of(connection, "select 7 from pg_sleep(1)") == 7
+
+
+async def value_of(connection: Connection, query: str) -> Any:
+    row = await (await connection.execute(query.encode())).fetchone()
+    assert row is not None
+    return row[0]
+
+
 async def test_a_statement_of_which_nothing_is_known_ends_in_time(
     conninfo: str, proxy: Proxy
 ) -> None:
@@ -212,5 +227,5 @@ async def test_a_statement_of_which_nothing_is_known_ends_in_time(
     connection._backend = None
     proxy.freeze()
     async with asyncio.timeout(_BOUND):
-        with pytest.raises(psycopg.OperationalError, match="no longer works"):
+        with pytest.raises(psycopg.OperationalError, match="nothing came from the server for"):
             await connection.execute("select 1")

@@ -53,18 +53,41 @@ def with_defaults(conninfo: str, *, application_name: str | None = None) -> str:
     return make_conninfo("", **(defaults | given))
 
 
+def _same_server(conninfo: str, connection: AsyncConnection[Any]) -> str:
+    """`conninfo` with nothing but the server that the connection has, of those that it may name."""
+    info, address = connection.info, conninfo_to_dict(conninfo).get("hostaddr")
+    return make_conninfo(
+        conninfo, host=info.host, port=info.port, hostaddr=info.hostaddr if address else None
+    )
+
+
 class Cursor(AsyncCursor[Any]):
     """Runs a statement of a pooled connection inside a transaction with the program's settings."""
 
     async def execute(self, *args: Any, **options: Any) -> Self:
         """As AsyncCursor's. On a server that takes no writes, raises ReadOnlyServer and closes the connection."""
-        connection = self.connection
-        assert isinstance(connection, Connection)  # noqa: S101 for the types
+        connection = self._own()
         try:
+            if not connection.is_pooled:
+                return await super().execute(*args, **options)
             async with connection.settled():
                 return await super().execute(*args, **options)
         except psycopg.errors.ReadOnlySqlTransaction:
             raise connection.close_read_only() from None
+
+    async def executemany(self, *args: Any, **options: Any) -> None:
+        """As AsyncCursor's, and `execute`."""
+        connection = self._own()
+        try:
+            async with connection.settled():
+                await super().executemany(*args, **options)
+        except psycopg.errors.ReadOnlySqlTransaction:
+            raise connection.close_read_only() from None
+
+    def _own(self) -> Connection:
+        connection = self.connection
+        assert isinstance(connection, Connection)  # noqa: S101 for the types
+        return connection
 
 
 class Connection(AsyncConnection[Any]):
@@ -72,7 +95,7 @@ class Connection(AsyncConnection[Any]):
 
     A statement may take as long as the server works on it. When nothing has arrived for `patience.silence` seconds,
     a second connection looks in pg_stat_activity whether the backend is at work. If it is not, the connection is
-    closed and the statement raises psycopg.OperationalError. TCP keepalives alone would not do: a proxy or pooler
+    closed and the statement raises SilentServer. TCP keepalives alone would not do: a proxy or pooler
     acknowledges them. A limit on the whole statement would not do either: no limit fits both a read and an index.
 
     `is_pooled` says that a pooler may give each transaction to another session of the server, as pgbouncer does in
@@ -98,7 +121,7 @@ class Connection(AsyncConnection[Any]):
         """
         full = with_defaults(make_conninfo(conninfo, **kwargs))
         self = await super().connect(full, autocommit=True, cursor_factory=Cursor)
-        self._conninfo = full
+        self._conninfo = _same_server(full, self)
         self._backend = self.info.backend_pid
         try:
             await self._configure(statement_seconds)

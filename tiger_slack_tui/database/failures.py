@@ -60,13 +60,22 @@ def may_be_the_connection(error: psycopg.Error) -> bool:
     return (error.sqlstate or "").startswith(("XX", "26", "42"))
 
 
+class SilentServer(psycopg.OperationalError):
+    """Nothing came from the server, and it does not work on the statement. The connection is closed."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"nothing came from the server for {seconds:.0f} s, and it does not work on the statement"
+        )
+
+
 class StatementPooler(psycopg.NotSupportedError):
     """A pooler that works by statement, and takes no transactions."""
 
 
 def describe(error: psycopg.Error) -> str:
     """The error for people and logs: without the data that PostgreSQL's messages can quote."""
-    if isinstance(error, ReadOnlyServer):
+    if isinstance(error, ReadOnlyServer | SilentServer):
         return str(error)
     name = f"{type(error).__name__} {error.sqlstate or ''}".rstrip()
     meaning = _meaning(error)

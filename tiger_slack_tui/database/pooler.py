@@ -1,9 +1,9 @@
 """Finds out whether a pooler keeps a client and a session of the server together.
 
 A pooler is recognised by the process number that it gives its client (see `Connection.is_pooled`). Whether it works
-by session, by transaction or by statement it tells nobody but its administrators, so it is tried. What was tried:
-pgbouncer 1.18 in its three modes, last in first out and round robin. Amazon's RDS Proxy keeps the session of a
-client that has taken an advisory lock (it calls that pinning); here it passes as what it then is.
+by session, by transaction or by statement it tells nobody but its administrators, so it is tried. Tests do so with
+pgbouncer in its three modes, last in first out and round robin. A pooler that keeps a session only once a lock is
+taken in it (RDS Proxy calls that pinning) can be refused; DATABASE_DIRECT_URL serves there, too.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import make_conninfo
 
+from tiger_slack_tui.database.failures import SilentServer
+
 _ASK_SECONDS = 5
 """How long the second connection waits, for each of its steps."""
 
@@ -86,10 +88,10 @@ def watched(
 ) -> PQGen[RV]:
     """The generator, broken off when the server no longer works on what it waits for.
 
-    Then it calls `close` and raises psycopg.OperationalError. Whoever runs the generator resumes it at least a few
+    Then it calls `close` and raises SilentServer. Whoever runs the generator resumes it at least a few
     times a second, as psycopg's waiting functions do.
     """
-    looked = known = time.monotonic()
+    heard = looked = known = time.monotonic()
     question: Question | None = None
     try:
         state = next(gen)
@@ -97,7 +99,7 @@ def watched(
             ready = yield state
             now = time.monotonic()
             if ready:
-                looked = known = now
+                heard = looked = known = now
                 question = None
             elif question is None:
                 if now - looked > patience.silence:
@@ -107,7 +109,7 @@ def watched(
                     known = now
                 if question.answer is Answer.GONE or now - known > patience.unknown:
                     close()
-                    raise psycopg.OperationalError("the server no longer works on the statement")
+                    raise SilentServer(now - heard)
                 looked, question = now, None
             state = gen.send(ready)
     except StopIteration as end:
