@@ -17,6 +17,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     amount,
     check_lines,
     findings,
+    is_refused,
     paint_finding,
     paint_folder,
     phase_part,
@@ -57,9 +58,10 @@ class CheckStep(Step):
             return
         rows = check_lines(state, total.size.width)
         if state.error is not None:
+            hint = (state.error.hint or "").splitlines()
             rows += [
                 line((f"  ✗ {state.error.args[0]}", BAD)),
-                line(f"    {state.error.hint or ''}"),
+                line(f"    {hint[0] if hint else ''}"),
             ]
         text = phase_part(state)
         total.show(
@@ -110,7 +112,7 @@ class CheckStep(Step):
         state = self.wizard.desk.check
         match action.id:
             case "import.options":
-                return state is not None and state.is_planned
+                return state is not None and (state.is_planned or is_refused(state))
             case "import.end_check":
                 return self.wizard.desk.is_checking
             case "import.check":
@@ -128,7 +130,7 @@ class CheckStep(Step):
     def act_check(self) -> None:
         """Check again."""
         if self.wizard.desk.check is not None:
-            self.wizard.desk.start_check(self.wizard.desk.check.request)
+            self.wizard.desk.start_check(self.wizard.draft.check_request)
 
     def back(self) -> bool:
         self.wizard.go(SOURCE)

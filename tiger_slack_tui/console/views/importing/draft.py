@@ -26,6 +26,8 @@ class Draft:
     until: str = ""
     channels: tuple[str, ...] | None = None
     channel_map: dict[str, str] = field(default_factory=dict)
+    root: str = ""
+    workspace: str = ""
     workers: int = 2
     anew: bool = False
     _patterns: Kept[ChannelPatterns] = field(default_factory=Kept, repr=False, compare=False)
@@ -39,8 +41,21 @@ class Draft:
             until=self.until or None,
             channels=self.channels or (),
             channel_map=self.channel_map,
+            root=self.root or None,
+            workspace=self.workspace or None,
             workers=self.workers,
             restart=self.anew,
+        )
+
+    @property
+    def check_request(self) -> ImportRequest:
+        """The whole archive: which channels and dates are wanted is chosen when it is known what there is."""
+        whole = self.request
+        return ImportRequest(
+            path=whole.path,
+            channel_map=whole.channel_map,
+            root=whole.root,
+            workspace=whole.workspace,
         )
 
     def go_on_with(self, past: PastImport) -> None:
@@ -50,6 +65,7 @@ class Draft:
         self.since, self.until = given.get("since") or "", given.get("until") or ""
         self.channels = tuple(given.get("channels") or ()) or None
         self.channel_map = dict(given.get("channel_map") or {})
+        self.root, self.workspace = given.get("root") or "", given.get("workspace") or ""
         self.anew = False
 
     def goes_on_with(self, imports: Iterable[PastImport]) -> PastImport | None:

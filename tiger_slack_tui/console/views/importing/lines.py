@@ -26,6 +26,7 @@ from tiger_slack_tui.console.paint import (
     moment,
 )
 from tiger_slack_tui.history.account import Account
+from tiger_slack_tui.history.archive import ArchiveRefused
 from tiger_slack_tui.history.plan import PlannedFile
 from tiger_slack_tui.history.progress import BadRecord
 from tiger_slack_tui.history.recent import PastImport
@@ -202,8 +203,16 @@ def check_lines(state: ImportState, width: int) -> list[Content]:
     return [shown.truncate(width, ellipsis=True) for shown in lines]
 
 
+def is_refused(state: ImportState) -> bool:
+    """Whether the archive was refused; a choice among several exports may help."""
+    return isinstance(state.error, ArchiveRefused)
+
+
 def findings(state: ImportState) -> list[Remark | BadRecord]:
     """What an operator should know before: errors first."""
+    if state.error is not None and state.error.hint:
+        lines = state.error.hint.splitlines()
+        return [Remark(0.0, text.strip(), is_warning=True) for text in lines]
     warnings = [note for note in state.notes if note.is_warning]
     return [*islice(state.problems, 2000), *warnings]
 

@@ -37,7 +37,7 @@ from tiger_slack_tui.console.views.importing.draft import (
     read_limit,
     read_workers,
 )
-from tiger_slack_tui.console.views.importing.lines import CHECK, RUN, amount
+from tiger_slack_tui.console.views.importing.lines import CHECK, RUN, amount, is_refused
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.history.state import Folder, ImportState
@@ -90,6 +90,7 @@ def option_rows(
     rows = [
         Option("since", draft.since or "-", _when(draft.since, "the first message")),
         Option("until", draft.until or "-", _when(draft.until, "the last message", is_end=True)),
+        *_choice_rows(draft, check),
         Option("channels", channels, about),
         Option("workers", str(draft.workers), "processes that read and write"),
         *_live_rows(model, live_limit),
@@ -101,6 +102,16 @@ def option_rows(
         value: Part = ("✓ begins anew", NOTE) if draft.anew else ("○ goes on", GOOD)
         rows.append(Option("begin anew", value, f"unfinished import of {began}"))
     return rows
+
+
+def _choice_rows(draft: Draft, check: ImportState | None) -> list[Option]:
+    """Which of several exports, where the archive was refused or one is chosen."""
+    if not (draft.root or draft.workspace or (check is not None and is_refused(check))):
+        return []
+    return [
+        Option("root", draft.root or "-", ("path of one export in the archive", DIM)),
+        Option("workspace", draft.workspace or "-", ("exports of this workspace (T…)", DIM)),
+    ]
 
 
 def _when(text: str, without: str, *, is_end: bool = False) -> Part:
@@ -266,6 +277,18 @@ class OptionsStep(Step):
                 self._type(_time_edit(draft, "since", is_end=False))
             case "until":
                 self._type(_time_edit(draft, "until", is_end=True))
+            case "root":
+                self._type(
+                    Edit("root", draft.root, _as_typed, lambda text: self._choose(root=text))
+                )
+            case "workspace":
+                edit = Edit(
+                    "workspace",
+                    draft.workspace,
+                    _as_typed,
+                    lambda text: self._choose(workspace=text),
+                )
+                self._type(edit)
             case "channels":
                 channels.focus()
             case "workers":
@@ -314,6 +337,17 @@ class OptionsStep(Step):
         except OSError as error:
             raise TigerSlackError(f"it cannot be written: {error.strerror}") from None
         return ""
+
+    def _choose(self, *, root: str | None = None, workspace: str | None = None) -> None:
+        """Take another choice of exports, and check that."""
+        draft = self.wizard.draft
+        draft.root = draft.root if root is None else root
+        draft.workspace = draft.workspace if workspace is None else workspace
+        draft.channels = None
+        try:
+            self.wizard.desk.start_check(draft.check_request)
+        except TigerSlackError as error:
+            self.app.say(str(error), severity="error")
 
     def _take_workers(self, text: str) -> None:
         self.wizard.draft.workers = read_workers(text)
@@ -450,3 +484,7 @@ def _optional(read: Callable[[str], object]) -> Callable[[str], str]:
         return "its messages go there"
 
     return check
+
+
+def _as_typed(text: str) -> str:
+    return text.strip() or "none is chosen"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import humanize
 
+from tiger_slack_tui.history.slackdump import is_slackdump
+
 _MOST = 2000
 """Entries of a folder that are looked at."""
 _LISTS = ("users.json", "org_users.json", "channels.json", "groups.json", "dms.json", "mpims.json")
@@ -99,10 +101,13 @@ def _judge(path: Path) -> tuple[str, str]:
         size = humanize.naturalsize(path.stat().st_size)
         with path.open("rb") as file:
             is_zip = zipfile.is_zipfile(file)
+        is_database = not is_zip and is_slackdump(path)
     except OSError as error:
         return "bad", f"It cannot be read: {error.strerror}."
     if is_zip:
         return "ok", f"A ZIP of {size}."
+    if is_database:
+        return "ok", f"A database of Slackdump of {size}."
     return "bad", f"A file of {size}, but no ZIP, or one that lacks its end."
 
 
@@ -121,7 +126,7 @@ def _judge_folder(path: Path) -> tuple[str, str]:
 
 
 def _entries(text: str) -> list[Entry]:
-    """Folders and ZIPs that the text may go on to, by name."""
+    """Folders, ZIPs and databases that the text may go on to, by name."""
     if not text.strip():
         return []
     head, tail = os.path.split(text)
@@ -136,7 +141,7 @@ def _entries(text: str) -> list[Entry]:
                     continue
                 if entry.is_dir():
                     found.append(Entry(os.path.join(head, name) + "/", True, 0))
-                elif name.lower().endswith(".zip"):
+                elif name.lower().endswith((".zip", ".sqlite")):
                     size = entry.stat(follow_symlinks=False).st_size
                     found.append(Entry(os.path.join(head, name), False, size))
     except OSError:

@@ -224,7 +224,7 @@ class SourceStep(Step):
             self.app.say(self.look.verdict, severity="error")
             return
         try:
-            self.wizard.desk.start_check(_all_of(self.wizard.draft.request))
+            self.wizard.desk.start_check(self.wizard.draft.check_request)
         except TigerSlackError as error:
             self.app.say(str(error), severity="error")
             return
@@ -241,8 +241,3 @@ class SourceStep(Step):
 def _paint_entry(row: Entry, width: int) -> Content:
     size = "" if row.is_folder else humanize.naturalsize(row.size)
     return _ENTRIES.row(width, [(row.text, KEY) if row.is_folder else row.text, (size, DIM)])
-
-
-def _all_of(request: ImportRequest) -> ImportRequest:
-    """The whole archive: which channels and dates are wanted is chosen when it is known what there is."""
-    return ImportRequest(path=request.path, channel_map=request.channel_map)
