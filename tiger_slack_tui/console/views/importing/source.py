@@ -27,7 +27,6 @@ from tiger_slack_tui.console.views.importing.paths import Entry, Look, complete,
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.recent import PastImport
-from tiger_slack_tui.history.request import ImportRequest
 from tiger_slack_tui.stacktrace import where
 from tiger_slack_tui.text import visible
 
