@@ -8,7 +8,7 @@ comment on function slack.to_timestamptz(text) is
 create or replace function slack.to_uuid(value text)
 returns uuid
 immutable parallel safe
-return case when value ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then value::uuid end;
+return case when value ~ '^[0-9a-fA-F]{8}((-[0-9a-fA-F]{4}){3}-|[0-9a-fA-F]{12})[0-9a-fA-F]{12}$' then value::uuid end;
 comment on function slack.to_uuid(text) is 'The text as a uuid; null where it is none.';
 
 create or replace function slack.to_bool(value jsonb)

@@ -45,9 +45,9 @@ async def main(url: str, bot_token: str, app_token: str, conninfo: str, home: st
     asyncio.get_running_loop().call_exception_handler(
         {"message": "nobody took it", "exception": RuntimeError("MARKED words of an error")}
     )
-    measured = metrics.get_metrics_data()
     engine.stop()
     await run
+    measured = metrics.get_metrics_data()  # the engine publishes its last figures when it ends
     sys.stdout.write(
         json.dumps(
             {

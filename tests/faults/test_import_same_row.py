@@ -54,7 +54,7 @@ fields = st.fixed_dictionaries(
     | dict.fromkeys(("display_as_bot", "upload"), json_values)
     | dict.fromkeys(("blocks", "attachments", "files", "x_files", "icons", "language"), json_values)
     | {"thread_ts": times, "edited": json_values.filter(lambda value: not isinstance(value, dict))}
-    | {"client_msg_id": st.uuids().map(str) | json_values}
+    | {"client_msg_id": st.uuids().map(str) | st.uuids().map(lambda value: value.hex) | json_values}
     | {"type": st.just("message")},
 )
 

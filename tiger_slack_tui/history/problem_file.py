@@ -30,12 +30,13 @@ class ProblemFile:
         self._all = self._path.with_name(f"{beside}.all")
         self._given = path
         self._trouble: str | None = None
-        # A pipe or a terminal has no place beside it, and is written at the end.
-        self._is_file = self._path.is_file() or not self._path.exists()
-        self._scratch = None if self._is_file else Path(tempfile.mkdtemp(prefix="tiger-slack-"))
-        if self._scratch:
-            self._new, self._all = self._scratch / "new", self._scratch / "all"
+        self._scratch: Path | None = None
         try:
+            # A pipe or a terminal has no place beside it, and is written at the end.
+            self._is_file = self._path.is_file() or not self._path.exists()
+            if not self._is_file:
+                self._scratch = Path(tempfile.mkdtemp(prefix="tiger-slack-"))
+                self._new, self._all = self._scratch / "new", self._scratch / "all"
             if self._path.exists() and not os.access(self._path, os.W_OK):
                 raise PermissionError(13, "Permission denied")
             if self._path.is_dir():

@@ -143,7 +143,8 @@ class Runner:
                 "job %s: %s",
                 job.name,
                 f"{outcome}: {error}" if error else outcome,
-                exc_info=failure,
+                # Our own errors say all in words.
+                exc_info=None if isinstance(failure, TigerSlackError) else failure,
                 extra={"seen": run.seen, "changed": run.changed, "failed": run.failed},
             )
         record.result()
