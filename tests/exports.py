@@ -137,6 +137,7 @@ TABLES = {
     "tombstone": "select channel_id, ts from slack.tombstone order by channel_id, ts",
     "user": 'select * from slack."user" order by id',
     "channel": "select * from slack.channel order by id",
+    "channel_name": "select * from slack.channel_name order by channel_name, channel_id",
 }
 
 

@@ -141,11 +141,13 @@ begin
   and c.attributes is distinct from merged;
   is_new := is_new or found;
 
-  insert into slack.channel_name (channel_name, channel_id)
-  select n.channel_name, channel_id
+  insert into slack.channel_name as known (channel_name, channel_id, is_by_message)
+  select n.channel_name, channel_id, coalesce(event ->> 'subtype' in ('channel_name', 'group_name'), false)
   from slack.channel_names(event) n (channel_name)
   order by n.channel_name
-  on conflict do nothing;
+  on conflict on constraint channel_name_pkey do update set is_by_message = false
+  where known.is_by_message
+  and not excluded.is_by_message;
   return is_new;
 end
 $func$;

@@ -77,10 +77,10 @@ class Channels:
         self.warnings: list[str] = []
         self._map = {key(name): channel for name, channel in channel_map.items()}
         self._unused = set(self._map)
-        self._names = names
         self._listed: dict[str, _Listed] = {}  # by the directory of the list
         for member in lists:
             self._read_list(source, member)
+        self._names = self._all_names(names)
 
     def find(self, folder: str) -> Found | None:
         """The folder's channel, or None, of which there is a warning then."""
@@ -96,9 +96,9 @@ class Channels:
                 return None
         if _ID.fullmatch(name):
             return Found(Channel(name, _TYPES[name[0]]))
-        ids = set(self._names.get(name, ()))
+        ids = self._names.get(name, set())
         if len(ids) == 1:
-            id_ = ids.pop()
+            id_ = next(iter(ids))
             return Found(Channel(id_, self._type_of(id_, folder)))
         if ids:
             self._refuse(folder, f"may be any of {', '.join(sorted(ids))}")
@@ -120,6 +120,17 @@ class Channels:
         """Warn of names in the map that no folder has."""
         for name in sorted(self._unused):
             self.warnings.append(f"--channel-map names {shown(name)!r}: there is no such folder.")
+
+    def _all_names(self, known: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+        """The ids of all channels by name, as the database knows them once it has the lists."""
+        names: dict[str, set[str]] = {}
+        for name, ids in known.items():
+            names.setdefault(key(name), set()).update(ids)
+        for listed in self._listed.values():
+            for of in (listed.names, listed.previous, {id_: {id_} for id_ in listed.channels}):
+                for name, found in of.items():
+                    names.setdefault(name, set()).update(found)
+        return names
 
     def _mapped(self, folder: str, name: str) -> str | None:
         # As it is, or as a warning shows it.
