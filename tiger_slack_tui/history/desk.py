@@ -7,15 +7,11 @@ import hashlib
 import json
 import logging
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
-
-from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.archive import ArchiveLimits
 from tiger_slack_tui.history.checkpoint import ImportRunning
@@ -25,6 +21,7 @@ from tiger_slack_tui.history.progress import ImportResult, Note
 from tiger_slack_tui.history.report import save_report
 from tiger_slack_tui.history.request import ImportRequest
 from tiger_slack_tui.history.state import ImportState, Phase
+from tiger_slack_tui.stacktrace import where
 
 log = logging.getLogger(__name__)
 
@@ -198,33 +195,36 @@ class ImportDesk:
         try:
             if after is not None:
                 await asyncio.wait({after})
-            result = await job.run(state.hear)
-            if not state.request.dry_run:
-                state.report = await self._report(state, result)
-        except TigerSlackError as failure:
-            # What was asked to stop may end by an error of its broken-off work.
-            error = None if state.is_stopping else failure
+            try:
+                result = await job.run(state.hear)
+            except TigerSlackError as failure:
+                # What was asked to stop may end by an error of its broken-off work.
+                error = None if state.is_stopping else failure
+            except Exception as failure:
+                log.error("an import broke off", exc_info=failure)
+                text = f"The import broke off: {where(failure)}."
+                error = ImportFailed(text, hint="Start it again.")
+            if job.import_id is not None:
+                account = result or job.account("failed" if error else "cancelled")
+                state.report = await self._report(state, account, error)
         except asyncio.CancelledError:
             state.is_stopping = True
             raise
-        except Exception as failure:
-            at = traceback.extract_tb(failure.__traceback__)[-1]
-            where = f"{type(failure).__name__} at {at.filename.rpartition('/')[2]}:{at.lineno}"
-            error = ImportFailed(f"The import broke off: {where}.", hint="Start it again.")
         finally:
             state.end(result, error)
 
-    async def _report(self, state: ImportState, result: ImportResult) -> Path | None:
+    async def _report(
+        self, state: ImportState, result: ImportResult, error: TigerSlackError | None
+    ) -> Path | None:
         command = self.command(state.request)
         try:
             await asyncio.to_thread(self.save_map, state.request)
-            return await save_report(self.reports, self._conninfo, state, result, command)
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-        except psycopg.Error as error:
-            why = describe(error)
-        except TigerSlackError as error:
-            why = str(error.args[0])
+            return await save_report(self.reports, self._conninfo, state, result, command, error)
+        except OSError as failure:
+            why = failure.strerror or type(failure).__name__
+        except Exception as failure:
+            log.error("the report of an import was not saved", exc_info=failure)
+            why = where(failure)
         state.hear(Note(f"The report was not saved: {why}", is_warning=True))
         return None
 

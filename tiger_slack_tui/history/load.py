@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
@@ -56,6 +56,7 @@ _LARGE = 10_000
 """Inserted messages from which on old chunks are compressed at once, and not by the policy some day."""
 
 Tell = Callable[[ImportEvent], None]
+_Report = TypeVar("_Report", protocol.PlanMade, protocol.Span, protocol.ListsRead)
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class Import:
                 await self._read(None)
             finally:
                 await self._end_workers()
-            return self._result("cancelled" if self._is_cancelled else "done")
+            return self.account("cancelled" if self._is_cancelled else "done")
         control = await self._stack.enter_async_context(await connect_session(self._conninfo))
         self._begun = await self._begin(control)
         return await self._run_and_record(control, self._begun.id)
@@ -174,7 +175,7 @@ class Import:
                 await self._end_workers()  # what they commit until then counts, too
             outcome = "cancelled" if self._is_cancelled else "done"
             await self._count_committed(control, import_id)
-            result = self._result(outcome)
+            result = self.account(outcome)
             if outcome == "done" and self._options.compress and result.total.inserted >= _LARGE:
                 await self._compress(control)
             return result
@@ -211,7 +212,7 @@ class Import:
     ) -> None:
         if not self._is_counted:
             await self._count_committed(connection, import_id)
-        account = self._result(outcome).as_json()
+        account = self.account(outcome).as_json()
         await checkpoint.end(connection, import_id, outcome=outcome, error=error, account=account)
 
     async def _count_committed(self, connection: AsyncConnection[Any], import_id: int) -> None:
@@ -250,7 +251,8 @@ class Import:
         wanted = 1 if self._options.dry_run else self._options.workers
         workers = [await self._start() for _ in range(min(wanted, _EARLY))]
         planner = workers[0]
-        made = await self._plan_made(planner)
+        planner.send(protocol.MakePlan(self._selection, self._options.limits))
+        made = await self._answer(planner, protocol.PlanMade(Plan(), 0, 0, 0))
         self._plan, self._files = made.plan, made.files
         self._tell(Planned(made.files, made.bytes, made.plan.skipped, self._resumed))
         for warning in made.plan.warnings:
@@ -258,7 +260,8 @@ class Import:
         for path, position, reason in made.plan.problems:
             self._tell(BadRecord(path, position, reason))
         self._tell(Listed((), made.plan.unmapped))
-        self._all_spans += [await self._span(planner) for _ in range(made.spans)]
+        none = protocol.Span.of([])
+        self._all_spans += [await self._answer(planner, none) for _ in range(made.spans)]
         planner.send(protocol.ReadLists(made.plan.lists, self._options.dry_run))
         paths: set[str] = set()
         for part in self._all_spans:  # meanwhile
@@ -270,7 +273,9 @@ class Import:
             await self._forget_gone(control, paths)
         workers += [await self._start() for _ in range(_EARLY, min(wanted, made.spans))]
         self._spans.extend(self._all_spans)
-        self._lists = await self._lists_read(planner)
+        self._lists = await self._answer(planner, protocol.ListsRead())
+        for path, position, reason in (*self._lists.bad, *self._lists.repaired):
+            self._tell(BadRecord(path, position, reason))
         if control and self._begun:
             lists = self._lists
             problems = [*self._plan.problems, *lists.bad, *lists.repaired]
@@ -334,35 +339,17 @@ class Import:
             worker.stop()
         return worker
 
-    async def _plan_made(self, planner: WorkerProcess) -> protocol.PlanMade:
-        planner.send(protocol.MakePlan(self._selection, self._options.limits))
+    async def _answer(self, planner: WorkerProcess, instead: _Report) -> _Report:
+        """Its next report, which is of the same type as `instead`: the answer of an import that is cancelled."""
         match await planner.receive():
-            case protocol.PlanMade() as made:
-                return made
+            case None if self._is_cancelled:
+                return instead
             case protocol.Refused(message, hint):
                 raise ArchiveRefused(message, hint=hint)
-            case None if self._is_cancelled:
-                return protocol.PlanMade(Plan(), 0, 0, 0)
+            case report if isinstance(report, type(instead)):
+                return report
             case report:
                 raise failure_of(report)
-
-    async def _span(self, planner: WorkerProcess) -> protocol.Span:
-        report = await planner.receive()
-        if self._is_cancelled and report is None:
-            return protocol.Span.of([])
-        if not isinstance(report, protocol.Span):
-            raise failure_of(report)
-        return report
-
-    async def _lists_read(self, planner: WorkerProcess) -> protocol.ListsRead:
-        report = await planner.receive()
-        if self._is_cancelled and report is None:
-            return protocol.ListsRead()
-        if not isinstance(report, protocol.ListsRead):
-            raise failure_of(report)
-        for path, position, reason in (*report.bad, *report.repaired):
-            self._tell(BadRecord(path, position, reason))
-        return report
 
     async def _work(self, worker: WorkerProcess) -> None:
         """Give a worker span after span, each before it is done with the one before; after a crash, another one."""
@@ -392,8 +379,17 @@ class Import:
         self, worker: WorkerProcess, command: protocol.ReadFiles
     ) -> list[tuple[int, PlannedFile]]:
         """Follow the worker through the files; those that are left where it crashed."""
-        files = command.span.files()
-        files_open = {number: _Open(planned) for number, planned in files}
+        files_open = {number: _Open(planned) for number, planned in command.span.files()}
+        try:
+            return await self._follow(worker, command, files_open)
+        except BaseException:
+            self._close(files_open)
+            raise
+
+    async def _follow(
+        self, worker: WorkerProcess, command: protocol.ReadFiles, files_open: dict[int, _Open]
+    ) -> list[tuple[int, PlannedFile]]:
+        files = list(files_open)
         while True:
             match await worker.receive():
                 case protocol.FileKnown() as known:
@@ -410,13 +406,13 @@ class Import:
                     if self._is_cancelled:
                         self._close(files_open)
                         return []
-                    where = report.where if isinstance(report, protocol.Crashed) else "no word"
-                    log.error("a worker of the import crashed: %s", where)
-                    if not command.crashed.isdisjoint(number for number, _ in files):
+                    if report is None:
+                        log.error("a worker of the import was killed")
+                    if not command.crashed.isdisjoint(files):
                         raise failure_of(report)
                     # One by one it shows which file it is; after two crashes that one is not opened again.
                     if len(files) == 1:
-                        self._crashes[files[0][0]] += 1
+                        self._crashes[files[0]] += 1
                     return [(number, open_.planned) for number, open_ in files_open.items()]
 
     def _know(self, known: protocol.FileKnown, files_open: dict[int, _Open]) -> None:
@@ -468,8 +464,8 @@ class Import:
     def _resumed(self) -> datetime | None:
         return self._begun.resumed if self._begun else None
 
-    def _result(self, outcome: str) -> ImportResult:
-        """The account of what is counted so far."""
+    def account(self, outcome: str) -> ImportResult:
+        """The account of what is committed, as far as it is known by now."""
         plan, lists = self._plan, self._lists
         total = Account()
         for channel in self._channels.values():

@@ -78,8 +78,14 @@ class WorkerProcess:
     async def receive(self) -> protocol.Report | None:
         """What it says next; None where it has ended.
 
-        One that falls silent, or writes what cannot be read, is killed: Crashed.
+        One that falls silent, or writes what cannot be read, is killed: Crashed. A crash is logged with its stack.
         """
+        report = await self._receive()
+        if isinstance(report, protocol.Crashed):
+            log.error("a worker of the import crashed: %s", report.where, extra=report.error)
+        return report
+
+    async def _receive(self) -> protocol.Report | None:
         while not self._is_over:
             if self._reading is None:
                 self._reading = asyncio.create_task(self._read())

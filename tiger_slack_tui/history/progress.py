@@ -178,7 +178,7 @@ class ChannelResult:
 
 @dataclass(slots=True)
 class ImportResult:
-    """How an import ended. `outcome` is done or cancelled."""
+    """How an import ended. `outcome` is done, cancelled or failed."""
 
     import_id: int | None
     outcome: str

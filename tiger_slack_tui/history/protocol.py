@@ -176,6 +176,8 @@ class Crashed:
     """An error of ours; the worker ends. So does one that says nothing more."""
 
     where: str
+    error: Mapping[str, str] = field(default_factory=dict)
+    """As `error_attributes`; without any where the worker was ended."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from tiger_slack_tui.history.lists import Kind, ListRow, read_list
 from tiger_slack_tui.history.plan import deal, make_plan
 from tiger_slack_tui.history.sources import open_source
 from tiger_slack_tui.history.tables import Tables
-from tiger_slack_tui.stacktrace import where
+from tiger_slack_tui.stacktrace import error_attributes, where
 
 _PART = 1000
 """Rows of a list that are merged at once."""
@@ -197,7 +197,7 @@ def main() -> None:
     except psycopg.Error as error:
         worker.report(protocol.Broken(f"The database broke the import off: {describe(error)}."))
     except Exception as error:
-        worker.report(protocol.Crashed(where(error)))
+        worker.report(protocol.Crashed(where(error), error_attributes(error)))
 
 
 if __name__ == "__main__":

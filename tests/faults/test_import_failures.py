@@ -1,0 +1,103 @@
+"""What is left of an import that fails: its account and report, and in the log the stack without data."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.archives import write_archive
+from tests.faults.proxy import Proxy, postgres_target, through
+from tests.integration.test_import_desk import at_rest
+from tests.support import count, until
+from tiger_slack_tui.history import protocol
+from tiger_slack_tui.history.archive import ArchiveLimits
+from tiger_slack_tui.history.desk import ImportDesk
+from tiger_slack_tui.history.load import Import
+from tiger_slack_tui.history.process import WorkerProcess
+from tiger_slack_tui.history.request import ImportRequest
+from tiger_slack_tui.history.state import ImportState, Phase
+
+
+def make_desk(conninfo: str, reports: Path) -> ImportDesk:
+    limits = ArchiveLimits(500, 1 << 40)
+    return ImportDesk(
+        conninfo, instance="test", limits=limits, reports=reports, live=lambda _: None
+    )
+
+
+async def failed(desk: ImportDesk) -> ImportState:
+    await desk.wait()
+    assert desk.run is not None
+    assert desk.run.phase is Phase.FAILED
+    return desk.run
+
+
+async def test_a_crash_of_a_worker_is_logged_with_its_stack(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    worker = await WorkerProcess.start(30)
+    worker.send(protocol.Go())  # what it must not be given first
+    report = await worker.receive()
+    await worker.close()
+    assert isinstance(report, protocol.Crashed)
+    assert report.where.startswith("AssertionError at worker.py:")
+    (record,) = [each for each in caplog.records if "crashed" in each.message]
+    assert record.levelno == logging.ERROR
+    assert record.__dict__["exception.type"] == "AssertionError"
+    stack = record.__dict__["exception.stacktrace"]
+    assert "history/worker.py" in stack
+    assert "in Worker.run" in stack
+    assert "isinstance(" not in stack  # no source lines
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["cut off", "lost"])
+async def test_an_import_that_loses_the_database_saves_its_report(
+    conninfo: str, tmp_path: Path, is_lost: bool
+) -> None:
+    archive = write_archive(tmp_path / "archive")
+    async with Proxy(postgres_target(conninfo)) as proxy:
+        desk = make_desk(through(proxy, conninfo), tmp_path / "reports")
+        desk.start(ImportRequest(archive, workers=1))
+        state = desk.run
+        assert state is not None
+        await until(lambda: state.num_bad > 0 and state.tally.records > 0)
+        desk.pause()
+        await at_rest(state)
+        if is_lost:
+            await proxy.refuse()
+        proxy.cut()
+        desk.resume()
+        await failed(desk)
+        await desk.close()
+    assert state.report is not None
+    report = json.loads(state.report.read_text())
+    assert state.error is not None
+    assert (report["outcome"], report["error"]) == ("failed", state.error.args[0])
+    assert (
+        0 < report["messages"]["inserted"] == count(conninfo, "select count(*) from slack.message")
+    )
+    assert ("bad_records_of_earlier_runs" in report) is is_lost
+    lines = Path(report["bad_records"]).read_text().splitlines()
+    assert len(lines) == state.num_problems > 0
+
+
+async def test_an_error_of_ours_is_named_by_its_place_and_logged(
+    conninfo: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fail(self: Import, tell: object) -> None:
+        {}["a secret"]
+
+    monkeypatch.setattr(Import, "run", fail)
+    desk = make_desk(conninfo, tmp_path)
+    desk.start(ImportRequest(write_archive(tmp_path / "archive")))
+    state = await failed(desk)
+    assert state.error is not None
+    assert "KeyError at desk.py:" in str(state.error)
+    assert any(each.exc_info for each in caplog.records if each.message == "an import broke off")
+    assert "secret" not in str(state.error)
