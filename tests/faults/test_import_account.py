@@ -79,7 +79,9 @@ async def test_a_file_that_crashes_its_worker_counts_what_is_committed_of_it(
     watched = Watched(conninfo, write_folder(tmp_path, many(1, 12_000)))
     killed: set[int] = set()
 
-    def kill_two(batches: int) -> None:  # the third one is not to open the file, and must be able to say so
+    def kill_two(
+        batches: int,
+    ) -> None:  # the third one is not to open the file, and must be able to say so
         for pid in worker_pids():
             if len(killed | {pid}) <= 2:
                 killed.add(pid)
