@@ -28,7 +28,6 @@ from tiger_slack_tui.console.rates import RateMeter
 from tiger_slack_tui.console.screens.dialog import CONFIRM_KEY, Confirm
 from tiger_slack_tui.console.trail import Trail, TrailState
 from tiger_slack_tui.console.views.importing.draft import Draft
-from tiger_slack_tui.console.views.importing.paths import complete, look_at
 from tiger_slack_tui.console.views.jobs import paint_size
 from tiger_slack_tui.database.facts import TableSize, extension, table_sizes
 from tiger_slack_tui.errors import TigerSlackError
@@ -209,21 +208,6 @@ async def test_leaving_is_asked_in_words_that_cannot_be_mistaken(tmp_path: Path)
     async with console(tmp_path) as (app, pilot, _):
         await pilot.press("q")
         await shows(app, "y Stop and leave   Esc Stay")
-
-
-def test_a_path_where_the_working_directory_is_gone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
-    assert "working directory was deleted" in look_at("export").verdict
-    assert complete("exp") is None
-    assert Draft("export").request.path == Path("export")
-    assert look_at(str(tmp_path)).is_good
-    assert look_at(f"{tmp_path}/\0").state == look_at(f"{tmp_path}/\ud800").state == "bad"
-    monkeypatch.chdir(tmp_path)
 
 
 def test_the_form_selects_what_the_import_selects() -> None:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from tiger_slack_tui.history.progress import (
     Planned,
     Tally,
 )
-from tiger_slack_tui.history.request import ImportRequest
+from tiger_slack_tui.history.request import ImportRequest, resolved
 from tiger_slack_tui.run import database
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.telemetry import log_to_file, log_to_stderr
@@ -60,6 +60,7 @@ def run_import(settings: Settings, request: ImportRequest, output: Output) -> in
     """
     limits = ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes)
     options = request.options(limits, datetime.now(UTC))
+    request = replace(request, path=resolved(request.path))
     has_terminal = sys.stderr.isatty()
     (log_to_file if has_terminal else log_to_stderr)(settings)
     errors = None if output.errors is None else ProblemFile(output.errors)

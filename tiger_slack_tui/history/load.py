@@ -19,11 +19,12 @@ from psycopg import AsyncConnection
 
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.pool import connect_session
-from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError
+from tiger_slack_tui.errors import DatabaseUnavailable, SettingsError, TigerSlackError
 from tiger_slack_tui.history import checkpoint, protocol
 from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.history.archive import ArchiveLimits, ArchiveRefused
 from tiger_slack_tui.history.columnstore import compress
+from tiger_slack_tui.history.names import is_possible, shown
 from tiger_slack_tui.history.plan import Plan, PlannedFile, Selection
 from tiger_slack_tui.history.process import ImportFailed, WorkerProcess, failure_of
 from tiger_slack_tui.history.progress import (
@@ -86,9 +87,16 @@ class Import:
     """One import, to be run once. Only one event loop may touch it."""
 
     def __init__(self, conninfo: str, path: Path, options: ImportOptions, *, instance: str) -> None:
-        """`conninfo` is of a database with this version's tables; a dry run does without."""
+        """`conninfo` is of a database with this version's tables; a dry run does without.
+
+        `path` is absolute: the same import is known by it, and goes on where it ended. Raises SettingsError.
+        """
+        if not path.is_absolute() or not is_possible(path):
+            raise SettingsError(
+                f"{shown(repr(str(path)))} is no absolute path.", hint="Give the path from / on."
+            )
         self._conninfo = conninfo
-        self._path = path.resolve()
+        self._path = path
         self._options = options
         self._selection = options.selection
         self._instance = instance

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 
 def from_bytes(name: bytes) -> str:
     """The name as text. In one that is not UTF-8, each byte that is not, and each %, stands as %XX."""
@@ -10,6 +13,14 @@ def from_bytes(name: bytes) -> str:
     except UnicodeDecodeError:
         text = name.replace(b"%", b"%25").decode(errors="surrogateescape")
         return "".join(_escaped(c) if "\udc80" <= c <= "\udcff" else c for c in text)
+
+
+def is_possible(path: Path) -> bool:
+    """Whether the system can open such a path: it has no NUL, and only characters of the system's encoding."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except ValueError:
+        return False
 
 
 def shown(name: str) -> str:

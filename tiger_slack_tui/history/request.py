@@ -14,7 +14,7 @@ from typing import Any
 from tiger_slack_tui.errors import SettingsError
 from tiger_slack_tui.history.archive import ArchiveLimits
 from tiger_slack_tui.history.load import ImportOptions
-from tiger_slack_tui.history.names import shown
+from tiger_slack_tui.history.names import is_possible, shown
 from tiger_slack_tui.history.plan import Selection
 from tiger_slack_tui.history.workspaces import Choice
 from tiger_slack_tui.times import read_time
@@ -88,6 +88,25 @@ class ImportRequest:
         for name, is_set in (("--dry-run", self.dry_run), ("--restart", self.restart)):
             words += [name] if is_set else []
         return shlex.join(words if self.compress else [*words, "--no-compress"])
+
+
+def resolved(path: Path) -> Path:
+    """The absolute path, with all links followed. Blocks as long as the disk takes. Raises SettingsError."""
+    if not is_possible(path):
+        raise SettingsError(f"No path has such characters: {shown(repr(str(path)))}.")
+    try:
+        return path.resolve()
+    except (
+        FileNotFoundError
+    ):  # of the working directory: what the path itself lacks is no error here
+        raise SettingsError(
+            f"{shown(str(path))} is a relative path, and the working directory was deleted.",
+            hint="Give the path from / on.",
+        ) from None
+    except RuntimeError:
+        raise SettingsError(f"{shown(str(path))} is a link in a loop of links.") from None
+    except OSError as error:
+        raise SettingsError(f"{shown(str(path))} cannot be followed: {error.strerror}.") from None
 
 
 def read_channel_map(path: Path) -> dict[str, str]:

@@ -25,6 +25,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     searched_folder,
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.progress import BadRecord
 from tiger_slack_tui.history.state import Folder, Phase, Remark
 
@@ -129,8 +130,12 @@ class CheckStep(Step):
 
     def act_check(self) -> None:
         """Check again."""
-        if self.wizard.desk.check is not None:
+        if self.wizard.desk.check is None:
+            return
+        try:
             self.wizard.desk.start_check(self.wizard.draft.check_request)
+        except TigerSlackError as error:
+            self.app.say(str(error), severity="error")
 
     def back(self) -> bool:
         self.wizard.go(SOURCE)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from tiger_slack_tui.console.kept import Kept
-from tiger_slack_tui.console.views.importing.paths import full
 from tiger_slack_tui.errors import SettingsError
+from tiger_slack_tui.history.names import from_bytes, is_possible
 from tiger_slack_tui.history.patterns import ChannelPatterns
 from tiger_slack_tui.history.recent import PastImport
 from tiger_slack_tui.history.request import MOST_WORKERS, ImportRequest
@@ -19,9 +21,15 @@ from tiger_slack_tui.times import read_time
 
 @dataclass(slots=True)
 class Draft:
-    """What is chosen so far. `channels` are patterns as `--channel` takes them; None for all."""
+    """What is chosen so far. Nothing in it touches the disk.
+
+    `channels` are patterns as `--channel` takes them; None for all.
+    """
 
     path: str = ""
+    """As it was typed."""
+    target: Path | None = None
+    """The absolute path that it means; None until it was looked at."""
     since: str = ""
     until: str = ""
     channels: tuple[str, ...] | None = None
@@ -36,7 +44,7 @@ class Draft:
     @property
     def request(self) -> ImportRequest:
         return ImportRequest(
-            path=full(self.path),
+            path=self.target or Path(self.path),
             since=self.since or None,
             until=self.until or None,
             channels=self.channels or (),
@@ -61,7 +69,7 @@ class Draft:
     def go_on_with(self, past: PastImport) -> None:
         """Take over an import's path, and of one that can go on what it goes by."""
         given: Mapping[str, Any] = past.options if past.can_go_on else {}
-        self.path = past.source
+        self.path, self.target = past.source, None
         self.since, self.until = given.get("since") or "", given.get("until") or ""
         self.channels = tuple(given.get("channels") or ()) or None
         self.channel_map = dict(given.get("channel_map") or {})
@@ -71,8 +79,11 @@ class Draft:
     def goes_on_with(self, imports: Iterable[PastImport]) -> PastImport | None:
         """The unfinished import that this one would go on with."""
         request = self.request
+        if not is_possible(request.path):
+            return None
+        source, given = from_bytes(os.fsencode(request.path)), request.as_given
         for past in imports:
-            if past.source == str(request.path.resolve()) and past.options == request.as_given:
+            if past.source == source and past.options == given:
                 return past if past.can_go_on else None
         return None
 

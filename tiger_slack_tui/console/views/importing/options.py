@@ -388,14 +388,8 @@ class OptionsStep(Step):
         self.app.ask("Import this archive?", details, verb="Import", then=self._start)
 
     def _start(self) -> None:
-        # Absolute, so that the recent imports know it again.
-        request = self.wizard.draft.request
         try:
-            request = replace(request, path=request.path.resolve())
-            self.wizard.desk.start(request)
-        except (OSError, RuntimeError):  # a loop of links, or a working directory that was deleted
-            self.app.say(f"{request.path} cannot be followed to its end.", severity="error")
-            return
+            self.wizard.desk.start(self.wizard.draft.request)
         except TigerSlackError as error:
             self.app.say(str(error), severity="error")
             return

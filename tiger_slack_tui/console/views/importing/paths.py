@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import humanize
 
+from tiger_slack_tui.errors import SettingsError
+from tiger_slack_tui.history.names import is_possible
+from tiger_slack_tui.history.request import resolved
 from tiger_slack_tui.history.slackdump import is_slackdump
 
 _MOST = 2000
@@ -34,6 +38,8 @@ class Look:
     state: str = "off"
     """Of `paint.MARKS`."""
     verdict: str = ""
+    path: Path | None = None
+    """The absolute path that the text means; links are followed where an archive may be there."""
     entries: Sequence[Entry] = ()
     """What the text may go on to."""
 
@@ -54,8 +60,13 @@ class Look:
 
 
 def full(text: str) -> Path:
-    """The path that the text means. Where the working directory was deleted, a relative path stays as it is."""
-    path = os.path.expanduser(text.strip())
+    """The path that the text means. Blocks: the home of a user can come from a directory service.
+
+    A relative path stays as it is where the working directory was deleted, ~NAME where NAME cannot be a user's name.
+    """
+    path = text.strip()
+    with suppress(ValueError):
+        path = os.path.expanduser(path)
     try:
         return Path(os.path.abspath(path))
     except OSError:
@@ -63,33 +74,28 @@ def full(text: str) -> Path:
 
 
 def look_at(text: str) -> Look:
-    """Look. Blocks, as long as the disk takes."""
+    """Look at the path that the text means. Blocks as long as the disk takes."""
     if not text.strip():
         return Look(text)
     path = full(text)
     if not path.is_absolute():
         return Look(text, "bad", "The working directory was deleted: type a path from / on.")
-    if not _is_possible(path):
+    if not is_possible(path):
         return Look(text, "bad", "No path has such characters.")
     entries = _entries(text)
     if entries and not os.path.lexists(path):
-        return Look(text, "off", "Goes on as below.", entries)
-    return Look(text, *_judge(path), entries)
+        return Look(text, "off", "Goes on as below.", path, entries)
+    try:
+        return Look(text, *_judge(path), resolved(path), entries)
+    except SettingsError as error:
+        return Look(text, "bad", str(error.args[0]), path, entries)
 
 
 def complete(text: str) -> str | None:
     """The first entry that begins like this. Blocks."""
-    if not _is_possible(full(text)):
+    if not is_possible(full(text)):
         return None
     return next((entry.text for entry in _entries(text) if entry.text != text), None)
-
-
-def _is_possible(path: Path) -> bool:
-    """Whether the system takes it: no NUL, and only what its encoding has."""
-    try:
-        return b"\0" not in os.fsencode(path)
-    except ValueError:
-        return False
 
 
 def _judge(path: Path) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.actions import IMPORT, Action
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import DIM, KEY, MARKS, Column, Columns, line
 from tiger_slack_tui.console.pane import Body, Pane
@@ -23,7 +23,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     paint_past,
     past_lines,
 )
-from tiger_slack_tui.console.views.importing.paths import Entry, Look, complete, full, look_at
+from tiger_slack_tui.console.views.importing.paths import Entry, Look, complete, look_at
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.recent import PastImport
@@ -84,6 +84,8 @@ class SourceStep(Step):
     def on_mount(self) -> None:
         self.look = Look("")
         self._is_looking = False
+        self._is_check_wanted = False
+        """Whether the check begins as soon as the path was looked at."""
         self.pane("source-about").can_focus = False
 
     @property
@@ -145,7 +147,8 @@ class SourceStep(Step):
             shown = line(("        Looking …", DIM))
         else:
             symbol, style = MARKS[self.look.state]
-            where = "" if text.startswith("/") else f"   {full(text)}"
+            is_whole = text.startswith("/") or self.look.path is None
+            where = "" if is_whole else f"   {self.look.path}"
             shown = line("        ", (f"{symbol} {self.look.verdict}", style), (where, DIM))
         if verdict.content != shown:
             verdict.update(shown)
@@ -154,6 +157,7 @@ class SourceStep(Step):
         event.stop()
         if event.value != self.wizard.draft.path:  # what was chosen was of another archive
             self.wizard.draft = Draft(event.value, workers=self.wizard.draft.workers)
+        self._is_check_wanted = False
         self._show_verdict()
         self.run_worker(self._look(), exit_on_error=False)
 
@@ -170,8 +174,16 @@ class SourceStep(Step):
                     self.look = Look(text, "bad", f"It cannot be looked at: {where(error)}")
         finally:
             self._is_looking = False
+        self._take_target()
         if self.wizard.model is not None:
             self.show(self.wizard.model)
+        if self._is_check_wanted and self.display and self.app.view.NAME == IMPORT:
+            self.act_check()
+
+    def _take_target(self) -> None:
+        """Keep what was found at the path of the draft."""
+        if self.look.text == self.wizard.draft.path:
+            self.wizard.draft.target = self.look.path
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -200,6 +212,7 @@ class SourceStep(Step):
         if past is not None:
             self.wizard.draft.go_on_with(past)
             self.field.value = past.source
+            self._take_target()
             if not self.wizard.backend.read_only:
                 self.app.say("Taken. c checks it, without writing anything.")
 
@@ -216,10 +229,13 @@ class SourceStep(Step):
             pane.move(1)
 
     def act_check(self) -> None:
-        """Read the archive, and write nothing."""
+        """Read the archive, and write nothing; once it is known what is at the path."""
         if self.wizard.backend.read_only or not self.field.value.strip():
             return
-        if self.look.text == self.field.value and not self.look.is_good:
+        self._is_check_wanted = self.look.text != self.field.value
+        if self._is_check_wanted:
+            return
+        if not self.look.is_good:
             self.app.say(self.look.verdict, severity="error")
             return
         try:
@@ -232,6 +248,7 @@ class SourceStep(Step):
 
     def back(self) -> bool:
         if self.field.has_focus or self.pane("source-entries").has_focus:
+            self._is_check_wanted = False
             self.pane("source-recent").focus()
             return True
         return False

@@ -1,0 +1,142 @@
+"""No path ends the console, whatever is typed and whatever is there; and the disk is only asked in a thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.console.canned import facts
+from tests.console.imports import past
+from tests.console.test_keys import console, shows
+from tests.support import until
+from tiger_slack_tui.console.views.importing import source as source_step
+from tiger_slack_tui.console.views.importing.draft import Draft
+from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
+from tiger_slack_tui.console.views.importing.paths import Look, complete, look_at
+from tiger_slack_tui.console.views.importing.view import ImportView
+from tiger_slack_tui.errors import SettingsError
+from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.request import ImportRequest, resolved
+
+ODD = (
+    "\0",
+    "~a\0b",
+    "~\ud800",
+    "/a\0b",
+    "/a/\ud800",
+    "~",
+    "~nobody-of-this-name/x",
+    "..",
+    "*[?",
+    "loop",
+)
+
+
+@pytest.fixture
+def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A link to itself, in the working directory."""
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "loop"
+
+
+@pytest.fixture
+def gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The working directory was deleted."""
+    place = tmp_path / "gone"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    place.rmdir()
+    yield
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_path_where_the_working_directory_is_gone(tmp_path: Path, gone: None) -> None:
+    assert "working directory was deleted" in look_at("export").verdict
+    assert complete("exp") is None
+    assert Draft("export").request.path == Path("export")
+    assert Draft("export").goes_on_with(past()) is None
+    assert look_at(str(tmp_path)).is_good
+    with pytest.raises(SettingsError, match="working directory was deleted"):
+        resolved(Path("export"))
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_an_odd_path_is_judged_and_raises_nothing(text: str, loop: Path) -> None:
+    look = look_at(text)
+    assert look.state in ("ok", "note", "bad", "off")
+    complete(text)
+    draft = Draft(text, target=look.path)
+    assert draft.goes_on_with(past()) is None
+
+
+@pytest.mark.parametrize("text", ["\0", "/a\0b", "/a/\ud800", "export", "~/export"])
+def test_an_import_refuses_a_path_in_words(text: str) -> None:
+    with pytest.raises(SettingsError, match="no absolute path"):
+        Import("", Path(text), ImportOptions(), instance="test")
+
+
+def test_a_path_is_followed_to_its_end(loop: Path, tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    (tmp_path / "link").symlink_to("export")
+    assert resolved(Path("link")) == look_at("link").path == Path(os.path.realpath("export"))
+    for text in ("a\0b", "\ud800"):
+        with pytest.raises(SettingsError, match="such characters"):
+            resolved(Path(text))
+
+
+def test_an_unfinished_import_is_known_by_the_path_that_was_found() -> None:
+    unfinished = past()[3]
+    assert Draft("x", target=Path(unfinished.source)).goes_on_with([unfinished]) is unfinished
+    assert Draft(unfinished.source).goes_on_with([unfinished]) is unfinished
+    assert Draft("x", target=Path("/another")).goes_on_with([unfinished]) is None
+
+
+@pytest.mark.parametrize("text", ["export", "/a\0b", "~\ud800", "/a/\ud800"])
+async def test_no_step_fails_for_an_odd_path(text: str, tmp_path: Path, gone: None) -> None:
+    async with console(tmp_path, size=(120, 40)) as (app, pilot, backend):
+        backend.change(facts=replace(facts(), imports=past()))
+        await pilot.press("4", "n")
+        view = app.view
+        assert isinstance(view, ImportView)
+        step = view.query_one(source_step.SourceStep)
+        step.field.value = text
+        await until(lambda: step.look.text == text)
+        await pilot.press("enter")
+        assert view._step == 0
+        view._wizard.go(CHECK)
+        await pilot.pause()
+        view._wizard.go(OPTIONS)
+        await shows(app, "the same as a command")
+        view.query_one("#import-options").act_start()  # type: ignore[attr-defined]
+        view.query_one("#import-options")._start()  # type: ignore[attr-defined]
+        await shows(app, "absolute path")
+        assert backend.imports.run is None
+
+
+async def test_a_disk_that_does_not_answer_delays_only_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, checks = threading.Event(), list[ImportRequest]()
+
+    def look(text: str) -> Look:
+        answer.wait(30)
+        return Look(text, "ok", "A folder.", Path("/found/here"))
+
+    monkeypatch.setattr(source_step, "look_at", look)
+    monkeypatch.setattr(source_step, "complete", lambda _: None)
+    async with console(tmp_path) as (app, pilot, backend):
+        monkeypatch.setattr(backend.imports, "start_check", checks.append)
+        try:
+            await pilot.press("4", "n", *"x/y", "enter")
+            await shows(app, "Looking …")
+            assert not checks
+        finally:
+            answer.set()
+        await until(lambda: bool(checks))
+        assert checks[0].path == Path("/found/here")
