@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import itertools
+import logging
 import os
 import shutil
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +80,17 @@ def exclusive(path: Path) -> Iterator[None]:
 def conninfo(postgres: EmbeddedPostgres, template: str) -> str:
     """A database of the test's own, with the schema."""
     return new_database(postgres, template)
+
+
+@pytest.fixture(autouse=True)
+def _hooks_of_the_process() -> Iterator[None]:
+    """Undo what a command that runs in this process sets for all of it: other tests look at log records, too."""
+    factory, ends = logging.getLogRecordFactory(), sys.excepthook
+    ends_thread, cannot_be_raised = threading.excepthook, sys.unraisablehook
+    yield
+    logging.setLogRecordFactory(factory)
+    sys.excepthook = ends
+    threading.excepthook, sys.unraisablehook = ends_thread, cannot_be_raised
 
 
 @pytest.fixture

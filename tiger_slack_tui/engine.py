@@ -92,7 +92,9 @@ class Engine:
         direct = with_defaults(
             settings.direct_conninfo or conninfo, application_name=settings.instance
         )
-        self._runner = Runner(direct, instance=settings.instance, timeout=timeout)
+        self._runner = Runner(
+            direct, instance=settings.instance, timeout=timeout, clock=self._clock
+        )
         self._database_ready = asyncio.Event()
         self._pool = make_pool(self._conninfo, minimum=settings.pool_min, maximum=settings.pool_max)
         self._store = EventStore(self._pool)

@@ -75,11 +75,16 @@ def break_off(connection: AsyncConnection[Any]) -> None:
 async def end_within(
     seconds: float, work: asyncio.Future[Any], connection: AsyncConnection[Any]
 ) -> None:
-    """Wait until work on the connection has ended, in any way; after so many seconds, cut the connection."""
+    """Wait until work on the connection has ended; after so many seconds, cut the connection.
+
+    The work's error counts as retrieved: a caller that is cancelled never asks for it.
+    """
     done, _ = await asyncio.wait({work}, timeout=seconds)
     if not done:
         break_off(connection)
         await asyncio.wait({work})
+    if not work.cancelled():
+        work.exception()
 
 
 def make_pool(

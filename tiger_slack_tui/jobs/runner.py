@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
+from tiger_slack_tui.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.database import job_runs
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.job_runs import JobRun
@@ -35,23 +35,27 @@ IsDue = Callable[[AsyncConnection[Any]], Awaitable[bool]]
 @dataclass(frozen=True, slots=True)
 class _Running:
     since: float
+    """`Clock.elapsed`."""
     run: Run
 
 
 class Runner:
     """Runs jobs; one instance of all that share the database runs one job at a time."""
 
-    def __init__(self, conninfo: str, *, instance: str, timeout: float) -> None:
+    def __init__(
+        self, conninfo: str, *, instance: str, timeout: float, clock: Clock | None = None
+    ) -> None:
         """`timeout` is the number of seconds after which a run is ended."""
         self._conninfo = conninfo
         self._instance = instance
         self._timeout = timeout
+        self._clock = clock or SystemClock()
         self._running: dict[str, _Running] = {}
 
     def running(self, name: str) -> tuple[float, int] | None:
-        """Since when the job runs here, and how many rows it has seen; None where it does not."""
+        """Since when the job runs here, by today's wall clock, and how many rows it has seen; None where it does not."""
         running = self._running.get(name)
-        return (running.since, running.run.seen) if running else None
+        return (wall_time(self._clock, running.since), running.run.seen) if running else None
 
     async def last_done(self, job: Job) -> datetime | None:
         """As `job_runs.last_done`. Raises DatabaseUnavailable, DatabaseRefused."""
@@ -123,7 +127,7 @@ class Runner:
 
     async def _attend(self, job: Job, run: Run) -> JobRun:
         """Do the work and record its end, whatever that is."""
-        self._running[job.name] = _Running(time.time(), run)
+        self._running[job.name] = _Running(self._clock.elapsed(), run)
         work = asyncio.ensure_future(job.work(run))
         outcome, error = "cancelled", "the instance was stopped"
         try:
@@ -136,6 +140,8 @@ class Runner:
                 job_runs.end(run.connection, run.id, outcome=outcome, error=error or None)
             )
             await end_within(_END_SECONDS, record, run.connection)
+            if record.cancelled() or record.exception() is not None:
+                log.warning("the end of run %d of job %s was not recorded", run.id, job.name)
             del self._running[job.name]
             failure = work.exception() if work.done() and not work.cancelled() else None
             log.log(

@@ -14,7 +14,7 @@ from cronsim import CronSim
 from psycopg import AsyncConnection
 
 from tiger_slack_tui.backoff import LogThrottle
-from tiger_slack_tui.clock import Clock, SystemClock
+from tiger_slack_tui.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.database import job_runs
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable, SlackUnavailable
@@ -95,6 +95,7 @@ class Scheduler:
         self._zone = ZoneInfo(settings.time_zone)
         self._begun = self._now()
         self._last: dict[str, tuple[str, float]] = {}
+        """How the last run of each job ended, and when, as `Clock.elapsed`."""
         self._wakes = {name: asyncio.Event() for name in jobs}
 
     async def run(self) -> None:
@@ -121,7 +122,8 @@ class Scheduler:
                 continue
             since, seen = self._runner.running(name) or (None, 0)
             outcome, ended = self._last.get(name, (None, None))
-            states.append(JobState(name, coming, since, seen, outcome, ended))
+            at = None if ended is None else wall_time(self._clock, ended)
+            states.append(JobState(name, coming, since, seen, outcome, at))
         return tuple(states)
 
     async def _serve(self, job: Job) -> None:
@@ -163,7 +165,7 @@ class Scheduler:
         ended = await self._runner.run(
             job, reason=reason, scheduled_for=scheduled_for, is_due=is_due
         )
-        self._last[job.name] = (ended.outcome or "cut off", self._clock.wall())
+        self._last[job.name] = (ended.outcome or "cut off", self._clock.elapsed())
         return ended
 
     async def _tick(self, wake: asyncio.Event) -> None:

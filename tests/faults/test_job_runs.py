@@ -1,0 +1,69 @@
+"""Runs of jobs that are cancelled, cut off, or last while somebody sets the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.faults.clock import ManualClock
+from tests.faults.proxy import Proxy, postgres_target, through
+from tests.support import until
+from tiger_slack_tui.database.pool import connect, end_within
+from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.runner import Runner
+
+
+async def _waits(run: Run) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_cancelled_run_whose_connection_is_cut_leaves_no_error_behind(
+    conninfo: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    unseen: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    async with Proxy(postgres_target(conninfo)) as proxy:
+        runner = Runner(through(proxy, conninfo), instance="test", timeout=60)
+        task = asyncio.create_task(runner.run(Job("users", 7, _waits), reason="by hand"))
+        await until(lambda: runner.running("users") is not None)
+        proxy.cut()
+        task.cancel()
+        await asyncio.wait({task})
+    assert task.cancelled()
+    del task
+    gc.collect()
+    await asyncio.sleep(0)
+    assert unseen == []
+    assert "the end of run 1 of job users was not recorded" in caplog.messages
+    assert runner.running("users") is None
+
+
+async def test_the_error_of_work_that_nobody_asks_for_is_retrieved(conninfo: str) -> None:
+    unseen: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    async with await connect(conninfo) as connection:
+        work = asyncio.ensure_future(connection.execute("select 1/0"))
+        await end_within(5, work, connection)
+    assert work.done()
+    del work
+    gc.collect()
+    await asyncio.sleep(0)
+    assert unseen == []
+
+
+async def test_since_when_a_job_runs_follows_the_clock_that_is_set(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    clock = ManualClock()
+    runner = Runner(conninfo, instance="test", timeout=60, clock=clock)
+    task = asyncio.create_task(runner.run(Job("users", 7, _waits), reason="by hand"))
+    await until(lambda: runner.running("users") is not None)
+    clock.advance(5)
+    clock.step(3600)
+    assert runner.running("users") == (clock.wall() - 5, 0)
+    task.cancel()
+    await asyncio.wait({task})
