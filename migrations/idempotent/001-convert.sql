@@ -1,7 +1,10 @@
 create or replace function slack.to_timestamptz(ts text)
 returns timestamptz
--- numeric, because a float loses the last digits; one microsecond is what both sides can tell apart
-return timestamptz 'epoch' + (ts::numeric * 1000000)::int8 * interval '1 microsecond';
+-- PostgreSQL multiplies an interval by a float of 53 bits: microseconds alone would be inexact from the year 2255 on.
+-- Whole days of 24 hours and the microseconds of the last one are exact for all times.
+return timestamptz 'epoch'
++ (ts::numeric * 1000000)::int8 / 86400000000 * interval '24 hours'
++ (ts::numeric * 1000000)::int8 % 86400000000 * interval '1 microsecond';
 comment on function slack.to_timestamptz(text) is
   'Slack''s "seconds.microseconds" as a time, exact to the microsecond. Raises where the text is no number.';
 
