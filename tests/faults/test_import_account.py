@@ -258,3 +258,15 @@ async def test_an_import_that_was_killed_shows_what_it_has_committed(
     async with asking(conninfo) as connection:
         (past,) = await recent_imports(connection, 5)
     assert (past.outcome, past.account.read, past.account.inserted) == (None, 20, 20)
+
+
+async def test_deletions_are_timed_by_the_clock_of_the_database(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    """The time of the batch's transaction: that of its account, to the microsecond."""
+    files = export({"general": {"2023-11-14": [message(1, subtype="tombstone")]}})
+    await run_import(conninfo, write_folder(tmp_path, files))
+    row = database.execute(
+        "select t.deleted_at = f.updated_at from slack.tombstone t cross join slack.import_file f"
+    ).fetchone()
+    assert row == (True,)

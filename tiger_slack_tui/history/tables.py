@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import orjson
@@ -53,6 +52,7 @@ select e.discarded, e.failures
 from slack.evaluate_rules(array(select m from jsonb_array_elements(%s::jsonb) m)) e
 """
 _COUNT_RULE_FAILURES = "select slack.count_rule_failures(%s::jsonb)"
+_NOW = "select slack.to_ts(now())"
 _LOCK = "select slack.lock_for_import(%s::jsonb)"
 _IS_NEW = """
 select not exists
@@ -299,7 +299,8 @@ class Tables:
         )
         await self._copy(_COPY_REACTIONS, list(_reaction_rows(changes)))
         # The rest changes in the way of live events.
-        if events := list(_as_events(changes)):
+        now = await self._value(_NOW) if changes.deletions else None
+        if events := list(_as_events(changes, now)):
             await self._connection.execute(_APPLY, (_json(events),))
 
     async def _copy(self, statement: LiteralString, rows: Sequence[bytes]) -> None:
@@ -395,9 +396,8 @@ def _values(channel: str, times: Sequence[int]) -> dict[str, Any]:
     return _ends(channel, times) | {"times": f"{{{','.join(map(str, map(from_micros, times)))}}}"}
 
 
-def _as_events(changes: Changes) -> Iterator[dict[str, Any]]:
-    """The other changes, as events for slack.routed_events()."""
-    now = slack_ts(datetime.now(UTC))
+def _as_events(changes: Changes, now: str | None) -> Iterator[dict[str, Any]]:
+    """The other changes, as events for slack.routed_events(). `now` is when its messages are found deleted."""
     for row in changes.channels:
         event = row.message() | {"event_ts": slack_ts(row.ts)}
         yield _event("channel", row.channel.id, row.micros) | {"event": event}
