@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.acceptance.test_cli import tiger_slack
+from tests.auditing import asking, message, store
 from tests.integration.test_backfill import web_of
 from tests.support import AT_ONCE
+from tiger_slack_tui.audit.events import EventFilter, Position, read_page
 from tiger_slack_tui.database import gaps
 from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.demo.directory import Directory
@@ -97,3 +100,45 @@ async def test_a_gap_without_bounds_is_closed(conninfo: str) -> None:
         job = close_gaps(web, find, pace=AT_ONCE)
         ended = await Runner(conninfo, instance="test", timeout=30).run(job, reason="by hand")
         assert (ended.outcome, ended.error) == ("done", None)
+
+
+@given(st.integers(-(2**63), 2**63 - 2))  # extract() is inexact for the last one
+@example(9_007_199_254_740_993)
+@example(253_402_300_799_999_999)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None
+)
+def test_times_of_slack_are_exact_in_the_database(
+    database: psycopg.Connection[Any], micros: int
+) -> None:
+    seconds, rest = divmod(abs(micros), 1_000_000)
+    ts = f"{'-' if micros < 0 else ''}{seconds}.{rest:06}"
+    query = "select (extract(epoch from slack.to_timestamptz(%s)) * 1000000)::int8"
+    try:
+        row = database.execute(query, (ts,)).fetchone()
+    except psycopg.errors.DatetimeFieldOverflow:
+        assert micros < -210_866_803_200_000_000  # 4714-11-24 BC, the first day of PostgreSQL
+    else:
+        assert row == (micros,)
+
+
+async def test_pages_of_events_beyond_the_times_of_python(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    """All of them are read as one time, by which the next page cannot begin."""
+    await store(conninfo, {f"Ev{n}": message(n) for n in range(9)})
+    database.execute(
+        "update slack.event set event_ts = timestamptz '12000-01-01 00:00:00+00' + id * interval '1 day'"
+        " where event_id between 'Ev1' and 'Ev6'"
+    )
+    database.execute("update slack.event set event_ts = 'infinity' where event_id = 'Ev7'")
+    seen: list[str] = []
+    before: Position | None = None
+    async with asking(conninfo) as connection:
+        while True:
+            page = await read_page(connection, EventFilter(), before=before, most=2)
+            seen += [row.event_id for row in page.rows]
+            before = page.next
+            if before is None:
+                break
+    assert seen == ["Ev7", "Ev6", "Ev5", "Ev4", "Ev3", "Ev2", "Ev1", "Ev8", "Ev0"]

@@ -22,8 +22,8 @@ with page as materialized
   order by {order}
   limit %(most)s
 )
-select e.id, e.event_id, e.event_ts, e.received_at, e.type, e.subtype, e.outcome, e.discard_id, e.channel_id
-, c.channel_name, e.user_id, u.user_name, e.message_ts
+select e.id, e.event_id, e.event_ts, e.event_ts::text as exact_ts, e.received_at, e.type, e.subtype, e.outcome
+, e.discard_id, e.channel_id, c.channel_name, e.user_id, u.user_name, e.message_ts
 , coalesce(e.error ->> 'sqlstate', e.error ->> 'class') as error
 , left(coalesce(e.event -> 'message' ->> 'text', e.event ->> 'text', e.event ->> 'reaction'), 200) as text
 , coalesce(jsonb_array_length(e.replays), 0) as replays
@@ -44,7 +44,7 @@ _CONDITIONS = {
     "rule": SQL("e.discard_id = %(rule)s::int4"),
     "since": SQL("e.event_ts >= %(since)s"),
 }
-_BEFORE = SQL("(e.event_ts, e.id) < (%(event_ts)s, %(id)s)")
+_BEFORE = SQL("(e.event_ts, e.id) < (%(exact_ts)s::timestamptz, %(id)s)")
 _WRITTEN = SQL("e.id > %(low)s and e.id <> all (%(seen)s)")
 _LAST_ID = """
 select coalesce(pg_sequence_last_value(pg_get_serial_sequence('slack.event', 'id')::regclass), 0)
@@ -82,6 +82,8 @@ class EventRow:
     id: int
     event_id: str
     event_ts: datetime
+    exact_ts: str
+    """The same as PostgreSQL writes it: it has times that Python has not, which `event_ts` takes for its bounds."""
     received_at: datetime
     type: str | None
     subtype: str | None
@@ -103,7 +105,7 @@ class EventRow:
 class Position:
     """A place in the trail: before it means older."""
 
-    event_ts: datetime
+    exact_ts: str
     id: int
 
 
@@ -127,11 +129,11 @@ async def read_page(
     values = wanted.values() | {"most": most + 1}
     if before is not None:
         conditions.append(_BEFORE)
-        values |= {"event_ts": before.event_ts, "id": before.id}
+        values |= {"exact_ts": before.exact_ts, "id": before.id}
     rows = await _read(connection, _select(conditions, _NEWEST_FIRST), values)
     page = tuple(rows[:most])
     last = page[-1] if len(rows) > most else None
-    return EventPage(page, Position(last.event_ts, last.id) if last else None)
+    return EventPage(page, Position(last.exact_ts, last.id) if last else None)
 
 
 async def follow(
