@@ -11,9 +11,13 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import psycopg
 
@@ -24,6 +28,7 @@ from tiger_slack_tui.database.binaries import (
     reachable,
     server_user,
 )
+from tiger_slack_tui.database.pool import break_off
 from tiger_slack_tui.database.server_log import failure_reason, log_path, open_log
 from tiger_slack_tui.errors import EmbeddedPostgresError
 
@@ -114,7 +119,8 @@ def _ensure_running(home: Path, binaries: Path, *, durable: bool) -> str:
     while time.monotonic() < deadline:
         if supervisor is None and not supervised(home):
             supervisor = _supervise(home, binaries, durable=durable)
-        if (conninfo := _reach(home)) is not None and supervised(home):
+        left = deadline - time.monotonic()
+        if (conninfo := _reach(home, left)) is not None and supervised(home):
             return conninfo
         if supervisor is not None and supervisor.poll() is not None:
             break
@@ -143,8 +149,8 @@ def _supervise(home: Path, binaries: Path, *, durable: bool) -> subprocess.Popen
         os.close(log)
 
 
-def _reach(home: Path) -> str | None:
-    """The conninfo of a server that takes connections; None where there is none yet."""
+def _reach(home: Path, seconds: float) -> str | None:
+    """The conninfo of a server that takes connections; None where there is none yet, or none that answers in time."""
     try:
         lines = (home / "data" / "postmaster.pid").read_text().splitlines()
     except (FileNotFoundError, NotADirectoryError):
@@ -153,15 +159,30 @@ def _reach(home: Path) -> str | None:
         return None
     server = f"host={lines[4]} port={lines[3]} user=postgres"
     try:
-        with psycopg.connect(
-            f"{server} dbname=postgres connect_timeout=5", autocommit=True
-        ) as connection:
+        with (
+            psycopg.connect(
+                f"{server} dbname=postgres connect_timeout=5", autocommit=True
+            ) as connection,
+            _cut_after(seconds, connection),
+        ):
             known = connection.execute("select from pg_database where datname = %s", (DATABASE,))
             if known.fetchone() is None:
                 connection.execute(f"create database {DATABASE}")
     except psycopg.OperationalError:
         return None
     return f"{server} dbname={DATABASE}"
+
+
+@contextmanager
+def _cut_after(seconds: float, connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Cut the connection where the block takes longer: whoever waits for a stopped server gets an error."""
+    timer = threading.Timer(seconds, break_off, (connection,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _check_version(data: Path, ours: int) -> None:

@@ -65,7 +65,7 @@ async def connect_session(conninfo: str, kind: type[Connection] = Connection) ->
         raise
 
 
-def break_off(connection: AsyncConnection[Any]) -> None:
+def break_off(connection: AsyncConnection[Any] | psycopg.Connection[Any]) -> None:
     """Cut the connection: whoever waits for its server gets an error at once."""
     with contextlib.suppress(OSError, psycopg.Error):
         with socket.socket(fileno=os.dup(connection.fileno())) as peer:
