@@ -58,12 +58,15 @@ class FakeConnection:
 
     def __init__(self) -> None:
         self.acked: list[str] = []
+        self.takes: int | None = None
+        """How many acks it can send at once; None without a limit."""
         self.errors: list[Exception] = []
 
-    async def ack(self, envelope_ids: Sequence[str]) -> None:
+    async def ack(self, envelope_ids: Sequence[str]) -> int:
         if self.errors:
             raise self.errors.pop(0)
-        self.acked += envelope_ids
+        self.acked += envelope_ids[: self.takes]
+        return len(envelope_ids[: self.takes])
 
     def as_connection(self) -> Connection:
         return cast(Connection, self)

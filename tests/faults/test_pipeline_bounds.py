@@ -16,13 +16,17 @@ from tiger_slack_tui.snapshot import Stats
 
 
 async def make(
-    directory: Path, store: FakeStore, clock: ManualClock | None = None, **limits: float
+    directory: Path,
+    store: FakeStore,
+    clock: ManualClock | None = None,
+    stats: Stats | None = None,
+    **limits: float,
 ) -> Pipeline:
     spool = await opened(directory, limit_bytes=1)  # takes nothing
     return Pipeline(
         store.as_store(),
         spool,
-        Stats(),
+        stats or Stats(),
         limits=Limits(**({"commit_seconds": 600} | limits)),  # type: ignore[arg-type]
         clock=clock,
     )
@@ -119,3 +123,19 @@ async def test_two_connections_that_wait_make_one_stop(tmp_path: Path) -> None:
             await pipeline.flush()
     assert [stop.ended - stop.began for stop in pipeline.stops()] == [10]
     assert pipeline.stopped_since is None
+
+
+async def test_only_acks_that_were_sent_count_as_sent(tmp_path: Path) -> None:
+    store, lost, sound = FakeStore(), FakeConnection(), FakeConnection()
+    lost.takes = 1
+    stats = Stats()
+    pipeline = await make(tmp_path, store, stats=stats)
+    async with working(pipeline):
+        for n in range(3):
+            await pipeline.receive(envelope(n), lost.as_connection())
+        for n in range(3, 5):
+            await pipeline.receive(envelope(n), sound.as_connection())
+        await pipeline.flush()
+    sent = len(lost.acked) + len(sound.acked)
+    assert (stats.received, stats.acked, len(stats.newest_acks)) == (5, sent, sent)
+    assert sent < 5

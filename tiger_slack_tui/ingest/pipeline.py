@@ -210,15 +210,15 @@ class Pipeline:
                     await asyncio.sleep(0.02)
 
     async def _send(self, acks: Sequence[_Ack]) -> None:
-        by_connection: defaultdict[Connection, list[str]] = defaultdict(list)
+        by_connection: defaultdict[Connection, list[_Ack]] = defaultdict(list)
         for ack in acks:
-            by_connection[ack.connection].append(ack.envelope_id)
-        for connection, envelope_ids in by_connection.items():
-            await connection.ack(envelope_ids)
-        now = self._clock.elapsed()
-        for ack in acks:
-            self._stats.acknowledged(ack.type, now - ack.read_at)
-        self._stats.acked += len(acks)
+            by_connection[ack.connection].append(ack)
+        for connection, own in by_connection.items():
+            sent = await connection.ack([ack.envelope_id for ack in own])
+            now = self._clock.elapsed()
+            for ack in own[:sent]:
+                self._stats.acknowledged(ack.type, now - ack.read_at)
+            self._stats.acked += sent
 
     async def _make_durable(self, batch: _Batch) -> None:
         records = [waiting.record for waiting in batch]

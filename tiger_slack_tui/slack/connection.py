@@ -168,10 +168,11 @@ class Connection:
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
 
-    async def ack(self, envelope_ids: Sequence[str]) -> None:
-        """Acknowledge envelopes of this connection. Of a lost connection, Slack sends them again.
+    async def ack(self, envelope_ids: Sequence[str]) -> int:
+        """Acknowledge envelopes of this connection, in order. Of a lost connection, Slack sends the rest again.
 
-        Takes at most `Timing.ack`; a peer that has not read the acks by then is left. Never raises.
+        Returns how many acks were sent. Takes at most `Timing.ack`; a peer that has not read the acks by then is
+        left. Never raises.
         """
         self._unacked -= len(envelope_ids)
         sent = 0
@@ -191,6 +192,7 @@ class Connection:
         except (ConnectionError, aiohttp.ClientError, RuntimeError):
             pass  # the connection is gone, which its reader notices
         self._state.acks_lost += len(envelope_ids) - sent
+        return sent
 
     def stop_reading(self) -> None:
         """Read nothing more; acks can still be sent. An event that waits to be taken is still handed over."""
