@@ -124,6 +124,34 @@ async def test_the_draft_of_a_rule_survives_leaving(conninfo: str, tmp_path: Pat
         await pilot.press("escape")
 
 
+@pytest.mark.parametrize("is_open_again", [False, True], ids=["left", "opened again"])
+async def test_a_rule_that_is_made_after_its_screen_was_left_is_no_draft(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path, is_open_again: bool
+) -> None:
+    async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
+        await pilot.press("3", "n")
+        await until(lambda: isinstance(app.screen, RulesScreen))
+        await pilot.press(*'$.text == "x"')
+        await shows(app, "✓ a condition")
+        await pilot.press("ctrl+s")
+        await shows(app, "Make this rule?")
+        with database.transaction():
+            database.execute("lock table slack.message_discard in exclusive mode")
+            await pilot.press("y")
+            await pilot.press("escape")
+            await until(lambda: not isinstance(app.screen, RulesScreen))
+            if is_open_again:
+                await pilot.press("n")
+                await until(lambda: isinstance(app.screen, RulesScreen))
+                assert app.screen.query_one("#match", Input).value == '$.text == "x"'
+        await shows(app, "Rule 1 is on")
+        if not is_open_again:
+            await pilot.press("n")
+            await until(lambda: isinstance(app.screen, RulesScreen))
+        await until(lambda: app.screen.query_one("#match", Input).value == "")
+        await pilot.press("escape")
+
+
 async def test_an_event_is_explained_whole(conninfo: str, tmp_path: Path) -> None:
     async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
         await slack.send(message(1, type="star_added", text="\x1b[31m[/red]日本"))

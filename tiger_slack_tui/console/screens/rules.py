@@ -70,6 +70,10 @@ class Draft:
     def is_touched(self) -> bool:
         return bool(self.note or self.match)
 
+    def without(self, saved: Draft) -> Draft:
+        """What is left of it once `saved` is a rule: nothing of the same one, all of another."""
+        return Draft() if (self.note, self.match) == (saved.note, saved.match) else self
+
 
 def paint_rule(rule: Rule | ReadyRule, width: int) -> Content:
     """A rule, or one to pick."""
@@ -148,8 +152,10 @@ class RulesScreen(ModalScreen[Draft]):
     if TYPE_CHECKING:
         app = getters.app(ConsoleApp)
 
-    def __init__(self, backend: Backend, draft: Draft) -> None:
+    def __init__(self, backend: Backend, draft: Draft, on_saved: Callable[[Draft], None]) -> None:
+        """`on_saved` gets the draft of a rule that was made, which can be after the screen was left."""
         super().__init__()
+        self._on_saved = on_saved
         self._backend = backend
         self._draft = draft
         self._rules: tuple[Rule, ...] = ()
@@ -294,9 +300,18 @@ class RulesScreen(ModalScreen[Draft]):
             return "…" if ready.needs else None
         return {"channel": about.channel_id, "user": about.user_id}.get(ready.name) or "…"
 
+    def forget(self, saved: Draft) -> None:
+        """Empty the editor where the rule that was made stands in it."""
+        left = self._draft.without(saved)
+        if left is not self._draft and self.is_attached:
+            self._draft = left
+            self.query_one("#match", Input).value = ""
+            self.query_one("#note", Input).value = ""
+
     def action_save(self) -> None:
         """Make the rule, after a question."""
-        match, note = self._draft.match, self._draft.note.strip() or None
+        draft = self._draft
+        match, note = draft.match, draft.note.strip() or None
         if self._backend.read_only:
             return
         if self._checked != match:
@@ -312,10 +327,7 @@ class RulesScreen(ModalScreen[Draft]):
 
         async def make() -> str:
             number = await self._backend.trail.ask(lambda c: rules.add_rule(c, match, note))
-            if self.is_attached:  # else it was left meanwhile, with the draft
-                self._draft = Draft()
-                self.query_one("#match", Input).value = ""
-                self.query_one("#note", Input).value = ""
+            self._on_saved(draft)
             return f"Rule {number} is on"
 
         self._ask("Make this rule?", details, "Save it", make)

@@ -382,7 +382,14 @@ class TriageView(View):
             self._draft = draft or Draft()
             self.backend.trail.read_now()
 
-        self.app.push_screen(RulesScreen(self.backend, self._draft), keep)
+        self.app.push_screen(RulesScreen(self.backend, self._draft, self._forget), keep)
+
+    def _forget(self, saved: Draft) -> None:
+        """A rule was made of the draft, maybe after its screen was left, or opened again."""
+        self._draft = self._draft.without(saved)
+        for screen in self.app.screen_stack:
+            if isinstance(screen, RulesScreen):
+                screen.forget(saved)
 
     def act_replay(self) -> None:
         """Put the selected event, or all of the group, through the same code again."""
