@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.stacktrace import where
@@ -23,7 +24,8 @@ _SOUND_SECONDS = 60.0
 @dataclass(slots=True)
 class _Failure:
     text: str
-    pause: float
+    failures: int
+    """In a row, none of them after a minute without one."""
     started_at: float | None = None
     """`Clock.elapsed` of the last start; None while it waits for that."""
 
@@ -32,7 +34,7 @@ class Supervisor:
     """Runs tasks, and starts those again that fail. Made for one event loop."""
 
     def __init__(self, clock: Clock | None = None, *, pause: float = _PAUSE_FIRST) -> None:
-        """`pause` is the number of seconds until a task that failed is started again; it doubles, up to a minute."""
+        """`pause` is the bound of the first pause before a task is started again, in seconds; see `backoff`."""
         self._clock = clock or SystemClock()
         self._pause = pause
         self._failures: dict[str, _Failure] = {}
@@ -60,20 +62,20 @@ class Supervisor:
             except fatal:
                 raise
             except Exception as error:
-                failure = self._note(name, error)
-            await asyncio.sleep(failure.pause)
+                pause = self._note(name, error)
+            await asyncio.sleep(pause)
 
-    def _note(self, name: str, error: Exception) -> _Failure:
+    def _note(self, name: str, error: Exception) -> float:
+        """Take note of the failure; the number of seconds until the next start."""
         before = self._failures.get(name)
-        is_series = before is not None and self._is_new(before)
-        pause = min(before.pause * 2, _PAUSE_MOST) if before and is_series else self._pause
+        failures = 1 + (before.failures if before is not None and self._is_new(before) else 0)
+        pause = backoff(failures, first=self._pause, most=_PAUSE_MOST)
         reason = str(error) if isinstance(error, TigerSlackError) else where(error)
         reason = " ".join(reason.split())
         self.restarts[name] += 1
-        log.error("%s failed and is started again in %g s", name, pause, exc_info=error)
-        failure = _Failure(f"{name} failed and was started again: {reason}", pause)
-        self._failures[name] = failure
-        return failure
+        log.error("%s failed and is started again in %.3g s", name, pause, exc_info=error)
+        self._failures[name] = _Failure(f"{name} failed and was started again: {reason}", failures)
+        return pause
 
     def _is_new(self, failure: _Failure) -> bool:
         since = failure.started_at

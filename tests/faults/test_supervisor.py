@@ -42,10 +42,12 @@ async def test_it_is_started_again_and_seen_until_it_is_sound(
     await until(lambda: work.starts == 4)
     assert supervisor.restarts == {"the heartbeat": 3}
     assert supervisor.problems() == ("the heartbeat failed and was started again: away",)
-    assert [record.getMessage() for record in caplog.records] == [
-        f"the heartbeat failed and is started again in {pause} s" for pause in (0.001, 0.002, 0.004)
-    ]
-    assert all(record.exc_info for record in caplog.records)
+    records = [each for each in caplog.records if each.name == "tiger_slack_tui.supervisor"]
+    begin = "the heartbeat failed and is started again in "
+    for record, bound in zip(records, (0.001, 0.002, 0.004), strict=True):
+        pause = float(record.getMessage().removeprefix(begin).removesuffix(" s"))
+        assert bound * 0.49 <= pause <= bound * 1.01
+        assert record.exc_info
     clock.advance(61)
     assert supervisor.problems() == ()
     task.cancel()
@@ -57,8 +59,8 @@ async def test_the_pause_is_bounded_however_long_it_fails() -> None:
     supervisor = Supervisor(ManualClock(), pause=1)
     pause = 0.0
     for _ in range(3000):
-        pause = supervisor._note("x", KeyError()).pause
-    assert pause == 60
+        pause = supervisor._note("x", KeyError())
+    assert 30 <= pause <= 60
     assert len(supervisor.problems()) == 1
 
 

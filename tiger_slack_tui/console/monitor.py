@@ -11,6 +11,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.console.rates import ObservedRates, Rates
 from tiger_slack_tui.console.reading import LOOK_SECONDS, reason
@@ -121,7 +122,7 @@ class Monitor:
 
     async def run(self) -> None:
         """Ask until cancelled. After any error it connects again, later and later."""
-        pause = 1.0
+        failures = 0
         while True:
             try:
                 connection = await connect(self._conninfo, statement_seconds=_STATEMENT_SECONDS)
@@ -129,14 +130,15 @@ class Monitor:
                     while True:
                         async with asyncio.timeout(LOOK_SECONDS):
                             await self._look(connection)
-                        pause = 1.0
+                        failures = 0
                         await self._wait(_SECONDS)
                 finally:
                     await connection.close()
             except Exception as error:
+                failures += 1
+                pause = backoff(failures, first=1, most=10)
                 self._fail(error, pause)
-            await self._wait(pause)
-            pause = min(pause * 2, 10)
+                await self._wait(pause)
 
     async def _look(self, connection: AsyncConnection[Any]) -> None:
         begun = time.perf_counter()

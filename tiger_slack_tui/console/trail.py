@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from psycopg import AsyncConnection
 
 from tiger_slack_tui.audit.events import EventFilter, EventRow, read_page
+from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.console.reading import LOOK_SECONDS, reason
 from tiger_slack_tui.database import gaps
@@ -97,7 +98,7 @@ class Trail:
 
     async def run(self) -> None:
         """Read until cancelled. After any error it connects again, later and later."""
-        pause = SECONDS
+        failures = 0
         while True:
             await self._soon.wait()
             self._soon.clear()
@@ -108,14 +109,14 @@ class Trail:
                         while self._is_looked_at:
                             async with asyncio.timeout(LOOK_SECONDS):
                                 self.state = await _read(connection, self._clock)
-                            self._read_at, pause = self._clock.elapsed(), SECONDS
+                            self._read_at, failures = self._clock.elapsed(), 0
                             await self._wait(SECONDS)
                     finally:
                         await connection.close()
                 except Exception as error:
                     self._fail(error)
-                    await self._wait(pause)
-                    pause = min(pause * 2, 10)
+                    failures += 1
+                    await self._wait(backoff(failures, first=SECONDS, most=10))
 
     def _fail(self, error: Exception) -> None:
         words = reason(error)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.errors import SpoolError, SpoolFull
 from tiger_slack_tui.ingest.files import Files
@@ -50,7 +51,7 @@ class _Trouble:
     """Why a file cannot be used, and when it is tried again."""
 
     reason: str
-    pause: float
+    failures: int
     again_at: float
     segment: Segment | None = None
     """Where it is ours; None where it could not be taken over."""
@@ -60,7 +61,8 @@ class Spool:
     """A queue on disk, in `directory`, of at most `limit_bytes` together with all others that use it.
 
     Made for one writer and one reader in one event loop. `open` first. Only `append` raises; any other trouble with
-    the disk is logged once, counted in `errors`, shown in `problems`, and tried again: after 2 s, later every 5 min.
+    the disk is logged once, counted in `errors`, shown in `problems`, and tried again: after 2 s at most, later after
+    5 min at most.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class Spool:
         self._current: Segment | None = None  # the one that is appended to
         self._trouble: dict[str, _Trouble] = {}  # by the name of the file
         self._directory_problem: str | None = None
-        self._probe_pause, self._probe_at = _RETRY_FIRST, 0.0
+        self._probe_failures, self._probe_at = 0, 0.0
         self.problem: str | None = None
         """Why it takes no events; None while it does, as far as anybody tried."""
         self._written = asyncio.Event()
@@ -265,8 +267,12 @@ class Spool:
         before = self._trouble.get(name)
         if before is None or before.reason != reason:
             log.error("a file of the spool: %s", reason, extra={"file": name})
-        pause = min(before.pause * 2, _RETRY_MOST) if before else _RETRY_FIRST
-        self._trouble[name] = _Trouble(reason, pause, self._clock.elapsed() + pause, segment)
+        failures = 1 + (before.failures if before else 0)
+        self._trouble[name] = _Trouble(reason, failures, self._try_at(failures), segment)
+
+    def _try_at(self, failures: int) -> float:
+        """When to try again after so many failures in a row, as `Clock.elapsed`."""
+        return self._clock.elapsed() + backoff(failures, first=_RETRY_FIRST, most=_RETRY_MOST)
 
     async def _look_around(self, *, probe: bool = False) -> None:
         async with self._files:
@@ -286,10 +292,10 @@ class Spool:
             if self.problem != before:
                 log.error("%s", self.problem)
         else:
-            self.problem, self._probe_pause = None, _RETRY_FIRST
+            self.problem, self._probe_failures = None, 0
             return
-        self._probe_at = self._clock.elapsed() + self._probe_pause
-        self._probe_pause = min(self._probe_pause * 2, _RETRY_MOST)
+        self._probe_failures += 1
+        self._probe_at = self._try_at(self._probe_failures)
 
     async def _look(self) -> None:
         """Take over what dead processes left, and try again what failed. Holds the lock."""

@@ -53,7 +53,7 @@ class Runner:
         self._running: dict[str, _Running] = {}
 
     def running(self, name: str) -> tuple[float, int] | None:
-        """Since when the job runs here, by today's wall clock, and how many rows it has seen; None where it does not."""
+        """Since when it runs here (seconds since 1970), and how many rows it has seen; None where it does not."""
         running = self._running.get(name)
         return (wall_time(self._clock, running.since), running.run.seen) if running else None
 
