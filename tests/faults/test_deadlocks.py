@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import orjson
 import psycopg
@@ -20,7 +21,7 @@ from tests.support import AT_ONCE, count, until
 from tiger_slack_tui.database import directory, gaps, instances, job_runs
 from tiger_slack_tui.database.deadlocks import past_deadlocks
 from tiger_slack_tui.database.gaps import Gap
-from tiger_slack_tui.database.instances import ConnectionSpan, InstanceState
+from tiger_slack_tui.database.instances import ConnectionSpan, Heartbeat, InstanceState
 from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.database.store import as_array
 from tiger_slack_tui.demo.directory import Directory
@@ -43,6 +44,7 @@ _DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_dat
 def state(instance: str) -> InstanceState:
     """How an instance is, as far as it does not matter here."""
     return InstanceState(
+        start_id=uuid5(NAMESPACE_OID, instance),
         instance=instance,
         version="1",
         host="here",
@@ -66,12 +68,9 @@ def state(instance: str) -> InstanceState:
     )
 
 
-async def beat(
-    connection: AsyncConnection[Any], name: str, id_: int | None, *spans: ConnectionSpan
-) -> instances.Beaten:
-    return await instances.beat(
-        connection, id_, state(name), spans, [], stale=30, is_steady=True, least_gap=1
-    )
+async def beat(connection: AsyncConnection[Any], name: str, *spans: ConnectionSpan) -> None:
+    found = Heartbeat(state(name), spans, [])
+    await instances.beat(connection, lambda: found, stale=30, is_steady=True, least_gap=1)
 
 
 async def test_a_heartbeat_judges_the_connection_of_another(conninfo: str) -> None:
@@ -81,15 +80,15 @@ async def test_a_heartbeat_judges_the_connection_of_another(conninfo: str) -> No
         await connect(conninfo) as two,
         await connect(conninfo) as blocker,
     ):
-        first = await beat(one, "one", None, ConnectionSpan(None, 20, 10, is_over=False))
-        second = await beat(two, "two", None)
+        await beat(one, "one", ConnectionSpan(1, 20, 10, is_over=False))
+        await beat(two, "two")
         await blocker.execute("update slack.connection set is_judged = false")
-        own = ConnectionSpan(first.connection_ids[0], 20, 0, is_over=False)
+        own = ConnectionSpan(1, 20, 0, is_over=False)
         async with blocker.transaction():
             await blocker.execute("select slack.lock_gaps()")
-            other = asyncio.create_task(beat(two, "two", second.instance_id))
+            other = asyncio.create_task(beat(two, "two"))
             await until(lambda: count(conninfo, _WAITING) == 1)
-            owner = asyncio.create_task(beat(one, "one", first.instance_id, own))
+            owner = asyncio.create_task(beat(one, "one", own))
             await until(lambda: count(conninfo, _WAITING) == 2)
         await asyncio.gather(other, owner)
     assert deadlocks(conninfo) == 0
@@ -218,15 +217,11 @@ async def heartbeats(connection: AsyncConnection[Any], chosen: random.Random, _:
         "update slack.connection set is_judged = false where id = %s", (chosen.randrange(1, 20),)
     )
     name = str(connection.info.backend_pid)
-    cursor = await connection.execute("select id from slack.instance where instance = %s", (name,))
-    found = await cursor.fetchone()
-    cursor = await connection.execute(
-        "select id from slack.connection where instance_id = %s order by random() limit 3",
-        found or (0,),
-    )
-    spans = [ConnectionSpan(row[0], 9, 1, is_over=False) for row in await cursor.fetchall()]
-    new = ConnectionSpan(None, chosen.random() * 9, 0, is_over=chosen.random() < 0.5)
-    await beat(connection, name, found[0] if found else None, *spans, new)
+    spans = [
+        ConnectionSpan(n, chosen.random() * 9, 0, is_over=chosen.random() < 0.5)
+        for n in chosen.sample(range(20), 4)
+    ]
+    await beat(connection, name, *spans)
 
 
 async def removals(connection: AsyncConnection[Any], chosen: random.Random, number: int) -> None:

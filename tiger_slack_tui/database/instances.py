@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, LiteralString
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, scalar_row
@@ -30,16 +31,18 @@ update slack.instance set
 , acked = %(acked)s
 , events_per_second = %(events_per_second)s
 , ack_p99 = %(ack_p99)s
-where id = %(id)s
+where start_id = %(start_id)s
 returning id
 """
 _NEW_INSTANCE: LiteralString = """
 insert into slack.instance
-( instance, team_id, version, host, pid, started_at, last_seen_at, status, status_since, reason, database_problem
-, queue, queue_limit, spool_events, spool_bytes, spool_problem, received, acked, events_per_second, ack_p99
+( start_id, instance, team_id, version, host, pid, started_at, last_seen_at, status, status_since, reason
+, database_problem, queue, queue_limit, spool_events, spool_bytes, spool_problem, received, acked
+, events_per_second, ack_p99
 )
 values
-( %(instance)s, %(team_id)s, %(version)s, %(host)s, %(pid)s, now() - make_interval(secs => %(age)s), now(), %(status)s
+( %(start_id)s, %(instance)s, %(team_id)s, %(version)s, %(host)s, %(pid)s
+, now() - make_interval(secs => %(age)s), now(), %(status)s
 , now() - make_interval(secs => %(status_age)s), %(reason)s, %(database_problem)s, %(queue)s, %(queue_limit)s
 , %(spool_events)s, %(spool_bytes)s, %(spool_problem)s, %(received)s, %(acked)s, %(events_per_second)s, %(ack_p99)s
 )
@@ -49,18 +52,26 @@ _CONNECTION: LiteralString = """
 update slack.connection set
   seen_at = greatest(seen_at, now() - make_interval(secs => %(seen_age)s))
 , ended_at = case when %(is_over)s then now() end
-where id = %(id)s
+where instance_id = %(instance_id)s
+and number = %(number)s
 returning id
 """
 _NEW_CONNECTION: LiteralString = """
-insert into slack.connection (instance_id, connected_at, seen_at, ended_at)
+insert into slack.connection (instance_id, number, connected_at, seen_at, ended_at)
 values
 ( %(instance_id)s
+, %(number)s
 , now() - make_interval(secs => %(began_age)s)
 , now() - make_interval(secs => %(seen_age)s)
 , case when %(is_over)s then now() end
 )
 returning id
+"""
+_END_OTHERS: LiteralString = """
+update slack.connection set ended_at = now()
+where instance_id = %(instance_id)s
+and ended_at is null
+and number <> all (%(numbers)s)
 """
 _LOCK: LiteralString = "select slack.lock_gaps()"
 _STOPPED: LiteralString = """
@@ -73,8 +84,6 @@ _JUDGE: LiteralString = """
 select slack.judge_connections
 (%(team_id)s, %(instance)s, make_interval(secs => %(stale)s), %(steady)s, make_interval(secs => %(least)s))
 """
-
-
 _NEWEST: LiteralString = """
 select i.instance
 , i.version
@@ -146,6 +155,8 @@ async def newest(connection: AsyncConnection[Any], *, most: int) -> list[Instanc
 class InstanceState:
     """How an instance is; the columns of slack.instance. Ages are in seconds."""
 
+    start_id: UUID
+    """Names this start of the program."""
     instance: str
     version: str
     host: str
@@ -170,62 +181,65 @@ class InstanceState:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSpan:
-    """A time of being connected; ages in seconds. `id` is None until it was written."""
+    """A time of being connected; ages in seconds."""
 
-    id: int | None
+    number: int
+    """Names it within this start of the program."""
     began_age: float
     seen_age: float
     is_over: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Beaten:
-    """What a heartbeat wrote."""
+class Heartbeat:
+    """What an instance says of itself at one moment."""
 
-    instance_id: int
-    connection_ids: list[int]
+    state: InstanceState
+    connections: Sequence[ConnectionSpan]
+    """All that lasts, and what has ended since the last heartbeat that was answered."""
+    stops: Sequence[tuple[float, float]]
+    """Spans in which its queue stood still, as ages of their beginning and end in seconds."""
 
 
 async def beat(
     connection: AsyncConnection[Any],
-    instance_id: int | None,
-    state: InstanceState,
-    spans: Sequence[ConnectionSpan],
-    stops: Sequence[tuple[float, float]],
+    look: Callable[[], Heartbeat],
     *,
     stale: float,
     is_steady: bool,
     least_gap: float,
-) -> Beaten:
+) -> None:
     """Write how the instance is, and which gaps show by that; all or nothing.
 
-    `stops` are the spans in which its queue stood still, as ages of their beginning and end. Gaps are those of a
-    workspace, so they are looked for once that is known; for the rest see slack.judge_connections(). Raises
-    psycopg.Error.
+    `look` is called anew for each try, because a try after a deadlock comes later and ages have grown. A heartbeat
+    that was committed without an answer can be repeated: it finds the rows by their keys. Rows of this start that
+    last, but are not among its connections, are ended.
+
+    Gaps are those of a workspace, so they are looked for once that is known; for the rest see
+    slack.judge_connections(). Raises psycopg.Error.
     """
 
-    async def write() -> Beaten:
+    async def write() -> None:
+        found = look()
         async with connection.transaction(), connection.cursor(row_factory=scalar_row) as cursor:
 
             async def value(query: LiteralString, values: Any) -> Any:
                 await cursor.execute(query, values)
-                return await cursor.fetchone()
+                return await cursor.fetchone() if cursor.description else None
 
             # First, because slack.judge_connections() changes rows of other instances, too: see slack.ingest().
             await value(_LOCK, {})
-            row = asdict(state) | {"id": instance_id}
-            written = instance_id and await value(_INSTANCE, row)
-            is_known = bool(written)  # else it is new, or the database is another one now
-            row["id"] = own = written or await value(_NEW_INSTANCE, row)
-            ids = []
-            for span in spans:
+            row = asdict(found.state)
+            own = await value(_INSTANCE, row) or await value(_NEW_INSTANCE, row)
+            for span in found.connections:
                 values = asdict(span) | {"instance_id": own}
-                found = await value(_CONNECTION, values) if is_known and span.id else None
-                ids.append(found or await value(_NEW_CONNECTION, values))
-            for began, ended in stops:
+                if await value(_CONNECTION, values) is None:
+                    await value(_NEW_CONNECTION, values)
+            numbers = [span.number for span in found.connections]
+            await value(_END_OTHERS, {"instance_id": own, "numbers": numbers})
+            for began, ended in found.stops:
                 await value(_STOPPED, row | {"began_age": began, "ended_age": ended})
-            if state.team_id is not None:
+            if found.state.team_id is not None:
                 await value(_JUDGE, row | {"stale": stale, "steady": is_steady, "least": least_gap})
-            return Beaten(own, ids)
 
-    return await past_deadlocks(write)
+    await past_deadlocks(write)

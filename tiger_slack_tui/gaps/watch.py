@@ -14,6 +14,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 from psycopg import AsyncConnection
@@ -25,11 +26,11 @@ from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database import gaps, instances
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.gaps import Standing
-from tiger_slack_tui.database.instances import ConnectionSpan, InstanceState
+from tiger_slack_tui.database.instances import ConnectionSpan, Heartbeat, InstanceState
 from tiger_slack_tui.database.pool import end_within
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.ingest.pipeline import Pipeline
-from tiger_slack_tui.slack.socket import SocketMode, Spell
+from tiger_slack_tui.slack.socket import ConnectedPeriod, SocketMode
 from tiger_slack_tui.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -82,8 +83,8 @@ class Watch:
         self._team: str | None = None
         self._team_failures = 0
         self._team_due = 0.0
-        self._id: int | None = None
-        self._written: dict[Spell, int] = {}
+        self._start_id = uuid4()
+        self._has_tried = False
         self._is_failing = False
         # Nor is it known whether others have seen the database before we came.
         self._unsteady_at: float | None = self._clock.elapsed()
@@ -105,7 +106,7 @@ class Watch:
 
     async def farewell(self) -> None:
         """Say that the instance was stopped in good order, so that nobody has to guess when. Takes about a second."""
-        if self._id is not None and self._pipeline.database_problem is None:
+        if self._has_tried and self._pipeline.database_problem is None:
             await self._beat(self._timing.farewell, stopped=True)
 
     async def _beat(self, seconds: float, *, stopped: bool = False) -> None:
@@ -123,7 +124,7 @@ class Watch:
 
     async def _find_team(self) -> None:
         """Ask Slack for the workspace, once connected; after failures with growing pauses."""
-        if self._team is not None or not self._slack.state.spells:
+        if self._team is not None or not self._slack.state.periods:
             return
         if self._clock.elapsed() < self._team_due:
             return
@@ -151,28 +152,33 @@ class Watch:
         work.result()
 
     async def _write(self, connection: AsyncConnection[Any], *, stopped: bool) -> None:
-        timing = self._timing
-        spells, stops = self._slack.spells(), self._pipeline.stops()
-        over = [spell for spell in spells if spell.is_over]  # another may end while this is written
-        now, ready = self._clock.elapsed(), self._is_steady()
-        written = await instances.beat(
+        self._has_tried = True
+        timing, began = self._timing, self._clock.elapsed()
+        periods, stops = self._slack.periods(), self._pipeline.stops()
+        over = [period for period in periods if period.is_over]  # another may end meanwhile
+        received, ready = self._snapshot().received, self._is_steady()
+
+        def look() -> Heartbeat:
+            now = self._clock.elapsed()
+            return Heartbeat(
+                self._state(now, stopped=stopped),
+                [self._span(period, now) for period in periods],
+                [(max(now - stop.began, 0), max(now - stop.ended, 0)) for stop in stops],
+            )
+
+        await instances.beat(
             connection,
-            self._id,
-            self._state(now, stopped=stopped),
-            [self._span(spell, now) for spell in spells],
-            [(max(now - stop.began, 0), max(now - stop.ended, 0)) for stop in stops],
+            look,
             stale=timing.stale,
             is_steady=ready,
             least_gap=timing.least_gap,
         )
-        self._id = written.instance_id
-        self._written = dict(zip(spells, written.connection_ids, strict=True))
-        self._slack.forget_spells(over)
+        self._slack.forget_periods(over)
         self._pipeline.forget_stops(stops)
         self._is_failing = False
         if ready:
             self._unsteady_at = None
-        self._last = (now, self._snapshot().received)
+        self._last = (began, received)
         await self._look_at_gaps(connection)
 
     async def _look_at_gaps(self, connection: AsyncConnection[Any]) -> None:
@@ -193,22 +199,23 @@ class Watch:
         unsteady_at = self._unsteady_at
         return unsteady_at is None or self._clock.elapsed() - unsteady_at > self._timing.stale
 
-    def _span(self, spell: Spell, now: float) -> ConnectionSpan:
+    def _span(self, period: ConnectedPeriod, now: float) -> ConnectionSpan:
         # While nothing is taken, being connected is of no use; if we die, that is all that counts.
         stopped_since = self._pipeline.stopped_since
-        heard = spell.heard if stopped_since is None else min(spell.heard, stopped_since)
-        began = min(spell.began, now)
+        heard = period.heard if stopped_since is None else min(period.heard, stopped_since)
+        began = min(period.began, now)
         return ConnectionSpan(
-            self._written.get(spell),
+            period.number,
             now - began,
             now - min(max(heard, began), now),
-            spell.is_over,
+            period.is_over,
         )
 
     def _state(self, now: float, *, stopped: bool) -> InstanceState:
         found = self._snapshot()
         since, before = self._last
         return InstanceState(
+            start_id=self._start_id,
             instance=self._instance,
             version=__version__,
             host=socket.gethostname(),

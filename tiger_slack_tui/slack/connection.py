@@ -57,16 +57,18 @@ class Timing:
 _PIECE = 16
 """Events, and acks, that are taken at a stretch: the writing of a batch, which has a few turns of its own, would wait
 for all that are there each time."""
-_SPELLS = 500
-"""Spells that are kept until somebody takes note of them."""
+_MOST_PERIODS = 500
+"""Connected periods that are kept until they are stored."""
 _MOST_SOCKETS = 10_000
 """A larger number of connections is not believed; Slack allows 10."""
 
 
 @dataclass(slots=True, eq=False)
-class Spell:
+class ConnectedPeriod:
     """A time in which we were connected, by `Clock.elapsed`. Connections without a break between them are one."""
 
+    number: int
+    """Names it among those of this SocketState."""
     began: float
     heard: float
     """When Slack was last heard of, or, while we ourselves do not read, could have been."""
@@ -93,28 +95,30 @@ class SocketState:
         self.malformed = 0
         """Frames that could not be read, and so not be acknowledged."""
         self.malformed_log = LogThrottle(clock)
-        self.spells: deque[Spell] = deque(maxlen=_SPELLS)
-        """The newest, until somebody has taken note of them."""
+        self._numbered = 0
+        self.periods: deque[ConnectedPeriod] = deque(maxlen=_MOST_PERIODS)
+        """The newest, until they are stored."""
         self.changed = asyncio.Event()
-        """Set when a spell begins or ends."""
+        """Set when a connected period begins or ends."""
 
     def set(self, status: str, reason: str | None = None) -> None:
         if status != self.status:
             self.since = self._clock.elapsed()
         self.status, self.reason = status, reason
 
-    def begin_spell(self) -> None:
+    def begin_period(self) -> None:
         """We are connected from now on, if we were not before."""
         now = self._clock.elapsed()
-        if not self.spells or self.spells[-1].is_over:
-            self.spells.append(Spell(now, now))
+        if not self.periods or self.periods[-1].is_over:
+            self._numbered += 1
+            self.periods.append(ConnectedPeriod(self._numbered, now, now))
             self.changed.set()
 
-    def end_spell(self, heard: float) -> None:
+    def end_period(self, heard: float) -> None:
         """We are not connected any more, if we were."""
-        if self.spells and not self.spells[-1].is_over:
-            spell = self.spells[-1]
-            spell.heard, spell.is_over = max(spell.heard, heard), True
+        if self.periods and not self.periods[-1].is_over:
+            period = self.periods[-1]
+            period.heard, period.is_over = max(period.heard, heard), True
             self.changed.set()
 
 

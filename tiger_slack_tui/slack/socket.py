@@ -16,11 +16,17 @@ import aiohttp
 from tiger_slack_tui.backoff import LogThrottle, backoff
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.errors import SlackRefused, SlackUnavailable
-from tiger_slack_tui.slack.connection import Connection, Receive, SocketState, Spell, Timing
+from tiger_slack_tui.slack.connection import (
+    ConnectedPeriod,
+    Connection,
+    Receive,
+    SocketState,
+    Timing,
+)
 from tiger_slack_tui.slack.web import MOST_BYTES, SlackWeb, read_retry_after
 from tiger_slack_tui.stacktrace import where
 
-__all__ = ["Connection", "Receive", "SocketMode", "SocketState", "Spell", "Timing"]
+__all__ = ["ConnectedPeriod", "Connection", "Receive", "SocketMode", "SocketState", "Timing"]
 
 log = logging.getLogger(__name__)
 
@@ -98,20 +104,20 @@ class SocketMode:
         """Take nothing more from Slack; acks can still be sent. After `run` was cancelled."""
         if self._connection is not None:
             self._connection.stop_reading()
-            self.state.end_spell(self._connection.heard)
+            self.state.end_period(self._connection.heard)
 
-    def spells(self) -> list[Spell]:
-        """When we were connected, as far as nobody has taken note of it; the last one is up to date."""
-        spells = self.state.spells
-        if self._connection is not None and spells and not spells[-1].is_over:
-            spells[-1].heard = max(spells[-1].heard, self._connection.heard)
-        return list(spells)
+    def periods(self) -> list[ConnectedPeriod]:
+        """When we were connected, as far as it is not stored; the last one is up to date."""
+        periods = self.state.periods
+        if self._connection is not None and periods and not periods[-1].is_over:
+            periods[-1].heard = max(periods[-1].heard, self._connection.heard)
+        return list(periods)
 
-    def forget_spells(self, spells: Iterable[Spell]) -> None:
-        """They were taken note of."""
-        for spell in spells:
+    def forget_periods(self, periods: Iterable[ConnectedPeriod]) -> None:
+        """Forget periods that are stored."""
+        for period in periods:
             with contextlib.suppress(ValueError):  # it was one too many by now
-                self.state.spells.remove(spell)
+                self.state.periods.remove(period)
 
     async def close(self) -> None:
         """End the connection, after the acks that are on their way."""
@@ -142,8 +148,8 @@ class SocketMode:
                 if self._logs():
                     log.warning("no connection: %s", reason, extra={"failures": self._failures})
             else:
-                self._end_spell_of_lost()
-                self.state.begin_spell()
+                self._end_period_if_lost()
+                self.state.begin_period()
                 self.state.connects += 1
                 self.state.set("connected")
                 self._doing = ("connecting", None)
@@ -236,11 +242,11 @@ class SocketMode:
 
     def _show(self) -> None:
         """Show what is done for a connection, unless the one that is being replaced still reads."""
-        self._end_spell_of_lost()
+        self._end_period_if_lost()
         if self._connection is None or not self._connection.usable:
             self.state.set(*self._doing)
 
-    def _end_spell_of_lost(self) -> None:
-        """Take note where the connection that is being replaced can be read no more."""
+    def _end_period_if_lost(self) -> None:
+        """End the connected period where the connection that is being replaced can be read no more."""
         if self._connection is not None and not self._connection.usable:
-            self.state.end_spell(self._connection.heard)
+            self.state.end_period(self._connection.heard)

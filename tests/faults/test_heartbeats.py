@@ -1,0 +1,150 @@
+"""A heartbeat that is repeated, because its answer was lost, writes the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+from tests.support import count, make_engine, running, until
+from tiger_slack_tui.database import instances
+from tiger_slack_tui.database.instances import ConnectionSpan, Heartbeat, InstanceState
+from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.gaps.watch import WatchTiming
+from tiger_slack_tui.settings import JobSettings
+
+HOUR = 3600.0
+WATCH = WatchTiming(beat=0.05, stale=1, least_gap=0.3)
+
+
+def state(start_id: UUID) -> InstanceState:
+    return InstanceState(
+        start_id=start_id,
+        instance="one",
+        version="1",
+        host="here",
+        pid=1,
+        age=3 * HOUR,
+        team_id="T0LOCAL",
+        stopped=False,
+        status="connected",
+        status_age=1.0,
+        reason=None,
+        database_problem=None,
+        queue=0,
+        queue_limit=10,
+        spool_events=0,
+        spool_bytes=0,
+        spool_problem=None,
+        received=0,
+        acked=0,
+        events_per_second=0.0,
+        ack_p99=None,
+    )
+
+
+class Sender:
+    """Sends heartbeats of one start of the program."""
+
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        self._connection = connection
+        self._state = state(uuid4())
+        self.looks = 0
+
+    async def beat(self, *spans: ConnectionSpan) -> None:
+        def look() -> Heartbeat:
+            self.looks += 1
+            return Heartbeat(self._state, spans, [])
+
+        await instances.beat(self._connection, look, stale=30, is_steady=True, least_gap=1)
+
+
+def rows(database: psycopg.Connection[Any], query: str) -> Sequence[tuple[Any, ...]]:
+    return database.execute(query.encode()).fetchall()
+
+
+async def test_a_gap_shows_after_a_heartbeat_without_an_answer(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    async with await connect(conninfo) as connection:
+        sender = Sender(connection)
+        first = ConnectionSpan(1, 2 * HOUR, HOUR, is_over=False)
+        await sender.beat(first)
+        await sender.beat(first)  # it saw no answer, and says the same again
+        ended = ConnectionSpan(1, 2 * HOUR, HOUR, is_over=True)
+        await sender.beat(ended, ConnectionSpan(2, 600, 0, is_over=False))
+        await sender.beat(ended, ConnectionSpan(2, 600, 0, is_over=False))
+    assert rows(database, "select count(*) from slack.instance") == [(1,)]
+    assert rows(
+        database, "select number, ended_at is null, is_judged from slack.connection order by id"
+    ) == [(1, False, True), (2, True, True)]
+    ((reason, minutes),) = rows(
+        database,
+        "select reason, round(extract(epoch from ended_at - started_at) / 60)::int from slack.gap",
+    )
+    assert (reason, minutes) == ("not connected", 50)
+
+
+async def test_a_row_that_the_program_no_longer_names_is_ended(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    async with await connect(conninfo) as connection:
+        other, sender = Sender(connection), Sender(connection)
+        await other.beat(ConnectionSpan(1, 20, 0, is_over=False))
+        await sender.beat(ConnectionSpan(1, 20, 10, is_over=False))
+        await sender.beat(ConnectionSpan(2, 5, 0, is_over=False))
+    assert rows(database, "select number, ended_at is null from slack.connection order by id") == [
+        (1, True),
+        (1, False),
+        (2, True),
+    ]
+
+
+async def test_a_try_after_a_deadlock_looks_anew(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    """Ages that were taken before it would say that we were connected later than we were."""
+    database.execute("create sequence public.tries")
+    database.execute(
+        "create function public.fail() returns trigger language plpgsql as $$begin"
+        " if nextval('public.tries') = 1 then raise exception using errcode = '40P01'; end if;"
+        " return new; end$$"
+    )
+    database.execute(
+        "create trigger fail before insert on slack.connection for each row execute function public.fail()"
+    )
+    async with await connect(conninfo) as connection:
+        sender = Sender(connection)
+        await sender.beat(ConnectionSpan(1, 20, 10, is_over=False))
+        assert sender.looks == 2
+    assert rows(database, "select count(*) from slack.connection") == [(1,)]
+
+
+async def test_the_engine_repeats_heartbeats_whose_answers_are_lost(
+    conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, lost = instances.beat, 0
+
+    async def beat(*args: Any, **options: Any) -> None:
+        nonlocal lost
+        await real(*args, **options)
+        if lost < 5:
+            lost += 1
+            raise psycopg.OperationalError("the answer was lost")
+
+    monkeypatch.setattr(instances, "beat", beat)
+    jobs = JobSettings(backfill=False)
+    async with LocalSlack() as slack:
+        engine = make_engine(slack, conninfo, tmp_path, watch=WATCH, jobs=jobs)
+        async with running(engine):
+            await until(lambda: lost == 5 and engine.snapshot().gaps_open == 0)
+            assert count(conninfo, "select count(*) from slack.instance") == 1
+            await until(lambda: count(conninfo, "select count(*) from slack.connection") == 1)
+    assert count(conninfo, "select count(*) from slack.connection where ended_at is null") == 0
+    assert count(conninfo, "select count(*) from slack.instance where stopped_at is null") == 0
