@@ -38,6 +38,10 @@ class DatabaseUnavailable(TigerSlackError):
     """The database does not answer now; trying again later can succeed."""
 
 
+class EventsRefused(DatabaseUnavailable):
+    """The database answered, and took none of the events. The reason may pass, or lie in one of the events."""
+
+
 class DatabaseRefused(TigerSlackError):
     """The database answers, but not to us (password, missing database, rights, version): a person must act."""
 

@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from tiger_slack_tui.database.deadlocks import past_deadlocks
 from tiger_slack_tui.database.failures import describe, is_unavailable, may_be_the_connection
 from tiger_slack_tui.database.pool import break_off
-from tiger_slack_tui.errors import DatabaseUnavailable
+from tiger_slack_tui.errors import DatabaseUnavailable, EventsRefused
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ where r.event_id = any (%s)
 and e.received_at = r.received_at
 """
 _INGEST = "select slack.ingest(%s::jsonb)::text"
+# SQLSTATEs of a session that the server ends: they say nothing about the events.
+_ENDED = ("08", "57P")
 _ABOUT_NOTHING = dict.fromkeys(("type", "subtype", "channel_id", "user_id", "message_ts"))
 
 
@@ -78,7 +80,8 @@ class EventStore:
 
         An event that PostgreSQL refuses is kept in slack.event with its error and harms no other. Raises
         DatabaseUnavailable where the database cannot take events now, or does not answer within so many seconds:
-        then any part of the records may be written. `abort` ends it sooner.
+        then any part of the records may be written. `abort` ends it sooner. It is EventsRefused where the server
+        answered: the reason can lie in one of the events.
 
         `unsure` are events of which an earlier call may have written the same record, without an answer. They count
         as first where the database has exactly that record.
@@ -92,7 +95,8 @@ class EventStore:
             raise DatabaseUnavailable("no connection to the database within 2 s") from None
         except psycopg.Error as error:
             reason = f"the database did not take events: {describe(error)}"
-            raise DatabaseUnavailable(reason) from None
+            answered = error.sqlstate is not None and not error.sqlstate.startswith(_ENDED)
+            raise (EventsRefused if answered else DatabaseUnavailable)(reason) from None
 
     def abort(self) -> None:
         """Break the connections of writes under way: they raise DatabaseUnavailable at once."""

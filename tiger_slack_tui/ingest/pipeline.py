@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database.store import EventStore, Written
-from tiger_slack_tui.errors import DatabaseUnavailable, SpoolError
+from tiger_slack_tui.errors import DatabaseUnavailable, EventsRefused, SpoolError
 from tiger_slack_tui.ingest.queue import EventQueue, Waiting
 from tiger_slack_tui.ingest.record import Record, encode, read_record
 from tiger_slack_tui.ingest.spool import Spool, SpooledBatch
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 _UNSURE = 20_000
 """Events whose write brought no answer and that are remembered until they are written again."""
-_ODD_TRIES = 4
-"""How often a part of the spool is tried again after an error that nobody expected."""
+_TRIES = 4
+"""How often a batch of the spool is refused as a whole before it is split: most reasons pass within seconds."""
 _KEPT = "events in it are of another version of the program, they wait for that version"
 
 
@@ -304,44 +304,77 @@ class Pipeline:
             del self._unsure[next(iter(self._unsure))]
 
     async def _store_spooled(self, spooled: SpooledBatch) -> None:
-        """Write a batch of the spool. What this program cannot write stays in the spool."""
+        """Write a batch of the spool. What cannot be written stays in the spool, and nothing waits for it.
+
+        Events that the database refuses are tried again later. They get a frame of their own, so that the events
+        beside them are not written again each time.
+        """
         found = [read_record(data) for data in spooled.records]
         records = [record for record in found if record is not None]
         keep = _KEPT if len(records) < len(found) else None
-        odd = await self._write_until_taken(records) if records else None
-        if odd is not None:  # one of them is the cause; the others must not wait for it
-            for record in records:
-                odd = await self._write_until_taken([record], tries=1)
-                keep = keep or (odd and f"an event in it cannot be written: {odd}")
-        await self._spool.done(spooled, keep=keep)
+        refused = await self._write_until_taken(records)
+        if refused and not (len(refused) < len(found) and await self._set_apart(refused)):
+            problem = f"{len(refused)} events in it cannot be written: {refused[0][1]}"
+            await self._spool.postpone(spooled, problem)
+        else:
+            await self._spool.done(spooled, keep=keep)
 
-    async def _write_until_taken(
-        self, records: Sequence[Record], *, tries: int = _ODD_TRIES
-    ) -> str | None:
+    async def _set_apart(self, refused: Sequence[tuple[Record, str]]) -> bool:
+        """Append refused records as a frame of their own; whether the spool took it."""
+        oldest = min(record.received_at for record, _ in refused)
+        try:
+            await self._spool.append([record.data for record, _ in refused], oldest=oldest)
+        except SpoolError:
+            return False
+        return True
+
+    async def _write_until_taken(self, records: Sequence[Record]) -> list[tuple[Record, str]]:
         """Write records of the spool, however long the database is away, and count them.
 
-        Returns None, or the error that nobody expected and that came back in each of so many `tries`.
+        A batch that the database refuses several times, or does not commit in time, is split until the events are
+        found that it does not take. Returns those, and why.
         """
-        failures, seconds = 0, self.limits.write_seconds
-        data = [record.data for record in records]
-        event_ids = [record.event_id for record in records]
-        while True:
+        refused: list[tuple[Record, str]] = []
+        parts = [records] if records else []
+        failures, tries, seconds = 0, 0, self.limits.write_seconds
+        while parts:
+            part = parts[-1]
             begun = self._clock.elapsed()
             try:
-                written = await self._write_batch(data, event_ids, seconds=seconds)
+                await self._write_spooled(part, seconds)
+            except EventsRefused as error:  # other events may be taken: a live write finds that out
+                reason, is_about_events = str(error), True
+                log.warning("events of the spool were not taken: %s", reason)
             except DatabaseUnavailable as error:
                 self.database_away(str(error))
-                if self._clock.elapsed() - begun >= seconds:
+                reason, is_about_events = str(error), self._clock.elapsed() - begun >= seconds
+                if is_about_events:
                     seconds = min(seconds * 2, self.limits.write_seconds_most)
             except Exception as error:  # whatever it is, other events must not wait for it
                 log.error("a part of the spool was not written", exc_info=error)
-                tries -= 1
-                if tries <= 0:
-                    return where(error)
+                reason, is_about_events = where(error), True
             else:
-                break
+                parts.pop()
+                failures = tries = 0
+                continue
             failures += 1
+            tries += is_about_events
+            if tries >= (_TRIES if part is records else 1):
+                parts.pop()
+                tries = 0
+                if len(part) == 1:
+                    refused.append((part[0], reason))
+                else:
+                    middle = len(part) // 2
+                    parts += [part[middle:], part[:middle]]
             await asyncio.sleep(backoff(failures, first=0.25, most=2))
+        return refused
+
+    async def _write_spooled(self, records: Sequence[Record], seconds: float) -> None:
+        """Write records of the spool at once, and count them. Raises what `EventStore.write` raises."""
+        data = [record.data for record in records]
+        event_ids = [record.event_id for record in records]
+        written = await self._write_batch(data, event_ids, seconds=seconds)
         self._database_back()
         for record in records:
             count(
@@ -352,7 +385,6 @@ class Pipeline:
                 late=record.late,
                 routed=record.routed,
             )
-        return None
 
     def database_away(self, problem: str) -> None:
         """Send events to the spool until a write succeeds again."""

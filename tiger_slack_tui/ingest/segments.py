@@ -36,12 +36,14 @@ class Segment:
     size: int = 0
     frames: deque[Frame] = field(default_factory=deque)
     unread: list[Frame] = field(default_factory=list)
-    """Frames that could not be read; they are tried again."""
+    """Frames that could not be read, or are postponed; they are tried again."""
     drained: set[int] = field(default_factory=set)
     """Offsets of the frames that are in the database."""
     is_damaged: bool = False
     unreadable: str | None = None
     """Why parts of it could not be read."""
+    postponed: str | None = None
+    """Why some of the frames in `unread` are read again later."""
     kept: str | None = None
     """Why the file stays where it is, for another version of the program."""
 

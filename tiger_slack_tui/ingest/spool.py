@@ -223,6 +223,13 @@ class Spool:
         self._depth -= batch.frame.count
         await _to_the_end(self._pass_over(segment))
 
+    async def postpone(self, batch: SpooledBatch, reason: str) -> None:
+        """Read the other batches first, and this one again later: after 2 s, when it comes back up to 5 min."""
+        segment = batch.segment
+        segment.postponed = reason
+        segment.unread.append(batch.frame)
+        await _to_the_end(self._pass_over(segment))
+
     async def wait(self) -> None:
         """Wait until there is something to `read`. Looks for segments of dead processes meanwhile."""
         while not self._segments:
@@ -250,7 +257,7 @@ class Spool:
         self._size -= segment.size
         if self._current is segment:
             self._current = None
-        reason = segment.unreadable or segment.kept
+        reason = segment.unreadable or segment.postponed or segment.kept
         if segment.is_finished:
             try:
                 await asyncio.to_thread(self._disk.retire, segment)
@@ -300,7 +307,12 @@ class Spool:
     async def _look(self) -> None:
         """Take over what dead processes left, and try again what failed. Holds the lock."""
         now = self._clock.elapsed()
-        due = [t.segment for t in self._trouble.values() if t.segment and t.again_at <= now]
+        waiting = set(self._segments)
+        due = [
+            trouble.segment
+            for trouble in self._trouble.values()
+            if trouble.segment and trouble.segment not in waiting and trouble.again_at <= now
+        ]
         for segment in due:
             await self._try_again(segment)
         known = {segment.path.name for segment in self._segments}
@@ -348,8 +360,11 @@ class Spool:
         self._segments = deque(sorted(self._segments, key=lambda each: each.path.name))
 
     async def _try_again(self, segment: Segment) -> None:
-        """Read what could not be read before, or delete what could not be deleted."""
-        if segment.unreadable is not None:
+        """Read what could not be read before, or was postponed, or delete what could not be deleted."""
+        if segment.postponed is not None and segment.unreadable is None:
+            segment.frames.extend(segment.unread)
+            segment.unread, segment.postponed = [], None
+        elif segment.unreadable is not None:
             try:
                 content = await asyncio.to_thread(self._disk.read_again, segment)
             except OSError as error:
