@@ -90,6 +90,28 @@ async def test_the_monitor_goes_on_after_any_error(
         running.cancel()
 
 
+async def test_a_wish_to_look_is_granted_also_while_the_monitor_looks(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring, "_SECONDS", 3600.0)
+    looks = 0
+
+    async def sizes(*_: object) -> list[TableSize]:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            monitor.look_now()
+        return []
+
+    monkeypatch.setattr(monitoring, "table_sizes", sizes)
+    monitor = Monitor(conninfo, JobSettings(), clock=ManualClock())
+    running = asyncio.create_task(monitor.run())
+    try:
+        await until(lambda: looks == 2)
+    finally:
+        running.cancel()
+
+
 async def test_the_trail_goes_on_after_any_error(
     conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

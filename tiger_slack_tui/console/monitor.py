@@ -146,8 +146,8 @@ class Monitor:
         ping = time.perf_counter() - begun
         facts = replace(self._facts, problem=None, problem_since=None, retry_at=None, ping=ping)
         if self._clock.elapsed() >= self._slow_due:
+            self._slow_due = self._clock.elapsed() + _SLOW_SECONDS  # `look_now` may come meanwhile
             facts = await self._look_slowly(connection, facts)
-            self._slow_due = self._clock.elapsed() + _SLOW_SECONDS
         found = facts.migrations
         if found is None or found.database_version is None:
             self._slow_due = 0.0  # somebody migrates just now
@@ -190,9 +190,10 @@ class Monitor:
         )
 
     async def _wait(self, seconds: float) -> None:
-        self._soon.clear()
+        """Wait, unless `look_now` was called since the last wait: a look that was under way may not show it."""
         try:
             async with asyncio.timeout(seconds):
                 await self._soon.wait()
         except TimeoutError:
             pass
+        self._soon.clear()
