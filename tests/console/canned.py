@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from textual.app import App
@@ -297,7 +298,7 @@ class CannedBackend(Backend):
             settings, "", Monitor("", settings.jobs), log_ring(), Trail(""), no_imports(home)
         )
         self.model = Model(NOW, INSTANCE, snapshot(), rates(), facts(), self.log.lines())
-        self._found: tuple[object, ...] = ()
+        self._found: tuple[Any, ...] = ()
         self.change(**changes)
 
     def change(self, **changes: object) -> None:
@@ -312,7 +313,7 @@ class CannedBackend(Backend):
             model,
             window=window,
             read_only=self.read_only,
-            findings=self._found[2],
+            findings=replace(self._found[2], problem=model.findings.problem),
             run=self.imports.run,
             check=self.imports.check,
         )

@@ -20,9 +20,11 @@ from tests.console.test_keys import console, shows
 from tests.console.test_triage import FINDINGS
 from tests.faults.clock import ManualClock
 from tests.support import until
+from tiger_slack_tui.console import finder as finding
 from tiger_slack_tui.console import monitor as monitoring
 from tiger_slack_tui.console import trail as trailing
 from tiger_slack_tui.console.export import write_export
+from tiger_slack_tui.console.finder import Finder, Findings
 from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.console.rates import RateMeter
 from tiger_slack_tui.console.screens.dialog import CONFIRM_KEY, Confirm
@@ -136,6 +138,43 @@ async def test_the_trail_goes_on_after_any_error(
         assert not running.done()
     finally:
         running.cancel()
+
+
+async def test_findings_that_cannot_be_listed_say_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> Findings:
+        raise KeyError("what a user wrote")
+
+    finder = Finder()
+    finder.look(TrailState(FINDINGS, NOW), ())
+    await until(lambda: bool(finder.found.rows))
+    before = finder.found
+    with monkeypatch.context() as broken:
+        broken.setattr(finding, "find", fail)
+        finder.look(TrailState(FINDINGS[:1], NOW + 2), ())
+        await until(lambda: finder.found.problem is not None)
+    assert "KeyError" in str(finder.found.problem)
+    assert "what a user wrote" not in str(finder.found.problem)
+    assert finder.found.rows == before.rows
+    assert any(record.exc_info for record in caplog.records)
+    finder.look(TrailState(FINDINGS[:1], NOW + 4), ())
+    await until(lambda: finder.found.problem is None)
+    assert len(finder.found.rows) == 1
+
+
+async def test_views_show_that_their_findings_are_not_the_newest(tmp_path: Path) -> None:
+    async with console(tmp_path, size=(160, 48)) as (app, pilot, backend):
+        backend.change(findings=Findings(problem="the newest findings cannot be listed: KeyError"))
+        await shows(app, "the newest findings cannot be listed")
+        await pilot.press("3")
+        await shows(app, "the newest findings cannot be listed")
+        backend.change(findings=Findings(), trail=TrailState(FINDINGS, NOW, "connection refused"))
+        await shows(app, "connection refused: the database's part")
+        await pilot.press("1")
+        await until(lambda: "connection refused" not in screen_text(app))
+        backend.change(is_observing=True)
+        await shows(app, "connection refused: the database's part")
 
 
 async def test_what_is_old_says_so(tmp_path: Path) -> None:

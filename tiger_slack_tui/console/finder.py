@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import merge
 from types import MappingProxyType
 
@@ -37,6 +37,8 @@ class Findings:
     by_kind: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
     groups: Sequence[Group] = ()
     """By kind and cause, the largest first."""
+    problem: str | None = None
+    """Why there are no newer ones."""
 
     def of(self, kind: str | None, cause: str | None) -> Sequence[Finding]:
         """Those of a kind, and of a cause."""
@@ -91,7 +93,10 @@ class Finder:
         try:
             self.found = await find(trail, problems)
         except Exception as error:
-            log.error("the findings cannot be listed: %s", where(error))
+            words = f"the newest findings cannot be listed: {where(error)}"
+            if words != self.found.problem:
+                log.error("the findings cannot be listed", exc_info=error)
+            self.found = replace(self.found, problem=words)
 
 
 async def find(trail: TrailState, problems: Sequence[Recent]) -> Findings:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from tiger_slack_tui.console.paint import BAD, DIM, KEY, NOTE, Column, Columns, Part, clock
+from tiger_slack_tui.console.model import Model
+from tiger_slack_tui.console.paint import BAD, DIM, KEY, NOTE, Column, Columns, Part, age, clock
+from tiger_slack_tui.console.reading import STALE_SECONDS
 from tiger_slack_tui.console.trail import Finding
 
 KIND_LOOKS = {
@@ -22,6 +24,17 @@ FINDINGS = Columns(
     Column("user", 12, least=100),
     Column("why"),
 )
+
+
+def findings_problem(model: Model) -> str | None:
+    """Why the findings that are shown are not the newest."""
+    if model.findings.problem is not None:
+        return model.findings.problem
+    trail, old = model.trail, model.trail_age
+    since = f"as of {age(old)} ago" if old is not None else "not read yet"
+    if trail.problem is None:
+        return since if old is not None and old > STALE_SECONDS else None
+    return f"{trail.problem}: the database's part is {since}; newer is what this instance saw"
 
 
 def paint_finding(row: Finding, width: int) -> Content:

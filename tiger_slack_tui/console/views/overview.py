@@ -33,7 +33,7 @@ from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.rates import TypeRate
 from tiger_slack_tui.console.trail import Finding
 from tiger_slack_tui.console.view import View
-from tiger_slack_tui.console.views.findings import paint_finding
+from tiger_slack_tui.console.views.findings import findings_problem, paint_finding
 from tiger_slack_tui.database.instances import Instance
 from tiger_slack_tui.jobs.status import JobStatus
 from tiger_slack_tui.snapshot import Snapshot
@@ -322,12 +322,16 @@ class OverviewView(View):
     def _show_problems(self, model: Model) -> None:
         if model.is_observing:
             self.backend.trail.look()
+        # Only an observer reads the trail for this view; an instance shows what it saw itself.
+        problem = findings_problem(model) if model.is_observing else model.findings.problem
         self.query_one("#last-problems", Pane).show(
             Body(
                 rows=model.findings.rows,
                 title="last problems",
                 note="newest first · 3 for all",
                 empty=("None: nothing failed, was discarded, unrouted or late since the start.",),
+                problem=problem,
+                is_stale=problem is not None,
             )
         )
 

@@ -32,11 +32,16 @@ from tiger_slack_tui.console.paint import (
     wrapped,
 )
 from tiger_slack_tui.console.pane import Body, Pane
-from tiger_slack_tui.console.reading import STALE_SECONDS, reason
+from tiger_slack_tui.console.reading import reason
 from tiger_slack_tui.console.screens.rules import Draft, RulesScreen
 from tiger_slack_tui.console.trail import KINDS, Finding
 from tiger_slack_tui.console.view import View
-from tiger_slack_tui.console.views.findings import FINDINGS, KIND_LOOKS, paint_finding
+from tiger_slack_tui.console.views.findings import (
+    FINDINGS,
+    KIND_LOOKS,
+    findings_problem,
+    paint_finding,
+)
 from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.errors import TigerSlackError
 
@@ -226,8 +231,8 @@ class TriageView(View):
                 note="by cause" if self._is_grouped else "newest first",
                 head=_GROUPS.head if self._is_grouped else FINDINGS.head,
                 empty=self._empty(model),
-                problem=self._problem(model),
-                is_stale=model.trail.problem is not None,
+                problem=findings_problem(model),
+                is_stale=model.trail.problem is not None or found.problem is not None,
             )
         )
         if not is_frozen:
@@ -244,13 +249,6 @@ class TriageView(View):
             live,
             "n shows the rules.",
         )
-
-    def _problem(self, model: Model) -> str | None:
-        trail, old = model.trail, model.trail_age
-        since = f"as of {age(old)} ago" if old is not None else "not read yet"
-        if trail.problem is None:
-            return since if old is not None and old > STALE_SECONDS else None
-        return f"{trail.problem}: the database's part is {since}; newer is what this instance saw"
 
     def _show_detail(self) -> None:
         pane, row = self.query_one("#finding", Pane), self._row()
