@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, capabilities
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
 from tiger_slack_tui.database.connection import BlockingConnection, Connection, with_defaults
@@ -66,10 +69,42 @@ async def connect_session(conninfo: str, kind: type[Connection] = Connection) ->
 
 
 def break_off(connection: AsyncConnection[Any] | psycopg.Connection[Any]) -> None:
-    """Cut the connection: whoever waits for its server gets an error at once."""
+    """Cut the connection: whoever waits for its server gets an error at once.
+
+    A thread then asks the server to end the statement, because a backend that waits for a lock or a synchronous
+    standby does not see that its client is gone. The cut comes first: a commit whose wait for a standby is cancelled
+    reports success.
+    """
+    cancel = _cancellation(connection)
     with contextlib.suppress(OSError, psycopg.Error):
         with socket.socket(fileno=os.dup(connection.fileno())) as peer:
             peer.shutdown(socket.SHUT_RDWR)
+    if cancel is not None:
+        threading.Thread(target=cancel, name="cancel", daemon=True).start()
+
+
+def _cancellation(
+    connection: AsyncConnection[Any] | psycopg.Connection[Any],
+) -> Callable[[], None] | None:
+    """What ends the statement of the connection at the server, however the connection is by then; None without one.
+
+    It blocks until the server has answered, about as long as connect_timeout or tcp_user_timeout at most.
+    """
+    if connection.pgconn.transaction_status != TransactionStatus.ACTIVE:
+        return None
+    try:
+        if capabilities.has_cancel_safe():
+            request = connection.pgconn.cancel_conn().blocking
+        else:
+            request = connection.pgconn.get_cancel().cancel
+    except psycopg.Error:
+        return None
+
+    def cancel() -> None:
+        with contextlib.suppress(psycopg.Error):  # a server that is gone has nothing to end
+            request()
+
+    return cancel
 
 
 async def end_within(

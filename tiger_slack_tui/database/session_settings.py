@@ -26,6 +26,9 @@ _WAITS = {
     # A process that stands still (suspended, or its machine lost) must not keep its locks. No transaction of ours
     # waits for anything but the database.
     "idle_in_transaction_session_timeout": "300000",
+    # A backend that waits for a lock otherwise does not notice that its client is gone, and each retry leaves one
+    # more. Since PostgreSQL 14; see _READ for other systems than Linux.
+    "client_connection_check_interval": "10000",
 }
 _MEANING = {
     # Each statement sees what was committed before it, as the effects of events rely on.
@@ -63,6 +66,8 @@ _PEER = {
 _PROMISES = _WAITS | _MEANING | {"idle_session_timeout": "0"}
 _PRIVILEGED = "session_replication_role"
 """Needs a right even to be set to what it is."""
+_LINUX_ONLY = "client_connection_check_interval"
+"""Elsewhere the server may refuse any value but 0: it finds out when it is set."""
 _DURABLE = ("on", "remote_write", "remote_apply")
 _NOT_LOCAL = ("default_transaction_", *_PEER)
 """Settings that mean nothing inside a transaction that has begun."""
@@ -75,7 +80,9 @@ with found as materialized
 ( select s.name
   , case when s.name = 'statement_timeout' then s.reset_val else s.setting end as setting
   , s.source
-  , case when s.name = 'synchronous_commit' and s.setting in ({durable}) then s.setting else w.value end as value
+  , case when s.name = 'synchronous_commit' and s.setting in ({durable}) then s.setting
+    when s.name = {linux_only} and pg_catalog.version() !~ 'linux' then s.setting
+    else w.value end as value
   from pg_settings s
   join (values {wanted}) w (name, value) on w.name = s.name
 )
@@ -139,6 +146,7 @@ async def prepare_session(connection: AsyncConnection[Any], statement_seconds: f
     ours = _PROMISES | _FORMATS | _PEER
     ours["statement_timeout"] = str(round(statement_seconds * 1000))
     query = SQL(_READ).format(
+        linux_only=Literal(_LINUX_ONLY),
         durable=SQL(", ").join(map(Literal, _DURABLE)),
         wanted=SQL(", ").join(SQL("({}, {})").format(*item) for item in ours.items()),
         told=connection.info.backend_pid,
