@@ -30,7 +30,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tiger_slack_tui import __version__
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate
-from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.load import Import
+from tiger_slack_tui.history.options import ImportOptions
 from tiger_slack_tui.history.progress import ImportResult, Started
 from tiger_slack_tui.history.rows import COLUMNS
 from tiger_slack_tui.slack.payload import strip_secrets

@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.load import Import
+from tiger_slack_tui.history.options import ImportOptions
 from tiger_slack_tui.history.plan import Selection
 from tiger_slack_tui.history.progress import ImportEvent, ImportResult
 

@@ -20,7 +20,8 @@ from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.paths import Look, complete, look_at
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.errors import SettingsError
-from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.load import Import
+from tiger_slack_tui.history.options import ImportOptions
 from tiger_slack_tui.history.request import ImportRequest, resolved
 
 ODD = (

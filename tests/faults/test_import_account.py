@@ -27,7 +27,8 @@ from tests.integration.test_import_interrupted import worker_pids
 from tests.support import count, until
 from tiger_slack_tui.errors import DatabaseUnavailable
 from tiger_slack_tui.history.account import Account, Reason
-from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.load import Import
+from tiger_slack_tui.history.options import ImportOptions
 from tiger_slack_tui.history.progress import BadRecord, ImportEvent, ImportResult, Note, Progress
 from tiger_slack_tui.history.recent import recent_imports
 from tiger_slack_tui.history.request import ImportRequest

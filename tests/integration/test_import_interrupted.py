@@ -26,7 +26,8 @@ from tests.support import check, count, delivered, make_engine, running, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.history.checkpoint import ImportRunning
-from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.load import Import
+from tiger_slack_tui.history.options import ImportOptions
 from tiger_slack_tui.history.plan import Selection
 from tiger_slack_tui.history.progress import Progress, Skipped, Started
 
@@ -230,7 +231,7 @@ async def test_an_import_waits_for_workers_of_a_run_that_was_killed(
         again = asyncio.create_task(run_import(conninfo, path))
         await asyncio.sleep(1)
         assert not again.done()
-    with pytest.raises(Exception, match="database"):
+    with pytest.raises(ImportRunning, match="Another process"):
         await run
     result = (await again).result
     assert result.resumed is not None

@@ -24,7 +24,8 @@ from tiger_slack_tui.database.migrations import migrate
 from tiger_slack_tui.database.pool import with_defaults
 from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.history.archive import ArchiveLimits
-from tiger_slack_tui.history.load import Import, ImportOptions
+from tiger_slack_tui.history.load import Import
+from tiger_slack_tui.history.options import ImportOptions
 from tiger_slack_tui.history.problem_file import ProblemFile
 from tiger_slack_tui.history.progress import (
     BadRecord,

@@ -53,6 +53,15 @@ update slack.import set
 , outcome = null
 , error = null
 where id = %s
+returning resumed_at
+"""
+_IS_OURS = """
+select exists
+( select from slack.import i
+  where i.id = %s
+  and i.outcome is null
+  and coalesce(i.resumed_at, i.started_at) = %s
+)
 """
 _BEGIN = """
 insert into slack.import (source, options, since, until, instance)
@@ -90,12 +99,16 @@ class ImportRunning(TigerSlackError):
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An import that begins or goes on, and the dates that it goes by. `resumed` is when it first began."""
+    """An import that begins or goes on, and the dates that it goes by. `resumed` is when it first began.
+
+    `run_at` is when this run of it began.
+    """
 
     id: int
     since: datetime | None
     until: datetime | None
     resumed: datetime | None
+    run_at: datetime
 
 
 async def begin(
@@ -125,15 +138,16 @@ async def begin(
             await _hold(connection, found[0])
             if not restart:
                 await _wait_for_workers(connection, found[0])
-                await connection.execute(_RESUME, (instance, found[0]))
-                return Begun(*found)
+                cursor = await connection.execute(_RESUME, (instance, found[0]))
+                (run_at,) = await cursor.fetchone() or (found[3],)
+                return Begun(found[0], found[1], found[2], found[3], run_at)
             await connection.execute(_END, ("replaced", None, None, found[0]))
         values = (source, Jsonb(options), since, until, instance)
         cursor = await connection.execute(_BEGIN, values)
         row = await cursor.fetchone()
         assert row is not None  # noqa: S101 for the types
         await _hold(connection, row[0])
-        return Begun(row[0], row[1], row[2], None)
+        return Begun(row[0], row[1], row[2], None, row[3])
 
 
 async def _hold(connection: AsyncConnection[Any], import_id: int) -> None:
@@ -232,9 +246,20 @@ async def forget_files(
     await connection.execute(_FORGET, {"import": import_id, "paths": list(paths)})
 
 
-async def hold_again(connection: AsyncConnection[Any], import_id: int) -> bool:
-    """Take the lock of an import whose session was lost; False where another session has gone on with it."""
-    return await try_lock(connection, _LOCKS + import_id)
+async def hold_again(connection: AsyncConnection[Any], begun: Begun) -> bool:
+    """Take the lock of a run whose session was lost; False where another session has it.
+
+    Raises ImportRunning where another one has gone on with the import since: its row is no longer this run's.
+    """
+    if not await try_lock(connection, _LOCKS + begun.id):
+        return False
+    cursor = await connection.execute(_IS_OURS, (begun.id, begun.run_at))
+    if not (await cursor.fetchone() or [False])[0]:
+        raise ImportRunning(
+            "Another process has gone on with this import while its connection was lost.",
+            hint="What was committed is kept. Start it again when the other one has ended.",
+        )
+    return True
 
 
 async def save_problems(

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,11 +22,13 @@ from tiger_slack_tui.database.pool import connect_session
 from tiger_slack_tui.errors import DatabaseUnavailable, SettingsError, TigerSlackError
 from tiger_slack_tui.history import checkpoint, protocol
 from tiger_slack_tui.history.account import Account
-from tiger_slack_tui.history.archive import ArchiveLimits, ArchiveRefused
+from tiger_slack_tui.history.archive import ArchiveRefused
 from tiger_slack_tui.history.columnstore import compress
+from tiger_slack_tui.history.control import ControlSession
 from tiger_slack_tui.history.names import is_possible, shown
-from tiger_slack_tui.history.plan import Plan, PlannedFile, Selection
-from tiger_slack_tui.history.process import ImportFailed, WorkerProcess, failure_of
+from tiger_slack_tui.history.options import ImportOptions
+from tiger_slack_tui.history.plan import Plan, PlannedFile
+from tiger_slack_tui.history.process import WorkerProcess, failure_of
 from tiger_slack_tui.history.progress import (
     BadRecord,
     ChannelResult,
@@ -58,21 +60,6 @@ _LARGE = 10_000
 
 Tell = Callable[[ImportEvent], None]
 _Report = TypeVar("_Report", protocol.PlanMade, protocol.Span, protocol.ListsRead)
-
-
-@dataclass(frozen=True)
-class ImportOptions:
-    """What to import, and how. `as_given` is what an import that goes on has to have in common with its beginning."""
-
-    selection: Selection = field(default_factory=Selection)
-    as_given: Mapping[str, Any] = field(default_factory=dict)
-    workers: int = 2
-    dry_run: bool = False
-    restart: bool = False
-    compress: bool = True
-    silent_seconds: float = 60.0
-    """How long a process of the import may say nothing before it is killed. It says something 12 times as often."""
-    limits: ArchiveLimits = field(default_factory=lambda: ArchiveLimits(500, 1 << 40))
 
 
 @dataclass(slots=True)
@@ -169,11 +156,17 @@ class Import:
             finally:
                 await self._end_workers()
             return self.account("cancelled" if self._is_cancelled else "done")
-        control = await self._stack.enter_async_context(await connect_session(self._conninfo))
-        self._begun = await self._begin(control)
+        connection = await connect_session(self._conninfo)
+        try:
+            self._begun = await self._begin(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        control = ControlSession(self._conninfo, connection, self._begun)
+        self._stack.push_async_callback(control.close)
         return await self._run_and_record(control, self._begun.id)
 
-    async def _run_and_record(self, control: AsyncConnection[Any], import_id: int) -> ImportResult:
+    async def _run_and_record(self, control: ControlSession, import_id: int) -> ImportResult:
         """Do it all, and record its end."""
         outcome, error = "cancelled", None
         try:
@@ -182,10 +175,11 @@ class Import:
             finally:
                 await self._end_workers()  # what they commit until then counts, too
             outcome = "cancelled" if self._is_cancelled else "done"
-            await self._count_committed(control, import_id)
+            await self._count_committed(await control.connection(), import_id)
             result = self.account(outcome)
-            if outcome == "done" and self._options.compress and result.total.inserted >= _LARGE:
-                await self._compress(control)
+            is_wanted = self._options.compress and not self._is_cancelled
+            if outcome == "done" and is_wanted and result.total.inserted >= _LARGE:
+                await self._compress(await control.connection())
             return result
         except psycopg.Error as failure:
             outcome, error = "failed", f"The database broke the import off: {describe(failure)}."
@@ -200,28 +194,21 @@ class Import:
             await self._record_end(control, import_id, outcome, error)
 
     async def _record_end(
-        self, control: AsyncConnection[Any], import_id: int, outcome: str, error: str | None
+        self, control: ControlSession, import_id: int, outcome: str, error: str | None
     ) -> None:
-        """Record it, over a new connection where that of the import was lost. A failure is logged."""
+        """Record it. A failure is logged."""
         try:
-            try:
-                await self._record(control, import_id, outcome, error)
-            except psycopg.Error:
-                async with await connect_session(self._conninfo) as again:
-                    if await checkpoint.hold_again(again, import_id):
-                        await self._record(again, import_id, outcome, error)
+            connection = await control.connection()
+            if not self._is_counted:
+                await self._count_committed(connection, import_id)
+            account = self.account(outcome).as_json()
+            await checkpoint.end(
+                connection, import_id, outcome=outcome, error=error, account=account
+            )
         except psycopg.Error as failure:
             log.warning("the end of import %d was not recorded: %s", import_id, describe(failure))
         except TigerSlackError as failure:
             log.warning("the end of import %d was not recorded: %s", import_id, failure.args[0])
-
-    async def _record(
-        self, connection: AsyncConnection[Any], import_id: int, outcome: str, error: str | None
-    ) -> None:
-        if not self._is_counted:
-            await self._count_committed(connection, import_id)
-        account = self.account(outcome).as_json()
-        await checkpoint.end(connection, import_id, outcome=outcome, error=error, account=account)
 
     async def _count_committed(self, connection: AsyncConnection[Any], import_id: int) -> None:
         """Make the account of what is committed, whatever of it the workers could report."""
@@ -242,9 +229,9 @@ class Import:
         self._channels, self._done, self._failed = channels, done, failed
         self._is_counted = True
 
-    async def _compress(self, control: AsyncConnection[Any]) -> None:
+    async def _compress(self, connection: AsyncConnection[Any]) -> None:
         """Compress old chunks; `cancel` ends that, and the policy does it some day."""
-        self._compressing = asyncio.create_task(compress(control, self._tell))
+        self._compressing = asyncio.create_task(compress(connection, self._tell))
         (ended,) = await asyncio.gather(self._compressing, return_exceptions=True)
         if isinstance(ended, Exception):
             raise ended
@@ -253,7 +240,7 @@ class Import:
         """End all workers, at last by force. What they are at is committed, or rolled back, then."""
         await asyncio.gather(*(worker.close() for worker in self._workers))
 
-    async def _read(self, control: AsyncConnection[Any] | None) -> None:
+    async def _read(self, control: ControlSession | None) -> None:
         """Bring the lists and then the files into the tables."""
         # A dry run compares each message with those before it, which only one process knows.
         wanted = 1 if self._options.dry_run else self._options.workers
@@ -278,7 +265,7 @@ class Import:
             self._tell(Listed(files))
             await asyncio.sleep(0)  # there can be very many
         if control and self._resumed and not self._is_cancelled:
-            await self._forget_gone(control, paths)
+            await self._forget_gone(await control.connection(), paths)
         workers += [await self._start() for _ in range(_EARLY, min(wanted, made.spans))]
         self._spans.extend(self._all_spans)
         self._lists = await self._answer(planner, protocol.ListsRead())
@@ -287,34 +274,48 @@ class Import:
         if control and self._begun:
             lists = self._lists
             problems = [*self._plan.problems, *lists.bad, *lists.repaired]
-            await checkpoint.save_problems(control, self._begun.id, problems)
+            connection = await control.connection()
+            await checkpoint.save_problems(connection, self._begun.id, problems)
+        await self._work_all(workers, control)
+
+    async def _work_all(
+        self, workers: Sequence[WorkerProcess], control: ControlSession | None
+    ) -> None:
+        """Let the workers read all files, and keep the import's lock meanwhile."""
+        keeping = None
+        if control:
+            keeping = asyncio.create_task(control.keep(self._options.silent_seconds / 12))
         try:
             async with asyncio.TaskGroup() as group:
                 for worker in workers:
                     group.create_task(self._work(worker))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
+        finally:
+            if keeping:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
 
-    async def _forget_gone(self, control: AsyncConnection[Any], paths: Set[str]) -> None:
+    async def _forget_gone(self, connection: AsyncConnection[Any], paths: Set[str]) -> None:
         """Drop what is known of files that were in the archive in an earlier run, and are no longer."""
         assert self.import_id is not None  # noqa: S101 for the types
         gone, stored = [], 0
-        async for file in checkpoint.committed_files(control, self.import_id):
+        async for file in checkpoint.committed_files(connection, self.import_id):
             if file.path not in paths:
                 gone.append(file.path)
                 stored += file.account.inserted
         if gone:
-            await checkpoint.forget_files(control, self.import_id, gone)
+            await checkpoint.forget_files(connection, self.import_id, gone)
             text = (
                 f"{len(gone):,} files that an earlier run read are no longer in the archive. The"
                 f" {stored:,} messages that it stored of them stay; the account leaves them out."
             )
             self._tell(Note(text, is_warning=True))
 
-    async def _begin(self, control: AsyncConnection[Any]) -> checkpoint.Begun:
+    async def _begin(self, connection: AsyncConnection[Any]) -> checkpoint.Begun:
         try:
             begun = await checkpoint.begin(
-                control,
+                connection,
                 os.fsencode(self._path).decode(errors="replace"),
                 self._options.as_given,
                 since=self._selection.since,
@@ -330,13 +331,7 @@ class Import:
 
     async def _start(self) -> WorkerProcess:
         """Start a worker. It takes a while to come up, and ends with the import."""
-        try:
-            worker = await WorkerProcess.start(self._options.silent_seconds)
-        except OSError as error:  # no memory, no more processes, no more files
-            raise ImportFailed(
-                f"A process of the import could not be started: {error.strerror}.",
-                hint="Start it again.",
-            ) from None
+        worker = await WorkerProcess.start(self._options.silent_seconds)
         self._workers.append(worker)
         worker.begin(
             protocol.Setup(

@@ -47,21 +47,27 @@ class WorkerProcess:
 
     @classmethod
     async def start(cls, silent_seconds: float) -> WorkerProcess:
-        """Start one. It gets no signals of our terminal, and ends with us. Raises OSError.
+        """Start one. It gets no signals of our terminal, and ends with us. Raises ImportFailed.
 
         It is killed when it says nothing for `silent_seconds`.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # nothing of the current directory, which may be an archive
-            "-m",
-            "tiger_slack_tui.history.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-            env=os.environ | _MEMORY,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",  # nothing of the current directory, which may be an archive
+                "-m",
+                "tiger_slack_tui.history.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+                env=os.environ | _MEMORY,
+            )
+        except OSError as error:  # no memory, no more processes, no more files
+            raise ImportFailed(
+                f"A process of the import could not be started: {error.strerror}.",
+                hint="Start it again.",
+            ) from None
         return cls(process, silent_seconds)
 
     def begin(self, setup: protocol.Setup) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from tiger_slack_tui.errors import SettingsError
 from tiger_slack_tui.history.archive import ArchiveLimits
-from tiger_slack_tui.history.load import ImportOptions
 from tiger_slack_tui.history.names import is_possible, shown
+from tiger_slack_tui.history.options import ImportOptions
 from tiger_slack_tui.history.plan import Selection
 from tiger_slack_tui.history.workspaces import Choice
 from tiger_slack_tui.times import read_time
