@@ -75,7 +75,7 @@ class Rows:
         self._clear()
         row = read_row(payload.decode(json.dumps(message)), Channel("C1", "channel"))
         merge = Tables(self._connection, 1).merge(
-            [Entry(0, 1, row)], {0: FileState("f", 0, 0, "C1")}
+            [Entry(0, 1, row)], {0: FileState("f", 0, 0, "C1")}, has_rules=False
         )
         self._runner.run(merge)
         return self._row()

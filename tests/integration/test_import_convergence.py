@@ -68,7 +68,7 @@ class Importer:
             Entry(0, n, read_row(record, Channel(channel, "channel")))
             for n, (channel, record) in enumerate(records, 1)
         ]
-        self._runner.run(tables.merge(entries, states))
+        self._runner.run(tables.merge(entries, states, has_rules=True))
         assert states[0].account.read == len(records)
         assert states[0].account.adds_up
 

@@ -321,7 +321,9 @@ class Backfill:
     async def _merge_items(self, channel: Channel, items: Sequence[Item]) -> Account:
         if not items:
             return Account()
-        merged = await self._tables.merge(items, {0: FileState(channel.id, 0, 0, channel.id)})
+        states = {0: FileState(channel.id, 0, 0, channel.id)}
+        has_rules = await self._tables.has_rules()
+        merged = await self._tables.merge(items, states, has_rules=has_rules)
         return merged.accounts[0]
 
     async def _gone(

@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 from psycopg import AsyncConnection
 
 from tiger_slack_tui.history.copying import NULL, row_of, text_cell, time_cell
-from tiger_slack_tui.history.merge import Changes, Item, Known
+from tiger_slack_tui.history.merge import Changes, Known
 from tiger_slack_tui.history.recall import FileState
 from tiger_slack_tui.history.tables import Tables, key_cells
 
@@ -60,8 +60,8 @@ class DryRun(Tables):
         self._look.append(_MESSAGES_MERGED)
         self._look_reactions.append(_REACTIONS_MERGED)
 
-    async def _evaluate_rules(self, items: Sequence[Item]) -> tuple[dict[int, int], Any]:
-        return await super()._evaluate_rules(items) if self._has_tables else ({}, None)
+    async def has_rules(self) -> bool:
+        return self._has_tables and await super().has_rules()
 
     async def _count_rule_failures(self, failures: Any) -> None:
         pass

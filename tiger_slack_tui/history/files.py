@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, Protocol
@@ -26,6 +26,10 @@ _BATCH = 2000
 """Records of a transaction, ..."""
 _BATCH_BYTES = 2 << 20
 """... and their size: live events about the same messages wait for it, some 100 ms."""
+
+
+class _RulesMade(Exception):
+    """There are rules now, and the rows of the batch do not keep the records that rules look at."""
 
 
 class Parent(Protocol):
@@ -63,6 +67,10 @@ class FileWork:
         self._contents: dict[int, bytes] = {}
         self._started: list[int] = []
         self._at = (0, 0)
+        self._keeps = False
+        """Whether rows keep their records. They do when there are rules."""
+        self._may_go = False
+        """Whether the batch may be merged; still so when it is read again."""
         self._is_selective = command.selection.has_dates
 
     async def read(self) -> None:
@@ -76,10 +84,12 @@ class FileWork:
             await self._begin(number, planned, saved.get(planned.member.path))
         if self._import_id is not None and not self._command.is_restart:
             await self._recall()
-        for number, planned in files:
-            if number in self._states:
-                await self._read_file(number, planned)
-        await self._flush()
+        self._keeps = await self._tables.has_rules()
+        try:
+            await self._read_files(files)
+        except _RulesMade:
+            self._batch, self._bytes, self._started, self._keeps = [], 0, [], True
+            await self._read_files(files)
         self._parent.report(protocol.FilesRead())
 
     async def _begin(self, number: int, planned: PlannedFile, saved: FileState | None) -> None:
@@ -123,6 +133,13 @@ class FileWork:
         ended = dict.fromkeys(accounts, None)
         self._parent.report(protocol.BatchDone(list(accounts), accounts, ended, self._at, ()))
 
+    async def _read_files(self, files: Sequence[tuple[int, PlannedFile]]) -> None:
+        """Merge what is not committed of the files. Raises _RulesMade."""
+        for number, planned in files:
+            if number in self._states:
+                await self._read_file(number, planned)
+        await self._flush()
+
     async def _read_file(self, number: int, planned: PlannedFile) -> None:
         self._started.append(number)
         failure = self._failures.get(number)
@@ -155,7 +172,7 @@ class FileWork:
                     what = value.reason
                 else:
                     record = value.value if is_repaired else value
-                    what = read_row(record, channel)
+                    what = read_row(record, channel, keep=self._keeps)
                     if self._is_selective and not self._is_wanted(what):
                         what = None
                 self._batch.append(Entry(number, position, what, is_repaired))
@@ -190,9 +207,15 @@ class FileWork:
     async def _flush(self) -> None:
         if not self._batch:
             return
-        self._parent.wait_for_go()
+        if not self._may_go:
+            self._parent.wait_for_go()
+            self._may_go = True
+        # Each batch follows the rules that there are when it is merged.
+        if (has_rules := await self._tables.has_rules()) and not self._keeps:
+            raise _RulesMade
         ended = {item.file: item.failure for item in self._batch if isinstance(item, FileEnd)}
-        merged = await self._tables.merge(self._batch, self._states)
+        merged = await self._tables.merge(self._batch, self._states, has_rules=has_rules)
+        self._may_go = False
         for number in ended:
             del self._states[number]
         self._batch, self._bytes = [], 0

@@ -181,14 +181,21 @@ class Tables:
         """Drop what was wrong with a file whose content has changed since."""
         await self._connection.execute(_FORGET, (self._import, path))
 
-    async def merge(self, items: Sequence[Item], files: dict[int, FileState]) -> Merged:
+    async def has_rules(self) -> bool:
+        """Whether `merge` needs the records of messages now: any of them may be discarded by a rule."""
+        return bool(await self._value(_HAS_RULES))
+
+    async def merge(
+        self, items: Sequence[Item], files: dict[int, FileState], *, has_rules: bool
+    ) -> Merged:
         """Commit what the items change, and their account; bring `files` up to date.
 
+        The rules are followed if `has_rules`; then all rows have to keep their records.
         A record that PostgreSQL refuses is skipped as such and harms no other. Raises psycopg.Error where the
         database is away; then what the transaction at hand would have done is not done.
         """
         try:
-            return await self._merge_patiently(items, files)
+            return await self._merge_patiently(items, files, has_rules)
         except psycopg.Error as error:
             if not _is_of_data(error) or self._connection.broken:
                 raise
@@ -197,25 +204,29 @@ class Tables:
                 if not isinstance(refused, Entry) or refused.what is Reason.REFUSED:
                     raise
                 refused = Entry(refused.file, refused.position, Reason.REFUSED)
-                return await self._merge_patiently([refused], files)
+                return await self._merge_patiently([refused], files, has_rules)
         # Halving finds one bad record among 1,000 in 20 transactions; the good halves are written whole.
         middle = len(items) // 2
-        merged = await self.merge(items[:middle], files)
-        merged.add(await self.merge(items[middle:], files))
+        merged = await self.merge(items[:middle], files, has_rules=has_rules)
+        merged.add(await self.merge(items[middle:], files, has_rules=has_rules))
         return merged
 
-    async def _merge_patiently(self, items: Sequence[Item], files: dict[int, FileState]) -> Merged:
+    async def _merge_patiently(
+        self, items: Sequence[Item], files: dict[int, FileState], has_rules: bool
+    ) -> Merged:
         for tries in range(1, _TRIES):
             try:
-                return await self._merge(items, files)
+                return await self._merge(items, files, has_rules)
             except psycopg.Error as error:
                 if not _may_pass(error) or self._connection.broken:
                     raise
             await asyncio.sleep(backoff(tries, first=0.1, most=1))
-        return await self._merge(items, files)
+        return await self._merge(items, files, has_rules)
 
-    async def _merge(self, items: Sequence[Item], files: dict[int, FileState]) -> Merged:
-        discarded, rule_failures = await self._evaluate_rules(items)
+    async def _merge(
+        self, items: Sequence[Item], files: dict[int, FileState], has_rules: bool
+    ) -> Merged:
+        discarded, rule_failures = await self._evaluate_rules(items) if has_rules else ({}, None)
         about = about_messages(items, discarded)
         async with self._connection.transaction():
             await self._lock(about)
@@ -231,12 +242,7 @@ class Tables:
         return Merged(changes.accounts, changes.problems)
 
     async def _evaluate_rules(self, items: Sequence[Item]) -> tuple[dict[int, int], Any]:
-        """The rule that discards the message, by the item's index; and the failures of rules, None without any.
-
-        Each batch asks for the rules that there are now.
-        """
-        if not await self._value(_HAS_RULES):
-            return {}, None
+        """The rule that discards the message, by the item's index; and the failures of rules, None without any."""
         messages = {
             number: item.what.message()
             for number, item in enumerate(items)
@@ -323,10 +329,14 @@ class Tables:
                 for p in changes.problems
             ]
             await self._connection.execute(_PROBLEMS, (self._import, _json(problems)))
-        await self.save(list(states.values()))
+        await self._save_states(list(states.values()))
 
     async def save(self, states: Sequence[FileState]) -> None:
-        """Keep how far the files are accounted for, in one transaction. Raises LedgerChanged."""
+        """Keep how far the files are accounted for, in a transaction of its own. Raises LedgerChanged."""
+        async with self._connection.transaction():
+            await self._save_states(states)
+
+    async def _save_states(self, states: Sequence[FileState]) -> None:
         rows = [
             {
                 "path": state.path,
@@ -341,13 +351,11 @@ class Tables:
             }
             for state in states
         ]
-        async with self._connection.transaction():
-            if await self._value(_FILES, {"import": self._import, "files": _json(rows)}) != len(
-                rows
-            ):
-                raise LedgerChanged
-            if whole := [state for state in states if state.is_whole]:
-                await recall.keep(self._connection, whole)
+        saved = await self._value(_FILES, {"import": self._import, "files": _json(rows)})
+        if saved != len(rows):
+            raise LedgerChanged
+        if whole := [state for state in states if state.is_whole]:
+            await recall.keep(self._connection, whole)
 
 
 def _is_of_data(error: psycopg.Error) -> bool:
