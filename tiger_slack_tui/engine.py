@@ -163,6 +163,7 @@ class Engine:
         """The state now. Cheap: no I/O."""
         stats, spool, pipeline = self._stats, self._spool, self._pipeline
         slack = self._socket.state if self._socket is not None else None
+        stopped = pipeline.stopped_since
         commit_p50, commit_p99 = stats.commit.at(0.5, 0.99)
         ack_p50, ack_p99 = stats.ack.at(0.5, 0.99)
         batch_p50, batch_p99 = stats.batch.at(0.5, 0.99)
@@ -184,6 +185,7 @@ class Engine:
             acked=stats.acked,
             duplicates=stats.duplicates,
             outcomes=dict(stats.outcomes),
+            stopped_since=None if stopped is None else self._wall(stopped),
             queue=pipeline.queued,
             queue_limit=pipeline.limits.queue,
             queue_bytes=pipeline.queued_bytes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,17 +133,35 @@ async def test_a_slow_commit_counts_its_events_once_and_warns_once(
     assert caplog.text.count("more than 30,000 events") == 1
 
 
-async def test_an_ack_that_fails_oddly_does_not_hold_up_a_flush(tmp_path: Path) -> None:
+async def test_an_ack_that_fails_oddly_holds_up_neither_a_flush_nor_other_acks(
+    tmp_path: Path,
+) -> None:
     store, connection = FakeStore(), FakeConnection()
-    pipeline = make(store, await opened(tmp_path))
     connection.errors = [KeyError()]
-    pipeline.database_is_ready()
-    writing = asyncio.create_task(pipeline.write())
-    await pipeline.receive(envelope(1), connection.as_connection())
-    with pytest.raises(KeyError):
-        await pipeline.acknowledge()
-    await asyncio.wait_for(pipeline.flush(), 10)
-    writing.cancel()
+    async with working(make(store, await opened(tmp_path))) as pipeline:
+        for n in range(2):
+            await pipeline.receive(envelope(n), connection.as_connection())
+            await asyncio.wait_for(pipeline.flush(), 10)
+    assert connection.acked == ["e1"]
+
+
+async def test_a_dead_connection_holds_up_no_acks_of_another(tmp_path: Path) -> None:
+    class Dead(FakeConnection):
+        async def ack(self, envelope_ids: Sequence[str]) -> int:
+            await lost.wait()
+            return 0
+
+    store, dead, live, lost = FakeStore(), Dead(), FakeConnection(), asyncio.Event()
+    async with working(make(store, await opened(tmp_path), batch_events=1)) as pipeline:
+        for n in range(8):
+            for number, connection in ((n, dead), (100 + n, live)):
+                await pipeline.receive(envelope(number), connection.as_connection())
+            await until(lambda n=n: f"e{100 + n}" in live.acked, 10)  # type: ignore[misc]
+        flush = asyncio.create_task(pipeline.flush())
+        await asyncio.sleep(0)
+        assert not flush.done()
+        lost.set()
+        await asyncio.wait_for(flush, 10)
 
 
 async def test_started_again_the_writing_goes_on_with_its_batch(tmp_path: Path) -> None:

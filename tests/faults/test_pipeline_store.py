@@ -84,6 +84,17 @@ async def test_one_event_is_tried_as_often_as_in_a_batch_of_two(
     assert tries[0] == tries[1] >= 2
 
 
+async def test_what_was_committed_before_another_connection_is_tried_counts(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = Refusals(monkeypatch, "XX000", times=1)
+    records = [record(2), record(3, message_ts="never"), record(4), record(1)]
+    written = await EventStore(pool).write(records)
+    assert len({id(each) for each in refusals.connections}) == 2
+    assert written.first == {"Ev1", "Ev2", "Ev3", "Ev4"}
+    assert written.failed.keys() == {"Ev3"}
+
+
 async def test_a_real_prepared_statement_that_is_gone(pool: Pool) -> None:
     """As behind a pooler that gives each transaction another session."""
     store = EventStore(pool)

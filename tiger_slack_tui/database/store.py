@@ -89,7 +89,8 @@ class EventStore:
         try:
             try:
                 return await self._write_on_one(records, seconds, unsure, is_last=False)
-            except _OddConnection:
+            except _OddConnection:  # parts of the records may be committed
+                unsure = {*unsure, *(orjson.loads(record)["event_id"] for record in records)}
                 return await self._write_on_one(records, seconds, unsure, is_last=True)
         except PoolTimeout:
             raise DatabaseUnavailable("no connection to the database within 2 s") from None

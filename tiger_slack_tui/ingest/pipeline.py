@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database.store import EventStore, Written
 from tiger_slack_tui.errors import DatabaseUnavailable, EventsRefused, SpoolError
+from tiger_slack_tui.ingest.appender import Appender
 from tiger_slack_tui.ingest.queue import EventQueue, Waiting
 from tiger_slack_tui.ingest.record import Record, encode, read_record
 from tiger_slack_tui.ingest.spool import Spool, SpooledBatch
@@ -46,12 +46,14 @@ class Limits:
     batch_bytes: int = 4 << 20
     commit_seconds: float = 2.0
     """Age of a batch's oldest event at which the spool takes it. Slack allows 3 s to the ack."""
+    append_seconds: float = 1.0
+    """After this an append to the spool counts as refused while it goes on, and the database is tried as well."""
     write_seconds: float = 60.0
     """After this a write is broken off, and tried again on another connection."""
     write_seconds_most: float = 600.0
     """The same for the spool's batches: each one that is broken off gets twice the time, up to this."""
     unsent_acks: int = 8
-    """Batches whose acks are still to be sent; more than that stops the writing."""
+    """Batches whose acks are still to be sent, of each connection; more than that stops the writing."""
     stop_seconds: float = 3.0
     """An event that waits longer for room in the queue is lost to Slack's first delivery: the queue stands still."""
 
@@ -93,10 +95,14 @@ class Pipeline:
         self._queue = EventQueue(most_events=self.limits.queue, most_bytes=self.limits.queue_bytes)
         self._batch: _Batch | None = None
         self._acks: asyncio.Queue[list[_Ack]] = asyncio.Queue(self.limits.unsent_acks)
+        self._unsent: dict[Connection, list[_Ack]] = {}
+        self._senders: dict[Connection, asyncio.Task[None]] = {}
         self._slow: asyncio.Task[Written] | None = None
+        self._slow_batch: _Batch | None = None
         self._unsure: dict[str, None] = {}  # in the order in which they came
         self._ready = asyncio.Event()
         self._closing = False
+        self._appender = Appender(spool, self._clock, seconds=self.limits.append_seconds)
         self._stops = Stops(self._clock, least=self.limits.stop_seconds)
         self.database_problem: str | None = "not connected yet"
         self.database_since = self._clock.elapsed()
@@ -115,7 +121,7 @@ class Pipeline:
     @property
     def spool_problem(self) -> str | None:
         """Why the spool takes no events; None while it does."""
-        return self._spool.problem
+        return self._appender.problem or self._spool.problem
 
     def database_is_ready(self) -> None:
         """The schema is there and the pool is open."""
@@ -124,9 +130,12 @@ class Pipeline:
 
     @property
     def stopped_since(self) -> float | None:
-        """Since when nothing is taken, as `Clock.elapsed`: the queue stands still, or neither database nor spool
-        take events. None while events are taken."""
-        return self._stops.since
+        """Since when nothing is taken, as `Clock.elapsed`: the queue stands still, neither database nor spool take
+        events, or an event is not durable for longer than `Limits.stop_seconds`. None while events are taken."""
+        oldest = self._batch[0].read_at if self._batch else self._queue.oldest
+        is_old = oldest is not None and self._clock.elapsed() - oldest > self.limits.stop_seconds
+        found = (self._stops.since, oldest if is_old else None)
+        return min((since for since in found if since is not None), default=None)
 
     def stops(self) -> list[Stop]:
         """The times in which nothing was taken, as far as they are not forgotten."""
@@ -175,12 +184,18 @@ class Pipeline:
 
     async def acknowledge(self) -> None:
         """Send the acks of durable batches, for ever."""
-        while True:
-            acks = await self._acks.get()
-            try:
-                await self._send(acks)
-            finally:
-                self._acks.task_done()
+        try:
+            while True:
+                acks = await self._acks.get()
+                try:
+                    await self._hand_to_senders(acks)
+                finally:
+                    self._acks.task_done()
+        finally:
+            for sender in self._senders.values():
+                sender.cancel()
+            self._senders.clear()
+            self._unsent.clear()
 
     async def drain(self) -> None:
         """Bring what the spool holds into the database, oldest first, until `close`."""
@@ -194,6 +209,8 @@ class Pipeline:
         """Wait until all that was received is durable and its acks are sent."""
         await self._queue.join()
         await self._acks.join()
+        if self._senders:
+            await asyncio.wait(self._senders.values())
 
     async def close(self) -> None:
         """Break off what is still being written: it is in the spool, or was never acknowledged. Takes up to 0.6 s."""
@@ -209,46 +226,67 @@ class Pipeline:
                 while self._store.busy:
                     await asyncio.sleep(0.02)
 
-    async def _send(self, acks: Sequence[_Ack]) -> None:
-        by_connection: defaultdict[Connection, list[_Ack]] = defaultdict(list)
+    async def _hand_to_senders(self, acks: Sequence[_Ack]) -> None:
+        """Give each ack to the task that sends for its connection: a dead connection holds up no other."""
         for ack in acks:
-            by_connection[ack.connection].append(ack)
-        for connection, own in by_connection.items():
-            sent = await connection.ack([ack.envelope_id for ack in own])
-            now = self._clock.elapsed()
-            for ack in own[:sent]:
-                self._stats.acknowledged(ack.type, now - ack.read_at)
-            self._stats.acked += sent
+            unsent = self._unsent.get(ack.connection)
+            if unsent is None:
+                unsent = self._unsent[ack.connection] = []
+                sender = asyncio.create_task(self._send(ack.connection, unsent))
+                self._senders[ack.connection] = sender
+            unsent.append(ack)
+        most = self.limits.unsent_acks * self.limits.batch_events
+        full = [self._senders[each] for each, unsent in self._unsent.items() if len(unsent) > most]
+        if full:  # Connection.ack bounds this
+            await asyncio.wait(full)
+
+    async def _send(self, connection: Connection, unsent: list[_Ack]) -> None:
+        """Send the acks of a connection until none is left."""
+        try:
+            while unsent:
+                acks = unsent.copy()
+                unsent.clear()
+                sent = await connection.ack([ack.envelope_id for ack in acks])
+                now = self._clock.elapsed()
+                for ack in acks[:sent]:
+                    self._stats.acknowledged(ack.type, now - ack.read_at)
+                self._stats.acked += sent
+        except Exception as error:  # Slack delivers again what it has no ack for
+            log.error("acks were not sent", exc_info=error)
+        finally:
+            if self._unsent.get(connection) is unsent:
+                del self._unsent[connection], self._senders[connection]
 
     async def _make_durable(self, batch: _Batch) -> None:
         records = [waiting.record for waiting in batch]
         refusals = 0
         while True:
-            if self.database_problem is None or self._spool.problem is not None:
+            if self.database_problem is None or self.spool_problem is not None:
                 written = await self._commit(batch, records)
                 if written is not None:
                     self._count_written(batch, written)
                     break
-            try:
-                await self._spool.append(records, oldest=batch[0].received_at)
-            except SpoolError as error:
-                self._refused(str(error))
-                refusals += 1
-                await asyncio.sleep(backoff(refusals, first=0.25, most=2))
-            else:
+            problem = await self._appender.append(records, oldest=batch[0].received_at)
+            if problem is None:
                 break
+            self._refused(problem)
+            refusals += 1
+            await asyncio.sleep(backoff(refusals, first=0.25, most=2))
         if self._stops.is_refused:
             log.info("events are taken again")
         self._stops.accepted()
 
     async def _commit(self, batch: _Batch, records: Sequence[bytes]) -> Written | None:
         """Write the batch in time; None where the database is away, or so slow that the spool must take it."""
-        if not self._ready.is_set() or (self._slow is not None and not self._slow.done()):
+        if not self._ready.is_set():
+            return None
+        slow = self._slow if self._slow_batch is batch else None  # its answer may have come by now
+        if slow is None and self._slow is not None and not self._slow.done():
             return None
         begun = self._clock.elapsed()
         left = max(self.limits.commit_seconds - (begun - batch[0].read_at), 0.25)
         event_ids = [waiting.event_id for waiting in batch]
-        write = asyncio.create_task(
+        write = slow or asyncio.create_task(
             self._write_batch(records, event_ids, seconds=self.limits.write_seconds)
         )
         try:
@@ -258,8 +296,10 @@ class Pipeline:
                 self.database_away(f"a commit takes longer than {self.limits.commit_seconds:g} s")
                 return None
         finally:
-            if not write.done():
-                self._slow = write
+            if write.done():
+                self._slow = self._slow_batch = None
+            elif write is not slow:
+                self._slow, self._slow_batch = write, batch
                 write.add_done_callback(_log_end)
                 self._remember(event_ids)
         try:
@@ -271,6 +311,9 @@ class Pipeline:
             log.error("a batch was not written", exc_info=error)
             self.database_away(f"a write failed: {where(error)}")
             return None
+        if self._unsure:  # an append that hung brings them to the database once more
+            for event_id in event_ids:
+                self._unsure.pop(event_id, None)
         self._stats.commit.add(self._clock.elapsed() - begun)
         self._stats.batch.add(len(batch))
         self._database_back()

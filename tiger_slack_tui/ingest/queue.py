@@ -48,6 +48,11 @@ class EventQueue:
     def __len__(self) -> int:
         return len(self._events)
 
+    @property
+    def oldest(self) -> float | None:
+        """`Clock.elapsed` of the receipt of the event that is taken next; None where none waits."""
+        return self._events[0].read_at if self._events else None
+
     def offer(self, event: Waiting) -> bool:
         """Add an event unless the queue is full; whether it was added."""
         if len(self._events) >= self._most_events or self.size >= self._most_bytes:

@@ -1,0 +1,102 @@
+"""A disk that hangs stops nothing while the database takes events, and an event that is not stored is shown."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from tests.console.canned import snapshot
+from tests.faults.clock import ManualClock
+from tests.faults.pipelines import FakeConnection, FakeStore, envelope, tasks, working
+from tests.faults.spools import opened
+from tests.support import until
+from tiger_slack_tui.errors import DatabaseUnavailable
+from tiger_slack_tui.health import readiness
+from tiger_slack_tui.ingest.files import Files
+from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
+from tiger_slack_tui.snapshot import Stats
+
+
+class HangingFiles(Files):
+    """Once `hangs`, a sync waits until the test ends, or `answers`."""
+
+    def __init__(self) -> None:
+        self.hangs = False
+        self.waits = threading.Event()
+        self.answers = threading.Event()
+
+    def sync(self, file: int) -> None:
+        if self.hangs:
+            self.waits.set()
+            self.answers.wait(60)
+        super().sync(file)
+
+
+async def test_the_database_takes_what_a_hanging_disk_does_not(tmp_path: Path) -> None:
+    files, store, stats = HangingFiles(), FakeStore(), Stats()
+    spool, connection = await opened(tmp_path, files=files), FakeConnection()
+    pipeline = Pipeline(store.as_store(), spool, stats, limits=Limits(append_seconds=0.02))
+    files.hangs = True
+    store.errors = [DatabaseUnavailable("away once")]
+    try:
+        async with working(pipeline):
+            await pipeline.receive(envelope(1), connection.as_connection())
+            await until(lambda: connection.acked == ["e1"])
+            assert pipeline.spool_problem is not None
+            assert "has not answered" in pipeline.spool_problem
+            store.errors = [DatabaseUnavailable("away again")]
+            await pipeline.receive(envelope(2), connection.as_connection())
+            await until(lambda: connection.acked == ["e1", "e2"])
+            files.answers.set()
+            await until(lambda: pipeline.spool_problem is None and stats.duplicates == 1)
+            assert sum(stats.outcomes.values()) == 2
+    finally:
+        files.answers.set()
+
+
+async def test_a_slow_commit_is_waited_for_while_the_disk_hangs(tmp_path: Path) -> None:
+    files, store, stats = HangingFiles(), FakeStore(), Stats()
+    spool, connection = await opened(tmp_path, files=files), FakeConnection()
+    limits = Limits(append_seconds=0.02, commit_seconds=0.01)
+    pipeline = Pipeline(store.as_store(), spool, stats, limits=limits)
+    files.hangs = True
+    store.gate.clear()
+    try:
+        async with working(pipeline):
+            await pipeline.receive(envelope(1), connection.as_connection())
+            await until(lambda: pipeline.spool_problem is not None)
+            store.gate.set()
+            await until(lambda: connection.acked == ["e1"])
+            assert store.calls == 1  # its own commit was enough
+            files.answers.set()
+            await until(lambda: stats.duplicates == 1)
+            assert sum(stats.outcomes.values()) == 1
+    finally:
+        files.answers.set()
+
+
+async def test_an_event_that_is_not_durable_shows_as_a_stop(tmp_path: Path) -> None:
+    store, connection, clock = FakeStore(), FakeConnection(), ManualClock()
+    pipeline = Pipeline(
+        store.as_store(), await opened(tmp_path), Stats(), limits=Limits(), clock=clock
+    )
+    began = clock.elapsed()
+    await pipeline.receive(envelope(1), connection.as_connection())  # and nobody writes
+    assert pipeline.stopped_since is None
+    clock.advance(10)
+    assert pipeline.stopped_since == began
+    pipeline.database_is_ready()
+    store.gate.clear()
+    async with tasks(pipeline.write()):
+        await until(lambda: pipeline.queued == 0)
+        assert pipeline.stopped_since == began
+        store.gate.set()
+        await until(lambda: pipeline.stopped_since is None)
+
+
+def test_a_stop_is_not_ready() -> None:
+    now = snapshot()
+    assert readiness(now)["ready"]
+    found = readiness(replace(now, stopped_since=now.at - 12))
+    assert (found["ready"], found["problems"]) == (False, ["events: not stored for 12 s"])
