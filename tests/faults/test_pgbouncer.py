@@ -212,6 +212,40 @@ async def test_a_pooler_by_session_holds_sessions(conninfo: str) -> None:
 
 
 @needs_pgbouncer
+@pytest.mark.parametrize(("size", "clients"), [(2, 1), (3, 1), (4, 4), (8, 4)])
+async def test_a_small_pooler_by_session_holds_sessions(
+    conninfo: str, size: int, clients: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe itself must not need more sessions than there are."""
+    monkeypatch.setattr("tiger_slack_tui.database.pooler.PROBE_SECONDS", 0.5)
+    with pgbouncer(conninfo, "session", default_pool_size=size) as pooled:
+        async with asyncio.timeout(60):
+            found = await asyncio.gather(*(connect_session(pooled) for _ in range(clients)))
+        for number, connection in enumerate(found):
+            assert await try_lock(connection, number)
+            await connection.close()
+
+
+@needs_pgbouncer
+async def test_a_small_pooler_by_transaction_is_refused_to_several_at_once(conninfo: str) -> None:
+    with pgbouncer(conninfo, "transaction", default_pool_size=2) as pooled:
+        async with asyncio.timeout(60):
+            found = await asyncio.gather(
+                *(connect_session(pooled) for _ in range(4)), return_exceptions=True
+            )
+    assert [type(each) for each in found] == [DatabaseRefused] * 4
+
+
+@needs_pgbouncer
+async def test_a_full_pooler_is_named(conninfo: str) -> None:
+    options = {"default_pool_size": 1, "query_wait_timeout": 1}
+    with pgbouncer(conninfo, "session", **options) as pooled:
+        async with await connect(pooled):
+            with pytest.raises(DatabaseUnavailable, match="default_pool_size"):
+                await connect(pooled)
+
+
+@needs_pgbouncer
 async def test_a_pooler_by_statement_is_refused_in_words(conninfo: str) -> None:
     async with behind("statement", conninfo) as pooled:
         with pytest.raises(DatabaseRefused, match="by statement"):

@@ -30,6 +30,10 @@ _REFUSED_TEXTS = (
     "does not support SSL",
     "connection is bad: invalid",  # an option that libpq does not take
 )
+_POOLER_FULL = (
+    "the pooler has no session of the server left: raise its pool size (default_pool_size of pgbouncer),"
+    " or lower PG_MAX_POOL_SIZE"
+)
 _NOT_MIGRATED = (
     psycopg.errors.InvalidSchemaName,
     psycopg.errors.UndefinedColumn,
@@ -73,9 +77,24 @@ class StatementPooler(psycopg.NotSupportedError):
     """A pooler that works by statement, and takes no transactions."""
 
 
+class PoolerFull(psycopg.OperationalError):
+    """A pooler has no session of the server for us in time."""
+
+    def __init__(self) -> None:
+        super().__init__(_POOLER_FULL)
+
+
+def is_pooler_full(error: psycopg.Error) -> bool:
+    """Whether a pooler had no session of the server for us in time, by its own limit or by ours.
+
+    pgbouncer says 08P01 with the name of its setting, or nothing but that while connecting.
+    """
+    return isinstance(error, PoolerFull) or "query_wait_timeout" in str(error)
+
+
 def describe(error: psycopg.Error) -> str:
     """The error for people and logs: without the data that PostgreSQL's messages can quote."""
-    if isinstance(error, ReadOnlyServer | SilentServer):
+    if isinstance(error, ReadOnlyServer | SilentServer | PoolerFull):
         return str(error)
     name = f"{type(error).__name__} {error.sqlstate or ''}".rstrip()
     meaning = _meaning(error)
@@ -92,6 +111,8 @@ def _meaning(error: psycopg.Error) -> str | None:
         )
     if error.sqlstate == "53300":
         return "the server has no connection left: raise max_connections, or lower PG_MAX_POOL_SIZE"
+    if is_pooler_full(error):
+        return _POOLER_FULL
     if error.sqlstate == "26000":
         return "a pooler has lost a prepared statement"
     return None
@@ -104,6 +125,8 @@ def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefus
             "The pooler works by statement: it takes no transactions.",
             hint="Let it work by transaction or by session (pool_mode of pgbouncer).",
         )
+    if is_pooler_full(error):
+        return DatabaseUnavailable(f"The database was not reached: {_POOLER_FULL}")
     # libpq: connection failed: connection to server at "host" (address), port 5432 failed: FATAL:  reason
     text = str(error).strip().partition("\n")[0]
     reason = text.rpartition(" failed: ")[2].removeprefix("connection is bad: ")

@@ -8,10 +8,15 @@ taken in it (RDS Proxy calls that pinning) can be refused; DATABASE_DIRECT_URL s
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import AsyncExitStack
+from weakref import WeakKeyDictionary
+
+import psycopg
 
 from tiger_slack_tui.database.connection import Connection
+from tiger_slack_tui.database.failures import PoolerFull, is_pooler_full
 
 _SEES = """
 select 1
@@ -26,23 +31,53 @@ _ROUNDS = 3
 _BACKEND = "select pg_backend_pid()"
 
 
+PROBE_SECONDS = 3.0
+"""How long a probe waits for the pooler to give a session to another client, and then to us."""
+_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+"""Two probes at a time would take each other's sessions. A lock belongs to one event loop."""
+
+
 async def holds_sessions(connection: Connection, conninfo: str) -> bool:
     """Whether a pooled connection keeps its session of the server from one transaction to the next.
 
     A pooler that works by transaction gives the session that is used last to whoever asks next, or the one that is
     used longest ago. In the first case, a second client gets our session while we are connected; in the second,
-    we get another one. Either is proof; several rounds make up for other clients in between. Raises psycopg.Error,
-    and DatabaseUnavailable.
+    we get another one. Either is proof; several rounds make up for other clients in between.
+
+    Where the pooler has no session for another client within a few seconds, but our own answers, the session is
+    kept for us: else the other client would have got it. The answer is not remembered, because the mode of a pooler
+    can be changed while it runs. Probes of a process wait for each other. Raises psycopg.Error, also where the pooler
+    has no session for us either, and DatabaseUnavailable.
     """
-    async with AsyncExitStack() as stack:
+    async with (
+        _locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()),
+        AsyncExitStack() as stack,
+    ):
         ours = await _backend(connection)
         for _ in range(_ROUNDS):
-            other = await stack.enter_async_context(await Connection.connect(conninfo))
-            # The transaction stays open, so that the next round meets another session.
-            await stack.enter_async_context(other.transaction())
-            if await _backend(other) == ours or await _backend(connection) != ours:
+            try:
+                async with asyncio.timeout(PROBE_SECONDS):
+                    other = await stack.enter_async_context(await Connection.connect(conninfo))
+                    # The transaction stays open, so that the next round meets another session.
+                    await stack.enter_async_context(other.transaction())
+                    theirs = await _backend(other)
+            except TimeoutError:
+                return await _backend_soon(connection) == ours
+            except psycopg.errors.ProtocolViolation as error:
+                if not is_pooler_full(error):
+                    raise
+                return await _backend_soon(connection) == ours
+            if theirs == ours or await _backend_soon(connection) != ours:
                 return False
     return True
+
+
+async def _backend_soon(connection: Connection) -> int:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            return await _backend(connection)
+    except TimeoutError:
+        raise PoolerFull from None
 
 
 async def is_same_database(one: Connection, other: Connection) -> bool:

@@ -125,11 +125,13 @@ def ask(conninfo: str, backend: int | None) -> Answer:
     except psycopg.OperationalError as error:
         is_unreached = any(words in str(error) for words in _UNREACHED)
         return Answer.GONE if is_unreached else Answer.UNKNOWN
-    with connection:
+    try:
         if backend is None:
             connection.execute("select")
             return Answer.UNKNOWN
         row = connection.execute(_BACKEND, (backend,)).fetchone()
+    finally:
+        connection.pgconn.finish()  # `close` would log a statement that was given up, with user and host
     if row is None:
         return Answer.GONE
     state, waits_for_client, is_old = row
