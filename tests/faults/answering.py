@@ -35,11 +35,13 @@ async def serving(answer: Answer) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def web_api(answer: Answer, *, seconds: float = 10) -> AsyncIterator[SlackWeb]:
+async def web_api(
+    answer: Answer, *, seconds: float = 10, list_seconds: float = 60
+) -> AsyncIterator[SlackWeb]:
     """The Web API of a Slack that answers by `answer`."""
     async with serving(answer) as port, aiohttp.ClientSession() as session:
         settings = SlackSettings("xoxb-1", "xapp-1", f"http://127.0.0.1:{port}/api/")
-        yield SlackWeb(settings, session, seconds=seconds)
+        yield SlackWeb(settings, session, seconds=seconds, list_seconds=list_seconds)
 
 
 def fixed(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

@@ -27,7 +27,9 @@ _PAGE = 999  # the list methods take less than 1000
 MESSAGES_PAGE = 200  # what Slack recommends for history and replies
 
 CALL_SECONDS = 10.0
-"""How long a call may take, from the look-up of the name to the last byte of the answer."""
+"""How long Slack may be silent, and how long a call may take that answers in a few bytes."""
+LIST_SECONDS = 120.0
+"""How long a page of a list may take, from the look-up of the name to the last byte; it can have many megabytes."""
 MOST_BYTES = 64 << 20
 """The longest answer that is read. A page of 200 of the longest messages has about 40 MB."""
 _LONGEST_ADDRESS = 8000
@@ -100,8 +102,9 @@ class Page:
 class SlackWeb:
     """The calls, over one HTTP session. Tokens never appear in errors.
 
-    Each call ends within `seconds`, whatever Slack answers or does not answer. It raises SlackRefused where another
-    try cannot help, SlackUnavailable otherwise, and nothing else.
+    Each call ends `seconds` after the last byte from Slack. Whatever Slack sends, a page of a list ends within
+    `list_seconds`, and any other call within `seconds`. A call raises SlackRefused where another try cannot help,
+    SlackUnavailable otherwise, and nothing else.
     """
 
     def __init__(
@@ -110,9 +113,11 @@ class SlackWeb:
         session: aiohttp.ClientSession,
         *,
         seconds: float = CALL_SECONDS,
+        list_seconds: float = LIST_SECONDS,
     ) -> None:
-        guarded = cast(aiohttp.ClientSession, _Guarded(session))
+        guarded = cast(aiohttp.ClientSession, _Guarded(session, seconds))
         self._seconds = seconds
+        self._list_seconds = list_seconds
         self._bot = AsyncWebClient(settings.bot_token, base_url=settings.api_url, session=guarded)
         self._app = AsyncWebClient(settings.app_token, base_url=settings.api_url, session=guarded)
 
@@ -135,7 +140,7 @@ class SlackWeb:
     async def users_page(self, cursor: str | None) -> Page:
         """A page of users.list, from the cursor or the beginning. Pages can be short, and empty before the end."""
         call = self._bot.users_list
-        answer = await self._call(
+        answer = await self._list(
             "users.list", "SLACK_BOT_TOKEN", lambda: call(cursor=cursor, limit=_PAGE)
         )
         return _page("users.list", answer, "members")
@@ -143,7 +148,7 @@ class SlackWeb:
     async def channels_page(self, cursor: str | None) -> Page:
         """A page of conversations.list with all public channels, and the private ones that the app is in."""
         call = self._bot.conversations_list
-        answer = await self._call(
+        answer = await self._list(
             "conversations.list",
             "SLACK_BOT_TOKEN",
             lambda: call(cursor=cursor, limit=_PAGE, types="public_channel,private_channel"),
@@ -153,7 +158,7 @@ class SlackWeb:
     async def own_conversations_page(self, kinds: Iterable[str], cursor: str | None) -> Page:
         """A page of users.conversations: those of CONVERSATION_TYPES that the app is a member of."""
         call, types = self._bot.users_conversations, ",".join(kinds)
-        answer = await self._call(
+        answer = await self._list(
             "users.conversations",
             "SLACK_BOT_TOKEN",
             lambda: call(cursor=cursor, limit=200, types=types),
@@ -174,7 +179,7 @@ class SlackWeb:
         Raises SlackAbsent where the channel is not shown.
         """
         call = self._bot.conversations_history
-        answer = await self._call(
+        answer = await self._list(
             "conversations.history",
             "SLACK_BOT_TOKEN",
             lambda: call(
@@ -196,7 +201,7 @@ class SlackWeb:
         Raises SlackAbsent where channel or thread are not shown.
         """
         call = self._bot.conversations_replies
-        answer = await self._call(
+        answer = await self._list(
             "conversations.replies",
             "SLACK_BOT_TOKEN",
             lambda: call(
@@ -226,18 +231,33 @@ class SlackWeb:
             raise _improper("apps.connections.open", "its address is too long")
         return url
 
-    async def _call(
+    async def _list(
         self, method: str, token: str, call: Callable[[], Awaitable[AsyncSlackResponse]]
     ) -> AsyncSlackResponse:
-        """The answer of a call that succeeded; its data is a dict, fit for jsonb."""
+        """As `_call`, for an answer that can be long."""
+        return await self._call(method, token, call, most=self._list_seconds)
+
+    async def _call(
+        self,
+        method: str,
+        token: str,
+        call: Callable[[], Awaitable[AsyncSlackResponse]],
+        *,
+        most: float | None = None,
+    ) -> AsyncSlackResponse:
+        """The answer of a call that succeeded; its data is a dict, fit for jsonb. It takes `most` seconds at most."""
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(most or self._seconds) as limit:
                 answer = await call()
         except SlackUnavailable:
             raise
         except SlackApiError as error:
             raise _failure(method, token, cast(AsyncSlackResponse, error.response)) from None
         except TimeoutError:
+            if most is not None and limit.expired():
+                raise SlackUnavailable(
+                    f"Slack's answer to {method} was not complete within {most:g} s"
+                ) from None
             raise SlackUnavailable(
                 f"Slack did not answer {method} within {self._seconds:g} s"
             ) from None
@@ -259,11 +279,12 @@ class _Guarded:
 
     Answers are bounded in size and read by `decode`. An answer that is no JSON object reads as {}, which slack_sdk
     takes for a failed call. Redirects are not followed: the Web API has none, and a proxy's log-in page must not get
-    what was meant for Slack.
+    what was meant for Slack. After `seconds` without a byte, a request raises TimeoutError.
     """
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, seconds: float) -> None:
         self._session = session
+        self._seconds = seconds
 
     @property
     def closed(self) -> bool:
@@ -271,15 +292,23 @@ class _Guarded:
 
     @asynccontextmanager
     async def request(self, verb: str, url: str, **arguments: Any) -> AsyncIterator[_Answer]:
-        async with self._session.request(verb, url, allow_redirects=False, **arguments) as response:
+        yield await self._answer(verb, url, **arguments)
+
+    async def _answer(self, verb: str, url: str, **arguments: Any) -> _Answer:
+        clock = asyncio.get_running_loop().time
+        async with (
+            asyncio.timeout(self._seconds) as silence,
+            self._session.request(verb, url, allow_redirects=False, **arguments) as response,
+        ):
             body = bytearray()
             async for piece in response.content.iter_any():
+                silence.reschedule(clock() + self._seconds)
                 body += piece
                 if len(body) > MOST_BYTES:
                     raise SlackUnavailable(
                         f"Slack's answer is longer than {MOST_BYTES >> 20} MB: it was not read"
                     )
-            yield _Answer(response.status, response.headers, body)
+            return _Answer(response.status, response.headers, body)
 
 
 @dataclass(frozen=True, slots=True)
