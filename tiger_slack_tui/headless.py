@@ -15,6 +15,7 @@ from tiger_slack_tui.health import serve_health
 from tiger_slack_tui.metrics import observe
 from tiger_slack_tui.snapshot import Snapshot
 from tiger_slack_tui.supervisor import Supervisor
+from tiger_slack_tui.threads import DaemonThreads
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ async def run_headless(engine: Engine, *, http: str | None = None) -> None:
     """
     spare_what_is_loaded()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(DaemonThreads())
     seen: list[signal.Signals] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_exit, engine, number, seen)

@@ -28,6 +28,7 @@ from tiger_slack_tui.history.archive import ArchiveLimits
 from tiger_slack_tui.history.desk import ImportDesk
 from tiger_slack_tui.metrics import observe
 from tiger_slack_tui.settings import Settings
+from tiger_slack_tui.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from tiger_slack_tui.engine import Engine
@@ -64,6 +65,7 @@ async def _run(
     options: ConsoleOptions,
     make_engine: Callable[[], Engine] | None,
 ) -> None:
+    asyncio.get_running_loop().set_default_executor(DaemonThreads())
     ring = LogRing()
     logging.getLogger().addHandler(ring)
     name = settings.instance if make_engine else f"{settings.service_name} observe"

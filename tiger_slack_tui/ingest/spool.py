@@ -133,7 +133,8 @@ class Spool:
     async def close(self) -> None:
         """Give up the segments; the next process takes over what waits in them.
 
-        Waits for a disk that is busy for half a second; after that the process's end frees them.
+        Waits for a disk that is busy for half a second; after that the process's end frees them, which does not wait
+        for the disk where the loop runs on `DaemonThreads`.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
