@@ -116,12 +116,6 @@ class Stats:
             found[type_] = (p50, p95, p99)
         return found
 
-    def by_outcome(self) -> Counter[str]:
-        total: Counter[str] = Counter()
-        for (_, outcome), n in self.outcomes.items():
-            total[outcome] += n
-        return total
-
 
 @dataclass(frozen=True, slots=True)
 class JobState:

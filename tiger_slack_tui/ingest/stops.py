@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections import deque
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tiger_slack_tui.backoff import LogThrottle
 from tiger_slack_tui.clock import Clock
 
+log = logging.getLogger(__name__)
+
 _MOST = 500
-"""Stops that are kept until they are stored."""
+"""Stops that are kept until they are stored. More are merged: a gap that is too long costs a backfill some calls."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Stop:
     """A time in which nothing was taken, as `Clock.elapsed`: the wall clock may be set meanwhile."""
 
@@ -30,7 +33,8 @@ class Stops:
         self._least = least
         self._full_since: float | None = None
         self._refused_since: float | None = None
-        self._over: deque[Stop] = deque(maxlen=_MOST)
+        self._over: list[Stop] = []
+        self._merge_log = LogThrottle(clock)
 
     @property
     def is_refused(self) -> bool:
@@ -72,12 +76,25 @@ class Stops:
     def forget(self, stops: Iterable[Stop]) -> None:
         """Forget stops that are stored."""
         for stop in stops:
-            with contextlib.suppress(ValueError):  # it was one too many by now
+            with contextlib.suppress(
+                ValueError
+            ):  # it was merged meanwhile, so it is stored once more
                 self._over.remove(stop)
 
     def _end(self, since: float | None) -> None:
         if since is not None and self._lasts(since):
             self._over.append(Stop(since, self._clock.elapsed()))
+            if len(self._over) > _MOST:
+                self._merge()
+
+    def _merge(self) -> None:
+        """Make one stop of the two neighbours with the shortest time between them."""
+        over = self._over
+        at = min(range(len(over) - 1), key=lambda n: over[n + 1].began - over[n].ended)
+        first, second = over[at : at + 2]
+        over[at : at + 2] = [Stop(min(first.began, second.began), max(first.ended, second.ended))]
+        if self._merge_log.allows():
+            log.warning("more than %d stops wait for the database: the nearest are merged", _MOST)
 
     def _lasts(self, since: float) -> bool:
         return self._clock.elapsed() - since > self._least
