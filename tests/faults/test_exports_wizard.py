@@ -13,29 +13,43 @@ from tests.faults.test_exports_slackdump import write_database
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.importing.lines import CHECK
 from tiger_slack_tui.console.views.importing.paths import look_at
 from tiger_slack_tui.console.views.importing.view import ImportView
-from tiger_slack_tui.history.archive import ArchiveRefused
+from tiger_slack_tui.errors import DatabaseUnavailable, SettingsError, TigerSlackError
+from tiger_slack_tui.history.archive import ArchiveRefused, Export
 from tiger_slack_tui.history.request import ImportRequest
 from tiger_slack_tui.history.state import ImportState
 
+EXPORTS = (Export("one", ("T1",)), Export("two", ("T2",)))
 REFUSED = ArchiveRefused(
-    "The archive holds 2 exports.", hint="Choose one with --root PATH:\n  one  T1\n  two  T2"
+    "The archive holds 2 exports.",
+    hint="Choose one with --root PATH:\n  one  T1\n  two  T2",
+    exports=EXPORTS,
 )
 
 
+def ended(error: TigerSlackError) -> ImportState:
+    """A check or an import that ended with the error before anything was read."""
+    state = ImportState(ImportRequest(Path("/srv/e")), clock=Clock())
+    state.end(None, error)
+    return state
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40), (160, 50)])
 async def test_an_archive_of_several_exports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
     backend = CannedBackend(tmp_path)
     desk = backend.imports
-    desk.check = ImportState(ImportRequest(Path("/srv/e")), clock=Clock())
-    desk.check.end(None, REFUSED)
+    desk.check = ended(REFUSED)
     checks: list[ImportRequest] = []
+    imports: list[ImportRequest] = []
     monkeypatch.setattr(desk, "start_check", checks.append)
+    monkeypatch.setattr(desk, "start", imports.append)
     app = ConsoleApp(backend, ConsoleOptions())
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("4")
         view = app.view
         assert isinstance(view, ImportView)
@@ -43,14 +57,75 @@ async def test_an_archive_of_several_exports(
         view.go(CHECK)
         await pilot.pause()
         await until(lambda: "two  T2" in screen_text(app))
-        assert "2 exports" in screen_text(app)
-        assert "Choose one with --root PATH" in screen_text(app)
+        for part in ("✗ The archive holds 2 exports", "Choose one with --root PATH"):
+            assert part in screen_text(app)
+        for part in ("Nothing is wrong", "Listing the archive", "␊"):
+            assert part not in screen_text(app)
         await pilot.press("enter")
-        await until(lambda: "exports of this workspace" in screen_text(app))
-        await pilot.press("down", "down", "enter", *"one", "enter")
+        await until(lambda: "of one, two" in screen_text(app))
+        assert "2 Check ✗" in screen_text(app)
+        assert "of T1, T2" in screen_text(app)
+
+        await pilot.press("I", "y")
+        await pilot.pause()
+        assert not imports
+        await until(lambda: "choose one at root" in screen_text(app))
+
+        await pilot.press("down", "down", "enter")
+        await until(lambda: "✗ Type one of one, two." in screen_text(app))
+        await pilot.press(*"three", "enter")
+        await until(lambda: "✗ There is no such export: one, two." in screen_text(app))
+        assert not checks
+        await pilot.press(*["backspace"] * 5, *"one", "enter")
         await until(lambda: bool(checks))
         assert (checks[0].root, checks[0].workspace) == ("one", None)
         await until(lambda: "--root one" in screen_text(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("error", [REFUSED, DatabaseUnavailable("The database is away.")])
+async def test_what_failed_before_it_read_anything_is_not_called_well(
+    tmp_path: Path, size: tuple[int, int], error: TigerSlackError
+) -> None:
+    backend = CannedBackend(tmp_path)
+    backend.imports.check = ended(error)
+    app = ConsoleApp(backend, ConsoleOptions())
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("4")
+        view = app.view
+        assert isinstance(view, ImportView)
+        view._wizard.draft.path = "/srv/e"
+        view.go(CHECK)
+        await until(lambda: f"✗ {error.args[0]}" in screen_text(app))
+        assert "Nothing is wrong" not in screen_text(app)
+
+        backend.imports.run = ended(error)
+        await until(lambda: "Nothing was imported." in screen_text(app))
+        for part in ("4 Run ✗", error.args[0], "Nothing was read."):
+            assert part in screen_text(app)
+        for part in ("goes on from there", "None: nothing was wrong", "␊"):
+            assert part not in screen_text(app)
+        assert ("two  T2" in screen_text(app)) is (error is REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("root", "workspace", "well"),
+    [
+        ("one", "", True),
+        ("one/", "", True),
+        ("six", "", False),
+        ("", "T2", True),
+        ("", "T3", False),
+    ],
+)
+def test_a_choice_is_compared_with_the_exports(root: str, workspace: str, well: bool) -> None:
+    draft = Draft(exports=EXPORTS)
+    read, text = (draft.read_root, root) if root else (draft.read_workspace, workspace)
+    if well:
+        assert ("T1" if root else "two") in read(text)
+    else:
+        with pytest.raises(SettingsError, match="one, two" if root else "T1, T2"):
+            read(text)
 
 
 def test_a_database_of_slackdump_is_known_as_one(tmp_path: Path) -> None:

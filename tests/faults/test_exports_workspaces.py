@@ -43,6 +43,7 @@ async def test_two_exports_are_listed_and_one_is_chosen(
     shown = str(refused.value)
     for part in ("3 exports", "one  T1", "two/sub  T2", "three  T1", "--root", "--workspace"):
         assert part in shown
+    assert refused.value.exports == (("one", ("T1",)), ("three", ("T1",)), ("two/sub", ("T2",)))
     assert count(conninfo, MESSAGES) == count(conninfo, 'select count(*) from slack."user"') == 0
     for wrong in (selection(root="four"), selection(workspace="T9")):
         with pytest.raises(ArchiveRefused, match="holds no export"):

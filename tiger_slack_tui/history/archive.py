@@ -8,6 +8,7 @@ from __future__ import annotations
 import lzma
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO, NamedTuple, Protocol
 
@@ -17,8 +18,26 @@ from tiger_slack_tui.history.account import Reason
 _SYSTEM_NAMES = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
+class Export(NamedTuple):
+    """One of several exports in an archive."""
+
+    path: str
+    """In the archive."""
+    teams: tuple[str, ...]
+    """Ids of the workspaces that it is of; empty where it does not say."""
+
+
 class ArchiveRefused(TigerSlackError):
-    """The archive cannot, or must not, be read. Nothing was imported."""
+    """The archive cannot, or must not, be read. Nothing was imported.
+
+    `exports` are those that an operator has to choose from, where that is the reason.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, exports: Sequence[Export] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.exports = tuple(exports)
 
 
 class MemberDamaged(Exception):

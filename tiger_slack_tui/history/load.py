@@ -347,8 +347,8 @@ class Import:
         match await planner.receive():
             case None if self._is_cancelled:
                 return instead
-            case protocol.Refused(message, hint):
-                raise ArchiveRefused(message, hint=hint)
+            case protocol.Refused(message, hint, exports):
+                raise ArchiveRefused(message, hint=hint, exports=exports)
             case report if isinstance(report, type(instead)):
                 return report
             case report:

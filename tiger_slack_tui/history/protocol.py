@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tiger_slack_tui.history.account import Account, Reason
-from tiger_slack_tui.history.archive import ArchiveLimits, Member
+from tiger_slack_tui.history.archive import ArchiveLimits, Export, Member
 from tiger_slack_tui.history.merge import Problem
 from tiger_slack_tui.history.plan import Plan, PlannedFile, Selection
 
@@ -103,6 +103,7 @@ class Refused:
 
     message: str
     hint: str | None
+    exports: tuple[Export, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class Worker:
             listing = self._source.list(command.limits)
             plan = make_plan(self._path, self._source, listing, command.selection, names, held)
         except ArchiveRefused as error:
-            self.report(protocol.Refused(error.args[0], error.hint))
+            self.report(protocol.Refused(error.args[0], error.hint, error.exports))
             return
         spans = [protocol.Span.of(files) for files in deal(plan.files)]
         number, size = len(plan.files), sum(planned.member.size for planned in plan.files)

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from tiger_slack_tui.history.archive import DAMAGE, ArchiveRefused, Member, Source
+from tiger_slack_tui.history.archive import DAMAGE, ArchiveRefused, Export, Member, Source
 from tiger_slack_tui.history.layout import USER_LISTS, Root
 from tiger_slack_tui.history.names import shown
 from tiger_slack_tui.history.records import WHOLE, BadFile, Repaired, read_records
@@ -136,6 +136,7 @@ def _refuse(message: str, roots: Sequence[Root], teams: dict[str, set[str]]) -> 
         hint="\n  ".join(
             ["Choose one with --root PATH, or those of a workspace with --workspace TEAM:", *lines]
         ),
+        exports=[Export(root.path, tuple(sorted(teams[root.path]))) for root in roots],
     )
 
 

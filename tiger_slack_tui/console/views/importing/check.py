@@ -8,15 +8,15 @@ from textual.content import Content
 from tiger_slack_tui.console.actions import Action
 from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.model import Model
-from tiger_slack_tui.console.paint import BAD, line
 from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.lines import (
     FOLDERS,
     OPTIONS,
     SOURCE,
-    amount,
+    Finding,
     check_lines,
     findings,
+    findings_note,
     is_refused,
     paint_finding,
     paint_folder,
@@ -26,8 +26,7 @@ from tiger_slack_tui.console.views.importing.lines import (
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.history.progress import BadRecord
-from tiger_slack_tui.history.state import Folder, Phase, Remark
+from tiger_slack_tui.history.state import Folder, ImportState, Phase
 
 
 class CheckStep(Step):
@@ -35,9 +34,7 @@ class CheckStep(Step):
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="check-total")
-        yield Pane[Remark | BadRecord](
-            paint_finding, id="check-findings", selectable=True, find=searched
-        )
+        yield Pane[Finding](paint_finding, id="check-findings", selectable=True, find=searched)
         yield Pane[Folder](
             paint_folder,
             id="check-channels",
@@ -48,7 +45,7 @@ class CheckStep(Step):
 
     def on_mount(self) -> None:
         self.pane("check-total").can_focus = False
-        self._rows: Kept[list[Remark | BadRecord]] = Kept()
+        self._rows: Kept[list[Finding]] = Kept()
         self._folders: Kept[list[Folder]] = Kept()
 
     def show(self, model: Model) -> None:
@@ -58,12 +55,6 @@ class CheckStep(Step):
             total.show(Body(title="check", empty=("Nothing was checked. Esc goes back.",)))
             return
         rows = check_lines(state, total.size.width)
-        if state.error is not None:
-            hint = (state.error.hint or "").splitlines()
-            rows += [
-                line((f"  ✗ {state.error.args[0]}", BAD)),
-                line(f"    {hint[0] if hint else ''}"),
-            ]
         text = phase_part(state)
         total.show(
             Body(
@@ -72,7 +63,6 @@ class CheckStep(Step):
                 note=text if isinstance(text, str) else text[0],
             )
         )
-        warnings = sum(note.is_warning for note in state.notes)
         self.pane("check-findings").show(
             Body(
                 rows=self._rows(
@@ -81,17 +71,11 @@ class CheckStep(Step):
                     state.num_problems,
                     len(state.notes),
                     state.notes[-1] if state.notes else None,
+                    state.error,
                 ),
                 title="findings",
-                note=f"{amount(state.num_problems, 'error')} · {amount(warnings, 'warning')}",
-                empty=(
-                    "Nothing is wrong with what was read so far."
-                    if state.phase is not Phase.DONE
-                    else "Nothing is wrong with the archive.",
-                    "Enter goes on to the options, also before the check has ended."
-                    if state.is_planned
-                    else "Listing the archive …",
-                ),
+                note=findings_note(state),
+                empty=_empty(state),
             )
         )
         self.pane("check-channels").show(
@@ -105,7 +89,7 @@ class CheckStep(Step):
                 title="channels",
                 note=f"{len(state.folders):,}",
                 head=FOLDERS.head,
-                empty=("Listing the archive …",),
+                empty=(_not_listed(state),),
             )
         )
 
@@ -140,3 +124,23 @@ class CheckStep(Step):
     def back(self) -> bool:
         self.wizard.go(SOURCE)
         return True
+
+
+def _empty(state: ImportState) -> tuple[str, str]:
+    """In place of findings."""
+    if state.phase is Phase.DONE:
+        first = "Nothing is wrong with the archive."
+    else:
+        first = "Nothing is wrong with what was read so far."
+    if not state.is_planned:
+        return ("Nothing was read so far.", _not_listed(state))
+    return (first, "Enter goes on to the options, also before the check has ended.")
+
+
+def _not_listed(state: ImportState) -> str:
+    """Why no channel is shown."""
+    if not state.phase.is_over:
+        return "Listing the archive …"
+    if state.is_planned:
+        return "The archive holds no channel."
+    return "The archive was not listed. c checks it again."

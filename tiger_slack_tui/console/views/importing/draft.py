@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.errors import SettingsError
-from tiger_slack_tui.history.names import from_bytes, is_possible
+from tiger_slack_tui.history.archive import Export
+from tiger_slack_tui.history.names import from_bytes, is_possible, shown
 from tiger_slack_tui.history.patterns import ChannelPatterns
 from tiger_slack_tui.history.recent import PastImport
 from tiger_slack_tui.history.request import MOST_WORKERS, ImportRequest
@@ -38,6 +39,8 @@ class Draft:
     workspace: str = ""
     workers: int = 2
     anew: bool = False
+    exports: tuple[Export, ...] = ()
+    """Those of the archive, once it was refused because it holds several."""
     _patterns: Kept[ChannelPatterns] = field(default_factory=Kept, repr=False, compare=False)
     _chosen: Kept[frozenset[str]] = field(default_factory=Kept, repr=False, compare=False)
 
@@ -66,6 +69,38 @@ class Draft:
             workspace=whole.workspace,
         )
 
+    def read_root(self, text: str) -> str:
+        """What choosing this export means. Raises SettingsError."""
+        if not text:
+            return self._without("root")
+        wanted = str(PurePosixPath(text))
+        for export in self.exports:
+            if wanted in (export.path, shown(export.path)):
+                return f"of {', '.join(export.teams) or 'a workspace that it does not name'}"
+        if self.exports:
+            raise SettingsError(f"There is no such export: {self.choices('root')}.")
+        return "Enter takes it"
+
+    def read_workspace(self, text: str) -> str:
+        """What choosing the exports of this workspace means. Raises SettingsError."""
+        if not text:
+            return self._without("workspace")
+        found = [shown(export.path) for export in self.exports if text in export.teams]
+        if self.exports and not found:
+            raise SettingsError(f"No export is of it: {self.choices('workspace')}.")
+        return ", ".join(found) or "Enter takes it"
+
+    def choices(self, name: str) -> str:
+        """What can be typed as the "root" or the "workspace"; "" where that is not known."""
+        if name == "root":
+            return ", ".join(shown(export.path) for export in self.exports)
+        return ", ".join(sorted({shown(team) for export in self.exports for team in export.teams}))
+
+    def _without(self, name: str) -> str:
+        if self.exports and not (self.root or self.workspace):
+            raise SettingsError(f"Type one of {self.choices(name) or 'them'}.")
+        return "none is chosen"
+
     def go_on_with(self, past: PastImport) -> None:
         """Take over an import's path, and of one that can go on what it goes by."""
         given: Mapping[str, Any] = past.options if past.can_go_on else {}
@@ -74,6 +109,7 @@ class Draft:
         self.channels = tuple(given.get("channels") or ()) or None
         self.channel_map = dict(given.get("channel_map") or {})
         self.root, self.workspace = given.get("root") or "", given.get("workspace") or ""
+        self.exports = ()
         self.anew = False
 
     def goes_on_with(self, imports: Iterable[PastImport]) -> PastImport | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 
 from textual.content import Content
@@ -26,7 +27,7 @@ from tiger_slack_tui.console.paint import (
     moment,
 )
 from tiger_slack_tui.history.account import Account
-from tiger_slack_tui.history.archive import ArchiveRefused
+from tiger_slack_tui.history.archive import ArchiveRefused, Export
 from tiger_slack_tui.history.plan import PlannedFile
 from tiger_slack_tui.history.progress import BadRecord
 from tiger_slack_tui.history.recent import PastImport
@@ -83,15 +84,17 @@ _QUIET_SECONDS = 3.0
 """Silence of a worker that is worth a word."""
 
 
-def steps_line(current: int, path: str, width: int) -> Content:
-    """Where in the wizard one is, and with which archive."""
+def steps_line(current: int, path: str, width: int, ends: Mapping[int, Phase]) -> Content:
+    """Where in the wizard one is, and with which archive. `ends` says how earlier steps ended; else they are done."""
     parts: list[Part] = [" "]
     for number, name in enumerate(STEPS):
         if number == current:
             parts.append((f"{number + 1} {name}", f"bold {KEY}"))
         else:
-            done = " ✓" if number < current else ""
-            parts.append((f"{number + 1} {name}{done}", "" if done else DIM))
+            symbol, style = PHASES[ends.get(number, Phase.DONE)]
+            is_past = number < current
+            parts.append((f"{number + 1} {name}", "" if is_past else DIM))
+            parts += [(f" {symbol}", style if number in ends else "")] if is_past else []
         parts += [(" ▸ ", DIM)] if number < RESULT else []
     left = line(*parts)
     room = width - left.cell_length - 3
@@ -203,23 +206,56 @@ def check_lines(state: ImportState, width: int) -> list[Content]:
     return [shown.truncate(width, ellipsis=True) for shown in lines]
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A line of the error that a check or import ended with: what happened, or what to do."""
+
+    text: str
+    is_hint: bool
+
+
+Finding = Failure | Remark | BadRecord
+"""What an operator should know."""
+
+
 def is_refused(state: ImportState) -> bool:
     """Whether the archive was refused; a choice among several exports may help."""
     return isinstance(state.error, ArchiveRefused)
 
 
-def findings(state: ImportState) -> list[Remark | BadRecord]:
+def exports_of(state: ImportState | None) -> tuple[Export, ...]:
+    """The exports that an operator has to choose from."""
+    error = None if state is None else state.error
+    return error.exports if isinstance(error, ArchiveRefused) else ()
+
+
+def failure_lines(state: ImportState) -> list[Failure]:
+    """The error that it ended with, each line of it."""
+    if state.error is None:
+        return []
+    hint = (state.error.hint or "").splitlines()
+    text = str(state.error.args[0])
+    return [Failure(text, is_hint=False), *(Failure(line, is_hint=True) for line in hint)]
+
+
+def findings(state: ImportState) -> list[Finding]:
     """What an operator should know before: errors first."""
-    if state.error is not None and state.error.hint:
-        lines = state.error.hint.splitlines()
-        return [Remark(0.0, text.strip(), is_warning=True) for text in lines]
     warnings = [note for note in state.notes if note.is_warning]
-    return [*islice(state.problems, 2000), *warnings]
+    return [*failure_lines(state), *islice(state.problems, 2000), *warnings]
 
 
-def searched(row: Remark | BadRecord) -> str:
+def findings_note(state: ImportState) -> str:
+    """How many findings there are; of a check that failed, that it did."""
+    warnings = sum(note.is_warning for note in state.notes)
+    counts = f"{amount(state.num_problems, 'error')} · {amount(warnings, 'warning')}"
+    if state.error is None:
+        return counts
+    return f"the archive is refused · {counts}" if is_refused(state) else f"failed · {counts}"
+
+
+def searched(row: Finding) -> str:
     """What a filter looks at."""
-    return row.text if isinstance(row, Remark) else f"{row.path} {row.reason}"
+    return f"{row.path} {row.reason}" if isinstance(row, BadRecord) else row.text
 
 
 def searched_folder(row: Folder) -> str:
@@ -227,10 +263,13 @@ def searched_folder(row: Folder) -> str:
     return f"{row.name} {row.channel or 'left out'}"
 
 
-def paint_finding(row: Remark | BadRecord, width: int) -> Content:
-    """A bad record, or a remark."""
+def paint_finding(row: Finding, width: int) -> Content:
+    """A bad record, a remark, or a line of the error."""
     if isinstance(row, BadRecord):
         return paint_problem(row, width)
+    if isinstance(row, Failure):
+        symbol, style = ("  ", "") if row.is_hint else ("✗ ", BAD)
+        return line((symbol + cut(row.text, width - 2), style)).truncate(width)
     symbol, style = ("▲", NOTE) if row.is_warning else ("·", DIM)
     return line((symbol, style), " ", cut(row.text, width - 2)).truncate(width)
 
@@ -383,12 +422,13 @@ def result_lines(state: ImportState, width: int) -> list[Content]:
     head = f"  {symbol} {ended} after {age(state.seconds)}"
     head += f" at {state.share * 100:.0f} %" if state.phase is not Phase.DONE else ""
     head += f", {bad:,} bad records and files" if bad else ""
-    head += ". R goes on from there." if state.phase is not Phase.DONE else ""
+    if state.phase is not Phase.DONE:
+        head += ". R goes on from there." if state.is_planned else ". Nothing was imported."
     lines = [line((head, style))]
     if state.error is not None:
         lines.append(line((f"    {state.error.args[0]}", BAD)))
-        if state.error.hint:
-            lines.append(line((f"    {state.error.hint}", DIM)))
+        hint = (state.error.hint or "").splitlines()
+        lines += [line((f"    {hint[0]}", DIM))] if hint else []
     tally = state.tally
     files = f"  {tally.files_done:,} of {tally.files:,} files done   {state.num_failed:,} failed"
     left_out = sum(state.left_out.values())

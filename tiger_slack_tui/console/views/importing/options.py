@@ -26,7 +26,6 @@ from tiger_slack_tui.console.paint import (
     Part,
     count,
     line,
-    millis,
     moment,
     wrapped,
 )
@@ -37,9 +36,16 @@ from tiger_slack_tui.console.views.importing.draft import (
     read_limit,
     read_workers,
 )
-from tiger_slack_tui.console.views.importing.lines import CHECK, RUN, amount, is_refused
+from tiger_slack_tui.console.views.importing.form import Option, check_problem, option_rows
+from tiger_slack_tui.console.views.importing.lines import (
+    CHECK,
+    RUN,
+    amount,
+    exports_of,
+)
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.errors import SettingsError, TigerSlackError
+from tiger_slack_tui.history.names import shown
 from tiger_slack_tui.history.state import Folder, ImportState
 from tiger_slack_tui.times import read_time
 
@@ -55,15 +61,6 @@ _FOLDERS = Columns(
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """A line of the form."""
-
-    name: str
-    value: Part
-    about: Part
-
-
-@dataclass(frozen=True, slots=True)
 class Edit:
     """Something that is being typed: `check` says what it means, or raises SettingsError; `take` keeps it."""
 
@@ -71,77 +68,6 @@ class Edit:
     value: str
     check: Callable[[str], str]
     take: Callable[[str], None]
-
-
-def option_rows(
-    draft: Draft, check: ImportState | None, model: Model, live_limit: float | None
-) -> list[Option]:
-    """The form."""
-    folders = check.folders.values() if check else ()
-    names = draft.chosen(check.folders) if check else frozenset()
-    chosen = [folder for folder in folders if folder.name in names]
-    files = f"{sum(f.files for f in chosen):,} of {sum(f.files for f in folders):,} files"
-    nameless = [f for f in folders if f.channel is None and f.name not in draft.channel_map]
-    if nameless:
-        about: Part = (f"{files}; {amount(len(nameless), 'folder')} without a channel", NOTE)
-    else:
-        about = files
-    channels = f"all {len(chosen):,}" if draft.channels is None else f"{len(chosen):,} selected"
-    rows = [
-        Option("since", draft.since or "-", _when(draft.since, "the first message")),
-        Option("until", draft.until or "-", _when(draft.until, "the last message", is_end=True)),
-        *_choice_rows(draft, check),
-        Option("channels", channels, about),
-        Option("workers", str(draft.workers), "processes that read and write"),
-        *_live_rows(model, live_limit),
-        _discards(check, model),
-    ]
-    past = draft.goes_on_with(model.facts.imports)
-    if past is not None or draft.anew:
-        began = f"{moment(past.started_at):.16}, {past.files_done:,} files done" if past else ""
-        value: Part = ("✓ begins anew", NOTE) if draft.anew else ("○ goes on", GOOD)
-        rows.append(Option("begin anew", value, f"unfinished import of {began}"))
-    return rows
-
-
-def _choice_rows(draft: Draft, check: ImportState | None) -> list[Option]:
-    """Which of several exports, where the archive was refused or one is chosen."""
-    if not (draft.root or draft.workspace or (check is not None and is_refused(check))):
-        return []
-    return [
-        Option("root", draft.root or "-", ("path of one export in the archive", DIM)),
-        Option("workspace", draft.workspace or "-", ("exports of this workspace (T…)", DIM)),
-    ]
-
-
-def _when(text: str, without: str, *, is_end: bool = False) -> Part:
-    if not text:
-        return (f"{without} of the archive", DIM)
-    try:
-        at = read_time(text, datetime.now(UTC), "it", is_end=is_end)
-    except SettingsError as error:
-        return (f"✗ {error.args[0]}", BAD)
-    return f"{'before' if is_end else 'from'} {moment(at)} UTC"
-
-
-def _live_rows(model: Model, limit: float | None) -> list[Option]:
-    if model.engine is None:
-        return [Option("live first", ("○ off", DIM), ("no live events come to this process", DIM))]
-    now = f"now {millis(model.engine.ack_p95_now)}"
-    if limit is None:
-        return [Option("live first", ("○ off", NOTE), f"live events may have to wait; {now}")]
-    return [
-        Option("live first", ("✓ on", GOOD), f"waits while acks take longer; {now} (p95)"),
-        Option("  above", f"{limit * 1000:.0f} ms", "p95 of live acks"),
-    ]
-
-
-def _discards(check: ImportState | None, model: Model) -> Option:
-    rules = model.facts.discard_rules
-    found = sum(check.total.discarded.values()) if check else 0
-    value = "?" if rules is None else amount(rules, "rule")
-    about = f"the check discarded {found:,} of {check.total.read:,}" if check else ""
-    return Option("discard", (value, DIM), (about, DIM))
 
 
 class OptionsStep(Step):
@@ -177,6 +103,7 @@ class OptionsStep(Step):
 
     def show(self, model: Model) -> None:
         check, draft = model.check, self.wizard.draft
+        draft.exports = exports_of(check) or draft.exports
         self._chosen = draft.chosen(check.folders) if check else frozenset()
         self.pane("options-form").show(
             Body(
@@ -200,7 +127,7 @@ class OptionsStep(Step):
                 title="channels",
                 note="Space selects · a all or none · / finds",
                 head=lambda width: _FOLDERS.head(width),
-                empty=("The archive was not listed.", "Esc goes back to the check."),
+                empty=_not_listed(draft, check),
             )
         )
         command = self.pane("options-command")
@@ -211,12 +138,17 @@ class OptionsStep(Step):
             draft.channels,
             str(replace(draft, channels=None)),
         )
-        problem = draft.problem() or self.wizard.schema_problem()
+        problem = self._problem(check)
         rows = [Content("  ") + row for row in lines]
         if problem:
             rows.insert(0, line((f"  ✗ {problem}", BAD)))
         note = "without waiting for live events" if model.engine and self._is_live_first else ""
         command.show(Body(rows=rows, title="the same as a command (y copies)", note=note))
+
+    def _problem(self, check: ImportState | None) -> str | None:
+        """Why it cannot be imported now."""
+        draft = self.wizard.draft
+        return check_problem(draft, check) or draft.problem() or self.wizard.schema_problem()
 
     @property
     def _is_live_first(self) -> bool:
@@ -278,14 +210,18 @@ class OptionsStep(Step):
             case "until":
                 self._type(_time_edit(draft, "until", is_end=True))
             case "root":
-                self._type(
-                    Edit("root", draft.root, _as_typed, lambda text: self._choose(root=text))
+                edit = Edit(
+                    "root",
+                    draft.root,
+                    lambda text: draft.read_root(text.strip()),
+                    lambda text: self._choose(root=text),
                 )
+                self._type(edit)
             case "workspace":
                 edit = Edit(
                     "workspace",
                     draft.workspace,
-                    _as_typed,
+                    lambda text: draft.read_workspace(text.strip()),
                     lambda text: self._choose(workspace=text),
                 )
                 self._type(edit)
@@ -366,7 +302,7 @@ class OptionsStep(Step):
     def act_start(self) -> None:
         """Import, after a question."""
         draft, desk = self.wizard.draft, self.wizard.desk
-        problem = draft.problem() or self.wizard.schema_problem()
+        problem = self._problem(desk.check)
         if problem is not None:
             self.app.say(problem, severity="error")
             return
@@ -480,5 +416,9 @@ def _optional(read: Callable[[str], object]) -> Callable[[str], str]:
     return check
 
 
-def _as_typed(text: str) -> str:
-    return text.strip() or "none is chosen"
+def _not_listed(draft: Draft, check: ImportState | None) -> list[str]:
+    """In place of channels."""
+    if exports := exports_of(check):
+        found = [f"{shown(export.path)}  {', '.join(export.teams)}" for export in exports]
+        return ["Choose one of these exports at root, or those of a workspace:", *found]
+    return ["The archive was not listed.", "Esc goes back to the check."]

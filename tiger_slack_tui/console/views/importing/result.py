@@ -16,6 +16,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     PROBLEMS,
     RUN,
     SOURCE,
+    failure_lines,
     paint_folder,
     paint_problem,
     result_lines,
@@ -78,7 +79,7 @@ class ResultStep(Step):
                 title="bad records and files",
                 note=note,
                 head=PROBLEMS.head,
-                empty=("None: nothing was wrong with what was read.", "n imports another archive."),
+                empty=_empty(state),
             )
         )
         self.pane("result-channels").show(
@@ -137,9 +138,14 @@ class ResultStep(Step):
 
     def act_go_on(self) -> None:
         """Go on where it ended."""
+        state = self._state
         self.app.ask(
             "Go on with the import?",
-            ["It goes on after the last batch that was committed."],
+            [
+                "It goes on after the last batch that was committed."
+                if state is not None and state.is_planned
+                else "Nothing was imported: it begins at the beginning."
+            ],
             verb="Go on",
             then=self._start,
         )
@@ -159,3 +165,11 @@ class ResultStep(Step):
     def act_path(self) -> None:
         """Import another archive."""
         self.wizard.go(SOURCE)
+
+
+def _empty(state: ImportState) -> list[str]:
+    """In place of bad records."""
+    if state.is_planned:
+        return ["None: nothing was wrong with what was read.", "n imports another archive."]
+    hint = [failure.text for failure in failure_lines(state) if failure.is_hint]
+    return ["Nothing was read.", *hint, "n goes back to the source, to check and to choose."]

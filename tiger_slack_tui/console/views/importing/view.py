@@ -14,7 +14,7 @@ from tiger_slack_tui.console.pane import Pane
 from tiger_slack_tui.console.view import Switcher, View
 from tiger_slack_tui.console.views.importing.check import CheckStep
 from tiger_slack_tui.console.views.importing.draft import Draft
-from tiger_slack_tui.console.views.importing.lines import RESULT, RUN, SOURCE, steps_line
+from tiger_slack_tui.console.views.importing.lines import CHECK, RESULT, RUN, SOURCE, steps_line
 from tiger_slack_tui.console.views.importing.options import OptionsStep
 from tiger_slack_tui.console.views.importing.result import ResultStep
 from tiger_slack_tui.console.views.importing.run import RunStep
@@ -77,10 +77,23 @@ class ImportView(View):
                 return
         path = run.request.path if run and self._step >= RUN else self._wizard.draft.path
         steps = self.query_one("#import-steps", Static)
-        shown = steps_line(self._step, str(path), self.size.width)
+        shown = steps_line(self._step, str(path), self.size.width, self._ends(model))
         if steps.content != shown:
             steps.update(shown)
         self.step.show(model)
+
+    def _ends(self, model: Model) -> dict[int, Phase]:
+        """How the steps ended that did not end well."""
+        ends: dict[int, Phase] = {}
+        check, run = model.check, model.run
+        if check is not None and check.phase is Phase.FAILED:
+            is_shown = self._step < RUN or (
+                run is not None and run.request.path == check.request.path
+            )
+            ends |= {CHECK: check.phase} if is_shown else {}
+        if run is not None and run.phase in (Phase.FAILED, Phase.STOPPED):
+            ends[RUN] = run.phase
+        return ends
 
     def badge(self, model: Model) -> str:
         now = model.importing
