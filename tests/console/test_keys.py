@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from tests.console.canned import NOW, CannedBackend, screen_text
 from tests.support import until
-from tiger_slack_tui.console.actions import ACTIONS, BY_ID, VIEWS, bindings, remapped
+from tiger_slack_tui.console.actions import ACTIONS, BY_ID, CONFIRM_KEY, VIEWS, bindings, remapped
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions, read_options
 from tiger_slack_tui.console.pane import Pane
@@ -232,6 +232,37 @@ def test_keys_and_theme_are_kept_in_a_file_and_wrong_entries_warn(tmp_path: Path
     assert len(options.warnings) == 4
     (tmp_path / "console.toml").write_text("keys = [")
     assert len(read().warnings) == 1
+
+
+def test_the_key_that_confirms_cannot_be_the_key_that_asks() -> None:
+    for action in ACTIONS:
+        keymap, warnings = remapped({action.id: f"f9,{CONFIRM_KEY}"})
+        asks = action.changes or action.id == "app.quit"
+        assert (action.id in keymap) != asks, action.id
+        assert bool(warnings) == asks
+    assert "'y' confirms" in remapped({"app.quit": "y"})[1][0]
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+async def test_a_filter_that_fails_is_logged_with_its_stack(
+    is_long: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> str:
+        raise ValueError("xoxb-token")
+
+    async with console(tmp_path) as (app, pilot, _):
+        await pilot.press("5")
+        pane = app.view.pane
+        assert pane is not None
+        monkeypatch.setattr(pane._sieve, "_text", fail)
+        if is_long:
+            monkeypatch.setattr(pane._sieve, "wants_more", lambda *_: True)
+        pane.filter_rows("slow")
+        await until(lambda: any("filter" in record.message for record in caplog.records))
+        [record] = [record for record in caplog.records if "filter" in record.message]
+        assert record.exc_info is not None
+        assert record.exc_info[0] is ValueError
+        assert not pane.filter_text
 
 
 async def test_a_remapped_key_is_shown_and_works(tmp_path: Path) -> None:

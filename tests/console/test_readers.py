@@ -23,11 +23,12 @@ from tests.support import until
 from tiger_slack_tui.console import finder as finding
 from tiger_slack_tui.console import monitor as monitoring
 from tiger_slack_tui.console import trail as trailing
+from tiger_slack_tui.console.actions import CONFIRM_KEY
 from tiger_slack_tui.console.export import write_export
 from tiger_slack_tui.console.finder import Finder, Findings
 from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.console.rates import RateMeter
-from tiger_slack_tui.console.screens.dialog import CONFIRM_KEY, Confirm
+from tiger_slack_tui.console.screens.dialog import Confirm
 from tiger_slack_tui.console.trail import Trail, TrailState
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.jobs import paint_size
@@ -71,7 +72,7 @@ def test_an_account_that_is_not_understood_counts_nothing(value: object) -> None
 
 
 async def test_the_monitor_goes_on_after_any_error(
-    conninfo: str, monkeypatch: pytest.MonkeyPatch
+    conninfo: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(*_: object) -> None:
         raise KeyError("what a user wrote")
@@ -83,13 +84,94 @@ async def test_the_monitor_goes_on_after_any_error(
         with monkeypatch.context() as broken:
             broken.setattr(monitoring, "advisory_locks", fail)
             monitor.look_now()
-            await until(lambda: monitor.facts.problem is not None)
-            assert "KeyError" in str(monitor.facts.problem)
-            assert "what a user wrote" not in str(monitor.facts.problem)
-        await until(lambda: monitor.facts.problem is None)
+            await until(lambda: bool(monitor.facts.problems))
+            assert "KeyError" in monitor.facts.problems["locks"]
+            assert "what a user wrote" not in monitor.facts.problems["locks"]
+            stack = next(record.exc_info for record in caplog.records if record.exc_info)
+            assert stack[0] is KeyError
+        await until(lambda: not monitor.facts.problems)
         assert not running.done()
     finally:
         running.cancel()
+
+
+async def test_a_question_that_is_too_slow_leaves_all_others(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question that the server breaks off is asked again later and later; what else it says is of now."""
+    asked = 0
+
+    async def slow(connection: psycopg.AsyncConnection[Any], *_: object) -> list[object]:
+        nonlocal asked
+        asked += 1
+        async with connection.transaction():
+            await connection.execute("set local statement_timeout = 10")
+            await connection.execute("select pg_sleep(60)")
+        return []
+
+    monkeypatch.setattr(monitoring, "_SECONDS", 0.05)
+    monkeypatch.setattr(monitoring, "recent_imports", slow)
+    clock = ManualClock()
+    monitor = Monitor(conninfo, JobSettings(), clock=clock)
+
+    async def looks(number: int) -> None:
+        for _ in range(number):
+            before = monitor._facts
+            await until(lambda before=before: monitor._facts is not before)
+
+    running = asyncio.create_task(monitor.run())
+    try:
+        await until(lambda: bool(monitor.facts.jobs))
+        assert monitor.facts.problem is None
+        assert monitor.facts.discard_rules == 0
+        assert list(monitor.facts.problems) == ["imports"]
+        assert "57014" in monitor.facts.problems["imports"]
+        for pause in (0.05, 0.1, 0.2):
+            await looks(2)
+            before = asked
+            clock.advance(pause * 0.9)
+            await looks(2)
+            assert asked == before
+            clock.advance(pause * 0.1 + 0.001)
+            await until(lambda before=before: asked == before + 1)
+        monitor.look_now()
+        await until(lambda: asked == 5)
+    finally:
+        running.cancel()
+
+
+async def test_an_error_in_place_of_the_cancellation_does_not_keep_the_monitor(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_asked = asyncio.Event()
+
+    async def breaks(*_: object) -> None:
+        is_asked.set()
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:  # as of a connection that breaks meanwhile
+            raise psycopg.OperationalError from None
+
+    monkeypatch.setattr(monitoring, "recent_imports", breaks)
+    running = asyncio.create_task(Monitor(conninfo, JobSettings()).run())
+    async with asyncio.timeout(30):
+        await is_asked.wait()
+        running.cancel()
+        await asyncio.wait({running})
+    assert running.cancelled()
+
+
+async def test_a_fact_that_cannot_be_read_says_so_where_it_is_shown(tmp_path: Path) -> None:
+    broken = dict.fromkeys(("imports", "locks", "migrations"), "QueryCanceled 57014")
+    async with console(tmp_path, size=(160, 48)) as (app, pilot, backend):
+        backend.change(facts=replace(facts(), locks=(), problems=broken))
+        await shows(app, "not of now: QueryCanceled 57014")
+        await pilot.press("2")
+        await shows(app, "not of now: QueryCanceled 57014")
+        assert "All are free" not in screen_text(app)
+        await pilot.press("4")
+        await shows(app, "They could not be read.")
+        assert "Nothing was imported" not in screen_text(app)
 
 
 async def test_a_wish_to_look_is_granted_also_while_the_monitor_looks(

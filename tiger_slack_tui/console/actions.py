@@ -9,6 +9,8 @@ from typing import Final
 from textual.binding import Binding
 from textual.keys import Keys
 
+CONFIRM_KEY: Final = "y"
+"""Says yes. It opens no dialog, so that a key that is held down, and repeats, never confirms."""
 OVERVIEW, JOBS, TRIAGE, IMPORT, LOG = VIEWS = ("overview", "jobs", "triage", "import", "log")
 TITLES: Final = {
     OVERVIEW: "Overview",
@@ -34,6 +36,11 @@ class Action:
     """Where it can be done; everywhere without one."""
     changes: bool = False
     footer: bool = True
+
+    @property
+    def asks(self) -> bool:
+        """Whether a question comes before it is done."""
+        return self.changes or self.id == "app.quit"
 
     @property
     def is_of_app(self) -> bool:
@@ -143,7 +150,10 @@ def available(view: str, *, read_only: bool) -> list[Action]:
 
 
 def remapped(keys: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
-    """The keymap for Textual, and what is wrong with the wrong entries; those are left out."""
+    """The keymap for Textual, and what is wrong with the wrong entries; those are left out.
+
+    The key that confirms can open no dialog: held down, it would confirm at once.
+    """
     known = {key.value for key in Keys}
     keymap, warnings = {}, []
     for name, text in keys.items():
@@ -153,6 +163,8 @@ def remapped(keys: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
             warnings.append(f"{name}: there is no such action")
         elif bad:
             warnings.append(f"{name}: {bad[0]!r} is no key")
+        elif CONFIRM_KEY in parts and BY_ID[name].asks:
+            warnings.append(f"{name}: {CONFIRM_KEY!r} confirms, and cannot be the key that asks")
         else:
             keymap[name] = ",".join(parts)
     return keymap, warnings

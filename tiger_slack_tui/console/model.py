@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,21 @@ class Model:
             return old
         retry = f", again in {max(facts.retry_at - self.at, 0):.0f} s" if facts.retry_at else ""
         return f"{facts.problem}{f' ({old})' if old else ''}{retry}"
+
+    def is_old(self, *names: str) -> bool:
+        """Whether one of the facts of these names is not of now."""
+        return self.is_stale or any(name in self.facts.problems for name in names)
+
+    def trouble(self, *names: str) -> str | None:
+        """Why a fact of one of these names is not of now, although the database answers."""
+        problems = self.facts.problems
+        return next((f"not of now: {problems[name]}" for name in names if name in problems), None)
+
+    def nothing(self, name: str, *otherwise: str) -> Sequence[str]:
+        """What is said where a fact holds nothing; `otherwise` where the database said that there is nothing."""
+        if self.facts.at is None:
+            return ("Asking the database …",)
+        return ("It could not be read.",) if name in self.facts.problems else otherwise
 
     def still(self) -> Model:
         """A copy that nothing changes."""

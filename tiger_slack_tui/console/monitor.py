@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.console.rates import ObservedRates, Rates
-from tiger_slack_tui.console.reading import LOOK_SECONDS, reason
+from tiger_slack_tui.console.reading import LOOK_SECONDS, raise_if_cancelled, reason, unforeseen
 from tiger_slack_tui.database import instances
 from tiger_slack_tui.database.arrivals import ArrivalReader
 from tiger_slack_tui.database.facts import (
@@ -45,6 +47,8 @@ _SECONDS = 2.0
 """Between two looks."""
 _SLOW_SECONDS = 30.0
 """Between two looks at what changes slowly, or takes long to find out: sizes, migrations."""
+_MOST_SECONDS = 60.0
+"""Between two tries of a question that fails."""
 _STATEMENT_SECONDS = 5
 _RUNS = 20
 _INSTANCES = 100
@@ -61,6 +65,8 @@ class Facts:
     """When it last answered."""
     problem: str | None = None
     """Why it does not answer now."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """Why the fact of a name is not of now, although the database answers."""
     problem_since: float | None = None
     retry_at: float | None = None
     ping: float | None = None
@@ -97,7 +103,10 @@ class Monitor:
         self._arrivals = ArrivalReader(_FIRST_SECONDS) if is_observing else None
         self._observed = ObservedRates()
         self._soon = asyncio.Event()
-        self._slow_due = 0.0
+        self._due: dict[str, float] = {}
+        """When the fact of a name is read again. Without a time, at the next look."""
+        self._pauses: dict[str, float] = {}
+        """Seconds after which a question that failed is asked again."""
         self._facts = Facts()
         """With times of the clock that nobody sets."""
 
@@ -117,7 +126,7 @@ class Monitor:
 
     def look_now(self) -> None:
         """Ask at once, also for what changes slowly."""
-        self._slow_due = 0.0
+        self._due.clear()
         self._soon.set()
 
     async def run(self) -> None:
@@ -128,8 +137,7 @@ class Monitor:
                 connection = await connect(self._conninfo, statement_seconds=_STATEMENT_SECONDS)
                 try:
                     while True:
-                        async with asyncio.timeout(LOOK_SECONDS):
-                            await self._look(connection)
+                        await self._look(connection)
                         failures = 0
                         await self._wait(_SECONDS)
                 finally:
@@ -137,34 +145,94 @@ class Monitor:
             except Exception as error:
                 failures += 1
                 pause = backoff(failures, first=1, most=10)
+                raise_if_cancelled()
                 self._fail(error, pause)
                 await self._wait(pause)
 
     async def _look(self, connection: AsyncConnection[Any]) -> None:
         begun = time.perf_counter()
-        await connection.execute("select 1")
+        async with asyncio.timeout(LOOK_SECONDS):
+            await connection.execute("select 1")
         ping = time.perf_counter() - begun
         facts = replace(self._facts, problem=None, problem_since=None, retry_at=None, ping=ping)
-        if self._clock.elapsed() >= self._slow_due:
-            self._slow_due = self._clock.elapsed() + _SLOW_SECONDS  # `look_now` may come meanwhile
-            facts = await self._look_slowly(connection, facts)
+        facts = await self._look_slowly(connection, facts)
         found = facts.migrations
-        if found is None or found.database_version is None:
-            self._slow_due = 0.0  # somebody migrates just now
-            self._facts = replace(facts, at=self._clock.elapsed())
-            return
-        keys = [*LOCK_KEYS.values(), MIGRATION_LOCK_KEY]
-        facts = replace(
-            facts,
-            jobs=tuple(await read_status(connection, self._settings, most=_RUNS)),
-            locks=tuple(await advisory_locks(connection, keys, [IMPORT_LOCKS])),
-            sessions=tuple(await sessions(connection)),
-            instances=tuple(await instances.newest(connection, most=_INSTANCES)),
-            observed=await self._observe(connection),
-            imports=tuple(await recent_imports(connection, _IMPORTS)),
-            discard_rules=await num_discard_rules(connection),
-        )
+        is_known = "migrations" not in facts.problems
+        if is_known and (found is None or found.database_version is None):
+            self._due.pop("migrations", None)  # somebody migrates just now
+        else:
+            facts = await self._look_quickly(connection, facts)
         self._facts = replace(facts, at=self._clock.elapsed())
+
+    async def _look_quickly(self, connection: AsyncConnection[Any], facts: Facts) -> Facts:
+        keys = [*LOCK_KEYS.values(), MIGRATION_LOCK_KEY]
+        questions: dict[str, Callable[[], Awaitable[Any]]] = {
+            "jobs": lambda: read_status(connection, self._settings, most=_RUNS),
+            "locks": lambda: advisory_locks(connection, keys, [IMPORT_LOCKS]),
+            "sessions": lambda: sessions(connection),
+            "instances": lambda: instances.newest(connection, most=_INSTANCES),
+            "observed": lambda: self._observe(connection),
+            "imports": lambda: recent_imports(connection, _IMPORTS),
+            "discard_rules": lambda: num_discard_rules(connection),
+        }
+        for name, question in questions.items():
+            facts = await self._ask(connection, facts, name, question)
+        return facts
+
+    async def _look_slowly(self, connection: AsyncConnection[Any], facts: Facts) -> Facts:
+        async def migrations() -> MigrationStatus:
+            files = read_migrations(migrations_directory())
+            return await status(self._conninfo, version=__version__, files=files)
+
+        seconds = _SLOW_SECONDS
+        facts = await self._ask(connection, facts, "migrations", migrations, seconds)
+        facts = await self._ask(
+            connection, facts, "extension", lambda: extension(connection), seconds
+        )
+        timescaledb = facts.extension
+        return await self._ask(
+            connection, facts, "sizes", lambda: table_sizes(connection, timescaledb), seconds
+        )
+
+    async def _ask(
+        self,
+        connection: AsyncConnection[Any],
+        facts: Facts,
+        name: str,
+        question: Callable[[], Awaitable[Any]],
+        seconds: float = 0.0,
+    ) -> Facts:
+        """The facts with the answer as the one of that name, which is asked again after `seconds`.
+
+        A question that fails leaves the fact as it was; it is asked again later and later, and `problems` says why.
+        Raises the error where the connection cannot be used any more.
+        """
+        now = self._clock.elapsed()
+        if now < self._due.get(name, now):
+            return facts
+        self._due[name] = now + seconds  # before the answer: `look_now` may come meanwhile
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                answer = await question()
+        except Exception as error:
+            if connection.info.transaction_status is not TransactionStatus.IDLE:
+                raise
+            raise_if_cancelled()
+            return self._fail_one(facts, name, error)
+        self._pauses.pop(name, None)
+        problems = {other: words for other, words in facts.problems.items() if other != name}
+        changes: dict[str, Any] = {name: tuple(answer) if isinstance(answer, list) else answer}
+        return replace(facts, problems=problems, **changes)
+
+    def _fail_one(self, facts: Facts, name: str, error: Exception) -> Facts:
+        words = reason(error)
+        if words != facts.problems.get(name):
+            log.warning("the console cannot read %s: %s", name, words, exc_info=unforeseen(error))
+        pause = self._pauses.get(name, _SECONDS)
+        self._pauses[name] = min(pause * 2, _MOST_SECONDS)
+        if name in self._due:
+            self._due[name] = self._clock.elapsed() + pause
+        return replace(facts, problems={**facts.problems, name: words})
 
     async def _observe(self, connection: AsyncConnection[Any]) -> Rates | None:
         if self._arrivals is None:
@@ -172,19 +240,14 @@ class Monitor:
         self._observed.add(await self._arrivals.read(connection))
         return self._observed.rates()
 
-    async def _look_slowly(self, connection: AsyncConnection[Any], facts: Facts) -> Facts:
-        files = read_migrations(migrations_directory())
-        found = await status(self._conninfo, version=__version__, files=files)
-        timescaledb = await extension(connection)
-        sizes = await table_sizes(connection, timescaledb)
-        return replace(facts, migrations=found, extension=timescaledb, sizes=tuple(sizes))
-
     def _fail(self, error: Exception, pause: float) -> None:
         words, now, before = reason(error), self._clock.elapsed(), self._facts
         if words != before.problem:
-            log.warning("the console cannot read the database: %s", words)
+            log.warning(
+                "the console cannot read the database: %s", words, exc_info=unforeseen(error)
+            )
         since = now if before.problem_since is None else before.problem_since
-        self._slow_due = 0.0  # nobody knows what went before
+        self._due.clear()  # nobody knows what went before
         self._facts = replace(
             before, problem=words, problem_since=since, retry_at=now + pause, ping=None
         )

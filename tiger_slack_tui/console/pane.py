@@ -215,7 +215,12 @@ class Pane(Widget, Generic[T], can_focus=True):
     def _filtered(self, rows: Sequence[T]) -> Sequence[T]:
         if not self._filter.removeprefix("!"):
             return rows
-        if not self._is_sifting and self._sieve.wants_more(rows, self._filter):
+        try:
+            is_more = not self._is_sifting and self._sieve.wants_more(rows, self._filter)
+        except Exception as error:
+            self._drop_filter(error)
+            return rows
+        if is_more:
             self._is_sifting = True
             self.run_worker(
                 self._sift(rows, self._filter), exclusive=True, group="sieve", exit_on_error=False
@@ -226,10 +231,13 @@ class Pane(Widget, Generic[T], can_focus=True):
         try:
             await self._sieve.look(rows, wanted)
         except Exception as error:
-            log.error("the pane %s cannot filter its rows: %s", self.id, where(error))
-            self._filter = ""
+            self._drop_filter(error)
         self._is_sifting = False
         self.show(self._body)
+
+    def _drop_filter(self, error: Exception) -> None:
+        log.error("the pane %s cannot filter its rows", self.id, exc_info=error)
+        self._filter = ""
 
     def _find(self, key: Hashable) -> None:
         assert self._key is not None  # noqa: S101 the caller looked

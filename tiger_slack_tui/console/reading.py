@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import psycopg
 
 from tiger_slack_tui.database.failures import describe
@@ -9,7 +11,7 @@ from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.stacktrace import where
 
 LOOK_SECONDS = 15.0
-"""How long one look at the database may take: a server that fell silent answers never."""
+"""How long one question may take: a server that fell silent never answers."""
 STALE_SECONDS = 10.0
 """Age from which on data are shown with it: a few periods of reading."""
 
@@ -23,3 +25,16 @@ def reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer for {LOOK_SECONDS:.0f} s"
     return f"what it answers is not understood: {where(error)}"
+
+
+def unforeseen(error: Exception) -> Exception | None:
+    """The error where its stack belongs into the log: where `reason` can only say its place."""
+    is_foreseen = isinstance(error, psycopg.Error | TigerSlackError | TimeoutError)
+    return None if is_foreseen else error
+
+
+def raise_if_cancelled() -> None:
+    """Raise CancelledError where the task was cancelled: a connection that breaks meanwhile raises another error."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from tiger_slack_tui.audit.events import EventFilter, EventRow, read_page
 from tiger_slack_tui.backoff import backoff
 from tiger_slack_tui.clock import Clock, SystemClock
-from tiger_slack_tui.console.reading import LOOK_SECONDS, reason
+from tiger_slack_tui.console.reading import LOOK_SECONDS, raise_if_cancelled, reason, unforeseen
 from tiger_slack_tui.database import gaps
 from tiger_slack_tui.database.failures import explained
 from tiger_slack_tui.database.gaps import Gap
@@ -114,6 +114,7 @@ class Trail:
                     finally:
                         await connection.close()
                 except Exception as error:
+                    raise_if_cancelled()
                     self._fail(error)
                     failures += 1
                     await self._wait(backoff(failures, first=SECONDS, most=10))
@@ -121,7 +122,9 @@ class Trail:
     def _fail(self, error: Exception) -> None:
         words = reason(error)
         if words != self.state.problem:
-            log.warning("the console cannot read the audit trail: %s", words)
+            log.warning(
+                "the console cannot read the audit trail: %s", words, exc_info=unforeseen(error)
+            )
         self.state = replace(self.state, problem=words)
 
     async def ask(self, question: Callable[[AsyncConnection[Any]], Awaitable[T]]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -34,12 +35,14 @@ from tiger_slack_tui.console.paint import (
     moment,
 )
 from tiger_slack_tui.console.pane import Body, Pane
-from tiger_slack_tui.console.reading import reason
+from tiger_slack_tui.console.reading import reason, unforeseen
 from tiger_slack_tui.console.trail import Finding
 from tiger_slack_tui.errors import TigerSlackError
 
 if TYPE_CHECKING:
     from tiger_slack_tui.console.app import ConsoleApp
+
+log = logging.getLogger(__name__)
 
 _TYPING_SECONDS = 0.2
 """How long the keys rest before the rule is tested."""
@@ -229,6 +232,7 @@ class RulesScreen(ModalScreen[Draft]):
             self._rules = tuple(await self._backend.trail.ask(rules.list_rules))
         except Exception as error:
             self._verdict = (f"✗ {reason(error)}", BAD)
+            _log(error)
         self._show()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -272,6 +276,7 @@ class RulesScreen(ModalScreen[Draft]):
         except Exception as error:
             hint = f"  {error.hint}" if isinstance(error, TigerSlackError) and error.hint else ""
             self._verdict, self._checked = (f"✗ {reason(error)}{hint}", BAD), None
+            _log(error)
         self._show()
 
     def action_move(self, rows: int) -> None:
@@ -387,3 +392,8 @@ class RulesScreen(ModalScreen[Draft]):
 
 def _key(row: Rule | ReadyRule) -> str:
     return str(row.id) if isinstance(row, Rule) else row.name
+
+
+def _log(error: Exception) -> None:
+    if (stack := unforeseen(error)) is not None:
+        log.error("rules cannot be read or tested", exc_info=stack)

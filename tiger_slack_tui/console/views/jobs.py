@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -204,13 +204,10 @@ class JobsView(View):
 
     def on_mount(self) -> None:
         self._model: Model | None = None
-        self._is_stale = False
 
     def show(self, model: Model) -> None:
         self._model = model
         facts = model.facts
-        self._is_stale = model.is_stale
-        waiting = ("Asking the database …",) if facts.at is None else ()
         jobs: Pane[JobStatus] = self.query_one("#job-list", Pane)
         jobs.show(
             Body(
@@ -218,9 +215,9 @@ class JobsView(View):
                 title="jobs",
                 note=f"{facts.jobs[0].schedule} {facts.jobs[0].time_zone}" if facts.jobs else "",
                 head=_JOBS.head,
-                empty=waiting,
-                is_stale=self._is_stale,
-                problem=model.staleness,
+                empty=model.nothing("jobs"),
+                is_stale=model.is_old("jobs"),
+                problem=model.staleness or model.trouble("jobs"),
             )
         )
         chosen = jobs.row
@@ -229,15 +226,16 @@ class JobsView(View):
                 rows=chosen.runs if chosen else (),
                 title=f"runs of {chosen.name}" if chosen else "runs",
                 head=_RUNS.head,
-                empty=("This job never ran. R runs it now.",) if chosen else waiting,
-                is_stale=self._is_stale,
+                empty=("This job never ran. R runs it now.",) if chosen else model.nothing("jobs"),
+                is_stale=model.is_old("jobs"),
             )
         )
-        self._show_locks(facts, waiting)
-        self._show_migrations(facts, waiting)
-        self._show_database(facts, waiting)
+        self._show_locks(model)
+        self._show_migrations(model)
+        self._show_database(model)
 
-    def _show_locks(self, facts: Facts, waiting: Sequence[str]) -> None:
+    def _show_locks(self, model: Model) -> None:
+        facts = model.facts
         held = sum(lock.is_held for lock in facts.locks)
         queued = len(facts.locks) - held
         self.query_one("#locks", Pane).show(
@@ -246,13 +244,14 @@ class JobsView(View):
                 title="advisory locks",
                 note=f"{held} held" + (f" · {queued} waiting" if queued else ""),
                 head=_LOCKS.head,
-                empty=waiting or ("All are free: no job, migration or import runs.",),
-                is_stale=self._is_stale,
+                empty=model.nothing("locks", "All are free: no job, migration or import runs."),
+                is_stale=model.is_old("locks"),
+                problem=model.trouble("locks"),
             )
         )
 
-    def _show_migrations(self, facts: Facts, waiting: Sequence[str]) -> None:
-        found = facts.migrations
+    def _show_migrations(self, model: Model) -> None:
+        found = model.facts.migrations
         files = found.files if found else ()
         pending = sum(file.state is FileState.PENDING for file in files)
         note = ""
@@ -269,12 +268,14 @@ class JobsView(View):
                 title="migrations",
                 note=note,
                 head=_FILES.head,
-                empty=waiting,
-                is_stale=self._is_stale,
+                empty=model.nothing("migrations"),
+                is_stale=model.is_old("migrations"),
+                problem=model.trouble("migrations"),
             )
         )
 
-    def _show_database(self, facts: Facts, waiting: Sequence[str]) -> None:
+    def _show_database(self, model: Model) -> None:
+        facts = model.facts
         active = sum(session.state == "active" for session in facts.sessions)
         self.query_one("#sessions", Pane).show(
             Body(
@@ -282,8 +283,9 @@ class JobsView(View):
                 title="database sessions",
                 note=f"{len(facts.sessions)} · {active} active",
                 head=_SESSIONS.head,
-                empty=waiting,
-                is_stale=self._is_stale,
+                empty=model.nothing("sessions"),
+                is_stale=model.is_old("sessions"),
+                problem=model.trouble("sessions"),
             )
         )
         server = f"PostgreSQL {facts.migrations.postgresql.split()[0]}" if facts.migrations else ""
@@ -295,8 +297,9 @@ class JobsView(View):
                 title="tables",
                 note=f"{server} · {humanize.naturalsize(sum(s.bytes for s in facts.sizes))}",
                 head=_SIZES.head,
-                empty=waiting,
-                is_stale=self._is_stale,
+                empty=model.nothing("sizes"),
+                is_stale=model.is_old("sizes"),
+                problem=model.trouble("sizes"),
             )
         )
 

@@ -40,6 +40,8 @@ from tiger_slack_tui.snapshot import Snapshot
 from tiger_slack_tui.text import fit
 
 _SHADE = "$primary"
+_RUNNING = ("jobs", "imports", "migrations", "extension")
+"""Facts of which the pane of jobs and schema is made."""
 
 Lines = Sequence[Content]
 
@@ -235,7 +237,12 @@ class OverviewView(View):
         received = f"{now.received:,} received · {now.acked:,} acknowledged · " if now else ""
         note = f"now {rates.now:,.1f}{peak}{at} · {model.window} s"
         pane.show(
-            Body(rows=rows, title="events/s", note=f"{received}{note}" if width >= 110 else note)
+            Body(
+                rows=rows,
+                title="events/s",
+                note=f"{received}{note}" if width >= 110 else note,
+                problem=model.trouble("observed"),
+            )
         )
 
     def _show_types(self, model: Model) -> None:
@@ -294,8 +301,8 @@ class OverviewView(View):
                 title="jobs and schema",
                 note="2 for locks",
                 empty=("Asking the database …",),
-                is_stale=model.is_stale,
-                problem=model.as_of,
+                is_stale=model.is_old(*_RUNNING),
+                problem=model.as_of or model.trouble(*_RUNNING),
             )
         )
 
@@ -313,9 +320,11 @@ class OverviewView(View):
                 title="instances",
                 note=f"{len(alive)} alive · {rate:,.0f} events/s",
                 head=_INSTANCES.head,
-                empty=("None was seen in the last day. Start one: tiger-slack run",),
-                is_stale=model.is_stale,
-                problem=model.as_of if model.is_observing else None,
+                empty=model.nothing(
+                    "instances", "None was seen in the last day. Start one: tiger-slack run"
+                ),
+                is_stale=model.is_old("instances"),
+                problem=(model.as_of if model.is_observing else None) or model.trouble("instances"),
             )
         )
 

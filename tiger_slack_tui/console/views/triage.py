@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,7 +33,7 @@ from tiger_slack_tui.console.paint import (
     wrapped,
 )
 from tiger_slack_tui.console.pane import Body, Pane
-from tiger_slack_tui.console.reading import reason
+from tiger_slack_tui.console.reading import reason, unforeseen
 from tiger_slack_tui.console.screens.rules import Draft, RulesScreen
 from tiger_slack_tui.console.trail import KINDS, Finding
 from tiger_slack_tui.console.view import View
@@ -44,6 +45,8 @@ from tiger_slack_tui.console.views.findings import (
 )
 from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.errors import TigerSlackError
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -303,6 +306,8 @@ class TriageView(View):
             self._detail = replace(await self._read(finding), at=now)
         except Exception as error:
             words = f"It cannot be read: {reason(error)}"
+            if (stack := unforeseen(error)) is not None:
+                log.error("an event cannot be read", exc_info=stack)
             self._detail = Detail(finding, _text(words), at=now)
         self._is_loading = False
         self._show_detail()

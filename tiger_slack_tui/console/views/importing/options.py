@@ -319,6 +319,8 @@ class OptionsStep(Step):
         ]
         if past is not None and not draft.anew:
             details.append(f"It goes on with the import of {moment(past.started_at)}.")
+        if model is not None and "imports" in model.facts.problems:
+            details.append("Earlier imports cannot be read: it may go on with one of them.")
         if desk.is_checking:
             details.append("The check that still runs is stopped.")
         self.app.ask("Import this archive?", details, verb="Import", then=self._start)

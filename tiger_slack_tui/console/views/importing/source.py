@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import humanize
 from textual.app import ComposeResult
@@ -29,6 +30,8 @@ from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.recent import PastImport
 from tiger_slack_tui.stacktrace import where
 from tiger_slack_tui.text import visible
+
+log = logging.getLogger(__name__)
 
 _ENTRIES = Columns(Column(""), Column("", 10, right=True))
 
@@ -104,6 +107,8 @@ class SourceStep(Step):
         empty = (
             ("Asking the database …",)
             if facts.at is None and facts.problem is None
+            else ("They could not be read.", "n types the path of an export.")
+            if "imports" in facts.problems
             else ("Nothing was imported into this database yet.", "n types the path of an export.")
         )
         recent.show(
@@ -113,8 +118,8 @@ class SourceStep(Step):
                 note="newest first",
                 head=PASTS.head,
                 empty=empty,
-                is_stale=model.is_stale,
-                problem=model.staleness,
+                is_stale=model.is_old("imports"),
+                problem=model.staleness or model.trouble("imports"),
             )
         )
         about = self.pane("source-about")
@@ -171,6 +176,7 @@ class SourceStep(Step):
                 try:
                     self.look = await asyncio.to_thread(look_at, text)
                 except Exception as error:
+                    log.error("a path cannot be looked at", exc_info=error)
                     self.look = Look(text, "bad", f"It cannot be looked at: {where(error)}")
         finally:
             self._is_looking = False

@@ -41,6 +41,8 @@ class Wizard:
             return facts.problem if facts and facts.problem else "The database was not asked yet."
         if facts.problem is not None:
             return f"The database does not answer: {facts.problem}"
+        if "migrations" in facts.problems:
+            return f"The version of the tables cannot be read: {facts.problems['migrations']}"
         found = facts.migrations
         if found is None or found.database_version != found.version:
             return "The database has not this version's tables: 2 Jobs, M migrates."
