@@ -36,7 +36,7 @@ async def ids(conninfo: str, **wanted: Any) -> list[str]:
 
 async def history(conninfo: str, number: int, **options: Any) -> MessageHistory:
     async with asking(conninfo) as connection:
-        return await read_history(connection, "C1", at(number), **options)
+        return await read_history(connection, "C1", ts(number), **options)
 
 
 async def detail(conninfo: str, event_id: str) -> EventDetail:

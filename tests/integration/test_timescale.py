@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.auditing import asking, at, store
+from tests.auditing import asking, at, store, ts
 from tests.auditing import message as received
 from tests.exports import DAY, export, message, run_import, write_folder
 from tests.support import check, delivered, make_engine, running
@@ -188,14 +188,14 @@ async def test_the_audit_trail_answers_and_replays_from_compressed_chunks(connin
             assert len(page.rows) == n
             assert list(page.rows) == sorted(page.rows, key=lambda r: r.event_ts, reverse=True)
         assert (await list_rules(connection))[0].hits == len(kept_away)
-        found = await read_history(connection, "C1", at(kept_away[0]))
+        found = await read_history(connection, "C1", ts(kept_away[0]))
         assert found.verdict is Verdict.DISCARDED
         last = [p async for p in previews(connection, '$.user == "U1"', since=at(-1))][-1]
         assert (last.recent.matched, last.stored.tested) == (len(kept_away), 120 - len(kept_away))
         await remove_rule(connection, rule)
         report = [r async for r in replay(connection, Selection(rule=rule))][-1]
         assert report.changes == {("discarded", "stored"): len(kept_away)}
-        found = await read_history(connection, "C1", at(kept_away[0]))
+        found = await read_history(connection, "C1", ts(kept_away[0]))
         assert (found.verdict, found.events[0].replays[0].outcome) == ("stored", "discarded")
     assert rows(conninfo, "select count(*) from slack.message") == [(120,)]
     assert rows(conninfo, "select count(*), count(distinct event_id) from slack.event") == [

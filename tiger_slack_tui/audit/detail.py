@@ -12,13 +12,12 @@ from psycopg.rows import dict_row
 
 from tiger_slack_tui.audit.conditions import Match, matches
 from tiger_slack_tui.audit.rules import Rule, find_rule
-from tiger_slack_tui.slack.ts import slack_ts
 
 # slack.delivery tells when the event happened, by which slack.event is ordered.
 _EVENT: LiteralString = """
 select e.id, e.event_id, e.event_ts, e.received_at, e.type, e.subtype, e.outcome, e.discard_id, e.team_id
-, e.channel_id, e.user_id, e.message_ts, e.event::text as event, e.error, e.replays, d.deliveries, d.last_received_at
-, slack.message_content(e.event)::text as message
+, e.channel_id, e.user_id, e.message_ts, slack.to_ts(e.message_ts) as slack_ts, e.event::text as event, e.error
+, e.replays, d.deliveries, d.last_received_at, slack.message_content(e.event)::text as message
 from slack.delivery d
 join slack.event e on e.event_ts = d.event_ts and e.event_id = d.event_id
 where d.event_id = %s
@@ -27,16 +26,18 @@ _MESSAGE: LiteralString = """
 select m.event_id = %(event_id)s as is_content, m.event_ts
 from slack.message m
 where m.channel_id = %(channel_id)s
-and m.ts = %(message_ts)s
+and m.ts = slack.to_timestamptz(%(slack_ts)s)
 """
 _TOMBSTONE: LiteralString = """
-select t.deleted_at from slack.tombstone t where t.channel_id = %(channel_id)s and t.ts = %(message_ts)s
+select t.deleted_at from slack.tombstone t
+where t.channel_id = %(channel_id)s
+and t.ts = slack.to_timestamptz(%(slack_ts)s)
 """
 _REACTION: LiteralString = """
 select r.is_present, r.event_ts, r.event_id = %(event_id)s as is_content
 from slack.reaction r
 where r.channel_id = %(channel_id)s
-and r.ts = %(message_ts)s
+and r.ts = slack.to_timestamptz(%(slack_ts)s)
 and r.user_id = %(user_id)s
 and r.reaction = %(reaction)s
 """
@@ -91,6 +92,9 @@ class EventDetail:
     channel_id: str | None
     user_id: str | None
     message_ts: datetime | None
+    """The nearest time that Python has; `slack_ts` is exact."""
+    slack_ts: str | None
+    """`message_ts` as Slack's text, which names the message in its channel."""
     event: dict[str, Any]
     error: dict[str, Any] | None
     """{"class", "message", "sqlstate", "diagnostics"} of a failed one."""
@@ -138,25 +142,42 @@ def read_replays(value: list[dict[str, Any]] | None) -> tuple[Replay, ...]:
 
 
 async def _rows(connection: AsyncConnection[Any], event: dict[str, Any]) -> tuple[EndRow, ...]:
-    """The rows of the tables that the event is about."""
-    type_, content = event["type"] or "", event["event"]
-    keys = {name: event[name] for name in ("event_id", "channel_id", "user_id", "message_ts")}
+    """The rows of the tables that the event is about. A failed event may lack parts of a key: then it has none."""
     if event["outcome"] in ("audit", "unrouted"):
         return ()
+    type_, keys = event["type"] or "", _keys(event)
     if type_.startswith("reaction_"):
-        keys["reaction"] = content.get("reaction")
-        return (await _reaction(connection, keys),)
-    if event["message_ts"] is not None:
-        return (await _message(connection, keys),)
-    if type_.startswith(("user_", "team_join")):
-        return (await _merged(connection, _USER, "user", keys["user_id"], keys),)
-    if type_.startswith(("channel_", "group_")):
-        return (await _merged(connection, _CHANNEL, "channel", keys["channel_id"], keys),)
-    return ()
+        row = await _reaction(connection, keys)
+    elif event["slack_ts"] is not None:
+        row = await _message(connection, keys)
+    elif type_.startswith(("user_", "team_join")):
+        row = await _merged(connection, _USER, "user", keys["user_id"], keys)
+    elif type_.startswith(("channel_", "group_")):
+        row = await _merged(connection, _CHANNEL, "channel", keys["channel_id"], keys)
+    else:
+        row = None
+    return () if row is None else (row,)
 
 
-async def _message(connection: AsyncConnection[Any], keys: dict[str, Any]) -> EndRow:
-    key = (str(keys["channel_id"]), slack_ts(keys["message_ts"]))
+def _keys(event: dict[str, Any]) -> dict[str, Any]:
+    """The names of what the event is about; None for those that it lacks."""
+    reaction = event["event"].get("reaction")
+    keys = {name: event[name] or None for name in ("channel_id", "user_id", "slack_ts")}
+    return keys | {
+        "event_id": event["event_id"],
+        "reaction": reaction if reaction and isinstance(reaction, str) else None,
+    }
+
+
+def _key(keys: dict[str, Any], *names: str) -> tuple[str, ...] | None:
+    """The primary key of a row; None where the event lacks a part of it."""
+    key = tuple(keys[name] for name in names)
+    return None if None in key else key
+
+
+async def _message(connection: AsyncConnection[Any], keys: dict[str, Any]) -> EndRow | None:
+    if (key := _key(keys, "channel_id", "slack_ts")) is None:
+        return None
     if row := await _one(connection, _MESSAGE, keys):
         state: RowState = "content" if row["is_content"] else "newer"
         return EndRow("message", key, state, row["event_ts"])
@@ -165,11 +186,9 @@ async def _message(connection: AsyncConnection[Any], keys: dict[str, Any]) -> En
     return EndRow("message", key, "missing")
 
 
-async def _reaction(connection: AsyncConnection[Any], keys: dict[str, Any]) -> EndRow:
-    key = (
-        *(str(keys["channel_id"]), slack_ts(keys["message_ts"])),
-        *(str(keys["user_id"]), str(keys["reaction"])),
-    )
+async def _reaction(connection: AsyncConnection[Any], keys: dict[str, Any]) -> EndRow | None:
+    if (key := _key(keys, "channel_id", "slack_ts", "user_id", "reaction")) is None:
+        return None
     row = await _one(connection, _REACTION, keys)
     if row is None:
         return EndRow("reaction", key, "missing")
@@ -182,9 +201,11 @@ async def _merged(
     table: Literal["user", "channel"],
     id_: str | None,
     keys: dict[str, Any],
-) -> EndRow:
+) -> EndRow | None:
+    if id_ is None:
+        return None
     row = await _one(connection, query, keys)
-    return EndRow(table, (str(id_),), "merged" if row and row["is_there"] else "missing")
+    return EndRow(table, (id_,), "merged" if row and row["is_there"] else "missing")
 
 
 async def _one(

@@ -17,7 +17,6 @@ from psycopg.rows import class_row, dict_row
 from tiger_slack_tui.audit.detail import Replay, read_replays
 from tiger_slack_tui.audit.rules import Rule, find_rule
 from tiger_slack_tui.ingest.segments import peek
-from tiger_slack_tui.slack.ts import slack_ts
 
 _EVENTS: LiteralString = """
 select e.event_id, e.event_ts, e.received_at, d.deliveries, e.type, e.subtype, e.outcome, e.discard_id, e.user_id
@@ -28,7 +27,7 @@ select e.event_id, e.event_ts, e.received_at, d.deliveries, e.type, e.subtype, e
 from slack.event e
 left join slack.delivery d on d.event_id = e.event_id
 left join slack."user" u on u.id = e.user_id
-where e.message_ts = %(ts)s
+where e.message_ts = slack.to_timestamptz(%(ts)s)
 and e.channel_id = %(channel_id)s
 order by e.event_ts, e.id
 """
@@ -39,14 +38,15 @@ select m.event_id, m.event_ts, m.user_id, u.user_name, m.subtype, m.text, m.thre
 from slack.message m
 left join slack."user" u on u.id = m.user_id
 where m.channel_id = %(channel_id)s
-and m.ts = %(ts)s
+and m.ts = slack.to_timestamptz(%(ts)s)
 """
 _ABOUT: LiteralString = """
-select c.channel_name, c.is_member
-, (select t.deleted_at from slack.tombstone t where t.channel_id = %(channel_id)s and t.ts = %(ts)s) as deleted_at
-, (select e.event_ts from slack.event e order by e.event_ts, e.id limit 1) as trail_since
-from (values (%(channel_id)s::text)) v (id)
-left join slack.channel c on c.id = v.id
+select c.channel_name, c.is_member, v.ts, t.deleted_at, o.event_ts as trail_since
+, coalesce(v.ts < o.event_ts, true) as is_before_trail
+from (values (%(channel_id)s::text, slack.to_timestamptz(%(ts)s))) v (channel_id, ts)
+left join slack.channel c on c.id = v.channel_id
+left join slack.tombstone t on t.channel_id = v.channel_id and t.ts = v.ts
+left join (select e.event_ts from slack.event e order by e.event_ts, e.id limit 1) o on true
 """
 _FILE: LiteralString = """
 select f.path, i.source, i.started_at
@@ -54,16 +54,16 @@ from slack.import_content n
 join slack.import_file f on f.channel_id = n.channel_id and f.size = n.size and f.crc = n.crc
 join slack.import i on i.id = f.import_id
 where n.channel_id = %(channel_id)s
-and %(ts)s between n.first_ts and n.last_ts
-and %(ts)s = any (n.times)
+and slack.to_timestamptz(%(ts)s) between n.first_ts and n.last_ts
+and slack.to_timestamptz(%(ts)s) = any (n.times)
 order by i.id
 limit 1
 """
 _GAP: LiteralString = """
 select g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.closed_at
 from slack.gap g
-where g.started_at <= %(ts)s
-and (g.ended_at is null or g.ended_at >= %(ts)s)
+where g.started_at <= slack.to_timestamptz(%(ts)s)
+and (g.ended_at is null or g.ended_at >= slack.to_timestamptz(%(ts)s))
 and (g.channel_id is null or g.channel_id = %(channel_id)s)
 order by g.channel_id nulls last, g.id desc
 limit 1
@@ -201,6 +201,8 @@ class MessageHistory:
     is_member: bool | None
     """Whether the app is a member of the channel, so that events come from it; None where it is not known."""
     ts: datetime
+    """The nearest time that Python has; `slack_ts` is exact."""
+    slack_ts: str
     verdict: Verdict
     message: StoredMessage | None
     deleted_at: datetime | None
@@ -212,13 +214,16 @@ class MessageHistory:
     gap: Gap | None
     """One that covers the message's time."""
     trail_since: datetime | None
-    """The oldest event of the audit trail."""
+    """The oldest event of the audit trail; None where it is empty."""
 
 
 async def read_history(
-    connection: AsyncConnection[Any], channel_id: str, ts: datetime, *, spool: Path | None = None
+    connection: AsyncConnection[Any], channel_id: str, ts: str, *, spool: Path | None = None
 ) -> MessageHistory:
-    """The history of the message. `spool` is the directory in which events of this machine may wait."""
+    """The history of the message; `ts` is Slack's text, as `read_ts` gives it.
+
+    `spool` is the directory in which events of this machine may wait.
+    """
     key = {"channel_id": channel_id, "ts": ts}
     message = await _message(connection, key)
     about = (await _rows(connection, _ABOUT, key))[0]
@@ -234,8 +239,9 @@ async def read_history(
         channel_id=channel_id,
         channel_name=about["channel_name"],
         is_member=about["is_member"],
-        ts=ts,
-        verdict=_verdict(message, about, events, spooled, ts),
+        ts=about["ts"],
+        slack_ts=ts,
+        verdict=_verdict(message, about, events, spooled),
         message=message,
         deleted_at=about["deleted_at"],
         events=events,
@@ -247,15 +253,13 @@ async def read_history(
     )
 
 
-async def covering_gap(
-    connection: AsyncConnection[Any], channel_id: str, at: datetime
-) -> Gap | None:
+async def covering_gap(connection: AsyncConnection[Any], channel_id: str, ts: str) -> Gap | None:
     """The gap that covers the time; one of the channel alone before one of all."""
     there = await _rows(connection, "select to_regclass('slack.gap') is not null as is_there", {})
     if not there[0]["is_there"]:
         return None
     async with connection.cursor(row_factory=class_row(Gap)) as cursor:
-        await cursor.execute(_GAP, {"channel_id": channel_id, "ts": at})
+        await cursor.execute(_GAP, {"channel_id": channel_id, "ts": ts})
         return await cursor.fetchone()
 
 
@@ -299,10 +303,8 @@ def _verdict(
     about: dict[str, Any],
     events: Iterable[HistoryEvent],
     spooled: Iterable[SpooledEvent],
-    ts: datetime,
 ) -> Verdict:
     did = {event.did for event in events}
-    trail_since = about["trail_since"]
     possible = {
         Verdict.STORED: message is not None,
         Verdict.DELETED: about["deleted_at"] is not None,
@@ -311,21 +313,21 @@ def _verdict(
         Verdict.DISCARDED: Did.DISCARDED in did,
         Verdict.SPOOLED: any(spooled),
         Verdict.AUDIT_ONLY: bool(did),
-        Verdict.BEFORE_TRAIL: trail_since is None or ts < trail_since,
+        Verdict.BEFORE_TRAIL: about["is_before_trail"],
         Verdict.NEVER_DELIVERED: True,
     }
     return next(verdict for verdict, holds in possible.items() if holds)
 
 
-def _spooled(spool: Path | None, channel_id: str, ts: datetime) -> Iterable[SpooledEvent]:
+def _spooled(spool: Path | None, channel_id: str, ts: str) -> Iterable[SpooledEvent]:
     """The events about the message in the directory. Reads files."""
     if spool is None:
         return
-    wanted = slack_ts(ts).encode()
+    wanted = ts.encode()
     for record in peek(spool):
         if wanted not in record:
             continue
         event = orjson.loads(record)
-        if (event["channel_id"], event["message_ts"]) == (channel_id, wanted.decode()):
+        if (event["channel_id"], event["message_ts"]) == (channel_id, ts):
             received_at = datetime.fromisoformat(event["received_at"])
             yield SpooledEvent(event["event_id"], received_at, event["type"], event["subtype"])

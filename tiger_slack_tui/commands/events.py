@@ -80,7 +80,7 @@ def show_event(settings: Settings, event_id: str, *, as_json: bool) -> None:
     if as_json:
         echo_json(found)
     else:
-        click.echo("\n".join(_detail_lines(found)))
+        click.echo("\n".join(detail_lines(found)))
 
 
 async def _filter(
@@ -127,10 +127,10 @@ def _print(rows: Sequence[EventRow], *, as_json: bool) -> None:
         if as_json:
             echo_json(row)
         else:
-            click.echo("\n".join(_row_lines(row)))
+            click.echo("\n".join(row_lines(row)))
 
 
-def _row_lines(row: EventRow) -> Iterator[str]:
+def row_lines(row: EventRow) -> Iterator[str]:
     kind = cut("/".join(part for part in (row.type, row.subtype) if part) or "no type", 26)
     where = shown_channel(row.channel_id, row.channel_name, 20)
     yield f"{shown_time(row.event_ts)}  {row.outcome:<9}  {kind:<26} {where}".rstrip()
@@ -142,7 +142,7 @@ def _row_lines(row: EventRow) -> Iterator[str]:
     yield (head + text).rstrip(" ,")
 
 
-def _detail_lines(event: EventDetail) -> Iterator[str]:
+def detail_lines(event: EventDetail) -> Iterator[str]:
     kind = "/".join(part for part in (event.type, event.subtype) if part) or "without a type"
     yield f"event     {visible(event.event_id)}  {visible(kind)}"
     yield f"happened  {shown_time(event.event_ts)}"

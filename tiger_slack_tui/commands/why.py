@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -65,37 +64,38 @@ def show(settings: Settings, channel: str, ts: str | None, *, as_json: bool) -> 
     Raises NotKnown, after printing what is known, where the message never came.
     """
     linked = read_permalink(channel) if ts is None else None
-    time = linked[1] if linked else read_ts(ts or "")
-    if time is None:
+    exact = linked[1] if linked else read_ts(ts or "")
+    if exact is None:
         raise click.UsageError(
             "Name the message by CHANNEL and TS (1700000000.000100), or by its link in Slack."
         )
     found = ask(
         settings,
         "why",
-        lambda c: _history(c, linked[0] if linked else channel, time, settings.home / "spool"),
+        lambda c: _history(c, linked[0] if linked else channel, exact, settings.home / "spool"),
     )
     if as_json:
         echo_json(found)
     else:
-        click.echo("\n".join(_lines(found)))
+        click.echo("\n".join(lines(found)))
     if found.verdict in (Verdict.NEVER_DELIVERED, Verdict.BEFORE_TRAIL):
         raise NotKnown("Nothing came about this message.")
 
 
-async def _history(
-    connection: Connection, channel: str, ts: datetime, spool: Path
-) -> MessageHistory:
+async def _history(connection: Connection, channel: str, ts: str, spool: Path) -> MessageHistory:
     channel_id = await find_channel(connection, channel)
     return await read_history(connection, channel_id, ts, spool=spool)
 
 
-def _lines(found: MessageHistory) -> Iterator[str]:
+def lines(found: MessageHistory) -> Iterator[str]:
     where = shown_channel(found.channel_id, found.channel_name)
-    yield f"{where}  {slack_ts(found.ts)}  {shown_time(found.ts)}"
-    yield _VERDICTS[found.verdict].format(
-        deleted_at=shown_time(found.deleted_at), trail_since=shown_time(found.trail_since)
-    )
+    yield f"{where}  {found.slack_ts}  {shown_time(found.ts)}"
+    if found.verdict is Verdict.BEFORE_TRAIL and found.trail_since is None:
+        yield "It is not stored, and the audit trail is empty."
+    else:
+        yield _VERDICTS[found.verdict].format(
+            deleted_at=shown_time(found.deleted_at), trail_since=shown_time(found.trail_since)
+        )
     if found.message:
         yield from _message_lines(found.message)
     if found.import_file:

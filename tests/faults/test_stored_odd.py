@@ -1,0 +1,108 @@
+"""Every reader of the audit trail takes every event that it may hold, however odd its parts are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.test_cli import tiger_slack
+from tests.auditing import asking, deletion, edit, message, reaction, store, ts
+from tiger_slack_tui.audit.detail import read_event
+from tiger_slack_tui.audit.events import EventFilter, read_page
+from tiger_slack_tui.audit.why import read_history
+from tiger_slack_tui.commands.asking import echo_json
+from tiger_slack_tui.commands.events import detail_lines, row_lines
+from tiger_slack_tui.commands.why import lines as why_lines
+from tiger_slack_tui.console.views.triage import detail_lines as console_lines
+
+ODD: tuple[Any, ...] = (None, "", "z", -1e300, ["a", 1], {"a": {"ts": "z"}})
+USER = {
+    "type": "user_change",
+    "user": {"id": "U1", "name": "ann", "profile": {}},
+    "event_ts": ts(3),
+}
+CHANNEL = {"type": "channel_rename", "channel": {"id": "C1", "name": "b"}, "event_ts": ts(3)}
+EVENTS: tuple[dict[str, Any], ...] = (
+    message(1, reactions=[{"name": "eyes", "users": ["U1"]}]),
+    edit(1, 2),
+    deletion(1, 3),
+    reaction(1, 4),
+    reaction(1, 4) | {"type": "reaction_removed"},
+    USER,
+    CHANNEL,
+)
+
+
+def variants(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The event with each of its parts left out, and replaced by each odd value."""
+    for path in _paths(event):
+        if path == ("event_ts",):
+            continue
+        for value in (..., *ODD):
+            changed = deepcopy(event)
+            inner: Any = changed
+            for key in path[:-1]:
+                inner = inner[key]
+            if value is ...:
+                del inner[path[-1]]
+            else:
+                inner[path[-1]] = value
+            yield changed
+
+
+def _paths(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*path, key)
+            yield from _paths(inner, (*path, key))
+
+
+async def test_each_part_of_an_event_may_be_anything(conninfo: str, tmp_path: Path) -> None:
+    odd: dict[str, dict[str, Any]] = {}
+    for event in EVENTS:
+        odd |= {f"Ev{len(odd) + n}": each for n, each in enumerate(variants(event))}
+    written = await store(conninfo, odd)
+    assert written.failed  # some are refused by the database: these, too, can be shown
+    async with asking(conninfo) as connection:
+        page = await read_page(connection, EventFilter(), most=len(odd))
+        assert {row.event_id for row in page.rows} == odd.keys()
+        for row in page.rows:
+            assert list(row_lines(row))
+        for event_id in odd:
+            found = await read_event(connection, event_id)
+            assert found is not None
+            echo_json(found)
+            assert list(detail_lines(found))
+            assert list(console_lines(found, 80))
+            assert not [key for row in found.rows for key in row.key if key in ("", "None")]
+        history = await read_history(connection, "C1", ts(1), spool=tmp_path)
+        assert list(why_lines(history))
+
+
+@pytest.mark.parametrize(
+    "odd", ["253402300800.000001", "9000000000000.000000", "-62135596801.500000"]
+)
+def test_a_message_beyond_the_years_of_python(conninfo: str, tmp_path: Path, odd: str) -> None:
+    asyncio.run(store(conninfo, {"Ev1": message(1, ts=odd)}))
+
+    def run(*words: str) -> str:
+        done = tiger_slack(*words, cwd=tmp_path, DATABASE_URL=conninfo)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    key = f"slack.message C1 {odd}: shows what this event says"
+    assert key in run("event", "Ev1")
+    for words in (["why", "--", "C1", odd], ["why", "--json", "--", "C1", odd]):
+        said = run(*words)
+        assert odd in said
+        assert "stored" in said
+
+
+def test_why_with_an_empty_trail(conninfo: str, tmp_path: Path) -> None:
+    said = tiger_slack("why", "C1", ts(1), cwd=tmp_path, DATABASE_URL=conninfo)
+    assert "It is not stored, and the audit trail is empty." in said.stdout
