@@ -199,3 +199,13 @@ async def test_a_connection_that_ends_after_one_event_again_and_again_is_backed_
         assert len(pauses) == 8
         await flap(slack, state)
         assert pauses[8] <= 1
+        # One that brought much was of use, however soon Slack replaces it.
+        for number in range(STEADY.proven_events):
+            event = {"type": "star_added", "event_ts": "1.0"}
+            await slack.send({"event_id": f"Many{number}", "event": event})
+        await slack.flush()
+        await slack.wait_acked()
+        connects = state.connects
+        await slack.refresh()
+        await until(lambda: state.connects == connects + 1)
+        assert len(pauses) == 9

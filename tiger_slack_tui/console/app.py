@@ -11,6 +11,7 @@ from textual import events
 from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -29,7 +30,7 @@ from tiger_slack_tui.console.frame import Frame
 from tiger_slack_tui.console.model import Backend, Model
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
 from tiger_slack_tui.console.pane import Pane
-from tiger_slack_tui.console.screens.dialog import Confirm, Document
+from tiger_slack_tui.console.screens.dialog import Confirm, Dialog, Document
 from tiger_slack_tui.console.screens.help import ActionCommands, Palette, help_lines
 from tiger_slack_tui.console.themes import OUR_THEMES
 from tiger_slack_tui.console.view import Switcher, View
@@ -216,18 +217,18 @@ class ConsoleApp(App[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         self._frame.forget()
-        if self.is_too_small:
-            self._leave_dialogs()
+        self._leave_dialogs(event.size)
         self.call_after_refresh(self._sample)
 
-    def _leave_dialogs(self) -> None:
-        """Answer no question, and keep no text open, that nobody can see."""
+    def _leave_dialogs(self, size: Size) -> None:
+        """Answer no question, and keep no text open, that nobody can see at this size."""
         while len(self.screen_stack) > 1:
-            leave = getattr(self.screen, "action_leave", None)
-            if leave is not None:
-                leave()
-            else:
-                self.screen.dismiss()
+            top = self.screen
+            least = top.LEAST_SIZE if isinstance(top, Dialog) else _LEAST_SIZE
+            if size.width >= least[0] and size.height >= least[1]:
+                return
+            leave = getattr(top, "action_leave", top.dismiss)
+            leave()
 
     # How it ends
 

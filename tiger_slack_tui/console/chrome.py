@@ -226,5 +226,5 @@ def short_lines(model: Model, width: int) -> list[Content]:
             lines.append(line(" ", mark("note", f"open gaps: {now.gaps_open:,}")))
     if model.importing is not None:
         lines.append(line(" import ", *import_parts(model.importing)))
-    lines.append(line((" The panes need 60x15. ", DIM), ("q", KEY), (" Quit", DIM)))
+    lines.append(line((" q", KEY), (" Quit  needs 60x15", DIM)))
     return [shown.truncate(width) for shown in lines]

@@ -52,6 +52,8 @@ class Timing:
     """The longest wait that Slack can ask for. Where it asks for more, we try again after this time."""
     proven: float = 60
     """A connection that lived this long ends a series of failures. A new one each minute is what Slack allows."""
+    proven_events: int = 100
+    """Events after which a connection ends a series of failures, however short it lived."""
 
 
 _PIECE = 16
@@ -161,8 +163,9 @@ class Connection:
 
     @property
     def proven(self) -> bool:
-        """Whether the connection lived long enough to be no part of a series of failures."""
-        return self._clock.elapsed() - self._opened >= self._timing.proven
+        """Whether the connection lived long enough, or brought enough, to be no part of a series of failures."""
+        lived = self._clock.elapsed() - self._opened
+        return lived >= self._timing.proven or self._received >= self._timing.proven_events
 
     @property
     def heard(self) -> float:

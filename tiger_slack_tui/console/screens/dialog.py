@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -20,11 +20,25 @@ from tiger_slack_tui.text import visible
 
 _UNSCROLLED = 5
 """Details that a small terminal shows without scrolling."""
+_Answer = TypeVar("_Answer")
 
 
-class Confirm(ModalScreen[bool]):
+class Dialog(ModalScreen[_Answer]):
+    """What lies above the views until it is answered, once."""
+
+    LEAST_SIZE: ClassVar[tuple[int, int]] = (60, 15)
+    """Columns and rows that show enough of it to answer."""
+
+    def answer(self, result: _Answer | None = None) -> None:
+        """Close the dialog. Does nothing where an earlier key has closed it: keys can wait in its queue."""
+        if self.is_current:
+            self.dismiss(result)
+
+
+class Confirm(Dialog[bool]):
     """Asks before something is changed. Only `CONFIRM_KEY` says yes: Enter and Escape leave everything as it is."""
 
+    LEAST_SIZE = (20, 5)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "scroll(1)", "Down"),
         Binding("up", "scroll(-1)", "Up"),
@@ -54,16 +68,16 @@ class Confirm(ModalScreen[bool]):
     def on_key(self, event: Key) -> None:
         if event.key in ("escape", "enter"):
             event.stop()
-            self.dismiss(False)
+            self.answer(False)
         elif event.character == CONFIRM_KEY:
             event.stop()
-            self.dismiss(True)
+            self.answer(True)
 
     def action_scroll(self, rows: int) -> None:
         self.query_one("#details", VerticalScroll).scroll_relative(y=rows, animate=False)
 
 
-class Document(ModalScreen[None]):
+class Document(Dialog[None]):
     """A text of many lines, to read and to copy."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -104,7 +118,7 @@ class Document(ModalScreen[None]):
         pane.focus()
 
     def action_close(self) -> None:
-        self.dismiss()
+        self.answer()
 
     def action_move(self, rows: int) -> None:
         self.query_one("#document", Pane).move(rows)

@@ -15,7 +15,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tiger_slack_tui.audit import rules
@@ -36,6 +35,7 @@ from tiger_slack_tui.console.paint import (
 )
 from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.reading import reason, unforeseen
+from tiger_slack_tui.console.screens.dialog import Dialog
 from tiger_slack_tui.console.trail import Finding
 from tiger_slack_tui.errors import TigerSlackError
 
@@ -138,7 +138,7 @@ def _example(example: Example) -> Content:
     )
 
 
-class RulesScreen(ModalScreen[Draft]):
+class RulesScreen(Dialog[Draft]):
     """The rules above, the editor below. Leaving it keeps the draft; only Ctrl+S makes a rule."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -287,7 +287,7 @@ class RulesScreen(ModalScreen[Draft]):
         self._test(None)
 
     def action_leave(self) -> None:
-        self.dismiss(self._draft)
+        self.answer(self._draft)
 
     def action_pick(self) -> None:
         """Take the selected rule into the editor."""

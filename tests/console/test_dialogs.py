@@ -1,0 +1,66 @@
+"""Dialogs are answered once, whatever keys wait in their queue, and outlive a terminal that is made small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.keys import key_to_character
+
+from tests.console.canned import screen_text
+from tests.console.test_any_size import backend_of
+from tests.support import until
+from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.screens.dialog import Confirm, Document
+
+
+def post(app: ConsoleApp, *keys: str) -> None:
+    """Put the keys into the dialog's own queue at once, as a terminal that sends them in one piece."""
+    for key in keys:
+        app.screen.post_message(events.Key(key, key_to_character(key)))
+
+
+@pytest.mark.parametrize("keys", ["enter", "escape", "y"])
+async def test_two_quick_keys_answer_a_question_once(tmp_path: Path, keys: str) -> None:
+    app = ConsoleApp(backend_of(tmp_path), ConsoleOptions())
+    async with app.run_test() as pilot:
+        await pilot.press("2")
+        answers: list[bool | None] = []
+        await app.push_screen(
+            Confirm("Run it?", ["Now."], verb="Run", stay="Stay"), callback=answers.append
+        )
+        post(app, keys, keys, "y", "enter")
+        await until(lambda: len(app.screen_stack) == 1)
+        await pilot.pause()
+        assert answers == [keys == "y"]
+
+
+async def test_two_quick_keys_close_a_text_once(tmp_path: Path) -> None:
+    app = ConsoleApp(backend_of(tmp_path), ConsoleOptions())
+    async with app.run_test() as pilot:
+        text = Document("A text", [])
+        await app.push_screen(text)
+        text.action_close()
+        text.action_close()
+        await until(lambda: len(app.screen_stack) == 1)
+        await pilot.pause()
+
+
+async def test_a_question_outlives_a_small_terminal(tmp_path: Path) -> None:
+    app = ConsoleApp(backend_of(tmp_path), ConsoleOptions())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("q")
+        await until(lambda: isinstance(app.screen, Confirm))
+        await pilot.resize_terminal(20, 5)
+        await pilot.pause()
+        shown = screen_text(app)
+        assert "y" in shown
+        assert "Esc Stay" in " ".join(shown.split())
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert isinstance(app.screen, Confirm)
+        # Nobody can see it in a terminal of one character.
+        await pilot.resize_terminal(1, 1)
+        await until(lambda: len(app.screen_stack) == 1)
