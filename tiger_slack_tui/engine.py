@@ -12,19 +12,20 @@ import aiohttp
 from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
-from tiger_slack_tui.backoff import backoff
+from tiger_slack_tui.backoff import LogThrottle, backoff
 from tiger_slack_tui.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.database import gaps
 from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import Note, migrate
-from tiger_slack_tui.database.pool import make_pool, with_defaults
+from tiger_slack_tui.database.pool import make_pool, require_same_database, with_defaults
 from tiger_slack_tui.database.store import EventStore
 from tiger_slack_tui.errors import (
     DatabaseRefused,
     DatabaseUnavailable,
     MigrationError,
+    OtherDatabase,
     SlackRefused,
     SlackUnavailable,
 )
@@ -93,11 +94,11 @@ class Engine:
         self._scheduler: Scheduler | None = None
         self._web: SlackWeb | None = None
         timeout = settings.jobs.timeout
-        direct = with_defaults(
+        self._direct = with_defaults(
             settings.direct_conninfo or conninfo, application_name=settings.instance
         )
         self._runner = Runner(
-            direct, instance=settings.instance, timeout=timeout, clock=self._clock
+            self._direct, instance=settings.instance, timeout=timeout, clock=self._clock
         )
         self._database_ready = asyncio.Event()
         self._pool = make_pool(self._conninfo, minimum=settings.pool_min, maximum=settings.pool_max)
@@ -150,6 +151,7 @@ class Engine:
         """
         if self._scheduler is None:
             raise DatabaseUnavailable("the engine has not started yet")
+        await self._require_direct()
         return await self._scheduler.run_now(name)
 
     async def close_gap(self, gap_id: int) -> JobRun:
@@ -160,6 +162,7 @@ class Engine:
         async def find(connection: AsyncConnection[Any], _: str) -> list[Gap]:
             return await gaps.get(connection, [gap_id])
 
+        await self._require_direct()
         job = close_gaps(self._web, find, pace=self._pace)
         return await self._runner.run(job, reason="by hand")
 
@@ -293,7 +296,11 @@ class Engine:
                     lambda: self._prepare_database(tried),
                     fatal=(DatabaseRefused, MigrationError),
                 ),
-                keep("the schedule of the jobs", lambda: self._run_jobs(scheduler)),
+                keep(
+                    "the schedule of the jobs",
+                    lambda: self._run_jobs(scheduler),
+                    fatal=(OtherDatabase,),
+                ),
                 keep("the heartbeat", lambda: self._run_watch(watch)),
             )
         ]
@@ -331,9 +338,29 @@ class Engine:
         await slack.run()
 
     async def _run_jobs(self, scheduler: Scheduler) -> None:
-        """Run the jobs as soon as the schema is there."""
+        """Run the jobs as soon as the schema is there, and their address is known to lead to it."""
         await self._database_ready.wait()
+        await self._check_direct()
         await scheduler.run()
+
+    async def _check_direct(self) -> None:
+        """Wait until the address of the jobs is known to lead to the database. Raises OtherDatabase."""
+        throttle, failures = LogThrottle(self._clock), 0
+        while True:
+            try:
+                return await self._require_direct()
+            except OtherDatabase:
+                raise
+            except (DatabaseUnavailable, DatabaseRefused) as error:
+                if throttle.allows():
+                    log.warning("jobs wait: %s", error)
+                failures += 1
+            await asyncio.sleep(backoff(failures, first=0.5, most=60))
+
+    async def _require_direct(self) -> None:
+        """As `require_same_database`, for the address of the jobs."""
+        if self._settings.direct_conninfo is not None:
+            await require_same_database(self._conninfo, self._direct)
 
     async def _run_watch(self, watch: Watch) -> None:
         """Tell the database of us as soon as the schema is there."""

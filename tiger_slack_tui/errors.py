@@ -46,6 +46,10 @@ class DatabaseRefused(TigerSlackError):
     """The database answers, but not to us (password, missing database, rights, version): a person must act."""
 
 
+class OtherDatabase(DatabaseRefused):
+    """Two addresses that must lead to the same database do not."""
+
+
 class MigrationError(TigerSlackError):
     """The schema cannot be brought to this version. Nothing was changed."""
 

@@ -25,9 +25,15 @@ def database(settings: Settings, *, session: bool = False) -> Iterator[str]:
     """The conninfo of the operator's database, or of the embedded PostgreSQL, which runs as long as the block.
 
     `session` asks for the address at which a connection keeps its session of the server (see DATABASE_DIRECT_URL).
+    Raises OtherDatabase where that leads to another one, and as `connect` where one of the two does not answer.
     """
     if settings.conninfo is not None:
-        yield (settings.direct_conninfo if session else None) or settings.conninfo
+        direct = settings.direct_conninfo if session else None
+        if direct is not None:
+            from tiger_slack_tui.database.pool import require_same_database
+
+            asyncio.run(require_same_database(settings.conninfo, direct))
+        yield direct or settings.conninfo
         return
     from tiger_slack_tui.database.embedded import EmbeddedPostgres
 

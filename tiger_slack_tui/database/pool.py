@@ -17,8 +17,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from tiger_slack_tui.database.connection import BlockingConnection, Connection, with_defaults
 from tiger_slack_tui.database.failures import connect_failure, explained
-from tiger_slack_tui.database.pooler import holds_sessions
-from tiger_slack_tui.errors import DatabaseRefused
+from tiger_slack_tui.database.pooler import holds_sessions, is_same_database
+from tiger_slack_tui.errors import DatabaseRefused, OtherDatabase
 
 __all__ = [
     "BlockingConnection",
@@ -28,6 +28,7 @@ __all__ = [
     "connect_session",
     "end_within",
     "make_pool",
+    "require_same_database",
     "with_defaults",
 ]
 
@@ -66,6 +67,21 @@ async def connect_session(conninfo: str, kind: type[Connection] = Connection) ->
     except BaseException:
         connection.pgconn.finish()
         raise
+
+
+async def require_same_database(conninfo: str, direct: str) -> None:
+    """Refuse a DATABASE_DIRECT_URL that leads to another database: jobs would work there, and imports go there.
+
+    Raises OtherDatabase; DatabaseUnavailable and DatabaseRefused where one of the two cannot be asked.
+    """
+    async with await connect(conninfo) as one, await connect(direct) as other:
+        with explained():
+            is_same = await is_same_database(one, other)
+    if not is_same:
+        raise OtherDatabase(
+            "DATABASE_DIRECT_URL leads to another database than DATABASE_URL.",
+            hint="Let both name the same database of the same server.",
+        )
 
 
 def break_off(connection: AsyncConnection[Any] | psycopg.Connection[Any]) -> None:
