@@ -201,6 +201,7 @@ class Engine:
             spool_oldest=spool.oldest,
             spool_problem=pipeline.spool_problem,
             spool_errors=spool.errors,
+            spool_damaged=spool.damaged,
             faults=self._supervisor.problems() + spool.problems,
             restarts=dict(self._supervisor.restarts),
             commit_p50=commit_p50,

@@ -130,6 +130,20 @@ METRICS = (
         _one(lambda now: now.spool_errors),
     ),
     Metric(
+        "spool_damaged",
+        "gauge",
+        "",
+        "Files of the spool that are set aside as *.damaged.",
+        _one(lambda now: now.spool_damaged),
+    ),
+    Metric(
+        "stopped",
+        "gauge",
+        "seconds",
+        "Since when events are not made durable, or not read; 0 while they are.",
+        _one(lambda now: 0 if now.stopped_since is None else max(now.at - now.stopped_since, 0)),
+    ),
+    Metric(
         "faults",
         "gauge",
         "",

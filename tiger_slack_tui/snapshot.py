@@ -188,6 +188,8 @@ class Snapshot:
     """Bytes of the events in the queue."""
     spool_errors: int = 0
     """Calls to the operating system that failed in the spool."""
+    spool_damaged: int = 0
+    """Files of the spool that were set aside as *.damaged."""
     faults: tuple[str, ...] = ()
     """What works only in part, as sentences: tasks that failed and were started again, files of the spool that
     cannot be used."""

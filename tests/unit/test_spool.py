@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support import until
 from tiger_slack_tui.errors import SpoolError, SpoolFull
 from tiger_slack_tui.ingest.spool import Spool
 
@@ -23,7 +25,7 @@ async def drain(spool: Spool) -> list[bytes]:
     return records
 
 
-async def opened(directory: Path, **options: int) -> Spool:
+async def opened(directory: Path, **options: Any) -> Spool:
     spool = Spool(directory, **options)
     await spool.open()
     return spool
@@ -126,7 +128,9 @@ async def make_segment(directory: Path, batches: list[list[bytes]]) -> tuple[Pat
     return path, path.read_bytes()
 
 
-async def test_cut_at_any_byte_it_keeps_all_whole_frames(tmp_path: Path) -> None:
+async def test_cut_at_any_byte_it_keeps_all_whole_frames(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     batches = [[b"one"], [b"two", b"three"], [b"four"]]
     path, data = await make_segment(tmp_path, batches)
     ends = [data.find(b"TSS1", at + 1) for at in (0, data.find(b"TSS1", 1))] + [len(data)]
@@ -136,7 +140,8 @@ async def test_cut_at_any_byte_it_keeps_all_whole_frames(tmp_path: Path) -> None
             spool = await opened(tmp_path)
             whole = sum(end <= cut for end in ends)
             assert await drain(spool) == [record for batch in batches[:whole] for record in batch]
-            assert spool.torn == (1 if rest or cut not in (0, *ends) else 0)
+            torn = caplog.records[-1].torn  # type: ignore[attr-defined]
+            assert torn == (1 if rest or cut not in (0, *ends) else 0)
             for left in tmp_path.iterdir():
                 left.unlink()
 
@@ -167,7 +172,18 @@ async def test_damage_after_the_take_over_does_not_stop_the_rest(tmp_path: Path)
     path.write_bytes(data.replace(b"one", b"xxx"))
     assert await drain(spool) == [b"two"]
     assert spool.damaged == 1
-    assert [left.suffix for left in tmp_path.iterdir()] == [".damaged"]
+    (left,) = tmp_path.iterdir()
+    assert left.suffix == ".damaged"
+    await spool.close()
+    again = await opened(tmp_path, scan_seconds=0.01)  # the next process shows it, too
+    assert again.damaged == 1
+    assert "1 damaged files are set aside" in again.problems[0]
+    left.unlink()
+    await again.append([b"three"], oldest=3)
+    await drain(again)
+    waiting = asyncio.create_task(again.wait())
+    await until(lambda: again.problems == ())
+    waiting.cancel()
 
 
 async def test_a_refusing_disk_loses_nothing_written_before(

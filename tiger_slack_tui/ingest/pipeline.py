@@ -1,4 +1,4 @@
-"""The way of a live event: queue, batch, one transaction, ack; the spool where the database cannot take it."""
+"""Stores live events in batches, then acknowledges them; in the spool while the database takes none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _UNSURE = 20_000
 """Events whose write brought no answer and that are remembered until they are written again."""
 _TRIES = 4
 """How often a batch of the spool is refused as a whole before it is split: most reasons pass within seconds."""
-_KEPT = "events in it are of another version of the program, they wait for that version"
+_OTHER_VERSION = "it contains events of another version of the program; they wait for that version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +354,7 @@ class Pipeline:
         """
         found = [read_record(data) for data in spooled.records]
         records = [record for record in found if record is not None]
-        keep = _KEPT if len(records) < len(found) else None
+        keep = _OTHER_VERSION if len(records) < len(found) else None
         refused = await self._write_until_taken(records)
         if refused and not (len(refused) < len(found) and await self._set_apart(refused)):
             problem = f"{len(refused)} events in it cannot be written: {refused[0][1]}"

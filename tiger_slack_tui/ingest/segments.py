@@ -19,11 +19,12 @@ from tiger_slack_tui.ingest.files import Files
 from tiger_slack_tui.ingest.frames import Content, Frame, decode_frame, scan
 
 SUFFIX = ".segment"
+DAMAGED = ".damaged"
 _BLOCK = 4096
 _LARGEST = 256 << 20
 """A file that is larger, and larger than the spool may be, is not read: no program of ours wrote it."""
 _MOST_LEFTOVERS = 16
-OTHER_VERSION = "another version of the program wrote parts of it, they wait for that version"
+OTHER_VERSION = "another version of the program wrote parts of it; they wait for that version"
 """Why a segment stays on the disk."""
 
 
@@ -63,6 +64,8 @@ class Found:
     """Names of segments that cannot be used, and why."""
     names: set[str] = field(default_factory=set)
     """All segments in the directory."""
+    damaged: int = 0
+    """Files that were set aside."""
 
 
 class SegmentDirectory:
@@ -115,7 +118,7 @@ class SegmentDirectory:
     def retire(self, segment: Segment) -> None:
         """Delete the segment, or set it aside as *.damaged, and close it; on OSError it is as before."""
         if segment.is_damaged:
-            self._files.rename(segment.path, segment.path.with_suffix(".damaged"))
+            self._files.rename(segment.path, segment.path.with_suffix(DAMAGED))
         else:
             try:
                 self._files.remove(segment.path)
@@ -140,6 +143,7 @@ class SegmentDirectory:
         except FileNotFoundError:  # somebody deleted it
             self._files.make_directory(self.path)
             return found
+        found.damaged = sum(name.endswith(DAMAGED) for name, _ in listed)
         listed = sorted(each for each in listed if each[0].endswith(SUFFIX))
         found.names = {name for name, _ in listed}
         for name, size in listed:

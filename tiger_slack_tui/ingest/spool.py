@@ -47,8 +47,8 @@ class SpooledBatch:
 
 
 @dataclass(slots=True)
-class _Trouble:
-    """Why a file cannot be used, and when it is tried again."""
+class _Retry:
+    """Why a file cannot be used now, and when it is tried again."""
 
     reason: str
     failures: int
@@ -60,7 +60,7 @@ class _Trouble:
 class Spool:
     """A queue on disk, in `directory`, of at most `limit_bytes` together with all others that use it.
 
-    Made for one writer and one reader in one event loop. `open` first. Only `append` raises; any other trouble with
+    Made for one writer and one reader in one event loop. `open` first. Only `append` raises; any other failure of
     the disk is logged once, counted in `errors`, shown in `problems`, and tried again: after 2 s at most, later after
     5 min at most.
     """
@@ -85,7 +85,7 @@ class Spool:
             deque()
         )  # each has frames; in the order in which they are read
         self._current: Segment | None = None  # the one that is appended to
-        self._trouble: dict[str, _Trouble] = {}  # by the name of the file
+        self._retries: dict[str, _Retry] = {}  # by the name of the file
         self._directory_problem: str | None = None
         self._probe_failures, self._probe_at = 0, 0.0
         self.problem: str | None = None
@@ -96,10 +96,9 @@ class Spool:
         self._size = 0
         self.errors = 0
         """Calls to the operating system that failed."""
-        self.torn = 0
-        """Unfinished frames at the end of a segment. Nobody was told that they were durable."""
         self.damaged = 0
-        """Segments set aside as *.damaged, because parts of them are not what was written."""
+        """Files set aside as *.damaged in the directory, by this process or before: parts of them are not what was
+        written."""
 
     @property
     def depth(self) -> int:
@@ -120,10 +119,17 @@ class Spool:
     def problems(self) -> tuple[str, ...]:
         """What cannot be used on the disk, as sentences."""
         found = [self._directory_problem] if self._directory_problem else []
-        for name, trouble in list(self._trouble.items())[:_SHOWN]:
-            found.append(visible(f"{self._directory / name}: {trouble.reason}"))
-        if len(self._trouble) > _SHOWN:
-            found.append(f"{len(self._trouble) - _SHOWN} more files of the spool cannot be used")
+        for name, retry in list(self._retries.items())[:_SHOWN]:
+            found.append(visible(f"{self._directory / name}: {retry.reason}"))
+        if len(self._retries) > _SHOWN:
+            found.append(f"{len(self._retries) - _SHOWN} more files of the spool cannot be used")
+        if self.damaged:
+            found.append(
+                visible(
+                    f"{self._directory}: {self.damaged} damaged files are set aside as *.damaged."
+                    " Some of their events are lost. Look for gaps, then delete the files"
+                )
+            )
         return tuple(found)
 
     async def open(self) -> None:
@@ -139,11 +145,11 @@ class Spool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._files.acquire()
-            held = {s for t in self._trouble.values() if (s := t.segment) is not None}
+            held = {s for t in self._retries.values() if (s := t.segment) is not None}
             for segment in held.union(self._segments):
                 self._disk.release(segment)
             self._segments.clear()
-            self._trouble.clear()
+            self._retries.clear()
             self._current = None
             self._depth = self._size = 0
             self._files.release()
@@ -200,7 +206,7 @@ class Spool:
                 self.errors += 1
                 segment.unreadable = _unreadable(_reason(error))
                 segment.unread.append(frame)
-                await _to_the_end(self._pass_over(segment))
+                await _to_the_end(self._drop_first_frame(segment))
                 continue
             records = decode_frame(data)
             if records is not None:
@@ -222,14 +228,14 @@ class Spool:
         segment.kept = segment.kept or keep
         segment.drained.add(batch.frame.offset)
         self._depth -= batch.frame.count
-        await _to_the_end(self._pass_over(segment))
+        await _to_the_end(self._drop_first_frame(segment))
 
     async def postpone(self, batch: SpooledBatch, reason: str) -> None:
         """Read the other batches first, and this one again later: after 2 s, when it comes back up to 5 min."""
         segment = batch.segment
         segment.postponed = reason
         segment.unread.append(batch.frame)
-        await _to_the_end(self._pass_over(segment))
+        await _to_the_end(self._drop_first_frame(segment))
 
     async def wait(self) -> None:
         """Wait until there is something to `read`. Looks for segments of dead processes meanwhile."""
@@ -245,16 +251,16 @@ class Spool:
         async with self._files:
             return await asyncio.to_thread(call, *arguments)
 
-    async def _pass_over(self, segment: Segment) -> None:
-        """Leave the segment's first frame behind; the segment, too, where it was the last."""
+    async def _drop_first_frame(self, segment: Segment) -> None:
+        """Remove the first frame of the segment; after its last one, finish the segment."""
         async with self._files:
             segment.frames.popleft()
             if not segment.frames:
                 self._segments.remove(segment)
-                await self._leave(segment)
+                await self._finish(segment)
 
-    async def _leave(self, segment: Segment) -> None:
-        """Delete a segment that has no frames to read; where it must stay or cannot be deleted, keep hold of it."""
+    async def _finish(self, segment: Segment) -> None:
+        """Delete a segment that has no frames to read. If it must stay or cannot be deleted, it is retried later."""
         self._size -= segment.size
         if self._current is segment:
             self._current = None
@@ -264,19 +270,19 @@ class Spool:
                 await asyncio.to_thread(self._disk.retire, segment)
             except OSError as error:
                 self.errors += 1
-                reason = f"it is drained, but cannot be deleted: {_reason(error)}"
+                reason = f"it is drained but cannot be deleted: {_reason(error)}"
             else:
                 self.damaged += segment.is_damaged
-                self._trouble.pop(segment.path.name, None)
+                self._retries.pop(segment.path.name, None)
                 return
-        self._trouble_with(segment.path.name, reason or "", segment)
+        self._retry_later(segment.path.name, reason or "", segment)
 
-    def _trouble_with(self, name: str, reason: str, segment: Segment | None) -> None:
-        before = self._trouble.get(name)
+    def _retry_later(self, name: str, reason: str, segment: Segment | None) -> None:
+        before = self._retries.get(name)
         if before is None or before.reason != reason:
             log.error("a file of the spool: %s", reason, extra={"file": name})
         failures = 1 + (before.failures if before else 0)
-        self._trouble[name] = _Trouble(reason, failures, self._try_at(failures), segment)
+        self._retries[name] = _Retry(reason, failures, self._try_at(failures), segment)
 
     def _try_at(self, failures: int) -> float:
         """When to try again after so many failures in a row, as `Clock.elapsed`."""
@@ -310,14 +316,14 @@ class Spool:
         now = self._clock.elapsed()
         waiting = set(self._segments)
         due = [
-            trouble.segment
-            for trouble in self._trouble.values()
-            if trouble.segment and trouble.segment not in waiting and trouble.again_at <= now
+            retry.segment
+            for retry in self._retries.values()
+            if retry.segment and retry.segment not in waiting and retry.again_at <= now
         ]
         for segment in due:
             await self._try_again(segment)
         known = {segment.path.name for segment in self._segments}
-        known |= {name for name, t in self._trouble.items() if t.segment or t.again_at > now}
+        known |= {name for name, t in self._retries.items() if t.segment or t.again_at > now}
         try:
             found = await asyncio.to_thread(self._disk.take_over, known)
         except OSError as error:
@@ -331,15 +337,15 @@ class Spool:
             await self._take(found, known)
 
     async def _take(self, found: Found, known: set[str]) -> None:
+        self.damaged = found.damaged
         for name, reason in found.refused.items():
             self.errors += 1
-            self._trouble_with(name, f"it cannot be taken over, its events wait: {reason}", None)
-        for name, trouble in tuple(self._trouble.items()):
+            self._retry_later(name, f"it cannot be taken over; its events wait: {reason}", None)
+        for name, retry in tuple(self._retries.items()):
             is_over = name not in known and name not in found.refused
-            if trouble.segment is None and (is_over or name not in found.names):
-                del self._trouble[name]
+            if retry.segment is None and (is_over or name not in found.names):
+                del self._retries[name]
         for segment, torn in found.taken:
-            self.torn += torn
             records = sum(frame.count for frame in segment.frames)
             if segment.unreadable is not None:
                 self.errors += 1
@@ -352,10 +358,10 @@ class Spool:
             await self._insert(segment)
 
     async def _insert(self, segment: Segment) -> None:
-        """Put a segment among those to read, in the order of their names. Leave it where nothing waits in it."""
+        """Put a segment among those to read, in the order of their names. Finish it if nothing waits in it."""
         self._size += segment.size
         if not segment.frames:
-            await self._leave(segment)
+            await self._finish(segment)
             return
         self._segments.append(segment)
         self._segments = deque(sorted(self._segments, key=lambda each: each.path.name))
@@ -385,7 +391,7 @@ class Spool:
                 segment.unread, segment.is_damaged = [], True
             segment.frames.extend(fresh)
             if fresh:
-                del self._trouble[segment.path.name]
+                del self._retries[segment.path.name]
         await self._insert(segment)
 
 
@@ -406,7 +412,7 @@ def _one_line(error: SpoolError) -> str:
 
 
 def _unreadable(reason: str) -> str:
-    return f"parts of it cannot be read, their events wait: {reason}"
+    return f"parts of it cannot be read; their events wait: {reason}"
 
 
 def _reason(error: OSError) -> str:
