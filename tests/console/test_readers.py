@@ -140,6 +140,28 @@ async def test_a_question_that_is_too_slow_leaves_all_others(
         running.cancel()
 
 
+async def test_an_import_that_was_killed_is_counted_once(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        "insert into slack.import (source, options, instance) values ('/x', '{}', 'a@b:1')"
+    )
+    database.commit()
+    monitor = Monitor(conninfo, JobSettings())
+    running = asyncio.create_task(monitor.run())
+    try:
+
+        def is_counted() -> bool:
+            monitor.look_now()
+            return bool(monitor.facts.imports) and not monitor.facts.imports[0].needs_count
+
+        await until(is_counted)
+        row = database.execute("select account -> 'files', outcome from slack.import").fetchone()
+        assert row == ({"done": 0, "failed": 0}, None)
+    finally:
+        running.cancel()
+
+
 async def test_an_error_in_place_of_the_cancellation_does_not_keep_the_monitor(
     conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,8 +25,10 @@ from tests.exports import (
 )
 from tests.integration.test_import_interrupted import worker_pids
 from tests.support import count, until
+from tiger_slack_tui.audit.rules import add_rule, find_rule, list_rules
 from tiger_slack_tui.errors import DatabaseUnavailable
 from tiger_slack_tui.history.account import Account, Reason
+from tiger_slack_tui.history.checkpoint import count_killed
 from tiger_slack_tui.history.load import Import
 from tiger_slack_tui.history.options import ImportOptions
 from tiger_slack_tui.history.progress import BadRecord, ImportEvent, ImportResult, Note, Progress
@@ -258,16 +260,48 @@ async def test_an_import_that_was_killed_shows_what_it_has_committed(
     database.execute("update slack.import set outcome = null, finished_at = null, account = null")
     async with asking(conninfo) as connection:
         (past,) = await recent_imports(connection, 5)
+        assert (past.needs_count, past.account.read) == (True, 0)
+        # One of its workers is still at a batch.
+        database.execute(
+            "select pg_advisory_lock_shared((1768778871::int8 << 32) | %s)", (past.id,)
+        )
+        assert not await count_killed(connection, past.id)
+        database.execute("select pg_advisory_unlock_all()")
+        assert await count_killed(connection, past.id)
+        (past,) = await recent_imports(connection, 5)
     assert (past.outcome, past.account.read, past.account.inserted) == (None, 20, 20)
+    assert (past.needs_count, past.files_done, past.files_failed) == (False, 2, 0)
 
 
-async def test_deletions_are_timed_by_the_clock_of_the_database(
+async def test_an_import_that_goes_on_is_counted_anew_after_the_next_kill(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    """The time of the batch's transaction: that of its account, to the microsecond."""
-    files = export({"general": {"2023-11-14": [message(1, subtype="tombstone")]}})
-    await run_import(conninfo, write_folder(tmp_path, files))
-    row = database.execute(
-        "select t.deleted_at = f.updated_at from slack.tombstone t cross join slack.import_file f"
-    ).fetchone()
-    assert row == (True,)
+    watched = Watched(conninfo, write_folder(tmp_path, many(1, 20_000)))
+    watched.on_batch = lambda batches: watched.job.cancel()
+    await watched.run()
+    assert saved(database)[1].read > 0
+    again = Watched(conninfo, watched.job._path)
+    seen: list[tuple[str | None, Account]] = []
+    again.on_batch = lambda batches: seen.append(saved(database))
+    await again.run()
+    assert seen[0] == (None, Account())
+
+
+async def test_polled_questions_do_not_read_the_ledger(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    """A killed import of very many files: the sum of its ledger took seconds, every 2 s."""
+    await run_import(conninfo, write_folder(tmp_path, many(2, 10)))
+    database.execute("update slack.import set outcome = null, finished_at = null, account = null")
+    trap = (
+        "create or replace function slack.import_account(import_id int8) returns jsonb language plpgsql stable"
+        " as $$ begin raise 'it reads the ledger'; end $$"
+    )
+    async with asking(conninfo) as connection, connection.transaction(force_rollback=True):
+        await connection.execute(trap)
+        rule = await add_rule(connection, '$.user == "U9"', None)
+        assert [found.id for found in await list_rules(connection)] == [rule]
+        assert await find_rule(connection, rule) is not None
+        assert len(await recent_imports(connection, 5)) == 1
+        with pytest.raises(psycopg.Error, match="reads the ledger"):
+            await count_killed(connection, 1)

@@ -25,17 +25,23 @@ with rule as
   select o.id, o.match, o.note, o.created_at, o.off_at, o.is_removed
   from slack.message_discard_off o
 )
+, imported as -- of imports that have ended: to sum up one that runs takes as long as it has files
+( select n.key, sum(n.value::int8)::int8 as messages
+  from slack.import i
+  cross join lateral jsonb_each
+  ( case jsonb_typeof(i.account -> 'messages' -> 'discarded')
+      when 'object' then i.account -> 'messages' -> 'discarded'
+    end
+  ) n (key, value)
+  where jsonb_typeof(n.value) = 'number'
+  group by n.key
+)
 select r.id, r.match::text, r.note, r.created_at, r.off_at, r.is_removed
 , (select count(*) from slack.event e where e.discard_id = r.id) as hits
 , ( select count(*) from slack.event e where e.discard_id = r.id and e.event_ts > now() - interval '1 day'
   ) as hits_of_a_day
 , (select max(e.event_ts) from slack.event e where e.discard_id = r.id) as last_hit
-, ( select coalesce(sum((a.account -> 'discarded' ->> r.id::text)::int8), 0)::int8
-    from slack.import i
-    cross join lateral
-    ( select case when i.outcome is null then slack.import_account(i.id) else i.account -> 'messages' end
-    ) a (account)
-  ) as imported
+, coalesce((select i.messages from imported i where i.key = r.id::text), 0)::int8 as imported
 , coalesce(f.failures, 0) as failures, f.last_at as failed_at, f.sqlstate
 from rule r
 left join slack.message_discard_failure f on f.rule_id = r.id
@@ -103,7 +109,7 @@ class Rule:
     """Of these, the ones that happened in the last 24 h."""
     last_hit: datetime | None
     imported: int
-    """Messages that it discarded from exports; an export that is imported again counts again."""
+    """Messages that it discarded in imports that have ended; an export that is imported again counts again."""
     failures: int
     """Messages on which PostgreSQL could not evaluate it: they were stored, unless another rule matched."""
     failed_at: datetime | None

@@ -36,6 +36,7 @@ from tiger_slack_tui.database.migration_files import migrations_directory, read_
 from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
 from tiger_slack_tui.database.migrations import MigrationStatus, status
 from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.history.checkpoint import count_killed
 from tiger_slack_tui.history.recent import PastImport, recent_imports
 from tiger_slack_tui.jobs.lock_keys import LOCK_KEYS
 from tiger_slack_tui.jobs.status import JobStatus, read_status
@@ -107,6 +108,8 @@ class Monitor:
         """When the fact of a name is read again. Without a time, at the next look."""
         self._pauses: dict[str, float] = {}
         """Seconds after which a question that failed is asked again."""
+        self._count_due = 0.0
+        self._counting: asyncio.Task[None] | None = None
         self._facts = Facts()
         """With times of the clock that nobody sets."""
 
@@ -131,6 +134,14 @@ class Monitor:
 
     async def run(self) -> None:
         """Ask until cancelled. After any error it connects again, later and later."""
+        try:
+            await self._run()
+        finally:
+            if (counting := self._counting) is not None:
+                counting.cancel()
+                await asyncio.gather(counting, return_exceptions=True)
+
+    async def _run(self) -> None:
         failures = 0
         while True:
             try:
@@ -163,6 +174,24 @@ class Monitor:
         else:
             facts = await self._look_quickly(connection, facts)
         self._facts = replace(facts, at=self._clock.elapsed())
+        self._count_killed()
+
+    def _count_killed(self) -> None:
+        """Let an import that was killed be counted, beside the looks: it can take longer than one may."""
+        ids = [past.id for past in self._facts.imports if past.needs_count]
+        if ids and self._clock.elapsed() >= self._count_due and self._counting is None:
+            self._counting = asyncio.create_task(self._count(ids[0]))
+
+    async def _count(self, import_id: int) -> None:
+        try:
+            async with await connect(self._conninfo) as connection:
+                await count_killed(connection, import_id)
+        except Exception as error:
+            self._count_due = self._clock.elapsed() + _SLOW_SECONDS
+            why = reason(error)
+            log.warning("import %d was not counted: %s", import_id, why, exc_info=unforeseen(error))
+        finally:
+            self._counting = None
 
     async def _look_quickly(self, connection: AsyncConnection[Any], facts: Facts) -> Facts:
         keys = [*LOCK_KEYS.values(), MIGRATION_LOCK_KEY]

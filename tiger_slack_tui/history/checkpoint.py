@@ -52,16 +52,40 @@ update slack.import set
 , finished_at = null
 , outcome = null
 , error = null
+, account = null
 where id = %s
 returning resumed_at
 """
-_IS_OURS = """
-select exists
-( select from slack.import i
-  where i.id = %s
-  and i.outcome is null
-  and coalesce(i.resumed_at, i.started_at) = %s
-)
+_GO_ON = """
+update slack.import set account = null -- counted by a reader that took the import for killed
+where id = %s
+and outcome is null
+and coalesce(resumed_at, started_at) = %s
+"""
+_KILLED = """
+select i.resumed_at, pg_try_advisory_xact_lock(%s)
+from slack.import i
+where i.id = %s
+and i.outcome is null
+and i.account is null
+"""
+_COUNT = """
+update slack.import i set
+  account = jsonb_build_object
+  ( 'messages', slack.import_account(i.id)
+  , 'files',
+    ( select jsonb_build_object
+      ( 'done', count(*) filter (where f.is_done)
+      , 'failed', count(*) filter (where f.is_done and f.error is not null)
+      )
+      from slack.import_file f
+      where f.import_id = i.id
+    )
+  )
+where i.id = %s
+and i.outcome is null
+and i.account is null
+and i.resumed_at is not distinct from %s -- nobody has gone on with it
 """
 _BEGIN = """
 insert into slack.import (source, options, since, until, instance)
@@ -253,13 +277,28 @@ async def hold_again(connection: AsyncConnection[Any], begun: Begun) -> bool:
     """
     if not await try_lock(connection, _LOCKS + begun.id):
         return False
-    cursor = await connection.execute(_IS_OURS, (begun.id, begun.run_at))
-    if not (await cursor.fetchone() or [False])[0]:
+    cursor = await connection.execute(_GO_ON, (begun.id, begun.run_at))
+    if not cursor.rowcount:
         raise ImportRunning(
             "Another process has gone on with this import while its connection was lost.",
             hint="What was committed is kept. Start it again when the other one has ended.",
         )
     return True
+
+
+async def count_killed(connection: AsyncConnection[Any], import_id: int) -> bool:
+    """Store the account of an import that was killed; False while one of its workers may still commit.
+
+    Reads the ledger of all its files, which takes seconds where there are very many. The caller has seen that no
+    session holds the import's lock.
+    """
+    cursor = await connection.execute(_KILLED, (_WORKER_LOCKS + import_id, import_id))
+    if (found := await cursor.fetchone()) is None:
+        return True  # it ended, or was counted, meanwhile
+    resumed_at, has_ended = found
+    if has_ended:
+        await connection.execute(_COUNT, (import_id, resumed_at))
+    return bool(has_ended)
 
 
 async def save_problems(

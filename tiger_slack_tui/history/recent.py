@@ -15,10 +15,8 @@ from tiger_slack_tui.history.account import Account
 
 _RECENT: LiteralString = """
 select i.id, i.source, i.options, i.instance, i.started_at, i.resumed_at, i.finished_at, i.outcome, i.error
-, case
-    when i.outcome is null and not r.is_running then slack.import_account(i.id)
-    else i.account -> 'messages'
-  end as account
+, i.account -> 'messages' as account
+, i.account is not null as is_counted
 , coalesce(jsonb_path_query_first(i.account, '$.files.planned ? (@.type() == "number")')::int8, 0) as files_planned
 , coalesce(jsonb_path_query_first(i.account, '$.files.done ? (@.type() == "number")')::int8, 0) as files_done
 , coalesce(jsonb_path_query_first(i.account, '$.files.failed ? (@.type() == "number")')::int8, 0) as files_failed
@@ -49,7 +47,7 @@ limit %s
 class PastImport:
     """A row of slack.import. Counts are of its last end, or of what is committed where it was killed.
 
-    `files_now` is of one that runs.
+    `files_now` is of one that runs. `files_planned` is 0 where it was killed: nobody recorded it.
     """
 
     id: int
@@ -68,6 +66,13 @@ class PastImport:
     is_running: bool
     """Whether a session has its lock."""
     files_now: int
+    is_counted: bool = True
+    """False while it runs, and after it was killed until `count_killed` has stored its account."""
+
+    @property
+    def needs_count(self) -> bool:
+        """Whether it was killed, and nobody has counted what it committed."""
+        return self.outcome is None and not self.is_running and not self.is_counted
 
     @property
     def can_go_on(self) -> bool:

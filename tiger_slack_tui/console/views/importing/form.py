@@ -48,9 +48,12 @@ def option_rows(
     ]
     past = draft.goes_on_with(model.facts.imports)
     if past is not None or draft.anew:
-        began = f"{moment(past.started_at):.16}, {past.files_done:,} files done" if past else ""
+        why = "no unfinished import"
+        if past is not None:
+            done = "" if past.needs_count else f", {past.files_done:,} files done"
+            why = f"unfinished import of {moment(past.started_at):.16}{done}"
         value: Part = ("✓ begins anew", NOTE) if draft.anew else ("○ goes on", GOOD)
-        rows.append(Option("begin anew", value, f"unfinished import of {began}"))
+        rows.append(Option("begin anew", value, why))
     return rows
 
 

@@ -364,7 +364,9 @@ def paint_past(past: PastImport, width: int) -> Content:
         [
             past_state(past),
             f"{moment(past.started_at):.16}",
-            count(account.read) if account.read or not past.is_running else "",
+            count(account.read)
+            if account.read or not (past.is_running or past.needs_count)
+            else "",
             (f"{account.bad + past.files_failed:,}", BAD if account.bad else DIM),
             past.source,
         ],
@@ -391,6 +393,10 @@ def past_lines(past: PastImport | None, width: int) -> list[Content]:
     given = {name: value for name, value in past.options.items() if value}
     ended = f", ended {moment(past.finished_at)}" if past.finished_at else ""
     files = f"{past.files_done:,} of {past.files_planned:,}"
+    if past.needs_count:
+        files = "what it committed is being counted"
+    elif not past.files_planned:
+        files = f"{past.files_done:,} done"
     if past.is_running:
         files = f"{past.files_now:,} done so far"
     rows: list[tuple[str, Part]] = [
@@ -405,7 +411,8 @@ def past_lines(past: PastImport | None, width: int) -> list[Content]:
     lines = [
         line((f"  {name:<9}", DIM), part).truncate(width, ellipsis=True) for name, part in rows
     ]
-    lines.insert(5, line(*account_parts(past.account)).truncate(width, ellipsis=True))
+    if not past.needs_count:
+        lines.insert(5, line(*account_parts(past.account)).truncate(width, ellipsis=True))
     if past.can_go_on:
         lines.append(line(("  ▲ Can go on: Enter takes its path and its options.", NOTE)))
     return lines
