@@ -203,7 +203,7 @@ async def test_what_a_second_connection_finds_out(conninfo: str) -> None:
     nobody = make_conninfo(conninfo, host="127.0.0.1", port=1)
     assert await asyncio.to_thread(ask, nobody, backend) is Answer.GONE
     refused = make_conninfo(conninfo, dbname="missing")
-    assert await asyncio.to_thread(ask, refused, backend) is Answer.UNKNOWN
+    assert await asyncio.to_thread(ask, refused, backend) is Answer.BUSY
 
 
 async def test_of_several_servers_the_own_one_is_asked(conninfo: str) -> None:
@@ -229,3 +229,30 @@ async def test_a_statement_of_which_nothing_is_known_ends_in_time(
     async with asyncio.timeout(_BOUND):
         with pytest.raises(psycopg.OperationalError, match="nothing came from the server for"):
             await connection.execute("select 1")
+
+
+@pytest.mark.parametrize("is_direct", [True, False])
+async def test_a_working_statement_goes_on_while_the_server_takes_no_second_connection(
+    conninfo: str, is_direct: bool
+) -> None:
+    """Too many clients are no reason to end a long index build. Of a pooled one, nothing is known."""
+    async with await connect(conninfo) as connection:
+        if not is_direct:
+            connection._backend = None
+        allow_new_connections(conninfo, allowed=False)
+        try:
+            working = asyncio.create_task(value_of(connection, "select 7 from pg_sleep(4)"))
+            if is_direct:
+                assert await working == 7
+            else:
+                with pytest.raises(psycopg.OperationalError, match="nothing came from the server"):
+                    await working
+        finally:
+            allow_new_connections(conninfo, allowed=True)
+
+
+def allow_new_connections(conninfo: str, *, allowed: bool) -> None:
+    """As a server without room: it answers who comes, and lets nobody in."""
+    name = str(conninfo_to_dict(conninfo)["dbname"])
+    with psycopg.connect(make_conninfo(conninfo, dbname="postgres"), autocommit=True) as admin:
+        admin.execute(f"alter database {name} allow_connections {str(allowed).lower()}".encode())

@@ -50,6 +50,8 @@ class Answer(Enum):
     WORKING = "working"
     GONE = "gone"
     """It does not exist, does nothing, or waits for us while we wait for it; or no server answers at all."""
+    BUSY = "busy"
+    """The server lives, but takes no second connection, or does not answer it: too many clients, a full pooler."""
     UNKNOWN = "unknown"
     """The server lives, but does not say what the backend does."""
 
@@ -74,11 +76,13 @@ class Question:
         self.answer: Answer | None = None
         self._conninfo = conninfo
         self._backend = backend
+        self.has_session = backend is not None
+        """Whether the statement runs in a session that is known to be ours."""
         threading.Thread(target=self._run, name="silence", daemon=True).start()
 
     def _run(self) -> None:
-        answer = Answer.UNKNOWN
-        with suppress(psycopg.Error):  # an answer that cannot be used
+        answer = Answer.BUSY
+        with suppress(psycopg.Error):  # it took the connection, but not the question
             answer = ask(self._conninfo, self._backend)
         self.answer = answer
 
@@ -105,7 +109,11 @@ def watched(
                 if now - looked > patience.silence:
                     question = ask()
             elif question.answer is not None:
-                if question.answer is Answer.WORKING:
+                # A session of ours that is gone while the server lives is found out by TCP, or once the server has
+                # room again. What a pooler has done with a session that is not ours, nobody tells.
+                if question.answer is Answer.WORKING or (
+                    question.answer is Answer.BUSY and question.has_session
+                ):
                     known = now
                 if question.answer is Answer.GONE or now - known > patience.unknown:
                     close()
@@ -124,7 +132,7 @@ def ask(conninfo: str, backend: int | None) -> Answer:
         connection = _Impatient.connect(limited, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
         is_unreached = any(words in str(error) for words in _UNREACHED)
-        return Answer.GONE if is_unreached else Answer.UNKNOWN
+        return Answer.GONE if is_unreached else Answer.BUSY
     try:
         if backend is None:
             connection.execute("select")
