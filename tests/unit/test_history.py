@@ -402,9 +402,16 @@ def test_channels_by_name_and_id_with_wildcards(tmp_path: Path) -> None:
         "dev",
         "general",
     ]
-    found = plan(tmp_path, files, channels=("nothing",))
-    assert found.skipped == {"channel not selected": 3}
-    assert "--channel" in found.warnings[-1]
+    found = plan(tmp_path, files, channels=("general", "#nope*"))
+    assert found.warnings == ["--channel #nope* matches no channel of the archive."]
+    for patterns in (("nope*",), ("nope", "#nope")):
+        with pytest.raises(ArchiveRefused, match="nope") as refused:
+            plan(tmp_path, files, channels=patterns)
+        assert refused.value.hint == "Its channels are: dev, dev-ops, general."
+    files |= export({f"c{number:02}": {"2024-01-01": []} for number in range(30)})
+    with pytest.raises(ArchiveRefused) as refused:
+        plan(tmp_path, files, channels=("nope",))
+    assert str(refused.value.hint).endswith("c08, c09 and 23 more.")
 
 
 # Spans

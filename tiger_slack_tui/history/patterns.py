@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 
 from tiger_slack_tui.history.channels import key
@@ -15,15 +15,16 @@ class ChannelPatterns:
     """Patterns of names and ids. Those without wildcards take no time, however many they are."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        plain, wild = set(), []
-        for pattern in patterns:
-            pattern = key(pattern.removeprefix("#"))
+        self._plain: dict[str, str] = {}
+        """The patterns as given, by the one name that they match."""
+        self._wild: dict[str, str] = {}
+        """The patterns as given, by the pattern that names are compared with."""
+        for given in patterns:
+            pattern = key(given.removeprefix("#"))
             if any(c in _ESCAPED.sub("", pattern) for c in "*?["):
-                wild.append(pattern)
+                self._wild[pattern] = given
             else:
-                plain.add(_ESCAPED.sub(r"\1", pattern))
-        self._plain = frozenset(plain)
-        self._wild = tuple(wild)
+                self._plain[_ESCAPED.sub(r"\1", pattern)] = given
 
     def match(self, *names: str) -> bool:
         """Whether one of the names matches. Letters and their accents may be apart, as macOS writes them."""
@@ -31,3 +32,15 @@ class ChannelPatterns:
             if name in self._plain or any(fnmatchcase(name, pattern) for pattern in self._wild):
                 return True
         return False
+
+    def unmatched(self, names: Collection[str]) -> list[str]:
+        """The patterns, as they were given, that match none of the names."""
+        known = {key(name) for name in names}
+        return [
+            *(given for name, given in self._plain.items() if name not in known),
+            *(
+                given
+                for pattern, given in self._wild.items()
+                if not any(fnmatchcase(name, pattern) for name in known)
+            ),
+        ]

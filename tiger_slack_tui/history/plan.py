@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -31,6 +31,8 @@ _SPAN_FILES = 400
 """Files that a worker gets at once, ..."""
 _SPAN_BYTES = 2 << 20
 """... or so many bytes of them."""
+_SHOWN = 10
+"""Channels that an error lists."""
 _MARGIN = timedelta(days=1)
 """Day files follow another time zone than UTC: a file outside by less than this may hold messages that are inside."""
 
@@ -62,6 +64,10 @@ class Plan:
     """Files that may hold messages and are not known: path, None, reason."""
     unmapped: dict[str, int] = field(default_factory=dict)
     """Files by folder, of folders that no channel is known for."""
+    names: set[str] = field(default_factory=set)
+    """Names and ids of all channels and folders that have files, also of those that are not selected."""
+    titles: set[str] = field(default_factory=set)
+    """Of these, the one name of each that an operator knows it by."""
 
     def skip(self, reason: LeftOut, files: int = 1) -> None:
         self.skipped[reason.value] = self.skipped.get(reason.value, 0) + files
@@ -96,6 +102,14 @@ class Selection:
             or (self.until and day - self.until.date() > _MARGIN)
         )
 
+    def matches_any(self, names: Iterable[str]) -> bool:
+        """Whether `channels` match one of the names."""
+        return any(self._patterns.match(name) for name in names)
+
+    def unmatched(self, names: Collection[str]) -> list[str]:
+        """The patterns of `channels` that match none of the names."""
+        return self._patterns.unmatched(names)
+
     def selects(self, found: Found, folder: str) -> bool:
         return not self.channels or self._patterns.match(
             folder, found.name or folder, found.channel.id
@@ -126,7 +140,9 @@ def make_plan(
         raise ArchiveRefused(
             f"{shown(from_bytes(os.fsencode(path)))} is no Slack export:"
             " it holds neither lists of users or channels nor day files.",
-            hint=why or "Give the ZIP as it was downloaded, or the folder that users.json is in.",
+            hint=why
+            or _first_left_out(listing)
+            or "Give the ZIP as it was downloaded, or the folder that users.json is in.",
         )
     plan = Plan(warnings=list(listing.warnings))
     chosen = choose(source, roots, selection.choice, held)
@@ -148,8 +164,7 @@ def make_plan(
             _plan_folder(plan, channels, selection, titles, folder, list(group))
     channels.warn_of_unused()
     plan.warnings += channels.warnings
-    if selection.channels and not plan.files:
-        plan.warnings.append("No file of the archive is of a channel that --channel selects.")
+    _check_patterns(plan, selection)
     return plan
 
 
@@ -171,7 +186,11 @@ def _plan_folder(
         else:
             plan.skip(LeftOut.NO_CHANNEL, len(files))
             plan.unmapped[folder] = len(files)
+            plan.names.add(name)
+            plan.titles.add(name)
         return
+    plan.names |= {name, found.name or name, found.channel.id}
+    plan.titles.add(found.name or name)
     if not selection.selects(found, name):
         plan.skip(LeftOut.NOT_SELECTED, len(files))
         return
@@ -185,6 +204,26 @@ def _plan_folder(
             plan.skip(LeftOut.OUTSIDE)
 
 
+def _check_patterns(plan: Plan, selection: Selection) -> None:
+    """Warn of patterns that match no channel. Raises ArchiveRefused where none does: a typing error, presumably."""
+    unmatched = selection.unmatched(plan.names)
+    if unmatched and not selection.matches_any(plan.names):
+        listed = ", ".join(shown(pattern) for pattern in unmatched[:_SHOWN])
+        titles = sorted(plan.titles)
+        more = f" and {len(titles) - _SHOWN:,} more" if len(titles) > _SHOWN else ""
+        there = ", ".join(map(shown, titles[:_SHOWN])) + more
+        raise ArchiveRefused(
+            f"No channel of the archive matches --channel {listed}.",
+            hint=f"Its channels are: {there}." if titles else "It holds no channels.",
+        )
+    plan.warnings += [
+        f"--channel {shown(pattern)} matches no channel of the archive." for pattern in unmatched
+    ]
+    # The worker sends the plan on.
+    plan.names.clear()
+    plan.titles.clear()
+
+
 def deal(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:
     """The files, numbered, in parts for workers."""
     spans: list[list[tuple[int, PlannedFile]]] = []
@@ -196,6 +235,10 @@ def deal(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:
         spans[-1].append((number, planned))
         size += planned.member.size
     return spans
+
+
+def _first_left_out(listing: Listing) -> str | None:
+    return next((f"{shown(path)!r} is {why}." for path, why in listing.left_out), None)
 
 
 def _is_of_users(member: Member) -> bool:
