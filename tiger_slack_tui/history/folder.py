@@ -16,7 +16,7 @@ from tiger_slack_tui.history.archive import (
     is_system,
 )
 from tiger_slack_tui.history.names import from_bytes, shown
-from tiger_slack_tui.history.slackdump import SlackdumpDatabase, is_slackdump
+from tiger_slack_tui.history.slackdump import SlackdumpDatabase, kind_of
 
 
 class Folder:
@@ -26,9 +26,9 @@ class Folder:
         self._path = str(path)
 
     def list(self, limits: ArchiveLimits) -> Listing:
-        """The members. A link to a folder is not followed: it may lead in a circle.
+        """The members. Links to folders, which may lead in a circle, and links out of the archive are not followed.
 
-        Raises ArchiveRefused where a folder cannot be read, or a link leads out of the archive.
+        What cannot be read is left out. Raises ArchiveRefused where that is the folder itself, or a database in it.
         """
         found = Listing()
         names: dict[str, str] = {}
@@ -41,11 +41,18 @@ class Folder:
                         hint="Rename the folder or file whose name is not UTF-8.",
                     )
                 file = Path(self._path) / name
-                if is_slackdump(file):
-                    self._list_database(path, name, file, limits, found)
-                else:
+                try:
+                    database = kind_of(file)
+                except OSError as error:
+                    found.left_out.append((path, f"a file that cannot be read: {error.strerror}"))
+                    continue
+                if database is None:
                     other = "" if path == name else name
                     found.members.append(Member(path, status.st_size, None, name=other))
+                elif database.is_slackdump:
+                    self._list_database(path, name, file, limits, found)
+                else:
+                    found.left_out.append((path, database.about))
         except OSError as error:
             raise unreadable(error.filename or self._path, error) from None
         found.members.sort(key=lambda member: member.path)
@@ -59,7 +66,16 @@ class Folder:
     def _walk(self, found: Listing) -> Iterator[tuple[str, os.stat_result]]:
         """The files, each with its path in the folder; what is none goes to `found`."""
         top = os.path.realpath(self._path)
-        for directory, folders, files in os.walk(self._path, onerror=_fail):
+
+        def leave_out(error: OSError) -> None:
+            if error.filename == self._path:
+                raise error
+            inside = os.path.relpath(error.filename, self._path)
+            found.left_out.append(
+                (_text(inside), f"a folder that cannot be read: {error.strerror}")
+            )
+
+        for directory, folders, files in os.walk(self._path, onerror=leave_out):
             folders[:] = [name for name in folders if not is_system(name)]
             inside = os.path.relpath(directory, self._path)
             for name in [*folders, *files]:
@@ -67,17 +83,20 @@ class Folder:
                 relative = name if inside == "." else f"{inside}/{name}"
                 if is_system(name) or (not (is_link := os.path.islink(path)) and name in folders):
                     continue
-                if is_link and not _is_within(os.path.realpath(path), top):
-                    raise ArchiveRefused(
-                        f"{_text(path)!r} is a link that leads out of the archive."
-                    )
                 try:
                     status = os.stat(path)
                 except FileNotFoundError:
-                    found.left_out.append((_text(relative), "a link that leads nowhere"))
+                    why = "a link that leads nowhere" if is_link else "a file that was deleted"
+                    found.left_out.append((_text(relative), why))
+                    continue
+                except OSError as error:
+                    why = "link that cannot be followed" if is_link else "file that cannot be read"
+                    found.left_out.append((_text(relative), f"a {why}: {error.strerror}"))
                     continue
                 if stat.S_ISDIR(status.st_mode):
                     found.left_out.append((_text(relative), "a link to a folder"))
+                elif is_link and not _is_within(os.path.realpath(path), top):
+                    found.left_out.append((_text(relative), "a link that leads out of the archive"))
                 elif stat.S_ISREG(status.st_mode):
                     yield relative, status
                 else:
@@ -102,10 +121,6 @@ def _is_within(path: str, top: str) -> bool:
 
 def _text(path: str) -> str:
     return from_bytes(os.fsencode(path))
-
-
-def _fail(error: OSError) -> None:
-    raise error
 
 
 def unreadable(path: str | Path, error: OSError) -> ArchiveRefused:

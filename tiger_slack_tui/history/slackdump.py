@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import quote
@@ -85,19 +86,31 @@ _OTHERS = {
 _UNFINISHED = "select count(*) from SESSION s where not s.FINISHED"
 
 
-def is_slackdump(path: Path) -> bool:
-    """Whether the file is a database of Slackdump. Blocks; raises OSError."""
+@dataclass(frozen=True, slots=True)
+class DatabaseKind:
+    """Whether an SQLite database is one of Slackdump; `about` says what it is, after "is"."""
+
+    is_slackdump: bool
+    about: str
+
+
+def kind_of(path: Path) -> DatabaseKind | None:
+    """What kind of SQLite database the file is; None where it is none. Blocks; raises OSError."""
     if path.suffix.lower() not in (".sqlite", ".sqlite3", ".db"):
-        return False
+        return None
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
-            return False
+            return None
     try:
         with closing(_connect(path)) as connection:
             rows = connection.execute("select upper(name) from sqlite_master where type = 'table'")
-            return {name for (name,) in rows} >= _TABLES
-    except sqlite3.Error:
-        return False
+            missing = sorted(_TABLES - {name for (name,) in rows})
+    except sqlite3.Error as error:
+        return DatabaseKind(False, f"a damaged SQLite database: {error}")
+    if missing:
+        about = f"an SQLite database, but not Slackdump's: it has no table {', '.join(missing)}"
+        return DatabaseKind(False, about)
+    return DatabaseKind(True, "a database of Slackdump")
 
 
 class SlackdumpDatabase:

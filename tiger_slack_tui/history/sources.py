@@ -6,21 +6,33 @@ import os
 from pathlib import Path
 
 from tiger_slack_tui.history.archive import ArchiveRefused, Source
-from tiger_slack_tui.history.folder import Folder
+from tiger_slack_tui.history.folder import Folder, unreadable
 from tiger_slack_tui.history.names import from_bytes, shown
-from tiger_slack_tui.history.slackdump import SlackdumpDatabase, is_slackdump
+from tiger_slack_tui.history.slackdump import SlackdumpDatabase, kind_of
 from tiger_slack_tui.history.zips import Zip
 
 
 def open_source(path: Path) -> Source:
     """What reads the archive: a folder, a database of Slackdump, else a ZIP. Blocks.
 
-    Raises ArchiveRefused where there is nothing.
+    Raises ArchiveRefused where there is nothing, or what cannot be read in one of these ways.
     """
     if path.is_dir():
         return Folder(path)
+    name = shown(from_bytes(os.fsencode(path)))
+    if not path.exists():
+        raise ArchiveRefused(f"There is no folder and no file {name}.")
     if not path.is_file():
         raise ArchiveRefused(
-            f"There is no folder and no file {shown(from_bytes(os.fsencode(path)))}."
+            f"{name} is neither a folder nor a regular file.",
+            hint="Give the folder of an export, its ZIP, or a database of Slackdump.",
         )
-    return SlackdumpDatabase(path) if is_slackdump(path) else Zip(path)
+    try:
+        database = kind_of(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if database is None:
+        return Zip(path)
+    if not database.is_slackdump:
+        raise ArchiveRefused(f"{name} is {database.about}.")
+    return SlackdumpDatabase(path)

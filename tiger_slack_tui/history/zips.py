@@ -43,6 +43,7 @@ class Zip:
         members: dict[
             str, Member
         ] = {}  # of two members of one name the last one counts, as for unzip
+        left_out: list[tuple[str, str]] = []
         for info in _infos(self._path):
             name = _name(info)
             folder, _, file = name.rpartition("/")
@@ -52,7 +53,8 @@ class Zip:
                     f"The archive holds a name that leads out of it: {shown(name)!r}."
                 )
             if stat.S_ISLNK(info.external_attr >> 16):
-                raise ArchiveRefused(f"The archive holds a symbolic link: {shown(name)!r}.")
+                left_out.append((name, "a link, which is not followed"))
+                continue
             if not file or is_systems or is_system(file):
                 continue
             if info.flag_bits & 1:
@@ -75,7 +77,7 @@ class Zip:
             raise _bomb(f"it unpacks to {total:,} bytes")
         if total > max(_SMALL, packed * limits.ratio):
             raise _bomb(f"it unpacks to over {limits.ratio} times its size")
-        return Listing(sorted(members.values(), key=lambda member: member.path))
+        return Listing(sorted(members.values(), key=lambda member: member.path), left_out)
 
     def open(self, member: Member) -> IO[bytes]:
         file = self._path.open("rb")

@@ -14,7 +14,7 @@ import humanize
 from tiger_slack_tui.errors import SettingsError
 from tiger_slack_tui.history.names import is_possible
 from tiger_slack_tui.history.request import resolved
-from tiger_slack_tui.history.slackdump import is_slackdump
+from tiger_slack_tui.history.slackdump import kind_of
 
 _MOST = 2000
 """Entries of a folder that are looked at."""
@@ -104,16 +104,20 @@ def _judge(path: Path) -> tuple[str, str]:
             return _judge_folder(path)
         if not path.exists():
             return "bad", "There is no such file or folder."
+        if not path.is_file():  # opening a named pipe would wait for its writer
+            return "bad", "It is neither a folder nor a regular file."
         size = humanize.naturalsize(path.stat().st_size)
         with path.open("rb") as file:
             is_zip = zipfile.is_zipfile(file)
-        is_database = not is_zip and is_slackdump(path)
+        database = None if is_zip else kind_of(path)
     except OSError as error:
         return "bad", f"It cannot be read: {error.strerror}."
     if is_zip:
         return "ok", f"A ZIP of {size}."
-    if is_database:
-        return "ok", f"A database of Slackdump of {size}."
+    if database is not None:
+        if database.is_slackdump:
+            return "ok", f"A database of Slackdump of {size}."
+        return "bad", f"It is {database.about}."
     return "bad", f"A file of {size}, but no ZIP, or one that lacks its end."
 
 

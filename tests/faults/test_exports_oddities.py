@@ -1,0 +1,87 @@
+"""What lies in or at the path of an archive and is no file of an export costs that alone, and is named."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.exports import export, message, run_import, write_folder
+from tests.faults.test_exports_slackdump import write_database
+from tiger_slack_tui.console.views.importing.paths import look_at
+from tiger_slack_tui.history.archive import ArchiveRefused
+from tiger_slack_tui.history.plan import Selection
+from tiger_slack_tui.history.progress import BadRecord
+
+
+def general(tmp_path: Path) -> Path:
+    """An export with one message."""
+    return write_folder(tmp_path / "e", export({"general": {"2023-11-14": [message(1)]}}))
+
+
+async def test_links_cost_only_themselves(conninfo: str, tmp_path: Path) -> None:
+    path = general(tmp_path)
+    write_folder(tmp_path, {"outside/2023-11-14.json": b"[]"})
+    (path / "random").symlink_to(tmp_path / "outside")
+    (path / "general" / "2023-11-15.json").symlink_to(tmp_path / "outside" / "2023-11-14.json")
+    (path / "general" / "2023-11-16.json").symlink_to(tmp_path / "nowhere")
+    imported = await run_import(conninfo, path)
+    assert (imported.result.total.inserted, imported.result.exit_code) == (1, 3)
+    named = {event.path: event.reason for event in imported.events if isinstance(event, BadRecord)}
+    assert named == {
+        "random": "a link to a folder",
+        "general/2023-11-15.json": "a link that leads out of the archive",
+        "general/2023-11-16.json": "a link that leads nowhere",
+    }
+
+
+async def test_an_export_of_links_alone_says_so(conninfo: str, tmp_path: Path) -> None:
+    (tmp_path / "users.json").symlink_to("/etc/hostname")
+    with pytest.raises(ArchiveRefused, match="no Slack export") as refused:
+        await run_import(conninfo, tmp_path)
+    assert "is a link that leads out of the archive" in str(refused.value)
+
+
+async def test_channels_that_are_not_there(conninfo: str, tmp_path: Path) -> None:
+    path = general(tmp_path)
+    with pytest.raises(ArchiveRefused, match=r"--channel nope\*") as refused:
+        await run_import(conninfo, path, selection=Selection(channels=("nope*",)))
+    assert refused.value.hint == "Its channels are: general."
+
+
+def sqlite_file(path: Path) -> Path:
+    """A database of another program."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table message (id integer)")
+        connection.commit()
+    return path
+
+
+async def test_a_database_that_is_not_slackdumps(conninfo: str, tmp_path: Path) -> None:
+    file = sqlite_file(tmp_path / "slackdump.sqlite")
+    about = "an SQLite database, but not Slackdump's: it has no table CHANNEL, CHUNK"
+    for path in (file, tmp_path):
+        with pytest.raises(ArchiveRefused) as refused:
+            await run_import(conninfo, path)
+        assert f"is {about}" in str(refused.value)
+    assert about in look_at(str(file)).verdict
+
+    path = general(tmp_path)
+    sqlite_file(path / "other.db")
+    imported = await run_import(conninfo, path)
+    assert (imported.result.total.inserted, imported.result.exit_code) == (1, 3)
+    assert (
+        write_database(tmp_path / "good.sqlite").name in look_at(f"{tmp_path}/go").entries[0].text
+    )
+
+
+async def test_what_is_neither_a_folder_nor_a_file(conninfo: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/null")):
+        with pytest.raises(ArchiveRefused, match="neither a folder nor a regular file"):
+            await run_import(conninfo, path)
+        assert "neither a folder" in look_at(str(path)).verdict
