@@ -1,5 +1,18 @@
-"""`python -m tiger_slack_tui` is `tiger-slack`."""
+"""`tiger-slack`, and `python -m tiger_slack_tui`."""
 
-from tiger_slack_tui.cli import main
+import signal
 
-main()
+
+def start() -> None:
+    """Run the command line. SIGINT ends the process without a word until the command itself handles it."""
+    if (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):  # else the parent process ignores it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from tiger_slack_tui.cli import main
+
+    main()
+
+
+if __name__ == "__main__":
+    start()

@@ -11,6 +11,7 @@ import click
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.cli_audit import COMMANDS
+from tiger_slack_tui.cli_errors import end_on_sigterm
 from tiger_slack_tui.cli_errors import plain_errors as _plain_errors
 
 
@@ -70,6 +71,7 @@ _http = click.option(
 @_plain_errors
 def run(no_ui: bool, read_only: bool, no_mouse: bool, http: str | None) -> None:
     """Ingest from Slack until stopped (SIGTERM, SIGINT; in the console: q)."""
+    end_on_sigterm()
     from dataclasses import replace
 
     from tiger_slack_tui import settings
@@ -295,6 +297,7 @@ def demo(
     as_json: bool,
 ) -> None:
     """A workspace that lives on this machine, ingested for real. Needs neither Slack nor a database."""
+    end_on_sigterm()
     from tiger_slack_tui import settings
     from tiger_slack_tui.demo.run import run_demo
     from tiger_slack_tui.run import Face

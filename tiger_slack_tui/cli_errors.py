@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -22,6 +24,8 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and _is_main_thread():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         _check_texts(click.get_current_context())
         try:
             command(*args, **kwargs)
@@ -32,6 +36,16 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             sys.exit(130)
 
     return run
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end the process with exit code 0, after it cleaned up; until an event loop handles the signal."""
+    if _is_main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _check_texts(context: click.Context) -> None:

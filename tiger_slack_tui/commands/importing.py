@@ -226,7 +226,8 @@ def _account(result: ImportResult, *, dry_run: bool) -> Iterable[str]:
             f" + {sum(total.skipped.values()):,} skipped"
         )
     if result.outcome != "done":
-        yield "Stopped before the end; the same command goes on from here."
+        then = "nothing was written" if dry_run else "the same command goes on from here"
+        yield f"Stopped before the end; {then}."
 
 
 def _figures(account: Account) -> tuple[int, ...]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import psycopg
 
 from tiger_slack_tui.database.embedded import EmbeddedPostgres
@@ -27,6 +29,7 @@ from tiger_slack_tui.settings import Settings, SlackSettings
 from tiger_slack_tui.snapshot import Snapshot
 
 _TABLES = ("user", "channel", "message", "reaction", "tombstone", "event")
+_SHOWN_ERRORS = 5
 
 
 class DemoDiffers(TigerSlackError):
@@ -38,35 +41,72 @@ def run_demo(
 ) -> None:
     """Ingest from a local Slack; with `events`, end after so many and print a summary.
 
-    Its database and spool lie in a temporary directory: a demo never meets the operator's data. Raises
-    DemoDiffers where the database does not hold what was sent.
+    Its database, spool and log lie in a temporary directory: a demo never meets the operator's data. What it leaves
+    of a console is its exports, in the working directory. Raises DemoDiffers where the database does not hold what
+    was sent.
     """
-    prepare_face(settings, ui=face.ui)
-    with (
-        tempfile.TemporaryDirectory(prefix="tiger-slack-demo-") as home,
-        EmbeddedPostgres.start(Path(home) / "postgres") as server,
-        _local_slack(rate=rate, events=events or 0, seed=seed) as (process, hello),
-    ):
+    with tempfile.TemporaryDirectory(prefix="tiger-slack-demo-") as home:
         own = replace(settings, home=Path(home))
-        slack = SlackSettings(hello["bot_token"], hello["app_token"], hello["url"])
-        if face.ui:
+        prepare_face(own, ui=face.ui)
+        with (
+            kept_after(own.home, Path.cwd()) if face.ui else nullcontext(),
+            EmbeddedPostgres.start(own.home / "postgres") as server,
+            _local_slack(rate=rate, events=events or 0, seed=seed) as (process, hello),
+        ):
+            slack = SlackSettings(hello["bot_token"], hello["app_token"], hello["url"])
+            if face.ui:
 
-            def make_engine() -> Engine:
-                return Engine(own, slack, server.conninfo)
+                def make_engine() -> Engine:
+                    return Engine(own, slack, server.conninfo)
 
-            show_console(own, server.conninfo, face, make_engine, options_home=settings.home)
-            return
-        engine, sent = asyncio.run(_ingest(own, slack, server.conninfo, process))
-        workspace = Workspace(hello["seed"], hello["start"], hello["rate"])
-        expected = Expected()
-        expected.listed(users=workspace.users, channels=workspace.channels)
-        for payload in workspace.events(sent["sent"]):
-            expected.apply(payload)
-        found = asyncio.run(differences(server.conninfo, expected))
-        summary = _summary(engine, sent, server.conninfo, found)
+                show_console(own, server.conninfo, face, make_engine, options_home=settings.home)
+                return
+            summary = _run_headless(own, slack, server.conninfo, process, hello)
         print(json.dumps(summary) if as_json else _text(summary))  # noqa: T201 it is the command's result
-        if found:
+        if summary["differences"]:
             raise DemoDiffers("The database differs from what was sent.")
+
+
+def _run_headless(
+    settings: Settings,
+    slack: SlackSettings,
+    conninfo: str,
+    process: subprocess.Popen[str],
+    hello: dict[str, Any],
+) -> dict[str, Any]:
+    """Ingest all that the local Slack sends, and compare; the summary."""
+    engine, sent = asyncio.run(_ingest(settings, slack, conninfo, process))
+    workspace = Workspace(hello["seed"], hello["start"], hello["rate"])
+    expected = Expected()
+    expected.listed(users=workspace.users, channels=workspace.channels)
+    for payload in workspace.events(sent["sent"]):
+        expected.apply(payload)
+    return _summary(engine, sent, conninfo, asyncio.run(differences(conninfo, expected)))
+
+
+@contextmanager
+def kept_after(home: Path, directory: Path) -> Iterator[None]:
+    """When the block ends, print the errors of its log on stderr, and move its exports into the directory."""
+    try:
+        yield
+    finally:
+        log = home / "tiger-slack.log"
+        lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
+        errors = [
+            line for line in lines if '"level": "ERROR"' in line or '"level": "CRITICAL"' in line
+        ]
+        if errors:
+            click.echo(f"The demo logged {len(errors):,} errors; the newest:", err=True)
+            for line in errors[-_SHOWN_ERRORS:]:
+                click.echo(line, err=True)
+        if (home / "exports").exists():
+            try:
+                place = Path(tempfile.mkdtemp(prefix="tiger-slack-exports-", dir=directory))
+                for file in (home / "exports").iterdir():
+                    shutil.move(file, place)
+                click.echo(f"The exports of the demo are in {place}", err=True)
+            except OSError as error:
+                click.echo(f"The exports of the demo are lost: {error.strerror}", err=True)
 
 
 @contextmanager

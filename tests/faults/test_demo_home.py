@@ -1,0 +1,38 @@
+"""A demo leaves the operator's home as it is, and keeps what the operator took out of it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.test_cli import CLEAN
+from tests.console.terminal import at_terminal
+from tiger_slack_tui.demo.run import kept_after
+
+
+async def test_a_demo_in_a_console(tmp_path: Path) -> None:
+    home, cwd = tmp_path / "home", tmp_path / "cwd"
+    environ = CLEAN | {"TIGER_SLACK_HOME": str(home)}
+    async with at_terminal(("-m", "tiger_slack_tui", "demo"), environ, cwd) as terminal:
+        await terminal.shows("LIVE", 120)
+        terminal.press("2")
+        await terminal.shows("advisory locks")
+        terminal.press("e")
+        await terminal.shows("Written to")
+        terminal.press("q")
+        await terminal.shows("Stop the ingestion, and leave?")
+        terminal.press("y")
+        assert await asyncio.wait_for(terminal.process.wait(), 60) == 0
+    assert not home.exists() or not list(home.iterdir())
+    assert len(list(cwd.glob("tiger-slack-exports-*/*.txt"))) == 1
+
+
+def test_the_errors_of_a_demo_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with kept_after(tmp_path, tmp_path):
+        (tmp_path / "tiger-slack.log").write_text(
+            '{"level": "INFO", "message": "all is well"}\n{"level": "ERROR", "message": "it broke"}\n'
+        )
+    said = capsys.readouterr().err
+    assert ("it broke" in said, "all is well" in said) == (True, False)
