@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
+from tests.faults.clock import ManualClock
 from tests.support import count, make_engine, running, until
 from tiger_slack_tui.database import instances
 from tiger_slack_tui.database.instances import ConnectionSpan, Heartbeat, InstanceState
@@ -18,6 +19,7 @@ from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.gaps.watch import WatchTiming
 from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.slack.socket import SocketState
 
 HOUR = 3600.0
 WATCH = WatchTiming(beat=0.05, stale=1, least_gap=0.3)
@@ -148,3 +150,26 @@ async def test_the_engine_repeats_heartbeats_whose_answers_are_lost(
             await until(lambda: count(conninfo, "select count(*) from slack.connection") == 1)
     assert count(conninfo, "select count(*) from slack.connection where ended_at is null") == 0
     assert count(conninfo, "select count(*) from slack.instance where stopped_at is null") == 0
+
+
+def test_of_too_many_connected_periods_the_shortest_counts_as_a_gap(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The database is away for long, and Slack breaks off again and again."""
+    clock = ManualClock()
+    state = SocketState(clock)
+    lasted = [600 + n % 7 for n in range(700)]
+    for seconds in lasted:
+        state.begin_period()
+        clock.advance(seconds)
+        state.end_period(clock.elapsed())
+        clock.advance(5)
+    state.begin_period()
+    kept = state.periods
+    assert len(kept) == 500
+    assert not kept[-1].is_over
+    assert [period.number for period in kept] == sorted(period.number for period in kept)
+    assert {period.number for period in kept} <= set(range(1, 702))
+    connected = sum(period.heard - period.began for period in kept)
+    assert connected == sum(sorted(lasted)[-499:])
+    assert "counts as a gap" in caplog.text

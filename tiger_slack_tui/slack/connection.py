@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +59,8 @@ _PIECE = 16
 """Events, and acks, that are taken at a stretch: the writing of a batch, which has a few turns of its own, would wait
 for all that are there each time."""
 _MOST_PERIODS = 500
-"""Connected periods that are kept until they are stored."""
+"""Connected periods that are kept until they are stored. Beyond them the shortest is dropped: at worst, two gaps that
+are near each other become one that is longer by that period."""
 _MOST_SOCKETS = 10_000
 """A larger number of connections is not believed; Slack allows 10."""
 
@@ -98,8 +98,9 @@ class SocketState:
         """Frames that could not be read, and so not be acknowledged."""
         self.malformed_log = LogThrottle(clock)
         self._numbered = 0
-        self.periods: deque[ConnectedPeriod] = deque(maxlen=_MOST_PERIODS)
-        """The newest, until they are stored."""
+        self._drop_log = LogThrottle(clock)
+        self.periods: list[ConnectedPeriod] = []
+        """The oldest first, until they are stored; only the last one can still last."""
         self.changed = asyncio.Event()
         """Set when a connected period begins or ends."""
 
@@ -112,9 +113,20 @@ class SocketState:
         """We are connected from now on, if we were not before."""
         now = self._clock.elapsed()
         if not self.periods or self.periods[-1].is_over:
+            if len(self.periods) >= _MOST_PERIODS:
+                self._drop_shortest()
             self._numbered += 1
             self.periods.append(ConnectedPeriod(self._numbered, now, now))
             self.changed.set()
+
+    def _drop_shortest(self) -> None:
+        shortest = min(self.periods, key=lambda period: period.heard - period.began)
+        self.periods.remove(shortest)
+        if self._drop_log.allows():
+            log.warning(
+                "more than %d connected periods wait for the database: the shortest, of %.0f s, counts as a gap",
+                *(_MOST_PERIODS, shortest.heard - shortest.began),
+            )
 
     def end_period(self, heard: float) -> None:
         """We are not connected any more, if we were."""
