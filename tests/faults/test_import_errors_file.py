@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +15,7 @@ import pytest
 from tests.exports import export, message, run_import, write_folder
 from tests.support import allow_connections
 from tiger_slack_tui.errors import SettingsError
+from tiger_slack_tui.history import problem_file
 from tiger_slack_tui.history.problem_file import ProblemFile
 from tiger_slack_tui.history.progress import BadRecord
 
@@ -74,6 +80,62 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     file = ProblemFile(link)
     file.add(FOUND)
     assert "No space left" in (file.close() or "")
+
+
+def test_a_pipe_of_a_shell(tmp_path: Path) -> None:
+    """>(jq …) is a path such as /dev/fd/63, and its real path names no file."""
+    reading, writing = os.pipe()
+    try:
+        file = ProblemFile(Path(f"/dev/fd/{writing}"))
+        file.add(FOUND)
+        assert file.close() is None
+        assert json.loads(os.read(reading, 1000))["position"] == 2
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_the_file_that_our_own_output_goes_to_is_not_replaced(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tiger_slack_tui.history.problem_file import *;"
+        "f = ProblemFile(Path('/dev/stdout')); f.add(BadRecord('a', 2, 'why')); f.close(); print('later')"
+    )
+    path = tmp_path / "output"
+    with path.open("w") as output:
+        subprocess.run([sys.executable, "-c", code], stdout=output, check=True)
+    first, second = path.read_text().splitlines()
+    assert (json.loads(first)["position"], second) == (2, "later")
+
+
+async def test_a_disk_that_is_full_keeps_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "errors"
+    path.write_text("of yesterday")
+    file = ProblemFile(path)
+    monkeypatch.setattr(problem_file, "write_problems", fill)
+    await file.complete("", 1)
+    assert "No space left" in (file.close() or "")
+    assert path.read_text() == "of yesterday"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    file = ProblemFile(tmp_path / "errors")
+    file.add(FOUND)
+    assert list(tmp_path.iterdir()) == []
+    assert file.close() is None
+
+
+def test_a_directory_leaves_no_other_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with pytest.raises(SettingsError, match="Is a directory"):
+        ProblemFile(tmp_path)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", [".", "nowhere/errors"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, TextIO, cast
 
 import psycopg
 
@@ -17,77 +19,120 @@ from tiger_slack_tui.history.report import write_problem, write_problems
 
 
 class ProblemFile:
-    """Is written beside its place, and put there by `close`: until then, what stands there stays.
+    """Keeps what was wrong in a file without a name, and puts it in its place by `close`: until then, and where it
+    cannot be written whole, what is there stays. A process that is killed leaves nothing.
 
     It holds what `add` was given, or, after `complete`, all that the database knows of the import.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises SettingsError where it cannot be written."""
-        self._path = Path(os.path.realpath(path))  # a link stays one
-        beside = f".{self._path.name}.{os.getpid()}"
-        self._new = self._path.with_name(f"{beside}.new")
-        self._all = self._path.with_name(f"{beside}.all")
-        self._given = path
+        """`path` may be a pipe or terminal, such as /dev/stdout. Raises SettingsError where it cannot be written."""
+        self._given = self._path = path
         self._trouble: str | None = None
-        self._scratch: Path | None = None
+        self._is_whole = True
+        self._stream: int | None = None
+        """Our own standard output or error, where that is meant."""
         try:
-            # A pipe or a terminal has no place beside it, and is written at the end.
-            self._is_file = self._path.is_file() or not self._path.exists()
-            if not self._is_file:
-                self._scratch = Path(tempfile.mkdtemp(prefix="tiger-slack-"))
-                self._new, self._all = self._scratch / "new", self._scratch / "all"
-            if self._path.exists() and not os.access(self._path, os.W_OK):
-                raise PermissionError(13, "Permission denied")
-            if self._path.is_dir():
+            mode = _mode(path)
+            if stat.S_ISDIR(mode):
                 raise IsADirectoryError(21, "Is a directory")
-            self._file = self._new.open("w", encoding="utf-8")
+            self._stream = next((fd for fd in (1, 2) if mode and _is_same(path, fd)), None)
+            self._is_file = self._stream is None and (not mode or stat.S_ISREG(mode))
+            if mode and self._stream is None and not os.access(path, os.W_OK):
+                raise PermissionError(13, "Permission denied")
+            if self._is_file:
+                self._path = Path(os.path.realpath(path))  # a link stays one
+            self._file = self._make()
         except OSError as error:
             raise SettingsError(f"--errors: {path} cannot be written: {error.strerror}.") from None
 
     def add(self, problem: BadRecord) -> None:
-        """Write one that was found now. A disk that is full is told by `close`."""
-        if self._trouble is None:
+        """Write one that was found now. `close` reports a disk that is full."""
+        if self._is_whole:
             try:
                 write_problem(self._file, problem.path, problem.position, problem.reason)
             except OSError as error:
-                self._note(error)
+                self._fail(error)
 
     async def complete(self, conninfo: str, import_id: int) -> None:
         """Take all that the database knows, also from the runs before; where it is lost, what was added stays."""
         try:
-            with self._all.open("w", encoding="utf-8") as file:
+            file = self._make()
+            try:
                 await write_problems(file, conninfo, import_id)
-            self._all.replace(self._new)
+                file.flush()
+            except BaseException:
+                with suppress(OSError):
+                    file.close()
+                raise
+            self._file, added = file, self._file
+            self._is_whole = True  # what could not be added is there
+            with suppress(OSError):
+                added.close()
         except OSError as error:
-            self._note(error)
+            self._fail(error)
         except (psycopg.Error, TigerSlackError) as error:
             words = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
-            self._trouble = (
+            self._trouble = self._trouble or (
                 f"--errors: {self._given} holds only what was found in this run: {words}"
             )
 
     def close(self) -> str | None:
         """Put it in its place; what is wrong with it, None where all is there. Raises nothing."""
         try:
-            self._file.close()
-            if self._is_file:
-                with suppress(FileNotFoundError):
-                    shutil.copymode(self._path, self._new)
-                self._new.replace(self._path)
-            else:
-                with self._new.open("rb") as source, self._path.open("wb", buffering=0) as target:
-                    shutil.copyfileobj(source, target)
+            self._file.flush()
+            source = cast(BinaryIO, self._file.buffer)  # type: ignore[redundant-cast]
+            source.seek(0)
+            if self._is_whole:
+                (self._replace if self._is_file else self._append)(source)
         except OSError as error:
-            self._note(error)
-        for left in (self._new, self._all):
-            with suppress(OSError):
-                left.unlink()
-        if self._scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._fail(error)
+        with suppress(OSError):
+            self._file.close()
         return self._trouble
 
-    def _note(self, error: OSError) -> None:
-        self._trouble = (
-            f"--errors: {self._given} was not written: {error.strerror or type(error).__name__}."
-        )
+    def _make(self) -> TextIO:
+        """A file without a name, on the disk of the place."""
+        directory = self._path.parent if self._is_file else None
+        return cast(TextIO, tempfile.TemporaryFile("w+", encoding="utf-8", dir=directory))
+
+    def _replace(self, source: BinaryIO) -> None:
+        new = self._path.with_name(f".{self._path.name}.{os.getpid()}.new")
+        try:
+            with new.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            with suppress(FileNotFoundError):
+                shutil.copymode(self._path, new)
+            new.replace(self._path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+
+    def _append(self, source: BinaryIO) -> None:
+        """Write to what cannot be replaced: a pipe, a terminal, the file that our own output goes to."""
+        # Of our own output a copy, so that what we print later stands behind it.
+        stream = self._stream
+        fd = os.dup(stream) if stream is not None else os.open(self._path, os.O_WRONLY)
+        with os.fdopen(fd, "wb", buffering=0) as target:
+            shutil.copyfileobj(source, target)
+
+    def _fail(self, error: OSError) -> None:
+        self._is_whole = False
+        kept = " What was there before is kept." if self._is_file else ""
+        why = error.strerror or type(error).__name__
+        self._trouble = f"--errors: {self._given} was not written: {why}.{kept}"
+
+
+def _mode(path: Path) -> int:
+    """Of what is there; 0 where nothing is."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return 0
+
+
+def _is_same(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except OSError:
+        return False
