@@ -154,6 +154,7 @@ begin
   --   8. rows of slack.channel, by id
   --   9. gaps                                            slack.lock_gaps()
   --  10. rows of slack.instance, connection and gap      a backfill begins with a row of slack.gap alone
+  -- Nobody waits for rows of slack.message_discard_failure: slack.count_rule_failures() takes one that is free.
   -- A transaction that takes locks of one kind twice takes all of them at first. The retention job waits for no row: it
   -- skips those that are locked. Keys are compared as bytes (collate "C"), as Python does.
   items := slack.routed_events(batch);

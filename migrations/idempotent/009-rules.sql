@@ -61,19 +61,32 @@ comment on function slack.evaluate_rules(jsonb[]) is
 
 create or replace function slack.count_rule_failures(failures jsonb)
 returns void
-language sql
+language plpgsql
 as $func$
-  insert into slack.message_discard_failure as f (rule_id, failures, sqlstate)
-  select n.rule_id, n.failures, n.sqlstate
-  from jsonb_to_recordset(failures) n (rule_id int4, failures int8, sqlstate text)
-  order by n.rule_id
-  on conflict (rule_id) do update set
-    failures = f.failures + excluded.failures
-  , last_at = excluded.last_at
-  , sqlstate = excluded.sqlstate
+declare
+  n record;
+begin
+  for n in select r.* from jsonb_to_recordset(failures) r (rule_id int4, failures int8, sqlstate text) loop
+    update slack.message_discard_failure f set
+      failures = f.failures + n.failures
+    , last_at = now()
+    , sqlstate = n.sqlstate
+    where f.id =
+    ( select o.id
+      from slack.message_discard_failure o
+      where o.rule_id = n.rule_id
+      order by o.id
+      limit 1
+      for update skip locked
+    );
+    if not found then
+      insert into slack.message_discard_failure (rule_id, failures, sqlstate) values (n.rule_id, n.failures, n.sqlstate);
+    end if;
+  end loop;
+end
 $func$;
 comment on function slack.count_rule_failures(jsonb) is
-  'Counts in slack.message_discard_failure, in the transaction of the messages. To be called after slack.lock_messages() and before users and channels are written, so that two transactions cannot wait for each other.';
+  'Counts in slack.message_discard_failure, in the transaction of the messages. Waits for nobody: where all rows of the rule are locked, it adds one, so there are never more than transactions at the same time.';
 
 create or replace function slack.discarded_by(message jsonb)
 returns int4

@@ -151,7 +151,7 @@ async def test_failures_stay_with_a_rule_that_is_turned_off_and_on(conninfo: str
     assert (await only_rule(conninfo)).failures == 2
 
 
-async def test_instances_that_fail_at_once_wait_for_each_other_in_one_order(conninfo: str) -> None:
+async def test_instances_that_fail_at_once(conninfo: str) -> None:
     await make(conninfo, ZONES)
     await make(conninfo, ZONES + " && $.a == 1")
     parts = [
@@ -163,4 +163,21 @@ async def test_instances_that_fail_at_once_wait_for_each_other_in_one_order(conn
     ]
     written = await asyncio.gather(*(store(conninfo, part) for part in parts))
     assert all(not one.failed for one in written)
-    assert count(conninfo, "select failures from slack.message_discard_failure limit 1") == 160
+    async with asking(conninfo) as connection:
+        assert [rule.failures for rule in await list_rules(connection)] == [160, 160]
+
+
+async def test_nobody_waits_for_a_transaction_that_counts_failures(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    """A rule that fails often must not make all writers, dry runs of replays included, queue up."""
+    await make(conninfo, ZONES)
+    counted = Jsonb([{"rule_id": 1, "failures": 1, "sqlstate": "0A000"}])
+    for n in range(4):
+        with database.transaction():
+            database.execute("select slack.count_rule_failures(%s)", (counted,))
+            event = message(n, when=WITH_ZONE)
+            written = await asyncio.wait_for(store(conninfo, {f"Ev{n}": event}), 30)
+            assert written.first == {f"Ev{n}"}
+    assert (await only_rule(conninfo)).failures == 8
+    assert count(conninfo, "select count(*) from slack.message_discard_failure") == 2

@@ -44,7 +44,14 @@ select r.id, r.match::text, r.note, r.created_at, r.off_at, r.is_removed
 , coalesce((select i.messages from imported i where i.key = r.id::text), 0)::int8 as imported
 , coalesce(f.failures, 0) as failures, f.last_at as failed_at, f.sqlstate
 from rule r
-left join slack.message_discard_failure f on f.rule_id = r.id
+left join
+( select m.rule_id
+  , sum(m.failures)::int8 as failures
+  , max(m.last_at) as last_at
+  , (array_agg(m.sqlstate order by m.last_at desc, m.id desc))[1] as sqlstate
+  from slack.message_discard_failure m
+  group by m.rule_id
+) f on f.rule_id = r.id
 where case when %(id)s::int4 is null then not r.is_removed else r.id = %(id)s end
 order by r.id
 """
