@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.exports import (
     Imported,
     day_file,
     export,
+    many,
     message,
     run_import,
     tables,
@@ -82,3 +84,19 @@ async def test_names_of_lists_that_are_not_around_the_folder(conninfo: str, tmp_
     }
     checks = await import_twice(conninfo, write_folder(tmp_path, files))
     assert {c.result.exit_code for c in checks} == {0}
+
+
+async def test_paths_that_are_not_utf_8_are_imports_of_their_own(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    """Both were named by the same replacement character: the second went on with the first's import."""
+    sources = []
+    for name in (b"\xff", b"\xfe"):
+        path = write_folder(tmp_path / os.fsdecode(name), many(1, 10))
+        imported = await run_import(conninfo, path)
+        assert imported.result.resumed is None
+        database.execute("update slack.import set outcome = 'cancelled'")
+        row = database.execute("select source from slack.import order by id desc").fetchone()
+        assert row is not None
+        sources.append(row[0])
+    assert [source.rpartition("/")[2] for source in sources] == ["%FF", "%FE"]

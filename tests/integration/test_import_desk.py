@@ -26,10 +26,13 @@ class Live:
 
     def __init__(self) -> None:
         self.trouble: str | None = None
+        self.error: Exception | None = None
         self.asked: list[float] = []
 
     def __call__(self, limit: float) -> str | None:
         self.asked.append(limit)
+        if self.error:
+            raise self.error
         return self.trouble
 
 
@@ -108,6 +111,20 @@ async def test_a_whole_import_is_told_file_by_file(
     with psycopg.connect(conninfo) as connection:
         row = connection.execute("select outcome from slack.import").fetchone()
     assert row == ("done",)
+
+
+async def test_an_import_goes_on_when_it_is_not_known_whether_live_events_are_late(
+    desk: ImportDesk, archive: Path, live: Live, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody let it go on: the task that does had ended, without a word."""
+    live.trouble = "late"
+    desk.start(ImportRequest(archive, workers=1))
+    await until(lambda: desk.run is not None and desk.run.waits_for is not None)
+    live.error = ZeroDivisionError()
+    state = await ended(desk)
+    assert state.phase is Phase.DONE
+    [record] = [r for r in caplog.records if "live events" in r.getMessage()]
+    assert record.exc_info is not None
 
 
 async def test_paused_it_commits_nothing_more_until_it_goes_on(

@@ -229,8 +229,9 @@ class ImportDesk:
         return None
 
     async def _watch_live(self) -> None:
-        """Hold the import up while live events take too long."""
+        """Hold the import up while live events take too long. Where that is not known, it goes on; that is logged."""
         since = 0.0
+        has_failed = False
         while True:
             await asyncio.sleep(_LIVE_SECONDS)
             state, limit = self.run, self.live_limit
@@ -239,7 +240,14 @@ class ImportDesk:
             is_waiting = state.waits_for is not None
             why = None
             if limit is not None:
-                why = self._live(limit * _CALM if is_waiting else limit)
+                try:
+                    why = self._live(limit * _CALM if is_waiting else limit)
+                except Exception as error:  # an import that waits for nothing would wait for ever
+                    if not has_failed:
+                        log.error("it is not known whether live events are late", exc_info=error)
+                    has_failed = True
+                else:
+                    has_failed = False
             if why is None and is_waiting and time.monotonic() - since < _CALM_SECONDS:
                 why = state.waits_for
             if why is not None and not is_waiting:

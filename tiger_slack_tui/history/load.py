@@ -25,7 +25,7 @@ from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.history.archive import ArchiveRefused
 from tiger_slack_tui.history.columnstore import compress
 from tiger_slack_tui.history.control import ControlSession
-from tiger_slack_tui.history.names import is_possible, shown
+from tiger_slack_tui.history.names import from_bytes, is_possible, shown
 from tiger_slack_tui.history.options import ImportOptions
 from tiger_slack_tui.history.plan import Plan, PlannedFile
 from tiger_slack_tui.history.process import WorkerProcess, failure_of
@@ -316,7 +316,7 @@ class Import:
         try:
             begun = await checkpoint.begin(
                 connection,
-                os.fsencode(self._path).decode(errors="replace"),
+                from_bytes(os.fsencode(self._path)),
                 self._options.as_given,
                 since=self._selection.since,
                 until=self._selection.until,
