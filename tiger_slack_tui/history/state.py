@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.account import Account, is_bad
+from tiger_slack_tui.history.file_table import FileState, FileStates, FileStep, FileTable
 from tiger_slack_tui.history.plan import PlannedFile
 from tiger_slack_tui.history.progress import (
     BadRecord,
@@ -60,32 +61,6 @@ class Phase(StrEnum):
         return self in (Phase.DONE, Phase.STOPPED, Phase.FAILED)
 
 
-class FileStep(StrEnum):
-    """How far a file is."""
-
-    WAITING = "waiting"
-    READING = "reading"
-    DONE = "done"
-    KNOWN = "done before"
-    FAILED = "failed"
-
-
-@dataclass(slots=True)
-class FileState:
-    """A file that was begun. Times are by a clock that only goes forward."""
-
-    step: FileStep = FileStep.READING
-    account: Account = field(default_factory=Account)
-    """What this import accounted for."""
-    bytes_read: int = 0
-    began: float = 0.0
-    ended: float | None = None
-    bad: int = 0
-    """Bad records."""
-    reason: str | None = None
-    """The first of what is wrong with it."""
-
-
 @dataclass(slots=True)
 class Folder:
     """A channel's folder. Without `channel`, none is known, and its files are not read."""
@@ -126,7 +101,7 @@ class ImportState:
         self.tally = Tally()
         self.began = clock()
         self.ended: float | None = None
-        self.files: list[PlannedFile] = []
+        self.files = FileTable()
         """In the order of reading."""
         self.days: tuple[str, str] | None = None
         """The first and the last day that a file is of."""
@@ -156,7 +131,7 @@ class ImportState:
         self.waits_for: str | None = None
         """Why it waits for live events; None where it does not."""
         self._clock = clock
-        self._begun: dict[str, FileState] = {}
+        self._begun = FileStates()
         self._index: dict[str, int] = {}
         self._skipped_bytes = 0
         self._failed_before = 0
@@ -193,11 +168,13 @@ class ImportState:
             case BadRecord(path, position, reason):
                 self.num_problems += 1
                 self.problems.append(event)
-                file = self._begun.setdefault(path, FileState(began=self._clock()))
+                file = self._begun.begin(path, self._clock())
                 file.bad += position is not None
                 self._blame(path, file, reason)
             case Note(text, is_warning):
                 self.notes.append(Remark(time.time(), text, is_warning))
+        if not isinstance(event, Planned | Listed | Note):
+            self._begun.settle(event.path)
 
     @property
     def phase(self) -> Phase:
@@ -254,6 +231,11 @@ class ImportState:
         """Files that could not be read to their end."""
         return self.tally.files_failed + self._failed_before
 
+    def planned(self, path: str) -> PlannedFile | None:
+        """The file of that path; None where it is none of messages."""
+        index = self._index.get(path)
+        return None if index is None else self.files[index]
+
     def file(self, path: str) -> FileState | None:
         """How far a file is; None where it was not begun."""
         return self._begun.get(path)
@@ -285,10 +267,7 @@ class ImportState:
         self.num_problems = number
 
     def still(self) -> ImportState:
-        """A copy that shows this moment for ever: no event and no time changes it.
-
-        It shares the files that have ended, which do not change any more.
-        """
+        """A copy that shows this moment for ever: no event and no time changes it."""
         now = self._clock()
         copied = copy(self)
         copied._clock = lambda: now
@@ -302,10 +281,7 @@ class ImportState:
         copied.total = _copied(self.total)
         copied.problems, copied.notes = self.problems.copy(), self.notes.copy()
         copied._marks = self._marks.copy()
-        copied._begun = self._begun.copy()
-        for reader in self.readers.values():
-            if reader.path is not None and (file := self._begun.get(reader.path)) is not None:
-                copied._begun[reader.path] = replace(file, account=_copied(file.account))
+        copied._begun = self._begun.still()
         return copied
 
     def end(self, result: ImportResult | None, error: TigerSlackError | None) -> None:
@@ -323,7 +299,7 @@ class ImportState:
                 self.folders[planned.folder] = folder
             folder.files += 1
             folder.bytes += planned.member.size
-        self.files += files
+        self.files.extend(files)
         self.unmapped |= unmapped
         days = {planned.member.path[-15:-5] for planned in files} | set(self.days or ())
         self.days = (min(days), max(days)) if days else None
@@ -334,7 +310,7 @@ class ImportState:
 
     def _begin(self, path: str, worker: int) -> None:
         now = self._clock()
-        self._begun.setdefault(path, FileState(began=now))
+        self._begun.begin(path, now)
         self.readers[worker] = Reader(path, now)
 
     def _know(self, path: str, account: Account) -> None:
@@ -343,23 +319,23 @@ class ImportState:
         counted = Account() if file is None else file.account
         sums = [self.total]
         if (index := self._index.get(path)) is not None:
-            sums.append(self.folders[self.files[index].folder].account)
+            sums.append(self.folders[self.files.folder(index)].account)
         for each in sums:
             each.subtract(counted)
             each.add(account)
         if file is not None or account.read:
-            file = self._begun.setdefault(path, FileState(began=self._clock()))
+            file = self._begun.begin(path, self._clock())
             file.account = Account()
             file.account.add(account)
 
     def _count(self, path: str, account: Account, bytes_read: int) -> None:
         now = self._clock()
-        file = self._begun.setdefault(path, FileState(began=now))
+        file = self._begun.begin(path, now)
         file.account.add(account)
         file.bytes_read = bytes_read
         self.total.add(account)
         if (index := self._index.get(path)) is not None:
-            self.folders[self.files[index].folder].account.add(account)
+            self.folders[self.files.folder(index)].account.add(account)
         for reader in self.readers.values():
             if reader.path == path:
                 reader.since = now
@@ -367,21 +343,20 @@ class ImportState:
 
     def _end(self, path: str, size: int, step: FileStep) -> FileState:
         now = self._clock()
-        file = self._begun.setdefault(path, FileState(began=now))
+        file = self._begun.begin(path, now)
         file.step, file.bytes_read, file.ended = step, size, now
         if (index := self._index.get(path)) is not None:
-            self.folders[self.files[index].folder].done += 1
+            self.folders[self.files.folder(index)].done += 1
         for reader in self.readers.values():
             if reader.path == path:
                 reader.path, reader.since = None, now
-        while self.front < len(self.files) - 1 and self._has_ended(self.files[self.front]):
+        while self.front < len(self.files) - 1 and self._has_ended(self.front):
             self.front += 1
         self._mark()
         return file
 
-    def _has_ended(self, planned: PlannedFile) -> bool:
-        file = self._begun.get(planned.member.path)
-        return file is not None and file.ended is not None
+    def _has_ended(self, index: int) -> bool:
+        return self._begun.has_ended(self.files.path(index))
 
     def _blame(self, path: str, file: FileState, reason: str) -> None:
         index = self._index.get(path)

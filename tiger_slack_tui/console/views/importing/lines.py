@@ -28,12 +28,11 @@ from tiger_slack_tui.console.paint import (
 )
 from tiger_slack_tui.history.account import Account
 from tiger_slack_tui.history.archive import ArchiveRefused, Export
+from tiger_slack_tui.history.file_table import FileState, FileStep
 from tiger_slack_tui.history.plan import PlannedFile
 from tiger_slack_tui.history.progress import BadRecord
 from tiger_slack_tui.history.recent import PastImport
 from tiger_slack_tui.history.state import (
-    FileState,
-    FileStep,
     Folder,
     ImportState,
     Phase,

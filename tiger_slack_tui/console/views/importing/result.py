@@ -118,7 +118,7 @@ class ResultStep(Step):
             self.app.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
         elif isinstance(pane.row, BadRecord):
             path = pane.row.path
-            planned = next((file for file in state.files if file.member.path == path), None)
+            planned = state.planned(path)
             if planned is not None:
                 self.app.read(path, file_lines(state, planned, width))
             else:
