@@ -108,6 +108,8 @@ async def test_a_whole_import_is_told_file_by_file(
     assert report["command"] == f"tiger-slack import {archive}"
     lines = Path(report["bad_records"]).read_text().splitlines()
     assert len(lines) == BAD
+    modes = {path.stat().st_mode & 0o777 for path in desk.reports.iterdir()}
+    assert (modes, desk.reports.stat().st_mode & 0o777) == ({0o600}, 0o700)
     with psycopg.connect(conninfo) as connection:
         row = connection.execute("select outcome from slack.import").fetchone()
     assert row == ("done",)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
 from collections.abc import AsyncIterator
-from itertools import count
 from pathlib import Path
-from typing import IO
 
+from tiger_slack_tui import private_files
 from tiger_slack_tui.errors import TigerSlackError
 
 _CHUNK = 1 << 18
@@ -23,7 +20,7 @@ async def write_export(directory: Path, name: str, lines: AsyncIterator[str]) ->
     gets another one. One that cannot be written to its end is removed. Raises TigerSlackError.
     """
     try:
-        path, file = await asyncio.to_thread(_create, directory, name)
+        path, file = await asyncio.to_thread(private_files.create, directory, name, ".txt")
     except OSError as error:
         raise TigerSlackError(f"{directory} cannot be written: {error.strerror}") from None
     try:
@@ -45,22 +42,3 @@ async def write_export(directory: Path, name: str, lines: AsyncIterator[str]) ->
             raise TigerSlackError(f"{path} cannot be written: {error.strerror}") from None
         raise
     return path
-
-
-def _create(directory: Path, name: str) -> tuple[Path, IO[str]]:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        os.fchmod(place, 0o700)  # one that was made by an earlier version
-        base = f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-        for number in count(1):
-            file = f"{base}.txt" if number == 1 else f"{base}-{number}.txt"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            try:
-                fd = os.open(file, flags, 0o600, dir_fd=place)
-            except FileExistsError:
-                continue
-            return directory / file, os.fdopen(fd, "w", encoding="utf-8", errors="replace")
-    finally:
-        os.close(place)
-    raise AssertionError("count never ends")

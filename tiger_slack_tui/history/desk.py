@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tiger_slack_tui import private_files
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.history.archive import ArchiveLimits
 from tiger_slack_tui.history.checkpoint import ImportRunning
@@ -134,9 +135,8 @@ class ImportDesk:
     def save_map(self, request: ImportRequest) -> None:
         """Write the file of channel ids that `command` names. Blocks. Raises OSError."""
         if request.channel_map:
-            path = self._map_file(request)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(dict(request.channel_map), indent=2) + "\n", "utf-8")
+            text = json.dumps(dict(request.channel_map), indent=2) + "\n"
+            private_files.write(self._map_file(request), text)
 
     def _map_file(self, request: ImportRequest) -> Path:
         content = json.dumps(dict(request.channel_map), sort_keys=True).encode()

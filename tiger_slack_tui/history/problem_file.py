@@ -15,7 +15,7 @@ import psycopg
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.history.progress import BadRecord
-from tiger_slack_tui.history.report import write_problem, write_problems
+from tiger_slack_tui.history.report import problem_line, write_problems
 
 
 class ProblemFile:
@@ -50,7 +50,7 @@ class ProblemFile:
         """Write one that was found now. `close` reports a disk that is full."""
         if self._is_whole:
             try:
-                write_problem(self._file, problem.path, problem.position, problem.reason)
+                self._file.write(problem_line(problem.path, problem.position, problem.reason))
             except OSError as error:
                 self._fail(error)
 

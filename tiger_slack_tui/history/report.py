@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, TextIO
 
 import psycopg
 
+from tiger_slack_tui import private_files
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.errors import TigerSlackError
@@ -18,10 +18,13 @@ from tiger_slack_tui.history.checkpoint import problems
 from tiger_slack_tui.history.progress import BadRecord, ImportResult
 from tiger_slack_tui.history.state import KEPT_PROBLEMS, ImportState
 
+_CHUNK = 1 << 18
+"""Characters that are written at once."""
 
-def write_problem(file: TextIO, path: str, position: int | None, reason: str) -> None:
+
+def problem_line(path: str, position: int | None, reason: str) -> str:
     """One JSON line."""
-    file.write(json.dumps({"file": path, "position": position, "reason": reason}) + "\n")
+    return json.dumps({"file": path, "position": position, "reason": reason}) + "\n"
 
 
 async def write_problems(
@@ -29,16 +32,23 @@ async def write_problems(
 ) -> tuple[list[BadRecord], int]:
     """All that was wrong, also in the runs that this one went on from; the first of them, and how many.
 
-    Raises psycopg.Error.
+    The disk is waited for in a thread. Raises psycopg.Error, OSError, DatabaseUnavailable, DatabaseRefused.
     """
     first, number = [], 0
+    lines: list[str] = []
+    size = 0
     async with await connect(conninfo) as connection:
         found: AsyncIterator[Any] = problems(connection, import_id)
         async for row in found:
-            write_problem(file, *row)
+            lines.append(problem_line(*row))
+            size += len(lines[-1])
             number += 1
             if number <= KEPT_PROBLEMS:
                 first.append(BadRecord(*row))
+            if size >= _CHUNK:
+                await asyncio.to_thread(file.write, "".join(lines))
+                lines, size = [], 0
+    await asyncio.to_thread(file.write, "".join(lines))
     return first, number
 
 
@@ -49,14 +59,18 @@ async def _write_known(
     try:
         first, number = await write_problems(file, conninfo, import_id)
     except (psycopg.Error, TigerSlackError) as error:
-        file.seek(0)
-        file.truncate()
-        for problem in state.problems:
-            write_problem(file, problem.path, problem.position, problem.reason)
+        lines = [problem_line(p.path, p.position, p.reason) for p in state.problems]
+        await asyncio.to_thread(_write_anew, file, "".join(lines))
         lost = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
-        return len(state.problems), lost
+        return len(lines), lost
     state.recall(first, number)
     return number, None
+
+
+def _write_anew(file: TextIO, text: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(text)
 
 
 async def save_report(
@@ -69,20 +83,20 @@ async def save_report(
 ) -> Path:
     """Write the account, and beside it what was wrong, as files of their own; the account's path.
 
-    `error` is why the import failed. The state learns of what was wrong in earlier runs. Where the database is lost,
-    the file holds what the state knows, and the account says so. Raises OSError.
+    Only their owner can read them. `error` is why the import failed. The state learns of what was wrong in earlier
+    runs. Where the database is lost, the file holds what the state knows, and the account says so. Raises OSError.
     """
-    now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    name = f"import-{result.import_id}-{now}"
-    await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+    name = f"import-{result.import_id}"
     account = {"command": command, **result.as_json()}
     if error is not None:
         account["error"] = error.args[0]
-    bad = directory / f"{name}-bad.jsonl"
     if result.import_id is not None:
+        bad, file = await asyncio.to_thread(private_files.create, directory, name, "-bad.jsonl")
         try:
-            with bad.open("w", encoding="utf-8") as file:
+            try:
                 number, loss = await _write_known(file, conninfo, result.import_id, state)
+            finally:
+                await asyncio.to_thread(file.close)
         except BaseException:
             bad.unlink(missing_ok=True)  # half of it would be taken for all
             raise
@@ -92,7 +106,12 @@ async def save_report(
             account["bad_records"] = str(bad)
         else:
             bad.unlink()
-    path = directory / f"{name}.json"
     text = json.dumps(account, indent=2) + "\n"
-    await asyncio.to_thread(path.write_text, text, "utf-8")
+    return await asyncio.to_thread(_write_account, directory, name, text)
+
+
+def _write_account(directory: Path, name: str, text: str) -> Path:
+    path, file = private_files.create(directory, name, ".json")
+    with file:
+        file.write(text)
     return path
