@@ -115,7 +115,7 @@ def test_an_event_and_its_failure(conninfo: str, run: Commands) -> None:
     for part in ("failed", "22P02", "invalid input syntax for type numeric", "500 milliseconds"):
         assert part in shown
     (as_json,) = run.json("event", "Ev7")
-    assert as_json["error"]["diagnostics"]["context"]
+    assert as_json["error"]["diagnostics"].keys() & {"context", "message_detail"} == set()
     assert as_json["event"]["text"] == NASTY
     assert "no event Ev0" in run("event", "Ev0", code=1)
     assert "1 failed again" in run("replay", "--failed", code=1)

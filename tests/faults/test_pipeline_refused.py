@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.faults.pipelines import FakeConnection, FakeStore, envelope, working
 from tests.faults.spools import opened
 from tests.support import until
 from tiger_slack_tui.database.pool import make_pool
-from tiger_slack_tui.database.store import EventStore
+from tiger_slack_tui.database.store import EventStore, Written
 from tiger_slack_tui.errors import DatabaseUnavailable, EventsRefused
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
 from tiger_slack_tui.ingest.record import encode
@@ -112,3 +113,21 @@ async def test_a_real_error_that_looks_passing(
     assert spool.depth == 1
     (stored,) = database.execute("select count(*) from slack.event").fetchone() or (0,)
     assert stored == 20
+
+
+async def test_slow_commits_of_an_outage_are_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def write() -> Written:
+        raise DatabaseUnavailable("The database is frozen.")
+
+    pipeline = Pipeline(
+        FakeStore().as_store(), await opened(tmp_path), Stats(), clock=ManualClock()
+    )
+    for _ in range(5):
+        task = asyncio.create_task(write())
+        await asyncio.wait({task})
+        pipeline._log_end(task)
+    (line,) = caplog.records
+    assert line.getMessage() == "the slow commit failed: The database is frozen."
+    assert "exception.stacktrace" not in line.__dict__

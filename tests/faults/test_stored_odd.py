@@ -8,6 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.acceptance.test_cli import tiger_slack
@@ -106,3 +107,21 @@ def test_a_message_beyond_the_years_of_python(conninfo: str, tmp_path: Path, odd
 def test_why_with_an_empty_trail(conninfo: str, tmp_path: Path) -> None:
     said = tiger_slack("why", "C1", ts(1), cwd=tmp_path, DATABASE_URL=conninfo)
     assert "It is not stored, and the audit trail is empty." in said.stdout
+
+
+def test_a_failure_keeps_no_text_a_second_time(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    database.execute(
+        "alter table slack.message add constraint refusing check (text <> 'my secret')"
+    )
+    asyncio.run(store(conninfo, {"Ev1": message(1, text="my secret")}))
+    row = database.execute("select error::text from slack.event").fetchone()
+    assert row is not None
+    assert ("refusing" in row[0], "my secret" in row[0]) == (True, False)
+    old = '{"diagnostics": {"context": "pages\\nof SQL", "message_detail": "(my secret)"}}'
+    database.execute("update slack.event set error = error || %s", (old,))
+    said = tiger_slack("event", "Ev1", cwd=tmp_path, DATABASE_URL=conninfo).stdout
+    shown, _, payload = said.partition("\npayload\n")
+    assert ("refusing" in shown, "my secret" in payload) == (True, True)
+    assert not [part for part in ("my secret", "of SQL") if part in shown]

@@ -122,6 +122,7 @@ async def read_event(connection: AsyncConnection[Any], event_id: str) -> EventDe
     if found is None:
         return None
     found["event"] = orjson.loads(found["event"])
+    found["error"] = _without_values(found["error"])
     rule_id, message, replays = (found.pop(name) for name in ("discard_id", "message", "replays"))
     rule = None if rule_id is None else await find_rule(connection, rule_id)
     return EventDetail(
@@ -132,6 +133,14 @@ async def read_event(connection: AsyncConnection[Any], event_id: str) -> EventDe
         replays=read_replays(replays),
         rows=await _rows(connection, found),
     )
+
+
+def _without_values(error: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The error without detail and context, which earlier versions kept: pages of SQL, and the event's values."""
+    if error is None or not isinstance(diagnostics := error.get("diagnostics"), dict):
+        return error
+    kept = {k: v for k, v in diagnostics.items() if k not in ("context", "message_detail")}
+    return error | {"diagnostics": kept}
 
 
 def read_replays(value: list[dict[str, Any]] | None) -> tuple[Replay, ...]:

@@ -259,12 +259,10 @@ async def _take_failed(
 
 
 def _explain(error: psycopg.Error) -> dict[str, Any]:
-    """The error as slack.event keeps it, beside the event itself."""
+    """The error as slack.event keeps it: without detail and context, which quote the event's values a second time."""
     names = [
         "severity",
-        "message_detail",
         "message_hint",
-        "context",
         "schema_name",
         "table_name",
         "column_name",

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tiger_slack_tui.backoff import backoff
+from tiger_slack_tui.backoff import LogThrottle, backoff
 from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database.store import EventStore, Written
-from tiger_slack_tui.errors import DatabaseUnavailable, EventsRefused, SpoolError
+from tiger_slack_tui.errors import DatabaseUnavailable, EventsRefused, SpoolError, TigerSlackError
 from tiger_slack_tui.ingest.appender import Appender
 from tiger_slack_tui.ingest.queue import EventQueue, Waiting
 from tiger_slack_tui.ingest.record import Record, encode, read_record
@@ -99,6 +99,8 @@ class Pipeline:
         self._senders: dict[Connection, asyncio.Task[None]] = {}
         self._slow: asyncio.Task[Written] | None = None
         self._slow_batch: _Batch | None = None
+        self._slow_failures = LogThrottle(self._clock)
+        self._refusals = LogThrottle(self._clock)
         self._unsure: dict[str, None] = {}  # in the order in which they came
         self._ready = asyncio.Event()
         self._closing = False
@@ -300,7 +302,7 @@ class Pipeline:
                 self._slow = self._slow_batch = None
             elif write is not slow:
                 self._slow, self._slow_batch = write, batch
-                write.add_done_callback(_log_end)
+                write.add_done_callback(self._log_end)
                 self._remember(event_ids)
         try:
             written = write.result()
@@ -387,7 +389,8 @@ class Pipeline:
                 await self._write_spooled(part, seconds)
             except EventsRefused as error:  # other events may be taken: a live write finds that out
                 reason, is_about_events = str(error), True
-                log.warning("events of the spool were not taken: %s", reason)
+                if self._refusals.allows():
+                    log.warning("events of the spool were not taken: %s", reason)
             except DatabaseUnavailable as error:
                 self.database_away(str(error))
                 reason, is_about_events = str(error), self._clock.elapsed() - begun >= seconds
@@ -399,6 +402,7 @@ class Pipeline:
             else:
                 parts.pop()
                 failures = tries = 0
+                self._refusals.reset()
                 continue
             failures += 1
             tries += is_about_events
@@ -441,6 +445,7 @@ class Pipeline:
             self.database_since = self._clock.elapsed()
             log.info("the database takes events")
         self.database_problem = None
+        self._slow_failures.reset()
 
     def _refused(self, problem: str) -> None:
         if not self._stops.is_refused:
@@ -448,6 +453,15 @@ class Pipeline:
                 "NOTHING IS ACKNOWLEDGED: neither database nor spool take events: %s", problem
             )
         self._stops.refused()
+
+    def _log_end(self, write: asyncio.Task[Written]) -> None:
+        """Log how a write ended that nobody waits for any more; of an outage not each one."""
+        if write.cancelled() or (error := write.exception()) is None:
+            return
+        if not isinstance(error, TigerSlackError):
+            log.error("the slow commit failed", exc_info=error)
+        elif self._slow_failures.allows():
+            log.warning("the slow commit failed: %s", str(error))
 
     def _count_written(self, batch: _Batch, written: Written) -> None:
         for waiting in batch:
@@ -465,9 +479,3 @@ def _ack(waiting: Waiting) -> _Ack:
     return _Ack(
         waiting.envelope_id, waiting.connection, waiting.routed.type or "none", waiting.read_at
     )
-
-
-def _log_end(write: asyncio.Task[Written]) -> None:
-    """Log how a write ended that nobody waits for any more."""
-    if not write.cancelled() and (error := write.exception()) is not None:
-        log.warning("the slow commit failed", exc_info=error)
