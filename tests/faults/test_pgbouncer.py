@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from tests.auditing import message, record
 from tests.exports import export, run_import, write_folder
@@ -21,10 +23,12 @@ from tests.faults.pooler import PGBOUNCER, pgbouncer, transaction_pooler
 from tests.support import check, count, delivered, make_engine, running, until
 from tiger_slack_tui import __version__
 from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.database import session_settings
 from tiger_slack_tui.database.locks import try_lock
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate
 from tiger_slack_tui.database.pool import Connection, connect, connect_session, make_pool
+from tiger_slack_tui.database.session_settings import Found
 from tiger_slack_tui.database.silence import Patience
 from tiger_slack_tui.database.store import EventStore
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -134,6 +138,46 @@ async def test_a_limit_on_statements_holds(pooled: str) -> None:
         with pytest.raises(psycopg.errors.QueryCanceled):
             await connection.execute("select pg_sleep(30)")
         assert await value(connection, "select 7") == 7
+
+
+async def test_a_limit_of_the_database_ends_nothing(
+    conninfo: str, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.execute(
+        SQL("alter database {} set statement_timeout = 5").format(Identifier(database.info.dbname))
+    )
+    cancelled = 0
+
+    async def cancelled_at_first(one: Connection, found: Found, *, is_local: bool) -> int:
+        nonlocal cancelled
+        if cancelled < 3:
+            cancelled += 1
+            await one.execute("set local statement_timeout = 5")
+            await one.execute("select pg_sleep(60)")
+        return await session_settings.apply(one, found, is_local=is_local)
+
+    monkeypatch.setattr("tiger_slack_tui.database.connection.apply", cancelled_at_first)
+    async with behind("ours", conninfo) as fresh, await connect(fresh) as connection:
+        assert cancelled == 3
+        for _ in range(20):
+            assert await value(connection, "select 7 from pg_sleep(0.02)") == 7
+
+
+async def test_the_settings_of_a_transaction_are_not_bound_by_a_limit_of_the_session(
+    conninfo: str, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statement that sets them has no limit, whoever makes it slow."""
+    database.execute(
+        "create function public.slow() returns text language sql as $$select '0' from pg_sleep(0.1)$$"
+    )
+    async with await connect(conninfo) as connection:
+        slow = replace(connection.found, wanted={"statement_timeout": "0"})
+        await connection.execute("set statement_timeout = 20")
+        query = session_settings._SET.replace("s.value,", "public.slow(),")
+        assert "public.slow()" in query
+        monkeypatch.setattr(session_settings, "_SET", query)
+        async with connection.transaction():
+            await session_settings.apply(connection, slow, is_local=True)
 
 
 async def test_the_schema_is_brought_up_to_date(empty_conninfo: str) -> None:

@@ -25,6 +25,8 @@ from tiger_slack_tui.database.timestamps import TimestampLoader
 
 _INTERVAL = 0.1
 """Seconds between two looks at how long the server has been silent."""
+_BEGINS = 5
+"""Attempts to begin a transaction through a pooler, whose session can have a statement_timeout of a millisecond."""
 _CANCEL_SECONDS = 1.0
 """How long a cancelled statement may take to end."""
 
@@ -161,18 +163,25 @@ class Connection(AsyncConnection[Any]):
     ) -> AsyncIterator[AsyncTransaction]:
         """As AsyncConnection's. Through a pooler it begins with the program's settings."""
         begins = self.is_pooled and self.info.transaction_status == TransactionStatus.IDLE
-        async with AsyncExitStack() as stack:
+        for tries_left in reversed(range(_BEGINS if begins else 1)):
             try:
-                transaction = await stack.enter_async_context(
-                    super().transaction(savepoint_name, force_rollback)
-                )
-            except (
-                psycopg.errors.FeatureNotSupported
-            ):  # "cannot set read-write mode during recovery"
+                async with AsyncExitStack() as beginning:
+                    transaction = await beginning.enter_async_context(
+                        super().transaction(savepoint_name, force_rollback)
+                    )
+                    if begins:
+                        self._backend = await apply(self, self.found, is_local=True)
+                        beginning.callback(self._forget_backend)
+                    stack = beginning.pop_all()
+                    break
+            except psycopg.errors.FeatureNotSupported:
+                # "cannot set read-write mode during recovery"
                 raise self.close_read_only() from None
-            if begins:
-                self._backend = await apply(self, self.found, is_local=True)
-                stack.callback(self._forget_backend)
+            except psycopg.errors.QueryCanceled:
+                # Until the settings hold, a statement_timeout of the session's does. Nothing was done yet.
+                if not tries_left or self.info.transaction_status != TransactionStatus.IDLE:
+                    raise
+        async with stack:
             yield transaction
 
     @asynccontextmanager

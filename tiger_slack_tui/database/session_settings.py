@@ -98,9 +98,11 @@ select pg_backend_pid()
     from found f
   )
 """
+# One message, as _READ: a limit of the role ends a statement of its own only, and `set` takes no time to speak of.
 _SET: LiteralString = """
+set local statement_timeout = 0;
 select pg_backend_pid()
-, (select count(set_config(s.name, s.value, %s)) from unnest(%s::text[], %s::text[]) as s (name, value))
+, (select count(set_config(s.name, s.value, {is_local})) from (values {wanted}) as s (name, value))
 """
 _SOURCES = {
     "client": "in the connection string or PGOPTIONS",
@@ -169,11 +171,19 @@ async def prepare_session(connection: AsyncConnection[Any], statement_seconds: f
 
 
 async def apply(connection: AsyncConnection[Any], found: Found, *, is_local: bool) -> int:
-    """Set what the program needs, for the transaction at hand or for the session; returns the server's process."""
+    """Set what the program needs, for the transaction at hand or for the session; returns the server's process.
+
+    Raises psycopg.Error.
+    """
     wanted = found.wanted
     if is_local:
         wanted = {n: v for n, v in wanted.items() if not n.startswith(_NOT_LOCAL)}
-    cursor = await connection.execute(_SET, (is_local, list(wanted), list(wanted.values())))
+    query = SQL(_SET).format(
+        is_local=Literal(is_local),
+        wanted=SQL(", ").join(SQL("({}, {})").format(*item) for item in wanted.items()),
+    )
+    cursor = await connection.execute(query)
+    cursor.nextset()
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 for the types
     return int(row[0])
