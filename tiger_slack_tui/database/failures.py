@@ -140,6 +140,13 @@ def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefus
     return DatabaseUnavailable(f"The database was not reached: {reason}")
 
 
+def not_migrated() -> MigrationError:
+    """The error where a table, column or function of ours is missing."""
+    return MigrationError(
+        "The database does not have the tables of this version.", hint="Run: tiger-slack migrate"
+    )
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Errors of the database inside the block as ours: DatabaseUnavailable, MigrationError, DatabaseRefused."""
@@ -151,8 +158,5 @@ def explained() -> Iterator[None]:
         if is_unavailable(error):
             raise DatabaseUnavailable(f"The database does not answer: {describe(error)}") from None
         if isinstance(error, _NOT_MIGRATED):
-            raise MigrationError(
-                "The database does not have the tables of this version.",
-                hint="Run: tiger-slack migrate",
-            ) from None
+            raise not_migrated() from None
         raise DatabaseRefused(f"The database refused: {describe(error)}") from None

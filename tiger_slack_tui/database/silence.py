@@ -88,12 +88,13 @@ class Question:
 
 
 def watched(
-    gen: PQGen[RV], ask: Callable[[], Question], close: Callable[[], None], patience: Patience
+    gen: PQGen[RV], look: Callable[[], Question], close: Callable[[], None], patience: Patience
 ) -> PQGen[RV]:
     """The generator, broken off when the server no longer works on what it waits for.
 
-    Then it calls `close` and raises SilentServer. Whoever runs the generator resumes it at least a few
-    times a second, as psycopg's waiting functions do.
+    After `patience.silence` seconds without anything from the server, `look` asks a second connection. Where that
+    finds nobody at work, this calls `close` and raises SilentServer. Whoever runs the generator resumes it at least a
+    few times a second, as psycopg's waiting functions do.
     """
     heard = looked = known = time.monotonic()
     question: Question | None = None
@@ -107,7 +108,7 @@ def watched(
                 question = None
             elif question is None:
                 if now - looked > patience.silence:
-                    question = ask()
+                    question = look()
             elif question.answer is not None:
                 # A session of ours that is gone while the server lives is found out by TCP, or once the server has
                 # room again. What a pooler has done with a session that is not ours, nobody tells.

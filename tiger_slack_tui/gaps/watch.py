@@ -26,7 +26,12 @@ from tiger_slack_tui.clock import Clock, SystemClock
 from tiger_slack_tui.database import gaps, instances
 from tiger_slack_tui.database.failures import describe
 from tiger_slack_tui.database.gaps import Standing
-from tiger_slack_tui.database.instances import ConnectionSpan, Heartbeat, InstanceState
+from tiger_slack_tui.database.instances import (
+    STALE_SECONDS,
+    ConnectionSpan,
+    Heartbeat,
+    InstanceState,
+)
 from tiger_slack_tui.database.pool import end_within
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.ingest.pipeline import Pipeline
@@ -45,7 +50,7 @@ class WatchTiming:
     """Seconds."""
 
     beat: float = 5
-    stale: float = 30
+    stale: float = STALE_SECONDS
     """An instance not seen for so long is dead, or has lost the database."""
     least_gap: float = 1
     """A shorter break of the connection is no gap: Slack delivers again after 3 s what it could not."""

@@ -10,9 +10,9 @@ import psycopg
 from psycopg import AsyncConnection
 
 from tiger_slack_tui.database import job_runs
+from tiger_slack_tui.database.failures import not_migrated
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.locks import Holder, holders
-from tiger_slack_tui.errors import MigrationError
 from tiger_slack_tui.jobs.lock_keys import LOCK_KEYS
 from tiger_slack_tui.jobs.schedule import next_run
 from tiger_slack_tui.settings import JobSettings
@@ -54,10 +54,7 @@ async def read_status(
             for name, key in LOCK_KEYS.items()
         ]
     except psycopg.errors.UndefinedTable:
-        raise MigrationError(
-            "The database does not have the tables of this version.",
-            hint="Run: tiger-slack migrate",
-        ) from None
+        raise not_migrated() from None
 
 
 def _settled(run: JobRun, holder: Holder | None) -> JobRun:

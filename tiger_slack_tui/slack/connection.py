@@ -16,6 +16,7 @@ import orjson
 from tiger_slack_tui.backoff import LogThrottle
 from tiger_slack_tui.clock import Clock
 from tiger_slack_tui.slack.events import LONGEST_ID, Envelope, read_envelope
+from tiger_slack_tui.slack.pages import RETRY_AFTER_MOST
 from tiger_slack_tui.slack.payload import decode, peer_text
 from tiger_slack_tui.stacktrace import where
 
@@ -47,7 +48,7 @@ class Timing:
     backoff_most: float = 30
     held_back_first: float = 60
     held_back_most: float = 600
-    retry_after_most: float = 600
+    retry_after_most: float = RETRY_AFTER_MOST
     """The longest wait that Slack can ask for. Where it asks for more, we try again after this time."""
     proven: float = 60
     """A connection that lived this long ends a series of failures. A new one each minute is what Slack allows."""

@@ -93,10 +93,11 @@ class SocketMode:
             self._failures = 0 if connection.proven else self._failures + 1
             if self._logs():
                 log.info("connection ends: %s", reason)
+            why = _HELD_BACK.get(reason, reason)
             if reason in _HELD_BACK:
                 await connection.close()
-                await self._hold_back(reason)
-            successor = await self._connect(reason)
+                await self._hold_back(why)
+            successor = await self._connect(why)
             self._connection, old, connection = successor, connection, successor
             await old.close(flush=True)  # make before break: the old one was read until here
 
@@ -125,28 +126,31 @@ class SocketMode:
             await self._connection.close()
         self.state.set("stopped")
 
-    async def _connect(self, reason: str | None) -> Connection:
-        """A connection that has said hello, after as many tries as it takes. `reason`: why the last one ended."""
+    async def _connect(self, why: str | None) -> Connection:
+        """A connection that has said hello, after as many tries as it takes.
+
+        `why` is why there is none, for people: at first why the last one ended, then why the last try failed.
+        """
         pause = self._backoff() if self._failures else 0
         while True:
             if pause:
-                await self._wait("backing off", reason, pause)
-            self._disconnected("connecting", reason)
+                await self._wait("backing off", why, pause)
+            self._disconnected("connecting", why)
             try:
                 connection = await self._open()
             except SlackRefused as error:
                 if not self.state.connects:
                     raise
-                reason, pause = str(error), 0
-                await self._hold_back(reason)
+                why, pause = str(error), 0
+                await self._hold_back(why)
             except _Leave as leave:
-                reason, pause = leave.reason, 0
-                await self._hold_back(reason)
+                why, pause = _HELD_BACK[leave.reason], 0
+                await self._hold_back(why)
             except SlackUnavailable as error:
                 self._failures += 1
-                reason, pause = self._after(error)
+                why, pause = self._after(error)
                 if self._logs():
-                    log.warning("no connection: %s", reason, extra={"failures": self._failures})
+                    log.warning("no connection: %s", why, extra={"failures": self._failures})
             else:
                 self._end_period_if_lost()
                 self.state.begin_period()
@@ -222,15 +226,14 @@ class SocketMode:
         except Exception as error:  # a peer can answer so that the library fails in ways of its own
             raise SlackUnavailable(f"the handshake could not be read: {where(error)}") from None
 
-    async def _hold_back(self, reason: str) -> None:
+    async def _hold_back(self, why: str) -> None:
         """Wait long: Slack would refuse the next connection too, until a person acts."""
         timing = self._timing
         self._failures += 1
         pause = backoff(self._failures, first=timing.held_back_first, most=timing.held_back_most)
-        advice = _HELD_BACK.get(reason, reason)
         if self._logs():
-            log.error("held back: %s", advice, extra={"seconds": round(pause)})
-        await self._wait("held back", advice, pause)
+            log.error("held back: %s", why, extra={"seconds": round(pause)})
+        await self._wait("held back", why, pause)
 
     async def _wait(self, status: str, reason: str | None, seconds: float) -> None:
         self._disconnected(status, reason)
