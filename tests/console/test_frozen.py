@@ -17,7 +17,8 @@ from tiger_slack_tui.console.log_ring import LogLine
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.pane import Pane
 from tiger_slack_tui.console.trail import TrailState
-from tiger_slack_tui.history.progress import BadRecord, Done, Note, Progress, Started
+from tiger_slack_tui.history.account import Account
+from tiger_slack_tui.history.progress import BadRecord, Done, Known, Note, Progress, Started
 from tiger_slack_tui.history.state import ImportState
 
 KNOWN = replace(facts(), imports=past())
@@ -125,3 +126,14 @@ async def test_the_filter_is_left_when_its_pane_goes_away(tmp_path: Path) -> Non
         assert app.focused in app.view.panes()
         await pilot.press("2")
         assert app.view.NAME == "jobs"
+
+
+def test_a_worker_that_died_is_shown_no_longer() -> None:
+    state = half(Clock())
+    file = state.files[128]
+    path = file.member.path
+    assert set(state.readers) == {4188, 4190}
+    state.hear(Known(path, Account()))
+    assert set(state.readers) == {4190}
+    state.hear(Started(path, file.folder, file.member.size, 4191))
+    assert {pid: reader.path for pid, reader in state.readers.items()}[4191] == path

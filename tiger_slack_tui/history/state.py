@@ -314,7 +314,12 @@ class ImportState:
         self.readers[worker] = Reader(path, now)
 
     def _know(self, path: str, account: Account) -> None:
-        """Count what is committed of a file in place of what was counted of it."""
+        """Count what is committed of a file in place of what was counted of it.
+
+        A worker that was at the file has died: the next one reads it from there.
+        """
+        for pid in [pid for pid, reader in self.readers.items() if reader.path == path]:
+            del self.readers[pid]
         file = self._begun.get(path)
         counted = Account() if file is None else file.account
         sums = [self.total]
