@@ -83,6 +83,11 @@ def is_simple(grapheme: str) -> bool:
     return len(grapheme) == 1 and not "\U0001f1e6" <= grapheme <= "\U0001f1ff"  # halves of flags
 
 
+def amount(number: int, one: str) -> str:
+    """So many of something: "1 file", "2 files"."""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """The visible text in exactly `width` cells: padded (on the left with `right`), or cut with an ellipsis.
 

@@ -119,7 +119,10 @@ def test_an_event_and_its_failure(conninfo: str, run: Commands) -> None:
     assert as_json["event"]["text"] == NASTY
     assert "no event Ev0" in run("event", "Ev0", code=1)
     assert "1 failed again" in run("replay", "--failed", code=1)
-    assert "no event Ev0" in run("replay", "Ev0", code=1)
+    missing = run("replay", "Ev0", code=1)
+    assert ("no event Ev0" in missing, "nothing to replay" in missing) == (True, False)
+    assert "id of the event is empty" in run("event", "", code=2)
+    assert "1 event replayed:" in run("replay", "Ev7", code=1)
 
 
 def test_why_by_link_and_never_delivered(conninfo: str, run: Commands) -> None:

@@ -24,7 +24,7 @@ from tiger_slack_tui.commands.asking import (
 )
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.settings import Settings
-from tiger_slack_tui.text import cut, visible
+from tiger_slack_tui.text import amount, cut, visible
 from tiger_slack_tui.times import read_time
 
 _PAGE = 200
@@ -71,6 +71,8 @@ def show_events(
 
 def show_event(settings: Settings, event_id: str, *, as_json: bool) -> None:
     """Print one event. Raises NoSuchEvent."""
+    if not event_id:
+        raise click.UsageError("The id of the event is empty.")
     found = ask(settings, "event", lambda c: read_event(c, event_id))
     if found is None:
         raise NoSuchEvent(
@@ -119,7 +121,7 @@ async def _print_pages(
 def _ending(shown: int, before: Position | None) -> str:
     if before is not None:
         return f"The newest {shown:,}; --limit shows more."
-    return f"{shown:,} events." if shown else "No such events."
+    return f"{amount(shown, 'event')}." if shown else "No such events."
 
 
 def _print(rows: Sequence[EventRow], *, as_json: bool) -> None:

@@ -39,7 +39,7 @@ from tiger_slack_tui.history.request import ImportRequest, resolved
 from tiger_slack_tui.run import database
 from tiger_slack_tui.settings import Settings
 from tiger_slack_tui.telemetry import log_to_file, log_to_stderr
-from tiger_slack_tui.text import visible
+from tiger_slack_tui.text import amount, visible
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LINE_SECONDS = 5.0
@@ -148,9 +148,9 @@ class _Show:
         if planned.resumed:
             self._say(f"Going on with the import of {planned.resumed:%Y-%m-%d %H:%M:%S} UTC.")
         for reason, number in planned.skipped.items():
-            self._say(f"{number:,} files are not read: {reason}")
+            self._say(f"{amount(number, 'file')} not read: {reason}")
         size = humanize.naturalsize(planned.bytes)
-        self._say(f"{planned.files:,} files to read, {size}")
+        self._say(f"{amount(planned.files, 'file')} to read, {size}")
         if self._bar and self._task is not None:
             self._bar.update(self._task, total=planned.bytes, description="importing")
         self._next_line = time.monotonic() + _LINE_SECONDS

@@ -8,7 +8,7 @@ from tiger_slack_tui.audit.replay import ReplayReport, Selection, replay, unknow
 from tiger_slack_tui.commands.asking import Connection, ask, echo_json, last
 from tiger_slack_tui.errors import TigerSlackError
 from tiger_slack_tui.settings import Settings
-from tiger_slack_tui.text import visible
+from tiger_slack_tui.text import amount, visible
 
 
 class NotReplayed(TigerSlackError):
@@ -26,7 +26,7 @@ def run_replay(settings: Settings, selection: Selection, *, dry_run: bool, as_js
     report, unknown = ask(settings, "replay", work)
     if as_json:
         echo_json(_as_json(report, unknown, dry_run=dry_run))
-    else:
+    elif report.events or not unknown:
         click.echo("\n".join(_lines(report, dry_run=dry_run)))
     if unknown:
         raise NotReplayed(f"The audit trail has no event {visible(', '.join(unknown))}.")
@@ -56,7 +56,7 @@ def _lines(report: ReplayReport, *, dry_run: bool) -> list[str]:
     if not report.events:
         return ["No such events: nothing to replay."]
     would = "would be " if dry_run else ""
-    lines = [f"{report.events:,} events {would}replayed:"]
+    lines = [f"{amount(report.events, 'event')} {would}replayed:"]
     for (before, after), n in sorted(report.changes.items()):
         change = f"{after}, as before" if before == after else f"{before} → {after}"
         lines.append(f"  {n:>9,}  {change}")

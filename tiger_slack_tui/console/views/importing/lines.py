@@ -39,7 +39,7 @@ from tiger_slack_tui.history.state import (
     Reader,
     Remark,
 )
-from tiger_slack_tui.text import cells, cut, visible
+from tiger_slack_tui.text import amount, cells, cut, visible
 
 STEPS = ("Source", "Check", "Options", "Run", "Result")
 SOURCE, CHECK, OPTIONS, RUN, RESULT = range(5)
@@ -108,11 +108,6 @@ def tail(path: str, room: int) -> str:
     while shown and cells(shown) > room - 1:
         shown = shown[1:]
     return f"…{shown}" if room > 12 else ""
-
-
-def amount(number: int, one: str) -> str:
-    """So many of something."""
-    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
 
 
 def phase_part(state: ImportState) -> Part:

@@ -40,13 +40,13 @@ from tiger_slack_tui.console.views.importing.form import Option, check_problem, 
 from tiger_slack_tui.console.views.importing.lines import (
     CHECK,
     RUN,
-    amount,
     exports_of,
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.history.names import shown
 from tiger_slack_tui.history.state import Folder, ImportState
+from tiger_slack_tui.text import amount
 from tiger_slack_tui.times import read_time
 
 _OPTIONS = Columns(Column("", 11), Column("", 18), Column(""))
