@@ -58,6 +58,30 @@ async def test_two_exports_are_listed_and_one_is_chosen(
     assert forced.result.total.inserted == 1
 
 
+@pytest.mark.parametrize("users", [None, [{"id": "U1", "name": "x"}]])
+async def test_without_workspaces_in_the_lists_the_messages_say_it(
+    conninfo: str, tmp_path: Path, users: list[dict[str, str]] | None
+) -> None:
+    await run_import(conninfo, write_folder(tmp_path / "one", of_team("T1", 1)))
+    records = [message(n, team="T2") for n in range(3)] + [message(9, team="T1"), message(10)]
+    files = export({"general": {"2023-11-14": records}})
+    files["users.json"] = json.dumps(users).encode()
+    if users is None:
+        del files["users.json"]
+    with pytest.raises(ArchiveRefused, match="of workspace T2, the database holds T1"):
+        await run_import(conninfo, write_folder(tmp_path / "two", files))
+
+
+async def test_an_export_that_names_no_workspace_is_imported_with_a_warning(
+    conninfo: str, tmp_path: Path
+) -> None:
+    path = write_folder(tmp_path / "two", export({"general": {"2023-11-14": [message(0)]}}))
+    assert (await run_import(conninfo, path, dry_run=True)).result.warnings == []
+    await run_import(conninfo, write_folder(tmp_path / "one", of_team("T1", 1)))
+    [warning] = (await run_import(conninfo, path)).result.warnings
+    assert "does not name its workspace; the database holds T1" in warning
+
+
 async def test_the_workspace_of_the_database_is_that_of_its_instances(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:

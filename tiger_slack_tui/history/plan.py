@@ -145,7 +145,7 @@ def make_plan(
             or "Give the ZIP as it was downloaded, or the folder that users.json is in.",
         )
     plan = Plan(warnings=list(listing.warnings))
-    chosen = choose(source, roots, selection.choice, held)
+    chosen = choose(source, roots, selection.choice, held, plan.warnings)
     lists = [member for root in chosen for member in root.lists]
     plan.lists = [
         ("user" if _is_of_users(member) else "channel", member)

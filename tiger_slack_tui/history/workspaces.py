@@ -18,6 +18,8 @@ from tiger_slack_tui.history.records import WHOLE, BadFile, Repaired, read_recor
 
 _USERS = 10_000
 """Users of a list that are asked for their workspace: more would not change what most of them say."""
+_FOLDERS, _MESSAGES = 20, 1000
+"""Channels, and messages of each, that are asked where no list says it."""
 _SHOWN = 20
 
 
@@ -32,10 +34,11 @@ class Choice:
 
 
 def choose(
-    source: Source, roots: Sequence[Root], choice: Choice, held: Iterable[str]
+    source: Source, roots: Sequence[Root], choice: Choice, held: Iterable[str], warnings: list[str]
 ) -> list[Root]:
     """The exports to import. `held` has the workspaces that the database holds; empty where it is not known. Blocks.
 
+    An export that names no workspace is taken; `warnings` then says so, where the database holds one.
     Raises ArchiveRefused, before anything is imported, where there are several exports or one of another workspace
     than the database's, and the choice does not say which.
     """
@@ -68,6 +71,11 @@ def choose(
                 hint="Import it into a database of its own."
                 f" --workspace {min(teams[root.path])} imports it into this one all the same.",
             )
+        if database and not teams[root.path]:
+            warnings.append(
+                f"The export does not name its workspace; the database holds {_listed(database)}."
+                " Check that they are the same: the messages cannot be told apart later."
+            )
     return found
 
 
@@ -75,7 +83,8 @@ def teams_of(source: Source, root: Root) -> set[str]:
     """The ids of the workspaces that an export is of; empty where it does not say. Blocks.
 
     Slackdump writes it down. Else it is what most users say: a list also has people of other workspaces, which share
-    channels. An Enterprise Grid has the organisation and all its workspaces.
+    channels. An Enterprise Grid has the organisation and all its workspaces. Where no list says it, it is what most
+    of the first messages say.
     """
     if root.workspace is not None and (written := _written(source, root.workspace)):
         return written
@@ -101,9 +110,22 @@ def teams_of(source: Source, root: Root) -> set[str]:
                 of_organisation |= {
                     t for t in (teams if isinstance(teams, list) else ()) if isinstance(t, str)
                 }
+    if not users:
+        users = _teams_of_messages(source, root)
     if has_workspaces:
         return set(users) | set(organisations) | of_organisation
     return {team for team, _ in users.most_common(1)}
+
+
+def _teams_of_messages(source: Source, root: Root) -> Counter[str]:
+    """How many of the first messages of some channels are by users of which workspace."""
+    found: Counter[str] = Counter()
+    first = {file.folder: file.member for file in reversed(root.files)}
+    for folder in sorted(first)[:_FOLDERS]:
+        for message in islice(_records(source, first[folder]), _MESSAGES):
+            if isinstance(team := message.get("team"), str) and team:
+                found[team] += 1
+    return found
 
 
 def _written(source: Source, member: Member) -> set[str]:
