@@ -397,7 +397,8 @@ class Pipeline:
                 if is_about_events:
                     seconds = min(seconds * 2, self.limits.write_seconds_most)
             except Exception as error:  # whatever it is, other events must not wait for it
-                log.error("a part of the spool was not written", exc_info=error)
+                if self._refusals.allows():
+                    log.error("a part of the spool was not written", exc_info=error)
                 reason, is_about_events = where(error), True
             else:
                 parts.pop()
