@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from tests.acceptance.test_cli import tiger_slack
 from tests.auditing import asking, deletion, edit, message, reaction, store, ts
@@ -125,3 +126,17 @@ def test_a_failure_keeps_no_text_a_second_time(
     shown, _, payload = said.partition("\npayload\n")
     assert ("refusing" in shown, "my secret" in payload) == (True, True)
     assert not [part for part in ("my secret", "of SQL") if part in shown]
+
+
+def test_a_role_without_rights(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    database.execute(
+        sql.SQL("alter database {} set role = pg_monitor").format(
+            sql.Identifier(database.info.dbname)
+        )
+    )
+    done = tiger_slack("events", cwd=tmp_path, DATABASE_URL=conninfo)
+    assert done.returncode == 1
+    for part in ("42501", "grant usage on schema slack", "set role"):
+        assert part in done.stderr

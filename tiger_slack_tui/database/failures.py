@@ -113,6 +113,13 @@ def _meaning(error: psycopg.Error) -> str | None:
         return "the server has no connection left: raise max_connections, or lower PG_MAX_POOL_SIZE"
     if is_pooler_full(error):
         return _POOLER_FULL
+    if error.sqlstate == "42501":
+        return (
+            "the role that is in force lacks a right: use the owner of the schema slack, or have the owner run"
+            " grant usage on schema slack to ROLE and grant all on all tables in schema slack to ROLE;"
+            " a role that was set for the database or the user (alter … set role) takes the place of the one"
+            " that connects"
+        )
     if error.sqlstate == "26000":
         return "a pooler has lost a prepared statement"
     return None
