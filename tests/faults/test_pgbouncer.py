@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from tests.acceptance.test_cli import tiger_slack
 from tests.auditing import message, record
 from tests.exports import export, run_import, write_folder
 from tests.exports import message as exported
@@ -233,6 +234,23 @@ async def test_jobs_without_a_direct_address_say_what_is_missing(
         await until(lambda: "DATABASE_DIRECT_URL" in caplog.text)
         with pytest.raises(DatabaseRefused, match="DATABASE_DIRECT_URL"):
             await engine.run_job("retention")
+
+
+async def test_the_status_of_jobs_says_that_they_cannot_run(
+    conninfo: str, pooled: str, tmp_path: Path
+) -> None:
+    async def said(**environ: str) -> str:
+        shown = await asyncio.to_thread(
+            tiger_slack, "jobs", "--status", cwd=tmp_path, DATABASE_URL=pooled, **environ
+        )
+        assert shown.returncode == 0
+        assert "next run" in shown.stdout
+        return shown.stderr
+
+    shown = await said()
+    assert "The jobs cannot run." in shown
+    assert "Set DATABASE_DIRECT_URL" in shown
+    assert "cannot run" not in await said(DATABASE_DIRECT_URL=conninfo)
 
 
 async def test_an_import_says_what_is_missing(conninfo: str, pooled: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,8 +18,8 @@ from tiger_slack_tui.commands.stopping import run_until_stopped
 from tiger_slack_tui.database.job_runs import JobRun
 from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
 from tiger_slack_tui.database.migrations import migrate
-from tiger_slack_tui.database.pool import with_defaults
-from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.database.pool import connect_session, with_defaults
+from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.status import JobStatus, read_status
@@ -56,10 +57,28 @@ def run_by_hand(
 def show(settings: Settings, *, as_json: bool) -> None:
     """Print when each job runs next, who holds its lock, and its last runs; change nothing."""
     found = ask(settings, "jobs", lambda c: read_status(c, settings.jobs, most=_RUNS))
+    if settings.conninfo is not None and (problem := _session_problem(settings)):
+        click.echo(f"warning: The jobs cannot run. {problem}", err=True)
     if as_json:
         click.echo(json.dumps([asdict(job) for job in found], default=str, indent=2))
     else:
         click.echo("\n\n".join(_as_text(job) for job in found))
+
+
+def _session_problem(settings: Settings) -> TigerSlackError | None:
+    """Why the jobs get no session of the server; None where they do."""
+    try:
+        with database(settings, session=True) as conninfo:
+            asyncio.run(_take_session(settings, conninfo))
+    except (DatabaseRefused, DatabaseUnavailable) as error:
+        return error
+    return None
+
+
+async def _take_session(settings: Settings, conninfo: str) -> None:
+    name = f"{settings.service_name} jobs"
+    connection = await connect_session(with_defaults(conninfo, application_name=name))
+    await connection.close()
 
 
 async def _run(
