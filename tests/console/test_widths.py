@@ -158,7 +158,7 @@ def test_every_layout_takes_every_width(text: str, width: int) -> None:
     assert all(len(row) == room for row in chart([1, 2, 3], width, 2))
     assert pairs(width, (text, text))
     assert cells(tail(text, width)) <= room
-    assert steps_line(1, text, width).cell_length == room
+    assert steps_line(1, text, width, {}).cell_length == room
     assert tabs_line("jobs", {"jobs": text}, width, frozen=text).cell_length == room
     footer_line(list(ACTIONS), {}, width)
 
