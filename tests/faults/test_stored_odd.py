@@ -8,6 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 import pytest
 from psycopg import sql
@@ -140,3 +141,7 @@ def test_a_role_without_rights(
     assert done.returncode == 1
     for part in ("42501", "grant usage on schema slack", "set role"):
         assert part in done.stderr
+    found = tiger_slack("doctor", "--json", cwd=tmp_path, DATABASE_URL=conninfo).stdout
+    names = [check["name"] for check in orjson.loads(found)]
+    assert names.count("database") == 1
+    assert "tables" in names

@@ -194,7 +194,7 @@ async def _database_checks(conninfo: str) -> AsyncIterator[Check]:
             yield await _instances(connection)
             yield await _gaps(connection)
         except psycopg.Error as error:
-            yield Check("database", "failed", describe(error))
+            yield Check("tables", "failed", describe(error))
     yield await _migrations(conninfo)
 
 
