@@ -14,6 +14,7 @@ exception
   -- "silent" leaves out missing fields and wrong types, but not all that can go wrong: comparing times with and without
   -- a time zone, what a regular expression or a number cannot do, or a message nested too deeply for the stack.
   when data_exception or feature_not_supported or program_limit_exceeded then
+    errors := array_fill(null::text, array[cardinality(messages)]);
     foreach message in array messages loop
       position := position + 1;
       begin

@@ -181,3 +181,13 @@ async def test_nobody_waits_for_a_transaction_that_counts_failures(
             assert written.first == {f"Ev{n}"}
     assert (await only_rule(conninfo)).failures == 8
     assert count(conninfo, "select count(*) from slack.message_discard_failure") == 2
+
+
+def test_each_error_stands_at_its_message(database: psycopg.Connection[Any]) -> None:
+    """The first error of an array stood at its beginning, so that another message seemed to fail."""
+    row = database.execute(
+        "select array_lower(m.errors, 1), cardinality(m.errors), m.errors[3] is not null"
+        " from slack.matches(array['{}', '{}', '{\"t\": \"2023-11-14\"}']::jsonb[],"
+        " '$.t.datetime() < \"2023-11-14T00:00:00+00\".datetime()') m"
+    ).fetchone()
+    assert row == (1, 3, True)

@@ -100,6 +100,8 @@ class Import:
         self._files = 0
         self._channels: dict[str, ChannelResult] = {}
         self._done = self._failed = 0
+        self._folders: dict[str, str] = {}
+        """Of all files, by path."""
         self._is_counted = False
         self._begun: checkpoint.Begun | None = None
         self._plan = Plan()
@@ -212,15 +214,10 @@ class Import:
 
     async def _count_committed(self, connection: AsyncConnection[Any], import_id: int) -> None:
         """Make the account of what is committed, whatever of it the workers could report."""
-        folders = {
-            planned.member.path: planned.folder
-            for part in self._all_spans
-            for _, planned in part.files()
-        }
         channels: dict[str, ChannelResult] = {}
         done = failed = 0
         async for file in checkpoint.committed_files(connection, import_id):
-            folder = folders.get(file.path) or PurePosixPath(file.path).parent.name
+            folder = self._folders.get(file.path) or PurePosixPath(file.path).parent.name
             channel = channels.setdefault(folder, ChannelResult())
             channel.account.add(file.account)
             channel.files += file.is_done
@@ -258,14 +255,13 @@ class Import:
         none = protocol.Span.of([])
         self._all_spans += [await self._answer(planner, none) for _ in range(made.spans)]
         planner.send(protocol.ReadLists(made.plan.lists, self._options.dry_run))
-        paths: set[str] = set()
         for part in self._all_spans:  # meanwhile
             files = [planned for _, planned in part.files()]
-            paths.update(planned.member.path for planned in files)
+            self._folders.update((planned.member.path, planned.folder) for planned in files)
             self._tell(Listed(files))
             await asyncio.sleep(0)  # there can be very many
         if control and self._resumed and not self._is_cancelled:
-            await self._forget_gone(await control.connection(), paths)
+            await self._forget_gone(await control.connection(), self._folders.keys())
         workers += [await self._start() for _ in range(_EARLY, min(wanted, made.spans))]
         self._spans.extend(self._all_spans)
         self._lists = await self._answer(planner, protocol.ListsRead())

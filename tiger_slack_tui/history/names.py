@@ -31,4 +31,6 @@ def shown(name: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode(errors="surrogateescape"))
+    # A surrogate that stands for no byte can come from JSON.
+    errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
+    return "".join(f"%{byte:02X}" for byte in character.encode(errors=errors))

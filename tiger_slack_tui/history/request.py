@@ -129,9 +129,15 @@ def read_channel_map(path: Path) -> dict[str, str]:
             f"--channel-map: {path} is no JSON object of folders and channel ids.",
             hint='Write it as {"general": "C0123456789"}.',
         )
+    if bad := next((name for name in value if _IMPOSSIBLE.search(name)), None):
+        raise SettingsError(
+            f"--channel-map: {path} names {shown(bad)!r}, which no folder can be called."
+        )
     return value
 
 
+_IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
+"""What no name of a folder holds here: bytes that are no UTF-8 stand as %XX (`names.from_bytes`)."""
 _CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]+", re.ASCII)
 
 
