@@ -55,6 +55,8 @@ _GIVEN = 2
 """Spans that a worker has been told to read: it need not wait for the next one."""
 _CRASHES = 2
 """How often a file may end a process that reads only this one, until it is left out."""
+_SLICE = 500
+"""Events that are reported before the event loop does other work."""
 _LARGE = 10_000
 """Inserted messages from which on old chunks are compressed at once, and not by the policy some day."""
 
@@ -207,10 +209,9 @@ class Import:
             await checkpoint.end(
                 connection, import_id, outcome=outcome, error=error, account=account
             )
-        except psycopg.Error as failure:
-            log.warning("the end of import %d was not recorded: %s", import_id, describe(failure))
-        except TigerSlackError as failure:
-            log.warning("the end of import %d was not recorded: %s", import_id, failure.args[0])
+        except (psycopg.Error, TigerSlackError) as failure:
+            why = describe(failure) if isinstance(failure, psycopg.Error) else failure.args[0]
+            log.warning("the end of import %d was not recorded: %s", import_id, why)
 
     async def _count_committed(self, connection: AsyncConnection[Any], import_id: int) -> None:
         """Make the account of what is committed, whatever of it the workers could report."""
@@ -249,8 +250,7 @@ class Import:
         self._tell(Planned(made.files, made.bytes, made.plan.skipped, self._resumed))
         for warning in made.plan.warnings:
             self._tell(Note(warning, is_warning=True))
-        for path, position, reason in made.plan.problems:
-            self._tell(BadRecord(path, position, reason))
+        await self._tell_bad(made.plan.problems)
         self._tell(Listed((), made.plan.unmapped))
         none = protocol.Span.of([])
         self._all_spans += [await self._answer(planner, none) for _ in range(made.spans)]
@@ -265,13 +265,11 @@ class Import:
         workers += [await self._start() for _ in range(_EARLY, min(wanted, made.spans))]
         self._spans.extend(self._all_spans)
         self._lists = await self._answer(planner, protocol.ListsRead())
-        for path, position, reason in (*self._lists.bad, *self._lists.repaired):
-            self._tell(BadRecord(path, position, reason))
+        bad = [*self._lists.bad, *self._lists.repaired]
+        await self._tell_bad(bad)
         if control and self._begun:
-            lists = self._lists
-            problems = [*self._plan.problems, *lists.bad, *lists.repaired]
             connection = await control.connection()
-            await checkpoint.save_problems(connection, self._begun.id, problems)
+            await checkpoint.save_problems(connection, self._begun.id, [*self._plan.problems, *bad])
         await self._work_all(workers, control)
 
     async def _work_all(
@@ -292,6 +290,13 @@ class Import:
                 keeping.cancel()
                 await asyncio.gather(keeping, return_exceptions=True)
 
+    async def _tell_bad(self, problems: Sequence[tuple[str, int | None, str]]) -> None:
+        """Report what is bad, in slices: there can be very many."""
+        for number, problem in enumerate(problems, 1):
+            self._tell(BadRecord(*problem))
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+
     async def _forget_gone(self, connection: AsyncConnection[Any], paths: Set[str]) -> None:
         """Drop what is known of files that were in the archive in an earlier run, and are no longer."""
         assert self.import_id is not None  # noqa: S101 for the types
@@ -303,7 +308,8 @@ class Import:
         if gone:
             await checkpoint.forget_files(connection, self.import_id, gone)
             text = (
-                f"{len(gone):,} files that an earlier run read are no longer in the archive. The"
+                f"{len(gone):,} files that an earlier run read are no longer to be read: they are gone, or"
+                " their folder no longer belongs to one channel. The"
                 f" {stored:,} messages that it stored of them stay; the account leaves them out."
             )
             self._tell(Note(text, is_warning=True))
