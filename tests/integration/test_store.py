@@ -78,21 +78,22 @@ async def test_what_a_database_sets_for_people_is_overruled(
         "default_transaction_isolation = serializable",
         "datestyle = 'German, DMY'",
         "intervalstyle = iso_8601",
-        "statement_timeout = '5ms'",
-        "lock_timeout = '5ms'",
-        "idle_session_timeout = '5ms'",
+        # So long that none of them ends the session before it is set up.
+        "statement_timeout = '1h'",
+        "lock_timeout = '1h'",
+        "idle_session_timeout = '1h'",
     ):
         database.execute(f"alter database {database.info.dbname} set {setting}".encode())
     async with await connect(conninfo) as connection:
-        await asyncio.sleep(0.05)
         cursor = await connection.execute(
-            "select current_setting('transaction_isolation'), to_timestamp(0), interval '1 day', pg_sleep(0.05)::text"
+            "select current_setting('transaction_isolation'), to_timestamp(0), interval '1 day',"
+            " array(select current_setting(s || '_timeout') from unnest('{statement,lock,idle_session}'::text[]) s)"
         )
         assert await cursor.fetchone() == (
             "read committed",
             datetime.fromtimestamp(0, UTC),
             timedelta(days=1),
-            "",
+            ["0", "0", "0"],
         )
 
 
