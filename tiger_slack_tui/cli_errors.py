@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
@@ -12,6 +13,13 @@ from typing import ParamSpec
 import click
 
 from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.log_records import keeps_data_out_of_records
+from tiger_slack_tui.stacktrace import internal_error, stacktrace
+
+log = logging.getLogger(__name__)
+
+INTERNAL_ERROR = 70
+"""Exit code of a bug: EX_SOFTWARE of sysexits.h."""
 
 P = ParamSpec("P")
 
@@ -19,7 +27,8 @@ P = ParamSpec("P")
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Refuse arguments that are no text; show our errors as sentences, and end with their exit code.
 
-    Exit code 2 is for a command line that makes no sense, 130 for SIGINT where the command has no other rule.
+    Exit code 2 is for a command line that makes no sense, 70 for an error of the program itself, 130 for SIGINT where
+    the command has no other rule.
     """
 
     @wraps(command)
@@ -34,6 +43,11 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             sys.exit(130)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click ends the program by these
+        except Exception as error:
+            _tell_of_bug(error)
+            sys.exit(INTERNAL_ERROR)
 
     return run
 
@@ -46,6 +60,16 @@ def end_on_sigterm() -> None:
 
 def _is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
+
+
+def _tell_of_bug(error: Exception) -> None:
+    """Print one line, and the stack without data; where the program has a log, the stack goes there."""
+    if keeps_data_out_of_records():
+        log.critical("an uncaught error ends the program", exc_info=error)
+        stack = "The log has its stack."
+    else:
+        stack = f"Please report it with these lines; they hold no data.\n{stacktrace(error)}"
+    click.echo(f"tiger-slack: {internal_error(error)}. {stack}", err=True)
 
 
 def _check_texts(context: click.Context) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.stacktrace import error_attributes, where
+from tiger_slack_tui.stacktrace import error_attributes, internal_error, where
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,11 @@ _ASYNCIO = (
 def keep_data_out_of_records() -> None:
     """From now on every log record of the process is a `SafeRecord`, whoever logs it and whatever handles it."""
     logging.setLogRecordFactory(SafeRecord)
+
+
+def keeps_data_out_of_records() -> bool:
+    """Whether that is so: the program has a log."""
+    return logging.getLogRecordFactory() is SafeRecord
 
 
 class SafeRecord(logging.LogRecord):
@@ -100,7 +105,7 @@ def log_uncaught_errors(people: TextIO | None = None) -> None:
             return
         log.critical("an uncaught error ends the program", exc_info=error)
         if people is not None:
-            people.write(f"tiger-slack: internal error: {where(error)}. The log has its stack.\n")
+            people.write(f"tiger-slack: {internal_error(error)}. The log has its stack.\n")
 
     def ends_thread(found: threading.ExceptHookArgs) -> None:
         if found.exc_value is not None and not issubclass(found.exc_type, SystemExit):

@@ -21,16 +21,26 @@ _CONTEXT = "During handling of the above exception, another exception occurred:"
 
 def where(error: BaseException) -> str:
     """Type and place of an error in a few words: the innermost line of this package, else the innermost line."""
+    return _where(error)[0]
+
+
+def internal_error(error: BaseException) -> str:
+    """What a person is told of an error that the program did not expect: its type, file, line and function."""
+    words, function = _where(error)
+    return f"internal error: {words} ({function})" if function else f"internal error: {words}"
+
+
+def _where(error: BaseException) -> tuple[str, str]:
     seen: set[int] = set()
     while error.__traceback__ is None and error.__cause__ is not None and id(error) not in seen:
         seen.add(id(error))
         error = error.__cause__
     places = list(_places(error.__traceback__))
     if not places:
-        return type(error).__name__
+        return type(error).__name__, ""
     ours = [place for place in places if _PACKAGE in place[0]]
-    file, line, _ = (ours or places)[-1]
-    return f"{type(error).__name__} at {file.rpartition('/')[2]}:{line}"
+    file, line, function = (ours or places)[-1]
+    return f"{type(error).__name__} at {file.rpartition('/')[2]}:{line}", function
 
 
 def error_attributes(error: BaseException) -> dict[str, str]:
