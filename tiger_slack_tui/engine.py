@@ -126,7 +126,7 @@ class Engine:
         await self._spool.open()
         try:
             async with aiohttp.ClientSession(trust_env=True) as session:
-                self._web = web = SlackWeb(self._slack, session)
+                self._web = web = SlackWeb(self._slack, session, clock=self._clock)
                 await self._greet_slack(web)
                 self._scheduler = scheduler = self._make_scheduler(web)
                 self._socket = SocketMode(

@@ -74,7 +74,8 @@ async def listening(
 ) -> AsyncIterator[Listening]:
     """Listens to the Slack until the end of the block. Fails where the socket's task failed."""
     async with aiohttp.ClientSession() as session:
-        api = web(SlackSettings(slack.bot_token, slack.app_token, slack.url), session)
+        tokens = SlackSettings(slack.bot_token, slack.app_token, slack.url)
+        api = web(tokens, session, clock=clock)
 
         async def receive(envelope: Envelope, connection: Connection) -> None:
             await found.receive(envelope, connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.faults.clock import ManualClock
 from tests.faults.sockets import ShiftedClock
 from tests.support import allow_connections, delivered, make_engine, running, until
+from tiger_slack_tui.clock import PeerClock, SystemClock
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.gaps.watch import WatchTiming
 from tiger_slack_tui.ingest.pipeline import Limits
@@ -119,3 +122,56 @@ async def test_a_step_while_all_is_well_changes_no_age(
         assert len(ask(SPANS)) == 1
         assert one.snapshot().gaps_open == 0
     assert ask(SECONDS) == []
+
+
+@pytest.mark.parametrize("step", [-3 * HOUR, 3 * HOUR])
+@pytest.mark.parametrize("is_spooled", [False, True], ids=["stored", "spooled"])
+async def test_late_deliveries_are_told_from_a_wrong_clock(
+    conninfo: str, tmp_path: Path, ask: Ask, step: float, is_spooled: bool
+) -> None:
+    """Only the event that is two and a half hours late makes a gap, wherever the machine's clock stands."""
+    clock = ShiftedClock()
+    clock.shift(step / 2)
+    now = SystemClock().wall()
+    async with (
+        LocalSlack() as slack,
+        running(engine(slack, conninfo, tmp_path, clock)) as one,
+    ):
+        await until(lambda: one.snapshot().gaps_open == 0)
+        clock.shift(step / 2)
+        if is_spooled:
+            allow_connections(conninfo, allowed=False)
+        for number, ts in enumerate((now, now - 2.5 * HOUR)):
+            event = {"type": "message", "channel": "C1", "user": "U1", "text": "x"}
+            event |= {"ts": f"{ts:.6f}", "event_ts": f"{ts:.6f}"}
+            await slack.send({"team_id": "T1", "event_id": f"Ev{number}", "event": event})
+        await slack.flush()
+        await asyncio.wait_for(slack.wait_acked(), 60)
+        if is_spooled:
+            assert one.snapshot().spool_events == 2
+            allow_connections(conninfo, allowed=True)
+        await until(
+            lambda: ask("select from slack.event") != [] and not one.snapshot().spool_events
+        )
+        lateness = one.snapshot().lateness_p99
+        assert lateness is not None
+        assert abs(lateness - 2.5 * HOUR) < 300
+    rows = ask(
+        "select extract(epoch from started_at)::float8 from slack.gap where reason = 'late deliveries'"
+    )
+    assert [round(began) for (began,) in rows] == [round(now - 2.5 * HOUR)]
+
+
+def test_a_peer_that_shows_no_time_is_not_believed() -> None:
+    clock = ManualClock()
+    peer = PeerClock(clock)
+    for nonsense in (0, 1e12, float("inf"), float("nan"), -1.0):
+        peer.observe(nonsense)
+        assert (peer.wall(), peer.skew) == (clock.wall(), 0)
+    peer.observe(clock.wall() - 59)
+    assert peer.wall() == clock.wall()
+    peer.observe(clock.wall() + 7200)
+    clock.advance(100)
+    assert peer.skew == -7200
+    clock.step(-86_400)
+    assert peer.wall() == 1_800_000_000 + 7300

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tiger_slack_tui.backoff import LogThrottle, backoff
-from tiger_slack_tui.clock import Clock, SystemClock
+from tiger_slack_tui.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.database.store import EventStore, Written
 from tiger_slack_tui.errors import DatabaseUnavailable, EventsRefused, SpoolError, TigerSlackError
 from tiger_slack_tui.ingest.appender import Appender
@@ -157,7 +157,6 @@ class Pipeline:
             envelope.event_id,
             envelope.envelope_id,
             connection,
-            envelope.received_at,
             late,
             self._clock.elapsed(),
         )
@@ -268,7 +267,8 @@ class Pipeline:
                 if written is not None:
                     self._count_written(batch, written)
                     break
-            problem = await self._appender.append(records, oldest=batch[0].received_at)
+            oldest = wall_time(self._clock, batch[0].read_at)
+            problem = await self._appender.append(records, oldest=oldest)
             if problem is None:
                 break
             self._refused(problem)
@@ -470,7 +470,7 @@ class Pipeline:
                 self._stats,
                 written,
                 waiting.event_id,
-                at=waiting.received_at,
+                at=wall_time(self._clock, waiting.read_at),
                 late=waiting.late,
                 routed=waiting.routed,
             )

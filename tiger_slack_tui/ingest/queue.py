@@ -19,8 +19,6 @@ class Waiting:
     event_id: str
     envelope_id: str
     connection: Connection
-    received_at: float
-    """Seconds since 1970."""
     late: float
     """Seconds from its happening, by Slack's clock, to its receipt."""
     read_at: float

@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 
 from tiger_slack_tui.backoff import LogThrottle
-from tiger_slack_tui.clock import Clock
+from tiger_slack_tui.clock import Clock, PeerClock
 from tiger_slack_tui.slack.events import LONGEST_ID, Envelope, read_envelope
 from tiger_slack_tui.slack.pages import RETRY_AFTER_MOST
 from tiger_slack_tui.slack.payload import decode, peer_text
@@ -151,8 +151,10 @@ class Connection:
         state: SocketState,
         timing: Timing,
         clock: Clock,
+        slack_time: PeerClock,
     ) -> None:
         self._ws = ws
+        self._slack_time = slack_time
         self._receive = receive
         self._state = state
         self._timing = timing
@@ -305,7 +307,7 @@ class Connection:
             self._malformed(f"could not be taken ({where(error)})")
 
     async def _frame(self, text: str) -> None:
-        received_at = self._clock.wall()
+        received_at = self._slack_time.wall()  # it is compared with the event's own time
         try:
             frame = decode(text)
         except ValueError:

@@ -158,6 +158,11 @@ class SocketMode:
                 self.state.set("connected")
                 self._doing = ("connecting", None)
                 connection.on_lost = self._show
+                if skew := self._web.time.skew:
+                    log.warning(
+                        "this machine's clock is %.0f s from Slack's; times of receipt go by Slack's",
+                        abs(skew),
+                    )
                 if self._failures <= _LOGGED_FAILURES or self._failure_log.allows():
                     log.info("connected", extra={"sockets_of_app": self.state.num_connections})
                 return connection
@@ -186,7 +191,12 @@ class SocketMode:
     async def _open(self) -> Connection:
         url = await self._web.open_connection()
         connection = Connection(
-            await self._handshake(url), self._receive, self.state, self._timing, self._clock
+            await self._handshake(url),
+            self._receive,
+            self.state,
+            self._timing,
+            self._clock,
+            self._web.time,
         )
         connection.start()
         greeted = asyncio.create_task(connection.hello.wait())

@@ -16,6 +16,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from tiger_slack_tui.clock import Clock, PeerClock, SystemClock
 from tiger_slack_tui.errors import SlackAbsent, SlackRefused, SlackUnavailable
 from tiger_slack_tui.settings import SlackSettings
 from tiger_slack_tui.slack.payload import decode, peer_text
@@ -114,7 +115,10 @@ class SlackWeb:
         *,
         seconds: float = CALL_SECONDS,
         list_seconds: float = LIST_SECONDS,
+        clock: Clock | None = None,
     ) -> None:
+        self.time = PeerClock(clock or SystemClock())
+        """Slack's wall clock, by the header Date of its answers."""
         guarded = cast(aiohttp.ClientSession, _Guarded(session, seconds))
         self._seconds = seconds
         self._list_seconds = list_seconds
@@ -271,6 +275,8 @@ class SlackWeb:
             ) from None
         if answer.get("ok") is not True:
             raise _improper(method, "it says neither success nor failure")
+        if (now := _time(_headers(answer.headers).get("date", ""))) is not None:
+            self.time.observe(now)
         return answer
 
 
