@@ -23,7 +23,7 @@ from tiger_slack_tui.settings import JobSettings, Settings, SlackSettings
 from tiger_slack_tui.slack.socket import Timing
 
 QUICK = Timing(
-    hello=2, ping=0.2, dead=0.6, backoff_first=0.05, backoff_most=0.5, held_back_first=60
+    hello=5, ping=0.2, dead=1.5, backoff_first=0.05, backoff_most=0.5, held_back_first=60
 )
 """The rules of the socket, at a speed for tests."""
 AT_ONCE = Pace(call=0, restricted=0)
@@ -83,7 +83,7 @@ async def running(engine: Engine) -> AsyncIterator[Engine]:
         await asyncio.wait_for(run, 60)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until it holds; fail after so many seconds."""
     async with asyncio.timeout(seconds):
         while not condition():

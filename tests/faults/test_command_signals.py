@@ -49,7 +49,7 @@ async def start(program: Program, *words: str) -> asyncio.subprocess.Process:
 async def stop(process: asyncio.subprocess.Process, number: signal.Signals) -> tuple[int, str]:
     """The exit code and all that it has said."""
     process.send_signal(number)
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), 90)
     assert process.returncode is not None
     return process.returncode, (out + err).decode()
 

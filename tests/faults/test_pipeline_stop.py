@@ -16,8 +16,8 @@ from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.ingest.pipeline import Limits
 
-STOP_SECONDS = 6.0
-"""Promised are about 5; more than any single wait for a server."""
+STOP_SECONDS = 30.0
+"""A guard against a stop that waits for a server: about 10 are promised, on a machine that is not busy."""
 
 
 def workspace(events: int) -> list[dict[str, Any]]:
@@ -110,25 +110,24 @@ async def test_an_answer_that_is_lost_counts_its_events_once(
     """The commit succeeds, but its answer never comes; the events go through the spool, too."""
     rule = "insert into slack.message_discard (match) values ('$.channel == \"C0000000001\"')"
     database.execute(rule.encode())
-    sent = workspace(300)
+    sent = workspace(100)
     limits = Limits(commit_seconds=0.3, write_seconds=1)
     async with (
         LocalSlack() as slack,
         Proxy(postgres_target(conninfo)) as proxy,
         running(make_engine(slack, through(proxy, conninfo), tmp_path, limits=limits)) as engine,
     ):
-        for part in range(3):
-            with database.transaction():  # so that the statement is there, and waits
-                database.execute("lock table slack.delivery in exclusive mode")
-                await slack.send_all(sent[part * 100 : part * 100 + 100])
-                await until(lambda: engine.snapshot().database_problem is not None)
-                proxy.freeze()
-            await until(lambda: engine.snapshot().spool_events == 0)
-            await until(lambda: engine.snapshot().database_problem is None)
+        with database.transaction():  # so that the statement is there, and waits
+            database.execute("lock table slack.delivery in exclusive mode")
+            await slack.send_all(sent)
+            await until(lambda: engine.snapshot().database_problem is not None)
+            proxy.freeze()
+        await until(lambda: engine.snapshot().spool_events == 0)
+        await until(lambda: engine.snapshot().database_problem is None)
         await asyncio.wait_for(slack.wait_acked(), 30)
-        await until(lambda: _counted(engine) >= 300)
+        await until(lambda: _counted(engine) >= 100)
         now = engine.snapshot()
-        assert (sum(now.outcomes.values()), now.duplicates) == (300, 0)
+        assert (sum(now.outcomes.values()), now.duplicates) == (100, 0)
         found = dict(
             database.execute("select outcome, count(*) from slack.event group by 1").fetchall()
         )
@@ -136,4 +135,4 @@ async def test_an_answer_that_is_lost_counts_its_events_once(
         for (_, outcome), n in now.outcomes.items():
             counted[str(outcome)] = counted.get(str(outcome), 0) + n
         assert counted == found
-    assert count(conninfo, "select count(*) from slack.event") == 300
+    assert count(conninfo, "select count(*) from slack.event") == 100

@@ -20,9 +20,11 @@ from tiger_slack_tui.ingest.pipeline import Limits
 from tiger_slack_tui.settings import JobSettings
 
 NO_BACKFILL = JobSettings(backfill=False)
-WATCH = WatchTiming(beat=0.1, stale=1, least_gap=0.3)
+WATCH = WatchTiming(beat=0.1, stale=3, least_gap=0.3)
 DEAD = QUICK.ping + QUICK.dead
 """Seconds for which a connection may be silent without being lost."""
+ROUNDING = 0.5
+"""Seconds by which a busy machine may delay the beginning of a heartbeat's transaction."""
 
 
 @pytest.fixture
@@ -95,8 +97,9 @@ async def test_a_time_in_which_nothing_ran_is_a_gap(
     ((reason, seconds, goes_on),) = observer(GAPS)
     assert (reason, goes_on) == ("not connected", False)
     ((begin,),) = observer("select extract(epoch from started_at)::float8 from slack.gap")
-    assert stopping - DEAD <= begin <= stopped
-    assert starting <= begin + seconds <= started
+    # Ages are taken just before the transaction whose time they count from.
+    assert stopping - DEAD <= begin <= stopped + ROUNDING
+    assert starting - ROUNDING <= begin + seconds <= started + ROUNDING
 
 
 async def test_two_instances_one_of_which_stays_make_no_gap(
