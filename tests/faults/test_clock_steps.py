@@ -21,7 +21,7 @@ from tiger_slack_tui.settings import JobSettings
 
 HOUR = 3600.0
 STEPS = [-HOUR, HOUR]
-WATCH = WatchTiming(beat=0.1, stale=1, least_gap=0.3)
+WATCH = WatchTiming(beat=0.1, stale=3, least_gap=0.3)
 SECONDS = "select reason, extract(epoch from ended_at - started_at)::float8 from slack.gap"
 SPANS = """
 select extract(epoch from now() - connected_at)::float8, extract(epoch from now() - seen_at)::float8
@@ -70,9 +70,10 @@ async def test_a_step_while_slack_is_away_neither_hides_nor_lengthens_the_gap(
         await until(lambda: one.snapshot().slack_status == "connected")
         most = clock.elapsed() - began + 1
         await until(lambda: ask("select from slack.gap where ended_at is not null") != [])
-    ((reason, seconds),) = ask(SECONDS)
-    assert reason == "not connected"
-    assert WATCH.least_gap <= seconds < most
+    # A busy machine can lose a connection for itself: that is a gap of its own.
+    found = ask(SECONDS)
+    assert {reason for reason, _ in found} == {"not connected"}
+    assert WATCH.least_gap <= max(seconds for _, seconds in found) < most
 
 
 @pytest.mark.parametrize("step", STEPS)

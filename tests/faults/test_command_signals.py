@@ -43,6 +43,8 @@ async def start(program: Program, *words: str) -> asyncio.subprocess.Process:
         cwd=program.environ["TIGER_SLACK_HOME"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A runner in the background ignores SIGINT, and its processes inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
