@@ -202,9 +202,9 @@ async def test_kill_9_leaves_a_gap_from_the_last_heartbeat(
         starting = time.time()
         watch = WatchTiming(beat=0.1, stale=5, least_gap=0.3)
         async with running(engine(slack, conninfo, tmp_path / "two", watch=watch)) as again:
-            back = time.time()
             assert observer(GAPS) == []  # it could still live, for all that is known
             await until(lambda: again.snapshot().gaps_open == 1)
+            back = time.time()
     ((reason, seconds, _),) = observer(GAPS)
     assert reason == "not connected"
     assert starting - seen <= seconds <= back - seen

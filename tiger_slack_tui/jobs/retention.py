@@ -22,7 +22,7 @@ from datetime import timedelta
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.lock_keys import RETENTION_LOCK_KEY
@@ -44,7 +44,19 @@ and j.hypertable_schema = 'slack'
 and j.hypertable_name = 'event'
 and j.scheduled
 """
-_DROP_CHUNKS = SQL("select count(*) from {}.drop_chunks('slack.event', older_than => now() - %s)")
+_OLD_CHUNKS = """
+select c.chunk_schema, c.chunk_name, c.range_start, c.range_end
+from timescaledb_information.chunks c
+where c.hypertable_schema = 'slack'
+and c.hypertable_name = 'event'
+and c.range_end < now() - %s
+order by c.range_start
+"""
+_LOCK_CHUNK = SQL("lock table {} in share row exclusive mode")
+_IS_NEEDED = SQL("select exists (select from {} where received_at >= now() - %s)")
+_DROP_CHUNK = SQL(
+    "select count(*) from {}.drop_chunks('slack.event', newer_than => %s, older_than => %s)"
+)
 
 # Rows that others have locked are left for the next run: so this job waits for nobody, and takes part in no deadlock.
 _EVENTS = """
@@ -138,7 +150,7 @@ async def _work(run: Run, age: timedelta) -> None:
     if schema := await _value(connection, _TIMESCALEDB):
         policy = await _value(connection, _POLICY)
         if policy is None:  # the Apache edition has none
-            await connection.execute(_DROP_CHUNKS.format(Identifier(schema)), (age,))
+            await _drop_chunks(connection, schema, age)
     if policy is None:
         await _delete(run, _EVENTS, {"age": age, "rows": _ROWS})
     else:
@@ -151,6 +163,17 @@ async def _work(run: Run, age: timedelta) -> None:
     await _delete(run, _GAPS, (_GAP_AGE, _ROWS))
 
 
+async def _drop_chunks(connection: AsyncConnection[Any], schema: str, age: timedelta) -> None:
+    """Drop the chunks in which every event is both older than `age` and was received so long ago."""
+    cursor = await connection.execute(_OLD_CHUNKS, (age,))
+    for chunk_schema, name, start, end in await cursor.fetchall():
+        chunk = Identifier(chunk_schema, name)
+        async with connection.transaction():
+            await connection.execute(_LOCK_CHUNK.format(chunk))  # no event is stored between
+            if not await _value(connection, _IS_NEEDED.format(chunk), (age,)):
+                await connection.execute(_DROP_CHUNK.format(Identifier(schema)), (start, end))
+
+
 async def _delete(run: Run, query: LiteralString, values: Any) -> None:
     """Run it until it finds nothing more."""
     while True:
@@ -161,7 +184,9 @@ async def _delete(run: Run, query: LiteralString, values: Any) -> None:
             return
 
 
-async def _value(connection: AsyncConnection[Any], query: LiteralString) -> Any:
-    cursor = await connection.execute(query)
+async def _value(
+    connection: AsyncConnection[Any], query: LiteralString | Composed, values: Any = ()
+) -> Any:
+    cursor = await connection.execute(query, values)
     row = await cursor.fetchone()
     return row[0] if row else None
