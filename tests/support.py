@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -88,6 +89,16 @@ async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def steady(value: Callable[[], object], seconds: float = 1) -> None:
+    """Wait until a value has not changed for so many seconds; fail after a minute."""
+    last, since = value(), time.monotonic()
+    async with asyncio.timeout(60):
+        while time.monotonic() - since < seconds:
+            await asyncio.sleep(0.05)
+            if (now := value()) != last:
+                last, since = now, time.monotonic()
 
 
 async def delivered(slack: LocalSlack, engine: Engine, seconds: float = 60) -> None:

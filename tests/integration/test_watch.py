@@ -71,7 +71,7 @@ async def test_the_first_start_is_no_gap(conninfo: str, tmp_path: Path, observer
         await until(lambda: observer("select from slack.connection where is_judged") != [])
         await asyncio.sleep(0.5)
         assert one.snapshot().gaps_open == 0
-    assert observer(GAPS) == []
+        assert observer(GAPS) == []  # before the stop, which may take longer than the least gap
     instance = observer(
         "select instance, team_id, host, pid, status, stopped_at is not null, received from slack.instance"
     )
@@ -113,7 +113,7 @@ async def test_two_instances_one_of_which_stays_make_no_gap(
             await until(lambda: len(observer("select from slack.connection where is_judged")) == 3)
         await asyncio.sleep(0.3)
         assert one.snapshot().gaps_open == 0
-    assert observer(GAPS) == []
+        assert observer(GAPS) == []  # before the stop, which may take longer than the least gap
 
 
 async def test_a_loss_of_slack_is_a_gap_that_goes_on_until_it_is_back(
@@ -149,7 +149,7 @@ async def test_a_connection_that_slack_replaces_or_that_comes_back_at_once_is_no
         await slack.drop()
         await until(lambda: one.snapshot().slack_connects == 3)
         await until(lambda: len(observer("select from slack.connection where is_judged")) == 2)
-    assert observer(GAPS) == []
+        assert observer(GAPS) == []  # before the stop, which may take longer than the least gap
 
 
 async def test_a_half_open_connection_counts_until_slack_was_last_heard_of(
@@ -183,7 +183,7 @@ async def test_a_database_that_is_away_is_no_gap(
             await until(lambda: two.snapshot().gaps_open == 0)
             await until(lambda: len(observer("select from slack.connection where is_judged")) == 2)
             await asyncio.sleep(0.5)
-    assert observer(GAPS) == []
+        assert observer(GAPS) == []  # before the stop, which may take longer than the least gap
 
 
 async def test_kill_9_leaves_a_gap_from_the_last_heartbeat(
