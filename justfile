@@ -31,6 +31,7 @@ format-fix:
 
 typecheck:
     {{dev}} mypy
+    {{dev}} lint-imports
 
 test *ARGS:
     {{dev}} pytest {{ARGS}}

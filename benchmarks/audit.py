@@ -29,10 +29,10 @@ from tiger_slack_tui.audit.events import EventFilter, read_page
 from tiger_slack_tui.audit.replay import Selection, replay
 from tiger_slack_tui.audit.rules import add_rule, list_rules
 from tiger_slack_tui.audit.why import read_history
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
-from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
-from tiger_slack_tui.database.migrations import migrate
-from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
+from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import migrate
+from tiger_slack_tui.postgres.pool import connect
 
 _BYTES = 1500  # of an event, in the end
 _WANTED = 200.0  # ms

@@ -28,12 +28,12 @@ from ingest import ingesting, place
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tiger_slack_tui import __version__
-from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
-from tiger_slack_tui.database.migrations import migrate
-from tiger_slack_tui.history.load import Import
-from tiger_slack_tui.history.options import ImportOptions
-from tiger_slack_tui.history.progress import ImportResult, Started
-from tiger_slack_tui.history.rows import COLUMNS
+from tiger_slack_tui.imports.job import Import
+from tiger_slack_tui.imports.merge.rows import COLUMNS
+from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.result import ImportResult, Started
+from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.slack.payload import strip_secrets
 
 _ROUNDS = 3

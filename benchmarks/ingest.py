@@ -29,10 +29,10 @@ from pathlib import Path
 
 import psycopg
 
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
+from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.ingest.pipeline import Limits
-from tiger_slack_tui.settings import Settings, SlackSettings
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 HERE = Path(__file__).parent
 
@@ -157,7 +157,7 @@ def telemetry() -> None:
 
 def rate(how: str, events: int = 60_000) -> None:
     if how == "with":
-        from tiger_slack_tui.logfire_export import set_up
+        from tiger_slack_tui.base.logfire_export import set_up
 
         set_up(Settings(home=Path("/nowhere"), conninfo=None))
     with place() as (home, conninfo):

@@ -13,11 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-from tiger_slack_tui import settings
+from tiger_slack_tui.base import settings
+from tiger_slack_tui.base.telemetry import log_to_file
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.run import run_console
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.telemetry import log_to_file
 
 lags: list[float] = []
 kept: list[asyncio.Task[None]] = []

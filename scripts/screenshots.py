@@ -8,19 +8,19 @@ import tempfile
 import time
 from pathlib import Path
 
+from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.log_ring import LogRing
 from tiger_slack_tui.console.model import Backend
 from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.trail import Trail
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.history.archive import ArchiveLimits
-from tiger_slack_tui.history.desk import ImportDesk
-from tiger_slack_tui.settings import Settings, SlackSettings
+from tiger_slack_tui.imports.archive.members import ArchiveLimits
+from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 TARGET = Path(__file__).parent.parent / "docs"
 _SECONDS = 40

@@ -9,10 +9,10 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from tiger_slack_tui.database.pool import connect, make_pool
-from tiger_slack_tui.database.store import EventStore, Written
 from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.postgres.pool import connect, make_pool
 from tiger_slack_tui.slack.events import read_envelope, route
+from tiger_slack_tui.store.events import EventStore, Written
 
 START = 1_700_000_000
 

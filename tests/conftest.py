@@ -21,9 +21,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tiger_slack_tui import __version__
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
-from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
-from tiger_slack_tui.database.migrations import migrate
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
+from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import migrate
 
 _DIRECTORY = "TIGER_SLACK_TEST_DIRECTORY"
 

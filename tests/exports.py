@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from tiger_slack_tui.history.load import Import
-from tiger_slack_tui.history.options import ImportOptions
-from tiger_slack_tui.history.plan import Selection
-from tiger_slack_tui.history.progress import ImportEvent, ImportResult
+from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.job import Import
+from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.result import ImportEvent, ImportResult
 
 Files = dict[str, bytes]
 """Contents by path."""

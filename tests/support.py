@@ -12,15 +12,15 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tiger_slack_tui.clock import Clock
+from tiger_slack_tui.base.clock import Clock
+from tiger_slack_tui.base.settings import JobSettings, Settings, SlackSettings
 from tiger_slack_tui.demo.check import differences
 from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.gaps.reader import Pace
-from tiger_slack_tui.gaps.watch import WatchTiming
 from tiger_slack_tui.ingest.pipeline import Limits
-from tiger_slack_tui.settings import JobSettings, Settings, SlackSettings
+from tiger_slack_tui.presence.heartbeat import WatchTiming
+from tiger_slack_tui.slack.paged_history import Pace
 from tiger_slack_tui.slack.socket import Timing
 
 QUICK = Timing(

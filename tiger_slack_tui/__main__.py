@@ -9,7 +9,7 @@ def start() -> None:
         signal.getsignal(signal.SIGINT) is signal.default_int_handler
     ):  # else the parent process ignores it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from tiger_slack_tui.cli import main
+    from tiger_slack_tui.cli.main import main
 
     main()
 

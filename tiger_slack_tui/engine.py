@@ -12,16 +12,9 @@ import aiohttp
 from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
-from tiger_slack_tui.backoff import LogThrottle, backoff
-from tiger_slack_tui.clock import Clock, SystemClock, wall_time
-from tiger_slack_tui.database import gaps
-from tiger_slack_tui.database.gaps import Gap
-from tiger_slack_tui.database.job_runs import JobRun
-from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
-from tiger_slack_tui.database.migrations import Note, migrate
-from tiger_slack_tui.database.pool import make_pool, require_same_database, with_defaults
-from tiger_slack_tui.database.store import EventStore
-from tiger_slack_tui.errors import (
+from tiger_slack_tui.base.backoff import LogThrottle, backoff
+from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
+from tiger_slack_tui.base.errors import (
     DatabaseRefused,
     DatabaseUnavailable,
     MigrationError,
@@ -29,19 +22,26 @@ from tiger_slack_tui.errors import (
     SlackRefused,
     SlackUnavailable,
 )
-from tiger_slack_tui.gaps.reader import Pace
-from tiger_slack_tui.gaps.watch import Watch, WatchTiming
+from tiger_slack_tui.base.settings import Settings, SlackSettings
+from tiger_slack_tui.base.snapshot import Snapshot, Stats
+from tiger_slack_tui.base.supervisor import Supervisor
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
 from tiger_slack_tui.ingest.spool import Spool
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler
-from tiger_slack_tui.settings import Settings, SlackSettings
+from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import Note, migrate
+from tiger_slack_tui.postgres.pool import make_pool, require_same_database, with_defaults
+from tiger_slack_tui.presence.heartbeat import Watch, WatchTiming
+from tiger_slack_tui.slack.paged_history import Pace
 from tiger_slack_tui.slack.socket import SocketMode, Timing
 from tiger_slack_tui.slack.web import Identity, SlackWeb
-from tiger_slack_tui.snapshot import Snapshot, Stats
-from tiger_slack_tui.supervisor import Supervisor
+from tiger_slack_tui.store import gaps
+from tiger_slack_tui.store.events import EventStore
+from tiger_slack_tui.store.gaps import Gap
+from tiger_slack_tui.store.job_runs import JobRun
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.support import QUICK
+from tiger_slack_tui.base.logfire_export import set_up
+from tiger_slack_tui.base.settings import Settings, SlackSettings
+from tiger_slack_tui.base.telemetry import log_to_stderr
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.headless import run_headless
-from tiger_slack_tui.logfire_export import set_up
-from tiger_slack_tui.settings import Settings, SlackSettings
-from tiger_slack_tui.telemetry import log_to_stderr
+from tiger_slack_tui.headless.run import run_headless
 
 
 async def main(url: str, bot_token: str, app_token: str, conninfo: str, home: str) -> None:

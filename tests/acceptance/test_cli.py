@@ -41,7 +41,7 @@ def test_help_and_version(tmp_path: Path) -> None:
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; sys.argv = ['tiger-slack', '--help']\n"
-        "from tiger_slack_tui.cli import main\n"
+        "from tiger_slack_tui.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print([m for m in ('psycopg', 'aiohttp', 'textual', 'slack_sdk', 'asyncio') if m in sys.modules])"
@@ -53,9 +53,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_headless_never_imports_textual(tmp_path: Path) -> None:
-    code = (
-        "import sys, tiger_slack_tui.run, tiger_slack_tui.demo.run; print('textual' in sys.modules)"
-    )
+    code = "import sys, tiger_slack_tui.launch, tiger_slack_tui.demo.run; print('textual' in sys.modules)"
     said = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
     )

@@ -29,7 +29,7 @@ from tests.exports import (
     write_zip,
 )
 from tests.support import count
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 MESSAGES = "select count(*) from slack.message"
 

@@ -19,9 +19,9 @@ from aiohttp import web
 
 from tests.acceptance.test_cli import CLEAN
 from tests.support import allow_connections, check, count, until
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 START = 1_700_000_000.0
 

@@ -11,23 +11,23 @@ from zoneinfo import ZoneInfo
 
 from textual.app import App
 
+from tiger_slack_tui.base.settings import Settings
+from tiger_slack_tui.base.snapshot import Recent, Snapshot
 from tiger_slack_tui.console.finder import Findings, find
 from tiger_slack_tui.console.log_ring import LogLine, LogRing
 from tiger_slack_tui.console.model import Backend, Model
 from tiger_slack_tui.console.monitor import Facts, Monitor
 from tiger_slack_tui.console.rates import Rates, TypeRate
 from tiger_slack_tui.console.trail import Trail, TrailState
-from tiger_slack_tui.database.facts import AdvisoryLock, Extension, Session, TableSize
-from tiger_slack_tui.database.instances import Instance
-from tiger_slack_tui.database.job_runs import JobRun
-from tiger_slack_tui.database.locks import Holder
-from tiger_slack_tui.database.migration_files import FileState
-from tiger_slack_tui.database.migrations import FileStatus, MigrationStatus
-from tiger_slack_tui.history.archive import ArchiveLimits
-from tiger_slack_tui.history.desk import ImportDesk
+from tiger_slack_tui.imports.archive.members import ArchiveLimits
+from tiger_slack_tui.imports.manager import ImportDesk
 from tiger_slack_tui.jobs.status import JobStatus
-from tiger_slack_tui.settings import Settings
-from tiger_slack_tui.snapshot import Recent, Snapshot
+from tiger_slack_tui.postgres.introspection import AdvisoryLock, Extension, Session, TableSize
+from tiger_slack_tui.postgres.locks import Holder
+from tiger_slack_tui.postgres.migrate.files import FileState
+from tiger_slack_tui.postgres.migrate.run import FileStatus, MigrationStatus
+from tiger_slack_tui.store.instances import Instance
+from tiger_slack_tui.store.job_runs import JobRun
 
 AT = datetime(2026, 9, 20, 14, 7, 31, tzinfo=UTC)
 NOW = AT.timestamp()
@@ -269,7 +269,7 @@ def log_ring() -> LogRing:
         (
             2,
             40,
-            "tiger_slack_tui.database.store",
+            "tiger_slack_tui.store.events",
             "an event failed and was kept event_id=Ev2 sqlstate=22P05",
         ),
     )

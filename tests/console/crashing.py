@@ -4,7 +4,7 @@ import sys
 
 from textual.binding import Binding
 
-from tiger_slack_tui import cli
+from tiger_slack_tui.cli import main as cli
 from tiger_slack_tui.console import app
 
 

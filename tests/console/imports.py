@@ -6,10 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.console.canned import AT
-from tiger_slack_tui.history.account import Account
-from tiger_slack_tui.history.archive import Member
-from tiger_slack_tui.history.plan import PlannedFile
-from tiger_slack_tui.history.progress import (
+from tiger_slack_tui.imports.archive.members import Member
+from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.merge.rows import Channel
+from tiger_slack_tui.imports.request import ImportRequest
+from tiger_slack_tui.imports.result import (
     BadRecord,
     ChannelResult,
     Done,
@@ -20,10 +21,9 @@ from tiger_slack_tui.history.progress import (
     Progress,
     Started,
 )
-from tiger_slack_tui.history.recent import PastImport
-from tiger_slack_tui.history.request import ImportRequest
-from tiger_slack_tui.history.rows import Channel
-from tiger_slack_tui.history.state import ImportState, Remark
+from tiger_slack_tui.imports.state import ImportState, Remark
+from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.past_imports import PastImport
 
 PATH = Path("/srv/exports/2026-09-19")
 CHANNELS = ("general", "random", "support", "ops", "ünïcode-名前")

@@ -17,9 +17,9 @@ from tiger_slack_tui.console.log_ring import LogLine
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.pane import Pane
 from tiger_slack_tui.console.trail import TrailState
-from tiger_slack_tui.history.account import Account
-from tiger_slack_tui.history.progress import BadRecord, Done, Known, Note, Progress, Started
-from tiger_slack_tui.history.state import ImportState
+from tiger_slack_tui.imports.result import BadRecord, Done, Known, Note, Progress, Started
+from tiger_slack_tui.imports.state import ImportState
+from tiger_slack_tui.store.import_account import Account
 
 KNOWN = replace(facts(), imports=past())
 

@@ -11,13 +11,13 @@ import pytest
 from tests.console.canned import NOW, CannedBackend, facts, screen_text
 from tests.console.imports import Clock, half, listed, past, whole
 from tests.console.test_views import SIZES
+from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.monitor import Facts
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS, SOURCE
 from tiger_slack_tui.console.views.importing.view import ImportView
-from tiger_slack_tui.errors import DatabaseUnavailable
-from tiger_slack_tui.history.desk import ImportDesk
+from tiger_slack_tui.imports.manager import ImportDesk
 
 KNOWN = replace(facts(), imports=past(), discard_rules=3)
 

@@ -20,6 +20,7 @@ import pytest
 from tests.console.canned import NOW, facts, log_ring, no_imports, rates, snapshot
 from tests.console.imports import Clock
 from tests.support import until
+from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.finder import find
 from tiger_slack_tui.console.log_ring import LogLine
@@ -30,14 +31,13 @@ from tiger_slack_tui.console.pane import Pane
 from tiger_slack_tui.console.trail import Finding, Trail, TrailState
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.view import ImportView
-from tiger_slack_tui.history.account import Account
-from tiger_slack_tui.history.archive import Member
-from tiger_slack_tui.history.plan import PlannedFile
-from tiger_slack_tui.history.progress import BadRecord, Done, Listed, Planned, Progress, Started
-from tiger_slack_tui.history.request import ImportRequest
-from tiger_slack_tui.history.rows import Channel
-from tiger_slack_tui.history.state import ImportState
-from tiger_slack_tui.settings import Settings
+from tiger_slack_tui.imports.archive.members import Member
+from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.merge.rows import Channel
+from tiger_slack_tui.imports.request import ImportRequest
+from tiger_slack_tui.imports.result import BadRecord, Done, Listed, Planned, Progress, Started
+from tiger_slack_tui.imports.state import ImportState
+from tiger_slack_tui.store.import_account import Account
 
 T = TypeVar("T")
 

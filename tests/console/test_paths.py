@@ -14,15 +14,15 @@ from tests.console.canned import facts
 from tests.console.imports import past
 from tests.console.test_keys import console, shows
 from tests.support import until
+from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.console.views.importing import source as source_step
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.paths import Look, complete, look_at
 from tiger_slack_tui.console.views.importing.view import ImportView
-from tiger_slack_tui.errors import SettingsError
-from tiger_slack_tui.history.load import Import
-from tiger_slack_tui.history.options import ImportOptions
-from tiger_slack_tui.history.request import ImportRequest, resolved
+from tiger_slack_tui.imports.job import Import
+from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.request import ImportRequest, resolved
 
 ODD = (
     "\0",

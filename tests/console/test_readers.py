@@ -20,6 +20,8 @@ from tests.console.test_keys import console, shows
 from tests.console.test_triage import FINDINGS
 from tests.faults.clock import ManualClock
 from tests.support import until
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console import finder as finding
 from tiger_slack_tui.console import monitor as monitoring
 from tiger_slack_tui.console import trail as trailing
@@ -32,11 +34,9 @@ from tiger_slack_tui.console.screens.dialog import Confirm
 from tiger_slack_tui.console.trail import Trail, TrailState
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.jobs import paint_size
-from tiger_slack_tui.database.facts import TableSize, extension, table_sizes
-from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.history.account import Account
-from tiger_slack_tui.history.patterns import ChannelPatterns
-from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.imports.patterns import ChannelPatterns
+from tiger_slack_tui.postgres.introspection import TableSize, extension, table_sizes
+from tiger_slack_tui.store.import_account import Account
 
 
 async def test_the_monitor_goes_on_after_an_account_of_another_version(

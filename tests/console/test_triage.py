@@ -19,6 +19,7 @@ from textual.widgets import Input
 from tests.console.canned import NOW, CannedBackend, no_imports, screen_text
 from tests.support import make_engine, until
 from tiger_slack_tui.audit import rules
+from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.log_ring import LogRing
 from tiger_slack_tui.console.model import Backend
@@ -26,9 +27,8 @@ from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.screens.rules import RulesScreen
 from tiger_slack_tui.console.trail import Finding, Trail, TrailState
-from tiger_slack_tui.database.gaps import Gap
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.settings import Settings
+from tiger_slack_tui.store.gaps import Gap
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from textual._compositor import LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
+from tiger_slack_tui.base.text import cells, fit, graphemes, visible
 from tiger_slack_tui.console.actions import ACTIONS
 from tiger_slack_tui.console.chrome import footer_line, tabs_line
 from tiger_slack_tui.console.frame import Frame
@@ -33,7 +34,6 @@ from tiger_slack_tui.console.paint import (
     wrapped,
 )
 from tiger_slack_tui.console.views.importing.lines import steps_line, tail
-from tiger_slack_tui.text import cells, fit, graphemes, visible
 
 WIDTH = 40
 SEQUENCES = {

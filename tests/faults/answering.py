@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from tiger_slack_tui.settings import SlackSettings
+from tiger_slack_tui.base.settings import SlackSettings
 from tiger_slack_tui.slack.web import SlackWeb
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

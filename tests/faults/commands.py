@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from tiger_slack_tui.cli import main
+from tiger_slack_tui.cli.main import main
 
 PLAUSIBLE = {
     "path": "export",

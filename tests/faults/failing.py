@@ -18,8 +18,8 @@ from pathlib import Path
 import aiohttp
 import psycopg
 
-from tiger_slack_tui.settings import LogfireSettings, Settings
-from tiger_slack_tui.telemetry import log_to_stderr, span
+from tiger_slack_tui.base.settings import LogfireSettings, Settings
+from tiger_slack_tui.base.telemetry import log_to_stderr, span
 
 SECRET = "SECRET-WORD"
 

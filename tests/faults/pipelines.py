@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import orjson
 
-from tiger_slack_tui.database.store import EventStore, Written
 from tiger_slack_tui.ingest.pipeline import Pipeline
 from tiger_slack_tui.slack.events import Envelope
 from tiger_slack_tui.slack.socket import Connection
+from tiger_slack_tui.store.events import EventStore, Written
 
 
 class FakeStore:

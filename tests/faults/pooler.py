@@ -20,7 +20,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.faults.proxy import postgres_target
-from tiger_slack_tui.database.binaries import server_user
+from tiger_slack_tui.postgres.embedded.binaries import server_user
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 _START_SECONDS = 10

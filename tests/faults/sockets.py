@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from tests.support import QUICK
-from tiger_slack_tui.clock import Clock, SystemClock
+from tiger_slack_tui.base.clock import Clock, SystemClock
+from tiger_slack_tui.base.settings import SlackSettings
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.settings import SlackSettings
 from tiger_slack_tui.slack.events import Envelope
 from tiger_slack_tui.slack.socket import Connection, SocketMode, Timing
 from tiger_slack_tui.slack.web import SlackWeb

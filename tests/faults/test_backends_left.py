@@ -12,12 +12,12 @@ from tests.auditing import message, record
 from tests.faults.pooler import transaction_pooler
 from tests.support import count, until
 from tiger_slack_tui import __version__
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
-from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
-from tiger_slack_tui.database.migrations import migrate
-from tiger_slack_tui.database.pool import connect, make_pool
-from tiger_slack_tui.database.store import EventStore
-from tiger_slack_tui.errors import DatabaseUnavailable
+from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
+from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import migrate
+from tiger_slack_tui.postgres.pool import connect, make_pool
+from tiger_slack_tui.store.events import EventStore
 
 BACKENDS = (
     "select count(*) from pg_stat_activity where datname = current_database()"

@@ -13,11 +13,11 @@ import pytest
 from tests.faults.clock import ManualClock
 from tests.faults.sockets import ShiftedClock
 from tests.support import allow_connections, delivered, make_engine, running, until
-from tiger_slack_tui.clock import PeerClock, SystemClock
+from tiger_slack_tui.base.clock import PeerClock, SystemClock
+from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.gaps.watch import WatchTiming
 from tiger_slack_tui.ingest.pipeline import Limits
-from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.presence.heartbeat import WatchTiming
 
 HOUR = 3600.0
 STEPS = [-HOUR, HOUR]

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from tests.acceptance.test_cli import CLEAN, tiger_slack
 from tests.faults.commands import Command, commands
-from tiger_slack_tui.cli import main
+from tiger_slack_tui.cli.main import main
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 

@@ -12,17 +12,17 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.faults.proxy import Proxy, postgres_target, through
 from tiger_slack_tui import __version__
+from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.monitor import Monitor
-from tiger_slack_tui.database.locks import try_lock
-from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
-from tiger_slack_tui.database.migrations import migrate
-from tiger_slack_tui.database.pool import BlockingConnection, Connection, connect, make_pool
-from tiger_slack_tui.database.silence import Answer, Patience, ask
-from tiger_slack_tui.database.store import EventStore
-from tiger_slack_tui.errors import DatabaseUnavailable
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.runner import Runner
-from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.postgres.locks import try_lock
+from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import migrate
+from tiger_slack_tui.postgres.pool import BlockingConnection, Connection, connect, make_pool
+from tiger_slack_tui.postgres.silence import Answer, Patience, ask
+from tiger_slack_tui.store.events import EventStore
 
 _BOUND = 30
 """Seconds after which a test fails that waits for ever."""

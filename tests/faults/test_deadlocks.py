@@ -18,18 +18,18 @@ from psycopg import AsyncConnection
 from tests.auditing import message, record
 from tests.integration.test_backfill import post, web_of
 from tests.support import AT_ONCE, count, until
-from tiger_slack_tui.database import directory, gaps, instances, job_runs
-from tiger_slack_tui.database.deadlocks import past_deadlocks
-from tiger_slack_tui.database.gaps import Gap
-from tiger_slack_tui.database.instances import ConnectionSpan, Heartbeat, InstanceState
-from tiger_slack_tui.database.pool import connect
-from tiger_slack_tui.database.store import as_array
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.job import Run
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.postgres.deadlocks import past_deadlocks
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store import directory, gaps, instances, job_runs
+from tiger_slack_tui.store.events import as_array
+from tiger_slack_tui.store.gaps import Gap
+from tiger_slack_tui.store.instances import ConnectionSpan, Heartbeat, InstanceState
 
 NOW = float(int(time.time()))
 DAY = 86_400.0

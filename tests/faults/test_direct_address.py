@@ -9,11 +9,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.support import count, make_engine, running, until
-from tiger_slack_tui.database.pool import require_same_database
+from tiger_slack_tui.base.errors import DatabaseUnavailable, OtherDatabase
+from tiger_slack_tui.base.settings import JobSettings, Settings
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.errors import DatabaseUnavailable, OtherDatabase
-from tiger_slack_tui.run import database
-from tiger_slack_tui.settings import JobSettings, Settings
+from tiger_slack_tui.launch import database
+from tiger_slack_tui.postgres.pool import require_same_database
 
 
 def settings(conninfo: str, direct: str, home: Path) -> Settings:

@@ -41,7 +41,7 @@ def run(cwd: Path, module: str, number: signal.Signals, *words: str) -> tuple[in
 
 @pytest.mark.parametrize(
     ("module", "code"),
-    [("click", -signal.SIGINT), ("tiger_slack_tui.cli", -signal.SIGINT), ("psycopg", 130)],
+    [("click", -signal.SIGINT), ("tiger_slack_tui.cli.main", -signal.SIGINT), ("psycopg", 130)],
 )
 def test_an_interrupt(tmp_path: Path, module: str, code: int) -> None:
     """A shell shows 130 for both."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tiger_slack_tui.database.embedded import _reach
+from tiger_slack_tui.postgres.embedded.server import _reach
 
 GREETING = (
     b"R\0\0\0\x08\0\0\0\0"  # no password is asked for

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from tests.support import delivered, make_engine, running, until
-from tiger_slack_tui.database import instances
+from tiger_slack_tui.base.errors import MigrationError
+from tiger_slack_tui.base.metrics import METRICS, prometheus_text
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.errors import MigrationError
-from tiger_slack_tui.gaps.watch import Watch
-from tiger_slack_tui.health import readiness
+from tiger_slack_tui.headless.health import readiness
 from tiger_slack_tui.ingest.pipeline import Pipeline
 from tiger_slack_tui.ingest.spool import Spool
 from tiger_slack_tui.jobs.schedule import Scheduler
-from tiger_slack_tui.metrics import METRICS, prometheus_text
+from tiger_slack_tui.presence.heartbeat import Watch
 from tiger_slack_tui.slack.socket import SocketMode
+from tiger_slack_tui.store import instances
 
 PARTS = {
     "the heartbeat": (Watch, "run"),

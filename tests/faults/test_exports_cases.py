@@ -11,8 +11,8 @@ import pytest
 
 from tests.exports import DAY, Files, day_file, export, message, run_import, tables, write_folder
 from tests.support import count
-from tiger_slack_tui.history.plan import Selection
-from tiger_slack_tui.history.progress import BadRecord, Note
+from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.result import BadRecord, Note
 
 MESSAGES = "select count(*) from slack.message"
 

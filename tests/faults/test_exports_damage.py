@@ -12,7 +12,7 @@ import pytest
 
 from tests.exports import export, message, run_import, write_folder, write_zip
 from tests.support import count
-from tiger_slack_tui.history.progress import BadRecord, Failed
+from tiger_slack_tui.imports.result import BadRecord, Failed
 
 MESSAGES = "select count(*) from slack.message"
 DAY_FILE = "deep/2023-11-14.json"

@@ -21,7 +21,7 @@ from tests.exports import (
     write_folder,
 )
 from tiger_slack_tui.audit.names import find_channel
-from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.postgres.pool import connect
 
 
 async def import_twice(conninfo: str, path: Path) -> list[Imported]:

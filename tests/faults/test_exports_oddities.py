@@ -12,9 +12,9 @@ import pytest
 from tests.exports import export, message, run_import, write_folder
 from tests.faults.test_exports_slackdump import write_database
 from tiger_slack_tui.console.views.importing.paths import look_at
-from tiger_slack_tui.history.archive import ArchiveRefused
-from tiger_slack_tui.history.plan import Selection
-from tiger_slack_tui.history.progress import BadRecord
+from tiger_slack_tui.imports.archive.members import ArchiveRefused
+from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.result import BadRecord
 
 
 def general(tmp_path: Path) -> Path:

@@ -14,10 +14,10 @@ import pytest
 
 from tests.exports import DAY, Files, day_file, message, run_import, tables, write_folder, write_zip
 from tests.support import count
-from tiger_slack_tui.history.archive import ArchiveRefused
-from tiger_slack_tui.history.plan import Selection
-from tiger_slack_tui.history.progress import BadRecord
-from tiger_slack_tui.history.workspaces import Choice
+from tiger_slack_tui.imports.archive.members import ArchiveRefused
+from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.archive.workspaces import Choice
+from tiger_slack_tui.imports.result import BadRecord
 
 MESSAGES = "select count(*) from slack.message"
 CHANNELS = [

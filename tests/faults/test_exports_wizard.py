@@ -11,16 +11,16 @@ from tests.console.imports import Clock
 from tests.exports import export, write_folder
 from tests.faults.test_exports_slackdump import write_database
 from tests.support import until
+from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError, TigerSlackError
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.importing.lines import CHECK
 from tiger_slack_tui.console.views.importing.paths import look_at
 from tiger_slack_tui.console.views.importing.view import ImportView
-from tiger_slack_tui.errors import DatabaseUnavailable, SettingsError, TigerSlackError
-from tiger_slack_tui.history.archive import ArchiveRefused, Export
-from tiger_slack_tui.history.request import ImportRequest
-from tiger_slack_tui.history.state import ImportState
+from tiger_slack_tui.imports.archive.members import ArchiveRefused, Export
+from tiger_slack_tui.imports.request import ImportRequest
+from tiger_slack_tui.imports.state import ImportState
 
 EXPORTS = (Export("one", ("T1",)), Export("two", ("T2",)))
 REFUSED = ArchiveRefused(

@@ -11,10 +11,10 @@ import pytest
 
 from tests.exports import Files, day_file, export, message, run_import, write_folder, write_zip
 from tests.support import count
-from tiger_slack_tui.history.archive import ArchiveRefused
-from tiger_slack_tui.history.plan import Selection
-from tiger_slack_tui.history.request import ImportRequest
-from tiger_slack_tui.history.workspaces import Choice
+from tiger_slack_tui.imports.archive.members import ArchiveRefused
+from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.archive.workspaces import Choice
+from tiger_slack_tui.imports.request import ImportRequest
 
 MESSAGES = "select count(*) from slack.message"
 

@@ -12,13 +12,13 @@ import pytest
 
 from tests.integration.test_backfill import post, web_of
 from tests.support import AT_ONCE, count, until
-from tiger_slack_tui.database import gaps
-from tiger_slack_tui.database.gaps import Gap
-from tiger_slack_tui.database.pool import connect
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store import gaps
+from tiger_slack_tui.store.gaps import Gap
 
 NOW = float(int(time.time()))
 HOUR = 3600.0

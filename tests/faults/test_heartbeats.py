@@ -13,13 +13,13 @@ from psycopg import AsyncConnection
 
 from tests.faults.clock import ManualClock
 from tests.support import count, make_engine, running, until
-from tiger_slack_tui.database import instances
-from tiger_slack_tui.database.instances import ConnectionSpan, Heartbeat, InstanceState
-from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.gaps.watch import WatchTiming
-from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.presence.heartbeat import WatchTiming
 from tiger_slack_tui.slack.socket import SocketState
+from tiger_slack_tui.store import instances
+from tiger_slack_tui.store.instances import ConnectionSpan, Heartbeat, InstanceState
 
 HOUR = 3600.0
 WATCH = WatchTiming(beat=0.05, stale=1, least_gap=0.3)

@@ -26,15 +26,15 @@ from tests.exports import (
 from tests.integration.test_import_interrupted import worker_pids
 from tests.support import count, until
 from tiger_slack_tui.audit.rules import add_rule, find_rule, list_rules
-from tiger_slack_tui.errors import DatabaseUnavailable
-from tiger_slack_tui.history.account import Account, Reason
-from tiger_slack_tui.history.checkpoint import count_killed
-from tiger_slack_tui.history.load import Import
-from tiger_slack_tui.history.options import ImportOptions
-from tiger_slack_tui.history.progress import BadRecord, ImportEvent, ImportResult, Note, Progress
-from tiger_slack_tui.history.recent import recent_imports
-from tiger_slack_tui.history.request import ImportRequest
-from tiger_slack_tui.history.state import ImportState
+from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.imports.job import Import
+from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.request import ImportRequest
+from tiger_slack_tui.imports.result import BadRecord, ImportEvent, ImportResult, Note, Progress
+from tiger_slack_tui.imports.state import ImportState
+from tiger_slack_tui.store.import_account import Account, Reason
+from tiger_slack_tui.store.imports import count_killed
+from tiger_slack_tui.store.past_imports import recent_imports
 
 MESSAGES = "select count(*) from slack.message"
 

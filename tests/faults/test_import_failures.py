@@ -12,13 +12,13 @@ from tests.archives import write_archive
 from tests.faults.proxy import Proxy, postgres_target, through
 from tests.integration.test_import_desk import at_rest
 from tests.support import count, until
-from tiger_slack_tui.history import protocol
-from tiger_slack_tui.history.archive import ArchiveLimits
-from tiger_slack_tui.history.desk import ImportDesk
-from tiger_slack_tui.history.load import Import
-from tiger_slack_tui.history.process import WorkerProcess
-from tiger_slack_tui.history.request import ImportRequest
-from tiger_slack_tui.history.state import ImportState, Phase
+from tiger_slack_tui.imports.archive.members import ArchiveLimits
+from tiger_slack_tui.imports.job import Import
+from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.imports.request import ImportRequest
+from tiger_slack_tui.imports.state import ImportState, Phase
+from tiger_slack_tui.imports.workers import protocol
+from tiger_slack_tui.imports.workers.handle import WorkerProcess
 
 
 def make_desk(conninfo: str, reports: Path) -> ImportDesk:

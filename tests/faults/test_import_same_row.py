@@ -15,11 +15,11 @@ from psycopg.rows import dict_row
 
 from tests.auditing import record
 from tests.exports import DAY
-from tiger_slack_tui.database.pool import connect
-from tiger_slack_tui.history.merge import Entry
-from tiger_slack_tui.history.recall import FileState
-from tiger_slack_tui.history.rows import Channel, read_row
-from tiger_slack_tui.history.tables import Tables
+from tiger_slack_tui.imports.merge.decisions import Entry
+from tiger_slack_tui.imports.merge.known_files import FileState
+from tiger_slack_tui.imports.merge.rows import Channel, read_row
+from tiger_slack_tui.imports.merge.writer import Tables
+from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.slack import payload
 
 TEXTS = (

@@ -13,10 +13,10 @@ import pytest
 from tests.exports import many, write_folder
 from tests.faults.test_import_account import MESSAGES, Watched, saved
 from tests.support import count, until
-from tiger_slack_tui.database.locks import IMPORT_LOCKS
-from tiger_slack_tui.history import load
-from tiger_slack_tui.history.columnstore import compress
-from tiger_slack_tui.history.progress import Done
+from tiger_slack_tui.imports import job as load
+from tiger_slack_tui.imports.result import Done
+from tiger_slack_tui.postgres.columnstore import compress
+from tiger_slack_tui.postgres.locks import IMPORT_LOCKS
 
 HOLDERS = (
     "from pg_locks l where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.classid = 1768778863"

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.faults.commands import PLAUSIBLE, Command, commands
-from tiger_slack_tui import settings
-from tiger_slack_tui.cli import main
-from tiger_slack_tui.cli_errors import plain_errors
-from tiger_slack_tui.telemetry import log_to_stderr
+from tiger_slack_tui.base import settings
+from tiger_slack_tui.base.telemetry import log_to_stderr
+from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.main import main
 
 SECRET = "xoxb-secret"
 

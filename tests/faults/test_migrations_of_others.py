@@ -11,9 +11,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.support import check, delivered, make_engine, until
-from tiger_slack_tui.database.migrations import LOCK_KEY
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
+from tiger_slack_tui.postgres.migrate.run import LOCK_KEY
 
 
 async def test_an_engine_waits_for_a_migration_of_another(

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.faults.clock import ManualClock
 from tests.faults.sockets import listening
 from tests.support import until
-from tiger_slack_tui.backoff import LogThrottle, backoff
+from tiger_slack_tui.base.backoff import LogThrottle, backoff
+from tiger_slack_tui.base.errors import SlackRefused, SlackUnavailable
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.errors import SlackRefused, SlackUnavailable
 from tiger_slack_tui.slack.socket import SocketState, Timing
 from tiger_slack_tui.slack.web import SlackWeb
 

@@ -23,19 +23,19 @@ from tests.exports import message as exported
 from tests.faults.pooler import PGBOUNCER, pgbouncer, transaction_pooler
 from tests.support import check, count, delivered, make_engine, running, until
 from tiger_slack_tui import __version__
+from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable
+from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.monitor import Monitor
-from tiger_slack_tui.database import session_settings
-from tiger_slack_tui.database.locks import try_lock
-from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
-from tiger_slack_tui.database.migrations import migrate
-from tiger_slack_tui.database.pool import Connection, connect, connect_session, make_pool
-from tiger_slack_tui.database.session_settings import Found
-from tiger_slack_tui.database.silence import Patience
-from tiger_slack_tui.database.store import EventStore
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable
-from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.postgres import session_settings
+from tiger_slack_tui.postgres.locks import try_lock
+from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import migrate
+from tiger_slack_tui.postgres.pool import Connection, connect, connect_session, make_pool
+from tiger_slack_tui.postgres.session_settings import Found
+from tiger_slack_tui.postgres.silence import Patience
+from tiger_slack_tui.store.events import EventStore
 
 needs_pgbouncer = pytest.mark.skipif(
     PGBOUNCER is None, reason="no pgbouncer: apt-get install pgbouncer"

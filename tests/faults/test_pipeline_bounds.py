@@ -11,8 +11,8 @@ from tests.faults.clock import ManualClock
 from tests.faults.pipelines import FakeConnection, FakeStore, envelope, tasks, working
 from tests.faults.spools import opened
 from tests.support import until
+from tiger_slack_tui.base.snapshot import Stats
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
-from tiger_slack_tui.snapshot import Stats
 
 
 async def make(

@@ -11,11 +11,11 @@ from tests.faults.clock import ManualClock
 from tests.faults.pipelines import FakeConnection, FakeStore, envelope, tasks, working
 from tests.faults.spools import opened
 from tests.support import until
-from tiger_slack_tui.errors import DatabaseUnavailable
-from tiger_slack_tui.health import readiness
+from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.base.snapshot import Stats
+from tiger_slack_tui.headless.health import readiness
 from tiger_slack_tui.ingest.files import Files
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
-from tiger_slack_tui.snapshot import Stats
 
 
 class HangingFiles(Files):

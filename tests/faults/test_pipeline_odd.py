@@ -14,12 +14,12 @@ import pytest
 from tests.faults.pipelines import FakeConnection, FakeStore, envelope, working
 from tests.faults.spools import drain, opened, segments
 from tests.support import until
-from tiger_slack_tui.errors import DatabaseUnavailable
+from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.base.snapshot import Recent, Stats
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
 from tiger_slack_tui.ingest.record import encode, read_record
 from tiger_slack_tui.ingest.spool import Spool
 from tiger_slack_tui.slack.events import route
-from tiger_slack_tui.snapshot import Recent, Stats
 
 
 def record(number: int, **fields: Any) -> bytes:

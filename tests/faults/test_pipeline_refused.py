@@ -13,13 +13,13 @@ from tests.faults.clock import ManualClock
 from tests.faults.pipelines import FakeConnection, FakeStore, envelope, working
 from tests.faults.spools import opened
 from tests.support import until
-from tiger_slack_tui.database.pool import make_pool
-from tiger_slack_tui.database.store import EventStore, Written
-from tiger_slack_tui.errors import DatabaseUnavailable, EventsRefused
+from tiger_slack_tui.base.errors import DatabaseUnavailable, EventsRefused
+from tiger_slack_tui.base.snapshot import Stats
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
 from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.postgres.pool import make_pool
 from tiger_slack_tui.slack.events import route
-from tiger_slack_tui.snapshot import Stats
+from tiger_slack_tui.store.events import EventStore, Written
 
 
 def record(number: int) -> bytes:

@@ -12,12 +12,12 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from tests.faults.pipelines import envelope
-from tiger_slack_tui.database import store as store_module
-from tiger_slack_tui.database.pool import make_pool
-from tiger_slack_tui.database.store import EventStore
-from tiger_slack_tui.errors import DatabaseUnavailable
+from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.postgres.pool import make_pool
 from tiger_slack_tui.slack.events import route
+from tiger_slack_tui.store import events as store_module
+from tiger_slack_tui.store.events import EventStore
 
 Pool = AsyncConnectionPool[Any]
 

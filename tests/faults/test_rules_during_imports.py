@@ -11,9 +11,9 @@ from tests.auditing import asking
 from tests.exports import many, write_folder
 from tests.support import until
 from tiger_slack_tui.audit.rules import add_rule, remove_rule, turn_rule_off
-from tiger_slack_tui.history.load import Import
-from tiger_slack_tui.history.options import ImportOptions
-from tiger_slack_tui.history.progress import ImportResult, Progress
+from tiger_slack_tui.imports.job import Import
+from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.result import ImportResult, Progress
 
 EVERY = "exists($.text)"
 RECORDS, BATCH = 20_000, 2000

@@ -12,14 +12,14 @@ import pytest
 from tests.faults.clock import ManualClock
 from tests.integration.test_backfill import web_of
 from tests.support import AT_ONCE
-from tiger_slack_tui.database.job_runs import JobRun
-from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.backfill import backfill
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.runner import IsDue, Runner
 from tiger_slack_tui.jobs.schedule import Scheduler, next_run, previous_run
-from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store.job_runs import JobRun
 
 BACK = datetime(2026, 10, 25, 1, tzinfo=UTC)
 """Clocks in Berlin go from 03:00 back to 02:00."""

@@ -10,10 +10,10 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.faults.pooler import transaction_pooler
-from tiger_slack_tui.commands.checks import Check
-from tiger_slack_tui.commands.server_checks import locks_check, server_checks
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
-from tiger_slack_tui.database.facts import ChunkLocks
+from tiger_slack_tui.cli.checks import Check
+from tiger_slack_tui.cli.server_checks import locks_check, server_checks
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
+from tiger_slack_tui.postgres.introspection import ChunkLocks
 
 
 async def checks(conninfo: str, direct: str | None = None) -> dict[str, Check]:

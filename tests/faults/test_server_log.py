@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from tests.integration.test_embedded import until
-from tiger_slack_tui.database.embedded import EmbeddedPostgres, supervised
-from tiger_slack_tui.database.server_log import MOST_BYTES, log_path
-from tiger_slack_tui.errors import EmbeddedPostgresError
+from tiger_slack_tui.base.errors import EmbeddedPostgresError
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres, supervised
+from tiger_slack_tui.postgres.embedded.server_log import MOST_BYTES, log_path
 
 FAILING = (
     "insert into message values ('SECRET one')",

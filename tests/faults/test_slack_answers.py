@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.faults.answering import Answer, fixed, serving, web_api
-from tiger_slack_tui.errors import SlackAbsent, SlackRefused, SlackUnavailable
-from tiger_slack_tui.settings import SlackSettings
+from tiger_slack_tui.base.errors import SlackAbsent, SlackRefused, SlackUnavailable
+from tiger_slack_tui.base.settings import SlackSettings
 from tiger_slack_tui.slack.pages import pages, patiently
 from tiger_slack_tui.slack.payload import peer_text
 from tiger_slack_tui.slack.web import MOST_BYTES, Identity, Page, SlackWeb

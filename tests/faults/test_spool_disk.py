@@ -13,7 +13,7 @@ import pytest
 from tests.faults.clock import ManualClock
 from tests.faults.failing_files import CALLS, FailingFiles
 from tests.faults.spools import descriptors, drain, opened, segments
-from tiger_slack_tui.errors import SpoolError
+from tiger_slack_tui.base.errors import SpoolError
 from tiger_slack_tui.ingest.spool import Spool
 
 ERRORS = (errno.EIO, errno.EROFS, errno.ENOSPC, errno.EACCES, errno.ENOTSUP)

@@ -12,13 +12,13 @@ import pytest
 
 from tests.faults.disk import faulty_disk
 from tests.faults.spools import descriptors, drain, opened, segments
-from tiger_slack_tui.errors import SpoolError
+from tiger_slack_tui.base.errors import SpoolError
 
 IN_SUBPROCESS = """
 import asyncio, os, resource, sys
 from pathlib import Path
 from tests.faults.spools import descriptors, drain, opened
-from tiger_slack_tui.errors import SpoolError
+from tiger_slack_tui.base.errors import SpoolError
 
 async def main():
     directory = Path(sys.argv[1])

@@ -18,9 +18,9 @@ from tests.auditing import asking, deletion, edit, message, reaction, store, ts
 from tiger_slack_tui.audit.detail import read_event
 from tiger_slack_tui.audit.events import EventFilter, read_page
 from tiger_slack_tui.audit.why import read_history
-from tiger_slack_tui.commands.asking import echo_json
-from tiger_slack_tui.commands.events import detail_lines, row_lines
-from tiger_slack_tui.commands.why import lines as why_lines
+from tiger_slack_tui.cli.events import detail_lines, row_lines
+from tiger_slack_tui.cli.questions import echo_json
+from tiger_slack_tui.cli.why import lines as why_lines
 from tiger_slack_tui.console.views.triage import detail_lines as console_lines
 
 ODD: tuple[Any, ...] = (None, "", "z", -1e300, ["a", 1], {"a": {"ts": "z"}})

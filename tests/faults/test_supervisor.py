@@ -9,8 +9,8 @@ import pytest
 
 from tests.faults.clock import ManualClock
 from tests.support import until
-from tiger_slack_tui.errors import DatabaseUnavailable, MigrationError
-from tiger_slack_tui.supervisor import Supervisor
+from tiger_slack_tui.base.errors import DatabaseUnavailable, MigrationError
+from tiger_slack_tui.base.supervisor import Supervisor
 
 
 class Work:
@@ -42,7 +42,7 @@ async def test_it_is_started_again_and_seen_until_it_is_sound(
     await until(lambda: work.starts == 4)
     assert supervisor.restarts == {"the heartbeat": 3}
     assert supervisor.problems() == ("the heartbeat failed and was started again: away",)
-    records = [each for each in caplog.records if each.name == "tiger_slack_tui.supervisor"]
+    records = [each for each in caplog.records if each.name == "tiger_slack_tui.base.supervisor"]
     begin = "the heartbeat failed and is started again in "
     for record, bound in zip(records, (0.001, 0.002, 0.004), strict=True):
         pause = float(record.getMessage().removeprefix(begin).removesuffix(" s"))

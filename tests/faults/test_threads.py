@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tiger_slack_tui.threads import DaemonThreads
+from tiger_slack_tui.base.threads import DaemonThreads
 
 
 def test_the_loop_ends_while_a_call_blocks() -> None:
@@ -36,7 +36,7 @@ def test_the_loop_ends_while_a_call_blocks() -> None:
 _PROGRAM = """
 import asyncio, os, signal, socket, threading, time
 from types import SimpleNamespace
-from tiger_slack_tui.headless import run_headless
+from tiger_slack_tui.headless.run import run_headless
 
 def silent(*_, **__):
     os.kill(os.getpid(), signal.SIGTERM)

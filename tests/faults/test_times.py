@@ -16,14 +16,14 @@ from tests.auditing import asking, message, store
 from tests.integration.test_backfill import web_of
 from tests.support import AT_ONCE
 from tiger_slack_tui.audit.events import EventFilter, Position, read_page
-from tiger_slack_tui.database import gaps
-from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.times import EARLIEST, LATEST, read_time, shift
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.errors import SettingsError
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.runner import Runner
-from tiger_slack_tui.times import EARLIEST, LATEST, read_time, shift
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store import gaps
 
 NOW = datetime(2024, 3, 31, 12, tzinfo=UTC)
 offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))

@@ -13,23 +13,23 @@ import psycopg
 import pytest
 
 from tests.support import AT_ONCE, delivered, make_engine, running, until
-from tiger_slack_tui.database import gaps
-from tiger_slack_tui.database.job_runs import JobRun
-from tiger_slack_tui.database.pool import with_defaults
+from tiger_slack_tui.backfill.backfill import GapResult
+from tiger_slack_tui.base.settings import JobSettings, SlackSettings
 from tiger_slack_tui.demo.check import differences
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.gaps.backfill import GapResult
-from tiger_slack_tui.gaps.reader import Pace
-from tiger_slack_tui.history.rows import slack_ts
+from tiger_slack_tui.imports.merge.rows import slack_ts
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.job import Job, Run
-from tiger_slack_tui.jobs.lock_keys import BACKFILL_LOCK_KEY
 from tiger_slack_tui.jobs.runner import Runner
-from tiger_slack_tui.settings import JobSettings, SlackSettings
+from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
+from tiger_slack_tui.postgres.pool import with_defaults
+from tiger_slack_tui.slack.paged_history import Pace
 from tiger_slack_tui.slack.web import SlackWeb
+from tiger_slack_tui.store import gaps
+from tiger_slack_tui.store.job_runs import JobRun
 
 NOW = float(int(time.time()))
 HOUR = 3600.0

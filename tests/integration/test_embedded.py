@@ -15,9 +15,14 @@ import psycopg
 import pytest
 
 import tiger_slack_tui
-from tiger_slack_tui.database.binaries import ServerUser, find_binaries, major_version, reachable
-from tiger_slack_tui.database.embedded import EmbeddedPostgres, supervised
-from tiger_slack_tui.errors import EmbeddedPostgresError
+from tiger_slack_tui.base.errors import EmbeddedPostgresError
+from tiger_slack_tui.postgres.embedded.binaries import (
+    ServerUser,
+    find_binaries,
+    major_version,
+    reachable,
+)
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres, supervised
 
 
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -40,7 +45,7 @@ def alive(pid: int) -> bool:
 
 def supervisor_pids(home: Path) -> list[int]:
     found = subprocess.run(
-        ["pgrep", "-f", f"tiger_slack_tui.database.supervisor {home} "],
+        ["pgrep", "-f", f"tiger_slack_tui.postgres.embedded.supervisor {home} "],
         capture_output=True,
         text=True,
     )
@@ -58,7 +63,7 @@ def rows(conninfo: str) -> int:
 def another_user(home: Path) -> Iterator[subprocess.Popen[str]]:
     """A process with a share of its own."""
     code = (
-        "import sys, pathlib; from tiger_slack_tui.database.embedded import EmbeddedPostgres\n"
+        "import sys, pathlib; from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres\n"
         "server = EmbeddedPostgres.start(pathlib.Path(sys.argv[1]), durable=False)\n"
         "print('ready', flush=True); sys.stdin.read(); server.close()"
     )
@@ -225,7 +230,7 @@ def test_an_ordinary_user_runs_it_as_itself() -> None:
         pytest.skip("no interpreter here can be run by another user")
     code = (
         "import os, sys, pathlib\n"
-        "from tiger_slack_tui.database.embedded import EmbeddedPostgres\n"
+        "from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres\n"
         "with EmbeddedPostgres.start(pathlib.Path(sys.argv[1]), durable=False) as server:\n"
         "    pid = pathlib.Path(sys.argv[1], 'data', 'postmaster.pid').read_text().split()[0]\n"
         "    print(os.stat('/proc/' + pid).st_uid)\n"

@@ -27,10 +27,10 @@ from tests.exports import (
     write_zip,
 )
 from tests.support import count
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
-from tiger_slack_tui.history.archive import ArchiveRefused
-from tiger_slack_tui.history.plan import Selection
-from tiger_slack_tui.history.progress import BadRecord, Failed, Note
+from tiger_slack_tui.imports.archive.members import ArchiveRefused
+from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.result import BadRecord, Failed, Note
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 GENERAL = {
     "2023-11-14": [

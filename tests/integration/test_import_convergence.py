@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from tests.exports import tables
 from tests.integration.test_convergence import _record, channels, event, texts, times, users
-from tiger_slack_tui.database.pool import connect
-from tiger_slack_tui.history.merge import Entry
-from tiger_slack_tui.history.recall import FileState
-from tiger_slack_tui.history.rows import Channel, read_row
-from tiger_slack_tui.history.tables import Tables
+from tiger_slack_tui.imports.merge.decisions import Entry
+from tiger_slack_tui.imports.merge.known_files import FileState
+from tiger_slack_tui.imports.merge.rows import Channel, read_row
+from tiger_slack_tui.imports.merge.writer import Tables
+from tiger_slack_tui.postgres.pool import connect
 
 later = st.integers(1, 8).map(lambda n: f"170000000{n}.000000")
 reactions = st.lists(

@@ -12,13 +12,13 @@ import pytest
 
 from tests.archives import BAD, BROKEN, FILES, NAMELESS, mend, write_archive
 from tests.support import count, until
-from tiger_slack_tui.errors import SettingsError
-from tiger_slack_tui.history.archive import ArchiveLimits
-from tiger_slack_tui.history.checkpoint import ImportRunning
-from tiger_slack_tui.history.desk import ImportDesk
-from tiger_slack_tui.history.recent import recent_imports
-from tiger_slack_tui.history.request import ImportRequest
-from tiger_slack_tui.history.state import FileStep, ImportState, Phase
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.imports.archive.members import ArchiveLimits
+from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.imports.request import ImportRequest
+from tiger_slack_tui.imports.state import FileStep, ImportState, Phase
+from tiger_slack_tui.store.imports import ImportRunning
+from tiger_slack_tui.store.past_imports import recent_imports
 
 
 class Live:

@@ -25,11 +25,11 @@ from tests.exports import (
 from tests.support import check, count, delivered, make_engine, running, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.history.checkpoint import ImportRunning
-from tiger_slack_tui.history.load import Import
-from tiger_slack_tui.history.options import ImportOptions
-from tiger_slack_tui.history.plan import Selection
-from tiger_slack_tui.history.progress import Progress, Skipped, Started
+from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.job import Import
+from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.result import Progress, Skipped, Started
+from tiger_slack_tui.store.imports import ImportRunning
 
 
 async def stop_after(
@@ -181,7 +181,7 @@ def worker_pids() -> list[int]:
     found = []
     for pid in map(int, children):
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        if b"tiger_slack_tui.history.worker" in command:
+        if b"tiger_slack_tui.imports.workers.child" in command:
             found.append(pid)
     return found
 

@@ -23,11 +23,11 @@ from tests.support import (
     steady,
     until,
 )
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
+from tiger_slack_tui.base.errors import MigrationError, SlackRefused
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.errors import MigrationError, SlackRefused
 from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 START = 1_700_000_000.0
 

@@ -12,21 +12,21 @@ import psycopg
 import pytest
 
 from tests.support import ADVISORY_LOCKS, allow_connections, delivered, make_engine, running, until
-from tiger_slack_tui.database.job_runs import JobRun
-from tiger_slack_tui.database.locks import holders
-from tiger_slack_tui.database.pool import with_defaults
+from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.base.settings import JobSettings, SlackSettings
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.errors import DatabaseUnavailable
 from tiger_slack_tui.jobs.channels import load_channels
 from tiger_slack_tui.jobs.job import Job, Run
-from tiger_slack_tui.jobs.lock_keys import USERS_LOCK_KEY
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler, previous_run
 from tiger_slack_tui.jobs.users import load_users
-from tiger_slack_tui.settings import JobSettings, SlackSettings
+from tiger_slack_tui.postgres.lock_keys import USERS_LOCK_KEY
+from tiger_slack_tui.postgres.locks import holders
+from tiger_slack_tui.postgres.pool import with_defaults
 from tiger_slack_tui.slack.web import SlackWeb
+from tiger_slack_tui.store.job_runs import JobRun
 
 KEY = 42
 ZONE = UTC

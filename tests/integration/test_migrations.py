@@ -10,16 +10,16 @@ from psycopg.conninfo import make_conninfo
 
 from tests.support import count
 from tiger_slack_tui import __version__
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
-from tiger_slack_tui.database.failures import connect_failure
-from tiger_slack_tui.database.migration_files import (
+from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
+from tiger_slack_tui.postgres.failures import connect_failure
+from tiger_slack_tui.postgres.migrate.files import (
     FileState,
     MigrationFile,
     migrations_directory,
     read_migrations,
 )
-from tiger_slack_tui.database.migrations import LOCK_KEY, MigrationRunning, Note, migrate, status
-from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
+from tiger_slack_tui.postgres.migrate.run import LOCK_KEY, MigrationRunning, Note, migrate, status
 
 FIRST = MigrationFile("incremental/001-first.sql", "create table slack.first (x int)")
 SECOND = MigrationFile("incremental/002-second.sql", "create table slack.second (x int)")

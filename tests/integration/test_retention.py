@@ -5,9 +5,9 @@ from typing import Any
 
 import psycopg
 
-from tiger_slack_tui.database.pool import with_defaults
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.postgres.pool import with_defaults
 
 DAY = timedelta(days=1)
 

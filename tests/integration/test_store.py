@@ -13,13 +13,13 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from tests.support import allow_connections, check
-from tiger_slack_tui.database.pool import connect, make_pool
-from tiger_slack_tui.database.store import EventStore
+from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.errors import DatabaseUnavailable
 from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.postgres.pool import connect, make_pool
 from tiger_slack_tui.slack.events import read_envelope, route
 from tiger_slack_tui.slack.payload import decode
+from tiger_slack_tui.store.events import EventStore
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 

@@ -23,14 +23,14 @@ from tiger_slack_tui.audit.preview import previews
 from tiger_slack_tui.audit.replay import Selection, replay
 from tiger_slack_tui.audit.rules import add_rule, list_rules, remove_rule
 from tiger_slack_tui.audit.why import Verdict, read_history
-from tiger_slack_tui.database.facts import chunk_locks
-from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
-from tiger_slack_tui.database.migrations import migrate, status
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.history.progress import Note
+from tiger_slack_tui.imports.result import Note
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.postgres.introspection import chunk_locks
+from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import migrate, status
 
 pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300), pytest.mark.xdist_group("timescale")]
 

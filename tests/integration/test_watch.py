@@ -14,10 +14,10 @@ import pytest
 
 from tests.acceptance.test_processes import Program
 from tests.support import QUICK, allow_connections, delivered, make_engine, running, until
+from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.gaps.watch import WatchTiming
 from tiger_slack_tui.ingest.pipeline import Limits
-from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.presence.heartbeat import WatchTiming
 
 NO_BACKFILL = JobSettings(backfill=False)
 WATCH = WatchTiming(beat=0.1, stale=3, least_gap=0.3)

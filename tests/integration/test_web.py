@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tiger_slack_tui.base.errors import SlackUnavailable
+from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.errors import SlackUnavailable
-from tiger_slack_tui.settings import Settings, SlackSettings
 from tiger_slack_tui.slack.web import SlackWeb
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]

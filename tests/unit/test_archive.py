@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from tests.exports import write_folder, write_zip
-from tiger_slack_tui.history.archive import (
+from tiger_slack_tui.imports.archive.members import (
     DAMAGE,
     ArchiveLimits,
     ArchiveRefused,
     Member,
     verify,
 )
-from tiger_slack_tui.history.sources import open_source
+from tiger_slack_tui.imports.archive.sources import open_source
 
 LIMITS = ArchiveLimits(ratio=500, total_bytes=1 << 30)
 FILES = {

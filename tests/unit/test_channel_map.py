@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tiger_slack_tui.errors import SettingsError
-from tiger_slack_tui.history.request import read_channel_map
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.imports.request import read_channel_map
 
 
 @pytest.mark.parametrize("name", [r"\ud800", r"\udc80", r"a\u0000b"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiger_slack_tui.history.copying import NULL, bool_cell, text_cell, uuid_cell
+from tiger_slack_tui.postgres.copy_format import NULL, bool_cell, text_cell, uuid_cell
 
 
 @given(st.uuids(), st.booleans(), st.booleans())

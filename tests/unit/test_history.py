@@ -11,32 +11,18 @@ from typing import Any
 import pytest
 
 from tests.exports import DAY, message
-from tiger_slack_tui.errors import SettingsError
-from tiger_slack_tui.history.account import Account, Reason
-from tiger_slack_tui.history.archive import Member
-from tiger_slack_tui.history.merge import DELETED, Entry, FileEnd, Item, Known, decide
-from tiger_slack_tui.history.plan import PlannedFile
-from tiger_slack_tui.history.progress import (
-    Done,
-    Listed,
-    Planned,
-    Progress,
-    Skipped,
-    Started,
-    Tally,
-)
-from tiger_slack_tui.history.protocol import Span
-from tiger_slack_tui.history.request import ImportRequest
-from tiger_slack_tui.history.rows import (
-    Channel,
-    DeletionRow,
-    MessageRow,
-    read_row,
-    slack_ts,
-)
-from tiger_slack_tui.history.spans import take_span
-from tiger_slack_tui.history.state import ImportState
-from tiger_slack_tui.times import read_time
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.times import read_time
+from tiger_slack_tui.imports.archive.members import Member
+from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.merge.decisions import DELETED, Entry, FileEnd, Item, Known, decide
+from tiger_slack_tui.imports.merge.rows import Channel, DeletionRow, MessageRow, read_row, slack_ts
+from tiger_slack_tui.imports.request import ImportRequest
+from tiger_slack_tui.imports.result import Done, Listed, Planned, Progress, Skipped, Started, Tally
+from tiger_slack_tui.imports.spans import take_span
+from tiger_slack_tui.imports.state import ImportState
+from tiger_slack_tui.imports.workers.protocol import Span
+from tiger_slack_tui.store.import_account import Account, Reason
 
 GENERAL = Channel("C1", "channel")
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.console.canned import snapshot
-from tiger_slack_tui.metrics import METRICS, prometheus_text
+from tiger_slack_tui.base.metrics import METRICS, prometheus_text
 
 
 def test_what_the_connection_lost_ignored_and_could_not_read_is_exported() -> None:

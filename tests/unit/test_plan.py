@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.exports import Files, day_file, export, write_folder
-from tiger_slack_tui.history.archive import ArchiveLimits, ArchiveRefused
-from tiger_slack_tui.history.plan import Plan, Selection, make_plan
-from tiger_slack_tui.history.sources import open_source
+from tiger_slack_tui.imports.archive.members import ArchiveLimits, ArchiveRefused
+from tiger_slack_tui.imports.archive.plan import Plan, Selection, make_plan
+from tiger_slack_tui.imports.archive.sources import open_source
 
 
 def plan(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tiger_slack_tui import private_files
+from tiger_slack_tui.base import private_files
 
 
 def mode(path: Path) -> int:

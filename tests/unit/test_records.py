@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiger_slack_tui.history import records
-from tiger_slack_tui.history.account import Reason
-from tiger_slack_tui.history.records import WHOLE, BadFile, BadRecord, Repaired, read_records
+from tiger_slack_tui.imports.archive import records
+from tiger_slack_tui.imports.archive.records import (
+    WHOLE,
+    BadFile,
+    BadRecord,
+    Repaired,
+    read_records,
+)
+from tiger_slack_tui.store.import_account import Reason
 
 
 def read(content: bytes, size: int | None = None) -> tuple[list[Any], Reason | None]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tiger_slack_tui.errors import SettingsError
-from tiger_slack_tui.settings import load, load_with_slack
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.settings import load, load_with_slack
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
 

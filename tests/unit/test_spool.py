@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support import until
-from tiger_slack_tui.errors import SpoolError, SpoolFull
+from tiger_slack_tui.base.errors import SpoolError, SpoolFull
 from tiger_slack_tui.ingest.spool import Spool
 
 

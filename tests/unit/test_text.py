@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiger_slack_tui.text import cells, cut, fit, graphemes, lines, visible
+from tiger_slack_tui.base.text import cells, cut, fit, graphemes, lines, visible
 
 
 @pytest.mark.parametrize(

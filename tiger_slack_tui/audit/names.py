@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 
-from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.base.errors import TigerSlackError
 
 _ID = re.compile(r"[A-Z][A-Z0-9]+")
 _CHANNELS: LiteralString = """

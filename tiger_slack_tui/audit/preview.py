@@ -12,7 +12,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from tiger_slack_tui.times import LATEST
+from tiger_slack_tui.base.times import LATEST
 
 _ROWS = 5000
 """Messages of one statement, so that the counts grow before the eyes."""

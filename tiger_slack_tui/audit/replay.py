@@ -14,10 +14,10 @@ from psycopg.rows import class_row
 from psycopg.sql import SQL
 
 from tiger_slack_tui.audit.events import newest_id
-from tiger_slack_tui.database.deadlocks import past_deadlocks
-from tiger_slack_tui.database.store import as_array, take_each
 from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.postgres.deadlocks import past_deadlocks
 from tiger_slack_tui.slack.events import Envelope, route
+from tiger_slack_tui.store.events import as_array, take_each
 
 _ROWS = 200
 """Events of a transaction: live events about the same messages wait no longer than that."""

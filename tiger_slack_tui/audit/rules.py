@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from tiger_slack_tui.audit.conditions import readable
-from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.base.errors import TigerSlackError
 
 _CHECK: LiteralString = """
 select %(match)s::jsonpath::text, jsonb_path_query_array('{}', %(match)s::jsonpath, silent => true)::text

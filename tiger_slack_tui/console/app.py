@@ -16,6 +16,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.stacktrace import where
+from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.console.actions import BY_ID, VIEWS, Action, available, bindings
 from tiger_slack_tui.console.chrome import (
     footer_line,
@@ -35,9 +38,6 @@ from tiger_slack_tui.console.screens.help import ActionCommands, Palette, help_l
 from tiger_slack_tui.console.themes import OUR_THEMES
 from tiger_slack_tui.console.view import Switcher, View
 from tiger_slack_tui.console.views.catalog import make_views
-from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.stacktrace import where
-from tiger_slack_tui.text import visible
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from textual.content import Content
 
+from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.console.actions import TITLES, VIEWS, Action
 from tiger_slack_tui.console.model import Importing, Model
 from tiger_slack_tui.console.paint import (
@@ -23,8 +24,7 @@ from tiger_slack_tui.console.paint import (
     mark,
     millis,
 )
-from tiger_slack_tui.history.state import Phase
-from tiger_slack_tui.snapshot import Snapshot
+from tiger_slack_tui.imports.state import Phase
 
 PHASES = {
     Phase.LISTING: ("▶", KEY),

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tiger_slack_tui import private_files
-from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.base import private_files
+from tiger_slack_tui.base.errors import TigerSlackError
 
 _CHUNK = 1 << 18
 """Characters that are written at once."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from heapq import merge
 from types import MappingProxyType
 
+from tiger_slack_tui.base.snapshot import LATE_SECONDS, Recent
+from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.pace import Pace
 from tiger_slack_tui.console.trail import FROM_DATABASE, SECONDS, Finding, TrailState, event_name
-from tiger_slack_tui.snapshot import LATE_SECONDS, Recent
-from tiger_slack_tui.stacktrace import where
 
 log = logging.getLogger(__name__)
 

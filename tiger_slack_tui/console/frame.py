@@ -14,8 +14,8 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
+from tiger_slack_tui.base.text import graphemes, is_plain, is_simple, visible
 from tiger_slack_tui.console.paint import ASCII
-from tiger_slack_tui.text import graphemes, is_plain, is_simple, visible
 
 Cells = list[tuple[str, Style | None]]
 

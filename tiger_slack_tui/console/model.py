@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tiger_slack_tui.clock import Clock, SystemClock
+from tiger_slack_tui.base.clock import Clock, SystemClock
+from tiger_slack_tui.base.settings import Settings
+from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.console.finder import NOTHING, Finder, Findings
 from tiger_slack_tui.console.log_ring import LogLine, LogRing
 from tiger_slack_tui.console.monitor import Facts, Monitor
@@ -14,10 +16,8 @@ from tiger_slack_tui.console.paint import age, clock
 from tiger_slack_tui.console.rates import RateMeter, Rates
 from tiger_slack_tui.console.reading import STALE_SECONDS
 from tiger_slack_tui.console.trail import Trail, TrailState
-from tiger_slack_tui.history.desk import ImportDesk
-from tiger_slack_tui.history.state import ImportState, Phase
-from tiger_slack_tui.settings import Settings
-from tiger_slack_tui.snapshot import Snapshot
+from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.imports.state import ImportState, Phase
 
 if TYPE_CHECKING:
     from tiger_slack_tui.engine import Engine

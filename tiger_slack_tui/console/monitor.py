@@ -13,13 +13,13 @@ from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
 from tiger_slack_tui import __version__
-from tiger_slack_tui.backoff import backoff
-from tiger_slack_tui.clock import Clock, SystemClock, wall_time
+from tiger_slack_tui.base.backoff import backoff
+from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
+from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.rates import ObservedRates, Rates
 from tiger_slack_tui.console.reading import LOOK_SECONDS, raise_if_cancelled, reason, unforeseen
-from tiger_slack_tui.database import instances
-from tiger_slack_tui.database.arrivals import ArrivalReader
-from tiger_slack_tui.database.facts import (
+from tiger_slack_tui.jobs.status import JobStatus, read_status
+from tiger_slack_tui.postgres.introspection import (
     AdvisoryLock,
     Extension,
     Session,
@@ -30,17 +30,17 @@ from tiger_slack_tui.database.facts import (
     sessions,
     table_sizes,
 )
-from tiger_slack_tui.database.instances import Instance
-from tiger_slack_tui.database.locks import IMPORT_LOCKS
-from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
-from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
-from tiger_slack_tui.database.migrations import MigrationStatus, status
-from tiger_slack_tui.database.pool import connect
-from tiger_slack_tui.history.checkpoint import count_killed
-from tiger_slack_tui.history.recent import PastImport, recent_imports
-from tiger_slack_tui.jobs.lock_keys import LOCK_KEYS
-from tiger_slack_tui.jobs.status import JobStatus, read_status
-from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.postgres.lock_keys import LOCK_KEYS
+from tiger_slack_tui.postgres.locks import IMPORT_LOCKS
+from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import LOCK_KEY as MIGRATION_LOCK_KEY
+from tiger_slack_tui.postgres.migrate.run import MigrationStatus, status
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store import instances
+from tiger_slack_tui.store.arrivals import ArrivalReader
+from tiger_slack_tui.store.imports import count_killed
+from tiger_slack_tui.store.instances import Instance
+from tiger_slack_tui.store.past_imports import PastImport, recent_imports
 
 log = logging.getLogger(__name__)
 

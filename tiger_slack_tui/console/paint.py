@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from textual.content import Content
 
-from tiger_slack_tui.text import cells, cut, fit, lines, visible
+from tiger_slack_tui.base.text import cells, cut, fit, lines, visible
 
 GOOD, NOTE, BAD = "$text-success", "$text-warning", "$text-error"
 DIM, KEY, STRONG = "$text-muted", "$text-accent", "bold"

@@ -15,10 +15,10 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.pace import Pace
 from tiger_slack_tui.console.paint import BAD, DIM, KEY, NOTE, facing, line
 from tiger_slack_tui.console.sieve import Sieve
-from tiger_slack_tui.stacktrace import where
 
 log = logging.getLogger(__name__)
 

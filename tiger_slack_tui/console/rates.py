@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from tiger_slack_tui.database.arrivals import Arrivals
+from tiger_slack_tui.store.arrivals import Arrivals
 
 _KEPT = 900
 """Seconds that are remembered."""

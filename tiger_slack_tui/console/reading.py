@@ -6,9 +6,9 @@ import asyncio
 
 import psycopg
 
-from tiger_slack_tui.database.failures import describe
-from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.stacktrace import where
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.stacktrace import where
+from tiger_slack_tui.postgres.failures import describe
 
 LOOK_SECONDS = 15.0
 """How long one question may take: a server that fell silent never answers."""

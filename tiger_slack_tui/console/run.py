@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tiger_slack_tui.collector import spare_what_is_loaded
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.garbage import spare_what_is_loaded
+from tiger_slack_tui.base.metrics import observe
+from tiger_slack_tui.base.settings import Settings
+from tiger_slack_tui.base.threads import DaemonThreads
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.driver import watching_terminal
 from tiger_slack_tui.console.log_ring import LogRing
@@ -22,13 +26,9 @@ from tiger_slack_tui.console.model import Backend, live_trouble
 from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.trail import Trail
-from tiger_slack_tui.database.pool import with_defaults
-from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.history.archive import ArchiveLimits
-from tiger_slack_tui.history.desk import ImportDesk
-from tiger_slack_tui.metrics import observe
-from tiger_slack_tui.settings import Settings
-from tiger_slack_tui.threads import DaemonThreads
+from tiger_slack_tui.imports.archive.members import ArchiveLimits
+from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.postgres.pool import with_defaults
 
 if TYPE_CHECKING:
     from tiger_slack_tui.engine import Engine

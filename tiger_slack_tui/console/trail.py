@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from psycopg import AsyncConnection
 
 from tiger_slack_tui.audit.events import EventFilter, EventRow, read_page
-from tiger_slack_tui.backoff import backoff
-from tiger_slack_tui.clock import Clock, SystemClock
+from tiger_slack_tui.base.backoff import backoff
+from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.console.reading import LOOK_SECONDS, raise_if_cancelled, reason, unforeseen
-from tiger_slack_tui.database import gaps
-from tiger_slack_tui.database.failures import explained
-from tiger_slack_tui.database.gaps import Gap
-from tiger_slack_tui.database.pool import connect
+from tiger_slack_tui.postgres.failures import explained
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store import gaps
+from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
 

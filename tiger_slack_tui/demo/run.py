@@ -17,16 +17,16 @@ from typing import Any
 import click
 import psycopg
 
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.settings import Settings, SlackSettings
+from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.demo.check import differences
 from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.headless import run_headless
-from tiger_slack_tui.run import Face, prepare_face, show_console
-from tiger_slack_tui.settings import Settings, SlackSettings
-from tiger_slack_tui.snapshot import Snapshot
+from tiger_slack_tui.headless.run import run_headless
+from tiger_slack_tui.launch import Face, prepare_face, show_console
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 _TABLES = ("user", "channel", "message", "reaction", "tombstone", "event")
 _SHOWN_ERRORS = 5

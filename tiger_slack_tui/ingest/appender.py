@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from tiger_slack_tui.clock import Clock
-from tiger_slack_tui.errors import SpoolError
+from tiger_slack_tui.base.clock import Clock
+from tiger_slack_tui.base.errors import SpoolError
 from tiger_slack_tui.ingest.spool import Spool
 
 

@@ -9,10 +9,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tiger_slack_tui.backoff import LogThrottle, backoff
-from tiger_slack_tui.clock import Clock, SystemClock, wall_time
-from tiger_slack_tui.database.store import EventStore, Written
-from tiger_slack_tui.errors import DatabaseUnavailable, EventsRefused, SpoolError, TigerSlackError
+from tiger_slack_tui.base.backoff import LogThrottle, backoff
+from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
+from tiger_slack_tui.base.errors import (
+    DatabaseUnavailable,
+    EventsRefused,
+    SpoolError,
+    TigerSlackError,
+)
+from tiger_slack_tui.base.snapshot import Stats
+from tiger_slack_tui.base.stacktrace import where
+from tiger_slack_tui.base.telemetry import span
 from tiger_slack_tui.ingest.appender import Appender
 from tiger_slack_tui.ingest.queue import EventQueue, Waiting
 from tiger_slack_tui.ingest.record import Record, encode, read_record
@@ -21,9 +28,7 @@ from tiger_slack_tui.ingest.stops import Stop, Stops
 from tiger_slack_tui.ingest.tally import count
 from tiger_slack_tui.slack.events import Envelope, route
 from tiger_slack_tui.slack.socket import Connection
-from tiger_slack_tui.snapshot import Stats
-from tiger_slack_tui.stacktrace import where
-from tiger_slack_tui.telemetry import span
+from tiger_slack_tui.store.events import EventStore, Written
 
 log = logging.getLogger(__name__)
 

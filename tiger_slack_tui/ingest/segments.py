@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tiger_slack_tui.errors import SpoolFull
+from tiger_slack_tui.base.errors import SpoolFull
 from tiger_slack_tui.ingest.files import Files
 from tiger_slack_tui.ingest.frames import Content, Frame, decode_frame, scan
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tiger_slack_tui.backoff import backoff
-from tiger_slack_tui.clock import Clock, SystemClock
-from tiger_slack_tui.errors import SpoolError, SpoolFull
+from tiger_slack_tui.base.backoff import backoff
+from tiger_slack_tui.base.clock import Clock, SystemClock
+from tiger_slack_tui.base.errors import SpoolError, SpoolFull
+from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.ingest.files import Files
 from tiger_slack_tui.ingest.frames import Content, Frame, decode_frame, encode_frame
 from tiger_slack_tui.ingest.segments import OTHER_VERSION, Found, Segment, SegmentDirectory
-from tiger_slack_tui.text import visible
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tiger_slack_tui.backoff import LogThrottle
-from tiger_slack_tui.clock import Clock
+from tiger_slack_tui.base.backoff import LogThrottle
+from tiger_slack_tui.base.clock import Clock
 
 log = logging.getLogger(__name__)
 

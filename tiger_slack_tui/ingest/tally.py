@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from tiger_slack_tui.database.store import Written
+from tiger_slack_tui.base.snapshot import Recent, Stats
 from tiger_slack_tui.slack.events import Outcome, Routed
-from tiger_slack_tui.snapshot import Recent, Stats
+from tiger_slack_tui.store.events import Written
 
 log = logging.getLogger(__name__)
 

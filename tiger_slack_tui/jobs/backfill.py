@@ -8,14 +8,14 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from tiger_slack_tui.database import gaps
-from tiger_slack_tui.database.gaps import Gap
-from tiger_slack_tui.gaps.backfill import Backfill, GapResult, Progress
-from tiger_slack_tui.gaps.reader import HistoryReader, Pace
+from tiger_slack_tui.backfill.backfill import Backfill, GapResult, Progress
 from tiger_slack_tui.jobs.job import Job, Run
-from tiger_slack_tui.jobs.lock_keys import BACKFILL_LOCK_KEY
+from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
+from tiger_slack_tui.slack.paged_history import HistoryReader, Pace
 from tiger_slack_tui.slack.pages import patiently
 from tiger_slack_tui.slack.web import SlackWeb
+from tiger_slack_tui.store import gaps
+from tiger_slack_tui.store.gaps import Gap
 
 Find = Callable[[AsyncConnection[Any], str], Awaitable[list[Gap]]]
 """The gaps to close, of a workspace (team id)."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tiger_slack_tui.gaps.reader import Pace
+from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.jobs.backfill import backfill
 from tiger_slack_tui.jobs.channels import load_channels
 from tiger_slack_tui.jobs.job import Job
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.users import load_users
-from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.slack.paged_history import Pace
 
 if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import SlackWeb

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from tiger_slack_tui.database import job_runs
+from tiger_slack_tui.store import job_runs
 
 _BAD_ROWS = 20
 """Refused rows that are kept by name; all are counted."""

@@ -25,7 +25,7 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composed, Identifier
 
 from tiger_slack_tui.jobs.job import Job, Run
-from tiger_slack_tui.jobs.lock_keys import RETENTION_LOCK_KEY
+from tiger_slack_tui.postgres.lock_keys import RETENTION_LOCK_KEY
 
 _JOB_RUN_AGE = timedelta(days=366)
 _INSTANCE_AGE = timedelta(days=30)

@@ -12,16 +12,16 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
-from tiger_slack_tui.clock import Clock, SystemClock, wall_time
-from tiger_slack_tui.database import job_runs
-from tiger_slack_tui.database.failures import describe
-from tiger_slack_tui.database.job_runs import JobRun
-from tiger_slack_tui.database.locks import holders, try_lock, unlock
-from tiger_slack_tui.database.pool import connect, connect_session, end_within
-from tiger_slack_tui.errors import DatabaseUnavailable, TigerSlackError
+from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
+from tiger_slack_tui.base.errors import DatabaseUnavailable, TigerSlackError
+from tiger_slack_tui.base.stacktrace import where
+from tiger_slack_tui.base.telemetry import span
 from tiger_slack_tui.jobs.job import Job, Run
-from tiger_slack_tui.stacktrace import where
-from tiger_slack_tui.telemetry import span
+from tiger_slack_tui.postgres.failures import describe
+from tiger_slack_tui.postgres.locks import holders, try_lock, unlock
+from tiger_slack_tui.postgres.pool import connect, connect_session, end_within
+from tiger_slack_tui.store import job_runs
+from tiger_slack_tui.store.job_runs import JobRun
 
 log = logging.getLogger(__name__)
 

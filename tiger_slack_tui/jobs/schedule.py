@@ -13,15 +13,15 @@ from aiocron import crontab
 from cronsim import CronSim
 from psycopg import AsyncConnection
 
-from tiger_slack_tui.backoff import LogThrottle
-from tiger_slack_tui.clock import Clock, SystemClock, wall_time
-from tiger_slack_tui.database import job_runs
-from tiger_slack_tui.database.job_runs import JobRun
-from tiger_slack_tui.errors import DatabaseRefused, DatabaseUnavailable, SlackUnavailable
+from tiger_slack_tui.base.backoff import LogThrottle
+from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
+from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, SlackUnavailable
+from tiger_slack_tui.base.settings import JobSettings
+from tiger_slack_tui.base.snapshot import JobState
 from tiger_slack_tui.jobs.job import Job
 from tiger_slack_tui.jobs.runner import IsDue, Runner
-from tiger_slack_tui.settings import JobSettings
-from tiger_slack_tui.snapshot import JobState
+from tiger_slack_tui.store import job_runs
+from tiger_slack_tui.store.job_runs import JobRun
 
 log = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
-from tiger_slack_tui.database import job_runs
-from tiger_slack_tui.database.failures import not_migrated
-from tiger_slack_tui.database.job_runs import JobRun
-from tiger_slack_tui.database.locks import Holder, holders
-from tiger_slack_tui.jobs.lock_keys import LOCK_KEYS
+from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.jobs.schedule import next_run
-from tiger_slack_tui.settings import JobSettings
+from tiger_slack_tui.postgres.failures import not_migrated
+from tiger_slack_tui.postgres.lock_keys import LOCK_KEYS
+from tiger_slack_tui.postgres.locks import Holder, holders
+from tiger_slack_tui.store import job_runs
+from tiger_slack_tui.store.job_runs import JobRun
 
 
 @dataclass(frozen=True, slots=True)

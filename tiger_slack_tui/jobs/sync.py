@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal
 
-from tiger_slack_tui.database.directory import upsert
 from tiger_slack_tui.jobs.job import Run
 from tiger_slack_tui.slack.pages import pages
+from tiger_slack_tui.store.directory import upsert
 
 if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import Page

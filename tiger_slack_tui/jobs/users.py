@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tiger_slack_tui.jobs.job import Job, Run
-from tiger_slack_tui.jobs.lock_keys import USERS_LOCK_KEY
 from tiger_slack_tui.jobs.sync import sync
+from tiger_slack_tui.postgres.lock_keys import USERS_LOCK_KEY
 
 if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import SlackWeb

@@ -13,12 +13,12 @@ from typing import Any
 import aiohttp
 import orjson
 
-from tiger_slack_tui.backoff import LogThrottle
-from tiger_slack_tui.clock import Clock, PeerClock
+from tiger_slack_tui.base.backoff import LogThrottle
+from tiger_slack_tui.base.clock import Clock, PeerClock
+from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.slack.events import LONGEST_ID, Envelope, read_envelope
 from tiger_slack_tui.slack.pages import RETRY_AFTER_MOST
 from tiger_slack_tui.slack.payload import decode, peer_text
-from tiger_slack_tui.stacktrace import where
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from tiger_slack_tui.backoff import backoff
-from tiger_slack_tui.errors import SlackUnavailable
+from tiger_slack_tui.base.backoff import backoff
+from tiger_slack_tui.base.errors import SlackUnavailable
 
 if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import Page

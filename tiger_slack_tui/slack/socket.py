@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import aiohttp
 
-from tiger_slack_tui.backoff import LogThrottle, backoff
-from tiger_slack_tui.clock import Clock, SystemClock
-from tiger_slack_tui.errors import SlackRefused, SlackUnavailable
+from tiger_slack_tui.base.backoff import LogThrottle, backoff
+from tiger_slack_tui.base.clock import Clock, SystemClock
+from tiger_slack_tui.base.errors import SlackRefused, SlackUnavailable
+from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.slack.connection import (
     ConnectedPeriod,
     Connection,
@@ -24,7 +25,6 @@ from tiger_slack_tui.slack.connection import (
     Timing,
 )
 from tiger_slack_tui.slack.web import MOST_BYTES, SlackWeb, read_retry_after
-from tiger_slack_tui.stacktrace import where
 
 __all__ = ["ConnectedPeriod", "Connection", "Receive", "SocketMode", "SocketState", "Timing"]
 

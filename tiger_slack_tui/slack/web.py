@@ -16,11 +16,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from tiger_slack_tui.clock import Clock, PeerClock, SystemClock
-from tiger_slack_tui.errors import SlackAbsent, SlackRefused, SlackUnavailable
-from tiger_slack_tui.settings import SlackSettings
+from tiger_slack_tui.base.clock import Clock, PeerClock, SystemClock
+from tiger_slack_tui.base.errors import SlackAbsent, SlackRefused, SlackUnavailable
+from tiger_slack_tui.base.settings import SlackSettings
+from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.slack.payload import decode, peer_text
-from tiger_slack_tui.stacktrace import where
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from tests.faults.month.plan import make_plan
 from tests.faults.month.scale import DAY
 from tests.faults.month.world import world
 from tiger_slack_tui import __version__
-from tiger_slack_tui.database.embedded import EmbeddedPostgres
-from tiger_slack_tui.database.migration_files import migrations_directory, read_migrations
-from tiger_slack_tui.database.migrations import migrate
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
+from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import migrate
 
 
 async def month(directory: Path, seed: int, days: float) -> int:

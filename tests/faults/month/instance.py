@@ -14,10 +14,10 @@ from tests.faults.month.intervals import Intervals
 from tests.faults.month.scale import LIMITS, TIMING, TOLERANCE, WATCH, SteppedClock
 from tests.faults.proxy import Proxy, through
 from tests.support import AT_ONCE
-from tiger_slack_tui.clock import Clock
+from tiger_slack_tui.base.clock import Clock
+from tiger_slack_tui.base.settings import JobSettings, Settings, SlackSettings
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.settings import JobSettings, Settings, SlackSettings
 
 ROOT = Path(__file__).parent.parent.parent.parent
 

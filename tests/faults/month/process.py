@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from tests.faults.month.instance import make_engine
-from tiger_slack_tui.headless import run_headless
-from tiger_slack_tui.settings import Settings, SlackSettings
-from tiger_slack_tui.telemetry import log_to_stderr
+from tiger_slack_tui.base.settings import Settings, SlackSettings
+from tiger_slack_tui.base.telemetry import log_to_stderr
+from tiger_slack_tui.headless.run import run_headless
 
 if __name__ == "__main__":
     url, bot_token, app_token, conninfo, home = sys.argv[1:]

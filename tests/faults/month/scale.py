@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from tiger_slack_tui.clock import SystemClock
-from tiger_slack_tui.gaps.watch import WatchTiming
+from tiger_slack_tui.base.clock import SystemClock
 from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.presence.heartbeat import WatchTiming
 from tiger_slack_tui.slack.socket import Timing
 
 DAY = 10.0

@@ -13,10 +13,10 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.console.actions import CONFIRM_KEY
 from tiger_slack_tui.console.paint import DIM, KEY, line
 from tiger_slack_tui.console.pane import Body, Pane
-from tiger_slack_tui.text import visible
 
 _UNSCROLLED = 5
 """Details that a small terminal shows without scrolling."""

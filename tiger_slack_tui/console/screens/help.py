@@ -8,9 +8,9 @@ from inspect import cleandoc
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
+from tiger_slack_tui.base.text import fit
 from tiger_slack_tui.console.actions import TITLES, Action
 from tiger_slack_tui.console.paint import DIM, KEY, line, worded
-from tiger_slack_tui.text import fit
 
 
 def help_lines(

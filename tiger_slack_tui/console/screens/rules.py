@@ -20,6 +20,7 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.preview import Example, Preview, Tested, previews
 from tiger_slack_tui.audit.rules import READY_RULES, ReadyRule, Rule
+from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.model import Backend
 from tiger_slack_tui.console.paint import (
     BAD,
@@ -37,7 +38,6 @@ from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.reading import reason, unforeseen
 from tiger_slack_tui.console.screens.dialog import Dialog
 from tiger_slack_tui.console.trail import Finding
-from tiger_slack_tui.errors import TigerSlackError
 
 if TYPE_CHECKING:
     from tiger_slack_tui.console.app import ConsoleApp

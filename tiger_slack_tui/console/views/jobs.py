@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import JOBS, Action
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.monitor import Facts
@@ -31,19 +32,14 @@ from tiger_slack_tui.console.paint import (
 )
 from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.view import View
-from tiger_slack_tui.database.facts import AdvisoryLock, Session, TableSize
-from tiger_slack_tui.database.job_runs import JobRun
-from tiger_slack_tui.database.locks import IMPORT_LOCKS
-from tiger_slack_tui.database.migration_files import (
-    FileState,
-    migrations_directory,
-    read_migrations,
-)
-from tiger_slack_tui.database.migrations import LOCK_KEY as MIGRATION_LOCK_KEY
-from tiger_slack_tui.database.migrations import FileStatus, migrate
-from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.jobs.lock_keys import LOCK_KEYS
 from tiger_slack_tui.jobs.status import JobStatus
+from tiger_slack_tui.postgres.introspection import AdvisoryLock, Session, TableSize
+from tiger_slack_tui.postgres.lock_keys import LOCK_KEYS
+from tiger_slack_tui.postgres.locks import IMPORT_LOCKS
+from tiger_slack_tui.postgres.migrate.files import FileState, migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import LOCK_KEY as MIGRATION_LOCK_KEY
+from tiger_slack_tui.postgres.migrate.run import FileStatus, migrate
+from tiger_slack_tui.store.job_runs import JobRun
 
 _JOBS = Columns(
     Column("job", 10),

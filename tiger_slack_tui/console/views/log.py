@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.content import Content
 
+from tiger_slack_tui.base.text import fit
 from tiger_slack_tui.console.actions import LOG
 from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.log_ring import LogLine
@@ -16,7 +17,6 @@ from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import BAD, DIM, NOTE, clock, line, moment, wrapped
 from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.view import View
-from tiger_slack_tui.text import fit
 
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 _STYLES = {logging.DEBUG: DIM, logging.WARNING: NOTE, logging.ERROR: BAD, logging.CRITICAL: BAD}

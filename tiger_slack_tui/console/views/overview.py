@@ -9,6 +9,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.content import Content
 
+from tiger_slack_tui.base.snapshot import Snapshot
+from tiger_slack_tui.base.text import fit
 from tiger_slack_tui.console.actions import JOBS, OVERVIEW, TRIAGE
 from tiger_slack_tui.console.chrome import import_parts
 from tiger_slack_tui.console.model import Model
@@ -34,10 +36,8 @@ from tiger_slack_tui.console.rates import TypeRate
 from tiger_slack_tui.console.trail import Finding
 from tiger_slack_tui.console.view import View
 from tiger_slack_tui.console.views.findings import findings_problem, paint_finding
-from tiger_slack_tui.database.instances import Instance
 from tiger_slack_tui.jobs.status import JobStatus
-from tiger_slack_tui.snapshot import Snapshot
-from tiger_slack_tui.text import fit
+from tiger_slack_tui.store.instances import Instance
 
 _SHADE = "$primary"
 _RUNNING = ("jobs", "imports", "migrations", "extension")

@@ -15,6 +15,7 @@ from textual.content import Content
 
 from tiger_slack_tui.audit.detail import EventDetail, read_event
 from tiger_slack_tui.audit.replay import ReplayReport, Selection, replay
+from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import TRIAGE, Action
 from tiger_slack_tui.console.finder import Group
 from tiger_slack_tui.console.kept import Kept
@@ -43,8 +44,7 @@ from tiger_slack_tui.console.views.findings import (
     findings_problem,
     paint_finding,
 )
-from tiger_slack_tui.database.gaps import Gap
-from tiger_slack_tui.errors import TigerSlackError
+from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.content import Content
 
+from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import Action
 from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.model import Model
@@ -25,8 +26,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     searched_folder,
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
-from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.history.state import Folder, ImportState, Phase
+from tiger_slack_tui.imports.state import Folder, ImportState, Phase
 
 
 class CheckStep(Step):

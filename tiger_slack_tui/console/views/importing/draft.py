@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.console.kept import Kept
-from tiger_slack_tui.errors import SettingsError
-from tiger_slack_tui.history.archive import Export
-from tiger_slack_tui.history.names import from_bytes, is_possible, shown
-from tiger_slack_tui.history.patterns import ChannelPatterns
-from tiger_slack_tui.history.recent import PastImport
-from tiger_slack_tui.history.request import MOST_WORKERS, ImportRequest
-from tiger_slack_tui.history.state import Folder
-from tiger_slack_tui.times import read_time
+from tiger_slack_tui.imports.archive.members import Export
+from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
+from tiger_slack_tui.imports.patterns import ChannelPatterns
+from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest
+from tiger_slack_tui.imports.state import Folder
+from tiger_slack_tui.store.past_imports import PastImport
 
 
 @dataclass(slots=True)

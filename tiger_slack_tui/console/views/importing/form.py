@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.text import amount
+from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import BAD, DIM, GOOD, NOTE, Part, millis, moment
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.importing.lines import exports_of, is_refused
-from tiger_slack_tui.errors import SettingsError
-from tiger_slack_tui.history.state import ImportState
-from tiger_slack_tui.text import amount
-from tiger_slack_tui.times import read_time
+from tiger_slack_tui.imports.state import ImportState
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from itertools import islice
 
 from textual.content import Content
 
+from tiger_slack_tui.base.text import amount, cells, cut, visible
 from tiger_slack_tui.console.chrome import PHASES
 from tiger_slack_tui.console.paint import (
     BAD,
@@ -26,20 +27,13 @@ from tiger_slack_tui.console.paint import (
     line,
     moment,
 )
-from tiger_slack_tui.history.account import Account
-from tiger_slack_tui.history.archive import ArchiveRefused, Export
-from tiger_slack_tui.history.file_table import FileState, FileStep
-from tiger_slack_tui.history.plan import PlannedFile
-from tiger_slack_tui.history.progress import BadRecord
-from tiger_slack_tui.history.recent import PastImport
-from tiger_slack_tui.history.state import (
-    Folder,
-    ImportState,
-    Phase,
-    Reader,
-    Remark,
-)
-from tiger_slack_tui.text import amount, cells, cut, visible
+from tiger_slack_tui.imports.archive.members import ArchiveRefused, Export
+from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.file_table import FileState, FileStep
+from tiger_slack_tui.imports.result import BadRecord
+from tiger_slack_tui.imports.state import Folder, ImportState, Phase, Reader, Remark
+from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.past_imports import PastImport
 
 STEPS = ("Source", "Check", "Options", "Run", "Result")
 SOURCE, CHECK, OPTIONS, RUN, RESULT = range(5)

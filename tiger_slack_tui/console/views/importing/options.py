@@ -12,6 +12,9 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
+from tiger_slack_tui.base.text import amount
+from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.console.actions import Action
 from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.model import Model
@@ -43,11 +46,8 @@ from tiger_slack_tui.console.views.importing.lines import (
     exports_of,
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
-from tiger_slack_tui.errors import SettingsError, TigerSlackError
-from tiger_slack_tui.history.names import shown
-from tiger_slack_tui.history.state import Folder, ImportState
-from tiger_slack_tui.text import amount
-from tiger_slack_tui.times import read_time
+from tiger_slack_tui.imports.archive.names import shown
+from tiger_slack_tui.imports.state import Folder, ImportState
 
 _OPTIONS = Columns(Column("", 11), Column("", 18), Column(""))
 _FOLDERS = Columns(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import humanize
 
-from tiger_slack_tui.errors import SettingsError
-from tiger_slack_tui.history.names import is_possible
-from tiger_slack_tui.history.request import resolved
-from tiger_slack_tui.history.slackdump import kind_of
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.imports.archive.names import is_possible
+from tiger_slack_tui.imports.archive.slackdump import kind_of
+from tiger_slack_tui.imports.request import resolved
 
 _MOST = 2000
 """Entries of a folder that are looked at."""

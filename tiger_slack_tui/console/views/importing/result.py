@@ -7,6 +7,7 @@ from dataclasses import replace
 from textual.app import ComposeResult
 from textual.content import Content
 
+from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import Action
 from tiger_slack_tui.console.kept import Kept
 from tiger_slack_tui.console.model import Model
@@ -25,9 +26,8 @@ from tiger_slack_tui.console.views.importing.lines import (
 )
 from tiger_slack_tui.console.views.importing.run import file_lines, folder_lines
 from tiger_slack_tui.console.views.importing.step import Step, as_is
-from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.history.progress import BadRecord
-from tiger_slack_tui.history.state import Folder, ImportState, Phase
+from tiger_slack_tui.imports.result import BadRecord
+from tiger_slack_tui.imports.state import Folder, ImportState, Phase
 
 
 class ResultStep(Step):

@@ -26,9 +26,9 @@ from tiger_slack_tui.console.views.importing.lines import (
     searched_folder,
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
-from tiger_slack_tui.history.desk import LIVE_LIMIT
-from tiger_slack_tui.history.plan import PlannedFile
-from tiger_slack_tui.history.state import Folder, ImportState, Phase, Reader, Remark
+from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.manager import LIVE_LIMIT
+from tiger_slack_tui.imports.state import Folder, ImportState, Phase, Reader, Remark
 
 
 class RunStep(Step):

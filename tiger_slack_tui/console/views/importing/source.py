@@ -13,6 +13,9 @@ from textual.content import Content
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.stacktrace import where
+from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.console.actions import IMPORT, Action
 from tiger_slack_tui.console.model import Model
 from tiger_slack_tui.console.paint import DIM, KEY, MARKS, Column, Columns, line
@@ -26,10 +29,7 @@ from tiger_slack_tui.console.views.importing.lines import (
 )
 from tiger_slack_tui.console.views.importing.paths import Entry, Look, complete, look_at
 from tiger_slack_tui.console.views.importing.step import Step, as_is
-from tiger_slack_tui.errors import TigerSlackError
-from tiger_slack_tui.history.recent import PastImport
-from tiger_slack_tui.stacktrace import where
-from tiger_slack_tui.text import visible
+from tiger_slack_tui.store.past_imports import PastImport
 
 log = logging.getLogger(__name__)
 

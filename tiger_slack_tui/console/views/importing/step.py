@@ -14,7 +14,7 @@ from tiger_slack_tui.console.actions import Action
 from tiger_slack_tui.console.model import Backend, Model
 from tiger_slack_tui.console.pane import Pane
 from tiger_slack_tui.console.views.importing.draft import Draft
-from tiger_slack_tui.history.desk import ImportDesk
+from tiger_slack_tui.imports.manager import ImportDesk
 
 if TYPE_CHECKING:
     from tiger_slack_tui.console.app import ConsoleApp

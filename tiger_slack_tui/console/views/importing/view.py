@@ -20,7 +20,7 @@ from tiger_slack_tui.console.views.importing.result import ResultStep
 from tiger_slack_tui.console.views.importing.run import RunStep
 from tiger_slack_tui.console.views.importing.source import SourceStep
 from tiger_slack_tui.console.views.importing.step import Step, Wizard
-from tiger_slack_tui.history.state import Phase
+from tiger_slack_tui.imports.state import Phase
 
 _IDS = ("import-source", "import-check", "import-options", "import-run", "import-result")
 

@@ -1,0 +1,47 @@
+"""How long to wait before another try, and which failures of a series to log; for outages of any length."""
+
+from __future__ import annotations
+
+import random
+
+from tiger_slack_tui.base.clock import Clock
+
+_MOST_DOUBLINGS = 60  # beyond any bound that anybody asks for, and far from the largest float
+
+
+def backoff(failures: int, *, first: float, most: float) -> float:
+    """Seconds to wait after so many failures in a row.
+
+    The bound doubles with each failure, from `first` up to `most`. The result is a random time in the upper half of
+    the bound, so that several instances do not retry at the same moment. Every number of failures is valid.
+    """
+    doublings = min(max(failures - 1, 0), _MOST_DOUBLINGS)
+    bound = min(first * 2.0**doublings, most)
+    return random.uniform(bound / 2, bound)  # noqa: S311 it spreads tries, it guards nothing
+
+
+class LogThrottle:
+    """Selects the failures of a series that are logged: the first, then one after 1 min, 2 min, 4 min, … up to 1 h.
+
+    An outage of a month is about 750 lines.
+    """
+
+    def __init__(self, clock: Clock, *, first: float = 60, most: float = 3600) -> None:
+        self._clock = clock
+        self._first = first
+        self._most = most
+        self._pause = first
+        self._due: float | None = None
+
+    def allows(self) -> bool:
+        """Whether to log now. True also means: the next line is due after a longer pause."""
+        now = self._clock.elapsed()
+        if self._due is not None and now < self._due:
+            return False
+        self._due = now + self._pause
+        self._pause = min(self._pause * 2, self._most)
+        return True
+
+    def reset(self) -> None:
+        """The series is over: the next failure is logged."""
+        self._due, self._pause = None, self._first

@@ -1,0 +1,349 @@
+"""The environment, typed and checked once."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+
+from tiger_slack_tui.base.errors import SettingsError
+
+_YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+SLACK_API_URL = "https://slack.com/api/"
+
+
+@dataclass(frozen=True)
+class SlackSettings:
+    """How to reach Slack. `api_url` ends with a slash."""
+
+    bot_token: str = field(repr=False)
+    app_token: str = field(repr=False)
+    api_url: str = SLACK_API_URL
+
+
+@dataclass(frozen=True)
+class LogfireSettings:
+    """Where telemetry goes. Without a token and endpoints, nothing leaves the machine."""
+
+    token: str | None = field(default=None, repr=False)
+    environment: str | None = None
+    traces_endpoint: str | None = None
+    """OTLP over HTTP, besides or instead of Logfire."""
+    logs_endpoint: str | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        return bool(self.token or self.traces_endpoint or self.logs_endpoint)
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """When the jobs run, and what bounds them."""
+
+    schedule: str = "0 1 * * *"
+    """Five fields of cron; six begin with seconds."""
+    time_zone: str = "UTC"
+    catch_up: bool = True
+    """Whether a start runs what was missed while nothing ran."""
+    timeout: float = 3600
+    """Seconds after which a run is ended."""
+    event_days: int = 90
+    """Age at which events are deleted where no policy of TimescaleDB does it."""
+    backfill: bool = True
+    """Whether gaps are closed by themselves, from Slack's history."""
+
+
+@dataclass(frozen=True)
+class ImportSettings:
+    """What an import takes for a ZIP bomb."""
+
+    ratio: int = 500
+    """Unpacked size by packed size."""
+    total_bytes: int = 1 << 40
+    """Unpacked size of all files."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run needs to know. Made by `load`; nothing else reads the environment."""
+
+    home: Path
+    """Directory of the spool and of the embedded PostgreSQL."""
+    conninfo: str | None = field(repr=False)
+    """libpq connection string; None where the embedded PostgreSQL serves."""
+    direct_conninfo: str | None = field(default=None, repr=False)
+    """The same database past a pooler: for jobs and imports, whose locks belong to a session."""
+    pool_min: int = 5
+    pool_max: int = 10
+    spool_limit: int = 1 << 30
+    """Bytes that the spool may hold."""
+    service_name: str = "tiger-slack-ingest"
+    logfire: LogfireSettings = LogfireSettings()
+    jobs: JobSettings = JobSettings()
+    imports: ImportSettings = ImportSettings()
+    http: str | None = None
+    """[HOST:]PORT of health and metrics."""
+    stop_on_hangup: bool = False
+    """Whether a console whose terminal vanishes stops the ingestion, too."""
+
+    @property
+    def instance(self) -> str:
+        """This process, as the database knows it: SERVICE_NAME@HOST:PID, in the 63 bytes that it shows."""
+        pid = f":{os.getpid()}"
+        name = f"{self.service_name}@{socket.gethostname()}".encode()[: 63 - len(pid)]
+        return name.decode(errors="ignore") + pid
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check what every command needs, from the environment and below it the file .env.
+
+    Raises SettingsError, which names every problem at once, each with the way to mend it.
+    """
+    check = _Check(environ)
+    settings = _settings(check)
+    check.raise_problems()
+    return settings
+
+
+def load_with_slack(
+    environ: Mapping[str, str] | None = None,
+) -> tuple[Settings, SlackSettings]:
+    """As `load`, with what is needed to speak to Slack."""
+    check = _Check(environ)
+    settings, slack = _settings(check), _slack(check)
+    check.raise_problems()
+    return settings, slack
+
+
+class _Check:
+    """Reads values and gathers what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str] | None) -> None:
+        self.problems: list[str] = []
+        self.env = {**_dotenv(self), **os.environ} if environ is None else environ
+
+    def raise_problems(self) -> None:
+        if self.problems:
+            raise SettingsError("The settings cannot be used:\n" + "\n".join(self.problems))
+
+    def problem(self, name: str, what: str, mend: str) -> None:
+        line = f"  {name} {what}: {mend}"
+        if line not in self.problems:
+            self.problems.append(line)
+
+    def text(self, name: str) -> str:
+        text = self.env.get(name, "").strip()
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # Python keeps bytes that are no text as lone surrogates
+            self.problem(name, "is not written in UTF-8", "write it anew, or unset it")
+            return ""
+        return text
+
+    def address(self, name: str, *, mend: str) -> str | None:
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            self.problem(name, "is no http(s) address", f"write it as https://HOST/PATH, {mend}")
+        return text
+
+    def switch(self, name: str, *, default: bool) -> bool:
+        text = self.text(name).lower()
+        if text in ("", *_YES, *_NO):
+            return text in _YES if text else default
+        self.problem(name, "is neither yes nor no", "set true or false, or unset it")
+        return default
+
+    def number(self, name: str, *, default: int, least: int, most: int) -> int:
+        text = self.text(name)
+        if not text:
+            return default
+        if re.fullmatch("[0-9]{1,18}", text) and least <= int(text) <= most:
+            return int(text)
+        self.problem(
+            name,
+            "is not a number that can be used",
+            f"set a whole number from {least} to {most}, or unset it",
+        )
+        return default
+
+
+def _settings(check: _Check) -> Settings:
+    settings = Settings(
+        home=_home(check),
+        conninfo=_conninfo(check),
+        direct_conninfo=_direct_conninfo(check),
+        pool_min=check.number("PG_MIN_POOL_SIZE", default=5, least=1, most=1000),
+        pool_max=check.number("PG_MAX_POOL_SIZE", default=10, least=2, most=1000),
+        spool_limit=check.number("TIGER_SLACK_SPOOL_MIB", default=1024, least=1, most=1 << 24)
+        << 20,
+        service_name=check.text("SERVICE_NAME") or "tiger-slack-ingest",
+        logfire=LogfireSettings(
+            token=check.text("LOGFIRE_TOKEN") or None,
+            environment=check.text("LOGFIRE_ENVIRONMENT") or None,
+            traces_endpoint=check.address("LOGFIRE_TRACES_ENDPOINT", mend="or unset it"),
+            logs_endpoint=check.address("LOGFIRE_LOGS_ENDPOINT", mend="or unset it"),
+        ),
+        jobs=_jobs(check),
+        imports=ImportSettings(
+            ratio=check.number("TIGER_SLACK_IMPORT_RATIO", default=500, least=1, most=10**9),
+            total_bytes=check.number(
+                "TIGER_SLACK_IMPORT_TOTAL_GIB", default=1024, least=1, most=1 << 30
+            )
+            << 30,
+        ),
+        http=_http(check),
+        stop_on_hangup=check.switch("TIGER_SLACK_STOP_ON_HANGUP", default=False),
+    )
+    if settings.pool_min > settings.pool_max:
+        mend = "lower the first or raise the second"
+        check.problem("PG_MIN_POOL_SIZE", "is greater than PG_MAX_POOL_SIZE", mend)
+    return settings
+
+
+def parse_listen(address: str) -> tuple[str | None, int]:
+    """Host and port of [HOST:]PORT; no host means all interfaces. Raises ValueError."""
+    host, _, port = address.rpartition(":")
+    if not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
+        raise ValueError("no address to listen on")
+    return host.strip("[]") or None, int(port)
+
+
+def _http(check: _Check) -> str | None:
+    address = check.text("TIGER_SLACK_HTTP") or None
+    try:
+        parse_listen(address or "1")
+    except ValueError:
+        check.problem(
+            "TIGER_SLACK_HTTP", "is no address to listen on", "write it as PORT or HOST:PORT"
+        )
+    return address
+
+
+def _jobs(check: _Check) -> JobSettings:
+    given = JobSettings(
+        schedule=check.text("TIGER_SLACK_JOBS_SCHEDULE") or JobSettings.schedule,
+        time_zone=check.text("TIGER_SLACK_JOBS_TIME_ZONE") or JobSettings.time_zone,
+        catch_up=check.switch("TIGER_SLACK_JOBS_CATCH_UP", default=JobSettings.catch_up),
+        timeout=check.number("TIGER_SLACK_JOBS_TIMEOUT", default=3600, least=1, most=10**6),
+        event_days=check.number("TIGER_SLACK_EVENT_DAYS", default=90, least=1, most=36_500),
+        backfill=check.switch("TIGER_SLACK_BACKFILL", default=JobSettings.backfill),
+    )
+    try:
+        zone = ZoneInfo(given.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        mend = "set a name of the IANA database, such as Europe/Berlin, or unset it for UTC"
+        check.problem("TIGER_SLACK_JOBS_TIME_ZONE", "is no time zone", mend)
+        zone = ZoneInfo("UTC")
+    try:
+        next(CronSim(given.schedule, datetime.now(zone)))
+    except (CronSimError, StopIteration):
+        mend = "write five fields, such as 0 1 * * * for daily at 01:00, or unset it"
+        check.problem("TIGER_SLACK_JOBS_SCHEDULE", "is no schedule that ever comes", mend)
+    return given
+
+
+def _slack(check: _Check) -> SlackSettings:
+    url = check.address("SLACK_API_URL", mend="or unset it for Slack's own") or SLACK_API_URL
+    return SlackSettings(
+        bot_token=_token(
+            check, "SLACK_BOT_TOKEN", "xoxb-", "“OAuth & Permissions”, Bot User OAuth Token"
+        ),
+        app_token=_token(
+            check,
+            "SLACK_APP_TOKEN",
+            "xapp-",
+            "“Basic Information”, App-Level Tokens (connections:write)",
+        ),
+        api_url=url if url.endswith("/") else url + "/",
+    )
+
+
+def _token(check: _Check, name: str, prefix: str, where: str) -> str:
+    token = check.text(name)
+    mend = f"copy the token that begins with {prefix} from the app's page {where}"
+    if not token:
+        check.problem(name, "is missing", mend)
+    elif not token.startswith(prefix):
+        check.problem(name, f"does not begin with {prefix}", mend)
+    elif not token.isascii() or not token.isprintable() or " " in token:
+        check.problem(name, "holds characters that no token has", mend)
+    return token
+
+
+def _conninfo(check: _Check) -> str | None:
+    """DATABASE_URL, else what libpq's own variables say if PGHOST is among them, else None."""
+    if not check.text("DATABASE_URL") and not check.text("PGHOST"):
+        return None
+    return _address(check, "DATABASE_URL")
+
+
+def _direct_conninfo(check: _Check) -> str | None:
+    """DATABASE_DIRECT_URL, if it is set. It says nothing of another database, only of another way to it."""
+    if not check.text("DATABASE_DIRECT_URL"):
+        return None
+    if not check.text("DATABASE_URL") and not check.text("PGHOST"):
+        mend = "set that, too, or unset this"
+        check.problem("DATABASE_DIRECT_URL", "stands without DATABASE_URL", mend)
+        return None
+    return _address(check, "DATABASE_DIRECT_URL")
+
+
+def _address(check: _Check, name: str) -> str | None:
+    """A connection string, completed by libpq's variables."""
+    # Imported late: `tiger-slack --help` needs no database driver.
+    from psycopg import ProgrammingError, pq
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    try:
+        given = conninfo_to_dict(check.text(name))
+    except ProgrammingError:  # its text can hold the password
+        check.problem(
+            name, "cannot be read", "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        )
+        return None
+    # libpq reads its variables from the process alone; those of .env would be lost.
+    for option in pq.Conninfo.get_defaults():
+        variable = option.envvar.decode() if option.envvar else ""
+        if variable and check.text(variable):
+            given.setdefault(option.keyword.decode(), check.text(variable))
+    return make_conninfo("", **given)
+
+
+def _home(check: _Check) -> Path:
+    from platformdirs import user_data_path
+
+    given = check.text("TIGER_SLACK_HOME")
+    home = Path()
+    try:
+        home = Path(given).expanduser() if given else user_data_path("tiger-slack", appauthor=False)
+    except RuntimeError:  # a user without an entry and without HOME, as containers have it
+        mend = "set it to a directory that can be written, without ~"
+        check.problem("TIGER_SLACK_HOME", "stands in a home directory that nobody knows", mend)
+    return home.absolute()
+
+
+def _dotenv(check: _Check) -> Mapping[str, str]:
+    from dotenv import dotenv_values
+
+    try:
+        found = dotenv_values(".env")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not written in UTF-8"
+        check.problem(".env", f"cannot be read ({reason})", "mend it or move it away")
+        found = {}
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,197 @@
+"""What the engine knows of itself, in memory: counters and rings that it writes and the faces read."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tiger_slack_tui.base.clock import Clock, SystemClock
+
+LATE_SECONDS = 60.0
+"""Lateness from which on an event is shown as late; Slack's first retry comes at once, the second after a minute."""
+_PROBLEMS = frozenset({"failed", "discarded", "unrouted"})
+_NOW_SECONDS = 5.0
+_KINDS = 100  # types that are counted by name; more would be a flood of made-up ones
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """One event, as a line for the operator. Holds no text of a message."""
+
+    at: float
+    type: str
+    subtype: str | None
+    channel_id: str | None
+    user_id: str | None
+    event_id: str
+    outcome: str
+    detail: str | None = None
+    """The rule of a discarded event, the SQLSTATE of a failed one."""
+    late: float = 0.0
+    """Seconds from its happening, by Slack's clock, to its receipt."""
+
+
+class Percentiles:
+    """The newest `size` measurements of one thing; of times, in seconds."""
+
+    def __init__(self, size: int = 2000) -> None:
+        self._ring: deque[float] = deque(maxlen=size)
+
+    def add(self, seconds: float) -> None:
+        self._ring.append(seconds)
+
+    def extend(self, seconds: Iterable[float]) -> None:
+        self._ring.extend(seconds)
+
+    def at(self, *fractions: float) -> list[float | None]:
+        """The values at the fractions (0.5 for the median); None where nothing was measured."""
+        ordered = sorted(self._ring)
+        last = len(ordered) - 1
+        return [
+            ordered[min(last, int(fraction * len(ordered)))] if ordered else None
+            for fraction in fractions
+        ]
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters of one engine since its start. Written by the engine's tasks only."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    received: int = 0
+    acked: int = 0
+    duplicates: int = 0
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Events by (type, outcome), each event once."""
+    recent: deque[Recent] = field(default_factory=lambda: deque(maxlen=500))
+    problems: deque[Recent] = field(default_factory=lambda: deque(maxlen=1000))
+    """The newest events that were not simply stored: failed, discarded, unrouted, or late."""
+    by_type: dict[str, Percentiles] = field(default_factory=dict)
+    """From reading an event to its ack on the socket, by type."""
+    commit: Percentiles = field(default_factory=Percentiles)
+    """Duration of a batch's transaction."""
+    ack: Percentiles = field(default_factory=Percentiles)
+    """From reading an event to its ack on the socket."""
+    newest_acks: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=1000))
+    """(when as `Clock.elapsed`, seconds) of the same, for how it is just now."""
+    batch: Percentiles = field(default_factory=Percentiles)
+    """Events of a batch."""
+    lateness: Percentiles = field(default_factory=Percentiles)
+    """From an event's happening, by Slack's clock, to its receipt."""
+
+    def count(self, event: Recent) -> None:
+        """Take one event into the counters and among the newest."""
+        self.recent.append(event)
+        if event.outcome in _PROBLEMS or event.late > LATE_SECONDS:
+            self.problems.append(event)
+        key = (event.type, event.outcome)
+        if key not in self.outcomes and len(self.outcomes) >= _KINDS:
+            key = ("other", event.outcome)
+        self.outcomes[key] += 1
+
+    def acknowledged(self, type_: str, seconds: float) -> None:
+        """Take the time from reading an event to its ack into the measurements."""
+        self.ack.add(seconds)
+        self.newest_acks.append((self.clock.elapsed(), seconds))
+        times = self.by_type.get(type_)
+        if times is None:
+            if len(self.by_type) >= _KINDS:
+                return
+            times = self.by_type[type_] = Percentiles(300)
+        times.add(seconds)
+
+    def ack_p95_now(self) -> float | None:
+        """p95 of the time to the ack, of the last seconds alone; None where nothing came."""
+        since = self.clock.elapsed() - _NOW_SECONDS
+        recent = Percentiles()
+        recent.extend(seconds for at, seconds in self.newest_acks if at >= since)
+        return recent.at(0.95)[0]
+
+    def latencies(self) -> dict[str, tuple[float | None, float | None, float | None]]:
+        """By type: p50, p95 and p99 of the time to the ack."""
+        found = {}
+        for type_, times in self.by_type.items():
+            p50, p95, p99 = times.at(0.5, 0.95, 0.99)
+            found[type_] = (p50, p95, p99)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A scheduled job, as this instance knows it. Times are seconds since 1970."""
+
+    name: str
+    next_run: float
+    running_since: float | None
+    rows_seen: int
+    """Of the present run."""
+    last_outcome: str | None
+    """Of the last run here."""
+    last_ended: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The engine at one moment, as the faces show it. Times are in seconds since 1970.
+
+    The age of a `…_since`, and of `started`, is `at` minus it, whatever the wall clock did in between.
+    """
+
+    at: float
+    started: float
+    slack_status: str
+    slack_since: float
+    slack_reason: str | None
+    slack_connections: int
+    slack_connects: int
+    """Connections made since the start; all but the first were reconnects."""
+    slack_acks_lost: int
+    """Acks that could not be sent, because their connection was gone. Slack delivers those events again."""
+    slack_ignored: int
+    """Envelopes that are not events (interactive, slash_commands). They are acknowledged and dropped."""
+    slack_malformed: int
+    """Frames that could not be read. They are not acknowledged."""
+    database_problem: str | None
+    """Why events go to the spool; None while the database takes them."""
+    database_since: float
+    received: int
+    acked: int
+    duplicates: int
+    outcomes: Mapping[tuple[str, str], int]
+    queue: int
+    queue_limit: int
+    spool_events: int
+    spool_bytes: int
+    spool_oldest: float | None
+    spool_problem: str | None
+    commit_p50: float | None
+    commit_p99: float | None
+    ack_p50: float | None
+    ack_p99: float | None
+    ack_p95_now: float | None
+    """Of the last seconds alone."""
+    batch_p50: float | None
+    batch_p99: float | None
+    lateness_p50: float | None
+    lateness_p99: float | None
+    recent: tuple[Recent, ...]
+    problems: tuple[Recent, ...]
+    latencies: Mapping[str, tuple[float | None, float | None, float | None]]
+    """By type: p50, p95 and p99 of the time to the ack."""
+    jobs: tuple[JobState, ...]
+    gaps_open: int | None
+    """Spans without events that no backfill has closed; None until the database has been asked."""
+    stopped_since: float | None = None
+    """Since when events are not made durable, or not read; None while they are."""
+    queue_bytes: int = 0
+    """Bytes of the events in the queue."""
+    spool_errors: int = 0
+    """Calls to the operating system that failed in the spool."""
+    spool_damaged: int = 0
+    """Files of the spool that were set aside as *.damaged."""
+    faults: tuple[str, ...] = ()
+    """What works only in part, as sentences: tasks that failed and were started again, files of the spool that
+    cannot be used."""
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    """How often each task was started again after an error, by its name."""

@@ -1,0 +1,88 @@
+"""Logs and spans: where they go, and that they hold no data."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
+
+from opentelemetry import trace
+from opentelemetry.util.types import AttributeValue
+from pythonjsonlogger.json import JsonFormatter
+
+from tiger_slack_tui.base.log_records import keep_data_out_of_records, log_uncaught_errors
+from tiger_slack_tui.base.settings import Settings
+from tiger_slack_tui.base.stacktrace import error_attributes
+
+_FILE_BYTES = 5_000_000
+_OLD_FILES = 3
+
+
+_tracer = trace.get_tracer("tiger_slack_tui")  # does nothing until Logfire is set up
+
+
+@contextmanager
+def span(name: str, **attributes: AttributeValue) -> Iterator[trace.Span]:
+    """A span around the block, in traces where they are exported. An error is recorded by `record_error`."""
+    with _tracer.start_as_current_span(
+        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except BaseException as error:
+            record_error(current, error)
+            raise
+
+
+def record_error(current: trace.Span, error: BaseException) -> None:
+    """End the span as failed, with the error's type and its stack without data.
+
+    https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/, apart from `exception.message`.
+    """
+    current.add_event("exception", error_attributes(error))
+    current.set_status(trace.StatusCode.ERROR, type(error).__name__)
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """Write the program's log to stderr, as JSON lines.
+
+    A line has a timestamp (UTC), level, logger, message, and what the call's `extra` adds; of an error,
+    `exception.type` and `exception.stacktrace`. None holds a token, a password or the text of a message.
+    """
+    _install(logging.StreamHandler(sys.stderr), settings)
+    log_uncaught_errors()
+
+
+def log_to_file(settings: Settings) -> None:
+    """Write it to tiger-slack.log in the home directory instead, where a console has the terminal."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    path = settings.home / "tiger-slack.log"
+    _install(RotatingFileHandler(path, maxBytes=_FILE_BYTES, backupCount=_OLD_FILES), settings)
+    log_uncaught_errors(sys.stderr)
+
+
+def _install(handler: logging.Handler, settings: Settings) -> None:
+    keep_data_out_of_records()
+    handler.setFormatter(
+        JsonFormatter(
+            "{levelname}{name}{message}",
+            style="{",
+            rename_fields={"levelname": "level", "name": "logger"},
+            static_fields={"service": settings.service_name},
+            timestamp=True,
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    if settings.logfire.is_wanted:
+        from tiger_slack_tui.base.logfire_export import set_up
+
+        root.handlers += set_up(settings)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("tiger_slack_tui").setLevel(logging.INFO)
+    # slack_sdk's INFO and DEBUG lines contain user names and tickets.
+    logging.getLogger("slack_sdk").setLevel(logging.WARNING)
+    # The pool warns of each failed attempt to connect; the engine logs it once.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

@@ -1,0 +1,65 @@
+"""Times as an operator writes them, and times that no one should have written."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from datetime import UTC, datetime, timedelta
+
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.text import cut
+
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+"""The times that we work with. Python's end a day later on either side: so a time zone can still be applied."""
+
+_SHOWN = 60
+"""Characters of a wrong time that an error repeats."""
+_DURATION = re.compile(r"([0-9]{1,5})([HDWMY])", re.IGNORECASE)
+_UNITS = {"H": "hours", "D": "days", "W": "weeks"}
+_DATE = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}")
+
+
+def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> datetime:
+    """Read a date (at UTC; as an end, all of that day), a time, or a duration before now: 12H, 30D, 4W, 7M, 1Y.
+
+    The result is in UTC, from EARLIEST to LATEST; a time beyond them becomes the nearer one. Raises SettingsError,
+    which calls the text `name`, where the text is no time.
+    """
+    if match := _DURATION.fullmatch(text):
+        return shift(_before(now, int(match[1]), match[2].upper(), name), timedelta())
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(
+            f"{name} {cut(text, _SHOWN)!r} is no date and no duration.",
+            hint="Write 2024-03-01, 2024-03-01T12:00, or a duration before now: 12H, 30D, 4W, 7M, 1Y.",
+        ) from None
+    is_whole_day = is_end and _DATE.fullmatch(text)
+    return shift(time, timedelta(days=1 if is_whole_day else 0))
+
+
+def shift(time: datetime, by: timedelta) -> datetime:
+    """The time so much later (or earlier, where `by` is negative), in UTC, from EARLIEST to LATEST.
+
+    A time without a time zone is one of UTC. Raises nothing.
+    """
+    # Offsets are applied by hand: `astimezone` overflows within a day of Python's first and last time.
+    offset = time.utcoffset() or timedelta()
+    try:
+        moved = time.replace(tzinfo=UTC) + (by - offset)
+    except OverflowError:
+        moved = EARLIEST if by - offset < timedelta() else LATEST
+    return min(max(moved, EARLIEST), LATEST)
+
+
+def _before(now: datetime, number: int, unit: str, name: str) -> datetime:
+    try:
+        if unit in _UNITS:
+            return now - number * timedelta(**{_UNITS[unit]: 1})
+        months = now.year * 12 + now.month - 1 - number * (12 if unit == "Y" else 1)
+        year, month = months // 12, months % 12 + 1
+        day = min(now.day, monthrange(year, month)[1])
+        return now.replace(year=year, month=month, day=day)
+    except (OverflowError, ValueError):
+        raise SettingsError(f"{name} reaches back before the year 1.") from None

@@ -1,0 +1,298 @@
+"""`tiger-slack doctor`: looks at everything that a run needs, and says how to mend what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, LiteralString
+
+import aiohttp
+import click
+import humanize
+import psycopg
+from psycopg import AsyncConnection
+
+from tiger_slack_tui import __version__
+from tiger_slack_tui.base import settings
+from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
+from tiger_slack_tui.base.settings import Settings, SlackSettings
+from tiger_slack_tui.base.text import visible
+from tiger_slack_tui.cli.checks import Check
+from tiger_slack_tui.cli.server_checks import server_checks
+from tiger_slack_tui.launch import database
+from tiger_slack_tui.postgres.failures import describe
+from tiger_slack_tui.postgres.migrate.files import (
+    FileState,
+    migrations_directory,
+    number,
+    read_migrations,
+)
+from tiger_slack_tui.postgres.migrate.run import check_server, status
+from tiger_slack_tui.postgres.pool import connect, with_defaults
+from tiger_slack_tui.slack.web import Identity, SlackWeb
+
+_SYMBOL = {"ok": "✓", "warning": "!", "failed": "✗"}
+_MOST_SKEW = 2.0
+"""Seconds between Slack's clock and ours from which lateness and catch-up are told wrongly."""
+
+# What Slack sends needs a scope: https://docs.slack.dev/reference/events
+_EVENTS = {
+    "app_mentions:read": "app_mention",
+    "channels:history": "message.channels",
+    "channels:read": "channel_* and member_*",
+    "groups:history": "message.groups",
+    "groups:read": "group_*",
+    "im:history": "message.im",
+    "mpim:history": "message.mpim",
+    "reactions:read": "reaction_added, reaction_removed",
+    "users:read": "team_join, user_change, user_profile_changed",
+}
+_OTHER_SCOPES = {
+    "users:read.email": "e-mail addresses of users",
+    "im:read": "names of direct messages, and closing their gaps",
+    "mpim:read": "names of group messages, and closing their gaps",
+}
+_INSTANCES: LiteralString = """
+select distinct a.application_name
+from pg_stat_activity a
+where a.datname = current_database()
+and a.application_name ~ '^.+@.+:[0-9]+$'
+order by 1
+"""
+_GAPS: LiteralString = """
+select count(*), count(*) filter (where g.ended_at is null), min(g.started_at)
+from slack.gap g
+where g.closed_at is null
+"""
+_RIGHTS: LiteralString = """
+select current_user
+, has_database_privilege(current_database(), 'create')
+, (select n.nspowner::regrole::text from pg_namespace n where n.nspname = 'slack')
+, (select pg_has_role(n.nspowner, 'usage') from pg_namespace n where n.nspname = 'slack')
+"""
+
+
+class NotWell(TigerSlackError):
+    """At least one check failed."""
+
+
+def examine(given: Settings, *, as_json: bool) -> None:
+    """Print a line for each check. Raises NotWell where one failed."""
+    checks = asyncio.run(_all(given))
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        for check in checks:
+            click.echo("\n".join(_lines(check)))
+    failed = [check.name for check in checks if check.state == "failed"]
+    if failed:
+        raise NotWell(f"Not well: {', '.join(failed)}.")
+
+
+def _lines(check: Check) -> Iterator[str]:
+    """The check as text: a line for each problem that it found, then what to do."""
+    first, *more = check.found.splitlines() or [""]
+    yield f"{_SYMBOL[check.state]} {check.name}: {visible(first)}"
+    yield from (f"    {visible(line.strip())}" for line in more)
+    if check.mend and check.state != "ok":
+        yield f"    {check.mend}"
+
+
+async def _all(given: Settings) -> list[Check]:
+    checks = [check async for check in _slack_checks()]
+    try:
+        with database(given) as conninfo:
+            name = f"{given.service_name} doctor"
+            named = with_defaults(conninfo, application_name=name)
+            checks += [check async for check in _database_checks(named)]
+            checks += [check async for check in server_checks(named, given.direct_conninfo)]
+    except TigerSlackError as error:
+        checks.append(_failed("database", error))
+    return [*checks, *_spool_checks(given)]
+
+
+async def _slack_checks() -> AsyncIterator[Check]:
+    try:
+        _, slack = settings.load_with_slack()
+    except SettingsError as error:
+        yield _failed("tokens", error)
+        return
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        web = SlackWeb(slack, session)
+        try:
+            asked = time.time()
+            identity = await web.identity()
+        except TigerSlackError as error:
+            yield _failed("bot token", error)
+        else:
+            yield Check("bot token", "ok", f"{identity.user_id} of {identity.team}")
+            for check in _identity_checks(identity, asked):
+                yield check
+        yield await _app_token(web, slack)
+    yield Check(
+        "delayed events",
+        "warning",
+        "Slack does not tell whether “Delayed Events” is on",
+        "Switch it on at the app's page “Event Subscriptions”: Slack then repeats for 24 h, not for 6 min,"
+        " what it could not deliver.",
+    )
+
+
+def _identity_checks(identity: Identity, asked: float) -> Iterator[Check]:
+    if identity.scopes is None:
+        yield Check("scopes", "warning", "Slack did not tell them")
+    else:
+        missed = {scope: what for scope, what in _EVENTS.items() if scope not in identity.scopes}
+        other = {s: what for s, what in _OTHER_SCOPES.items() if s not in identity.scopes}
+        mend = "Add them at the app's page “OAuth & Permissions” (slack-app-manifest.json), and reinstall it."
+        lacking = missed | other
+        if lacking:
+            yield Check(
+                "scopes", "failed" if missed else "warning", f"lacks {', '.join(lacking)}", mend
+            )
+        else:
+            yield Check("scopes", "ok", f"all {len(_EVENTS | _OTHER_SCOPES)} that are used")
+        if missed:
+            yield Check("events", "failed", f"never come: {'; '.join(missed.values())}", mend)
+        else:
+            yield Check("events", "ok", "the scopes allow all that are stored")
+    if identity.server_time is not None:
+        skew = max(abs(asked - identity.server_time) - 1, 0)  # Slack tells whole seconds
+        if skew > _MOST_SKEW:
+            mend = "Let this machine follow a time server (NTP)."
+            yield Check("clock", "warning", f"{skew:.0f} s from Slack's", mend)
+        else:
+            yield Check("clock", "ok", "agrees with Slack's")
+
+
+async def _app_token(web: SlackWeb, slack: SlackSettings) -> Check:
+    try:
+        await web.open_connection()
+    except TigerSlackError as error:
+        return _failed("app token", error)
+    return Check("app token", "ok", "Socket Mode opens a connection")
+
+
+async def _database_checks(conninfo: str) -> AsyncIterator[Check]:
+    async with await connect(conninfo) as connection:
+        version = connection.info.parameter_status("server_version")
+        try:
+            await check_server(connection)
+        except TigerSlackError as error:
+            yield _failed("database", error)
+        else:
+            yield Check("database", "ok", f"PostgreSQL {version}")
+        try:
+            yield await _rights(connection)
+            yield await _timescaledb(connection)
+            yield await _instances(connection)
+            yield await _gaps(connection)
+        except psycopg.Error as error:
+            yield Check("tables", "failed", describe(error))
+    yield await _migrations(conninfo)
+
+
+async def _rights(connection: AsyncConnection[Any]) -> Check:
+    row = await (await connection.execute(_RIGHTS)).fetchone()
+    user, may_create, owner, is_owner = row or ("", False, None, False)
+    if owner is None and not may_create:
+        mend = f"As the database's owner: grant create on database … to {user}"
+        return Check("rights", "failed", f"{user} may not create the schema slack", mend)
+    if owner is not None and not is_owner:
+        mend = f"Connect as {owner}, or: alter schema slack owner to {user}"
+        return Check("rights", "failed", f"the schema slack belongs to {owner}", mend)
+    return Check("rights", "ok", f"{user} owns the schema" if owner else f"{user} may create it")
+
+
+async def _timescaledb(connection: AsyncConnection[Any]) -> Check:
+    cursor = await connection.execute(
+        "select extversion, current_setting('timescaledb.license', true)"
+        " from pg_extension where extname = 'timescaledb'"
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return Check(
+            "TimescaleDB", "ok", "none: ordinary tables, the retention job keeps their age"
+        )
+    edition = {"timescale": "community", "apache": "Apache"}.get(row[1], str(row[1]))
+    return Check("TimescaleDB", "ok", f"{row[0]}, {edition} edition")
+
+
+async def _instances(connection: AsyncConnection[Any]) -> Check:
+    names = [row[0] for row in await (await connection.execute(_INSTANCES)).fetchall()]
+    return Check("instances", "ok", f"connected: {', '.join(names)}" if names else "none connected")
+
+
+async def _gaps(connection: AsyncConnection[Any]) -> Check:
+    try:
+        row = await (await connection.execute(_GAPS)).fetchone()
+    except psycopg.errors.UndefinedTable:
+        return Check("gaps", "ok", "not looked for yet; the first start does it")
+    still_open, going_on, since = row or (0, 0, None)
+    if not still_open:
+        return Check("gaps", "ok", "none open")
+    mend = "They close by themselves, or: tiger-slack backfill"
+    found = f"{still_open:,} open, the oldest since {since:%Y-%m-%d %H:%M} UTC"
+    return Check("gaps", "warning", f"{found}, {going_on:,} of them going on", mend)
+
+
+async def _migrations(conninfo: str) -> Check:
+    try:
+        files = read_migrations(migrations_directory())
+        found = await status(conninfo, version=__version__, files=files)
+    except TigerSlackError as error:
+        return _failed("migrations", error)
+    pending = sum(file.state is FileState.PENDING for file in found.files)
+    changed = [file.name for file in found.files if file.difference]
+    if found.database_version is None:
+        return Check("migrations", "ok", "not migrated yet; the first start does it")
+    if number(found.database_version) > number(__version__):
+        newer = f"the database has version {found.database_version}, this program {__version__}"
+        mend = f"Install version {found.database_version} or newer."
+        return Check("migrations", "failed", newer, mend)
+    if changed:
+        mend = "Compare them: tiger-slack migrate --status"
+        return Check(
+            "migrations", "warning", f"applied in another form: {', '.join(changed)}", mend
+        )
+    if pending:
+        return Check("migrations", "ok", f"{pending} pending; the next start applies them")
+    return Check("migrations", "ok", f"version {found.database_version}, none pending")
+
+
+def _spool_checks(given: Settings) -> Iterator[Check]:
+    place = given.home / "spool"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"doctor")
+            file.flush()
+            os.fsync(file.fileno())
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        mend = "Let TIGER_SLACK_HOME name a directory that can be written."
+        yield Check("spool", "failed", f"cannot be written: {error.strerror}", mend)
+        return
+    waiting = sum(path.stat().st_size for path in _segments(place))
+    if free < given.spool_limit:
+        mend = "Make room, or lower TIGER_SLACK_SPOOL_MIB."
+        room = f"{humanize.naturalsize(free)} free, less than its limit"
+        yield Check("spool", "warning", room, mend)
+    else:
+        kept = humanize.naturalsize(waiting) if waiting else "empty"
+        yield Check("spool", "ok", f"{kept}, {humanize.naturalsize(free)} free")
+
+
+def _segments(place: Path) -> list[Path]:
+    return [path for path in place.glob("*.segment") if path.is_file()]
+
+
+def _failed(name: str, error: TigerSlackError) -> Check:
+    return Check(name, "failed", Exception.__str__(error), error.hint)

@@ -1,0 +1,91 @@
+"""`tiger-slack migrate`: applies what is pending, or shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from tiger_slack_tui import __version__
+from tiger_slack_tui.base.settings import Settings
+from tiger_slack_tui.launch import database
+from tiger_slack_tui.postgres.migrate.files import FileState, migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.run import MigrationStatus, Note, migrate, status
+from tiger_slack_tui.postgres.pool import with_defaults
+
+
+def apply(settings: Settings, *, as_json: bool) -> None:
+    """Migrate, and print what ran."""
+    files = read_migrations(migrations_directory())
+    with _connected(settings) as conninfo:
+        ran = asyncio.run(migrate(conninfo, version=__version__, files=files, tell=_tell))
+    if as_json:
+        click.echo(json.dumps({"version": __version__, "applied": ran}))
+    elif not ran:
+        click.echo(f"Nothing to do: the database has version {__version__}.")
+    else:
+        click.echo(f"The database has version {__version__} now.")
+
+
+def show(settings: Settings, *, as_json: bool) -> None:
+    """Print the versions and the state of each file; change nothing."""
+    files = read_migrations(migrations_directory())
+    with _connected(settings) as conninfo:
+        found = asyncio.run(status(conninfo, version=__version__, files=files))
+    click.echo(json.dumps(_as_json(found), indent=2) if as_json else _as_text(found))
+
+
+@contextmanager
+def _connected(settings: Settings) -> Iterator[str]:
+    with database(settings) as conninfo:
+        yield with_defaults(conninfo, application_name=f"{settings.service_name} migrate")
+
+
+def _tell(note: Note) -> None:
+    click.secho(note.text, err=True, fg="yellow" if note.level >= logging.WARNING else None)
+
+
+def _as_json(found: MigrationStatus) -> dict[str, object]:
+    return {
+        "version": found.version,
+        "database_version": found.database_version,
+        "postgresql": found.postgresql,
+        "timescaledb": found.timescaledb,
+        "files": [
+            {
+                "name": file.name,
+                "state": file.state,
+                "applied_at": file.applied_at.isoformat() if file.applied_at else None,
+                "applied_at_version": file.applied_at_version,
+                "difference": file.difference,
+            }
+            for file in found.files
+        ],
+    }
+
+
+def _as_text(found: MigrationStatus) -> str:
+    lines = [
+        f"program      {found.version}",
+        f"database     {found.database_version or 'not migrated yet'}",
+        f"PostgreSQL   {found.postgresql}",
+        f"TimescaleDB  {found.timescaledb or 'none'}",
+        "",
+    ]
+    width = max((len(file.name) for file in found.files), default=0)
+    for file in found.files:
+        when = (
+            f"{file.applied_at:%Y-%m-%d %H:%M}, {file.applied_at_version}"
+            if file.applied_at
+            else ""
+        )
+        lines.append(f"{file.state:<8} {file.name:<{width}} {when}".rstrip())
+        if file.difference:
+            lines += [f"         {line}" for line in file.difference.splitlines()]
+    waiting = sum(file.state is FileState.PENDING for file in found.files)
+    lines += ["", f"{waiting} pending" if waiting else "Nothing pending."]
+    return "\n".join(lines)

@@ -1,0 +1,42 @@
+"""Commands that a signal stops in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.postgres.failures import explained
+
+T = TypeVar("T")
+
+
+class CommandStopped(TigerSlackError):
+    """A signal ended the command."""
+
+
+def run_until_stopped(work: Coroutine[Any, Any, T], *, hint: str) -> T:
+    """Run the work to its end. SIGTERM and SIGINT cancel it; a second one ends the process at once.
+
+    Raises CommandStopped with the hint where a signal came, DatabaseUnavailable, DatabaseRefused and MigrationError
+    for errors of the database, and what the work raises.
+    """
+    try:
+        with explained():
+            return asyncio.run(_stoppable(work))
+    except asyncio.CancelledError:
+        raise CommandStopped("Stopped.", hint=hint) from None
+
+
+async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+    def stop(number: signal.Signals) -> None:
+        loop.remove_signal_handler(number)
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    return await task

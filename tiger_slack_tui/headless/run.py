@@ -1,0 +1,83 @@
+"""The face without a screen: log lines, signals, an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from contextlib import nullcontext
+
+from tiger_slack_tui.base.clock import SystemClock
+from tiger_slack_tui.base.garbage import spare_what_is_loaded
+from tiger_slack_tui.base.metrics import observe
+from tiger_slack_tui.base.snapshot import Snapshot
+from tiger_slack_tui.base.supervisor import Supervisor
+from tiger_slack_tui.base.threads import DaemonThreads
+from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.headless.health import serve_health
+
+log = logging.getLogger(__name__)
+
+_SUMMARY_SECONDS = 10
+
+
+async def run_headless(engine: Engine, *, http: str | None = None) -> None:
+    """Run the engine until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    Logs one line of summary every 10 s, and serves health and metrics on `http` ([HOST:]PORT). Raises what
+    `Engine.run` and `serve_health` raise.
+    """
+    spare_what_is_loaded()
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(DaemonThreads())
+    seen: list[signal.Signals] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop_or_exit, engine, number, seen)
+    supervisor = Supervisor()
+    summary = asyncio.create_task(supervisor.keep("the summary", lambda: _summarise(engine)))
+    observe(engine.published)
+    try:
+        async with serve_health(http, engine.snapshot) if http else nullcontext():
+            await engine.run()
+    finally:
+        summary.cancel()
+
+
+def _stop_or_exit(engine: Engine, number: signal.Signals, seen: list[signal.Signals]) -> None:
+    if seen:
+        os._exit(128 + number)
+    seen.append(number)
+    log.info("stopping on %s; once more ends at once", number.name)
+    engine.stop()
+
+
+async def _summarise(engine: Engine) -> None:
+    clock = SystemClock()
+    before, then = engine.snapshot(), clock.elapsed()
+    while True:
+        await asyncio.sleep(_SUMMARY_SECONDS)
+        now, at = engine.snapshot(), clock.elapsed()
+        log.info("summary", extra=_summary(before, now, at - then))
+        before, then = now, at
+
+
+def _summary(before: Snapshot, now: Snapshot, seconds: float) -> dict[str, object]:
+    outcomes: dict[str, int] = {}
+    for (_, outcome), count in now.outcomes.items():
+        outcomes[outcome] = outcomes.get(outcome, 0) + count
+    return {
+        "slack": now.slack_status,
+        "database": now.database_problem or "ok",
+        "events_per_second": round((now.received - before.received) / seconds, 1),
+        "received": now.received,
+        "acked": now.acked,
+        "duplicates": now.duplicates,
+        "outcomes": outcomes,
+        "queue": now.queue,
+        "spool": now.spool_events,
+        "spool_problem": now.spool_problem,
+        "faults": list(now.faults),
+        "gaps_open": now.gaps_open,
+        "ack_p99_ms": None if now.ack_p99 is None else round(now.ack_p99 * 1000, 1),
+    }

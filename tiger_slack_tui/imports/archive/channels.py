@@ -1,0 +1,187 @@
+"""Which channel a folder of an export is of."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from tiger_slack_tui.imports.archive.layout import CHANNEL_LISTS
+from tiger_slack_tui.imports.archive.members import DAMAGE, Member, Source
+from tiger_slack_tui.imports.archive.names import shown
+from tiger_slack_tui.imports.archive.records import BadFile, Repaired, read_records
+from tiger_slack_tui.imports.merge.rows import Channel
+
+COMMENTS = "FC:"
+"""Begins the names of folders that hold comments on canvases and files."""
+_TYPES = {"C": "channel", "D": "im", "G": "group"}
+_ID = re.compile(r"[CDG][A-Z0-9]{8,}", re.ASCII)
+"""A folder of this name is called by its channel's id: names of channels are in lower case."""
+
+
+class Found(NamedTuple):
+    """The channel of a folder, and its name where a list has it."""
+
+    channel: Channel
+    name: str | None = None
+
+
+@dataclass(slots=True)
+class _Listed:
+    """What the lists of one folder say: channels by id, ids by name and by earlier name."""
+
+    channels: dict[str, Found] = field(default_factory=dict)
+    names: dict[str, set[str]] = field(default_factory=dict)
+    previous: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, record: Mapping[str, Any], kind: str) -> None:
+        id_, given = record.get("id"), record.get("name")
+        if not isinstance(id_, str) or not id_:
+            return
+        name = given if isinstance(given, str) else None
+        known = self.channels.get(id_)
+        type_: str | None = _kind(record, kind)
+        if known is not None and known.channel.type != type_:
+            type_ = _TYPES.get(id_[:1])  # lists that contradict each other count as none
+        self.channels[id_] = Found(
+            Channel(id_, type_), name or (known.name if known is not None else None)
+        )
+        if name:
+            self.names.setdefault(key(name), set()).add(id_)
+        previous = record.get("previous_names")
+        for old in previous if isinstance(previous, list) else ():
+            if isinstance(old, str) and old:
+                self.previous.setdefault(key(old), set()).add(id_)
+
+    def ids(self, name: str) -> set[str]:
+        """The channels that a folder of this name may be of: now called so, else once called so."""
+        if name in self.channels:
+            return {name}
+        return self.names.get(name) or self.previous.get(name) or set()
+
+
+class Channels:
+    """The channel of each folder, and warnings of those that have none."""
+
+    def __init__(
+        self,
+        source: Source,
+        lists: Iterable[Member],
+        channel_map: Mapping[str, str],
+        names: Mapping[str, Sequence[str]],
+    ) -> None:
+        """`names` has the ids of the channels that the database knows by that name, or by that id. Blocks."""
+        self.warnings: list[str] = []
+        self._map = {key(name): channel for name, channel in channel_map.items()}
+        self._unused = set(self._map)
+        self._listed: dict[str, _Listed] = {}  # by the directory of the list
+        for member in lists:
+            self._read_list(source, member)
+        self._names = self._all_names(names)
+
+    def find(self, folder: str) -> Found | None:
+        """The folder's channel, or None, of which there is a warning then."""
+        name = key(PurePosixPath(folder).name)
+        if mapped := self._mapped(folder, name):
+            return Found(Channel(mapped, self._type_of(mapped, folder)))
+        for listed in self._lists_around(folder):
+            ids = listed.ids(name)
+            if len(ids) == 1:
+                return listed.channels[next(iter(ids))]
+            if ids:
+                self._refuse(folder, f"may be any of {', '.join(sorted(ids))}")
+                return None
+        if _ID.fullmatch(name):
+            return Found(Channel(name, _TYPES[name[0]]))
+        ids = self._names.get(name, set())
+        if len(ids) == 1:
+            id_ = next(iter(ids))
+            return Found(Channel(id_, self._type_of(id_, folder)))
+        if ids:
+            self._refuse(folder, f"may be any of {', '.join(sorted(ids))}")
+        elif not name.startswith(COMMENTS):
+            self._refuse(folder, "matches no channel of the lists or the database")
+        return None
+
+    def by_id(self, folder: str) -> Found:
+        """The channel of a path that ends in its id."""
+        id_ = PurePosixPath(folder).name
+        if mapped := self._mapped(folder, id_):
+            return Found(Channel(mapped, self._type_of(mapped, folder)))
+        for listed in self._lists_around(folder):
+            if found := listed.channels.get(id_):
+                return found
+        return Found(Channel(id_, _TYPES.get(id_[:1])))
+
+    def warn_of_unused(self) -> None:
+        """Warn of names in the map that no folder has."""
+        for name in sorted(self._unused):
+            self.warnings.append(f"--channel-map names {shown(name)!r}: there is no such folder.")
+
+    def _all_names(self, known: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+        """The ids of all channels by name, as the database knows them once it has the lists."""
+        names: dict[str, set[str]] = {}
+        for name, ids in known.items():
+            names.setdefault(key(name), set()).update(ids)
+        for listed in self._listed.values():
+            for of in (listed.names, listed.previous, {id_: {id_} for id_ in listed.channels}):
+                for name, found in of.items():
+                    names.setdefault(name, set()).update(found)
+        return names
+
+    def _mapped(self, folder: str, name: str) -> str | None:
+        # As it is, or as a warning shows it.
+        for known in (name, key(folder), key(shown(name)), key(shown(folder))):
+            if mapped := self._map.get(known):
+                self._unused.discard(known)
+                return mapped
+        return None
+
+    def _type_of(self, id_: str, folder: str) -> str | None:
+        for listed in self._lists_around(folder):
+            if found := listed.channels.get(id_):
+                return found.channel.type
+        return _TYPES.get(id_[:1])
+
+    def _refuse(self, folder: str, why: str) -> None:
+        self.warnings.append(f"Folder {shown(folder)!r} {why}. Map it with --channel-map.")
+
+    def _lists_around(self, folder: str) -> Iterable[_Listed]:
+        """The lists beside the folder, then those of the archive around it."""
+        for parent in PurePosixPath(folder).parents:
+            if listed := self._listed.get(str(parent)):
+                yield listed
+
+    def _read_list(self, source: Source, member: Member) -> None:
+        path = PurePosixPath(member.path)
+        kind = CHANNEL_LISTS.get(path.name.lower())
+        if kind is None:
+            return
+        listed = self._listed.setdefault(str(path.parent), _Listed())
+        try:
+            with source.open(member) as stream:
+                for record in read_records(stream, member.size):
+                    value = record.value if isinstance(record, Repaired) else record
+                    if isinstance(value, dict):
+                        listed.add(value, kind)
+        except (BadFile, *DAMAGE):
+            pass  # whoever brings the list into the tables reports it
+
+
+def key(name: str) -> str:
+    """Names as they compare: macOS takes letters and their accents apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _kind(record: Mapping[str, Any], kind: str) -> str:
+    """The kind of a channel: as the record says, which in dumps is in a list of all kinds, else as the list's."""
+    if record.get("is_mpim") is True:
+        return "mpim"
+    if record.get("is_im") is True:
+        return "im"
+    if kind == "channel" and (record.get("is_private") is True or record.get("is_group") is True):
+        return "group"
+    return kind

@@ -1,0 +1,128 @@
+"""An export that is unpacked: a folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from tiger_slack_tui.imports.archive.members import (
+    ArchiveLimits,
+    ArchiveRefused,
+    Listing,
+    Member,
+    is_system,
+)
+from tiger_slack_tui.imports.archive.names import from_bytes, shown
+from tiger_slack_tui.imports.archive.slackdump import SlackdumpDatabase, kind_of
+
+
+class Folder:
+    """Reads the files of a folder, and the databases of Slackdump among them as if they were folders, too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+
+    def list(self, limits: ArchiveLimits) -> Listing:
+        """The members. Links to folders, which may lead in a circle, and links out of the archive are not followed.
+
+        What cannot be read is left out. Raises ArchiveRefused where that is the folder itself, or a database in it.
+        """
+        found = Listing()
+        names: dict[str, str] = {}
+        try:
+            for name, status in self._walk(found):
+                path = from_bytes(os.fsencode(name))
+                if names.setdefault(path, name) != name:
+                    raise ArchiveRefused(
+                        f"Two files of the archive have names that read as {shown(path)!r}.",
+                        hint="Rename the folder or file whose name is not UTF-8.",
+                    )
+                file = Path(self._path) / name
+                try:
+                    database = kind_of(file)
+                except OSError as error:
+                    found.left_out.append((path, f"a file that cannot be read: {error.strerror}"))
+                    continue
+                if database is None:
+                    other = "" if path == name else name
+                    found.members.append(Member(path, status.st_size, None, name=other))
+                elif database.is_slackdump:
+                    self._list_database(path, name, file, limits, found)
+                else:
+                    found.left_out.append((path, database.about))
+        except OSError as error:
+            raise unreadable(error.filename or self._path, error) from None
+        found.members.sort(key=lambda member: member.path)
+        return found
+
+    def open(self, member: Member) -> IO[bytes]:
+        if member.database:
+            return SlackdumpDatabase(Path(self._path) / member.database).open(member)
+        return open(f"{self._path}/{member.name or member.path}", "rb")
+
+    def _walk(self, found: Listing) -> Iterator[tuple[str, os.stat_result]]:
+        """The files, each with its path in the folder; what is none goes to `found`."""
+        top = os.path.realpath(self._path)
+
+        def leave_out(error: OSError) -> None:
+            if error.filename == self._path:
+                raise error
+            inside = os.path.relpath(error.filename, self._path)
+            found.left_out.append(
+                (_text(inside), f"a folder that cannot be read: {error.strerror}")
+            )
+
+        for directory, folders, files in os.walk(self._path, onerror=leave_out):
+            folders[:] = [name for name in folders if not is_system(name)]
+            inside = os.path.relpath(directory, self._path)
+            for name in [*folders, *files]:
+                path = f"{directory}/{name}"
+                relative = name if inside == "." else f"{inside}/{name}"
+                if is_system(name) or (not (is_link := os.path.islink(path)) and name in folders):
+                    continue
+                try:
+                    status = os.stat(path)
+                except FileNotFoundError:
+                    why = "a link that leads nowhere" if is_link else "a file that was deleted"
+                    found.left_out.append((_text(relative), why))
+                    continue
+                except OSError as error:
+                    why = "link that cannot be followed" if is_link else "file that cannot be read"
+                    found.left_out.append((_text(relative), f"a {why}: {error.strerror}"))
+                    continue
+                if stat.S_ISDIR(status.st_mode):
+                    found.left_out.append((_text(relative), "a link to a folder"))
+                elif is_link and not _is_within(os.path.realpath(path), top):
+                    found.left_out.append((_text(relative), "a link that leads out of the archive"))
+                elif stat.S_ISREG(status.st_mode):
+                    yield relative, status
+                else:
+                    found.left_out.append((_text(relative), "not a file"))
+
+    @staticmethod
+    def _list_database(
+        path: str, name: str, file: Path, limits: ArchiveLimits, found: Listing
+    ) -> None:
+        inner = SlackdumpDatabase(file).list(limits)
+        found.members += [
+            member._replace(path=f"{path}/{member.path}", name=member.path, database=name)
+            for member in inner.members
+        ]
+        found.left_out += [(f"{path}/{inside}", why) for inside, why in inner.left_out]
+        found.warnings += inner.warnings
+
+
+def _is_within(path: str, top: str) -> bool:
+    return path == top or path.startswith(f"{top.rstrip('/')}/")
+
+
+def _text(path: str) -> str:
+    return from_bytes(os.fsencode(path))
+
+
+def unreadable(path: str | Path, error: OSError) -> ArchiveRefused:
+    """The error for what the operating system does not let us read."""
+    return ArchiveRefused(f"{shown(_text(str(path)))!r} cannot be read: {error.strerror}.")

@@ -1,0 +1,253 @@
+"""What an import reads: the lists of users and channels, the files of messages, and their channels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from tiger_slack_tui.imports.archive.channels import COMMENTS, Channels, Found
+from tiger_slack_tui.imports.archive.layout import (
+    USER_LISTS,
+    LeftOut,
+    MessageFile,
+    Root,
+    find_roots,
+    why_nothing,
+)
+from tiger_slack_tui.imports.archive.members import ArchiveRefused, Listing, Member, Source
+from tiger_slack_tui.imports.archive.names import from_bytes, shown
+from tiger_slack_tui.imports.archive.workspaces import Choice, choose
+from tiger_slack_tui.imports.merge.rows import Channel
+from tiger_slack_tui.imports.patterns import ChannelPatterns
+
+_SPAN_FILES = 400
+"""Files that a worker gets at once, ..."""
+_SPAN_BYTES = 2 << 20
+"""... or so many bytes of them."""
+_SHOWN = 10
+"""Channels that an error lists."""
+_MARGIN = timedelta(days=1)
+"""Day files follow another time zone than UTC: a file outside by less than this may hold messages that are inside."""
+
+
+class PlannedFile(NamedTuple):
+    """A file of messages to import.
+
+    `folder` is the name that the export gives to the channel; a path where two have it.
+    """
+
+    member: Member
+    folder: str
+    channel: Channel
+
+
+@dataclass(slots=True)
+class Plan:
+    """What an import will read, in this order, and what it leaves alone."""
+
+    lists: list[tuple[str, Member]] = field(default_factory=list)
+    """("user" or "channel", its file)."""
+    files: list[PlannedFile] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Files that are not read and may hold messages, by reason (`LeftOut`)."""
+    other_files: int = 0
+    """Files of an export that hold no messages (canvases, logs, …)."""
+    warnings: list[str] = field(default_factory=list)
+    problems: list[tuple[str, int | None, str]] = field(default_factory=list)
+    """Files that may hold messages and are not known: path, None, reason."""
+    unmapped: dict[str, int] = field(default_factory=dict)
+    """Files by folder, of folders that no channel is known for."""
+    names: set[str] = field(default_factory=set)
+    """Names and ids of all channels and folders that have files, also of those that are not selected."""
+    titles: set[str] = field(default_factory=set)
+    """Of these, the one name of each that an operator knows it by."""
+
+    def skip(self, reason: LeftOut, files: int = 1) -> None:
+        self.skipped[reason.value] = self.skipped.get(reason.value, 0) + files
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which messages of an archive are wanted. Times are compared with each message's ts."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    """The first moment that is not wanted."""
+    channels: tuple[str, ...] = ()
+    """Names or ids, with * and ?; without any, all."""
+    channel_map: Mapping[str, str] = field(default_factory=dict)
+    """Channel ids of folders, where the export's lists do not name them or name several."""
+    choice: Choice = field(default_factory=Choice)
+    """Which of several exports."""
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether it is not about all times."""
+        return self.since is not None or self.until is not None
+
+    def is_wanted(self, ts: datetime) -> bool:
+        return not (self.since and ts < self.since) and not (self.until and ts >= self.until)
+
+    def may_hold(self, day: date | None) -> bool:
+        """Whether the file of this day may hold a wanted message."""
+        return day is None or not (
+            (self.since and self.since.date() - day > _MARGIN)
+            or (self.until and day - self.until.date() > _MARGIN)
+        )
+
+    def matches_any(self, names: Iterable[str]) -> bool:
+        """Whether `channels` match one of the names."""
+        return any(self._patterns.match(name) for name in names)
+
+    def unmatched(self, names: Collection[str]) -> list[str]:
+        """The patterns of `channels` that match none of the names."""
+        return self._patterns.unmatched(names)
+
+    def selects(self, found: Found, folder: str) -> bool:
+        return not self.channels or self._patterns.match(
+            folder, found.name or folder, found.channel.id
+        )
+
+    @cached_property
+    def _patterns(self) -> ChannelPatterns:
+        return ChannelPatterns(self.channels)
+
+
+def make_plan(
+    path: Path,
+    source: Source,
+    listing: Listing,
+    selection: Selection,
+    names: Mapping[str, Sequence[str]],
+    held: Iterable[str] = (),
+) -> Plan:
+    """Find out what the members are, and which channels the files of messages belong to. Blocks.
+
+    `names` has the ids of the channels that the database knows by that name, or by that id; `held` the workspaces
+    that it holds. Raises ArchiveRefused where nothing in the archive is of an export, or where there are several
+    exports, or one of another workspace, and the selection does not choose.
+    """
+    roots = find_roots(listing.members, listing.left_out)
+    if not roots:
+        why = why_nothing(listing.members)
+        raise ArchiveRefused(
+            f"{shown(from_bytes(os.fsencode(path)))} is no Slack export:"
+            " it holds neither lists of users or channels nor day files.",
+            hint=why
+            or _first_left_out(listing)
+            or "Give the ZIP as it was downloaded, or the folder that users.json is in.",
+        )
+    plan = Plan(warnings=list(listing.warnings))
+    chosen = choose(source, roots, selection.choice, held, plan.warnings)
+    lists = [member for root in chosen for member in root.lists]
+    plan.lists = [
+        ("user" if _is_of_users(member) else "channel", member)
+        for member in sorted(lists, key=lambda member: not _is_of_users(member))
+    ]
+    _warn_of_missing(plan, chosen)
+    channels = Channels(source, lists, selection.channel_map, names)
+    titles: dict[str, str] = {}
+    for root in chosen:
+        plan.other_files += root.harmless
+        plan.problems += [(path, None, reason) for path, reason in root.unknown]
+        if root.unknown:
+            plan.skip(LeftOut.UNKNOWN, len(root.unknown))
+        files = sorted(root.files, key=attrgetter("folder", "member.path"))
+        for folder, group in groupby(files, key=attrgetter("folder")):
+            _plan_folder(plan, channels, selection, titles, folder, list(group))
+    channels.warn_of_unused()
+    plan.warnings += channels.warnings
+    _check_patterns(plan, selection)
+    return plan
+
+
+def _plan_folder(
+    plan: Plan,
+    channels: Channels,
+    selection: Selection,
+    titles: dict[str, str],
+    folder: str,
+    files: Sequence[MessageFile],
+) -> None:
+    """Plan the files of one folder, or leave them out."""
+    name = folder.rpartition("/")[2]
+    is_dump = all(file.is_dump for file in files)
+    found = channels.by_id(folder) if is_dump else channels.find(folder)
+    if found is None:
+        if name.startswith(COMMENTS):
+            plan.skip(LeftOut.COMMENTS, len(files))
+        else:
+            plan.skip(LeftOut.NO_CHANNEL, len(files))
+            plan.unmapped[folder] = len(files)
+            plan.names.add(name)
+            plan.titles.add(name)
+        return
+    plan.names |= {name, found.name or name, found.channel.id}
+    plan.titles.add(found.name or name)
+    if not selection.selects(found, name):
+        plan.skip(LeftOut.NOT_SELECTED, len(files))
+        return
+    # A dump has no names for folders: they are of its list.
+    name = found.name or name if is_dump else name
+    title = name if titles.setdefault(name, folder) == folder else folder
+    for file in files:
+        if selection.may_hold(file.day):
+            plan.files.append(PlannedFile(file.member, title, found.channel))
+        else:
+            plan.skip(LeftOut.OUTSIDE)
+
+
+def _check_patterns(plan: Plan, selection: Selection) -> None:
+    """Warn of patterns that match no channel. Raises ArchiveRefused where none does: a typing error, presumably."""
+    unmatched = selection.unmatched(plan.names)
+    if unmatched and not selection.matches_any(plan.names):
+        listed = ", ".join(shown(pattern) for pattern in unmatched[:_SHOWN])
+        titles = sorted(plan.titles)
+        more = f" and {len(titles) - _SHOWN:,} more" if len(titles) > _SHOWN else ""
+        there = ", ".join(map(shown, titles[:_SHOWN])) + more
+        raise ArchiveRefused(
+            f"No channel of the archive matches --channel {listed}.",
+            hint=f"Its channels are: {there}." if titles else "It holds no channels.",
+        )
+    plan.warnings += [
+        f"--channel {shown(pattern)} matches no channel of the archive." for pattern in unmatched
+    ]
+    # The worker sends the plan on.
+    plan.names.clear()
+    plan.titles.clear()
+
+
+def deal(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:
+    """The files, numbered, in parts for workers."""
+    spans: list[list[tuple[int, PlannedFile]]] = []
+    size = 0
+    for number, planned in enumerate(files):
+        if not spans or size >= _SPAN_BYTES or len(spans[-1]) == _SPAN_FILES:
+            spans.append([])
+            size = 0
+        spans[-1].append((number, planned))
+        size += planned.member.size
+    return spans
+
+
+def _first_left_out(listing: Listing) -> str | None:
+    return next((f"{shown(path)!r} is {why}." for path, why in listing.left_out), None)
+
+
+def _is_of_users(member: Member) -> bool:
+    return PurePosixPath(member.path).name.lower() in USER_LISTS
+
+
+def _warn_of_missing(plan: Plan, roots: Iterable[Root]) -> None:
+    names = {PurePosixPath(member.path).name.lower() for root in roots for member in root.lists}
+    if names.isdisjoint(USER_LISTS):
+        plan.warnings.append("There is no users.json: people stay as the database knows them.")
+    if "channels.json" not in names:
+        plan.warnings.append("There is no channels.json: folders are looked up in the database.")

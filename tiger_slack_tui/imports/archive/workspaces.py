@@ -1,0 +1,168 @@
+"""Which export of an archive is imported: messages of unrelated workspaces must not end in one database unasked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any
+
+import orjson
+
+from tiger_slack_tui.imports.archive.layout import USER_LISTS, Root
+from tiger_slack_tui.imports.archive.members import DAMAGE, ArchiveRefused, Export, Member, Source
+from tiger_slack_tui.imports.archive.names import shown
+from tiger_slack_tui.imports.archive.records import WHOLE, BadFile, Repaired, read_records
+
+_USERS = 10_000
+"""Users of a list that are asked for their workspace: more would not change what most of them say."""
+_FOLDERS, _MESSAGES = 20, 1000
+"""Channels, and messages of each, that are asked where no list says it."""
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What an operator chose among several exports: `--root` and `--workspace`."""
+
+    root: str | None = None
+    """Path of an export in the archive."""
+    workspace: str | None = None
+    """Id of a workspace (T…) or of an organisation (E…)."""
+
+
+def choose(
+    source: Source, roots: Sequence[Root], choice: Choice, held: Iterable[str], warnings: list[str]
+) -> list[Root]:
+    """The exports to import. `held` has the workspaces that the database holds; empty where it is not known. Blocks.
+
+    An export that names no workspace is taken; `warnings` then says so, where the database holds one.
+    Raises ArchiveRefused, before anything is imported, where there are several exports or one of another workspace
+    than the database's, and the choice does not say which.
+    """
+    teams = {root.path: teams_of(source, root) for root in roots}
+    found = list(roots)
+    if choice.root is not None:
+        wanted = str(PurePosixPath(choice.root))
+        found = [root for root in found if wanted in (root.path, shown(root.path))]
+        if not found:
+            raise _refuse(f"The archive holds no export in {shown(wanted)!r}.", roots, teams)
+    if choice.workspace is not None:
+        found = [root for root in found if choice.workspace in teams[root.path]]
+        if not found:
+            raise _refuse(
+                f"The archive holds no export of workspace {shown(choice.workspace)}.", roots, teams
+            )
+        return found
+    if len(found) > 1:
+        raise _refuse(
+            f"The archive holds {len(found)} exports, and does not say that they belong together.",
+            found,
+            teams,
+        )
+    database = set(held)
+    for root in found:
+        if database and teams[root.path] and database.isdisjoint(teams[root.path]):
+            raise ArchiveRefused(
+                f"The export is of workspace {_listed(teams[root.path])},"
+                f" the database holds {_listed(database)}.",
+                hint="Import it into a database of its own."
+                f" --workspace {min(teams[root.path])} imports it into this one all the same.",
+            )
+        if database and not teams[root.path]:
+            warnings.append(
+                f"The export does not name its workspace; the database holds {_listed(database)}."
+                " Check that they are the same: the messages cannot be told apart later."
+            )
+    return found
+
+
+def teams_of(source: Source, root: Root) -> set[str]:
+    """The ids of the workspaces that an export is of; empty where it does not say. Blocks.
+
+    Slackdump writes it down. Else it is what most users say: a list also has people of other workspaces, which share
+    channels. An Enterprise Grid has the organisation and all its workspaces. Where no list says it, it is what most
+    of the first messages say.
+    """
+    if root.workspace is not None and (written := _written(source, root.workspace)):
+        return written
+    users: Counter[str] = Counter()
+    organisations: Counter[str] = Counter()
+    of_organisation: set[str] = set()
+    has_workspaces = any("teams" in PurePosixPath(member.path).parts for member in root.lists)
+    for member in root.lists:
+        name = PurePosixPath(member.path).name.lower()
+        if name not in USER_LISTS:
+            continue
+        has_workspaces |= name == "org_users.json"
+        for user in islice(_records(source, member), _USERS):
+            team = user.get("team_id")
+            if not isinstance(team, str) or not team or user.get("is_stranger") is True:
+                continue
+            users[team] += 1
+            organisation = user.get("enterprise_user")
+            if isinstance(organisation, dict):
+                if isinstance(id_ := organisation.get("enterprise_id"), str):
+                    organisations[id_] += 1
+                teams = organisation.get("teams")
+                of_organisation |= {
+                    t for t in (teams if isinstance(teams, list) else ()) if isinstance(t, str)
+                }
+    if not users:
+        users = _teams_of_messages(source, root)
+    if has_workspaces:
+        return set(users) | set(organisations) | of_organisation
+    return {team for team, _ in users.most_common(1)}
+
+
+def _teams_of_messages(source: Source, root: Root) -> Counter[str]:
+    """How many of the first messages of some channels are by users of which workspace."""
+    found: Counter[str] = Counter()
+    first = {file.folder: file.member for file in reversed(root.files)}
+    for folder in sorted(first)[:_FOLDERS]:
+        for message in islice(_records(source, first[folder]), _MESSAGES):
+            if isinstance(team := message.get("team"), str) and team:
+                found[team] += 1
+    return found
+
+
+def _written(source: Source, member: Member) -> set[str]:
+    try:
+        with source.open(member) as stream:
+            value = orjson.loads(stream.read(WHOLE))
+    except (ValueError, *DAMAGE):
+        return set()
+    ids = (value.get("team_id"), value.get("enterprise_id")) if isinstance(value, dict) else ()
+    return {id_ for id_ in ids if isinstance(id_, str) and id_}
+
+
+def _records(source: Source, member: Member) -> Iterable[dict[str, Any]]:
+    try:
+        with source.open(member) as stream:
+            for record in read_records(stream, member.size):
+                value = record.value if isinstance(record, Repaired) else record
+                if isinstance(value, dict):
+                    yield value
+    except (BadFile, *DAMAGE):
+        return  # whoever brings the list into the tables reports it
+
+
+def _refuse(message: str, roots: Sequence[Root], teams: dict[str, set[str]]) -> ArchiveRefused:
+    lines = [f"{shown(root.path)}  {_listed(teams[root.path])}" for root in roots[:_SHOWN]]
+    if len(roots) > _SHOWN:
+        lines.append(f"and {len(roots) - _SHOWN:,} more")
+    return ArchiveRefused(
+        message,
+        hint="\n  ".join(
+            ["Choose one with --root PATH, or those of a workspace with --workspace TEAM:", *lines]
+        ),
+        exports=[Export(root.path, tuple(sorted(teams[root.path]))) for root in roots],
+    )
+
+
+def _listed(teams: Iterable[str]) -> str:
+    found = sorted(teams)
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return (", ".join(map(shown, found[:3])) + more) or "(not known)"

@@ -1,0 +1,339 @@
+"""A record of an export as what it does to the tables."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cached_property, lru_cache
+from typing import Any, cast
+
+import orjson
+
+from tiger_slack_tui.postgres.copy_format import (
+    NULL,
+    bool_cell,
+    json_cell,
+    row_of,
+    text_cell,
+    time_cell,
+    uuid_cell,
+    written_json_cell,
+)
+from tiger_slack_tui.slack import payload
+from tiger_slack_tui.slack.events import CHANNEL_SUBTYPES
+from tiger_slack_tui.slack.ts import from_micros, slack_ts, to_micros
+from tiger_slack_tui.store.import_account import Reason
+
+_TS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
+_LAST = to_micros(datetime.max.replace(tzinfo=UTC))
+
+_ABOUT_OTHERS = ("message_changed", "message_deleted", "message_replied")
+_IDS = ("team", "user", "parent_user_id", "bot_id", "app_id", "trigger_id", "workflow_id")
+_BOOLS = ("display_as_bot", "upload")
+_ARRAYS = ("blocks", "attachments", "files", "x_files")
+_OBJECTS = ("icons", "language", "edited")
+_CONTENT = (
+    *("text", "team", "type", "user", "parent_user_id", "bot_id", "app_id", "subtype"),
+    *("trigger_id", "workflow_id", *_BOOLS, *_ARRAYS, *_OBJECTS, "client_msg_id", "thread_ts"),
+)
+"""Keys that a content is made of, but not of what goes on around it (reactions, replies). Their order counts: it is
+part of event_id, by which the same content is known again."""
+_HEAD = ("ts", "event_ts", "event_id", "updated_at", "channel_id", "channel_type")
+_COLUMNS = (*_HEAD, *("user_id" if key == "user" else key for key in _CONTENT), "reactions")
+COLUMNS = ", ".join(_COLUMNS)
+"""Columns of slack.message, in the order of `MessageRow.row`."""
+_ROW = row_of(len(_COLUMNS))
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Where a file's messages go. `type` is as in slack.message.channel_type, None where it is not known."""
+
+    id: str
+    type: str | None
+
+    @cached_property
+    def cells(self) -> bytes:
+        """Its columns."""
+        return text_cell(self.id) + text_cell(self.type)
+
+
+@dataclass(slots=True)
+class MessageRow:
+    """A message: as a row of slack.message without its reactions, and with what decides between it and others."""
+
+    channel: Channel
+    micros: int
+    """Its ts, in microseconds since 1970."""
+    version: tuple[int, str]
+    """event_ts and event_id: of two contents of one message the one with the greater version counts.
+
+    An export does not tell when it learned of a content, only when it was posted or edited, so live content of the
+    same time is better known. Of two exports the longer content is, which has the attachments that came later.
+    """
+    reactions: tuple[tuple[str, str], ...]
+    """(user, name), in the export's order."""
+    record: Mapping[str, Any] | None
+    """What rules look at, and a change of the channel is taken from; None where nobody asked for it to be kept."""
+    cells: bytes
+    """For COPY, its columns as slack.store_messages() would fill them, but for the reactions."""
+    changes_channel: bool
+    """Whether it tells of a change of its channel."""
+    bad_fields: tuple[str, ...] = ()
+    """Fields of the record whose values cannot be stored; their columns are null, or hold what can be."""
+
+    @property
+    def ts(self) -> datetime:
+        return from_micros(self.micros)
+
+    def row(self, reactions: bytes | None) -> bytes:
+        """The row for COPY. `reactions` is JSON."""
+        return self.cells + (NULL if reactions is None else written_json_cell(reactions))
+
+    def message(self) -> dict[str, Any]:
+        """The message as a live event would have it; only of a row that keeps its record."""
+        assert self.record is not None  # noqa: S101 see above
+        event = {**_writable(self.record), "type": "message", "channel": self.channel.id}
+        if self.channel.type is not None:
+            event["channel_type"] = self.channel.type
+        if (thread := event.get("thread_ts")) is not None and micros_or_none(thread) is None:
+            del event["thread_ts"]  # as in `cells`
+        event["event_ts"] = slack_ts(from_micros(self.version[0]))
+        return event
+
+
+@dataclass(slots=True)
+class DeletionRow:
+    """A message that Slack has deleted, and left in the export for the replies to it."""
+
+    channel: Channel
+    micros: int
+    """The message's ts, in microseconds since 1970."""
+
+    @property
+    def ts(self) -> datetime:
+        return from_micros(self.micros)
+
+
+def read_row(
+    record: Any, channel: Channel, *, keep: bool = True
+) -> MessageRow | DeletionRow | Reason:
+    """What the record (fit for jsonb) does, or why it cannot be stored.
+
+    Without `keep`, a row holds its record only if its message changes its channel: the memory of a whole batch of
+    records takes a tenth of the time.
+    """
+    if record == "":
+        return Reason.PLACEHOLDER
+    if not isinstance(record, dict):
+        return Reason.NO_OBJECT
+    get = record.get
+    if get("type") not in (None, "message"):
+        return Reason.NO_MESSAGE
+    told = None
+    if (subtype := get("subtype")) in _ABOUT_OTHERS:
+        if subtype == "message_deleted":
+            deleted = micros_or_none(get("deleted_ts"))
+            return Reason.NO_TS if deleted is None else DeletionRow(channel, deleted)
+        told = get("event_ts") or get("ts")
+        record = get("message")
+        if (
+            subtype == "message_replied"
+            or not isinstance(record, dict)
+            or record.get("subtype") in _ABOUT_OTHERS
+        ):
+            return Reason.NO_TARGET
+        get = record.get
+        subtype = get("subtype")
+    if (ts := micros_or_none(get("ts"))) is None:
+        return Reason.NO_TS
+    if subtype == "tombstone":
+        return DeletionRow(channel, ts)
+    if told is None and isinstance(edited := get("edited"), dict):
+        told = edited.get("ts")
+    changed = None if told is None else micros_or_none(told)
+    return _message(record, channel, ts, ts if changed is None else max(changed, ts), keep)
+
+
+def _message(
+    record: Mapping[str, Any], channel: Channel, ts: int, event_ts: int, keep: bool
+) -> MessageRow:
+    cells = _EMPTY.copy()
+    bad: tuple[str, ...] = ()
+    for key, value in record.items():
+        if value is not None and (writer := _WRITERS.get(key)):
+            try:
+                cells[key] = writer(value)
+            except _BadField as field:
+                cells[key] = field.cell
+                bad = (*bad, key)
+    content = b"".join(cells.values())
+    event_id = f"0{len(content):08}{zlib.crc32(content):08x}"
+    posted = time_cell(ts)
+    if event_ts == ts:
+        told, updated = posted, NULL
+    else:
+        told = updated = time_cell(event_ts)
+    row = b"".join((_ROW, posted, told, text_cell(event_id), updated, channel.cells, content))
+    given = record.get("reactions")
+    reactions: tuple[tuple[str, str], ...] = ()
+    if given:
+        reactions, is_sound = _reactions(given)
+        bad = bad if is_sound else (*bad, "reactions")
+    subtype = record.get("subtype")
+    changes_channel = isinstance(subtype, str) and subtype in CHANNEL_SUBTYPES
+    version = (event_ts, event_id)
+    kept = record if keep or changes_channel else None
+    return MessageRow(channel, ts, version, reactions, kept, row, changes_channel, bad)
+
+
+def _writable(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record as a live event would have it: what is nested too deeply for JSON of the driver is null."""
+    try:
+        orjson.dumps(record)
+    except TypeError:
+        return cast(Mapping[str, Any], payload.cut_off(record))
+    return record
+
+
+def _reactions(given: Any) -> tuple[tuple[tuple[str, str], ...], bool]:
+    """By (user, name), and whether nothing of them was left out."""
+    found: dict[tuple[str, str], None] = {}
+    if not isinstance(given, list):
+        return (), False
+    is_sound = True
+    for reaction in given:
+        if reaction is None:
+            continue
+        name = reaction.get("name") if isinstance(reaction, dict) else None
+        users = reaction.get("users") if isinstance(name, str) else None
+        if name is None or not isinstance(users, list | None):
+            is_sound = False
+            continue
+        for user in users or ():
+            if (id_ := _id_of(user)) is None:
+                is_sound = is_sound and user is None
+            else:
+                found[id_, name] = None
+    return tuple(found), is_sound
+
+
+def micros_or_none(value: Any) -> int | None:
+    """Slack's seconds.microseconds in microseconds since 1970, also where a tool has made a number of them."""
+    if value.__class__ is str and len(value) == 17 and value[10] == ".":
+        digits = value[:10] + value[11:]
+        if digits.isdigit() and digits.isascii():  # nearly always; the rest is what else there is
+            return int(digits)
+    if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    # A float is written out, as jsonb has it: 1e-05 is 0.00001.
+    text = f"{Decimal(str(value)):f}" if isinstance(value, float) else str(value)
+    match = _TS.fullmatch(text)
+    if match is None:
+        return None
+    # as slack.to_timestamptz() rounds
+    micros = int(match[1]) * 1_000_000 + (int(f"{match[2] or '':0<9}") + 500) // 1000
+    return micros if micros <= _LAST else None
+
+
+def time_or_none(value: Any) -> datetime | None:
+    """As `micros_or_none`, as a time."""
+    micros = micros_or_none(value)
+    return None if micros is None else from_micros(micros)
+
+
+_REMEMBERED = 4096
+"""Texts whose cells are kept."""
+
+
+def _remembering(writer: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """The writer, quicker with texts that come again and again."""
+    remembered = lru_cache(_REMEMBERED)(writer)
+    return lambda value: remembered(value) if value.__class__ is str else writer(value)
+
+
+class _BadField(Exception):
+    """A value that its column cannot hold. `cell` is what is stored instead."""
+
+    def __init__(self, cell: bytes = NULL) -> None:
+        super().__init__()
+        self.cell = cell
+
+
+def _text(value: Any) -> bytes:
+    if value.__class__ is not str:
+        raise _BadField
+    return text_cell(value)
+
+
+def _id(value: Any) -> bytes:
+    """The cell of an id; of an object the id that it has, as slack.id_of() takes it."""
+    if value.__class__ is str:
+        return text_cell(value)
+    raise _BadField(text_cell(_id_of(value)))
+
+
+def _id_of(value: Any) -> str | None:
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) else None
+
+
+def _array(value: Any) -> bytes:
+    if value.__class__ is not list:
+        raise _BadField
+    return _json(value)
+
+
+def _object(value: Any) -> bytes:
+    if value.__class__ is not dict:
+        raise _BadField
+    return _json(value)
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return json_cell(value)
+    except TypeError:  # nested too deeply
+        raise _BadField(json_cell(payload.cut_off(value))) from None
+
+
+def _bool(value: Any) -> bytes:
+    if value.__class__ is not bool:
+        raise _BadField
+    return bool_cell(value)
+
+
+def _uuid(value: Any) -> bytes:
+    if (cell := uuid_cell(value)) is NULL:
+        raise _BadField
+    return cell
+
+
+def _time(value: Any) -> bytes:
+    micros = micros_or_none(value)
+    if micros is None and value != "":
+        raise _BadField
+    return NULL if micros is None else time_cell(micros)
+
+
+def _type(value: Any) -> bytes:
+    if value.__class__ is not str:
+        raise _BadField(text_cell("message"))
+    return text_cell(value)
+
+
+_WRITERS: dict[str, Callable[[Any], bytes]] = (
+    {"type": _remembering(_type), "subtype": _remembering(_text), "text": _text}
+    | dict.fromkeys(_IDS, _remembering(_id))
+    | dict.fromkeys(_BOOLS, _bool)
+    | dict.fromkeys(_ARRAYS, _array)
+    | dict.fromkeys(_OBJECTS, _object)
+    | {"client_msg_id": _uuid, "thread_ts": _remembering(_time)}
+)
+_EMPTY = dict.fromkeys(_CONTENT, NULL) | {"type": text_cell("message")}
+"""The cells of a message without any content, in order."""

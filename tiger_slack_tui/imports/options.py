@@ -1,0 +1,25 @@
+"""What an import reads, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiger_slack_tui.imports.archive.members import ArchiveLimits
+from tiger_slack_tui.imports.archive.plan import Selection
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What to import, and how. `as_given` is what an import that goes on has to have in common with its beginning."""
+
+    selection: Selection = field(default_factory=Selection)
+    as_given: Mapping[str, Any] = field(default_factory=dict)
+    workers: int = 2
+    dry_run: bool = False
+    restart: bool = False
+    compress: bool = True
+    silent_seconds: float = 60.0
+    """How long a process of the import may say nothing before it is killed. It says something 12 times as often."""
+    limits: ArchiveLimits = field(default_factory=lambda: ArchiveLimits(500, 1 << 40))

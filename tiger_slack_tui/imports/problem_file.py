@@ -1,0 +1,138 @@
+"""The file of `import --errors`: what was wrong with the archive, a JSON line each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, TextIO, cast
+
+import psycopg
+
+from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
+from tiger_slack_tui.imports.report import problem_line, write_problems
+from tiger_slack_tui.imports.result import BadRecord
+from tiger_slack_tui.postgres.failures import describe
+
+
+class ProblemFile:
+    """Keeps what was wrong in a file without a name, and puts it in its place by `close`: until then, and where it
+    cannot be written whole, what is there stays. A process that is killed leaves nothing.
+
+    It holds what `add` was given, or, after `complete`, all that the database knows of the import.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """`path` may be a pipe or terminal, such as /dev/stdout. Raises SettingsError where it cannot be written."""
+        self._given = self._path = path
+        self._trouble: str | None = None
+        self._is_whole = True
+        self._stream: int | None = None
+        """Our own standard output or error, where that is meant."""
+        try:
+            mode = _mode(path)
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError(21, "Is a directory")
+            self._stream = next((fd for fd in (1, 2) if mode and _is_same(path, fd)), None)
+            self._is_file = self._stream is None and (not mode or stat.S_ISREG(mode))
+            if mode and self._stream is None and not os.access(path, os.W_OK):
+                raise PermissionError(13, "Permission denied")
+            if self._is_file:
+                self._path = Path(os.path.realpath(path))  # a link stays one
+            self._file = self._make()
+        except OSError as error:
+            raise SettingsError(f"--errors: {path} cannot be written: {error.strerror}.") from None
+
+    def add(self, problem: BadRecord) -> None:
+        """Write one that was found now. `close` reports a disk that is full."""
+        if self._is_whole:
+            try:
+                self._file.write(problem_line(problem.path, problem.position, problem.reason))
+            except OSError as error:
+                self._fail(error)
+
+    async def complete(self, conninfo: str, import_id: int) -> None:
+        """Take all that the database knows, also from the runs before; where it is lost, what was added stays."""
+        try:
+            file = self._make()
+            try:
+                await write_problems(file, conninfo, import_id)
+                file.flush()
+            except BaseException:
+                with suppress(OSError):
+                    file.close()
+                raise
+            self._file, added = file, self._file
+            self._is_whole = True  # what could not be added is there
+            with suppress(OSError):
+                added.close()
+        except OSError as error:
+            self._fail(error)
+        except (psycopg.Error, TigerSlackError) as error:
+            words = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
+            self._trouble = self._trouble or (
+                f"--errors: {self._given} holds only what was found in this run: {words}"
+            )
+
+    def close(self) -> str | None:
+        """Put it in its place; what is wrong with it, None where all is there. Raises nothing."""
+        try:
+            self._file.flush()
+            source = cast(BinaryIO, self._file.buffer)  # type: ignore[redundant-cast]
+            source.seek(0)
+            if self._is_whole:
+                (self._replace if self._is_file else self._append)(source)
+        except OSError as error:
+            self._fail(error)
+        with suppress(OSError):
+            self._file.close()
+        return self._trouble
+
+    def _make(self) -> TextIO:
+        """A file without a name, on the disk of the place."""
+        directory = self._path.parent if self._is_file else None
+        return cast(TextIO, tempfile.TemporaryFile("w+", encoding="utf-8", dir=directory))
+
+    def _replace(self, source: BinaryIO) -> None:
+        new = self._path.with_name(f".{self._path.name}.{os.getpid()}.new")
+        try:
+            with new.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            with suppress(FileNotFoundError):
+                shutil.copymode(self._path, new)
+            new.replace(self._path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+
+    def _append(self, source: BinaryIO) -> None:
+        """Write to what cannot be replaced: a pipe, a terminal, the file that our own output goes to."""
+        # Of our own output a copy, so that what we print later stands behind it.
+        stream = self._stream
+        fd = os.dup(stream) if stream is not None else os.open(self._path, os.O_WRONLY)
+        with os.fdopen(fd, "wb", buffering=0) as target:
+            shutil.copyfileobj(source, target)
+
+    def _fail(self, error: OSError) -> None:
+        self._is_whole = False
+        kept = " What was there before is kept." if self._is_file else ""
+        why = error.strerror or type(error).__name__
+        self._trouble = f"--errors: {self._given} was not written: {why}.{kept}"
+
+
+def _mode(path: Path) -> int:
+    """Of what is there; 0 where nothing is."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return 0
+
+
+def _is_same(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except OSError:
+        return False

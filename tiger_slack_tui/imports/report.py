@@ -1,0 +1,117 @@
+"""What an import leaves on disk: its account, and what was wrong with the archive."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import psycopg
+
+from tiger_slack_tui.base import private_files
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.imports.result import BadRecord, ImportResult
+from tiger_slack_tui.imports.state import KEPT_PROBLEMS, ImportState
+from tiger_slack_tui.postgres.failures import describe
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store.imports import problems
+
+_CHUNK = 1 << 18
+"""Characters that are written at once."""
+
+
+def problem_line(path: str, position: int | None, reason: str) -> str:
+    """One JSON line."""
+    return json.dumps({"file": path, "position": position, "reason": reason}) + "\n"
+
+
+async def write_problems(
+    file: TextIO, conninfo: str, import_id: int
+) -> tuple[list[BadRecord], int]:
+    """All that was wrong, also in the runs that this one went on from; the first of them, and how many.
+
+    The disk is waited for in a thread. Raises psycopg.Error, OSError, DatabaseUnavailable, DatabaseRefused.
+    """
+    first, number = [], 0
+    lines: list[str] = []
+    size = 0
+    async with await connect(conninfo) as connection:
+        found: AsyncIterator[Any] = problems(connection, import_id)
+        async for row in found:
+            lines.append(problem_line(*row))
+            size += len(lines[-1])
+            number += 1
+            if number <= KEPT_PROBLEMS:
+                first.append(BadRecord(*row))
+            if size >= _CHUNK:
+                await asyncio.to_thread(file.write, "".join(lines))
+                lines, size = [], 0
+    await asyncio.to_thread(file.write, "".join(lines))
+    return first, number
+
+
+async def _write_known(
+    file: TextIO, conninfo: str, import_id: int, state: ImportState
+) -> tuple[int, str | None]:
+    """Write what was wrong in all runs, or in this one where the database is lost; how many, and how it was lost."""
+    try:
+        first, number = await write_problems(file, conninfo, import_id)
+    except (psycopg.Error, TigerSlackError) as error:
+        lines = [problem_line(p.path, p.position, p.reason) for p in state.problems]
+        await asyncio.to_thread(_write_anew, file, "".join(lines))
+        lost = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
+        return len(lines), lost
+    state.recall(first, number)
+    return number, None
+
+
+def _write_anew(file: TextIO, text: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(text)
+
+
+async def save_report(
+    directory: Path,
+    conninfo: str,
+    state: ImportState,
+    result: ImportResult,
+    command: str,
+    error: TigerSlackError | None = None,
+) -> Path:
+    """Write the account, and beside it what was wrong, as files of their own; the account's path.
+
+    Only their owner can read them. `error` is why the import failed. The state learns of what was wrong in earlier
+    runs. Where the database is lost, the file holds what the state knows, and the account says so. Raises OSError.
+    """
+    name = f"import-{result.import_id}"
+    account = {"command": command, **result.as_json()}
+    if error is not None:
+        account["error"] = error.args[0]
+    if result.import_id is not None:
+        bad, file = await asyncio.to_thread(private_files.create, directory, name, "-bad.jsonl")
+        try:
+            try:
+                number, loss = await _write_known(file, conninfo, result.import_id, state)
+            finally:
+                await asyncio.to_thread(file.close)
+        except BaseException:
+            bad.unlink(missing_ok=True)  # half of it would be taken for all
+            raise
+        if loss is not None:
+            account["bad_records_of_earlier_runs"] = f"not known: {loss}"
+        if number:
+            account["bad_records"] = str(bad)
+        else:
+            bad.unlink()
+    text = json.dumps(account, indent=2) + "\n"
+    return await asyncio.to_thread(_write_account, directory, name, text)
+
+
+def _write_account(directory: Path, name: str, text: str) -> Path:
+    path, file = private_files.create(directory, name, ".json")
+    with file:
+        file.write(text)
+    return path

@@ -1,0 +1,153 @@
+"""What to import, as an operator says it: on the command line, or step by step on a screen."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.times import read_time
+from tiger_slack_tui.imports.archive.members import ArchiveLimits
+from tiger_slack_tui.imports.archive.names import is_possible, shown
+from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.archive.workspaces import Choice
+from tiger_slack_tui.imports.options import ImportOptions
+
+MOST_WORKERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """An import, in the words of its command line."""
+
+    path: Path
+    since: str | None = None
+    until: str | None = None
+    channels: tuple[str, ...] = ()
+    channel_map: Mapping[str, str] = field(default_factory=dict)
+    root: str | None = None
+    workspace: str | None = None
+    workers: int = 2
+    dry_run: bool = False
+    restart: bool = False
+    compress: bool = True
+
+    @property
+    def as_given(self) -> dict[str, Any]:
+        """What an import that goes on has to have in common with its beginning: slack.import.options."""
+        given = {
+            "since": self.since,
+            "until": self.until,
+            "channels": sorted(self.channels),
+            "channel_map": dict(self.channel_map),
+        }
+        # Without them as before they existed: an import that was begun then goes on.
+        chosen = {"root": self.root, "workspace": self.workspace}
+        return given | {name: value for name, value in chosen.items() if value is not None}
+
+    def options(self, limits: ArchiveLimits, now: datetime) -> ImportOptions:
+        """The same, read and checked. Raises SettingsError."""
+        selection = Selection(
+            since=read_time(self.since, now, "--since") if self.since else None,
+            until=read_time(self.until, now, "--until", is_end=True) if self.until else None,
+            channels=self.channels,
+            channel_map=self.channel_map,
+            choice=Choice(self.root, self.workspace),
+        )
+        if selection.since and selection.until and selection.since >= selection.until:
+            raise SettingsError("--since is not before --until: no message is between them.")
+        return ImportOptions(
+            selection=selection,
+            as_given=self.as_given,
+            workers=self.workers,
+            dry_run=self.dry_run,
+            restart=self.restart,
+            compress=self.compress,
+            limits=limits,
+        )
+
+    def command(self, channel_map: Path | None = None) -> str:
+        """The command line that does the same, where `channel_map` is a file with that of the request."""
+        words = ["tiger-slack", "import", str(self.path)]
+        for name, value in (("--since", self.since), ("--until", self.until)):
+            words += [name, value] if value else []
+        for channel in self.channels:
+            words += ["--channel", channel]
+        if self.channel_map and channel_map:
+            words += ["--channel-map", str(channel_map)]
+        for name, value in (("--root", self.root), ("--workspace", self.workspace)):
+            words += [name, value] if value else []
+        if self.workers != type(self)(self.path).workers:
+            words += ["--workers", str(self.workers)]
+        for name, is_set in (("--dry-run", self.dry_run), ("--restart", self.restart)):
+            words += [name] if is_set else []
+        return shlex.join(words if self.compress else [*words, "--no-compress"])
+
+
+def resolved(path: Path) -> Path:
+    """The absolute path, with all links followed. Blocks as long as the disk takes. Raises SettingsError."""
+    if not is_possible(path):
+        raise SettingsError(f"No path has such characters: {shown(repr(str(path)))}.")
+    try:
+        return path.resolve()
+    except (
+        FileNotFoundError
+    ):  # of the working directory: what the path itself lacks is no error here
+        raise SettingsError(
+            f"{shown(str(path))} is a relative path, and the working directory was deleted.",
+            hint="Give the path from / on.",
+        ) from None
+    except RuntimeError:
+        raise SettingsError(f"{shown(str(path))} is a link in a loop of links.") from None
+    except OSError as error:
+        raise SettingsError(f"{shown(str(path))} cannot be followed: {error.strerror}.") from None
+
+
+def read_channel_map(path: Path) -> dict[str, str]:
+    """The channel ids of folders, from a JSON file. Raises SettingsError."""
+    try:
+        value = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_repetitions)
+    except OSError as error:
+        raise SettingsError(f"--channel-map: {path} cannot be read: {error.strerror}.") from None
+    except _Repeated as error:
+        raise SettingsError(
+            f"--channel-map: {path} names {shown(error.args[0])!r} twice.",
+            hint="Leave one of the two.",
+        ) from None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict) or not all(
+        isinstance(id_, str) and _CHANNEL_ID.fullmatch(id_) for id_ in value.values()
+    ):
+        raise SettingsError(
+            f"--channel-map: {path} is no JSON object of folders and channel ids.",
+            hint='Write it as {"general": "C0123456789"}.',
+        )
+    if bad := next((name for name in value if _IMPOSSIBLE.search(name)), None):
+        raise SettingsError(
+            f"--channel-map: {path} names {shown(bad)!r}, which no folder can be called."
+        )
+    return value
+
+
+_IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
+"""What no name of a folder holds here: bytes that are no UTF-8 stand as %XX (`names.from_bytes`)."""
+_CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]+", re.ASCII)
+
+
+class _Repeated(Exception):
+    """A key that is there twice."""
+
+
+def _without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if found.setdefault(name, value) != value:
+            raise _Repeated(name)
+    return found

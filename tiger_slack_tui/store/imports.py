@@ -1,0 +1,329 @@
+"""slack.import and what belongs to it: how far imports are, and what was wrong with their files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.imports.merge.known_files import FileState
+from tiger_slack_tui.postgres.locks import IMPORT_LOCKS, holders, try_lock
+from tiger_slack_tui.store.import_account import Account
+
+_LOCKS = IMPORT_LOCKS << 32
+"""With an import's id, the key of the advisory lock of the session that runs it."""
+_WORKER_LOCKS = 1768778871 << 32
+"""The same of its workers, who share it: one that outlives the import may still commit the batch that it is at."""
+_WORKER_SECONDS = 30
+
+_NAMES = """
+select n.channel_name, n.channel_id
+from slack.channel_name n
+where to_jsonb(n) -> 'is_by_message' is distinct from 'true' -- tables of older versions have no such column
+union
+select c.id, c.id from slack.channel c
+order by 1, 2
+"""
+_SAVED = """
+select f.path, f.size, f.crc, f.channel_id, f.position, f.account, f.is_done, f.error
+from slack.import_file f
+where f.import_id = %s
+and f.path = any (%s)
+"""
+_UNFINISHED = """
+select i.id, i.since, i.until, i.started_at
+from slack.import i
+where i.source = %s
+and i.options = %s
+and (i.outcome is null or i.outcome in ('failed', 'cancelled'))
+order by i.id desc
+limit 1
+"""
+_RESUME = """
+update slack.import set
+  instance = %s
+, resumed_at = now()
+, finished_at = null
+, outcome = null
+, error = null
+, account = null
+where id = %s
+returning resumed_at
+"""
+_GO_ON = """
+update slack.import set account = null -- counted by a reader that took the import for killed
+where id = %s
+and outcome is null
+and coalesce(resumed_at, started_at) = %s
+"""
+_KILLED = """
+select i.resumed_at, pg_try_advisory_xact_lock(%s)
+from slack.import i
+where i.id = %s
+and i.outcome is null
+and i.account is null
+"""
+_COUNT = """
+update slack.import i set
+  account = jsonb_build_object
+  ( 'messages', slack.import_account(i.id)
+  , 'files',
+    ( select jsonb_build_object
+      ( 'done', count(*) filter (where f.is_done)
+      , 'failed', count(*) filter (where f.is_done and f.error is not null)
+      )
+      from slack.import_file f
+      where f.import_id = i.id
+    )
+  )
+where i.id = %s
+and i.outcome is null
+and i.account is null
+and i.resumed_at is not distinct from %s -- nobody has gone on with it
+"""
+_BEGIN = """
+insert into slack.import (source, options, since, until, instance)
+values (%s, %s, %s, %s, %s)
+returning id, since, until, started_at
+"""
+_END = """
+update slack.import set finished_at = now(), outcome = %s, error = %s, account = %s
+where id = %s
+"""
+_LEDGER = (
+    "select f.path, f.account, f.is_done, f.error from slack.import_file f where f.import_id = %s"
+)
+_FORGET = """
+with f as
+( delete from slack.import_file f
+  where f.import_id = %(import)s
+  and f.path = any (%(paths)s)
+)
+delete from slack.import_problem p
+where p.import_id = %(import)s
+and p.path = any (%(paths)s)
+"""
+_PROBLEMS = """
+select p.path, p.position, p.reason
+from slack.import_problem p
+where p.import_id = %s
+order by p.path, p.position nulls first
+"""
+
+
+class ImportRunning(TigerSlackError):
+    """The same import is under way elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An import that begins or goes on, and the dates that it goes by. `resumed` is when it first began.
+
+    `run_at` is when this run of it began.
+    """
+
+    id: int
+    since: datetime | None
+    until: datetime | None
+    resumed: datetime | None
+    run_at: datetime
+
+
+async def begin(
+    connection: AsyncConnection[Any],
+    source: str,
+    options: Mapping[str, Any],
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    instance: str,
+    restart: bool,
+) -> Begun:
+    """Go on with the newest import of this source and these options that is not done, or begin one.
+
+    The connection's session holds its lock from then on. `restart` always begins one, and replaces the unfinished
+    one. Raises ImportRunning where another session has it.
+    """
+    async with connection.transaction():
+        # Two that start at once shall not both begin.
+        await connection.execute(
+            "select pg_advisory_xact_lock(1768778863, hashtextextended(%s, 1)::bit(31)::int4)",
+            (source,),
+        )
+        cursor = await connection.execute(_UNFINISHED, (source, Jsonb(options)))
+        found = await cursor.fetchone()
+        if found:
+            await _hold(connection, found[0])
+            if not restart:
+                await _wait_for_workers(connection, found[0])
+                cursor = await connection.execute(_RESUME, (instance, found[0]))
+                (run_at,) = await cursor.fetchone() or (found[3],)
+                return Begun(found[0], found[1], found[2], found[3], run_at)
+            await connection.execute(_END, ("replaced", None, None, found[0]))
+        values = (source, Jsonb(options), since, until, instance)
+        cursor = await connection.execute(_BEGIN, values)
+        row = await cursor.fetchone()
+        assert row is not None  # noqa: S101 for the types
+        await _hold(connection, row[0])
+        return Begun(row[0], row[1], row[2], None, row[3])
+
+
+async def _hold(connection: AsyncConnection[Any], import_id: int) -> None:
+    key = _LOCKS + import_id
+    if not await try_lock(connection, key):
+        holder = (await holders(connection, [key])).get(key)
+        raise ImportRunning(
+            f"This is being imported already, by {holder or 'another session'}.",
+            hint="Wait for its end, or stop it; the same command then goes on where it was.",
+        )
+
+
+async def _wait_for_workers(connection: AsyncConnection[Any], import_id: int) -> None:
+    """Until those of an earlier run have ended: what they commit would be counted twice."""
+    try:
+        await connection.execute(
+            "select set_config('lock_timeout', %s, true)", (f"{_WORKER_SECONDS}s",)
+        )
+        await connection.execute("select pg_advisory_xact_lock(%s)", (_WORKER_LOCKS + import_id,))
+    except psycopg.errors.LockNotAvailable:
+        raise ImportRunning(
+            "Processes of the run before are still writing.",
+            hint="Start it again when they end, or end them: ps -ef | grep history.worker",
+        ) from None
+
+
+async def join(connection: AsyncConnection[Any], import_id: int) -> None:
+    """Be one of the import's workers, as long as the session lasts."""
+    await connection.execute("select pg_advisory_lock_shared(%s)", (_WORKER_LOCKS + import_id,))
+
+
+async def end(
+    connection: AsyncConnection[Any],
+    import_id: int,
+    *,
+    outcome: str,
+    error: str | None,
+    account: Mapping[str, Any],
+) -> None:
+    """Record how an import ended: done, failed or cancelled."""
+    await connection.execute(_END, (outcome, error, Jsonb(account), import_id))
+
+
+async def find_channels(connection: AsyncConnection[Any]) -> dict[str, list[str]]:
+    """The ids of channels by id and by every name that they have or had; empty where there are no tables yet.
+
+    Names that only messages about a rename give are left out: an export's own messages would add them too late for
+    its first import, and in time for its second.
+    """
+    cursor = await connection.execute("select to_regclass('slack.channel_name') is not null")
+    found: dict[str, list[str]] = {}
+    if (await cursor.fetchone() or [False])[0]:
+        async for name, channel in await connection.execute(_NAMES):
+            found.setdefault(name, []).append(channel)
+    return found
+
+
+async def saved_files(
+    connection: AsyncConnection[Any], import_id: int, paths: Sequence[str]
+) -> dict[str, FileState]:
+    """How far the import has come with these files, by path."""
+    cursor = await connection.execute(_SAVED, (import_id, list(paths)))
+    return {
+        path: FileState(
+            path, size, crc, channel, position, Account.from_json(account), is_done, error, position
+        )
+        async for path, size, crc, channel, position, account, is_done, error in cursor
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedFile:
+    """What is committed of a file."""
+
+    path: str
+    account: Account
+    is_done: bool
+    error: str | None
+
+
+async def committed_files(
+    connection: AsyncConnection[Any], import_id: int
+) -> AsyncIterator[CommittedFile]:
+    """All files of the import, in no order."""
+    async with connection.transaction(), connection.cursor("ledger") as cursor:
+        cursor.itersize = 1000
+        await cursor.execute(_LEDGER, (import_id,))
+        async for path, account, is_done, error in cursor:
+            yield CommittedFile(path, Account.from_json(account), is_done, error)
+
+
+async def forget_files(
+    connection: AsyncConnection[Any], import_id: int, paths: Sequence[str]
+) -> None:
+    """Drop what is known of files that are no longer in the archive, and what was wrong with them."""
+    await connection.execute(_FORGET, {"import": import_id, "paths": list(paths)})
+
+
+async def hold_again(connection: AsyncConnection[Any], begun: Begun) -> bool:
+    """Take the lock of a run whose session was lost; False where another session has it.
+
+    Raises ImportRunning where another one has gone on with the import since: its row is no longer this run's.
+    """
+    if not await try_lock(connection, _LOCKS + begun.id):
+        return False
+    cursor = await connection.execute(_GO_ON, (begun.id, begun.run_at))
+    if not cursor.rowcount:
+        raise ImportRunning(
+            "Another process has gone on with this import while its connection was lost.",
+            hint="What was committed is kept. Start it again when the other one has ended.",
+        )
+    return True
+
+
+async def count_killed(connection: AsyncConnection[Any], import_id: int) -> bool:
+    """Store the account of an import that was killed; False while one of its workers may still commit.
+
+    Reads the ledger of all its files, which takes seconds where there are very many. The caller has seen that no
+    session holds the import's lock.
+    """
+    cursor = await connection.execute(_KILLED, (_WORKER_LOCKS + import_id, import_id))
+    if (found := await cursor.fetchone()) is None:
+        return True  # it ended, or was counted, meanwhile
+    resumed_at, has_ended = found
+    if has_ended:
+        await connection.execute(_COUNT, (import_id, resumed_at))
+    return bool(has_ended)
+
+
+async def save_problems(
+    connection: AsyncConnection[Any],
+    import_id: int,
+    rows: Sequence[tuple[str, int | None, str]],
+) -> None:
+    """Keep what was wrong with the lists of users and channels, in place of what an earlier run found."""
+    async with connection.transaction(), connection.cursor() as cursor:
+        await cursor.execute(
+            "delete from slack.import_problem p where p.import_id = %s"
+            " and not exists (select from slack.import_file f where f.import_id = p.import_id and f.path = p.path)",
+            (import_id,),
+        )
+        await cursor.executemany(
+            "insert into slack.import_problem (import_id, path, position, reason) values (%s, %s, %s, %s)",
+            [(import_id, *row) for row in rows],
+        )
+
+
+async def problems(
+    connection: AsyncConnection[Any], import_id: int
+) -> AsyncIterator[tuple[str, int | None, str]]:
+    """What was wrong, by path: the record's number in its file, or None, and the reason."""
+    async with connection.transaction(), connection.cursor("problems") as cursor:
+        await cursor.execute(_PROBLEMS, (import_id,))
+        async for row in cursor:
+            yield row

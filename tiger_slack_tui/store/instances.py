@@ -1,0 +1,245 @@
+"""slack.instance and slack.connection: which instances run, and when they were connected; the gaps between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row, scalar_row
+
+from tiger_slack_tui.postgres.deadlocks import past_deadlocks
+
+# Times come as ages in seconds: the clocks of several machines differ, the database has one.
+_INSTANCE: LiteralString = """
+update slack.instance set
+  team_id = coalesce(%(team_id)s, team_id)
+, last_seen_at = now()
+, stopped_at = case when %(stopped)s then now() end
+, status = %(status)s
+, status_since = now() - make_interval(secs => %(status_age)s)
+, reason = %(reason)s
+, database_problem = %(database_problem)s
+, queue = %(queue)s
+, queue_limit = %(queue_limit)s
+, spool_events = %(spool_events)s
+, spool_bytes = %(spool_bytes)s
+, spool_problem = %(spool_problem)s
+, received = %(received)s
+, acked = %(acked)s
+, events_per_second = %(events_per_second)s
+, ack_p99 = %(ack_p99)s
+where start_id = %(start_id)s
+returning id
+"""
+_NEW_INSTANCE: LiteralString = """
+insert into slack.instance
+( start_id, instance, team_id, version, host, pid, started_at, last_seen_at, status, status_since, reason
+, database_problem, queue, queue_limit, spool_events, spool_bytes, spool_problem, received, acked
+, events_per_second, ack_p99
+)
+values
+( %(start_id)s, %(instance)s, %(team_id)s, %(version)s, %(host)s, %(pid)s
+, now() - make_interval(secs => %(age)s), now(), %(status)s
+, now() - make_interval(secs => %(status_age)s), %(reason)s, %(database_problem)s, %(queue)s, %(queue_limit)s
+, %(spool_events)s, %(spool_bytes)s, %(spool_problem)s, %(received)s, %(acked)s, %(events_per_second)s, %(ack_p99)s
+)
+returning id
+"""
+_CONNECTION: LiteralString = """
+update slack.connection set
+  seen_at = greatest(seen_at, now() - make_interval(secs => %(seen_age)s))
+, ended_at = case when %(is_over)s then now() end
+where instance_id = %(instance_id)s
+and number = %(number)s
+returning id
+"""
+_NEW_CONNECTION: LiteralString = """
+insert into slack.connection (instance_id, number, connected_at, seen_at, ended_at)
+values
+( %(instance_id)s
+, %(number)s
+, now() - make_interval(secs => %(began_age)s)
+, now() - make_interval(secs => %(seen_age)s)
+, case when %(is_over)s then now() end
+)
+returning id
+"""
+_END_OTHERS: LiteralString = """
+update slack.connection set ended_at = now()
+where instance_id = %(instance_id)s
+and ended_at is null
+and number <> all (%(numbers)s)
+"""
+_LOCK: LiteralString = "select slack.lock_gaps()"
+_STOPPED: LiteralString = """
+select slack.record_gap
+( %(team_id)s, 'queue stopped', now() - make_interval(secs => %(began_age)s)
+, now() - make_interval(secs => %(ended_age)s), %(instance)s, '1 minute'
+)
+"""
+_JUDGE: LiteralString = """
+select slack.judge_connections
+(%(team_id)s, %(instance)s, make_interval(secs => %(stale)s), %(steady)s, make_interval(secs => %(least)s))
+"""
+_NEWEST: LiteralString = """
+select i.instance
+, i.version
+, i.host
+, i.pid
+, i.status
+, extract(epoch from now() - i.status_since)::float8 as status_age
+, i.reason
+, i.database_problem
+, i.queue
+, i.queue_limit
+, i.spool_events
+, i.spool_problem
+, i.received
+, i.events_per_second
+, i.ack_p99
+, extract(epoch from now() - i.started_at)::float8 as age
+, extract(epoch from now() - i.last_seen_at)::float8 as seen_age
+, i.stopped_at is not null as is_stopped
+from slack.instance i
+where i.last_seen_at > now() - interval '1 day'
+and i.pid > 0
+order by i.stopped_at is not null, i.instance, i.id desc
+limit %s
+"""
+STALE_SECONDS = 30.0
+"""Age of the last heartbeat from which on an instance counts as lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance as its last heartbeat told. Ages are in seconds, by the database's clock."""
+
+    instance: str
+    version: str
+    host: str
+    pid: int
+    status: str
+    """Of its connection to Slack."""
+    status_age: float
+    reason: str | None
+    database_problem: str | None
+    queue: int
+    queue_limit: int
+    spool_events: int
+    spool_problem: str | None
+    received: int
+    events_per_second: float
+    ack_p99: float | None
+    age: float
+    seen_age: float
+    is_stopped: bool
+    """Whether it was stopped in good order."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it died, or has lost the database."""
+        return not self.is_stopped and self.seen_age > STALE_SECONDS
+
+
+async def newest(connection: AsyncConnection[Any], *, most: int) -> list[Instance]:
+    """The instances of the last day: those that run or were lost first."""
+    async with connection.cursor(row_factory=class_row(Instance)) as cursor:
+        await cursor.execute(_NEWEST, (most,))
+        return await cursor.fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceState:
+    """How an instance is; the columns of slack.instance. Ages are in seconds."""
+
+    start_id: UUID
+    """Names this start of the program."""
+    instance: str
+    version: str
+    host: str
+    pid: int
+    age: float
+    team_id: str | None
+    stopped: bool
+    status: str
+    status_age: float
+    reason: str | None
+    database_problem: str | None
+    queue: int
+    queue_limit: int
+    spool_events: int
+    spool_bytes: int
+    spool_problem: str | None
+    received: int
+    acked: int
+    events_per_second: float
+    ack_p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSpan:
+    """A time of being connected; ages in seconds."""
+
+    number: int
+    """Names it within this start of the program."""
+    began_age: float
+    seen_age: float
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What an instance says of itself at one moment."""
+
+    state: InstanceState
+    connections: Sequence[ConnectionSpan]
+    """All that lasts, and what has ended since the last heartbeat that was answered."""
+    stops: Sequence[tuple[float, float]]
+    """Spans in which its queue stood still, as ages of their beginning and end in seconds."""
+
+
+async def beat(
+    connection: AsyncConnection[Any],
+    look: Callable[[], Heartbeat],
+    *,
+    stale: float,
+    is_steady: bool,
+    least_gap: float,
+) -> None:
+    """Write how the instance is, and which gaps show by that; all or nothing.
+
+    `look` is called anew for each try, because a try after a deadlock comes later and ages have grown. A heartbeat
+    that was committed without an answer can be repeated: it finds the rows by their keys. Rows of this start that
+    last, but are not among its connections, are ended.
+
+    Gaps are those of a workspace, so they are looked for once that is known; for the rest see
+    slack.judge_connections(). Raises psycopg.Error.
+    """
+
+    async def write() -> None:
+        found = look()
+        async with connection.transaction(), connection.cursor(row_factory=scalar_row) as cursor:
+
+            async def value(query: LiteralString, values: Any) -> Any:
+                await cursor.execute(query, values)
+                return await cursor.fetchone() if cursor.description else None
+
+            # First, because slack.judge_connections() changes rows of other instances, too: see slack.ingest().
+            await value(_LOCK, {})
+            row = asdict(found.state)
+            own = await value(_INSTANCE, row) or await value(_NEW_INSTANCE, row)
+            for span in found.connections:
+                values = asdict(span) | {"instance_id": own}
+                if await value(_CONNECTION, values) is None:
+                    await value(_NEW_CONNECTION, values)
+            numbers = [span.number for span in found.connections]
+            await value(_END_OTHERS, {"instance_id": own, "numbers": numbers})
+            for began, ended in found.stops:
+                await value(_STOPPED, row | {"began_age": began, "ended_age": ended})
+            if found.state.team_id is not None:
+                await value(_JUDGE, row | {"stale": stale, "steady": is_steady, "least": least_gap})
+
+    await past_deadlocks(write)

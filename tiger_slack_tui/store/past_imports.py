@@ -1,0 +1,102 @@
+"""The imports that a database knows of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from tiger_slack_tui.postgres.locks import IMPORT_LOCKS
+from tiger_slack_tui.store.import_account import Account
+
+_RECENT: LiteralString = """
+select i.id, i.source, i.options, i.instance, i.started_at, i.resumed_at, i.finished_at, i.outcome, i.error
+, i.account -> 'messages' as account
+, i.account is not null as is_counted
+, coalesce(jsonb_path_query_first(i.account, '$.files.planned ? (@.type() == "number")')::int8, 0) as files_planned
+, coalesce(jsonb_path_query_first(i.account, '$.files.done ? (@.type() == "number")')::int8, 0) as files_done
+, coalesce(jsonb_path_query_first(i.account, '$.files.failed ? (@.type() == "number")')::int8, 0) as files_failed
+, r.is_running
+, case when r.is_running then
+  ( select count(*) from slack.import_file f where f.import_id = i.id and f.is_done )
+  else 0
+  end as files_now
+from slack.import i
+cross join lateral
+( select exists
+  ( select from pg_locks l
+    join pg_database d on d.oid = l.database
+    where l.locktype = 'advisory'
+    and l.granted
+    and d.datname = current_database()
+    and l.classid = %s
+    and l.objid = i.id
+    and l.objsubid = 1
+  ) as is_running
+) r
+order by i.id desc
+limit %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PastImport:
+    """A row of slack.import. Counts are of its last end, or of what is committed where it was killed.
+
+    `files_now` is of one that runs. `files_planned` is 0 where it was killed: nobody recorded it.
+    """
+
+    id: int
+    source: str
+    options: Mapping[str, Any]
+    instance: str
+    started_at: datetime
+    resumed_at: datetime | None
+    finished_at: datetime | None
+    outcome: str | None
+    error: str | None
+    account: Account
+    files_planned: int
+    files_done: int
+    files_failed: int
+    is_running: bool
+    """Whether a session has its lock."""
+    files_now: int
+    is_counted: bool = True
+    """False while it runs, and after it was killed until `count_killed` has stored its account."""
+
+    @property
+    def needs_count(self) -> bool:
+        """Whether it was killed, and nobody has counted what it committed."""
+        return self.outcome is None and not self.is_running and not self.is_counted
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the same import would go on with it."""
+        return not self.is_running and self.outcome in (None, "failed", "cancelled")
+
+
+async def recent_imports(connection: AsyncConnection[Any], most: int) -> list[PastImport]:
+    """The newest imports, newest first."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_RECENT, (IMPORT_LOCKS, most))
+        return [
+            PastImport(
+                **row | {"account": Account.from_json(row["account"]), "options": _options(row)}
+            )
+            async for row in cursor
+        ]
+
+
+def _options(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What this version understands of the options; another may have written them."""
+    text = (str, type(None))
+    kinds: dict[str, Any] = {"since": text, "until": text, "channels": list, "channel_map": dict}
+    given = row["options"] if isinstance(row["options"], dict) else {}
+    return {
+        name: value for name, value in given.items() if isinstance(value, kinds.get(name, object))
+    }
