@@ -9,7 +9,6 @@ from collections.abc import Coroutine
 from typing import Any
 
 import aiohttp
-from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.base.backoff import LogThrottle, backoff
@@ -31,6 +30,7 @@ from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
 from tiger_slack_tui.postgres.migrate.run import Note, migrate
 from tiger_slack_tui.postgres.pool import make_pool, require_same_database, with_defaults
@@ -159,7 +159,7 @@ class Engine:
         if self._web is None:
             raise DatabaseUnavailable("the engine has not started yet")
 
-        async def find(connection: AsyncConnection[Any], _: str) -> list[Gap]:
+        async def find(connection: Connection, _: str) -> list[Gap]:
             return await gaps.get(connection, [gap_id])
 
         await self._require_direct()

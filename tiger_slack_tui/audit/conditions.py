@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import orjson
-from psycopg import AsyncConnection
+
+from tiger_slack_tui.postgres.connection import Connection
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|&&|\|\||[()]|[^"()&|]+|.', re.DOTALL)
 _PATH = re.compile(r'\$(?:\."(?:[^"\\]|\\.)*"|\.\*\*?|\[[^\]"]*\])*')
@@ -99,9 +100,7 @@ def readable(canonical: str) -> str:
     return mode + "".join(parts)
 
 
-async def matches(
-    connection: AsyncConnection[Any], canonical: str, message: str
-) -> tuple[Match, ...]:
+async def matches(connection: Connection, canonical: str, message: str) -> tuple[Match, ...]:
     """The conditions of the predicate by which the message (JSON) meets it; none where it does not."""
     mode = _STRICT if canonical.startswith(_STRICT) else ""
     tree = parse(canonical.removeprefix(_STRICT))

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, LiteralString
 
 import orjson
-from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from tiger_slack_tui.audit.conditions import Match, matches
 from tiger_slack_tui.audit.rules import Rule, find_rule
+from tiger_slack_tui.postgres.connection import Connection
 
 # slack.delivery tells when the event happened, by which slack.event is ordered.
 _EVENT: LiteralString = """
@@ -114,7 +114,7 @@ class EventDetail:
         return self.received_at - self.event_ts
 
 
-async def read_event(connection: AsyncConnection[Any], event_id: str) -> EventDetail | None:
+async def read_event(connection: Connection, event_id: str) -> EventDetail | None:
     """The event; None where it was never delivered, or is so old that it was deleted."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_EVENT, (event_id,), prepare=False)
@@ -150,7 +150,7 @@ def read_replays(value: list[dict[str, Any]] | None) -> tuple[Replay, ...]:
     )
 
 
-async def _rows(connection: AsyncConnection[Any], event: dict[str, Any]) -> tuple[EndRow, ...]:
+async def _rows(connection: Connection, event: dict[str, Any]) -> tuple[EndRow, ...]:
     """The rows of the tables that the event is about. A failed event may lack parts of a key: then it has none."""
     if event["outcome"] in ("audit", "unrouted"):
         return ()
@@ -184,7 +184,7 @@ def _key(keys: dict[str, Any], *names: str) -> tuple[str, ...] | None:
     return None if None in key else key
 
 
-async def _message(connection: AsyncConnection[Any], keys: dict[str, Any]) -> EndRow | None:
+async def _message(connection: Connection, keys: dict[str, Any]) -> EndRow | None:
     if (key := _key(keys, "channel_id", "slack_ts")) is None:
         return None
     if row := await _one(connection, _MESSAGE, keys):
@@ -195,7 +195,7 @@ async def _message(connection: AsyncConnection[Any], keys: dict[str, Any]) -> En
     return EndRow("message", key, "missing")
 
 
-async def _reaction(connection: AsyncConnection[Any], keys: dict[str, Any]) -> EndRow | None:
+async def _reaction(connection: Connection, keys: dict[str, Any]) -> EndRow | None:
     if (key := _key(keys, "channel_id", "slack_ts", "user_id", "reaction")) is None:
         return None
     row = await _one(connection, _REACTION, keys)
@@ -205,7 +205,7 @@ async def _reaction(connection: AsyncConnection[Any], keys: dict[str, Any]) -> E
 
 
 async def _merged(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     query: LiteralString,
     table: Literal["user", "channel"],
     id_: str | None,
@@ -218,7 +218,7 @@ async def _merged(
 
 
 async def _one(
-    connection: AsyncConnection[Any], query: LiteralString, values: dict[str, Any]
+    connection: Connection, query: LiteralString, values: dict[str, Any]
 ) -> dict[str, Any] | None:
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, values, prepare=False)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg import AsyncConnection
 from psycopg.rows import class_row, scalar_row
 from psycopg.sql import SQL, Composed
+
+from tiger_slack_tui.postgres.connection import Connection
 
 _SELECT = SQL("""
 with page as materialized
@@ -118,7 +119,7 @@ class EventPage:
 
 
 async def read_page(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     wanted: EventFilter,
     *,
     before: Position | None = None,
@@ -137,7 +138,7 @@ async def read_page(
 
 
 async def follow(
-    connection: AsyncConnection[Any], wanted: EventFilter, *, pause: float = 1.0
+    connection: Connection, wanted: EventFilter, *, pause: float = 1.0
 ) -> AsyncIterator[tuple[EventRow, ...]]:
     """The events that are written from now on, however late they are, in the order of writing; for ever.
 
@@ -163,7 +164,7 @@ async def follow(
         await asyncio.sleep(pause)
 
 
-async def newest_id(connection: AsyncConnection[Any]) -> int:
+async def newest_id(connection: Connection) -> int:
     """The greatest id of slack.event so far, and of transactions that are still to commit."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(_LAST_ID)
@@ -175,9 +176,7 @@ def _select(conditions: list[SQL], order: SQL) -> Composed:
     return _SELECT.format(conditions=wanted, order=order)
 
 
-async def _read(
-    connection: AsyncConnection[Any], query: Composed, values: dict[str, Any]
-) -> list[EventRow]:
+async def _read(connection: Connection, query: Composed, values: dict[str, Any]) -> list[EventRow]:
     async with connection.cursor(row_factory=class_row(EventRow)) as cursor:
         # Never prepared: the best plan depends on the values.
         await cursor.execute(query, values, prepare=False)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, LiteralString
-
-from psycopg import AsyncConnection
+from typing import LiteralString
 
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.postgres.connection import Connection
 
 _ID = re.compile(r"[A-Z][A-Z0-9]+")
 _CHANNELS: LiteralString = """
@@ -25,18 +24,18 @@ class NameUnknown(TigerSlackError):
     """Nothing, or more than one thing, is called so."""
 
 
-async def find_channel(connection: AsyncConnection[Any], name: str) -> str:
+async def find_channel(connection: Connection, name: str) -> str:
     """The id of a channel, given by id or name (with or without #). Raises NameUnknown."""
     return await _find(connection, _CHANNELS, "channel", name, "#")
 
 
-async def find_user(connection: AsyncConnection[Any], name: str) -> str:
+async def find_user(connection: Connection, name: str) -> str:
     """The id of a user, given by id or handle (with or without @). Raises NameUnknown."""
     return await _find(connection, _USERS, "user", name, "@")
 
 
 async def _find(
-    connection: AsyncConnection[Any], query: LiteralString, kind: str, name: str, sign: str
+    connection: Connection, query: LiteralString, kind: str, name: str, sign: str
 ) -> str:
     if _ID.fullmatch(name):  # names are written in lower case
         return name

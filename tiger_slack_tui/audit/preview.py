@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from tiger_slack_tui.base.times import LATEST
+from tiger_slack_tui.postgres.connection import Connection
 
 _ROWS = 5000
 """Messages of one statement, so that the counts grow before the eyes."""
@@ -170,7 +170,7 @@ class _Source:
 
 
 async def previews(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     match: str,
     *,
     since: datetime,
@@ -210,7 +210,7 @@ async def previews(
 
 
 async def _slice(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     query: LiteralString,
     values: dict[str, Any],
     seconds: float,

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 import orjson
-from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.sql import SQL
 
 from tiger_slack_tui.audit.events import newest_id
 from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import past_deadlocks
 from tiger_slack_tui.slack.events import Envelope, route
 from tiger_slack_tui.store.events import as_array, take_each
@@ -102,7 +102,7 @@ class _Kept:
 
 
 async def replay(
-    connection: AsyncConnection[Any], selection: Selection, *, dry_run: bool = False
+    connection: Connection, selection: Selection, *, dry_run: bool = False
 ) -> AsyncIterator[ReplayReport]:
     """Replay the events, the oldest first; yields how far it is after each transaction, and at the end.
 
@@ -122,9 +122,7 @@ async def replay(
         yield report
 
 
-async def unknown_events(
-    connection: AsyncConnection[Any], event_ids: Sequence[str]
-) -> tuple[str, ...]:
+async def unknown_events(connection: Connection, event_ids: Sequence[str]) -> tuple[str, ...]:
     """Those of the ids that the audit trail does not have."""
     cursor = await connection.execute(
         "select d.event_id from slack.delivery d where d.event_id = any (%s)", (list(event_ids),)
@@ -134,7 +132,7 @@ async def unknown_events(
 
 
 async def _read(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     selection: Selection,
     place: str,
     id_: int,
@@ -155,7 +153,7 @@ async def _read(
 
 
 async def _replay(
-    connection: AsyncConnection[Any], rows: Sequence[_Kept], *, dry_run: bool
+    connection: Connection, rows: Sequence[_Kept], *, dry_run: bool
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Outcome, and the reason of those refused, by event_id."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from tiger_slack_tui.audit.conditions import readable
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.postgres.connection import Connection
 
 _CHECK: LiteralString = """
 select %(match)s::jsonpath::text, jsonb_path_query_array('{}', %(match)s::jsonpath, silent => true)::text
@@ -183,17 +183,17 @@ def failure_words(sqlstate: str) -> str:
     return f"{words} (SQLSTATE {sqlstate})"
 
 
-async def list_rules(connection: AsyncConnection[Any]) -> list[Rule]:
+async def list_rules(connection: Connection) -> list[Rule]:
     """All rules that are on or off, without the removed ones."""
     return await _read(connection, None)
 
 
-async def find_rule(connection: AsyncConnection[Any], rule_id: int) -> Rule | None:
+async def find_rule(connection: Connection, rule_id: int) -> Rule | None:
     """The rule, also where it is removed; None where its number was never kept."""
     return next(iter(await _read(connection, rule_id)), None)
 
 
-async def check_rule(connection: AsyncConnection[Any], match: str) -> str:
+async def check_rule(connection: Connection, match: str) -> str:
     """The expression as PostgreSQL writes it. Raises RuleRefused where it is none, or could never be true."""
     try:
         row = await (await connection.execute(_CHECK, {"match": match})).fetchone()
@@ -211,38 +211,36 @@ async def check_rule(connection: AsyncConnection[Any], match: str) -> str:
     return str(canonical)
 
 
-async def add_rule(connection: AsyncConnection[Any], match: str, note: str | None) -> int:
+async def add_rule(connection: Connection, match: str, note: str | None) -> int:
     """Make the rule; each instance follows it with its next batch. Returns its number. Raises RuleRefused."""
     await check_rule(connection, match)
     row = await (await connection.execute(_ADD, (match, note))).fetchone()
     return int(row[0]) if row else 0
 
 
-async def turn_rule_off(connection: AsyncConnection[Any], rule_id: int) -> None:
+async def turn_rule_off(connection: Connection, rule_id: int) -> None:
     """Let the rule discard nothing until it is turned on. Raises NoSuchRule where none of the number is on."""
     await _change(connection, _TURN_OFF, rule_id, "is on")
 
 
-async def turn_rule_on(connection: AsyncConnection[Any], rule_id: int) -> None:
+async def turn_rule_on(connection: Connection, rule_id: int) -> None:
     """Let the rule discard again, under its old number. Raises NoSuchRule where none of the number is off."""
     await _change(connection, _TURN_ON, rule_id, "is off")
 
 
-async def remove_rule(connection: AsyncConnection[Any], rule_id: int) -> None:
+async def remove_rule(connection: Connection, rule_id: int) -> None:
     """End the rule for good. Nothing that it discarded comes back before a replay. Raises NoSuchRule."""
     if (await connection.execute(_REMOVE, {"id": rule_id})).rowcount == 0:
         raise _no_rule(rule_id, "is there")
 
 
-async def _read(connection: AsyncConnection[Any], rule_id: int | None) -> list[Rule]:
+async def _read(connection: Connection, rule_id: int | None) -> list[Rule]:
     async with connection.cursor(row_factory=class_row(Rule)) as cursor:
         await cursor.execute(_RULES, {"id": rule_id})
         return await cursor.fetchall()
 
 
-async def _change(
-    connection: AsyncConnection[Any], query: LiteralString, rule_id: int, wanted: str
-) -> None:
+async def _change(connection: Connection, query: LiteralString, rule_id: int, wanted: str) -> None:
     if (await connection.execute(query, (rule_id,))).rowcount == 0:
         raise _no_rule(rule_id, wanted)
 

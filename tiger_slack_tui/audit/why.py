@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, LiteralString
 
 import orjson
-from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 
 from tiger_slack_tui.audit.detail import Replay, read_replays
 from tiger_slack_tui.audit.rules import Rule, find_rule
 from tiger_slack_tui.ingest.segments import peek
+from tiger_slack_tui.postgres.connection import Connection
 
 _EVENTS: LiteralString = """
 select e.event_id, e.event_ts, e.received_at, d.deliveries, e.type, e.subtype, e.outcome, e.discard_id, e.user_id
@@ -218,7 +218,7 @@ class MessageHistory:
 
 
 async def read_history(
-    connection: AsyncConnection[Any], channel_id: str, ts: str, *, spool: Path | None = None
+    connection: Connection, channel_id: str, ts: str, *, spool: Path | None = None
 ) -> MessageHistory:
     """The history of the message; `ts` is Slack's text, as `read_ts` gives it.
 
@@ -253,7 +253,7 @@ async def read_history(
     )
 
 
-async def covering_gap(connection: AsyncConnection[Any], channel_id: str, ts: str) -> Gap | None:
+async def covering_gap(connection: Connection, channel_id: str, ts: str) -> Gap | None:
     """The gap that covers the time; one of the channel alone before one of all."""
     there = await _rows(connection, "select to_regclass('slack.gap') is not null as is_there", {})
     if not there[0]["is_there"]:
@@ -263,14 +263,14 @@ async def covering_gap(connection: AsyncConnection[Any], channel_id: str, ts: st
         return await cursor.fetchone()
 
 
-async def _message(connection: AsyncConnection[Any], key: dict[str, Any]) -> StoredMessage | None:
+async def _message(connection: Connection, key: dict[str, Any]) -> StoredMessage | None:
     async with connection.cursor(row_factory=class_row(StoredMessage)) as cursor:
         await cursor.execute(_MESSAGE, key, prepare=False)
         return await cursor.fetchone()
 
 
 async def _rows(
-    connection: AsyncConnection[Any], query: LiteralString, key: dict[str, Any]
+    connection: Connection, query: LiteralString, key: dict[str, Any]
 ) -> list[dict[str, Any]]:
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, key, prepare=False)

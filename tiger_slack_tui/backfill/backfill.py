@@ -22,8 +22,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from psycopg import AsyncConnection
-
 from tiger_slack_tui.base.errors import SlackAbsent, TigerSlackError
 from tiger_slack_tui.base.times import shift
 from tiger_slack_tui.imports.merge.decisions import Changes, Entry, Item
@@ -36,6 +34,7 @@ from tiger_slack_tui.imports.merge.rows import (
     time_or_none,
 )
 from tiger_slack_tui.imports.merge.writer import Tables
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import past_deadlocks
 from tiger_slack_tui.slack.paged_history import RESTRICTED, HistoryReader
 from tiger_slack_tui.slack.ts import to_micros
@@ -116,7 +115,7 @@ class GapResult:
 class _PageTables(Tables):
     """The tables of an import, for records that stand in no file: whoever reads them keeps how far that is."""
 
-    def __init__(self, connection: AsyncConnection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         super().__init__(connection, 0)
 
     async def _save(self, changes: Changes, states: Any) -> None:
@@ -128,7 +127,7 @@ class Backfill:
 
     def __init__(
         self,
-        connection: AsyncConnection[Any],
+        connection: Connection,
         reader: HistoryReader,
         *,
         scopes: frozenset[str] | None,

@@ -12,7 +12,6 @@ from typing import Any
 import aiohttp
 import click
 import humanize
-from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.backfill.backfill import GapResult, Progress, readable_kinds
@@ -26,6 +25,7 @@ from tiger_slack_tui.cli.stopping import run_until_stopped
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.launch import database
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect, with_defaults
@@ -124,7 +124,7 @@ async def _find(request: BackfillRequest, conninfo: str, web: SlackWeb, instance
         raise SettingsError("--since is not before --until: no message is between them.")
     channels = await _channel_ids(web, request.channels) if request.channels else [None]
 
-    async def find(connection: AsyncConnection[Any], team: str) -> list[Gap]:
+    async def find(connection: Connection, team: str) -> list[Gap]:
         if request.gaps:
             return await gaps.get(connection, request.gaps)
         if since is None:

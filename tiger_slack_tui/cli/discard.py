@@ -17,7 +17,6 @@ from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import cut, visible
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.cli.questions import (
-    Connection,
     ask,
     asking,
     echo_json,
@@ -25,6 +24,7 @@ from tiger_slack_tui.cli.questions import (
     shown_channel,
     shown_time,
 )
+from tiger_slack_tui.postgres.connection import Connection
 
 _SECONDS = 30.0
 """How long a preview tests messages."""

@@ -11,13 +11,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import aiohttp
 import click
 import humanize
 import psycopg
-from psycopg import AsyncConnection
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.base import settings
@@ -27,6 +26,7 @@ from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.cli.checks import Check
 from tiger_slack_tui.cli.server_checks import server_checks
 from tiger_slack_tui.launch import database
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.migrate.files import (
     FileState,
@@ -199,7 +199,7 @@ async def _database_checks(conninfo: str) -> AsyncIterator[Check]:
     yield await _migrations(conninfo)
 
 
-async def _rights(connection: AsyncConnection[Any]) -> Check:
+async def _rights(connection: Connection) -> Check:
     row = await (await connection.execute(_RIGHTS)).fetchone()
     user, may_create, owner, is_owner = row or ("", False, None, False)
     if owner is None and not may_create:
@@ -211,7 +211,7 @@ async def _rights(connection: AsyncConnection[Any]) -> Check:
     return Check("rights", "ok", f"{user} owns the schema" if owner else f"{user} may create it")
 
 
-async def _timescaledb(connection: AsyncConnection[Any]) -> Check:
+async def _timescaledb(connection: Connection) -> Check:
     cursor = await connection.execute(
         "select extversion, current_setting('timescaledb.license', true)"
         " from pg_extension where extname = 'timescaledb'"
@@ -225,12 +225,12 @@ async def _timescaledb(connection: AsyncConnection[Any]) -> Check:
     return Check("TimescaleDB", "ok", f"{row[0]}, {edition} edition")
 
 
-async def _instances(connection: AsyncConnection[Any]) -> Check:
+async def _instances(connection: Connection) -> Check:
     names = [row[0] for row in await (await connection.execute(_INSTANCES)).fetchall()]
     return Check("instances", "ok", f"connected: {', '.join(names)}" if names else "none connected")
 
 
-async def _gaps(connection: AsyncConnection[Any]) -> Check:
+async def _gaps(connection: Connection) -> Check:
     try:
         row = await (await connection.execute(_GAPS)).fetchone()
     except psycopg.errors.UndefinedTable:

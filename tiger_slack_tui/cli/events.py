@@ -18,7 +18,6 @@ from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.cli.questions import (
-    Connection,
     ask,
     echo_json,
     shown_channel,
@@ -26,6 +25,7 @@ from tiger_slack_tui.cli.questions import (
     shown_time,
     shown_user,
 )
+from tiger_slack_tui.postgres.connection import Connection
 
 _PAGE = 200
 _FOLLOWED = 10

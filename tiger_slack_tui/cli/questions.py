@@ -14,16 +14,15 @@ import click
 import humanize
 import orjson
 import psycopg
-from psycopg import AsyncConnection
 
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import cut
 from tiger_slack_tui.launch import database
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import explained
 from tiger_slack_tui.postgres.pool import break_off, connect, with_defaults
 
 T = TypeVar("T")
-Connection = AsyncConnection[Any]
 Ask = Callable[[Callable[[Connection], Awaitable[T]]], T]
 
 

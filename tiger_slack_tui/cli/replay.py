@@ -8,7 +8,8 @@ from tiger_slack_tui.audit.replay import ReplayReport, Selection, replay, unknow
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, visible
-from tiger_slack_tui.cli.questions import Connection, ask, echo_json, last
+from tiger_slack_tui.cli.questions import ask, echo_json, last
+from tiger_slack_tui.postgres.connection import Connection
 
 
 class NotReplayed(TigerSlackError):

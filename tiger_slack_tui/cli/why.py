@@ -21,7 +21,6 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import cut, visible
 from tiger_slack_tui.cli.questions import (
-    Connection,
     ask,
     echo_json,
     shown_channel,
@@ -29,6 +28,7 @@ from tiger_slack_tui.cli.questions import (
     shown_time,
     shown_user,
 )
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.ts import read_permalink, read_ts, slack_ts
 
 _VERDICTS = {

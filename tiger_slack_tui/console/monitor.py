@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
 from tiger_slack_tui import __version__
@@ -19,6 +18,7 @@ from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.rates import ObservedRates, Rates
 from tiger_slack_tui.console.reading import LOOK_SECONDS, raise_if_cancelled, reason, unforeseen
 from tiger_slack_tui.jobs.status import JobStatus, read_status
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.introspection import (
     AdvisoryLock,
     Extension,
@@ -160,7 +160,7 @@ class Monitor:
                 self._fail(error, pause)
                 await self._wait(pause)
 
-    async def _look(self, connection: AsyncConnection[Any]) -> None:
+    async def _look(self, connection: Connection) -> None:
         begun = time.perf_counter()
         async with asyncio.timeout(LOOK_SECONDS):
             await connection.execute("select 1")
@@ -193,7 +193,7 @@ class Monitor:
         finally:
             self._counting = None
 
-    async def _look_quickly(self, connection: AsyncConnection[Any], facts: Facts) -> Facts:
+    async def _look_quickly(self, connection: Connection, facts: Facts) -> Facts:
         keys = [*LOCK_KEYS.values(), MIGRATION_LOCK_KEY]
         questions: dict[str, Callable[[], Awaitable[Any]]] = {
             "jobs": lambda: read_status(connection, self._settings, most=_RUNS),
@@ -208,7 +208,7 @@ class Monitor:
             facts = await self._ask(connection, facts, name, question)
         return facts
 
-    async def _look_slowly(self, connection: AsyncConnection[Any], facts: Facts) -> Facts:
+    async def _look_slowly(self, connection: Connection, facts: Facts) -> Facts:
         async def migrations() -> MigrationStatus:
             files = read_migrations(migrations_directory())
             return await status(self._conninfo, version=__version__, files=files)
@@ -225,7 +225,7 @@ class Monitor:
 
     async def _ask(
         self,
-        connection: AsyncConnection[Any],
+        connection: Connection,
         facts: Facts,
         name: str,
         question: Callable[[], Awaitable[Any]],
@@ -263,7 +263,7 @@ class Monitor:
             self._due[name] = self._clock.elapsed() + pause
         return replace(facts, problems={**facts.problems, name: words})
 
-    async def _observe(self, connection: AsyncConnection[Any]) -> Rates | None:
+    async def _observe(self, connection: Connection) -> Rates | None:
         if self._arrivals is None:
             return None
         self._observed.add(await self._arrivals.read(connection))

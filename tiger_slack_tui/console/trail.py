@@ -6,14 +6,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
-
-from psycopg import AsyncConnection
+from typing import TypeVar
 
 from tiger_slack_tui.audit.events import EventFilter, EventRow, read_page
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.console.reading import LOOK_SECONDS, raise_if_cancelled, reason, unforeseen
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import explained
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
@@ -127,7 +126,7 @@ class Trail:
             )
         self.state = replace(self.state, problem=words)
 
-    async def ask(self, question: Callable[[AsyncConnection[Any]], Awaitable[T]]) -> T:
+    async def ask(self, question: Callable[[Connection], Awaitable[T]]) -> T:
         """The answer of a connection of its own. Raises DatabaseUnavailable, and what the question raises."""
         async with await connect(self._conninfo) as connection:
             with explained():
@@ -142,7 +141,7 @@ class Trail:
         self._soon.clear()
 
 
-async def _read(connection: AsyncConnection[Any], clock: Clock) -> TrailState:
+async def _read(connection: Connection, clock: Clock) -> TrailState:
     findings: list[Finding] = []
     more = set()
     for outcome in FROM_DATABASE:

@@ -12,10 +12,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
-from psycopg import AsyncConnection
 
 from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError, TigerSlackError
 from tiger_slack_tui.base.telemetry import span
@@ -43,6 +42,7 @@ from tiger_slack_tui.imports.spans import take_span
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.imports.workers.handle import WorkerProcess, failure_of
 from tiger_slack_tui.postgres.columnstore import compress
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import connect_session
 from tiger_slack_tui.store import imports as checkpoint
@@ -214,7 +214,7 @@ class Import:
             why = describe(failure) if isinstance(failure, psycopg.Error) else failure.args[0]
             log.warning("the end of import %d was not recorded: %s", import_id, why)
 
-    async def _count_committed(self, connection: AsyncConnection[Any], import_id: int) -> None:
+    async def _count_committed(self, connection: Connection, import_id: int) -> None:
         """Make the account of what is committed, whatever of it the workers could report."""
         channels: dict[str, ChannelResult] = {}
         done = failed = 0
@@ -228,7 +228,7 @@ class Import:
         self._channels, self._done, self._failed = channels, done, failed
         self._is_counted = True
 
-    async def _compress(self, connection: AsyncConnection[Any]) -> None:
+    async def _compress(self, connection: Connection) -> None:
         """Compress old chunks; `cancel` ends that, and the policy does it some day."""
         self._compressing = asyncio.create_task(compress(connection, self._tell))
         (ended,) = await asyncio.gather(self._compressing, return_exceptions=True)
@@ -298,7 +298,7 @@ class Import:
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
 
-    async def _forget_gone(self, connection: AsyncConnection[Any], paths: Set[str]) -> None:
+    async def _forget_gone(self, connection: Connection, paths: Set[str]) -> None:
         """Drop what is known of files that were in the archive in an earlier run, and are no longer."""
         assert self.import_id is not None  # noqa: S101 for the types
         gone, stored = [], 0
@@ -315,7 +315,7 @@ class Import:
             )
             self._tell(Note(text, is_warning=True))
 
-    async def _begin(self, connection: AsyncConnection[Any]) -> checkpoint.Begun:
+    async def _begin(self, connection: Connection) -> checkpoint.Begun:
         try:
             begun = await checkpoint.begin(
                 connection,

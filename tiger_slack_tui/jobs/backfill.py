@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
-
-from psycopg import AsyncConnection
 
 from tiger_slack_tui.backfill.backfill import Backfill, GapResult, Progress
 from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
 from tiger_slack_tui.slack.paged_history import HistoryReader, Pace
 from tiger_slack_tui.slack.pages import patiently
@@ -17,7 +15,7 @@ from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
 
-Find = Callable[[AsyncConnection[Any], str], Awaitable[list[Gap]]]
+Find = Callable[[Connection, str], Awaitable[list[Gap]]]
 """The gaps to close, of a workspace (team id)."""
 
 
@@ -26,10 +24,10 @@ def backfill(web: SlackWeb, *, is_scheduled: bool, pace: Pace | None = None) -> 
     begun: datetime | None = None
     team: str | None = None
 
-    async def find(connection: AsyncConnection[Any], team: str) -> list[Gap]:
+    async def find(connection: Connection, team: str) -> list[Gap]:
         return await gaps.due(connection, team, growing=False)
 
-    async def is_wanted(connection: AsyncConnection[Any]) -> bool:
+    async def is_wanted(connection: Connection) -> bool:
         nonlocal begun, team
         if begun is None:
             begun = await gaps.database_time(connection)

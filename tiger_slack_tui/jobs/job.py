@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from psycopg import AsyncConnection
-
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store import job_runs
 
 _BAD_ROWS = 20
@@ -23,7 +21,7 @@ class Run:
     """
 
     id: int
-    connection: AsyncConnection[Any]
+    connection: Connection
     cursor: str | None
     """Where to begin: the run before this one stopped there."""
     seen: int = 0
@@ -65,7 +63,7 @@ class Job:
     lock_key: int
     """Advisory lock of the session that runs it."""
     work: Callable[[Run], Awaitable[None]]
-    is_wanted: Callable[[AsyncConnection[Any]], Awaitable[bool]] | None = None
+    is_wanted: Callable[[Connection], Awaitable[bool]] | None = None
     """Whether there is something to do before its time comes."""
     is_scheduled: bool = True
     """False where it runs by hand only."""

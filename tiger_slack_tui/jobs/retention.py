@@ -21,10 +21,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, LiteralString
 
-from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composed, Identifier
 
 from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import RETENTION_LOCK_KEY
 
 _JOB_RUN_AGE = timedelta(days=366)
@@ -163,7 +163,7 @@ async def _work(run: Run, age: timedelta) -> None:
     await _delete(run, _GAPS, (_GAP_AGE, _ROWS))
 
 
-async def _drop_chunks(connection: AsyncConnection[Any], schema: str, age: timedelta) -> None:
+async def _drop_chunks(connection: Connection, schema: str, age: timedelta) -> None:
     """Drop the chunks in which every event is both older than `age` and was received so long ago."""
     cursor = await connection.execute(_OLD_CHUNKS, (age,))
     for chunk_schema, name, start, end in await cursor.fetchall():
@@ -184,9 +184,7 @@ async def _delete(run: Run, query: LiteralString, values: Any) -> None:
             return
 
 
-async def _value(
-    connection: AsyncConnection[Any], query: LiteralString | Composed, values: Any = ()
-) -> Any:
+async def _value(connection: Connection, query: LiteralString | Composed, values: Any = ()) -> Any:
     cursor = await connection.execute(query, values)
     row = await cursor.fetchone()
     return row[0] if row else None

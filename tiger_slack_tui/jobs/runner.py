@@ -7,16 +7,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 
 from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.base.errors import DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.telemetry import span
 from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.locks import holders, try_lock, unlock
 from tiger_slack_tui.postgres.pool import connect, connect_session, end_within
@@ -29,7 +28,7 @@ _END_SECONDS = 1.0
 """How long a cancelled run may take to let go, and the record of its end to be written."""
 
 
-IsDue = Callable[[AsyncConnection[Any]], Awaitable[bool]]
+IsDue = Callable[[Connection], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)

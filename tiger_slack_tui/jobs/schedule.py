@@ -6,12 +6,10 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiocron import crontab
 from cronsim import CronSim
-from psycopg import AsyncConnection
 
 from tiger_slack_tui.base.backoff import LogThrottle
 from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
@@ -20,6 +18,7 @@ from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.base.snapshot import JobState
 from tiger_slack_tui.jobs.job import Job
 from tiger_slack_tui.jobs.runner import IsDue, Runner
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store import job_runs
 from tiger_slack_tui.store.job_runs import JobRun
 
@@ -60,14 +59,14 @@ def _is_near_shift(zone: ZoneInfo, now: datetime) -> bool:
 
 
 def _never_done(job: Job) -> IsDue:
-    async def is_due(connection: AsyncConnection[Any]) -> bool:
+    async def is_due(connection: Connection) -> bool:
         return await job_runs.last_done(connection, job.name) is None
 
     return is_due
 
 
 def _not_done_since(job: Job, due: datetime) -> IsDue:
-    async def is_due(connection: AsyncConnection[Any]) -> bool:
+    async def is_due(connection: Connection) -> bool:
         last = await job_runs.last_done(connection, job.name)
         return last is None or last < due
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.jobs.schedule import next_run
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import not_migrated
 from tiger_slack_tui.postgres.lock_keys import LOCK_KEYS
 from tiger_slack_tui.postgres.locks import Holder, holders
@@ -32,7 +31,7 @@ class JobStatus:
 
 
 async def read_status(
-    connection: AsyncConnection[Any], settings: JobSettings, *, most: int
+    connection: Connection, settings: JobSettings, *, most: int
 ) -> list[JobStatus]:
     """How the jobs stand, each with at most so many of its newest runs. Raises psycopg.Error, MigrationError."""
     coming = next_run(settings, datetime.now(UTC))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.sql import SQL, Identifier
 
 from tiger_slack_tui.imports.result import Note
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 
 _SCHEMA = """
@@ -24,7 +23,7 @@ and j.hypertable_name = 'message'
 """
 
 
-async def compress(connection: AsyncConnection[Any], tell: Callable[[Note], None]) -> None:
+async def compress(connection: Connection, tell: Callable[[Note], None]) -> None:
     """Run the columnstore policy of slack.message now, where TimescaleDB has one. A failure is told, no more.
 
     The connection commits by itself. Takes as long as the compression.

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier
+
+from tiger_slack_tui.postgres.connection import Connection
 
 # Whoever waits for a lock stands in pg_locks, too. A key of 64 bits stands there in halves.
 _LOCKS: LiteralString = """
@@ -190,12 +191,12 @@ class ChunkLocks:
         return self.per_session * self.sessions
 
 
-async def unsafe_settings(connection: AsyncConnection[Any]) -> list[str]:
+async def unsafe_settings(connection: Connection) -> list[str]:
     """The server's settings that are off, so that a crash loses commits, or more."""
     return [row[0] for row in await (await connection.execute(_UNSAFE)).fetchall()]
 
 
-async def chunk_locks(connection: AsyncConnection[Any]) -> ChunkLocks | None:
+async def chunk_locks(connection: Connection) -> ChunkLocks | None:
     """See ChunkLocks; None where there are no chunks."""
     if await extension(connection) is None:
         return None
@@ -204,7 +205,7 @@ async def chunk_locks(connection: AsyncConnection[Any]) -> ChunkLocks | None:
 
 
 async def advisory_locks(
-    connection: AsyncConnection[Any], keys: Sequence[int], classes: Sequence[int]
+    connection: Connection, keys: Sequence[int], classes: Sequence[int]
 ) -> list[AdvisoryLock]:
     """Who has, and who waits for, the locks of these keys, or of keys whose upper half is one of `classes`."""
     async with connection.cursor(row_factory=class_row(AdvisoryLock)) as cursor:
@@ -212,14 +213,14 @@ async def advisory_locks(
         return await cursor.fetchall()
 
 
-async def sessions(connection: AsyncConnection[Any]) -> list[Session]:
+async def sessions(connection: Connection) -> list[Session]:
     """The other sessions of this database, those at work first. What our role may not see is empty."""
     async with connection.cursor(row_factory=class_row(Session)) as cursor:
         await cursor.execute(_SESSIONS)
         return await cursor.fetchall()
 
 
-async def extension(connection: AsyncConnection[Any]) -> Extension | None:
+async def extension(connection: Connection) -> Extension | None:
     """TimescaleDB's version and edition; None on plain PostgreSQL."""
     row = await (await connection.execute(_EXTENSION)).fetchone()
     if row is None:
@@ -227,15 +228,13 @@ async def extension(connection: AsyncConnection[Any]) -> Extension | None:
     return Extension(row[0], "community" if row[2] == "timescale" else "Apache", row[1])
 
 
-async def num_discard_rules(connection: AsyncConnection[Any]) -> int:
+async def num_discard_rules(connection: Connection) -> int:
     """How many rules there are that keep messages out."""
     row = await (await connection.execute("select count(*) from slack.message_discard")).fetchone()
     return row[0] if row else 0
 
 
-async def table_sizes(
-    connection: AsyncConnection[Any], timescaledb: Extension | None
-) -> list[TableSize]:
+async def table_sizes(connection: Connection, timescaledb: Extension | None) -> list[TableSize]:
     """The tables of the schema, largest first; hypertables with their chunks."""
     async with connection.cursor(row_factory=class_row(TableSize)) as cursor:
         await cursor.execute(_TABLES)
@@ -253,7 +252,7 @@ async def table_sizes(
 
 
 async def _hypertable(
-    connection: AsyncConnection[Any], size: TableSize, schema: str, chunks: int, compressed: int
+    connection: Connection, size: TableSize, schema: str, chunks: int, compressed: int
 ) -> TableSize:
     name = Identifier(schema)
     row = await (

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from psycopg import AsyncConnection
+from tiger_slack_tui.postgres.connection import Connection
 
 IMPORT_LOCKS = 1768778863
 """Upper half of the keys of the locks of imports; the lower one is the import's id."""
@@ -40,19 +39,19 @@ class Holder:
         return f"{name} ({self.host}, pid {self.pid}, since {self.since:%Y-%m-%d %H:%M:%S})"
 
 
-async def try_lock(connection: AsyncConnection[Any], key: int) -> bool:
+async def try_lock(connection: Connection, key: int) -> bool:
     """Take the lock for the session, until `unlock` or its end; False where another session has it. Never waits."""
     cursor = await connection.execute("select pg_try_advisory_lock(%s)", (key,))
     row = await cursor.fetchone()
     return bool(row and row[0])
 
 
-async def unlock(connection: AsyncConnection[Any], key: int) -> None:
+async def unlock(connection: Connection, key: int) -> None:
     """Give the lock back."""
     await connection.execute("select pg_advisory_unlock(%s)", (key,))
 
 
-async def holders(connection: AsyncConnection[Any], keys: Sequence[int]) -> dict[int, Holder]:
+async def holders(connection: Connection, keys: Sequence[int]) -> dict[int, Holder]:
     """Who holds which of the locks, in this database."""
     cursor = await connection.execute(_HOLDERS, (list(keys),))
     return {row[0]: Holder(*row[1:]) for row in await cursor.fetchall()}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, capabilities
+from psycopg import capabilities
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
@@ -23,6 +23,7 @@ from tiger_slack_tui.postgres.pooler import holds_sessions, is_same_database
 __all__ = [
     "BlockingConnection",
     "Connection",
+    "Pool",
     "break_off",
     "connect",
     "connect_session",
@@ -31,6 +32,8 @@ __all__ = [
     "require_same_database",
     "with_defaults",
 ]
+
+Pool = AsyncConnectionPool[Connection]
 
 
 async def connect(
@@ -84,7 +87,7 @@ async def require_same_database(conninfo: str, direct: str) -> None:
         )
 
 
-def break_off(connection: AsyncConnection[Any] | psycopg.Connection[Any]) -> None:
+def break_off(connection: Connection | psycopg.Connection[Any]) -> None:
     """Cut the connection: whoever waits for its server gets an error at once.
 
     A thread then asks the server to end the statement, because a backend that waits for a lock or a synchronous
@@ -100,7 +103,7 @@ def break_off(connection: AsyncConnection[Any] | psycopg.Connection[Any]) -> Non
 
 
 def _cancellation(
-    connection: AsyncConnection[Any] | psycopg.Connection[Any],
+    connection: Connection | psycopg.Connection[Any],
 ) -> Callable[[], None] | None:
     """What ends the statement of the connection at the server, however the connection is by then; None without one.
 
@@ -123,9 +126,7 @@ def _cancellation(
     return cancel
 
 
-async def end_within(
-    seconds: float, work: asyncio.Future[Any], connection: AsyncConnection[Any]
-) -> None:
+async def end_within(seconds: float, work: asyncio.Future[Any], connection: Connection) -> None:
     """Wait until work on the connection has ended; after so many seconds, cut the connection.
 
     The work's error counts as retrieved: a caller that is cancelled never asks for it.
@@ -138,9 +139,7 @@ async def end_within(
         work.exception()
 
 
-def make_pool(
-    conninfo: str, *, minimum: int, maximum: int
-) -> AsyncConnectionPool[AsyncConnection[Any]]:
+def make_pool(conninfo: str, *, minimum: int, maximum: int) -> Pool:
     """A closed pool; open it inside the event loop. Its connections commit each statement by itself."""
     return AsyncConnectionPool(
         conninfo,

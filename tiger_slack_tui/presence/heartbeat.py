@@ -13,12 +13,10 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import psycopg
-from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.base.backoff import backoff
@@ -26,8 +24,9 @@ from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.ingest.pipeline import Pipeline
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
-from tiger_slack_tui.postgres.pool import end_within
+from tiger_slack_tui.postgres.pool import Pool, end_within
 from tiger_slack_tui.slack.socket import ConnectedPeriod, SocketMode
 from tiger_slack_tui.store import gaps, instances
 from tiger_slack_tui.store.gaps import Standing
@@ -59,7 +58,7 @@ class Watch:
 
     def __init__(
         self,
-        pool: AsyncConnectionPool[AsyncConnection[Any]],
+        pool: Pool,
         slack: SocketMode,
         pipeline: Pipeline,
         snapshot: Callable[[], Snapshot],
@@ -137,9 +136,7 @@ class Watch:
             if self._team_failures == 1:
                 log.warning("gaps cannot be found until Slack names the workspace: %s", error)
 
-    async def _write_within(
-        self, seconds: float, connection: AsyncConnection[Any], *, stopped: bool
-    ) -> None:
+    async def _write_within(self, seconds: float, connection: Connection, *, stopped: bool) -> None:
         """Write it; a server that neither answers nor closes holds up neither this nor a stop."""
         work = asyncio.ensure_future(self._write(connection, stopped=stopped))
         try:
@@ -151,7 +148,7 @@ class Watch:
             raise TimeoutError
         work.result()
 
-    async def _write(self, connection: AsyncConnection[Any], *, stopped: bool) -> None:
+    async def _write(self, connection: Connection, *, stopped: bool) -> None:
         self._has_tried = True
         timing, began = self._timing, self._clock.elapsed()
         periods, stops = self._slack.periods(), self._pipeline.stops()
@@ -181,7 +178,7 @@ class Watch:
         self._last = (began, received)
         await self._look_at_gaps(connection)
 
-    async def _look_at_gaps(self, connection: AsyncConnection[Any]) -> None:
+    async def _look_at_gaps(self, connection: Connection) -> None:
         before, now = self._gaps, await gaps.standing(connection, self._team)
         self._gaps, self.gaps_open = now, now.count
         if now.newest is not None and now.newest > (before.newest or 0):

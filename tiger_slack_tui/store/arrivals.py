@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import LiteralString
 
-from psycopg import AsyncConnection
+from tiger_slack_tui.postgres.connection import Connection
 
 _AGAIN = 10
 """Newest seconds that are counted again each time: transactions commit in another order than events came."""
@@ -50,7 +50,7 @@ class ArrivalReader:
         self._lasts: deque[tuple[int, int]] = deque()
         """(second, last id at that time), from about `_AGAIN` seconds ago on."""
 
-    async def read(self, connection: AsyncConnection[Any]) -> Arrivals:
+    async def read(self, connection: Connection) -> Arrivals:
         """The counts of the newest seconds, whole: they replace what was read of these before."""
         row = await (await connection.execute(_LAST)).fetchone()
         last, now = row or (0, 0)

@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Any, Literal, LiteralString
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import past_deadlocks
 from tiger_slack_tui.postgres.failures import is_unavailable
 
@@ -36,7 +36,7 @@ class Applied:
 
 
 async def upsert(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     kind: Literal["user", "channel"],
     rows: Sequence[Mapping[str, Any]],
 ) -> Applied:
@@ -58,7 +58,7 @@ async def upsert(
 
 
 async def _upsert_singly(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     kind: str,
     rows: Sequence[Mapping[str, Any]],
     applied: Applied,
@@ -73,9 +73,7 @@ async def _upsert_singly(
             applied.bad_rows.append({"id": str(row.get("id"))[:40], "sqlstate": reason})
 
 
-async def _upsert(
-    connection: AsyncConnection[Any], kind: str, rows: Sequence[Mapping[str, Any]]
-) -> int:
+async def _upsert(connection: Connection, kind: str, rows: Sequence[Mapping[str, Any]]) -> int:
     cursor = await connection.execute(_UPSERT[kind], (Jsonb(rows),))
     row = await cursor.fetchone()
     return int(row[0]) if row else 0

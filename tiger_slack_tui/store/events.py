@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import orjson
 import psycopg
-from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
 from tiger_slack_tui.base.errors import DatabaseUnavailable, EventsRefused
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import past_deadlocks
 from tiger_slack_tui.postgres.failures import describe, is_unavailable, may_be_the_connection
-from tiger_slack_tui.postgres.pool import break_off
+from tiger_slack_tui.postgres.pool import Pool, break_off
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,9 @@ class _OddConnection(Exception):
 class EventStore:
     """Writes batches of records (JSON objects with the fields of slack.routed_event)."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._busy: set[AsyncConnection[Any]] = set()
+        self._busy: set[Connection] = set()
 
     @property
     def busy(self) -> bool:
@@ -144,7 +144,7 @@ class EventStore:
                 self._busy.discard(connection)
 
     async def _write(
-        self, connection: AsyncConnection[Any], records: Sequence[bytes], *, is_last: bool
+        self, connection: Connection, records: Sequence[bytes], *, is_last: bool
     ) -> Written:
         async def take(part: Sequence[bytes]) -> Written:
             try:
@@ -167,7 +167,7 @@ class EventStore:
 
 
 async def take_each(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     records: Sequence[bytes],
     take: Callable[[Sequence[bytes]], Awaitable[T]],
 ) -> list[tuple[T, str | None]]:
@@ -186,7 +186,7 @@ async def take_each(
 
 
 async def _take_parts(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     records: Sequence[bytes],
     take: Callable[[Sequence[bytes]], Awaitable[T]],
 ) -> list[tuple[T, str | None]]:
@@ -208,7 +208,7 @@ async def _take_parts(
 
 
 async def _stored(
-    connection: AsyncConnection[Any], records: Sequence[bytes], event_ids: Collection[str]
+    connection: Connection, records: Sequence[bytes], event_ids: Collection[str]
 ) -> Written:
     """What became of those events of which exactly these records are stored."""
     cursor = await connection.execute(_STORED, (as_array(records), list(event_ids)))
@@ -222,7 +222,7 @@ async def _stored(
     return found
 
 
-async def _ingest(connection: AsyncConnection[Any], records: Sequence[bytes]) -> Written:
+async def _ingest(connection: Connection, records: Sequence[bytes]) -> Written:
     cursor = await connection.execute(_INGEST, (as_array(records),), prepare=True)
     row = await cursor.fetchone()
     answer: Mapping[str, Any] = orjson.loads(row[0]) if row else {}
@@ -235,7 +235,7 @@ def as_array(records: Sequence[bytes]) -> str:
 
 
 async def _take_failed(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     record: bytes,
     error: psycopg.Error,
     take: Callable[[Sequence[bytes]], Awaitable[T]],

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 import orjson
-from psycopg import AsyncConnection
 from psycopg.rows import class_row, scalar_row, tuple_row
+
+from tiger_slack_tui.postgres.connection import Connection
 
 _COLUMNS: LiteralString = (
     "g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.instance, g.found_at, g.tried_at, g.closed_at"
@@ -176,7 +177,7 @@ class Standing:
     newest: int | None = None
 
 
-async def standing(connection: AsyncConnection[Any], team: str | None) -> Standing:
+async def standing(connection: Connection, team: str | None) -> Standing:
     """How the gaps stand."""
     async with connection.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(_STANDING, {"team": team})
@@ -184,36 +185,36 @@ async def standing(connection: AsyncConnection[Any], team: str | None) -> Standi
     return Standing(*row) if row else Standing()
 
 
-async def database_time(connection: AsyncConnection[Any]) -> datetime:
+async def database_time(connection: Connection) -> datetime:
     """The time by the database's clock, which is the one of all columns of slack.gap."""
     (now,) = await _times(connection, "select now()", {})
     return now
 
 
-async def has_due(connection: AsyncConnection[Any], team: str, since: datetime) -> bool:
+async def has_due(connection: Connection, team: str, since: datetime) -> bool:
     """Whether `due` has gaps that were not tried to the end since then, by the database's clock."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(_HAS_DUE, {"team": team, "since": since})
         return bool(await cursor.fetchone())
 
 
-async def due(connection: AsyncConnection[Any], team: str, *, growing: bool) -> list[Gap]:
+async def due(connection: Connection, team: str, *, growing: bool) -> list[Gap]:
     """The gaps that are over and not closed; with `growing`, also those that may still become longer."""
     return await _gaps(connection, _DUE, {"team": team, "all": growing})
 
 
-async def get(connection: AsyncConnection[Any], ids: Sequence[int]) -> list[Gap]:
+async def get(connection: Connection, ids: Sequence[int]) -> list[Gap]:
     """The gaps of these ids, as far as there are."""
     return await _gaps(connection, _GET, {"ids": list(ids)})
 
 
-async def newest(connection: AsyncConnection[Any], *, most: int) -> list[Gap]:
+async def newest(connection: Connection, *, most: int) -> list[Gap]:
     """The newest gaps, open ones first."""
     return await _gaps(connection, _NEWEST, {"most": most})
 
 
 async def add(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     *,
     team: str | None,
     since: datetime,
@@ -233,7 +234,7 @@ async def add(
 
 
 async def begin(
-    connection: AsyncConnection[Any], gap_id: int, channels: Sequence[str]
+    connection: Connection, gap_id: int, channels: Sequence[str]
 ) -> tuple[Gap, list[ChannelState]] | None:
     """Record that a backfill of the gap begins; the gap, and how far the backfill is in each channel.
 
@@ -252,7 +253,7 @@ async def begin(
         return found[0], await cursor.fetchall()
 
 
-async def save(connection: AsyncConnection[Any], gap: Gap, state: ChannelState) -> None:
+async def save(connection: Connection, gap: Gap, state: ChannelState) -> None:
     """Keep how far the backfill is in a channel."""
     values = {
         "gap": gap.id,
@@ -268,34 +269,30 @@ async def save(connection: AsyncConnection[Any], gap: Gap, state: ChannelState) 
 
 
 async def add_threads(
-    connection: AsyncConnection[Any], gap: Gap, channel: str, threads: Sequence[datetime]
+    connection: Connection, gap: Gap, channel: str, threads: Sequence[datetime]
 ) -> None:
     """Keep threads that are to be read."""
     values = {"gap": gap.id, "channel": channel, "threads": list(threads)}
     await connection.execute(_ADD_THREADS, values)
 
 
-async def threads(connection: AsyncConnection[Any], gap: Gap, channel: str) -> list[datetime]:
+async def threads(connection: Connection, gap: Gap, channel: str) -> list[datetime]:
     """The threads that are still to be read."""
     return await _times(connection, _THREADS, {"gap": gap.id, "channel": channel})
 
 
-async def end_thread(
-    connection: AsyncConnection[Any], gap: Gap, channel: str, thread: datetime
-) -> None:
+async def end_thread(connection: Connection, gap: Gap, channel: str, thread: datetime) -> None:
     """Take note that the thread was read."""
     await connection.execute(_END_THREAD, {"gap": gap.id, "channel": channel, "thread": thread})
 
 
-async def old_threads(
-    connection: AsyncConnection[Any], channel: str, since: datetime
-) -> list[datetime]:
+async def old_threads(connection: Connection, channel: str, since: datetime) -> list[datetime]:
     """Threads that began before `since`, with replies after it that we know of."""
     return await _times(connection, _OLD_THREADS, {"channel": channel, "from": since})
 
 
 async def messages(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     channel: str,
     *,
     oldest: datetime,
@@ -308,7 +305,7 @@ async def messages(
 
 
 async def end(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     gap: Gap,
     *,
     is_closed: bool,
@@ -329,7 +326,7 @@ async def end(
 
 
 async def _gaps(
-    connection: AsyncConnection[Any], query: LiteralString, values: Mapping[str, Any]
+    connection: Connection, query: LiteralString, values: Mapping[str, Any]
 ) -> list[Gap]:
     async with connection.cursor(row_factory=class_row(Gap)) as cursor:
         await cursor.execute(query, values)
@@ -337,7 +334,7 @@ async def _gaps(
 
 
 async def _times(
-    connection: AsyncConnection[Any], query: LiteralString, values: Mapping[str, Any]
+    connection: Connection, query: LiteralString, values: Mapping[str, Any]
 ) -> list[datetime]:
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(query, values)

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.imports.merge.known_files import FileState
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.locks import IMPORT_LOCKS, holders, try_lock
 from tiger_slack_tui.store.import_account import Account
 
@@ -136,7 +136,7 @@ class Begun:
 
 
 async def begin(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     source: str,
     options: Mapping[str, Any],
     *,
@@ -174,7 +174,7 @@ async def begin(
         return Begun(row[0], row[1], row[2], None, row[3])
 
 
-async def _hold(connection: AsyncConnection[Any], import_id: int) -> None:
+async def _hold(connection: Connection, import_id: int) -> None:
     key = _LOCKS + import_id
     if not await try_lock(connection, key):
         holder = (await holders(connection, [key])).get(key)
@@ -184,7 +184,7 @@ async def _hold(connection: AsyncConnection[Any], import_id: int) -> None:
         )
 
 
-async def _wait_for_workers(connection: AsyncConnection[Any], import_id: int) -> None:
+async def _wait_for_workers(connection: Connection, import_id: int) -> None:
     """Until those of an earlier run have ended: what they commit would be counted twice."""
     try:
         await connection.execute(
@@ -198,13 +198,13 @@ async def _wait_for_workers(connection: AsyncConnection[Any], import_id: int) ->
         ) from None
 
 
-async def join(connection: AsyncConnection[Any], import_id: int) -> None:
+async def join(connection: Connection, import_id: int) -> None:
     """Be one of the import's workers, as long as the session lasts."""
     await connection.execute("select pg_advisory_lock_shared(%s)", (_WORKER_LOCKS + import_id,))
 
 
 async def end(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     import_id: int,
     *,
     outcome: str,
@@ -215,7 +215,7 @@ async def end(
     await connection.execute(_END, (outcome, error, Jsonb(account), import_id))
 
 
-async def find_channels(connection: AsyncConnection[Any]) -> dict[str, list[str]]:
+async def find_channels(connection: Connection) -> dict[str, list[str]]:
     """The ids of channels by id and by every name that they have or had; empty where there are no tables yet.
 
     Names that only messages about a rename give are left out: an export's own messages would add them too late for
@@ -230,7 +230,7 @@ async def find_channels(connection: AsyncConnection[Any]) -> dict[str, list[str]
 
 
 async def saved_files(
-    connection: AsyncConnection[Any], import_id: int, paths: Sequence[str]
+    connection: Connection, import_id: int, paths: Sequence[str]
 ) -> dict[str, FileState]:
     """How far the import has come with these files, by path."""
     cursor = await connection.execute(_SAVED, (import_id, list(paths)))
@@ -252,9 +252,7 @@ class CommittedFile:
     error: str | None
 
 
-async def committed_files(
-    connection: AsyncConnection[Any], import_id: int
-) -> AsyncIterator[CommittedFile]:
+async def committed_files(connection: Connection, import_id: int) -> AsyncIterator[CommittedFile]:
     """All files of the import, in no order."""
     async with connection.transaction(), connection.cursor("ledger") as cursor:
         cursor.itersize = 1000
@@ -263,14 +261,12 @@ async def committed_files(
             yield CommittedFile(path, Account.from_json(account), is_done, error)
 
 
-async def forget_files(
-    connection: AsyncConnection[Any], import_id: int, paths: Sequence[str]
-) -> None:
+async def forget_files(connection: Connection, import_id: int, paths: Sequence[str]) -> None:
     """Drop what is known of files that are no longer in the archive, and what was wrong with them."""
     await connection.execute(_FORGET, {"import": import_id, "paths": list(paths)})
 
 
-async def hold_again(connection: AsyncConnection[Any], begun: Begun) -> bool:
+async def hold_again(connection: Connection, begun: Begun) -> bool:
     """Take the lock of a run whose session was lost; False where another session has it.
 
     Raises ImportRunning where another one has gone on with the import since: its row is no longer this run's.
@@ -286,7 +282,7 @@ async def hold_again(connection: AsyncConnection[Any], begun: Begun) -> bool:
     return True
 
 
-async def count_killed(connection: AsyncConnection[Any], import_id: int) -> bool:
+async def count_killed(connection: Connection, import_id: int) -> bool:
     """Store the account of an import that was killed; False while one of its workers may still commit.
 
     Reads the ledger of all its files, which takes seconds where there are very many. The caller has seen that no
@@ -302,7 +298,7 @@ async def count_killed(connection: AsyncConnection[Any], import_id: int) -> bool
 
 
 async def save_problems(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     import_id: int,
     rows: Sequence[tuple[str, int | None, str]],
 ) -> None:
@@ -320,7 +316,7 @@ async def save_problems(
 
 
 async def problems(
-    connection: AsyncConnection[Any], import_id: int
+    connection: Connection, import_id: int
 ) -> AsyncIterator[tuple[str, int | None, str]]:
     """What was wrong, by path: the record's number in its file, or None, and the reason."""
     async with connection.transaction(), connection.cursor("problems") as cursor:

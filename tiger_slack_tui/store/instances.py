@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, LiteralString
 from uuid import UUID
 
-from psycopg import AsyncConnection
 from psycopg.rows import class_row, scalar_row
 
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import past_deadlocks
 
 # Times come as ages in seconds: the clocks of several machines differ, the database has one.
@@ -144,7 +144,7 @@ class Instance:
         return not self.is_stopped and self.seen_age > STALE_SECONDS
 
 
-async def newest(connection: AsyncConnection[Any], *, most: int) -> list[Instance]:
+async def newest(connection: Connection, *, most: int) -> list[Instance]:
     """The instances of the last day: those that run or were lost first."""
     async with connection.cursor(row_factory=class_row(Instance)) as cursor:
         await cursor.execute(_NEWEST, (most,))
@@ -202,7 +202,7 @@ class Heartbeat:
 
 
 async def beat(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     look: Callable[[], Heartbeat],
     *,
     stale: float,

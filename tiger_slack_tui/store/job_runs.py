@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import LiteralString
 
-from psycopg import AsyncConnection
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
+
+from tiger_slack_tui.postgres.connection import Connection
 
 _COLUMNS: LiteralString = (
     "id, job, reason, scheduled_for, instance, started_at, finished_at, outcome"
@@ -36,7 +37,7 @@ class JobRun:
 
 
 async def begin(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     job: str,
     *,
     reason: str,
@@ -69,7 +70,7 @@ async def begin(
 
 
 async def skip(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     job: str,
     *,
     reason: str,
@@ -88,7 +89,7 @@ async def skip(
 
 
 async def save_progress(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     run_id: int,
     *,
     seen: int,
@@ -105,9 +106,7 @@ async def save_progress(
     )
 
 
-async def end(
-    connection: AsyncConnection[Any], run_id: int, *, outcome: str, error: str | None
-) -> None:
+async def end(connection: Connection, run_id: int, *, outcome: str, error: str | None) -> None:
     """Record how the run ended."""
     await connection.execute(
         "update slack.job_run set outcome = %s, error = %s, finished_at = now()"
@@ -116,7 +115,7 @@ async def end(
     )
 
 
-async def last_done(connection: AsyncConnection[Any], job: str) -> datetime | None:
+async def last_done(connection: Connection, job: str) -> datetime | None:
     """The time that the newest good run was for, or began at; None where there was none."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(
@@ -127,7 +126,7 @@ async def last_done(connection: AsyncConnection[Any], job: str) -> datetime | No
         return found
 
 
-async def get(connection: AsyncConnection[Any], run_id: int) -> JobRun:
+async def get(connection: Connection, run_id: int) -> JobRun:
     """One run."""
     query = f"select {_COLUMNS} from slack.job_run where id = %s"  # noqa: S608 columns of ours
     async with connection.cursor(row_factory=class_row(JobRun)) as cursor:
@@ -138,7 +137,7 @@ async def get(connection: AsyncConnection[Any], run_id: int) -> JobRun:
     return row
 
 
-async def newest(connection: AsyncConnection[Any], job: str, *, most: int) -> list[JobRun]:
+async def newest(connection: Connection, job: str, *, most: int) -> list[JobRun]:
     """The newest runs of the job, the newest first."""
     query = f"select {_COLUMNS} from slack.job_run where job = %s order by id desc limit %s"  # noqa: S608
     async with connection.cursor(row_factory=class_row(JobRun)) as cursor:

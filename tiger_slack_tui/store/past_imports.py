@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
-from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.locks import IMPORT_LOCKS
 from tiger_slack_tui.store.import_account import Account
 
@@ -80,7 +80,7 @@ class PastImport:
         return not self.is_running and self.outcome in (None, "failed", "cancelled")
 
 
-async def recent_imports(connection: AsyncConnection[Any], most: int) -> list[PastImport]:
+async def recent_imports(connection: Connection, most: int) -> list[PastImport]:
     """The newest imports, newest first."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_RECENT, (IMPORT_LOCKS, most))

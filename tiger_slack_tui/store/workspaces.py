@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from psycopg import AsyncConnection
+from tiger_slack_tui.postgres.connection import Connection
 
 _HAS_TABLES = (
     "select to_regclass('slack.instance') is not null and to_regclass('slack.\"user\"') is not null"
@@ -21,7 +19,7 @@ limit 1
 """
 
 
-async def held_teams(connection: AsyncConnection[Any]) -> frozenset[str]:
+async def held_teams(connection: Connection) -> frozenset[str]:
     """The ids of the workspaces that the database holds: those ingested from, else that of most users.
 
     Empty where the database does not say, or has no tables yet.

@@ -7,9 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from psycopg import AsyncConnection
 from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -38,6 +37,7 @@ from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.reading import reason, unforeseen
 from tiger_slack_tui.console.screens.dialog import Dialog
 from tiger_slack_tui.console.trail import Finding
+from tiger_slack_tui.postgres.connection import Connection
 
 if TYPE_CHECKING:
     from tiger_slack_tui.console.app import ConsoleApp
@@ -260,7 +260,7 @@ class RulesScreen(Dialog[Draft]):
             self._show()
             return
 
-        async def work(connection: AsyncConnection[Any]) -> None:
+        async def work(connection: Connection) -> None:
             await rules.check_rule(connection, match)
             self._verdict, self._checked = ("✓ a condition; testing …", GOOD), match
             self._show()

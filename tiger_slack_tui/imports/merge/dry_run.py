@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString
 
-from psycopg import AsyncConnection
-
 from tiger_slack_tui.imports.merge.decisions import Changes, Known
 from tiger_slack_tui.imports.merge.known_files import FileState
 from tiger_slack_tui.imports.merge.writer import Tables, key_cells
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.copy_format import NULL, row_of, text_cell, time_cell
 
 _HAS_TABLES = "select to_regclass('slack.import_problem') is not null"
@@ -46,7 +45,7 @@ and r.ts = any (%(times)s::timestamptz[])
 class DryRun(Tables):
     """Counts what an import would do, and changes nothing; also where the tables are not there yet."""
 
-    def __init__(self, connection: AsyncConnection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         super().__init__(connection, 0)
         self._has_tables = False
 

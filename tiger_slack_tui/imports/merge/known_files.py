@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import orjson
-from psycopg import AsyncConnection
 
 from tiger_slack_tui.imports.archive.plan import Selection
 from tiger_slack_tui.imports.merge.decisions import Changes
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.import_account import Account, Reason
 
 _KEEP = """
@@ -120,7 +120,7 @@ class FileState:
         )
 
 
-async def keep(connection: AsyncConnection[Any], states: Iterable[FileState]) -> None:
+async def keep(connection: Connection, states: Iterable[FileState]) -> None:
     """Remember the contents of files that are whole."""
     rows = [
         _key(state) | {"times": f"{{{','.join(map(str, state.times))}}}", "account": state.account}
@@ -131,7 +131,7 @@ async def keep(connection: AsyncConnection[Any], states: Iterable[FileState]) ->
 
 
 async def recall(
-    connection: AsyncConnection[Any], states: Sequence[FileState], selection: Selection
+    connection: Connection, states: Sequence[FileState], selection: Selection
 ) -> dict[int, Account]:
     """What reading the files again would come to, by index, for those of which it is known.
 

@@ -9,7 +9,6 @@ from typing import Any, LiteralString
 
 import orjson
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tiger_slack_tui.base.backoff import backoff
@@ -28,6 +27,7 @@ from tiger_slack_tui.imports.merge.decisions import (
 )
 from tiger_slack_tui.imports.merge.known_files import FileState
 from tiger_slack_tui.imports.merge.rows import COLUMNS, MessageRow
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.copy_format import TRUE, copy_data, row_of, text_cell, time_cell
 from tiger_slack_tui.postgres.failures import is_unavailable
 from tiger_slack_tui.slack.ts import from_micros, slack_ts, to_micros
@@ -167,7 +167,7 @@ class Merged:
 class Tables:
     """The tables, as an import uses them. The connection commits by itself."""
 
-    def __init__(self, connection: AsyncConnection[Any], import_id: int) -> None:
+    def __init__(self, connection: Connection, import_id: int) -> None:
         self._connection = connection
         self._import = import_id
         self._look: list[LiteralString] = [_MESSAGES]

@@ -16,10 +16,9 @@ from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import psycopg
-from psycopg import AsyncConnection
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import error_attributes, where
@@ -31,6 +30,7 @@ from tiger_slack_tui.imports.merge.dry_run import DryRun
 from tiger_slack_tui.imports.merge.writer import Tables
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.imports.workers.files import FileWork
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import BlockingConnection, connect_session
 from tiger_slack_tui.store.directory import upsert
@@ -135,7 +135,7 @@ class Worker:
         except _Ended:
             pass
 
-    async def _plan(self, command: protocol.MakePlan, connection: AsyncConnection[Any]) -> None:
+    async def _plan(self, command: protocol.MakePlan, connection: Connection) -> None:
         try:
             names = await find_channels(connection)
             held = await held_teams(connection)
@@ -151,9 +151,7 @@ class Worker:
         for part in spans:
             self.report(part)
 
-    async def _read_lists(
-        self, command: protocol.ReadLists, connection: AsyncConnection[Any]
-    ) -> None:
+    async def _read_lists(self, command: protocol.ReadLists, connection: Connection) -> None:
         seen = {"user": 0, "channel": 0}
         read = protocol.ListsRead(seen, [], [])
         for kind, member in command.lists:

@@ -7,9 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import IO, Any, Protocol
-
-from psycopg import AsyncConnection
+from typing import IO, Protocol
 
 from tiger_slack_tui.imports.archive.members import DAMAGE, Member, Source, reason_of, verify
 from tiger_slack_tui.imports.archive.plan import PlannedFile
@@ -25,6 +23,7 @@ from tiger_slack_tui.imports.merge.known_files import FileState, recall
 from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row
 from tiger_slack_tui.imports.merge.writer import Tables
 from tiger_slack_tui.imports.workers import protocol
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.import_account import Reason
 from tiger_slack_tui.store.imports import saved_files
 
@@ -58,7 +57,7 @@ class FileWork:
         import_id: int | None,
         source: Source,
         tables: Tables,
-        connection: AsyncConnection[Any],
+        connection: Connection,
     ) -> None:
         self._parent = parent
         self._command = command

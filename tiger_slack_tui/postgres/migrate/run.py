@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
 from tiger_slack_tui.base.telemetry import span
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import ReadOnlyServer, describe, is_unavailable
 from tiger_slack_tui.postgres.locks import holders
 from tiger_slack_tui.postgres.migrate.files import (
@@ -163,7 +163,7 @@ async def status(
     return MigrationStatus(version, state.version, server, timescaledb, tuple(shown))
 
 
-async def check_server(connection: AsyncConnection[Any]) -> None:
+async def check_server(connection: Connection) -> None:
     """Raises DatabaseRefused where the server, the database or the schema's owner does not fit."""
     if connection.info.server_version < _OLDEST_POSTGRESQL * 10_000:
         raise DatabaseRefused(
@@ -196,7 +196,7 @@ async def check_server(connection: AsyncConnection[Any]) -> None:
 
 @asynccontextmanager
 async def _lock(
-    connection: AsyncConnection[Any], tell: Callable[[Note], None], seconds: float
+    connection: Connection, tell: Callable[[Note], None], seconds: float
 ) -> AsyncIterator[None]:
     """A transaction that holds the lock. No transaction stays open while another holds it."""
     begun, told = time.monotonic(), False
@@ -218,7 +218,7 @@ async def _lock(
         await asyncio.sleep(0.1)
 
 
-async def _read_state(connection: AsyncConnection[Any]) -> _State:
+async def _read_state(connection: Connection) -> _State:
     row = await _one(
         connection, "select to_regclass('slack.version'), to_regclass('slack.migration')"
     )
@@ -246,7 +246,7 @@ def _warn(files: tuple[MigrationFile, ...], state: _State, tell: Callable[[Note]
 
 
 async def _apply(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     due: list[MigrationFile],
     state: _State,
     version: str,
@@ -284,7 +284,7 @@ async def _apply(
     )
 
 
-async def _run(connection: AsyncConnection[Any], file: MigrationFile) -> None:
+async def _run(connection: Connection, file: MigrationFile) -> None:
     try:
         await connection.execute(file.body.encode())
     except psycopg.Error as error:
@@ -295,16 +295,14 @@ async def _run(connection: AsyncConnection[Any], file: MigrationFile) -> None:
         raise MigrationError(f"{file.name}{line}: {_short(error)}") from None
 
 
-async def _timescaledb(connection: AsyncConnection[Any]) -> str | None:
+async def _timescaledb(connection: Connection) -> str | None:
     row = await _one(
         connection, "select extversion from pg_extension where extname = 'timescaledb'"
     )
     return str(row[0]) if row else None
 
 
-async def _one(
-    connection: AsyncConnection[Any], query: str, *values: object
-) -> tuple[Any, ...] | None:
+async def _one(connection: Connection, query: str, *values: object) -> tuple[Any, ...] | None:
     cursor = await connection.execute(query.encode(), values or None)
     row: tuple[Any, ...] | None = await cursor.fetchone()
     return row
