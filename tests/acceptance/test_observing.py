@@ -244,7 +244,7 @@ async def test_the_doctor_finds_what_is_wrong(conninfo: str, tmp_path: Path) -> 
         failed = {name for name, check in states.items() if check["state"] == "failed"}
         assert failed == {"scopes", "events", "app token", "database", "spool"}
         assert "reaction_added" in states["events"]["found"]
-        assert all(states[name]["mend"] for name in ("scopes", "events", "app token", "spool"))
+        assert all(states[name]["fix"] for name in ("scopes", "events", "app token", "spool"))
         assert "Traceback" not in err
         allow_connections(conninfo, allowed=True)
 

@@ -46,7 +46,7 @@ async def test_a_pooler_by_transaction_needs_a_direct_address(
     async with transaction_pooler(conninfo) as pooled:
         found = (await checks(pooled))["sessions"]
         assert found.state == "failed"
-        assert "DATABASE_DIRECT_URL" in (found.mend or "")
+        assert "DATABASE_DIRECT_URL" in (found.fix or "")
         assert (await checks(pooled, conninfo))["sessions"].state == "ok"
         other = (await checks(pooled, empty_conninfo))["sessions"]
         assert (other.state, other.found) == (
@@ -79,4 +79,4 @@ def test_room_for_locks(chunks: int, needed: int, state: str) -> None:
     assert check.state == state
     if state == "warning":
         assert check.found == "520 chunks take 3,138 of 6,400 locks: changes can fail with 53200"
-        assert "max_locks_per_transaction = 128" in (check.mend or "")
+        assert "max_locks_per_transaction = 128" in (check.fix or "")

@@ -13,4 +13,4 @@ class Check:
     name: str
     state: Literal["ok", "warning", "failed"]
     found: str
-    mend: str | None = None
+    fix: str | None = None

@@ -1,4 +1,4 @@
-"""`tiger-slack doctor`: looks at everything that a run needs, and says how to mend what is wrong."""
+"""`tiger-slack doctor`: looks at everything that a run needs, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tiger_slack_tui import __version__
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
-from tiger_slack_tui.base.text import visible
+from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.cli.checks import Check
 from tiger_slack_tui.cli.server_checks import server_checks
 from tiger_slack_tui.launch import database
@@ -79,12 +79,12 @@ select current_user
 """
 
 
-class NotWell(TigerSlackError):
+class ChecksFailed(TigerSlackError):
     """At least one check failed."""
 
 
 def examine(given: Settings, *, as_json: bool) -> None:
-    """Print a line for each check. Raises NotWell where one failed."""
+    """Print a line for each check. Raises ChecksFailed where one failed."""
     checks = asyncio.run(_all(given))
     if as_json:
         click.echo(json.dumps([asdict(check) for check in checks], indent=2))
@@ -93,7 +93,7 @@ def examine(given: Settings, *, as_json: bool) -> None:
             click.echo("\n".join(_lines(check)))
     failed = [check.name for check in checks if check.state == "failed"]
     if failed:
-        raise NotWell(f"Not well: {', '.join(failed)}.")
+        raise ChecksFailed(f"{amount(len(failed), 'check')} failed: {', '.join(failed)}")
 
 
 def _lines(check: Check) -> Iterator[str]:
@@ -101,8 +101,8 @@ def _lines(check: Check) -> Iterator[str]:
     first, *more = check.found.splitlines() or [""]
     yield f"{_SYMBOL[check.state]} {check.name}: {visible(first)}"
     yield from (f"    {visible(line.strip())}" for line in more)
-    if check.mend and check.state != "ok":
-        yield f"    {check.mend}"
+    if check.fix and check.state != "ok":
+        yield f"    {check.fix}"
 
 
 async def _all(given: Settings) -> list[Check]:
@@ -151,23 +151,23 @@ def _identity_checks(identity: Identity, asked: float) -> Iterator[Check]:
     else:
         missed = {scope: what for scope, what in _EVENTS.items() if scope not in identity.scopes}
         other = {s: what for s, what in _OTHER_SCOPES.items() if s not in identity.scopes}
-        mend = "Add them at the app's page “OAuth & Permissions” (slack-app-manifest.json), and reinstall it."
+        fix = "Add them at the app's page “OAuth & Permissions” (slack-app-manifest.json), and reinstall it."
         lacking = missed | other
         if lacking:
             yield Check(
-                "scopes", "failed" if missed else "warning", f"lacks {', '.join(lacking)}", mend
+                "scopes", "failed" if missed else "warning", f"lacks {', '.join(lacking)}", fix
             )
         else:
             yield Check("scopes", "ok", f"all {len(_EVENTS | _OTHER_SCOPES)} that are used")
         if missed:
-            yield Check("events", "failed", f"never come: {'; '.join(missed.values())}", mend)
+            yield Check("events", "failed", f"never come: {'; '.join(missed.values())}", fix)
         else:
             yield Check("events", "ok", "the scopes allow all that are stored")
     if identity.server_time is not None:
         skew = max(abs(asked - identity.server_time) - 1, 0)  # Slack tells whole seconds
         if skew > _MOST_SKEW:
-            mend = "Let this machine follow a time server (NTP)."
-            yield Check("clock", "warning", f"{skew:.0f} s from Slack's", mend)
+            fix = "Let this machine follow a time server (NTP)."
+            yield Check("clock", "warning", f"{skew:.0f} s from Slack's", fix)
         else:
             yield Check("clock", "ok", "agrees with Slack's")
 
@@ -203,11 +203,11 @@ async def _rights(connection: Connection) -> Check:
     row = await (await connection.execute(_RIGHTS)).fetchone()
     user, may_create, owner, is_owner = row or ("", False, None, False)
     if owner is None and not may_create:
-        mend = f"As the database's owner: grant create on database … to {user}"
-        return Check("rights", "failed", f"{user} may not create the schema slack", mend)
+        fix = f"As the database's owner: grant create on database … to {user}"
+        return Check("rights", "failed", f"{user} may not create the schema slack", fix)
     if owner is not None and not is_owner:
-        mend = f"Connect as {owner}, or: alter schema slack owner to {user}"
-        return Check("rights", "failed", f"the schema slack belongs to {owner}", mend)
+        fix = f"Connect as {owner}, or: alter schema slack owner to {user}"
+        return Check("rights", "failed", f"the schema slack belongs to {owner}", fix)
     return Check("rights", "ok", f"{user} owns the schema" if owner else f"{user} may create it")
 
 
@@ -238,9 +238,9 @@ async def _gaps(connection: Connection) -> Check:
     still_open, going_on, since = row or (0, 0, None)
     if not still_open:
         return Check("gaps", "ok", "none open")
-    mend = "They close by themselves, or: tiger-slack backfill"
+    fix = "They close by themselves, or: tiger-slack backfill"
     found = f"{still_open:,} open, the oldest since {since:%Y-%m-%d %H:%M} UTC"
-    return Check("gaps", "warning", f"{found}, {going_on:,} of them going on", mend)
+    return Check("gaps", "warning", f"{found}, {going_on:,} of them going on", fix)
 
 
 async def _migrations(conninfo: str) -> Check:
@@ -255,13 +255,11 @@ async def _migrations(conninfo: str) -> Check:
         return Check("migrations", "ok", "not migrated yet; the first start does it")
     if number(found.database_version) > number(__version__):
         newer = f"the database has version {found.database_version}, this program {__version__}"
-        mend = f"Install version {found.database_version} or newer."
-        return Check("migrations", "failed", newer, mend)
+        fix = f"Install version {found.database_version} or newer."
+        return Check("migrations", "failed", newer, fix)
     if changed:
-        mend = "Compare them: tiger-slack migrate --status"
-        return Check(
-            "migrations", "warning", f"applied in another form: {', '.join(changed)}", mend
-        )
+        fix = "Compare them: tiger-slack migrate --status"
+        return Check("migrations", "warning", f"applied in another form: {', '.join(changed)}", fix)
     if pending:
         return Check("migrations", "ok", f"{pending} pending; the next start applies them")
     return Check("migrations", "ok", f"version {found.database_version}, none pending")
@@ -277,14 +275,14 @@ def _spool_checks(given: Settings) -> Iterator[Check]:
             os.fsync(file.fileno())
         free = shutil.disk_usage(place).free
     except OSError as error:
-        mend = "Let TIGER_SLACK_HOME name a directory that can be written."
-        yield Check("spool", "failed", f"cannot be written: {error.strerror}", mend)
+        fix = "Let TIGER_SLACK_HOME name a directory that can be written."
+        yield Check("spool", "failed", f"cannot be written: {error.strerror}", fix)
         return
     waiting = sum(path.stat().st_size for path in _segments(place))
     if free < given.spool_limit:
-        mend = "Make room, or lower TIGER_SLACK_SPOOL_MIB."
+        fix = "Make room, or lower TIGER_SLACK_SPOOL_MIB."
         room = f"{humanize.naturalsize(free)} free, less than its limit"
-        yield Check("spool", "warning", room, mend)
+        yield Check("spool", "warning", room, fix)
     else:
         kept = humanize.naturalsize(waiting) if waiting else "empty"
         yield Check("spool", "ok", f"{kept}, {humanize.naturalsize(free)} free")

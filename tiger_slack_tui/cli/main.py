@@ -115,7 +115,7 @@ def health(http: str | None, live: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_plain_errors
 def doctor(as_json: bool) -> None:
-    """Look at everything that a run needs, and say how to mend what is wrong; exit code 1 where something is."""
+    """Look at everything that a run needs, and say how to fix what is wrong; exit code 1 where something is."""
     from tiger_slack_tui.base import settings
     from tiger_slack_tui.cli.doctor import examine
 

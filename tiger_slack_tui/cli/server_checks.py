@@ -41,8 +41,8 @@ async def server_checks(conninfo: str, direct: str | None) -> AsyncIterator[Chec
 def _primary(connection: Connection) -> Check:
     if connection.found.is_standby:
         found = f"the server at {connection.server} is a standby: it takes no events"
-        mend = "Connect to the primary. With several hosts in DATABASE_URL, the primary is found."
-        return Check("writes", "failed", found, mend)
+        fix = "Connect to the primary. With several hosts in DATABASE_URL, the primary is found."
+        return Check("writes", "failed", found, fix)
     return Check("writes", "ok", "the server is a primary")
 
 
@@ -73,9 +73,9 @@ async def _sessions(connection: Connection, conninfo: str, direct: str | None) -
     try:
         async with await connect_session(direct) as session:
             if not await is_same_database(connection, session):
-                mend = "Let DATABASE_URL and DATABASE_DIRECT_URL name the same one."
+                fix = "Let DATABASE_URL and DATABASE_DIRECT_URL name the same one."
                 found = "DATABASE_DIRECT_URL leads to another database"
-                return Check("sessions", "failed", found, mend)
+                return Check("sessions", "failed", found, fix)
     except TigerSlackError as error:
         return Check("sessions", "failed", f"DATABASE_DIRECT_URL: {error.args[0]}", error.hint)
     through = "a pooler, and " if connection.is_pooled else ""
@@ -89,7 +89,5 @@ def locks_check(locks: ChunkLocks) -> Check:
         return Check("locks", "ok", found)
     wanted = -(-locks.needed * _LOCKS_SHARE // locks.sessions)
     wanted = 1 << (wanted - 1).bit_length()
-    mend = (
-        f"Set max_locks_per_transaction = {wanted} in the server's configuration, and restart it."
-    )
-    return Check("locks", "warning", f"{found}: changes can fail with 53200", mend)
+    fix = f"Set max_locks_per_transaction = {wanted} in the server's configuration, and restart it."
+    return Check("locks", "warning", f"{found}: changes can fail with 53200", fix)

@@ -163,7 +163,7 @@ def _hints(found: MessageHistory) -> Iterator[str]:
         yield f"→ to store it: tiger-slack replay --discarded-by {rule_id}"
     if found.verdict is Verdict.FAILED:
         failed = " ".join(e.event_id for e in found.events if e.did is Did.FAILED)
-        yield f"→ once the reason is mended: tiger-slack replay {visible(failed)}"
+        yield f"→ once the reason is fixed: tiger-slack replay {visible(failed)}"
     if found.verdict is Verdict.NEVER_DELIVERED:
         if found.gap and not found.gap.closed_at:
             yield f"→ Slack's history may have it: tiger-slack backfill --gap {found.gap.id}"
