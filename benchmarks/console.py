@@ -36,7 +36,12 @@ from ingest import place
 
 from tests.console.canned import NOW
 from tests.console.terminal import Terminal, at_terminal
-from tests.console.test_loop_lag import LargeBackend, findings, large_import, without_collector
+from tests.console.test_loop_lag import (
+    LargeBackend,
+    findings,
+    large_import,
+    without_earlier_objects,
+)
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -307,7 +312,7 @@ async def lag_of(
             took.append(time.perf_counter() - due)
 
     app = ConsoleApp(backend, ConsoleOptions())
-    with without_collector():
+    with without_earlier_objects():
         async with app.run_test(size=(160, 48)) as pilot:
             await pilot.press(view)
             await asyncio.sleep(2)
