@@ -23,14 +23,12 @@ from typing import Any
 import psycopg
 from ingest import ingesting, place
 
-from tiger_slack_tui import __version__
 from tiger_slack_tui.audit.detail import read_event
 from tiger_slack_tui.audit.events import EventFilter, read_page
 from tiger_slack_tui.audit.replay import Selection, replay
 from tiger_slack_tui.audit.rules import add_rule, list_rules
 from tiger_slack_tui.audit.why import read_history
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
 
@@ -179,8 +177,7 @@ def fill(conninfo: str, events: int) -> None:
 
 
 async def migrated(conninfo: str) -> None:
-    files = read_migrations(migrations_directory())
-    await migrate(conninfo, version=__version__, files=files, tell=lambda _: None)
+    await migrate(conninfo)
 
 
 def replayed(events: int = 20_000) -> None:

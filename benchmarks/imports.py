@@ -27,12 +27,10 @@ from export import write_export, zip_export
 from ingest import ingesting, place
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tiger_slack_tui import __version__
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.merge.rows import COLUMNS
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.result import ImportResult, Started
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.slack.payload import strip_secrets
 
@@ -270,8 +268,7 @@ def database(conninfo: str, name: str) -> str:
         connection.execute(f"create database {name}".encode())
         connection.execute("checkpoint")
     conninfo = make_conninfo(conninfo, dbname=name)
-    files = read_migrations(migrations_directory())
-    asyncio.run(migrate(conninfo, version=__version__, files=files, tell=lambda _: None))
+    asyncio.run(migrate(conninfo))
     return conninfo
 
 

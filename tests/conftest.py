@@ -20,9 +20,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tiger_slack_tui import __version__
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 
 _DIRECTORY = "TIGER_SLACK_TEST_DIRECTORY"
@@ -58,9 +56,8 @@ def template(postgres: EmbeddedPostgres) -> str:
             if found.fetchone() is not None:
                 return name
             connection.execute("create database template_new")
-            files = read_migrations(migrations_directory())
             conninfo = make_conninfo(postgres.conninfo, dbname="template_new")
-            asyncio.run(migrate(conninfo, version=__version__, files=files, tell=lambda _: None))
+            asyncio.run(migrate(conninfo))
             connection.execute(f"alter database template_new rename to {name}")
     return name
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 
-from tiger_slack_tui import __version__
 from tiger_slack_tui.base.backoff import LogThrottle, backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.base.errors import (
@@ -31,8 +30,7 @@ from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
-from tiger_slack_tui.postgres.migrate.run import Note, migrate
+from tiger_slack_tui.postgres.migrate.run import MigrationMessage, migrate
 from tiger_slack_tui.postgres.pool import make_pool, require_same_database, with_defaults
 from tiger_slack_tui.presence.heartbeat import Watch, WatchTiming
 from tiger_slack_tui.slack.paged_history import Pace
@@ -371,14 +369,12 @@ class Engine:
     async def _prepare_database(self, tried: asyncio.Event) -> None:
         """Bring the schema up to date and open the pool, as soon as the database is there."""
         failures = 0
-        files, tell = read_migrations(migrations_directory()), _Log()
+        report = _Log()
         while True:
             try:
                 await migrate(
                     self._conninfo,
-                    version=__version__,
-                    files=files,
-                    tell=tell,
+                    report=report,
                     lock_seconds=_MIGRATION_SECONDS,
                 )
             except DatabaseUnavailable as error:
@@ -439,9 +435,9 @@ async def _together(*works: Coroutine[Any, Any, Any]) -> None:
 class _Log:
     """Logs notes; a note that is repeated, once."""
 
-    _last: Note | None = None
+    _last: MigrationMessage | None = None
 
-    def __call__(self, note: Note) -> None:
+    def __call__(self, note: MigrationMessage) -> None:
         if note != self._last:
             log.log(note.level, "%s", note.text)
         self._last = note

@@ -22,10 +22,11 @@ from tiger_slack_tui.console.trail import Trail, TrailState
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.manager import ImportDesk
 from tiger_slack_tui.jobs.status import JobStatus
-from tiger_slack_tui.postgres.introspection import AdvisoryLock, Extension, Session, TableSize
-from tiger_slack_tui.postgres.locks import Holder
-from tiger_slack_tui.postgres.migrate.files import FileState
-from tiger_slack_tui.postgres.migrate.run import FileStatus, MigrationStatus
+from tiger_slack_tui.postgres.introspection import Session, TableSize
+from tiger_slack_tui.postgres.locks import AdvisoryLock, Holder
+from tiger_slack_tui.postgres.migrate.files import MigrationFileState
+from tiger_slack_tui.postgres.migrate.run import MigrationFileStatus, MigrationStatus
+from tiger_slack_tui.postgres.timescale import TimescaleDB
 from tiger_slack_tui.store.instances import Instance
 from tiger_slack_tui.store.job_runs import JobRun
 
@@ -139,7 +140,7 @@ def facts() -> Facts:
             ),
         ),
         migrations=migrations(),
-        extension=Extension("2.23.0", "community", "public"),
+        extension=TimescaleDB("2.23.0", "community", "public"),
         sizes=(
             TableSize(
                 "message", 12_400_000, 8_412_000_000, 212, 190, 41_000_000_000, 3_900_000_000
@@ -242,7 +243,8 @@ def migrations() -> MigrationStatus:
         "idempotent/001-convert.sql",
     )
     files = tuple(
-        FileStatus(name, FileState.APPLIED, AT - timedelta(days=2), "0.4.0", None) for name in names
+        MigrationFileStatus(name, MigrationFileState.APPLIED, AT - timedelta(days=2), "0.4.0", None)
+        for name in names
     )
     return MigrationStatus("0.4.0", "0.4.0", "17.5 (Debian)", "2.23.0", files)
 

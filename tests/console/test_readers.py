@@ -35,7 +35,8 @@ from tiger_slack_tui.console.trail import Trail, TrailState
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.jobs import paint_size
 from tiger_slack_tui.imports.patterns import ChannelPatterns
-from tiger_slack_tui.postgres.introspection import TableSize, extension, table_sizes
+from tiger_slack_tui.postgres.introspection import TableSize, table_sizes
+from tiger_slack_tui.postgres.timescale import find_timescaledb
 from tiger_slack_tui.store.import_account import Account
 
 
@@ -399,7 +400,7 @@ async def test_row_counts_are_estimates_that_are_there_before_an_analyze(
 
     async def rows() -> int:
         async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
-            sizes = await table_sizes(connection, await extension(connection))
+            sizes = await table_sizes(connection, await find_timescaledb(connection))
         return next(size.rows for size in sizes if size.name == "import")
 
     async with asyncio.timeout(30):

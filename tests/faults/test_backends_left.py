@@ -11,10 +11,8 @@ from psycopg.conninfo import make_conninfo
 from tests.auditing import message, record
 from tests.faults.pooler import transaction_pooler
 from tests.support import count, until
-from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect, make_pool
 from tiger_slack_tui.store.events import EventStore
@@ -45,10 +43,9 @@ async def test_writes_that_wait_for_a_lock(conninfo: str) -> None:
 async def test_commits_that_wait_for_a_standby(tmp_path: Path) -> None:
     """A commit whose wait is cancelled says that it succeeded: that must not be believed."""
     tmp_path.chmod(0o711)
-    files = read_migrations(migrations_directory())
     with EmbeddedPostgres.start(tmp_path / "home", durable=False) as server:
         conninfo = server.conninfo
-        await migrate(conninfo, version=__version__, files=files, tell=lambda _: None)
+        await migrate(conninfo)
         admin = make_conninfo(conninfo, options="-c synchronous_commit=local")
         async with make_pool(conninfo, minimum=1, maximum=2) as pool:
             store = EventStore(pool)

@@ -11,14 +11,12 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.faults.proxy import Proxy, postgres_target, through
-from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.monitor import Monitor
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.locks import try_lock
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import BlockingConnection, Connection, connect, make_pool
 from tiger_slack_tui.postgres.silence import Answer, Patience, ask
@@ -152,7 +150,6 @@ async def test_a_job_ends_when_its_connection_is_silent(conninfo: str, proxy: Pr
 
 
 async def test_a_migration_ends_when_its_connection_is_silent(conninfo: str, proxy: Proxy) -> None:
-    files = read_migrations(migrations_directory())
     notes: list[str] = []
 
     def tell(note: Any) -> None:
@@ -163,7 +160,7 @@ async def test_a_migration_ends_when_its_connection_is_silent(conninfo: str, pro
         connection.execute("update slack.migration set body = '' where file_name like 'idem%'")
     async with asyncio.timeout(_BOUND):
         with pytest.raises(DatabaseUnavailable):
-            await migrate(through(proxy, conninfo), version=__version__, files=files, tell=tell)
+            await migrate(through(proxy, conninfo), report=tell)
     assert notes
 
 

@@ -16,7 +16,7 @@ from tests.support import count, until
 from tiger_slack_tui.imports import job as load
 from tiger_slack_tui.imports.result import Done
 from tiger_slack_tui.postgres.columnstore import compress
-from tiger_slack_tui.postgres.locks import IMPORT_LOCKS
+from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS
 
 HOLDERS = (
     "from pg_locks l where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.classid = 1768778863"
@@ -34,7 +34,7 @@ def end_session(database: psycopg.Connection[Any]) -> int:
 async def test_an_import_whose_idle_session_was_cut_is_done(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    assert IMPORT_LOCKS == 1768778863
+    assert IMPORT_LOCK_CLASS == 1768778863
     watched = Watched(conninfo, write_folder(tmp_path, many(3, 3000)))
     watched.on_batch = lambda batches: end_session(database) if batches == 1 else None
     result = await watched.run()

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from tests.support import check, delivered, make_engine, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.postgres.migrate.run import LOCK_KEY
+from tiger_slack_tui.postgres.lock_keys import MIGRATION_LOCK_KEY
 
 
 async def test_an_engine_waits_for_a_migration_of_another(
@@ -27,7 +27,7 @@ async def test_an_engine_waits_for_a_migration_of_another(
         run = asyncio.create_task(engine.run())
         try:
             with psycopg.connect(holder) as connection:
-                connection.execute("select pg_advisory_xact_lock(%s)", (LOCK_KEY,))
+                connection.execute("select pg_advisory_xact_lock(%s)", (MIGRATION_LOCK_KEY,))
                 # Past the limit of several tries.
                 await until(lambda: "the-other@host" in (engine.snapshot().database_problem or ""))
                 await slack.send_all(payloads)

@@ -129,7 +129,7 @@ async def test_a_migration_is_not_held_up(empty_conninfo: str) -> None:
     file = MigrationFile(
         "incremental/001-a.sql", r"create table slack.t as select '\d' as a, pg_sleep(0.5)::text"
     )
-    ran = await migrate(empty_conninfo, version="1.0", files=(file,), tell=lambda _: None)
+    ran = await migrate(empty_conninfo, version="1.0", files=(file,))
     assert ran == [file.name]
 
 
@@ -189,10 +189,10 @@ async def test_a_standby_says_so_until_it_is_promoted(tmp_path: Path) -> None:
             assert "is a standby or read-only" in describe(caught.value)
         file = MigrationFile("incremental/001-a.sql", "create table slack.t ()")
         with pytest.raises(DatabaseUnavailable, match="standby or read-only"):
-            await migrate(server.conninfo, version="1.0", files=(file,), tell=lambda _: None)
+            await migrate(server.conninfo, version="1.0", files=(file,))
         with psycopg.connect(server.conninfo, autocommit=True) as connection:
             connection.execute("select pg_promote()")
-        assert await migrate(server.conninfo, version="1.0", files=(file,), tell=lambda _: None)
+        assert await migrate(server.conninfo, version="1.0", files=(file,))
 
 
 def test_of_several_servers_the_primary_is_meant() -> None:

@@ -22,7 +22,6 @@ from tests.exports import export, run_import, write_folder
 from tests.exports import message as exported
 from tests.faults.pooler import PGBOUNCER, pgbouncer, transaction_pooler
 from tests.support import check, count, delivered, make_engine, running, until
-from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.monitor import Monitor
@@ -30,7 +29,7 @@ from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.postgres import session_settings
 from tiger_slack_tui.postgres.locks import try_lock
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
+from tiger_slack_tui.postgres.migrate.files import shipped_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import Connection, connect, connect_session, make_pool
 from tiger_slack_tui.postgres.session_settings import Found
@@ -182,15 +181,9 @@ async def test_the_settings_of_a_transaction_are_not_bound_by_a_limit_of_the_ses
 
 
 async def test_the_schema_is_brought_up_to_date(empty_conninfo: str) -> None:
-    files = read_migrations(migrations_directory())
     async with transaction_pooler(empty_conninfo, size=4) as pooled:
-        ran = await asyncio.gather(
-            *(
-                migrate(pooled, version=__version__, files=files, tell=lambda _: None)
-                for _ in range(2)
-            )
-        )
-    assert sorted(map(len, ran)) == [0, len(files)]
+        ran = await asyncio.gather(*(migrate(pooled) for _ in range(2)))
+    assert sorted(map(len, ran)) == [0, len(shipped_migrations())]
 
 
 async def test_a_long_statement_is_watched(pooled: str, monkeypatch: pytest.MonkeyPatch) -> None:

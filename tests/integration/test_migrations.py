@@ -9,17 +9,22 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.support import count
-from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.failures import connect_failure
+from tiger_slack_tui.postgres.lock_keys import MIGRATION_LOCK_KEY
 from tiger_slack_tui.postgres.migrate.files import (
-    FileState,
     MigrationFile,
-    migrations_directory,
+    MigrationFileState,
     read_migrations,
+    shipped_migrations,
 )
-from tiger_slack_tui.postgres.migrate.run import LOCK_KEY, MigrationRunning, Note, migrate, status
+from tiger_slack_tui.postgres.migrate.run import (
+    MigrationMessage,
+    MigrationRunning,
+    migrate,
+    migration_status,
+)
 
 FIRST = MigrationFile("incremental/001-first.sql", "create table slack.first (x int)")
 SECOND = MigrationFile("incremental/002-second.sql", "create table slack.second (x int)")
@@ -33,7 +38,7 @@ class Run:
 
     def __init__(self, conninfo: str) -> None:
         self.conninfo = conninfo
-        self.notes: list[Note] = []
+        self.messages: list[MigrationMessage] = []
 
     async def __call__(
         self, *files: MigrationFile, version: str = "1.0.0", lock_seconds: float = 60
@@ -42,7 +47,7 @@ class Run:
             self.conninfo,
             version=version,
             files=files,
-            tell=self.notes.append,
+            report=self.messages.append,
             lock_seconds=lock_seconds,
         )
 
@@ -56,12 +61,12 @@ async def test_runs_what_is_pending_and_no_more(run: Run) -> None:
     assert await run(FIRST, AGAIN) == [FIRST.name, AGAIN.name]
     assert await run(FIRST, AGAIN) == []
     assert await run(FIRST, SECOND, AGAIN, version="1.1.0") == [SECOND.name, AGAIN.name]
-    found = await status(run.conninfo, version="1.1.0", files=(FIRST, SECOND, AGAIN))
+    found = await migration_status(run.conninfo, version="1.1.0", files=(FIRST, SECOND, AGAIN))
     assert found.database_version == "1.1.0"
     assert [(file.name, file.state, file.applied_at_version) for file in found.files] == [
-        (FIRST.name, FileState.APPLIED, "1.0.0"),
-        (SECOND.name, FileState.APPLIED, "1.1.0"),
-        (AGAIN.name, FileState.APPLIED, "1.1.0"),
+        (FIRST.name, MigrationFileState.APPLIED, "1.0.0"),
+        (SECOND.name, MigrationFileState.APPLIED, "1.1.0"),
+        (AGAIN.name, MigrationFileState.APPLIED, "1.1.0"),
     ]
     assert count(run.conninfo, "select count(*) from slack.version") == 1
 
@@ -77,17 +82,19 @@ async def test_tells_how_an_applied_file_was_changed(run: Run) -> None:
     await run(FIRST)
     changed = MigrationFile(FIRST.name, FIRST.body + "\n-- a remark")
     assert await run(changed) == []
-    (warning,) = (note for note in run.notes if note.level == logging.WARNING)
+    (warning,) = (message for message in run.messages if message.level == logging.WARNING)
     assert "+-- a remark" in warning.text
-    found = await status(run.conninfo, version="1.0.0", files=(changed,))
-    assert found.files[0].state is FileState.CHANGED
+    found = await migration_status(run.conninfo, version="1.0.0", files=(changed,))
+    assert found.files[0].state is MigrationFileState.CHANGED
     assert "+-- a remark" in str(found.files[0].difference)
 
 
 async def test_tells_of_an_applied_file_that_is_missing(run: Run) -> None:
     await run(FIRST, SECOND)
     await run(FIRST)
-    assert any(SECOND.name in note.text for note in run.notes if note.level == logging.WARNING)
+    assert any(
+        SECOND.name in message.text for message in run.messages if message.level == logging.WARNING
+    )
 
 
 async def test_all_or_nothing(run: Run) -> None:
@@ -95,9 +102,9 @@ async def test_all_or_nothing(run: Run) -> None:
     bad = MigrationFile("incremental/003-bad.sql", "select 1;\n\nselect nonsense")
     with pytest.raises(MigrationError, match=r"003-bad\.sql, line 3: .*nonsense.*42703"):
         await run(FIRST, SECOND, bad, version="2.0.0")
-    found = await status(run.conninfo, version="1.0.0", files=(FIRST, SECOND))
+    found = await migration_status(run.conninfo, version="1.0.0", files=(FIRST, SECOND))
     assert found.database_version == "1.0.0"
-    assert found.files[1].state is FileState.PENDING
+    assert found.files[1].state is MigrationFileState.PENDING
     assert count(run.conninfo, "select count(*) from pg_class where relname = 'second'") == 0
 
 
@@ -145,8 +152,8 @@ async def test_refuses_a_schema_of_another_role(run: Run) -> None:
 
 
 async def test_status_writes_nothing(run: Run) -> None:
-    found = await status(run.conninfo, version="1.0.0", files=(FIRST,))
-    assert (found.database_version, found.files[0].state) == (None, FileState.PENDING)
+    found = await migration_status(run.conninfo, version="1.0.0", files=(FIRST,))
+    assert (found.database_version, found.files[0].state) == (None, MigrationFileState.PENDING)
     assert count(run.conninfo, "select count(*) from pg_namespace where nspname = 'slack'") == 0
 
 
@@ -156,13 +163,13 @@ async def test_instances_that_start_at_once_migrate_once(run: Run) -> None:
     )
     ran = await asyncio.gather(*(run(slow) for _ in range(4)))
     assert sorted(map(len, ran)) == [0, 0, 0, 1]
-    assert any("waiting for another migration" in note.text for note in run.notes)
+    assert any("waiting for another migration" in message.text for message in run.messages)
 
 
 async def test_says_who_holds_the_lock_when_it_gives_up(run: Run) -> None:
     holder = make_conninfo(run.conninfo, application_name="the-other@host")
     with psycopg.connect(holder) as connection:
-        connection.execute("select pg_advisory_xact_lock(%s)", (LOCK_KEY,))
+        connection.execute("select pg_advisory_xact_lock(%s)", (MIGRATION_LOCK_KEY,))
         with pytest.raises(MigrationRunning, match=r"the-other@host \(local, pid \d+"):
             await run(FIRST, lock_seconds=0.3)
     assert await run(FIRST) == [FIRST.name]
@@ -218,10 +225,9 @@ def test_the_real_files_document_every_table_and_column(conninfo: str) -> None:
 
 
 async def test_the_real_files_run_again_on_their_own_result(conninfo: str) -> None:
-    files = read_migrations(migrations_directory())
-    ran = await migrate(conninfo, version="999.0.0", files=files, tell=lambda _: None)
-    assert ran == [file.name for file in files if not file.incremental]
-    assert (await status(conninfo, version=__version__, files=files)).database_version == "999.0.0"
+    ran = await migrate(conninfo, version="999.0.0")
+    assert ran == [file.name for file in shipped_migrations() if not file.incremental]
+    assert (await migration_status(conninfo)).database_version == "999.0.0"
 
 
 def test_names_are_checked(tmp_path: Path) -> None:
@@ -231,9 +237,9 @@ def test_names_are_checked(tmp_path: Path) -> None:
     (tmp_path / "idempotent").mkdir()
     assert read_migrations(tmp_path) == ()
     for name, problem in (
-        ("1-first.sql", "no name of a migration"),
-        ("001-First.sql", "no name of a migration"),
-        ("002-first.sql", "001 is missing"),
+        ("1-first.sql", "not a valid name"),
+        ("001-First.sql", "not a valid name"),
+        ("002-first.sql", "lacks the number 001"),
     ):
         (tmp_path / "incremental" / name).touch()
         with pytest.raises(MigrationError, match=problem):
@@ -241,5 +247,5 @@ def test_names_are_checked(tmp_path: Path) -> None:
         (tmp_path / "incremental" / name).unlink()
     (tmp_path / "idempotent" / "001-a.sql").write_text("select 1")
     (tmp_path / "idempotent" / "001-b.sql").touch()
-    with pytest.raises(MigrationError, match="001 stands twice"):
+    with pytest.raises(MigrationError, match="the number 001 twice"):
         read_migrations(tmp_path)

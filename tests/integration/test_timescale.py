@@ -29,8 +29,7 @@ from tiger_slack_tui.imports.result import Note
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.introspection import chunk_locks
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
-from tiger_slack_tui.postgres.migrate.run import migrate, status
+from tiger_slack_tui.postgres.migrate.run import migrate, migration_status
 
 pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300), pytest.mark.xdist_group("timescale")]
 
@@ -80,8 +79,7 @@ def conninfo(server: str) -> str:
 
 
 async def migrated(conninfo: str, version: str = __version__) -> list[str]:
-    files = read_migrations(migrations_directory())
-    return await migrate(conninfo, version=version, files=files, tell=lambda _: None)
+    return await migrate(conninfo, version=version)
 
 
 def rows(conninfo: str, query: str) -> list[tuple[Any, ...]]:
@@ -103,7 +101,7 @@ async def test_hypertables_and_policies(conninfo: str) -> None:
         " from timescaledb_information.jobs where hypertable_schema = 'slack' order by 1, 2",
     )
     assert policies == [("event", "45 days"), ("event", "90 days"), ("message", "45 days")]
-    assert (await status(conninfo, version=__version__, files=())).timescaledb is not None
+    assert (await migration_status(conninfo, version=__version__, files=())).timescaledb is not None
 
 
 async def chunks_after_retention(conninfo: str, days: int) -> int:

@@ -13,7 +13,6 @@ import aiohttp
 import click
 import humanize
 
-from tiger_slack_tui import __version__
 from tiger_slack_tui.backfill.backfill import GapResult, Progress, readable_kinds
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
@@ -26,7 +25,6 @@ from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect, with_defaults
 from tiger_slack_tui.slack.paged_history import HistoryReader
@@ -98,8 +96,7 @@ def show_gaps(settings: Settings, *, as_json: bool) -> None:
 async def _run(
     settings: Settings, slack: SlackSettings, request: BackfillRequest, conninfo: str
 ) -> _Ended:
-    files = read_migrations(migrations_directory())
-    await migrate(conninfo, version=__version__, files=files, tell=lambda _: None)
+    await migrate(conninfo)
     results: list[GapResult] = []
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session)

@@ -29,12 +29,10 @@ from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.migrate.files import (
-    FileState,
-    migrations_directory,
-    number,
-    read_migrations,
+    MigrationFileState,
+    version_number,
 )
-from tiger_slack_tui.postgres.migrate.run import check_server, status
+from tiger_slack_tui.postgres.migrate.run import check_server, migration_status
 from tiger_slack_tui.postgres.pool import connect, with_defaults
 from tiger_slack_tui.slack.web import Identity, SlackWeb
 
@@ -245,15 +243,14 @@ async def _gaps(connection: Connection) -> Check:
 
 async def _migrations(conninfo: str) -> Check:
     try:
-        files = read_migrations(migrations_directory())
-        found = await status(conninfo, version=__version__, files=files)
+        found = await migration_status(conninfo)
     except TigerSlackError as error:
         return _failed("migrations", error)
-    pending = sum(file.state is FileState.PENDING for file in found.files)
+    pending = sum(file.state is MigrationFileState.PENDING for file in found.files)
     changed = [file.name for file in found.files if file.difference]
     if found.database_version is None:
         return Check("migrations", "ok", "not migrated yet; the first start does it")
-    if number(found.database_version) > number(__version__):
+    if version_number(found.database_version) > version_number(__version__):
         newer = f"the database has version {found.database_version}, this program {__version__}"
         fix = f"Install version {found.database_version} or newer."
         return Check("migrations", "failed", newer, fix)

@@ -18,7 +18,6 @@ import humanize
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from tiger_slack_tui import __version__
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
 from tiger_slack_tui.base.text import amount, visible
@@ -36,7 +35,6 @@ from tiger_slack_tui.imports.result import (
     Tally,
 )
 from tiger_slack_tui.launch import database
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import with_defaults
 from tiger_slack_tui.store.import_account import Account
@@ -90,8 +88,7 @@ async def _run(
     errors: ProblemFile | None,
 ) -> ImportResult:
     if not request.dry_run:
-        files = read_migrations(migrations_directory())
-        await migrate(conninfo, version=__version__, files=files, tell=lambda _: None)
+        await migrate(conninfo)
     job = Import(conninfo, request.path, options, instance=settings.instance)
     loop = asyncio.get_running_loop()
 

@@ -12,7 +12,6 @@ import aiohttp
 import click
 import humanize
 
-from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.telemetry import log_to_stderr
@@ -22,7 +21,6 @@ from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.launch import database
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect_session, with_defaults
 from tiger_slack_tui.slack.web import SlackWeb
@@ -85,8 +83,7 @@ async def _run(
     settings: Settings, slack: SlackSettings | None, names: Sequence[str], conninfo: str
 ) -> list[JobRun]:
     conninfo = with_defaults(conninfo, application_name=settings.instance)
-    files = read_migrations(migrations_directory())
-    await migrate(conninfo, version=__version__, files=files, tell=lambda _: None)
+    await migrate(conninfo)
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session) if slack else None
         jobs = make_jobs(web, settings.jobs)

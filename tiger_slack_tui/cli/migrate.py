@@ -13,16 +13,20 @@ import click
 from tiger_slack_tui import __version__
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.launch import database
-from tiger_slack_tui.postgres.migrate.files import FileState, migrations_directory, read_migrations
-from tiger_slack_tui.postgres.migrate.run import MigrationStatus, Note, migrate, status
+from tiger_slack_tui.postgres.migrate.files import MigrationFileState
+from tiger_slack_tui.postgres.migrate.run import (
+    MigrationMessage,
+    MigrationStatus,
+    migrate,
+    migration_status,
+)
 from tiger_slack_tui.postgres.pool import with_defaults
 
 
 def apply(settings: Settings, *, as_json: bool) -> None:
     """Migrate, and print what ran."""
-    files = read_migrations(migrations_directory())
     with _connected(settings) as conninfo:
-        ran = asyncio.run(migrate(conninfo, version=__version__, files=files, tell=_tell))
+        ran = asyncio.run(migrate(conninfo, report=_show_message))
     if as_json:
         click.echo(json.dumps({"version": __version__, "applied": ran}))
     elif not ran:
@@ -33,9 +37,8 @@ def apply(settings: Settings, *, as_json: bool) -> None:
 
 def show(settings: Settings, *, as_json: bool) -> None:
     """Print the versions and the state of each file; change nothing."""
-    files = read_migrations(migrations_directory())
     with _connected(settings) as conninfo:
-        found = asyncio.run(status(conninfo, version=__version__, files=files))
+        found = asyncio.run(migration_status(conninfo))
     click.echo(json.dumps(_as_json(found), indent=2) if as_json else _as_text(found))
 
 
@@ -45,8 +48,8 @@ def _connected(settings: Settings) -> Iterator[str]:
         yield with_defaults(conninfo, application_name=f"{settings.service_name} migrate")
 
 
-def _tell(note: Note) -> None:
-    click.secho(note.text, err=True, fg="yellow" if note.level >= logging.WARNING else None)
+def _show_message(message: MigrationMessage) -> None:
+    click.secho(message.text, err=True, fg="yellow" if message.level >= logging.WARNING else None)
 
 
 def _as_json(found: MigrationStatus) -> dict[str, object]:
@@ -86,6 +89,6 @@ def _as_text(found: MigrationStatus) -> str:
         lines.append(f"{file.state:<8} {file.name:<{width}} {when}".rstrip())
         if file.difference:
             lines += [f"         {line}" for line in file.difference.splitlines()]
-    waiting = sum(file.state is FileState.PENDING for file in found.files)
+    waiting = sum(file.state is MigrationFileState.PENDING for file in found.files)
     lines += ["", f"{waiting} pending" if waiting else "Nothing pending."]
     return "\n".join(lines)

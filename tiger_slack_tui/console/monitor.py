@@ -11,7 +11,6 @@ from typing import Any
 
 from psycopg.pq import TransactionStatus
 
-from tiger_slack_tui import __version__
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.base.settings import JobSettings
@@ -20,22 +19,17 @@ from tiger_slack_tui.console.reading import LOOK_SECONDS, raise_if_cancelled, re
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.introspection import (
-    AdvisoryLock,
-    Extension,
     Session,
     TableSize,
-    advisory_locks,
-    extension,
     num_discard_rules,
     sessions,
     table_sizes,
 )
-from tiger_slack_tui.postgres.lock_keys import LOCK_KEYS
-from tiger_slack_tui.postgres.locks import IMPORT_LOCKS
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
-from tiger_slack_tui.postgres.migrate.run import LOCK_KEY as MIGRATION_LOCK_KEY
-from tiger_slack_tui.postgres.migrate.run import MigrationStatus, status
+from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, JOB_LOCK_KEYS, MIGRATION_LOCK_KEY
+from tiger_slack_tui.postgres.locks import AdvisoryLock, advisory_locks
+from tiger_slack_tui.postgres.migrate.run import MigrationStatus, migration_status
 from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.postgres.timescale import TimescaleDB, find_timescaledb
 from tiger_slack_tui.store import instances
 from tiger_slack_tui.store.arrivals import ArrivalReader
 from tiger_slack_tui.store.imports import count_killed
@@ -76,7 +70,7 @@ class Facts:
     locks: tuple[AdvisoryLock, ...] = ()
     sessions: tuple[Session, ...] = ()
     migrations: MigrationStatus | None = None
-    extension: Extension | None = None
+    extension: TimescaleDB | None = None
     sizes: tuple[TableSize, ...] = ()
     instances: tuple[Instance, ...] = ()
     """Those of the last day, the running and the lost ones first."""
@@ -194,10 +188,10 @@ class Monitor:
             self._counting = None
 
     async def _look_quickly(self, connection: Connection, facts: Facts) -> Facts:
-        keys = [*LOCK_KEYS.values(), MIGRATION_LOCK_KEY]
+        keys = [*JOB_LOCK_KEYS.values(), MIGRATION_LOCK_KEY]
         questions: dict[str, Callable[[], Awaitable[Any]]] = {
             "jobs": lambda: read_status(connection, self._settings, most=_RUNS),
-            "locks": lambda: advisory_locks(connection, keys, [IMPORT_LOCKS]),
+            "locks": lambda: advisory_locks(connection, keys, [IMPORT_LOCK_CLASS]),
             "sessions": lambda: sessions(connection),
             "instances": lambda: instances.newest(connection, most=_INSTANCES),
             "observed": lambda: self._observe(connection),
@@ -210,13 +204,12 @@ class Monitor:
 
     async def _look_slowly(self, connection: Connection, facts: Facts) -> Facts:
         async def migrations() -> MigrationStatus:
-            files = read_migrations(migrations_directory())
-            return await status(self._conninfo, version=__version__, files=files)
+            return await migration_status(self._conninfo)
 
         seconds = _SLOW_SECONDS
         facts = await self._ask(connection, facts, "migrations", migrations, seconds)
         facts = await self._ask(
-            connection, facts, "extension", lambda: extension(connection), seconds
+            connection, facts, "extension", lambda: find_timescaledb(connection), seconds
         )
         timescaledb = facts.extension
         return await self._ask(

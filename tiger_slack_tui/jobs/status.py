@@ -11,7 +11,7 @@ from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.jobs.schedule import next_run
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import not_migrated
-from tiger_slack_tui.postgres.lock_keys import LOCK_KEYS
+from tiger_slack_tui.postgres.lock_keys import JOB_LOCK_KEYS
 from tiger_slack_tui.postgres.locks import Holder, holders
 from tiger_slack_tui.store import job_runs
 from tiger_slack_tui.store.job_runs import JobRun
@@ -35,7 +35,7 @@ async def read_status(
 ) -> list[JobStatus]:
     """How the jobs stand, each with at most so many of its newest runs. Raises psycopg.Error, MigrationError."""
     coming = next_run(settings, datetime.now(UTC))
-    held = await holders(connection, list(LOCK_KEYS.values()))
+    held = await holders(connection, list(JOB_LOCK_KEYS.values()))
     try:
         return [
             JobStatus(
@@ -50,7 +50,7 @@ async def read_status(
                     for run in await job_runs.newest(connection, name, most=most)
                 ),
             )
-            for name, key in LOCK_KEYS.items()
+            for name, key in JOB_LOCK_KEYS.items()
         ]
     except psycopg.errors.UndefinedTable:
         raise not_migrated() from None

@@ -1,10 +1,8 @@
-"""What the database tells of itself: locks, sessions, sizes. Nobody has to wait for whoever asks."""
+"""Reads what the database knows about itself: sessions, sizes, settings. No query here blocks other sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import LiteralString
 
 import psycopg
@@ -12,27 +10,8 @@ from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.timescale import TimescaleDB, find_timescaledb
 
-# Whoever waits for a lock stands in pg_locks, too. A key of 64 bits stands there in halves.
-_LOCKS: LiteralString = """
-select (l.classid::int8 << 32) | l.objid::int8 as key
-, l.granted as is_held
-, l.pid
-, coalesce(a.application_name, '') as application_name
-, coalesce(host(a.client_addr), 'local') as host
-, coalesce(a.usename, '') as user_name
-, a.backend_start as since
-, coalesce(a.state, '') as state
-, coalesce(a.query, '') as query
-from pg_locks l
-left join pg_stat_activity a on a.pid = l.pid
-where l.locktype = 'advisory'
-and l.objsubid = 1
-and l.database = (select d.oid from pg_database d where d.datname = current_database())
-and ((l.classid::int8 << 32) | l.objid::int8 = any (%(keys)s) or l.classid::int8 = any (%(classes)s))
-order by key, l.granted desc, a.backend_start
-limit 200
-"""
 _SESSIONS: LiteralString = """
 select a.pid
 , coalesce(a.application_name, '') as application_name
@@ -60,12 +39,6 @@ join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = 'slack'
 and c.relkind = 'r'
 order by 3 desc, 1
-"""
-_EXTENSION: LiteralString = """
-select e.extversion, n.nspname, coalesce(current_setting('timescaledb.license', true), 'apache')
-from pg_extension e
-join pg_namespace n on n.oid = e.extnamespace
-where e.extname = 'timescaledb'
 """
 _CHUNKS: LiteralString = """
 select c.hypertable_name::text, count(*), count(*) filter (where c.is_compressed)
@@ -123,22 +96,6 @@ from {}.hypertable_compression_stats(format('slack.%%I', %s::text)::regclass) s
 
 
 @dataclass(frozen=True, slots=True)
-class AdvisoryLock:
-    """A session that has an advisory lock, or waits for it. `since` is the session's start."""
-
-    key: int
-    is_held: bool
-    pid: int
-    application_name: str
-    host: str
-    user_name: str
-    since: datetime | None
-    """None where our role may not see the session."""
-    state: str
-    query: str
-
-
-@dataclass(frozen=True, slots=True)
 class Session:
     """Another session of this database. `seconds` is how long it is in its state."""
 
@@ -168,15 +125,6 @@ class TableSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Extension:
-    """TimescaleDB, where it is there. `edition` is community or Apache."""
-
-    version: str
-    edition: str
-    schema: str
-
-
-@dataclass(frozen=True, slots=True)
 class ChunkLocks:
     """The locks that a statement on the largest hypertable takes, and how many the server has room for."""
 
@@ -198,19 +146,10 @@ async def unsafe_settings(connection: Connection) -> list[str]:
 
 async def chunk_locks(connection: Connection) -> ChunkLocks | None:
     """See ChunkLocks; None where there are no chunks."""
-    if await extension(connection) is None:
+    if await find_timescaledb(connection) is None:
         return None
     row = await (await connection.execute(_CHUNK_LOCKS)).fetchone()
     return ChunkLocks(*row) if row else None
-
-
-async def advisory_locks(
-    connection: Connection, keys: Sequence[int], classes: Sequence[int]
-) -> list[AdvisoryLock]:
-    """Who has, and who waits for, the locks of these keys, or of keys whose upper half is one of `classes`."""
-    async with connection.cursor(row_factory=class_row(AdvisoryLock)) as cursor:
-        await cursor.execute(_LOCKS, {"keys": list(keys), "classes": list(classes)})
-        return await cursor.fetchall()
 
 
 async def sessions(connection: Connection) -> list[Session]:
@@ -220,21 +159,13 @@ async def sessions(connection: Connection) -> list[Session]:
         return await cursor.fetchall()
 
 
-async def extension(connection: Connection) -> Extension | None:
-    """TimescaleDB's version and edition; None on plain PostgreSQL."""
-    row = await (await connection.execute(_EXTENSION)).fetchone()
-    if row is None:
-        return None
-    return Extension(row[0], "community" if row[2] == "timescale" else "Apache", row[1])
-
-
 async def num_discard_rules(connection: Connection) -> int:
     """How many rules there are that keep messages out."""
     row = await (await connection.execute("select count(*) from slack.message_discard")).fetchone()
     return row[0] if row else 0
 
 
-async def table_sizes(connection: Connection, timescaledb: Extension | None) -> list[TableSize]:
+async def table_sizes(connection: Connection, timescaledb: TimescaleDB | None) -> list[TableSize]:
     """The tables of the schema, largest first; hypertables with their chunks."""
     async with connection.cursor(row_factory=class_row(TableSize)) as cursor:
         await cursor.execute(_TABLES)

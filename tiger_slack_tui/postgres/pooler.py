@@ -17,16 +17,8 @@ import psycopg
 
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import PoolerFull, is_pooler_full
+from tiger_slack_tui.postgres.locks import holders
 
-_SEES = """
-select 1
-from pg_locks l
-where l.locktype = 'advisory'
-and l.classid = 0
-and l.objid = %s
-and l.objsubid = 1
-and l.database = (select d.oid from pg_database d where d.datname = current_database())
-"""
 _ROUNDS = 3
 _BACKEND = "select pg_backend_pid()"
 
@@ -85,8 +77,7 @@ async def is_same_database(one: Connection, other: Connection) -> bool:
     key = secrets.randbits(31)
     async with other.transaction():
         await other.execute("select pg_advisory_xact_lock(%s::int8)", (key,))
-        row = await (await one.execute(_SEES, (key,))).fetchone()
-    return row is not None
+        return key in await holders(one, [key])
 
 
 async def _backend(connection: Connection) -> int:

@@ -13,12 +13,13 @@ from psycopg.types.json import Jsonb
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.imports.merge.known_files import FileState
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.locks import IMPORT_LOCKS, holders, try_lock
+from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, IMPORT_WORKER_LOCK_CLASS
+from tiger_slack_tui.postgres.locks import holders, try_lock
 from tiger_slack_tui.store.import_account import Account
 
-_LOCKS = IMPORT_LOCKS << 32
+_LOCKS = IMPORT_LOCK_CLASS << 32
 """With an import's id, the key of the advisory lock of the session that runs it."""
-_WORKER_LOCKS = 1768778871 << 32
+_WORKER_LOCKS = IMPORT_WORKER_LOCK_CLASS << 32
 """The same of its workers, who share it: one that outlives the import may still commit the batch that it is at."""
 _WORKER_SECONDS = 30
 
@@ -153,8 +154,8 @@ async def begin(
     async with connection.transaction():
         # Two that start at once shall not both begin.
         await connection.execute(
-            "select pg_advisory_xact_lock(1768778863, hashtextextended(%s, 1)::bit(31)::int4)",
-            (source,),
+            "select pg_advisory_xact_lock(%s::int4, hashtextextended(%s, 1)::bit(31)::int4)",
+            (IMPORT_LOCK_CLASS, source),
         )
         cursor = await connection.execute(_UNFINISHED, (source, Jsonb(options)))
         found = await cursor.fetchone()

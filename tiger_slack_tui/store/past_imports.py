@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 from psycopg.rows import dict_row
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.locks import IMPORT_LOCKS
+from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS
 from tiger_slack_tui.store.import_account import Account
 
 _RECENT: LiteralString = """
@@ -83,7 +83,7 @@ class PastImport:
 async def recent_imports(connection: Connection, most: int) -> list[PastImport]:
     """The newest imports, newest first."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_RECENT, (IMPORT_LOCKS, most))
+        await cursor.execute(_RECENT, (IMPORT_LOCK_CLASS, most))
         return [
             PastImport(
                 **row | {"account": Account.from_json(row["account"]), "options": _options(row)}

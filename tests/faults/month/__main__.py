@@ -15,9 +15,7 @@ from tests.faults.month.judge import faults_of, summary
 from tests.faults.month.plan import make_plan
 from tests.faults.month.scale import DAY
 from tests.faults.month.world import world
-from tiger_slack_tui import __version__
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
-from tiger_slack_tui.postgres.migrate.files import migrations_directory, read_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 
 
@@ -25,8 +23,7 @@ async def month(directory: Path, seed: int, days: float) -> int:
     """The exit code: 1 where something differs."""
     with EmbeddedPostgres.start(directory / "postgres", durable=False) as server:
         conninfo = make_conninfo(server.conninfo)
-        files = read_migrations(migrations_directory())
-        await migrate(conninfo, version=__version__, files=files, tell=lambda _: None)
+        await migrate(conninfo)
         plan = make_plan(seed, days)
         print(f"seed {seed}: {days:g} days in {days * DAY:.0f} s")
         async with world(conninfo, directory) as here:

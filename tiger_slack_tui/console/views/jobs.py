@@ -33,12 +33,11 @@ from tiger_slack_tui.console.paint import (
 from tiger_slack_tui.console.pane import Body, Pane
 from tiger_slack_tui.console.view import View
 from tiger_slack_tui.jobs.status import JobStatus
-from tiger_slack_tui.postgres.introspection import AdvisoryLock, Session, TableSize
-from tiger_slack_tui.postgres.lock_keys import LOCK_KEYS
-from tiger_slack_tui.postgres.locks import IMPORT_LOCKS
-from tiger_slack_tui.postgres.migrate.files import FileState, migrations_directory, read_migrations
-from tiger_slack_tui.postgres.migrate.run import LOCK_KEY as MIGRATION_LOCK_KEY
-from tiger_slack_tui.postgres.migrate.run import FileStatus, migrate
+from tiger_slack_tui.postgres.introspection import Session, TableSize
+from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, JOB_LOCK_KEYS, MIGRATION_LOCK_KEY
+from tiger_slack_tui.postgres.locks import AdvisoryLock
+from tiger_slack_tui.postgres.migrate.files import MigrationFileState
+from tiger_slack_tui.postgres.migrate.run import MigrationFileStatus, migrate
 from tiger_slack_tui.store.job_runs import JobRun
 
 _JOBS = Columns(
@@ -94,7 +93,7 @@ _RUN_LOOKS = {
     "skipped": ("○ skipped", DIM),
     "cancelled": ("○ cancelled", NOTE),
 }
-_LOCK_NAMES = {key: name for name, key in LOCK_KEYS.items()} | {MIGRATION_LOCK_KEY: "migration"}
+_LOCK_NAMES = {key: name for name, key in JOB_LOCK_KEYS.items()} | {MIGRATION_LOCK_KEY: "migration"}
 
 
 def outcome(run: JobRun | None) -> tuple[str, str]:
@@ -106,7 +105,7 @@ def outcome(run: JobRun | None) -> tuple[str, str]:
 
 def lock_name(key: int) -> str:
     """What a lock is for."""
-    if key >> 32 == IMPORT_LOCKS:
+    if key >> 32 == IMPORT_LOCK_CLASS:
         return f"import {key & 0xFFFFFFFF}"
     return _LOCK_NAMES.get(key, str(key))
 
@@ -131,10 +130,12 @@ def paint_run(run: JobRun, width: int) -> Content:
     )
 
 
-def paint_file(file: FileStatus, width: int) -> Content:
+def paint_file(file: MigrationFileStatus, width: int) -> Content:
     """A migration file."""
-    style = {FileState.APPLIED: GOOD, FileState.PENDING: NOTE}.get(file.state, BAD)
-    symbol = {FileState.APPLIED: "✓", FileState.PENDING: "▲"}.get(file.state, "✗")
+    style = {MigrationFileState.APPLIED: GOOD, MigrationFileState.PENDING: NOTE}.get(
+        file.state, BAD
+    )
+    symbol = {MigrationFileState.APPLIED: "✓", MigrationFileState.PENDING: "▲"}.get(file.state, "✗")
     return _FILES.row(
         width,
         [
@@ -190,7 +191,7 @@ class JobsView(View):
             self._paint_lock, id="locks", key=lambda lock: (lock.key, lock.pid), selectable=True
         )
         yield Pane[JobRun](paint_run, id="runs", key=lambda run: run.id, selectable=True)
-        yield Pane[FileStatus](
+        yield Pane[MigrationFileStatus](
             paint_file, id="migrations", key=lambda file: file.name, selectable=True
         )
         yield Pane[Session](
@@ -249,7 +250,7 @@ class JobsView(View):
     def _show_migrations(self, model: Model) -> None:
         found = model.facts.migrations
         files = found.files if found else ()
-        pending = sum(file.state is FileState.PENDING for file in files)
+        pending = sum(file.state is MigrationFileState.PENDING for file in files)
         note = ""
         if found:
             same = found.database_version == found.version
@@ -259,7 +260,8 @@ class JobsView(View):
         self.query_one("#migrations", Pane).show(
             Body(
                 rows=sorted(
-                    files, key=lambda file: (file.state is not FileState.PENDING, file.name)
+                    files,
+                    key=lambda file: (file.state is not MigrationFileState.PENDING, file.name),
                 ),
                 title="migrations",
                 note=note,
@@ -352,7 +354,9 @@ class JobsView(View):
             return self.backend.engine is not None and self._job() is not None
         if action.id == "jobs.migrate":
             found = facts.migrations
-            return found is not None and any(f.state is FileState.PENDING for f in found.files)
+            return found is not None and any(
+                f.state is MigrationFileState.PENDING for f in found.files
+            )
         return True
 
     def _job(self) -> JobStatus | None:
@@ -384,7 +388,7 @@ class JobsView(View):
                 given = ((name, str(value)) for name, value in _fields(row) if name != "error")
                 yield from pairs(width, *given, name=16)
                 yield from wrapped(error or "", width)
-            case FileStatus(difference=difference):
+            case MigrationFileStatus(difference=difference):
                 yield from pairs(width, *((n, str(v)) for n, v in _fields(row)[:4]), name=22)
                 yield Content("")
                 for text in (difference or "").splitlines():
@@ -426,13 +430,10 @@ class JobsView(View):
         found = self._model.facts.migrations if self._model else None
         if found is None:
             return
-        due = [file.name for file in found.files if file.state is not FileState.APPLIED]
+        due = [file.name for file in found.files if file.state is not MigrationFileState.APPLIED]
 
         async def work() -> str:
-            files = read_migrations(migrations_directory())
-            ran = await migrate(
-                self.backend.conninfo, version=__version__, files=files, tell=lambda _: None
-            )
+            ran = await migrate(self.backend.conninfo)
             return f"Applied {len(ran)} files; the database has version {__version__}"
 
         self.app.ask(

@@ -1,4 +1,4 @@
-"""The migration files, and what of them a database still needs. No I/O but reading the files."""
+"""Reads the migration files, and decides which of them a database still needs."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _NAME = re.compile(r"(\d{3})-[a-z0-9]+(-[a-z0-9]+)*\.sql")
 
 @dataclass(frozen=True, slots=True)
 class MigrationFile:
-    """One file. `name` is its path below the migrations directory, and its key in slack.migration."""
+    """A file. `name` is its path below the migrations directory, and its key in slack.migration."""
 
     name: str
     body: str
 
     @property
     def incremental(self) -> bool:
-        """Whether it runs once; idempotent ones run whenever they or the version changed."""
+        """Whether it runs once. An idempotent file runs whenever it or the program's version has changed."""
         return self.name.startswith("incremental/")
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedMigration:
     """A row of slack.migration."""
 
     version: str
@@ -37,29 +37,32 @@ class Applied:
     body: str
 
 
-class FileState(StrEnum):
-    """What a database has of a file."""
+class MigrationFileState(StrEnum):
+    """How a file stands in a database."""
 
     APPLIED = "applied"
     PENDING = "pending"
     CHANGED = "changed"
-    """An incremental file whose body is not the one that was applied. It is not run again."""
+    """An incremental file whose text differs from the one that was applied. It is not run again."""
     MISSING = "missing"
     """Applied, but not among the files."""
 
 
-def migrations_directory() -> Path:
-    """Where the files are: inside the installed package, or at the top of a checkout."""
+def shipped_migrations() -> tuple[MigrationFile, ...]:
+    """The files that belong to this program: in the installed package, or at the top of a checkout.
+
+    Raises MigrationError as `read_migrations`.
+    """
     package = Path(__file__).parent.parent.parent
     shipped = package / "migrations"
-    return shipped if shipped.is_dir() else package.parent / "migrations"
+    return read_migrations(shipped if shipped.is_dir() else package.parent / "migrations")
 
 
 def read_migrations(directory: Path) -> tuple[MigrationFile, ...]:
-    """All files, in the order in which they run.
+    """All files of a directory, in the order in which they run: first incremental/, then idempotent/.
 
-    Raises MigrationError where a name is not NNN-lower-case-words.sql, or where a number is missing or
-    stands twice. Numbers begin with 001, in incremental/ and idempotent/ apart.
+    Each of the two directories numbers its files from 001. Raises MigrationError where a name is not
+    NNN-lower-case-words.sql, and where a number is missing or used twice.
     """
     files: list[MigrationFile] = []
     for kind in ("incremental", "idempotent"):
@@ -71,52 +74,60 @@ def read_migrations(directory: Path) -> tuple[MigrationFile, ...]:
             name = f"{kind}/{path.name}"
             match = _NAME.fullmatch(path.name)
             if match is None:
-                raise MigrationError(f"{name} is no name of a migration: NNN-lower-case-words.sql")
+                raise MigrationError(
+                    f"{name} is not a valid name. A migration is named NNN-lower-case-words.sql."
+                )
             if int(match[1]) < number:
-                raise MigrationError(f"{name}: the number {match[1]} stands twice in {kind}/")
+                raise MigrationError(f"{name}: {kind}/ has the number {match[1]} twice.")
             if int(match[1]) > number:
-                raise MigrationError(f"{name}: the number {number:03d} is missing in {kind}/")
+                raise MigrationError(f"{name}: {kind}/ lacks the number {number:03d}.")
             files.append(MigrationFile(name, path.read_text(encoding="utf-8")))
     return tuple(files)
 
 
 def file_states(
-    files: tuple[MigrationFile, ...], applied: Mapping[str, Applied], *, same_version: bool
-) -> dict[str, FileState]:
-    """The state of each file, and of each applied one that is missing. `same_version`: see `pending`."""
+    files: tuple[MigrationFile, ...], applied: Mapping[str, AppliedMigration], *, same_version: bool
+) -> dict[str, MigrationFileState]:
+    """The state of each file, and of each applied file that is missing here.
+
+    `same_version` says that the database has the program's version: then an idempotent file whose text has not
+    changed does not run again.
+    """
     states = {}
     for file in files:
         row = applied.get(file.name)
         if row is None:
-            state = FileState.PENDING
+            state = MigrationFileState.PENDING
         elif file.incremental:
-            state = FileState.APPLIED if row.body == file.body else FileState.CHANGED
+            state = (
+                MigrationFileState.APPLIED if row.body == file.body else MigrationFileState.CHANGED
+            )
         else:
             current = same_version and row.body == file.body
-            state = FileState.APPLIED if current else FileState.PENDING
+            state = MigrationFileState.APPLIED if current else MigrationFileState.PENDING
         states[file.name] = state
-    return states | {name: FileState.MISSING for name in applied if name not in states}
+    return states | {name: MigrationFileState.MISSING for name in applied if name not in states}
 
 
 def pending(
     files: tuple[MigrationFile, ...],
-    applied: Mapping[str, Applied],
+    applied: Mapping[str, AppliedMigration],
     *,
     version: str,
     database_version: str | None,
 ) -> list[MigrationFile]:
     """The files to run on a database of `database_version` (None: a new one), in order.
 
-    Raises MigrationError where the database is newer, where a new incremental file comes without a raised
-    version, and where one stands before others that were already applied.
+    Raises MigrationError where the database is newer than the program, where an incremental file is new although
+    the version is not, and where a new one precedes one that was applied.
     """
-    if database_version is not None and number(version) < number(database_version):
+    if database_version is not None and version_number(version) < version_number(database_version):
         raise MigrationError(
             f"The database has version {database_version}, which is newer than this program's {version}.",
             hint=f"Install version {database_version} or newer.",
         )
     states = file_states(files, applied, same_version=version == database_version)
-    due = [file for file in files if states[file.name] is FileState.PENDING]
+    due = [file for file in files if states[file.name] is MigrationFileState.PENDING]
     new = [file for file in due if file.incremental]
     newest = max((name for name in applied if name.startswith("incremental/")), default="")
     for file in new:
@@ -127,17 +138,17 @@ def pending(
             )
         if file.name < newest:
             raise MigrationError(
-                f"{file.name} is new, but {newest}, which follows it, was applied."
+                f"{file.name} is new, but {newest}, which comes after it, was applied already."
             )
     return due
 
 
-def number(version: str) -> tuple[int, ...]:
-    """The version as something to compare: "0.10.2" is newer than "0.9"."""
+def version_number(version: str) -> tuple[int, ...]:
+    """The version as a tuple to compare: "0.10.2" is newer than "0.9"."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
-def body_difference(file: MigrationFile, applied: Applied) -> str:
-    """How the file differs from the body that was applied, as a unified diff."""
+def body_difference(file: MigrationFile, applied: AppliedMigration) -> str:
+    """A unified diff from the text that was applied to the file."""
     before, now = applied.body.splitlines(), file.body.splitlines()
     return "\n".join(difflib.unified_diff(before, now, "applied", file.name, lineterm="", n=1))

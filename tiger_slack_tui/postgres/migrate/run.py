@@ -1,4 +1,4 @@
-"""Brings the schema to this version: all in one transaction, by one instance at a time."""
+"""Migrates the schema to this program's version: in one transaction, by one instance at a time."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from typing import Any
 
 import psycopg
 
+from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
 from tiger_slack_tui.base.telemetry import span
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import ReadOnlyServer, describe, is_unavailable
+from tiger_slack_tui.postgres.lock_keys import MIGRATION_LOCK_KEY
 from tiger_slack_tui.postgres.locks import holders
 from tiger_slack_tui.postgres.migrate.files import (
-    Applied,
-    FileState,
+    AppliedMigration,
     MigrationFile,
+    MigrationFileState,
     body_difference,
     file_states,
-    number,
     pending,
+    shipped_migrations,
+    version_number,
 )
 from tiger_slack_tui.postgres.pool import connect
-
-LOCK_KEY = 5860155447541760
-"""Advisory lock of whoever migrates, held to the end of its transaction."""
+from tiger_slack_tui.postgres.timescale import find_timescaledb
 
 _OLDEST_POSTGRESQL = 14
 _OLDEST_TIMESCALEDB = (2, 22)
@@ -41,88 +42,89 @@ create table slack.version
 , at timestamptz not null default now()
 );
 create unique index version_one_row_idx on slack.version ((true));
-comment on table slack.version is 'Version of the program that this schema belongs to. One row.';
-comment on column slack.version.version is 'Version of the program that migrated last.';
-comment on column slack.version.at is 'When it did.';
+comment on table slack.version is 'The version of the program that the schema belongs to. One row.';
+comment on column slack.version.version is 'Version of the program that migrated the schema last.';
+comment on column slack.version.at is 'When it migrated the schema.';
 create table slack.migration
 ( file_name text not null primary key
 , applied_at_version text not null
 , applied_at timestamptz not null default now()
 , body text not null
 );
-comment on table slack.migration is 'Migration files that were applied.';
+comment on table slack.migration is 'The migration files that were applied.';
 comment on column slack.migration.file_name is 'Path below the migrations directory.';
 comment on column slack.migration.applied_at_version is 'Version of the program that applied it.';
-comment on column slack.migration.applied_at is 'When; for idempotent files, the last time.';
-comment on column slack.migration.body is 'What was applied.';
+comment on column slack.migration.applied_at is 'When it was applied; for an idempotent file, the last time.';
+comment on column slack.migration.body is 'Text of the file as it was applied.';
 """
 
 
 class MigrationRunning(DatabaseUnavailable):
-    """Another instance migrates. An engine waits on and takes events into its spool meanwhile."""
+    """Another instance migrates. An engine keeps waiting, and writes events to its spool meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """Something to tell while migrating. `level` is one of logging."""
+class MigrationMessage:
+    """A line about a migration that runs. `level` is a level of the logging module."""
 
     level: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class FileStatus:
-    """One file in a database."""
+class MigrationFileStatus:
+    """A file, and how it stands in a database."""
 
     name: str
-    state: FileState
+    state: MigrationFileState
     applied_at: datetime | None
     applied_at_version: str | None
     difference: str | None
-    """For a changed file, its unified diff against what was applied."""
+    """For a changed file, a unified diff from the text that was applied."""
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """What `status` found. `database_version` is None for a database that was never migrated."""
+    """The schema of a database. `database_version` is None for a database that was never migrated."""
 
     version: str
     database_version: str | None
     postgresql: str
     timescaledb: str | None
-    files: tuple[FileStatus, ...]
+    files: tuple[MigrationFileStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
     version: str | None
-    applied: dict[str, Applied]
+    applied: dict[str, AppliedMigration]
 
 
 async def migrate(
     conninfo: str,
     *,
-    version: str,
-    files: tuple[MigrationFile, ...],
-    tell: Callable[[Note], None],
+    report: Callable[[MigrationMessage], None] = lambda _: None,
+    version: str = __version__,
+    files: tuple[MigrationFile, ...] | None = None,
     lock_seconds: float = 60,
 ) -> list[str]:
-    """Run what is pending, all or nothing, and return the names of the files that ran.
+    """Run the pending files, all or none, and return the names of those that ran.
 
-    Waits at most `lock_seconds` for another instance that migrates, then raises MigrationRunning, which names it.
-    Raises MigrationError where the schema cannot be brought to `version`, DatabaseRefused where the server is too
-    old, or refuses us, and DatabaseUnavailable where trying again later can help. In each case nothing was changed.
-    A file may run as long as the server works on it.
+    Without `files`, runs those that belong to this program. Waits at most `lock_seconds` for another instance that
+    migrates, then raises MigrationRunning, which names it. Raises MigrationError where the schema cannot be brought
+    to `version`, DatabaseRefused where the server is too old or refuses us, and DatabaseUnavailable where a retry
+    can help. After an error, nothing has changed. A file may run as long as the server works on it.
     """
+    files = shipped_migrations() if files is None else files
     async with await connect(conninfo) as connection:
         try:
             await check_server(connection)
-            async with _lock(connection, tell, lock_seconds):
+            async with _lock(connection, report, lock_seconds):
                 state = await _read_state(connection)
-                _warn(files, state, tell)
+                _warn(files, state, report)
                 due = pending(files, state.applied, version=version, database_version=state.version)
                 if due or state.version != version:
-                    await _apply(connection, due, state, version, tell)
+                    await _apply(connection, due, state, version, report)
             return [file.name for file in due]
         except psycopg.Error as error:
             if isinstance(error, ReadOnlyServer):
@@ -138,14 +140,15 @@ async def migrate(
             raise MigrationError(f"The migration failed: {_short(error)}", hint=hint) from None
 
 
-async def status(
-    conninfo: str, *, version: str, files: tuple[MigrationFile, ...]
+async def migration_status(
+    conninfo: str, *, version: str = __version__, files: tuple[MigrationFile, ...] | None = None
 ) -> MigrationStatus:
-    """What the database has. Writes nothing and takes no lock that anybody waits for. Raises as `migrate`."""
+    """The state of the schema. Writes nothing, and takes no lock that others wait for. Raises as `migrate`."""
+    files = shipped_migrations() if files is None else files
     async with await connect(conninfo) as connection:
         try:
             state = await _read_state(connection)
-            timescaledb = await _timescaledb(connection)
+            timescaledb = await find_timescaledb(connection)
         except psycopg.Error as error:
             if is_unavailable(error) or connection.broken:
                 raise DatabaseUnavailable(f"The schema cannot be read: {describe(error)}") from None
@@ -156,15 +159,17 @@ async def status(
     shown = []
     for name, file_state in states.items():
         row = state.applied.get(name)
-        changed = file_state is FileState.CHANGED and row is not None
+        changed = file_state is MigrationFileState.CHANGED and row is not None
         difference = body_difference(bodies[name], row) if changed and row else None
         at, at_version = (row.at, row.version) if row else (None, None)
-        shown.append(FileStatus(name, file_state, at, at_version, difference))
-    return MigrationStatus(version, state.version, server, timescaledb, tuple(shown))
+        shown.append(MigrationFileStatus(name, file_state, at, at_version, difference))
+    return MigrationStatus(
+        version, state.version, server, timescaledb.version if timescaledb else None, tuple(shown)
+    )
 
 
 async def check_server(connection: Connection) -> None:
-    """Raises DatabaseRefused where the server, the database or the schema's owner does not fit."""
+    """Check version, encoding and the schema's owner. Raises DatabaseRefused where one does not fit."""
     if connection.info.server_version < _OLDEST_POSTGRESQL * 10_000:
         raise DatabaseRefused(
             f"The server's PostgreSQL is too old; {_OLDEST_POSTGRESQL} or newer is needed."
@@ -175,11 +180,11 @@ async def check_server(connection: Connection) -> None:
             f"The database has the encoding {encoding}, which cannot hold what people write.",
             hint="Create one with: create database slack encoding 'UTF8' template template0",
         )
-    timescaledb = await _timescaledb(connection)
-    if timescaledb is not None and number(timescaledb) < _OLDEST_TIMESCALEDB:
+    timescaledb = await find_timescaledb(connection)
+    if timescaledb is not None and version_number(timescaledb.version) < _OLDEST_TIMESCALEDB:
         oldest = ".".join(map(str, _OLDEST_TIMESCALEDB))
         raise DatabaseRefused(
-            f"TimescaleDB {timescaledb} is too old; {oldest} or newer is needed.",
+            f"TimescaleDB {timescaledb.version} is too old; {oldest} or newer is needed.",
             hint="Update it: alter extension timescaledb update.",
         )
     row = await _one(
@@ -196,20 +201,20 @@ async def check_server(connection: Connection) -> None:
 
 @asynccontextmanager
 async def _lock(
-    connection: Connection, tell: Callable[[Note], None], seconds: float
+    connection: Connection, report: Callable[[MigrationMessage], None], seconds: float
 ) -> AsyncIterator[None]:
-    """A transaction that holds the lock. No transaction stays open while another holds it."""
-    begun, told = time.monotonic(), False
+    """A transaction that holds the lock. While it waits for the lock, no transaction stays open."""
+    begun, has_reported = time.monotonic(), False
     while True:
         async with connection.transaction():
-            row = await _one(connection, "select pg_try_advisory_xact_lock(%s)", LOCK_KEY)
+            row = await _one(connection, "select pg_try_advisory_xact_lock(%s)", MIGRATION_LOCK_KEY)
             if row is not None and row[0]:
                 yield
                 return
-        holder = (await holders(connection, [LOCK_KEY])).get(LOCK_KEY)
-        if holder is not None and not told:
-            tell(Note(logging.INFO, f"waiting for another migration: {holder}"))
-            told = True
+        holder = (await holders(connection, [MIGRATION_LOCK_KEY])).get(MIGRATION_LOCK_KEY)
+        if holder is not None and not has_reported:
+            report(MigrationMessage(logging.INFO, f"waiting for another migration: {holder}"))
+            has_reported = True
         if time.monotonic() - begun > seconds:
             raise MigrationRunning(
                 f"Another migration has not ended after {seconds:g} s: {holder or 'holder unknown'}",
@@ -228,21 +233,33 @@ async def _read_state(connection: Connection) -> _State:
     cursor = await connection.execute(
         "select file_name, applied_at_version, applied_at, body from slack.migration order by file_name"
     )
-    applied = {name: Applied(version, at, body) async for name, version, at, body in cursor}
+    applied = {
+        name: AppliedMigration(version, at, body) async for name, version, at, body in cursor
+    }
     return _State(versions[0] if versions else None, applied)
 
 
-def _warn(files: tuple[MigrationFile, ...], state: _State, tell: Callable[[Note], None]) -> None:
-    """Tell of what was applied otherwise than it stands in the files."""
+def _warn(
+    files: tuple[MigrationFile, ...], state: _State, report: Callable[[MigrationMessage], None]
+) -> None:
+    """Report applied files that are missing here, and those whose applied text differs from the file."""
     bodies = {file.name: file for file in files}
     for name, row in state.applied.items():
         if not name.startswith("incremental/"):
             continue
         if name not in bodies:
-            tell(Note(logging.WARNING, f"{name} was applied, but is not among the files"))
+            report(
+                MigrationMessage(
+                    logging.WARNING, f"{name} was applied, but this program does not have it"
+                )
+            )
         elif bodies[name].body != row.body:
             difference = body_difference(bodies[name], row)
-            tell(Note(logging.WARNING, f"{name} was applied in another form:\n{difference}"))
+            report(
+                MigrationMessage(
+                    logging.WARNING, f"{name} differs from the text that was applied:\n{difference}"
+                )
+            )
 
 
 async def _apply(
@@ -250,14 +267,14 @@ async def _apply(
     due: list[MigrationFile],
     state: _State,
     version: str,
-    tell: Callable[[Note], None],
+    report: Callable[[MigrationMessage], None],
 ) -> None:
-    # Functions of TimescaleDB stand in the schema that its extension was created in.
+    timescaledb = await find_timescaledb(connection)
+    # The files call TimescaleDB's functions, which are in the schema that its extension was created in.
     await connection.execute(
-        "select set_config('search_path', 'pg_catalog, ' || coalesce((select quote_ident(n.nspname)"
-        " from pg_extension e join pg_namespace n on n.oid = e.extnamespace"
-        " where e.extname = 'timescaledb'), 'public'), true)"
-        ", set_config('lock_timeout', '10s', true), set_config('client_min_messages', 'warning', true)"
+        "select set_config('search_path', 'pg_catalog, ' || quote_ident(%s), true)"
+        ", set_config('lock_timeout', '10s', true), set_config('client_min_messages', 'warning', true)",
+        (timescaledb.schema if timescaledb else "public",),
     )
     if await _one(connection, "select from pg_namespace where nspname = 'slack'") is None:
         await connection.execute("create schema slack")
@@ -276,7 +293,11 @@ async def _apply(
             ", applied_at = excluded.applied_at, body = excluded.body",
             (file.name, version, file.body),
         )
-        tell(Note(logging.INFO, f"applied {file.name} ({time.monotonic() - begun:.2f} s)"))
+        report(
+            MigrationMessage(
+                logging.INFO, f"applied {file.name} ({time.monotonic() - begun:.2f} s)"
+            )
+        )
     await connection.execute(
         "insert into slack.version (version) values (%s)"
         " on conflict ((true)) do update set version = excluded.version, at = excluded.at",
@@ -293,13 +314,6 @@ async def _run(connection: Connection, file: MigrationFile) -> None:
         position = error.diag.statement_position
         line = f", line {file.body.count(chr(10), 0, int(position)) + 1}" if position else ""
         raise MigrationError(f"{file.name}{line}: {_short(error)}") from None
-
-
-async def _timescaledb(connection: Connection) -> str | None:
-    row = await _one(
-        connection, "select extversion from pg_extension where extname = 'timescaledb'"
-    )
-    return str(row[0]) if row else None
 
 
 async def _one(connection: Connection, query: str, *values: object) -> tuple[Any, ...] | None:
