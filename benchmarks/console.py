@@ -44,8 +44,8 @@ from tests.console.test_loop_lag import (
 )
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.model.findings import TrailState
 from tiger_slack_tui.console.options import ConsoleOptions
-from tiger_slack_tui.console.trail import TrailState
 
 HERE = Path(__file__).parent
 

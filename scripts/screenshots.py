@@ -10,11 +10,11 @@ from pathlib import Path
 
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.log_ring import LogRing
-from tiger_slack_tui.console.model import Backend
-from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.log_ring import LogRing
+from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
-from tiger_slack_tui.console.trail import Trail
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine

@@ -13,12 +13,13 @@ from textual.app import App
 
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.snapshot import Recent, Snapshot
-from tiger_slack_tui.console.finder import Findings, find
-from tiger_slack_tui.console.log_ring import LogLine, LogRing
-from tiger_slack_tui.console.model import Backend, Model
-from tiger_slack_tui.console.monitor import Facts, Monitor
-from tiger_slack_tui.console.rates import Rates, TypeRate
-from tiger_slack_tui.console.trail import Trail, TrailState
+from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.findings import Findings, TrailState, find
+from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.log_ring import LogLine, LogRing
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.monitor import Facts, Monitor
+from tiger_slack_tui.console.model.rates import Rates, TypeRate
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.manager import ImportDesk
 from tiger_slack_tui.jobs.status import JobStatus

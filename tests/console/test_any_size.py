@@ -18,9 +18,9 @@ from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
 from tiger_slack_tui.console.actions import ACTIONS
 from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.model.findings import TrailState
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.screens.dialog import Confirm
-from tiger_slack_tui.console.trail import TrailState
 
 SIZES = [(1, 1), (2, 2), (3, 50), (5, 4), (20, 5), (59, 14), (59, 60), (200, 3), (60, 15), (61, 16),
          (80, 24), (119, 35), (120, 36), (160, 48), (200, 60)]  # fmt: skip

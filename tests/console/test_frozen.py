@@ -13,10 +13,10 @@ from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.log_ring import LogLine
+from tiger_slack_tui.console.model.findings import TrailState
+from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.options import ConsoleOptions
-from tiger_slack_tui.console.pane import Pane
-from tiger_slack_tui.console.trail import TrailState
+from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.imports.result import BadRecord, Done, Known, Note, Progress, Started
 from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.store.import_account import Account

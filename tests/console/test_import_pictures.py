@@ -13,7 +13,7 @@ from tests.console.imports import Clock, half, listed, past, whole
 from tests.console.test_views import SIZES
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.monitor import Facts
+from tiger_slack_tui.console.model.monitor import Facts
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS, SOURCE
 from tiger_slack_tui.console.views.importing.view import ImportView

@@ -16,7 +16,7 @@ from tests.support import until
 from tiger_slack_tui.console.actions import ACTIONS, BY_ID, CONFIRM_KEY, VIEWS, bindings, remapped
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions, read_options
-from tiger_slack_tui.console.pane import Pane
+from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
 from tiger_slack_tui.console.views.catalog import VIEW_CLASSES
 from tiger_slack_tui.console.views.importing.check import CheckStep

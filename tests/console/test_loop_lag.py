@@ -22,13 +22,14 @@ from tests.console.imports import Clock
 from tests.support import until
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.finder import find
-from tiger_slack_tui.console.log_ring import LogLine
-from tiger_slack_tui.console.model import Backend, Model
-from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.findings import Finding, TrailState, find
+from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.log_ring import LogLine
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
-from tiger_slack_tui.console.pane import Pane
-from tiger_slack_tui.console.trail import Finding, Trail, TrailState
+from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.archive.members import Member

@@ -22,16 +22,16 @@ from tests.faults.clock import ManualClock
 from tests.support import until
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.settings import JobSettings
-from tiger_slack_tui.console import finder as finding
-from tiger_slack_tui.console import monitor as monitoring
-from tiger_slack_tui.console import trail as trailing
 from tiger_slack_tui.console.actions import CONFIRM_KEY
-from tiger_slack_tui.console.export import write_export
-from tiger_slack_tui.console.finder import Finder, Findings
-from tiger_slack_tui.console.monitor import Monitor
-from tiger_slack_tui.console.rates import RateMeter
+from tiger_slack_tui.console.model import findings as finding
+from tiger_slack_tui.console.model import findings_reader as trailing
+from tiger_slack_tui.console.model import monitor as monitoring
+from tiger_slack_tui.console.model.findings import Finder, Findings, TrailState
+from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.monitor import Monitor
+from tiger_slack_tui.console.model.rates import RateMeter
+from tiger_slack_tui.console.panes.export import write_export
 from tiger_slack_tui.console.screens.dialog import Confirm
-from tiger_slack_tui.console.trail import Trail, TrailState
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.jobs import paint_size
 from tiger_slack_tui.imports.patterns import ChannelPatterns

@@ -21,12 +21,13 @@ from tests.support import make_engine, until
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.log_ring import LogRing
-from tiger_slack_tui.console.model import Backend
-from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.findings import Finding, TrailState
+from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.log_ring import LogRing
+from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.screens.rules import RulesScreen
-from tiger_slack_tui.console.trail import Finding, Trail, TrailState
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.store.gaps import Gap
 

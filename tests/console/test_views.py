@@ -18,9 +18,9 @@ from tests.console.canned import (
     snapshot,
 )
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.monitor import Facts
+from tiger_slack_tui.console.model.monitor import Facts
+from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.options import ConsoleOptions
-from tiger_slack_tui.console.rates import Rates
 
 SIZES = [(80, 24), (160, 48)]
 STATES = {

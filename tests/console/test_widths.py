@@ -20,9 +20,9 @@ from textual.strip import Strip
 
 from tiger_slack_tui.base.text import cells, fit, graphemes, visible
 from tiger_slack_tui.console.actions import ACTIONS
-from tiger_slack_tui.console.chrome import footer_line, tabs_line
-from tiger_slack_tui.console.frame import Frame
-from tiger_slack_tui.console.paint import (
+from tiger_slack_tui.console.driver.frame import Frame
+from tiger_slack_tui.console.panes.chrome import footer_line, tabs_line
+from tiger_slack_tui.console.panes.paint import (
     Column,
     Columns,
     bar,

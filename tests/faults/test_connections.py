@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.faults.proxy import Proxy, postgres_target, through
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.base.settings import JobSettings
-from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.locks import try_lock

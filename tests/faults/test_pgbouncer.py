@@ -24,7 +24,7 @@ from tests.faults.pooler import PGBOUNCER, pgbouncer, transaction_pooler
 from tests.support import check, count, delivered, make_engine, running, until
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable
 from tiger_slack_tui.base.settings import JobSettings
-from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.postgres import session_settings

@@ -23,7 +23,7 @@ from tests.acceptance.test_cli import CLEAN
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.base.log_records import SafeRecord
 from tiger_slack_tui.base.stacktrace import stacktrace, where
-from tiger_slack_tui.console.log_ring import LogRing
+from tiger_slack_tui.console.model.log_ring import LogRing
 
 SECRET = "SECRET-WORD"
 ROOT = Path(__file__).parent.parent.parent

@@ -20,7 +20,12 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.console.actions import BY_ID, VIEWS, Action, available, bindings
-from tiger_slack_tui.console.chrome import (
+from tiger_slack_tui.console.driver.frame import Frame
+from tiger_slack_tui.console.driver.terminal import PatientDriver
+from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.options import THEMES, ConsoleOptions
+from tiger_slack_tui.console.panes.chrome import (
     footer_line,
     problem_lines,
     short_lines,
@@ -28,16 +33,12 @@ from tiger_slack_tui.console.chrome import (
     tabs_line,
     typing_line,
 )
-from tiger_slack_tui.console.driver import PatientDriver
-from tiger_slack_tui.console.frame import Frame
-from tiger_slack_tui.console.model import Backend, Model
-from tiger_slack_tui.console.options import THEMES, ConsoleOptions
-from tiger_slack_tui.console.pane import Pane
+from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm, Dialog, Document
 from tiger_slack_tui.console.screens.help import ActionCommands, Palette, help_lines
 from tiger_slack_tui.console.themes import OUR_THEMES
-from tiger_slack_tui.console.view import Switcher, View
 from tiger_slack_tui.console.views.catalog import make_views
+from tiger_slack_tui.console.views.view import Switcher, View
 
 log = logging.getLogger(__name__)
 

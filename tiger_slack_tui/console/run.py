@@ -20,12 +20,12 @@ from tiger_slack_tui.base.metrics import observe
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.threads import DaemonThreads
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.driver import watching_terminal
-from tiger_slack_tui.console.log_ring import LogRing
-from tiger_slack_tui.console.model import Backend, live_trouble
-from tiger_slack_tui.console.monitor import Monitor
+from tiger_slack_tui.console.driver.terminal import watching_terminal
+from tiger_slack_tui.console.model.backend import Backend, live_trouble
+from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.log_ring import LogRing
+from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
-from tiger_slack_tui.console.trail import Trail
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.manager import ImportDesk
 from tiger_slack_tui.postgres.pool import with_defaults

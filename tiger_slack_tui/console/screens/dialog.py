@@ -15,8 +15,8 @@ from textual.widgets import Static
 
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.console.actions import CONFIRM_KEY
-from tiger_slack_tui.console.paint import DIM, KEY, line
-from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.panes.paint import DIM, KEY, line
+from tiger_slack_tui.console.panes.pane import Body, Pane
 
 _UNSCROLLED = 5
 """Details that a small terminal shows without scrolling."""

@@ -10,7 +10,7 @@ from textual.content import Content
 
 from tiger_slack_tui.base.text import fit
 from tiger_slack_tui.console.actions import TITLES, Action
-from tiger_slack_tui.console.paint import DIM, KEY, line, worded
+from tiger_slack_tui.console.panes.paint import DIM, KEY, line, worded
 
 
 def help_lines(

@@ -20,8 +20,11 @@ from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.preview import Example, Preview, Tested, previews
 from tiger_slack_tui.audit.rules import READY_RULES, ReadyRule, Rule
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.console.model import Backend
-from tiger_slack_tui.console.paint import (
+from tiger_slack_tui.console.formats import moment
+from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.findings import Finding
+from tiger_slack_tui.console.model.read_errors import reason, unforeseen
+from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
     GOOD,
@@ -31,12 +34,9 @@ from tiger_slack_tui.console.paint import (
     Columns,
     Part,
     line,
-    moment,
 )
-from tiger_slack_tui.console.pane import Body, Pane
-from tiger_slack_tui.console.reading import reason, unforeseen
+from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.screens.dialog import Dialog
-from tiger_slack_tui.console.trail import Finding
 from tiger_slack_tui.postgres.connection import Connection
 
 if TYPE_CHECKING:

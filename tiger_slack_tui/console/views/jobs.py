@@ -13,9 +13,10 @@ from textual.content import Content
 from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import JOBS, Action
-from tiger_slack_tui.console.model import Model
-from tiger_slack_tui.console.monitor import Facts
-from tiger_slack_tui.console.paint import (
+from tiger_slack_tui.console.formats import age, moment
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.monitor import Facts
+from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
     GOOD,
@@ -24,14 +25,12 @@ from tiger_slack_tui.console.paint import (
     Column,
     Columns,
     Part,
-    age,
     line,
-    moment,
     pairs,
     wrapped,
 )
-from tiger_slack_tui.console.pane import Body, Pane
-from tiger_slack_tui.console.view import View
+from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.jobs.status import JobStatus
 from tiger_slack_tui.postgres.introspection import Session, TableSize
 from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, JOB_LOCK_KEYS, MIGRATION_LOCK_KEY

@@ -11,12 +11,13 @@ from textual.content import Content
 
 from tiger_slack_tui.base.text import fit
 from tiger_slack_tui.console.actions import LOG
-from tiger_slack_tui.console.kept import Kept
-from tiger_slack_tui.console.log_ring import LogLine
-from tiger_slack_tui.console.model import Model
-from tiger_slack_tui.console.paint import BAD, DIM, NOTE, clock, line, moment, wrapped
-from tiger_slack_tui.console.pane import Body, Pane
-from tiger_slack_tui.console.view import View
+from tiger_slack_tui.console.formats import clock, moment
+from tiger_slack_tui.console.model.log_ring import LogLine
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.paint import BAD, DIM, NOTE, line, wrapped
+from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.views.view import View
 
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 _STYLES = {logging.DEBUG: DIM, logging.WARNING: NOTE, logging.ERROR: BAD, logging.CRITICAL: BAD}

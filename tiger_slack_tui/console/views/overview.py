@@ -12,9 +12,13 @@ from textual.content import Content
 from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.base.text import fit
 from tiger_slack_tui.console.actions import JOBS, OVERVIEW, TRIAGE
-from tiger_slack_tui.console.chrome import import_parts
-from tiger_slack_tui.console.model import Model
-from tiger_slack_tui.console.paint import (
+from tiger_slack_tui.console.formats import age, clock, count, millis
+from tiger_slack_tui.console.model.findings import Finding
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.rates import TypeRate
+from tiger_slack_tui.console.panes.chrome import import_parts
+from tiger_slack_tui.console.panes.findings import findings_problem, paint_finding
+from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
     GOOD,
@@ -23,19 +27,12 @@ from tiger_slack_tui.console.paint import (
     Column,
     Columns,
     Part,
-    age,
     chart,
-    clock,
-    count,
     line,
     mark,
-    millis,
 )
-from tiger_slack_tui.console.pane import Body, Pane
-from tiger_slack_tui.console.rates import TypeRate
-from tiger_slack_tui.console.trail import Finding
-from tiger_slack_tui.console.view import View
-from tiger_slack_tui.console.views.findings import findings_problem, paint_finding
+from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.jobs.status import JobStatus
 from tiger_slack_tui.store.instances import Instance
 

@@ -17,33 +17,30 @@ from tiger_slack_tui.audit.detail import EventDetail, read_event
 from tiger_slack_tui.audit.replay import ReplayReport, Selection, replay
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import TRIAGE, Action
-from tiger_slack_tui.console.finder import Group
-from tiger_slack_tui.console.kept import Kept
-from tiger_slack_tui.console.model import Model
-from tiger_slack_tui.console.paint import (
+from tiger_slack_tui.console.formats import age, clock, moment
+from tiger_slack_tui.console.model.findings import KINDS, Finding, Group
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.read_errors import reason, unforeseen
+from tiger_slack_tui.console.panes.findings import (
+    FINDINGS,
+    KIND_LOOKS,
+    findings_problem,
+    paint_finding,
+)
+from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.paint import (
     BAD,
     GOOD,
     KEY,
     Column,
     Columns,
     Part,
-    age,
-    clock,
-    moment,
     pairs,
     wrapped,
 )
-from tiger_slack_tui.console.pane import Body, Pane
-from tiger_slack_tui.console.reading import reason, unforeseen
+from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.screens.rules import Draft, RulesScreen
-from tiger_slack_tui.console.trail import KINDS, Finding
-from tiger_slack_tui.console.view import View
-from tiger_slack_tui.console.views.findings import (
-    FINDINGS,
-    KIND_LOOKS,
-    findings_problem,
-    paint_finding,
-)
+from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from textual.content import Content
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import Action
-from tiger_slack_tui.console.kept import Kept
-from tiger_slack_tui.console.model import Model
-from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.lines import (
     FOLDERS,
     OPTIONS,

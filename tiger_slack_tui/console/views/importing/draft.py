@@ -11,7 +11,7 @@ from typing import Any
 
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import read_time
-from tiger_slack_tui.console.kept import Kept
+from tiger_slack_tui.console.panes.memo import Kept
 from tiger_slack_tui.imports.archive.members import Export
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
 from tiger_slack_tui.imports.patterns import ChannelPatterns

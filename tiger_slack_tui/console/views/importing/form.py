@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import read_time
-from tiger_slack_tui.console.model import Model
-from tiger_slack_tui.console.paint import BAD, DIM, GOOD, NOTE, Part, millis, moment
+from tiger_slack_tui.console.formats import millis, moment
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.paint import BAD, DIM, GOOD, NOTE, Part
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.importing.lines import exports_of, is_refused
 from tiger_slack_tui.imports.state import ImportState

@@ -9,8 +9,9 @@ from itertools import islice
 from textual.content import Content
 
 from tiger_slack_tui.base.text import amount, cells, cut, visible
-from tiger_slack_tui.console.chrome import PHASES
-from tiger_slack_tui.console.paint import (
+from tiger_slack_tui.console.formats import age, clock, count, moment
+from tiger_slack_tui.console.panes.chrome import PHASES
+from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
     GOOD,
@@ -19,13 +20,9 @@ from tiger_slack_tui.console.paint import (
     Column,
     Columns,
     Part,
-    age,
     bar,
-    clock,
-    count,
     facing,
     line,
-    moment,
 )
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Export
 from tiger_slack_tui.imports.archive.plan import PlannedFile

@@ -16,9 +16,10 @@ from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.console.actions import Action
-from tiger_slack_tui.console.kept import Kept
-from tiger_slack_tui.console.model import Model
-from tiger_slack_tui.console.paint import (
+from tiger_slack_tui.console.formats import count, moment
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
     GOOD,
@@ -27,12 +28,10 @@ from tiger_slack_tui.console.paint import (
     Column,
     Columns,
     Part,
-    count,
     line,
-    moment,
     wrapped,
 )
-from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.draft import (
     Draft,
     read_channel,

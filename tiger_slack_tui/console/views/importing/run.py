@@ -8,10 +8,11 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import Action
-from tiger_slack_tui.console.kept import Kept
-from tiger_slack_tui.console.model import Model
-from tiger_slack_tui.console.paint import Part, line, millis, pairs
-from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.formats import millis
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.paint import Part, line, pairs
+from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.lines import (
     FILES,
     FOLDERS,

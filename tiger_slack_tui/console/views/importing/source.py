@@ -17,9 +17,9 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.console.actions import IMPORT, Action
-from tiger_slack_tui.console.model import Model
-from tiger_slack_tui.console.paint import DIM, KEY, MARKS, Column, Columns, line
-from tiger_slack_tui.console.pane import Body, Pane
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.paint import DIM, KEY, MARKS, Column, Columns, line
+from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.importing.lines import (
     CHECK,

@@ -11,8 +11,9 @@ from textual.containers import Container
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import Action
-from tiger_slack_tui.console.model import Backend, Model
-from tiger_slack_tui.console.pane import Pane
+from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.imports.manager import ImportDesk
 

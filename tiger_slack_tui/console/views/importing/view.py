@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from tiger_slack_tui.console.actions import IMPORT, Action
-from tiger_slack_tui.console.model import Backend, Importing, Model
-from tiger_slack_tui.console.pane import Pane
-from tiger_slack_tui.console.view import Switcher, View
+from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.model import Importing, Model
+from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.check import CheckStep
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.importing.lines import CHECK, RESULT, RUN, SOURCE, steps_line
@@ -20,6 +20,7 @@ from tiger_slack_tui.console.views.importing.result import ResultStep
 from tiger_slack_tui.console.views.importing.run import RunStep
 from tiger_slack_tui.console.views.importing.source import SourceStep
 from tiger_slack_tui.console.views.importing.step import Step, Wizard
+from tiger_slack_tui.console.views.view import Switcher, View
 from tiger_slack_tui.imports.state import Phase
 
 _IDS = ("import-source", "import-check", "import-options", "import-run", "import-result")

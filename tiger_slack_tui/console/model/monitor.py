@@ -14,8 +14,13 @@ from psycopg.pq import TransactionStatus
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.base.settings import JobSettings
-from tiger_slack_tui.console.rates import ObservedRates, Rates
-from tiger_slack_tui.console.reading import LOOK_SECONDS, raise_if_cancelled, reason, unforeseen
+from tiger_slack_tui.console.model.rates import ObservedRates, Rates
+from tiger_slack_tui.console.model.read_errors import (
+    LOOK_SECONDS,
+    raise_if_cancelled,
+    reason,
+    unforeseen,
+)
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.introspection import (

@@ -15,12 +15,20 @@ from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate, Layou
 from textual.strip import Strip
 
 from tiger_slack_tui.base.text import graphemes, is_plain, is_simple, visible
-from tiger_slack_tui.console.paint import ASCII
 
 Cells = list[tuple[str, Style | None]]
 
 _BRIDGE = 6
 """Cells that did not change, but are written because moving over them takes as many bytes."""
+_ASCII = {
+    ord(ours): theirs
+    for ours, theirs in (
+        *zip("●▲✗○▶✓▸─│…·↑↓→█░", "*!xo>+>-|~.^v>#.", strict=True),
+        *zip("▁▂▃▄▅▆▇", ".,-=+*%", strict=True),
+        *zip("┌┐└┘\N{REPLACEMENT CHARACTER}", "++++?", strict=True),
+    )
+}
+"""What a terminal without Unicode shows in place of our own symbols."""
 
 
 class Frame:
@@ -107,7 +115,7 @@ def _without_torn(text: str) -> str:
 def _ascii(piece: str, width: int) -> str:
     if piece.isascii():
         return piece
-    return ASCII.get(ord(piece), "?" * width) if len(piece) == 1 else "?" * width
+    return _ASCII.get(ord(piece), "?" * width) if len(piece) == 1 else "?" * width
 
 
 def _differences(before: Cells, after: Cells) -> Iterable[tuple[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from tiger_slack_tui.console.pace import Pace
+from tiger_slack_tui.console.time_slice import Pace
 
 T = TypeVar("T")
 

@@ -11,9 +11,10 @@ from textual.reactive import var
 from textual.widgets import ContentSwitcher
 
 from tiger_slack_tui.console.actions import Action
-from tiger_slack_tui.console.export import write_export
-from tiger_slack_tui.console.model import Backend, Model
-from tiger_slack_tui.console.pane import Pane
+from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.export import write_export
+from tiger_slack_tui.console.panes.pane import Pane
 
 if TYPE_CHECKING:
     from tiger_slack_tui.console.app import ConsoleApp

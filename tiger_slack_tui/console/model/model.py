@@ -6,21 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tiger_slack_tui.base.clock import Clock, SystemClock
-from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.snapshot import Snapshot
-from tiger_slack_tui.console.finder import NOTHING, Finder, Findings
-from tiger_slack_tui.console.log_ring import LogLine, LogRing
-from tiger_slack_tui.console.monitor import Facts, Monitor
-from tiger_slack_tui.console.paint import age, clock
-from tiger_slack_tui.console.rates import RateMeter, Rates
-from tiger_slack_tui.console.reading import STALE_SECONDS
-from tiger_slack_tui.console.trail import Trail, TrailState
-from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.console.formats import age, clock
+from tiger_slack_tui.console.model.findings import NOTHING, Findings, TrailState
+from tiger_slack_tui.console.model.log_ring import LogLine
+from tiger_slack_tui.console.model.monitor import Facts
+from tiger_slack_tui.console.model.rates import Rates
+from tiger_slack_tui.console.model.read_errors import STALE_SECONDS
 from tiger_slack_tui.imports.state import ImportState, Phase
 
 if TYPE_CHECKING:
-    from tiger_slack_tui.engine import Engine
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,73 +106,6 @@ class Model:
         """A copy that nothing changes."""
         run = None if self.run is None else self.run.still()
         return replace(self, run=run, check=None if self.check is None else self.check.still())
-
-
-@dataclass(slots=True)
-class Backend:
-    """What the console stands on. Views ask it for nothing but samples, and for what an operator does."""
-
-    settings: Settings
-    conninfo: str
-    monitor: Monitor
-    log: LogRing
-    trail: Trail
-    imports: ImportDesk
-    engine: Engine | None = None
-    """None before it is made, and where the console only observes."""
-    read_only: bool = False
-    is_observing: bool = False
-    is_stopping: bool = False
-    clock: Clock = field(default_factory=SystemClock)
-    _meter: RateMeter = field(default_factory=RateMeter)
-    _finder: Finder = field(default_factory=Finder)
-
-    def stop(self) -> None:
-        """Ask the engine (now or as soon as it is made) and the import to end, cleanly. Returns at once."""
-        self.is_stopping = True
-        self.imports.stop()
-        if self.engine is not None:
-            self.engine.stop()
-
-    def sample(self, window: int) -> Model:
-        """The state now. Cheap: no I/O."""
-        now = self.engine.snapshot() if self.engine else None
-        elapsed = self.clock.elapsed()
-        if now is not None:
-            self._meter.add(elapsed, now.received, now.outcomes)
-        at = now.at if now else self.clock.wall()
-        facts, trail = self.monitor.facts, self.trail.state
-        self._finder.look(trail, now.problems if now else ())
-        return Model(
-            at=at,
-            instance=self.settings.instance,
-            engine=now,
-            rates=facts.observed or self._meter.rates(elapsed, at),
-            facts=facts,
-            log=self.log.lines(),
-            trail=trail,
-            trail_age=self.trail.age,
-            findings=self._finder.found,
-            run=self.imports.run,
-            check=self.imports.check,
-            window=window,
-            read_only=self.read_only,
-            is_observing=self.is_observing,
-        )
-
-
-def live_trouble(engine: Engine | None, limit: float) -> str | None:
-    """Why an import shall wait for the live events of `engine`; their acks may take `limit` seconds (p95)."""
-    if engine is None:
-        return None
-    now = engine.snapshot()
-    if now.database_problem is not None:
-        return "the database takes no live events"
-    if now.queue > now.queue_limit // 2:
-        return f"{now.queue:,} live events are queued"
-    if now.ack_p95_now is not None and now.ack_p95_now > limit:
-        return f"live events take {now.ack_p95_now * 1000:,.0f} ms (p95)"
-    return None
 
 
 def importing(state: ImportState) -> Importing:

@@ -8,22 +8,9 @@ from textual.content import Content
 
 from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.console.actions import TITLES, VIEWS, Action
-from tiger_slack_tui.console.model import Importing, Model
-from tiger_slack_tui.console.paint import (
-    BAD,
-    DIM,
-    GOOD,
-    KEY,
-    NOTE,
-    Part,
-    age,
-    clock,
-    count,
-    facing,
-    line,
-    mark,
-    millis,
-)
+from tiger_slack_tui.console.formats import age, clock, count, millis
+from tiger_slack_tui.console.model.model import Importing, Model
+from tiger_slack_tui.console.panes.paint import BAD, DIM, GOOD, KEY, NOTE, Part, facing, line, mark
 from tiger_slack_tui.imports.state import Phase
 
 PHASES = {

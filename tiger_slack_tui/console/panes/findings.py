@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from tiger_slack_tui.console.model import Model
-from tiger_slack_tui.console.paint import BAD, DIM, KEY, NOTE, Column, Columns, Part, age, clock
-from tiger_slack_tui.console.reading import STALE_SECONDS
-from tiger_slack_tui.console.trail import Finding
+from tiger_slack_tui.console.formats import age, clock
+from tiger_slack_tui.console.model.findings import Finding
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.read_errors import STALE_SECONDS
+from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, Column, Columns, Part
 
 KIND_LOOKS = {
     "failed": ("✗ failed", BAD),

@@ -12,10 +12,46 @@ from types import MappingProxyType
 
 from tiger_slack_tui.base.snapshot import LATE_SECONDS, Recent
 from tiger_slack_tui.base.stacktrace import where
-from tiger_slack_tui.console.pace import Pace
-from tiger_slack_tui.console.trail import FROM_DATABASE, SECONDS, Finding, TrailState, event_name
+from tiger_slack_tui.console.time_slice import Pace
+from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
+
+KINDS = ("failed", "discarded", "unrouted", "late", "gap")
+FROM_DATABASE = ("failed", "discarded", "unrouted")
+SECONDS = 2.0
+"""Between two reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to look at. `at` is when it was received, or began, in seconds since 1970."""
+
+    key: str
+    """The event_id; of a gap "gap ID"."""
+    kind: str
+    at: float
+    what: str
+    """Type of the event, with its subtype; reason of the gap."""
+    channel: str
+    user: str
+    cause: str
+    """The same for all that have one reason: rule, SQLSTATE, type."""
+    detail: str
+    channel_id: str | None = None
+    user_id: str | None = None
+    rule: int | None = None
+    gap: Gap | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrailState:
+    """What was read last, the newest first; `more` names the kinds of which there are older ones, too."""
+
+    findings: tuple[Finding, ...] = ()
+    at: float | None = None
+    problem: str | None = None
+    more: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +198,10 @@ def of_recent(event: Recent) -> Finding:
         channel_id=event.channel_id,
         user_id=event.user_id,
     )
+
+
+def event_name(type_: str | None, subtype: str | None) -> str:
+    """A message by its subtype, all else by its type and subtype."""
+    if type_ == "message" and subtype:
+        return subtype
+    return "/".join(filter(None, (type_, subtype))) or "no type"

@@ -5,13 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from tiger_slack_tui.audit.events import EventFilter, EventRow, read_page
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock
-from tiger_slack_tui.console.reading import LOOK_SECONDS, raise_if_cancelled, reason, unforeseen
+from tiger_slack_tui.console.model.findings import (
+    FROM_DATABASE,
+    SECONDS,
+    Finding,
+    TrailState,
+    event_name,
+)
+from tiger_slack_tui.console.model.read_errors import (
+    LOOK_SECONDS,
+    raise_if_cancelled,
+    reason,
+    unforeseen,
+)
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import explained
 from tiger_slack_tui.postgres.pool import connect
@@ -20,10 +32,6 @@ from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
 
-KINDS = ("failed", "discarded", "unrouted", "late", "gap")
-FROM_DATABASE = ("failed", "discarded", "unrouted")
-SECONDS = 2.0
-"""Between two reads."""
 _LOOKED_AT = 3.0
 """Seconds after the last look at which the reading stops."""
 _ROWS = 300
@@ -32,37 +40,6 @@ _GAPS = 50
 _STATEMENT_SECONDS = 5
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something to look at. `at` is when it was received, or began, in seconds since 1970."""
-
-    key: str
-    """The event_id; of a gap "gap ID"."""
-    kind: str
-    at: float
-    what: str
-    """Type of the event, with its subtype; reason of the gap."""
-    channel: str
-    user: str
-    cause: str
-    """The same for all that have one reason: rule, SQLSTATE, type."""
-    detail: str
-    channel_id: str | None = None
-    user_id: str | None = None
-    rule: int | None = None
-    gap: Gap | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TrailState:
-    """What was read last, the newest first; `more` names the kinds of which there are older ones, too."""
-
-    findings: tuple[Finding, ...] = ()
-    at: float | None = None
-    problem: str | None = None
-    more: frozenset[str] = frozenset()
 
 
 class Trail:
@@ -195,10 +172,3 @@ def _of_gap(gap: Gap) -> Finding:
         detail=f"{gap.reason}, {end}{error}",
         gap=gap,
     )
-
-
-def event_name(type_: str | None, subtype: str | None) -> str:
-    """A message by its subtype, all else by its type and subtype."""
-    if type_ == "message" and subtype:
-        return subtype
-    return "/".join(filter(None, (type_, subtype))) or "no type"

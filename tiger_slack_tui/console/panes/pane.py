@@ -16,9 +16,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tiger_slack_tui.base.stacktrace import where
-from tiger_slack_tui.console.pace import Pace
-from tiger_slack_tui.console.paint import BAD, DIM, KEY, NOTE, facing, line
-from tiger_slack_tui.console.sieve import Sieve
+from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, facing, line
+from tiger_slack_tui.console.panes.row_filter import Sieve
+from tiger_slack_tui.console.time_slice import Pace
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from textual.content import Content
 
@@ -25,16 +24,6 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 _GAP = 2
 _BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 """Where str.splitlines breaks."""
-
-# What a terminal without Unicode shows in place of our own symbols.
-ASCII = {
-    ord(ours): theirs
-    for ours, theirs in (
-        *zip("●▲✗○▶✓▸─│…·↑↓→█░", "*!xo>+>-|~.^v>#.", strict=True),
-        *zip("▁▂▃▄▅▆▇", ".,-=+*%", strict=True),
-        *zip("┌┐└┘\N{REPLACEMENT CHARACTER}", "++++?", strict=True),
-    )
-}
 
 
 def line(*parts: Part) -> Content:
@@ -160,47 +149,3 @@ def chart(values: Sequence[float], width: int, height: int) -> list[str]:
         "".join(_BLOCKS[max(0, min(8, level - row * 8))] for level in eighths).rjust(width)
         for row in reversed(range(height))
     ]
-
-
-def age(seconds: float) -> str:
-    """A duration in at most six characters: 14 s, 3m20s, 2h11m, 3d04h."""
-    whole = max(int(seconds), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    if whole < 86_400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
-
-
-def millis(seconds: float | None) -> str:
-    """A latency: 0.4 ms, 61 ms, 2.3 s."""
-    if seconds is None:
-        return "-"
-    if seconds >= 10:
-        return age(seconds)
-    if seconds >= 1:
-        return f"{seconds:.1f} s"
-    return f"{seconds * 1000:.1f} ms" if seconds < 0.001 else f"{seconds * 1000:.0f} ms"
-
-
-def clock(at: float | datetime) -> str:
-    """The time of day, UTC."""
-    return f"{_utc(at):%H:%M:%S}"
-
-
-def moment(at: float | datetime | None) -> str:
-    """Date and time, UTC; "-" for none."""
-    return "-" if at is None else f"{_utc(at):%Y-%m-%d %H:%M:%S}"
-
-
-def count(number: float) -> str:
-    """A number in at most seven characters: 1,204, 88,204, 2.4 M."""
-    if abs(number) < 1_000_000:
-        return f"{number:,.0f}"
-    return f"{number / 1e6:,.1f} M" if abs(number) < 1e9 else f"{number / 1e9:,.1f} G"
-
-
-def _utc(at: float | datetime) -> datetime:
-    return at.astimezone(UTC) if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)

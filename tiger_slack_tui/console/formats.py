@@ -1,0 +1,49 @@
+"""Numbers, durations and times as short texts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def age(seconds: float) -> str:
+    """A duration in at most six characters: 14 s, 3m20s, 2h11m, 3d04h."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
+
+
+def millis(seconds: float | None) -> str:
+    """A latency: 0.4 ms, 61 ms, 2.3 s."""
+    if seconds is None:
+        return "-"
+    if seconds >= 10:
+        return age(seconds)
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1000:.1f} ms" if seconds < 0.001 else f"{seconds * 1000:.0f} ms"
+
+
+def clock(at: float | datetime) -> str:
+    """The time of day, UTC."""
+    return f"{_utc(at):%H:%M:%S}"
+
+
+def moment(at: float | datetime | None) -> str:
+    """Date and time, UTC; "-" for none."""
+    return "-" if at is None else f"{_utc(at):%Y-%m-%d %H:%M:%S}"
+
+
+def count(number: float) -> str:
+    """A number in at most seven characters: 1,204, 88,204, 2.4 M."""
+    if abs(number) < 1_000_000:
+        return f"{number:,.0f}"
+    return f"{number / 1e6:,.1f} M" if abs(number) < 1e9 else f"{number / 1e9:,.1f} G"
+
+
+def _utc(at: float | datetime) -> datetime:
+    return at.astimezone(UTC) if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
