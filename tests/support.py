@@ -19,7 +19,7 @@ from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.ingest.pipeline import Limits
-from tiger_slack_tui.presence.heartbeat import WatchTiming
+from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.paged_history import Pace
 from tiger_slack_tui.slack.socket import Timing
 
@@ -43,7 +43,7 @@ def make_engine(
     limits: Limits | None = None,
     timing: Timing = QUICK,
     spool_limit: int = 1 << 30,
-    watch: WatchTiming | None = None,
+    heartbeat: HeartbeatTiming | None = None,
     jobs: JobSettings | None = None,
     clock: Clock | None = None,
     direct: str | None = None,
@@ -64,7 +64,7 @@ def make_engine(
         conninfo,
         limits=limits,
         timing=timing,
-        watch=watch,
+        heartbeat=heartbeat,
         pace=AT_ONCE,
         clock=clock,
     )

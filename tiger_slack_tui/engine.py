@@ -32,7 +32,7 @@ from tiger_slack_tui.jobs.schedule import Scheduler
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.migrate.run import MigrationMessage, migrate
 from tiger_slack_tui.postgres.pool import make_pool, require_same_database, with_defaults
-from tiger_slack_tui.presence.heartbeat import Watch, WatchTiming
+from tiger_slack_tui.presence.heartbeat import HeartbeatTiming, HeartbeatWriter
 from tiger_slack_tui.slack.paged_history import Pace
 from tiger_slack_tui.slack.socket import SocketMode, Timing
 from tiger_slack_tui.slack.web import Identity, SlackWeb
@@ -73,17 +73,17 @@ class Engine:
         *,
         limits: Limits | None = None,
         timing: Timing | None = None,
-        watch: WatchTiming | None = None,
+        heartbeat: HeartbeatTiming | None = None,
         pace: Pace | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._started = self._clock.elapsed()
         self._slack = slack
-        self._watch_timing = watch
+        self._heartbeat_timing = heartbeat
         self._pace = pace
         self._identity: Identity | None = None
-        self._watch: Watch | None = None
+        self._heartbeat: HeartbeatWriter | None = None
         self._timing = timing
         self._settings = settings
         self._conninfo = with_defaults(conninfo, application_name=settings.instance)
@@ -134,8 +134,8 @@ class Engine:
                     timing=self._timing,
                     clock=self._clock,
                 )
-                self._watch = self._make_watch(web, self._socket, scheduler)
-                await self._serve(self._socket, scheduler, self._watch)
+                self._heartbeat = self._make_heartbeat(web, self._socket, scheduler)
+                await self._serve(self._socket, scheduler, self._heartbeat)
         finally:
             self._web = None
             await self._close_pool()
@@ -168,7 +168,7 @@ class Engine:
         """The state now. Cheap: no I/O."""
         stats, spool, pipeline = self._stats, self._spool, self._pipeline
         slack = self._socket.state if self._socket is not None else None
-        stopped = pipeline.stopped_since
+        stalled_since = pipeline.stalled_since
         commit_p50, commit_p99 = stats.commit.at(0.5, 0.99)
         ack_p50, ack_p99 = stats.ack.at(0.5, 0.99)
         batch_p50, batch_p99 = stats.batch.at(0.5, 0.99)
@@ -190,7 +190,7 @@ class Engine:
             acked=stats.acked,
             duplicates=stats.duplicates,
             outcomes=dict(stats.outcomes),
-            stopped_since=None if stopped is None else self._wall(stopped),
+            stalled_since=None if stalled_since is None else self._wall(stalled_since),
             queue=pipeline.queued,
             queue_limit=pipeline.limits.queue,
             queue_bytes=pipeline.queued_bytes,
@@ -215,7 +215,7 @@ class Engine:
             problems=tuple(stats.problems),
             latencies=stats.latencies(),
             jobs=self._scheduler.states() if self._scheduler else (),
-            gaps_open=self._watch.gaps_open if self._watch else None,
+            gaps_open=self._heartbeat.gaps_open if self._heartbeat else None,
         )
 
     def _wall(self, elapsed: float) -> float:
@@ -261,24 +261,28 @@ class Engine:
         jobs = make_jobs(web, given, pace=self._pace)
         return Scheduler(jobs, self._runner, given, clock=self._clock)
 
-    def _make_watch(self, web: SlackWeb, slack: SocketMode, scheduler: Scheduler) -> Watch:
+    def _make_heartbeat(
+        self, web: SlackWeb, slack: SocketMode, scheduler: Scheduler
+    ) -> HeartbeatWriter:
         async def team_id() -> str:
             self._identity = self._identity or await web.identity()
             return self._identity.team_id
 
-        return Watch(
+        return HeartbeatWriter(
             self._pool,
             slack,
             self._pipeline,
             self.snapshot,
             instance=self._settings.instance,
             team_id=team_id,
-            gap_is_due=lambda: scheduler.wake("backfill"),
-            timing=self._watch_timing,
+            on_gap_due=lambda: scheduler.wake("backfill"),
+            timing=self._heartbeat_timing,
             clock=self._clock,
         )
 
-    async def _serve(self, slack: SocketMode, scheduler: Scheduler, watch: Watch) -> None:
+    async def _serve(
+        self, slack: SocketMode, scheduler: Scheduler, heartbeat: HeartbeatWriter
+    ) -> None:
         """Run everything until `stop`, or until a person must act: that is raised after a clean stop."""
         pipeline, keep = self._pipeline, self._supervisor.keep
         tried = asyncio.Event()
@@ -300,7 +304,7 @@ class Engine:
                     lambda: self._run_jobs(scheduler),
                     fatal=(OtherDatabase,),
                 ),
-                keep("the heartbeat", lambda: self._run_watch(watch)),
+                keep("the heartbeat", lambda: self._run_heartbeat(heartbeat)),
             )
         ]
         ingesting = [
@@ -318,16 +322,16 @@ class Engine:
         finally:
             await _cancel(stop, listening)
             slack.stop_reading()
-            await asyncio.gather(self._flush(watch), _cancel(*sources))
+            await asyncio.gather(self._flush(heartbeat), _cancel(*sources))
             await pipeline.close()
             await asyncio.gather(_cancel(*ingesting), _end_within(1, slack.close()))
             stats = self._stats
             lost = stats.received - stats.acked  # Slack will deliver these again
             log.info("stopped", extra={"received": stats.received, "unacknowledged": lost})
 
-    async def _flush(self, watch: Watch) -> None:
+    async def _flush(self, heartbeat: HeartbeatWriter) -> None:
         """Make what was read durable, acknowledge it, and say goodbye in the database."""
-        await _end_within(_FLUSH_SECONDS, _together(self._pipeline.flush(), watch.farewell()))
+        await _end_within(_FLUSH_SECONDS, _together(self._pipeline.flush(), heartbeat.write_last()))
 
     async def _listen(self, slack: SocketMode, database_tried: asyncio.Event) -> None:
         """Take events; not before the database had its chance, so that they need not go through the spool."""
@@ -361,10 +365,10 @@ class Engine:
         if self._settings.direct_conninfo is not None:
             await require_same_database(self._conninfo, self._direct)
 
-    async def _run_watch(self, watch: Watch) -> None:
-        """Tell the database of us as soon as the schema is there."""
+    async def _run_heartbeat(self, heartbeat: HeartbeatWriter) -> None:
+        """Write heartbeats as soon as the schema is there."""
         await self._database_ready.wait()
-        await watch.run()
+        await heartbeat.run()
 
     async def _prepare_database(self, tried: asyncio.Event) -> None:
         """Bring the schema up to date and open the pool, as soon as the database is there."""

@@ -19,12 +19,12 @@ from tiger_slack_tui.headless.health import readiness
 from tiger_slack_tui.ingest.pipeline import Pipeline
 from tiger_slack_tui.ingest.spool import Spool
 from tiger_slack_tui.jobs.schedule import Scheduler
-from tiger_slack_tui.presence.heartbeat import Watch
+from tiger_slack_tui.presence.heartbeat import HeartbeatWriter
 from tiger_slack_tui.slack.socket import SocketMode
 from tiger_slack_tui.store import instances
 
 PARTS = {
-    "the heartbeat": (Watch, "run"),
+    "the heartbeat": (HeartbeatWriter, "run"),
     "the schedule of the jobs": (Scheduler, "run"),
     "the connection to Slack": (SocketMode, "run"),
     "the writing of events": (Pipeline, "write"),

@@ -16,13 +16,13 @@ from tests.support import count, make_engine, running, until
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.postgres.pool import connect
-from tiger_slack_tui.presence.heartbeat import WatchTiming
+from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.socket import SocketState
 from tiger_slack_tui.store import instances
 from tiger_slack_tui.store.instances import ConnectionSpan, Heartbeat, InstanceState
 
 HOUR = 3600.0
-WATCH = WatchTiming(beat=0.05, stale=1, least_gap=0.3)
+HEARTBEAT = HeartbeatTiming(interval=0.05, stale=1, least_gap=0.3)
 
 
 def state(start_id: UUID) -> InstanceState:
@@ -143,7 +143,7 @@ async def test_the_engine_repeats_heartbeats_whose_answers_are_lost(
     monkeypatch.setattr(instances, "beat", beat)
     jobs = JobSettings(backfill=False)
     async with LocalSlack() as slack:
-        engine = make_engine(slack, conninfo, tmp_path, watch=WATCH, jobs=jobs)
+        engine = make_engine(slack, conninfo, tmp_path, heartbeat=HEARTBEAT, jobs=jobs)
         async with running(engine):
             await until(lambda: lost == 5 and engine.snapshot().gaps_open == 0)
             assert count(conninfo, "select count(*) from slack.instance") == 1
@@ -160,12 +160,12 @@ def test_of_too_many_connected_periods_the_shortest_counts_as_a_gap(
     state = SocketState(clock)
     lasted = [600 + n % 7 for n in range(700)]
     for seconds in lasted:
-        state.begin_period()
+        state.connected.begin()
         clock.advance(seconds)
-        state.end_period(clock.elapsed())
+        state.connected.end(clock.elapsed())
         clock.advance(5)
-    state.begin_period()
-    kept = state.periods
+    state.connected.begin()
+    kept = state.connected.all()
     assert len(kept) == 500
     assert not kept[-1].is_over
     assert [period.number for period in kept] == sorted(period.number for period in kept)

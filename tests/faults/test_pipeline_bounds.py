@@ -87,24 +87,24 @@ async def test_a_stop_is_noted_however_it_ends(
                 await asyncio.sleep(0)
             clock.advance(10)
             clock.step(step)
-            assert pipeline.stopped_since == began
+            assert pipeline.stalled_since == began
             if is_cut_off:  # the connection breaks; its event is never taken
                 receiving[0].cancel()
                 await asyncio.wait(receiving)
-                assert pipeline.stopped_since == began
+                assert pipeline.stalled_since == began
             store.gate.set()
             await until(lambda: pipeline.queued == 0)
         await pipeline.flush()
-        (stop,) = pipeline.stops()
-        assert (stop.began, stop.ended) == (began, began + 10)
+        (stall,) = pipeline.stalled.all()
+        assert (stall.began, stall.ended) == (began, began + 10)
         clock.advance(1000)
-        assert pipeline.stopped_since is None
-        assert len(pipeline.stops()) == 1
-        pipeline.forget_stops([stop])
-        assert pipeline.stops() == []
+        assert pipeline.stalled_since is None
+        assert len(pipeline.stalled) == 1
+        pipeline.stalled.forget([stall])
+        assert pipeline.stalled.all() == []
 
 
-async def test_two_connections_that_wait_make_one_stop(tmp_path: Path) -> None:
+async def test_two_connections_that_wait_make_one_stall(tmp_path: Path) -> None:
     store, connection, clock = FakeStore(), FakeConnection(), ManualClock()
     pipeline = await make(tmp_path, store, clock, queue=1, batch_events=1)
     store.gate.clear()
@@ -121,8 +121,8 @@ async def test_two_connections_that_wait_make_one_stop(tmp_path: Path) -> None:
             store.gate.set()
             await asyncio.gather(*receiving)
             await pipeline.flush()
-    assert [stop.ended - stop.began for stop in pipeline.stops()] == [10]
-    assert pipeline.stopped_since is None
+    assert [stall.ended - stall.began for stall in pipeline.stalled.all()] == [10]
+    assert pipeline.stalled_since is None
 
 
 async def test_only_acks_that_were_sent_count_as_sent(tmp_path: Path) -> None:

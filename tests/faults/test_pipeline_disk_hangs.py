@@ -83,20 +83,20 @@ async def test_an_event_that_is_not_durable_shows_as_a_stop(tmp_path: Path) -> N
     )
     began = clock.elapsed()
     await pipeline.receive(envelope(1), connection.as_connection())  # and nobody writes
-    assert pipeline.stopped_since is None
+    assert pipeline.stalled_since is None
     clock.advance(10)
-    assert pipeline.stopped_since == began
+    assert pipeline.stalled_since == began
     pipeline.database_is_ready()
     store.gate.clear()
     async with tasks(pipeline.write()):
         await until(lambda: pipeline.queued == 0)
-        assert pipeline.stopped_since == began
+        assert pipeline.stalled_since == began
         store.gate.set()
-        await until(lambda: pipeline.stopped_since is None)
+        await until(lambda: pipeline.stalled_since is None)
 
 
 def test_a_stop_is_not_ready() -> None:
     now = snapshot()
     assert readiness(now)["ready"]
-    found = readiness(replace(now, stopped_since=now.at - 12))
+    found = readiness(replace(now, stalled_since=now.at - 12))
     assert (found["ready"], found["problems"]) == (False, ["events: not stored for 12 s"])

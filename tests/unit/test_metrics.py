@@ -19,7 +19,7 @@ def test_what_the_connection_lost_ignored_and_could_not_read_is_exported() -> No
 def test_damaged_files_and_a_stop_are_exported() -> None:
     now = snapshot()
     assert "tiger_slack_stopped_seconds 0.0" in prometheus_text(now).decode()
-    now = replace(now, spool_damaged=2, stopped_since=now.at - 12)
+    now = replace(now, spool_damaged=2, stalled_since=now.at - 12)
     lines = prometheus_text(now).decode().splitlines()
     assert "tiger_slack_spool_damaged 2.0" in lines
     assert "tiger_slack_stopped_seconds 12.0" in lines

@@ -141,7 +141,7 @@ METRICS = (
         "gauge",
         "seconds",
         "Since when events are not made durable, or not read; 0 while they are.",
-        _one(lambda now: 0 if now.stopped_since is None else max(now.at - now.stopped_since, 0)),
+        _one(lambda now: 0 if now.stalled_since is None else max(now.at - now.stalled_since, 0)),
     ),
     Metric(
         "faults",

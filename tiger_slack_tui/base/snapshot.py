@@ -182,7 +182,7 @@ class Snapshot:
     jobs: tuple[JobState, ...]
     gaps_open: int | None
     """Spans without events that no backfill has closed; None until the database has been asked."""
-    stopped_since: float | None = None
+    stalled_since: float | None = None
     """Since when events are not made durable, or not read; None while they are."""
     queue_bytes: int = 0
     """Bytes of the events in the queue."""

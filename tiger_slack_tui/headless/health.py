@@ -87,8 +87,8 @@ def readiness(now: Snapshot) -> dict[str, Any]:
     if now.database_problem is not None and now.spool_problem is not None:
         problems.append(f"database: {now.database_problem}")
         problems.append(f"spool: {now.spool_problem}")
-    if now.stopped_since is not None:
-        problems.append(f"events: not stored for {now.at - now.stopped_since:.0f} s")
+    if now.stalled_since is not None:
+        problems.append(f"events: not stored for {now.at - now.stalled_since:.0f} s")
     return {
         "ready": not problems,
         "problems": problems,

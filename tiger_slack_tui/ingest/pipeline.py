@@ -17,6 +17,7 @@ from tiger_slack_tui.base.errors import (
     SpoolError,
     TigerSlackError,
 )
+from tiger_slack_tui.base.periods import StalledPeriods
 from tiger_slack_tui.base.snapshot import Stats
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.telemetry import span
@@ -24,7 +25,7 @@ from tiger_slack_tui.ingest.appender import Appender
 from tiger_slack_tui.ingest.queue import EventQueue, Waiting
 from tiger_slack_tui.ingest.record import Record, encode, read_record
 from tiger_slack_tui.ingest.spool import Spool, SpooledBatch
-from tiger_slack_tui.ingest.stops import Stop, Stops
+from tiger_slack_tui.ingest.stalls import StallDetector
 from tiger_slack_tui.ingest.tally import count
 from tiger_slack_tui.slack.events import Envelope, route
 from tiger_slack_tui.slack.socket import Connection
@@ -59,8 +60,8 @@ class Limits:
     """The same for the spool's batches: each one that is broken off gets twice the time, up to this."""
     unsent_acks: int = 8
     """Batches whose acks are still to be sent, of each connection; more than that stops the writing."""
-    stop_seconds: float = 3.0
-    """An event that waits longer for room in the queue is lost to Slack's first delivery: the queue stands still."""
+    stall_seconds: float = 3.0
+    """The queue is stalled when an event waits longer than this for room: Slack has given up its first delivery."""
 
 
 _Batch = list[Waiting]
@@ -110,7 +111,7 @@ class Pipeline:
         self._ready = asyncio.Event()
         self._closing = False
         self._appender = Appender(spool, self._clock, seconds=self.limits.append_seconds)
-        self._stops = Stops(self._clock, least=self.limits.stop_seconds)
+        self._stalls = StallDetector(self._clock, least=self.limits.stall_seconds)
         self.database_problem: str | None = "not connected yet"
         self.database_since = self._clock.elapsed()
         """Since when events go to the spool, or to the database, as `Clock.elapsed`."""
@@ -136,21 +137,18 @@ class Pipeline:
         self._database_back()
 
     @property
-    def stopped_since(self) -> float | None:
+    def stalled_since(self) -> float | None:
         """Since when nothing is taken, as `Clock.elapsed`: the queue stands still, neither database nor spool take
-        events, or an event is not durable for longer than `Limits.stop_seconds`. None while events are taken."""
+        events, or an event is not durable for longer than `Limits.stall_seconds`. None while events are taken."""
         oldest = self._batch[0].read_at if self._batch else self._queue.oldest
-        is_old = oldest is not None and self._clock.elapsed() - oldest > self.limits.stop_seconds
-        found = (self._stops.since, oldest if is_old else None)
+        is_old = oldest is not None and self._clock.elapsed() - oldest > self.limits.stall_seconds
+        found = (self._stalls.since, oldest if is_old else None)
         return min((since for since in found if since is not None), default=None)
 
-    def stops(self) -> list[Stop]:
-        """The times in which nothing was taken, as far as they are not forgotten."""
-        return self._stops.over()
-
-    def forget_stops(self, stops: Iterable[Stop]) -> None:
-        """Forget stops that are stored."""
-        self._stops.forget(stops)
+    @property
+    def stalled(self) -> StalledPeriods:
+        """The times in which no event was taken, as far as they are not stored."""
+        return self._stalls.periods
 
     async def receive(self, envelope: Envelope, connection: Connection) -> None:
         """Take one event. Waits while the queue is full."""
@@ -168,7 +166,7 @@ class Pipeline:
         self._stats.received += 1
         self._stats.lateness.add(late)
         if not self._queue.offer(waiting):
-            self._stops.queue_is_full()
+            self._stalls.on_queue_full()
             await self._queue.put(waiting)
 
     async def write(self) -> None:
@@ -179,7 +177,7 @@ class Pipeline:
                 self._batch = await self._queue.take(
                     most_events=limits.batch_events, most_bytes=limits.batch_bytes
                 )
-                self._stops.queue_moves()
+                self._stalls.on_queue_moved()
             batch = self._batch
             await self._make_durable(batch)
             self._batch = None
@@ -279,9 +277,9 @@ class Pipeline:
             self._refused(problem)
             refusals += 1
             await asyncio.sleep(backoff(refusals, first=0.25, most=2))
-        if self._stops.is_refused:
+        if self._stalls.is_refused:
             log.info("events are taken again")
-        self._stops.accepted()
+        self._stalls.on_accepted()
 
     async def _commit(self, batch: _Batch, records: Sequence[bytes]) -> Written | None:
         """Write the batch in time; None where the database is away, or so slow that the spool must take it."""
@@ -454,11 +452,11 @@ class Pipeline:
         self._slow_failures.reset()
 
     def _refused(self, problem: str) -> None:
-        if not self._stops.is_refused:
+        if not self._stalls.is_refused:
             log.critical(
                 "NOTHING IS ACKNOWLEDGED: neither database nor spool take events: %s", problem
             )
-        self._stops.refused()
+        self._stalls.on_refused()
 
     def _log_end(self, write: asyncio.Task[Written]) -> None:
         """Log how a write ended that nobody waits for any more; of an outage not each one."""

@@ -1,8 +1,8 @@
-"""Writes down that this instance lives and is connected; what no instance covers shows as a gap by that.
+"""Writes the heartbeat of this instance to the database, and reports the gaps that the database finds by it.
 
-An instance that is killed says no goodbye. So each writes every few seconds until when it was connected
-(slack.connection), and whoever connects next finds the span since the last such moment. While the database is away,
-spans wait here: a connection that lived on closes what seemed to be a gap.
+A killed instance cannot write that it ends. So each instance writes every few seconds until when it was connected
+(slack.connection), and an instance that connects later finds the time since then. Periods wait in memory while the
+database is away: a period that is stored late closes what seemed to be a gap.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import uuid4
 
 import psycopg
@@ -22,12 +23,12 @@ from tiger_slack_tui import __version__
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.periods import ConnectedPeriod, StalledPeriods
 from tiger_slack_tui.base.snapshot import Snapshot
-from tiger_slack_tui.ingest.pipeline import Pipeline
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import Pool, end_within
-from tiger_slack_tui.slack.socket import ConnectedPeriod, SocketMode
+from tiger_slack_tui.slack.socket import SocketMode
 from tiger_slack_tui.store import gaps, instances
 from tiger_slack_tui.store.gaps import Standing
 from tiger_slack_tui.store.instances import STALE_SECONDS, ConnectionSpan, Heartbeat, InstanceState
@@ -36,48 +37,61 @@ log = logging.getLogger(__name__)
 
 
 _TEAM_PAUSE = 300.0
-"""The longest pause, in seconds, between two questions for the workspace."""
+"""The longest pause, in seconds, before Slack is asked for the workspace again."""
 
 
 @dataclass(frozen=True, slots=True)
-class WatchTiming:
+class HeartbeatTiming:
     """Seconds."""
 
-    beat: float = 5
+    interval: float = 5
     stale: float = STALE_SECONDS
-    """An instance not seen for so long is dead, or has lost the database."""
+    """An instance without a heartbeat for so long is dead, or has lost the database."""
     least_gap: float = 1
-    """A shorter break of the connection is no gap: Slack delivers again after 3 s what it could not."""
+    """A shorter break of the connection is no gap: Slack repeats a failed delivery after 3 s."""
     write: float = 5
-    """How long a heartbeat may take."""
-    farewell: float = 1
+    """How long one heartbeat may take."""
+    last_write: float = 1
+    """How long the last heartbeat, at a stop, may take."""
 
 
-class Watch:
-    """`run` until cancelled, then `farewell` once the socket is no longer read. Never raises what is passing."""
+class Ingestion(Protocol):
+    """What the heartbeat needs to know of the pipeline."""
+
+    database_problem: str | None
+
+    @property
+    def stalled_since(self) -> float | None: ...
+
+    @property
+    def stalled(self) -> StalledPeriods: ...
+
+
+class HeartbeatWriter:
+    """`run` until cancelled, then `write_last` when the socket is no longer read. Does not raise for an outage."""
 
     def __init__(
         self,
         pool: Pool,
         slack: SocketMode,
-        pipeline: Pipeline,
+        ingestion: Ingestion,
         snapshot: Callable[[], Snapshot],
         *,
         instance: str,
         team_id: Callable[[], Awaitable[str]],
-        gap_is_due: Callable[[], None],
-        timing: WatchTiming | None = None,
+        on_gap_due: Callable[[], None],
+        timing: HeartbeatTiming | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`team_id` asks Slack; `gap_is_due` hears of gaps that a backfill should close."""
+        """`team_id` asks Slack for the workspace; `on_gap_due` is called when a backfill should close a gap."""
         self._pool = pool
         self._slack = slack
-        self._pipeline = pipeline
+        self._ingestion = ingestion
         self._snapshot = snapshot
         self._instance = instance
         self._ask_team = team_id
-        self._gap_is_due = gap_is_due
-        self._timing = timing or WatchTiming()
+        self._on_gap_due = on_gap_due
+        self._timing = timing or HeartbeatTiming()
         self._clock = clock or SystemClock()
         self._team: str | None = None
         self._team_failures = 0
@@ -85,32 +99,32 @@ class Watch:
         self._start_id = uuid4()
         self._has_tried = False
         self._is_failing = False
-        # Nor is it known whether others have seen the database before we came.
+        # At the start, too, other instances may not have written their heartbeats yet.
         self._unsteady_at: float | None = self._clock.elapsed()
         self._gaps = Standing()
         self._last = (self._clock.elapsed(), 0)
         self.gaps_open: int | None = None
-        """Gaps that no backfill has closed; None until the database has told."""
+        """Gaps that no backfill has closed; None until the database has answered."""
 
     async def run(self) -> None:
-        """Beat every few seconds, and whenever a connection begins or ends."""
+        """Write a heartbeat every few seconds, and whenever a connected period begins or ends."""
+        changed = self._slack.state.connected.changed
         while True:
-            self._slack.state.changed.clear()
-            await self._beat(self._timing.write)
+            changed.clear()
+            await self._find_team()
+            await self._try_to_write(self._timing.write)
             try:
-                async with asyncio.timeout(self._timing.beat):
-                    await self._slack.state.changed.wait()
+                async with asyncio.timeout(self._timing.interval):
+                    await changed.wait()
             except TimeoutError:
                 pass
 
-    async def farewell(self) -> None:
-        """Say that the instance was stopped in good order, so that nobody has to guess when. Takes about a second."""
-        if self._has_tried and self._pipeline.database_problem is None:
-            await self._beat(self._timing.farewell, stopped=True)
+    async def write_last(self) -> None:
+        """Write that the instance stops in good order. Does nothing while the database is away."""
+        if self._has_tried and self._ingestion.database_problem is None:
+            await self._try_to_write(self._timing.last_write, stopped=True)
 
-    async def _beat(self, seconds: float, *, stopped: bool = False) -> None:
-        if not stopped:  # a stop does not wait for Slack
-            await self._find_team()
+    async def _try_to_write(self, seconds: float, *, stopped: bool = False) -> None:
         try:
             async with self._pool.connection(timeout=min(seconds, 2)) as connection:
                 await self._write_within(seconds, connection, stopped=stopped)
@@ -122,8 +136,8 @@ class Watch:
             self._unsteady_at = self._clock.elapsed()
 
     async def _find_team(self) -> None:
-        """Ask Slack for the workspace, once connected; after failures with growing pauses."""
-        if self._team is not None or not self._slack.state.periods:
+        """Ask Slack for the workspace, once connected; after a failure again with growing pauses."""
+        if self._team is not None or not self._slack.state.connected:
             return
         if self._clock.elapsed() < self._team_due:
             return
@@ -131,13 +145,13 @@ class Watch:
             self._team = await self._ask_team()
         except TigerSlackError as error:
             self._team_failures += 1
-            pause = backoff(self._team_failures, first=self._timing.beat, most=_TEAM_PAUSE)
+            pause = backoff(self._team_failures, first=self._timing.interval, most=_TEAM_PAUSE)
             self._team_due = self._clock.elapsed() + pause
             if self._team_failures == 1:
                 log.warning("gaps cannot be found until Slack names the workspace: %s", error)
 
     async def _write_within(self, seconds: float, connection: Connection, *, stopped: bool) -> None:
-        """Write it; a server that neither answers nor closes holds up neither this nor a stop."""
+        """Write one heartbeat. Raises TimeoutError after so many seconds, also where the server stays silent."""
         work = asyncio.ensure_future(self._write(connection, stopped=stopped))
         try:
             done, _ = await asyncio.wait({work}, timeout=seconds)
@@ -151,29 +165,30 @@ class Watch:
     async def _write(self, connection: Connection, *, stopped: bool) -> None:
         self._has_tried = True
         timing, began = self._timing, self._clock.elapsed()
-        periods, stops = self._slack.periods(), self._pipeline.stops()
+        connected, stalled = self._slack.connected(), self._ingestion.stalled
+        periods, stalls = connected.all(), stalled.all()
         over = [period for period in periods if period.is_over]  # another may end meanwhile
-        received, ready = self._snapshot().received, self._is_steady()
+        received, is_steady = self._snapshot().received, self._is_steady()
 
         def look() -> Heartbeat:
             now = self._clock.elapsed()
             return Heartbeat(
                 self._state(now, stopped=stopped),
                 [self._span(period, now) for period in periods],
-                [(max(now - stop.began, 0), max(now - stop.ended, 0)) for stop in stops],
+                [(max(now - stall.began, 0), max(now - stall.ended, 0)) for stall in stalls],
             )
 
         await instances.beat(
             connection,
             look,
             stale=timing.stale,
-            is_steady=ready,
+            is_steady=is_steady,
             least_gap=timing.least_gap,
         )
-        self._slack.forget_periods(over)
-        self._pipeline.forget_stops(stops)
+        connected.forget(over)
+        stalled.forget(stalls)
         self._is_failing = False
-        if ready:
+        if is_steady:
             self._unsteady_at = None
         self._last = (began, received)
         await self._look_at_gaps(connection)
@@ -189,17 +204,17 @@ class Watch:
                     extra={"gap": gap.id, "gaps_open": now.count},
                 )
         if now.is_due and not before.is_due:
-            self._gap_is_due()
+            self._on_gap_due()
 
     def _is_steady(self) -> bool:
-        """Whether the database has been seen for so long that others must have seen it, too."""
+        """Whether the database has answered for so long that the other instances must have reached it as well."""
         unsteady_at = self._unsteady_at
         return unsteady_at is None or self._clock.elapsed() - unsteady_at > self._timing.stale
 
     def _span(self, period: ConnectedPeriod, now: float) -> ConnectionSpan:
-        # While nothing is taken, being connected is of no use; if we die, that is all that counts.
-        stopped_since = self._pipeline.stopped_since
-        heard = period.heard if stopped_since is None else min(period.heard, stopped_since)
+        # A connection is of no use while no event is taken. If the process dies now, only the time before counts.
+        stalled_since = self._ingestion.stalled_since
+        heard = period.heard if stalled_since is None else min(period.heard, stalled_since)
         began = min(period.began, now)
         return ConnectionSpan(
             period.number,

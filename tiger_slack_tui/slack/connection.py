@@ -15,6 +15,7 @@ import orjson
 
 from tiger_slack_tui.base.backoff import LogThrottle
 from tiger_slack_tui.base.clock import Clock, PeerClock
+from tiger_slack_tui.base.periods import ConnectedPeriods
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.slack.events import LONGEST_ID, Envelope, read_envelope
 from tiger_slack_tui.slack.pages import RETRY_AFTER_MOST
@@ -59,23 +60,8 @@ class Timing:
 _PIECE = 16
 """Events, and acks, that are taken at a stretch: the writing of a batch, which has a few turns of its own, would wait
 for all that are there each time."""
-_MOST_PERIODS = 500
-"""Connected periods that are kept until they are stored. Beyond them the shortest is dropped: at worst, two gaps that
-are near each other become one that is longer by that period."""
 _MOST_SOCKETS = 10_000
 """A larger number of connections is not believed; Slack allows 10."""
-
-
-@dataclass(slots=True, eq=False)
-class ConnectedPeriod:
-    """A time in which we were connected, by `Clock.elapsed`. Connections without a break between them are one."""
-
-    number: int
-    """Names it among those of this SocketState."""
-    began: float
-    heard: float
-    """When Slack was last heard of, or, while we ourselves do not read, could have been."""
-    is_over: bool = False
 
 
 class SocketState:
@@ -98,43 +84,12 @@ class SocketState:
         self.malformed = 0
         """Frames that could not be read, and so not be acknowledged."""
         self.malformed_log = LogThrottle(clock)
-        self._numbered = 0
-        self._drop_log = LogThrottle(clock)
-        self.periods: list[ConnectedPeriod] = []
-        """The oldest first, until they are stored; only the last one can still last."""
-        self.changed = asyncio.Event()
-        """Set when a connected period begins or ends."""
+        self.connected = ConnectedPeriods(clock)
 
     def set(self, status: str, reason: str | None = None) -> None:
         if status != self.status:
             self.since = self._clock.elapsed()
         self.status, self.reason = status, reason
-
-    def begin_period(self) -> None:
-        """We are connected from now on, if we were not before."""
-        now = self._clock.elapsed()
-        if not self.periods or self.periods[-1].is_over:
-            if len(self.periods) >= _MOST_PERIODS:
-                self._drop_shortest()
-            self._numbered += 1
-            self.periods.append(ConnectedPeriod(self._numbered, now, now))
-            self.changed.set()
-
-    def _drop_shortest(self) -> None:
-        shortest = min(self.periods, key=lambda period: period.heard - period.began)
-        self.periods.remove(shortest)
-        if self._drop_log.allows():
-            log.warning(
-                "more than %d connected periods wait for the database: the shortest, of %.0f s, counts as a gap",
-                *(_MOST_PERIODS, shortest.heard - shortest.began),
-            )
-
-    def end_period(self, heard: float) -> None:
-        """We are not connected any more, if we were."""
-        if self.periods and not self.periods[-1].is_over:
-            period = self.periods[-1]
-            period.heard, period.is_over = max(period.heard, heard), True
-            self.changed.set()
 
 
 class Connection:

@@ -7,18 +7,17 @@ address, says hello, is asked to leave by `disconnect`, and every envelope wants
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 
 from tiger_slack_tui.base.backoff import LogThrottle, backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.errors import SlackRefused, SlackUnavailable
+from tiger_slack_tui.base.periods import ConnectedPeriods
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.slack.connection import (
-    ConnectedPeriod,
     Connection,
     Receive,
     SocketState,
@@ -26,7 +25,7 @@ from tiger_slack_tui.slack.connection import (
 )
 from tiger_slack_tui.slack.web import MOST_BYTES, SlackWeb, read_retry_after
 
-__all__ = ["ConnectedPeriod", "Connection", "Receive", "SocketMode", "SocketState", "Timing"]
+__all__ = ["Connection", "Receive", "SocketMode", "SocketState", "Timing"]
 
 log = logging.getLogger(__name__)
 
@@ -105,20 +104,14 @@ class SocketMode:
         """Take nothing more from Slack; acks can still be sent. After `run` was cancelled."""
         if self._connection is not None:
             self._connection.stop_reading()
-            self.state.end_period(self._connection.heard)
+            self.state.connected.end(self._connection.heard)
 
-    def periods(self) -> list[ConnectedPeriod]:
-        """When we were connected, as far as it is not stored; the last one is up to date."""
-        periods = self.state.periods
-        if self._connection is not None and periods and not periods[-1].is_over:
-            periods[-1].heard = max(periods[-1].heard, self._connection.heard)
-        return list(periods)
-
-    def forget_periods(self, periods: Iterable[ConnectedPeriod]) -> None:
-        """Forget periods that are stored."""
-        for period in periods:
-            with contextlib.suppress(ValueError):  # it was one too many by now
-                self.state.periods.remove(period)
+    def connected(self) -> ConnectedPeriods:
+        """The connected periods that are not stored yet. `heard` of the current one is up to date."""
+        periods = self.state.connected
+        if self._connection is not None and (current := periods.current) is not None:
+            current.heard = max(current.heard, self._connection.heard)
+        return periods
 
     async def close(self) -> None:
         """End the connection, after the acks that are on their way."""
@@ -153,7 +146,7 @@ class SocketMode:
                     log.warning("no connection: %s", why, extra={"failures": self._failures})
             else:
                 self._end_period_if_lost()
-                self.state.begin_period()
+                self.state.connected.begin()
                 self.state.connects += 1
                 self.state.set("connected")
                 self._doing = ("connecting", None)
@@ -262,4 +255,4 @@ class SocketMode:
     def _end_period_if_lost(self) -> None:
         """End the connected period where the connection that is being replaced can be read no more."""
         if self._connection is not None and not self._connection.usable:
-            self.state.end_period(self._connection.heard)
+            self.state.connected.end(self._connection.heard)

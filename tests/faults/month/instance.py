@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.faults.disk import FaultyDisk
 from tests.faults.month.intervals import Intervals
-from tests.faults.month.scale import LIMITS, TIMING, TOLERANCE, WATCH, SteppedClock
+from tests.faults.month.scale import HEARTBEAT, LIMITS, TIMING, TOLERANCE, SteppedClock
 from tests.faults.proxy import Proxy, through
 from tests.support import AT_ONCE
 from tiger_slack_tui.base.clock import Clock
@@ -40,7 +40,7 @@ def make_engine(
         conninfo,
         limits=LIMITS,
         timing=TIMING,
-        watch=WATCH,
+        heartbeat=HEARTBEAT,
         pace=AT_ONCE,
         clock=clock,
     )

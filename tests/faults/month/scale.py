@@ -6,7 +6,7 @@ import time
 
 from tiger_slack_tui.base.clock import SystemClock
 from tiger_slack_tui.ingest.pipeline import Limits
-from tiger_slack_tui.presence.heartbeat import WatchTiming
+from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.socket import Timing
 
 DAY = 10.0
@@ -24,9 +24,9 @@ TIMING = Timing(
     held_back_most=0.4,
     proven=0.1,
 )
-WATCH = WatchTiming(beat=0.4, stale=8, least_gap=0.4, write=2, farewell=0.5)
-LIMITS = Limits(commit_seconds=0.5, write_seconds=3, stop_seconds=0.4)
-TOLERANCE = 3 * WATCH.beat
+HEARTBEAT = HeartbeatTiming(interval=0.4, stale=8, least_gap=0.4, write=2, last_write=0.5)
+LIMITS = Limits(commit_seconds=0.5, write_seconds=3, stall_seconds=0.4)
+TOLERANCE = 3 * HEARTBEAT.interval
 """Seconds by which either end of a gap may differ from what happened. A kill hides one period of the heartbeat; one
 that is under way adds another; the third is for a machine that is busy with other tests. So real outages of up to
 two tolerances are a gap or not by chance."""

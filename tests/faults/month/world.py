@@ -20,7 +20,7 @@ from tests.faults.disk import FaultyDisk, faulty_disk
 from tests.faults.month.instance import Instance
 from tests.faults.month.intervals import Intervals, union
 from tests.faults.month.plan import INSTANCES, KILLED, Fault, changes
-from tests.faults.month.scale import DAY, JOIN_SECONDS, WATCH
+from tests.faults.month.scale import DAY, HEARTBEAT, JOIN_SECONDS
 from tests.faults.proxy import Proxy, postgres_target
 from tests.support import until
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -94,7 +94,7 @@ class World:
             await self._is_well()
             async with asyncio.timeout(90):
                 while await self._unjudged():
-                    await asyncio.sleep(WATCH.beat)
+                    await asyncio.sleep(HEARTBEAT.interval)
             await self._returns_to(self.before)
             self.ended = time.time()
         finally:

@@ -17,10 +17,10 @@ from tests.support import QUICK, allow_connections, delivered, make_engine, runn
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.ingest.pipeline import Limits
-from tiger_slack_tui.presence.heartbeat import WatchTiming
+from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 
 NO_BACKFILL = JobSettings(backfill=False)
-WATCH = WatchTiming(beat=0.1, stale=3, least_gap=0.3)
+HEARTBEAT = HeartbeatTiming(interval=0.1, stale=3, least_gap=0.3)
 DEAD = QUICK.ping + QUICK.dead
 """Seconds for which a connection may be silent without being lost."""
 ROUNDING = 0.5
@@ -61,7 +61,7 @@ def message(number: int, at: float) -> dict[str, Any]:
 
 
 def engine(slack: LocalSlack, conninfo: str, home: Path, **options: Any) -> Any:
-    options = {"watch": WATCH, "jobs": NO_BACKFILL} | options
+    options = {"heartbeat": HEARTBEAT, "jobs": NO_BACKFILL} | options
     return make_engine(slack, conninfo, home, **options)
 
 
@@ -136,10 +136,10 @@ async def test_a_loss_of_slack_is_a_gap_that_goes_on_until_it_is_back(
 async def test_a_connection_that_slack_replaces_or_that_comes_back_at_once_is_no_gap(
     conninfo: str, tmp_path: Path, observer: Ask
 ) -> None:
-    watch = WatchTiming(beat=0.1, stale=1, least_gap=2)
+    timing = HeartbeatTiming(interval=0.1, stale=1, least_gap=2)
     async with (
         LocalSlack() as slack,
-        running(engine(slack, conninfo, tmp_path, watch=watch)) as one,
+        running(engine(slack, conninfo, tmp_path, heartbeat=timing)) as one,
     ):
         await until(lambda: one.snapshot().gaps_open == 0)
         await slack.refresh("warning")
@@ -170,15 +170,15 @@ async def test_a_database_that_is_away_is_no_gap(
     conninfo: str, tmp_path: Path, observer: Ask
 ) -> None:
     # Longer than the pool's pauses between attempts to connect: so `one` writes before `two` is sure of itself.
-    patient = WatchTiming(beat=0.1, stale=8, least_gap=0.3)
+    patient = HeartbeatTiming(interval=0.1, stale=8, least_gap=0.3)
     async with (
         LocalSlack() as slack,
-        running(engine(slack, conninfo, tmp_path / "one", watch=patient)) as one,
+        running(engine(slack, conninfo, tmp_path / "one", heartbeat=patient)) as one,
     ):
         await until(lambda: one.snapshot().gaps_open == 0)
         allow_connections(conninfo, allowed=False)
         await asyncio.sleep(patient.stale + 0.5)  # longer than an instance may be silent
-        async with running(engine(slack, conninfo, tmp_path / "two", watch=patient)) as two:
+        async with running(engine(slack, conninfo, tmp_path / "two", heartbeat=patient)) as two:
             allow_connections(conninfo, allowed=True)
             await until(lambda: two.snapshot().gaps_open == 0)
             await until(lambda: len(observer("select from slack.connection where is_judged")) == 2)
@@ -200,8 +200,8 @@ async def test_kill_9_leaves_a_gap_from_the_last_heartbeat(
         ((seen,),) = observer("select extract(epoch from seen_at)::float8 from slack.connection")
         await asyncio.sleep(0.7)
         starting = time.time()
-        watch = WatchTiming(beat=0.1, stale=5, least_gap=0.3)
-        async with running(engine(slack, conninfo, tmp_path / "two", watch=watch)) as again:
+        timing = HeartbeatTiming(interval=0.1, stale=5, least_gap=0.3)
+        async with running(engine(slack, conninfo, tmp_path / "two", heartbeat=timing)) as again:
             assert observer(GAPS) == []  # it could still live, for all that is known
             await until(lambda: again.snapshot().gaps_open == 1)
             back = time.time()
@@ -228,7 +228,7 @@ async def test_app_rate_limited_is_one_gap_for_each_episode(
 async def test_a_queue_that_stands_still_is_a_gap(
     conninfo: str, tmp_path: Path, observer: Ask
 ) -> None:
-    limits = Limits(stop_seconds=0.5)
+    limits = Limits(stall_seconds=0.5)
     async with (
         LocalSlack(retry_seconds=(0.2,)) as slack,
         running(engine(slack, conninfo, tmp_path, spool_limit=1, limits=limits)) as one,

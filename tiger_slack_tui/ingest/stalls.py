@@ -1,0 +1,59 @@
+"""Detects when no event is taken: the queue is full and does not move, or database and spool both refuse events."""
+
+from __future__ import annotations
+
+from tiger_slack_tui.base.clock import Clock
+from tiger_slack_tui.base.periods import StalledPeriods
+
+
+class StallDetector:
+    """Is told what happens to the queue and to batches. Times are `Clock.elapsed`."""
+
+    def __init__(self, clock: Clock, *, least: float) -> None:
+        """A stall of less than `least` seconds loses nothing and does not count."""
+        self._clock = clock
+        self._least = least
+        self._full_since: float | None = None
+        self._refused_since: float | None = None
+        self.periods = StalledPeriods(clock)
+        """The stalls that have ended."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether database and spool both refuse events."""
+        return self._refused_since is not None
+
+    @property
+    def since(self) -> float | None:
+        """Since when no event is taken; None while events are taken."""
+        if self._refused_since is not None:
+            return self._refused_since
+        is_long = self._full_since is not None and self._is_long(self._full_since)
+        return self._full_since if is_long else None
+
+    def on_queue_full(self) -> None:
+        """An event finds no room in the queue."""
+        if self._full_since is None:
+            self._full_since = self._clock.elapsed()
+
+    def on_queue_moved(self) -> None:
+        """A batch left the queue, so there is room, whether or not an event still waits for it."""
+        self._end(self._full_since)
+        self._full_since = None
+
+    def on_refused(self) -> None:
+        """Database and spool both refused a batch."""
+        if self._refused_since is None:
+            self._refused_since = self._clock.elapsed()
+
+    def on_accepted(self) -> None:
+        """The database or the spool took a batch."""
+        self._end(self._refused_since)
+        self._refused_since = None
+
+    def _end(self, since: float | None) -> None:
+        if since is not None and self._is_long(since):
+            self.periods.add(since, self._clock.elapsed())
+
+    def _is_long(self, since: float) -> bool:
+        return self._clock.elapsed() - since > self._least
