@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from textual import events
@@ -94,12 +94,12 @@ class ConsoleApp(App[None]):
         """The terminal is gone; the engine may go on without it."""
         self.crash: str | None = None
         """What ended the screen, where that was an error of its own."""
-        self.keys_shown: dict[str, str] = dict(options.keys)
+        self.keys_shown: Mapping[str, str] = dict(options.keys)
         self._options = options
         self._engine_work = engine_work
         self._shown = shown
         self._frame = Frame(is_ascii=options.ascii)
-        self._views = {view.NAME: view for view in make_views(backend)}
+        self._views = {view.NAME: view for view in make_views(self, backend)}
         self._view = VIEWS[0]
         self._frozen: Model | None = None
         """What is shown in place of what is known now."""
@@ -193,6 +193,14 @@ class ConsoleApp(App[None]):
     def view(self) -> View:
         """The current view."""
         return self._views[self._view]
+
+    @property
+    def view_name(self) -> str:
+        return self._view
+
+    @property
+    def focused_pane(self) -> Pane[Any] | None:
+        return self.view.pane
 
     def _focus_view(self) -> None:
         self.view.focus_first()

@@ -10,6 +10,7 @@ from textual.content import Content
 
 from tiger_slack_tui.base.text import fit
 from tiger_slack_tui.console.actions import TITLES, Action
+from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.panes.paint import DIM, KEY, line, worded
 
 
@@ -63,9 +64,7 @@ class ActionCommands(Provider):
                 )
 
     def _offered(self) -> Iterator[tuple[str, str, str]]:
-        from tiger_slack_tui.console.app import ConsoleApp
-
-        if isinstance(self.app, ConsoleApp):
+        if isinstance(self.app, Host):
             keys = self.app.keys_shown
             for action in self.app.offered():
                 where = TITLES[action.view] if action.view else "Everywhere"

@@ -7,9 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -21,6 +20,7 @@ from tiger_slack_tui.audit.preview import Example, Preview, Tested, previews
 from tiger_slack_tui.audit.rules import READY_RULES, ReadyRule, Rule
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.formats import moment
+from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.findings import Finding
 from tiger_slack_tui.console.model.read_errors import reason, unforeseen
@@ -38,9 +38,6 @@ from tiger_slack_tui.console.panes.paint import (
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.screens.dialog import Dialog
 from tiger_slack_tui.postgres.connection import Connection
-
-if TYPE_CHECKING:
-    from tiger_slack_tui.console.app import ConsoleApp
 
 log = logging.getLogger(__name__)
 
@@ -152,12 +149,12 @@ class RulesScreen(Dialog[Draft]):
         Binding("up,k", "move(-1)", "Up"),
     ]
 
-    if TYPE_CHECKING:
-        app = getters.app(ConsoleApp)
-
-    def __init__(self, backend: Backend, draft: Draft, on_saved: Callable[[Draft], None]) -> None:
+    def __init__(
+        self, host: Host, backend: Backend, draft: Draft, on_saved: Callable[[Draft], None]
+    ) -> None:
         """`on_saved` gets the draft of a rule that was made, which can be after the screen was left."""
         super().__init__()
+        self._host = host
         self._on_saved = on_saved
         self._backend = backend
         self._draft = draft
@@ -321,7 +318,7 @@ class RulesScreen(Dialog[Draft]):
             return
         if self._checked != match:
             text = "Not saved: the database has not accepted the expression."
-            self.app.say(text, severity="warning")
+            self._host.say(text, severity="warning")
             return
         found = self._preview or Preview(datetime.now(UTC))
         details = (
@@ -377,11 +374,11 @@ class RulesScreen(Dialog[Draft]):
             if self.is_attached:
                 self.run_worker(self._load(), group="rules", exit_on_error=False)
 
-        self.app.ask(
+        self._host.ask(
             question,
             details,
             verb=verb,
-            then=lambda: self.app.attempt("Rules", work(), then=reload),
+            then=lambda: self._host.attempt("Rules", work(), then=reload),
         )
 
     def _selected(self) -> Rule | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.console.views.jobs import JobsView
@@ -22,7 +23,7 @@ VIEW_CLASSES: tuple[type[View], ...] = (
 """In the order of their digits."""
 
 
-def make_views(backend: Backend) -> Iterator[View]:
+def make_views(host: Host, backend: Backend) -> Iterator[View]:
     """One of each."""
     for view in VIEW_CLASSES:
-        yield view(backend)
+        yield view(host, backend)

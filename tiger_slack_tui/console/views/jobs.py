@@ -366,7 +366,7 @@ class JobsView(View):
         """Show the selected row whole."""
         pane = self.pane
         if pane is not None and pane.row is not None:
-            self.app.read(str(pane.body.title), list(self._details(pane.row)))
+            self.host.read(str(pane.body.title), list(self._details(pane.row)))
 
     def _details(self, row: object) -> Iterator[Content]:
         width = self.size.width - 4
@@ -417,11 +417,11 @@ class JobsView(View):
                 raise TigerSlackError(f"{text}. {run.error or ''}")
             return f"{text}. {run.error or ''}"
 
-        self.app.ask(
+        self.host.ask(
             f"Run the job {job.name} now?",
             [f"Its schedule stays: next {job.next_run:%Y-%m-%d %H:%M %Z}.", *held],
             verb="Run it",
-            then=lambda: self.app.attempt(f"Job {job.name}", work()),
+            then=lambda: self.host.attempt(f"Job {job.name}", work()),
         )
 
     def act_migrate(self) -> None:
@@ -435,11 +435,11 @@ class JobsView(View):
             ran = await migrate(self.backend.conninfo)
             return f"Applied {len(ran)} files; the database has version {__version__}"
 
-        self.app.ask(
+        self.host.ask(
             f"Bring the database from {found.database_version or 'nothing'} to {__version__}?",
             ["All in one transaction, under a lock; instances wait for it.", *due],
             verb="Migrate",
-            then=lambda: self.app.attempt("Migration", work()),
+            then=lambda: self.host.attempt("Migration", work()),
         )
 
 

@@ -343,7 +343,7 @@ class OverviewView(View):
 
     def act_open(self) -> None:
         """Go where the focused pane's subject is at home."""
-        self.app.go_to(JOBS if self.pane and self.pane.id == "running" else TRIAGE)
+        self.host.go_to(JOBS if self.pane and self.pane.id == "running" else TRIAGE)
 
 
 def _as_is(row: Content, width: int) -> Content:

@@ -346,7 +346,7 @@ class TriageView(View):
             self._kind, self._cause, self._is_grouped = row.kind, row.cause, False
         elif row is not None and self._detail.is_of(row):
             lines = self._detail.lines(self.app.size.width - 2)
-            self.app.read(row.key, lines, copied=self._detail.copied)
+            self.host.read(row.key, lines, copied=self._detail.copied)
 
     def act_group(self) -> None:
         self._is_grouped = not self._is_grouped
@@ -382,7 +382,7 @@ class TriageView(View):
             self._draft = draft or Draft()
             self.backend.trail.read_now()
 
-        self.app.push_screen(RulesScreen(self.backend, self._draft, self._forget), keep)
+        self.app.push_screen(RulesScreen(self.host, self.backend, self._draft, self._forget), keep)
 
     def _forget(self, saved: Draft) -> None:
         """A rule was made of the draft, maybe after its screen was left, or opened again."""
@@ -431,11 +431,11 @@ class TriageView(View):
             "Slack's history is read at the pace that Slack allows: a large gap takes its time.",
             "Only what is missing is added; newer content and deletions stay.",
         )
-        self.app.ask(
+        self.host.ask(
             f"Close gap {gap.id}?",
             details,
             verb="Backfill it",
-            then=lambda: self.app.attempt("Backfill", work()),
+            then=lambda: self.host.attempt("Backfill", work()),
         )
 
     def _ask_replay(self, about: str, selection: Selection) -> None:
@@ -452,11 +452,11 @@ class TriageView(View):
             "They go through the rules and the code of now. What is stored stays as it is,",
             "newer content wins, deleted messages stay deleted. It can be done again.",
         )
-        self.app.ask(
+        self.host.ask(
             f"Replay {about}?",
             details,
             verb="Replay",
-            then=lambda: self.app.attempt("Replay", work()),
+            then=lambda: self.host.attempt("Replay", work()),
         )
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from textual import getters
 from textual.containers import Container
 from textual.reactive import var
 from textual.widgets import ContentSwitcher
 
 from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.export import write_export
 from tiger_slack_tui.console.panes.pane import Pane
-
-if TYPE_CHECKING:
-    from tiger_slack_tui.console.app import ConsoleApp
 
 _FAR = 10_000_000
 _COPIED = 5000
@@ -37,11 +34,9 @@ class View(Container):
     NAME: ClassVar[str]
     zoomed: var[Pane[Any] | None] = var(None)
 
-    if TYPE_CHECKING:
-        app = getters.app(ConsoleApp)
-
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, host: Host, backend: Backend) -> None:
         super().__init__(id=self.NAME)
+        self.host = host
         self.backend = backend
 
     def show(self, model: Model) -> None:
@@ -128,7 +123,7 @@ class View(Container):
 
     def act_filter(self) -> None:
         if self.pane:
-            self.app.open_filter(self.pane)
+            self.host.open_filter(self.pane)
 
     def act_zoom(self) -> None:
         if self.pane:
@@ -136,18 +131,18 @@ class View(Container):
 
     def act_copy(self) -> None:
         if self.pane:
-            self.app.attempt("Copy", self._copy(self.pane))
+            self.host.attempt("Copy", self._copy(self.pane))
 
     def act_copy_all(self) -> None:
         if self.pane:
-            self.app.attempt("Copy", self._copy_all(self.pane))
+            self.host.attempt("Copy", self._copy_all(self.pane))
 
     async def _copy(self, pane: Pane[Any]) -> str:
-        return self.app.copy(await pane.copy_text())
+        return self.host.copy(await pane.copy_text())
 
     async def _copy_all(self, pane: Pane[Any]) -> str:
         rows = pane.num_rows
-        said = self.app.copy("\n".join([text async for text in pane.export(_COPIED)]))
+        said = self.host.copy("\n".join([text async for text in pane.export(_COPIED)]))
         left = rows - _COPIED
         return (
             f"{said}: the first {_COPIED:,} of {rows:,} rows. e writes all." if left > 0 else said
@@ -157,7 +152,7 @@ class View(Container):
         """Write what the pane holds to a file."""
         if self.pane is None:
             return
-        self.app.attempt("Export", self._export(self.pane))
+        self.host.attempt("Export", self._export(self.pane))
 
     async def _export(self, pane: Pane[Any]) -> str:
         place = self.backend.settings.home / "exports"

@@ -119,7 +119,7 @@ class CheckStep(Step):
         try:
             self.wizard.desk.start_check(self.wizard.draft.check_request)
         except TigerSlackError as error:
-            self.app.say(str(error), severity="error")
+            self.host.say(str(error), severity="error")
 
     def back(self) -> bool:
         self.wizard.go(SOURCE)

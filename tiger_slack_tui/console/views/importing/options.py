@@ -259,7 +259,7 @@ class OptionsStep(Step):
                 draft.channel_map.pop(folder.name, None)
                 if text.strip():
                     draft.channel_map[folder.name] = read_channel(text)
-                self.app.attempt("The channel map", self._save_map())
+                self.host.attempt("The channel map", self._save_map())
 
             self._type(Edit(f"id of {folder.name}", mapped, _optional(read_channel), take))
             return
@@ -282,7 +282,7 @@ class OptionsStep(Step):
         try:
             self.wizard.desk.start_check(draft.check_request)
         except TigerSlackError as error:
-            self.app.say(str(error), severity="error")
+            self.host.say(str(error), severity="error")
 
     def _take_workers(self, text: str) -> None:
         self.wizard.draft.workers = read_workers(text)
@@ -290,20 +290,21 @@ class OptionsStep(Step):
     def _take_limit(self, text: str) -> None:
         self.wizard.desk.live_limit = read_limit(text)
 
-    def act_copy(self) -> None:
+    async def act_copy(self) -> None:
         """Copy the command; of the channels, the row."""
-        pane = self.app.view.pane
+        pane = self.host.focused_pane
         if pane is not None and pane.id == "options-channels":
-            self.app.view.act_copy()
+            text = await pane.copy_text()
         else:
-            self.app.say(self.app.copy(self.wizard.desk.command(self.wizard.draft.request)))
+            text = self.wizard.desk.command(self.wizard.draft.request)
+        self.host.say(self.host.copy(text))
 
     def act_start(self) -> None:
         """Import, after a question."""
         draft, desk = self.wizard.draft, self.wizard.desk
         problem = self._problem(desk.check)
         if problem is not None:
-            self.app.say(problem, severity="error")
+            self.host.say(problem, severity="error")
             return
         model = self.wizard.model
         past = draft.goes_on_with(model.facts.imports) if model else None
@@ -322,22 +323,22 @@ class OptionsStep(Step):
             details.append("Earlier imports cannot be read: it may go on with one of them.")
         if desk.is_checking:
             details.append("The check that still runs is stopped.")
-        self.app.ask("Import this archive?", details, verb="Import", then=self._start)
+        self.host.ask("Import this archive?", details, verb="Import", then=self._start)
 
     def _start(self) -> None:
         try:
             self.wizard.desk.start(self.wizard.draft.request)
         except TigerSlackError as error:
-            self.app.say(str(error), severity="error")
+            self.host.say(str(error), severity="error")
             return
-        self.app.thaw()
+        self.host.thaw()
         self.wizard.go(RUN)
 
     # Typing
 
     def _type(self, edit: Edit) -> None:
         self._edit = edit
-        self._edited_from = self.app.view.pane
+        self._edited_from = self.host.focused_pane
         self.query_one("#options-label", Static).update(
             line("  ", (edit.label, f"bold {KEY}"), " ")
         )

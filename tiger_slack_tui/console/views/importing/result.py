@@ -100,7 +100,7 @@ class ResultStep(Step):
             case "import.go_on":
                 return state is not None and not is_done
             case "import.details":
-                pane = self.app.view.pane
+                pane = self.host.focused_pane
                 return pane is not None and pane.row is not None
         return True
 
@@ -110,23 +110,23 @@ class ResultStep(Step):
 
     def act_details(self) -> None:
         """Show the selected row whole."""
-        pane, state = self.app.view.pane, self._state
+        pane, state = self.host.focused_pane, self._state
         if pane is None or state is None:
             return
         width = self.size.width - 4
         if isinstance(pane.row, Folder):
-            self.app.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
+            self.host.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
         elif isinstance(pane.row, BadRecord):
             path = pane.row.path
             planned = state.planned(path)
             if planned is not None:
-                self.app.read(path, file_lines(state, planned, width))
+                self.host.read(path, file_lines(state, planned, width))
             else:
-                self.app.read(path, [paint_problem(pane.row, width)])
+                self.host.read(path, [paint_problem(pane.row, width)])
 
     def act_retry(self) -> None:
         """Read again what was bad."""
-        self.app.ask(
+        self.host.ask(
             "Read the bad files again?",
             [
                 "For archives that were mended, or records that the database refused.",
@@ -139,7 +139,7 @@ class ResultStep(Step):
     def act_go_on(self) -> None:
         """Go on where it ended."""
         state = self._state
-        self.app.ask(
+        self.host.ask(
             "Go on with the import?",
             [
                 "It goes on after the last batch that was committed."
@@ -157,9 +157,9 @@ class ResultStep(Step):
         try:
             self.wizard.desk.start(replace(state.request, restart=False))
         except TigerSlackError as error:
-            self.app.say(str(error), severity="error")
+            self.host.say(str(error), severity="error")
             return
-        self.app.thaw()
+        self.host.thaw()
         self.wizard.go(RUN)
 
     def act_path(self) -> None:

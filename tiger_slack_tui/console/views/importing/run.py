@@ -172,14 +172,14 @@ class RunStep(Step):
 
     def act_details(self) -> None:
         """Show the selected file or channel whole."""
-        pane, state = self.app.view.pane, self._shown
+        pane, state = self.host.focused_pane, self._shown
         if pane is None or state is None or pane.row is None:
             return
         width = self.size.width - 4
         if isinstance(pane.row, PlannedFile):
-            self.app.read(pane.row.member.path, file_lines(state, pane.row, width))
+            self.host.read(pane.row.member.path, file_lines(state, pane.row, width))
         elif isinstance(pane.row, Folder):
-            self.app.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
+            self.host.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
 
     def act_pause(self) -> None:
         """Let no further batch begin."""
@@ -223,7 +223,7 @@ class RunStep(Step):
     def _ask(
         self, question: str, details: list[str], *, verb: str, then: Callable[[], None]
     ) -> None:
-        self.app.ask(question, details, verb=verb, then=then)
+        self.host.ask(question, details, verb=verb, then=then)
 
     def back(self) -> bool:
         state = self._state

@@ -183,7 +183,7 @@ class SourceStep(Step):
         self._take_target()
         if self.wizard.model is not None:
             self.show(self.wizard.model)
-        if self._is_check_wanted and self.display and self.app.view.NAME == IMPORT:
+        if self._is_check_wanted and self.display and self.host.view_name == IMPORT:
             self.act_check()
 
     def _take_target(self) -> None:
@@ -220,7 +220,7 @@ class SourceStep(Step):
             self.field.value = past.source
             self._take_target()
             if not self.wizard.backend.read_only:
-                self.app.say("Taken. c checks it, without writing anything.")
+                self.host.say("Taken. c checks it, without writing anything.")
 
     def act_path(self) -> None:
         """Type a path."""
@@ -231,7 +231,7 @@ class SourceStep(Step):
         """Into the list, or down in it."""
         if self.field.has_focus:
             self.pane("source-entries").focus()
-        elif (pane := self.app.view.pane) is not None:
+        elif (pane := self.host.focused_pane) is not None:
             pane.move(1)
 
     def act_check(self) -> None:
@@ -242,14 +242,14 @@ class SourceStep(Step):
         if self._is_check_wanted:
             return
         if not self.look.is_good:
-            self.app.say(self.look.verdict, severity="error")
+            self.host.say(self.look.verdict, severity="error")
             return
         try:
             self.wizard.desk.start_check(self.wizard.draft.check_request)
         except TigerSlackError as error:
-            self.app.say(str(error), severity="error")
+            self.host.say(str(error), severity="error")
             return
-        self.app.thaw()
+        self.host.thaw()
         self.wizard.go(CHECK)
 
     def back(self) -> bool:

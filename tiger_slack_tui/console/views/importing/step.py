@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from textual import getters
 from textual.containers import Container
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.imports.manager import ImportDesk
 
-if TYPE_CHECKING:
-    from tiger_slack_tui.console.app import ConsoleApp
-
 
 @dataclass(slots=True)
 class Wizard:
     """What the steps work on. `go` shows another step."""
 
+    host: Host
     backend: Backend
     go: Callable[[int], None]
     draft: Draft = field(default_factory=Draft)
@@ -55,12 +53,10 @@ class Step(Container):
 
     BLANK = True
 
-    if TYPE_CHECKING:
-        app = getters.app(ConsoleApp)
-
     def __init__(self, wizard: Wizard, *, id: str) -> None:  # noqa: A002 as Textual names it
         super().__init__(id=id)
         self.wizard = wizard
+        self.host = wizard.host
 
     def show(self, model: Model) -> None:
         """Fill the panes."""

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from tiger_slack_tui.console.actions import IMPORT, Action
+from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Importing, Model
 from tiger_slack_tui.console.panes.pane import Pane
@@ -35,10 +36,12 @@ class ImportView(View):
 
     NAME: ClassVar[str] = IMPORT
 
-    def __init__(self, backend: Backend) -> None:
-        super().__init__(backend)
+    def __init__(self, host: Host, backend: Backend) -> None:
+        super().__init__(host, backend)
         # Beside live events one worker is enough for few processors, and quicker than two that wait for them.
-        self._wizard = Wizard(backend, self.go, Draft(workers=2 if backend.is_observing else 1))
+        self._wizard = Wizard(
+            host, backend, self.go, Draft(workers=2 if backend.is_observing else 1)
+        )
         self._step = SOURCE
         self._seen: object = None
         """The import whose end was looked at."""

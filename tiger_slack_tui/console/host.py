@@ -1,0 +1,64 @@
+"""What the views and screens need of the app that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from textual.content import Content
+
+from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.panes.pane import Pane
+
+
+@runtime_checkable
+class Host(Protocol):
+    """The app, as its views see it. None of its methods blocks."""
+
+    keys_shown: Mapping[str, str]
+    """The keys that the operator chose, by the id of their action."""
+
+    @property
+    def view_name(self) -> str:
+        """The name of the view that is shown."""
+
+    @property
+    def focused_pane(self) -> Pane[Any] | None:
+        """The pane of the shown view that has the focus."""
+
+    def offered(self) -> list[Action]:
+        """The actions that can be done in the shown view."""
+
+    def go_to(self, name: str) -> None:
+        """Show another view."""
+
+    def say(self, text: str, *, severity: str = "information") -> None:
+        """Show the text for a few seconds. `severity` is information, warning or error."""
+
+    def copy(self, text: str) -> str:
+        """Put the text into the terminal's clipboard. Returns what to tell the operator."""
+
+    def attempt(
+        self, what: str, work: Awaitable[str | None], *, then: Callable[[], None] | None = None
+    ) -> None:
+        """Await the work in the background, and say its result or its error. `then` is called after either."""
+
+    def ask(
+        self,
+        question: str,
+        details: Iterable[str],
+        *,
+        verb: str,
+        then: Callable[[], None],
+        stay: str = "Cancel",
+    ) -> None:
+        """Ask the operator, and call `then` if the answer is yes. `verb` and `stay` are what yes and Escape do."""
+
+    def read(self, title: str, lines: Iterable[Content], *, copied: str | None = None) -> None:
+        """Show a long text until the operator leaves it. `copied` is what copying gives in place of the lines."""
+
+    def open_filter(self, pane: Pane[Any]) -> None:
+        """Let the operator type the text that the pane's rows must contain."""
+
+    def thaw(self) -> None:
+        """Leave the frozen display: show the present again."""
