@@ -27,10 +27,11 @@ from export import write_export, zip_export
 from ingest import ingesting, place
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tiger_slack_tui.imports.events import FileStarted
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.merge.rows import COLUMNS
 from tiger_slack_tui.imports.options import ImportOptions
-from tiger_slack_tui.imports.result import ImportResult, Started
+from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.slack.payload import strip_secrets
 
@@ -140,7 +141,7 @@ def first_message(conninfo: str, path: Path) -> float:
 
         def tell(event: object) -> None:
             nonlocal took
-            if isinstance(event, Started) and not took:
+            if isinstance(event, FileStarted) and not took:
                 took = time.monotonic() - began
                 job.cancel()
 

@@ -19,7 +19,7 @@ from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
-from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.imports.manager import ImportManager
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 TARGET = Path(__file__).parent.parent / "docs"
@@ -36,7 +36,7 @@ async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str
         engine = Engine(settings, tokens, conninfo)
         monitor = Monitor(conninfo, settings.jobs)
         trail = Trail(conninfo)
-        desk = ImportDesk(
+        desk = ImportManager(
             conninfo,
             instance=settings.instance,
             limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),

@@ -1,36 +1,149 @@
-"""A small archive with everything that goes wrong in one."""
+"""Archives for tests, made and counted without the code that reads them."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from benchmarks.export import write_export
+import psycopg
+from psycopg.rows import dict_row
 
-MESSAGES, FILES = 4000, 200
-BROKEN = "channel-01/2023-01-03.json"
-ODD = "channel-02/2023-01-04.json"
-NAMELESS = "old-ops"
-BAD = 3
-"""Two records of ODD, and BROKEN, which ends in its middle."""
+from tiger_slack_tui.imports.archive.plan import ImportSelection
+from tiger_slack_tui.imports.events import ImportEvent
+from tiger_slack_tui.imports.job import Import
+from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.result import ImportResult
+
+Files = dict[str, bytes]
+"""Contents by path."""
+
+DAY = 1_700_000_000
+"""2023-11-14 22:13:20 UTC, in the file of 2023-11-14."""
 
 
-def write_archive(root: Path) -> Path:
-    """40 channels of 5 days each, a file that ends in its middle, bad records, a folder without a channel."""
-    write_export(root, MESSAGES, FILES)
-    broken = (root / BROKEN).read_bytes()
-    (root / BROKEN).write_bytes(broken[: len(broken) // 2])
-    records = json.loads((root / ODD).read_bytes())
-    records[1:3] = [{"type": "message", "ts": "nonsense", "text": "[/foo]"}, 5]
-    (root / ODD).write_text(json.dumps(records))
-    (root / NAMELESS).mkdir()
-    message = {"type": "message", "user": "U00000001", "ts": "1600000000.000100", "text": "x"}
-    (root / NAMELESS / "2020-09-13.json").write_text(json.dumps([message]))
+def message(number: int, text: str = "text", **more: Any) -> dict[str, Any]:
+    """A message, `number` seconds after DAY."""
+    return {
+        "type": "message",
+        "user": "U1",
+        "ts": f"{DAY + number}.000100",
+        "text": text,
+        **more,
+    }
+
+
+def day_file(*records: Any) -> bytes:
+    return json.dumps(list(records)).encode()
+
+
+def export(channels: Mapping[str, Mapping[str, Iterable[Any]]]) -> Files:
+    """An export with channels C0, C1, … of these names, with records by day."""
+    files = {
+        "users.json": json.dumps([{"id": "U1", "name": "one", "updated": 1}]).encode(),
+        "channels.json": json.dumps(
+            [{"id": f"C{n}", "name": name, "created": 1} for n, name in enumerate(channels)]
+        ).encode(),
+    }
+    for name, days in channels.items():
+        for day, records in days.items():
+            files[f"{name}/{day}.json"] = day_file(*records)
+    return files
+
+
+def many(files: int = 6, each: int = 1500, channel: str = "general") -> Files:
+    """An export that takes several batches."""
+    return export(
+        {
+            channel: {
+                f"2023-11-{14 + day}": [message(day * 86_400 + n, f"text {n}") for n in range(each)]
+                for day in range(files)
+            }
+        }
+    )
+
+
+def write_folder(root: Path, files: Files) -> Path:
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
     return root
 
 
-def mend(root: Path) -> None:
-    """Make the broken file whole, with fewer records."""
-    (root / BROKEN).write_text(
-        json.dumps([{"type": "message", "user": "U1", "ts": "1672740000.000100", "text": "x"}])
-    )
+def write_zip(path: Path, files: Files, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+@dataclass
+class Counted:
+    """What a plain reading of the JSON files says of an archive."""
+
+    read: int = 0
+    messages: set[tuple[str, str]] = field(default_factory=set)
+    """(channel id, ts)."""
+    reactions: int = 0
+    subtypes: Counter[str | None] = field(default_factory=Counter)
+
+
+def count_files(files: Files) -> Counted:
+    """Count the day files of an archive in which nothing is damaged."""
+    counted = Counted()
+    ids = {row["name"]: row["id"] for row in json.loads(files["channels.json"])}
+    for path, content in files.items():
+        folder, _, name = path.rpartition("/")
+        if not folder or not name[:4].isdigit():
+            continue
+        for record in json.loads(content):
+            counted.read += 1
+            counted.messages.add((ids[folder], record["ts"]))
+            counted.subtypes[record.get("subtype")] += 1
+            counted.reactions += sum(len(r["users"]) for r in record.get("reactions") or [])
+    return counted
+
+
+@dataclass
+class Imported:
+    """An import that has ended, and what it told."""
+
+    result: ImportResult
+    events: list[ImportEvent]
+
+    def events_of(self, kind: type[ImportEvent]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+async def run_import(
+    conninfo: str, path: Path, *, selection: ImportSelection | None = None, **options: Any
+) -> Imported:
+    events: list[ImportEvent] = []
+    options.setdefault("workers", 1)
+    chosen = ImportOptions(selection=selection or ImportSelection(), **options)
+    job = Import(conninfo, path, chosen, instance="test")
+    async with asyncio.timeout(60):
+        result = await job.run(events.append)
+    assert result.mismatch is None
+    return Imported(result, events)
+
+
+TABLES = {
+    "message": "select * from slack.message order by channel_id, ts",
+    "reaction": "select * from slack.reaction order by channel_id, ts, user_id, reaction",
+    "tombstone": "select channel_id, ts from slack.tombstone order by channel_id, ts",
+    "user": 'select * from slack."user" order by id',
+    "channel": "select * from slack.channel order by id",
+    "channel_name": "select * from slack.channel_name order by channel_name, channel_id",
+}
+
+
+def tables(connection: psycopg.Connection[Any]) -> dict[str, list[dict[str, Any]]]:
+    """What the tables hold that imports and live events write."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return {table: cursor.execute(query).fetchall() for table, query in TABLES.items()}

@@ -18,7 +18,7 @@ import pytest
 
 from tests.acceptance.test_cli import CLEAN, tiger_slack
 from tests.acceptance.test_processes import _signal_server
-from tests.exports import (
+from tests.archives import (
     DAY,
     Files,
     count_files,

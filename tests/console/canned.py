@@ -21,7 +21,7 @@ from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Facts, Monitor
 from tiger_slack_tui.console.model.rates import Rates, TypeRate
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
-from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.imports.manager import ImportManager
 from tiger_slack_tui.jobs.status import JobStatus
 from tiger_slack_tui.postgres.introspection import Session, TableSize
 from tiger_slack_tui.postgres.locks import AdvisoryLock, Holder
@@ -281,9 +281,9 @@ def log_ring() -> LogRing:
     return ring
 
 
-def no_imports(home: Path) -> ImportDesk:
+def no_imports(home: Path) -> ImportManager:
     """A desk on which nothing is imported."""
-    return ImportDesk(
+    return ImportManager(
         "",
         instance=INSTANCE,
         limits=ArchiveLimits(500, 1 << 40),

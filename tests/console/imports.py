@@ -8,20 +8,19 @@ from pathlib import Path
 from tests.console.canned import AT
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.events import (
+    FileDone,
+    FileFailed,
+    FilesListed,
+    FileStarted,
+    ImportProblem,
+    Planned,
+    RecordsMerged,
+)
 from tiger_slack_tui.imports.merge.rows import Channel
 from tiger_slack_tui.imports.request import ImportRequest
-from tiger_slack_tui.imports.result import (
-    BadRecord,
-    ChannelResult,
-    Done,
-    Failed,
-    ImportResult,
-    Listed,
-    Planned,
-    Progress,
-    Started,
-)
-from tiger_slack_tui.imports.state import ImportState, Remark
+from tiger_slack_tui.imports.result import ChannelResult, ImportResult
+from tiger_slack_tui.imports.state import ImportState, TimedNote
 from tiger_slack_tui.store.import_account import Account
 from tiger_slack_tui.store.past_imports import PastImport
 
@@ -60,8 +59,8 @@ def listed(clock: Clock, request: ImportRequest | None = None) -> ImportState:
     state = ImportState(request or ImportRequest(PATH), clock=clock)
     files = planned()
     size = sum(file.member.size for file in files)
-    state.hear(Planned(len(files), size, {"folder without a channel": 41}, None))
-    state.hear(Listed(files, {"ops-old": 41}))
+    state.handle(Planned(len(files), size, {"folder without a channel": 41}, None))
+    state.handle(FilesListed(files, {"ops-old": 41}))
     return state
 
 
@@ -71,10 +70,10 @@ def half(clock: Clock, request: ImportRequest | None = None) -> ImportState:
     for number, file in enumerate(state.files[:128]):
         _read(state, file, clock, number)
     for worker, file in ((4188, state.files[128]), (4190, state.files[140])):
-        state.hear(Started(file.member.path, file.folder, file.member.size, worker))
-        state.hear(Progress(file.member.path, _account(1000), file.member.size // 2))
+        state.handle(FileStarted(file.member.path, file.folder, file.member.size, worker))
+        state.handle(RecordsMerged(file.member.path, _account(1000), file.member.size // 2))
     warning = "No channel for the folder 'ops-old': not in the lists; --channel-map can name one."
-    state.notes.append(Remark(AT.timestamp() - 60, warning, True))
+    state.notes.append(TimedNote(AT.timestamp() - 60, warning, True))
     return state
 
 
@@ -135,20 +134,20 @@ def past() -> tuple[PastImport, ...]:
 
 def _read(state: ImportState, file: PlannedFile, clock: Clock, number: int) -> None:
     path, size = file.member.path, file.member.size
-    state.hear(Started(path, file.folder, size, 4188))
+    state.handle(FileStarted(path, file.folder, size, 4188))
     clock.now += 0.25
     if number == 17:
-        state.hear(BadRecord(path, None, "malformed JSON"))
-        state.hear(Progress(path, _account(0), size))
-        state.hear(Failed(path, size, "malformed JSON"))
+        state.handle(ImportProblem(path, None, "malformed JSON"))
+        state.handle(RecordsMerged(path, _account(0), size))
+        state.handle(FileFailed(path, size, "malformed JSON"))
         return
     account = _account(1900 + 7 * number)
     if number == 40:
         account.read += 1
         account.skipped = {"no usable ts": 1}
-        state.hear(BadRecord(path, 41, "no usable ts"))
-    state.hear(Progress(path, account, size))
-    state.hear(Done(path, size))
+        state.handle(ImportProblem(path, 41, "no usable ts"))
+    state.handle(RecordsMerged(path, account, size))
+    state.handle(FileDone(path, size))
 
 
 def _account(read: int) -> Account:

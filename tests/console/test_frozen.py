@@ -17,7 +17,14 @@ from tiger_slack_tui.console.model.findings import TrailState
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.pane import Pane
-from tiger_slack_tui.imports.result import BadRecord, Done, Known, Note, Progress, Started
+from tiger_slack_tui.imports.events import (
+    FileDone,
+    FileResumed,
+    FileStarted,
+    ImportNote,
+    ImportProblem,
+    RecordsMerged,
+)
 from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.store.import_account import Account
 
@@ -33,11 +40,11 @@ def go_on(state: ImportState, clock: Clock) -> None:
     """Much happens."""
     clock.now += 40
     for file in state.files[128:160]:
-        state.hear(Started(file.member.path, file.folder, file.member.size, 4188))
-        state.hear(BadRecord(file.member.path, 3, "no JSON object"))
-        state.hear(Progress(file.member.path, _account(1000), file.member.size))
-        state.hear(Done(file.member.path, file.member.size))
-    state.hear(Note("something else", is_warning=True))
+        state.handle(FileStarted(file.member.path, file.folder, file.member.size, 4188))
+        state.handle(ImportProblem(file.member.path, 3, "no JSON object"))
+        state.handle(RecordsMerged(file.member.path, _account(1000), file.member.size))
+        state.handle(FileDone(file.member.path, file.member.size))
+    state.handle(ImportNote("something else", is_warning=True))
 
 
 @pytest.mark.parametrize("key", "12345")
@@ -133,7 +140,7 @@ def test_a_worker_that_died_is_shown_no_longer() -> None:
     file = state.files[128]
     path = file.member.path
     assert set(state.readers) == {4188, 4190}
-    state.hear(Known(path, Account()))
+    state.handle(FileResumed(path, Account()))
     assert set(state.readers) == {4190}
-    state.hear(Started(path, file.folder, file.member.size, 4191))
+    state.handle(FileStarted(path, file.folder, file.member.size, 4191))
     assert {pid: reader.path for pid, reader in state.readers.items()}[4191] == path

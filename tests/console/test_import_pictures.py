@@ -17,54 +17,54 @@ from tiger_slack_tui.console.model.monitor import Facts
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS, SOURCE
 from tiger_slack_tui.console.views.importing.view import ImportView
-from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.imports.manager import ImportManager
 
 KNOWN = replace(facts(), imports=past(), discard_rules=3)
 
 
-def paused(desk: ImportDesk) -> None:
+def paused(desk: ImportManager) -> None:
     desk.run = half(Clock())
     desk.run.hold(paused=True, waits_for=None)
 
 
-def waiting(desk: ImportDesk) -> None:
+def waiting(desk: ImportManager) -> None:
     desk.run = half(Clock())
     desk.run.hold(paused=False, waits_for="live events take 312 ms (p95)")
 
 
-def failed(desk: ImportDesk) -> None:
+def failed(desk: ImportManager) -> None:
     desk.run = half(Clock())
     reason = "The database broke the import off: AdminShutdown 57P01."
     desk.run.end(None, DatabaseUnavailable(reason))
 
 
-def checked(desk: ImportDesk) -> None:
+def checked(desk: ImportManager) -> None:
     desk.check = half(Clock())
 
 
-def run(desk: ImportDesk) -> None:
+def run(desk: ImportManager) -> None:
     desk.run = half(Clock())
 
 
-def listing(desk: ImportDesk) -> None:
+def listing(desk: ImportManager) -> None:
     desk.run = listed(Clock())
     desk.run.is_planned = False
 
 
-def done(desk: ImportDesk) -> None:
+def done(desk: ImportManager) -> None:
     desk.run = whole(Clock())
 
 
-def stopped(desk: ImportDesk) -> None:
+def stopped(desk: ImportManager) -> None:
     desk.run = whole(Clock(), "cancelled")
 
 
-def nothing(desk: ImportDesk) -> None:
+def nothing(desk: ImportManager) -> None:
     """No check and no import."""
 
 
 AWAY = replace(KNOWN, problem="connection refused", problem_since=NOW - 14, at=NOW - 14)
-PICTURES: dict[str, tuple[Facts, Callable[[ImportDesk], None], int | None]] = {
+PICTURES: dict[str, tuple[Facts, Callable[[ImportManager], None], int | None]] = {
     "source-empty": (facts(), nothing, None),
     "source-recent": (KNOWN, nothing, SOURCE),
     "source-asking": (Facts(), nothing, None),

@@ -34,9 +34,16 @@ from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.events import (
+    FileDone,
+    FilesListed,
+    FileStarted,
+    ImportProblem,
+    Planned,
+    RecordsMerged,
+)
 from tiger_slack_tui.imports.merge.rows import Channel
 from tiger_slack_tui.imports.request import ImportRequest
-from tiger_slack_tui.imports.result import BadRecord, Done, Listed, Planned, Progress, Started
 from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.store.import_account import Account
 
@@ -84,14 +91,14 @@ def large_import() -> ImportState:
         for n in range(ROWS)
     ]
     state = ImportState(ImportRequest(Path("/x")), clock=Clock())
-    state.hear(Planned(ROWS, ROWS * 1000, {}, None))
-    state.hear(Listed(files, {}))
+    state.handle(Planned(ROWS, ROWS * 1000, {}, None))
+    state.handle(FilesListed(files, {}))
     for file in files[: ROWS // 2]:
-        state.hear(Started(file.member.path, file.folder, 1000, 1))
-        state.hear(Progress(file.member.path, Account(read=1, inserted=1), 1000))
-        state.hear(Done(file.member.path, 1000))
+        state.handle(FileStarted(file.member.path, file.folder, 1000, 1))
+        state.handle(RecordsMerged(file.member.path, Account(read=1, inserted=1), 1000))
+        state.handle(FileDone(file.member.path, 1000))
     for n in range(BAD):
-        state.hear(BadRecord(files[n].member.path, n, "no JSON object"))
+        state.handle(ImportProblem(files[n].member.path, n, "no JSON object"))
     return state
 
 

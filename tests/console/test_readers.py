@@ -34,7 +34,7 @@ from tiger_slack_tui.console.panes.export import write_export
 from tiger_slack_tui.console.screens.dialog import Confirm
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.console.views.jobs import paint_size
-from tiger_slack_tui.imports.patterns import ChannelPatterns
+from tiger_slack_tui.imports.archive.channel_patterns import ChannelPatterns
 from tiger_slack_tui.postgres.introspection import TableSize, table_sizes
 from tiger_slack_tui.postgres.timescale import find_timescaledb
 from tiger_slack_tui.store.import_account import Account

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.acceptance.test_cli import CLEAN
 from tests.acceptance.test_processes import Program
+from tests.archives import export, message, write_zip
 from tests.console.terminal import at_terminal
-from tests.exports import export, message, write_zip
 from tests.support import count
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace

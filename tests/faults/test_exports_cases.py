@@ -9,10 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.exports import DAY, Files, day_file, export, message, run_import, tables, write_folder
+from tests.archives import DAY, Files, day_file, export, message, run_import, tables, write_folder
 from tests.support import count
-from tiger_slack_tui.imports.archive.plan import Selection
-from tiger_slack_tui.imports.result import BadRecord, Note
+from tiger_slack_tui.imports.archive.plan import ImportSelection
+from tiger_slack_tui.imports.events import ImportNote, ImportProblem
 
 MESSAGES = "select count(*) from slack.message"
 
@@ -66,7 +66,7 @@ async def test_values_of_wrong_types(
     imported = await run_import(conninfo, write_folder(tmp_path, files))
     assert imported.result.total.inserted == 5
     assert (imported.result.total.repaired, imported.result.exit_code) == (2, 0)
-    told = {(e.path[5:15], e.position, e.reason) for e in imported.told(BadRecord)}
+    told = {(e.path[5:15], e.position, e.reason) for e in imported.events_of(ImportProblem)}
     assert told == {
         ("2023-11-14", 2, f"stored without bad values of {', '.join(given)}"),
         ("2023-11-15", 1, "stored without bad values of text"),
@@ -107,7 +107,7 @@ async def test_two_channels_of_one_name(
         assert first in (None, state)
         first = state
     assert channels_of(database) == {"CAB2": "CAB2", "old": "CAB3", "renamed": "CAB3"}
-    selection = Selection(channel_map={"proj": "CAB1", "shared": "CAB4", "nothing": "C9"})
+    selection = ImportSelection(channel_map={"proj": "CAB1", "shared": "CAB4", "nothing": "C9"})
     imported = await run_import(conninfo, path, selection=selection)
     assert imported.result.exit_code == 0
     assert imported.result.warnings == ["--channel-map names 'nothing': there is no such folder."]
@@ -137,7 +137,7 @@ async def test_names_of_files(conninfo: str, tmp_path: Path) -> None:
     path = write_folder(tmp_path, files)
     imported = await run_import(conninfo, path)
     assert count(conninfo, MESSAGES) == imported.result.total.read == len(READ)
-    assert {(e.path, e.reason) for e in imported.told(BadRecord)} == set(NAMED.items())
+    assert {(e.path, e.reason) for e in imported.events_of(ImportProblem)} == set(NAMED.items())
     kept = count(conninfo, "select count(*) from slack.import_problem")
     assert kept == len(NAMED)
     assert imported.result.files_skipped == {"not a file that is known": len(NAMED)}
@@ -148,7 +148,7 @@ async def test_what_is_left_out_on_purpose_is_no_fault(conninfo: str, tmp_path: 
     files = export({name: {"2023-11-14": [message(1)]} for name in ("one", "two")})
     files["FC:F1:canvas/2023-11-14.json"] = day_file(message(2))
     path = write_folder(tmp_path, files)
-    imported = await run_import(conninfo, path, selection=Selection(channels=("one",)))
+    imported = await run_import(conninfo, path, selection=ImportSelection(channels=("one",)))
     assert imported.result.exit_code == 0
     assert imported.result.files_skipped == {
         "channel not selected": 1,
@@ -181,7 +181,7 @@ async def test_users_with_bad_values(
     ]
     files = export({"u": {"2023-11-14": [message(1)]}}) | {"users.json": json.dumps(users).encode()}
     imported = await run_import(conninfo, write_folder(tmp_path, files), dry_run=dry_run)
-    told = {(e.position, e.reason) for e in imported.told(BadRecord)}
+    told = {(e.position, e.reason) for e in imported.events_of(ImportProblem)}
     without = "stored without bad values of"
     assert told == {
         (2, f"{without} tz_offset, deleted"),
@@ -234,7 +234,7 @@ def test_channels_with_bad_values(database: psycopg.Connection[Any]) -> None:
 async def test_warnings_come_once(conninfo: str, tmp_path: Path) -> None:
     files = export({"one": {"2023-11-14": [message(1)]}}) | {"groups.json": b'"no list"'}
     imported = await run_import(conninfo, write_folder(tmp_path, files))
-    assert [note for note in imported.told(Note) if note.is_warning] == []
-    assert [(e.path, e.reason) for e in imported.told(BadRecord)] == [
+    assert [note for note in imported.events_of(ImportNote) if note.is_warning] == []
+    assert [(e.path, e.reason) for e in imported.events_of(ImportProblem)] == [
         ("groups.json", "not a JSON array")
     ]

@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.exports import export, message, run_import, write_folder, write_zip
+from tests.archives import export, message, run_import, write_folder, write_zip
 from tests.support import count
-from tiger_slack_tui.imports.result import BadRecord, Failed
+from tiger_slack_tui.imports.events import FileFailed, ImportProblem
 
 MESSAGES = "select count(*) from slack.message"
 DAY_FILE = "deep/2023-11-14.json"
@@ -52,14 +52,14 @@ async def test_records_that_are_nested_deeply(
     # Nested over 1,000 levels a record is not read; over 254 the field is cut off, and one that no column has is not.
     assert (total.read, total.inserted) == (16, 13)
     assert total.skipped == {"malformed record": 3}
-    told = {(e.path[5:15], e.position, e.reason) for e in imported.told(BadRecord)}
+    told = {(e.path[5:15], e.position, e.reason) for e in imported.events_of(ImportProblem)}
     assert told == {
         ("2023-11-14", 2, "malformed record"),
         ("2023-11-15", 2, "malformed record"),
         ("2023-11-16", 2, "stored without bad values of blocks"),
         ("2023-11-18", 2, "malformed record"),
     }
-    assert imported.told(Failed) == []
+    assert imported.events_of(FileFailed) == []
     assert count(conninfo, MESSAGES) == 13
 
 
@@ -75,7 +75,7 @@ async def test_other_bad_records(conninfo: str, tmp_path: Path) -> None:
     ]
     files = export({"deep": {}}) | {DAY_FILE: between(*records)}
     imported = await run_import(conninfo, write_folder(tmp_path, files))
-    assert [(e.position, e.reason) for e in imported.told(BadRecord)] == [
+    assert [(e.position, e.reason) for e in imported.events_of(ImportProblem)] == [
         (2, "repaired"),
         (3, "repaired"),
         (3, "no JSON object"),
@@ -92,7 +92,9 @@ async def test_a_record_of_many_megabytes(conninfo: str, tmp_path: Path) -> None
     long = json.dumps(message(5, "x" * (66 << 20))).encode()
     files = export({"deep": {}}) | {DAY_FILE: between(long)}
     imported = await run_import(conninfo, write_folder(tmp_path, files))
-    assert [(e.position, e.reason) for e in imported.told(BadRecord)] == [(2, "longer than 64 MiB")]
+    assert [(e.position, e.reason) for e in imported.events_of(ImportProblem)] == [
+        (2, "longer than 64 MiB")
+    ]
     assert count(conninfo, MESSAGES) == 2
 
 
@@ -134,7 +136,7 @@ async def test_a_damaged_member(conninfo: str, tmp_path: Path, method: str, how:
     path = write_zip(tmp_path / "e.zip", export({"deep": days}), METHODS[method])
     damage(path, how)
     imported = await run_import(conninfo, path)
-    (failed,) = imported.told(Failed)
+    (failed,) = imported.events_of(FileFailed)
     expected = (
         "packed by a method that cannot be read" if how == "method" else "damaged in the archive"
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from tests.exports import (
+from tests.archives import (
     Files,
     Imported,
     day_file,

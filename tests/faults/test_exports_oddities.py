@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.exports import export, message, run_import, write_folder
+from tests.archives import export, message, run_import, write_folder
 from tests.faults.test_exports_slackdump import write_database
 from tiger_slack_tui.console.views.importing.paths import look_at
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
-from tiger_slack_tui.imports.archive.plan import Selection
-from tiger_slack_tui.imports.result import BadRecord
+from tiger_slack_tui.imports.archive.plan import ImportSelection
+from tiger_slack_tui.imports.events import ImportProblem
 
 
 def general(tmp_path: Path) -> Path:
@@ -30,7 +30,9 @@ async def test_links_cost_only_themselves(conninfo: str, tmp_path: Path) -> None
     (path / "general" / "2023-11-16.json").symlink_to(tmp_path / "nowhere")
     imported = await run_import(conninfo, path)
     assert (imported.result.total.inserted, imported.result.exit_code) == (1, 3)
-    named = {event.path: event.reason for event in imported.events if isinstance(event, BadRecord)}
+    named = {
+        event.path: event.reason for event in imported.events if isinstance(event, ImportProblem)
+    }
     assert named == {
         "random": "a link to a folder",
         "general/2023-11-15.json": "a link that leads out of the archive",
@@ -48,7 +50,7 @@ async def test_an_export_of_links_alone_says_so(conninfo: str, tmp_path: Path) -
 async def test_channels_that_are_not_there(conninfo: str, tmp_path: Path) -> None:
     path = general(tmp_path)
     with pytest.raises(ArchiveRefused, match=r"--channel nope\*") as refused:
-        await run_import(conninfo, path, selection=Selection(channels=("nope*",)))
+        await run_import(conninfo, path, selection=ImportSelection(channels=("nope*",)))
     assert refused.value.hint == "Its channels are: general."
 
 

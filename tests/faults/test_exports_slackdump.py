@@ -12,12 +12,21 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.exports import DAY, Files, day_file, message, run_import, tables, write_folder, write_zip
+from tests.archives import (
+    DAY,
+    Files,
+    day_file,
+    message,
+    run_import,
+    tables,
+    write_folder,
+    write_zip,
+)
 from tests.support import count
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
-from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.imports.archive.workspaces import Choice
-from tiger_slack_tui.imports.result import BadRecord
+from tiger_slack_tui.imports.events import ImportProblem
 
 MESSAGES = "select count(*) from slack.message"
 CHANNELS = [
@@ -88,7 +97,7 @@ async def test_a_dump(conninfo: str, database: psycopg.Connection[Any], tmp_path
     kinds = database.execute("select distinct channel_id, channel_type from slack.message")
     assert dict(kinds.fetchall()) == TYPES
     assert list(imported.result.by_channel) == ["D3ABC", "general", "secret"]
-    only = await run_import(conninfo, path, selection=Selection(channels=("general",)))
+    only = await run_import(conninfo, path, selection=ImportSelection(channels=("general",)))
     assert only.result.total.read == 7
     threads = f"{MESSAGES} where thread_ts = to_timestamp({DAY + 1}.0001)"
     assert count(conninfo, threads) == 4
@@ -217,7 +226,9 @@ async def test_a_database(
     }
     assert [row["channel_name"] for row in state["channel"]] == ["general", "D3ABC", "secret"]
     assert any("did not finish 1" in text for text in imported.result.warnings)
-    (left_out,) = [e for e in imported.told(BadRecord) if "1 messages of a kind" in e.reason]
+    (left_out,) = [
+        e for e in imported.events_of(ImportProblem) if "1 messages of a kind" in e.reason
+    ]
     assert left_out.path.endswith("MESSAGE")
     assert imported.result.exit_code == 3
     assert file.read_bytes() == before
@@ -246,6 +257,6 @@ async def test_a_database_beside_an_export_is_a_second_export(
     with pytest.raises(ArchiveRefused, match="2 exports") as refused:
         await run_import(conninfo, tmp_path)
     assert "slackdump.sqlite  T1" in str(refused.value)
-    chosen = Selection(choice=Choice(root="slackdump.sqlite"))
+    chosen = ImportSelection(choice=Choice(root="slackdump.sqlite"))
     imported = await run_import(conninfo, tmp_path, selection=chosen)
     assert imported.result.total.inserted == 6

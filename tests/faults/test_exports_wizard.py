@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.archives import export, write_folder
 from tests.console.canned import CannedBackend, screen_text
 from tests.console.imports import Clock
-from tests.exports import export, write_folder
 from tests.faults.test_exports_slackdump import write_database
 from tests.support import until
 from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError, TigerSlackError

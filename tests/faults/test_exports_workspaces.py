@@ -9,10 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.exports import Files, day_file, export, message, run_import, write_folder, write_zip
+from tests.archives import Files, day_file, export, message, run_import, write_folder, write_zip
 from tests.support import count
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
-from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.imports.archive.workspaces import Choice
 from tiger_slack_tui.imports.request import ImportRequest
 
@@ -28,8 +28,8 @@ def of_team(team: str, number: int, top: str = "") -> Files:
     return {f"{top}{path}": content for path, content in files.items()}
 
 
-def selection(**choice: str) -> Selection:
-    return Selection(choice=Choice(**choice))
+def selection(**choice: str) -> ImportSelection:
+    return ImportSelection(choice=Choice(**choice))
 
 
 @pytest.mark.parametrize("as_zip", [True, False])

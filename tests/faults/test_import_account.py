@@ -13,8 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.auditing import asking
-from tests.exports import (
+from tests.archives import (
     Imported,
     day_file,
     export,
@@ -23,14 +22,16 @@ from tests.exports import (
     run_import,
     write_folder,
 )
+from tests.auditing import asking
 from tests.integration.test_import_interrupted import worker_pids
 from tests.support import count, until
 from tiger_slack_tui.audit.rules import add_rule, find_rule, list_rules
 from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.imports.events import ImportEvent, ImportNote, ImportProblem, RecordsMerged
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.request import ImportRequest
-from tiger_slack_tui.imports.result import BadRecord, ImportEvent, ImportResult, Note, Progress
+from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.store.import_account import Account, Reason
 from tiger_slack_tui.store.imports import count_killed
@@ -50,15 +51,15 @@ class Watched:
         self.batches = 0
         self.on_batch = lambda batches: None
 
-    def hear(self, event: ImportEvent) -> None:
+    def handle(self, event: ImportEvent) -> None:
         self.events.append(event)
-        self.state.hear(event)
-        if isinstance(event, Progress):
+        self.state.handle(event)
+        if isinstance(event, RecordsMerged):
             self.batches += 1
             self.on_batch(self.batches)
 
     async def run(self) -> ImportResult:
-        return await asyncio.wait_for(self.job.run(self.hear), 60)
+        return await asyncio.wait_for(self.job.run(self.handle), 60)
 
 
 def saved(database: psycopg.Connection[Any]) -> tuple[str | None, Account]:
@@ -99,7 +100,9 @@ async def test_a_file_that_crashes_its_worker_counts_what_is_committed_of_it(
     assert result.mismatch is None
     assert saved(database) == ("done", result.total)
     if result.files_failed:
-        assert [e.reason for e in watched.events if isinstance(e, BadRecord)] == [Reason.CRASHED]
+        assert [e.reason for e in watched.events if isinstance(e, ImportProblem)] == [
+            Reason.CRASHED
+        ]
     # Whoever shows it shows the same.
     assert watched.state.total == result.total
     assert watched.state.folders["general"].account == result.total
@@ -227,7 +230,7 @@ async def test_files_that_are_gone_leave_nothing(conninfo: str, tmp_path: Path) 
     imported: Imported = await run_import(conninfo, path)
     assert count(conninfo, "select count(*) from slack.import_problem") == 0
     assert (imported.result.files_done, imported.result.total.read) == (2, 9001)
-    notes = [note.text for note in imported.told(Note)]
+    notes = [note.text for note in imported.events_of(ImportNote)]
     assert any("1 files that an earlier run read are no longer" in note for note in notes)
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.exports import export, message, run_import, write_folder
+from tests.archives import export, message, run_import, write_folder
 from tests.support import allow_connections
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.imports import problem_file
+from tiger_slack_tui.imports.events import ImportProblem
 from tiger_slack_tui.imports.problem_file import ProblemFile
-from tiger_slack_tui.imports.result import BadRecord
 
-FOUND = BadRecord("a/2023-11-14.json", 2, "no usable ts")
+FOUND = ImportProblem("a/2023-11-14.json", 2, "no usable ts")
 
 
 def lines(path: Path) -> list[int | None]:
@@ -98,7 +98,7 @@ def test_a_pipe_of_a_shell(tmp_path: Path) -> None:
 def test_the_file_that_our_own_output_goes_to_is_not_replaced(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tiger_slack_tui.imports.problem_file import *;"
-        "f = ProblemFile(Path('/dev/stdout')); f.add(BadRecord('a', 2, 'why')); f.close(); print('later')"
+        "f = ProblemFile(Path('/dev/stdout')); f.add(ImportProblem('a', 2, 'why')); f.close(); print('later')"
     )
     path = tmp_path / "output"
     with path.open("w") as output:

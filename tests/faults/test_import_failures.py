@@ -8,27 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.archives import write_archive
+from tests.exports import write_archive
 from tests.faults.proxy import Proxy, postgres_target, through
-from tests.integration.test_import_desk import at_rest
+from tests.integration.test_import_manager import at_rest
 from tests.support import count, until
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.job import Import
-from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.imports.manager import ImportManager
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.state import ImportState, Phase
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.imports.workers.handle import WorkerProcess
 
 
-def make_desk(conninfo: str, reports: Path) -> ImportDesk:
+def make_desk(conninfo: str, reports: Path) -> ImportManager:
     limits = ArchiveLimits(500, 1 << 40)
-    return ImportDesk(
+    return ImportManager(
         conninfo, instance="test", limits=limits, reports=reports, live=lambda _: None
     )
 
 
-async def failed(desk: ImportDesk) -> ImportState:
+async def failed(desk: ImportManager) -> ImportState:
     await desk.wait()
     assert desk.run is not None
     assert desk.run.phase is Phase.FAILED
@@ -43,12 +43,12 @@ async def test_a_crash_of_a_worker_is_logged_with_its_stack(
     report = await worker.receive()
     await worker.close()
     assert isinstance(report, protocol.Crashed)
-    assert report.where.startswith("AssertionError at worker.py:")
+    assert report.where.startswith("AssertionError at child.py:")
     (record,) = [each for each in caplog.records if "crashed" in each.message]
     assert record.levelno == logging.ERROR
     assert record.__dict__["exception.type"] == "AssertionError"
     stack = record.__dict__["exception.stacktrace"]
-    assert "history/worker.py" in stack
+    assert "workers/child.py" in stack
     assert "in Worker.run" in stack
     assert "isinstance(" not in stack  # no source lines
 
@@ -98,6 +98,6 @@ async def test_an_error_of_ours_is_named_by_its_place_and_logged(
     desk.start(ImportRequest(write_archive(tmp_path / "archive")))
     state = await failed(desk)
     assert state.error is not None
-    assert "KeyError at desk.py:" in str(state.error)
+    assert "KeyError at manager.py:" in str(state.error)
     assert any(each.exc_info for each in caplog.records if each.message == "an import broke off")
     assert "secret" not in str(state.error)

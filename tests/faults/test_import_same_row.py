@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
+from tests.archives import DAY
 from tests.auditing import record
-from tests.exports import DAY
-from tiger_slack_tui.imports.merge.decisions import Entry
-from tiger_slack_tui.imports.merge.known_files import FileState
+from tiger_slack_tui.imports.merge.decisions import FileRecord
+from tiger_slack_tui.imports.merge.known_files import FileCheckpoint
 from tiger_slack_tui.imports.merge.rows import Channel, read_row
 from tiger_slack_tui.imports.merge.writer import Tables
 from tiger_slack_tui.postgres.pool import connect
@@ -75,7 +75,7 @@ class Rows:
         self._clear()
         row = read_row(payload.decode(json.dumps(message)), Channel("C1", "channel"))
         merge = Tables(self._connection, 1).merge(
-            [Entry(0, 1, row)], {0: FileState("f", 0, 0, "C1")}, has_rules=False
+            [FileRecord(0, 1, row)], {0: FileCheckpoint("f", 0, 0, "C1")}, has_rules=False
         )
         self._runner.run(merge)
         return self._row()

@@ -10,11 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.exports import many, write_folder
+from tests.archives import many, write_folder
 from tests.faults.test_import_account import MESSAGES, Watched, saved
 from tests.support import count, until
 from tiger_slack_tui.imports import job as load
-from tiger_slack_tui.imports.result import Done
+from tiger_slack_tui.imports.events import FileDone
 from tiger_slack_tui.postgres.columnstore import compress
 from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS
 
@@ -108,4 +108,4 @@ async def test_a_stop_after_the_last_batch_leaves_the_compression_out(
     monkeypatch.setattr(watched.job, "_count_committed", stop_while_counting)
     result = await watched.run()
     assert (result.outcome, began) == ("done", [])
-    assert len([e for e in watched.events if isinstance(e, Done)]) == 1
+    assert len([e for e in watched.events if isinstance(e, FileDone)]) == 1

@@ -17,9 +17,9 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from tests.acceptance.test_cli import tiger_slack
+from tests.archives import export, run_import, write_folder
+from tests.archives import message as exported
 from tests.auditing import message, record
-from tests.exports import export, run_import, write_folder
-from tests.exports import message as exported
 from tests.faults.pooler import PGBOUNCER, pgbouncer, transaction_pooler
 from tests.support import check, count, delivered, make_engine, running, until
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.archives import many, write_folder
 from tests.auditing import asking
-from tests.exports import many, write_folder
 from tests.support import until
 from tiger_slack_tui.audit.rules import add_rule, remove_rule, turn_rule_off
+from tiger_slack_tui.imports.events import RecordsMerged
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
-from tiger_slack_tui.imports.result import ImportResult, Progress
+from tiger_slack_tui.imports.result import ImportResult
 
 EVERY = "exists($.text)"
 RECORDS, BATCH = 20_000, 2000
@@ -31,7 +32,7 @@ class PausedImport:
 
     async def begin(self) -> None:
         def on_event(event: object) -> None:
-            if isinstance(event, Progress) and not self._paused:
+            if isinstance(event, RecordsMerged) and not self._paused:
                 self._paused = True
                 self._job.pause()
 

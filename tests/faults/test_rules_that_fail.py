@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from tests.archives import export, run_import, write_folder
 from tests.auditing import asking, at, message, store, ts
-from tests.exports import export, run_import, write_folder
 from tests.integration.test_rules import preview
 from tests.support import count
 from tiger_slack_tui.audit.conditions import matches

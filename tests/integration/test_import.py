@@ -12,8 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.conftest import new_database
-from tests.exports import (
+from tests.archives import (
     DAY,
     Files,
     count_files,
@@ -26,10 +25,11 @@ from tests.exports import (
     write_folder,
     write_zip,
 )
+from tests.conftest import new_database
 from tests.support import count
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
-from tiger_slack_tui.imports.archive.plan import Selection
-from tiger_slack_tui.imports.result import BadRecord, Failed, Note
+from tiger_slack_tui.imports.archive.plan import ImportSelection
+from tiger_slack_tui.imports.events import FileFailed, ImportNote, ImportProblem
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 GENERAL = {
@@ -127,12 +127,12 @@ async def test_damage_is_skipped_counted_and_told(
     assert (total.already_there, total.updated) == (1, 1)
     assert count(conninfo, "select count(*) from slack.tombstone") == 1
     assert imported.result.exit_code == 3
-    assert {(e.path[8:18], e.reason) for e in imported.told(Failed)} == {
+    assert {(e.path[8:18], e.reason) for e in imported.events_of(FileFailed)} == {
         ("2023-11-22", "not a JSON array"),
         ("2023-11-23", "malformed JSON"),
         ("2023-11-24", "malformed JSON"),
     }
-    told = {(e.path, e.position, e.reason) for e in imported.told(BadRecord)}
+    told = {(e.path, e.position, e.reason) for e in imported.events_of(ImportProblem)}
     assert ("general/2023-11-20.json", 9, "no usable ts") in told
     assert ("general/2023-11-25.json", 1, "invalid UTF-8") in told
     kept = database.execute("select path, position, reason from slack.import_problem").fetchall()
@@ -223,10 +223,10 @@ async def test_rules_dates_channels_and_a_map(
     first = await run_import(conninfo, path)
     assert first.result.total.discarded == {str(ids[0]): 1, str(ids[1]): 1}
     assert first.result.files_skipped == {"folder without a channel": 1}
-    assert any("'lost'" in note.text for note in first.told(Note))
+    assert any("'lost'" in note.text for note in first.events_of(ImportNote))
     database.execute("delete from slack.message_discard")
     since, until_ = (datetime.fromtimestamp(DAY + n, UTC) for n in (2, 4.5))
-    selection = Selection(
+    selection = ImportSelection(
         since=since, until=until_, channels=("gen*", "lost"), channel_map={"lost": "C7"}
     )
     second = await run_import(conninfo, path, selection=selection)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.exports import tables
+from tests.archives import tables
 from tests.integration.test_convergence import _record, channels, event, texts, times, users
-from tiger_slack_tui.imports.merge.decisions import Entry
-from tiger_slack_tui.imports.merge.known_files import FileState
+from tiger_slack_tui.imports.merge.decisions import FileRecord
+from tiger_slack_tui.imports.merge.known_files import FileCheckpoint
 from tiger_slack_tui.imports.merge.rows import Channel, read_row
 from tiger_slack_tui.imports.merge.writer import Tables
 from tiger_slack_tui.postgres.pool import connect
@@ -62,10 +62,10 @@ class Importer:
 
     def __call__(self, records: list[tuple[str, dict[str, Any]]]) -> None:
         self._files += 1
-        states = {0: FileState(f"f{self._files}", 0, 0, "C")}
+        states = {0: FileCheckpoint(f"f{self._files}", 0, 0, "C")}
         tables = Tables(self._connection, 1)
         entries = [
-            Entry(0, n, read_row(record, Channel(channel, "channel")))
+            FileRecord(0, n, read_row(record, Channel(channel, "channel")))
             for n, (channel, record) in enumerate(records, 1)
         ]
         self._runner.run(tables.merge(entries, states, has_rules=True))

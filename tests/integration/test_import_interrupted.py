@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.exports import (
+from tests.archives import (
     day_file,
     export,
     many,
@@ -25,10 +25,10 @@ from tests.exports import (
 from tests.support import check, count, delivered, make_engine, running, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.archive.plan import ImportSelection
+from tiger_slack_tui.imports.events import FileSkipped, FileStarted, RecordsMerged
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
-from tiger_slack_tui.imports.result import Progress, Skipped, Started
 from tiger_slack_tui.store.imports import ImportRunning
 
 
@@ -41,7 +41,7 @@ async def stop_after(
 
     def tell(event: object) -> None:
         nonlocal left
-        left -= isinstance(event, Progress)
+        left -= isinstance(event, RecordsMerged)
         if left == 0:
             job.cancel()
 
@@ -69,7 +69,7 @@ async def test_cancelled_it_goes_on_and_reads_again_what_has_changed(
     # Only the records of the changed file were there already.
     assert result.total.inserted == 9001 - 1500
     assert result.total.already_there == 1500
-    assert "2023-11-14" not in {event.path[8:18] for event in imported.told(Skipped)}
+    assert "2023-11-14" not in {event.path[8:18] for event in imported.events_of(FileSkipped)}
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
@@ -101,7 +101,7 @@ async def test_many_files_of_several_channels(conninfo: str, tmp_path: Path, wor
     result = imported.result
     assert result.mismatch is None
     assert (result.files_done, result.total.inserted) == (2500, 2500)
-    assert len(imported.told(Skipped)) >= committed
+    assert len(imported.events_of(FileSkipped)) >= committed
     assert count(conninfo, "select count(*) from slack.message") == 2500
 
 
@@ -110,7 +110,7 @@ async def test_restart_begins_anew(conninfo: str, tmp_path: Path) -> None:
     await stop_after(conninfo, path, 3)
     imported = await run_import(conninfo, path, restart=True)
     assert imported.result.resumed is None
-    assert imported.told(Skipped) == []
+    assert imported.events_of(FileSkipped) == []
     assert imported.result.total.read == 9000
     assert imported.result.total.already_there > 0
     assert count(conninfo, "select count(*) from slack.import where outcome = 'replaced'") == 1
@@ -120,8 +120,8 @@ async def test_durations_count_from_the_beginning(conninfo: str, tmp_path: Path)
     path = write_folder(tmp_path, many())
     first, later = (datetime(2023, 11, day, tzinfo=UTC) for day in (10, 18))
     options = {"as_given": {"since": "30D"}}
-    await stop_after(conninfo, path, 2, selection=Selection(since=first), **options)
-    imported = await run_import(conninfo, path, selection=Selection(since=later), **options)
+    await stop_after(conninfo, path, 2, selection=ImportSelection(since=first), **options)
+    imported = await run_import(conninfo, path, selection=ImportSelection(since=later), **options)
     assert imported.result.total.read == 9000
     assert count(conninfo, "select count(*) from slack.message") == 9000
 
@@ -134,7 +134,7 @@ async def test_paused_it_waits(conninfo: str, tmp_path: Path) -> None:
 
     def tell(event: object) -> None:
         nonlocal seen
-        seen += isinstance(event, Progress)
+        seen += isinstance(event, RecordsMerged)
         if seen == 1 and not job.is_paused:
             job.pause()
 
@@ -154,7 +154,7 @@ async def test_the_same_import_runs_once_at_a_time(conninfo: str, tmp_path: Path
     path = write_folder(tmp_path, many())
     job = Import(conninfo, path, ImportOptions(workers=1), instance="the first")
     run = asyncio.create_task(
-        job.run(lambda event: job.pause() if isinstance(event, Started) else None)
+        job.run(lambda event: job.pause() if isinstance(event, FileStarted) else None)
     )
     await until(lambda: job.is_paused)
     with pytest.raises(ImportRunning, match="being imported already"):
@@ -195,7 +195,7 @@ async def test_a_worker_that_is_killed_harms_one_file_at_most(
 
     def tell(event: object) -> None:
         nonlocal kills
-        if isinstance(event, Progress) and kills < 2:
+        if isinstance(event, RecordsMerged) and kills < 2:
             kills += 1
             for pid in worker_pids():
                 os.kill(pid, signal.SIGKILL)
@@ -247,7 +247,7 @@ async def test_while_live_events_come(conninfo: str, tmp_path: Path) -> None:
             posts.setdefault(event["channel"], []).append(event)
     files = {"users.json": b"[]", "channels.json": b"[]"}
     files |= {f"{channel}/2023-11-14.json": day_file(*found) for channel, found in posts.items()}
-    mapped = Selection(channel_map={channel: channel for channel in posts})
+    mapped = ImportSelection(channel_map={channel: channel for channel in posts})
     path = write_folder(tmp_path / "export", files)
     async with LocalSlack() as slack, running(make_engine(slack, conninfo, tmp_path)) as engine:
         sending = asyncio.create_task(slack.send_all(sent))

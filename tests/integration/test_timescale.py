@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.archives import DAY, export, message, run_import, write_folder
 from tests.auditing import asking, at, store, ts
 from tests.auditing import message as received
-from tests.exports import DAY, export, message, run_import, write_folder
 from tests.support import check, delivered, make_engine, running
 from tiger_slack_tui import __version__
 from tiger_slack_tui.audit.events import EventFilter, read_page
@@ -25,7 +25,7 @@ from tiger_slack_tui.audit.rules import add_rule, list_rules, remove_rule
 from tiger_slack_tui.audit.why import Verdict, read_history
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.imports.result import Note
+from tiger_slack_tui.imports.events import ImportNote
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.introspection import chunk_locks
@@ -235,8 +235,8 @@ async def test_imports_into_chunks_and_into_compressed_ones(conninfo: str, tmp_p
     path = write_folder(tmp_path / "one", files)
     imported = await run_import(conninfo, path)  # so many that it compresses old chunks itself
     assert imported.result.total.inserted == 13_000
-    assert imported.told(Note) == [
-        Note("Compressing old chunks; the messages are all there already.")
+    assert imported.events_of(ImportNote) == [
+        ImportNote("Compressing old chunks; the messages are all there already.")
     ]
     chunks = (
         "select count(*), count(*) filter (where is_compressed) from timescaledb_information.chunks"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exports import write_folder, write_zip
+from tests.archives import write_folder, write_zip
 from tiger_slack_tui.imports.archive.members import (
     DAMAGE,
     ArchiveLimits,

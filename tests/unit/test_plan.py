@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.exports import Files, day_file, export, write_folder
+from tests.archives import Files, day_file, export, write_folder
 from tiger_slack_tui.imports.archive.members import ArchiveLimits, ArchiveRefused
-from tiger_slack_tui.imports.archive.plan import Plan, Selection, make_plan
+from tiger_slack_tui.imports.archive.plan import ImportSelection, Plan, make_plan
 from tiger_slack_tui.imports.archive.sources import open_source
 
 
@@ -24,7 +24,7 @@ def plan(
     folder = write_folder(tmp_path / "archive", files)
     source = open_source(folder)
     listing = source.list(ArchiveLimits(500, 1 << 30))
-    return make_plan(folder, source, listing, Selection(**selection), names or {})
+    return make_plan(folder, source, listing, ImportSelection(**selection), names or {})
 
 
 def planned(found: Plan) -> list[tuple[str, str]]:

@@ -14,8 +14,8 @@ from tiger_slack_tui.imports.archive import records
 from tiger_slack_tui.imports.archive.records import (
     WHOLE,
     BadFile,
-    BadRecord,
-    Repaired,
+    RepairedRecord,
+    UnreadableRecord,
     read_records,
 )
 from tiger_slack_tui.store.import_account import Reason
@@ -89,7 +89,7 @@ def test_blocks_may_end_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"[1 2]", [1], Reason.BAD_JSON),
         (b"[1][2]", [1], Reason.BAD_JSON),
         (b"[1] trailing", [1], Reason.BAD_JSON),
-        (b"[" * 5000 + b"]" * 5000, [BadRecord(Reason.BAD_RECORD)], None),
+        (b"[" * 5000 + b"]" * 5000, [UnreadableRecord(Reason.BAD_RECORD)], None),
         (b"[" * 5000, [], Reason.BAD_JSON),
     ],
 )
@@ -103,22 +103,22 @@ def test_what_is_no_array_or_breaks_off(
 @pytest.mark.parametrize(
     ("record", "found"),
     [
-        (b'{"ts": NaN}', Repaired({"ts": None})),
-        (b'{"text": "a\\u0000b"}', Repaired({"text": "ab"})),
-        (b'{"text": "\\ud83d"}', Repaired({"text": "\ufffd"})),
-        (b'{"text": "\xff\xfe"}', BadRecord(Reason.BAD_UTF8)),
-        (b'{"n": 1e999}', Repaired({"n": "1e999"})),
-        (b'{"text": "a\tb"}', BadRecord(Reason.BAD_RECORD)),
-        (b'{"a": ' * 1200 + b"1" + b"}" * 1200, BadRecord(Reason.BAD_RECORD)),
+        (b'{"ts": NaN}', RepairedRecord({"ts": None})),
+        (b'{"text": "a\\u0000b"}', RepairedRecord({"text": "ab"})),
+        (b'{"text": "\\ud83d"}', RepairedRecord({"text": "\ufffd"})),
+        (b'{"text": "\xff\xfe"}', UnreadableRecord(Reason.BAD_UTF8)),
+        (b'{"n": 1e999}', RepairedRecord({"n": "1e999"})),
+        (b'{"text": "a\tb"}', UnreadableRecord(Reason.BAD_RECORD)),
+        (b'{"a": ' * 1200 + b"1" + b"}" * 1200, UnreadableRecord(Reason.BAD_RECORD)),
         (
             b'{"a": "]}\\"", "b": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-            BadRecord(Reason.BAD_RECORD),
+            UnreadableRecord(Reason.BAD_RECORD),
         ),
-        (b'{"n": ' + b"1" * 5000 + b"}", Repaired({"n": "1" * 5000})),
-        (b"1" * 5000, Repaired("1" * 5000)),
-        (b'{"a": nonsense}', BadRecord(Reason.BAD_RECORD)),
-        (b'{"a": 1 2, "b": []}', BadRecord(Reason.BAD_RECORD)),
-        (b"nonsense", BadRecord(Reason.BAD_RECORD)),
+        (b'{"n": ' + b"1" * 5000 + b"}", RepairedRecord({"n": "1" * 5000})),
+        (b"1" * 5000, RepairedRecord("1" * 5000)),
+        (b'{"a": nonsense}', UnreadableRecord(Reason.BAD_RECORD)),
+        (b'{"a": 1 2, "b": []}', UnreadableRecord(Reason.BAD_RECORD)),
+        (b"nonsense", UnreadableRecord(Reason.BAD_RECORD)),
         (b'{"url": "https://x/f?t=xoxe-1-s&a=b"}', {"url": "https://x/f?a=b"}),
         (b'{"url": "https:\\/\\/x\\/f?t=xoxe-1-s"}', {"url": "https://x/f"}),
     ],
@@ -170,7 +170,7 @@ def test_a_record_that_is_too_long_is_passed_over(
         monkeypatch.setattr(records, "_CHUNK", chunk)
         stream = Watched(b"[1, " + long + b', {"after": 1}]')
         found = list(read_records(stream, WHOLE + 1))
-        assert found == [1, BadRecord(Reason.TOO_LONG), {"after": 1}]
+        assert found == [1, UnreadableRecord(Reason.TOO_LONG), {"after": 1}]
         assert stream.most < 5000  # it was not kept
     with pytest.raises(BadFile) as failed:
         list(read_records(io.BytesIO(b"[1, " + long[:-3]), WHOLE + 1))

@@ -24,8 +24,8 @@ from typing import Any
 
 from tiger_slack_tui.base.errors import SlackAbsent, TigerSlackError
 from tiger_slack_tui.base.times import shift
-from tiger_slack_tui.imports.merge.decisions import Changes, Entry, Item
-from tiger_slack_tui.imports.merge.known_files import FileState
+from tiger_slack_tui.imports.merge.decisions import Changes, FileRecord, MergeItem
+from tiger_slack_tui.imports.merge.known_files import FileCheckpoint
 from tiger_slack_tui.imports.merge.rows import (
     Channel,
     DeletionRow,
@@ -58,7 +58,7 @@ _MOST_MISSING = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BackfillProgress:
     """A page or thread was merged."""
 
     gap: Gap
@@ -68,7 +68,7 @@ class Progress:
     """Of this page or thread."""
 
 
-Told = Callable[[Progress], Awaitable[None]]
+Told = Callable[[BackfillProgress], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -291,7 +291,7 @@ class Backfill:
         channel: Channel,
         state: ChannelState,
         thread: datetime,
-        replies: Sequence[Item],
+        replies: Sequence[MergeItem],
     ) -> Account:
         """Commit a thread. Where it raises, `state` is as before."""
         after = replace(state, threads=state.threads + 1)
@@ -304,10 +304,10 @@ class Backfill:
 
     async def _tell(self, gap: Gap, account: Account) -> None:
         done = sum(state.is_done for state in self._states)
-        await self._told(Progress(gap, done, len(self._states), account))
+        await self._told(BackfillProgress(gap, done, len(self._states), account))
 
     async def _merge(
-        self, gap: Gap, state: ChannelState, channel: Channel, items: Sequence[Item]
+        self, gap: Gap, state: ChannelState, channel: Channel, items: Sequence[MergeItem]
     ) -> Account:
         """Merge the records in the transaction at hand, with the account of the channel."""
         account = Account.from_json(state.account)
@@ -317,17 +317,17 @@ class Backfill:
         await gaps.save(self._connection, gap, state)
         return merged
 
-    async def _merge_items(self, channel: Channel, items: Sequence[Item]) -> Account:
+    async def _merge_items(self, channel: Channel, items: Sequence[MergeItem]) -> Account:
         if not items:
             return Account()
-        states = {0: FileState(channel.id, 0, 0, channel.id)}
+        states = {0: FileCheckpoint(channel.id, 0, 0, channel.id)}
         has_rules = await self._tables.has_rules()
         merged = await self._tables.merge(items, states, has_rules=has_rules)
         return merged.accounts[0]
 
     async def _gone(
         self, span: _Span, channel: Channel, times: Sequence[datetime], before: datetime
-    ) -> list[Entry]:
+    ) -> list[FileRecord]:
         """The deletion of what Slack does not show any more, newer than the oldest of the times of a page."""
         if not times:
             return []
@@ -343,7 +343,8 @@ class Backfill:
             return []
         gone = [ts for ts in missing if not await self._reader.has(channel.id, ts)]
         return [
-            Entry(0, n, DeletionRow(channel, to_micros(ts))) for n, ts in enumerate(gone, start=1)
+            FileRecord(0, n, DeletionRow(channel, to_micros(ts)))
+            for n, ts in enumerate(gone, start=1)
         ]
 
 
@@ -351,8 +352,8 @@ class Backfill:
 class _Read:
     """A page of a channel's history, and what follows from it."""
 
-    items: Sequence[Item]
-    gone: Sequence[Entry]
+    items: Sequence[MergeItem]
+    gone: Sequence[FileRecord]
     threads: Sequence[datetime]
     reached: datetime | None
 
@@ -392,9 +393,9 @@ def _kind(conversation: dict[str, Any]) -> str:
     return "channel"
 
 
-def _entries(records: Iterable[dict[str, Any]], channel: Channel) -> Iterable[Entry]:
+def _entries(records: Iterable[dict[str, Any]], channel: Channel) -> Iterable[FileRecord]:
     for position, record in enumerate(records, start=1):
-        yield Entry(0, position, read_row(record, channel))
+        yield FileRecord(0, position, read_row(record, channel))
 
 
 def _threads(records: Iterable[dict[str, Any]], span: _Span) -> Iterable[datetime]:

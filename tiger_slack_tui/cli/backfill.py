@@ -13,7 +13,7 @@ import aiohttp
 import click
 import humanize
 
-from tiger_slack_tui.backfill.backfill import GapResult, Progress, readable_kinds
+from tiger_slack_tui.backfill.backfill import BackfillProgress, GapResult, readable_kinds
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.telemetry import log_to_stderr
@@ -174,7 +174,7 @@ class _Lines:
         self._next = time.monotonic() + _LINE_SECONDS
         self._read = 0
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: BackfillProgress) -> None:
         self._read += progress.account.read
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_SECONDS

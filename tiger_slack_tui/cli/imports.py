@@ -22,18 +22,12 @@ from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
 from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
+from tiger_slack_tui.imports.events import ImportEvent, ImportNote, ImportProblem, Planned
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.problem_file import ProblemFile
 from tiger_slack_tui.imports.request import ImportRequest, resolved
-from tiger_slack_tui.imports.result import (
-    BadRecord,
-    ImportEvent,
-    ImportResult,
-    Note,
-    Planned,
-    Tally,
-)
+from tiger_slack_tui.imports.result import ImportResult, Tally
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import with_defaults
@@ -101,8 +95,8 @@ async def _run(
         loop.add_signal_handler(number, stop)
 
     def tell(event: ImportEvent) -> None:
-        show.hear(event)
-        if errors and isinstance(event, BadRecord):
+        show.handle(event)
+        if errors and isinstance(event, ImportProblem):
             errors.add(event)
 
     try:
@@ -123,15 +117,15 @@ class _Show:
         self._problems = 0
         self._next_line = 0.0
 
-    def hear(self, event: ImportEvent) -> None:
+    def handle(self, event: ImportEvent) -> None:
         """Take in what the import tells."""
-        self._tally.hear(event)
+        self._tally.handle(event)
         match event:
             case Planned():
                 self._plan(event)
-            case Note(text, is_warning):
+            case ImportNote(text, is_warning):
                 self._say(f"{'warning: ' if is_warning else ''}{text}")
-            case BadRecord(path, position, reason):
+            case ImportProblem(path, position, reason):
                 self._problems += 1
                 if self._problems <= _SHOWN_PROBLEMS:
                     where = f"{path}, record {position}" if position else path

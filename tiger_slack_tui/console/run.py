@@ -27,7 +27,7 @@ from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
-from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.imports.manager import ImportManager
 from tiger_slack_tui.postgres.pool import with_defaults
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ async def _run(
     named = with_defaults(conninfo, application_name=f"{name} console")
     monitor = Monitor(named, settings.jobs, is_observing=make_engine is None)
     trail = Trail(named)
-    imports = ImportDesk(
+    imports = ImportManager(
         with_defaults(settings.direct_conninfo or conninfo, application_name=settings.instance),
         instance=settings.instance,
         limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),

@@ -29,7 +29,7 @@ class FileStep(StrEnum):
 
 
 @dataclass(slots=True)
-class FileState:
+class FileProgress:
     """A file that was begun. Times are by a clock that only goes forward."""
 
     step: FileStep = FileStep.READING
@@ -90,24 +90,24 @@ class FileTable(Sequence[PlannedFile]):
         return part
 
 
-class FileStates:
+class FileProgressTable:
     """The states of the files that were begun, by path. Those of files that have ended are packed."""
 
     def __init__(self) -> None:
-        self._open: dict[str, FileState] = {}
+        self._open: dict[str, FileProgress] = {}
         self._ended: dict[str, bytes] = {}
 
-    def get(self, path: str) -> FileState | None:
+    def get(self, path: str) -> FileProgress | None:
         """The state, to be read only; None where the file was not begun."""
         if (file := self._open.get(path)) is not None:
             return file
         return None if (packed := self._ended.get(path)) is None else _unpacked(packed)
 
-    def begin(self, path: str, now: float) -> FileState:
+    def begin(self, path: str, now: float) -> FileProgress:
         """The state, to be changed until `settle`; a new one where the file was not begun."""
         if (packed := self._ended.pop(path, None)) is not None:
             self._open[path] = _unpacked(packed)
-        return self._open.setdefault(path, FileState(began=now))
+        return self._open.setdefault(path, FileProgress(began=now))
 
     def settle(self, path: str) -> None:
         """Pack the state, where the file has ended."""
@@ -121,9 +121,9 @@ class FileStates:
             return file.ended is not None
         return path in self._ended
 
-    def still(self) -> FileStates:
+    def still(self) -> FileProgressTable:
         """A copy that nothing changes."""
-        copied = FileStates()
+        copied = FileProgressTable()
         copied._ended = self._ended.copy()
         copied._open = {
             path: replace(file, account=_copied(file.account)) for path, file in self._open.items()
@@ -135,7 +135,7 @@ def _copied(account: Account) -> Account:
     return replace(account, discarded=dict(account.discarded), skipped=dict(account.skipped))
 
 
-def _packed(file: FileState) -> bytes:
+def _packed(file: FileProgress) -> bytes:
     account = file.account
     return pickle.dumps(
         (
@@ -151,6 +151,6 @@ def _plain(counts: Mapping[str, int]) -> dict[str, int]:
     return {str(name): number for name, number in counts.items()}
 
 
-def _unpacked(packed: bytes) -> FileState:
+def _unpacked(packed: bytes) -> FileProgress:
     step, bytes_read, began, ended, bad, reason, *account = pickle.loads(packed)  # noqa: S301 packed here
-    return FileState(FileStep(step), Account(*account), bytes_read, began, ended, bad, reason)
+    return FileProgress(FileStep(step), Account(*account), bytes_read, began, ended, bad, reason)

@@ -22,23 +22,22 @@ from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
 from tiger_slack_tui.imports.archive.plan import Plan, PlannedFile
 from tiger_slack_tui.imports.control import ControlSession
-from tiger_slack_tui.imports.options import ImportOptions
-from tiger_slack_tui.imports.result import (
-    BadRecord,
-    ChannelResult,
-    Done,
-    Failed,
+from tiger_slack_tui.imports.events import (
+    FileDone,
+    FileFailed,
+    FileResumed,
+    FileSkipped,
+    FilesListed,
+    FileStarted,
     ImportEvent,
-    ImportResult,
-    Known,
-    Listed,
-    Note,
+    ImportNote,
+    ImportProblem,
     Planned,
-    Progress,
-    Skipped,
-    Started,
+    RecordsMerged,
 )
-from tiger_slack_tui.imports.spans import take_span
+from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.result import ChannelResult, ImportResult
+from tiger_slack_tui.imports.spans import take_batch
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.imports.workers.handle import WorkerProcess, failure_of
 from tiger_slack_tui.postgres.columnstore import compress
@@ -62,7 +61,7 @@ _LARGE = 10_000
 """Inserted messages from which on old chunks are compressed at once, and not by the policy some day."""
 
 Tell = Callable[[ImportEvent], None]
-_Report = TypeVar("_Report", protocol.PlanMade, protocol.Span, protocol.ListsRead)
+_Report = TypeVar("_Report", protocol.PlanMade, protocol.FileBatch, protocol.ListsRead)
 
 
 @dataclass(slots=True)
@@ -95,8 +94,8 @@ class Import:
         self._is_cancelled = False
         self._stack = AsyncExitStack()
         self._workers: list[WorkerProcess] = []
-        self._spans: deque[protocol.Span] = deque()
-        self._all_spans: list[protocol.Span] = []
+        self._spans: deque[protocol.FileBatch] = deque()
+        self._all_spans: list[protocol.FileBatch] = []
         self._given: list[deque[protocol.ReadFiles]] = []
         self._crashes: Counter[int] = Counter()
         self._compressing: asyncio.Task[None] | None = None
@@ -250,16 +249,16 @@ class Import:
         self._plan, self._files = made.plan, made.files
         self._tell(Planned(made.files, made.bytes, made.plan.skipped, self._resumed))
         for warning in made.plan.warnings:
-            self._tell(Note(warning, is_warning=True))
+            self._tell(ImportNote(warning, is_warning=True))
         await self._tell_bad(made.plan.problems)
-        self._tell(Listed((), made.plan.unmapped))
-        none = protocol.Span.of([])
+        self._tell(FilesListed((), made.plan.unmapped))
+        none = protocol.FileBatch.of([])
         self._all_spans += [await self._answer(planner, none) for _ in range(made.spans)]
         planner.send(protocol.ReadLists(made.plan.lists, self._options.dry_run))
         for part in self._all_spans:  # meanwhile
             files = [planned for _, planned in part.files()]
             self._folders.update((planned.member.path, planned.folder) for planned in files)
-            self._tell(Listed(files))
+            self._tell(FilesListed(files))
             await asyncio.sleep(0)  # there can be very many
         if control and self._resumed and not self._is_cancelled:
             await self._forget_gone(await control.connection(), self._folders.keys())
@@ -294,7 +293,7 @@ class Import:
     async def _tell_bad(self, problems: Sequence[tuple[str, int | None, str]]) -> None:
         """Report what is bad, in slices: there can be very many."""
         for number, problem in enumerate(problems, 1):
-            self._tell(BadRecord(*problem))
+            self._tell(ImportProblem(*problem))
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
 
@@ -313,7 +312,7 @@ class Import:
                 " their folder no longer belongs to one channel. The"
                 f" {stored:,} messages that it stored of them stay; the account leaves them out."
             )
-            self._tell(Note(text, is_warning=True))
+            self._tell(ImportNote(text, is_warning=True))
 
     async def _begin(self, connection: Connection) -> checkpoint.Begun:
         try:
@@ -366,7 +365,7 @@ class Import:
                 crashed = frozenset(n for n, times in self._crashes.items() if times >= _CRASHES)
                 is_restart = self._options.restart
                 others = (command for of in self._given if of is not given for command in of)
-                part = take_span(self._spans, [command.span for command in others])
+                part = take_batch(self._spans, [command.span for command in others])
                 given.append(protocol.ReadFiles(part, self._selection, crashed, is_restart))
                 worker.send(given[-1])
             if not given:
@@ -375,10 +374,10 @@ class Import:
             given.popleft()
             if left:
                 self._spans.extendleft(command.span for command in reversed(given))
-                self._spans.extendleft(protocol.Span.of([file]) for file in reversed(left))
+                self._spans.extendleft(protocol.FileBatch.of([file]) for file in reversed(left))
                 given.clear()
                 for _, planned in left:  # until the next worker says how much is committed
-                    self._tell(Known(planned.member.path, Account()))
+                    self._tell(FileResumed(planned.member.path, Account()))
                 worker = await self._start()
 
     async def _attend_files(
@@ -426,33 +425,35 @@ class Import:
         file = files_open[known.number]
         file.account = known.account
         if not known.is_done:
-            self._tell(Known(file.planned.member.path, known.account))
+            self._tell(FileResumed(file.planned.member.path, known.account))
             return
         member = file.planned.member
         self._end(files_open.pop(known.number), is_bad=known.failure is not None)
-        self._tell(Skipped(member.path, member.size, known.account, known.failure))
+        self._tell(FileSkipped(member.path, member.size, known.account, known.failure))
 
     def _count(self, batch: protocol.BatchDone, files_open: dict[int, _Open], pid: int) -> None:
         for number in batch.started:
             planned = files_open[number].planned
-            self._tell(Started(planned.member.path, planned.folder, planned.member.size, pid))
+            self._tell(FileStarted(planned.member.path, planned.folder, planned.member.size, pid))
         at, bytes_read = batch.at
         for problem in batch.problems:
             path = files_open[problem.file].planned.member.path
-            self._tell(BadRecord(path, problem.position, problem.reason))
+            self._tell(ImportProblem(path, problem.position, problem.reason))
         for number, delta in batch.accounts.items():
             file = files_open[number]
             file.account.add(delta)
             member = file.planned.member
-            self._tell(Progress(member.path, delta, bytes_read if number == at else member.size))
+            self._tell(
+                RecordsMerged(member.path, delta, bytes_read if number == at else member.size)
+            )
             if number not in batch.ended:
                 continue
             failure = batch.ended[number]
             self._end(files_open.pop(number), is_bad=failure is not None)
             if failure is None:
-                self._tell(Done(member.path, member.size))
+                self._tell(FileDone(member.path, member.size))
             else:
-                self._tell(Failed(member.path, member.size, failure))
+                self._tell(FileFailed(member.path, member.size, failure))
 
     def _end(self, file: _Open, *, is_bad: bool) -> None:
         self._close({0: file})

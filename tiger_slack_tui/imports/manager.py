@@ -16,10 +16,11 @@ from tiger_slack_tui.base import private_files
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
+from tiger_slack_tui.imports.events import ImportNote
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.report import save_report
 from tiger_slack_tui.imports.request import ImportRequest
-from tiger_slack_tui.imports.result import ImportResult, Note
+from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.imports.state import ImportState, Phase
 from tiger_slack_tui.imports.workers.handle import ImportFailed
 from tiger_slack_tui.store.imports import ImportRunning
@@ -41,7 +42,7 @@ Live = Callable[[float], str | None]
 """Why an import shall wait for live events that may take so many seconds; None where it may go on."""
 
 
-class ImportDesk:
+class ImportManager:
     """Runs imports, and keeps how they stand: `run` is the present or last one, `check` the present or last check.
 
     An import that is started goes on whoever looks, until it ends, `stop`, or `close`. Of one event loop.
@@ -196,7 +197,7 @@ class ImportDesk:
             if after is not None:
                 await asyncio.wait({after})
             try:
-                result = await job.run(state.hear)
+                result = await job.run(state.handle)
             except TigerSlackError as failure:
                 # What was asked to stop may end by an error of its broken-off work.
                 error = None if state.is_stopping else failure
@@ -225,7 +226,7 @@ class ImportDesk:
         except Exception as failure:
             log.error("the report of an import was not saved", exc_info=failure)
             why = where(failure)
-        state.hear(Note(f"The report was not saved: {why}", is_warning=True))
+        state.handle(ImportNote(f"The report was not saved: {why}", is_warning=True))
         return None
 
     async def _watch_live(self) -> None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
-from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.archive.plan import ImportSelection
 
 
 @dataclass(frozen=True)
 class ImportOptions:
     """What to import, and how. `as_given` is what an import that goes on has to have in common with its beginning."""
 
-    selection: Selection = field(default_factory=Selection)
+    selection: ImportSelection = field(default_factory=ImportSelection)
     as_given: Mapping[str, Any] = field(default_factory=dict)
     workers: int = 2
     dry_run: bool = False

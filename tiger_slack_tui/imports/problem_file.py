@@ -13,8 +13,8 @@ from typing import BinaryIO, TextIO, cast
 import psycopg
 
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
+from tiger_slack_tui.imports.events import ImportProblem
 from tiger_slack_tui.imports.report import problem_line, write_problems
-from tiger_slack_tui.imports.result import BadRecord
 from tiger_slack_tui.postgres.failures import describe
 
 
@@ -46,7 +46,7 @@ class ProblemFile:
         except OSError as error:
             raise SettingsError(f"--errors: {path} cannot be written: {error.strerror}.") from None
 
-    def add(self, problem: BadRecord) -> None:
+    def add(self, problem: ImportProblem) -> None:
         """Write one that was found now. `close` reports a disk that is full."""
         if self._is_whole:
             try:

@@ -12,7 +12,8 @@ import psycopg
 
 from tiger_slack_tui.base import private_files
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.imports.result import BadRecord, ImportResult
+from tiger_slack_tui.imports.events import ImportProblem
+from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.imports.state import KEPT_PROBLEMS, ImportState
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import connect
@@ -29,7 +30,7 @@ def problem_line(path: str, position: int | None, reason: str) -> str:
 
 async def write_problems(
     file: TextIO, conninfo: str, import_id: int
-) -> tuple[list[BadRecord], int]:
+) -> tuple[list[ImportProblem], int]:
     """All that was wrong, also in the runs that this one went on from; the first of them, and how many.
 
     The disk is waited for in a thread. Raises psycopg.Error, OSError, DatabaseUnavailable, DatabaseRefused.
@@ -44,7 +45,7 @@ async def write_problems(
             size += len(lines[-1])
             number += 1
             if number <= KEPT_PROBLEMS:
-                first.append(BadRecord(*row))
+                first.append(ImportProblem(*row))
             if size >= _CHUNK:
                 await asyncio.to_thread(file.write, "".join(lines))
                 lines, size = [], 0

@@ -15,7 +15,7 @@ from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.archive.names import is_possible, shown
-from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.imports.archive.workspaces import Choice
 from tiger_slack_tui.imports.options import ImportOptions
 
@@ -53,7 +53,7 @@ class ImportRequest:
 
     def options(self, limits: ArchiveLimits, now: datetime) -> ImportOptions:
         """The same, read and checked. Raises SettingsError."""
-        selection = Selection(
+        selection = ImportSelection(
             since=read_time(self.since, now, "--since") if self.since else None,
             until=read_time(self.until, now, "--until", is_end=True) if self.until else None,
             channels=self.channels,

@@ -1,4 +1,4 @@
-"""What an import tells while it runs, and in the end. The console and the command line are two readers of it."""
+"""How far an import is, and how it ended."""
 
 from __future__ import annotations
 
@@ -9,109 +9,16 @@ from datetime import datetime
 from typing import Any
 
 from tiger_slack_tui.imports.archive.layout import LeftOut
-from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.store.import_account import Account
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What will be read. `resumed` is when the import began that this one goes on with."""
-
-    files: int
-    bytes: int
-    skipped: Mapping[str, int]
-    """Day files that will not be read, by reason."""
-    resumed: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """Some of the files that will be read, in order; several come after Planned, until all are told."""
-
-    files: Sequence[PlannedFile]
-    unmapped: Mapping[str, int] = field(default_factory=dict)
-    """Day files of folders that no channel is known for, by folder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A file is opened."""
-
-    path: str
-    channel: str
-    """Name of its folder."""
-    size: int
-    worker: int
-    """Process that reads it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Records of a file are committed: so many more, and so many bytes of it are read in all."""
-
-    path: str
-    account: Account
-    bytes_read: int
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """So much of a file was committed before it is gone on with: by an earlier run, or by a worker that died.
-
-    It takes the place of what was counted of the file until now.
-    """
-
-    path: str
-    account: Account
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """All of the file is accounted for."""
-
-    path: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The rest of the file could not be read."""
-
-    path: str
-    size: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """An earlier run of the same import accounted for the file; `failure` is why not to its end."""
-
-    path: str
-    size: int
-    account: Account
-    failure: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BadRecord:
-    """A record, or with no position a file, was skipped as bad, or repaired."""
-
-    path: str
-    position: int | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something that an operator should know."""
-
-    text: str
-    is_warning: bool = False
-
-
-ImportEvent = (
-    Planned | Listed | Started | Known | Progress | Done | Failed | Skipped | BadRecord | Note
+from tiger_slack_tui.imports.events import (
+    FileDone,
+    FileFailed,
+    FileSkipped,
+    FileStarted,
+    ImportEvent,
+    Planned,
+    RecordsMerged,
 )
+from tiger_slack_tui.store.import_account import Account
 
 
 @dataclass(slots=True)
@@ -131,24 +38,24 @@ class Tally:
     _bytes_skipped: int = 0
     _began: float = field(default_factory=time.monotonic)
 
-    def hear(self, event: ImportEvent) -> None:
+    def handle(self, event: ImportEvent) -> None:
         """Take in what the import tells."""
         match event:
             case Planned(files, size):
                 self.files, self.bytes = files, size
                 self._began = time.monotonic()
-            case Started(path):
+            case FileStarted(path):
                 self.paths[path] = 0
-            case Progress(path, account, bytes_read):
+            case RecordsMerged(path, account, bytes_read):
                 self.records += account.read
                 self.bad_records += account.bad
                 self.paths[path] = bytes_read
-            case Done(path, size) | Failed(path, size) | Skipped(path, size):
+            case FileDone(path, size) | FileFailed(path, size) | FileSkipped(path, size):
                 self.paths.pop(path, None)
                 self.files_done += 1
-                self.files_failed += isinstance(event, Failed)
+                self.files_failed += isinstance(event, FileFailed)
                 self._bytes_ended += size
-                self._bytes_skipped += size if isinstance(event, Skipped) else 0
+                self._bytes_skipped += size if isinstance(event, FileSkipped) else 0
 
     @property
     def bytes_read(self) -> int:

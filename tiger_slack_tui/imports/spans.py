@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from tiger_slack_tui.imports.workers import protocol
 
 
-def take_span(spans: deque[protocol.Span], others: Iterable[protocol.Span]) -> protocol.Span:
+def take_batch(
+    spans: deque[protocol.FileBatch], others: Iterable[protocol.FileBatch]
+) -> protocol.FileBatch:
     """Take the first span that has no channel of the others, which are under way; where there is none, the first.
 
     Two workers that write to a week of a channel wait for each other.

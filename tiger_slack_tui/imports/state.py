@@ -13,23 +13,22 @@ from pathlib import Path
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.file_table import FileState, FileStates, FileStep, FileTable
-from tiger_slack_tui.imports.request import ImportRequest
-from tiger_slack_tui.imports.result import (
-    BadRecord,
-    Done,
-    Failed,
+from tiger_slack_tui.imports.events import (
+    FileDone,
+    FileFailed,
+    FileResumed,
+    FileSkipped,
+    FilesListed,
+    FileStarted,
     ImportEvent,
-    ImportResult,
-    Known,
-    Listed,
-    Note,
+    ImportNote,
+    ImportProblem,
     Planned,
-    Progress,
-    Skipped,
-    Started,
-    Tally,
+    RecordsMerged,
 )
+from tiger_slack_tui.imports.file_table import FileProgress, FileProgressTable, FileStep, FileTable
+from tiger_slack_tui.imports.request import ImportRequest
+from tiger_slack_tui.imports.result import ImportResult, Tally
 from tiger_slack_tui.store.import_account import Account, is_bad
 
 KEPT_PROBLEMS = 10_000
@@ -62,7 +61,7 @@ class Phase(StrEnum):
 
 
 @dataclass(slots=True)
-class Folder:
+class FolderProgress:
     """A channel's folder. Without `channel`, none is known, and its files are not read."""
 
     name: str
@@ -74,7 +73,7 @@ class Folder:
 
 
 @dataclass(slots=True)
-class Reader:
+class WorkerProgress:
     """A worker process, and the newest file that it began."""
 
     path: str | None
@@ -83,7 +82,7 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class TimedNote:
     """Something worth telling, at a time of day."""
 
     at: float
@@ -110,14 +109,14 @@ class ImportState:
         self.left_out: Mapping[str, int] = {}
         """Files that are not read, by reason."""
         self.resumed: datetime | None = None
-        self.folders: dict[str, Folder] = {}
-        self.readers: dict[int, Reader] = {}
+        self.folders: dict[str, FolderProgress] = {}
+        self.readers: dict[int, WorkerProgress] = {}
         self.total = Account()
         self.bad_files: list[PlannedFile] = []
         """With a bad record, or not read to their end."""
-        self.problems: deque[BadRecord] = deque(maxlen=KEPT_PROBLEMS)
+        self.problems: deque[ImportProblem] = deque(maxlen=KEPT_PROBLEMS)
         self.num_problems = 0
-        self.notes: deque[Remark] = deque(maxlen=_NOTES)
+        self.notes: deque[TimedNote] = deque(maxlen=_NOTES)
         self.front = 0
         """Index of the first file that has not ended: workers are at different channels, and what is shown shall not
         jump between them."""
@@ -131,7 +130,7 @@ class ImportState:
         self.waits_for: str | None = None
         """Why it waits for live events; None where it does not."""
         self._clock = clock
-        self._begun = FileStates()
+        self._begun = FileProgressTable()
         self._index: dict[str, int] = {}
         self._skipped_bytes = 0
         self._failed_before = 0
@@ -141,39 +140,39 @@ class ImportState:
         """Seconds that it was held up, which count for no rate."""
         self._held_since: float | None = None
 
-    def hear(self, event: ImportEvent) -> None:
+    def handle(self, event: ImportEvent) -> None:
         """Take in what the import tells. Takes no time to speak of."""
-        self.tally.hear(event)
+        self.tally.handle(event)
         match event:
             case Planned(skipped=skipped, resumed=resumed):
                 self.left_out, self.resumed, self.is_planned = skipped, resumed, True
-            case Listed(files, unmapped):
+            case FilesListed(files, unmapped):
                 self._list(files, unmapped)
-            case Started(path, _, _, worker):
+            case FileStarted(path, _, _, worker):
                 self._begin(path, worker)
-            case Known(path, account):
+            case FileResumed(path, account):
                 self._know(path, account)
-            case Progress(path, account, bytes_read):
+            case RecordsMerged(path, account, bytes_read):
                 self._count(path, account, bytes_read)
-            case Done(path, size):
+            case FileDone(path, size):
                 self._end(path, size, FileStep.DONE)
-            case Skipped(path, size, account, failure):
+            case FileSkipped(path, size, account, failure):
                 self._skipped_bytes += size
                 self._count(path, account, size)
                 step = FileStep.KNOWN if failure is None else FileStep.FAILED
                 self._know_bad(path, self._end(path, size, step), failure)
-            case Failed(path, size, reason):
+            case FileFailed(path, size, reason):
                 file = self._end(path, size, FileStep.FAILED)
                 self._blame(path, file, reason)
-            case BadRecord(path, position, reason):
+            case ImportProblem(path, position, reason):
                 self.num_problems += 1
                 self.problems.append(event)
                 file = self._begun.begin(path, self._clock())
                 file.bad += position is not None
                 self._blame(path, file, reason)
-            case Note(text, is_warning):
-                self.notes.append(Remark(time.time(), text, is_warning))
-        if not isinstance(event, Planned | Listed | Note):
+            case ImportNote(text, is_warning):
+                self.notes.append(TimedNote(time.time(), text, is_warning))
+        if not isinstance(event, Planned | FilesListed | ImportNote):
             self._begun.settle(event.path)
 
     @property
@@ -236,15 +235,15 @@ class ImportState:
         index = self._index.get(path)
         return None if index is None else self.files[index]
 
-    def file(self, path: str) -> FileState | None:
+    def file(self, path: str) -> FileProgress | None:
         """How far a file is; None where it was not begun."""
         return self._begun.get(path)
 
-    def took(self, file: FileState) -> float:
+    def took(self, file: FileProgress) -> float:
         """Seconds that the file takes, or took."""
         return (self._clock() if file.ended is None else file.ended) - file.began
 
-    def silent(self, reader: Reader) -> float:
+    def silent(self, reader: WorkerProgress) -> float:
         """Seconds since the worker was heard of."""
         return self._clock() - reader.since
 
@@ -261,7 +260,7 @@ class ImportState:
             for reader in self.readers.values():
                 reader.since = now
 
-    def recall(self, problems: Sequence[BadRecord], number: int) -> None:
+    def recall(self, problems: Sequence[ImportProblem], number: int) -> None:
         """Take what was wrong in all runs of this import: the first `problems` of `number`."""
         self.problems = deque(problems, maxlen=KEPT_PROBLEMS)
         self.num_problems = number
@@ -295,7 +294,7 @@ class ImportState:
             self._index[planned.member.path] = index
             folder = self.folders.get(planned.folder)
             if folder is None:
-                folder = Folder(planned.folder, planned.channel.id)
+                folder = FolderProgress(planned.folder, planned.channel.id)
                 self.folders[planned.folder] = folder
             folder.files += 1
             folder.bytes += planned.member.size
@@ -304,14 +303,14 @@ class ImportState:
         days = {planned.member.path[-15:-5] for planned in files} | set(self.days or ())
         self.days = (min(days), max(days)) if days else None
         for name, number in unmapped.items():
-            self.folders[name] = Folder(name, None, number)
+            self.folders[name] = FolderProgress(name, None, number)
         if not self._marks:
             self._marks.append((self._worked(), 0, 0))
 
     def _begin(self, path: str, worker: int) -> None:
         now = self._clock()
         self._begun.begin(path, now)
-        self.readers[worker] = Reader(path, now)
+        self.readers[worker] = WorkerProgress(path, now)
 
     def _know(self, path: str, account: Account) -> None:
         """Count what is committed of a file in place of what was counted of it.
@@ -346,7 +345,7 @@ class ImportState:
                 reader.since = now
         self._mark()
 
-    def _end(self, path: str, size: int, step: FileStep) -> FileState:
+    def _end(self, path: str, size: int, step: FileStep) -> FileProgress:
         now = self._clock()
         file = self._begun.begin(path, now)
         file.step, file.bytes_read, file.ended = step, size, now
@@ -363,13 +362,13 @@ class ImportState:
     def _has_ended(self, index: int) -> bool:
         return self._begun.has_ended(self.files.path(index))
 
-    def _blame(self, path: str, file: FileState, reason: str) -> None:
+    def _blame(self, path: str, file: FileProgress, reason: str) -> None:
         index = self._index.get(path)
         if file.reason is None and index is not None:
             self.bad_files.append(self.files[index])
         file.reason = file.reason or reason
 
-    def _know_bad(self, path: str, file: FileState, failure: str | None) -> None:
+    def _know_bad(self, path: str, file: FileProgress, failure: str | None) -> None:
         """What was bad before is bad still."""
         file.bad = file.account.bad
         self._failed_before += failure is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from tiger_slack_tui.backfill.backfill import Backfill, GapResult, Progress
+from tiger_slack_tui.backfill.backfill import Backfill, BackfillProgress, GapResult
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
@@ -46,7 +46,7 @@ def close_gaps(
     find: Find,
     *,
     pace: Pace | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[BackfillProgress], None] = lambda _: None,
     tell: Callable[[GapResult], None] = lambda _: None,
 ) -> Job:
     """Closes the gaps that `find` names, one after another. `progress` hears how it goes, `tell` how each ended.
@@ -55,7 +55,7 @@ def close_gaps(
     """
 
     async def work(run: Run) -> None:
-        async def told(now: Progress) -> None:
+        async def told(now: BackfillProgress) -> None:
             progress(now)
             account = now.account
             await run.advance(seen=account.read, changed=account.inserted + account.updated)

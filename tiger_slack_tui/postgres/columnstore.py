@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from tiger_slack_tui.imports.result import Note
+from tiger_slack_tui.imports.events import ImportNote
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 
@@ -23,7 +23,7 @@ and j.hypertable_name = 'message'
 """
 
 
-async def compress(connection: Connection, tell: Callable[[Note], None]) -> None:
+async def compress(connection: Connection, tell: Callable[[ImportNote], None]) -> None:
     """Run the columnstore policy of slack.message now, where TimescaleDB has one. A failure is told, no more.
 
     The connection commits by itself. Takes as long as the compression.
@@ -32,10 +32,10 @@ async def compress(connection: Connection, tell: Callable[[Note], None]) -> None
         schema = await (await connection.execute(_SCHEMA)).fetchone()
         policy = await (await connection.execute(_POLICY)).fetchone() if schema else None
         if schema and policy:
-            tell(Note("Compressing old chunks; the messages are all there already."))
+            tell(ImportNote("Compressing old chunks; the messages are all there already."))
             await connection.execute(
                 SQL("call {}.run_job(%s)").format(Identifier(schema[0])), policy
             )
     except psycopg.Error as error:
         why = f"Old chunks were not compressed: {describe(error)}. The policy will do it."
-        tell(Note(why, is_warning=True))
+        tell(ImportNote(why, is_warning=True))

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.imports.merge.known_files import FileState
+from tiger_slack_tui.imports.merge.known_files import FileCheckpoint
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, IMPORT_WORKER_LOCK_CLASS
 from tiger_slack_tui.postgres.locks import holders, try_lock
@@ -195,7 +195,7 @@ async def _wait_for_workers(connection: Connection, import_id: int) -> None:
     except psycopg.errors.LockNotAvailable:
         raise ImportRunning(
             "Processes of the run before are still writing.",
-            hint="Start it again when they end, or end them: ps -ef | grep history.worker",
+            hint="Start it again when they end, or end them: ps -ef | grep workers.child",
         ) from None
 
 
@@ -232,11 +232,11 @@ async def find_channels(connection: Connection) -> dict[str, list[str]]:
 
 async def saved_files(
     connection: Connection, import_id: int, paths: Sequence[str]
-) -> dict[str, FileState]:
+) -> dict[str, FileCheckpoint]:
     """How far the import has come with these files, by path."""
     cursor = await connection.execute(_SAVED, (import_id, list(paths)))
     return {
-        path: FileState(
+        path: FileCheckpoint(
             path, size, crc, channel, position, Account.from_json(account), is_done, error, position
         )
         async for path, size, crc, channel, position, account, is_done, error in cursor

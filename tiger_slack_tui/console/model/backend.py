@@ -13,7 +13,7 @@ from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.rates import RateMeter
-from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.imports.manager import ImportManager
 
 if TYPE_CHECKING:
     from tiger_slack_tui.engine import Engine
@@ -28,7 +28,7 @@ class Backend:
     monitor: Monitor
     log: LogRing
     trail: Trail
-    imports: ImportDesk
+    imports: ImportManager
     engine: Engine | None = None
     """None before it is made, and where the console only observes."""
     read_only: bool = False

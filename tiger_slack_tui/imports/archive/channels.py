@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tiger_slack_tui.imports.archive.layout import CHANNEL_LISTS
 from tiger_slack_tui.imports.archive.members import DAMAGE, Member, Source
 from tiger_slack_tui.imports.archive.names import shown
-from tiger_slack_tui.imports.archive.records import BadFile, Repaired, read_records
+from tiger_slack_tui.imports.archive.records import BadFile, RepairedRecord, read_records
 from tiger_slack_tui.imports.merge.rows import Channel
 
 COMMENTS = "FC:"
@@ -22,7 +22,7 @@ _ID = re.compile(r"[CDG][A-Z0-9]{8,}", re.ASCII)
 """A folder of this name is called by its channel's id: names of channels are in lower case."""
 
 
-class Found(NamedTuple):
+class FolderChannel(NamedTuple):
     """The channel of a folder, and its name where a list has it."""
 
     channel: Channel
@@ -33,7 +33,7 @@ class Found(NamedTuple):
 class _Listed:
     """What the lists of one folder say: channels by id, ids by name and by earlier name."""
 
-    channels: dict[str, Found] = field(default_factory=dict)
+    channels: dict[str, FolderChannel] = field(default_factory=dict)
     names: dict[str, set[str]] = field(default_factory=dict)
     previous: dict[str, set[str]] = field(default_factory=dict)
 
@@ -46,7 +46,7 @@ class _Listed:
         type_: str | None = _kind(record, kind)
         if known is not None and known.channel.type != type_:
             type_ = _TYPES.get(id_[:1])  # lists that contradict each other count as none
-        self.channels[id_] = Found(
+        self.channels[id_] = FolderChannel(
             Channel(id_, type_), name or (known.name if known is not None else None)
         )
         if name:
@@ -82,11 +82,11 @@ class Channels:
             self._read_list(source, member)
         self._names = self._all_names(names)
 
-    def find(self, folder: str) -> Found | None:
+    def find(self, folder: str) -> FolderChannel | None:
         """The folder's channel, or None, of which there is a warning then."""
         name = key(PurePosixPath(folder).name)
         if mapped := self._mapped(folder, name):
-            return Found(Channel(mapped, self._type_of(mapped, folder)))
+            return FolderChannel(Channel(mapped, self._type_of(mapped, folder)))
         for listed in self._lists_around(folder):
             ids = listed.ids(name)
             if len(ids) == 1:
@@ -95,26 +95,26 @@ class Channels:
                 self._refuse(folder, f"may be any of {', '.join(sorted(ids))}")
                 return None
         if _ID.fullmatch(name):
-            return Found(Channel(name, _TYPES[name[0]]))
+            return FolderChannel(Channel(name, _TYPES[name[0]]))
         ids = self._names.get(name, set())
         if len(ids) == 1:
             id_ = next(iter(ids))
-            return Found(Channel(id_, self._type_of(id_, folder)))
+            return FolderChannel(Channel(id_, self._type_of(id_, folder)))
         if ids:
             self._refuse(folder, f"may be any of {', '.join(sorted(ids))}")
         elif not name.startswith(COMMENTS):
             self._refuse(folder, "matches no channel of the lists or the database")
         return None
 
-    def by_id(self, folder: str) -> Found:
+    def by_id(self, folder: str) -> FolderChannel:
         """The channel of a path that ends in its id."""
         id_ = PurePosixPath(folder).name
         if mapped := self._mapped(folder, id_):
-            return Found(Channel(mapped, self._type_of(mapped, folder)))
+            return FolderChannel(Channel(mapped, self._type_of(mapped, folder)))
         for listed in self._lists_around(folder):
             if found := listed.channels.get(id_):
                 return found
-        return Found(Channel(id_, _TYPES.get(id_[:1])))
+        return FolderChannel(Channel(id_, _TYPES.get(id_[:1])))
 
     def warn_of_unused(self) -> None:
         """Warn of names in the map that no folder has."""
@@ -164,7 +164,7 @@ class Channels:
         try:
             with source.open(member) as stream:
                 for record in read_records(stream, member.size):
-                    value = record.value if isinstance(record, Repaired) else record
+                    value = record.value if isinstance(record, RepairedRecord) else record
                     if isinstance(value, dict):
                         listed.add(value, kind)
         except (BadFile, *DAMAGE):

@@ -16,10 +16,10 @@ from tiger_slack_tui.imports.archive.members import (
     is_system,
 )
 from tiger_slack_tui.imports.archive.names import from_bytes, shown
-from tiger_slack_tui.imports.archive.slackdump import SlackdumpDatabase, kind_of
+from tiger_slack_tui.imports.archive.slackdump import SlackdumpSource, kind_of
 
 
-class Folder:
+class FolderSource:
     """Reads the files of a folder, and the databases of Slackdump among them as if they were folders, too."""
 
     def __init__(self, path: Path) -> None:
@@ -60,7 +60,7 @@ class Folder:
 
     def open(self, member: Member) -> IO[bytes]:
         if member.database:
-            return SlackdumpDatabase(Path(self._path) / member.database).open(member)
+            return SlackdumpSource(Path(self._path) / member.database).open(member)
         return open(f"{self._path}/{member.name or member.path}", "rb")
 
     def _walk(self, found: Listing) -> Iterator[tuple[str, os.stat_result]]:
@@ -106,7 +106,7 @@ class Folder:
     def _list_database(
         path: str, name: str, file: Path, limits: ArchiveLimits, found: Listing
     ) -> None:
-        inner = SlackdumpDatabase(file).list(limits)
+        inner = SlackdumpSource(file).list(limits)
         found.members += [
             member._replace(path=f"{path}/{member.path}", name=member.path, database=name)
             for member in inner.members

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from tiger_slack_tui.imports.archive.members import DAMAGE, Member, Source, reason_of
-from tiger_slack_tui.imports.archive.records import BadFile, BadRecord, Repaired, read_records
+from tiger_slack_tui.imports.archive.records import (
+    BadFile,
+    RepairedRecord,
+    UnreadableRecord,
+    read_records,
+)
 from tiger_slack_tui.store.import_account import Reason
 
 Kind = Literal["user", "channel"]
@@ -40,12 +45,12 @@ def read_list(source: Source, member: Member, kind: Kind) -> Iterator[ListRow | 
 
 
 def _check(position: int, value: Any, kind: Kind) -> Iterator[ListRow | ListProblem]:
-    if isinstance(value, BadRecord):
+    if isinstance(value, UnreadableRecord):
         yield ListProblem(position, value.reason)
         return
     if value == "":  # a placeholder
         return
-    is_repaired = isinstance(value, Repaired)
+    is_repaired = isinstance(value, RepairedRecord)
     row = value.value if is_repaired else value
     if not isinstance(row, dict):
         yield ListProblem(position, Reason.NO_OBJECT)

@@ -12,7 +12,8 @@ from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from tiger_slack_tui.imports.archive.channels import COMMENTS, Channels, Found
+from tiger_slack_tui.imports.archive.channel_patterns import ChannelPatterns
+from tiger_slack_tui.imports.archive.channels import COMMENTS, Channels, FolderChannel
 from tiger_slack_tui.imports.archive.layout import (
     USER_LISTS,
     LeftOut,
@@ -25,7 +26,6 @@ from tiger_slack_tui.imports.archive.members import ArchiveRefused, Listing, Mem
 from tiger_slack_tui.imports.archive.names import from_bytes, shown
 from tiger_slack_tui.imports.archive.workspaces import Choice, choose
 from tiger_slack_tui.imports.merge.rows import Channel
-from tiger_slack_tui.imports.patterns import ChannelPatterns
 
 _SPAN_FILES = 400
 """Files that a worker gets at once, ..."""
@@ -74,7 +74,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Selection:
+class ImportSelection:
     """Which messages of an archive are wanted. Times are compared with each message's ts."""
 
     since: datetime | None = None
@@ -110,7 +110,7 @@ class Selection:
         """The patterns of `channels` that match none of the names."""
         return self._patterns.unmatched(names)
 
-    def selects(self, found: Found, folder: str) -> bool:
+    def selects(self, found: FolderChannel, folder: str) -> bool:
         return not self.channels or self._patterns.match(
             folder, found.name or folder, found.channel.id
         )
@@ -124,7 +124,7 @@ def make_plan(
     path: Path,
     source: Source,
     listing: Listing,
-    selection: Selection,
+    selection: ImportSelection,
     names: Mapping[str, Sequence[str]],
     held: Iterable[str] = (),
 ) -> Plan:
@@ -171,7 +171,7 @@ def make_plan(
 def _plan_folder(
     plan: Plan,
     channels: Channels,
-    selection: Selection,
+    selection: ImportSelection,
     titles: dict[str, str],
     folder: str,
     files: Sequence[MessageFile],
@@ -204,7 +204,7 @@ def _plan_folder(
             plan.skip(LeftOut.OUTSIDE)
 
 
-def _check_patterns(plan: Plan, selection: Selection) -> None:
+def _check_patterns(plan: Plan, selection: ImportSelection) -> None:
     """Warn of patterns that match no channel. Raises ArchiveRefused where none does: a typing error, presumably."""
     unmatched = selection.unmatched(plan.names)
     if unmatched and not selection.matches_any(plan.names):

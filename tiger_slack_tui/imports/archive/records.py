@@ -27,14 +27,14 @@ _MESSAGES = "messages"
 
 
 @dataclass(frozen=True, slots=True)
-class BadRecord:
+class UnreadableRecord:
     """Stands for a record that cannot be read."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Repaired:
+class RepairedRecord:
     """A value without something that no database can hold: NUL, lone surrogates, NaN."""
 
     value: Any
@@ -49,7 +49,7 @@ class BadFile(Exception):
 
 
 def read_records(stream: IO[bytes], size: int) -> Iterator[Any]:
-    """The values of the JSON array that the stream holds, fit for jsonb; else BadRecord or Repaired.
+    """The values of the JSON array that the stream holds, fit for jsonb; else UnreadableRecord or RepairedRecord.
 
     The array may be the "messages" of an object, as in dumps of Slackdump; replies that a message carries there
     follow it. `null` is an empty array: Slackdump writes it for an empty list. `size` is about the number of bytes.
@@ -87,11 +87,11 @@ def _array_of(value: Any) -> list[Any]:
 def _with_replies(values: Iterable[Any]) -> Iterator[Any]:
     """The records, each followed by the replies to it that it carries."""
     for value in values:
-        record = value.value if isinstance(value, Repaired) else value
+        record = value.value if isinstance(value, RepairedRecord) else value
         replies = record.pop(_REPLIES, None) if isinstance(record, dict) else None
         yield value
         for reply in replies if isinstance(replies, list) else ():
-            yield Repaired(reply) if isinstance(value, Repaired) else reply
+            yield RepairedRecord(reply) if isinstance(value, RepairedRecord) else reply
 
 
 class _Reader:
@@ -162,12 +162,12 @@ class _Reader:
     def _value(self) -> Any:
         """A value that has to be JSON."""
         value = self._record()
-        if isinstance(value, BadRecord):
+        if isinstance(value, UnreadableRecord):
             raise BadFile(Reason.BAD_JSON)
         return value
 
     def _record(self) -> Any:
-        """The value at the place, which is passed; BadRecord where it cannot be read, but ends."""
+        """The value at the place, which is passed; UnreadableRecord where it cannot be read, but ends."""
         if self._text[self._at : self._at + 1] in (",", ":", "]", "}"):
             raise BadFile(Reason.BAD_JSON)
         end, frame = -1, _Frame()
@@ -188,14 +188,14 @@ class _Reader:
         text, self._at = self._text[self._at : end], end
         return _decode(text)
 
-    def _pass_over(self, frame: _Frame) -> BadRecord:
+    def _pass_over(self, frame: _Frame) -> UnreadableRecord:
         """Go to the end of a record that is too long, without keeping it."""
         while True:
             self._at += frame.pass_seen()
             self._fill()
             if (end := frame.find_end(self._text, 0)) >= 0:
                 self._at = end
-                return BadRecord(Reason.TOO_LONG)
+                return UnreadableRecord(Reason.TOO_LONG)
             if self._ended:
                 raise self._failure or BadFile(Reason.BAD_JSON)
 
@@ -282,12 +282,12 @@ def _decode(text: str) -> Any:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return BadRecord(Reason.BAD_UTF8)
+        return UnreadableRecord(Reason.BAD_UTF8)
     try:
         return payload.decode_sound(text)
     except ValueError:
         pass
     try:
-        return Repaired(payload.decode(text))
+        return RepairedRecord(payload.decode(text))
     except ValueError:
-        return BadRecord(Reason.BAD_RECORD)
+        return UnreadableRecord(Reason.BAD_RECORD)

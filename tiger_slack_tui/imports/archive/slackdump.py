@@ -113,7 +113,7 @@ def kind_of(path: Path) -> DatabaseKind | None:
     return DatabaseKind(True, "a database of Slackdump")
 
 
-class SlackdumpDatabase:
+class SlackdumpSource:
     """Reads the database as a dump of Slackdump: lists, and a file for each channel, which its id names."""
 
     def __init__(self, path: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tiger_slack_tui.imports.archive.folder import Folder, unreadable
+from tiger_slack_tui.imports.archive.folder import FolderSource, unreadable
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Source
 from tiger_slack_tui.imports.archive.names import from_bytes, shown
-from tiger_slack_tui.imports.archive.slackdump import SlackdumpDatabase, kind_of
-from tiger_slack_tui.imports.archive.zips import Zip
+from tiger_slack_tui.imports.archive.slackdump import SlackdumpSource, kind_of
+from tiger_slack_tui.imports.archive.zips import ZipSource
 
 
 def open_source(path: Path) -> Source:
@@ -18,7 +18,7 @@ def open_source(path: Path) -> Source:
     Raises ArchiveRefused where there is nothing, or what cannot be read in one of these ways.
     """
     if path.is_dir():
-        return Folder(path)
+        return FolderSource(path)
     name = shown(from_bytes(os.fsencode(path)))
     if not path.exists():
         raise ArchiveRefused(f"There is no folder and no file {name}.")
@@ -32,7 +32,7 @@ def open_source(path: Path) -> Source:
     except OSError as error:
         raise unreadable(path, error) from None
     if database is None:
-        return Zip(path)
+        return ZipSource(path)
     if not database.is_slackdump:
         raise ArchiveRefused(f"{name} is {database.about}.")
-    return SlackdumpDatabase(path)
+    return SlackdumpSource(path)

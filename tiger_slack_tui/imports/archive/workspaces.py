@@ -14,7 +14,7 @@ import orjson
 from tiger_slack_tui.imports.archive.layout import USER_LISTS, Root
 from tiger_slack_tui.imports.archive.members import DAMAGE, ArchiveRefused, Export, Member, Source
 from tiger_slack_tui.imports.archive.names import shown
-from tiger_slack_tui.imports.archive.records import WHOLE, BadFile, Repaired, read_records
+from tiger_slack_tui.imports.archive.records import WHOLE, BadFile, RepairedRecord, read_records
 
 _USERS = 10_000
 """Users of a list that are asked for their workspace: more would not change what most of them say."""
@@ -142,7 +142,7 @@ def _records(source: Source, member: Member) -> Iterable[dict[str, Any]]:
     try:
         with source.open(member) as stream:
             for record in read_records(stream, member.size):
-                value = record.value if isinstance(record, Repaired) else record
+                value = record.value if isinstance(record, RepairedRecord) else record
                 if isinstance(value, dict):
                     yield value
     except (BadFile, *DAMAGE):

@@ -29,7 +29,7 @@ _SMALL = 1 << 20
 """Bytes below which no ratio is suspicious: a few hundred equal records pack very well."""
 
 
-class Zip:
+class ZipSource:
     """Reads the members of a ZIP."""
 
     def __init__(self, path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow
 from tiger_slack_tui.store.import_account import Account, Reason
 
-Key = tuple[str, int]
+MessageKey = tuple[str, int]
 """A message: channel id and ts. All times here are microseconds since 1970: nothing is as quick."""
 Version = tuple[int, str]
 """Of two contents of one message the one with the greater version counts: event_ts and event_id."""
@@ -21,7 +21,7 @@ DELETED: Final[Version] = (1 << 63, "")
 """The version of a deleted message: nothing is newer."""
 
 
-class Entry(NamedTuple):
+class FileRecord(NamedTuple):
     """A record on its way: from which file, and what it says. `position` counts from 1."""
 
     file: int
@@ -39,11 +39,11 @@ class FileEnd:
     failure: Reason | None = None
 
 
-Item = Entry | FileEnd
+MergeItem = FileRecord | FileEnd
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class RecordProblem:
     """Something that was skipped as bad, or repaired. `position` is None for the file itself."""
 
     file: int
@@ -52,13 +52,13 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Known:
+class KnownMessages:
     """What the database knows of the messages of a batch."""
 
-    versions: dict[Key, Version] = field(default_factory=dict)
-    reactions: dict[Key, Reactions] = field(default_factory=dict)
+    versions: dict[MessageKey, Version] = field(default_factory=dict)
+    reactions: dict[MessageKey, Reactions] = field(default_factory=dict)
 
-    def add_version(self, key: Key, version: Version) -> None:
+    def add_version(self, key: MessageKey, version: Version) -> None:
         self.versions[key] = max(version, self.versions.get(key, version))
 
 
@@ -66,14 +66,14 @@ class Known:
 class Changes:
     """What a batch does to the tables, and what became of its records."""
 
-    inserts: dict[Key, MessageRow] = field(default_factory=dict)
-    updates: dict[Key, MessageRow] = field(default_factory=dict)
-    deletions: dict[Key, DeletionRow] = field(default_factory=dict)
-    reactions: dict[Key, list[tuple[str, str]]] = field(default_factory=dict)
+    inserts: dict[MessageKey, MessageRow] = field(default_factory=dict)
+    updates: dict[MessageKey, MessageRow] = field(default_factory=dict)
+    deletions: dict[MessageKey, DeletionRow] = field(default_factory=dict)
+    reactions: dict[MessageKey, list[tuple[str, str]]] = field(default_factory=dict)
     """Reactions that are not known, by (user, name)."""
     channels: list[MessageRow] = field(default_factory=list)
     """Messages that tell of a change of their channel."""
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[RecordProblem] = field(default_factory=list)
     accounts: dict[int, Account] = field(default_factory=dict)
     """By file."""
     positions: dict[int, int] = field(default_factory=dict)
@@ -84,18 +84,22 @@ class Changes:
     """Files that end in the batch, and why the rest could not be read."""
 
 
-def about_messages(items: Iterable[Item], discarded: Mapping[int, int]) -> dict[str, list[int]]:
+def about_messages(
+    items: Iterable[MergeItem], discarded: Mapping[int, int]
+) -> dict[str, list[int]]:
     """The ts of the messages that a batch is about, by channel. `discarded` has the rule by the item's index."""
     about: defaultdict[str, list[int]] = defaultdict(list)
     for number, item in enumerate(items):
-        if number in discarded or not isinstance(item, Entry):
+        if number in discarded or not isinstance(item, FileRecord):
             continue
         if isinstance(item.what, MessageRow | DeletionRow):
             about[item.what.channel.id].append(item.what.micros)
     return dict(about)
 
 
-def decide(items: Sequence[Item], discarded: Mapping[int, int], known: Known) -> Changes:
+def decide(
+    items: Sequence[MergeItem], discarded: Mapping[int, int], known: KnownMessages
+) -> Changes:
     """What the items change. `known` then also knows of these changes."""
     changes = Changes()
     for number, item in enumerate(items):
@@ -105,7 +109,7 @@ def decide(items: Sequence[Item], discarded: Mapping[int, int], known: Known) ->
         if isinstance(item, FileEnd):
             changes.ended[item.file] = item.failure
             if item.failure is not None:
-                changes.problems.append(Problem(item.file, None, item.failure))
+                changes.problems.append(RecordProblem(item.file, None, item.failure))
             continue
         file, position, what, is_repaired = item
         account.read += 1
@@ -114,7 +118,9 @@ def decide(items: Sequence[Item], discarded: Mapping[int, int], known: Known) ->
         if is_repaired or bad_fields:
             account.repaired += 1
             reason = f"stored without bad values of {', '.join(bad_fields)}"
-            changes.problems.append(Problem(file, position, reason if bad_fields else "repaired"))
+            changes.problems.append(
+                RecordProblem(file, position, reason if bad_fields else "repaired")
+            )
         if isinstance(what, MessageRow):
             if what.changes_channel:
                 changes.channels.append(what)  # also where the message itself is not stored
@@ -131,11 +137,11 @@ def decide(items: Sequence[Item], discarded: Mapping[int, int], known: Known) ->
         else:
             account.skip(what)
             if what.is_bad:
-                changes.problems.append(Problem(file, position, what))
+                changes.problems.append(RecordProblem(file, position, what))
     return changes
 
 
-def _message(row: MessageRow, account: Account, known: Known, changes: Changes) -> None:
+def _message(row: MessageRow, account: Account, known: KnownMessages, changes: Changes) -> None:
     key = (row.channel.id, row.micros)
     version = known.versions.get(key)
     if version == DELETED:
@@ -160,7 +166,7 @@ def _message(row: MessageRow, account: Account, known: Known, changes: Changes) 
     known.versions[key] = row.version
 
 
-def _react(key: Key, row: MessageRow, known: Known, changes: Changes) -> bool:
+def _react(key: MessageKey, row: MessageRow, known: KnownMessages, changes: Changes) -> bool:
     """Take the reactions that nothing is known of. One that was removed since stays away."""
     states = known.reactions.setdefault(key, {})
     new = [who for who in row.reactions if who not in states]
@@ -170,7 +176,7 @@ def _react(key: Key, row: MessageRow, known: Known, changes: Changes) -> bool:
     return bool(new)
 
 
-def _delete(row: DeletionRow, known: Known, changes: Changes) -> None:
+def _delete(row: DeletionRow, known: KnownMessages, changes: Changes) -> None:
     key = (row.channel.id, row.micros)
     if known.versions.get(key) == DELETED:
         return

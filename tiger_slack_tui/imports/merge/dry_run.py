@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString
 
-from tiger_slack_tui.imports.merge.decisions import Changes, Known
-from tiger_slack_tui.imports.merge.known_files import FileState
+from tiger_slack_tui.imports.merge.decisions import Changes, KnownMessages
+from tiger_slack_tui.imports.merge.known_files import FileCheckpoint
 from tiger_slack_tui.imports.merge.writer import Tables, key_cells
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.copy_format import NULL, row_of, text_cell, time_cell
@@ -71,7 +71,7 @@ class DryRun(Tables):
     async def _lock(self, about: Mapping[str, Sequence[int]]) -> None:
         pass
 
-    async def _write(self, changes: Changes, known: Known) -> None:
+    async def _write(self, changes: Changes, known: KnownMessages) -> None:
         merged = {key: row.version for key, row in (changes.inserts | changes.updates).items()}
         await self._copy(
             "copy merged from stdin (format binary)",
@@ -92,5 +92,5 @@ class DryRun(Tables):
             ],
         )
 
-    async def _save(self, changes: Changes, states: Mapping[int, FileState]) -> None:
+    async def _save(self, changes: Changes, states: Mapping[int, FileCheckpoint]) -> None:
         pass

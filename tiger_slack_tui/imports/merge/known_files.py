@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from tiger_slack_tui.imports.archive.plan import Selection
+from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.imports.merge.decisions import Changes
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.import_account import Account, Reason
@@ -68,7 +68,7 @@ group by f.number
 
 
 @dataclass(slots=True)
-class FileState:
+class FileCheckpoint:
     """How far a file is accounted for."""
 
     path: str
@@ -84,12 +84,12 @@ class FileState:
     times: list[int] | None = None
     """ts of all its messages, in microseconds since 1970; None where some are not known."""
 
-    def after(self, number: int, changes: Changes) -> FileState:
+    def after(self, number: int, changes: Changes) -> FileCheckpoint:
         """As it is after a batch, in which it has this number."""
         account = Account()
         account.add(self.account)
         account.add(changes.accounts[number])
-        return FileState(
+        return FileCheckpoint(
             self.path,
             self.size,
             self.crc,
@@ -102,7 +102,7 @@ class FileState:
             None if self.times is None else self.times + changes.times.get(number, []),
         )
 
-    def holds(self, other: FileState) -> bool:
+    def holds(self, other: FileCheckpoint) -> bool:
         """Whether it is of the same content, for the same channel."""
         return (self.path, self.size, self.crc, self.channel_id) == (
             *(other.path, other.size, other.crc, other.channel_id),
@@ -120,7 +120,7 @@ class FileState:
         )
 
 
-async def keep(connection: Connection, states: Iterable[FileState]) -> None:
+async def keep(connection: Connection, states: Iterable[FileCheckpoint]) -> None:
     """Remember the contents of files that are whole."""
     rows = [
         _key(state) | {"times": f"{{{','.join(map(str, state.times))}}}", "account": state.account}
@@ -131,7 +131,7 @@ async def keep(connection: Connection, states: Iterable[FileState]) -> None:
 
 
 async def recall(
-    connection: Connection, states: Sequence[FileState], selection: Selection
+    connection: Connection, states: Sequence[FileCheckpoint], selection: ImportSelection
 ) -> dict[int, Account]:
     """What reading the files again would come to, by index, for those of which it is known.
 
@@ -180,7 +180,7 @@ def _again(first: Account, present: int) -> Account:
     )
 
 
-def _key(state: FileState) -> dict[str, Any]:
+def _key(state: FileCheckpoint) -> dict[str, Any]:
     return {
         "channel_id": state.channel_id,
         "file_name": PurePosixPath(state.path).name,

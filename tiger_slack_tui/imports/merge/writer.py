@@ -16,16 +16,16 @@ from tiger_slack_tui.imports.merge import known_files as recall
 from tiger_slack_tui.imports.merge.decisions import (
     DELETED,
     Changes,
-    Entry,
-    Item,
-    Key,
-    Known,
-    Problem,
+    FileRecord,
+    KnownMessages,
+    MergeItem,
+    MessageKey,
     Reactions,
+    RecordProblem,
     about_messages,
     decide,
 )
-from tiger_slack_tui.imports.merge.known_files import FileState
+from tiger_slack_tui.imports.merge.known_files import FileCheckpoint
 from tiger_slack_tui.imports.merge.rows import COLUMNS, MessageRow
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.copy_format import TRUE, copy_data, row_of, text_cell, time_cell
@@ -156,7 +156,7 @@ class Merged:
 
     accounts: dict[int, Account]
     """By file."""
-    problems: list[Problem]
+    problems: list[RecordProblem]
 
     def add(self, other: Merged) -> None:
         for number, account in other.accounts.items():
@@ -186,7 +186,7 @@ class Tables:
         return bool(await self._value(_HAS_RULES))
 
     async def merge(
-        self, items: Sequence[Item], files: dict[int, FileState], *, has_rules: bool
+        self, items: Sequence[MergeItem], files: dict[int, FileCheckpoint], *, has_rules: bool
     ) -> Merged:
         """Commit what the items change, and their account; bring `files` up to date.
 
@@ -201,9 +201,9 @@ class Tables:
                 raise
             if len(items) == 1:
                 refused = items[0]
-                if not isinstance(refused, Entry) or refused.what is Reason.REFUSED:
+                if not isinstance(refused, FileRecord) or refused.what is Reason.REFUSED:
                     raise
-                refused = Entry(refused.file, refused.position, Reason.REFUSED)
+                refused = FileRecord(refused.file, refused.position, Reason.REFUSED)
                 return await self._merge_patiently([refused], files, has_rules)
         # Halving finds one bad record among 1,000 in 20 transactions; the good halves are written whole.
         middle = len(items) // 2
@@ -212,7 +212,7 @@ class Tables:
         return merged
 
     async def _merge_patiently(
-        self, items: Sequence[Item], files: dict[int, FileState], has_rules: bool
+        self, items: Sequence[MergeItem], files: dict[int, FileCheckpoint], has_rules: bool
     ) -> Merged:
         for tries in range(1, _TRIES):
             try:
@@ -224,7 +224,7 @@ class Tables:
         return await self._merge(items, files, has_rules)
 
     async def _merge(
-        self, items: Sequence[Item], files: dict[int, FileState], has_rules: bool
+        self, items: Sequence[MergeItem], files: dict[int, FileCheckpoint], has_rules: bool
     ) -> Merged:
         discarded, rule_failures = await self._evaluate_rules(items) if has_rules else ({}, None)
         about = about_messages(items, discarded)
@@ -241,12 +241,12 @@ class Tables:
             files[number] = state
         return Merged(changes.accounts, changes.problems)
 
-    async def _evaluate_rules(self, items: Sequence[Item]) -> tuple[dict[int, int], Any]:
+    async def _evaluate_rules(self, items: Sequence[MergeItem]) -> tuple[dict[int, int], Any]:
         """The rule that discards the message, by the item's index; and the failures of rules, None without any."""
         messages = {
             number: item.what.message()
             for number, item in enumerate(items)
-            if isinstance(item, Entry) and isinstance(item.what, MessageRow)
+            if isinstance(item, FileRecord) and isinstance(item.what, MessageRow)
         }
         values = (_json(list(messages.values())),)
         row = await (await self._connection.execute(_EVALUATE_RULES, values)).fetchone()
@@ -257,7 +257,7 @@ class Tables:
     async def _count_rule_failures(self, failures: Any) -> None:
         await self._connection.execute(_COUNT_RULE_FAILURES, (Jsonb(failures),))
 
-    async def lock(self, items: Sequence[Item]) -> None:
+    async def lock(self, items: Sequence[MergeItem]) -> None:
         """Take all locks of the items, in the transaction at hand.
 
         Before several calls of `merge` in one transaction: each takes its own in order, but not those of all.
@@ -268,8 +268,8 @@ class Tables:
         weeks = {channel: list({ts // _WEEK for ts in times}) for channel, times in about.items()}
         await self._connection.execute(_LOCK, (_json(weeks),))
 
-    async def _known(self, about: Mapping[str, Sequence[int]]) -> Known:
-        known = Known()
+    async def _known(self, about: Mapping[str, Sequence[int]]) -> KnownMessages:
+        known = KnownMessages()
         for channel, times in about.items():
             if await self._is_new(channel, times):
                 continue
@@ -295,7 +295,7 @@ class Tables:
         row = await (await self._connection.execute(query, values)).fetchone()
         return row[0] if row else None
 
-    async def _write(self, changes: Changes, known: Known) -> None:
+    async def _write(self, changes: Changes, known: KnownMessages) -> None:
         await self._make_room(changes.updates)
         rows = changes.inserts | changes.updates
         shown = known.reactions
@@ -314,7 +314,7 @@ class Tables:
             async with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
                 await copy.write(copy_data(rows))
 
-    async def _make_room(self, keys: Iterable[Key]) -> None:
+    async def _make_room(self, keys: Iterable[MessageKey]) -> None:
         """Delete the older contents."""
         times: dict[str, list[int]] = {}
         for channel, ts in keys:
@@ -322,7 +322,7 @@ class Tables:
         for channel, found in times.items():
             await self._connection.execute(_DELETE, _values(channel, found))
 
-    async def _save(self, changes: Changes, states: Mapping[int, FileState]) -> None:
+    async def _save(self, changes: Changes, states: Mapping[int, FileCheckpoint]) -> None:
         if changes.problems:
             problems = [
                 {"path": states[p.file].path, "position": p.position, "reason": p.reason}
@@ -331,12 +331,12 @@ class Tables:
             await self._connection.execute(_PROBLEMS, (self._import, _json(problems)))
         await self._save_states(list(states.values()))
 
-    async def save(self, states: Sequence[FileState]) -> None:
+    async def save(self, states: Sequence[FileCheckpoint]) -> None:
         """Keep how far the files are accounted for, in a transaction of its own. Raises LedgerChanged."""
         async with self._connection.transaction():
             await self._save_states(states)
 
-    async def _save_states(self, states: Sequence[FileState]) -> None:
+    async def _save_states(self, states: Sequence[FileCheckpoint]) -> None:
         rows = [
             {
                 "path": state.path,
@@ -387,7 +387,7 @@ def _reaction_rows(changes: Changes) -> Iterator[bytes]:
                 yield b"".join((begin, text_cell(user), text_cell(name), end))
 
 
-def key_cells(key: Key) -> bytes:
+def key_cells(key: MessageKey) -> bytes:
     return text_cell(key[0]) + time_cell(key[1])
 
 

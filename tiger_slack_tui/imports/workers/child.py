@@ -29,7 +29,7 @@ from tiger_slack_tui.imports.archive.sources import open_source
 from tiger_slack_tui.imports.merge.dry_run import DryRun
 from tiger_slack_tui.imports.merge.writer import Tables
 from tiger_slack_tui.imports.workers import protocol
-from tiger_slack_tui.imports.workers.files import FileWork
+from tiger_slack_tui.imports.workers.file_reader import FileReader
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import BlockingConnection, connect_session
@@ -86,7 +86,7 @@ class Worker:
                         if not is_ready:
                             await tables.prepare()
                             is_ready = True
-                        work = FileWork(
+                        work = FileReader(
                             self, command, setup.import_id, self._source, tables, connection
                         )
                         await work.read()
@@ -144,7 +144,7 @@ class Worker:
         except ArchiveRefused as error:
             self.report(protocol.Refused(error.args[0], error.hint, error.exports))
             return
-        spans = [protocol.Span.of(files) for files in deal(plan.files)]
+        spans = [protocol.FileBatch.of(files) for files in deal(plan.files)]
         number, size = len(plan.files), sum(planned.member.size for planned in plan.files)
         plan.files.clear()  # before the spans fill the pipe, which takes a while
         self.report(protocol.PlanMade(plan, number, size, len(spans)))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tiger_slack_tui.imports.archive.members import ArchiveLimits, Export, Member
-from tiger_slack_tui.imports.archive.plan import Plan, PlannedFile, Selection
-from tiger_slack_tui.imports.merge.decisions import Problem
+from tiger_slack_tui.imports.archive.plan import ImportSelection, Plan, PlannedFile
+from tiger_slack_tui.imports.merge.decisions import RecordProblem
 from tiger_slack_tui.store.import_account import Account, Reason
 
 _MAGIC = b"TSI1"
@@ -59,7 +59,7 @@ class Setup:
 class MakePlan:
     """Answered by a `PlanMade` and its spans, or by `Refused`."""
 
-    selection: Selection
+    selection: ImportSelection
     limits: ArchiveLimits
 
 
@@ -74,7 +74,7 @@ class PlanMade:
 
 
 @dataclass(frozen=True)
-class Span:
+class FileBatch:
     """Files in order, each with its number. Packed, for there can be very many: as plain tuples, which is quicker."""
 
     packed: bytes
@@ -82,7 +82,7 @@ class Span:
     """Ids of the channels that they are of."""
 
     @classmethod
-    def of(cls, files: Sequence[tuple[int, PlannedFile]]) -> Span:
+    def of(cls, files: Sequence[tuple[int, PlannedFile]]) -> FileBatch:
         plain = [
             (number, tuple(planned.member), planned.folder, planned.channel)
             for number, planned in files
@@ -129,8 +129,8 @@ class ListsRead:
 class ReadFiles:
     """Answered by the four that follow, and a `FilesRead`. The files of `crashed` are not opened."""
 
-    span: Span
-    selection: Selection
+    span: FileBatch
+    selection: ImportSelection
     crashed: frozenset[int]
     is_restart: bool
     """Whether all is read, also what was taken in before."""
@@ -157,7 +157,7 @@ class BatchDone:
     """Files that ended, and why the rest of them could not be read."""
     at: tuple[int, int]
     """The file that the worker is at, and the bytes of it that are read."""
-    problems: Sequence[Problem]
+    problems: Sequence[RecordProblem]
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Go:
 Command = Setup | MakePlan | ReadLists | ReadFiles | Go
 Report = (
     PlanMade
-    | Span
+    | FileBatch
     | Refused
     | ListsRead
     | FileKnown

@@ -26,7 +26,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     searched_folder,
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
-from tiger_slack_tui.imports.state import Folder, ImportState, Phase
+from tiger_slack_tui.imports.state import FolderProgress, ImportState, Phase
 
 
 class CheckStep(Step):
@@ -35,7 +35,7 @@ class CheckStep(Step):
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="check-total")
         yield Pane[Finding](paint_finding, id="check-findings", selectable=True, find=searched)
-        yield Pane[Folder](
+        yield Pane[FolderProgress](
             paint_folder,
             id="check-channels",
             key=lambda row: row.name,
@@ -46,7 +46,7 @@ class CheckStep(Step):
     def on_mount(self) -> None:
         self.pane("check-total").can_focus = False
         self._rows: Kept[list[Finding]] = Kept()
-        self._folders: Kept[list[Folder]] = Kept()
+        self._folders: Kept[list[FolderProgress]] = Kept()
 
     def show(self, model: Model) -> None:
         state = model.check

@@ -12,11 +12,11 @@ from typing import Any
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.imports.archive.channel_patterns import ChannelPatterns
 from tiger_slack_tui.imports.archive.members import Export
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
-from tiger_slack_tui.imports.patterns import ChannelPatterns
 from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest
-from tiger_slack_tui.imports.state import Folder
+from tiger_slack_tui.imports.state import FolderProgress
 from tiger_slack_tui.store.past_imports import PastImport
 
 
@@ -123,7 +123,7 @@ class Draft:
                 return past if past.can_go_on else None
         return None
 
-    def selects(self, folder: Folder) -> bool:
+    def selects(self, folder: FolderProgress) -> bool:
         """Whether the folder is to be imported."""
         if folder.channel is None and folder.name not in self.channel_map:
             return False
@@ -132,7 +132,7 @@ class Draft:
         patterns = self._patterns(lambda: ChannelPatterns(self.channels or ()), self.channels)
         return patterns.match(_title(folder), folder.channel or self.channel_map[folder.name])
 
-    def chosen(self, folders: Mapping[str, Folder]) -> frozenset[str]:
+    def chosen(self, folders: Mapping[str, FolderProgress]) -> frozenset[str]:
         """The names of the folders that are to be imported."""
         return self._chosen(
             lambda: frozenset(f.name for f in folders.values() if self.selects(f)),
@@ -142,7 +142,7 @@ class Draft:
             str(self.channel_map),
         )
 
-    def toggle(self, folder: Folder, folders: Iterable[Folder]) -> None:
+    def toggle(self, folder: FolderProgress, folders: Iterable[FolderProgress]) -> None:
         """Select the folder, or not any more."""
         chosen = [other for other in folders if self.selects(other) != (other is folder)]
         self._choose(chosen, folders)
@@ -169,7 +169,7 @@ class Draft:
             return "since is not before until: no message is between them."
         return None
 
-    def _choose(self, chosen: list[Folder], folders: Iterable[Folder]) -> None:
+    def _choose(self, chosen: list[FolderProgress], folders: Iterable[FolderProgress]) -> None:
         possible = [f for f in folders if f.channel is not None or f.name in self.channel_map]
         whole = len(chosen) == len(possible)
         self.channels = None if whole else tuple(sorted({_pattern(f) for f in chosen}))
@@ -198,10 +198,10 @@ def read_limit(text: str) -> float:
     raise SettingsError("Milliseconds, from 10 to 60000.")
 
 
-def _title(folder: Folder) -> str:
+def _title(folder: FolderProgress) -> str:
     return folder.name.rpartition("/")[2]
 
 
-def _pattern(folder: Folder) -> str:
+def _pattern(folder: FolderProgress) -> str:
     """What selects the folder and, as far as names tell, no other."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in _title(folder))

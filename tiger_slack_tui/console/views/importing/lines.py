@@ -26,9 +26,15 @@ from tiger_slack_tui.console.panes.paint import (
 )
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Export
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.file_table import FileState, FileStep
-from tiger_slack_tui.imports.result import BadRecord
-from tiger_slack_tui.imports.state import Folder, ImportState, Phase, Reader, Remark
+from tiger_slack_tui.imports.events import ImportProblem
+from tiger_slack_tui.imports.file_table import FileProgress, FileStep
+from tiger_slack_tui.imports.state import (
+    FolderProgress,
+    ImportState,
+    Phase,
+    TimedNote,
+    WorkerProgress,
+)
 from tiger_slack_tui.store.import_account import Account
 from tiger_slack_tui.store.past_imports import PastImport
 
@@ -199,7 +205,7 @@ class Failure:
     is_hint: bool
 
 
-Finding = Failure | Remark | BadRecord
+Finding = Failure | TimedNote | ImportProblem
 """What an operator should know."""
 
 
@@ -240,17 +246,17 @@ def findings_note(state: ImportState) -> str:
 
 def searched(row: Finding) -> str:
     """What a filter looks at."""
-    return f"{row.path} {row.reason}" if isinstance(row, BadRecord) else row.text
+    return f"{row.path} {row.reason}" if isinstance(row, ImportProblem) else row.text
 
 
-def searched_folder(row: Folder) -> str:
+def searched_folder(row: FolderProgress) -> str:
     """What a filter looks at."""
     return f"{row.name} {row.channel or 'left out'}"
 
 
 def paint_finding(row: Finding, width: int) -> Content:
     """A bad record, a remark, or a line of the error."""
-    if isinstance(row, BadRecord):
+    if isinstance(row, ImportProblem):
         return paint_problem(row, width)
     if isinstance(row, Failure):
         symbol, style = ("  ", "") if row.is_hint else ("✗ ", BAD)
@@ -259,19 +265,19 @@ def paint_finding(row: Finding, width: int) -> Content:
     return line((symbol, style), " ", cut(row.text, width - 2)).truncate(width)
 
 
-def paint_problem(row: BadRecord, width: int) -> Content:
+def paint_problem(row: ImportProblem, width: int) -> Content:
     """A bad record or file."""
     where = f"{row.position:,}" if row.position is not None else "all"
     return PROBLEMS.row(width, [("✗", BAD), row.path, where, (row.reason, BAD)])
 
 
-def paint_remark(row: Remark, width: int) -> Content:
+def paint_remark(row: TimedNote, width: int) -> Content:
     """A line of the import's own log."""
     style = NOTE if row.is_warning else ""
     return line((clock(row.at), DIM), " ", (cut(row.text, max(width - 9, 1)), style))
 
 
-def paint_reader(state: ImportState, pid: int, reader: Reader, width: int) -> Content:
+def paint_reader(state: ImportState, pid: int, reader: WorkerProgress, width: int) -> Content:
     """A worker, and the file that it reads."""
     file = state.file(reader.path) if reader.path else None
     if reader.path is None or file is None:
@@ -287,7 +293,7 @@ def paint_reader(state: ImportState, pid: int, reader: Reader, width: int) -> Co
     return columns.row(width, [(str(pid), DIM), reader.path, end])
 
 
-def paint_file(planned: PlannedFile, file: FileState | None, took: float, width: int) -> Content:
+def paint_file(planned: PlannedFile, file: FileProgress | None, took: float, width: int) -> Content:
     """A file: how far it is, what became of it."""
     name = planned.member.path
     if file is None:
@@ -320,7 +326,7 @@ def paint_file(planned: PlannedFile, file: FileState | None, took: float, width:
     )
 
 
-def paint_folder(folder: Folder, width: int) -> Content:
+def paint_folder(folder: FolderProgress, width: int) -> Content:
     """A channel: how far its files are."""
     share = folder.done / folder.files if folder.files else 0.0
     account = folder.account

@@ -46,7 +46,7 @@ from tiger_slack_tui.console.views.importing.lines import (
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.imports.archive.names import shown
-from tiger_slack_tui.imports.state import Folder, ImportState
+from tiger_slack_tui.imports.state import FolderProgress, ImportState
 
 _OPTIONS = Columns(Column("", 11), Column("", 18), Column(""))
 _FOLDERS = Columns(
@@ -83,7 +83,7 @@ class OptionsStep(Step):
             yield Static(id="options-label")
             yield Input(id="options-field", compact=True, select_on_focus=False)
             yield Static(id="options-verdict")
-        yield Pane[Folder](
+        yield Pane[FolderProgress](
             self._paint_folder,
             id="options-channels",
             key=lambda row: row.name,
@@ -97,7 +97,7 @@ class OptionsStep(Step):
         self._edited_from: Pane[object] | None = None
         self.pane("options-command").can_focus = False
         self._chosen: frozenset[str] = frozenset()
-        self._folders: Kept[list[Folder]] = Kept()
+        self._folders: Kept[list[FolderProgress]] = Kept()
         self._command: Kept[list[Content]] = Kept()
 
     def show(self, model: Model) -> None:
@@ -153,7 +153,7 @@ class OptionsStep(Step):
     def _is_live_first(self) -> bool:
         return self.wizard.desk.live_limit is not None
 
-    def _paint_folder(self, folder: Folder, width: int) -> Content:
+    def _paint_folder(self, folder: FolderProgress, width: int) -> Content:
         draft = self.wizard.draft
         mapped = draft.channel_map.get(folder.name)
         if folder.channel is None and mapped is None:
@@ -197,7 +197,7 @@ class OptionsStep(Step):
 
     def act_change(self) -> None:
         """Change the line."""
-        channels: Pane[Folder] = self.pane("options-channels")
+        channels: Pane[FolderProgress] = self.pane("options-channels")
         if channels.has_focus:
             self._change_folder(channels.row)
             return
@@ -240,7 +240,7 @@ class OptionsStep(Step):
 
     def act_toggle(self) -> None:
         """Select the channel, or not any more."""
-        folder: Folder | None = self.pane("options-channels").row
+        folder: FolderProgress | None = self.pane("options-channels").row
         if folder is not None:
             self._change_folder(folder)
 
@@ -248,7 +248,7 @@ class OptionsStep(Step):
         """Select all channels, or none."""
         self.wizard.draft.toggle_all()
 
-    def _change_folder(self, folder: Folder | None) -> None:
+    def _change_folder(self, folder: FolderProgress | None) -> None:
         check, draft = self.wizard.desk.check, self.wizard.draft
         if folder is None or check is None:
             return

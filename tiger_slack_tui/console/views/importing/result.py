@@ -26,8 +26,8 @@ from tiger_slack_tui.console.views.importing.lines import (
 )
 from tiger_slack_tui.console.views.importing.run import file_lines, folder_lines
 from tiger_slack_tui.console.views.importing.step import Step, as_is
-from tiger_slack_tui.imports.result import BadRecord
-from tiger_slack_tui.imports.state import Folder, ImportState, Phase
+from tiger_slack_tui.imports.events import ImportProblem
+from tiger_slack_tui.imports.state import FolderProgress, ImportState, Phase
 
 
 class ResultStep(Step):
@@ -35,14 +35,14 @@ class ResultStep(Step):
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="result-total")
-        yield Pane[BadRecord](
+        yield Pane[ImportProblem](
             paint_problem,
             id="result-bad",
             key=lambda row: (row.path, row.position, row.reason),
             selectable=True,
             find=searched,
         )
-        yield Pane[Folder](
+        yield Pane[FolderProgress](
             paint_folder,
             id="result-channels",
             key=lambda row: row.name,
@@ -52,8 +52,8 @@ class ResultStep(Step):
 
     def on_mount(self) -> None:
         self.pane("result-total").can_focus = False
-        self._rows: Kept[list[BadRecord]] = Kept()
-        self._folders: Kept[list[Folder]] = Kept()
+        self._rows: Kept[list[ImportProblem]] = Kept()
+        self._folders: Kept[list[FolderProgress]] = Kept()
 
     @property
     def _state(self) -> ImportState | None:
@@ -114,9 +114,9 @@ class ResultStep(Step):
         if pane is None or state is None:
             return
         width = self.size.width - 4
-        if isinstance(pane.row, Folder):
+        if isinstance(pane.row, FolderProgress):
             self.host.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
-        elif isinstance(pane.row, BadRecord):
+        elif isinstance(pane.row, ImportProblem):
             path = pane.row.path
             planned = state.planned(path)
             if planned is not None:

@@ -29,7 +29,13 @@ from tiger_slack_tui.console.views.importing.lines import (
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.manager import LIVE_LIMIT
-from tiger_slack_tui.imports.state import Folder, ImportState, Phase, Reader, Remark
+from tiger_slack_tui.imports.state import (
+    FolderProgress,
+    ImportState,
+    Phase,
+    TimedNote,
+    WorkerProgress,
+)
 
 
 class RunStep(Step):
@@ -37,7 +43,7 @@ class RunStep(Step):
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="run-total")
-        yield Pane[tuple[int, Reader]](self._paint_reader, id="run-readers")
+        yield Pane[tuple[int, WorkerProgress]](self._paint_reader, id="run-readers")
         yield Pane[PlannedFile](
             self._paint_file,
             id="run-files",
@@ -46,19 +52,19 @@ class RunStep(Step):
             follow=True,
             find=lambda row: row.member.path,
         )
-        yield Pane[Folder](
+        yield Pane[FolderProgress](
             paint_folder,
             id="run-channels",
             key=lambda row: row.name,
             selectable=True,
             find=searched_folder,
         )
-        yield Pane[Remark](paint_remark, id="run-notes", follow=True)
+        yield Pane[TimedNote](paint_remark, id="run-notes", follow=True)
 
     def on_mount(self) -> None:
         self._only_bad = False
         self._shown: ImportState | None = None
-        self._folders: Kept[list[Folder]] = Kept()
+        self._folders: Kept[list[FolderProgress]] = Kept()
         for name in ("run-total", "run-readers"):
             self.pane(name).can_focus = False
 
@@ -140,7 +146,7 @@ class RunStep(Step):
         )
         return f"live acks {millis(model.engine.ack_p95_now)} (p95), {off}"
 
-    def _paint_reader(self, row: tuple[int, Reader], width: int) -> Content:
+    def _paint_reader(self, row: tuple[int, WorkerProgress], width: int) -> Content:
         return paint_reader(self._shown, *row, width) if self._shown else Content("")
 
     def _paint_file(self, row: PlannedFile, width: int) -> Content:
@@ -178,7 +184,7 @@ class RunStep(Step):
         width = self.size.width - 4
         if isinstance(pane.row, PlannedFile):
             self.host.read(pane.row.member.path, file_lines(state, pane.row, width))
-        elif isinstance(pane.row, Folder):
+        elif isinstance(pane.row, FolderProgress):
             self.host.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
 
     def act_pause(self) -> None:
@@ -258,7 +264,7 @@ def file_lines(state: ImportState, planned: PlannedFile, width: int) -> Iterator
         yield from (paint_problem(row, width) for row in found)
 
 
-def folder_lines(folder: Folder, width: int) -> Iterator[Content]:
+def folder_lines(folder: FolderProgress, width: int) -> Iterator[Content]:
     """A channel, whole."""
     rows: list[tuple[str, Part]] = [
         ("folder", folder.name),

@@ -15,7 +15,7 @@ from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.draft import Draft
-from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.imports.manager import ImportManager
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Wizard:
     """The newest sample."""
 
     @property
-    def desk(self) -> ImportDesk:
+    def desk(self) -> ImportManager:
         return self.backend.imports
 
     def schema_problem(self) -> str | None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.archives import BAD, BROKEN, FILES, NAMELESS, mend, write_archive
+from tests.exports import BAD, BROKEN, FILES, NAMELESS, mend, write_archive
 from tests.support import count, until
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
-from tiger_slack_tui.imports.manager import ImportDesk
+from tiger_slack_tui.imports.manager import ImportManager
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.state import FileStep, ImportState, Phase
 from tiger_slack_tui.store.imports import ImportRunning
@@ -42,8 +42,8 @@ def live() -> Live:
 
 
 @pytest.fixture
-async def desk(conninfo: str, tmp_path: Path, live: Live) -> AsyncIterator[ImportDesk]:
-    desk = ImportDesk(
+async def desk(conninfo: str, tmp_path: Path, live: Live) -> AsyncIterator[ImportManager]:
+    desk = ImportManager(
         conninfo,
         instance="test",
         limits=ArchiveLimits(500, 1 << 40),
@@ -60,7 +60,7 @@ def archive(tmp_path: Path) -> Path:
     return write_archive(tmp_path / "archive")
 
 
-async def ended(desk: ImportDesk) -> ImportState:
+async def ended(desk: ImportManager) -> ImportState:
     async with asyncio.timeout(60):
         await desk.wait()
     assert desk.run is not None
@@ -80,7 +80,7 @@ def messages(conninfo: str) -> int:
 
 
 async def test_a_whole_import_is_told_file_by_file(
-    desk: ImportDesk, archive: Path, conninfo: str
+    desk: ImportManager, archive: Path, conninfo: str
 ) -> None:
     desk.start(ImportRequest(archive))
     assert desk.run is not None
@@ -116,7 +116,7 @@ async def test_a_whole_import_is_told_file_by_file(
 
 
 async def test_an_import_goes_on_when_it_is_not_known_whether_live_events_are_late(
-    desk: ImportDesk, archive: Path, live: Live, caplog: pytest.LogCaptureFixture
+    desk: ImportManager, archive: Path, live: Live, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody let it go on: the task that does had ended, without a word."""
     live.trouble = "late"
@@ -130,7 +130,7 @@ async def test_an_import_goes_on_when_it_is_not_known_whether_live_events_are_la
 
 
 async def test_paused_it_commits_nothing_more_until_it_goes_on(
-    desk: ImportDesk, archive: Path, conninfo: str
+    desk: ImportManager, archive: Path, conninfo: str
 ) -> None:
     desk.start(ImportRequest(archive, workers=1))
     state = desk.run
@@ -151,7 +151,7 @@ async def test_paused_it_commits_nothing_more_until_it_goes_on(
 
 
 async def test_stopped_it_goes_on_where_it_was(
-    desk: ImportDesk, archive: Path, conninfo: str
+    desk: ImportManager, archive: Path, conninfo: str
 ) -> None:
     desk.start(ImportRequest(archive, workers=1))
     state = desk.run
@@ -181,7 +181,7 @@ async def test_stopped_it_goes_on_where_it_was(
 
 
 async def test_what_was_bad_is_read_again_once_it_is_mended(
-    desk: ImportDesk, archive: Path, conninfo: str
+    desk: ImportManager, archive: Path, conninfo: str
 ) -> None:
     desk.start(ImportRequest(archive))
     first = await ended(desk)
@@ -196,7 +196,7 @@ async def test_what_was_bad_is_read_again_once_it_is_mended(
 
 
 async def test_a_check_writes_nothing_and_ends_when_an_import_starts(
-    desk: ImportDesk, archive: Path, conninfo: str
+    desk: ImportManager, archive: Path, conninfo: str
 ) -> None:
     desk.start_check(ImportRequest(archive))
     check = desk.check
@@ -217,7 +217,7 @@ async def test_a_check_writes_nothing_and_ends_when_an_import_starts(
     assert state.total.inserted == check.total.inserted
 
 
-async def test_it_waits_for_live_events(desk: ImportDesk, archive: Path, live: Live) -> None:
+async def test_it_waits_for_live_events(desk: ImportManager, archive: Path, live: Live) -> None:
     live.trouble = "live events take 400 ms (p95)"
     desk.start(ImportRequest(archive, workers=1))
     state = desk.run
@@ -236,7 +236,7 @@ async def test_it_waits_for_live_events(desk: ImportDesk, archive: Path, live: L
 
 
 async def test_without_live_first_it_does_not_ask(
-    desk: ImportDesk, archive: Path, live: Live
+    desk: ImportManager, archive: Path, live: Live
 ) -> None:
     live.trouble = "much"
     desk.live_limit = None
@@ -245,7 +245,7 @@ async def test_without_live_first_it_does_not_ask(
     assert live.asked == []
 
 
-async def test_errors_are_the_states(desk: ImportDesk, tmp_path: Path) -> None:
+async def test_errors_are_the_states(desk: ImportManager, tmp_path: Path) -> None:
     desk.start(ImportRequest(tmp_path / "nowhere"))
     state = await ended(desk)
     assert state.phase is Phase.FAILED
@@ -256,7 +256,7 @@ async def test_errors_are_the_states(desk: ImportDesk, tmp_path: Path) -> None:
 
 
 async def test_the_end_of_the_program_stops_it_cleanly(
-    desk: ImportDesk, archive: Path, conninfo: str
+    desk: ImportManager, archive: Path, conninfo: str
 ) -> None:
     desk.start(ImportRequest(archive, workers=1))
     state = desk.run
@@ -271,7 +271,7 @@ async def test_the_end_of_the_program_stops_it_cleanly(
 
 
 async def test_channel_ids_for_folders_without_one(
-    desk: ImportDesk, archive: Path, conninfo: str
+    desk: ImportManager, archive: Path, conninfo: str
 ) -> None:
     request = ImportRequest(archive, channels=(NAMELESS,), channel_map={NAMELESS: "C0OPS"})
     desk.save_map(request)

@@ -10,18 +10,33 @@ from typing import Any
 
 import pytest
 
-from tests.exports import DAY, message
+from tests.archives import DAY, message
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.merge.decisions import DELETED, Entry, FileEnd, Item, Known, decide
+from tiger_slack_tui.imports.events import (
+    FileDone,
+    FileSkipped,
+    FilesListed,
+    FileStarted,
+    Planned,
+    RecordsMerged,
+)
+from tiger_slack_tui.imports.merge.decisions import (
+    DELETED,
+    FileEnd,
+    FileRecord,
+    KnownMessages,
+    MergeItem,
+    decide,
+)
 from tiger_slack_tui.imports.merge.rows import Channel, DeletionRow, MessageRow, read_row, slack_ts
 from tiger_slack_tui.imports.request import ImportRequest
-from tiger_slack_tui.imports.result import Done, Listed, Planned, Progress, Skipped, Started, Tally
-from tiger_slack_tui.imports.spans import take_span
+from tiger_slack_tui.imports.result import Tally
+from tiger_slack_tui.imports.spans import take_batch
 from tiger_slack_tui.imports.state import ImportState
-from tiger_slack_tui.imports.workers.protocol import Span
+from tiger_slack_tui.imports.workers.protocol import FileBatch
 from tiger_slack_tui.store.import_account import Account, Reason
 
 GENERAL = Channel("C1", "channel")
@@ -145,8 +160,10 @@ def test_of_two_contents_the_newer_or_longer_counts() -> None:
 # Decisions
 
 
-def judge(known: Known, *rows: MessageRow | DeletionRow | Reason | None) -> tuple[Account, Any]:
-    items: list[Item] = [Entry(0, n, what) for n, what in enumerate(rows, 1)]
+def judge(
+    known: KnownMessages, *rows: MessageRow | DeletionRow | Reason | None
+) -> tuple[Account, Any]:
+    items: list[MergeItem] = [FileRecord(0, n, what) for n, what in enumerate(rows, 1)]
     changes = decide([*items, FileEnd(0)], {}, known)
     account = changes.accounts[0]
     assert account.adds_up
@@ -156,7 +173,10 @@ def judge(known: Known, *rows: MessageRow | DeletionRow | Reason | None) -> tupl
 
 def test_a_message_twice_in_a_batch_is_there_once() -> None:
     account, changes = judge(
-        Known(), row(ts="1.0", text="a"), row(ts="1.0", text="a"), row(ts="1.0", text="longer")
+        KnownMessages(),
+        row(ts="1.0", text="a"),
+        row(ts="1.0", text="a"),
+        row(ts="1.0", text="longer"),
     )
     assert (account.inserted, account.already_there, account.updated) == (1, 1, 1)
     assert [kept.message()["text"] for kept in changes.inserts.values()] == ["longer"]
@@ -166,19 +186,19 @@ def test_a_message_twice_in_a_batch_is_there_once() -> None:
 def test_a_deletion_in_the_batch_beats_the_message_before_and_after() -> None:
     gone = DeletionRow(GENERAL, row(ts="1.0").micros)
     account, changes = judge(
-        Known(), row(ts="1.0", reactions=[{"name": "x", "users": ["U1"]}]), gone
+        KnownMessages(), row(ts="1.0", reactions=[{"name": "x", "users": ["U1"]}]), gone
     )
     assert (account.inserted, account.skipped) == (1, {"deleted in Slack": 1})
     assert not changes.inserts
     assert not changes.reactions
-    account, changes = judge(Known(), gone, row(ts="1.0"))
+    account, changes = judge(KnownMessages(), gone, row(ts="1.0"))
     assert account.skipped == {"deleted in Slack": 2}
     assert len(changes.deletions) == 1
 
 
 def test_a_known_deletion_is_not_written_again() -> None:
     message_row = row(ts="1.0")
-    known = Known(versions={("C1", message_row.micros): DELETED})
+    known = KnownMessages(versions={("C1", message_row.micros): DELETED})
     account, changes = judge(known, message_row, DeletionRow(GENERAL, message_row.micros))
     assert account.skipped == {"deleted in Slack": 2}
     assert not changes.deletions
@@ -188,14 +208,14 @@ def test_a_removed_reaction_stays_away() -> None:
     given = row(ts="1.0", reactions=[{"name": "+1", "users": ["U1", "U2"]}])
     key = ("C1", given.micros)
     removed = {("U1", "+1"): (given.micros + 1_000_000, False)}
-    known = Known(versions={key: (given.micros, "Ev1")}, reactions={key: removed})
+    known = KnownMessages(versions={key: (given.micros, "Ev1")}, reactions={key: removed})
     account, changes = judge(known, given)
     assert account.updated == 1
     assert changes.reactions == {key: [("U2", "+1")]}
 
 
 def test_every_reason_is_counted_and_bad_ones_are_told() -> None:
-    account, changes = judge(Known(), *Reason, None)
+    account, changes = judge(KnownMessages(), *Reason, None)
     assert account.skipped == {reason.value: 1 for reason in Reason}
     assert account.filtered == 1
     assert {problem.reason for problem in changes.problems} == {r for r in Reason if r.is_bad}
@@ -225,15 +245,17 @@ def test_accounts_add_up_and_survive_json() -> None:
 
 
 def test_workers_keep_to_different_channels() -> None:
-    def span(*channels: str) -> Span:
+    def span(*channels: str) -> FileBatch:
         member = Member("2024-01-01.json", 2, None)
-        return Span.of([(0, PlannedFile(member, name, Channel(name, None))) for name in channels])
+        return FileBatch.of(
+            [(0, PlannedFile(member, name, Channel(name, None))) for name in channels]
+        )
 
     first, second, third = span("C1"), span("C1", "C2"), span("C3")
     waiting = deque([first, second, third])
-    assert take_span(waiting, []) is first
-    assert take_span(waiting, [first]) is third
-    assert take_span(waiting, [first, third]) is second
+    assert take_batch(waiting, []) is first
+    assert take_batch(waiting, [first]) is third
+    assert take_batch(waiting, [first, third]) is second
     assert not waiting
 
 
@@ -245,13 +267,13 @@ def test_the_front_does_not_jump_between_workers() -> None:
     ]
     paths = [file.member.path for file in files]
     state = ImportState(ImportRequest(Path("/export")))
-    state.hear(Planned(4, 8, {}, None))
-    state.hear(Listed(files))
+    state.handle(Planned(4, 8, {}, None))
+    state.handle(FilesListed(files))
     fronts = []
     for worker, path in ((1, paths[0]), (2, paths[2]), (2, paths[3]), (1, paths[1])):
-        state.hear(Started(path, path[0], 2, worker))
+        state.handle(FileStarted(path, path[0], 2, worker))
         fronts.append(state.front)
-        state.hear(Done(path, 2))
+        state.handle(FileDone(path, 2))
         fronts.append(state.front)
     assert fronts == [0, 1, 1, 1, 1, 1, 1, 3]
 
@@ -295,16 +317,16 @@ def test_read_time_refuses(text: str) -> None:
 def test_a_tally_counts_bytes_and_records() -> None:
     tally = Tally()
     assert tally.seconds_left is None
-    tally.hear(Planned(3, 300, {}, None))
-    tally.hear(Skipped("a", 100, Account(read=5)))
+    tally.handle(Planned(3, 300, {}, None))
+    tally.handle(FileSkipped("a", 100, Account(read=5)))
     assert (tally.files_done, tally.bytes_read, tally.records) == (1, 100, 0)
     assert tally.seconds_left is None
-    tally.hear(Started("b", "general", 100, 1))
-    tally.hear(Progress("b", Account(read=2, inserted=1, skipped={"no usable ts": 1}), 50))
+    tally.handle(FileStarted("b", "general", 100, 1))
+    tally.handle(RecordsMerged("b", Account(read=2, inserted=1, skipped={"no usable ts": 1}), 50))
     assert (tally.bytes_read, tally.records, tally.bad_records) == (150, 2, 1)
     assert tally.seconds_left is not None
-    tally.hear(Progress("b", Account(read=1, inserted=1), 100))
-    tally.hear(Done("b", 100))
+    tally.handle(RecordsMerged("b", Account(read=1, inserted=1), 100))
+    tally.handle(FileDone("b", 100))
     assert (tally.files_done, tally.bytes_read, tally.records, tally.paths) == (2, 200, 3, {})
 
 

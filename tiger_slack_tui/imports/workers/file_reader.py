@@ -14,12 +14,12 @@ from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.archive.records import (
     WHOLE,
     BadFile,
-    BadRecord,
-    Repaired,
+    RepairedRecord,
+    UnreadableRecord,
     read_records,
 )
-from tiger_slack_tui.imports.merge.decisions import Entry, FileEnd, Item
-from tiger_slack_tui.imports.merge.known_files import FileState, recall
+from tiger_slack_tui.imports.merge.decisions import FileEnd, FileRecord, MergeItem
+from tiger_slack_tui.imports.merge.known_files import FileCheckpoint, recall
 from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row
 from tiger_slack_tui.imports.merge.writer import Tables
 from tiger_slack_tui.imports.workers import protocol
@@ -47,7 +47,7 @@ class Parent(Protocol):
         """Wait until a batch may be merged."""
 
 
-class FileWork:
+class FileReader:
     """The work of one ReadFiles command."""
 
     def __init__(
@@ -65,9 +65,9 @@ class FileWork:
         self._source = source
         self._tables = tables
         self._connection = connection
-        self._batch: list[Item] = []
+        self._batch: list[MergeItem] = []
         self._bytes = 0
-        self._states: dict[int, FileState] = {}
+        self._states: dict[int, FileCheckpoint] = {}
         self._failures: dict[int, Reason] = {}
         self._contents: dict[int, bytes] = {}
         self._started: list[int] = []
@@ -81,7 +81,7 @@ class FileWork:
     async def read(self) -> None:
         """Bring every file into the tables."""
         files = self._command.span.files()
-        saved: Mapping[str, FileState] = {}
+        saved: Mapping[str, FileCheckpoint] = {}
         if self._import_id is not None:
             paths = [planned.member.path for _, planned in files]
             saved = await saved_files(self._connection, self._import_id, paths)
@@ -97,11 +97,11 @@ class FileWork:
             await self._read_files(files)
         self._parent.report(protocol.FilesRead())
 
-    async def _begin(self, number: int, planned: PlannedFile, saved: FileState | None) -> None:
+    async def _begin(self, number: int, planned: PlannedFile, saved: FileCheckpoint | None) -> None:
         """Find out where to begin with the file."""
         member = planned.member
         crc, failure = self._examine(number, member)
-        state = FileState(member.path, member.size, crc, planned.channel.id)
+        state = FileCheckpoint(member.path, member.size, crc, planned.channel.id)
         if member.size <= WHOLE:  # not too many to keep
             state.times = []
         if failure is not None:
@@ -172,15 +172,15 @@ class FileWork:
         try:
             for value in islice(read_records(stream, planned.member.size), skip, None):
                 position += 1
-                is_repaired = isinstance(value, Repaired)
-                if isinstance(value, BadRecord):
+                is_repaired = isinstance(value, RepairedRecord)
+                if isinstance(value, UnreadableRecord):
                     what = value.reason
                 else:
                     record = value.value if is_repaired else value
                     what = read_row(record, channel, keep=self._keeps)
                     if self._is_selective and not self._is_wanted(what):
                         what = None
-                self._batch.append(Entry(number, position, what, is_repaired))
+                self._batch.append(FileRecord(number, position, what, is_repaired))
                 if isinstance(what, MessageRow):
                     self._bytes += len(what.cells)
                 if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
