@@ -80,14 +80,16 @@ def conninfo(postgres: EmbeddedPostgres, template: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _hooks_of_the_process() -> Iterator[None]:
-    """Undo what a command that runs in this process sets for all of it: other tests look at log records, too."""
-    factory, ends = logging.getLogRecordFactory(), sys.excepthook
-    ends_thread, cannot_be_raised = threading.excepthook, sys.unraisablehook
+def _process_hooks() -> Iterator[None]:
+    """Undo what a command that runs in this process sets for the whole process: later tests read log records."""
+    root, factory = logging.getLogger(), logging.getLogRecordFactory()
+    handlers, level = root.handlers[:], root.level
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
     logging.setLogRecordFactory(factory)
-    sys.excepthook = ends
-    threading.excepthook, sys.unraisablehook = ends_thread, cannot_be_raised
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.acceptance.test_cli import CLEAN, tiger_slack
+from tests.acceptance.test_cli import CLEAN, in_this_process, tiger_slack
 from tests.auditing import edit, message, reaction, store, ts
 
 NASTY = "\x1b]0;title\x07[/bold] \x9b31m\u202ered"
@@ -150,8 +150,10 @@ def test_why_by_link_and_never_delivered(conninfo: str, run: Commands) -> None:
         ("discard", "remove", "x"),
     ],
 )
-def test_usage(run: Commands, arguments: tuple[str, ...]) -> None:
-    run(*arguments, code=2)
+def test_usage(conninfo: str, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    refused = in_this_process(*arguments, home=tmp_path, DATABASE_URL=conninfo)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "Traceback" not in refused.stderr
 
 
 def test_a_database_without_the_tables_says_what_to_do(empty_conninfo: str, tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click.testing
 import pytest
 
 from tests.support import count
 from tiger_slack_tui import __version__
+from tiger_slack_tui.cli.main import main
 
 CLEAN = {
     name: value
@@ -31,6 +33,16 @@ def tiger_slack(*arguments: str, cwd: Path, **environ: str) -> subprocess.Comple
         cwd=cwd,
         timeout=100,
     )
+
+
+def in_this_process(*arguments: str, home: Path, **environ: str) -> click.testing.Result:
+    """Run a command that ends with a usage error, without the cost of a process.
+
+    `test_missing_settings_are_all_named` shows that a process has the same output and exit code.
+    """
+    hidden = {name: None for name in os.environ if name not in CLEAN}
+    given = hidden | {"TIGER_SLACK_HOME": str(home)} | environ
+    return click.testing.CliRunner().invoke(main, arguments, env=given)
 
 
 def test_help_and_version(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.acceptance.test_cli import CLEAN
+from tests.acceptance.test_cli import CLEAN, in_this_process
 from tests.acceptance.test_processes import Program
 from tests.support import ADVISORY_LOCKS, allow_connections, until
 from tiger_slack_tui import __version__
@@ -260,13 +260,7 @@ async def test_the_doctor_finds_what_is_wrong(conninfo: str, tmp_path: Path) -> 
     ],
 )
 def test_wrong_settings_of_jobs_are_named(tmp_path: Path, name: str, value: str) -> None:
-    done = subprocess.run(
-        (sys.executable, "-m", "tiger_slack_tui", "jobs", "--status"),
-        env=CLEAN | {name: value, "TIGER_SLACK_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert done.returncode == 2
+    done = in_this_process("jobs", "--status", home=tmp_path, **{name: value})
+    assert done.exit_code == 2
     assert name in done.stderr
     assert "Traceback" not in done.stderr
