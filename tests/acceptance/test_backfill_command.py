@@ -114,9 +114,9 @@ async def test_a_gap_that_goes_on_is_not_closed(
     async with workspace() as slack:
         program = Program(slack, conninfo, tmp_path)
         code, _, err = await command(program, "backfill", "--gap", "1")
-        assert (code, "goes on" in err) == (2, True)
+        assert (code, "has not ended yet" in err) == (2, True)
         code, out, _ = await command(program, "backfill", "--status")
-        assert "goes on" in out
+        assert "not ended" in out
         code, out, _ = await command(program, "doctor")
         assert "1 open" in out
 
@@ -136,7 +136,7 @@ async def test_the_restricted_tier_and_a_channel_that_is_not_shown_end_with_3(
         )
         code, out, _ = await command(program, "backfill")
         assert code == 3
-        assert "stays open" in out
+        assert "still open" in out
         assert "channel_not_found" in out
         database.execute("delete from slack.gap")
         process = await asyncio.create_subprocess_exec(
@@ -151,7 +151,7 @@ async def test_the_restricted_tier_and_a_channel_that_is_not_shown_end_with_3(
         _, err = await asyncio.wait_for(process.communicate(), 20)
         assert process.returncode == 1
         assert b"restricts this app to one call a minute" in err
-        assert b"goes on from here" in err
+        assert b"run the same command again" in err
         assert b"Traceback" not in err
         slack.directory.is_restricted = False
         code, out, _ = await command(program, "backfill")

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click.testing
+import click
 import pytest
+from click.testing import CliRunner
 
+from tests.faults.commands import commands
 from tests.support import count
 from tiger_slack_tui import __version__
 from tiger_slack_tui.cli.main import main
@@ -42,12 +44,30 @@ def in_this_process(*arguments: str, home: Path, **environ: str) -> click.testin
     """
     hidden = {name: None for name in os.environ if name not in CLEAN}
     given = hidden | {"TIGER_SLACK_HOME": str(home)} | environ
-    return click.testing.CliRunner().invoke(main, arguments, env=given)
+    return CliRunner().invoke(main, arguments, env=given)
 
 
 def test_help_and_version(tmp_path: Path) -> None:
     assert "migrate" in tiger_slack("--help", cwd=tmp_path).stdout
     assert tiger_slack("--version", cwd=tmp_path).stdout == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("words", [(), ("discard",)])
+def test_help_shows_one_whole_sentence_for_each_command(words: tuple[str, ...]) -> None:
+    said = CliRunner().invoke(main, [*words, "--help"], terminal_width=80).stdout
+    shown = said.partition("Commands:\n")[2].splitlines()
+    named = [command for command in commands() if command.words[:-1] == words]
+    assert len(shown) >= len(named) > 5
+    assert all(line.endswith(".") and "..." not in line for line in shown), said
+
+
+def test_help_says_the_same_of_a_command_in_both_places() -> None:
+    context = click.Context(main)
+    shown = CliRunner().invoke(main, ["--help"], terminal_width=80).stdout
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
+        assert f"{name:<8}  {command.get_short_help_str(limit=80)}\n" in shown
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:

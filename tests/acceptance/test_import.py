@@ -270,7 +270,7 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere(tmp_path: Path, conninfo: str) 
     assert b"4/4 files" in shown
     assert b"\x1b" not in output
     lines = tiger_slack("import", str(path), cwd=tmp_path, DATABASE_URL=conninfo).stderr
-    assert "4 files to read" in lines
+    assert "reading 4 files" in lines
     assert "\x1b" not in lines
     assert "━" not in lines
 

@@ -182,7 +182,7 @@ async def test_jobs_by_hand_and_their_status(conninfo: str, tmp_path: Path) -> N
         code, out, err = await command(program, "jobs", "users")
         assert code == 1
         assert "invalid_auth" in out
-        assert "did not end well" in err
+        assert "1 job failed: users" in err
         assert "Traceback" not in err
 
 

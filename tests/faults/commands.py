@@ -68,7 +68,10 @@ def commands() -> Iterator[Command]:
 
 def _below(words: tuple[str, ...], command: click.Command) -> Iterator[Command]:
     if isinstance(command, click.Group):
-        for name, child in sorted(command.commands.items()):
+        context = click.Context(command)
+        for name in sorted(command.list_commands(context)):
+            child = command.get_command(context, name)
+            assert child is not None
             yield from _below((*words, name), child)
     else:
         yield Command(words, command)

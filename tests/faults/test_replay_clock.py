@@ -13,7 +13,7 @@ from tests.support import count
 from tiger_slack_tui.audit.preview import Preview, previews
 from tiger_slack_tui.audit.replay import Selection, replay
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
-from tiger_slack_tui.cli.questions import last
+from tiger_slack_tui.cli.queries import last
 
 LATER = {
     "a wrong clock of the machine": "update slack.event set received_at = now() + interval '3 days'",

@@ -19,7 +19,7 @@ from tiger_slack_tui.audit.detail import read_event
 from tiger_slack_tui.audit.events import EventFilter, read_page
 from tiger_slack_tui.audit.why import read_history
 from tiger_slack_tui.cli.events import detail_lines, row_lines
-from tiger_slack_tui.cli.questions import echo_json
+from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.why import lines as why_lines
 from tiger_slack_tui.console.views.triage import detail_lines as console_lines
 
@@ -98,7 +98,7 @@ def test_a_message_beyond_the_years_of_python(conninfo: str, tmp_path: Path, odd
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    key = f"slack.message C1 {odd}: shows what this event says"
+    key = f"slack.message C1 {odd}: has the content of this event"
     assert key in run("event", "Ev1")
     for words in (["why", "--", "C1", odd], ["why", "--json", "--", "C1", odd]):
         said = run(*words)

@@ -1,8 +1,9 @@
-"""`tiger-slack backfill`: closes gaps from Slack's history, or shows them."""
+"""`tiger-slack backfill`: closes gaps with messages from Slack's history, or shows gaps."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,12 +15,15 @@ import click
 import humanize
 
 from tiger_slack_tui.backfill.backfill import BackfillProgress, GapResult, readable_kinds
+from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.telemetry import log_to_stderr
-from tiger_slack_tui.base.text import visible
+from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.base.times import read_time
-from tiger_slack_tui.cli.questions import ask
+from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.runner import Runner
@@ -35,16 +39,18 @@ from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.job_runs import JobRun
 
 _SHOWN = 20
+"""Gaps that `--status` shows."""
 _LINE_SECONDS = 5.0
+"""Time between two lines of progress."""
 _LONGEST = 366 * 86_400.0
-"""An operator who asks for years of history may wait for them."""
+"""Seconds that a backfill may take. At 50 calls a minute, years of history take days."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillRequest:
-    """The command line, as it was given."""
+    """The arguments, as they were given."""
 
-    gaps: tuple[int, ...]
+    gap_ids: tuple[int, ...]
     channels: tuple[str, ...]
     since: str | None
     until: str | None
@@ -63,20 +69,64 @@ class _Ended:
         return 3 if any(result.error for result in self.results) else 0
 
 
-def run_backfill(settings: Settings, slack: SlackSettings, request: BackfillRequest) -> int:
-    """Close the gaps asked for, and print what became of each; the exit code.
+@click.command()
+@click.option(
+    "--gap",
+    "gap_ids",
+    metavar="ID",
+    type=options.GAP_ID,
+    multiple=True,
+    help="Close only this gap; repeatable.",
+)
+@click.option(
+    "--channel",
+    "channels",
+    metavar="NAME",
+    multiple=True,
+    help="With --since: read only this channel (id or name); repeatable.",
+)
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Read all of the history since then: a date, a time, or a duration such as 30D, 4W, 7M, 1Y.",
+)
+@click.option(
+    "--until",
+    metavar="WHEN",
+    help="With --since: read the history until then; a date means the end of its day.",
+)
+@click.option("--status", is_flag=True, help="Show the newest gaps; change nothing.")
+@options.as_json
+@plain_errors
+def backfill(status: bool, as_json: bool, **given: Any) -> None:
+    """Close gaps with messages from Slack's history, or show gaps.
 
-    Raises SettingsError for what is wrong with the command line, and what keeps the run from beginning.
+    A gap is a time in which events may not have reached any instance. Without options, all gaps that have ended are
+    closed. A backfill that was stopped continues where it stopped.
+
+    Exit code 0: all gaps are closed; 3: Slack shows only a part, or limits the app's rate; 1: it failed or was
+    stopped; 2: wrong arguments or settings.
+    """
+    if status:
+        _show_gaps(settings.load(), as_json=as_json)
+    else:
+        sys.exit(_backfill(*settings.load_with_slack(), BackfillRequest(as_json=as_json, **given)))
+
+
+def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) -> int:
+    """Close the gaps, print what became of each, and return the exit code.
+
+    Raises SettingsError for wrong arguments, and what keeps the job from starting.
     """
     if (request.channels or request.until is not None) and request.since is None:
-        raise SettingsError("--channel and --until need --since: from when shall be read?")
-    if request.gaps and request.since is not None:
-        raise SettingsError("--gap has its own time: leave out --since.")
-    log_to_stderr(settings)
-    with database(settings, session=True) as conninfo:
-        named = with_defaults(conninfo, application_name=settings.instance)
-        work = _run(settings, slack, request, named)
-        ended = run_until_stopped(work, hint="tiger-slack backfill goes on from here.")
+        raise SettingsError("--channel and --until need --since.")
+    if request.gap_ids and request.since is not None:
+        raise SettingsError("--gap and --since exclude each other: a gap has its own times.")
+    log_to_stderr(loaded)
+    with database(loaded, session=True) as conninfo:
+        named = with_defaults(conninfo, application_name=loaded.instance)
+        work = _run(loaded, slack, request, named)
+        ended = run_until_stopped(work, hint="To continue, run the same command again.")
     if request.as_json:
         click.echo(json.dumps(_as_json(ended), default=str, indent=2))
     else:
@@ -84,9 +134,9 @@ def run_backfill(settings: Settings, slack: SlackSettings, request: BackfillRequ
     return ended.exit_code
 
 
-def show_gaps(settings: Settings, *, as_json: bool) -> None:
-    """Print the newest gaps, open ones first; change nothing."""
-    found = ask(settings, "backfill", lambda c: gaps.newest(c, most=_SHOWN))
+def _show_gaps(loaded: Settings, *, as_json: bool) -> None:
+    """Print the newest gaps, open ones first."""
+    found = run_query(loaded, "backfill", lambda c: gaps.newest(c, most=_SHOWN))
     if as_json:
         click.echo(json.dumps([asdict(gap) for gap in found], default=str, indent=2))
     else:
@@ -94,22 +144,22 @@ def show_gaps(settings: Settings, *, as_json: bool) -> None:
 
 
 async def _run(
-    settings: Settings, slack: SlackSettings, request: BackfillRequest, conninfo: str
+    loaded: Settings, slack: SlackSettings, request: BackfillRequest, conninfo: str
 ) -> _Ended:
     await migrate(conninfo)
     results: list[GapResult] = []
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session)
-        find = await _find(request, conninfo, web, settings.instance)
-        job = close_gaps(web, find, tell=results.append, progress=_Lines().show)
-        runner = Runner(conninfo, instance=settings.instance, timeout=_LONGEST)
+        find = await _gap_finder(request, conninfo, web, loaded.instance)
+        job = close_gaps(web, find, tell=results.append, progress=_ProgressLines().show)
+        runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)
         return _Ended(await runner.run(job, reason="by hand"), results)
 
 
-async def _find(request: BackfillRequest, conninfo: str, web: SlackWeb, instance: str) -> Any:
-    """What finds the gaps once the lock is held; what is wrong with the command line shows now."""
-    if request.gaps:
-        await _check_gaps(request.gaps, conninfo)
+async def _gap_finder(request: BackfillRequest, conninfo: str, web: SlackWeb, instance: str) -> Any:
+    """The function that finds the job's gaps once it has its lock. Raises SettingsError for wrong arguments."""
+    if request.gap_ids:
+        await _check_gaps(request.gap_ids, conninfo)
     now = datetime.now(UTC)
     since = until = None
     if request.since is not None:
@@ -118,12 +168,12 @@ async def _find(request: BackfillRequest, conninfo: str, web: SlackWeb, instance
         until = read_time(request.until, now, "--until", is_end=True)
     until = min(until or now, now)
     if since and since >= until:
-        raise SettingsError("--since is not before --until: no message is between them.")
+        raise SettingsError("--since must be before --until.")
     channels = await _channel_ids(web, request.channels) if request.channels else [None]
 
     async def find(connection: Connection, team: str) -> list[Gap]:
-        if request.gaps:
-            return await gaps.get(connection, request.gaps)
+        if request.gap_ids:
+            return await gaps.get(connection, request.gap_ids)
         if since is None:
             return await gaps.due(connection, team, growing=True)
         return [
@@ -142,14 +192,14 @@ async def _check_gaps(ids: Sequence[int], conninfo: str) -> None:
     for number in ids:
         if number not in found:
             raise SettingsError(
-                f"There is no gap {number}.", hint="See: tiger-slack backfill --status"
+                f"There is no gap {number}.", hint="To list the gaps: tiger-slack backfill --status"
             )
         if found[number].ended_at is None:
-            raise SettingsError(f"Gap {number} still goes on: wait for its end.")
+            raise SettingsError(f"Gap {number} has not ended yet: events may still be missing.")
 
 
 async def _channel_ids(web: SlackWeb, wanted: Sequence[str]) -> list[str | None]:
-    """The ids of the channels, which may be given by name. Raises SettingsError for an unknown one."""
+    """The ids of channels that are given by name or id. Raises SettingsError for an unknown one."""
     identity = await patiently(web.identity)
     reader = HistoryReader(web)
     listed = await reader.conversations(readable_kinds(identity.scopes))
@@ -160,15 +210,15 @@ async def _channel_ids(web: SlackWeb, wanted: Sequence[str]) -> list[str | None]
         id_ = name if name in ids else by_name.get(name.removeprefix("#"))
         if id_ is None:
             raise SettingsError(
-                f"The app is in no channel {visible(name)!r}.",
-                hint="Invite it: Slack shows a channel's history to members only.",
+                f"The app is not a member of a channel {visible(name)!r}.",
+                hint="Invite it: Slack shows the history of a channel only to its members.",
             )
         found.append(id_)
     return found
 
 
-class _Lines:
-    """Says on stderr how it goes, every few seconds."""
+class _ProgressLines:
+    """Prints the progress to stderr every few seconds."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + _LINE_SECONDS
@@ -180,7 +230,7 @@ class _Lines:
             self._next = time.monotonic() + _LINE_SECONDS
             click.echo(
                 f"gap {progress.gap.id}: {progress.channels_done:,} of {progress.channels:,} channels"
-                f" read, {self._read:,} messages in all",
+                f" read, {amount(self._read, 'message')} in total",
                 err=True,
             )
 
@@ -208,11 +258,11 @@ def _as_json(ended: _Ended) -> dict[str, Any]:
 def _as_text(ended: _Ended) -> Iterator[str]:
     for result in ended.results:
         gap, messages = result.gap, result.messages
-        state = "closed" if result.is_closed else "stays open"
+        state = "closed" if result.is_closed else "still open"
         yield f"gap {gap.id}, {gap.reason}, {_time_of(gap)}: {state}"
         skipped = sum(result.skipped_channels.values())
-        channels = f"{result.channels:,} channels read, {skipped:,} skipped"
-        yield f"  {channels}, {result.threads:,} threads, {result.deleted:,} deletions found"
+        channels = f"{amount(result.channels, 'channel')} read, {skipped:,} skipped"
+        yield f"  {channels}, {amount(result.threads, 'thread')}, {amount(result.deleted, 'deletion')} found"
         yield (
             f"  {messages.read:,} messages read = {messages.inserted:,} inserted"
             f" + {messages.already_there:,} already there + {messages.updated:,} updated"
@@ -222,21 +272,21 @@ def _as_text(ended: _Ended) -> Iterator[str]:
         if result.error:
             yield f"  {result.error}"
     if not ended.results and ended.run.outcome == "done":
-        yield "There is no gap to close."
+        yield "There are no gaps to close."
     if ended.run.outcome != "done":
-        yield f"The backfill {ended.run.outcome}: {visible(ended.run.error or '')}"
-        yield "What was read is kept; tiger-slack backfill goes on from there."
+        yield f"The backfill is incomplete ({ended.run.outcome}): {visible(ended.run.error or '')}"
+        yield "What it read is stored. To continue, run the same command again."
 
 
 def _gap_line(gap: Gap) -> str:
     where = f", channel {gap.channel_id}" if gap.channel_id else ""
     line = f"gap {gap.id}, {gap.reason}{where}, {_time_of(gap)}: "
     if gap.ended_at is None:
-        return line + "goes on"
+        return line + "not ended"
     if gap.closed_at is None:
         return line + (f"open: {visible(gap.error)}" if gap.error else "open")
     inserted = ((gap.account or {}).get("messages") or {}).get("inserted", 0)
-    return line + f"closed {gap.closed_at:%Y-%m-%d %H:%M}, {inserted:,} messages inserted"
+    return line + f"closed {gap.closed_at:%Y-%m-%d %H:%M}, {amount(inserted, 'message')} inserted"
 
 
 def _time_of(gap: Gap) -> str:

@@ -1,4 +1,4 @@
-"""`tiger-slack discard`: the rules that keep messages away."""
+"""`tiger-slack discard`: the rules that drop messages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import click
 
@@ -13,69 +14,176 @@ from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.names import find_channel, find_user
 from tiger_slack_tui.audit.preview import Preview, Tested, previews
 from tiger_slack_tui.audit.rules import READY_RULES, Rule
+from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import cut, visible
 from tiger_slack_tui.base.times import read_time
-from tiger_slack_tui.cli.questions import (
-    ask,
-    asking,
-    echo_json,
-    last,
-    shown_channel,
-    shown_time,
-)
+from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.output import echo_json, format_channel, format_time
+from tiger_slack_tui.cli.queries import last, query_runner, run_query
 from tiger_slack_tui.postgres.connection import Connection
 
-_SECONDS = 30.0
-"""How long a preview tests messages."""
-_ON = "It holds for what comes from now on, in every instance.\nNothing that is stored is deleted."
-_OFF = "What it kept away comes back with: tiger-slack replay --discarded-by {}"
+_PREVIEW_SECONDS = 30.0
+"""Time after which a preview ends, with the messages that it has tested by then."""
+_ON = "Every instance drops messages by it from now on. Stored messages stay."
+_OFF = "To store the messages that it dropped: tiger-slack replay --discarded-by {}"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_rule_id = click.argument("rule_id", metavar="ID", type=options.RULE_ID)
+_since = click.option(
+    "--since",
+    metavar="WHEN",
+    default="7d",
+    show_default=True,
+    help="Test the messages since then: a date, a time, or a duration such as 12h, 7d, 4w.",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The rule that the command line describes: an expression, or a ready rule and what it is made for."""
+class RuleRequest:
+    """The rule that the command line describes: a jsonpath, or a ready rule's name and value."""
 
     match: str | None
     ready: str | None = None
     value: str | None = None
 
 
-def show(settings: Settings, *, as_json: bool) -> None:
-    """Print the rules and what each did."""
-    found = ask(settings, "discard", rules.list_rules)
+def _rule_options(command: F) -> F:
+    """Add the arguments that describe a rule; see `_read_rule`."""
+    for decorate in (
+        click.option("--app", metavar="ID", help="Ready rule: messages of this app."),
+        click.option("--user", metavar="USER", help="Ready rule: messages of this user."),
+        click.option("--channel", metavar="CHANNEL", help="Ready rule: messages of this channel."),
+        click.option("--bots", is_flag=True, help="Ready rule: messages of bots."),
+        click.option("--joins", is_flag=True, help="Ready rule: notices of joins and leaves."),
+        click.argument("match", metavar="[JSONPATH]", required=False),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _read_rule(match: str | None, ready: dict[str, Any]) -> RuleRequest:
+    """The rule that the arguments describe. Raises UsageError unless they describe exactly one."""
+    given = [(name, value) for name, value in ready.items() if value]
+    if (match is not None) + len(given) != 1:
+        raise click.UsageError(
+            "Give one rule: a JSONPATH, or one of --joins, --bots, --channel, --user, --app."
+        )
+    if match is not None:
+        return RuleRequest(match)
+    name, value = given[0]
+    return RuleRequest(None, name, None if value is True else value)
+
+
+@click.group()
+def discard() -> None:
+    """Manage the rules that drop messages.
+
+    A rule is a jsonpath condition over the message, such as: $.subtype == "channel_join". A message that matches is
+    not stored in slack.message. Its events stay in the audit trail.
+    """
+
+
+@discard.command(name="list")
+@options.as_json_lines
+@plain_errors
+def discard_list(as_json: bool) -> None:
+    """List the rules and how often each matched."""
+    found = run_query(settings.load(), "discard", rules.list_rules)
     if as_json:
         for rule in found:
             echo_json(rule)
     elif found:
         click.echo("\n".join(line for rule in found for line in _rule_lines(rule)))
     else:
-        click.echo("No rules: every message is stored. Make one: tiger-slack discard add --help")
+        click.echo("There are no rules: every message is stored.")
+        click.echo("To add one: tiger-slack discard add --help")
 
 
-def test(settings: Settings, wanted: Wanted, since: str, *, as_json: bool) -> None:
-    """Print what the rule would have kept away."""
+@discard.command(name="test")
+@_rule_options
+@_since
+@options.as_json
+@plain_errors
+def discard_test(match: str | None, since: str, as_json: bool, **ready: Any) -> None:
+    """Show what a rule would have dropped; change nothing."""
+    loaded, request = settings.load(), _read_rule(match, ready)
     start = read_time(since, datetime.now(UTC), "--since")
-    match, preview = ask(settings, "discard", lambda c: _checked_preview(c, wanted, start))
+    match, preview = run_query(loaded, "discard", lambda c: _checked_preview(c, request, start))
     if as_json:
         echo_json(preview)
     else:
         click.echo("\n".join(_preview_lines(match, preview)))
 
 
-def add(
-    settings: Settings, wanted: Wanted, note: str | None, since: str, *, yes: bool, as_json: bool
+@discard.command(name="add")
+@_rule_options
+@click.option("--note", help="What the rule is for.")
+@_since
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@options.as_json
+@plain_errors
+def discard_add(
+    match: str | None, note: str | None, since: str, yes: bool, as_json: bool, **ready: Any
 ) -> None:
-    """Make the rule, after its preview and a question."""
+    """Add a rule, after showing what it would have dropped.
+
+    Every instance applies it at once.
+    """
+    _add(settings.load(), _read_rule(match, ready), note, since, yes=yes, as_json=as_json)
+
+
+@discard.command(name="off")
+@_rule_id
+@plain_errors
+def discard_off(rule_id: int) -> None:
+    """Turn a rule off; it keeps its id."""
+    run_query(settings.load(), "discard", lambda c: rules.turn_rule_off(c, rule_id))
+    click.echo(f"Rule {rule_id} is off.\n{_OFF.format(rule_id)}")
+
+
+@discard.command(name="on")
+@_rule_id
+@plain_errors
+def discard_on(rule_id: int) -> None:
+    """Turn a rule on again."""
+    run_query(settings.load(), "discard", lambda c: rules.turn_rule_on(c, rule_id))
+    click.echo(f"Rule {rule_id} is on.\n{_ON}")
+
+
+@discard.command(name="remove")
+@_rule_id
+@plain_errors
+def discard_remove(rule_id: int) -> None:
+    """Remove a rule for good.
+
+    `tiger-slack replay --discarded-by ID` stores the messages that it dropped.
+    """
+    run_query(settings.load(), "discard", lambda c: rules.remove_rule(c, rule_id))
+    click.echo(f"Rule {rule_id} is removed.\n{_OFF.format(rule_id)}")
+
+
+def _add(
+    loaded: Settings,
+    request: RuleRequest,
+    note: str | None,
+    since: str,
+    *,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Add the rule, after its preview and the operator's consent."""
     start = read_time(since, datetime.now(UTC), "--since")
-    with asking(settings, "discard") as run:
-        match, preview = run(lambda c: _checked_preview(c, wanted, start))
+    with query_runner(loaded, "discard") as run:
+        match, preview = run(lambda c: _checked_preview(c, request, start))
         if not as_json:
             click.echo("\n".join(_preview_lines(match, preview)))
         if not yes:
             if as_json or not sys.stdin.isatty():
-                raise click.UsageError("Nobody is there to ask: add --yes to make the rule.")
-            click.confirm(f"\n{_ON}\nMake this rule?", abort=True)
+                raise click.UsageError("There is no terminal to ask: add --yes to add the rule.")
+            click.confirm(f"\n{_ON}\nAdd this rule?", abort=True)
         rule_id = run(lambda c: rules.add_rule(c, match, note))
     if as_json:
         echo_json({"id": rule_id, "match": match, "note": note, "preview": preview})
@@ -83,87 +191,72 @@ def add(
         click.echo(f"Rule {rule_id} is on.\n{_ON}" if yes else f"Rule {rule_id} is on.")
 
 
-def turn_off(settings: Settings, rule_id: int) -> None:
-    """Let the rule rest."""
-    ask(settings, "discard", lambda c: rules.turn_rule_off(c, rule_id))
-    click.echo(f"Rule {rule_id} is off.\n{_OFF.format(rule_id)}")
-
-
-def turn_on(settings: Settings, rule_id: int) -> None:
-    """Let the rule hold again."""
-    ask(settings, "discard", lambda c: rules.turn_rule_on(c, rule_id))
-    click.echo(f"Rule {rule_id} is on.\n{_ON}")
-
-
-def remove(settings: Settings, rule_id: int) -> None:
-    """End the rule."""
-    ask(settings, "discard", lambda c: rules.remove_rule(c, rule_id))
-    click.echo(f"Rule {rule_id} is removed.\n{_OFF.format(rule_id)}")
-
-
 async def _checked_preview(
-    connection: Connection, wanted: Wanted, since: datetime
+    connection: Connection, request: RuleRequest, since: datetime
 ) -> tuple[str, Preview]:
-    match = await _expression(connection, wanted)
+    match = await _jsonpath(connection, request)
     await rules.check_rule(connection, match)
-    growing = previews(connection, match, since=since, most=None, seconds=_SECONDS)
-    return match, await last(growing, Preview(since))
+    results = previews(connection, match, since=since, most=None, seconds=_PREVIEW_SECONDS)
+    return match, await last(results, Preview(since))
 
 
-async def _expression(connection: Connection, wanted: Wanted) -> str:
-    if wanted.match is not None:
-        return wanted.match
+async def _jsonpath(connection: Connection, request: RuleRequest) -> str:
+    """The rule's condition. Raises NameUnknown."""
+    if request.match is not None:
+        return request.match
     find: dict[str, Callable[[Connection, str], Awaitable[str]]] = {
         "channel": find_channel,
         "user": find_user,
     }
-    value = wanted.value
-    if value is not None and wanted.ready in find:
-        value = await find[wanted.ready](connection, value)
-    return next(rule for rule in READY_RULES if rule.name == wanted.ready).match(value)
+    value = request.value
+    if value is not None and request.ready in find:
+        value = await find[request.ready](connection, value)
+    return next(rule for rule in READY_RULES if rule.name == request.ready).match(value)
 
 
 def _rule_lines(rule: Rule) -> Iterator[str]:
     state = "on" if rule.is_on else "off"
-    when = f", last {shown_time(rule.last_hit)}" if rule.last_hit else ""
+    when = f", last {format_time(rule.last_hit)}" if rule.last_hit else ""
     yield f"{rule.id:>4}  {state:<3}  {visible(rule.readable)}"
     yield f"           matched {rule.hits:,} ({rule.hits_of_a_day:,} in 24 h){when}"
-    imported = f", {rule.imported:,} from exports" if rule.imported else ""
-    made = f"made {shown_time(rule.created_at)}" if rule.created_at else "made before version 0.4.0"
+    imported = f", {rule.imported:,} from imports" if rule.imported else ""
+    made = (
+        f"added {format_time(rule.created_at)}" if rule.created_at else "added before version 0.4.0"
+    )
     yield f"           {made}{imported}"
     if rule.failures:
-        when = shown_time(rule.failed_at) if rule.failed_at else ""
+        when = format_time(rule.failed_at) if rule.failed_at else ""
         yield f"           failed on {rule.failures:,} messages, which were stored; last {when}:"
         yield f"           {rule.failure}"
     if rule.off_at:
-        yield f"           off since {shown_time(rule.off_at)}"
+        yield f"           off since {format_time(rule.off_at)}"
     if rule.note:
         yield f"           {visible(rule.note)}"
 
 
 def _preview_lines(match: str, preview: Preview) -> Iterator[str]:
-    yield f"{visible(match)} would have kept away, since {shown_time(preview.since)}:"
+    yield f"{visible(match)} would have dropped, since {format_time(preview.since)}:"
     yield f"  of stored messages {_tested(preview.stored)}"
     yield f"  of recent events   {_tested(preview.recent)}"
     if preview.recent.known:
-        yield f"{'':21}({preview.recent.known:,} of these a rule discards already)"
+        yield f"{'':21}({preview.recent.known:,} of these are already dropped by a rule)"
     if preview.failed and preview.sqlstate:
-        yield f"  It fails on {preview.failed:,} of these, and does not match them:"
+        yield f"  It fails on {preview.failed:,} messages, which it does not drop:"
         yield f"  {rules.failure_words(preview.sqlstate)}"
     if preview.is_out_of_time:
-        yield f"  Stopped after {preview.seconds:.0f} s: a shorter --since tests all."
+        yield f"  Stopped after {preview.seconds:.0f} s. A shorter --since can test all messages."
     examples = sorted(
         {*preview.stored.examples, *preview.recent.examples}, key=lambda e: e.at, reverse=True
     )
     for example in examples[:5]:
         who = example.user_id or example.bot_id or "-"
-        where = shown_channel(example.channel_id, example.channel_name, 16)
-        head = f"  {shown_time(example.at)}  {where}  {cut(who, 12)}  "
+        where = format_channel(example.channel_id, example.channel_name, 16)
+        head = f"  {format_time(example.at)}  {where}  {cut(who, 12)}  "
         yield head + cut(example.text or f"({example.subtype or 'no text'})", 79 - len(head))
 
 
 def _tested(tested: Tested) -> str:
     if not tested.tested:
-        return "none: there are none"
+        return "none: there are no such messages"
     share = f"{tested.matched:,} of {tested.tested:,} ({tested.share:.1%})"
-    return share if tested.is_whole else f"{share}, back to {shown_time(tested.oldest)}"
+    return share if tested.is_whole else f"{share}, back to {format_time(tested.oldest)}"

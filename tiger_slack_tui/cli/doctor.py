@@ -1,4 +1,4 @@
-"""`tiger-slack doctor`: looks at everything that a run needs, and says how to fix what is wrong."""
+"""`tiger-slack doctor`: checks everything that a run needs, and says what to fix."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.text import amount, visible
+from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.checks import Check
+from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.server_checks import server_checks
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import Connection
@@ -38,9 +40,9 @@ from tiger_slack_tui.slack.web import Identity, SlackWeb
 
 _SYMBOL = {"ok": "✓", "warning": "!", "failed": "✗"}
 _MOST_SKEW = 2.0
-"""Seconds between Slack's clock and ours from which lateness and catch-up are told wrongly."""
+"""Seconds between Slack's clock and this machine's; above that, lateness and gaps are measured wrongly."""
 
-# What Slack sends needs a scope: https://docs.slack.dev/reference/events
+# The scopes without which Slack does not send the events: https://docs.slack.dev/reference/events
 _EVENTS = {
     "app_mentions:read": "app_mention",
     "channels:history": "message.channels",
@@ -81,9 +83,15 @@ class ChecksFailed(TigerSlackError):
     """At least one check failed."""
 
 
-def examine(given: Settings, *, as_json: bool) -> None:
-    """Print a line for each check. Raises ChecksFailed where one failed."""
-    checks = asyncio.run(_all(given))
+@click.command()
+@options.as_json
+@plain_errors
+def doctor(as_json: bool) -> None:
+    """Check everything that a run needs, and say what to fix.
+
+    It checks tokens, scopes, clock, database, migrations and spool. Exit code 1: a check failed.
+    """
+    checks = asyncio.run(_check_all(settings.load()))
     if as_json:
         click.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
@@ -95,7 +103,7 @@ def examine(given: Settings, *, as_json: bool) -> None:
 
 
 def _lines(check: Check) -> Iterator[str]:
-    """The check as text: a line for each problem that it found, then what to do."""
+    """The check as text: one line for each problem, then what to do."""
     first, *more = check.found.splitlines() or [""]
     yield f"{_SYMBOL[check.state]} {check.name}: {visible(first)}"
     yield from (f"    {visible(line.strip())}" for line in more)
@@ -103,17 +111,17 @@ def _lines(check: Check) -> Iterator[str]:
         yield f"    {check.fix}"
 
 
-async def _all(given: Settings) -> list[Check]:
+async def _check_all(loaded: Settings) -> list[Check]:
     checks = [check async for check in _slack_checks()]
     try:
-        with database(given) as conninfo:
-            name = f"{given.service_name} doctor"
+        with database(loaded) as conninfo:
+            name = f"{loaded.service_name} doctor"
             named = with_defaults(conninfo, application_name=name)
             checks += [check async for check in _database_checks(named)]
-            checks += [check async for check in server_checks(named, given.direct_conninfo)]
+            checks += [check async for check in server_checks(named, loaded.direct_conninfo)]
     except TigerSlackError as error:
         checks.append(_failed("database", error))
-    return [*checks, *_spool_checks(given)]
+    return [*checks, *_spool_checks(loaded)]
 
 
 async def _slack_checks() -> AsyncIterator[Check]:
@@ -138,34 +146,43 @@ async def _slack_checks() -> AsyncIterator[Check]:
         "delayed events",
         "warning",
         "Slack does not tell whether “Delayed Events” is on",
-        "Switch it on at the app's page “Event Subscriptions”: Slack then repeats for 24 h, not for 6 min,"
-        " what it could not deliver.",
+        "Turn it on at the app's page “Event Subscriptions”. Slack then retries a delivery for 24 h, not for 6 min.",
     )
 
 
 def _identity_checks(identity: Identity, asked: float) -> Iterator[Check]:
     if identity.scopes is None:
-        yield Check("scopes", "warning", "Slack did not tell them")
+        yield Check("scopes", "warning", "Slack did not send them")
     else:
-        missed = {scope: what for scope, what in _EVENTS.items() if scope not in identity.scopes}
+        missing_events = {
+            scope: what for scope, what in _EVENTS.items() if scope not in identity.scopes
+        }
         other = {s: what for s, what in _OTHER_SCOPES.items() if s not in identity.scopes}
-        fix = "Add them at the app's page “OAuth & Permissions” (slack-app-manifest.json), and reinstall it."
-        lacking = missed | other
-        if lacking:
+        fix = "Add them at the app's page “OAuth & Permissions”, as in slack-app-manifest.json, then reinstall it."
+        missing = missing_events | other
+        if missing:
             yield Check(
-                "scopes", "failed" if missed else "warning", f"lacks {', '.join(lacking)}", fix
+                "scopes",
+                "failed" if missing_events else "warning",
+                f"missing: {', '.join(missing)}",
+                fix,
             )
         else:
-            yield Check("scopes", "ok", f"all {len(_EVENTS | _OTHER_SCOPES)} that are used")
-        if missed:
-            yield Check("events", "failed", f"never come: {'; '.join(missed.values())}", fix)
+            yield Check("scopes", "ok", f"all {len(_EVENTS | _OTHER_SCOPES)} needed ones")
+        if missing_events:
+            yield Check(
+                "events",
+                "failed",
+                f"Slack does not send: {'; '.join(missing_events.values())}",
+                fix,
+            )
         else:
-            yield Check("events", "ok", "the scopes allow all that are stored")
+            yield Check("events", "ok", "the scopes allow all events")
     if identity.server_time is not None:
-        skew = max(abs(asked - identity.server_time) - 1, 0)  # Slack tells whole seconds
+        skew = max(abs(asked - identity.server_time) - 1, 0)  # Slack sends whole seconds
         if skew > _MOST_SKEW:
-            fix = "Let this machine follow a time server (NTP)."
-            yield Check("clock", "warning", f"{skew:.0f} s from Slack's", fix)
+            fix = "Synchronise this machine's clock with a time server (NTP)."
+            yield Check("clock", "warning", f"differs from Slack's by {skew:.0f} s", fix)
         else:
             yield Check("clock", "ok", "agrees with Slack's")
 
@@ -201,10 +218,10 @@ async def _rights(connection: Connection) -> Check:
     row = await (await connection.execute(_RIGHTS)).fetchone()
     user, may_create, owner, is_owner = row or ("", False, None, False)
     if owner is None and not may_create:
-        fix = f"As the database's owner: grant create on database … to {user}"
+        fix = f"As the database's owner, run: grant create on database … to {user}"
         return Check("rights", "failed", f"{user} may not create the schema slack", fix)
     if owner is not None and not is_owner:
-        fix = f"Connect as {owner}, or: alter schema slack owner to {user}"
+        fix = f"Connect as {owner}, or run: alter schema slack owner to {user}"
         return Check("rights", "failed", f"the schema slack belongs to {owner}", fix)
     return Check("rights", "ok", f"{user} owns the schema" if owner else f"{user} may create it")
 
@@ -216,29 +233,29 @@ async def _timescaledb(connection: Connection) -> Check:
     )
     row = await cursor.fetchone()
     if row is None:
-        return Check(
-            "TimescaleDB", "ok", "none: ordinary tables, the retention job keeps their age"
-        )
+        return Check("TimescaleDB", "ok", "not installed: the tables are ordinary ones")
     edition = {"timescale": "community", "apache": "Apache"}.get(row[1], str(row[1]))
     return Check("TimescaleDB", "ok", f"{row[0]}, {edition} edition")
 
 
 async def _instances(connection: Connection) -> Check:
     names = [row[0] for row in await (await connection.execute(_INSTANCES)).fetchall()]
-    return Check("instances", "ok", f"connected: {', '.join(names)}" if names else "none connected")
+    return Check(
+        "instances", "ok", f"connected: {', '.join(names)}" if names else "none is connected"
+    )
 
 
 async def _gaps(connection: Connection) -> Check:
     try:
         row = await (await connection.execute(_GAPS)).fetchone()
     except psycopg.errors.UndefinedTable:
-        return Check("gaps", "ok", "not looked for yet; the first start does it")
-    still_open, going_on, since = row or (0, 0, None)
+        return Check("gaps", "ok", "not known yet; the first start looks for them")
+    still_open, not_ended, since = row or (0, 0, None)
     if not still_open:
         return Check("gaps", "ok", "none open")
-    fix = "They close by themselves, or: tiger-slack backfill"
-    found = f"{still_open:,} open, the oldest since {since:%Y-%m-%d %H:%M} UTC"
-    return Check("gaps", "warning", f"{found}, {going_on:,} of them going on", fix)
+    fix = "The next daily run closes them. To close them now: tiger-slack backfill"
+    found = f"{still_open:,} open, the oldest from {since:%Y-%m-%d %H:%M} UTC"
+    return Check("gaps", "warning", f"{found}; {not_ended:,} of them not ended", fix)
 
 
 async def _migrations(conninfo: str) -> Check:
@@ -249,21 +266,26 @@ async def _migrations(conninfo: str) -> Check:
     pending = sum(file.state is MigrationFileState.PENDING for file in found.files)
     changed = [file.name for file in found.files if file.difference]
     if found.database_version is None:
-        return Check("migrations", "ok", "not migrated yet; the first start does it")
+        return Check("migrations", "ok", "the database is empty; the first start migrates it")
     if version_number(found.database_version) > version_number(__version__):
         newer = f"the database has version {found.database_version}, this program {__version__}"
         fix = f"Install version {found.database_version} or newer."
         return Check("migrations", "failed", newer, fix)
     if changed:
-        fix = "Compare them: tiger-slack migrate --status"
-        return Check("migrations", "warning", f"applied in another form: {', '.join(changed)}", fix)
+        fix = "To see the differences: tiger-slack migrate --status"
+        return Check(
+            "migrations",
+            "warning",
+            f"applied text differs from the file: {', '.join(changed)}",
+            fix,
+        )
     if pending:
         return Check("migrations", "ok", f"{pending} pending; the next start applies them")
     return Check("migrations", "ok", f"version {found.database_version}, none pending")
 
 
-def _spool_checks(given: Settings) -> Iterator[Check]:
-    place = given.home / "spool"
+def _spool_checks(loaded: Settings) -> Iterator[Check]:
+    place = loaded.home / "spool"
     try:
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=place) as file:
@@ -272,17 +294,17 @@ def _spool_checks(given: Settings) -> Iterator[Check]:
             os.fsync(file.fileno())
         free = shutil.disk_usage(place).free
     except OSError as error:
-        fix = "Let TIGER_SLACK_HOME name a directory that can be written."
-        yield Check("spool", "failed", f"cannot be written: {error.strerror}", fix)
+        fix = "Set TIGER_SLACK_HOME to a directory that this user can write to."
+        yield Check("spool", "failed", f"cannot be written to: {error.strerror}", fix)
         return
     waiting = sum(path.stat().st_size for path in _segments(place))
-    if free < given.spool_limit:
-        fix = "Make room, or lower TIGER_SLACK_SPOOL_MIB."
-        room = f"{humanize.naturalsize(free)} free, less than its limit"
+    if free < loaded.spool_limit:
+        fix = "Free space on the disk, or lower TIGER_SLACK_SPOOL_MIB."
+        room = f"{humanize.naturalsize(free)} free on the disk, less than the spool's limit"
         yield Check("spool", "warning", room, fix)
     else:
         kept = humanize.naturalsize(waiting) if waiting else "empty"
-        yield Check("spool", "ok", f"{kept}, {humanize.naturalsize(free)} free")
+        yield Check("spool", "ok", f"{kept}, {humanize.naturalsize(free)} free on the disk")
 
 
 def _segments(place: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What every command does first and last: it checks its arguments, and shows errors as sentences."""
+"""How a command ends: errors are printed as sentences, and each kind has its exit code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec
 
@@ -19,41 +20,58 @@ from tiger_slack_tui.base.stacktrace import internal_error, stacktrace
 log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = 70
-"""Exit code of a bug: EX_SOFTWARE of sysexits.h."""
+"""Exit code of a bug in this program: EX_SOFTWARE of sysexits.h."""
+INTERRUPTED = 130
+"""Exit code after SIGINT, as shells count it: 128 + 2."""
 
 P = ParamSpec("P")
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Refuse arguments that are no text; show our errors as sentences, and end with their exit code.
+    """Make the command check its text arguments, and print its errors as sentences.
 
-    Exit code 2 is for a command line that makes no sense, 70 for an error of the program itself, 130 for SIGINT where
-    the command has no other rule.
+    The process ends with the error's exit code; with 2 for a wrong command line, 70 for a bug in this program, and
+    130 for SIGINT, unless the command handles that signal itself.
     """
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and _is_main_thread():
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        _check_texts(click.get_current_context())
-        try:
-            command(*args, **kwargs)
-        except TigerSlackError as error:
-            click.echo(f"tiger-slack: {error}", err=True)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            sys.exit(130)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise  # click ends the program by these
-        except Exception as error:
-            _tell_of_bug(error)
-            sys.exit(INTERNAL_ERROR)
+        with exit_on_interrupt():
+            _check_texts(click.get_current_context())
+            try:
+                command(*args, **kwargs)
+            except TigerSlackError as error:
+                click.echo(f"tiger-slack: {error}", err=True)
+                sys.exit(error.exit_code)
+            except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+                raise  # click handles these
+            except Exception as error:
+                _report_bug(error)
+                sys.exit(INTERNAL_ERROR)
 
     return run
 
 
-def end_on_sigterm() -> None:
-    """Let SIGTERM end the process with exit code 0, after it cleaned up; until an event loop handles the signal."""
+@contextmanager
+def exit_on_interrupt() -> Iterator[None]:
+    """While the block runs, SIGINT raises KeyboardInterrupt, and that ends the process with exit code 130.
+
+    A process that ignores SIGINT goes on ignoring it.
+    """
+    has_default = signal.getsignal(signal.SIGINT) is signal.SIG_DFL and _is_main_thread()
+    if has_default:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    finally:
+        if has_default:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def exit_on_sigterm() -> None:
+    """Make SIGTERM end the process with exit code 0, after its cleanup, until an event loop handles the signal."""
     if _is_main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
@@ -62,8 +80,8 @@ def _is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def _tell_of_bug(error: Exception) -> None:
-    """Print one line, and the stack without data; where the program has a log, the stack goes there."""
+def _report_bug(error: Exception) -> None:
+    """Print one line, and write the stack, which holds no data: to the log, or to stderr if there is no log."""
     if keeps_data_out_of_records():
         log.critical("an uncaught error ends the program", exc_info=error)
         stack = "The log has its stack."
@@ -73,9 +91,9 @@ def _tell_of_bug(error: Exception) -> None:
 
 
 def _check_texts(context: click.Context) -> None:
-    """Raise BadParameter where an argument holds NUL, or bytes that are not UTF-8.
+    """Raise BadParameter for an argument that holds NUL, or bytes that are not UTF-8.
 
-    Python keeps such bytes of the command line as lone surrogates. Nothing takes them: neither PostgreSQL nor JSON.
+    Python reads such bytes as lone surrogates. Neither PostgreSQL nor JSON takes them.
     """
     for parameter in context.command.params:
         given = context.params.get(parameter.name or "")

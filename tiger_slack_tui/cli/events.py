@@ -1,4 +1,4 @@
-"""`tiger-slack events` and `tiger-slack event`: the audit trail as a list, and one event whole."""
+"""`tiger-slack events` and `tiger-slack event`: the audit trail as a list, and one event in full."""
 
 from __future__ import annotations
 
@@ -13,23 +13,28 @@ import orjson
 from tiger_slack_tui.audit.detail import EndRow, EventDetail, read_event
 from tiger_slack_tui.audit.events import EventFilter, EventRow, Position, follow, read_page
 from tiger_slack_tui.audit.names import find_channel, find_user
+from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import read_time
-from tiger_slack_tui.cli.questions import (
-    ask,
+from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.output import (
     echo_json,
-    shown_channel,
-    shown_duration,
-    shown_time,
-    shown_user,
+    format_channel,
+    format_duration,
+    format_time,
+    format_user,
 )
+from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
 
+_OUTCOMES = ("stored", "discarded", "audit", "failed", "unrouted")
 _PAGE = 200
-_FOLLOWED = 10
-"""Events that are shown before those that follow."""
+"""Events of one query."""
+_BEFORE_FOLLOWING = 10
+"""Events that `--follow` prints before it waits for new ones."""
 
 
 class NoSuchEvent(TigerSlackError):
@@ -37,8 +42,8 @@ class NoSuchEvent(TigerSlackError):
 
 
 @dataclass(frozen=True, slots=True)
-class EventsWanted:
-    """The filters of the command line; channel and user by id or name."""
+class GivenFilters:
+    """The filters as the command line gives them: channel and user by id or name, `since` as text."""
 
     outcome: str | None
     type: str | None
@@ -48,36 +53,84 @@ class EventsWanted:
     since: str | None
 
 
-def show_events(
-    settings: Settings, wanted: EventsWanted, *, limit: int, follows: bool, as_json: bool
-) -> None:
-    """Print the newest events that are wanted; with `follows` go on with those that come, until interrupted."""
-    since = None
-    if wanted.since is not None:
-        since = read_time(wanted.since, datetime.now(UTC), "--since")
+@click.command()
+@click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only events with this outcome.")
+@click.option("--type", metavar="TYPE", help="Only this type, such as message or reaction_added.")
+@click.option("--channel", metavar="CHANNEL", help="Only this channel, by id or name.")
+@click.option("--user", metavar="USER", help="Only this user, by id or name.")
+@click.option(
+    "--discarded-by",
+    "rule",
+    metavar="ID",
+    type=options.RULE_ID,
+    help="Only events that this rule dropped.",
+)
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Only events since then: a date, a time, or a duration such as 12h or 7d.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Number of events, the newest first.",
+)
+@click.option("--follow", "-f", "follows", is_flag=True, help="Wait for new events and print them.")
+@options.as_json_lines
+@plain_errors
+def events(limit: int, follows: bool, as_json: bool, **filters: Any) -> None:
+    """List received events and what became of each.
 
-    async def work(connection: Connection) -> None:
-        chosen = await _filter(connection, wanted, since)
+    The newest come first; with --follow, the oldest. The outcome is one of: stored; discarded, by a rule; audit, kept
+    in the audit trail only; failed, with an error; unrouted, of a type that is not processed.
+    """
+    given = GivenFilters(**filters)
+    _show_events(settings.load(), given, limit=limit, follows=follows, as_json=as_json)
+
+
+@click.command()
+@click.argument("event_id")
+@options.as_json
+@plain_errors
+def event(event_id: str, as_json: bool) -> None:
+    """Show one event in full.
+
+    It shows the payload, the outcome and its reason, the deliveries, and the table rows that the event changed.
+    """
+    _show_event(settings.load(), event_id, as_json=as_json)
+
+
+def _show_events(
+    loaded: Settings, given: GivenFilters, *, limit: int, follows: bool, as_json: bool
+) -> None:
+    since = None
+    if given.since is not None:
+        since = read_time(given.since, datetime.now(UTC), "--since")
+
+    async def print_events(connection: Connection) -> None:
+        chosen = await _resolve(connection, given, since)
         if follows:
-            page = await read_page(connection, chosen, most=min(limit, _FOLLOWED))
+            page = await read_page(connection, chosen, most=min(limit, _BEFORE_FOLLOWING))
             _print(page.rows[::-1], as_json=as_json)
             async for rows in follow(connection, chosen):
                 _print(rows, as_json=as_json)
         else:
             await _print_pages(connection, chosen, limit, as_json=as_json)
 
-    ask(settings, "events", work)
+    run_query(loaded, "events", print_events)
 
 
-def show_event(settings: Settings, event_id: str, *, as_json: bool) -> None:
+def _show_event(loaded: Settings, event_id: str, *, as_json: bool) -> None:
     """Print one event. Raises NoSuchEvent."""
     if not event_id:
-        raise click.UsageError("The id of the event is empty.")
-    found = ask(settings, "event", lambda c: read_event(c, event_id))
+        raise click.UsageError("EVENT_ID is empty.")
+    found = run_query(loaded, "event", lambda c: read_event(c, event_id))
     if found is None:
         raise NoSuchEvent(
             f"The audit trail has no event {visible(event_id)}.",
-            hint="It was never delivered, or is older than slack.event is kept.",
+            hint="Slack never delivered it, or it is older than the events that slack.event keeps.",
         )
     if as_json:
         echo_json(found)
@@ -85,20 +138,22 @@ def show_event(settings: Settings, event_id: str, *, as_json: bool) -> None:
         click.echo("\n".join(detail_lines(found)))
 
 
-async def _filter(
-    connection: Connection, wanted: EventsWanted, since: datetime | None
+async def _resolve(
+    connection: Connection, given: GivenFilters, since: datetime | None
 ) -> EventFilter:
-    async def known(
+    """The filters with ids instead of names. Raises NameUnknown."""
+
+    async def id_of(
         find: Callable[[Connection, str], Awaitable[str]], name: str | None
     ) -> str | None:
         return None if name is None else await find(connection, name)
 
     return EventFilter(
-        outcome=wanted.outcome,
-        type=wanted.type,
-        channel_id=await known(find_channel, wanted.channel),
-        user_id=await known(find_user, wanted.user),
-        rule=wanted.rule,
+        outcome=given.outcome,
+        type=given.type,
+        channel_id=await id_of(find_channel, given.channel),
+        user_id=await id_of(find_user, given.user),
+        rule=given.rule,
         since=since,
     )
 
@@ -115,12 +170,12 @@ async def _print_pages(
         if before is None:
             break
     if not as_json:
-        click.echo(_ending(shown, before), err=True)
+        click.echo(_summary(shown, before), err=True)
 
 
-def _ending(shown: int, before: Position | None) -> str:
+def _summary(shown: int, before: Position | None) -> str:
     if before is not None:
-        return f"The newest {shown:,}; --limit shows more."
+        return f"These are the newest {shown:,} events; --limit shows more."
     return f"{amount(shown, 'event')}." if shown else "No such events."
 
 
@@ -133,26 +188,28 @@ def _print(rows: Sequence[EventRow], *, as_json: bool) -> None:
 
 
 def row_lines(row: EventRow) -> Iterator[str]:
+    """The event in two lines."""
     kind = cut("/".join(part for part in (row.type, row.subtype) if part) or "no type", 26)
-    where = shown_channel(row.channel_id, row.channel_name, 20)
-    yield f"{shown_time(row.event_ts)}  {row.outcome:<9}  {kind:<26} {where}".rstrip()
+    where = format_channel(row.channel_id, row.channel_name, 20)
+    yield f"{format_time(row.event_ts)}  {row.outcome:<9}  {kind:<26} {where}".rstrip()
     detail = f"rule {row.discard_id}, " if row.discard_id is not None else ""
     detail += f"error {cut(row.error, 30)}, " if row.error else ""
     detail += "replayed, " if row.replays else ""
-    head = f"  {cut(row.event_id, 24)}  {shown_user(row.user_id, row.user_name, 16)}  {detail}"
+    head = f"  {cut(row.event_id, 24)}  {format_user(row.user_id, row.user_name, 16)}  {detail}"
     text = cut(row.text, max(79 - len(head), 8)) if row.text else ""
     yield (head + text).rstrip(" ,")
 
 
 def detail_lines(event: EventDetail) -> Iterator[str]:
-    kind = "/".join(part for part in (event.type, event.subtype) if part) or "without a type"
+    """Everything that is known of the event."""
+    kind = "/".join(part for part in (event.type, event.subtype) if part) or "no type"
     yield f"event     {visible(event.event_id)}  {visible(kind)}"
-    yield f"happened  {shown_time(event.event_ts)}"
-    late = shown_duration(max(event.lateness, event.lateness * 0))
-    yield f"received  {shown_time(event.received_at)}, {late} later"
+    yield f"happened  {format_time(event.event_ts)}"
+    late = format_duration(max(event.lateness, event.lateness * 0))
+    yield f"received  {format_time(event.received_at)}, {late} after it happened"
     if event.deliveries > 1:
-        last = shown_time(event.last_received_at)
-        yield f"          {event.deliveries} times, last {last}"
+        last = format_time(event.last_received_at)
+        yield f"          {event.deliveries} times, the last time {last}"
     about = (
         ("workspace", event.team_id),
         ("channel", event.channel_id),
@@ -165,7 +222,7 @@ def detail_lines(event: EventDetail) -> Iterator[str]:
     yield from _reason_lines(event)
     for replay in event.replays:
         why = f" by rule {replay.discard_id}" if replay.discard_id is not None else ""
-        yield f"replayed  {shown_time(replay.at)}; it was {replay.outcome}{why} until then"
+        yield f"replayed  {format_time(replay.at)}; before: {replay.outcome}{why}"
     for row in event.rows:
         yield f"row       {_row_state(row)}"
     yield "payload"
@@ -175,16 +232,16 @@ def detail_lines(event: EventDetail) -> Iterator[str]:
 
 def _reason_lines(event: EventDetail) -> Iterator[str]:
     if event.rule_id is not None and event.rule is None:
-        yield f"rule      {event.rule_id}, of which nothing was kept"
+        yield f"rule      {event.rule_id}, of which nothing is known any more"
     if event.rule is not None:
-        state = ", removed since" if event.rule.is_removed else "" if event.rule.is_on else ", off"
+        state = ", removed" if event.rule.is_removed else "" if event.rule.is_on else ", off"
         note = f" ({visible(event.rule.note)})" if event.rule.note else ""
         yield f"rule      {event.rule.id}{state}{note}"
         yield f"          {visible(event.rule.readable)}"
         for match in event.matched:
             found = ", ".join(orjson.dumps(value).decode() for value in match.found)
             yield f"  matched {visible(match.condition)}"
-            yield f"          there: {cut(found or 'nothing', 60)}"
+            yield f"          found: {cut(found or 'nothing', 60)}"
     if event.error is not None:
         code = event.error.get("sqlstate") or ""
         yield f"error     {visible(str(event.error.get('class')))} {code}".rstrip()
@@ -199,10 +256,10 @@ def _reason_lines(event: EventDetail) -> Iterator[str]:
 def _row_state(row: EndRow) -> str:
     key = " ".join(visible(part) for part in row.key)
     states = {
-        "content": "shows what this event says",
-        "newer": f"shows newer content, of {shown_time(row.at)}",
-        "deleted": f"deleted {shown_time(row.at)}",
-        "missing": "is not there",
-        "merged": "is there; it merges what several events say",
+        "content": "has the content of this event",
+        "newer": f"has newer content, of {format_time(row.at)}",
+        "deleted": f"was deleted {format_time(row.at)}",
+        "missing": "does not exist",
+        "merged": "exists; it merges the values of several events",
     }
     return f"slack.{row.table} {key}: {states[row.state]}"

@@ -1,4 +1,4 @@
-"""`tiger-slack import`: imports an export archive, and accounts for it."""
+"""`tiger-slack import`: imports an archive, shows the progress, and prints the account."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import humanize
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
 from tiger_slack_tui.base.text import amount, visible
+from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.events import ImportEvent, ImportNote, ImportProblem, Planned
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.problem_file import ProblemFile
-from tiger_slack_tui.imports.request import ImportRequest, resolved
+from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest, read_channel_map, resolved
 from tiger_slack_tui.imports.result import ImportResult, Tally
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.migrate.run import migrate
@@ -35,7 +38,9 @@ from tiger_slack_tui.store.import_account import Account
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LINE_SECONDS = 5.0
+"""Time between two lines of progress where there is no terminal."""
 _SHOWN_PROBLEMS = 20
+"""Bad records that are printed; all are counted."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +48,115 @@ class Output:
     """What the command writes besides the tables."""
 
     errors: Path | None
+    """File for the bad records."""
     as_json: bool
 
 
-def run_import(settings: Settings, request: ImportRequest, output: Output) -> int:
-    """Import, show how it goes on stderr, and print the account; its exit code.
+@click.command(name="import")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Only messages since then: a date, a time, or a duration such as 30D, 4W, 7M, 1Y.",
+)
+@click.option(
+    "--until",
+    metavar="WHEN",
+    help="Only messages until then; a date means the end of its day.",
+)
+@click.option(
+    "--channel",
+    "channels",
+    metavar="NAME",
+    multiple=True,
+    help="Only channels of this name or id, with the wildcards * and ?; repeatable.",
+)
+@click.option(
+    "--channel-map",
+    type=click.Path(path_type=Path),
+    help='JSON file for folders that match no channel: {"FOLDER": "CHANNEL ID"}.'
+    " FOLDER is the name in the warning.",
+)
+@click.option(
+    "--root",
+    metavar="PATH",
+    help="If PATH holds several exports: import the one at this path inside of it.",
+)
+@click.option(
+    "--workspace",
+    metavar="TEAM",
+    help="If PATH holds several exports: import those of the workspace TEAM (T…)."
+    " This also allows another workspace than the database holds.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    default=2,
+    show_default=True,
+    help="Number of processes that read the files.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Read all files and print the account; write nothing."
+)
+@click.option(
+    "--restart", is_flag=True, help="Start from the beginning, even if an earlier run was stopped."
+)
+@click.option(
+    "--no-compress",
+    is_flag=True,
+    help="Leave the compression of old chunks to TimescaleDB's policy.",
+)
+@click.option(
+    "--errors",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write every bad record to this file, as JSON lines with its file, position and reason.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
+@plain_errors
+def import_command(
+    path: Path,
+    channel_map: Path | None,
+    no_compress: bool,
+    errors: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Import a Slack export, or what Slackdump wrote.
 
-    Raises SettingsError for what is wrong with the command line, and what `Import.run` raises.
+    PATH is an export (the ZIP as downloaded, or a folder), a folder that Slackdump wrote (an export or a dump), or
+    its slackdump.sqlite. The same command continues an import that was stopped.
+
+    Exit code 0: every record is accounted for; 3: the same, but bad records or files that may hold messages were
+    skipped; 1: it failed or was stopped; 2: wrong arguments or settings.
     """
-    limits = ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes)
-    options = request.options(limits, datetime.now(UTC))
+    channels_of_folders = read_channel_map(channel_map) if channel_map else {}
+    request = ImportRequest(
+        path=path, channel_map=channels_of_folders, compress=not no_compress, **given
+    )
+    sys.exit(_import(settings.load(), request, Output(errors, as_json)))
+
+
+def _import(loaded: Settings, request: ImportRequest, output: Output) -> int:
+    """Import, show the progress on stderr, print the account, and return the exit code.
+
+    Raises SettingsError for wrong arguments, and what `Import.run` raises.
+    """
+    limits = ArchiveLimits(loaded.imports.ratio, loaded.imports.total_bytes)
+    import_options = request.options(limits, datetime.now(UTC))
     request = replace(request, path=resolved(request.path))
     has_terminal = sys.stderr.isatty()
-    (log_to_file if has_terminal else log_to_stderr)(settings)
+    (log_to_file if has_terminal else log_to_stderr)(loaded)
     errors = None if output.errors is None else ProblemFile(output.errors)
     trouble: str | None = None
     try:
-        with database(settings, session=True) as conninfo:
-            conninfo = with_defaults(conninfo, application_name=settings.instance)
-            with _shown(has_terminal) as show:
-                result = asyncio.run(_run(settings, request, options, conninfo, show, errors))
-    finally:  # however it ended: what is known by then
+        with database(loaded, session=True) as conninfo:
+            conninfo = with_defaults(conninfo, application_name=loaded.instance)
+            with _progress(has_terminal) as progress:
+                result = asyncio.run(
+                    _run(loaded, request, import_options, conninfo, progress, errors)
+                )
+    finally:  # the file gets what is known by now, even after an error
         if errors and (trouble := errors.close()):
             click.echo(visible(f"warning: {trouble}"), err=True)
     if output.as_json:
@@ -74,40 +167,40 @@ def run_import(settings: Settings, request: ImportRequest, output: Output) -> in
 
 
 async def _run(
-    settings: Settings,
+    loaded: Settings,
     request: ImportRequest,
-    options: ImportOptions,
+    import_options: ImportOptions,
     conninfo: str,
-    show: _Show,
+    progress: _Progress,
     errors: ProblemFile | None,
 ) -> ImportResult:
     if not request.dry_run:
         await migrate(conninfo)
-    job = Import(conninfo, request.path, options, instance=settings.instance)
+    job = Import(conninfo, request.path, import_options, instance=loaded.instance)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         job.cancel()
-        for number in _SIGNALS:  # a second one ends it at once
+        for number in _SIGNALS:  # the next one ends the process at once
             loop.remove_signal_handler(number)
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop)
 
-    def tell(event: ImportEvent) -> None:
-        show.handle(event)
+    def on_event(event: ImportEvent) -> None:
+        progress.on_event(event)
         if errors and isinstance(event, ImportProblem):
             errors.add(event)
 
     try:
-        return await job.run(tell)
+        return await job.run(on_event)
     finally:
         if errors and job.import_id is not None:
             await errors.complete(conninfo, job.import_id)
 
 
-class _Show:
-    """Shows how the import goes, in lines; on a terminal, below them a bar."""
+class _Progress:
+    """Prints the progress of the import as lines; on a terminal, with a bar below them."""
 
     def __init__(self, console: Console, bar: Progress | None) -> None:
         self._console = console
@@ -117,36 +210,38 @@ class _Show:
         self._problems = 0
         self._next_line = 0.0
 
-    def handle(self, event: ImportEvent) -> None:
-        """Take in what the import tells."""
+    def on_event(self, event: ImportEvent) -> None:
+        """Count the event, and print it if an operator should see it."""
         self._tally.handle(event)
         match event:
             case Planned():
-                self._plan(event)
+                self._print_plan(event)
             case ImportNote(text, is_warning):
-                self._say(f"{'warning: ' if is_warning else ''}{text}")
+                self._print(f"{'warning: ' if is_warning else ''}{text}")
             case ImportProblem(path, position, reason):
                 self._problems += 1
                 if self._problems <= _SHOWN_PROBLEMS:
                     where = f"{path}, record {position}" if position else path
-                    self._say(f"warning: {where}: {reason}")
+                    self._print(f"warning: {where}: {reason}")
                 elif self._problems == _SHOWN_PROBLEMS + 1:
-                    self._say("warning: more of these are counted, and written by --errors FILE")
+                    self._print(
+                        "warning: there are more bad records; --errors FILE writes all of them to a file"
+                    )
             case _:
-                self._advance()
+                self._print_figures()
 
-    def _plan(self, planned: Planned) -> None:
+    def _print_plan(self, planned: Planned) -> None:
         if planned.resumed:
-            self._say(f"Going on with the import of {planned.resumed:%Y-%m-%d %H:%M:%S} UTC.")
+            self._print(f"Continuing the import of {planned.resumed:%Y-%m-%d %H:%M:%S} UTC.")
         for reason, number in planned.skipped.items():
-            self._say(f"{amount(number, 'file')} not read: {reason}")
+            self._print(f"skipping {amount(number, 'file')}: {reason}")
         size = humanize.naturalsize(planned.bytes)
-        self._say(f"{amount(planned.files, 'file')} to read, {size}")
+        self._print(f"reading {amount(planned.files, 'file')}, {size}")
         if self._bar and self._task is not None:
             self._bar.update(self._task, total=planned.bytes, description="importing")
         self._next_line = time.monotonic() + _LINE_SECONDS
 
-    def _advance(self) -> None:
+    def _print_figures(self) -> None:
         tally = self._tally
         left = tally.seconds_left
         wait = (
@@ -161,17 +256,17 @@ class _Show:
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_SECONDS
             share = tally.bytes_read / tally.bytes if tally.bytes else 1
-            self._say(f"{share:.0%}, {figures}")
+            self._print(f"{share:.0%}, {figures}")
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def _shown(has_terminal: bool) -> Iterator[_Show]:
+def _progress(has_terminal: bool) -> Iterator[_Progress]:
     console = Console(stderr=True)
     if not has_terminal:
-        yield _Show(console, None)
+        yield _Progress(console, None)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -181,11 +276,11 @@ def _shown(has_terminal: bool) -> Iterator[_Show]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, refresh_per_second=4) as bar:
-        yield _Show(console, bar)
+        yield _Progress(console, bar)
 
 
 def _account(result: ImportResult, *, dry_run: bool) -> Iterable[str]:
-    """The account, for people."""
+    """The account as text."""
     total = result.total
     verb = "would be imported" if dry_run else "imported" if result.outcome == "done" else "stopped"
     yield f"{verb.capitalize()} in {result.seconds:,.1f} s, {result.rate:,.0f} messages/s"
@@ -205,20 +300,20 @@ def _account(result: ImportResult, *, dry_run: bool) -> Iterable[str]:
     yield f"{'channel':<{width}} " + " ".join(f"{name:>10}" for name in names)
     for name, files, account in [*rows, ("total", result.files_done, total)]:
         yield f"{name:<{width}} " + " ".join(f"{n:>10,}" for n in (files, *_figures(account)))
-    yield f"users {result.users:,}, channels {result.channels:,} in the lists"
+    yield f"the lists of the archive: {amount(result.users, 'user')}, {amount(result.channels, 'channel')}"
     yield from _details(result)
     if result.mismatch:
         yield f"The account does NOT add up: {result.mismatch}."
     else:
         yield (
-            f"It adds up: {total.read:,} read = {total.inserted:,} inserted"
+            f"All accounted for: {total.read:,} read = {total.inserted:,} inserted"
             f" + {total.already_there:,} already there + {total.updated:,} updated"
             f" + {sum(total.discarded.values()):,} discarded + {total.filtered:,} filtered"
             f" + {sum(total.skipped.values()):,} skipped"
         )
     if result.outcome != "done":
-        then = "nothing was written" if dry_run else "the same command goes on from here"
-        yield f"Stopped before the end; {then}."
+        then = "Nothing was written." if dry_run else "To continue, run the same command again."
+        yield f"Stopped before the end. {then}"
 
 
 def _figures(account: Account) -> tuple[int, ...]:
@@ -241,10 +336,10 @@ def _details(result: ImportResult) -> Iterator[str]:
     for reason, number in sorted(total.skipped.items()):
         yield f"skipped, {reason}: {number:,}"
     if total.repaired:
-        yield f"repaired (without NUL, lone surrogates, NaN, bad values), stored: {total.repaired:,}"
+        yield f"stored after a repair (NUL, lone surrogates, NaN, values of a wrong type): {total.repaired:,}"
     if result.files_failed:
-        yield f"files that could not be read to their end: {result.files_failed:,}"
+        yield f"files that could only be read in part: {result.files_failed:,}"
     if result.bad_list_rows:
         yield f"bad rows in the lists of users and channels: {result.bad_list_rows:,}"
     for reason, number in result.files_skipped.items():
-        yield f"files not read, {reason}: {number:,}"
+        yield f"files skipped, {reason}: {number:,}"

@@ -1,4 +1,4 @@
-"""`tiger-slack jobs`: runs jobs by hand, or shows how they stand."""
+"""`tiger-slack jobs`: runs jobs now, or shows their schedule and last runs."""
 
 from __future__ import annotations
 
@@ -12,50 +12,80 @@ import aiohttp
 import click
 import humanize
 
+from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.telemetry import log_to_stderr
-from tiger_slack_tui.cli.questions import ask
+from tiger_slack_tui.base.text import amount
+from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.launch import database
+from tiger_slack_tui.postgres.lock_keys import JOB_LOCK_KEYS
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect_session, with_defaults
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store.job_runs import JobRun
 
 _RUNS = 5
+"""Runs of each job that `--status` shows."""
 
 
 class JobFailed(TigerSlackError):
-    """A job that was run by hand did not end well."""
+    """A job failed, was stopped, or took too long."""
 
 
-def run_by_hand(
-    settings: Settings, slack: SlackSettings | None, names: Sequence[str], *, as_json: bool
-) -> None:
-    """Run the jobs, one after another, and print how each ended.
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(tuple(JOB_LOCK_KEYS)))
+@click.option(
+    "--status",
+    is_flag=True,
+    help="Show when each job runs next, which instance runs it now, and its last runs.",
+)
+@options.as_json
+@plain_errors
+def jobs(names: tuple[str, ...], status: bool, as_json: bool) -> None:
+    """Run jobs now, or show their schedule and last runs.
 
-    Raises JobFailed where one did not end well, and CommandStopped where a signal ended them.
+    Without names, users and channels run. A job that another instance runs now is skipped.
     """
-    log_to_stderr(settings)
-    with database(settings, session=True) as conninfo:
-        work = _run(settings, slack, names, conninfo)
-        ended = run_until_stopped(work, hint="slack.job_run tells how far it came.")
+    if status:
+        _show(settings.load(), as_json=as_json)
+    elif names and set(names) == {"retention"}:  # the only job that does not need Slack
+        _run_jobs(settings.load(), None, names, as_json=as_json)
+    else:
+        _run_jobs(*settings.load_with_slack(), names or ("users", "channels"), as_json=as_json)
+
+
+def _run_jobs(
+    loaded: Settings, slack: SlackSettings | None, names: Sequence[str], *, as_json: bool
+) -> None:
+    """Run the jobs one after another, and print how each ended.
+
+    Raises JobFailed if one was neither done nor skipped, and CommandStopped after a signal.
+    """
+    log_to_stderr(loaded)
+    with database(loaded, session=True) as conninfo:
+        work = _run(loaded, slack, names, conninfo)
+        ended = run_until_stopped(
+            work, hint="To see how far the job came: tiger-slack jobs --status"
+        )
     if as_json:
         click.echo(json.dumps([asdict(run) for run in ended], default=str, indent=2))
     else:
         click.echo("\n".join(_run_line(run) for run in ended))
-    if bad := [run.job for run in ended if run.outcome not in ("done", "skipped")]:
-        raise JobFailed(f"{', '.join(bad)} did not end well.")
+    if failed := [run.job for run in ended if run.outcome not in ("done", "skipped")]:
+        raise JobFailed(f"{amount(len(failed), 'job')} failed: {', '.join(failed)}")
 
 
-def show(settings: Settings, *, as_json: bool) -> None:
-    """Print when each job runs next, who holds its lock, and its last runs; change nothing."""
-    found = ask(settings, "jobs", lambda c: read_status(c, settings.jobs, most=_RUNS))
-    if settings.conninfo is not None and (problem := _session_problem(settings)):
+def _show(loaded: Settings, *, as_json: bool) -> None:
+    """Print the jobs. Warn on stderr if they cannot run because there is no session of the server for their locks."""
+    found = run_query(loaded, "jobs", lambda c: read_status(c, loaded.jobs, most=_RUNS))
+    if loaded.conninfo is not None and (problem := _session_problem(loaded)):
         click.echo(f"warning: The jobs cannot run. {problem}", err=True)
     if as_json:
         click.echo(json.dumps([asdict(job) for job in found], default=str, indent=2))
@@ -63,32 +93,32 @@ def show(settings: Settings, *, as_json: bool) -> None:
         click.echo("\n\n".join(_as_text(job) for job in found))
 
 
-def _session_problem(settings: Settings) -> TigerSlackError | None:
-    """Why the jobs get no session of the server; None where they do."""
+def _session_problem(loaded: Settings) -> TigerSlackError | None:
+    """Why the jobs cannot have a session of the server for their locks; None if they can."""
     try:
-        with database(settings, session=True) as conninfo:
-            asyncio.run(_take_session(settings, conninfo))
+        with database(loaded, session=True) as conninfo:
+            asyncio.run(_open_session(loaded, conninfo))
     except (DatabaseRefused, DatabaseUnavailable) as error:
         return error
     return None
 
 
-async def _take_session(settings: Settings, conninfo: str) -> None:
-    name = f"{settings.service_name} jobs"
+async def _open_session(loaded: Settings, conninfo: str) -> None:
+    name = f"{loaded.service_name} jobs"
     connection = await connect_session(with_defaults(conninfo, application_name=name))
     await connection.close()
 
 
 async def _run(
-    settings: Settings, slack: SlackSettings | None, names: Sequence[str], conninfo: str
+    loaded: Settings, slack: SlackSettings | None, names: Sequence[str], conninfo: str
 ) -> list[JobRun]:
-    conninfo = with_defaults(conninfo, application_name=settings.instance)
+    conninfo = with_defaults(conninfo, application_name=loaded.instance)
     await migrate(conninfo)
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session) if slack else None
-        jobs = make_jobs(web, settings.jobs)
-        runner = Runner(conninfo, instance=settings.instance, timeout=settings.jobs.timeout)
-        return [await runner.run(jobs[name], reason="by hand") for name in dict.fromkeys(names)]
+        made = make_jobs(web, loaded.jobs)
+        runner = Runner(conninfo, instance=loaded.instance, timeout=loaded.jobs.timeout)
+        return [await runner.run(made[name], reason="by hand") for name in dict.fromkeys(names)]
 
 
 def _as_text(job: JobStatus) -> str:

@@ -1,4 +1,4 @@
-"""`tiger-slack migrate`: applies what is pending, or shows it."""
+"""`tiger-slack migrate`: brings the schema up to date, or shows its state."""
 
 from __future__ import annotations
 
@@ -11,44 +11,60 @@ from contextlib import contextmanager
 import click
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
+from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.launch import database
+from tiger_slack_tui.postgres.migrate import run
 from tiger_slack_tui.postgres.migrate.files import MigrationFileState
 from tiger_slack_tui.postgres.migrate.run import (
     MigrationMessage,
     MigrationStatus,
-    migrate,
     migration_status,
 )
 from tiger_slack_tui.postgres.pool import with_defaults
 
 
-def apply(settings: Settings, *, as_json: bool) -> None:
-    """Migrate, and print what ran."""
-    with _connected(settings) as conninfo:
-        ran = asyncio.run(migrate(conninfo, report=_show_message))
+@click.command(name="migrate")
+@click.option(
+    "--status", is_flag=True, help="Show the versions and the state of each file; change nothing."
+)
+@options.as_json
+@plain_errors
+def migrate(status: bool, as_json: bool) -> None:
+    """Bring the database's schema up to date, or show its state.
+
+    `tiger-slack run`, `import`, `backfill` and `jobs` also do this when they start.
+    """
+    (_show if status else _apply)(settings.load(), as_json=as_json)
+
+
+def _apply(loaded: Settings, *, as_json: bool) -> None:
+    """Migrate, and print what was applied."""
+    with _connected(loaded) as conninfo:
+        applied = asyncio.run(run.migrate(conninfo, report=_print_message))
     if as_json:
-        click.echo(json.dumps({"version": __version__, "applied": ran}))
-    elif not ran:
+        click.echo(json.dumps({"version": __version__, "applied": applied}))
+    elif not applied:
         click.echo(f"Nothing to do: the database has version {__version__}.")
     else:
-        click.echo(f"The database has version {__version__} now.")
+        click.echo(f"The database now has version {__version__}.")
 
 
-def show(settings: Settings, *, as_json: bool) -> None:
-    """Print the versions and the state of each file; change nothing."""
-    with _connected(settings) as conninfo:
+def _show(loaded: Settings, *, as_json: bool) -> None:
+    with _connected(loaded) as conninfo:
         found = asyncio.run(migration_status(conninfo))
     click.echo(json.dumps(_as_json(found), indent=2) if as_json else _as_text(found))
 
 
 @contextmanager
-def _connected(settings: Settings) -> Iterator[str]:
-    with database(settings) as conninfo:
-        yield with_defaults(conninfo, application_name=f"{settings.service_name} migrate")
+def _connected(loaded: Settings) -> Iterator[str]:
+    with database(loaded) as conninfo:
+        yield with_defaults(conninfo, application_name=f"{loaded.service_name} migrate")
 
 
-def _show_message(message: MigrationMessage) -> None:
+def _print_message(message: MigrationMessage) -> None:
     click.secho(message.text, err=True, fg="yellow" if message.level >= logging.WARNING else None)
 
 

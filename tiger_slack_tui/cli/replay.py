@@ -1,30 +1,70 @@
-"""`tiger-slack replay`: puts events of the audit trail through the same code again."""
+"""`tiger-slack replay`: processes events of the audit trail again."""
 
 from __future__ import annotations
 
 import click
 
-from tiger_slack_tui.audit.replay import ReplayReport, Selection, replay, unknown_events
+from tiger_slack_tui.audit.replay import (
+    ReplayReport,
+    Selection,
+    unknown_events,
+)
+from tiger_slack_tui.audit.replay import (
+    replay as replay_events,
+)
+from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, visible
-from tiger_slack_tui.cli.questions import ask, echo_json, last
+from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.output import echo_json
+from tiger_slack_tui.cli.queries import last, run_query
 from tiger_slack_tui.postgres.connection import Connection
 
 
 class NotReplayed(TigerSlackError):
-    """Some of the events are not there, or failed again."""
+    """Some of the events do not exist, or failed again."""
 
 
-def run_replay(settings: Settings, selection: Selection, *, dry_run: bool, as_json: bool) -> None:
+@click.command()
+@click.argument("event_ids", metavar="[EVENT_ID]...", nargs=-1)
+@click.option("--failed", is_flag=True, help="All events that failed.")
+@click.option(
+    "--discarded-by",
+    "rule",
+    metavar="ID",
+    type=options.RULE_ID,
+    help="All events that this rule dropped.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
+@options.as_json
+@plain_errors
+def replay(
+    event_ids: tuple[str, ...], failed: bool, rule: int | None, dry_run: bool, as_json: bool
+) -> None:
+    """Process received events again.
+
+    This version's code and the present rules decide what becomes of them. Events that are stored do not change, and
+    the same replay can be repeated.
+
+    Exit code 1: an event does not exist, or failed again.
+    """
+    if failed + (rule is not None) + bool(event_ids) != 1:
+        raise click.UsageError("Name the events by --failed, --discarded-by or their EVENT_IDs.")
+    selection = Selection(failed=failed, rule=rule, event_ids=tuple(dict.fromkeys(event_ids)))
+    _replay(settings.load(), selection, dry_run=dry_run, as_json=as_json)
+
+
+def _replay(loaded: Settings, selection: Selection, *, dry_run: bool, as_json: bool) -> None:
     """Replay the events, and print what became of them. Raises NotReplayed."""
 
-    async def work(connection: Connection) -> tuple[ReplayReport, tuple[str, ...]]:
+    async def run(connection: Connection) -> tuple[ReplayReport, tuple[str, ...]]:
         unknown = await unknown_events(connection, selection.event_ids)
-        growing = replay(connection, selection, dry_run=dry_run)
-        return await last(growing, ReplayReport()), unknown
+        reports = replay_events(connection, selection, dry_run=dry_run)
+        return await last(reports, ReplayReport()), unknown
 
-    report, unknown = ask(settings, "replay", work)
+    report, unknown = run_query(loaded, "replay", run)
     if as_json:
         echo_json(_as_json(report, unknown, dry_run=dry_run))
     elif report.events or not unknown:
@@ -33,8 +73,8 @@ def run_replay(settings: Settings, selection: Selection, *, dry_run: bool, as_js
         raise NotReplayed(f"The audit trail has no event {visible(', '.join(unknown))}.")
     if report.outcomes()["failed"]:
         raise NotReplayed(
-            f"{report.outcomes()['failed']:,} failed again.",
-            hint="Each tells why: tiger-slack event EVENT_ID",
+            f"{amount(report.outcomes()['failed'], 'event')} failed again.",
+            hint="To see an event's error: tiger-slack event EVENT_ID",
         )
 
 
@@ -55,9 +95,9 @@ def _as_json(report: ReplayReport, unknown: tuple[str, ...], *, dry_run: bool) -
 
 def _lines(report: ReplayReport, *, dry_run: bool) -> list[str]:
     if not report.events:
-        return ["No such events: nothing to replay."]
-    would = "would be " if dry_run else ""
-    lines = [f"{amount(report.events, 'event')} {would}replayed:"]
+        return ["There are no such events: nothing to replay."]
+    verb = "would be replayed" if dry_run else "replayed"
+    lines = [f"{amount(report.events, 'event')} {verb}:"]
     for (before, after), n in sorted(report.changes.items()):
         change = f"{after}, as before" if before == after else f"{before} → {after}"
         lines.append(f"  {n:>9,}  {change}")
@@ -65,5 +105,5 @@ def _lines(report: ReplayReport, *, dry_run: bool) -> list[str]:
         f"  {visible(event.event_id)} failed: {event.reason}" for event in report.refused[:20]
     ]
     if report.gone:
-        lines.append(f"  {report.gone:>9,}  deleted meanwhile")
+        lines.append(f"  {report.gone:>9,}  no longer in the audit trail")
     return lines

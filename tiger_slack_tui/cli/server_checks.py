@@ -1,4 +1,4 @@
-"""The part of `tiger-slack doctor` that looks at the server, its settings, and what lies before it."""
+"""Checks of `tiger-slack doctor` on the PostgreSQL server, its settings, and poolers in front of it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tiger_slack_tui.postgres.introspection import ChunkLocks
 from tiger_slack_tui.postgres.pool import Connection, connect, connect_session
 from tiger_slack_tui.postgres.pooler import is_same_database
 
-_LOCKS_SHARE = 4
-"""Of the lock table, the part that one statement may take: others run at the same time."""
+_LOCKS_PARTS = 4
+"""One statement may take a quarter of the lock table: others run at the same time."""
 _DIRECT = (
     "Set DATABASE_DIRECT_URL to the address of the server itself, or of a pooler in session mode."
 )
 
 
 async def server_checks(conninfo: str, direct: str | None) -> AsyncIterator[Check]:
-    """Whether the server takes writes, keeps what it commits, keeps sessions, and has room for its locks."""
+    """Check that the server takes writes, makes commits durable, gives sessions, and has room for locks."""
     try:
         async with await connect(conninfo) as connection:
             yield _primary(connection)
@@ -41,7 +41,7 @@ async def server_checks(conninfo: str, direct: str | None) -> AsyncIterator[Chec
 def _primary(connection: Connection) -> Check:
     if connection.found.is_standby:
         found = f"the server at {connection.server} is a standby: it takes no events"
-        fix = "Connect to the primary. With several hosts in DATABASE_URL, the primary is found."
+        fix = "Connect to the primary. With several hosts in DATABASE_URL, tiger-slack finds the primary."
         return Check("writes", "failed", found, fix)
     return Check("writes", "ok", "the server is a primary")
 
@@ -50,44 +50,44 @@ async def _durability(connection: Connection) -> Check:
     unsafe = await facts.unsafe_settings(connection)
     if unsafe:
         found = f"{' and '.join(unsafe)} off: a crash of the server can lose acknowledged events"
-        return Check("durability", "warning", found, "Switch it on in the server's configuration.")
+        return Check("durability", "warning", found, "Turn it on in the server's configuration.")
     used = connection.found.wanted["synchronous_commit"]
     return Check("durability", "ok", f"synchronous_commit {used}")
 
 
 def _settings(connection: Connection) -> Check:
     overruled = "; ".join(map(str, connection.found.overruled))
-    return Check("settings", "ok", overruled or "nothing that tiger-slack has to overrule")
+    return Check("settings", "ok", overruled or "none that tiger-slack overrules")
 
 
 async def _sessions(connection: Connection, conninfo: str, direct: str | None) -> Check:
     if direct is None:
         if not connection.is_pooled:
-            return Check("sessions", "ok", "a direct connection")
+            return Check("sessions", "ok", "connected directly")
         try:
             async with await connect_session(conninfo):
-                return Check("sessions", "ok", "a pooler that keeps sessions")
+                return Check("sessions", "ok", "through a pooler that keeps sessions")
         except DatabaseRefused:
-            found = "a pooler gives each transaction another session: jobs and imports do not run"
+            found = "a pooler gives each transaction another session: jobs and imports cannot run"
             return Check("sessions", "failed", found, _DIRECT)
     try:
         async with await connect_session(direct) as session:
             if not await is_same_database(connection, session):
-                fix = "Let DATABASE_URL and DATABASE_DIRECT_URL name the same one."
+                fix = "Set DATABASE_URL and DATABASE_DIRECT_URL to the same database."
                 found = "DATABASE_DIRECT_URL leads to another database"
                 return Check("sessions", "failed", found, fix)
     except TigerSlackError as error:
         return Check("sessions", "failed", f"DATABASE_DIRECT_URL: {error.args[0]}", error.hint)
-    through = "a pooler, and " if connection.is_pooled else ""
-    return Check("sessions", "ok", f"{through}DATABASE_DIRECT_URL for jobs and imports")
+    through = "through a pooler; " if connection.is_pooled else ""
+    return Check("sessions", "ok", f"{through}jobs and imports use DATABASE_DIRECT_URL")
 
 
 def locks_check(locks: ChunkLocks) -> Check:
-    """Whether a statement that locks every chunk with its indexes leaves room for others."""
+    """Check that a statement which locks every chunk and its indexes leaves room for other statements."""
     found = f"{locks.chunks:,} chunks take {locks.needed:,} of {locks.room:,} locks"
-    if locks.needed * _LOCKS_SHARE <= locks.room:
+    if locks.needed * _LOCKS_PARTS <= locks.room:
         return Check("locks", "ok", found)
-    wanted = -(-locks.needed * _LOCKS_SHARE // locks.sessions)
-    wanted = 1 << (wanted - 1).bit_length()
-    fix = f"Set max_locks_per_transaction = {wanted} in the server's configuration, and restart it."
+    needed = -(-locks.needed * _LOCKS_PARTS // locks.sessions)
+    needed = 1 << (needed - 1).bit_length()
+    fix = f"Set max_locks_per_transaction = {needed} in the server's configuration, and restart the server."
     return Check("locks", "warning", f"{found}: changes can fail with 53200", fix)

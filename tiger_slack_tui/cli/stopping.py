@@ -1,4 +1,4 @@
-"""Commands that a signal stops in good order."""
+"""Runs work that SIGTERM and SIGINT stop in an orderly way."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ T = TypeVar("T")
 
 
 class CommandStopped(TigerSlackError):
-    """A signal ended the command."""
+    """A signal stopped the command."""
 
 
 def run_until_stopped(work: Coroutine[Any, Any, T], *, hint: str) -> T:
-    """Run the work to its end. SIGTERM and SIGINT cancel it; a second one ends the process at once.
+    """Run the work to its end, and return its result.
 
-    Raises CommandStopped with the hint where a signal came, DatabaseUnavailable, DatabaseRefused and MigrationError
-    for errors of the database, and what the work raises.
+    The first SIGTERM and the first SIGINT cancel the work; the same signal again ends the process at once.
+    Raises CommandStopped with the hint after a signal; DatabaseUnavailable, DatabaseRefused and MigrationError for
+    errors of the database; and what the work raises.
     """
     try:
         with explained():
-            return asyncio.run(_stoppable(work))
+            return asyncio.run(_cancelled_by_signals(work))
     except asyncio.CancelledError:
         raise CommandStopped("Stopped.", hint=hint) from None
 
 
-async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
+async def _cancelled_by_signals(work: Coroutine[Any, Any, T]) -> T:
     loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
 
     def stop(number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""`tiger-slack why`: why a message is in the table, or not."""
+"""`tiger-slack why`: explains why a message is stored, or why it is not."""
 
 from __future__ import annotations
 
@@ -17,51 +17,61 @@ from tiger_slack_tui.audit.why import (
     Verdict,
     read_history,
 )
+from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import cut, visible
-from tiger_slack_tui.cli.questions import (
-    ask,
+from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.output import (
     echo_json,
-    shown_channel,
-    shown_duration,
-    shown_time,
-    shown_user,
+    format_channel,
+    format_duration,
+    format_time,
+    format_user,
 )
+from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.ts import read_permalink, read_ts, slack_ts
 
 _VERDICTS = {
     Verdict.STORED: "It is stored.",
     Verdict.DELETED: "It was deleted in Slack, {deleted_at}.",
-    Verdict.LOST_ROW: "It was stored, but somebody deleted its row: Slack told of no deletion.",
+    Verdict.LOST_ROW: "It was stored, but its row is gone, and Slack reported no deletion: somebody deleted the row.",
     Verdict.FAILED: "It is not stored: the database refused it.",
-    Verdict.DISCARDED: "It is not stored: a rule discarded it.",
+    Verdict.DISCARDED: "It is not stored: a rule dropped it.",
     Verdict.SPOOLED: "It is not stored yet: it waits in this machine's spool.",
-    Verdict.AUDIT_ONLY: "It is not stored: events came about it, but never the message itself.",
-    Verdict.BEFORE_TRAIL: "It is not stored, and the audit trail begins later, {trail_since}.",
-    Verdict.NEVER_DELIVERED: "It was never delivered.",
+    Verdict.AUDIT_ONLY: "It is not stored: there are events about it, but none with its content.",
+    Verdict.BEFORE_TRAIL: "It is not stored, and it is older than the audit trail, which begins {trail_since}.",
+    Verdict.NEVER_DELIVERED: "Slack never delivered it.",
 }
 _DID = {
-    Did.CONTENT: "is what the row shows",
-    Did.OLDER: "stored; there is a newer content",
-    Did.DELETED_SINCE: "stored; deleted since",
+    Did.CONTENT: "stored; the row has its content",
+    Did.OLDER: "stored; replaced by newer content",
+    Did.DELETED_SINCE: "stored; deleted later",
     Did.DELETED: "deleted the message",
     Did.REACTION: "stored",
     Did.FAILED: "failed",
     Did.NOTHING: "kept in the audit trail only",
-    Did.LOST: "stored; the row is gone",
+    Did.LOST: "stored; its row is gone",
 }
 
 
 class NotKnown(TigerSlackError):
-    """Nothing is known of the message."""
+    """Nothing is known about the message."""
 
 
-def show(settings: Settings, channel: str, ts: str | None, *, as_json: bool) -> None:
-    """Print the history of a message, given by channel and ts or by permalink.
+@click.command()
+@click.argument("channel", metavar="CHANNEL|PERMALINK")
+@click.argument("ts", required=False)
+@options.as_json
+@plain_errors
+def why(channel: str, ts: str | None, as_json: bool) -> None:
+    """Explain why a message is stored, or why it is not.
 
-    Raises NotKnown, after printing what is known, where the message never came.
+    Name the message by CHANNEL (id or name) and TS, or by its link in Slack (PERMALINK).
+
+    Exit code 1: nothing is known about the message.
     """
     linked = read_permalink(channel) if ts is None else None
     exact = linked[1] if linked else read_ts(ts or "")
@@ -69,17 +79,19 @@ def show(settings: Settings, channel: str, ts: str | None, *, as_json: bool) -> 
         raise click.UsageError(
             "Name the message by CHANNEL and TS (1700000000.000100), or by its link in Slack."
         )
-    found = ask(
-        settings,
-        "why",
-        lambda c: _history(c, linked[0] if linked else channel, exact, settings.home / "spool"),
-    )
+    _explain(settings.load(), linked[0] if linked else channel, exact, as_json=as_json)
+
+
+def _explain(loaded: Settings, channel: str, ts: str, *, as_json: bool) -> None:
+    """Print the history of the message. Raises NotKnown, after it printed what it found."""
+    spool = loaded.home / "spool"
+    found = run_query(loaded, "why", lambda c: _history(c, channel, ts, spool))
     if as_json:
         echo_json(found)
     else:
         click.echo("\n".join(lines(found)))
     if found.verdict in (Verdict.NEVER_DELIVERED, Verdict.BEFORE_TRAIL):
-        raise NotKnown("Nothing came about this message.")
+        raise NotKnown("Nothing is known about this message.")
 
 
 async def _history(connection: Connection, channel: str, ts: str, spool: Path) -> MessageHistory:
@@ -88,24 +100,25 @@ async def _history(connection: Connection, channel: str, ts: str, spool: Path) -
 
 
 def lines(found: MessageHistory) -> Iterator[str]:
-    where = shown_channel(found.channel_id, found.channel_name)
-    yield f"{where}  {found.slack_ts}  {shown_time(found.ts)}"
+    """The history as text: the verdict, what it follows from, and what the operator can do."""
+    where = format_channel(found.channel_id, found.channel_name)
+    yield f"{where}  {found.slack_ts}  {format_time(found.ts)}"
     if found.verdict is Verdict.BEFORE_TRAIL and found.trail_since is None:
         yield "It is not stored, and the audit trail is empty."
     else:
         yield _VERDICTS[found.verdict].format(
-            deleted_at=shown_time(found.deleted_at), trail_since=shown_time(found.trail_since)
+            deleted_at=format_time(found.deleted_at), trail_since=format_time(found.trail_since)
         )
     if found.message:
         yield from _message_lines(found.message)
     if found.import_file:
         file = found.import_file
-        yield f"  an export holds it: {visible(file.path)}"
-        yield f"    {visible(file.source)}, imported {shown_time(file.started_at)}"
+        yield f"  an import read it from {visible(file.path)}"
+        yield f"    of {visible(file.source)}, started {format_time(file.started_at)}"
     for event in found.events:
         yield from _event_lines(event)
     for rule in found.rules:
-        state = "removed since" if rule.is_removed else "on" if rule.is_on else "off"
+        state = "removed" if rule.is_removed else "on" if rule.is_on else "off"
         note = f" ({visible(rule.note)})" if rule.note else ""
         yield f"rule {rule.id}, {state}{note}: {visible(rule.readable)}"
     for spooled in found.spooled:
@@ -117,14 +130,14 @@ def lines(found: MessageHistory) -> Iterator[str]:
 
 
 def _message_lines(message: StoredMessage) -> Iterator[str]:
-    who = shown_user(message.user_id, message.user_name)
+    who = format_user(message.user_id, message.user_name)
     edited = ", edited" if message.is_edited else ""
     reactions = f", {message.reactions} reactions" if message.reactions else ""
     reply = f", reply to {slack_ts(message.thread_ts)}" if message.thread_ts else ""
     yield f"  by {who}{edited}{reactions}{reply}"
     yield f"  {cut(message.text or '(no text)', 77)}"
     if message.is_live:
-        yield f"  content of event {visible(message.event_id or '')}, {shown_time(message.event_ts)}"
+        yield f"  content of event {visible(message.event_id or '')}, {format_time(message.event_ts)}"
     elif message.is_imported:
         yield "  content from Slack's history (an export or a backfill), not from an event"
     else:
@@ -134,23 +147,23 @@ def _message_lines(message: StoredMessage) -> Iterator[str]:
 def _event_lines(event: HistoryEvent) -> Iterator[str]:
     kind = "/".join(part for part in (event.type, event.subtype) if part) or "no type"
     did = f"discarded by rule {event.discard_id}" if event.did is Did.DISCARDED else _DID[event.did]
-    yield f"{shown_time(event.event_ts)}  {cut(kind, 26):<26} {did}"
-    late = shown_duration(max(event.lateness, event.lateness * 0))
+    yield f"{format_time(event.event_ts)}  {cut(kind, 26):<26} {did}"
+    late = format_duration(max(event.lateness, event.lateness * 0))
     times = f", {event.deliveries} deliveries" if (event.deliveries or 1) > 1 else ""
-    yield f"    {cut(event.event_id, 24)}  received {late} later{times}"
+    yield f"    {cut(event.event_id, 24)}  received {late} after it happened{times}"
     if event.did is Did.REACTION:
-        yield f"    {cut(event.text or '-', 40)} by {shown_user(event.user_id, event.user_name)}"
+        yield f"    {cut(event.text or '-', 40)} by {format_user(event.user_id, event.user_name)}"
     if event.error:
         yield f"    {visible(event.error)}: {cut(event.error_message or '', 66)}"
     for replay in event.replays:
-        why = f" by rule {replay.discard_id}" if replay.discard_id is not None else ""
-        yield f"    replayed {shown_time(replay.at)}; it was {replay.outcome}{why} until then"
+        rule = f" by rule {replay.discard_id}" if replay.discard_id is not None else ""
+        yield f"    replayed {format_time(replay.at)}; before: {replay.outcome}{rule}"
 
 
 def _gap_line(gap: Gap) -> str:
-    until = shown_time(gap.ended_at) if gap.ended_at else "now"
-    state = f"closed {shown_time(gap.closed_at)}" if gap.closed_at else "not closed yet"
-    return f"gap {gap.id}: {visible(gap.reason)}, {shown_time(gap.started_at)} to {until}, {state}"
+    until = format_time(gap.ended_at) if gap.ended_at else "now"
+    state = f"closed {format_time(gap.closed_at)}" if gap.closed_at else "still open"
+    return f"gap {gap.id}: {visible(gap.reason)}, {format_time(gap.started_at)} to {until}, {state}"
 
 
 def _hints(found: MessageHistory) -> Iterator[str]:
@@ -163,13 +176,13 @@ def _hints(found: MessageHistory) -> Iterator[str]:
         yield f"→ to store it: tiger-slack replay --discarded-by {rule_id}"
     if found.verdict is Verdict.FAILED:
         failed = " ".join(e.event_id for e in found.events if e.did is Did.FAILED)
-        yield f"→ once the reason is fixed: tiger-slack replay {visible(failed)}"
+        yield f"→ to store it, fix the error, then: tiger-slack replay {visible(failed)}"
     if found.verdict is Verdict.NEVER_DELIVERED:
         if found.gap and not found.gap.closed_at:
-            yield f"→ Slack's history may have it: tiger-slack backfill --gap {found.gap.id}"
+            yield f"→ to look for it in Slack's history: tiger-slack backfill --gap {found.gap.id}"
         elif found.gap is None:
-            yield "No gap covers its time. It may wait in the spool of another machine."
+            yield "No gap covers its time. It may be in the spool of another machine."
         if found.is_member is False:
-            yield "→ The app is no member of the channel: invite it, or nothing comes from there."
+            yield "→ The app is not a member of the channel: invite it, or Slack delivers nothing from there."
         elif found.channel_name is None:
-            yield "The channel is not known: is the id right, and is the app a member?"
+            yield "The channel is unknown. Check the id, and whether the app is a member."

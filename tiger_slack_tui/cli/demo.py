@@ -1,0 +1,79 @@
+"""`tiger-slack demo`: ingests an invented workspace from a local Slack."""
+
+from __future__ import annotations
+
+import math
+
+import click
+
+from tiger_slack_tui.base import settings
+from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.errors import exit_on_sigterm, plain_errors
+
+_MOST_RATE = 100_000
+"""Events a second; over ten times what one machine ingests."""
+
+
+def _number(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Refuse nan, which every comparison of FloatRange lets through."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a number.", context, parameter)
+    return value
+
+
+@click.command()
+@options.no_ui
+@options.read_only
+@options.no_mouse
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.1, _MOST_RATE),
+    callback=_number,
+    default=20,
+    show_default=True,
+    help="Events a second.",
+)
+@click.option(
+    "--events",
+    type=click.IntRange(min=1),
+    help="Stop after this many events; --no-ui needs it.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="The same seed makes the same people, channels and messages.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@plain_errors
+def demo(
+    no_ui: bool,
+    read_only: bool,
+    no_mouse: bool,
+    rate: float,
+    events: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Ingest an invented workspace; no Slack or database is needed.
+
+    A local Slack sends the events, and an embedded PostgreSQL stores them, both only while the demo runs. With
+    --no-ui, the demo compares the tables with what was sent, and prints a summary.
+
+    Exit code 1: the tables differ from what was sent.
+    """
+    exit_on_sigterm()
+    from tiger_slack_tui.demo.run import run_demo  # takes long: SIGTERM must work before
+    from tiger_slack_tui.launch import Face
+
+    if no_ui and events is None:
+        raise click.UsageError("--no-ui needs --events: otherwise the demo would not end.")
+    run_demo(
+        settings.load(),
+        Face(ui=not no_ui, read_only=read_only, mouse=not no_mouse),
+        rate=rate,
+        events=events,
+        seed=seed,
+        as_json=as_json,
+    )

@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+as_json_lines = click.option("--json", "as_json", is_flag=True, help="Print JSON, one line each.")
+
+no_ui = click.option(
+    "--no-ui", is_flag=True, help="Run without the console; write log lines to stderr."
+)
+read_only = click.option(
+    "--read-only", is_flag=True, help="Take away every action that changes something."
+)
+no_mouse = click.option(
+    "--no-mouse", is_flag=True, help="Leave the mouse to the terminal, to select text."
+)
+http = click.option(
+    "--http",
+    metavar="[HOST:]PORT",
+    help="Address of health and metrics (default: TIGER_SLACK_HTTP).",
+)
+
+
+class _Id(click.ParamType):  # type: ignore[type-arg]
+    """An id from 1 on; unlike IntRange, it does not print its range in the help."""
+
+    name = "id"
+
+    def __init__(self, most: int) -> None:
+        self._range = click.IntRange(1, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return self._range.convert(value, param, ctx)
+
+
+RULE_ID = _Id(2**31 - 1)
+"""The values of slack.message_discard.id."""
+GAP_ID = _Id(2**63 - 1)
+"""The values of slack.gap.id."""

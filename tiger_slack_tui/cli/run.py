@@ -1,0 +1,47 @@
+"""`tiger-slack run` and `tiger-slack observe`: the program with its console, or without it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from tiger_slack_tui.base import settings
+from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.errors import exit_on_sigterm, plain_errors
+
+
+@click.command()
+@options.no_ui
+@options.read_only
+@options.no_mouse
+@options.http
+@plain_errors
+def run(no_ui: bool, read_only: bool, no_mouse: bool, http: str | None) -> None:
+    """Ingest from Slack until stopped, with the console or without it.
+
+    SIGTERM, SIGINT or `q` in the console stop it: it stores and acknowledges what it has received, and ends with
+    exit code 0.
+    """
+    exit_on_sigterm()
+    from tiger_slack_tui.launch import Face, run_engine  # takes long: SIGTERM must work before
+
+    if http and not no_ui:
+        raise click.UsageError("--http needs --no-ui.")
+    loaded, slack = settings.load_with_slack()
+    face = Face(ui=not no_ui, read_only=read_only, mouse=not no_mouse)
+    run_engine(replace(loaded, http=http or loaded.http), slack, face)
+
+
+@click.command()
+@options.read_only
+@options.no_mouse
+@plain_errors
+def observe(read_only: bool, no_mouse: bool) -> None:
+    """Show the console of instances that run elsewhere; ingest nothing.
+
+    It shows what the database knows of them, and does not connect to Slack.
+    """
+    from tiger_slack_tui.launch import Face, observe_database
+
+    observe_database(settings.load(), Face(read_only=read_only, mouse=not no_mouse))
