@@ -74,7 +74,7 @@ def test_a_message_is_missed_explained_and_brought_back(conninfo: str, run: Comm
     assert "tiger-slack replay --discarded-by 1" in why
     one = run("event", "Ev4")
     assert '$.user == "U1"' in one
-    assert 'there: "U1"' in one
+    assert 'found: "U1"' in one
     assert "slack.message C1" in one
 
     assert "Rule 1 is removed" in run("discard", "remove", "1")
