@@ -72,7 +72,7 @@ class Terminal:
         compositor: Any = SimpleNamespace()
         self._frame.update(update, compositor)
         self._stream.feed(self._frame.changes(self._console))
-        self._frame.took()
+        self._frame.mark_written()
 
     def expect(self, *texts: str) -> None:
         """Each character that all terminals agree on is in its cell; the others begin in theirs."""

@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from textual import events
-from textual._compositor import CompositorUpdate
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
@@ -20,8 +19,8 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.console.actions import BY_ID, VIEWS, Action, available, bindings
-from tiger_slack_tui.console.driver.frame import Frame
-from tiger_slack_tui.console.driver.terminal import PatientDriver
+from tiger_slack_tui.console.driver.app import PatientApp
+from tiger_slack_tui.console.driver.palette import Palette
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
@@ -35,7 +34,7 @@ from tiger_slack_tui.console.panes.chrome import (
 )
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm, Dialog, Document
-from tiger_slack_tui.console.screens.help import ActionCommands, Palette, help_lines
+from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
 from tiger_slack_tui.console.themes import OUR_THEMES
 from tiger_slack_tui.console.views.catalog import make_views
 from tiger_slack_tui.console.views.view import Switcher, View
@@ -56,7 +55,7 @@ class Ground(Screen[None]):
     BLANK = True
 
 
-class ConsoleApp(App[None]):
+class ConsoleApp(PatientApp):
     """The screen. It reads samples of its backend; what an operator does calls the backend.
 
     `engine_work` is what keeps the engine going; it ends when the engine has ended, and its error ends the console.
@@ -86,19 +85,16 @@ class ConsoleApp(App[None]):
         engine_work: Awaitable[None] | None = None,
         shown: asyncio.Event | None = None,
     ) -> None:
-        super().__init__(driver_class=PatientDriver)
+        super().__init__(is_ascii=options.ascii)
         self.animation_level = "none"
         self.backend = backend
         self.failure: BaseException | None = None
         self.is_lost = False
         """The terminal is gone; the engine may go on without it."""
-        self.crash: str | None = None
-        """What ended the screen, where that was an error of its own."""
         self.keys_shown: Mapping[str, str] = dict(options.keys)
         self._options = options
         self._engine_work = engine_work
         self._shown = shown
-        self._frame = Frame(is_ascii=options.ascii)
         self._views = {view.NAME: view for view in make_views(self, backend)}
         self._view = VIEWS[0]
         self._frozen: Model | None = None
@@ -205,27 +201,8 @@ class ConsoleApp(App[None]):
     def _focus_view(self) -> None:
         self.view.focus_first()
 
-    def _display(self, screen: Screen[Any], renderable: Any) -> None:
-        """Write what changed on the screen, if the terminal keeps up; else the next frame does."""
-        driver = self._driver
-        if not isinstance(driver, PatientDriver):
-            super()._display(screen, renderable)
-            return
-        if not isinstance(renderable, CompositorUpdate) or not self._running or self._closed:
-            return
-        self._frame.update(renderable, self.screen._compositor)
-        if self._batch_count:
-            return
-        changes = self._frame.changes(self.console)
-        if not changes:
-            return
-        cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
-        begin, end = ("\x1b[?2026h", "\x1b[?2026l") if self._sync_available else ("", "")
-        if driver.offer(f"{begin}{changes}\x1b[{cursor.y + 1};{cursor.x + 1}H{end}"):
-            self._frame.took()
-
     def on_resize(self, event: events.Resize) -> None:
-        self._frame.forget()
+        self.redraw()
         self._leave_dialogs(event.size)
         self.call_after_refresh(self._sample)
 
@@ -251,16 +228,6 @@ class ConsoleApp(App[None]):
         self.backend.stop()
         if self.backend.is_observing:
             self.exit()
-
-    def _handle_exception(self, error: Exception) -> None:
-        # Textual would print a traceback with the local variables, which can hold tokens and what people wrote.
-        self.crash = where(error)
-        log.error("the console crashed", exc_info=error)
-        if self.is_headless:  # a test wants to see it
-            super()._handle_exception(error)
-            return
-        self._return_code = 1
-        self._close_messages_no_wait()
 
     # What an operator does
 

@@ -72,8 +72,8 @@ class Frame:
                 parts.append(_drawn(cells, begin, end, y, console))
         return "".join(parts)
 
-    def took(self) -> None:
-        """The terminal shows what the screen has now."""
+    def mark_written(self) -> None:
+        """Remember that the terminal was given all of `changes`."""
         self._shown = list(self._wanted)
 
     def _merged(self, line: Strip, chops: Mapping[int, Strip | None]) -> Strip:

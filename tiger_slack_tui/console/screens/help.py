@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from inspect import cleandoc
 
-from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from tiger_slack_tui.base.text import fit
@@ -34,14 +34,6 @@ def help_lines(
             yield line("  ", (key, KEY), fit(f"{action.title}{asks}", 42), (action.id, DIM))
         yield Content("")
     yield line(("Lower case looks, upper case changes and asks. Escape only goes back.", DIM))
-
-
-class Palette(CommandPalette):
-    """Textual's palette, which fails where its list is moved in before it has a size."""
-
-    def _action_command_list(self, action: str) -> None:
-        if self.query_one(CommandList).scrollable_content_region.height:
-            super()._action_command_list(action)
 
 
 class ActionCommands(Provider):

@@ -205,9 +205,9 @@ class OptionsStep(Step):
         draft, desk = self.wizard.draft, self.wizard.desk
         match row.name if row else "":
             case "since":
-                self._type(_time_edit(draft, "since", is_end=False))
+                self._open_field(_time_edit(draft, "since", is_end=False))
             case "until":
-                self._type(_time_edit(draft, "until", is_end=True))
+                self._open_field(_time_edit(draft, "until", is_end=True))
             case "root":
                 edit = Edit(
                     "root",
@@ -215,7 +215,7 @@ class OptionsStep(Step):
                     lambda text: draft.read_root(text.strip()),
                     lambda text: self._choose(root=text),
                 )
-                self._type(edit)
+                self._open_field(edit)
             case "workspace":
                 edit = Edit(
                     "workspace",
@@ -223,18 +223,20 @@ class OptionsStep(Step):
                     lambda text: draft.read_workspace(text.strip()),
                     lambda text: self._choose(workspace=text),
                 )
-                self._type(edit)
+                self._open_field(edit)
             case "channels":
                 channels.focus()
             case "workers":
-                self._type(
+                self._open_field(
                     Edit("workers", str(draft.workers), _checked(read_workers), self._take_workers)
                 )
             case "live first":
                 desk.live_limit = None if desk.live_limit is not None else 0.2
             case "  above":
                 limit = f"{(desk.live_limit or 0) * 1000:.0f}"
-                self._type(Edit("live acks, ms", limit, _checked(read_limit), self._take_limit))
+                self._open_field(
+                    Edit("live acks, ms", limit, _checked(read_limit), self._take_limit)
+                )
             case "begin anew":
                 draft.anew = not draft.anew
 
@@ -261,7 +263,7 @@ class OptionsStep(Step):
                     draft.channel_map[folder.name] = read_channel(text)
                 self.host.attempt("The channel map", self._save_map())
 
-            self._type(Edit(f"id of {folder.name}", mapped, _optional(read_channel), take))
+            self._open_field(Edit(f"id of {folder.name}", mapped, _optional(read_channel), take))
             return
         draft.toggle(folder, list(check.folders.values()))
 
@@ -323,9 +325,9 @@ class OptionsStep(Step):
             details.append("Earlier imports cannot be read: it may go on with one of them.")
         if desk.is_checking:
             details.append("The check that still runs is stopped.")
-        self.host.ask("Import this archive?", details, verb="Import", then=self._start)
+        self.host.ask("Import this archive?", details, verb="Import", then=self._start_import)
 
-    def _start(self) -> None:
+    def _start_import(self) -> None:
         try:
             self.wizard.desk.start(self.wizard.draft.request)
         except TigerSlackError as error:
@@ -336,7 +338,7 @@ class OptionsStep(Step):
 
     # Typing
 
-    def _type(self, edit: Edit) -> None:
+    def _open_field(self, edit: Edit) -> None:
         self._edit = edit
         self._edited_from = self.host.focused_pane
         self.query_one("#options-label", Static).update(

@@ -133,7 +133,7 @@ class ResultStep(Step):
                 "The same import runs again: what was taken in whole is recognised, and not read.",
             ],
             verb="Read again",
-            then=self._start,
+            then=self._start_import,
         )
 
     def act_go_on(self) -> None:
@@ -147,10 +147,10 @@ class ResultStep(Step):
                 else "Nothing was imported: it begins at the beginning."
             ],
             verb="Go on",
-            then=self._start,
+            then=self._start_import,
         )
 
-    def _start(self) -> None:
+    def _start_import(self) -> None:
         state = self._state
         if state is None:
             return

@@ -1,0 +1,66 @@
+"""The part of the app that replaces Textual's own methods: how frames are written, and how a crash ends."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from textual._compositor import CompositorUpdate
+from textual.app import App
+from textual.screen import Screen
+
+from tiger_slack_tui.base.stacktrace import where
+from tiger_slack_tui.console.driver.frame import Frame
+from tiger_slack_tui.console.driver.terminal import PatientDriver
+
+log = logging.getLogger(__name__)
+
+
+class PatientApp(App[None]):
+    """An app that never waits for its terminal: it leaves frames out while the terminal is behind.
+
+    `crash` says where an error ended the screen; it is None otherwise.
+    """
+
+    def __init__(self, *, is_ascii: bool) -> None:
+        """With `is_ascii`, nothing but ASCII is written to the terminal."""
+        super().__init__(driver_class=PatientDriver)
+        self.crash: str | None = None
+        self._frame = Frame(is_ascii=is_ascii)
+
+    def terminal_lost(self) -> None:
+        """Called when the terminal is gone."""
+        self.exit()
+
+    def redraw(self) -> None:
+        """Write the whole screen with the next frame."""
+        self._frame.forget()
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        """Write what changed on the screen. If the terminal is behind, the next frame does."""
+        driver = self._driver
+        if not isinstance(driver, PatientDriver):
+            super()._display(screen, renderable)
+            return
+        if not isinstance(renderable, CompositorUpdate) or not self._running or self._closed:
+            return
+        self._frame.update(renderable, self.screen._compositor)
+        if self._batch_count:
+            return
+        changes = self._frame.changes(self.console)
+        if not changes:
+            return
+        cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+        begin, end = ("\x1b[?2026h", "\x1b[?2026l") if self._sync_available else ("", "")
+        if driver.offer(f"{begin}{changes}\x1b[{cursor.y + 1};{cursor.x + 1}H{end}"):
+            self._frame.mark_written()
+
+    def _handle_exception(self, error: Exception) -> None:
+        # Textual would print a traceback with the local variables, which can hold tokens and what people wrote.
+        self.crash = where(error)
+        log.error("the console crashed", exc_info=error)
+        if self.is_headless:  # a test wants to see it
+            super()._handle_exception(error)
+            return
+        self._return_code = 1
+        self._close_messages_no_wait()
