@@ -24,13 +24,15 @@ import psycopg
 from ingest import ingesting, place
 
 from tiger_slack_tui.audit.detail import read_event
-from tiger_slack_tui.audit.events import EventFilter, read_page
-from tiger_slack_tui.audit.replay import Selection, replay
-from tiger_slack_tui.audit.rules import add_rule, list_rules
+from tiger_slack_tui.audit.replay import replay
+from tiger_slack_tui.audit.rules import add_rule
 from tiger_slack_tui.audit.why import read_history
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store.audit_events import EventFilter, read_page
+from tiger_slack_tui.store.replay import ReplaySelection
+from tiger_slack_tui.store.rules import list_rules
 
 _BYTES = 1500  # of an event, in the end
 _WANTED = 200.0  # ms
@@ -196,7 +198,7 @@ async def _replayed(home: Path, conninfo: str, events: int) -> float:
         await connection.execute("delete from slack.message_discard")
         began = time.monotonic()
         done = 0
-        async for report_ in replay(connection, Selection(rule=rule)):
+        async for report_ in replay(connection, ReplaySelection(rule=rule)):
             done = report_.events
         return done / (time.monotonic() - began)
 

@@ -104,7 +104,7 @@ def test_events_as_a_list(conninfo: str, run: Commands) -> None:
     assert len(run.json("events", "--limit", "2")) == 2
     assert run.json("events", "--since", "1h") == []
     assert run("events", "--outcome", "audit") == ""
-    assert "No channel is called #no" in run("events", "--channel", "#no", code=1)
+    assert "No channel has the name #no" in run("events", "--channel", "#no", code=1)
     run("events", "--outcome", "gone", code=2)
     run("events", "--since", "yesterday", code=2)
 

@@ -25,7 +25,7 @@ from tests.archives import (
 from tests.auditing import asking
 from tests.integration.test_import_interrupted import worker_pids
 from tests.support import count, until
-from tiger_slack_tui.audit.rules import add_rule, find_rule, list_rules
+from tiger_slack_tui.audit.rules import add_rule
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.imports.events import ImportEvent, ImportNote, ImportProblem, RecordsMerged
 from tiger_slack_tui.imports.job import Import
@@ -36,6 +36,7 @@ from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.store.import_account import Account, Reason
 from tiger_slack_tui.store.imports import count_killed
 from tiger_slack_tui.store.past_imports import recent_imports
+from tiger_slack_tui.store.rules import find_rule, list_rules
 
 MESSAGES = "select count(*) from slack.message"
 

@@ -11,9 +11,10 @@ import pytest
 from tests.auditing import asking, message, store
 from tests.support import count
 from tiger_slack_tui.audit.preview import Preview, previews
-from tiger_slack_tui.audit.replay import Selection, replay
+from tiger_slack_tui.audit.replay import replay
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
 from tiger_slack_tui.cli.queries import last
+from tiger_slack_tui.store.replay import ReplaySelection
 
 LATER = {
     "a wrong clock of the machine": "update slack.event set received_at = now() + interval '3 days'",
@@ -32,7 +33,7 @@ async def test_an_event_of_any_time_is_replayed(
         await store(conninfo, {"Ev1": message(1), "Ev2": message(2)})
         database.execute(statement.encode())
         await remove_rule(connection, rule)
-        reports = [report async for report in replay(connection, Selection(rule=rule))]
+        reports = [report async for report in replay(connection, ReplaySelection(rule=rule))]
     assert [report.changes for report in reports] == [{("discarded", "stored"): 2}]
     assert count(conninfo, "select count(*) from slack.message") == 2
 
@@ -53,7 +54,7 @@ async def test_events_that_come_meanwhile_do_not_prolong_a_replay(conninfo: str)
         rule = await add_rule(connection, '$.user == "U1"', "still on")
         await store(conninfo, {"Ev1": message(1)})
         replayed, number = 0, 1
-        async for report in replay(connection, Selection(rule=rule)):
+        async for report in replay(connection, ReplaySelection(rule=rule)):
             number += 1
             assert number < 5
             await store(conninfo, {f"Ev{number}": message(number)})

@@ -14,17 +14,17 @@ from tests.archives import export, run_import, write_folder
 from tests.auditing import asking, at, message, store, ts
 from tests.integration.test_rules import preview
 from tests.support import count
-from tiger_slack_tui.audit.conditions import matches
-from tiger_slack_tui.audit.replay import Selection, replay
+from tiger_slack_tui.audit.conditions import met_conditions
+from tiger_slack_tui.audit.replay import replay
 from tiger_slack_tui.audit.rules import (
-    Rule,
     RuleRefused,
     add_rule,
     check_rule,
-    list_rules,
     turn_rule_off,
     turn_rule_on,
 )
+from tiger_slack_tui.store.replay import ReplaySelection
+from tiger_slack_tui.store.rules import Rule, list_rules
 
 ZONES = '$.when.datetime() < "2024-01-01T00:00:00".datetime()'
 """Fails with 0A000 where the message's time has a zone; `silent` does not leave that out."""
@@ -78,7 +78,7 @@ async def test_replay_and_by_hand(conninfo: str, database: psycopg.Connection[An
     async with asking(conninfo) as connection:
         await turn_rule_off(connection, first)
         second = await add_rule(connection, ZONES, None)
-        reports = [report async for report in replay(connection, Selection(rule=first))]
+        reports = [report async for report in replay(connection, ReplaySelection(rule=first))]
         failing = next(r for r in await list_rules(connection) if r.id == second)
     assert reports[-1].changes == {("discarded", "stored"): 3, ("discarded", "discarded"): 2}
     assert failing.failures == 3
@@ -98,7 +98,7 @@ async def test_preview_and_why(conninfo: str) -> None:
     async with asking(conninfo) as connection:
         canonical = await check_rule(connection, ZONES)
         for event, n in ((WITH_ZONE, 0), (WITHOUT, 1)):
-            assert len(await matches(connection, canonical, f'{{"when": "{event}"}}')) == n
+            assert len(await met_conditions(connection, canonical, f'{{"when": "{event}"}}')) == n
 
 
 async def test_the_rules_after_it_hold(conninfo: str) -> None:

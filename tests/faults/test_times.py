@@ -15,7 +15,6 @@ from tests.acceptance.test_cli import tiger_slack
 from tests.auditing import asking, message, store
 from tests.integration.test_backfill import web_of
 from tests.support import AT_ONCE
-from tiger_slack_tui.audit.events import EventFilter, Position, read_page
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import EARLIEST, LATEST, read_time, shift
 from tiger_slack_tui.demo.directory import Directory
@@ -24,6 +23,7 @@ from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
+from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, read_page
 
 NOW = datetime(2024, 3, 31, 12, tzinfo=UTC)
 offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -133,7 +133,7 @@ async def test_pages_of_events_beyond_the_times_of_python(
     )
     database.execute("update slack.event set event_ts = 'infinity' where event_id = 'Ev7'")
     seen: list[str] = []
-    before: Position | None = None
+    before: EventPosition | None = None
     async with asking(conninfo) as connection:
         while True:
             page = await read_page(connection, EventFilter(), before=before, most=2)

@@ -11,11 +11,12 @@ import pytest
 
 from tests.auditing import asking, at, deletion, edit, message, reaction, record, store, ts
 from tiger_slack_tui.audit.detail import EventDetail, read_event
-from tiger_slack_tui.audit.events import EventFilter, EventRow, Position, follow, read_page
+from tiger_slack_tui.audit.follow import follow
 from tiger_slack_tui.audit.names import NameUnknown, find_channel, find_user
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
-from tiger_slack_tui.audit.why import Did, MessageHistory, Verdict, read_history
+from tiger_slack_tui.audit.why import Effect, MessageHistory, Verdict, read_history
 from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, EventRow, read_page
 
 EVENTS = {
     "Ev1": message(1),
@@ -82,7 +83,7 @@ async def test_pages_follow_each_other_without_a_gap_or_a_repetition(conninfo: s
     same = {f"Ev{n:03}": message(n // 5, channel=f"C{n}") for n in range(100)}  # five of a time
     await store(conninfo, same)
     seen: list[EventRow] = []
-    before: Position | None = None
+    before: EventPosition | None = None
     async with asking(conninfo) as connection:
         while True:
             page = await read_page(connection, EventFilter(user_id="U1"), before=before, most=7)
@@ -196,18 +197,18 @@ async def test_why_tells_what_each_event_did(conninfo: str) -> None:
     assert found.message is not None
     assert (found.message.text, found.message.is_live) == ("edit at 4", True)
     assert [(event.event_id, event.did) for event in found.events] == [
-        ("Ev1", Did.OLDER),
-        ("Ev3", Did.REACTION),
-        ("Ev4", Did.CONTENT),
+        ("Ev1", Effect.OLDER),
+        ("Ev3", Effect.REACTION),
+        ("Ev4", Effect.CONTENT),
     ]
     await store(conninfo, {"Ev5": deletion(1, 5)})
     found = await history(conninfo, 1)
     assert (found.verdict, found.deleted_at) == (Verdict.DELETED, at(5))
     assert [event.did for event in found.events] == [
-        Did.DELETED_SINCE,
-        Did.REACTION,
-        Did.DELETED_SINCE,
-        Did.DELETED,
+        Effect.DELETED_SINCE,
+        Effect.REACTION,
+        Effect.DELETED_SINCE,
+        Effect.DELETED,
     ]
 
 

@@ -12,14 +12,16 @@ from tests.auditing import asking, at, deletion, edit, message, reaction, record
 from tests.integration.test_convergence import STATE, _record, event
 from tests.support import count, delivered, make_engine, running
 from tiger_slack_tui.audit.detail import EventDetail, read_event
-from tiger_slack_tui.audit.replay import ReplayReport, Selection, replay, unknown_events
-from tiger_slack_tui.audit.rules import add_rule, list_rules, remove_rule
+from tiger_slack_tui.audit.replay import ReplayReport, replay
+from tiger_slack_tui.audit.rules import add_rule, remove_rule
 from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.store.replay import ReplaySelection, unknown_events
+from tiger_slack_tui.store.rules import list_rules
 
 
 async def replayed(conninfo: str, *, dry_run: bool = False, **selection: Any) -> ReplayReport:
     async with asking(conninfo) as connection:
-        reports = replay(connection, Selection(**selection), dry_run=dry_run)
+        reports = replay(connection, ReplaySelection(**selection), dry_run=dry_run)
         return [report async for report in reports][-1]
 
 
@@ -156,7 +158,7 @@ async def test_more_than_one_transaction(conninfo: str) -> None:
         rule = await add_rule(connection, '$.user == "U1"', None)
         await store(conninfo, {f"Ev{n}": message(n % 90, channel=f"C{n}") for n in range(450)})
         await remove_rule(connection, rule)
-        sizes = [report.events async for report in replay(connection, Selection(rule=rule))]
+        sizes = [report.events async for report in replay(connection, ReplaySelection(rule=rule))]
     assert sizes == [200, 400, 450]
     assert count(conninfo, "select count(*) from slack.message") == 450
 
@@ -185,9 +187,9 @@ async def test_replaying_any_subset_in_any_order_leaves_the_same_tables(
     again = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=6), label="replayed")
     async with asking(conninfo) as connection:
         for name in again:
-            async for report in replay(connection, Selection(event_ids=(name,))):
+            async for report in replay(connection, ReplaySelection(event_ids=(name,))):
                 assert report.events == 1
-        async for _ in replay(connection, Selection(event_ids=tuple(set(again)))):
+        async for _ in replay(connection, ReplaySelection(event_ids=tuple(set(again)))):
             pass
     assert _state(database) == before
 

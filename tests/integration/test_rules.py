@@ -13,7 +13,6 @@ from psycopg.types.json import Jsonb
 
 from tests.auditing import asking, at, deletion, edit, message, store
 from tests.support import count, delivered, make_engine, running
-from tiger_slack_tui.audit.conditions import conditions, holding, parse
 from tiger_slack_tui.audit.preview import Preview, previews
 from tiger_slack_tui.audit.rules import (
     READY_RULES,
@@ -21,13 +20,13 @@ from tiger_slack_tui.audit.rules import (
     RuleRefused,
     add_rule,
     check_rule,
-    find_rule,
-    list_rules,
     remove_rule,
     turn_rule_off,
     turn_rule_on,
 )
 from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.postgres.jsonpath import conditions, holding, parse
+from tiger_slack_tui.store.rules import find_rule, list_rules
 
 EVER = datetime(2020, 1, 1, tzinfo=UTC)
 

@@ -18,10 +18,9 @@ from tests.auditing import asking, at, store, ts
 from tests.auditing import message as received
 from tests.support import check, delivered, make_engine, running
 from tiger_slack_tui import __version__
-from tiger_slack_tui.audit.events import EventFilter, read_page
 from tiger_slack_tui.audit.preview import previews
-from tiger_slack_tui.audit.replay import Selection, replay
-from tiger_slack_tui.audit.rules import add_rule, list_rules, remove_rule
+from tiger_slack_tui.audit.replay import replay
+from tiger_slack_tui.audit.rules import add_rule, remove_rule
 from tiger_slack_tui.audit.why import Verdict, read_history
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
@@ -30,6 +29,9 @@ from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.introspection import chunk_locks
 from tiger_slack_tui.postgres.migrate.run import migrate, migration_status
+from tiger_slack_tui.store.audit_events import EventFilter, read_page
+from tiger_slack_tui.store.replay import ReplaySelection
+from tiger_slack_tui.store.rules import list_rules
 
 pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300), pytest.mark.xdist_group("timescale")]
 
@@ -191,7 +193,7 @@ async def test_the_audit_trail_answers_and_replays_from_compressed_chunks(connin
         last = [p async for p in previews(connection, '$.user == "U1"', since=at(-1))][-1]
         assert (last.recent.matched, last.stored.tested) == (len(kept_away), 120 - len(kept_away))
         await remove_rule(connection, rule)
-        report = [r async for r in replay(connection, Selection(rule=rule))][-1]
+        report = [r async for r in replay(connection, ReplaySelection(rule=rule))][-1]
         assert report.changes == {("discarded", "stored"): len(kept_away)}
         found = await read_history(connection, "C1", ts(kept_away[0]))
         assert (found.verdict, found.events[0].replays[0].outcome) == ("stored", "discarded")

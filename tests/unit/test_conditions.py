@@ -2,7 +2,7 @@
 
 import pytest
 
-from tiger_slack_tui.audit.conditions import conditions, holding, parse, readable
+from tiger_slack_tui.postgres.jsonpath import conditions, holding, parse, readable
 
 PARTS = [
     ('($."a" == 1)', ['$."a" == 1']),

@@ -1,59 +1,32 @@
-"""One event whole: what it was, what became of it and why, how it was delivered, and the row that it ended in."""
+"""Shows one event: what it was, what became of it and why, how it was delivered, and the row that it is about."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, LiteralString
+from typing import Any, Literal
 
 import orjson
-from psycopg.rows import dict_row
 
-from tiger_slack_tui.audit.conditions import Match, matches
-from tiger_slack_tui.audit.rules import Rule, find_rule
+from tiger_slack_tui.audit.conditions import MetCondition, met_conditions
 from tiger_slack_tui.postgres.connection import Connection
-
-# slack.delivery tells when the event happened, by which slack.event is ordered.
-_EVENT: LiteralString = """
-select e.id, e.event_id, e.event_ts, e.received_at, e.type, e.subtype, e.outcome, e.discard_id, e.team_id
-, e.channel_id, e.user_id, e.message_ts, slack.to_ts(e.message_ts) as slack_ts, e.event::text as event, e.error
-, e.replays, d.deliveries, d.last_received_at, slack.message_content(e.event)::text as message
-from slack.delivery d
-join slack.event e on e.event_ts = d.event_ts and e.event_id = d.event_id
-where d.event_id = %s
-"""
-_MESSAGE: LiteralString = """
-select m.event_id = %(event_id)s as is_content, m.event_ts
-from slack.message m
-where m.channel_id = %(channel_id)s
-and m.ts = slack.to_timestamptz(%(slack_ts)s)
-"""
-_TOMBSTONE: LiteralString = """
-select t.deleted_at from slack.tombstone t
-where t.channel_id = %(channel_id)s
-and t.ts = slack.to_timestamptz(%(slack_ts)s)
-"""
-_REACTION: LiteralString = """
-select r.is_present, r.event_ts, r.event_id = %(event_id)s as is_content
-from slack.reaction r
-where r.channel_id = %(channel_id)s
-and r.ts = slack.to_timestamptz(%(slack_ts)s)
-and r.user_id = %(user_id)s
-and r.reaction = %(reaction)s
-"""
-_USER: LiteralString = (
-    'select exists (select from slack."user" u where u.id = %(user_id)s) as is_there'
+from tiger_slack_tui.store.audit_detail import (
+    Content,
+    EventRecord,
+    deletion_time,
+    has_row,
+    message_content,
+    reaction_content,
+    read_record,
 )
-_CHANNEL: LiteralString = (
-    "select exists (select from slack.channel c where c.id = %(channel_id)s) as is_there"
-)
+from tiger_slack_tui.store.rules import Rule, find_rule
 
 RowState = Literal["content", "newer", "deleted", "missing", "merged"]
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A replay, and what had become of the event until then."""
+    """A replay of the event, and the event's outcome before it."""
 
     at: datetime
     outcome: str
@@ -63,21 +36,21 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class EndRow:
-    """The row that an event ended in."""
+    """The row that an event is about."""
 
     table: Literal["message", "reaction", "user", "channel"]
     key: tuple[str, ...]
     """Its primary key, times as Slack's text."""
     state: RowState
-    """content: it shows this event's; newer: a newer event's; merged: it merges several; deleted: a tombstone stands
-    for it; missing: it is not there."""
+    """content: the row shows this event; newer: it shows a newer event; merged: it merges several events; deleted: the
+    message was deleted; missing: there is no row."""
     at: datetime | None = None
-    """When the newer content, or the deletion, happened."""
+    """When the newer event or the deletion happened."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventDetail:
-    """An event. `event` and `matched` hold the text of others."""
+    """An event. `event` and `matched` contain what people wrote."""
 
     id: int
     event_id: str
@@ -92,51 +65,62 @@ class EventDetail:
     channel_id: str | None
     user_id: str | None
     message_ts: datetime | None
-    """The nearest time that Python has; `slack_ts` is exact."""
+    """The nearest time that Python can hold; `slack_ts` is exact."""
     slack_ts: str | None
-    """`message_ts` as Slack's text, which names the message in its channel."""
+    """`message_ts` as Slack's text, which identifies the message in its channel."""
     event: dict[str, Any]
     error: dict[str, Any] | None
-    """{"class", "message", "sqlstate", "diagnostics"} of a failed one."""
+    """{"class", "message", "sqlstate", "diagnostics"} of a failed event."""
     rule_id: int | None
     """The rule that discarded it."""
     rule: Rule | None
-    """That rule; None also where nothing of it was kept."""
-    matched: tuple[Match, ...]
-    """The conditions of the rule that the message meets."""
+    """That rule; None also where the rule is not known any more."""
+    matched: tuple[MetCondition, ...]
+    """The conditions of that rule which the message meets."""
     replays: tuple[Replay, ...]
     rows: tuple[EndRow, ...]
-    """The rows that it is about, as they are now; none for an event that is kept in the audit trail alone."""
+    """The rows that it is about, as they are now; none for an event that changes no table."""
 
     @property
     def lateness(self) -> timedelta:
-        """From its happening, by Slack's clock, to its first receipt."""
+        """From when it happened, by Slack's clock, to its first receipt."""
         return self.received_at - self.event_ts
 
 
 async def read_event(connection: Connection, event_id: str) -> EventDetail | None:
-    """The event; None where it was never delivered, or is so old that it was deleted."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_EVENT, (event_id,), prepare=False)
-        found = await cursor.fetchone()
+    """The event; None where it was never delivered, or was deleted because of its age."""
+    found = await read_record(connection, event_id)
     if found is None:
         return None
-    found["event"] = orjson.loads(found["event"])
-    found["error"] = _without_values(found["error"])
-    rule_id, message, replays = (found.pop(name) for name in ("discard_id", "message", "replays"))
-    rule = None if rule_id is None else await find_rule(connection, rule_id)
+    event = orjson.loads(found.event)
+    rule = None if found.discard_id is None else await find_rule(connection, found.discard_id)
     return EventDetail(
-        **found,
-        rule_id=rule_id,
+        id=found.id,
+        event_id=found.event_id,
+        event_ts=found.event_ts,
+        received_at=found.received_at,
+        last_received_at=found.last_received_at,
+        deliveries=found.deliveries,
+        type=found.type,
+        subtype=found.subtype,
+        outcome=found.outcome,
+        team_id=found.team_id,
+        channel_id=found.channel_id,
+        user_id=found.user_id,
+        message_ts=found.message_ts,
+        slack_ts=found.slack_ts,
+        event=event,
+        error=_without_values(found.error),
+        rule_id=found.discard_id,
         rule=rule,
-        matched=await matches(connection, rule.match, message) if rule else (),
-        replays=read_replays(replays),
-        rows=await _rows(connection, found),
+        matched=await met_conditions(connection, rule.match, found.message) if rule else (),
+        replays=read_replays(found.replays),
+        rows=await _rows(connection, found, event.get("reaction")),
     )
 
 
 def _without_values(error: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The error without detail and context, which earlier versions kept: pages of SQL, and the event's values."""
+    """The error without its detail and context, which earlier versions stored: they quote SQL and the event's values."""
     if error is None or not isinstance(diagnostics := error.get("diagnostics"), dict):
         return error
     kept = {k: v for k, v in diagnostics.items() if k not in ("context", "message_detail")}
@@ -144,82 +128,54 @@ def _without_values(error: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def read_replays(value: list[dict[str, Any]] | None) -> tuple[Replay, ...]:
-    """slack.event.replays as objects."""
+    """The replays in slack.event.replays."""
     return tuple(
         Replay(**(replay | {"at": datetime.fromisoformat(replay["at"])})) for replay in value or ()
     )
 
 
-async def _rows(connection: Connection, event: dict[str, Any]) -> tuple[EndRow, ...]:
-    """The rows of the tables that the event is about. A failed event may lack parts of a key: then it has none."""
-    if event["outcome"] in ("audit", "unrouted"):
+async def _rows(connection: Connection, event: EventRecord, reaction: Any) -> tuple[EndRow, ...]:
+    """The rows that the event is about. A failed event may lack a part of its row's key: then there is none."""
+    if event.outcome in ("audit", "unrouted"):
         return ()
-    type_, keys = event["type"] or "", _keys(event)
+    type_ = event.type or ""
+    channel_id, user_id, slack_ts = event.channel_id, event.user_id, event.slack_ts
+    row = None
     if type_.startswith("reaction_"):
-        row = await _reaction(connection, keys)
-    elif event["slack_ts"] is not None:
-        row = await _message(connection, keys)
+        if channel_id and slack_ts and user_id and reaction and isinstance(reaction, str):
+            key = (channel_id, slack_ts, user_id, reaction)
+            content = await reaction_content(connection, *key, event_id=event.event_id)
+            row = _end_row("reaction", key, content)
+    elif slack_ts is not None:
+        if channel_id and slack_ts:
+            row = await _message(connection, channel_id, slack_ts, event.event_id)
     elif type_.startswith(("user_", "team_join")):
-        row = await _merged(connection, _USER, "user", keys["user_id"], keys)
+        row = await _merged(connection, "user", user_id)
     elif type_.startswith(("channel_", "group_")):
-        row = await _merged(connection, _CHANNEL, "channel", keys["channel_id"], keys)
-    else:
-        row = None
+        row = await _merged(connection, "channel", channel_id)
     return () if row is None else (row,)
 
 
-def _keys(event: dict[str, Any]) -> dict[str, Any]:
-    """The names of what the event is about; None for those that it lacks."""
-    reaction = event["event"].get("reaction")
-    keys = {name: event[name] or None for name in ("channel_id", "user_id", "slack_ts")}
-    return keys | {
-        "event_id": event["event_id"],
-        "reaction": reaction if reaction and isinstance(reaction, str) else None,
-    }
+async def _message(connection: Connection, channel_id: str, slack_ts: str, event_id: str) -> EndRow:
+    key = (channel_id, slack_ts)
+    content = await message_content(connection, *key, event_id=event_id)
+    if content is None and (deleted_at := await deletion_time(connection, *key)) is not None:
+        return EndRow("message", key, "deleted", deleted_at)
+    return _end_row("message", key, content)
 
 
-def _key(keys: dict[str, Any], *names: str) -> tuple[str, ...] | None:
-    """The primary key of a row; None where the event lacks a part of it."""
-    key = tuple(keys[name] for name in names)
-    return None if None in key else key
-
-
-async def _message(connection: Connection, keys: dict[str, Any]) -> EndRow | None:
-    if (key := _key(keys, "channel_id", "slack_ts")) is None:
-        return None
-    if row := await _one(connection, _MESSAGE, keys):
-        state: RowState = "content" if row["is_content"] else "newer"
-        return EndRow("message", key, state, row["event_ts"])
-    if row := await _one(connection, _TOMBSTONE, keys):
-        return EndRow("message", key, "deleted", row["deleted_at"])
-    return EndRow("message", key, "missing")
-
-
-async def _reaction(connection: Connection, keys: dict[str, Any]) -> EndRow | None:
-    if (key := _key(keys, "channel_id", "slack_ts", "user_id", "reaction")) is None:
-        return None
-    row = await _one(connection, _REACTION, keys)
-    if row is None:
-        return EndRow("reaction", key, "missing")
-    return EndRow("reaction", key, "content" if row["is_content"] else "newer", row["event_ts"])
+def _end_row(
+    table: Literal["message", "reaction"], key: tuple[str, ...], content: Content | None
+) -> EndRow:
+    if content is None:
+        return EndRow(table, key, "missing")
+    return EndRow(table, key, "content" if content.is_own else "newer", content.event_ts)
 
 
 async def _merged(
-    connection: Connection,
-    query: LiteralString,
-    table: Literal["user", "channel"],
-    id_: str | None,
-    keys: dict[str, Any],
+    connection: Connection, table: Literal["user", "channel"], id_: str | None
 ) -> EndRow | None:
-    if id_ is None:
+    if not id_:
         return None
-    row = await _one(connection, query, keys)
-    return EndRow(table, (id_,), "merged" if row and row["is_there"] else "missing")
-
-
-async def _one(
-    connection: Connection, query: LiteralString, values: dict[str, Any]
-) -> dict[str, Any] | None:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values, prepare=False)
-        return await cursor.fetchone()
+    state: RowState = "merged" if await has_row(connection, table, id_) else "missing"
+    return EndRow(table, (id_,), state)

@@ -1,50 +1,41 @@
-"""Finds channels and users by the names that people call them."""
+"""Finds channels and users by id or by name."""
 
 from __future__ import annotations
 
 import re
-from typing import LiteralString
+from collections.abc import Sequence
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.store.names import channels_of_name, users_of_name
 
 _ID = re.compile(r"[A-Z][A-Z0-9]+")
-_CHANNELS: LiteralString = """
-select n.channel_id from slack.channel_name n where n.channel_name = %(name)s
-union
-select c.id from slack.channel c where c.channel_name = %(name)s
-order by 1
-"""
-_USERS: LiteralString = """
-select u.id from slack."user" u where u.user_name = %(name)s order by 1
-"""
+"""An id of Slack. Names are in lower case."""
 
 
 class NameUnknown(TigerSlackError):
-    """Nothing, or more than one thing, is called so."""
+    """No channel or user has this name, or several have it."""
 
 
 async def find_channel(connection: Connection, name: str) -> str:
-    """The id of a channel, given by id or name (with or without #). Raises NameUnknown."""
-    return await _find(connection, _CHANNELS, "channel", name, "#")
+    """The id of a channel, given by id or by name (with or without #). Raises NameUnknown."""
+    if _ID.fullmatch(name):
+        return name
+    return _single(await channels_of_name(connection, name.removeprefix("#")), "channel", name)
 
 
 async def find_user(connection: Connection, name: str) -> str:
-    """The id of a user, given by id or handle (with or without @). Raises NameUnknown."""
-    return await _find(connection, _USERS, "user", name, "@")
-
-
-async def _find(
-    connection: Connection, query: LiteralString, kind: str, name: str, sign: str
-) -> str:
-    if _ID.fullmatch(name):  # names are written in lower case
+    """The id of a user, given by id or by handle (with or without @). Raises NameUnknown."""
+    if _ID.fullmatch(name):
         return name
-    cursor = await connection.execute(query, {"name": name.removeprefix(sign)})
-    found = [row[0] for row in await cursor.fetchall()]
-    if len(found) == 1:
-        return str(found[0])
-    if found:
+    return _single(await users_of_name(connection, name.removeprefix("@")), "user", name)
+
+
+def _single(ids: Sequence[str], kind: str, name: str) -> str:
+    if len(ids) == 1:
+        return ids[0]
+    if ids:
         raise NameUnknown(
-            f"Several {kind}s are or were called {name}.", hint=f"Name one: {', '.join(found)}"
+            f"Several {kind}s have or had the name {name}.", hint=f"Use an id: {', '.join(ids)}"
         )
-    raise NameUnknown(f"No {kind} is called {name}.", hint="Write its id, or the name as in Slack.")
+    raise NameUnknown(f"No {kind} has the name {name}.", hint="Use its id, or its name in Slack.")

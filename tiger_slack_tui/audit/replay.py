@@ -1,171 +1,95 @@
-"""Puts events of the audit trail through the same code again: what a rule kept away, or what failed, comes back."""
+"""Replays events of the audit trail: discarded messages and failed events can still be stored."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any
 
 import orjson
-from psycopg.rows import class_row
-from psycopg.sql import SQL
 
-from tiger_slack_tui.audit.events import newest_id
 from tiger_slack_tui.ingest.record import encode
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import past_deadlocks
 from tiger_slack_tui.slack.events import Envelope, route
-from tiger_slack_tui.store.events import as_array, take_each
+from tiger_slack_tui.store.audit_events import newest_event_id
+from tiger_slack_tui.store.events import take_each
+from tiger_slack_tui.store.replay import (
+    ReplayPosition,
+    ReplayRow,
+    ReplaySelection,
+    read_replay_rows,
+    replay_records,
+)
 
 _ROWS = 200
-"""Events of a transaction: live events about the same messages wait no longer than that."""
-
-_SELECT = SQL("""
-select e.id, e.event_id, slack.to_ts(e.event_ts) as event_ts, e.event_ts::text as place, e.received_at, e.team_id
-, e.channel_id, e.outcome, e.event::text as event, e.error
-from slack.event e
-where {wanted}
-and (e.event_ts, e.id) > (%(place)s::timestamptz, %(id)s)
-and e.id <= %(last_id)s
-order by e.event_ts, e.id
-limit %(rows)s
-""")
-_FAILED = SQL("e.outcome = 'failed'")
-_DISCARDED = SQL("e.discard_id = %(rule)s::int4")
-# slack.delivery tells when an event happened, by which slack.event is ordered.
-_NAMED = SQL("""e.event_id = any (%(event_ids)s)
-and e.event_ts = any (array(select d.event_ts from slack.delivery d where d.event_id = any (%(event_ids)s)))""")
-_REPLAY: LiteralString = "select slack.replay(%s::jsonb)::text"
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which events are replayed: exactly one of the three is given."""
-
-    failed: bool = False
-    rule: int | None = None
-    """Those that this rule discarded."""
-    event_ids: tuple[str, ...] = ()
+"""Events of a transaction. Live events about the same messages wait until it ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """An event, what had become of it, and what became of it now."""
+    """An event, its outcome before the replay, and its outcome now."""
 
     event_id: str
     before: str
     after: str
     reason: str | None = None
-    """SQLSTATE, or the error's class, where it was refused now."""
+    """SQLSTATE of the refusal, or the error's class; None where PostgreSQL did not refuse it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """How far a replay is. `changes` counts events by (outcome before, outcome now)."""
+    """The progress of a replay. `changes` counts events by (outcome before, outcome now)."""
 
     changes: Mapping[tuple[str, str], int] = field(default_factory=dict)
     refused: tuple[Replayed, ...] = ()
-    """Events that the database refused now; the first 100."""
+    """The first 100 events that PostgreSQL refused now."""
     gone: int = 0
-    """Events whose rows were deleted meanwhile."""
+    """Events whose rows were deleted during the replay."""
 
     @property
     def events(self) -> int:
         return sum(self.changes.values())
 
     def outcomes(self) -> Counter[str]:
-        """How many there are now of each outcome."""
+        """The number of events by their outcome now."""
         counts: Counter[str] = Counter()
         for (_, after), n in self.changes.items():
             counts[after] += n
         return counts
 
 
-@dataclass(slots=True)
-class _Kept:
-    """A row of slack.event."""
-
-    id: int
-    event_id: str
-    event_ts: str
-    """As Slack writes it: exact, however far in the future it lies."""
-    place: str
-    """The same as PostgreSQL writes it."""
-    received_at: datetime
-    team_id: str | None
-    channel_id: str | None
-    outcome: str
-    event: str
-    error: dict[str, Any] | None
-
-
 async def replay(
-    connection: Connection, selection: Selection, *, dry_run: bool = False
+    connection: Connection, selection: ReplaySelection, *, dry_run: bool = False
 ) -> AsyncIterator[ReplayReport]:
-    """Replay the events, the oldest first; yields how far it is after each transaction, and at the end.
+    """Replay the events, the oldest first. Yields its progress after each transaction, and at the end.
 
-    Takes the events that are in the table now, whatever their times are: with those that come meanwhile, it might
-    never end. What is stored stays as it is. All else gets in slack.event what becomes of it under the rules and the
-    code of now, and what it was before is kept in `replays`. Whatever is replayed in whatever order and however
-    often, the tables end the same. Broken off, it can be started again. `dry_run` rolls each transaction back.
+    Replays the events that are in the table at the beginning: with those that arrive later it might never end. What
+    is stored stays as it is. Every other event gets the outcome that the present rules and code give it; its old
+    outcome is added to slack.event.replays. The order and the number of replays do not matter for the result, and an
+    interrupted replay can be repeated. `dry_run` rolls each transaction back. Raises psycopg.Error.
     """
-    place, id_ = "-infinity", 0
-    last_id = await newest_id(connection)
+    after = ReplayPosition()
+    last_id = await newest_event_id(connection)
     report = ReplayReport()
-    while rows := await _read(connection, selection, place, id_, last_id):
-        place, id_ = rows[-1].place, rows[-1].id
+    while rows := await read_replay_rows(
+        connection, selection, after=after, last_id=last_id, most=_ROWS
+    ):
+        after = ReplayPosition(rows[-1].place, rows[-1].id)
         report = _add(report, rows, await _replay(connection, rows, dry_run=dry_run))
         yield report
     if not report.events:
         yield report
 
 
-async def unknown_events(connection: Connection, event_ids: Sequence[str]) -> tuple[str, ...]:
-    """Those of the ids that the audit trail does not have."""
-    cursor = await connection.execute(
-        "select d.event_id from slack.delivery d where d.event_id = any (%s)", (list(event_ids),)
-    )
-    known = {row[0] for row in await cursor.fetchall()}
-    return tuple(event_id for event_id in event_ids if event_id not in known)
-
-
-async def _read(
-    connection: Connection,
-    selection: Selection,
-    place: str,
-    id_: int,
-    last_id: int,
-) -> list[_Kept]:
-    wanted = _FAILED if selection.failed else _NAMED if selection.event_ids else _DISCARDED
-    values = {
-        "rule": selection.rule,
-        "event_ids": list(selection.event_ids),
-        "place": place,
-        "id": id_,
-        "last_id": last_id,
-        "rows": _ROWS,
-    }
-    async with connection.cursor(row_factory=class_row(_Kept)) as cursor:
-        await cursor.execute(_SELECT.format(wanted=wanted), values, prepare=False)
-        return await cursor.fetchall()
-
-
 async def _replay(
-    connection: Connection, rows: Sequence[_Kept], *, dry_run: bool
+    connection: Connection, rows: Sequence[ReplayRow], *, dry_run: bool
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Outcome, and the reason of those refused, by event_id."""
+    """The outcomes, and the reasons of refusals, by event_id."""
 
     async def take(records: Sequence[bytes]) -> dict[str, str]:
-        return await past_deadlocks(lambda: take_once(records))
-
-    async def take_once(records: Sequence[bytes]) -> dict[str, str]:
-        async with connection.transaction(force_rollback=dry_run):
-            cursor = await connection.execute(_REPLAY, (as_array(records),))
-            row = await cursor.fetchone()
-        answer: dict[str, str] = orjson.loads(row[0]) if row else {}
-        return answer
+        return await past_deadlocks(lambda: replay_records(connection, records, dry_run=dry_run))
 
     outcomes: dict[str, str] = {}
     refused: dict[str, str] = {}
@@ -176,8 +100,8 @@ async def _replay(
     return outcomes, refused
 
 
-def _record(row: _Kept) -> bytes:
-    """The record of the event, as it would be made if it came now, and the key of its row."""
+def _record(row: ReplayRow) -> bytes:
+    """The event as a record of the pipeline, with the key of its row."""
     event: dict[str, Any] = orjson.loads(row.event)
     problem = None
     if row.error is not None and row.error["class"] == "MalformedEvent":
@@ -198,7 +122,7 @@ def _record(row: _Kept) -> bytes:
 
 
 def _add(
-    report: ReplayReport, rows: Sequence[_Kept], answer: tuple[dict[str, str], dict[str, str]]
+    report: ReplayReport, rows: Sequence[ReplayRow], answer: tuple[dict[str, str], dict[str, str]]
 ) -> ReplayReport:
     outcomes, refused = answer
     changes = Counter(report.changes)

@@ -13,7 +13,7 @@ import click
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.names import find_channel, find_user
 from tiger_slack_tui.audit.preview import Preview, Tested, previews
-from tiger_slack_tui.audit.rules import READY_RULES, Rule
+from tiger_slack_tui.audit.rules import READY_RULES
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import cut, visible
@@ -23,6 +23,7 @@ from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json, format_channel, format_time
 from tiger_slack_tui.cli.queries import last, query_runner, run_query
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.store.rules import Rule, failure_words, list_rules
 
 _PREVIEW_SECONDS = 30.0
 """Time after which a preview ends, with the messages that it has tested by then."""
@@ -91,7 +92,7 @@ def discard() -> None:
 @plain_errors
 def discard_list(as_json: bool) -> None:
     """List the rules and how often each matched."""
-    found = run_query(settings.load(), "discard", rules.list_rules)
+    found = run_query(settings.load(), "discard", list_rules)
     if as_json:
         for rule in found:
             echo_json(rule)
@@ -242,7 +243,7 @@ def _preview_lines(match: str, preview: Preview) -> Iterator[str]:
         yield f"{'':21}({preview.recent.known:,} of these are already dropped by a rule)"
     if preview.failed and preview.sqlstate:
         yield f"  It fails on {preview.failed:,} messages, which it does not drop:"
-        yield f"  {rules.failure_words(preview.sqlstate)}"
+        yield f"  {failure_words(preview.sqlstate)}"
     if preview.is_out_of_time:
         yield f"  Stopped after {preview.seconds:.0f} s. A shorter --since can test all messages."
     examples = sorted(

@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import LiteralString
 
 import aiohttp
 import click
@@ -30,13 +29,16 @@ from tiger_slack_tui.cli.server_checks import server_checks
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
+from tiger_slack_tui.postgres.introspection import connected_instances, schema_rights
 from tiger_slack_tui.postgres.migrate.files import (
     MigrationFileState,
     version_number,
 )
 from tiger_slack_tui.postgres.migrate.run import check_server, migration_status
 from tiger_slack_tui.postgres.pool import connect, with_defaults
+from tiger_slack_tui.postgres.timescale import find_timescaledb
 from tiger_slack_tui.slack.web import Identity, SlackWeb
+from tiger_slack_tui.store.gaps import open_gaps
 
 _SYMBOL = {"ok": "✓", "warning": "!", "failed": "✗"}
 _MOST_SKEW = 2.0
@@ -59,24 +61,6 @@ _OTHER_SCOPES = {
     "im:read": "names of direct messages, and closing their gaps",
     "mpim:read": "names of group messages, and closing their gaps",
 }
-_INSTANCES: LiteralString = """
-select distinct a.application_name
-from pg_stat_activity a
-where a.datname = current_database()
-and a.application_name ~ '^.+@.+:[0-9]+$'
-order by 1
-"""
-_GAPS: LiteralString = """
-select count(*), count(*) filter (where g.ended_at is null), min(g.started_at)
-from slack.gap g
-where g.closed_at is null
-"""
-_RIGHTS: LiteralString = """
-select current_user
-, has_database_privilege(current_database(), 'create')
-, (select n.nspowner::regrole::text from pg_namespace n where n.nspname = 'slack')
-, (select pg_has_role(n.nspowner, 'usage') from pg_namespace n where n.nspname = 'slack')
-"""
 
 
 class ChecksFailed(TigerSlackError):
@@ -215,31 +199,26 @@ async def _database_checks(conninfo: str) -> AsyncIterator[Check]:
 
 
 async def _rights(connection: Connection) -> Check:
-    row = await (await connection.execute(_RIGHTS)).fetchone()
-    user, may_create, owner, is_owner = row or ("", False, None, False)
-    if owner is None and not may_create:
-        fix = f"As the database's owner, run: grant create on database … to {user}"
-        return Check("rights", "failed", f"{user} may not create the schema slack", fix)
-    if owner is not None and not is_owner:
-        fix = f"Connect as {owner}, or run: alter schema slack owner to {user}"
+    rights = await schema_rights(connection)
+    role, owner = rights.role, rights.owner
+    if owner is None and not rights.may_create:
+        fix = f"As the database's owner, run: grant create on database … to {role}"
+        return Check("rights", "failed", f"{role} may not create the schema slack", fix)
+    if owner is not None and not rights.is_owner:
+        fix = f"Connect as {owner}, or run: alter schema slack owner to {role}"
         return Check("rights", "failed", f"the schema slack belongs to {owner}", fix)
-    return Check("rights", "ok", f"{user} owns the schema" if owner else f"{user} may create it")
+    return Check("rights", "ok", f"{role} owns the schema" if owner else f"{role} may create it")
 
 
 async def _timescaledb(connection: Connection) -> Check:
-    cursor = await connection.execute(
-        "select extversion, current_setting('timescaledb.license', true)"
-        " from pg_extension where extname = 'timescaledb'"
-    )
-    row = await cursor.fetchone()
-    if row is None:
+    found = await find_timescaledb(connection)
+    if found is None:
         return Check("TimescaleDB", "ok", "not installed: the tables are ordinary ones")
-    edition = {"timescale": "community", "apache": "Apache"}.get(row[1], str(row[1]))
-    return Check("TimescaleDB", "ok", f"{row[0]}, {edition} edition")
+    return Check("TimescaleDB", "ok", f"{found.version}, {found.edition} edition")
 
 
 async def _instances(connection: Connection) -> Check:
-    names = [row[0] for row in await (await connection.execute(_INSTANCES)).fetchall()]
+    names = await connected_instances(connection)
     return Check(
         "instances", "ok", f"connected: {', '.join(names)}" if names else "none is connected"
     )
@@ -247,15 +226,14 @@ async def _instances(connection: Connection) -> Check:
 
 async def _gaps(connection: Connection) -> Check:
     try:
-        row = await (await connection.execute(_GAPS)).fetchone()
+        gaps = await open_gaps(connection)
     except psycopg.errors.UndefinedTable:
         return Check("gaps", "ok", "not known yet; the first start looks for them")
-    still_open, not_ended, since = row or (0, 0, None)
-    if not still_open:
+    if not gaps.count:
         return Check("gaps", "ok", "none open")
     fix = "The next daily run closes them. To close them now: tiger-slack backfill"
-    found = f"{still_open:,} open, the oldest from {since:%Y-%m-%d %H:%M} UTC"
-    return Check("gaps", "warning", f"{found}; {not_ended:,} of them not ended", fix)
+    found = f"{gaps.count:,} open, the oldest from {gaps.since:%Y-%m-%d %H:%M} UTC"
+    return Check("gaps", "warning", f"{found}; {gaps.going_on:,} of them not ended", fix)
 
 
 async def _migrations(conninfo: str) -> Check:

@@ -11,7 +11,7 @@ import click
 import orjson
 
 from tiger_slack_tui.audit.detail import EndRow, EventDetail, read_event
-from tiger_slack_tui.audit.events import EventFilter, EventRow, Position, follow, read_page
+from tiger_slack_tui.audit.follow import follow
 from tiger_slack_tui.audit.names import find_channel, find_user
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
@@ -29,6 +29,7 @@ from tiger_slack_tui.cli.output import (
 )
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, EventRow, read_page
 
 _OUTCOMES = ("stored", "discarded", "audit", "failed", "unrouted")
 _PAGE = 200
@@ -173,7 +174,7 @@ async def _print_pages(
         click.echo(_summary(shown, before), err=True)
 
 
-def _summary(shown: int, before: Position | None) -> str:
+def _summary(shown: int, before: EventPosition | None) -> str:
     if before is not None:
         return f"These are the newest {shown:,} events; --limit shows more."
     return f"{amount(shown, 'event')}." if shown else "No such events."

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tiger_slack_tui.audit.replay import (
-    ReplayReport,
-    Selection,
-    unknown_events,
-)
+from tiger_slack_tui.audit.replay import ReplayReport
 from tiger_slack_tui.audit.replay import (
     replay as replay_events,
 )
@@ -21,6 +17,7 @@ from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import last, run_query
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.store.replay import ReplaySelection, unknown_events
 
 
 class NotReplayed(TigerSlackError):
@@ -52,11 +49,11 @@ def replay(
     """
     if failed + (rule is not None) + bool(event_ids) != 1:
         raise click.UsageError("Name the events by --failed, --discarded-by or their EVENT_IDs.")
-    selection = Selection(failed=failed, rule=rule, event_ids=tuple(dict.fromkeys(event_ids)))
+    selection = ReplaySelection(failed=failed, rule=rule, event_ids=tuple(dict.fromkeys(event_ids)))
     _replay(settings.load(), selection, dry_run=dry_run, as_json=as_json)
 
 
-def _replay(loaded: Settings, selection: Selection, *, dry_run: bool, as_json: bool) -> None:
+def _replay(loaded: Settings, selection: ReplaySelection, *, dry_run: bool, as_json: bool) -> None:
     """Replay the events, and print what became of them. Raises NotReplayed."""
 
     async def run(connection: Connection) -> tuple[ReplayReport, tuple[str, ...]]:

@@ -9,11 +9,9 @@ import click
 
 from tiger_slack_tui.audit.names import find_channel
 from tiger_slack_tui.audit.why import (
-    Did,
-    Gap,
+    Effect,
     HistoryEvent,
     MessageHistory,
-    StoredMessage,
     Verdict,
     read_history,
 )
@@ -33,6 +31,7 @@ from tiger_slack_tui.cli.output import (
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.ts import read_permalink, read_ts, slack_ts
+from tiger_slack_tui.store.message_history import CoveringGap, StoredMessage
 
 _VERDICTS = {
     Verdict.STORED: "It is stored.",
@@ -46,14 +45,14 @@ _VERDICTS = {
     Verdict.NEVER_DELIVERED: "Slack never delivered it.",
 }
 _DID = {
-    Did.CONTENT: "stored; the row has its content",
-    Did.OLDER: "stored; replaced by newer content",
-    Did.DELETED_SINCE: "stored; deleted later",
-    Did.DELETED: "deleted the message",
-    Did.REACTION: "stored",
-    Did.FAILED: "failed",
-    Did.NOTHING: "kept in the audit trail only",
-    Did.LOST: "stored; its row is gone",
+    Effect.CONTENT: "stored; the row has its content",
+    Effect.OLDER: "stored; replaced by newer content",
+    Effect.DELETED_SINCE: "stored; deleted later",
+    Effect.DELETED: "deleted the message",
+    Effect.REACTION: "stored",
+    Effect.FAILED: "failed",
+    Effect.NOTHING: "kept in the audit trail only",
+    Effect.LOST: "stored; its row is gone",
 }
 
 
@@ -146,12 +145,16 @@ def _message_lines(message: StoredMessage) -> Iterator[str]:
 
 def _event_lines(event: HistoryEvent) -> Iterator[str]:
     kind = "/".join(part for part in (event.type, event.subtype) if part) or "no type"
-    did = f"discarded by rule {event.discard_id}" if event.did is Did.DISCARDED else _DID[event.did]
+    did = (
+        f"discarded by rule {event.discard_id}"
+        if event.did is Effect.DISCARDED
+        else _DID[event.did]
+    )
     yield f"{format_time(event.event_ts)}  {cut(kind, 26):<26} {did}"
     late = format_duration(max(event.lateness, event.lateness * 0))
     times = f", {event.deliveries} deliveries" if (event.deliveries or 1) > 1 else ""
     yield f"    {cut(event.event_id, 24)}  received {late} after it happened{times}"
-    if event.did is Did.REACTION:
+    if event.did is Effect.REACTION:
         yield f"    {cut(event.text or '-', 40)} by {format_user(event.user_id, event.user_name)}"
     if event.error:
         yield f"    {visible(event.error)}: {cut(event.error_message or '', 66)}"
@@ -160,7 +163,7 @@ def _event_lines(event: HistoryEvent) -> Iterator[str]:
         yield f"    replayed {format_time(replay.at)}; before: {replay.outcome}{rule}"
 
 
-def _gap_line(gap: Gap) -> str:
+def _gap_line(gap: CoveringGap) -> str:
     until = format_time(gap.ended_at) if gap.ended_at else "now"
     state = f"closed {format_time(gap.closed_at)}" if gap.closed_at else "still open"
     return f"gap {gap.id}: {visible(gap.reason)}, {format_time(gap.started_at)} to {until}, {state}"
@@ -168,14 +171,14 @@ def _gap_line(gap: Gap) -> str:
 
 def _hints(found: MessageHistory) -> Iterator[str]:
     """What the operator can do."""
-    discarded = {event.discard_id for event in found.events if event.did is Did.DISCARDED}
+    discarded = {event.discard_id for event in found.events if event.did is Effect.DISCARDED}
     on = {rule.id for rule in found.rules if rule.is_on}
     for rule_id in sorted(id_ for id_ in discarded if id_ is not None):
         if rule_id in on:
             yield f"→ to store it, first: tiger-slack discard remove {rule_id}"
         yield f"→ to store it: tiger-slack replay --discarded-by {rule_id}"
     if found.verdict is Verdict.FAILED:
-        failed = " ".join(e.event_id for e in found.events if e.did is Did.FAILED)
+        failed = " ".join(e.event_id for e in found.events if e.did is Effect.FAILED)
         yield f"→ to store it, fix the error, then: tiger-slack replay {visible(failed)}"
     if found.verdict is Verdict.NEVER_DELIVERED:
         if found.gap and not found.gap.closed_at:

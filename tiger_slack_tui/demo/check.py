@@ -6,29 +6,19 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
-from psycopg.rows import dict_row
-
 from tiger_slack_tui.demo.expected import Expected
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store.whole_tables import Table, read_table
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = ("ts", "event_ts", "thread_ts", "updated_at")
-_ROWS = {
-    "user": 'select * from slack."user"',
-    "channel": "select * from slack.channel",
-    "message": "select * from slack.message",
-    "tombstone": "select * from slack.tombstone",
-    "event": "select event_id, outcome from slack.event",
-}
+_TABLES: tuple[Table, ...] = ("user", "channel", "message", "tombstone", "event")
 
 
 async def differences(conninfo: str, expected: Expected, *, most: int = 20) -> list[str]:
     """What the database has otherwise than expected, at most so many lines; empty where it is right."""
-    async with await psycopg.AsyncConnection.connect(conninfo, row_factory=dict_row) as connection:
-        rows = {}
-        for table, query in _ROWS.items():
-            cursor = await connection.execute(query)
-            rows[table] = await cursor.fetchall()
+    async with await connect(conninfo) as connection:
+        rows = {table: await read_table(connection, table) for table in _TABLES}
     found: list[str] = []
     for line in _compare(rows, expected):
         found.append(line)
@@ -37,8 +27,12 @@ async def differences(conninfo: str, expected: Expected, *, most: int = 20) -> l
     return found
 
 
-def _compare(rows: Mapping[str, list[dict[str, Any]]], expected: Expected) -> Iterator[str]:
-    for table, wanted in (("user", expected.users), ("channel", expected.channels)):
+def _compare(rows: Mapping[Table, list[dict[str, Any]]], expected: Expected) -> Iterator[str]:
+    lists: tuple[tuple[Table, Mapping[str, Any]], ...] = (
+        ("user", expected.users),
+        ("channel", expected.channels),
+    )
+    for table, wanted in lists:
         yield from _differ(table, {row["id"]: row for row in rows[table]}, wanted)
     messages = {(row["channel_id"], _slack(row["ts"])): _message(row) for row in rows["message"]}
     yield from _differ("message", messages, expected.messages)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import psycopg
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
@@ -27,8 +26,9 @@ from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.headless.run import run_headless
 from tiger_slack_tui.launch import Face, prepare_face, show_console
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store.whole_tables import count_rows
 
-_TABLES = ("user", "channel", "message", "reaction", "tombstone", "event")
 _SHOWN_ERRORS = 5
 
 
@@ -167,14 +167,6 @@ def _summary(
     outcomes: dict[str, int] = {}
     for (_, outcome), n in engine.outcomes.items():
         outcomes[outcome] = outcomes.get(outcome, 0) + n
-    with psycopg.connect(conninfo) as connection:
-        rows = {}
-        for table in _TABLES:
-            counted = psycopg.sql.SQL("select count(*) from slack.{}").format(
-                psycopg.sql.Identifier(table)
-            )
-            row = connection.execute(counted).fetchone()
-            rows[table] = row[0] if row else 0
     return {
         "sent": sent["sent"],
         "acked": sent["acked"],
@@ -183,9 +175,14 @@ def _summary(
         "seconds": sent["seconds"],
         "events_per_second": round(sent["sent"] / sent["seconds"], 1),
         "ack_ms": sent["ack_ms"],
-        "rows": rows,
+        "rows": asyncio.run(_count_rows(conninfo)),
         "differences": found,
     }
+
+
+async def _count_rows(conninfo: str) -> dict[str, int]:
+    async with await connect(conninfo) as connection:
+        return await count_rows(connection)
 
 
 def _text(summary: dict[str, Any]) -> str:

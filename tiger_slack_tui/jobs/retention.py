@@ -1,190 +1,75 @@
 """Deletes what nothing needs any more.
 
-The rules, and why:
+The rules, and their reasons:
 
-- slack.event: kept for TIGER_SLACK_EVENT_DAYS (90), counted from its receipt, however late that was. Where
-  TimescaleDB has a retention policy for it, that one rules (by event_ts), also over what follows.
-- slack.delivery: kept as long as its event. It keeps a repeated delivery from a second audit row; Slack repeats for
-  a day at most, our spool for as long as a database is away. Past that, a repetition still changes no message,
-  because every effect is idempotent.
-- slack.tombstone: kept for ever. An export of any age can bring the original of a deleted message, and nothing but
-  its tombstone keeps it out. A tombstone is three short columns and holds no content.
-- slack.reaction: rows of a message that is deleted since so many days; it will never show them.
-- slack.job_run: kept for a year, which is one row a day and job.
-- slack.connection, slack.instance: kept for 30 days. The workspace's last connection stays, however old: by it the
-  next start finds since when events may be missing.
-- slack.gap: kept for a year after it was closed. One that is open stays.
+- slack.event: kept for TIGER_SLACK_EVENT_DAYS (90), counted from the receipt of the event, however late that was.
+  Where TimescaleDB has a retention policy for slack.event, its age (by event_ts) counts instead, also for
+  slack.delivery and slack.reaction.
+- slack.delivery: kept as long as its event. It keeps a repeated delivery from adding a second audit row. Slack
+  repeats for a day at most; the spool repeats for as long as the database is away. A repetition after that still
+  changes no message, because every effect is idempotent.
+- slack.tombstone: kept for ever. An export of any age can contain a deleted message, and only the tombstone keeps
+  it out. A tombstone is three short columns without content.
+- slack.reaction: deleted when its message has been deleted for as long as events are kept. No row shows it again.
+- slack.job_run: kept for a year. That is one row a day for each job.
+- slack.connection, slack.instance: kept for 30 days. The workspace's newest connection stays, however old: from it
+  the next start knows since when events may be missing.
+- slack.gap: kept for a year after it was closed. An open gap stays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, LiteralString
-
-from psycopg.sql import SQL, Composed, Identifier
 
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import RETENTION_LOCK_KEY
+from tiger_slack_tui.postgres.timescale import find_timescaledb
+from tiger_slack_tui.store import retention as old_rows
 
 _JOB_RUN_AGE = timedelta(days=366)
 _INSTANCE_AGE = timedelta(days=30)
 _GAP_AGE = timedelta(days=366)
 _ROWS = 5000
-"""Rows of a transaction, so that none holds up the ingestion."""
+"""Rows of a transaction, so that none delays the ingestion."""
 
-_TIMESCALEDB = """
-select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'timescaledb'
-"""
-_POLICY = """
-select max((j.config ->> 'drop_after')::interval)
-from timescaledb_information.jobs j
-where j.proc_name = 'policy_retention'
-and j.hypertable_schema = 'slack'
-and j.hypertable_name = 'event'
-and j.scheduled
-"""
-_OLD_CHUNKS = """
-select c.chunk_schema, c.chunk_name, c.range_start, c.range_end
-from timescaledb_information.chunks c
-where c.hypertable_schema = 'slack'
-and c.hypertable_name = 'event'
-and c.range_end < now() - %s
-order by c.range_start
-"""
-_LOCK_CHUNK = SQL("lock table {} in share row exclusive mode")
-_IS_NEEDED = SQL("select exists (select from {} where received_at >= now() - %s)")
-_DROP_CHUNK = SQL(
-    "select count(*) from {}.drop_chunks('slack.event', newer_than => %s, older_than => %s)"
-)
-
-# Rows that others have locked are left for the next run: so this job waits for nobody, and takes part in no deadlock.
-_EVENTS = """
-delete from slack.event e
-where (e.event_ts, e.id) in
-( select o.event_ts, o.id
-  from slack.event o
-  where o.event_ts < now() - %(age)s
-  and o.received_at < now() - %(age)s
-  order by o.event_ts
-  limit %(rows)s
-  for update skip locked
-)
-"""
-_DELIVERIES = """
-delete from slack.delivery d
-where d.ctid = any (array
-( select o.ctid
-  from slack.delivery o
-  where o.received_at < now() - %(age)s
-  and o.last_received_at < now() - %(age)s
-  and o.event_ts < now() - %(age)s
-  limit %(rows)s
-  for update skip locked
-))
-"""
-_REACTIONS = """
-delete from slack.reaction r
-where r.ctid = any (array
-( select o.ctid
-  from slack.tombstone t
-  join slack.reaction o on o.channel_id = t.channel_id and o.ts = t.ts
-  where t.deleted_at < now() - %s
-  limit %s
-  for update of o skip locked
-))
-"""
-_JOB_RUNS = """
-delete from slack.job_run r
-where r.id in (select o.id from slack.job_run o where o.started_at < now() - %s limit %s for update skip locked)
-"""
-_CONNECTIONS = """
-delete from slack.connection c
-where c.id in
-( select o.id
-  from slack.connection o
-  join slack.instance i on i.id = o.instance_id
-  where o.seen_at < now() - %s
-  and o.is_judged
-  and exists
-  ( select
-    from slack.connection n
-    join slack.instance j on j.id = n.instance_id
-    where j.team_id is not distinct from i.team_id
-    and n.is_judged
-    and n.seen_at > o.seen_at
-  )
-  limit %s
-  for update of o skip locked
-)
-"""
-_INSTANCES = """
-delete from slack.instance i
-where i.id in
-( select o.id
-  from slack.instance o
-  where o.last_seen_at < now() - %s
-  and not exists (select from slack.connection c where c.instance_id = o.id)
-  limit %s
-  for update skip locked
-)
-"""
-_GAPS = """
-delete from slack.gap g
-where g.id in (select o.id from slack.gap o where o.closed_at < now() - %s limit %s for update skip locked)
-"""
+Delete = Callable[[Connection, timedelta, int], Awaitable[int]]
+"""Deletes at most so many rows of this age, and returns how many it deleted."""
 
 
 def retention(event_days: int) -> Job:
-    """Deletes by the rules above, a few thousand rows at a time."""
+    """The job that deletes by the rules above, a few thousand rows at a time."""
 
     async def work(run: Run) -> None:
-        await _work(run, timedelta(days=event_days))
+        await _delete_old_rows(run, timedelta(days=event_days))
 
     return Job("retention", RETENTION_LOCK_KEY, work)
 
 
-async def _work(run: Run, age: timedelta) -> None:
-    connection = run.connection
-    policy = None
-    if schema := await _value(connection, _TIMESCALEDB):
-        policy = await _value(connection, _POLICY)
-        if policy is None:  # the Apache edition has none
-            await _drop_chunks(connection, schema, age)
-    if policy is None:
-        await _delete(run, _EVENTS, {"age": age, "rows": _ROWS})
+async def _delete_old_rows(run: Run, age: timedelta) -> None:
+    policy_age = None
+    if timescaledb := await find_timescaledb(run.connection):
+        policy_age = await old_rows.event_policy_age(run.connection)
+        if policy_age is None:
+            await old_rows.drop_old_chunks(run.connection, timescaledb, age)
+    if policy_age is None:
+        await _delete_all(run, old_rows.delete_events, age)
     else:
-        age = policy
-    await _delete(run, _DELIVERIES, {"age": age, "rows": _ROWS})
-    await _delete(run, _REACTIONS, (age, _ROWS))
-    await _delete(run, _JOB_RUNS, (_JOB_RUN_AGE, _ROWS))
-    await _delete(run, _CONNECTIONS, (_INSTANCE_AGE, _ROWS))
-    await _delete(run, _INSTANCES, (_INSTANCE_AGE, _ROWS))
-    await _delete(run, _GAPS, (_GAP_AGE, _ROWS))
+        age = policy_age
+    await _delete_all(run, old_rows.delete_deliveries, age)
+    await _delete_all(run, old_rows.delete_reactions, age)
+    await _delete_all(run, old_rows.delete_job_runs, _JOB_RUN_AGE)
+    await _delete_all(run, old_rows.delete_connections, _INSTANCE_AGE)
+    await _delete_all(run, old_rows.delete_instances, _INSTANCE_AGE)
+    await _delete_all(run, old_rows.delete_gaps, _GAP_AGE)
 
 
-async def _drop_chunks(connection: Connection, schema: str, age: timedelta) -> None:
-    """Drop the chunks in which every event is both older than `age` and was received so long ago."""
-    cursor = await connection.execute(_OLD_CHUNKS, (age,))
-    for chunk_schema, name, start, end in await cursor.fetchall():
-        chunk = Identifier(chunk_schema, name)
-        async with connection.transaction():
-            await connection.execute(_LOCK_CHUNK.format(chunk))  # no event is stored between
-            if not await _value(connection, _IS_NEEDED.format(chunk), (age,)):
-                await connection.execute(_DROP_CHUNK.format(Identifier(schema)), (start, end))
-
-
-async def _delete(run: Run, query: LiteralString, values: Any) -> None:
-    """Run it until it finds nothing more."""
+async def _delete_all(run: Run, delete: Delete, age: timedelta) -> None:
+    """Delete until no row of this age is left."""
     while True:
-        cursor = await run.connection.execute(query, values)
-        if cursor.rowcount > 0:
-            await run.advance(seen=cursor.rowcount, changed=cursor.rowcount)
-        if cursor.rowcount < _ROWS:
+        deleted = await delete(run.connection, age, _ROWS)
+        if deleted > 0:
+            await run.advance(seen=deleted, changed=deleted)
+        if deleted < _ROWS:
             return
-
-
-async def _value(connection: Connection, query: LiteralString | Composed, values: Any = ()) -> Any:
-    cursor = await connection.execute(query, values)
-    row = await cursor.fetchone()
-    return row[0] if row else None

@@ -46,6 +46,19 @@ from timescaledb_information.chunks c
 where c.hypertable_schema = 'slack'
 group by c.hypertable_name
 """
+_PROGRAMS: LiteralString = """
+select distinct a.application_name
+from pg_stat_activity a
+where a.datname = current_database()
+and a.application_name ~ '^.+@.+:[0-9]+$'
+order by 1
+"""
+_RIGHTS: LiteralString = """
+select current_user::text as role
+, has_database_privilege(current_database(), 'create') as may_create
+, (select n.nspowner::regrole::text from pg_namespace n where n.nspname = 'slack') as owner
+, coalesce((select pg_has_role(n.nspowner, 'usage') from pg_namespace n where n.nspname = 'slack'), false) as is_owner
+"""
 _UNSAFE: LiteralString = """
 select s.name
 from pg_settings s
@@ -139,6 +152,38 @@ class ChunkLocks:
         return self.per_session * self.sessions
 
 
+@dataclass(frozen=True, slots=True)
+class SchemaRights:
+    """What our role may do with the schema slack."""
+
+    role: str
+    may_create: bool
+    """Whether it may create the schema."""
+    owner: str | None
+    """The schema's owner; None where there is no schema yet."""
+    is_owner: bool
+    """Whether our role has the rights of the owner."""
+
+
+async def ping(connection: Connection) -> None:
+    """Ask the server for the least that it can answer. Raises psycopg.Error."""
+    await connection.execute("select 1")
+
+
+async def schema_rights(connection: Connection) -> SchemaRights:
+    """What our role may do with the schema slack."""
+    async with connection.cursor(row_factory=class_row(SchemaRights)) as cursor:
+        await cursor.execute(_RIGHTS)
+        found = await cursor.fetchone()
+    assert found is not None  # noqa: S101 for the types
+    return found
+
+
+async def connected_instances(connection: Connection) -> list[str]:
+    """The names of the instances that are connected to this database: SERVICE_NAME@HOST:PID."""
+    return [row[0] for row in await (await connection.execute(_PROGRAMS)).fetchall()]
+
+
 async def unsafe_settings(connection: Connection) -> list[str]:
     """The server's settings that are off, so that a crash loses commits, or more."""
     return [row[0] for row in await (await connection.execute(_UNSAFE)).fetchall()]
@@ -157,12 +202,6 @@ async def sessions(connection: Connection) -> list[Session]:
     async with connection.cursor(row_factory=class_row(Session)) as cursor:
         await cursor.execute(_SESSIONS)
         return await cursor.fetchall()
-
-
-async def num_discard_rules(connection: Connection) -> int:
-    """How many rules there are that keep messages out."""
-    row = await (await connection.execute("select count(*) from slack.message_discard")).fetchone()
-    return row[0] if row else 0
 
 
 async def table_sizes(connection: Connection, timescaledb: TimescaleDB | None) -> list[TableSize]:

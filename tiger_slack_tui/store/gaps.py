@@ -54,6 +54,11 @@ insert into slack.gap as g (team_id, reason, started_at, ended_at, channel_id, i
 values (%(team)s, 'by hand', %(since)s, %(until)s, %(channel)s, %(instance)s)
 returning {_COLUMNS}
 """  # noqa: S608
+_OPEN: LiteralString = """
+select count(*), count(*) filter (where g.ended_at is null), min(g.started_at)
+from slack.gap g
+where g.closed_at is null
+"""
 # slack.record_gap() makes no row longer that has begun.
 _BEGIN: LiteralString = f"""
 update slack.gap g set begun_at = coalesce(g.begun_at, now()), closed_at = null, account = null, error = null
@@ -175,6 +180,23 @@ class Standing:
     is_due: bool = False
     """Whether there is one that the job should close now: over, and not tried to the end yet."""
     newest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGaps:
+    """The gaps that are not closed."""
+
+    count: int
+    going_on: int
+    """Those that have not ended."""
+    since: datetime | None
+    """When the oldest began; None where there are none."""
+
+
+async def open_gaps(connection: Connection) -> OpenGaps:
+    """The gaps that are not closed, of all workspaces."""
+    row = await (await connection.execute(_OPEN)).fetchone()
+    return OpenGaps(*row) if row else OpenGaps(0, 0, None)
 
 
 async def standing(connection: Connection, team: str | None) -> Standing:

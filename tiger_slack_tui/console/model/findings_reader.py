@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from tiger_slack_tui.audit.events import EventFilter, EventRow, read_page
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.console.model.findings import (
@@ -28,6 +27,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import explained
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
+from tiger_slack_tui.store.audit_events import EventFilter, EventRow, read_page
 from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)

@@ -22,11 +22,11 @@ from tiger_slack_tui.console.model.read_errors import (
     unforeseen,
 )
 from tiger_slack_tui.jobs.status import JobStatus, read_status
+from tiger_slack_tui.postgres import introspection
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.introspection import (
     Session,
     TableSize,
-    num_discard_rules,
     sessions,
     table_sizes,
 )
@@ -40,6 +40,7 @@ from tiger_slack_tui.store.arrivals import ArrivalReader
 from tiger_slack_tui.store.imports import count_killed
 from tiger_slack_tui.store.instances import Instance
 from tiger_slack_tui.store.past_imports import PastImport, recent_imports
+from tiger_slack_tui.store.rules import count_rules
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ class Monitor:
     async def _look(self, connection: Connection) -> None:
         begun = time.perf_counter()
         async with asyncio.timeout(LOOK_SECONDS):
-            await connection.execute("select 1")
+            await introspection.ping(connection)
         ping = time.perf_counter() - begun
         facts = replace(self._facts, problem=None, problem_since=None, retry_at=None, ping=ping)
         facts = await self._look_slowly(connection, facts)
@@ -201,7 +202,7 @@ class Monitor:
             "instances": lambda: instances.newest(connection, most=_INSTANCES),
             "observed": lambda: self._observe(connection),
             "imports": lambda: recent_imports(connection, _IMPORTS),
-            "discard_rules": lambda: num_discard_rules(connection),
+            "discard_rules": lambda: count_rules(connection),
         }
         for name, question in questions.items():
             facts = await self._ask(connection, facts, name, question)

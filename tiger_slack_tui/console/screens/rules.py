@@ -16,8 +16,8 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from tiger_slack_tui.audit import rules
-from tiger_slack_tui.audit.preview import Example, Preview, Tested, previews
-from tiger_slack_tui.audit.rules import READY_RULES, ReadyRule, Rule
+from tiger_slack_tui.audit.preview import Preview, Tested, previews
+from tiger_slack_tui.audit.rules import READY_RULES, ReadyRule
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.formats import moment
 from tiger_slack_tui.console.host import Host
@@ -38,6 +38,8 @@ from tiger_slack_tui.console.panes.paint import (
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.screens.dialog import Dialog
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.store.preview import Example
+from tiger_slack_tui.store.rules import Rule, failure_words, list_rules
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +105,7 @@ def preview_lines(preview: Preview, width: int) -> list[Content]:
     if preview.recent.known:
         lines.append(line((f"  {preview.recent.known:,} of these are kept away already", DIM)))
     if preview.failed and preview.sqlstate:
-        why = rules.failure_words(preview.sqlstate)
+        why = failure_words(preview.sqlstate)
         lines.append(line((f"  ▲ fails on {preview.failed:,} of these: {why}", NOTE)))
     if preview.is_out_of_time:
         lines.append(line(("  ▲ out of time: not all was tested", NOTE)))
@@ -226,7 +228,7 @@ class RulesScreen(Dialog[Draft]):
 
     async def _load(self) -> None:
         try:
-            self._rules = tuple(await self._backend.trail.ask(rules.list_rules))
+            self._rules = tuple(await self._backend.trail.ask(list_rules))
         except Exception as error:
             self._verdict = (f"✗ {reason(error)}", BAD)
             _log(error)

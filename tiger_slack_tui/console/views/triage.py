@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.audit.detail import EventDetail, read_event
-from tiger_slack_tui.audit.replay import ReplayReport, Selection, replay
+from tiger_slack_tui.audit.replay import ReplayReport, replay
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import TRIAGE, Action
 from tiger_slack_tui.console.formats import age, clock, moment
@@ -42,6 +42,7 @@ from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.screens.rules import Draft, RulesScreen
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.store.gaps import Gap
+from tiger_slack_tui.store.replay import ReplaySelection
 
 log = logging.getLogger(__name__)
 
@@ -395,13 +396,13 @@ class TriageView(View):
         """Put the selected event, or all of the group, through the same code again."""
         row = self._row()
         if isinstance(row, Group) and row.findings[0].rule is not None:
-            selection = Selection(rule=row.findings[0].rule)
+            selection = ReplaySelection(rule=row.findings[0].rule)
             about = f"all events that {row.cause} keeps away"
         elif isinstance(row, Group):
-            selection = Selection(event_ids=tuple(finding.key for finding in row.findings))
+            selection = ReplaySelection(event_ids=tuple(finding.key for finding in row.findings))
             about = f"{len(row.findings):,} events"
         elif row is not None:
-            selection = Selection(event_ids=(row.key,))
+            selection = ReplaySelection(event_ids=(row.key,))
             about = f"the event {row.key}"
         else:
             return
@@ -409,7 +410,7 @@ class TriageView(View):
 
     def act_replay_failed(self) -> None:
         """Put all that failed through the same code again."""
-        self._ask_replay("all events that failed", Selection(failed=True))
+        self._ask_replay("all events that failed", ReplaySelection(failed=True))
 
     def act_backfill(self) -> None:
         """Close the selected gap from Slack's history."""
@@ -438,7 +439,7 @@ class TriageView(View):
             then=lambda: self.host.attempt("Backfill", work()),
         )
 
-    def _ask_replay(self, about: str, selection: Selection) -> None:
+    def _ask_replay(self, about: str, selection: ReplaySelection) -> None:
         async def work() -> str:
             report = await self.backend.trail.ask(
                 lambda connection: _last(replay(connection, selection), ReplayReport())

@@ -1,11 +1,8 @@
-"""The audit trail as a list: filtered, paged from the newest, and followed."""
+"""Reads slack.event as a list: filtered, in pages from the newest, or in the order of writing."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,7 +38,7 @@ _CONDITIONS = {
     "type": SQL("e.type = %(type)s"),
     "channel_id": SQL("e.channel_id = %(channel_id)s"),
     "user_id": SQL("e.user_id = %(user_id)s"),
-    # Cast, because the driver sends small numbers as int2, of which a Bloom filter of TimescaleDB knows nothing.
+    # psycopg sends small numbers as int2. TimescaleDB's Bloom filters do not serve that type, so cast to int4.
     "rule": SQL("e.discard_id = %(rule)s::int4"),
     "since": SQL("e.event_ts >= %(since)s"),
 }
@@ -51,40 +48,30 @@ _LAST_ID = """
 select coalesce(pg_sequence_last_value(pg_get_serial_sequence('slack.event', 'id')::regclass), 0)
 """
 
-_SETTLED = 10.0
-"""Seconds after which an id that was given is committed, or never will be."""
-_PAGE = 500
-
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events; None where it does not matter."""
+    """Which events to read. None means any."""
 
     outcome: str | None = None
     type: str | None = None
     channel_id: str | None = None
     user_id: str | None = None
     rule: int | None = None
-    """Discarded by it."""
+    """The rule that discarded them."""
     since: datetime | None = None
-    """When they happened, by Slack's clock."""
-
-    def conditions(self) -> list[SQL]:
-        return [clause for name, clause in _CONDITIONS.items() if getattr(self, name) is not None]
-
-    def values(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _CONDITIONS}
+    """Only events that happened since then, by Slack's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """An event as a line. `text` is the text of others."""
+    """An event in a list. `text` was written by people."""
 
     id: int
     event_id: str
     event_ts: datetime
     exact_ts: str
-    """The same as PostgreSQL writes it: it has times that Python has not, which `event_ts` takes for its bounds."""
+    """`event_ts` in PostgreSQL's text, which is exact also beyond the range of Python's times."""
     received_at: datetime
     type: str | None
     subtype: str | None
@@ -96,15 +83,15 @@ class EventRow:
     user_name: str | None
     message_ts: datetime | None
     error: str | None
-    """SQLSTATE of a failed one, or the error's class."""
+    """SQLSTATE of a failed event, or the error's class where it has none."""
     text: str | None
-    """The beginning of the message's text; of a reaction, its name."""
+    """The beginning of the message's text; the name of a reaction."""
     replays: int
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """A place in the trail: before it means older."""
+class EventPosition:
+    """A place among the events, in the order of time."""
 
     exact_ts: str
     id: int
@@ -115,60 +102,54 @@ class EventPage:
     """Events, the newest first, and where the next page begins; None at the end."""
 
     rows: tuple[EventRow, ...]
-    next: Position | None
+    next: EventPosition | None
 
 
 async def read_page(
     connection: Connection,
     wanted: EventFilter,
     *,
-    before: Position | None = None,
+    before: EventPosition | None = None,
     most: int = 50,
 ) -> EventPage:
-    """A page of the events that are wanted. Uses an index whatever is wanted."""
-    conditions = wanted.conditions()
-    values = wanted.values() | {"most": most + 1}
+    """A page of at most `most` events that match the filter. Every filter uses an index."""
+    conditions, values = _conditions(wanted), _values(wanted) | {"most": most + 1}
     if before is not None:
         conditions.append(_BEFORE)
         values |= {"exact_ts": before.exact_ts, "id": before.id}
     rows = await _read(connection, _select(conditions, _NEWEST_FIRST), values)
     page = tuple(rows[:most])
     last = page[-1] if len(rows) > most else None
-    return EventPage(page, Position(last.exact_ts, last.id) if last else None)
+    return EventPage(page, EventPosition(last.exact_ts, last.id) if last else None)
 
 
-async def follow(
-    connection: Connection, wanted: EventFilter, *, pause: float = 1.0
-) -> AsyncIterator[tuple[EventRow, ...]]:
-    """The events that are written from now on, however late they are, in the order of writing; for ever.
-
-    Yields what is new after each pause, an empty tuple where nothing is.
-    """
-    # Transactions commit in another order than they were given ids: look again for a while, but show each once.
-    low = await newest_id(connection)
-    lasts = deque([(time.monotonic(), low)])
-    seen: set[int] = set()
-    query = _select([*wanted.conditions(), _WRITTEN], _BY_WRITING)
-    while True:
-        last = await newest_id(connection)
-        values = wanted.values() | {"low": low, "seen": list(seen), "most": _PAGE}
-        rows = await _read(connection, query, values)
-        yield tuple(rows)
-        seen.update(row.id for row in rows)
-        if len(rows) == _PAGE:
-            continue
-        lasts.append((time.monotonic(), last))
-        while lasts[0][0] < time.monotonic() - _SETTLED:
-            low = lasts.popleft()[1]
-        seen = {id_ for id_ in seen if id_ > low}
-        await asyncio.sleep(pause)
+async def read_written(
+    connection: Connection,
+    wanted: EventFilter,
+    *,
+    after_id: int,
+    without: Collection[int],
+    most: int,
+) -> list[EventRow]:
+    """At most `most` matching events with a greater id than `after_id`, by id, without those of `without`."""
+    query = _select([*_conditions(wanted), _WRITTEN], _BY_WRITING)
+    values = _values(wanted) | {"low": after_id, "seen": list(without), "most": most}
+    return await _read(connection, query, values)
 
 
-async def newest_id(connection: Connection) -> int:
-    """The greatest id of slack.event so far, and of transactions that are still to commit."""
+async def newest_event_id(connection: Connection) -> int:
+    """The greatest id that slack.event has given out, also to transactions that have not committed yet."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(_LAST_ID)
         return int(await cursor.fetchone() or 0)
+
+
+def _conditions(wanted: EventFilter) -> list[SQL]:
+    return [clause for name, clause in _CONDITIONS.items() if getattr(wanted, name) is not None]
+
+
+def _values(wanted: EventFilter) -> dict[str, Any]:
+    return {name: getattr(wanted, name) for name in _CONDITIONS}
 
 
 def _select(conditions: list[SQL], order: SQL) -> Composed:
@@ -178,6 +159,6 @@ def _select(conditions: list[SQL], order: SQL) -> Composed:
 
 async def _read(connection: Connection, query: Composed, values: dict[str, Any]) -> list[EventRow]:
     async with connection.cursor(row_factory=class_row(EventRow)) as cursor:
-        # Never prepared: the best plan depends on the values.
+        # Not prepared, because the best plan depends on the values.
         await cursor.execute(query, values, prepare=False)
         return await cursor.fetchall()

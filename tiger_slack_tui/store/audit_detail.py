@@ -1,0 +1,138 @@
+"""Reads one event of the audit trail, and the row that it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, LiteralString, NamedTuple
+
+from psycopg.rows import class_row, scalar_row
+
+from tiger_slack_tui.postgres.connection import Connection
+
+# slack.event is partitioned by event_ts, which slack.delivery knows.
+_EVENT: LiteralString = """
+select e.id, e.event_id, e.event_ts, e.received_at, e.type, e.subtype, e.outcome, e.discard_id, e.team_id
+, e.channel_id, e.user_id, e.message_ts, slack.to_ts(e.message_ts) as slack_ts, e.event::text as event, e.error
+, e.replays, d.deliveries, d.last_received_at, slack.message_content(e.event)::text as message
+from slack.delivery d
+join slack.event e on e.event_ts = d.event_ts and e.event_id = d.event_id
+where d.event_id = %s
+"""
+_MESSAGE: LiteralString = """
+select m.event_id = %(event_id)s as is_own, m.event_ts
+from slack.message m
+where m.channel_id = %(channel_id)s
+and m.ts = slack.to_timestamptz(%(slack_ts)s)
+"""
+_TOMBSTONE: LiteralString = """
+select t.deleted_at from slack.tombstone t
+where t.channel_id = %(channel_id)s
+and t.ts = slack.to_timestamptz(%(slack_ts)s)
+"""
+_REACTION: LiteralString = """
+select r.event_id = %(event_id)s as is_own, r.event_ts
+from slack.reaction r
+where r.channel_id = %(channel_id)s
+and r.ts = slack.to_timestamptz(%(slack_ts)s)
+and r.user_id = %(user_id)s
+and r.reaction = %(reaction)s
+"""
+_EXISTS: dict[str, LiteralString] = {
+    "user": 'select exists (select from slack."user" u where u.id = %s)',
+    "channel": "select exists (select from slack.channel c where c.id = %s)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """A row of slack.event with its row of slack.delivery. `event` and `message` were written by people."""
+
+    id: int
+    event_id: str
+    event_ts: datetime
+    received_at: datetime
+    type: str | None
+    subtype: str | None
+    outcome: str
+    discard_id: int | None
+    team_id: str | None
+    channel_id: str | None
+    user_id: str | None
+    message_ts: datetime | None
+    slack_ts: str | None
+    """`message_ts` as Slack's text."""
+    event: str
+    """JSON."""
+    error: dict[str, Any] | None
+    replays: list[dict[str, Any]] | None
+    deliveries: int
+    last_received_at: datetime
+    message: str
+    """The message in the event, as rules see it. JSON."""
+
+
+class Content(NamedTuple):
+    """The content of a message's or a reaction's row: whether it came from the event asked about, and its time."""
+
+    is_own: bool
+    event_ts: datetime | None
+
+
+async def read_record(connection: Connection, event_id: str) -> EventRecord | None:
+    """The event; None where it was never delivered, or was deleted because of its age."""
+    async with connection.cursor(row_factory=class_row(EventRecord)) as cursor:
+        await cursor.execute(_EVENT, (event_id,), prepare=False)
+        return await cursor.fetchone()
+
+
+async def message_content(
+    connection: Connection, channel_id: str, slack_ts: str, *, event_id: str
+) -> Content | None:
+    """The content of the message's row; None where there is no row."""
+    values = {"channel_id": channel_id, "slack_ts": slack_ts, "event_id": event_id}
+    return await _content(connection, _MESSAGE, values)
+
+
+async def reaction_content(
+    connection: Connection,
+    channel_id: str,
+    slack_ts: str,
+    user_id: str,
+    reaction: str,
+    *,
+    event_id: str,
+) -> Content | None:
+    """The state of the reaction's row; None where there is no row."""
+    values = {
+        "channel_id": channel_id,
+        "slack_ts": slack_ts,
+        "user_id": user_id,
+        "reaction": reaction,
+        "event_id": event_id,
+    }
+    return await _content(connection, _REACTION, values)
+
+
+async def deletion_time(connection: Connection, channel_id: str, slack_ts: str) -> datetime | None:
+    """When the message was deleted; None where it was not."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        values = {"channel_id": channel_id, "slack_ts": slack_ts}
+        await cursor.execute(_TOMBSTONE, values, prepare=False)
+        found: datetime | None = await cursor.fetchone()
+        return found
+
+
+async def has_row(connection: Connection, table: Literal["user", "channel"], id_: str) -> bool:
+    """Whether slack."user" or slack.channel has a row of this id."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(_EXISTS[table], (id_,), prepare=False)
+        return bool(await cursor.fetchone())
+
+
+async def _content(
+    connection: Connection, query: LiteralString, values: dict[str, str]
+) -> Content | None:
+    async with connection.cursor(row_factory=class_row(Content)) as cursor:
+        await cursor.execute(query, values, prepare=False)
+        return await cursor.fetchone()

@@ -1,0 +1,191 @@
+"""Reads everything that the database knows about one message: its row, its events, its file, its gap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString, TypeVar
+
+from psycopg.rows import class_row, scalar_row
+
+from tiger_slack_tui.postgres.connection import Connection
+
+T = TypeVar("T")
+
+_EVENTS: LiteralString = """
+select e.event_id, e.event_ts, e.received_at, d.deliveries, e.type, e.subtype, e.outcome, e.discard_id, e.user_id
+, u.user_name, coalesce(e.error ->> 'sqlstate', e.error ->> 'class') as error, e.error ->> 'message' as error_message
+, left(coalesce(e.event -> 'message' ->> 'text', e.event ->> 'text', e.event ->> 'reaction'), 200) as text
+, e.event -> 'message' ->> 'subtype' is not distinct from 'tombstone' as is_tombstone
+, e.replays
+from slack.event e
+left join slack.delivery d on d.event_id = e.event_id
+left join slack."user" u on u.id = e.user_id
+where e.message_ts = slack.to_timestamptz(%(ts)s)
+and e.channel_id = %(channel_id)s
+order by e.event_ts, e.id
+"""
+_MESSAGE: LiteralString = """
+select m.event_id, m.event_ts, m.user_id, u.user_name, m.subtype, m.text, m.thread_ts
+, m.updated_at is not null or m.edited is not null as is_edited
+, coalesce(jsonb_array_length(m.reactions), 0) as reactions
+from slack.message m
+left join slack."user" u on u.id = m.user_id
+where m.channel_id = %(channel_id)s
+and m.ts = slack.to_timestamptz(%(ts)s)
+"""
+_FACTS: LiteralString = """
+select c.channel_name, c.is_member, v.ts, t.deleted_at, o.event_ts as trail_since
+, coalesce(v.ts < o.event_ts, true) as is_before_trail
+from (values (%(channel_id)s::text, slack.to_timestamptz(%(ts)s))) v (channel_id, ts)
+left join slack.channel c on c.id = v.channel_id
+left join slack.tombstone t on t.channel_id = v.channel_id and t.ts = v.ts
+left join (select e.event_ts from slack.event e order by e.event_ts, e.id limit 1) o on true
+"""
+_FILE: LiteralString = """
+select f.path, i.source, i.started_at
+from slack.import_content n
+join slack.import_file f on f.channel_id = n.channel_id and f.size = n.size and f.crc = n.crc
+join slack.import i on i.id = f.import_id
+where n.channel_id = %(channel_id)s
+and slack.to_timestamptz(%(ts)s) between n.first_ts and n.last_ts
+and slack.to_timestamptz(%(ts)s) = any (n.times)
+order by i.id
+limit 1
+"""
+_HAS_GAPS: LiteralString = "select to_regclass('slack.gap') is not null"
+_GAP: LiteralString = """
+select g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.closed_at
+from slack.gap g
+where g.started_at <= slack.to_timestamptz(%(ts)s)
+and (g.ended_at is null or g.ended_at >= slack.to_timestamptz(%(ts)s))
+and (g.channel_id is null or g.channel_id = %(channel_id)s)
+order by g.channel_id nulls last, g.id desc
+limit 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A row of slack.message. `text` was written by people."""
+
+    event_id: str | None
+    event_ts: datetime | None
+    user_id: str | None
+    user_name: str | None
+    subtype: str | None
+    text: str | None
+    thread_ts: datetime | None
+    is_edited: bool
+    reactions: int
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the content comes from history: from an export, or from Slack's API for a gap."""
+        return self.event_id is not None and self.event_id.startswith("0")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the content comes from an event."""
+        return bool(self.event_id) and not self.is_imported
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEvent:
+    """An event about the message. `text` is the beginning of the message's text, or the name of a reaction."""
+
+    event_id: str
+    event_ts: datetime
+    received_at: datetime
+    deliveries: int | None
+    type: str | None
+    subtype: str | None
+    outcome: str
+    discard_id: int | None
+    user_id: str | None
+    user_name: str | None
+    error: str | None
+    error_message: str | None
+    text: str | None
+    is_tombstone: bool
+    """Whether it replaces the message by Slack's note that it was deleted."""
+    replays: list[dict[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """What is known about a message whether it is stored or not."""
+
+    channel_name: str | None
+    is_member: bool | None
+    """Whether the app is a member of the channel; None where that is not known."""
+    ts: datetime
+    deleted_at: datetime | None
+    trail_since: datetime | None
+    """When the oldest event of the audit trail happened; None where there are no events."""
+    is_before_trail: bool
+    """Whether the message is older than that event, or there are no events."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedFile:
+    """The file of an export that contains the message."""
+
+    path: str
+    source: str
+    started_at: datetime
+    """When the import began."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoveringGap:
+    """A gap that covers the message's time: events of then may be missing."""
+
+    id: int
+    reason: str
+    started_at: datetime
+    ended_at: datetime | None
+    """None while it goes on."""
+    channel_id: str | None
+    """The only channel that it concerns; None for all channels."""
+    closed_at: datetime | None
+    """When a backfill closed it."""
+
+
+async def stored_message(connection: Connection, channel_id: str, ts: str) -> StoredMessage | None:
+    """The message's row. `ts` is Slack's text, here and below."""
+    return next(iter(await _rows(connection, StoredMessage, _MESSAGE, channel_id, ts)), None)
+
+
+async def message_facts(connection: Connection, channel_id: str, ts: str) -> MessageFacts:
+    """What is known about the message whether it is stored or not."""
+    (facts,) = await _rows(connection, MessageFacts, _FACTS, channel_id, ts)
+    return facts
+
+
+async def message_events(connection: Connection, channel_id: str, ts: str) -> list[MessageEvent]:
+    """The events about the message, in the order in which they happened."""
+    return await _rows(connection, MessageEvent, _EVENTS, channel_id, ts)
+
+
+async def imported_file(connection: Connection, channel_id: str, ts: str) -> ImportedFile | None:
+    """The file that contains the message, of the first import that read one."""
+    return next(iter(await _rows(connection, ImportedFile, _FILE, channel_id, ts)), None)
+
+
+async def covering_gap(connection: Connection, channel_id: str, ts: str) -> CoveringGap | None:
+    """The gap that covers the time. A gap of the channel comes before one of all channels."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(_HAS_GAPS)
+        if not await cursor.fetchone():  # the schema of an older version
+            return None
+    return next(iter(await _rows(connection, CoveringGap, _GAP, channel_id, ts)), None)
+
+
+async def _rows(
+    connection: Connection, row_type: type[T], query: LiteralString, channel_id: str, ts: str
+) -> list[T]:
+    async with connection.cursor(row_factory=class_row(row_type)) as cursor:
+        # Not prepared, because the best plan depends on the values.
+        await cursor.execute(query, {"channel_id": channel_id, "ts": ts}, prepare=False)
+        return await cursor.fetchall()

@@ -1,0 +1,204 @@
+"""Deletes old rows, at most so many at a time. Which rows are old is the retention job's decision.
+
+A delete leaves out rows that another transaction has locked. So it waits for nobody, and takes part in no deadlock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, LiteralString, NamedTuple
+
+from psycopg.rows import class_row, scalar_row
+from psycopg.sql import SQL, Composed, Identifier
+
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.timescale import TimescaleDB
+
+_POLICY: LiteralString = """
+select max((j.config ->> 'drop_after')::interval)
+from timescaledb_information.jobs j
+where j.proc_name = 'policy_retention'
+and j.hypertable_schema = 'slack'
+and j.hypertable_name = 'event'
+and j.scheduled
+"""
+_OLD_CHUNKS: LiteralString = """
+select c.chunk_schema as schema, c.chunk_name as name, c.range_start, c.range_end
+from timescaledb_information.chunks c
+where c.hypertable_schema = 'slack'
+and c.hypertable_name = 'event'
+and c.range_end < now() - %s
+order by c.range_start
+"""
+_LOCK_CHUNK = SQL("lock table {} in share row exclusive mode")
+_IS_NEEDED = SQL("select exists (select from {} where received_at >= now() - %s)")
+_DROP_CHUNK = SQL(
+    "select count(*) from {}.drop_chunks('slack.event', newer_than => %s, older_than => %s)"
+)
+
+_EVENTS: LiteralString = """
+delete from slack.event e
+where (e.event_ts, e.id) in
+( select o.event_ts, o.id
+  from slack.event o
+  where o.event_ts < now() - %(age)s
+  and o.received_at < now() - %(age)s
+  order by o.event_ts
+  limit %(rows)s
+  for update skip locked
+)
+"""
+_DELIVERIES: LiteralString = """
+delete from slack.delivery d
+where d.ctid = any (array
+( select o.ctid
+  from slack.delivery o
+  where o.received_at < now() - %(age)s
+  and o.last_received_at < now() - %(age)s
+  and o.event_ts < now() - %(age)s
+  limit %(rows)s
+  for update skip locked
+))
+"""
+_REACTIONS: LiteralString = """
+delete from slack.reaction r
+where r.ctid = any (array
+( select o.ctid
+  from slack.tombstone t
+  join slack.reaction o on o.channel_id = t.channel_id and o.ts = t.ts
+  where t.deleted_at < now() - %(age)s
+  limit %(rows)s
+  for update of o skip locked
+))
+"""
+_JOB_RUNS: LiteralString = """
+delete from slack.job_run r
+where r.id in
+( select o.id
+  from slack.job_run o
+  where o.started_at < now() - %(age)s
+  limit %(rows)s
+  for update skip locked
+)
+"""
+_CONNECTIONS: LiteralString = """
+delete from slack.connection c
+where c.id in
+( select o.id
+  from slack.connection o
+  join slack.instance i on i.id = o.instance_id
+  where o.seen_at < now() - %(age)s
+  and o.is_judged
+  and exists
+  ( select
+    from slack.connection n
+    join slack.instance j on j.id = n.instance_id
+    where j.team_id is not distinct from i.team_id
+    and n.is_judged
+    and n.seen_at > o.seen_at
+  )
+  limit %(rows)s
+  for update of o skip locked
+)
+"""
+_INSTANCES: LiteralString = """
+delete from slack.instance i
+where i.id in
+( select o.id
+  from slack.instance o
+  where o.last_seen_at < now() - %(age)s
+  and not exists (select from slack.connection c where c.instance_id = o.id)
+  limit %(rows)s
+  for update skip locked
+)
+"""
+_GAPS: LiteralString = """
+delete from slack.gap g
+where g.id in
+( select o.id
+  from slack.gap o
+  where o.closed_at < now() - %(age)s
+  limit %(rows)s
+  for update skip locked
+)
+"""
+
+
+class Chunk(NamedTuple):
+    """A chunk of slack.event, and the times of the events that it can hold."""
+
+    schema: str
+    name: str
+    range_start: datetime
+    range_end: datetime
+
+
+async def event_policy_age(connection: Connection) -> timedelta | None:
+    """The age at which TimescaleDB's retention policy drops events; None without a policy.
+
+    Call it only where TimescaleDB is installed. Its Apache edition has no policies.
+    """
+    age: timedelta | None = await _value(connection, _POLICY)
+    return age
+
+
+async def drop_old_chunks(connection: Connection, timescaledb: TimescaleDB, age: timedelta) -> None:
+    """Drop the chunks of slack.event in which every event is older than `age` and was received that long ago."""
+    async with connection.cursor(row_factory=class_row(Chunk)) as cursor:
+        await cursor.execute(_OLD_CHUNKS, (age,))
+        chunks = await cursor.fetchall()
+    drop = _DROP_CHUNK.format(Identifier(timescaledb.schema))
+    for chunk in chunks:
+        name = Identifier(chunk.schema, chunk.name)
+        async with connection.transaction():
+            # Until the chunk is dropped, nobody adds an event to it.
+            await connection.execute(_LOCK_CHUNK.format(name))
+            if not await _value(connection, _IS_NEEDED.format(name), (age,)):
+                await connection.execute(drop, (chunk.range_start, chunk.range_end))
+
+
+async def delete_events(connection: Connection, age: timedelta, rows: int) -> int:
+    """Delete events that are older than `age` and were received that long ago. Returns how many, as all below do."""
+    return await _delete(connection, _EVENTS, age, rows)
+
+
+async def delete_deliveries(connection: Connection, age: timedelta, rows: int) -> int:
+    """Delete deliveries that were last received before `age`, of events that are older than it."""
+    return await _delete(connection, _DELIVERIES, age, rows)
+
+
+async def delete_reactions(connection: Connection, age: timedelta, rows: int) -> int:
+    """Delete reactions to messages that were deleted before `age`."""
+    return await _delete(connection, _REACTIONS, age, rows)
+
+
+async def delete_job_runs(connection: Connection, age: timedelta, rows: int) -> int:
+    """Delete runs of jobs that started before `age`."""
+    return await _delete(connection, _JOB_RUNS, age, rows)
+
+
+async def delete_connections(connection: Connection, age: timedelta, rows: int) -> int:
+    """Delete connections to Slack that were last seen before `age`, except the newest of each workspace."""
+    return await _delete(connection, _CONNECTIONS, age, rows)
+
+
+async def delete_instances(connection: Connection, age: timedelta, rows: int) -> int:
+    """Delete instances that were last seen before `age` and have no connection left."""
+    return await _delete(connection, _INSTANCES, age, rows)
+
+
+async def delete_gaps(connection: Connection, age: timedelta, rows: int) -> int:
+    """Delete gaps that were closed before `age`."""
+    return await _delete(connection, _GAPS, age, rows)
+
+
+async def _delete(connection: Connection, query: LiteralString, age: timedelta, rows: int) -> int:
+    return (await connection.execute(query, {"age": age, "rows": rows})).rowcount
+
+
+async def _value(
+    connection: Connection, query: LiteralString | Composed, values: tuple[Any, ...] = ()
+) -> Any:
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchone()

@@ -1,0 +1,36 @@
+"""Reads whole tables, and counts their rows: for small databases, such as the demo's and the tests'."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, LiteralString
+
+from psycopg.rows import dict_row
+
+from tiger_slack_tui.postgres.connection import Connection
+
+Table = Literal["user", "channel", "message", "reaction", "tombstone", "event"]
+
+_FROM: dict[Table, LiteralString] = {
+    "user": 'from slack."user"',
+    "channel": "from slack.channel",
+    "message": "from slack.message",
+    "reaction": "from slack.reaction",
+    "tombstone": "from slack.tombstone",
+    "event": "from slack.event",
+}
+
+
+async def read_table(connection: Connection, table: Table) -> list[dict[str, Any]]:
+    """All rows of the table, as {column: value}."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute("select * " + _FROM[table])
+        return await cursor.fetchall()
+
+
+async def count_rows(connection: Connection) -> dict[str, int]:
+    """The number of rows of each table."""
+    counts = {}
+    for table, source in _FROM.items():
+        row = await (await connection.execute("select count(*) " + source)).fetchone()
+        counts[table] = row[0] if row else 0
+    return {str(table): n for table, n in counts.items()}
