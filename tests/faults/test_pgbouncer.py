@@ -156,7 +156,7 @@ async def test_a_limit_of_the_database_ends_nothing(
             await one.execute("select pg_sleep(60)")
         return await session_settings.apply(one, found, is_local=is_local)
 
-    monkeypatch.setattr("tiger_slack_tui.database.connection.apply", cancelled_at_first)
+    monkeypatch.setattr("tiger_slack_tui.postgres.connection.apply", cancelled_at_first)
     async with behind("ours", conninfo) as fresh, await connect(fresh) as connection:
         assert cancelled == 3
         for _ in range(20):
@@ -272,7 +272,7 @@ async def test_a_small_pooler_by_session_holds_sessions(
     conninfo: str, size: int, clients: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The probe itself must not need more sessions than there are."""
-    monkeypatch.setattr("tiger_slack_tui.database.pooler.PROBE_SECONDS", 0.5)
+    monkeypatch.setattr("tiger_slack_tui.postgres.pooler.PROBE_SECONDS", 0.5)
     with pgbouncer(conninfo, "session", default_pool_size=size) as pooled:
         async with asyncio.timeout(60):
             found = await asyncio.gather(*(connect_session(pooled) for _ in range(clients)))

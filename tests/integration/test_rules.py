@@ -64,7 +64,7 @@ async def test_conditions_are_taken(conninfo: str, match: str) -> None:
         ("$.a", "exists($.a)"),
         ('$ ? (@.subtype == "channel_join")', 'Write a condition: $.subtype == "channel_join"'),
         ('$.blocks[*] ? (@.type == "x")', "exists($.blocks[*]?(@.type"),
-        ("$.a + 1", "never matches"),
+        ("$.a + 1", "never match"),
         ("true", "the same for every message"),
     ],
 )

@@ -42,8 +42,8 @@ class EndRow:
     key: tuple[str, ...]
     """Its primary key, times as Slack's text."""
     state: RowState
-    """content: the row shows this event; newer: it shows a newer event; merged: it merges several events; deleted: the
-    message was deleted; missing: there is no row."""
+    """content: the row shows this event; newer: it shows a newer event; merged: it merges several events;
+    deleted: the message was deleted; missing: there is no row."""
     at: datetime | None = None
     """When the newer event or the deletion happened."""
 
@@ -120,7 +120,7 @@ async def read_event(connection: Connection, event_id: str) -> EventDetail | Non
 
 
 def _without_values(error: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The error without its detail and context, which earlier versions stored: they quote SQL and the event's values."""
+    """The error without detail and context, which earlier versions stored: they quote the event's values."""
     if error is None or not isinstance(diagnostics := error.get("diagnostics"), dict):
         return error
     kept = {k: v for k, v in diagnostics.items() if k not in ("context", "message_detail")}

@@ -113,7 +113,7 @@ async def read_page(
     most: int = 50,
 ) -> EventPage:
     """A page of at most `most` events that match the filter. Every filter uses an index."""
-    conditions, values = _conditions(wanted), _values(wanted) | {"most": most + 1}
+    conditions, values = filter_conditions(wanted), _values(wanted) | {"most": most + 1}
     if before is not None:
         conditions.append(_BEFORE)
         values |= {"exact_ts": before.exact_ts, "id": before.id}
@@ -132,7 +132,7 @@ async def read_written(
     most: int,
 ) -> list[EventRow]:
     """At most `most` matching events with a greater id than `after_id`, by id, without those of `without`."""
-    query = _select([*_conditions(wanted), _WRITTEN], _BY_WRITING)
+    query = _select([*filter_conditions(wanted), _WRITTEN], _BY_WRITING)
     values = _values(wanted) | {"low": after_id, "seen": list(without), "most": most}
     return await _read(connection, query, values)
 
@@ -144,7 +144,8 @@ async def newest_event_id(connection: Connection) -> int:
         return int(await cursor.fetchone() or 0)
 
 
-def _conditions(wanted: EventFilter) -> list[SQL]:
+def filter_conditions(wanted: EventFilter) -> list[SQL]:
+    """The SQL conditions of the filter: only those that it needs, so that PostgreSQL finds the right index."""
     return [clause for name, clause in _CONDITIONS.items() if getattr(wanted, name) is not None]
 
 
