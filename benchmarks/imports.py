@@ -29,11 +29,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tiger_slack_tui.imports.events import FileStarted
 from tiger_slack_tui.imports.job import Import
-from tiger_slack_tui.imports.merge.rows import COLUMNS
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.slack.payload import strip_secrets
+from tiger_slack_tui.store.import_messages import MESSAGE_COLUMNS
 
 _ROUNDS = 3
 # What the import stores, by PostgreSQL alone: messages that no rule discards, with their reactions in both tables.
@@ -197,7 +197,9 @@ def render(conninfo: str, root: Path, rendered: Path) -> None:
     """Import, and write what COPY needs to do the same."""
     run(conninfo, root)
     with psycopg.connect(conninfo) as connection, rendered.open("wb") as file:
-        with connection.cursor().copy(f"copy slack.message ({COLUMNS}) to stdout") as copy:
+        with connection.cursor().copy(
+            f"copy slack.message ({', '.join(MESSAGE_COLUMNS)}) to stdout"
+        ) as copy:
             for block in copy:
                 file.write(block)
 
@@ -205,7 +207,9 @@ def render(conninfo: str, root: Path, rendered: Path) -> None:
 def timed_copy(conninfo: str, rendered: Path) -> float:
     began = time.monotonic()
     with psycopg.connect(conninfo) as connection, rendered.open("rb") as file:
-        with connection.cursor().copy(f"copy slack.message ({COLUMNS}) from stdin") as copy:
+        with connection.cursor().copy(
+            f"copy slack.message ({', '.join(MESSAGE_COLUMNS)}) from stdin"
+        ) as copy:
             while block := file.read(1 << 16):
                 copy.write(block)
     return time.monotonic() - began

@@ -13,15 +13,14 @@ from tiger_slack_tui.imports.events import (
     FileFailed,
     FilesListed,
     FileStarted,
-    ImportProblem,
     Planned,
     RecordsMerged,
 )
-from tiger_slack_tui.imports.merge.rows import Channel
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.result import ChannelResult, ImportResult
 from tiger_slack_tui.imports.state import ImportState, TimedNote
-from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.import_account import Account, ImportProblem
+from tiger_slack_tui.store.import_messages import Channel
 from tiger_slack_tui.store.past_imports import PastImport
 
 PATH = Path("/srv/exports/2026-09-19")

@@ -22,11 +22,10 @@ from tiger_slack_tui.imports.events import (
     FileResumed,
     FileStarted,
     ImportNote,
-    ImportProblem,
     RecordsMerged,
 )
 from tiger_slack_tui.imports.state import ImportState
-from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.import_account import Account, ImportProblem
 
 KNOWN = replace(facts(), imports=past())
 

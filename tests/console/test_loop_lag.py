@@ -38,14 +38,13 @@ from tiger_slack_tui.imports.events import (
     FileDone,
     FilesListed,
     FileStarted,
-    ImportProblem,
     Planned,
     RecordsMerged,
 )
-from tiger_slack_tui.imports.merge.rows import Channel
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.state import ImportState
-from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.import_account import Account, ImportProblem
+from tiger_slack_tui.store.import_messages import Channel
 
 T = TypeVar("T")
 

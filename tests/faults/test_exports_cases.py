@@ -12,7 +12,8 @@ import pytest
 from tests.archives import DAY, Files, day_file, export, message, run_import, tables, write_folder
 from tests.support import count
 from tiger_slack_tui.imports.archive.plan import ImportSelection
-from tiger_slack_tui.imports.events import ImportNote, ImportProblem
+from tiger_slack_tui.imports.events import ImportNote
+from tiger_slack_tui.store.import_account import ImportProblem
 
 MESSAGES = "select count(*) from slack.message"
 

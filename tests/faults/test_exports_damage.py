@@ -12,7 +12,8 @@ import pytest
 
 from tests.archives import export, message, run_import, write_folder, write_zip
 from tests.support import count
-from tiger_slack_tui.imports.events import FileFailed, ImportProblem
+from tiger_slack_tui.imports.events import FileFailed
+from tiger_slack_tui.store.import_account import ImportProblem
 
 MESSAGES = "select count(*) from slack.message"
 DAY_FILE = "deep/2023-11-14.json"

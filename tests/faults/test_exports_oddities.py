@@ -14,7 +14,7 @@ from tests.faults.test_exports_slackdump import write_database
 from tiger_slack_tui.console.views.importing.paths import look_at
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.archive.plan import ImportSelection
-from tiger_slack_tui.imports.events import ImportProblem
+from tiger_slack_tui.store.import_account import ImportProblem
 
 
 def general(tmp_path: Path) -> Path:

@@ -26,7 +26,7 @@ from tests.support import count
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.imports.archive.workspaces import Choice
-from tiger_slack_tui.imports.events import ImportProblem
+from tiger_slack_tui.store.import_account import ImportProblem
 
 MESSAGES = "select count(*) from slack.message"
 CHANNELS = [

@@ -27,13 +27,13 @@ from tests.integration.test_import_interrupted import worker_pids
 from tests.support import count, until
 from tiger_slack_tui.audit.rules import add_rule
 from tiger_slack_tui.base.errors import DatabaseUnavailable
-from tiger_slack_tui.imports.events import ImportEvent, ImportNote, ImportProblem, RecordsMerged
+from tiger_slack_tui.imports.events import ImportEvent, ImportNote, RecordsMerged
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.imports.state import ImportState
-from tiger_slack_tui.store.import_account import Account, Reason
+from tiger_slack_tui.store.import_account import Account, ImportProblem, Reason
 from tiger_slack_tui.store.imports import count_killed
 from tiger_slack_tui.store.past_imports import recent_imports
 from tiger_slack_tui.store.rules import find_rule, list_rules

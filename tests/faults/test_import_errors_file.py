@@ -16,8 +16,8 @@ from tests.archives import export, message, run_import, write_folder
 from tests.support import allow_connections
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.imports import problem_file
-from tiger_slack_tui.imports.events import ImportProblem
 from tiger_slack_tui.imports.problem_file import ProblemFile
+from tiger_slack_tui.store.import_account import ImportProblem
 
 FOUND = ImportProblem("a/2023-11-14.json", 2, "no usable ts")
 

@@ -16,11 +16,13 @@ from psycopg.rows import dict_row
 from tests.archives import DAY
 from tests.auditing import record
 from tiger_slack_tui.imports.merge.decisions import FileRecord
-from tiger_slack_tui.imports.merge.known_files import FileCheckpoint
-from tiger_slack_tui.imports.merge.rows import Channel, read_row
-from tiger_slack_tui.imports.merge.writer import Tables
+from tiger_slack_tui.imports.merge.merger import Merger
+from tiger_slack_tui.imports.merge.rows import read_row
+from tiger_slack_tui.imports.merge.targets import ImportTarget
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.slack import payload
+from tiger_slack_tui.store.import_ledger import FileCheckpoint
+from tiger_slack_tui.store.import_messages import Channel
 
 TEXTS = (
     *("text", "team", "user", "parent_user_id", "bot_id", "app_id", "trigger_id", "workflow_id"),
@@ -74,7 +76,7 @@ class Rows:
     def imported(self, message: dict[str, Any]) -> dict[str, Any]:
         self._clear()
         row = read_row(payload.decode(json.dumps(message)), Channel("C1", "channel"))
-        merge = Tables(self._connection, 1).merge(
+        merge = Merger(self._connection, ImportTarget(self._connection, 1)).merge(
             [FileRecord(0, 1, row)], {0: FileCheckpoint("f", 0, 0, "C1")}, has_rules=False
         )
         self._runner.run(merge)

@@ -20,13 +20,13 @@ from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.imports.merge.rows import slack_ts
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
 from tiger_slack_tui.postgres.pool import with_defaults
 from tiger_slack_tui.slack.paged_history import Pace
+from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.job_runs import JobRun

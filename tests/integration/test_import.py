@@ -29,8 +29,9 @@ from tests.conftest import new_database
 from tests.support import count
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.archive.plan import ImportSelection
-from tiger_slack_tui.imports.events import FileFailed, ImportNote, ImportProblem
+from tiger_slack_tui.imports.events import FileFailed, ImportNote
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
+from tiger_slack_tui.store.import_account import ImportProblem
 
 GENERAL = {
     "2023-11-14": [

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from tests.archives import tables
 from tests.integration.test_convergence import _record, channels, event, texts, times, users
 from tiger_slack_tui.imports.merge.decisions import FileRecord
-from tiger_slack_tui.imports.merge.known_files import FileCheckpoint
-from tiger_slack_tui.imports.merge.rows import Channel, read_row
-from tiger_slack_tui.imports.merge.writer import Tables
+from tiger_slack_tui.imports.merge.merger import Merger
+from tiger_slack_tui.imports.merge.rows import read_row
+from tiger_slack_tui.imports.merge.targets import ImportTarget
 from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store.import_ledger import FileCheckpoint
+from tiger_slack_tui.store.import_messages import Channel
 
 later = st.integers(1, 8).map(lambda n: f"170000000{n}.000000")
 reactions = st.lists(
@@ -63,12 +65,12 @@ class Importer:
     def __call__(self, records: list[tuple[str, dict[str, Any]]]) -> None:
         self._files += 1
         states = {0: FileCheckpoint(f"f{self._files}", 0, 0, "C")}
-        tables = Tables(self._connection, 1)
+        merger = Merger(self._connection, ImportTarget(self._connection, 1))
         entries = [
             FileRecord(0, n, read_row(record, Channel(channel, "channel")))
             for n, (channel, record) in enumerate(records, 1)
         ]
-        self._runner.run(tables.merge(entries, states, has_rules=True))
+        self._runner.run(merger.merge(entries, states, has_rules=True))
         assert states[0].account.read == len(records)
         assert states[0].account.adds_up
 

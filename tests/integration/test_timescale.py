@@ -238,7 +238,7 @@ async def test_imports_into_chunks_and_into_compressed_ones(conninfo: str, tmp_p
     imported = await run_import(conninfo, path)  # so many that it compresses old chunks itself
     assert imported.result.total.inserted == 13_000
     assert imported.events_of(ImportNote) == [
-        ImportNote("Compressing old chunks; the messages are all there already.")
+        ImportNote("All messages are stored. Compressing old chunks.")
     ]
     chunks = (
         "select count(*), count(*) filter (where is_compressed) from timescaledb_information.chunks"

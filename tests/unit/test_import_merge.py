@@ -23,21 +23,16 @@ from tiger_slack_tui.imports.events import (
     Planned,
     RecordsMerged,
 )
-from tiger_slack_tui.imports.merge.decisions import (
-    DELETED,
-    FileEnd,
-    FileRecord,
-    KnownMessages,
-    MergeItem,
-    decide,
-)
-from tiger_slack_tui.imports.merge.rows import Channel, DeletionRow, MessageRow, read_row, slack_ts
+from tiger_slack_tui.imports.merge.decisions import FileEnd, FileRecord, MergeItem, decide
+from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.result import Tally
 from tiger_slack_tui.imports.spans import take_batch
 from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.imports.workers.protocol import FileBatch
+from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.store.import_account import Account, Reason
+from tiger_slack_tui.store.import_messages import DELETED, Channel, KnownMessages
 
 GENERAL = Channel("C1", "channel")
 

@@ -24,16 +24,10 @@ from typing import Any
 
 from tiger_slack_tui.base.errors import SlackAbsent, TigerSlackError
 from tiger_slack_tui.base.times import shift
-from tiger_slack_tui.imports.merge.decisions import Changes, FileRecord, MergeItem
-from tiger_slack_tui.imports.merge.known_files import FileCheckpoint
-from tiger_slack_tui.imports.merge.rows import (
-    Channel,
-    DeletionRow,
-    MessageRow,
-    read_row,
-    time_or_none,
-)
-from tiger_slack_tui.imports.merge.writer import Tables
+from tiger_slack_tui.imports.merge.decisions import FileRecord, MergeItem
+from tiger_slack_tui.imports.merge.merger import Merger
+from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row, time_or_none
+from tiger_slack_tui.imports.merge.targets import TablesTarget
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import past_deadlocks
 from tiger_slack_tui.slack.paged_history import RESTRICTED, HistoryReader
@@ -42,6 +36,8 @@ from tiger_slack_tui.slack.web import CONVERSATION_TYPES
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import ChannelState, Gap
 from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.import_ledger import FileCheckpoint
+from tiger_slack_tui.store.import_messages import Channel
 
 log = logging.getLogger(__name__)
 
@@ -112,16 +108,6 @@ class GapResult:
             self.channels += 1
 
 
-class _PageTables(Tables):
-    """The tables of an import, for records that stand in no file: whoever reads them keeps how far that is."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection, 0)
-
-    async def _save(self, changes: Changes, states: Any) -> None:
-        pass
-
-
 class Backfill:
     """Closes gaps, one after another, over the connection that holds the lock of the job."""
 
@@ -137,7 +123,7 @@ class Backfill:
         self._connection = connection
         self._reader = reader
         self._told = told
-        self._tables = _PageTables(connection)
+        self._merger = Merger(connection, TablesTarget(connection))
         self._kinds = readable_kinds(scopes)
         self._channels: dict[str, Channel] | None = None
         self._states: list[ChannelState] = []
@@ -161,7 +147,7 @@ class Backfill:
         return result
 
     async def _read(self, gap: Gap, result: GapResult) -> None:
-        await self._tables.prepare()
+        await self._merger.prepare()
         channels = await self._own_channels()
         wanted = [gap.channel_id] if gap.channel_id else list(channels)
         begun = await gaps.begin(self._connection, gap.id, wanted)
@@ -239,7 +225,9 @@ class Backfill:
         async for page in self._reader.history(channel.id, span.oldest, before - _TICK):
             items = list(_entries(page.items, channel))
             times = [
-                item.what.ts for item in items if isinstance(item.what, MessageRow | DeletionRow)
+                item.content.ts
+                for item in items
+                if isinstance(item.content, MessageRow | DeletionRow)
             ]
             threads = list(_threads(page.items, span))
             is_last = page.next_cursor is None
@@ -261,7 +249,7 @@ class Backfill:
         """Commit a page, and how far the channel is read. Where it raises, `state` is as before."""
         after = replace(state, reached=read.reached, deleted=state.deleted + len(read.gone))
         async with self._connection.transaction():
-            await self._tables.lock([*read.gone, *read.items])
+            await self._merger.lock([*read.gone, *read.items])
             await gaps.add_threads(self._connection, gap, channel.id, read.threads)
             await self._merge_items(channel, read.gone)
             account = await self._merge(gap, after, channel, read.items)
@@ -296,7 +284,7 @@ class Backfill:
         """Commit a thread. Where it raises, `state` is as before."""
         after = replace(state, threads=state.threads + 1)
         async with self._connection.transaction():
-            await self._tables.lock(replies)
+            await self._merger.lock(replies)
             await gaps.end_thread(self._connection, gap, channel.id, thread)
             account = await self._merge(gap, after, channel, replies)
         state.threads, state.account = after.threads, after.account
@@ -321,8 +309,8 @@ class Backfill:
         if not items:
             return Account()
         states = {0: FileCheckpoint(channel.id, 0, 0, channel.id)}
-        has_rules = await self._tables.has_rules()
-        merged = await self._tables.merge(items, states, has_rules=has_rules)
+        has_rules = await self._merger.has_rules()
+        merged = await self._merger.merge(items, states, has_rules=has_rules)
         return merged.accounts[0]
 
     async def _gone(

@@ -25,7 +25,7 @@ from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
 from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
-from tiger_slack_tui.imports.events import ImportEvent, ImportNote, ImportProblem, Planned
+from tiger_slack_tui.imports.events import ImportEvent, ImportNote, Planned
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.problem_file import ProblemFile
@@ -34,7 +34,7 @@ from tiger_slack_tui.imports.result import ImportResult, Tally
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import with_defaults
-from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.import_account import Account, ImportProblem
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LINE_SECONDS = 5.0

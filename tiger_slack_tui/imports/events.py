@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.import_account import Account, ImportProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +87,6 @@ class FileSkipped:
     size: int
     account: Account
     failure: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ImportProblem:
-    """A record, or with no position a file, was skipped as bad, or repaired."""
-
-    path: str
-    position: int | None
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

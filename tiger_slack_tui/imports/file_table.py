@@ -14,8 +14,8 @@ from typing import Any, overload
 
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.merge.rows import Channel
 from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.import_messages import Channel
 
 
 class FileStep(StrEnum):

@@ -31,7 +31,6 @@ from tiger_slack_tui.imports.events import (
     FileStarted,
     ImportEvent,
     ImportNote,
-    ImportProblem,
     Planned,
     RecordsMerged,
 )
@@ -44,8 +43,9 @@ from tiger_slack_tui.postgres.columnstore import compress
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import connect_session
+from tiger_slack_tui.store import import_ledger
 from tiger_slack_tui.store import imports as checkpoint
-from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.import_account import Account, ImportProblem
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +94,8 @@ class Import:
         self._is_cancelled = False
         self._stack = AsyncExitStack()
         self._workers: list[WorkerProcess] = []
-        self._spans: deque[protocol.FileBatch] = deque()
-        self._all_spans: list[protocol.FileBatch] = []
+        self._batches: deque[protocol.FileBatch] = deque()
+        self._all_batches: list[protocol.FileBatch] = []
         self._given: list[deque[protocol.ReadFiles]] = []
         self._crashes: Counter[int] = Counter()
         self._compressing: asyncio.Task[None] | None = None
@@ -217,7 +217,7 @@ class Import:
         """Make the account of what is committed, whatever of it the workers could report."""
         channels: dict[str, ChannelResult] = {}
         done = failed = 0
-        async for file in checkpoint.committed_files(connection, import_id):
+        async for file in import_ledger.committed_files(connection, import_id):
             folder = self._folders.get(file.path) or PurePosixPath(file.path).parent.name
             channel = channels.setdefault(folder, ChannelResult())
             channel.account.add(file.account)
@@ -228,10 +228,18 @@ class Import:
         self._is_counted = True
 
     async def _compress(self, connection: Connection) -> None:
-        """Compress old chunks; `cancel` ends that, and the policy does it some day."""
-        self._compressing = asyncio.create_task(compress(connection, self._tell))
+        """Compress old chunks. `cancel` ends that; the policy does it later."""
+        self._compressing = asyncio.create_task(
+            compress(
+                connection,
+                lambda: self._tell(ImportNote("All messages are stored. Compressing old chunks.")),
+            )
+        )
         (ended,) = await asyncio.gather(self._compressing, return_exceptions=True)
-        if isinstance(ended, Exception):
+        if isinstance(ended, psycopg.Error):
+            text = f"Old chunks were not compressed: {describe(ended)}. The policy compresses them later."
+            self._tell(ImportNote(text, is_warning=True))
+        elif isinstance(ended, Exception):
             raise ended
 
     async def _end_workers(self) -> None:
@@ -253,23 +261,25 @@ class Import:
         await self._tell_bad(made.plan.problems)
         self._tell(FilesListed((), made.plan.unmapped))
         none = protocol.FileBatch.of([])
-        self._all_spans += [await self._answer(planner, none) for _ in range(made.spans)]
+        self._all_batches += [await self._answer(planner, none) for _ in range(made.batches)]
         planner.send(protocol.ReadLists(made.plan.lists, self._options.dry_run))
-        for part in self._all_spans:  # meanwhile
+        for part in self._all_batches:  # meanwhile
             files = [planned for _, planned in part.files()]
             self._folders.update((planned.member.path, planned.folder) for planned in files)
             self._tell(FilesListed(files))
             await asyncio.sleep(0)  # there can be very many
         if control and self._resumed and not self._is_cancelled:
             await self._forget_gone(await control.connection(), self._folders.keys())
-        workers += [await self._start() for _ in range(_EARLY, min(wanted, made.spans))]
-        self._spans.extend(self._all_spans)
+        workers += [await self._start() for _ in range(_EARLY, min(wanted, made.batches))]
+        self._batches.extend(self._all_batches)
         self._lists = await self._answer(planner, protocol.ListsRead())
         bad = [*self._lists.bad, *self._lists.repaired]
         await self._tell_bad(bad)
         if control and self._begun:
             connection = await control.connection()
-            await checkpoint.save_problems(connection, self._begun.id, [*self._plan.problems, *bad])
+            await import_ledger.replace_list_problems(
+                connection, self._begun.id, [*self._plan.problems, *bad]
+            )
         await self._work_all(workers, control)
 
     async def _work_all(
@@ -290,10 +300,10 @@ class Import:
                 keeping.cancel()
                 await asyncio.gather(keeping, return_exceptions=True)
 
-    async def _tell_bad(self, problems: Sequence[tuple[str, int | None, str]]) -> None:
+    async def _tell_bad(self, problems: Sequence[ImportProblem]) -> None:
         """Report what is bad, in slices: there can be very many."""
         for number, problem in enumerate(problems, 1):
-            self._tell(ImportProblem(*problem))
+            self._tell(problem)
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
 
@@ -301,12 +311,12 @@ class Import:
         """Drop what is known of files that were in the archive in an earlier run, and are no longer."""
         assert self.import_id is not None  # noqa: S101 for the types
         gone, stored = [], 0
-        async for file in checkpoint.committed_files(connection, self.import_id):
+        async for file in import_ledger.committed_files(connection, self.import_id):
             if file.path not in paths:
                 gone.append(file.path)
                 stored += file.account.inserted
         if gone:
-            await checkpoint.forget_files(connection, self.import_id, gone)
+            await import_ledger.forget_files(connection, self.import_id, gone)
             text = (
                 f"{len(gone):,} files that an earlier run read are no longer to be read: they are gone, or"
                 " their folder no longer belongs to one channel. The"
@@ -361,11 +371,11 @@ class Import:
         given: deque[protocol.ReadFiles] = deque()
         self._given.append(given)
         while True:
-            while self._spans and len(given) < _GIVEN and not self._is_cancelled:
+            while self._batches and len(given) < _GIVEN and not self._is_cancelled:
                 crashed = frozenset(n for n, times in self._crashes.items() if times >= _CRASHES)
                 is_restart = self._options.restart
                 others = (command for of in self._given if of is not given for command in of)
-                part = take_batch(self._spans, [command.span for command in others])
+                part = take_batch(self._batches, [command.batch for command in others])
                 given.append(protocol.ReadFiles(part, self._selection, crashed, is_restart))
                 worker.send(given[-1])
             if not given:
@@ -373,8 +383,8 @@ class Import:
             left = await self._attend_files(worker, given[0])
             given.popleft()
             if left:
-                self._spans.extendleft(command.span for command in reversed(given))
-                self._spans.extendleft(protocol.FileBatch.of([file]) for file in reversed(left))
+                self._batches.extendleft(command.batch for command in reversed(given))
+                self._batches.extendleft(protocol.FileBatch.of([file]) for file in reversed(left))
                 given.clear()
                 for _, planned in left:  # until the next worker says how much is committed
                     self._tell(FileResumed(planned.member.path, Account()))
@@ -384,7 +394,7 @@ class Import:
         self, worker: WorkerProcess, command: protocol.ReadFiles
     ) -> list[tuple[int, PlannedFile]]:
         """Follow the worker through the files; those that are left where it crashed."""
-        files_open = {number: _Open(planned) for number, planned in command.span.files()}
+        files_open = {number: _Open(planned) for number, planned in command.batch.files()}
         try:
             return await self._follow(worker, command, files_open)
         except BaseException:

@@ -13,9 +13,9 @@ from typing import BinaryIO, TextIO, cast
 import psycopg
 
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
-from tiger_slack_tui.imports.events import ImportProblem
 from tiger_slack_tui.imports.report import problem_line, write_problems
 from tiger_slack_tui.postgres.failures import describe
+from tiger_slack_tui.store.import_account import ImportProblem
 
 
 class ProblemFile:
@@ -50,7 +50,7 @@ class ProblemFile:
         """Write one that was found now. `close` reports a disk that is full."""
         if self._is_whole:
             try:
-                self._file.write(problem_line(problem.path, problem.position, problem.reason))
+                self._file.write(problem_line(problem))
             except OSError as error:
                 self._fail(error)
 

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import psycopg
 
 from tiger_slack_tui.base import private_files
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.imports.events import ImportProblem
 from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.imports.state import KEPT_PROBLEMS, ImportState
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import connect
-from tiger_slack_tui.store.imports import problems
+from tiger_slack_tui.store.import_account import ImportProblem
+from tiger_slack_tui.store.import_ledger import problems
 
 _CHUNK = 1 << 18
 """Characters that are written at once."""
 
 
-def problem_line(path: str, position: int | None, reason: str) -> str:
-    """One JSON line."""
-    return json.dumps({"file": path, "position": position, "reason": reason}) + "\n"
+def problem_line(problem: ImportProblem) -> str:
+    """The problem as a JSON line."""
+    line = {"file": problem.path, "position": problem.position, "reason": problem.reason}
+    return json.dumps(line) + "\n"
 
 
 async def write_problems(
@@ -39,13 +39,12 @@ async def write_problems(
     lines: list[str] = []
     size = 0
     async with await connect(conninfo) as connection:
-        found: AsyncIterator[Any] = problems(connection, import_id)
-        async for row in found:
-            lines.append(problem_line(*row))
+        async for problem in problems(connection, import_id):
+            lines.append(problem_line(problem))
             size += len(lines[-1])
             number += 1
             if number <= KEPT_PROBLEMS:
-                first.append(ImportProblem(*row))
+                first.append(problem)
             if size >= _CHUNK:
                 await asyncio.to_thread(file.write, "".join(lines))
                 lines, size = [], 0
@@ -60,7 +59,7 @@ async def _write_known(
     try:
         first, number = await write_problems(file, conninfo, import_id)
     except (psycopg.Error, TigerSlackError) as error:
-        lines = [problem_line(p.path, p.position, p.reason) for p in state.problems]
+        lines = [problem_line(problem) for problem in state.problems]
         await asyncio.to_thread(_write_anew, file, "".join(lines))
         lost = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
         return len(lines), lost

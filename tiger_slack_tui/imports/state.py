@@ -22,14 +22,13 @@ from tiger_slack_tui.imports.events import (
     FileStarted,
     ImportEvent,
     ImportNote,
-    ImportProblem,
     Planned,
     RecordsMerged,
 )
 from tiger_slack_tui.imports.file_table import FileProgress, FileProgressTable, FileStep, FileTable
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.result import ImportResult, Tally
-from tiger_slack_tui.store.import_account import Account, is_bad
+from tiger_slack_tui.store.import_account import Account, ImportProblem, is_bad
 
 KEPT_PROBLEMS = 10_000
 """Bad records that are kept in memory; all are counted, and in slack.import_problem."""

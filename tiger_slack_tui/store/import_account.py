@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Reason(StrEnum):
@@ -34,6 +34,15 @@ class Reason(StrEnum):
     def is_bad(self) -> bool:
         """Whether it is a fault of the archive."""
         return self not in (Reason.DELETED, Reason.PLACEHOLDER, Reason.NO_TARGET)
+
+
+class ImportProblem(NamedTuple):
+    """A record that was skipped as bad or was repaired; a file, where `position` is None."""
+
+    path: str
+    position: int | None
+    """The record's number in its file, from 1."""
+    reason: str
 
 
 @dataclass(slots=True)

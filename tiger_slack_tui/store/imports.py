@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,9 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.imports.merge.known_files import FileCheckpoint
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, IMPORT_WORKER_LOCK_CLASS
 from tiger_slack_tui.postgres.locks import holders, try_lock
-from tiger_slack_tui.store.import_account import Account
 
 _LOCKS = IMPORT_LOCK_CLASS << 32
 """With an import's id, the key of the advisory lock of the session that runs it."""
@@ -30,12 +28,6 @@ where to_jsonb(n) -> 'is_by_message' is distinct from 'true' -- tables of older 
 union
 select c.id, c.id from slack.channel c
 order by 1, 2
-"""
-_SAVED = """
-select f.path, f.size, f.crc, f.channel_id, f.position, f.account, f.is_done, f.error
-from slack.import_file f
-where f.import_id = %s
-and f.path = any (%s)
 """
 _UNFINISHED = """
 select i.id, i.since, i.until, i.started_at
@@ -96,25 +88,6 @@ returning id, since, until, started_at
 _END = """
 update slack.import set finished_at = now(), outcome = %s, error = %s, account = %s
 where id = %s
-"""
-_LEDGER = (
-    "select f.path, f.account, f.is_done, f.error from slack.import_file f where f.import_id = %s"
-)
-_FORGET = """
-with f as
-( delete from slack.import_file f
-  where f.import_id = %(import)s
-  and f.path = any (%(paths)s)
-)
-delete from slack.import_problem p
-where p.import_id = %(import)s
-and p.path = any (%(paths)s)
-"""
-_PROBLEMS = """
-select p.path, p.position, p.reason
-from slack.import_problem p
-where p.import_id = %s
-order by p.path, p.position nulls first
 """
 
 
@@ -230,43 +203,6 @@ async def find_channels(connection: Connection) -> dict[str, list[str]]:
     return found
 
 
-async def saved_files(
-    connection: Connection, import_id: int, paths: Sequence[str]
-) -> dict[str, FileCheckpoint]:
-    """How far the import has come with these files, by path."""
-    cursor = await connection.execute(_SAVED, (import_id, list(paths)))
-    return {
-        path: FileCheckpoint(
-            path, size, crc, channel, position, Account.from_json(account), is_done, error, position
-        )
-        async for path, size, crc, channel, position, account, is_done, error in cursor
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedFile:
-    """What is committed of a file."""
-
-    path: str
-    account: Account
-    is_done: bool
-    error: str | None
-
-
-async def committed_files(connection: Connection, import_id: int) -> AsyncIterator[CommittedFile]:
-    """All files of the import, in no order."""
-    async with connection.transaction(), connection.cursor("ledger") as cursor:
-        cursor.itersize = 1000
-        await cursor.execute(_LEDGER, (import_id,))
-        async for path, account, is_done, error in cursor:
-            yield CommittedFile(path, Account.from_json(account), is_done, error)
-
-
-async def forget_files(connection: Connection, import_id: int, paths: Sequence[str]) -> None:
-    """Drop what is known of files that are no longer in the archive, and what was wrong with them."""
-    await connection.execute(_FORGET, {"import": import_id, "paths": list(paths)})
-
-
 async def hold_again(connection: Connection, begun: Begun) -> bool:
     """Take the lock of a run whose session was lost; False where another session has it.
 
@@ -296,31 +232,3 @@ async def count_killed(connection: Connection, import_id: int) -> bool:
     if has_ended:
         await connection.execute(_COUNT, (import_id, resumed_at))
     return bool(has_ended)
-
-
-async def save_problems(
-    connection: Connection,
-    import_id: int,
-    rows: Sequence[tuple[str, int | None, str]],
-) -> None:
-    """Keep what was wrong with the lists of users and channels, in place of what an earlier run found."""
-    async with connection.transaction(), connection.cursor() as cursor:
-        await cursor.execute(
-            "delete from slack.import_problem p where p.import_id = %s"
-            " and not exists (select from slack.import_file f where f.import_id = p.import_id and f.path = p.path)",
-            (import_id,),
-        )
-        await cursor.executemany(
-            "insert into slack.import_problem (import_id, path, position, reason) values (%s, %s, %s, %s)",
-            [(import_id, *row) for row in rows],
-        )
-
-
-async def problems(
-    connection: Connection, import_id: int
-) -> AsyncIterator[tuple[str, int | None, str]]:
-    """What was wrong, by path: the record's number in its file, or None, and the reason."""
-    async with connection.transaction(), connection.cursor("problems") as cursor:
-        await cursor.execute(_PROBLEMS, (import_id,))
-        async for row in cursor:
-            yield row

@@ -13,7 +13,7 @@ from tiger_slack_tui.imports.archive.layout import CHANNEL_LISTS
 from tiger_slack_tui.imports.archive.members import DAMAGE, Member, Source
 from tiger_slack_tui.imports.archive.names import shown
 from tiger_slack_tui.imports.archive.records import BadFile, RepairedRecord, read_records
-from tiger_slack_tui.imports.merge.rows import Channel
+from tiger_slack_tui.store.import_messages import Channel
 
 COMMENTS = "FC:"
 """Begins the names of folders that hold comments on canvases and files."""

@@ -25,11 +25,12 @@ from tiger_slack_tui.imports.archive.layout import (
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Listing, Member, Source
 from tiger_slack_tui.imports.archive.names import from_bytes, shown
 from tiger_slack_tui.imports.archive.workspaces import Choice, choose
-from tiger_slack_tui.imports.merge.rows import Channel
+from tiger_slack_tui.store.import_account import ImportProblem
+from tiger_slack_tui.store.import_messages import Channel
 
-_SPAN_FILES = 400
+_BATCH_FILES = 400
 """Files that a worker gets at once, ..."""
-_SPAN_BYTES = 2 << 20
+_BATCH_BYTES = 2 << 20
 """... or so many bytes of them."""
 _SHOWN = 10
 """Channels that an error lists."""
@@ -60,8 +61,8 @@ class Plan:
     other_files: int = 0
     """Files of an export that hold no messages (canvases, logs, …)."""
     warnings: list[str] = field(default_factory=list)
-    problems: list[tuple[str, int | None, str]] = field(default_factory=list)
-    """Files that may hold messages and are not known: path, None, reason."""
+    problems: list[ImportProblem] = field(default_factory=list)
+    """Files that may hold messages and are not known."""
     unmapped: dict[str, int] = field(default_factory=dict)
     """Files by folder, of folders that no channel is known for."""
     names: set[str] = field(default_factory=set)
@@ -156,7 +157,7 @@ def make_plan(
     titles: dict[str, str] = {}
     for root in chosen:
         plan.other_files += root.harmless
-        plan.problems += [(path, None, reason) for path, reason in root.unknown]
+        plan.problems += [ImportProblem(path, None, reason) for path, reason in root.unknown]
         if root.unknown:
             plan.skip(LeftOut.UNKNOWN, len(root.unknown))
         files = sorted(root.files, key=attrgetter("folder", "member.path"))
@@ -226,15 +227,15 @@ def _check_patterns(plan: Plan, selection: ImportSelection) -> None:
 
 def deal(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:
     """The files, numbered, in parts for workers."""
-    spans: list[list[tuple[int, PlannedFile]]] = []
+    batches: list[list[tuple[int, PlannedFile]]] = []
     size = 0
     for number, planned in enumerate(files):
-        if not spans or size >= _SPAN_BYTES or len(spans[-1]) == _SPAN_FILES:
-            spans.append([])
+        if not batches or size >= _BATCH_BYTES or len(batches[-1]) == _BATCH_FILES:
+            batches.append([])
             size = 0
-        spans[-1].append((number, planned))
+        batches[-1].append((number, planned))
         size += planned.member.size
-    return spans
+    return batches
 
 
 def _first_left_out(listing: Listing) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, cast
 
 import orjson
@@ -27,6 +27,7 @@ from tiger_slack_tui.slack import payload
 from tiger_slack_tui.slack.events import CHANNEL_SUBTYPES
 from tiger_slack_tui.slack.ts import from_micros, slack_ts, to_micros
 from tiger_slack_tui.store.import_account import Reason
+from tiger_slack_tui.store.import_messages import MESSAGE_COLUMNS, Channel, Version
 
 _TS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 _LAST = to_micros(datetime.max.replace(tzinfo=UTC))
@@ -36,30 +37,10 @@ _IDS = ("team", "user", "parent_user_id", "bot_id", "app_id", "trigger_id", "wor
 _BOOLS = ("display_as_bot", "upload")
 _ARRAYS = ("blocks", "attachments", "files", "x_files")
 _OBJECTS = ("icons", "language", "edited")
-_CONTENT = (
-    *("text", "team", "type", "user", "parent_user_id", "bot_id", "app_id", "subtype"),
-    *("trigger_id", "workflow_id", *_BOOLS, *_ARRAYS, *_OBJECTS, "client_msg_id", "thread_ts"),
-)
-"""Keys that a content is made of, but not of what goes on around it (reactions, replies). Their order counts: it is
-part of event_id, by which the same content is known again."""
-_HEAD = ("ts", "event_ts", "event_id", "updated_at", "channel_id", "channel_type")
-_COLUMNS = (*_HEAD, *("user_id" if key == "user" else key for key in _CONTENT), "reactions")
-COLUMNS = ", ".join(_COLUMNS)
-"""Columns of slack.message, in the order of `MessageRow.row`."""
-_ROW = row_of(len(_COLUMNS))
-
-
-@dataclass(frozen=True)
-class Channel:
-    """Where a file's messages go. `type` is as in slack.message.channel_type, None where it is not known."""
-
-    id: str
-    type: str | None
-
-    @cached_property
-    def cells(self) -> bytes:
-        """Its columns."""
-        return text_cell(self.id) + text_cell(self.type)
+_CONTENT = tuple("user" if name == "user_id" else name for name in MESSAGE_COLUMNS[6:-1])
+"""The keys of a message's content; reactions and replies are not among them. Their order must not change: it is part
+of event_id, which tells whether two contents are equal."""
+_ROW = row_of(len(MESSAGE_COLUMNS))
 
 
 @dataclass(slots=True)
@@ -69,7 +50,7 @@ class MessageRow:
     channel: Channel
     micros: int
     """Its ts, in microseconds since 1970."""
-    version: tuple[int, str]
+    version: Version
     """event_ts and event_id: of two contents of one message the one with the greater version counts.
 
     An export does not tell when it learned of a content, only when it was posted or edited, so live content of the

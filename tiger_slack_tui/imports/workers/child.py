@@ -26,15 +26,16 @@ from tiger_slack_tui.imports.archive.lists import Kind, ListRow, read_list
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Member, Source
 from tiger_slack_tui.imports.archive.plan import deal, make_plan
 from tiger_slack_tui.imports.archive.sources import open_source
-from tiger_slack_tui.imports.merge.dry_run import DryRun
-from tiger_slack_tui.imports.merge.writer import Tables
+from tiger_slack_tui.imports.merge.merger import Merger
+from tiger_slack_tui.imports.merge.targets import DryRunTarget, ImportTarget, MergeTarget
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.imports.workers.file_reader import FileReader
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import BlockingConnection, connect_session
 from tiger_slack_tui.store.directory import upsert
-from tiger_slack_tui.store.import_account import Reason
+from tiger_slack_tui.store.import_account import ImportProblem, Reason
+from tiger_slack_tui.store.import_ledger import LedgerChanged
 from tiger_slack_tui.store.imports import find_channels, join
 from tiger_slack_tui.store.workspaces import held_teams
 
@@ -66,14 +67,15 @@ class Worker:
         beating.start()
         self._path = setup.path
         async with await connect_session(setup.conninfo, BlockingConnection) as connection:
-            tables = (
-                DryRun(connection)
-                if setup.import_id is None
-                else Tables(connection, setup.import_id)
-            )
-            if setup.import_id is not None:
+            target: MergeTarget
+            if setup.import_id is None:
+                target = DryRunTarget(connection)
+            else:
+                target = ImportTarget(connection, setup.import_id)
                 await join(connection, setup.import_id)
-            is_ready = False  # not before the lists: each of their rows would be planned anew
+            merger = Merger(connection, target)
+            # Not before the lists: with its session's settings PostgreSQL would plan each of their rows anew.
+            is_prepared = False
             while True:
                 match self._next_command():
                     case protocol.Go():
@@ -83,13 +85,13 @@ class Worker:
                     case protocol.ReadLists() as command:
                         await self._read_lists(command, connection)
                     case protocol.ReadFiles() as command:
-                        if not is_ready:
-                            await tables.prepare()
-                            is_ready = True
-                        work = FileReader(
-                            self, command, setup.import_id, self._source, tables, connection
+                        if not is_prepared:
+                            await merger.prepare()
+                            is_prepared = True
+                        reader = FileReader(
+                            self, command, setup.import_id, self._source, merger, connection
                         )
-                        await work.read()
+                        await reader.read()
 
     @cached_property
     def _source(self) -> Source:
@@ -144,12 +146,12 @@ class Worker:
         except ArchiveRefused as error:
             self.report(protocol.Refused(error.args[0], error.hint, error.exports))
             return
-        spans = [protocol.FileBatch.of(files) for files in deal(plan.files)]
+        batches = [protocol.FileBatch.of(files) for files in deal(plan.files)]
         number, size = len(plan.files), sum(planned.member.size for planned in plan.files)
-        plan.files.clear()  # before the spans fill the pipe, which takes a while
-        self.report(protocol.PlanMade(plan, number, size, len(spans)))
-        for part in spans:
-            self.report(part)
+        plan.files.clear()  # before the batches fill the pipe, which takes a while
+        self.report(protocol.PlanMade(plan, number, size, len(batches)))
+        for batch in batches:
+            self.report(batch)
 
     async def _read_lists(self, command: protocol.ReadLists, connection: Connection) -> None:
         seen = {"user": 0, "channel": 0}
@@ -163,7 +165,7 @@ class Worker:
                 applied = await upsert(connection, cast(Kind, kind), [row.row for row in part])
                 positions = {str(row.row["id"])[:40]: row.position for row in part}
                 read.bad.extend(
-                    (member.path, positions.get(row["id"]), Reason.REFUSED)
+                    ImportProblem(member.path, positions.get(row["id"]), Reason.REFUSED)
                     for row in applied.bad_rows
                 )
         self.report(read)
@@ -174,7 +176,7 @@ class Worker:
             if isinstance(found, ListRow):
                 yield found
             else:
-                problem = (member.path, found.position, found.reason)
+                problem = ImportProblem(member.path, found.position, found.reason)
                 (read.bad if found.is_bad else read.repaired).append(problem)
 
 
@@ -190,6 +192,12 @@ def main() -> None:
         asyncio.run(worker.run())
     except _Ended:
         pass
+    except LedgerChanged:
+        worker.report(
+            protocol.Broken(
+                "Another session keeps changing this import's rows of slack.import_file."
+            )
+        )
     except TigerSlackError as error:
         worker.report(protocol.Broken(str(error)))
     except psycopg.Error as error:

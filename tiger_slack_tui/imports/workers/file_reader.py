@@ -1,4 +1,4 @@
-"""Reads files of an archive, record by record, and merges them in batches."""
+"""Reads the files of one command record by record, and merges them in batches."""
 
 from __future__ import annotations
 
@@ -19,36 +19,43 @@ from tiger_slack_tui.imports.archive.records import (
     read_records,
 )
 from tiger_slack_tui.imports.merge.decisions import FileEnd, FileRecord, MergeItem
-from tiger_slack_tui.imports.merge.known_files import FileCheckpoint, recall
+from tiger_slack_tui.imports.merge.known_files import account_known_files
+from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row
-from tiger_slack_tui.imports.merge.writer import Tables
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.store.import_account import Reason
-from tiger_slack_tui.store.imports import saved_files
+from tiger_slack_tui.store.import_account import Account, Reason
+from tiger_slack_tui.store.import_ledger import (
+    FileCheckpoint,
+    LedgerChanged,
+    forget_problems,
+    read_checkpoints,
+    save_checkpoints,
+)
 
-_BATCH = 2000
-"""Records of a transaction, ..."""
+_BATCH_RECORDS = 2000
 _BATCH_BYTES = 2 << 20
-"""... and their size: live events about the same messages wait for it, some 100 ms."""
+"""A batch ends at either limit. Live events about the same messages wait for it, some 100 ms."""
+_ATTEMPTS = 5
+"""How often the files are begun anew because another session has changed their ledger."""
 
 
-class _RulesMade(Exception):
-    """There are rules now, and the rows of the batch do not keep the records that rules look at."""
+class _RulesAdded(Exception):
+    """There are discard rules now, and the rows of the batch have not kept the records that rules look at."""
 
 
 class Parent(Protocol):
-    """Whom the work is done for."""
+    """The process that started this worker."""
 
     def report(self, report: protocol.Report) -> None:
-        """Tell."""
+        """Send a report."""
 
     def wait_for_go(self) -> None:
         """Wait until a batch may be merged."""
 
 
 class FileReader:
-    """The work of one ReadFiles command."""
+    """Does the work of one ReadFiles command."""
 
     def __init__(
         self,
@@ -56,99 +63,137 @@ class FileReader:
         command: protocol.ReadFiles,
         import_id: int | None,
         source: Source,
-        tables: Tables,
+        merger: Merger,
         connection: Connection,
     ) -> None:
+        """`import_id` is None for a dry run. `merger` works over `connection`."""
         self._parent = parent
         self._command = command
         self._import_id = import_id
         self._source = source
-        self._tables = tables
+        self._merger = merger
         self._connection = connection
         self._batch: list[MergeItem] = []
-        self._bytes = 0
-        self._states: dict[int, FileCheckpoint] = {}
+        self._batch_bytes = 0
+        self._open: dict[int, FileCheckpoint] = {}
+        """The files that have not ended, by number."""
         self._failures: dict[int, Reason] = {}
         self._contents: dict[int, bytes] = {}
+        self._long: set[int] = set()
+        """Files that are too large to be parsed at once."""
         self._started: list[int] = []
         self._at = (0, 0)
-        self._keeps = False
-        """Whether rows keep their records. They do when there are rules."""
-        self._may_go = False
-        """Whether the batch may be merged; still so when it is read again."""
-        self._is_selective = command.selection.has_dates
+        """The file that is being read, and the bytes of it that are read."""
+        self._keep_records = False
+        """Whether rows keep their records. They do while there are rules."""
+        self._may_merge = False
+        """Whether the next batch may be merged. It stays so when the batch is read again."""
+        self._has_dates = command.selection.has_dates
 
     async def read(self) -> None:
-        """Bring every file into the tables."""
-        files = self._command.span.files()
+        """Merge every file. Raises LedgerChanged where other sessions keep changing the files' ledger."""
+        files = self._command.batch.files()
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await self._read_all(files, is_retry=attempt > 1)
+                break
+            except LedgerChanged:
+                if attempt == _ATTEMPTS:
+                    raise
+                files = [(number, planned) for number, planned in files if number in self._open]
+                self._forget_batch()
+        self._parent.report(protocol.FilesRead())
+
+    async def _read_all(self, files: Sequence[tuple[int, PlannedFile]], *, is_retry: bool) -> None:
+        await self._begin_files(files, is_retry=is_retry)
+        self._keep_records = await self._merger.has_rules()
+        try:
+            await self._read_files(files)
+        except _RulesAdded:
+            self._forget_batch()
+            self._keep_records = True
+            await self._read_files(files)
+
+    def _forget_batch(self) -> None:
+        self._batch, self._batch_bytes, self._started = [], 0, []
+
+    async def _begin_files(
+        self, files: Sequence[tuple[int, PlannedFile]], *, is_retry: bool
+    ) -> None:
+        """Find out where to begin with each file."""
         saved: Mapping[str, FileCheckpoint] = {}
         if self._import_id is not None:
             paths = [planned.member.path for _, planned in files]
-            saved = await saved_files(self._connection, self._import_id, paths)
+            saved = await read_checkpoints(self._connection, self._import_id, paths)
+        # Of several files none may be lost from sight before all are begun: an error in between begins them anew.
+        self._open = {}
         for number, planned in files:
-            await self._begin(number, planned, saved.get(planned.member.path))
+            member = planned.member
+            self._open[number] = FileCheckpoint(member.path, member.size, 0, planned.channel.id)
+        for number, planned in files:
+            await self._begin_file(number, planned, saved.get(planned.member.path), is_retry)
         if self._import_id is not None and not self._command.is_restart:
-            await self._recall()
-        self._keeps = await self._tables.has_rules()
-        try:
-            await self._read_files(files)
-        except _RulesMade:
-            self._batch, self._bytes, self._started, self._keeps = [], 0, [], True
-            await self._read_files(files)
-        self._parent.report(protocol.FilesRead())
+            await self._skip_known_files(self._import_id)
 
-    async def _begin(self, number: int, planned: PlannedFile, saved: FileCheckpoint | None) -> None:
-        """Find out where to begin with the file."""
-        member = planned.member
-        crc, failure = self._examine(number, member)
-        state = FileCheckpoint(member.path, member.size, crc, planned.channel.id)
-        if member.size <= WHOLE:  # not too many to keep
-            state.times = []
+    async def _begin_file(
+        self, number: int, planned: PlannedFile, saved: FileCheckpoint | None, is_retry: bool
+    ) -> None:
+        checkpoint = self._open[number]
+        checkpoint.crc, failure = self._examine(number, planned.member)
+        if number not in self._long:
+            checkpoint.times = []
         if failure is not None:
             self._failures[number] = failure
-            state.crc = saved.crc if saved else crc  # what cannot be read is what it was
-        if saved and saved.holds(state):
-            state = saved
+            # What cannot be read is taken to be what it was.
+            checkpoint.crc = saved.crc if saved else checkpoint.crc
+        if saved and saved.has_content_of(checkpoint):
+            self._open[number] = saved
             known = protocol.FileKnown(number, saved.account, saved.is_done, saved.error)
             self._parent.report(known)
             if saved.is_done:
-                return
-        elif saved:
-            state.stored = saved.position
-            await self._tables.forget(member.path)
-        self._states[number] = state
+                del self._open[number]
+            return
+        if is_retry:  # what was reported of the file is not committed
+            self._parent.report(protocol.FileKnown(number, Account(), False, None))
+        if saved and self._import_id is not None:
+            checkpoint.stored_position = saved.position
+            await forget_problems(self._connection, self._import_id, planned.member.path)
 
-    async def _recall(self) -> None:
-        """Leave out the files whose contents were taken in before."""
-        new = [n for n in self._states if n not in self._failures and not self._states[n].position]
-        states = [self._states[number] for number in new]
-        found = await recall(self._connection, states, self._command.selection)
+    async def _skip_known_files(self, import_id: int) -> None:
+        """Account for the files whose content was merged before."""
+        new = [n for n in self._open if n not in self._failures and not self._open[n].position]
+        checkpoints = [self._open[number] for number in new]
+        selection = self._command.selection
+        found = await account_known_files(self._connection, checkpoints, selection)
         if not found:
             return
-        self._parent.wait_for_go()
+        self._wait_for_go()
         accounts = {new[index]: account for index, account in found.items()}
-        done = []
-        for number, account in accounts.items():
-            state = self._states.pop(number)
-            position = account.read
-            done.append(
-                replace(state, position=position, account=account, is_done=True, times=None)
+        done = [
+            replace(
+                self._open[number], position=account.read, account=account, is_done=True, times=None
             )
-        await self._tables.save(done)
+            for number, account in accounts.items()
+        ]
+        async with self._connection.transaction():
+            await save_checkpoints(self._connection, import_id, done)
+        self._may_merge = False
+        for number in accounts:
+            del self._open[number]
         ended = dict.fromkeys(accounts, None)
         self._parent.report(protocol.BatchDone(list(accounts), accounts, ended, self._at, ()))
 
     async def _read_files(self, files: Sequence[tuple[int, PlannedFile]]) -> None:
-        """Merge what is not committed of the files. Raises _RulesMade."""
+        """Merge what is not committed of the files. Raises _RulesAdded."""
         for number, planned in files:
-            if number in self._states:
+            if number in self._open:
                 await self._read_file(number, planned)
-        await self._flush()
+        await self._merge_batch()
 
     async def _read_file(self, number: int, planned: PlannedFile) -> None:
         self._started.append(number)
         failure = self._failures.get(number)
-        skip = self._states[number].position
+        skip = self._open[number].position
         if failure is None:
             content = self._contents.pop(number, None)
             try:
@@ -166,65 +211,77 @@ class FileReader:
     async def _read_stream(
         self, stream: IO[bytes], number: int, planned: PlannedFile, skip: int
     ) -> Reason | None:
-        """Merge the records after the first `skip`; why the rest cannot be read."""
+        """Merge the records after the first `skip`; the reason why the rest cannot be read, if so."""
         position, channel = skip, planned.channel
-        what: MessageRow | DeletionRow | Reason | None
+        size = WHOLE + 1 if number in self._long else planned.member.size
+        content: MessageRow | DeletionRow | Reason | None
         try:
-            for value in islice(read_records(stream, planned.member.size), skip, None):
+            for value in islice(read_records(stream, size), skip, None):
                 position += 1
                 is_repaired = isinstance(value, RepairedRecord)
                 if isinstance(value, UnreadableRecord):
-                    what = value.reason
+                    content = value.reason
                 else:
                     record = value.value if is_repaired else value
-                    what = read_row(record, channel, keep=self._keeps)
-                    if self._is_selective and not self._is_wanted(what):
-                        what = None
-                self._batch.append(FileRecord(number, position, what, is_repaired))
-                if isinstance(what, MessageRow):
-                    self._bytes += len(what.cells)
-                if len(self._batch) >= _BATCH or self._bytes >= _BATCH_BYTES:
+                    content = read_row(record, channel, keep=self._keep_records)
+                    if self._has_dates and not self._is_wanted(content):
+                        content = None
+                self._batch.append(FileRecord(number, position, content, is_repaired))
+                if isinstance(content, MessageRow):
+                    self._batch_bytes += len(content.cells)
+                if len(self._batch) >= _BATCH_RECORDS or self._batch_bytes >= _BATCH_BYTES:
                     self._at = (number, stream.tell())
-                    await self._flush()
+                    await self._merge_batch()
         except BadFile as error:
             return error.reason
         return None
 
-    def _is_wanted(self, what: MessageRow | DeletionRow | Reason) -> bool:
-        """Whether it is within the dates, or of no time."""
-        return isinstance(what, Reason) or self._command.selection.is_wanted(what.ts)
+    def _is_wanted(self, content: MessageRow | DeletionRow | Reason) -> bool:
+        """Whether the record is within the dates, or has no time."""
+        return isinstance(content, Reason) or self._command.selection.is_wanted(content.ts)
 
     def _examine(self, number: int, member: Member) -> tuple[int, Reason | None]:
-        """The CRC-32 of the file's content, and why it cannot be read."""
+        """The CRC-32 of the file's content, and the reason why it cannot be read, if so."""
+        if member.size > WHOLE:
+            self._long.add(number)
         if number in self._command.crashed:
             return member.crc or 0, Reason.CRASHED
         try:
             if member.size > WHOLE:
                 return verify(self._source, member), None
-            if member.crc is not None:  # reading it all checks it
+            if member.crc is not None:  # reading the member checks it
                 return member.crc, None
-            with self._source.open(member) as stream:  # once, and not again to merge it
-                content = self._contents[number] = stream.read(WHOLE + 1)
+            # The content is kept, so that merging does not read it again.
+            with self._source.open(member) as stream:
+                content = stream.read(WHOLE + 1)
+            if len(content) > WHOLE:
+                # More than was listed: Slackdump's databases give an estimate, and a file may have grown.
+                self._long.add(number)
+                return verify(self._source, member), None
+            self._contents[number] = content
             return zlib.crc32(content), None
         except DAMAGE as error:
             return member.crc or 0, reason_of(error)
 
-    async def _flush(self) -> None:
+    def _wait_for_go(self) -> None:
+        if not self._may_merge:
+            self._parent.wait_for_go()
+            self._may_merge = True
+
+    async def _merge_batch(self) -> None:
         if not self._batch:
             return
-        if not self._may_go:
-            self._parent.wait_for_go()
-            self._may_go = True
-        # Each batch follows the rules that there are when it is merged.
-        if (has_rules := await self._tables.has_rules()) and not self._keeps:
-            raise _RulesMade
+        self._wait_for_go()
+        # A batch follows the rules that there are when it is merged.
+        if (has_rules := await self._merger.has_rules()) and not self._keep_records:
+            raise _RulesAdded
         ended = {item.file: item.failure for item in self._batch if isinstance(item, FileEnd)}
-        merged = await self._tables.merge(self._batch, self._states, has_rules=has_rules)
-        self._may_go = False
+        merged = await self._merger.merge(self._batch, self._open, has_rules=has_rules)
+        self._may_merge = False
         for number in ended:
-            del self._states[number]
-        self._batch, self._bytes = [], 0
-        started, self._started = self._started, []
+            del self._open[number]
+        started = self._started
+        self._forget_batch()
         self._parent.report(
             protocol.BatchDone(started, merged.accounts, ended, self._at, merged.problems)
         )

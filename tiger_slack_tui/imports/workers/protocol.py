@@ -17,7 +17,7 @@ from typing import Any
 from tiger_slack_tui.imports.archive.members import ArchiveLimits, Export, Member
 from tiger_slack_tui.imports.archive.plan import ImportSelection, Plan, PlannedFile
 from tiger_slack_tui.imports.merge.decisions import RecordProblem
-from tiger_slack_tui.store.import_account import Account, Reason
+from tiger_slack_tui.store.import_account import Account, ImportProblem, Reason
 
 _MAGIC = b"TSI1"
 HEAD = struct.Struct("!4sII")
@@ -57,7 +57,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class MakePlan:
-    """Answered by a `PlanMade` and its spans, or by `Refused`."""
+    """Answered by a `PlanMade` and its `FileBatch`es, or by `Refused`."""
 
     selection: ImportSelection
     limits: ArchiveLimits
@@ -65,12 +65,12 @@ class MakePlan:
 
 @dataclass(frozen=True)
 class PlanMade:
-    """All but the files; so many spans of them follow."""
+    """All but the files; so many batches of them follow."""
 
     plan: Plan
     files: int
     bytes: int
-    spans: int
+    batches: int
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,12 @@ class ReadLists:
 
 @dataclass(frozen=True)
 class ListsRead:
-    """Rows by kind ("user", "channel"); what is wrong by (file, position or None, reason)."""
+    """Rows by kind ("user", "channel"); and what is wrong."""
 
     seen: Mapping[str, int] = field(default_factory=dict)
-    bad: list[tuple[str, int | None, str]] = field(default_factory=list)
+    bad: list[ImportProblem] = field(default_factory=list)
     """Of rows and lists that are not stored."""
-    repaired: list[tuple[str, int | None, str]] = field(default_factory=list)
+    repaired: list[ImportProblem] = field(default_factory=list)
     """Of rows that are stored without a part."""
 
 
@@ -129,7 +129,7 @@ class ListsRead:
 class ReadFiles:
     """Answered by the four that follow, and a `FilesRead`. The files of `crashed` are not opened."""
 
-    span: FileBatch
+    batch: FileBatch
     selection: ImportSelection
     crashed: frozenset[int]
     is_restart: bool

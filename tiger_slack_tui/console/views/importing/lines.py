@@ -26,7 +26,6 @@ from tiger_slack_tui.console.panes.paint import (
 )
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Export
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.events import ImportProblem
 from tiger_slack_tui.imports.file_table import FileProgress, FileStep
 from tiger_slack_tui.imports.state import (
     FolderProgress,
@@ -35,7 +34,7 @@ from tiger_slack_tui.imports.state import (
     TimedNote,
     WorkerProgress,
 )
-from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.import_account import Account, ImportProblem
 from tiger_slack_tui.store.past_imports import PastImport
 
 STEPS = ("Source", "Check", "Options", "Run", "Result")

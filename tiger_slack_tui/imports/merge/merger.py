@@ -1,0 +1,168 @@
+"""Merges batches of records into a target, each batch in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from tiger_slack_tui.base.backoff import backoff
+from tiger_slack_tui.imports.merge.decisions import (
+    Changes,
+    FileRecord,
+    MergeItem,
+    RecordProblem,
+    decide,
+    message_times,
+)
+from tiger_slack_tui.imports.merge.rows import MessageRow
+from tiger_slack_tui.imports.merge.targets import MergeTarget
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.failures import is_unavailable
+from tiger_slack_tui.store.import_account import Account, Reason
+from tiger_slack_tui.store.import_ledger import FileCheckpoint
+from tiger_slack_tui.store.import_messages import RuleResults, evaluate_rules
+
+_TRIES = 5
+"""Attempts of a transaction that fails because of other sessions (deadlock, lock timeout)."""
+
+
+@dataclass(slots=True)
+class Merged:
+    """What became of a batch."""
+
+    accounts: dict[int, Account]
+    """By file."""
+    problems: list[RecordProblem]
+
+    def add(self, other: Merged) -> None:
+        """Add what became of another batch."""
+        for number, account in other.accounts.items():
+            self.accounts.setdefault(number, Account()).add(account)
+        self.problems += other.problems
+
+
+class Merger:
+    """Merges records into a target over one connection, which commits by itself."""
+
+    def __init__(self, connection: Connection, target: MergeTarget) -> None:
+        self._connection = connection
+        self._target = target
+
+    async def prepare(self) -> None:
+        """Set up the session. Call it once, before the first `merge`."""
+        await self._target.prepare()
+
+    async def has_rules(self) -> bool:
+        """Whether there are discard rules now: `merge` then needs the records of all messages."""
+        return await self._target.has_rules()
+
+    async def lock(self, items: Sequence[MergeItem]) -> None:
+        """Lock the messages of all items, in the current transaction.
+
+        Call it before several calls of `merge` in one transaction: each call takes its locks in order, but two calls
+        together do not, and could meet a deadlock.
+        """
+        await self._target.lock(message_times(items, {}))
+
+    async def merge(
+        self, items: Sequence[MergeItem], files: dict[int, FileCheckpoint], *, has_rules: bool
+    ) -> Merged:
+        """Merge the items and commit them with their account; bring `files` up to date.
+
+        With `has_rules` the discard rules apply; every row then has to keep its record. A record that PostgreSQL
+        refuses is skipped as refused, and the others are merged. Raises LedgerChanged, and psycopg.Error where the
+        database is away; the current transaction is then rolled back.
+        """
+        try:
+            return await self._merge_with_retries(items, files, has_rules)
+        except psycopg.Error as error:
+            if not _is_about_data(error) or self._connection.broken:
+                raise
+            if len(items) == 1:
+                refused = items[0]
+                if not isinstance(refused, FileRecord) or refused.content is Reason.REFUSED:
+                    raise
+                refused = FileRecord(refused.file, refused.position, Reason.REFUSED)
+                return await self._merge_with_retries([refused], files, has_rules)
+        # Halving finds one bad record among 1,000 in 20 transactions, and merges the good halves whole.
+        middle = len(items) // 2
+        merged = await self.merge(items[:middle], files, has_rules=has_rules)
+        merged.add(await self.merge(items[middle:], files, has_rules=has_rules))
+        return merged
+
+    async def _merge_with_retries(
+        self, items: Sequence[MergeItem], files: dict[int, FileCheckpoint], has_rules: bool
+    ) -> Merged:
+        for tries in range(1, _TRIES):
+            try:
+                return await self._merge(items, files, has_rules)
+            except psycopg.Error as error:
+                if not _may_pass(error) or self._connection.broken:
+                    raise
+            await asyncio.sleep(backoff(tries, first=0.1, most=1))
+        return await self._merge(items, files, has_rules)
+
+    async def _merge(
+        self, items: Sequence[MergeItem], files: dict[int, FileCheckpoint], has_rules: bool
+    ) -> Merged:
+        discarded: dict[int, int] = {}
+        results = RuleResults((), None)
+        if has_rules:
+            messages = {
+                number: item.content.message()
+                for number, item in enumerate(items)
+                if isinstance(item, FileRecord) and isinstance(item.content, MessageRow)
+            }
+            results = await evaluate_rules(self._connection, list(messages.values()))
+            rules = zip(messages, results.rules, strict=True)
+            discarded = {number: rule for number, rule in rules if rule is not None}
+        times = message_times(items, discarded)
+        async with self._connection.transaction():
+            await self._target.lock(times)
+            if results.failures:
+                await self._target.count_rule_failures(results.failures)
+            known = await self._target.read_known(times)
+            changes = decide(items, discarded, known)
+            after = {
+                number: _advanced(files[number], number, changes) for number in changes.accounts
+            }
+            await self._target.write(changes, known, after)
+        for number, checkpoint in after.items():
+            checkpoint.stored_position = checkpoint.position
+            files[number] = checkpoint
+        return Merged(changes.accounts, changes.problems)
+
+
+def _advanced(before: FileCheckpoint, number: int, changes: Changes) -> FileCheckpoint:
+    """The checkpoint of a file after a batch, in which the file has this number."""
+    account = Account()
+    account.add(before.account)
+    account.add(changes.accounts[number])
+    return FileCheckpoint(
+        before.path,
+        before.size,
+        before.crc,
+        before.channel_id,
+        changes.positions.get(number, before.position),
+        account,
+        number in changes.ended,
+        changes.ended.get(number),
+        before.stored_position,
+        None if before.times is None else before.times + changes.times.get(number, []),
+    )
+
+
+def _is_about_data(error: psycopg.Error) -> bool:
+    # https://www.postgresql.org/docs/current/errcodes-appendix.html: data exception, integrity constraint, limits.
+    # psycopg itself refuses some data, without a code.
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.DataError)
+    return error.sqlstate.startswith(("22", "23", "54")) and not _may_pass(error)
+
+
+def _may_pass(error: psycopg.Error) -> bool:
+    # A unique violation comes from a session that wrote the same message without our locks. The retry finds it.
+    return is_unavailable(error) or isinstance(error, psycopg.errors.UniqueViolation)
