@@ -44,7 +44,7 @@ from tests.console.test_loop_lag import (
 )
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.model.findings import TrailState
+from tiger_slack_tui.console.model.findings import StoredFindings
 from tiger_slack_tui.console.options import ConsoleOptions
 
 HERE = Path(__file__).parent
@@ -289,7 +289,7 @@ async def lag() -> None:
 
 def trail(backend: LargeBackend) -> None:
     """100,000 findings."""
-    backend.trail_state = TrailState(findings(), NOW)
+    backend.trail_state = StoredFindings(findings(), NOW)
 
 
 def imported(backend: LargeBackend) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.backend import Backend
-from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -35,7 +35,7 @@ async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str
         settings = Settings(home=home, conninfo=conninfo)
         engine = Engine(settings, tokens, conninfo)
         monitor = Monitor(conninfo, settings.jobs)
-        trail = Trail(conninfo)
+        reader = FindingsReader(conninfo)
         desk = ImportManager(
             conninfo,
             instance=settings.instance,
@@ -43,9 +43,9 @@ async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str
             reports=home / "imports",
             live=lambda _: None,
         )
-        backend = Backend(settings, conninfo, monitor, LogRing(), trail, desk, engine)
+        backend = Backend(settings, conninfo, monitor, LogRing(), reader, desk, engine)
         app = ConsoleApp(backend, ConsoleOptions(), engine_work=engine.run())
-        watching = [asyncio.create_task(work) for work in (monitor.run(), trail.run())]
+        watching = [asyncio.create_task(work) for work in (monitor.run(), reader.run())]
         async with app.run_test(size=size) as pilot:
             await slack.wait_connected()
             for payload in Workspace(1, time.time(), _RATE).events(_SECONDS * _RATE):

@@ -14,8 +14,8 @@ from textual.app import App
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.snapshot import Recent, Snapshot
 from tiger_slack_tui.console.model.backend import Backend
-from tiger_slack_tui.console.model.findings import Findings, TrailState, find
-from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.findings import Findings, StoredFindings, find
+from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogLine, LogRing
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Facts, Monitor
@@ -298,7 +298,12 @@ class CannedBackend(Backend):
     def __init__(self, home: Path, **changes: object) -> None:
         settings = Settings(home=home, conninfo="")
         super().__init__(
-            settings, "", Monitor("", settings.jobs), log_ring(), Trail(""), no_imports(home)
+            settings,
+            "",
+            Monitor("", settings.jobs),
+            log_ring(),
+            FindingsReader(""),
+            no_imports(home),
         )
         self.model = Model(NOW, INSTANCE, snapshot(), rates(), facts(), self.log.lines())
         self._found: tuple[Any, ...] = ()
@@ -310,8 +315,8 @@ class CannedBackend(Backend):
     def sample(self, window: int) -> Model:
         model, engine = self.model, self.model.engine
         problems = engine.problems if engine else ()
-        if self._found[:2] != (model.trail, problems):
-            self._found = (model.trail, problems, found(model.trail, problems))
+        if self._found[:2] != (model.stored_findings, problems):
+            self._found = (model.stored_findings, problems, found(model.stored_findings, problems))
         return replace(
             model,
             window=window,
@@ -322,9 +327,9 @@ class CannedBackend(Backend):
         )
 
 
-def found(trail: TrailState, problems: Sequence[Recent]) -> Findings:
+def found(stored: StoredFindings, problems: Sequence[Recent]) -> Findings:
     """The findings, without the pauses in which others would have their turn."""
-    work = find(trail, problems)
+    work = find(stored, problems)
     while True:
         try:
             work.send(None)

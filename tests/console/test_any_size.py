@@ -18,7 +18,7 @@ from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
 from tiger_slack_tui.console.actions import ACTIONS
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.model.findings import TrailState
+from tiger_slack_tui.console.model.findings import StoredFindings
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.screens.dialog import Confirm
 
@@ -56,7 +56,7 @@ class Acks:
 
 def backend_of(home: Path) -> CannedBackend:
     known = replace(facts(), imports=past(), discard_rules=3)
-    backend = CannedBackend(home, facts=known, trail=TrailState(FINDINGS, NOW, None))
+    backend = CannedBackend(home, facts=known, stored_findings=StoredFindings(FINDINGS, NOW, None))
     backend.imports.check = half(Clock())
     return backend
 

@@ -13,7 +13,7 @@ from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.model.findings import TrailState
+from tiger_slack_tui.console.model.findings import StoredFindings
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.pane import Pane
@@ -48,7 +48,9 @@ def go_on(state: ImportState, clock: Clock) -> None:
 
 @pytest.mark.parametrize("key", "12345")
 async def test_no_view_changes(tmp_path: Path, key: str) -> None:
-    backend = CannedBackend(tmp_path, facts=KNOWN, trail=TrailState(FINDINGS, NOW, None))
+    backend = CannedBackend(
+        tmp_path, facts=KNOWN, stored_findings=StoredFindings(FINDINGS, NOW, None)
+    )
     clock = Clock()
     backend.imports.run = half(clock)
     app = ConsoleApp(backend, ConsoleOptions())
@@ -67,7 +69,7 @@ async def test_no_view_changes(tmp_path: Path, key: str) -> None:
             at=NOW + 40,
             engine=replace(engine, at=NOW + 40, received=engine.received + 7, problems=()),
             facts=replace(KNOWN, jobs=(), sessions=(), imports=(), at=NOW + 39),
-            trail=TrailState(FINDINGS[:1], NOW + 40, None),
+            stored_findings=StoredFindings(FINDINGS[:1], NOW + 40, None),
             log=(LogLine(9, NOW + 3, 40, "x", "another line"),),
         )
         await shows(app, "FROZEN +7")

@@ -23,8 +23,8 @@ from tests.support import until
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.backend import Backend
-from tiger_slack_tui.console.model.findings import Finding, TrailState, find
-from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.findings import Finding, StoredFindings, find
+from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
@@ -113,12 +113,17 @@ def findings() -> tuple[Finding, ...]:
 class LargeBackend(Backend):
     """Much of everything; each sample is made as the real one makes it."""
 
-    trail_state = TrailState()
+    trail_state = StoredFindings()
 
     def __init__(self, home: Path) -> None:
         settings = Settings(home=home, conninfo="")
         super().__init__(
-            settings, "", Monitor("", settings.jobs), log_ring(), Trail(""), no_imports(home)
+            settings,
+            "",
+            Monitor("", settings.jobs),
+            log_ring(),
+            FindingsReader(""),
+            no_imports(home),
         )
         self.lines = tuple(LogLine(n, NOW, 20, "a.b", f"line {n}") for n in range(2000))
 
@@ -153,7 +158,7 @@ async def measured(
             await asyncio.sleep(0.01)
             running.cancel()
             backend.imports.run = backend.imports.check = None
-            backend.trail_state = TrailState()
+            backend.trail_state = StoredFindings()
     assert loop.longest < MOST_SECONDS, f"{loop.longest * 1000:.0f} ms"
 
 
@@ -169,7 +174,7 @@ async def filtered(app: ConsoleApp, pane: Pane[object], text: str, rows: int) ->
 
 async def test_triage(tmp_path: Path) -> None:
     backend = LargeBackend(tmp_path)
-    state = TrailState(findings(), NOW, None, frozenset({"failed"}))
+    state = StoredFindings(findings(), NOW, None, frozenset({"failed"}))
     async with measured(backend) as (app, _):
         await press(app, "3")
         backend.trail_state = state
@@ -178,7 +183,7 @@ async def test_triage(tmp_path: Path) -> None:
         await press(app, "f", "G", "g", "pagedown", "a")
         await filtered(app, pane, "why 777", 111)
         await press(app, "escape", "o", "enter", "escape", "o", "space", "space", "1", "3")
-        backend.trail_state = TrailState(state.findings[: ROWS // 2], NOW, None)
+        backend.trail_state = StoredFindings(state.findings[: ROWS // 2], NOW, None)
         await until(lambda: pane.num_rows <= ROWS // 2 + 10, 60)
 
 
@@ -215,7 +220,7 @@ async def test_the_form_with_many_channels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", "125")
 async def test_the_other_views(tmp_path: Path, key: str) -> None:
     backend = LargeBackend(tmp_path)
-    state = TrailState(findings(), NOW, None)
+    state = StoredFindings(findings(), NOW, None)
     async with measured(backend) as (app, _):
         await press(app, key)
         backend.trail_state = state
@@ -247,7 +252,7 @@ async def test_what_an_import_keeps_costs_the_collector_little() -> None:
 
 
 async def test_findings_are_found_once_newest_first() -> None:
-    found = await find(TrailState(findings()[:10], NOW), snapshot().problems)
+    found = await find(StoredFindings(findings()[:10], NOW), snapshot().problems)
     times = [finding.at for finding in found.rows]
     assert times == sorted(times, reverse=True)
     assert sum(found.counts.values()) == len(found.rows) == len({row.key for row in found.rows})

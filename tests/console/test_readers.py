@@ -26,8 +26,8 @@ from tiger_slack_tui.console.actions import CONFIRM_KEY
 from tiger_slack_tui.console.model import findings as finding
 from tiger_slack_tui.console.model import findings_reader as trailing
 from tiger_slack_tui.console.model import monitor as monitoring
-from tiger_slack_tui.console.model.findings import Finder, Findings, TrailState
-from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.findings import Finder, Findings, StoredFindings
+from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.rates import RateMeter
 from tiger_slack_tui.console.panes.export import write_export
@@ -225,19 +225,19 @@ async def test_the_trail_goes_on_after_any_error(
     async def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    trail = Trail(conninfo)
-    running = asyncio.create_task(trail.run())
+    reader = FindingsReader(conninfo)
+    running = asyncio.create_task(reader.run())
     try:
         with monkeypatch.context() as broken:
             broken.setattr(trailing, "read_page", fail)
-            trail.look()
-            await until(lambda: trail.state.problem is not None)
-            assert "ZeroDivisionError" in str(trail.state.problem)
-            assert trail.age is None
+            reader.look()
+            await until(lambda: reader.state.problem is not None)
+            assert "ZeroDivisionError" in str(reader.state.problem)
+            assert reader.age is None
 
         def is_well() -> bool:
-            trail.look()
-            return trail.state.problem is None and trail.age is not None
+            reader.look()
+            return reader.state.problem is None and reader.age is not None
 
         await until(is_well)
         assert not running.done()
@@ -252,18 +252,18 @@ async def test_findings_that_cannot_be_listed_say_so(
         raise KeyError("what a user wrote")
 
     finder = Finder()
-    finder.look(TrailState(FINDINGS, NOW), ())
+    finder.look(StoredFindings(FINDINGS, NOW), ())
     await until(lambda: bool(finder.found.rows))
     before = finder.found
     with monkeypatch.context() as broken:
         broken.setattr(finding, "find", fail)
-        finder.look(TrailState(FINDINGS[:1], NOW + 2), ())
+        finder.look(StoredFindings(FINDINGS[:1], NOW + 2), ())
         await until(lambda: finder.found.problem is not None)
     assert "KeyError" in str(finder.found.problem)
     assert "what a user wrote" not in str(finder.found.problem)
     assert finder.found.rows == before.rows
     assert any(record.exc_info for record in caplog.records)
-    finder.look(TrailState(FINDINGS[:1], NOW + 4), ())
+    finder.look(StoredFindings(FINDINGS[:1], NOW + 4), ())
     await until(lambda: finder.found.problem is None)
     assert len(finder.found.rows) == 1
 
@@ -274,7 +274,9 @@ async def test_views_show_that_their_findings_are_not_the_newest(tmp_path: Path)
         await shows(app, "the newest findings cannot be listed")
         await pilot.press("3")
         await shows(app, "the newest findings cannot be listed")
-        backend.change(findings=Findings(), trail=TrailState(FINDINGS, NOW, "connection refused"))
+        backend.change(
+            findings=Findings(), stored_findings=StoredFindings(FINDINGS, NOW, "connection refused")
+        )
         await shows(app, "connection refused: the database's part")
         await pilot.press("1")
         await until(lambda: "connection refused" not in screen_text(app))
@@ -284,12 +286,12 @@ async def test_views_show_that_their_findings_are_not_the_newest(tmp_path: Path)
 
 async def test_what_is_old_says_so(tmp_path: Path) -> None:
     async with console(tmp_path, size=(160, 48)) as (app, pilot, backend):
-        backend.change(facts=replace(facts(), at=NOW - 45), trail_age=45.0)
+        backend.change(facts=replace(facts(), at=NOW - 45), stored_findings_age=45.0)
         await shows(app, "as of 14:06:46, 45 s ago")
         for key in "243":
             await pilot.press(key)
             await shows(app, "45 s ago")
-        backend.change(facts=replace(facts(), at=NOW - 2), trail_age=1.0)
+        backend.change(facts=replace(facts(), at=NOW - 2), stored_findings_age=1.0)
         await until(lambda: "s ago" not in screen_text(app))
 
 
@@ -347,7 +349,7 @@ async def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
 async def test_a_key_that_is_held_down_confirms_nothing(tmp_path: Path) -> None:
     async with console(tmp_path) as (app, pilot, backend):
         backend.engine = SimpleNamespace(stop=lambda: None)  # type: ignore[assignment]
-        backend.change(trail=TrailState(FINDINGS, NOW, None))
+        backend.change(stored_findings=StoredFindings(FINDINGS, NOW, None))
         for view, key in (("2", "R"), ("3", "R"), ("3", "F"), ("1", "q")):
             await pilot.press(view)
             await pilot.pause(0.3)

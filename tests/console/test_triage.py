@@ -22,8 +22,8 @@ from tiger_slack_tui.audit import rules
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.backend import Backend
-from tiger_slack_tui.console.model.findings import Finding, TrailState
-from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.findings import Finding, StoredFindings
+from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -39,10 +39,10 @@ async def live(
     """The console over an engine that is connected to the local Slack."""
     settings = Settings(home=home, conninfo=conninfo)
     engine = make_engine(slack, conninfo, home)
-    monitor, trail = Monitor(conninfo, settings.jobs), Trail(conninfo)
-    backend = Backend(settings, conninfo, monitor, LogRing(), trail, no_imports(home), engine)
+    monitor, reader = Monitor(conninfo, settings.jobs), FindingsReader(conninfo)
+    backend = Backend(settings, conninfo, monitor, LogRing(), reader, no_imports(home), engine)
     app = ConsoleApp(backend, ConsoleOptions(), engine_work=engine.run())
-    watching = [asyncio.create_task(work) for work in (monitor.run(), trail.run())]
+    watching = [asyncio.create_task(work) for work in (monitor.run(), reader.run())]
     try:
         async with app.run_test(size=size, notifications=True) as pilot:
             await slack.wait_connected()
@@ -185,7 +185,9 @@ async def test_triage(
     keys: str,
     name: str,
 ) -> None:
-    backend = CannedBackend(tmp_path, trail=TrailState(FINDINGS, NOW, None, frozenset({"failed"})))
+    backend = CannedBackend(
+        tmp_path, stored_findings=StoredFindings(FINDINGS, NOW, None, frozenset({"failed"}))
+    )
     assert backend.model.engine is not None
     backend.change(engine=replace(backend.model.engine, problems=()))
     app = ConsoleApp(backend, ConsoleOptions())
@@ -211,11 +213,11 @@ async def test_the_detail_of_a_gap_follows_what_becomes_of_it(tmp_path: Path) ->
         None,
     )
 
-    def state(gap: Gap, at: float) -> TrailState:
+    def state(gap: Gap, at: float) -> StoredFindings:
         found = Finding("gap 7", "gap", NOW - 600, "open", "all", "-", gap.reason, "", gap=gap)
-        return TrailState((found,), at, None)
+        return StoredFindings((found,), at, None)
 
-    backend = CannedBackend(tmp_path, trail=state(gap, NOW))
+    backend = CannedBackend(tmp_path, stored_findings=state(gap, NOW))
     assert backend.model.engine is not None
     backend.change(engine=replace(backend.model.engine, problems=()))
     app = ConsoleApp(backend, ConsoleOptions())
@@ -223,7 +225,7 @@ async def test_the_detail_of_a_gap_follows_what_becomes_of_it(tmp_path: Path) ->
         await pilot.press("3")
         await shows(app, "✗ open")
         closed = replace(gap, closed_at=began + timedelta(minutes=5))
-        backend.change(trail=state(closed, NOW + 5))
+        backend.change(stored_findings=state(closed, NOW + 5))
         await shows(app, "✓ closed")
 
 

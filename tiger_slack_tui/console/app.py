@@ -23,6 +23,7 @@ from tiger_slack_tui.console.driver.app import PatientApp
 from tiger_slack_tui.console.driver.palette import Palette
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
 from tiger_slack_tui.console.panes.chrome import (
     footer_line,
@@ -88,6 +89,7 @@ class ConsoleApp(PatientApp):
         super().__init__(is_ascii=options.ascii)
         self.animation_level = "none"
         self.backend = backend
+        self.operator = Operator(backend)
         self.failure: BaseException | None = None
         self.is_lost = False
         """The terminal is gone; the engine may go on without it."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.panes.pane import Pane
 
 
@@ -15,6 +16,8 @@ from tiger_slack_tui.console.panes.pane import Pane
 class Host(Protocol):
     """The app, as its views see it. None of its methods blocks."""
 
+    operator: Operator
+    """What the person can change."""
     keys_shown: Mapping[str, str]
     """The keys that the operator chose, by the id of their action."""
 

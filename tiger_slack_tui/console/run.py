@@ -22,7 +22,7 @@ from tiger_slack_tui.base.threads import DaemonThreads
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.driver.terminal import watching_terminal
 from tiger_slack_tui.console.model.backend import Backend, live_trouble
-from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -71,7 +71,7 @@ async def _run(
     name = settings.instance if make_engine else f"{settings.service_name} observe"
     named = with_defaults(conninfo, application_name=f"{name} console")
     monitor = Monitor(named, settings.jobs, is_observing=make_engine is None)
-    trail = Trail(named)
+    findings_reader = FindingsReader(named)
     imports = ImportManager(
         with_defaults(settings.direct_conninfo or conninfo, application_name=settings.instance),
         instance=settings.instance,
@@ -81,15 +81,17 @@ async def _run(
     )
     backend = Backend(
         settings,
-        conninfo,
+        named,
         monitor,
         ring,
-        trail,
+        findings_reader,
         imports,
         read_only=options.read_only,
         is_observing=make_engine is None,
     )
-    watching = [asyncio.create_task(work, name="watch") for work in (monitor.run(), trail.run())]
+    watching = [
+        asyncio.create_task(work, name="watch") for work in (monitor.run(), findings_reader.run())
+    ]
     shown = asyncio.Event()
     work = (
         asyncio.create_task(_ingest(backend, make_engine, shown), name="engine")

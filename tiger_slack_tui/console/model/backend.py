@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.settings import Settings
+from tiger_slack_tui.console.model.audit_reader import AuditReader
 from tiger_slack_tui.console.model.findings import Finder
-from tiger_slack_tui.console.model.findings_reader import Trail
+from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
@@ -27,7 +28,7 @@ class Backend:
     conninfo: str
     monitor: Monitor
     log: LogRing
-    trail: Trail
+    findings_reader: FindingsReader
     imports: ImportManager
     engine: Engine | None = None
     """None before it is made, and where the console only observes."""
@@ -35,8 +36,12 @@ class Backend:
     is_observing: bool = False
     is_stopping: bool = False
     clock: Clock = field(default_factory=SystemClock)
+    audit: AuditReader = field(init=False)
     _meter: RateMeter = field(default_factory=RateMeter)
     _finder: Finder = field(default_factory=Finder)
+
+    def __post_init__(self) -> None:
+        self.audit = AuditReader(self.conninfo)
 
     def stop(self) -> None:
         """Ask the engine (now or as soon as it is made) and the import to end, cleanly. Returns at once."""
@@ -52,8 +57,8 @@ class Backend:
         if now is not None:
             self._meter.add(elapsed, now.received, now.outcomes)
         at = now.at if now else self.clock.wall()
-        facts, trail = self.monitor.facts, self.trail.state
-        self._finder.look(trail, now.problems if now else ())
+        facts, stored = self.monitor.facts, self.findings_reader.state
+        self._finder.look(stored, now.problems if now else ())
         return Model(
             at=at,
             instance=self.settings.instance,
@@ -61,8 +66,8 @@ class Backend:
             rates=facts.observed or self._meter.rates(elapsed, at),
             facts=facts,
             log=self.log.lines(),
-            trail=trail,
-            trail_age=self.trail.age,
+            stored_findings=stored,
+            stored_findings_age=self.findings_reader.age,
             findings=self._finder.found,
             run=self.imports.run,
             check=self.imports.check,

@@ -1,4 +1,4 @@
-"""What Triage and Overview list: findings of the trail and of the engine, sorted, counted and grouped."""
+"""What Triage and Overview list: findings of the stored and of the engine, sorted, counted and grouped."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class TrailState:
+class StoredFindings:
     """What was read last, the newest first; `more` names the kinds of which there are older ones, too."""
 
     findings: tuple[Finding, ...] = ()
@@ -107,15 +107,15 @@ class Finder:
         self._of: tuple[object, ...] | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def look(self, trail: TrailState, problems: Sequence[Recent]) -> None:
+    def look(self, stored: StoredFindings, problems: Sequence[Recent]) -> None:
         """Begin to work on these, unless they are those of before, or it works already."""
         newest = problems[-1] if problems else None
-        of = (trail.findings, trail.more, trail.at, newest, len(problems))
+        of = (stored.findings, stored.more, stored.at, newest, len(problems))
         if self._is_same(of) or (self._task is not None and not self._task.done()):
             return
         self._of = of
         self._task = asyncio.get_running_loop().create_task(
-            self._find(trail, problems), name="find"
+            self._find(stored, problems), name="find"
         )
 
     def _is_same(self, of: tuple[object, ...]) -> bool:
@@ -125,9 +125,9 @@ class Finder:
             for one, other in zip(before, of, strict=True)
         )
 
-    async def _find(self, trail: TrailState, problems: Sequence[Recent]) -> None:
+    async def _find(self, stored: StoredFindings, problems: Sequence[Recent]) -> None:
         try:
-            self.found = await find(trail, problems)
+            self.found = await find(stored, problems)
         except Exception as error:
             words = f"the newest findings cannot be listed: {where(error)}"
             if words != self.found.problem:
@@ -135,13 +135,13 @@ class Finder:
             self.found = replace(self.found, problem=words)
 
 
-async def find(trail: TrailState, problems: Sequence[Recent]) -> Findings:
+async def find(stored: StoredFindings, problems: Sequence[Recent]) -> Findings:
     """Each finding once, the newest first. What was read holds more than what was seen, and knows of replays."""
     pace = Pace()
     read: dict[str, Finding] = {}
     oldest: dict[str, float] = {}
     by_kind: dict[str, list[Finding]] = {}
-    for finding in trail.findings:
+    for finding in stored.findings:
         await pace.step()
         read[finding.key] = finding
         oldest[finding.kind] = min(oldest.get(finding.kind, finding.at), finding.at)
@@ -149,7 +149,7 @@ async def find(trail: TrailState, problems: Sequence[Recent]) -> Findings:
     seen: list[Finding] = []
     for event in problems:
         await pace.step()
-        if event.event_id not in read and not _is_settled(one := of_recent(event), trail, oldest):
+        if event.event_id not in read and not _is_settled(one := of_recent(event), stored, oldest):
             seen.append(one)
     for rows in by_kind.values():
         rows.sort(key=_newest)  # they come in order, which takes no time
@@ -174,7 +174,7 @@ def _newest(finding: Finding) -> float:
     return -finding.at
 
 
-def _is_settled(finding: Finding, state: TrailState, oldest: Mapping[str, float]) -> bool:
+def _is_settled(finding: Finding, state: StoredFindings, oldest: Mapping[str, float]) -> bool:
     """Whether the database, asked since, knows no more of it: it was replayed."""
     if finding.kind not in FROM_DATABASE or state.at is None or finding.at > state.at - SECONDS:
         return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,7 +13,7 @@ from tiger_slack_tui.console.model.findings import (
     FROM_DATABASE,
     SECONDS,
     Finding,
-    TrailState,
+    StoredFindings,
     event_name,
 )
 from tiger_slack_tui.console.model.read_errors import (
@@ -24,7 +23,6 @@ from tiger_slack_tui.console.model.read_errors import (
     unforeseen,
 )
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.failures import explained
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.audit_events import EventFilter, EventRow, read_page
@@ -42,7 +40,7 @@ _STATEMENT_SECONDS = 5
 T = TypeVar("T")
 
 
-class Trail:
+class FindingsReader:
     """Reads the trail while `look` is called; a database that is away leaves what was read."""
 
     def __init__(self, conninfo: str, *, clock: Clock | None = None) -> None:
@@ -51,7 +49,7 @@ class Trail:
         self._looked = float("-inf")
         self._read_at: float | None = None
         self._soon = asyncio.Event()
-        self.state = TrailState()
+        self.state = StoredFindings()
 
     def look(self) -> None:
         """Somebody looks: read on for a while."""
@@ -103,12 +101,6 @@ class Trail:
             )
         self.state = replace(self.state, problem=words)
 
-    async def ask(self, question: Callable[[Connection], Awaitable[T]]) -> T:
-        """The answer of a connection of its own. Raises DatabaseUnavailable, and what the question raises."""
-        async with await connect(self._conninfo) as connection:
-            with explained():
-                return await question(connection)
-
     async def _wait(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
@@ -118,7 +110,7 @@ class Trail:
         self._soon.clear()
 
 
-async def _read(connection: Connection, clock: Clock) -> TrailState:
+async def _read(connection: Connection, clock: Clock) -> StoredFindings:
     findings: list[Finding] = []
     more = set()
     for outcome in FROM_DATABASE:
@@ -127,7 +119,7 @@ async def _read(connection: Connection, clock: Clock) -> TrailState:
         if page.next is not None:
             more.add(outcome)
     findings += map(_of_gap, await gaps.newest(connection, most=_GAPS))
-    return TrailState(tuple(findings), clock.wall(), None, frozenset(more))
+    return StoredFindings(tuple(findings), clock.wall(), None, frozenset(more))
 
 
 def _of_row(row: EventRow) -> Finding:

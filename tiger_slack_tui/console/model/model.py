@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.console.formats import age, clock
-from tiger_slack_tui.console.model.findings import NOTHING, Findings, TrailState
+from tiger_slack_tui.console.model.findings import NOTHING, Findings, StoredFindings
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.monitor import Facts
 from tiger_slack_tui.console.model.rates import Rates
@@ -46,8 +46,8 @@ class Model:
     rates: Rates
     facts: Facts
     log: tuple[LogLine, ...]
-    trail: TrailState = field(default_factory=TrailState)
-    trail_age: float | None = None
+    stored_findings: StoredFindings = field(default_factory=StoredFindings)
+    stored_findings_age: float | None = None
     """Seconds since the trail was read."""
     findings: Findings = NOTHING
     """Those of the trail, and of the engine."""

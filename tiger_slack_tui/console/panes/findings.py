@@ -31,11 +31,11 @@ def findings_problem(model: Model) -> str | None:
     """Why the findings that are shown are not the newest."""
     if model.findings.problem is not None:
         return model.findings.problem
-    trail, old = model.trail, model.trail_age
+    stored, old = model.stored_findings, model.stored_findings_age
     since = f"as of {age(old)} ago" if old is not None else "not read yet"
-    if trail.problem is None:
+    if stored.problem is None:
         return since if old is not None and old > STALE_SECONDS else None
-    return f"{trail.problem}: the database's part is {since}; newer is what this instance saw"
+    return f"{stored.problem}: the database's part is {since}; newer is what this instance saw"
 
 
 def paint_finding(row: Finding, width: int) -> Content:

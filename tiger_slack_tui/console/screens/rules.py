@@ -15,8 +15,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from tiger_slack_tui.audit import rules
-from tiger_slack_tui.audit.preview import Preview, Tested, previews
+from tiger_slack_tui.audit.preview import Preview, Tested
 from tiger_slack_tui.audit.rules import READY_RULES, ReadyRule
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.formats import moment
@@ -37,9 +36,8 @@ from tiger_slack_tui.console.panes.paint import (
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.screens.dialog import Dialog
-from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.preview import Example
-from tiger_slack_tui.store.rules import Rule, failure_words, list_rules
+from tiger_slack_tui.store.rules import Rule, failure_words
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +226,7 @@ class RulesScreen(Dialog[Draft]):
 
     async def _load(self) -> None:
         try:
-            self._rules = tuple(await self._backend.trail.ask(list_rules))
+            self._rules = await self._backend.audit.rules()
         except Exception as error:
             self._verdict = (f"✗ {reason(error)}", BAD)
             _log(error)
@@ -259,19 +257,17 @@ class RulesScreen(Dialog[Draft]):
             self._show()
             return
 
-        async def work(connection: Connection) -> None:
-            await rules.check_rule(connection, match)
+        audit = self._backend.audit
+        try:
+            await audit.check_rule(match)
             self._verdict, self._checked = ("✓ a condition; testing …", GOOD), match
             self._show()
             since = datetime.now(UTC) - timedelta(days=_DAYS)
             seconds = 5.0 if most else _SECONDS
-            found = previews(connection, match, since=since, most=most, seconds=seconds)
+            found = audit.previews(match, since=since, most=most, seconds=seconds)
             async for self._preview in found:
                 self._show()
             self._verdict = ("✓ a condition", GOOD)
-
-        try:
-            await self._backend.trail.ask(work)
         except Exception as error:
             hint = f"  {error.hint}" if isinstance(error, TigerSlackError) and error.hint else ""
             self._verdict, self._checked = (f"✗ {reason(error)}{hint}", BAD), None
@@ -330,7 +326,7 @@ class RulesScreen(Dialog[Draft]):
         )
 
         async def make() -> str:
-            number = await self._backend.trail.ask(lambda c: rules.add_rule(c, match, note))
+            number = await self._host.operator.add_rule(match, note)
             self._on_saved(draft)
             return f"Rule {number} is on"
 
@@ -341,14 +337,15 @@ class RulesScreen(Dialog[Draft]):
         if rule is None:
             return
         verb = "off" if rule.is_on else "on"
-        change = rules.turn_rule_off if rule.is_on else rules.turn_rule_on
+        operator = self._host.operator
+        change = operator.turn_rule_off if rule.is_on else operator.turn_rule_on
         details = (
             rule.readable,
             f"It kept away {rule.hits:,} events so far; they stay in the trail.",
         )
 
         async def switch() -> str:
-            await self._backend.trail.ask(lambda c: change(c, rule.id))
+            await change(rule.id)
             return f"Rule {rule.id} is {verb}"
 
         self._ask(f"Turn rule {rule.id} {verb}?", details, f"Turn it {verb}", switch)
@@ -360,7 +357,7 @@ class RulesScreen(Dialog[Draft]):
         details = (rule.readable, "What it kept away comes back by a replay in Triage (R).")
 
         async def remove() -> str:
-            await self._backend.trail.ask(lambda c: rules.remove_rule(c, rule.id))
+            await self._host.operator.remove_rule(rule.id)
             return f"Rule {rule.id} is removed"
 
         self._ask(f"Remove rule {rule.id}?", details, "Remove it", remove)

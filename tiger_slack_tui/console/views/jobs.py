@@ -36,7 +36,7 @@ from tiger_slack_tui.postgres.introspection import Session, TableSize
 from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, JOB_LOCK_KEYS, MIGRATION_LOCK_KEY
 from tiger_slack_tui.postgres.locks import AdvisoryLock
 from tiger_slack_tui.postgres.migrate.files import MigrationFileState
-from tiger_slack_tui.postgres.migrate.run import MigrationFileStatus, migrate
+from tiger_slack_tui.postgres.migrate.run import MigrationFileStatus
 from tiger_slack_tui.store.job_runs import JobRun
 
 _JOBS = Columns(
@@ -403,13 +403,13 @@ class JobsView(View):
 
     def act_run_job(self) -> None:
         """Run the selected job now."""
-        job, engine = self._job(), self.backend.engine
-        if job is None or engine is None:
+        job = self._job()
+        if job is None:
             return
         held = [f"{job.holder} runs it now: it would be skipped."] if job.holder else []
 
         async def work() -> str:
-            run = await engine.run_job(job.name)
+            run = await self.host.operator.run_job(job.name)
             text = (
                 f"{job.name}: {run.outcome}, {run.rows_seen:,} seen, {run.rows_changed:,} changed"
             )
@@ -432,7 +432,7 @@ class JobsView(View):
         due = [file.name for file in found.files if file.state is not MigrationFileState.APPLIED]
 
         async def work() -> str:
-            ran = await migrate(self.backend.conninfo)
+            ran = await self.host.operator.migrate()
             return f"Applied {len(ran)} files; the database has version {__version__}"
 
         self.host.ask(

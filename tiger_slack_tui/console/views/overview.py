@@ -327,7 +327,7 @@ class OverviewView(View):
 
     def _show_problems(self, model: Model) -> None:
         if model.is_observing:
-            self.backend.trail.look()
+            self.backend.findings_reader.look()
         # Only an observer reads the trail for this view; an instance shows what it saw itself.
         problem = findings_problem(model) if model.is_observing else model.findings.problem
         self.query_one("#last-problems", Pane).show(

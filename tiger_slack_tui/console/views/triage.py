@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, TypeVar
@@ -13,8 +13,7 @@ import orjson
 from textual.app import ComposeResult
 from textual.content import Content
 
-from tiger_slack_tui.audit.detail import EventDetail, read_event
-from tiger_slack_tui.audit.replay import ReplayReport, replay
+from tiger_slack_tui.audit.detail import EventDetail
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import TRIAGE, Action
 from tiger_slack_tui.console.formats import age, clock, moment
@@ -213,14 +212,14 @@ class TriageView(View):
 
     def show(self, model: Model) -> None:
         is_frozen, self._model = model is self._model, model
-        self.backend.trail.look()
+        self.backend.findings_reader.look()
         found = model.findings
         counts = found.counts
         rows: Sequence[Finding | Group] = found.of(self._kind, self._cause)
         if self._is_grouped:
             rows = found.groups_of(self._kind, self._cause)
         kinds = " · ".join(
-            f"{kind} {counts[kind]:,}{'+' if kind in model.trail.more else ''}"
+            f"{kind} {counts[kind]:,}{'+' if kind in model.stored_findings.more else ''}"
             for kind in KINDS
             if counts.get(kind)
         )
@@ -233,7 +232,7 @@ class TriageView(View):
                 head=_GROUPS.head if self._is_grouped else FINDINGS.head,
                 empty=self._empty(model),
                 problem=findings_problem(model),
-                is_stale=model.trail.problem is not None or found.problem is not None,
+                is_stale=model.stored_findings.problem is not None or found.problem is not None,
             )
         )
         if not is_frozen:
@@ -313,7 +312,7 @@ class TriageView(View):
     async def _read(self, finding: Finding) -> Detail:
         if (gap := finding.gap) is not None:
             return Detail(finding, lambda width: list(gap_lines(gap, width)))
-        event = await self.backend.trail.ask(lambda c: read_event(c, finding.key))
+        event = await self.backend.audit.event(finding.key)
         if event is None:
             waits = "It is not in the audit trail: it waits in the spool, or was deleted by age."
             return Detail(finding, _text(waits))
@@ -381,7 +380,7 @@ class TriageView(View):
 
         def keep(draft: Draft | None) -> None:
             self._draft = draft or Draft()
-            self.backend.trail.read_now()
+            self.backend.findings_reader.read_now()
 
         self.app.push_screen(RulesScreen(self.host, self.backend, self._draft, self._forget), keep)
 
@@ -414,14 +413,13 @@ class TriageView(View):
 
     def act_backfill(self) -> None:
         """Close the selected gap from Slack's history."""
-        row, engine = self._row(), self.backend.engine
+        row = self._row()
         gap = row.gap if isinstance(row, Finding) else None
-        if gap is None or engine is None:
+        if gap is None:
             return
 
         async def work() -> str:
-            run = await engine.close_gap(gap.id)
-            self.backend.trail.read_now()
+            run = await self.host.operator.backfill(gap.id)
             told = f"{run.rows_seen:,} messages read, {run.rows_changed:,} were missing or older"
             if run.outcome != "done":
                 raise TigerSlackError(f"{run.outcome}: {run.error or told}")
@@ -441,11 +439,8 @@ class TriageView(View):
 
     def _ask_replay(self, about: str, selection: ReplaySelection) -> None:
         async def work() -> str:
-            report = await self.backend.trail.ask(
-                lambda connection: _last(replay(connection, selection), ReplayReport())
-            )
+            report = await self.host.operator.replay(selection)
             self._detail = replace(self._detail, at=float("-inf"))
-            self.backend.trail.read_now()
             outcomes = ", ".join(f"{n:,} {outcome}" for outcome, n in report.outcomes().items())
             return f"Replayed {report.events:,}: {outcomes or 'nothing to do'}"
 
@@ -467,13 +462,6 @@ def _paint_detail(row: Finding | Content, width: int) -> Content:
 
 def _text(text: str) -> Callable[[int], list[Content]]:
     return lambda width: wrapped(text, width)
-
-
-async def _last(growing: AsyncIterator[T], first: T) -> T:
-    answer = first
-    async for newer in growing:
-        answer = newer
-    return answer
 
 
 def _key(row: Finding | Group) -> str:

@@ -94,12 +94,12 @@ class CheckStep(Step):
         )
 
     def can(self, action: Action) -> bool:
-        state = self.wizard.desk.check
+        state = self.wizard.imports.check
         match action.id:
             case "import.options":
                 return state is not None and (state.is_planned or is_refused(state))
             case "import.end_check":
-                return self.wizard.desk.is_checking
+                return self.wizard.imports.is_checking
             case "import.check":
                 return state is not None and state.phase.is_over
         return True
@@ -110,14 +110,14 @@ class CheckStep(Step):
 
     def act_end_check(self) -> None:
         """Stop reading; what was found stays."""
-        self.wizard.desk.stop_check()
+        self.host.operator.stop_check()
 
     def act_check(self) -> None:
         """Check again."""
-        if self.wizard.desk.check is None:
+        if self.wizard.imports.check is None:
             return
         try:
-            self.wizard.desk.start_check(self.wizard.draft.check_request)
+            self.host.operator.start_check(self.wizard.draft.check_request)
         except TigerSlackError as error:
             self.host.say(str(error), severity="error")
 

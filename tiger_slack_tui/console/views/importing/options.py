@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -106,7 +105,7 @@ class OptionsStep(Step):
         self._chosen = draft.chosen(check.folders) if check else frozenset()
         self.pane("options-form").show(
             Body(
-                rows=option_rows(draft, check, model, self.wizard.desk.live_limit),
+                rows=option_rows(draft, check, model, self.wizard.imports.live_limit),
                 title="options",
                 note="Enter changes · I imports",
             )
@@ -132,7 +131,7 @@ class OptionsStep(Step):
         command = self.pane("options-command")
         width = max(command.size.width - 4, 20)
         lines = self._command(
-            lambda: wrapped(self.wizard.desk.command(draft.request), width, 30),
+            lambda: wrapped(self.wizard.imports.command(draft.request), width, 30),
             width,
             draft.channels,
             str(replace(draft, channels=None)),
@@ -151,7 +150,7 @@ class OptionsStep(Step):
 
     @property
     def _is_live_first(self) -> bool:
-        return self.wizard.desk.live_limit is not None
+        return self.wizard.imports.live_limit is not None
 
     def _paint_folder(self, folder: FolderProgress, width: int) -> Content:
         draft = self.wizard.draft
@@ -192,7 +191,7 @@ class OptionsStep(Step):
             case "import.toggle" | "import.all":
                 return self.pane("options-channels").has_focus
             case "import.start":
-                return not self.wizard.desk.is_running
+                return not self.wizard.imports.is_running
         return True
 
     def act_change(self) -> None:
@@ -202,7 +201,7 @@ class OptionsStep(Step):
             self._change_folder(channels.row)
             return
         row: Option | None = self.pane("options-form").row
-        draft, desk = self.wizard.draft, self.wizard.desk
+        draft, imports = self.wizard.draft, self.wizard.imports
         match row.name if row else "":
             case "since":
                 self._open_field(_time_edit(draft, "since", is_end=False))
@@ -231,9 +230,9 @@ class OptionsStep(Step):
                     Edit("workers", str(draft.workers), _checked(read_workers), self._take_workers)
                 )
             case "live first":
-                desk.live_limit = None if desk.live_limit is not None else 0.2
+                self.host.operator.toggle_live_limit()
             case "  above":
-                limit = f"{(desk.live_limit or 0) * 1000:.0f}"
+                limit = f"{(imports.live_limit or 0) * 1000:.0f}"
                 self._open_field(
                     Edit("live acks, ms", limit, _checked(read_limit), self._take_limit)
                 )
@@ -251,7 +250,7 @@ class OptionsStep(Step):
         self.wizard.draft.toggle_all()
 
     def _change_folder(self, folder: FolderProgress | None) -> None:
-        check, draft = self.wizard.desk.check, self.wizard.draft
+        check, draft = self.wizard.imports.check, self.wizard.draft
         if folder is None or check is None:
             return
         if folder.channel is None:
@@ -269,10 +268,7 @@ class OptionsStep(Step):
 
     async def _save_map(self) -> str:
         request = self.wizard.draft.request
-        try:
-            await asyncio.to_thread(self.wizard.desk.save_map, request)
-        except OSError as error:
-            raise TigerSlackError(f"it cannot be written: {error.strerror}") from None
+        await self.host.operator.save_channel_map(request)
         return ""
 
     def _choose(self, *, root: str | None = None, workspace: str | None = None) -> None:
@@ -282,7 +278,7 @@ class OptionsStep(Step):
         draft.workspace = draft.workspace if workspace is None else workspace
         draft.channels = None
         try:
-            self.wizard.desk.start_check(draft.check_request)
+            self.host.operator.start_check(draft.check_request)
         except TigerSlackError as error:
             self.host.say(str(error), severity="error")
 
@@ -290,7 +286,7 @@ class OptionsStep(Step):
         self.wizard.draft.workers = read_workers(text)
 
     def _take_limit(self, text: str) -> None:
-        self.wizard.desk.live_limit = read_limit(text)
+        self.host.operator.set_live_limit(read_limit(text))
 
     async def act_copy(self) -> None:
         """Copy the command; of the channels, the row."""
@@ -298,19 +294,19 @@ class OptionsStep(Step):
         if pane is not None and pane.id == "options-channels":
             text = await pane.copy_text()
         else:
-            text = self.wizard.desk.command(self.wizard.draft.request)
+            text = self.wizard.imports.command(self.wizard.draft.request)
         self.host.say(self.host.copy(text))
 
     def act_start(self) -> None:
         """Import, after a question."""
-        draft, desk = self.wizard.draft, self.wizard.desk
-        problem = self._problem(desk.check)
+        draft, imports = self.wizard.draft, self.wizard.imports
+        problem = self._problem(imports.check)
         if problem is not None:
             self.host.say(problem, severity="error")
             return
         model = self.wizard.model
         past = draft.goes_on_with(model.facts.imports) if model else None
-        check = desk.check
+        check = imports.check
         names = draft.chosen(check.folders) if check else frozenset()
         chosen = [f for f in check.folders.values() if f.name in names] if check else []
         files = amount(sum(f.files for f in chosen), "file")
@@ -323,13 +319,13 @@ class OptionsStep(Step):
             details.append(f"It goes on with the import of {moment(past.started_at)}.")
         if model is not None and "imports" in model.facts.problems:
             details.append("Earlier imports cannot be read: it may go on with one of them.")
-        if desk.is_checking:
+        if imports.is_checking:
             details.append("The check that still runs is stopped.")
         self.host.ask("Import this archive?", details, verb="Import", then=self._start_import)
 
     def _start_import(self) -> None:
         try:
-            self.wizard.desk.start(self.wizard.draft.request)
+            self.host.operator.start_import(self.wizard.draft.request)
         except TigerSlackError as error:
             self.host.say(str(error), severity="error")
             return

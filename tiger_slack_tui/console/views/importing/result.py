@@ -57,7 +57,7 @@ class ResultStep(Step):
 
     @property
     def _state(self) -> ImportState | None:
-        return self.wizard.desk.run
+        return self.wizard.imports.run
 
     def show(self, model: Model) -> None:
         state = model.run
@@ -155,7 +155,7 @@ class ResultStep(Step):
         if state is None:
             return
         try:
-            self.wizard.desk.start(replace(state.request, restart=False))
+            self.host.operator.start_import(replace(state.request, restart=False))
         except TigerSlackError as error:
             self.host.say(str(error), severity="error")
             return

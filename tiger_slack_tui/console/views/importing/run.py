@@ -28,7 +28,6 @@ from tiger_slack_tui.console.views.importing.lines import (
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.manager import LIVE_LIMIT
 from tiger_slack_tui.imports.state import (
     FolderProgress,
     ImportState,
@@ -75,7 +74,7 @@ class RunStep(Step):
 
     @property
     def _state(self) -> ImportState | None:
-        return self.wizard.desk.run
+        return self.wizard.imports.run
 
     def show(self, model: Model) -> None:
         state = self._shown = model.run
@@ -138,7 +137,7 @@ class RunStep(Step):
     def _live(self, model: Model) -> str:
         if model.engine is None:
             return ""
-        limit = self.wizard.desk.live_limit
+        limit = self.wizard.imports.live_limit
         off = (
             f"waits above {limit * 1000:.0f} ms"
             if limit is not None
@@ -193,12 +192,12 @@ class RunStep(Step):
             "Pause the import?",
             ["The batches under way end. It keeps its workers, and P goes on."],
             verb="Pause",
-            then=self.wizard.desk.pause,
+            then=self.host.operator.pause_import,
         )
 
     def act_resume(self) -> None:
         """Go on."""
-        self._ask("Go on with the import?", [], verb="Go on", then=self.wizard.desk.resume)
+        self._ask("Go on with the import?", [], verb="Go on", then=self.host.operator.resume_import)
 
     def act_stop(self) -> None:
         """End after the batches under way."""
@@ -206,24 +205,21 @@ class RunStep(Step):
             "Stop the import?",
             ["The batches under way end; what is committed stays.", "R goes on with it later."],
             verb="Stop",
-            then=self.wizard.desk.stop,
+            then=self.host.operator.stop_import,
         )
 
     def act_live(self) -> None:
         """Wait for live events, or not any more."""
-        desk = self.wizard.desk
+        imports = self.wizard.imports
 
-        def switch() -> None:
-            desk.live_limit = None if desk.live_limit is not None else LIVE_LIMIT
-
-        is_on = desk.live_limit is not None
+        is_on = imports.live_limit is not None
         self._ask(
             "Let the import go on whatever live events take?"
             if is_on
             else "Let live events go first?",
             ["Live events may then be acknowledged late."] if is_on else [],
             verb="Do not wait" if is_on else "Live first",
-            then=switch,
+            then=self.host.operator.toggle_live_limit,
         )
 
     def _ask(

@@ -245,7 +245,7 @@ class SourceStep(Step):
             self.host.say(self.look.verdict, severity="error")
             return
         try:
-            self.wizard.desk.start_check(self.wizard.draft.check_request)
+            self.host.operator.start_check(self.wizard.draft.check_request)
         except TigerSlackError as error:
             self.host.say(str(error), severity="error")
             return

@@ -30,7 +30,7 @@ class Wizard:
     """The newest sample."""
 
     @property
-    def desk(self) -> ImportManager:
+    def imports(self) -> ImportManager:
         return self.backend.imports
 
     def schema_problem(self) -> str | None:
