@@ -39,7 +39,7 @@ from tiger_slack_tui.slack.web import Identity, SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.events import EventStore
 from tiger_slack_tui.store.gaps import Gap
-from tiger_slack_tui.store.job_runs import JobRun
+from tiger_slack_tui.store.job_runs import JobRun, RunReason
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ class Engine:
 
         await self._require_direct()
         job = close_gaps(self._web, find, pace=self._pace)
-        return await self._runner.run(job, reason="by hand")
+        return await self._runner.run(job, reason=RunReason.BY_HAND)
 
     def snapshot(self) -> Snapshot:
         """The state now. Cheap: no I/O."""

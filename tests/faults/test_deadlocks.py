@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import NAMESPACE_OID, uuid5
 
 import orjson
 import psycopg
@@ -16,6 +15,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from tests.auditing import message, record
+from tests.instances import instance_state
 from tests.integration.test_backfill import post, web_of
 from tests.support import AT_ONCE, count, until
 from tiger_slack_tui.demo.directory import Directory
@@ -29,7 +29,7 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import directory, gaps, instances, job_runs
 from tiger_slack_tui.store.events import as_array
 from tiger_slack_tui.store.gaps import Gap
-from tiger_slack_tui.store.instances import ConnectionSpan, Heartbeat, InstanceState
+from tiger_slack_tui.store.instances import ConnectionSpan, Heartbeat
 
 NOW = float(int(time.time()))
 DAY = 86_400.0
@@ -41,36 +41,11 @@ _WAITING = (
 _DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 
 
-def state(instance: str) -> InstanceState:
-    """How an instance is, as far as it does not matter here."""
-    return InstanceState(
-        start_id=uuid5(NAMESPACE_OID, instance),
-        instance=instance,
-        version="1",
-        host="here",
-        pid=1,
-        age=60.0,
-        team_id="T0LOCAL",
-        stopped=False,
-        status="connected",
-        status_age=1.0,
-        reason=None,
-        database_problem=None,
-        queue=0,
-        queue_limit=10,
-        spool_events=0,
-        spool_bytes=0,
-        spool_problem=None,
-        received=0,
-        acked=0,
-        events_per_second=0.0,
-        ack_p99=None,
-    )
-
-
 async def beat(connection: AsyncConnection[Any], name: str, *spans: ConnectionSpan) -> None:
-    found = Heartbeat(state(name), spans, [])
-    await instances.beat(connection, lambda: found, stale=30, is_steady=True, least_gap=1)
+    found = Heartbeat(instance_state(name), spans, [])
+    await instances.write_heartbeat(
+        connection, lambda: found, stale=30, is_steady=True, least_gap=1
+    )
 
 
 async def test_a_heartbeat_judges_the_connection_of_another(conninfo: str) -> None:

@@ -65,14 +65,14 @@ async def test_an_odd_error_ends_only_its_part(
 async def test_a_snapshot_that_fails_ends_nothing(
     conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, failures = instances.beat, [ZeroDivisionError()]
+    real, failures = instances.write_heartbeat, [ZeroDivisionError()]
 
     async def beat(*arguments: Any, **options: Any) -> Any:
         if failures:
             raise failures.pop()
         return await real(*arguments, **options)
 
-    monkeypatch.setattr(instances, "beat", beat)
+    monkeypatch.setattr(instances, "write_heartbeat", beat)
     async with LocalSlack() as slack, running(make_engine(slack, conninfo, tmp_path)) as engine:
         await until(lambda: engine.snapshot().gaps_open is not None)
         assert engine.snapshot().restarts == {"the heartbeat": 1}

@@ -64,7 +64,7 @@ async def test_what_a_gap_grew_by_since_it_was_found_is_read(conninfo: str) -> N
             return found
 
         results: list[Any] = []
-        job = close_gaps(web, find, pace=AT_ONCE, tell=results.append)
+        job = close_gaps(web, find, pace=AT_ONCE, on_result=results.append)
         await Runner(conninfo, instance="test", timeout=30).run(job, reason="by hand")
     assert [result.is_closed for result in results] == [True]
     assert results[0].gap.ended_at == at(NOW - HOUR)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import AsyncConnection
 
 from tests.faults.clock import ManualClock
+from tests.instances import instance_state
 from tests.support import count, make_engine, running, until
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -19,36 +20,10 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.socket import SocketState
 from tiger_slack_tui.store import instances
-from tiger_slack_tui.store.instances import ConnectionSpan, Heartbeat, InstanceState
+from tiger_slack_tui.store.instances import ConnectionSpan, Heartbeat
 
 HOUR = 3600.0
 HEARTBEAT = HeartbeatTiming(interval=0.05, stale=1, least_gap=0.3)
-
-
-def state(start_id: UUID) -> InstanceState:
-    return InstanceState(
-        start_id=start_id,
-        instance="one",
-        version="1",
-        host="here",
-        pid=1,
-        age=3 * HOUR,
-        team_id="T0LOCAL",
-        stopped=False,
-        status="connected",
-        status_age=1.0,
-        reason=None,
-        database_problem=None,
-        queue=0,
-        queue_limit=10,
-        spool_events=0,
-        spool_bytes=0,
-        spool_problem=None,
-        received=0,
-        acked=0,
-        events_per_second=0.0,
-        ack_p99=None,
-    )
 
 
 class Sender:
@@ -56,7 +31,7 @@ class Sender:
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:
         self._connection = connection
-        self._state = state(uuid4())
+        self._state = instance_state(start_id=uuid4(), age=3 * HOUR)
         self.looks = 0
 
     async def beat(self, *spans: ConnectionSpan) -> None:
@@ -64,7 +39,9 @@ class Sender:
             self.looks += 1
             return Heartbeat(self._state, spans, [])
 
-        await instances.beat(self._connection, look, stale=30, is_steady=True, least_gap=1)
+        await instances.write_heartbeat(
+            self._connection, look, stale=30, is_steady=True, least_gap=1
+        )
 
 
 def rows(database: psycopg.Connection[Any], query: str) -> Sequence[tuple[Any, ...]]:
@@ -131,7 +108,7 @@ async def test_a_try_after_a_deadlock_looks_anew(
 async def test_the_engine_repeats_heartbeats_whose_answers_are_lost(
     conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, lost = instances.beat, 0
+    real, lost = instances.write_heartbeat, 0
 
     async def beat(*args: Any, **options: Any) -> None:
         nonlocal lost
@@ -140,7 +117,7 @@ async def test_the_engine_repeats_heartbeats_whose_answers_are_lost(
             lost += 1
             raise psycopg.OperationalError("the answer was lost")
 
-    monkeypatch.setattr(instances, "beat", beat)
+    monkeypatch.setattr(instances, "write_heartbeat", beat)
     jobs = JobSettings(backfill=False)
     async with LocalSlack() as slack:
         engine = make_engine(slack, conninfo, tmp_path, heartbeat=HEARTBEAT, jobs=jobs)

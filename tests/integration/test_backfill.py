@@ -119,7 +119,7 @@ class Gapped:
 
         named = with_defaults(self.conninfo, application_name="test")
         async with web_of(self.slack) as web:
-            job = close_gaps(web, find, pace=pace, tell=self.results.append)
+            job = close_gaps(web, find, pace=pace, on_result=self.results.append)
             return await Runner(named, instance="test", timeout=60).run(job, reason="by hand")
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:

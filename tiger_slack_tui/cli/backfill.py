@@ -36,7 +36,7 @@ from tiger_slack_tui.slack.pages import patiently
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
-from tiger_slack_tui.store.job_runs import JobRun
+from tiger_slack_tui.store.job_runs import JobRun, RunReason
 
 _SHOWN = 20
 """Gaps that `--status` shows."""
@@ -151,9 +151,9 @@ async def _run(
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session)
         find = await _gap_finder(request, conninfo, web, loaded.instance)
-        job = close_gaps(web, find, tell=results.append, progress=_ProgressLines().show)
+        job = close_gaps(web, find, on_result=results.append, on_progress=_ProgressLines().show)
         runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)
-        return _Ended(await runner.run(job, reason="by hand"), results)
+        return _Ended(await runner.run(job, reason=RunReason.BY_HAND), results)
 
 
 async def _gap_finder(request: BackfillRequest, conninfo: str, web: SlackWeb, instance: str) -> Any:

@@ -29,7 +29,7 @@ from tiger_slack_tui.postgres.lock_keys import JOB_LOCK_KEYS
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect_session, with_defaults
 from tiger_slack_tui.slack.web import SlackWeb
-from tiger_slack_tui.store.job_runs import JobRun
+from tiger_slack_tui.store.job_runs import JobRun, RunReason
 
 _RUNS = 5
 """Runs of each job that `--status` shows."""
@@ -118,7 +118,9 @@ async def _run(
         web = SlackWeb(slack, session) if slack else None
         made = make_jobs(web, loaded.jobs)
         runner = Runner(conninfo, instance=loaded.instance, timeout=loaded.jobs.timeout)
-        return [await runner.run(made[name], reason="by hand") for name in dict.fromkeys(names)]
+        return [
+            await runner.run(made[name], reason=RunReason.BY_HAND) for name in dict.fromkeys(names)
+        ]
 
 
 def _as_text(job: JobStatus) -> str:

@@ -1,4 +1,4 @@
-"""Closes gaps with what Slack's history holds."""
+"""The job that closes gaps with messages from Slack's history."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
 
-Find = Callable[[Connection, str], Awaitable[list[Gap]]]
-"""The gaps to close, of a workspace (team id)."""
+FindGaps = Callable[[Connection, str], Awaitable[list[Gap]]]
+"""Returns the gaps to close in a workspace (team id)."""
 
 
 def backfill(web: SlackWeb, *, is_scheduled: bool, pace: Pace | None = None) -> Job:
-    """Closes the gaps that are over: when one is found, at the start, and daily those that stayed open."""
-    begun: datetime | None = None
+    """The job that closes gaps that have ended: at the start, when one is found, and daily."""
+    began: datetime | None = None
     team: str | None = None
 
     async def find(connection: Connection, team: str) -> list[Gap]:
         return await gaps.due(connection, team, growing=False)
 
     async def is_wanted(connection: Connection) -> bool:
-        nonlocal begun, team
-        if begun is None:
-            begun = await gaps.database_time(connection)
-        if not (await gaps.standing(connection, team)).count:
+        nonlocal began, team
+        if began is None:
+            began = await gaps.database_time(connection)
+        if not (await gaps.summarize(connection, team)).count:
             return False
         if team is None:
             team = (await web.identity()).team_id
-        return await gaps.has_due(connection, team, begun)
+        return await gaps.has_due(connection, team, began)
 
     job = close_gaps(web, find, pace=pace)
     return Job(job.name, job.lock_key, job.work, is_wanted, is_scheduled)
@@ -43,27 +43,28 @@ def backfill(web: SlackWeb, *, is_scheduled: bool, pace: Pace | None = None) -> 
 
 def close_gaps(
     web: SlackWeb,
-    find: Find,
+    find: FindGaps,
     *,
     pace: Pace | None = None,
-    progress: Callable[[BackfillProgress], None] = lambda _: None,
-    tell: Callable[[GapResult], None] = lambda _: None,
+    on_progress: Callable[[BackfillProgress], None] = lambda _: None,
+    on_result: Callable[[GapResult], None] = lambda _: None,
 ) -> Job:
-    """Closes the gaps that `find` names, one after another. `progress` hears how it goes, `tell` how each ended.
+    """The job that closes the gaps of `find`, one after another.
 
-    One that fails ends the run: the next would meet the same Slack.
+    It calls `on_progress` during the backfill, and `on_result` after each gap. A gap that fails ends the run,
+    because the next one would fail for the same reason.
     """
 
     async def work(run: Run) -> None:
-        async def told(now: BackfillProgress) -> None:
-            progress(now)
+        async def advance(now: BackfillProgress) -> None:
+            on_progress(now)
             account = now.account
             await run.advance(seen=account.read, changed=account.inserted + account.updated)
 
         identity = await patiently(web.identity)
         reader = HistoryReader(web, pace)
-        closing = Backfill(run.connection, reader, scopes=identity.scopes, told=told)
+        closing = Backfill(run.connection, reader, scopes=identity.scopes, told=advance)
         for gap in await find(run.connection, identity.team_id):
-            tell(await closing.close(gap))
+            on_result(await closing.close(gap))
 
     return Job("backfill", BACKFILL_LOCK_KEY, work)

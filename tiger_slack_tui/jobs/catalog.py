@@ -1,4 +1,4 @@
-"""The jobs that there are."""
+"""The list of all jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def make_jobs(
     web: SlackWeb | None, settings: JobSettings, *, pace: Pace | None = None
 ) -> dict[str, Job]:
-    """The jobs by name; without `web`, those that need no Slack. `pace` is that of the backfill."""
+    """The jobs by name. Without `web`, only those that do not need Slack. `pace` limits the backfill's requests."""
     jobs = []
     if web is not None:
         jobs += [load_users(web), load_channels(web)]

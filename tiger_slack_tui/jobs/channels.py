@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_channels(web: SlackWeb) -> Job:
-    """Brings conversations.list, public and private channels, into slack.channel."""
+    """The job that merges public and private channels of conversations.list into slack.channel."""
 
     async def work(run: Run) -> None:
         await sync(run, web.channels_page, "channel")

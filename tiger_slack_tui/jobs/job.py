@@ -1,4 +1,4 @@
-"""What a job is, and the run that it reports to."""
+"""A job, and a run of it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store import job_runs
 
 _BAD_ROWS = 20
-"""Refused rows that are kept by name; all are counted."""
+"""Refused rows that are stored with their ids. All refused rows are counted."""
 
 
 @dataclass(slots=True)
 class Run:
-    """A run under way.
+    """A run that goes on.
 
-    `connection` holds the job's lock for as long as it lives, and commits each statement by itself. All writes of
-    the job go through it: without the lock there is no writing.
+    `connection` holds the job's lock as long as it is open, and commits each statement by itself. The job writes only
+    through it, so it never writes without the lock.
     """
 
     id: int
     connection: Connection
     cursor: str | None
-    """Where to begin: the run before this one stopped there."""
+    """Slack's cursor of the next page; None before the first page."""
     seen: int = 0
     changed: int = 0
     failed: int = 0
@@ -37,7 +37,7 @@ class Run:
         bad_rows: list[dict[str, str]] | None = None,
         cursor: str | None = None,
     ) -> None:
-        """Count what was done since the last call, and keep where to go on."""
+        """Add to the counts what was done since the last call, and save them with the cursor."""
         bad_rows = bad_rows or []
         self.seen += seen
         self.changed += changed
@@ -57,13 +57,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something that one instance at a time does, and `slack.job_run` tells of."""
+    """Work that one instance at a time does, and that slack.job_run records."""
 
     name: str
     lock_key: int
-    """Advisory lock of the session that runs it."""
+    """The advisory lock that its session holds."""
     work: Callable[[Run], Awaitable[None]]
     is_wanted: Callable[[Connection], Awaitable[bool]] | None = None
-    """Whether there is something to do before its time comes."""
+    """Whether there is something to do before its scheduled time."""
     is_scheduled: bool = True
-    """False where it runs by hand only."""
+    """False where it runs only by hand."""

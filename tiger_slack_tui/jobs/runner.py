@@ -1,4 +1,4 @@
-"""Runs a job under its lock, and records how it went."""
+"""Runs a job under its lock, and records how it ended."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.locks import holders, try_lock, unlock
 from tiger_slack_tui.postgres.pool import connect, connect_session, end_within
 from tiger_slack_tui.store import job_runs
-from tiger_slack_tui.store.job_runs import JobRun
+from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
 
 log = logging.getLogger(__name__)
 
 _END_SECONDS = 1.0
-"""How long a cancelled run may take to let go, and the record of its end to be written."""
-
+"""Seconds that a cancelled run has to end, and seconds for the record of its end."""
 
 IsDue = Callable[[Connection], Awaitable[bool]]
 
@@ -39,7 +38,7 @@ class _Running:
 
 
 class Runner:
-    """Runs jobs; one instance of all that share the database runs one job at a time."""
+    """Runs jobs. Of all instances that share the database, only one runs a job at a time."""
 
     def __init__(
         self, conninfo: str, *, instance: str, timeout: float, clock: Clock | None = None
@@ -52,7 +51,7 @@ class Runner:
         self._running: dict[str, _Running] = {}
 
     def running(self, name: str) -> tuple[float, int] | None:
-        """Since when it runs here (seconds since 1970), and how many rows it has seen; None where it does not."""
+        """Since when the job runs here (seconds since 1970), and its rows so far; None where it does not run."""
         running = self._running.get(name)
         return (wall_time(self._clock, running.since), running.run.seen) if running else None
 
@@ -78,17 +77,18 @@ class Runner:
         self,
         job: Job,
         *,
-        reason: str,
+        reason: RunReason,
         scheduled_for: datetime | None = None,
         is_due: IsDue | None = None,
     ) -> JobRun:
-        """Run the job now, unless another session does; the row returned tells how it ended.
+        """Run the job now, unless another session runs it. Returns the record of the run.
 
-        `is_due` is asked under the lock: where the answer is no, another session has just run the job.
+        `is_due` is called under the lock. If it returns False, another session has just run the job, and this run
+        is skipped.
 
-        The lock is the session's, on a connection that lives as long as the run, so it ends with the run, with a
-        failure, and with the process. Raises DatabaseUnavailable or DatabaseRefused where the run could not begin
-        or its end could not be recorded.
+        The lock belongs to a session that lives as long as the run, so it is released when the run, its connection
+        or the process ends. Raises DatabaseUnavailable or DatabaseRefused where the run could not begin, and where
+        its end could not be recorded.
         """
         async with await connect_session(self._conninfo) as connection:
             try:
@@ -117,21 +117,21 @@ class Runner:
                     instance=self._instance,
                 )
                 with span(f"job {job.name}", reason=reason) as current:
-                    ended = await self._attend(job, Run(run_id, connection, cursor))
+                    ended = await self._supervise(job, Run(run_id, connection, cursor))
                     current.set_attributes({"rows_seen": ended.rows_seen})
                 await unlock(connection, job.lock_key)
                 return ended
             except psycopg.Error as error:
                 raise _unavailable(error) from None
 
-    async def _attend(self, job: Job, run: Run) -> JobRun:
-        """Do the work and record its end, whatever that is."""
+    async def _supervise(self, job: Job, run: Run) -> JobRun:
+        """Do the job's work, and record its end in every case."""
         self._running[job.name] = _Running(self._clock.elapsed(), run)
         work = asyncio.ensure_future(job.work(run))
-        outcome, error = "cancelled", "the instance was stopped"
+        outcome, error = RunOutcome.CANCELLED, "the instance was stopped"
         try:
             await asyncio.wait({work}, timeout=self._timeout)
-            outcome, error = self._judge(job, work)
+            outcome, error = self._classify(work)
         finally:
             work.cancel()
             await end_within(_END_SECONDS, work, run.connection)
@@ -144,29 +144,31 @@ class Runner:
             del self._running[job.name]
             failure = work.exception() if work.done() and not work.cancelled() else None
             log.log(
-                logging.INFO if outcome in ("done", "cancelled") else logging.ERROR,
+                logging.INFO
+                if outcome in (RunOutcome.DONE, RunOutcome.CANCELLED)
+                else logging.ERROR,
                 "job %s: %s",
                 job.name,
                 f"{outcome}: {error}" if error else outcome,
-                # Our own errors say all in words.
+                # The message of our own errors says everything.
                 exc_info=None if isinstance(failure, TigerSlackError) else failure,
                 extra={"seen": run.seen, "changed": run.changed, "failed": run.failed},
             )
         record.result()
         return await job_runs.get(run.connection, run.id)
 
-    def _judge(self, job: Job, work: asyncio.Future[None]) -> tuple[str, str]:
-        """The outcome, and why; without words that can hold what people wrote."""
+    def _classify(self, work: asyncio.Future[None]) -> tuple[RunOutcome, str]:
+        """The outcome and its reason, without any text that people wrote."""
         if not work.done():
-            return "timed out", f"it took longer than {self._timeout:g} s"
+            return RunOutcome.TIMED_OUT, f"it took longer than {self._timeout:g} s"
         failure = work.exception()
         if failure is None:
-            return "done", ""
+            return RunOutcome.DONE, ""
         if isinstance(failure, TigerSlackError):
-            return "failed", str(failure)
+            return RunOutcome.FAILED, str(failure)
         if isinstance(failure, psycopg.Error):
-            return "failed", str(_unavailable(failure))
-        return "failed", where(failure)
+            return RunOutcome.FAILED, str(_unavailable(failure))
+        return RunOutcome.FAILED, where(failure)
 
 
 def _unavailable(error: psycopg.Error) -> DatabaseUnavailable:

@@ -1,4 +1,4 @@
-"""Runs the jobs when their time comes, and catches up on what was missed."""
+"""Runs the jobs on their schedule, and catches up on runs that were missed."""
 
 from __future__ import annotations
 
@@ -20,20 +20,22 @@ from tiger_slack_tui.jobs.job import Job
 from tiger_slack_tui.jobs.runner import IsDue, Runner
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store import job_runs
-from tiger_slack_tui.store.job_runs import JobRun
+from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30
-_EARLY = timedelta(seconds=1)  # a timer can fire a moment before the clock shows its time
+_EARLY = timedelta(seconds=1)
+"""A timer can fire this long before the clock shows its time."""
 _LATE = timedelta(minutes=1)
+"""A run that begins later than this after its time is a catch-up."""
 _NEAR_SHIFT = timedelta(hours=3)
 _AROUND_SHIFT = timedelta(hours=6)
-"""More than any zone's clocks are set forward or back, from any time near that."""
+"""Longer than any change of a zone's clocks, counted from any time near the change."""
 
 
 def next_run(settings: JobSettings, now: datetime) -> datetime:
-    """When the schedule comes next, after `now`. In the schedule's time zone."""
+    """The first time of the schedule after `now`, in the schedule's time zone."""
     zone = ZoneInfo(settings.time_zone)
     start = now - _AROUND_SHIFT if _is_near_shift(zone, now) else now
     coming = CronSim(settings.schedule, start.astimezone(zone))
@@ -41,7 +43,7 @@ def next_run(settings: JobSettings, now: datetime) -> datetime:
 
 
 def previous_run(settings: JobSettings, now: datetime) -> datetime:
-    """When the schedule came last, at `now` or before. In the schedule's time zone."""
+    """The last time of the schedule at `now` or before it, in the schedule's time zone."""
     zone = ZoneInfo(settings.time_zone)
     start = now + (_AROUND_SHIFT if _is_near_shift(zone, now) else timedelta(microseconds=1))
     past = CronSim(settings.schedule, start.astimezone(zone), reverse=True)
@@ -49,10 +51,10 @@ def previous_run(settings: JobSettings, now: datetime) -> datetime:
 
 
 def _is_near_shift(zone: ZoneInfo, now: datetime) -> bool:
-    """Whether clocks are set forward or back near that time.
+    """Whether the zone's clocks are set forward or back near that time.
 
-    CronSim takes an hour that comes twice for the first of both, so it must start outside of it. And two times of one
-    zone must not be compared or subtracted: Python then looks at what clocks show, and not at the time.
+    Where an hour comes twice, CronSim takes it for the first one, so it has to start outside of that hour. Times of
+    one zone must not be compared or subtracted here: Python then uses what clocks show, not the real time.
     """
     near = (now + way * _NEAR_SHIFT for way in (-1, 1))
     return len({at.astimezone(zone).utcoffset() for at in near}) > 1
@@ -74,7 +76,7 @@ def _not_done_since(job: Job, due: datetime) -> IsDue:
 
 
 class Scheduler:
-    """Owns one task for each job: runs of one job never overlap here, and its lock keeps other instances out."""
+    """Owns a task for each job, so that runs of a job never overlap here. The job's lock excludes other instances."""
 
     def __init__(
         self,
@@ -85,35 +87,35 @@ class Scheduler:
         recheck: float = 3600,
         clock: Clock | None = None,
     ) -> None:
-        """`recheck` is the number of seconds after which a job that is due and did not end well is tried again."""
+        """`recheck` is the number of seconds after which a job that is due and has failed is tried again."""
         self._jobs = jobs
         self._runner = runner
         self._settings = settings
         self._recheck = recheck
         self._clock = clock or SystemClock()
         self._zone = ZoneInfo(settings.time_zone)
-        self._begun = self._now()
+        self._began = self._now()
         self._last: dict[str, tuple[str, float]] = {}
-        """How the last run of each job ended, and when, as `Clock.elapsed`."""
+        """The outcome of each job's last run, and its time as `Clock.elapsed`."""
         self._wakes = {name: asyncio.Event() for name in jobs}
 
     async def run(self) -> None:
-        """Serve the schedule until cancelled, which cancels what runs. Failures of jobs end nothing else."""
+        """Run the jobs on schedule until cancelled, which also cancels running jobs. A failed job affects no other."""
         async with asyncio.TaskGroup() as group:
             for job in self._jobs.values():
                 if job.is_scheduled:
                     group.create_task(self._serve(job))
 
     def wake(self, name: str) -> None:
-        """There may be something to do for the job. Returns at once."""
+        """Check soon whether the job has something to do. Returns at once."""
         self._wakes[name].set()
 
     async def run_now(self, name: str) -> JobRun:
-        """Run a job by hand. Raises as `Runner.run`, and KeyError for a job that there is not."""
-        return await self._run(self._jobs[name], "by hand")
+        """Run a job by hand. Raises as `Runner.run`, and KeyError for an unknown job."""
+        return await self._run(self._jobs[name], RunReason.BY_HAND)
 
     def states(self) -> tuple[JobState, ...]:
-        """The jobs, as known here. No I/O."""
+        """The state of the scheduled jobs. No I/O."""
         coming = next_run(self._settings, self._now()).timestamp()
         states = []
         for name, job in self._jobs.items():
@@ -135,28 +137,28 @@ class Scheduler:
                     log.warning("job %s waits: %s", job.name, error)
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            except Exception as error:  # whatever it is, it must not take the ingestion down
+            except Exception as error:  # a failed job must not end the ingestion
                 log.error("job %s failed", job.name, exc_info=error)
             throttle.reset()
             await self._tick(self._wakes[job.name])
 
     async def run_if_due(self, job: Job) -> None:
-        """Run the job if its last time is not served yet, here or by another instance."""
+        """Run the job if its last scheduled time has not been served yet, here or by another instance."""
         now = self._now()
         due = previous_run(self._settings, now + _EARLY).astimezone(UTC)
         last = await self._runner.last_done(job)
         if last is None:
-            await self._run(job, "first start", is_due=_never_done(job))
-        elif last < due and (self._settings.catch_up or due > self._begun):
-            reason = "schedule" if now - due < _LATE else "catch-up"
+            await self._run(job, RunReason.FIRST_START, is_due=_never_done(job))
+        elif last < due and (self._settings.catch_up or due > self._began):
+            reason = RunReason.SCHEDULE if now - due < _LATE else RunReason.CATCH_UP
             await self._run(job, reason, scheduled_for=due, is_due=_not_done_since(job, due))
         elif await self._runner.is_wanted(job):
-            await self._run(job, "gap", is_due=job.is_wanted)
+            await self._run(job, RunReason.GAP, is_due=job.is_wanted)
 
     async def _run(
         self,
         job: Job,
-        reason: str,
+        reason: RunReason,
         *,
         scheduled_for: datetime | None = None,
         is_due: IsDue | None = None,
@@ -164,15 +166,15 @@ class Scheduler:
         ended = await self._runner.run(
             job, reason=reason, scheduled_for=scheduled_for, is_due=is_due
         )
-        self._last[job.name] = (ended.outcome or "cut off", self._clock.elapsed())
+        self._last[job.name] = (ended.outcome or RunOutcome.CUT_OFF, self._clock.elapsed())
         return ended
 
     async def _tick(self, wake: asyncio.Event) -> None:
         """Wait for the schedule's next time, for the recheck, or until woken.
 
-        aiocron only wakes us: the clock and slack.job_run say what is due. So its ticks need no care when they
-        overlap a run or come late, because it measures the clock once, at its start. Those that come early are
-        ignored: in the hour that clocks repeat, it takes the first one's times for the next ones.
+        aiocron only wakes this task; the clock and slack.job_run decide what is due. So a tick does no harm if it
+        comes late or during a run. aiocron reads the clock once, when it starts. An early tick is ignored: in an hour
+        that comes twice, aiocron takes a time of the first for one of the second.
         """
         coming = next_run(self._settings, self._now()).astimezone(UTC)
 

@@ -1,4 +1,4 @@
-"""How the jobs stand: their next runs, who runs them now, what their last runs did."""
+"""Shows each job: its next run, who runs it now, and its last runs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tiger_slack_tui.postgres.failures import not_migrated
 from tiger_slack_tui.postgres.lock_keys import JOB_LOCK_KEYS
 from tiger_slack_tui.postgres.locks import Holder, holders
 from tiger_slack_tui.store import job_runs
-from tiger_slack_tui.store.job_runs import JobRun
+from tiger_slack_tui.store.job_runs import JobRun, RunOutcome
 
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """How a job stands. `holder` is the session that has its lock; a run of `runs` without an outcome goes on."""
+    """The state of a job. `holder` is the session that holds its lock. A run without an outcome goes on."""
 
     name: str
     lock_key: int
@@ -33,7 +33,7 @@ class JobStatus:
 async def read_status(
     connection: Connection, settings: JobSettings, *, most: int
 ) -> list[JobStatus]:
-    """How the jobs stand, each with at most so many of its newest runs. Raises psycopg.Error, MigrationError."""
+    """The state of each job, with at most `most` of its newest runs. Raises psycopg.Error and MigrationError."""
     coming = next_run(settings, datetime.now(UTC))
     held = await holders(connection, list(JOB_LOCK_KEYS.values()))
     try:
@@ -57,7 +57,7 @@ async def read_status(
 
 
 def _settled(run: JobRun, holder: Holder | None) -> JobRun:
-    """The run; cut off, where nobody who could still end it holds the lock."""
+    """The run. It counts as cut off where its instance no longer holds the lock."""
     if run.outcome is None and (holder is None or holder.application_name != run.instance):
-        return replace(run, outcome="cut off", error="its session was lost")
+        return replace(run, outcome=RunOutcome.CUT_OFF, error="its session was lost")
     return run

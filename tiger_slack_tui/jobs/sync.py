@@ -1,4 +1,4 @@
-"""Brings a list of the Web API into its table, page by page."""
+"""Merges a list of Slack's Web API into its table, page by page."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ async def sync(
     fetch: Callable[[str | None], Awaitable[Page]],
     kind: Literal["user", "channel"],
 ) -> None:
-    """Merge every page into the table; while Slack is asked, no transaction is open.
+    """Merge every page into the table. No transaction is open while a page is requested.
 
     Raises SlackRefused, SlackUnavailable, psycopg.Error.
     """
     async for page in pages(fetch, cursor=run.cursor):
-        applied = await upsert(run.connection, kind, page.items)
+        result = await upsert(run.connection, kind, page.items)
         await run.advance(
             seen=len(page.items),
-            changed=applied.changed,
-            bad_rows=applied.bad_rows,
+            changed=result.changed,
+            bad_rows=result.bad_rows,
             cursor=page.next_cursor,
         )

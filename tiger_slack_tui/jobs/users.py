@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_users(web: SlackWeb) -> Job:
-    """Brings users.list into slack."user"."""
+    """The job that merges users.list into slack."user"."""
 
     async def work(run: Run) -> None:
         await sync(run, web.users_page, "user")

@@ -30,8 +30,14 @@ from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import Pool, end_within
 from tiger_slack_tui.slack.socket import SocketMode
 from tiger_slack_tui.store import gaps, instances
-from tiger_slack_tui.store.gaps import Standing
-from tiger_slack_tui.store.instances import STALE_SECONDS, ConnectionSpan, Heartbeat, InstanceState
+from tiger_slack_tui.store.gaps import GapSummary
+from tiger_slack_tui.store.instances import (
+    STALE_SECONDS,
+    ConnectionSpan,
+    Heartbeat,
+    InstanceState,
+    StallSpan,
+)
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +107,7 @@ class HeartbeatWriter:
         self._is_failing = False
         # At the start, too, other instances may not have written their heartbeats yet.
         self._unsteady_at: float | None = self._clock.elapsed()
-        self._gaps = Standing()
+        self._gaps = GapSummary()
         self._last = (self._clock.elapsed(), 0)
         self.gaps_open: int | None = None
         """Gaps that no backfill has closed; None until the database has answered."""
@@ -170,17 +176,20 @@ class HeartbeatWriter:
         over = [period for period in periods if period.is_over]  # another may end meanwhile
         received, is_steady = self._snapshot().received, self._is_steady()
 
-        def look() -> Heartbeat:
+        def make_heartbeat() -> Heartbeat:
             now = self._clock.elapsed()
             return Heartbeat(
                 self._state(now, stopped=stopped),
                 [self._span(period, now) for period in periods],
-                [(max(now - stall.began, 0), max(now - stall.ended, 0)) for stall in stalls],
+                [
+                    StallSpan(max(now - stall.began, 0), max(now - stall.ended, 0))
+                    for stall in stalls
+                ],
             )
 
-        await instances.beat(
+        await instances.write_heartbeat(
             connection,
-            look,
+            make_heartbeat,
             stale=timing.stale,
             is_steady=is_steady,
             least_gap=timing.least_gap,
@@ -194,7 +203,7 @@ class HeartbeatWriter:
         await self._look_at_gaps(connection)
 
     async def _look_at_gaps(self, connection: Connection) -> None:
-        before, now = self._gaps, await gaps.standing(connection, self._team)
+        before, now = self._gaps, await gaps.summarize(connection, self._team)
         self._gaps, self.gaps_open = now, now.count
         if now.newest is not None and now.newest > (before.newest or 0):
             for gap in await gaps.get(connection, [now.newest]):

@@ -1,4 +1,4 @@
-"""How many events were written lately, by second, type and outcome: the rates of all instances together."""
+"""Counts recent events of all instances by second, type and outcome."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import LiteralString
 from tiger_slack_tui.postgres.connection import Connection
 
 _AGAIN = 10
-"""Newest seconds that are counted again each time: transactions commit in another order than events came."""
+"""Seconds that each read counts again, because transactions do not commit in the order in which events arrived."""
 _FIRST: LiteralString = """
 select extract(epoch from date_trunc('second', e.received_at))::int8, coalesce(e.type, 'none'), e.outcome, count(*)
 from slack.event e
 where e.event_ts > now() - make_interval(secs => %(seconds)s)
 group by 1, 2, 3
 """
-# By the order of writing, so that a long trail costs nothing.
+# Selects by id, so that the cost does not grow with the table.
 _NEXT: LiteralString = """
 select extract(epoch from date_trunc('second', e.received_at))::int8, coalesce(e.type, 'none'), e.outcome, count(*)
 from slack.event e
@@ -35,7 +35,7 @@ Counts = dict[tuple[int, str, str], int]
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """Events that were received from the second `since` on; `now` is the database's clock."""
+    """Events received since the second `since`. `now` is the time by the database's clock."""
 
     now: int
     since: int
@@ -43,15 +43,15 @@ class Arrivals:
 
 
 class ArrivalReader:
-    """Reads what was written since it last read; the first time, what happened in the last `seconds`."""
+    """Reads the events written since the last read; at first, those that happened in the last `seconds`."""
 
     def __init__(self, seconds: int) -> None:
         self._seconds = seconds
         self._lasts: deque[tuple[int, int]] = deque()
-        """(second, last id at that time), from about `_AGAIN` seconds ago on."""
+        """(second, greatest id at that time), for about the last `_AGAIN` seconds."""
 
     async def read(self, connection: Connection) -> Arrivals:
-        """The counts of the newest seconds, whole: they replace what was read of these before."""
+        """The complete counts of the newest seconds. They replace earlier counts of the same seconds."""
         row = await (await connection.execute(_LAST)).fetchone()
         last, now = row or (0, 0)
         while len(self._lasts) > 1 and self._lasts[1][0] <= now - _AGAIN:

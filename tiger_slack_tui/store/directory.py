@@ -1,4 +1,4 @@
-"""Brings what Slack lists into slack."user" and slack.channel."""
+"""slack."user" and slack.channel: merges users and channels as Slack lists them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tiger_slack_tui.postgres.deadlocks import past_deadlocks
 from tiger_slack_tui.postgres.failures import is_unavailable
 
 _ROWS = 100
-"""Rows of a transaction: a live event about one of them waits no longer than that."""
+"""Rows of a transaction. A live event about one of them waits until it ends."""
 
 _UPSERT: dict[str, LiteralString] = {
     "user": "select count(*) filter (where slack.upsert_user(jsonb_build_object('user', u)))"
@@ -27,50 +27,50 @@ _UPSERT: dict[str, LiteralString] = {
 
 
 @dataclass(slots=True)
-class Applied:
-    """What became of rows."""
+class UpsertResult:
+    """What became of the rows."""
 
     changed: int = 0
     bad_rows: list[dict[str, str]] = field(default_factory=list)
-    """Rows that the database refused: id and SQLSTATE."""
+    """Rows that PostgreSQL refused, as {"id", "sqlstate"}."""
 
 
 async def upsert(
     connection: Connection,
     kind: Literal["user", "channel"],
     rows: Sequence[Mapping[str, Any]],
-) -> Applied:
-    """Merge users or channels, as Slack lists them, into the table; a row that is refused harms no other.
+) -> UpsertResult:
+    """Merge users or channels, as Slack lists them, into the table. A refused row does not affect the others.
 
-    The connection commits by itself. Raises psycopg.Error where the database is away.
+    Commits after every 100 rows. Raises psycopg.Error where the database cannot be used.
     """
-    applied = Applied()
-    # Everybody who locks several of the rows does it in this order.
+    result = UpsertResult()
+    # Every transaction that locks several of these rows does it in this order, so that none meets a deadlock.
     ordered = iter(sorted(rows, key=lambda row: str(row.get("id"))))
     while batch := list(islice(ordered, _ROWS)):
         try:
-            applied.changed += await past_deadlocks(partial(_upsert, connection, kind, batch))
+            result.changed += await past_deadlocks(partial(_upsert, connection, kind, batch))
         except psycopg.Error as error:
             if is_unavailable(error) or connection.broken:
                 raise
-            await _upsert_singly(connection, kind, batch, applied)
-    return applied
+            await _upsert_singly(connection, kind, batch, result)
+    return result
 
 
 async def _upsert_singly(
     connection: Connection,
     kind: str,
     rows: Sequence[Mapping[str, Any]],
-    applied: Applied,
+    result: UpsertResult,
 ) -> None:
     for row in rows:
         try:
-            applied.changed += await past_deadlocks(partial(_upsert, connection, kind, [row]))
+            result.changed += await past_deadlocks(partial(_upsert, connection, kind, [row]))
         except psycopg.Error as error:
             if is_unavailable(error) or connection.broken:
                 raise
             reason = error.sqlstate or type(error).__name__
-            applied.bad_rows.append({"id": str(row.get("id"))[:40], "sqlstate": reason})
+            result.bad_rows.append({"id": str(row.get("id"))[:40], "sqlstate": reason})
 
 
 async def _upsert(connection: Connection, kind: str, rows: Sequence[Mapping[str, Any]]) -> int:

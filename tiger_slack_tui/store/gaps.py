@@ -1,4 +1,4 @@
-"""slack.gap and how far a backfill of it is."""
+"""slack.gap: the periods in which events may be missing, and the progress of their backfills."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMNS: LiteralString = (
     "g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.instance, g.found_at, g.tried_at, g.closed_at"
     ", g.account, g.error"
 )
-_STANDING: LiteralString = """
+_SUMMARY: LiteralString = """
 select count(*), coalesce(bool_or(g.tried_at is null and slack.is_settled(g)), false), max(g.id)
 from slack.gap g
 where g.closed_at is null
@@ -59,7 +59,7 @@ select count(*), count(*) filter (where g.ended_at is null), min(g.started_at)
 from slack.gap g
 where g.closed_at is null
 """
-# slack.record_gap() makes no row longer that has begun.
+# slack.record_gap() does not change the period of a gap whose backfill has begun.
 _BEGIN: LiteralString = f"""
 update slack.gap g set begun_at = coalesce(g.begun_at, now()), closed_at = null, account = null, error = null
 where g.id = %(gap)s
@@ -71,7 +71,7 @@ insert into slack.gap_channel (gap_id, channel_id)
 select %(gap)s, c from unnest(%(channels)s::text[]) c
 on conflict do nothing
 """
-# Skipped ones are asked again: the app may have been invited since.
+# Skipped channels are tried again: the app may have been invited since.
 _RETRY_SKIPPED: LiteralString = """
 update slack.gap_channel set skipped = null, is_done = false
 where gap_id = %(gap)s
@@ -111,7 +111,7 @@ where gap_id = %(gap)s
 and channel_id = %(channel)s
 and thread_ts = %(thread)s
 """
-# Threads that began before the history that is read, and were answered lately or since.
+# Threads that began before the period that is read, with replies in it or after it.
 _OLD_THREADS: LiteralString = """
 select distinct m.thread_ts
 from slack.message m
@@ -119,7 +119,7 @@ where m.channel_id = %(channel)s
 and m.ts >= %(from)s
 and m.thread_ts < %(from)s
 """
-# What was deleted while events reached us is gone already; what changed after the gap was there then.
+# A message that was deleted while events arrived is gone already. One that changed after the gap existed in it.
 _MESSAGES: LiteralString = """
 select m.ts
 from slack.message m
@@ -138,12 +138,12 @@ update slack.gap set
 , error = %(error)s
 where id = %(gap)s
 """
-_FORGET: LiteralString = "delete from slack.gap_channel where gap_id = %(gap)s"
+_DELETE_CHANNELS: LiteralString = "delete from slack.gap_channel where gap_id = %(gap)s"
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A row. `ended_at` is None while it goes on, `channel_id` None where it concerns all channels."""
+    """A gap. `ended_at` is None while it goes on; `channel_id` is None where it concerns all channels."""
 
     id: int
     reason: str
@@ -160,11 +160,11 @@ class Gap:
 
 @dataclass(slots=True)
 class ChannelState:
-    """How far the backfill of a gap is in a channel."""
+    """The progress of a backfill in one channel."""
 
     channel_id: str
     reached: datetime | None = None
-    """ts of the oldest message read; None before the first page."""
+    """ts of the oldest message read, from the newest back; None before the first page."""
     is_done: bool = False
     skipped: str | None = None
     threads: int = 0
@@ -173,13 +173,14 @@ class ChannelState:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The gaps that are not closed, those that go on among them."""
+class GapSummary:
+    """The gaps of a workspace that are not closed, including those that go on."""
 
     count: int = 0
     is_due: bool = False
-    """Whether there is one that the job should close now: over, and not tried to the end yet."""
+    """Whether the job should close one now: it has ended, and no backfill of it has come to its end."""
     newest: int | None = None
+    """The id of the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,39 +200,39 @@ async def open_gaps(connection: Connection) -> OpenGaps:
     return OpenGaps(*row) if row else OpenGaps(0, 0, None)
 
 
-async def standing(connection: Connection, team: str | None) -> Standing:
-    """How the gaps stand."""
+async def summarize(connection: Connection, team: str | None) -> GapSummary:
+    """The open gaps of the workspace; of all workspaces where `team` is None."""
     async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(_STANDING, {"team": team})
+        await cursor.execute(_SUMMARY, {"team": team})
         row = await cursor.fetchone()
-    return Standing(*row) if row else Standing()
+    return GapSummary(*row) if row else GapSummary()
 
 
 async def database_time(connection: Connection) -> datetime:
-    """The time by the database's clock, which is the one of all columns of slack.gap."""
+    """The time by the database's clock. All columns of slack.gap are by that clock."""
     (now,) = await _times(connection, "select now()", {})
     return now
 
 
 async def has_due(connection: Connection, team: str, since: datetime) -> bool:
-    """Whether `due` has gaps that were not tried to the end since then, by the database's clock."""
+    """Whether `due` has a gap of which no backfill has come to its end since then, by the database's clock."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(_HAS_DUE, {"team": team, "since": since})
         return bool(await cursor.fetchone())
 
 
 async def due(connection: Connection, team: str, *, growing: bool) -> list[Gap]:
-    """The gaps that are over and not closed; with `growing`, also those that may still become longer."""
+    """The gaps that have ended and are not closed; with `growing`, also those that may still become longer."""
     return await _gaps(connection, _DUE, {"team": team, "all": growing})
 
 
 async def get(connection: Connection, ids: Sequence[int]) -> list[Gap]:
-    """The gaps of these ids, as far as there are."""
+    """The gaps with these ids. Unknown ids are left out."""
     return await _gaps(connection, _GET, {"ids": list(ids)})
 
 
 async def newest(connection: Connection, *, most: int) -> list[Gap]:
-    """The newest gaps, open ones first."""
+    """At most `most` gaps: open ones first, then the newest."""
     return await _gaps(connection, _NEWEST, {"most": most})
 
 
@@ -244,7 +245,7 @@ async def add(
     channel: str | None,
     instance: str,
 ) -> Gap:
-    """Write down a gap that an operator told of."""
+    """Add a gap that an operator asks to close, and return it."""
     values = {
         "team": team,
         "since": since,
@@ -258,10 +259,10 @@ async def add(
 async def begin(
     connection: Connection, gap_id: int, channels: Sequence[str]
 ) -> tuple[Gap, list[ChannelState]] | None:
-    """Record that a backfill of the gap begins; the gap, and how far the backfill is in each channel.
+    """Record that a backfill of the gap begins. Returns the gap, and the backfill's progress in each channel.
 
-    From now on the gap's span stays as it is here: before, it may have grown since it was read. None where the gap is
-    gone or goes on.
+    From then on the gap's period does not change. It may have become longer since the caller read the gap. None
+    where the gap has been deleted, or goes on.
     """
     values = {"gap": gap_id, "channels": list(channels)}
     async with connection.transaction():
@@ -276,7 +277,7 @@ async def begin(
 
 
 async def save(connection: Connection, gap: Gap, state: ChannelState) -> None:
-    """Keep how far the backfill is in a channel."""
+    """Save the progress in a channel."""
     values = {
         "gap": gap.id,
         "channel": state.channel_id,
@@ -293,23 +294,23 @@ async def save(connection: Connection, gap: Gap, state: ChannelState) -> None:
 async def add_threads(
     connection: Connection, gap: Gap, channel: str, threads: Sequence[datetime]
 ) -> None:
-    """Keep threads that are to be read."""
+    """Save threads that the backfill has to read."""
     values = {"gap": gap.id, "channel": channel, "threads": list(threads)}
     await connection.execute(_ADD_THREADS, values)
 
 
 async def threads(connection: Connection, gap: Gap, channel: str) -> list[datetime]:
-    """The threads that are still to be read."""
+    """The threads that the backfill still has to read."""
     return await _times(connection, _THREADS, {"gap": gap.id, "channel": channel})
 
 
 async def end_thread(connection: Connection, gap: Gap, channel: str, thread: datetime) -> None:
-    """Take note that the thread was read."""
+    """Record that the thread was read."""
     await connection.execute(_END_THREAD, {"gap": gap.id, "channel": channel, "thread": thread})
 
 
 async def old_threads(connection: Connection, channel: str, since: datetime) -> list[datetime]:
-    """Threads that began before `since`, with replies after it that we know of."""
+    """Threads that began before `since` and have stored replies after it."""
     return await _times(connection, _OLD_THREADS, {"channel": channel, "from": since})
 
 
@@ -321,7 +322,7 @@ async def messages(
     before: datetime,
     ended: datetime,
 ) -> list[datetime]:
-    """Our messages of that time that the channel's history should hold, where nothing changed them since `ended`."""
+    """Stored messages of that period that Slack's history must contain, unless they changed after `ended`."""
     values = {"channel": channel, "oldest": oldest, "before": before, "ended": ended}
     return await _times(connection, _MESSAGES, values)
 
@@ -334,7 +335,7 @@ async def end(
     account: Mapping[str, Any],
     error: str | None,
 ) -> None:
-    """Record that the backfill came to its end, and with `is_closed` that nothing of the gap is left."""
+    """Record that the backfill has come to its end. `is_closed` says that nothing of the gap is left."""
     values = {
         "gap": gap.id,
         "is_closed": is_closed,
@@ -344,7 +345,7 @@ async def end(
     async with connection.transaction():
         await connection.execute(_END, values)
         if is_closed:
-            await connection.execute(_FORGET, values)
+            await connection.execute(_DELETE_CHANNELS, values)
 
 
 async def _gaps(

@@ -1,4 +1,4 @@
-"""slack.instance and slack.connection: which instances run, and when they were connected; the gaps between."""
+"""slack.instance and slack.connection: which instances run, and when each was connected to Slack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from psycopg.rows import class_row, scalar_row
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import past_deadlocks
 
-# Times come as ages in seconds: the clocks of several machines differ, the database has one.
+# Times are given as ages in seconds, and the database subtracts them from its own time: machines' clocks differ.
 _INSTANCE: LiteralString = """
 update slack.instance set
   team_id = coalesce(%(team_id)s, team_id)
@@ -74,7 +74,7 @@ and ended_at is null
 and number <> all (%(numbers)s)
 """
 _LOCK: LiteralString = "select slack.lock_gaps()"
-_STOPPED: LiteralString = """
+_RECORD_STALL: LiteralString = """
 select slack.record_gap
 ( %(team_id)s, 'queue stopped', now() - make_interval(secs => %(began_age)s)
 , now() - make_interval(secs => %(ended_age)s), %(instance)s, '1 minute'
@@ -110,19 +110,19 @@ order by i.stopped_at is not null, i.instance, i.id desc
 limit %s
 """
 STALE_SECONDS = 30.0
-"""Age of the last heartbeat from which on an instance counts as lost."""
+"""An instance whose last heartbeat is older counts as lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance as its last heartbeat told. Ages are in seconds, by the database's clock."""
+    """An instance, as its last heartbeat described it. Ages are in seconds, by the database's clock."""
 
     instance: str
     version: str
     host: str
     pid: int
     status: str
-    """Of its connection to Slack."""
+    """Status of its connection to Slack."""
     status_age: float
     reason: str | None
     database_problem: str | None
@@ -136,16 +136,16 @@ class Instance:
     age: float
     seen_age: float
     is_stopped: bool
-    """Whether it was stopped in good order."""
+    """Whether it ended by a regular stop."""
 
     @property
     def is_lost(self) -> bool:
-        """Whether it died, or has lost the database."""
+        """Whether it has crashed, or cannot reach the database."""
         return not self.is_stopped and self.seen_age > STALE_SECONDS
 
 
 async def newest(connection: Connection, *, most: int) -> list[Instance]:
-    """The instances of the last day: those that run or were lost first."""
+    """At most `most` instances of the last day. Those that run or are lost come first."""
     async with connection.cursor(row_factory=class_row(Instance)) as cursor:
         await cursor.execute(_NEWEST, (most,))
         return await cursor.fetchall()
@@ -153,10 +153,10 @@ async def newest(connection: Connection, *, most: int) -> list[Instance]:
 
 @dataclass(frozen=True, slots=True)
 class InstanceState:
-    """How an instance is; the columns of slack.instance. Ages are in seconds."""
+    """The state of an instance: the columns of slack.instance. Ages are in seconds."""
 
     start_id: UUID
-    """Names this start of the program."""
+    """Identifies this start of the program."""
     instance: str
     version: str
     host: str
@@ -181,65 +181,73 @@ class InstanceState:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSpan:
-    """A time of being connected; ages in seconds."""
+    """A period in which the instance was connected to Slack. Ages are in seconds."""
 
     number: int
-    """Names it within this start of the program."""
+    """Identifies it within this start of the program."""
     began_age: float
     seen_age: float
     is_over: bool
 
 
 @dataclass(frozen=True, slots=True)
+class StallSpan:
+    """A period in which the instance took no event: it could neither write nor spool. Ages are in seconds."""
+
+    began_age: float
+    ended_age: float
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What an instance says of itself at one moment."""
+    """What an instance reports at one moment."""
 
     state: InstanceState
     connections: Sequence[ConnectionSpan]
-    """All that lasts, and what has ended since the last heartbeat that was answered."""
-    stops: Sequence[tuple[float, float]]
-    """Spans in which its queue stood still, as ages of their beginning and end in seconds."""
+    """The present connection, and those that have ended since the last heartbeat that was answered."""
+    stalls: Sequence[StallSpan]
+    """The periods in which it took no event, since the last heartbeat that was answered."""
 
 
-async def beat(
+async def write_heartbeat(
     connection: Connection,
-    look: Callable[[], Heartbeat],
+    make_heartbeat: Callable[[], Heartbeat],
     *,
     stale: float,
     is_steady: bool,
     least_gap: float,
 ) -> None:
-    """Write how the instance is, and which gaps show by that; all or nothing.
+    """Write the state of the instance, and the gaps that follow from it, in one transaction.
 
-    `look` is called anew for each try, because a try after a deadlock comes later and ages have grown. A heartbeat
-    that was committed without an answer can be repeated: it finds the rows by their keys. Rows of this start that
-    last, but are not among its connections, are ended.
+    `make_heartbeat` is called for each try, because a retry after a deadlock comes later, when ages have grown. A
+    heartbeat that was committed without an answer can be repeated: it finds its rows by their keys. Connections of
+    this start that are not in the heartbeat are marked as ended.
 
-    Gaps are those of a workspace, so they are looked for once that is known; for the rest see
-    slack.judge_connections(). Raises psycopg.Error.
+    Gaps belong to a workspace, so none is written before the workspace is known. `stale` and `least_gap` are in
+    seconds; for them and `is_steady` see slack.judge_connections(). Raises psycopg.Error.
     """
 
     async def write() -> None:
-        found = look()
+        heartbeat = make_heartbeat()
         async with connection.transaction(), connection.cursor(row_factory=scalar_row) as cursor:
 
             async def value(query: LiteralString, values: Any) -> Any:
                 await cursor.execute(query, values)
                 return await cursor.fetchone() if cursor.description else None
 
-            # First, because slack.judge_connections() changes rows of other instances, too: see slack.ingest().
+            # The lock comes first, because slack.judge_connections() also changes rows of other instances.
             await value(_LOCK, {})
-            row = asdict(found.state)
+            row = asdict(heartbeat.state)
             own = await value(_INSTANCE, row) or await value(_NEW_INSTANCE, row)
-            for span in found.connections:
+            for span in heartbeat.connections:
                 values = asdict(span) | {"instance_id": own}
                 if await value(_CONNECTION, values) is None:
                     await value(_NEW_CONNECTION, values)
-            numbers = [span.number for span in found.connections]
+            numbers = [span.number for span in heartbeat.connections]
             await value(_END_OTHERS, {"instance_id": own, "numbers": numbers})
-            for began, ended in found.stops:
-                await value(_STOPPED, row | {"began_age": began, "ended_age": ended})
-            if found.state.team_id is not None:
+            for stall in heartbeat.stalls:
+                await value(_RECORD_STALL, row | asdict(stall))
+            if heartbeat.state.team_id is not None:
                 await value(_JUDGE, row | {"stale": stale, "steady": is_steady, "least": least_gap})
 
     await past_deadlocks(write)

@@ -1,11 +1,12 @@
-"""slack.job_run: what the jobs did."""
+"""slack.job_run: the runs of the jobs, and how each ended."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from enum import StrEnum
+from typing import Any, LiteralString, NamedTuple
 
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
@@ -16,75 +17,130 @@ _COLUMNS: LiteralString = (
     "id, job, reason, scheduled_for, instance, started_at, finished_at, outcome"
     ", rows_seen, rows_changed, rows_failed, error"
 )
+_END_CUT_OFF: LiteralString = """
+update slack.job_run set outcome = 'cut off', finished_at = now(), error = 'its session was lost'
+where job = %s
+and finished_at is null
+"""
+_CURSOR: LiteralString = """
+select case when outcome <> 'done' and started_at > now() - interval '1 hour' then r.cursor end
+from slack.job_run r
+where job = %s
+and outcome <> 'skipped'
+order by id desc
+limit 1
+"""
+_BEGIN: LiteralString = """
+insert into slack.job_run (job, reason, scheduled_for, instance)
+values (%s, %s, %s, %s)
+returning id
+"""
+_SKIP: LiteralString = """
+insert into slack.job_run (job, reason, scheduled_for, instance, finished_at, outcome, error)
+values (%s, %s, %s, %s, now(), 'skipped', %s)
+returning id
+"""
+_SAVE_PROGRESS: LiteralString = """
+update slack.job_run set rows_seen = %s, rows_changed = %s, rows_failed = %s, bad_rows = %s, cursor = %s
+where id = %s
+"""
+_END: LiteralString = """
+update slack.job_run set outcome = %s, error = %s, finished_at = now()
+where id = %s
+and finished_at is null
+"""
+_LAST_DONE: LiteralString = """
+select max(coalesce(scheduled_for, started_at)) from slack.job_run where job = %s and outcome = 'done'
+"""
+_GET: LiteralString = f"select {_COLUMNS} from slack.job_run where id = %s"  # noqa: S608 columns of ours
+_NEWEST: LiteralString = f"""
+select {_COLUMNS} from slack.job_run where job = %s order by id desc limit %s
+"""  # noqa: S608 columns of ours
+
+
+class RunReason(StrEnum):
+    """Why a run began (slack.job_run.reason)."""
+
+    SCHEDULE = "schedule"
+    CATCH_UP = "catch-up"
+    FIRST_START = "first start"
+    BY_HAND = "by hand"
+    GAP = "gap"
+
+
+class RunOutcome(StrEnum):
+    """How a run ended (slack.job_run.outcome)."""
+
+    DONE = "done"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    CANCELLED = "cancelled"
+    CUT_OFF = "cut off"
+    """Its session or its process was lost."""
+    SKIPPED = "skipped"
+    """It did not begin, because another session ran the job."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """A row. `outcome` is None while the job runs, and after a crash until the next run."""
+    """A run. `outcome` is None while it goes on, and after a crash until the job's next run."""
 
     id: int
     job: str
     reason: str
+    """A RunReason."""
     scheduled_for: datetime | None
     instance: str
     started_at: datetime
     finished_at: datetime | None
     outcome: str | None
+    """A RunOutcome."""
     rows_seen: int
     rows_changed: int
     rows_failed: int
     error: str | None
 
 
+class BegunRun(NamedTuple):
+    """A run that begins, and Slack's cursor from which it continues; None to start from the first page."""
+
+    id: int
+    cursor: str | None
+
+
 async def begin(
     connection: Connection,
     job: str,
     *,
-    reason: str,
+    reason: RunReason,
     scheduled_for: datetime | None,
     instance: str,
-) -> tuple[int, str | None]:
-    """Record that a run begins. The caller holds the job's lock: a run without an end was cut off.
+) -> BegunRun:
+    """Record that a run begins. The caller holds the job's lock, so an earlier run without an end was cut off.
 
-    Returns its id, and the cursor at which the run before it stopped, where that ended badly less than an hour
-    ago: Slack's cursors do not live long.
+    The run continues from the cursor of the one before it, if that ended badly and began less than an hour ago:
+    Slack's cursors expire.
     """
     async with connection.transaction(), connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(
-            "update slack.job_run set outcome = 'cut off', finished_at = now(), error = 'its session was lost'"
-            " where job = %s and finished_at is null",
-            (job,),
-        )
-        await cursor.execute(
-            "select case when outcome <> 'done' and started_at > now() - interval '1 hour' then r.cursor end"
-            " from slack.job_run r where job = %s and outcome <> 'skipped' order by id desc limit 1",
-            (job,),
-        )
+        await cursor.execute(_END_CUT_OFF, (job,))
+        await cursor.execute(_CURSOR, (job,))
         left_at: str | None = await cursor.fetchone()
-        await cursor.execute(
-            "insert into slack.job_run (job, reason, scheduled_for, instance)"
-            " values (%s, %s, %s, %s) returning id",
-            (job, reason, scheduled_for, instance),
-        )
-        return int(await cursor.fetchone() or 0), left_at
+        await cursor.execute(_BEGIN, (job, reason, scheduled_for, instance))
+        return BegunRun(int(await cursor.fetchone() or 0), left_at)
 
 
 async def skip(
     connection: Connection,
     job: str,
     *,
-    reason: str,
+    reason: RunReason,
     scheduled_for: datetime | None,
     instance: str,
     why: str,
 ) -> int:
-    """Record that the job did not run, because of another session."""
+    """Record that the job did not run because of another session. Returns the id of the record."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(
-            "insert into slack.job_run (job, reason, scheduled_for, instance, finished_at, outcome, error)"
-            " values (%s, %s, %s, %s, now(), 'skipped', %s) returning id",
-            (job, reason, scheduled_for, instance, why),
-        )
+        await cursor.execute(_SKIP, (job, reason, scheduled_for, instance, why))
         return int(await cursor.fetchone() or 0)
 
 
@@ -98,48 +154,42 @@ async def save_progress(
     bad_rows: Sequence[dict[str, str]],
     cursor: str | None,
 ) -> None:
-    """Keep how far the run has come."""
-    await connection.execute(
-        "update slack.job_run set rows_seen = %s, rows_changed = %s, rows_failed = %s, bad_rows = %s, cursor = %s"
-        " where id = %s",
-        (seen, changed, failed, Jsonb(bad_rows) if bad_rows else None, cursor, run_id),
-    )
+    """Save the progress of a run."""
+    refused = Jsonb(bad_rows) if bad_rows else None
+    await connection.execute(_SAVE_PROGRESS, (seen, changed, failed, refused, cursor, run_id))
 
 
-async def end(connection: Connection, run_id: int, *, outcome: str, error: str | None) -> None:
+async def end(
+    connection: Connection, run_id: int, *, outcome: RunOutcome, error: str | None
+) -> None:
     """Record how the run ended."""
-    await connection.execute(
-        "update slack.job_run set outcome = %s, error = %s, finished_at = now()"
-        " where id = %s and finished_at is null",
-        (outcome, error, run_id),
-    )
+    await connection.execute(_END, (outcome, error, run_id))
 
 
 async def last_done(connection: Connection, job: str) -> datetime | None:
-    """The time that the newest good run was for, or began at; None where there was none."""
+    """The time for which the newest successful run was scheduled, or at which it began; None without one."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(
-            "select max(coalesce(scheduled_for, started_at)) from slack.job_run where job = %s and outcome = 'done'",
-            (job,),
-        )
+        await cursor.execute(_LAST_DONE, (job,))
         found: datetime | None = await cursor.fetchone()
         return found
 
 
 async def get(connection: Connection, run_id: int) -> JobRun:
-    """One run."""
-    query = f"select {_COLUMNS} from slack.job_run where id = %s"  # noqa: S608 columns of ours
-    async with connection.cursor(row_factory=class_row(JobRun)) as cursor:
-        await cursor.execute(query, (run_id,))
-        row = await cursor.fetchone()
-    if row is None:
+    """One run. Raises LookupError where there is none of this id."""
+    found = await _runs(connection, _GET, (run_id,))
+    if not found:
         raise LookupError(run_id)
-    return row
+    return found[0]
 
 
 async def newest(connection: Connection, job: str, *, most: int) -> list[JobRun]:
-    """The newest runs of the job, the newest first."""
-    query = f"select {_COLUMNS} from slack.job_run where job = %s order by id desc limit %s"  # noqa: S608
+    """At most `most` runs of the job, the newest first."""
+    return await _runs(connection, _NEWEST, (job, most))
+
+
+async def _runs(
+    connection: Connection, query: LiteralString, values: tuple[Any, ...]
+) -> list[JobRun]:
     async with connection.cursor(row_factory=class_row(JobRun)) as cursor:
-        await cursor.execute(query, (job, most))
+        await cursor.execute(query, values)
         return await cursor.fetchall()

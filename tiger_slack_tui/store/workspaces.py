@@ -1,4 +1,4 @@
-"""Which workspaces the database holds messages of."""
+"""Finds out whose messages the database contains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tiger_slack_tui.postgres.connection import Connection
 _HAS_TABLES = (
     "select to_regclass('slack.instance') is not null and to_regclass('slack.\"user\"') is not null"
 )
-# What ingests has asked Slack for its workspace. Users tell less: some are of workspaces that share a channel.
+# An instance asks Slack for its workspace. Users are less certain: some belong to workspaces that share a channel.
 _OF_INSTANCES = "select distinct i.team_id from slack.instance i where i.team_id is not null"
 _OF_USERS = """
 select u.team_id
@@ -20,9 +20,10 @@ limit 1
 
 
 async def held_teams(connection: Connection) -> frozenset[str]:
-    """The ids of the workspaces that the database holds: those ingested from, else that of most users.
+    """The ids of the workspaces whose messages the database contains.
 
-    Empty where the database does not say, or has no tables yet.
+    They are those of the instances; where there are none, the workspace of most users. Empty where neither is known,
+    or where there are no tables yet.
     """
     row = await (await connection.execute(_HAS_TABLES)).fetchone()
     if not row or not row[0]:
