@@ -100,7 +100,7 @@ class Scheduler:
         self._wakes = {name: asyncio.Event() for name in jobs}
 
     async def run(self) -> None:
-        """Run the jobs on schedule until cancelled, which also cancels running jobs. A failed job affects no other."""
+        """Run the jobs on schedule until cancelled, which also ends running jobs. A failed job affects no other."""
         async with asyncio.TaskGroup() as group:
             for job in self._jobs.values():
                 if job.is_scheduled:
