@@ -133,7 +133,7 @@ def test_why_by_link_and_never_delivered(conninfo: str, run: Commands) -> None:
     assert "Slack never delivered it." in never
     assert "No gap covers its time" in never
     assert run.json("why", "C1", ts(5), code=1)[0]["verdict"] == "never delivered"
-    assert "older than the audit trail" in run("why", "C1", ts(-5), code=1)
+    assert "The audit trail begins later" in run("why", "C1", ts(-5), code=1)
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,10 @@ def test_a_database_without_the_tables_says_what_to_do(empty_conninfo: str, tmp_
 
 def test_add_asks(conninfo: str, run: Commands, database: psycopg.Connection[Any]) -> None:
     with terminal(run, "discard", "add", "--joins") as (process, master):
-        answer(process, master, b"Make this rule?", b"n\n")
+        answer(process, master, b"Add this rule?", b"n\n")
         assert process.wait(30) == 1
     with terminal(run, "discard", "add", "--joins") as (process, master):
-        answer(process, master, b"Make this rule?", b"y\n")
+        answer(process, master, b"Add this rule?", b"y\n")
         assert process.wait(30) == 0
     assert len(run.json("discard", "list")) == 1
 

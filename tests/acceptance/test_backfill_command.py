@@ -62,7 +62,7 @@ async def test_history_is_read_by_channel_and_time(conninfo: str, tmp_path: Path
         assert code == 0
         assert "300 messages read = 150 inserted + 150 already there + 0 updated" in out
         code, out, _ = await command(program, "backfill")
-        assert (code, out) == (0, "There is no gap to close.\n")
+        assert (code, out) == (0, "There are no gaps to close.\n")
         code, out, _ = await command(program, "backfill", "--status")
         assert code == 0
         assert [line.split(",")[0] for line in out.splitlines()] == ["gap 2", "gap 1"]

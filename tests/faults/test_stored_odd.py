@@ -108,7 +108,7 @@ def test_a_message_beyond_the_years_of_python(conninfo: str, tmp_path: Path, odd
 
 def test_why_with_an_empty_trail(conninfo: str, tmp_path: Path) -> None:
     said = tiger_slack("why", "C1", ts(1), cwd=tmp_path, DATABASE_URL=conninfo)
-    assert "It is not stored, and the audit trail is empty." in said.stdout
+    assert "It is not stored. The audit trail is empty." in said.stdout
 
 
 def test_a_failure_keeps_no_text_a_second_time(

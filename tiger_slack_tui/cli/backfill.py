@@ -168,7 +168,7 @@ async def _gap_finder(request: BackfillRequest, conninfo: str, web: SlackWeb, in
         until = read_time(request.until, now, "--until", is_end=True)
     until = min(until or now, now)
     if since and since >= until:
-        raise SettingsError("--since must be before --until.")
+        raise SettingsError("--since is not before --until.")
     channels = await _channel_ids(web, request.channels) if request.channels else [None]
 
     async def find(connection: Connection, team: str) -> list[Gap]:

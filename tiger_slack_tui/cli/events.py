@@ -207,7 +207,7 @@ def detail_lines(event: EventDetail) -> Iterator[str]:
     yield f"event     {visible(event.event_id)}  {visible(kind)}"
     yield f"happened  {format_time(event.event_ts)}"
     late = format_duration(max(event.lateness, event.lateness * 0))
-    yield f"received  {format_time(event.received_at)}, {late} after it happened"
+    yield f"received  {format_time(event.received_at)}, {late} later"
     if event.deliveries > 1:
         last = format_time(event.last_received_at)
         yield f"          {event.deliveries} times, the last time {last}"

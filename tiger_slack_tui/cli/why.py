@@ -36,17 +36,17 @@ from tiger_slack_tui.store.message_history import CoveringGap, StoredMessage
 _VERDICTS = {
     Verdict.STORED: "It is stored.",
     Verdict.DELETED: "It was deleted in Slack, {deleted_at}.",
-    Verdict.LOST_ROW: "It was stored, but its row is gone, and Slack reported no deletion: somebody deleted the row.",
+    Verdict.LOST_ROW: "It was stored. Its row is gone, but Slack reported no deletion.",
     Verdict.FAILED: "It is not stored: the database refused it.",
     Verdict.DISCARDED: "It is not stored: a rule dropped it.",
     Verdict.SPOOLED: "It is not stored yet: it waits in this machine's spool.",
     Verdict.AUDIT_ONLY: "It is not stored: there are events about it, but none with its content.",
-    Verdict.BEFORE_TRAIL: "It is not stored, and it is older than the audit trail, which begins {trail_since}.",
+    Verdict.BEFORE_TRAIL: "It is not stored. The audit trail begins later, {trail_since}.",
     Verdict.NEVER_DELIVERED: "Slack never delivered it.",
 }
 _DID = {
     Effect.CONTENT: "stored; the row has its content",
-    Effect.OLDER: "stored; replaced by newer content",
+    Effect.OLDER: "stored; newer content exists",
     Effect.DELETED_SINCE: "stored; deleted later",
     Effect.DELETED: "deleted the message",
     Effect.REACTION: "stored",
@@ -103,7 +103,7 @@ def lines(found: MessageHistory) -> Iterator[str]:
     where = format_channel(found.channel_id, found.channel_name)
     yield f"{where}  {found.slack_ts}  {format_time(found.ts)}"
     if found.verdict is Verdict.BEFORE_TRAIL and found.trail_since is None:
-        yield "It is not stored, and the audit trail is empty."
+        yield "It is not stored. The audit trail is empty."
     else:
         yield _VERDICTS[found.verdict].format(
             deleted_at=format_time(found.deleted_at), trail_since=format_time(found.trail_since)
@@ -153,7 +153,7 @@ def _event_lines(event: HistoryEvent) -> Iterator[str]:
     yield f"{format_time(event.event_ts)}  {cut(kind, 26):<26} {did}"
     late = format_duration(max(event.lateness, event.lateness * 0))
     times = f", {event.deliveries} deliveries" if (event.deliveries or 1) > 1 else ""
-    yield f"    {cut(event.event_id, 24)}  received {late} after it happened{times}"
+    yield f"    {cut(event.event_id, 24)}  received {late} later{times}"
     if event.did is Effect.REACTION:
         yield f"    {cut(event.text or '-', 40)} by {format_user(event.user_id, event.user_name)}"
     if event.error:
@@ -186,6 +186,6 @@ def _hints(found: MessageHistory) -> Iterator[str]:
         elif found.gap is None:
             yield "No gap covers its time. It may be in the spool of another machine."
         if found.is_member is False:
-            yield "→ The app is not a member of the channel: invite it, or Slack delivers nothing from there."
+            yield "→ The app is not a member of the channel. To receive its messages, invite it."
         elif found.channel_name is None:
             yield "The channel is unknown. Check the id, and whether the app is a member."
