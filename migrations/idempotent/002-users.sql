@@ -24,7 +24,7 @@ return
   from (values (event -> 'user', event -> 'user' -> 'profile', slack.number_of(event -> 'event_ts'))) v (u, p, event_ts)
 );
 comment on function slack.user_attributes(jsonb) is
-  'What {"user": {…}, "event_ts": …} says of the user, with its recency: user.updated, then event_ts. A value of another type than its column''s counts as left out.';
+  'The attributes of the user in {"user": {…}, "event_ts": …}, with their recency: user.updated, then event_ts. A value that does not have its column''s type is left out.';
 
 create or replace function slack.upsert_user(event jsonb)
 returns bool
@@ -67,4 +67,4 @@ begin
 end
 $func$;
 comment on function slack.upsert_user(jsonb) is
-  'Stores {"user": {…}}: a user_change, team_join or user_profile_changed event, or a user of users.list. Each attribute keeps its newest value; what the payload leaves out stays as it is. Returns whether that changed anything.';
+  'Stores {"user": {…}}: a user_change, team_join or user_profile_changed event, or a user of users.list. Each attribute keeps its newest value; an attribute that the payload lacks does not change. Returns whether the row changed.';

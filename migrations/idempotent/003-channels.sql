@@ -17,7 +17,7 @@ return
       , version
       , coalesce(event_ts, 0)
       )
-      -- topic and purpose tell when they were set, which can be later than what the channel says of itself
+      -- topic and purpose have their own times, which can be later than channel.updated
       || slack.versioned
       ( jsonb_build_object('topic', slack.of_type(c -> 'topic' -> 'value', 'string'))
       , greatest(version, slack.number_of(c -> 'topic' -> 'last_set'))
@@ -62,7 +62,7 @@ return
       c
     , event_ts
     , coalesce
-      ( case when updated > 1e11 then updated / 1000 else updated end -- milliseconds, where Slack sends it
+      ( case when updated > 1e11 then updated / 1000 else updated end -- Slack sends milliseconds
       , event_ts
       , slack.number_of(c -> 'created')
       , 0
@@ -76,7 +76,7 @@ return
   ) _
 );
 comment on function slack.channel_attributes(jsonb) is
-  'What an event, or {"channel": {…}} of conversations.list, says of the channel, with its recency: channel.updated, else event_ts, else created. A value of another type than its column''s counts as left out.';
+  'The attributes of the channel in an event, or in {"channel": {…}} of conversations.list, with their recency: channel.updated, else event_ts, else created. A value that does not have its column''s type is left out.';
 
 create or replace function slack.channel_names(event jsonb)
 returns setof text
@@ -96,13 +96,13 @@ as $func$
   ) n (channel_name)
   where n.channel_name <> ''
 $func$;
-comment on function slack.channel_names(jsonb) is 'The names that an event, or {"channel": {…}}, gives to its channel, now or before.';
+comment on function slack.channel_names(jsonb) is 'The present and earlier names of the channel in an event, or in {"channel": {…}}.';
 
 create or replace function slack.channel_of(event jsonb)
 returns text
 immutable parallel safe
 return coalesce(slack.text_of(event, 'old_channel_id'), slack.id_of(event, 'channel'));
-comment on function slack.channel_of(jsonb) is 'The id of the channel whose row slack.upsert_channel() changes.';
+comment on function slack.channel_of(jsonb) is 'The id of the channel that slack.upsert_channel() stores.';
 
 create or replace function slack.upsert_channel(event jsonb)
 returns bool
@@ -152,4 +152,4 @@ begin
 end
 $func$;
 comment on function slack.upsert_channel(jsonb) is
-  'Stores {"channel": {…}} of conversations.list, or a channel event of any kind. Each attribute keeps its newest value; what the payload leaves out stays as it is. Returns whether that changed anything.';
+  'Stores {"channel": {…}} of conversations.list, or a channel event of any kind. Each attribute keeps its newest value; an attribute that the payload lacks does not change. Returns whether the row changed.';

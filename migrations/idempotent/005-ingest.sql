@@ -24,7 +24,7 @@ as $func$
     )
   )
 $func$;
-comment on function slack.routed_events(jsonb) is 'The events of an array of objects with the fields of slack.routed_event, times of Slack as its text.';
+comment on function slack.routed_events(jsonb) is 'Reads events from a JSON array of objects with the fields of slack.routed_event. Slack''s times are given as its texts.';
 
 create or replace function slack.first_deliveries(items slack.routed_event[])
 returns slack.routed_event[]
@@ -52,9 +52,9 @@ begin
   into first_ids
   from counted c
   join received r on r.event_id = c.event_id
-  where r.n = c.deliveries; -- nothing was counted before this batch
+  where r.n = c.deliveries; -- this batch contains the first delivery
 
-  if cardinality(first_ids) = cardinality(items) then -- nearly always
+  if cardinality(first_ids) = cardinality(items) then -- the usual case
     return items;
   end if;
   return array
@@ -66,7 +66,7 @@ begin
 end
 $func$;
 comment on function slack.first_deliveries(slack.routed_event[]) is
-  'Counts the deliveries in slack.delivery and returns the events that had none before, each once.';
+  'Counts the deliveries in slack.delivery, and returns the events that are delivered for the first time, each once.';
 
 create or replace function slack.apply_effects(items slack.routed_event[], discarded jsonb default '{}')
 returns void
@@ -85,7 +85,7 @@ begin
     perform slack.store_reactions(reactions);
   end if;
   if cardinality(messages) > 0 then
-    perform slack.store_messages(messages); -- new messages show the reactions kept so far
+    perform slack.store_messages(messages); -- a new message shows the reactions that came before it
   end if;
   if cardinality(reactions) > 0 then
     perform slack.show_reactions(reactions);
@@ -99,7 +99,7 @@ begin
 end
 $func$;
 comment on function slack.apply_effects(slack.routed_event[], jsonb) is
-  'Does to the tables what the events say, but stores no message of an event that is a key of discarded. Idempotent and commutative: any order and repetition ends in the same state. The caller holds the locks of slack.lock_messages().';
+  'Applies the effects of the events to the tables. Does not store the message of an event that is a key of discarded. It is idempotent and commutative: the result does not depend on order or repetition. The caller holds the locks of slack.lock_messages().';
 
 create or replace function slack.discards(items slack.routed_event[])
 returns jsonb
@@ -132,7 +132,7 @@ begin
 end
 $func$;
 comment on function slack.discards(slack.routed_event[]) is
-  'The messages among the events that a rule discards, as {event_id: rule}. Counts the rules that fail on some of them.';
+  'The events whose message a rule discards, as {event_id: rule}. Counts the failures of rules.';
 
 create or replace function slack.ingest(batch jsonb)
 returns jsonb
@@ -142,21 +142,21 @@ declare
   items slack.routed_event[];
   discarded jsonb;
 begin
-  -- Every transaction takes its locks in this order, and those of one kind in the order of their keys, so that no two
-  -- deadlock, whatever they do: ingestion, import, backfill, replay, jobs, heartbeats.
+  -- Every transaction takes its locks in this order, and locks of one kind in the order of their keys. So no two
+  -- transactions deadlock: not those of ingestion, imports, backfills, replays, jobs or heartbeats.
   --   1. one replay at a time                            slack.replay()
   --   2. weeks of channels                               slack.lock_for_import(): imports and backfills
-  --   3. buckets of messages                             slack.lock_messages(): events exclusive; slack.lock_for_import(): shared
-  --   4. rows of slack.event                             changed by replays only
+  --   3. buckets of messages                             slack.lock_messages(): exclusive; slack.lock_for_import(): shared
+  --   4. rows of slack.event                             only replays change them
   --   5. rows of slack.delivery, by event_id
-  --   6. rows of slack.tombstone, reaction and message   only under their bucket, so in any order
+  --   6. rows of slack.tombstone, reaction and message   only under their bucket's lock, so in any order
   --   7. rows of slack."user", by id
   --   8. rows of slack.channel, by id
   --   9. gaps                                            slack.lock_gaps()
-  --  10. rows of slack.instance, connection and gap      a backfill begins with a row of slack.gap alone
-  -- Nobody waits for rows of slack.message_discard_failure: slack.count_rule_failures() takes one that is free.
-  -- A transaction that takes locks of one kind twice takes all of them at first. The retention job waits for no row: it
-  -- skips those that are locked. Keys are compared as bytes (collate "C"), as Python does.
+  --  10. rows of slack.instance, connection and gap      a backfill starts with a row of slack.gap
+  -- No transaction waits for a row of slack.message_discard_failure: slack.count_rule_failures() skips locked rows. The
+  -- retention job skips them as well. A transaction that needs locks of one kind in two steps takes all of them in the
+  -- first. Keys are compared as bytes (collate "C"), as Python does.
   items := slack.routed_events(batch);
   perform slack.lock_messages(items);
   items := slack.first_deliveries(items);
@@ -191,4 +191,4 @@ begin
 end
 $func$;
 comment on function slack.ingest(jsonb) is
-  'Takes a batch of routed events (see slack.routed_events()) into the tables: for each first delivery an audit row and its effects. Returns {"first": [event_id], "discarded": {event_id: rule}}. One call is one transaction of the ingestion.';
+  'Stores a batch of routed events (see slack.routed_events()): for each first delivery, the audit row and the effects. Returns {"first": [event_id], "discarded": {event_id: rule}}. The ingestion calls it once per transaction.';

@@ -30,12 +30,12 @@ return jsonb_strip_nulls
   , 'upload', m.upload
   )
 );
-comment on function slack.stored_message(slack.message) is 'A stored message in Slack''s form, as far as its columns go: what rules see of it.';
+comment on function slack.stored_message(slack.message) is 'A stored message in Slack''s form, as rules see it. It has only the fields that slack.message has columns for.';
 
 create or replace function slack.replay(batch jsonb)
 returns jsonb
 language plpgsql
--- Plans with the values known exclude all other chunks, and decompress no more than the one event.
+-- A plan for the actual values excludes all other chunks, and decompresses only the one event.
 set plan_cache_mode = force_custom_plan
 as $func$
 declare
@@ -47,7 +47,7 @@ declare
   i slack.routed_event;
   now_is text;
 begin
-  -- One replay at a time, so that two need no order among the rows of slack.event; the rest as in slack.ingest().
+  -- One replay at a time, so that the order of rows in slack.event does not matter. The rest is as in slack.ingest().
   perform pg_advisory_xact_lock(1919250527);
   perform slack.lock_messages(items);
   discarded := slack.discards(items);
@@ -59,11 +59,11 @@ begin
   loop
     i := k.item;
     update slack.event e set
-      -- what is stored stays stored: a rule keeps away what is not there yet
+      -- what is stored stays stored: a rule only discards messages that are not stored yet
       outcome = case when e.outcome = 'stored' then 'stored' when discarded ? i.event_id then 'discarded' else i.outcome end
     , discard_id = case when e.outcome = 'stored' then null else (discarded ->> i.event_id)::int4 end
     , error = case when e.outcome = 'stored' then null else slack.present(i.error) end
-      -- what fails again is known no better than before
+      -- an event that fails again keeps what is known about it
     , type = case when i.outcome = 'failed' then e.type else i.type end
     , subtype = case when i.outcome = 'failed' then e.subtype else i.subtype end
     , event = case when i.outcome <> 'failed' and e.event ? 'unstorable' then i.event else e.event end
@@ -87,4 +87,4 @@ begin
 end
 $func$;
 comment on function slack.replay(jsonb) is
-  'Does to the tables what events of the audit trail say, as slack.ingest() does, and keeps in slack.event what became of them now. Takes routed events that have the "id" of their rows, and as "kept_channel_id" their channel_id. Returns {event_id: outcome}, without those whose rows are gone.';
+  'Replays events of the audit trail: applies their effects as slack.ingest() does, and updates their outcomes in slack.event. Takes routed events with the "id" and the channel_id (as "kept_channel_id") of their rows. Returns {event_id: outcome}, without events whose rows are gone.';

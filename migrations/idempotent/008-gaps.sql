@@ -6,7 +6,7 @@ as $func$
   and (gap.reason in ('not connected', 'queue stopped', 'by hand') or gap.grown_at < now() - interval '1 hour')
 $func$;
 comment on function slack.is_settled(slack.gap) is
-  'Whether the gap is over and will not grow: one that events tell of does while more of them come, and Slack repeats some each hour.';
+  'Whether the gap has ended and will not become longer. A gap that was found by its events can: Slack repeats some events every hour.';
 
 create or replace function slack.lock_gaps()
 returns void
@@ -15,7 +15,7 @@ as $func$
   select pg_advisory_xact_lock(1734438958)
 $func$;
 comment on function slack.lock_gaps() is
-  'One transaction at a time writes gaps, or judges connections: one episode that several instances report is one row. A heartbeat takes it before all else, because it judges the connections of others, too.';
+  'Locks gaps and connections: one transaction at a time writes them. So a gap that several instances find becomes one row. A heartbeat takes this lock first, because it also changes connections of other instances.';
 
 create or replace function slack.record_gap
 ( team text, reason text, started timestamptz, ended timestamptz, instance text, within interval
@@ -39,7 +39,7 @@ begin
   and g.ended_at >= started - within
   order by g.ended_at desc
   limit 1
-  for update; -- a backfill that begins now either waits, and reads the longer span, or was first, and the row is not found
+  for update; -- a backfill that begins now waits and reads the longer gap; if it was first, this row is not found
 
   if found is null then
     insert into slack.gap (team_id, reason, started_at, ended_at, instance)
@@ -57,7 +57,7 @@ begin
 end
 $func$;
 comment on function slack.record_gap(text, text, timestamptz, timestamptz, text, interval) is
-  'Writes a span without events into slack.gap, or makes one of its reason longer that is so near and that no backfill has begun with. Returns its id.';
+  'Adds a gap. If a gap with the same reason is less than "within" away and no backfill of it has begun, makes that gap longer instead. Returns the gap''s id.';
 
 create or replace function slack.note_gaps(items slack.routed_event[])
 returns void
@@ -74,14 +74,14 @@ begin
     , max(i.event_ts) as ended
     from unnest(items) i
     where i.type = 'app_rate_limited'
-    -- Slack repeats for a day at most; what seems to be older has another clock.
+    -- Slack repeats an event for a day at most. If an event seems to be older, the clocks differ.
     or (i.received_at > i.event_ts + interval '2 hours' and i.received_at < i.event_ts + interval '3 days')
-    -- Two episodes in one batch stay two.
+    -- Two separate periods in one batch become two gaps.
     group by 1, 2, date_bin(case when i.type = 'app_rate_limited' then interval '1 minute' else '1 hour' end, i.event_ts, 'epoch')
     order by started
   loop
     if s.reason = 'rate limited' then
-      -- It tells the minute that has begun.
+      -- Slack names the minute in which the limit began.
       perform slack.record_gap(s.team_id, s.reason, s.started, s.ended + interval '1 minute', null, '5 minutes');
     elsif not exists
     ( select from slack.gap g
@@ -96,7 +96,7 @@ begin
 end
 $func$;
 comment on function slack.note_gaps(slack.routed_event[]) is
-  'Writes down the gaps that events tell of: app_rate_limited, and deliveries more than 2 h late of a time of which no gap is known.';
+  'Adds the gaps that follow from events: app_rate_limited, and deliveries that are more than 2 h late and in no known gap.';
 
 create or replace function slack.judge_connections
 ( team text, instance text, stale interval, is_steady bool, least_gap interval
@@ -131,7 +131,7 @@ begin
     and (e.connected_at, e.id) < (c.connected_at, c.id);
 
     if before < c.connected_at then
-      -- Another one that may have lived on tells so within a moment, or is dead.
+      -- An earlier connection may still work. Its instance updates it in a moment, or has crashed. So wait.
       continue when exists
       ( select
         from slack.connection e
@@ -154,7 +154,7 @@ begin
     update slack.connection set is_judged = true where id = c.id;
   end loop;
 
-  -- One that could not reach the database was connected all the time.
+  -- An instance that could not reach the database was connected after all: the gap was none.
   delete from slack.gap g
   where g.id = going_on.id
   and exists
@@ -183,4 +183,4 @@ begin
 end
 $func$;
 comment on function slack.judge_connections(text, text, interval, bool, interval) is
-  'Writes down when no instance of the workspace was connected: before each new connection, and now. An instance not seen for the interval stale counts as dead, unless the caller has not seen the database steadily for as long (is_steady): then the other may not have seen it either.';
+  'Adds the gaps in which no instance of the workspace was connected: before each new connection, and now. An instance counts as crashed if it has not updated its row for the interval "stale". That holds only if the caller itself has reached the database during that time (is_steady); otherwise the other instance may have been unable to reach it either. Breaks shorter than least_gap are not gaps.';

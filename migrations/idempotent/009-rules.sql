@@ -11,8 +11,8 @@ begin
     order by m.position
   );
 exception
-  -- "silent" leaves out missing fields and wrong types, but not all that can go wrong: comparing times with and without
-  -- a time zone, what a regular expression or a number cannot do, or a message nested too deeply for the stack.
+  -- "silent" suppresses errors about missing fields and wrong types, but not all errors: a comparison of times with and
+  -- without a time zone, an error in a regular expression or in arithmetic, or a message that is nested too deeply.
   when data_exception or feature_not_supported or program_limit_exceeded then
     errors := array_fill(null::text, array[cardinality(messages)]);
     foreach message in array messages loop
@@ -28,7 +28,7 @@ exception
 end
 $func$;
 comment on function slack.matches(jsonb[], jsonpath) is
-  'For each message whether the rule matches it, and the SQLSTATE where PostgreSQL cannot evaluate the rule on it: then it does not match. errors is null where there are none.';
+  'For each message: whether the rule matches it, and the SQLSTATE if PostgreSQL cannot evaluate the rule on it. Then the rule does not match it. errors is null if there are no errors.';
 
 create or replace function slack.evaluate_rules(messages jsonb[], out discarded int4[], out failures jsonb)
 language plpgsql stable
@@ -58,7 +58,7 @@ begin
 end
 $func$;
 comment on function slack.evaluate_rules(jsonb[]) is
-  'For each message the first rule that discards it, or null; and the rules that failed on some of them, [{"rule_id", "failures", "sqlstate"}], for slack.count_rule_failures(), or null. Live events, imports, backfills and replays all decide by this.';
+  'For each message: the first rule that discards it, or null. And the rules that failed on some of the messages, as [{"rule_id", "failures", "sqlstate"}] for slack.count_rule_failures(), or null. Live events, imports, backfills and replays all use this function.';
 
 create or replace function slack.count_rule_failures(failures jsonb)
 returns void
@@ -87,7 +87,7 @@ begin
 end
 $func$;
 comment on function slack.count_rule_failures(jsonb) is
-  'Counts in slack.message_discard_failure, in the transaction of the messages. Waits for nobody: where all rows of the rule are locked, it adds one, so there are never more than transactions at the same time.';
+  'Adds failures to slack.message_discard_failure, in the transaction of the messages. Never waits: if all rows of the rule are locked, it adds a row. So a rule has at most as many rows as there are concurrent transactions.';
 
 create or replace function slack.discarded_by(message jsonb)
 returns int4
@@ -95,4 +95,4 @@ language sql stable
 as $func$
   select e.discarded[1] from slack.evaluate_rules(array[message]) e
 $func$;
-comment on function slack.discarded_by(jsonb) is 'The first rule that discards the message; null where none does.';
+comment on function slack.discarded_by(jsonb) is 'The first rule that discards the message; null if none does.';
