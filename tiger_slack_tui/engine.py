@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import aiohttp
@@ -21,8 +21,10 @@ from tiger_slack_tui.base.errors import (
     SlackUnavailable,
 )
 from tiger_slack_tui.base.settings import Settings, SlackSettings
+from tiger_slack_tui.base.shutdown import Shutdown
 from tiger_slack_tui.base.snapshot import Snapshot, Stats
 from tiger_slack_tui.base.supervisor import Supervisor
+from tiger_slack_tui.base.tasks import cancel, finish_within, first_end
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
 from tiger_slack_tui.ingest.spool import Spool
 from tiger_slack_tui.jobs.backfill import close_gaps
@@ -43,15 +45,13 @@ from tiger_slack_tui.store.job_runs import JobRun, RunReason
 
 log = logging.getLogger(__name__)
 
-_FLUSH_SECONDS = 2.5
-"""How long a stop waits until what was read is durable and acknowledged.
-
-If nobody answers, the rest of a stop takes 6.7 s more: four times 1 s until cancelled tasks are given up, 1 s for the
-sockets, 0.6 s each for writes and the pool, 0.5 s for the disk. Containers kill a process after 10 s.
-"""
-_CANCEL_SECONDS = 0.25
-"""How long a cancelled task may take before it is cancelled again. psycopg may wait for the server."""
-_CANCELS = 4
+# What a stop keeps in reserve for the parts that come after one, in seconds of `Shutdown.left`. Only a server, a peer
+# or a disk that stays silent uses a part's time up.
+_AFTER_READING = 3.8
+_AFTER_FLUSH = 1.4
+_AFTER_WRITES = 1.0
+_AFTER_SOCKETS = 0.7
+_AFTER_POOL = 0.4
 _PUBLISH_SECONDS = 5.0
 _MIGRATION_SECONDS = 2.0
 """How long one try waits for a migration of another instance. The tries go on for as long as that takes."""
@@ -76,6 +76,7 @@ class Engine:
         heartbeat: HeartbeatTiming | None = None,
         pace: Pace | None = None,
         clock: Clock | None = None,
+        shutdown: Shutdown | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._started = self._clock.elapsed()
@@ -87,7 +88,7 @@ class Engine:
         self._timing = timing
         self._settings = settings
         self._conninfo = with_defaults(conninfo, application_name=settings.instance)
-        self._stop = asyncio.Event()
+        self._shutdown = shutdown or Shutdown()
         self._socket: SocketMode | None = None
         self._scheduler: Scheduler | None = None
         self._web: SlackWeb | None = None
@@ -112,8 +113,11 @@ class Engine:
         self._published = self.snapshot()
 
     def stop(self) -> None:
-        """Ask `run` to end: read nothing more, store and acknowledge what was read, close. Returns at once."""
-        self._stop.set()
+        """Ask `run` to read nothing more, store and acknowledge what was read, and end. Returns at once.
+
+        `run` then ends within `SHUTDOWN_SECONDS`, also where the database, Slack or the disk is silent.
+        """
+        self._shutdown.request()
 
     async def run(self) -> None:
         """Ingest until `stop`.
@@ -137,9 +141,10 @@ class Engine:
                 self._heartbeat = self._make_heartbeat(web, self._socket, scheduler)
                 await self._serve(self._socket, scheduler, self._heartbeat)
         finally:
+            self._shutdown.request()
             self._web = None
             await self._close_pool()
-            await self._spool.close()
+            await self._spool.close(self._shutdown.left())
             self._published = self.snapshot()
 
     async def run_job(self, name: str) -> JobRun:
@@ -233,14 +238,13 @@ class Engine:
 
     async def _close_pool(self) -> None:
         """Close the pool; a server that is silent does not hold it up."""
-        closing = asyncio.create_task(self._pool.close(timeout=0.3))
-        await asyncio.wait({closing}, timeout=0.6)
-        await _cancel(closing)
+        seconds = min(self._shutdown.left(reserve=_AFTER_POOL), 0.6)
+        await finish_within(seconds, self._pool.close(timeout=seconds / 2), "closing the pool")
 
     async def _greet_slack(self, web: SlackWeb) -> None:
         """Find a bad token at once; a Slack that is away is waited for by the connection. A stop ends it."""
         greeting = asyncio.create_task(web.identity())
-        stop = asyncio.create_task(self._stop.wait())
+        stop = asyncio.create_task(self._shutdown.wait())
         try:
             await asyncio.wait({greeting, stop}, return_when=asyncio.FIRST_COMPLETED)
             if greeting.done():
@@ -253,7 +257,7 @@ class Engine:
         except Exception as error:  # the connection will show whether Slack can be used
             log.error("Slack was not greeted", exc_info=error)
         finally:
-            await _cancel(greeting, stop)
+            await cancel(greeting, stop, seconds=1)
 
     def _make_scheduler(self, web: SlackWeb) -> Scheduler:
         """The jobs of this program, and what runs them."""
@@ -316,22 +320,34 @@ class Engine:
                 keep("the snapshot", self._publish),
             )
         ]
-        stop = asyncio.create_task(self._stop.wait())
+        stop = asyncio.create_task(self._shutdown.wait())
         try:
-            await _first_end(stop, listening, *sources, *ingesting)
+            await first_end(stop, listening, *sources, *ingesting)
         finally:
-            await _cancel(stop, listening)
+            self._shutdown.request()
+            left = self._shutdown.left
+            await cancel(stop, listening, seconds=left(reserve=_AFTER_READING))
             slack.stop_reading()
-            await asyncio.gather(self._flush(heartbeat), _cancel(*sources))
-            await pipeline.close()
-            await asyncio.gather(_cancel(*ingesting), _end_within(1, slack.close()))
+            await self._flush(heartbeat, sources)
+            await pipeline.close(min(left(reserve=_AFTER_WRITES), 0.6))
+            await asyncio.gather(
+                cancel(*ingesting, seconds=left(reserve=_AFTER_SOCKETS)),
+                finish_within(left(reserve=_AFTER_SOCKETS), slack.close(), "closing the socket"),
+            )
             stats = self._stats
             lost = stats.received - stats.acked  # Slack will deliver these again
             log.info("stopped", extra={"received": stats.received, "unacknowledged": lost})
 
-    async def _flush(self, heartbeat: HeartbeatWriter) -> None:
-        """Make what was read durable, acknowledge it, and say goodbye in the database."""
-        await _end_within(_FLUSH_SECONDS, _together(self._pipeline.flush(), heartbeat.write_last()))
+    async def _flush(
+        self, heartbeat: HeartbeatWriter, sources: Sequence[asyncio.Task[None]]
+    ) -> None:
+        """Make what was read durable, acknowledge it, and write the last heartbeat. End the other tasks meanwhile."""
+        seconds = self._shutdown.left(reserve=_AFTER_FLUSH)
+        work = _together(self._pipeline.flush(), heartbeat.write_last())
+        await asyncio.gather(
+            finish_within(seconds, work, "the last writes"),
+            cancel(*sources, seconds=seconds),
+        )
 
     async def _listen(self, slack: SocketMode, database_tried: asyncio.Event) -> None:
         """Take events; not before the database had its chance, so that they need not go through the spool."""
@@ -392,41 +408,6 @@ class Engine:
         self._pipeline.database_is_ready()
         self._database_ready.set()
         tried.set()
-
-
-async def _first_end(stop: asyncio.Task[Any], *tasks: asyncio.Task[None]) -> None:
-    """Wait for `stop`, or for a task that fails; its error is raised."""
-    running: set[asyncio.Task[Any]] = {stop, *tasks}
-    while stop in running:
-        done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-
-
-async def _cancel(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel the tasks and wait about a second until they have ended: a silent server can hold them up."""
-    running: set[asyncio.Future[Any]] = set(tasks)
-    for _ in range(_CANCELS):
-        running = {task for task in running if not task.done()}
-        if not running:
-            break
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=_CANCEL_SECONDS)
-    for task in tasks:
-        if not task.done():
-            log.warning("a task does not end: %s", task)
-        elif not task.cancelled():
-            task.exception()  # whoever waited for it has seen it
-
-
-async def _end_within(seconds: float, work: Coroutine[Any, Any, Any]) -> None:
-    """Wait for the work, for so many seconds; then cancel it. Its errors are logged."""
-    task = asyncio.create_task(work)
-    await asyncio.wait({task}, timeout=seconds)
-    await _cancel(task)
-    if not task.cancelled() and task.done() and (error := task.exception()) is not None:
-        log.error("a part of the stop failed", exc_info=error)
 
 
 async def _together(*works: Coroutine[Any, Any, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tiger_slack_tui.base.errors import NoTerminalError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
+from tiger_slack_tui.base.shutdown import Shutdown
 from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
 
 if TYPE_CHECKING:
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def database(settings: Settings, *, session: bool = False) -> Iterator[str]:
+def database(
+    settings: Settings, *, session: bool = False, shutdown: Shutdown | None = None
+) -> Iterator[str]:
     """The conninfo of the operator's database, or of the embedded PostgreSQL, which runs as long as the block.
 
     `session` asks for the address at which a connection keeps its session of the server (see DATABASE_DIRECT_URL).
-    Raises OtherDatabase where that leads to another one, and as `connect` where one of the two does not answer.
+    Raises OtherDatabase where that leads to another database, and as `connect` where one of the two does not answer.
+
+    At the end of the block the embedded server is stopped. With `shutdown`, this waits no longer than its deadline;
+    the server's supervisor, a process of its own, goes on stopping it.
     """
     if settings.conninfo is not None:
         direct = settings.direct_conninfo if session else None
@@ -39,6 +45,8 @@ def database(settings: Settings, *, session: bool = False) -> Iterator[str]:
 
     with EmbeddedPostgres.start(settings.home / "postgres") as server:
         yield server.conninfo
+        if shutdown is not None:
+            server.close(shutdown.left())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +61,18 @@ class Face:
 def run_engine(settings: Settings, slack: SlackSettings, face: Face) -> None:
     """Ingest until stopped. Raises what a person must mend."""
     prepare_face(settings, ui=face.ui)
-    with database(settings) as conninfo:
+    shutdown = Shutdown()
+    with database(settings, shutdown=shutdown) as conninfo:
         if face.ui:
 
             def make_engine() -> Engine:
                 from tiger_slack_tui.engine import Engine
 
-                return Engine(settings, slack, conninfo)
+                return Engine(settings, slack, conninfo, shutdown=shutdown)
 
             show_console(settings, conninfo, face, make_engine)
         else:
-            asyncio.run(_headless(settings, slack, conninfo))
+            asyncio.run(_headless(settings, slack, conninfo, shutdown))
 
 
 def observe_database(settings: Settings, face: Face) -> None:
@@ -97,11 +106,14 @@ def show_console(
     run_console(settings, conninfo, options, make_engine)
 
 
-async def _headless(settings: Settings, slack: SlackSettings, conninfo: str) -> None:
+async def _headless(
+    settings: Settings, slack: SlackSettings, conninfo: str, shutdown: Shutdown
+) -> None:
     from tiger_slack_tui.engine import Engine
     from tiger_slack_tui.headless.run import run_headless
 
-    await run_headless(Engine(settings, slack, conninfo), http=settings.http)
+    engine = Engine(settings, slack, conninfo, shutdown=shutdown)
+    await run_headless(engine, http=settings.http)
 
 
 def prepare_face(settings: Settings, *, ui: bool) -> None:

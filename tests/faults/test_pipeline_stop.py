@@ -16,8 +16,8 @@ from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.ingest.pipeline import Limits
 
-STOP_SECONDS = 30.0
-"""A guard against a stop that waits for a server: about 10 are promised, on a machine that is not busy."""
+STOP_SECONDS = 10.0
+"""A guard against a stop that waits for a server. 4.5 s are promised, on a machine that is not busy."""
 
 
 def workspace(events: int) -> list[dict[str, Any]]:

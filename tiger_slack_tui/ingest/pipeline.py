@@ -216,13 +216,13 @@ class Pipeline:
         if self._senders:
             await asyncio.wait(self._senders.values())
 
-    async def close(self) -> None:
-        """Break off what is still being written: it is in the spool, or was never acknowledged. Takes up to 0.6 s."""
+    async def close(self, seconds: float = 0.6) -> None:
+        """Abort the writes that go on: their events are in the spool, or were never acknowledged. Ends in time."""
         self._closing = True
-        await self._wait_for_writes(0.3)
+        await self._wait_for_writes(seconds / 2)
         self._store.abort()
-        # A task that is cancelled before it has noticed that would ask the server to cancel, and wait for its answer.
-        await self._wait_for_writes(0.3)
+        # A task that is cancelled before it notices the abort would ask the server to cancel, and wait for that.
+        await self._wait_for_writes(seconds / 2)
 
     async def _wait_for_writes(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -136,14 +136,14 @@ class Spool:
         """Make the directory, and take over what dead processes left. `problem` says whether it takes writes."""
         await _to_the_end(self._look_around(probe=True))
 
-    async def close(self) -> None:
-        """Give up the segments; the next process takes over what waits in them.
+    async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
+        """Release the segments; the next process takes over the events in them.
 
-        Waits for a disk that is busy for half a second; after that the process's end frees them, which does not wait
-        for the disk where the loop runs on `DaemonThreads`.
+        Waits for a busy disk for `seconds`. After that the end of the process releases the segments. It does not
+        wait for the disk where the loop runs on `DaemonThreads`.
         """
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
+            async with asyncio.timeout(max(seconds, 0.05)):
                 await self._files.acquire()
             held = {s for t in self._retries.values() if (s := t.segment) is not None}
             for segment in held.union(self._segments):

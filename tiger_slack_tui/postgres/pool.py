@@ -8,11 +8,13 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import psycopg
-from psycopg import capabilities
+from psycopg import capabilities, generators, waiting
 from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGcancelConn
 from psycopg_pool import AsyncConnectionPool
 
 from tiger_slack_tui.base.errors import DatabaseRefused, OtherDatabase
@@ -32,6 +34,9 @@ __all__ = [
     "require_same_database",
     "with_defaults",
 ]
+
+_CANCEL_SECONDS = 5.0
+"""How long a thread waits until the server has taken a request to cancel."""
 
 Pool = AsyncConnectionPool[Connection]
 
@@ -105,17 +110,17 @@ def break_off(connection: Connection | psycopg.Connection[Any]) -> None:
 def _cancellation(
     connection: Connection | psycopg.Connection[Any],
 ) -> Callable[[], None] | None:
-    """What ends the statement of the connection at the server, however the connection is by then; None without one.
+    """A function that ends the statement at the server, also when the connection is gone; None without a statement.
 
-    It blocks until the server has answered, about as long as connect_timeout or tcp_user_timeout at most.
+    It blocks until the server has answered, at most `_CANCEL_SECONDS`.
     """
     if connection.pgconn.transaction_status != TransactionStatus.ACTIVE:
         return None
     try:
-        if capabilities.has_cancel_safe():
-            request = connection.pgconn.cancel_conn().blocking
-        else:
+        if not capabilities.has_cancel_safe():
             request = connection.pgconn.get_cancel().cancel
+        else:
+            request = partial(_send_cancel, connection.pgconn.cancel_conn())
     except psycopg.Error:
         return None
 
@@ -124,6 +129,15 @@ def _cancellation(
             request()
 
     return cancel
+
+
+def _send_cancel(request: PGcancelConn) -> None:
+    """Send the request without libpq's blocking call: psycopg's C module holds the GIL during that.
+
+    A server that is silent would stop all threads of the process for as long as connect_timeout.
+    """
+    request.start()
+    waiting.wait_conn(generators.cancel(request), interval=0.1, timeout=_CANCEL_SECONDS)
 
 
 async def end_within(seconds: float, work: asyncio.Future[Any], connection: Connection) -> None:

@@ -76,8 +76,11 @@ class EmbeddedPostgres:
             raise
         return cls(home, share, conninfo)
 
-    def close(self) -> None:
-        """Give up the share; after the last one, wait (bounded) until the server has stopped."""
+    def close(self, seconds: float = _STOP_SECONDS) -> None:
+        """Give up the share; after the last one, wait until the server has stopped, at most so many seconds.
+
+        The supervisor goes on stopping a server that takes longer.
+        """
         if self._share is None:
             return
         share, self._share = self._share, None
@@ -87,7 +90,7 @@ class EmbeddedPostgres:
         except BlockingIOError:
             was_last = False
         os.close(share)
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + seconds
         while was_last and supervised(self._home) and time.monotonic() < deadline:
             time.sleep(0.02)
 

@@ -1,0 +1,41 @@
+"""A request to stop, and the one deadline that all parts of a stop share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+SHUTDOWN_SECONDS = 4.5
+"""How long a stop may take, from the signal. Docker and Kubernetes kill a process after 10 s and 30 s; the promise to
+operators is 5 s to the end of the process, and the interpreter needs the rest."""
+
+
+class Shutdown:
+    """Made once for a run, and passed to each part that has to end. For one event loop.
+
+    A part that waits for a server or a disk waits for `left` at most. So a part that takes long takes time from the
+    parts after it, but never makes the stop longer.
+    """
+
+    def __init__(self, seconds: float = SHUTDOWN_SECONDS) -> None:
+        self._seconds = seconds
+        self._requested = asyncio.Event()
+        self._end: float | None = None
+
+    def request(self) -> None:
+        """Ask for the stop. The time runs from the first call."""
+        if self._end is None:
+            self._end = time.monotonic() + self._seconds
+        self._requested.set()
+
+    async def wait(self) -> None:
+        """Wait for the request."""
+        await self._requested.wait()
+
+    def left(self, *, reserve: float = 0) -> float:
+        """Seconds until the deadline, less `reserve` for the parts that come later. Never negative.
+
+        Before the request: all of the time.
+        """
+        left = self._seconds if self._end is None else self._end - time.monotonic()
+        return max(left - reserve, 0)
