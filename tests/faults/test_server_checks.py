@@ -10,14 +10,14 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.faults.pooler import transaction_pooler
-from tiger_slack_tui.cli.checks import Check
-from tiger_slack_tui.cli.server_checks import locks_check, server_checks
+from tiger_slack_tui.cli.checks.check import Check
+from tiger_slack_tui.cli.checks.server import check_locks, check_server_settings
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.introspection import ChunkLocks
 
 
 async def checks(conninfo: str, direct: str | None = None) -> dict[str, Check]:
-    return {check.name: check async for check in server_checks(conninfo, direct)}
+    return {check.name: check async for check in check_server_settings(conninfo, direct)}
 
 
 async def test_a_direct_connection(conninfo: str) -> None:
@@ -75,8 +75,11 @@ async def test_a_standby(tmp_path: Path) -> None:
     ("chunks", "needed", "state"), [(10, 60, "ok"), (266, 1600, "ok"), (520, 3138, "warning")]
 )
 def test_room_for_locks(chunks: int, needed: int, state: str) -> None:
-    check = locks_check(ChunkLocks(chunks, needed, 64, 100))
+    check = check_locks(ChunkLocks(chunks, needed, 64, 100))
     assert check.state == state
     if state == "warning":
-        assert check.found == "520 chunks take 3,138 of 6,400 locks: changes can fail with 53200"
+        assert (
+            check.found
+            == "520 chunks take 3,138 of 6,400 locks: large changes can fail (SQLSTATE 53200)"
+        )
         assert "max_locks_per_transaction = 128" in (check.fix or "")

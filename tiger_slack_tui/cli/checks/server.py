@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import psycopg
 
 from tiger_slack_tui.base.errors import DatabaseRefused, TigerSlackError
-from tiger_slack_tui.cli.checks import Check
+from tiger_slack_tui.cli.checks.check import Check, CheckState
 from tiger_slack_tui.postgres import introspection as facts
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.introspection import ChunkLocks
@@ -21,7 +21,7 @@ _DIRECT = (
 )
 
 
-async def server_checks(conninfo: str, direct: str | None) -> AsyncIterator[Check]:
+async def check_server_settings(conninfo: str, direct: str | None) -> AsyncIterator[Check]:
     """Check that the server takes writes, makes commits durable, gives sessions, and has room for locks."""
     try:
         async with await connect(conninfo) as connection:
@@ -31,63 +31,69 @@ async def server_checks(conninfo: str, direct: str | None) -> AsyncIterator[Chec
             yield await _sessions(connection, conninfo, direct)
             locks = await facts.chunk_locks(connection)
             if locks is not None:
-                yield locks_check(locks)
+                yield check_locks(locks)
     except TigerSlackError as error:
-        yield Check("server", "failed", error.args[0], error.hint)
+        yield Check.of_error("server", error)
     except psycopg.Error as error:
-        yield Check("server", "failed", describe(error))
+        yield Check("server", CheckState.FAILED, describe(error))
 
 
 def _primary(connection: Connection) -> Check:
     if connection.found.is_standby:
         found = f"the server at {connection.server} is a standby: it takes no events"
         fix = "Connect to the primary. With several hosts in DATABASE_URL, tiger-slack finds the primary."
-        return Check("writes", "failed", found, fix)
-    return Check("writes", "ok", "the server is a primary")
+        return Check("writes", CheckState.FAILED, found, fix)
+    return Check("writes", CheckState.OK, "the server is a primary")
 
 
 async def _durability(connection: Connection) -> Check:
     unsafe = await facts.unsafe_settings(connection)
     if unsafe:
         found = f"{' and '.join(unsafe)} off: a crash of the server can lose acknowledged events"
-        return Check("durability", "warning", found, "Turn it on in the server's configuration.")
+        return Check(
+            "durability", CheckState.WARNING, found, "Turn it on in the server's configuration."
+        )
     used = connection.found.wanted["synchronous_commit"]
-    return Check("durability", "ok", f"synchronous_commit {used}")
+    return Check("durability", CheckState.OK, f"synchronous_commit {used}")
 
 
 def _settings(connection: Connection) -> Check:
     overruled = "; ".join(map(str, connection.found.overruled))
-    return Check("settings", "ok", overruled or "none that tiger-slack overrules")
+    return Check("settings", CheckState.OK, overruled or "none that tiger-slack overrules")
 
 
 async def _sessions(connection: Connection, conninfo: str, direct: str | None) -> Check:
     if direct is None:
         if not connection.is_pooled:
-            return Check("sessions", "ok", "connected directly")
+            return Check("sessions", CheckState.OK, "connected directly")
         try:
             async with await connect_session(conninfo):
-                return Check("sessions", "ok", "through a pooler that keeps sessions")
+                return Check("sessions", CheckState.OK, "through a pooler that keeps sessions")
         except DatabaseRefused:
             found = "a pooler gives each transaction another session: jobs and imports cannot run"
-            return Check("sessions", "failed", found, _DIRECT)
+            return Check("sessions", CheckState.FAILED, found, _DIRECT)
     try:
         async with await connect_session(direct) as session:
             if not await is_same_database(connection, session):
                 fix = "Set DATABASE_URL and DATABASE_DIRECT_URL to the same database."
                 found = "DATABASE_DIRECT_URL leads to another database"
-                return Check("sessions", "failed", found, fix)
+                return Check("sessions", CheckState.FAILED, found, fix)
     except TigerSlackError as error:
-        return Check("sessions", "failed", f"DATABASE_DIRECT_URL: {error.args[0]}", error.hint)
+        return Check(
+            "sessions", CheckState.FAILED, f"DATABASE_DIRECT_URL: {error.args[0]}", error.hint
+        )
     through = "through a pooler; " if connection.is_pooled else ""
-    return Check("sessions", "ok", f"{through}jobs and imports use DATABASE_DIRECT_URL")
+    return Check("sessions", CheckState.OK, f"{through}jobs and imports use DATABASE_DIRECT_URL")
 
 
-def locks_check(locks: ChunkLocks) -> Check:
+def check_locks(locks: ChunkLocks) -> Check:
     """Check that a statement which locks every chunk and its indexes leaves room for other statements."""
     found = f"{locks.chunks:,} chunks take {locks.needed:,} of {locks.room:,} locks"
     if locks.needed * _LOCKS_PARTS <= locks.room:
-        return Check("locks", "ok", found)
-    needed = -(-locks.needed * _LOCKS_PARTS // locks.sessions)
-    needed = 1 << (needed - 1).bit_length()
-    fix = f"Set max_locks_per_transaction = {needed} in the server's configuration, and restart the server."
-    return Check("locks", "warning", f"{found}: changes can fail with 53200", fix)
+        return Check("locks", CheckState.OK, found)
+    setting = -(-locks.needed * _LOCKS_PARTS // locks.sessions)
+    setting = 1 << (setting - 1).bit_length()
+    fix = f"Set max_locks_per_transaction = {setting} in the server's configuration, and restart the server."
+    return Check(
+        "locks", CheckState.WARNING, f"{found}: large changes can fail (SQLSTATE 53200)", fix
+    )

@@ -1,0 +1,45 @@
+"""Checks of the spool's directory and disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import humanize
+
+from tiger_slack_tui.cli.checks.check import Check, CheckState
+
+
+def check_spool(place: Path, limit: int) -> Iterator[Check]:
+    """Check that files can be made durable in the directory, and that its disk has room for `limit` bytes.
+
+    The directory is made if it is missing. Blocks as long as the disk takes.
+    """
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"doctor")
+            file.flush()
+            os.fsync(file.fileno())
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        fix = "Set TIGER_SLACK_HOME to a directory that this user can write to."
+        yield Check("spool", CheckState.FAILED, f"cannot be written to: {error.strerror}", fix)
+        return
+    waiting = sum(path.stat().st_size for path in _segments(place))
+    if free < limit:
+        fix = "Free space on the disk, or lower TIGER_SLACK_SPOOL_MIB."
+        room = f"{humanize.naturalsize(free)} free on the disk, less than the spool's limit"
+        yield Check("spool", CheckState.WARNING, room, fix)
+    else:
+        kept = humanize.naturalsize(waiting) if waiting else "empty"
+        yield Check(
+            "spool", CheckState.OK, f"{kept}, {humanize.naturalsize(free)} free on the disk"
+        )
+
+
+def _segments(place: Path) -> list[Path]:
+    return [path for path in place.glob("*.segment") if path.is_file()]
