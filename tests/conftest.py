@@ -1,4 +1,9 @@
-"""A real PostgreSQL for the session, and databases in it."""
+"""A real PostgreSQL for the session, and databases in it.
+
+TIGER_SLACK_TEST_SCALE, a number, multiplies what random and property tests try: examples, seeds, days of outages.
+1 is the default, 4 is for a change of the merge or of the spool, and takes some minutes longer.
+TIGER_SLACK_TEST_DSN names a TimescaleDB for the tests that need one; they drop its schema `slack`.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.paged_history import Pace
 from tiger_slack_tui.slack.socket import Timing
 
+SCALE = int(os.environ.get("TIGER_SLACK_TEST_SCALE", "1"))
+"""How many times as much random and property tests try: more examples, more seeds, more days."""
 QUICK = Timing(
     hello=5, ping=0.2, dead=1.5, backoff_first=0.05, backoff_most=0.5, held_back_first=60
 )

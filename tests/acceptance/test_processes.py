@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 
 from tests.acceptance.test_cli import CLEAN
-from tests.support import allow_connections, check, count, until
+from tests.support import SCALE, allow_connections, check, count, until
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
@@ -64,14 +64,14 @@ class Program:
         return (self._home / "log").read_text()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(1, SCALE + 1))
 async def test_kill_9_at_any_time_loses_nothing(conninfo: str, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
-    sent = list(Workspace(seed, START, 100, nasty=True).events(6000))
+    sent = list(Workspace(seed, START, 100, nasty=True).events(4000))
     async with LocalSlack(retry_seconds=(0.5,), in_flight=300, remember=True) as slack:
         program = Program(slack, conninfo, tmp_path / "home")
         sending = asyncio.create_task(slack.send_all(sent))
-        for _ in range(5):
+        for _ in range(3):
             async with program() as process:
                 await slack.wait_connected()
                 goal = slack.acked + chance.randrange(300, 900)
@@ -98,7 +98,7 @@ async def test_a_signal_ends_it_with_everything_read_stored(
         program = Program(slack, conninfo, tmp_path / "home")
         async with program() as process:
             await slack.wait_connected()
-            sending = asyncio.create_task(slack.send_all(Workspace(1, START, 100).events(15_000)))
+            sending = asyncio.create_task(slack.send_all(Workspace(1, START, 100).events(8000)))
             await until(lambda: slack.acked > 1000)
             process.send_signal(number)
             assert await asyncio.wait_for(process.wait(), 60) == 0

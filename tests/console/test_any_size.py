@@ -16,6 +16,7 @@ from tests.console.canned import NOW, CannedBackend, facts, screen_text
 from tests.console.imports import Clock, half, past, whole
 from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
+from tests.support import SCALE
 from tiger_slack_tui.console.actions import ACTIONS
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.findings import StoredFindings
@@ -103,7 +104,7 @@ async def test_every_key_of_every_view(tmp_path: Path, size: tuple[int, int]) ->
         going.cancel()
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(SCALE))
 async def test_keys_and_resizes_at_random(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     backend = backend_of(tmp_path)

@@ -24,7 +24,7 @@ from tests.archives import (
 )
 from tests.auditing import asking
 from tests.integration.test_import_interrupted import worker_pids
-from tests.support import count, until
+from tests.support import SCALE, count, until
 from tiger_slack_tui.audit.rules import add_rule
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.imports.events import ImportEvent, ImportNote, RecordsMerged
@@ -132,7 +132,7 @@ async def test_a_failed_import_counts_the_files_that_were_open(
     assert imported.result.total.inserted == count(conninfo, MESSAGES) == 20_000
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(SCALE))
 async def test_kills_at_random_points(conninfo: str, tmp_path: Path, seed: int) -> None:
     """Workers are killed and the import is stopped, again and again; each time it goes on."""
     chance = random.Random(seed)

@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 from tests.archives import DAY
 from tests.auditing import record
+from tests.support import SCALE
 from tiger_slack_tui.imports.merge.decisions import FileRecord
 from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.rows import read_row
@@ -126,7 +127,7 @@ def id_of(value: Any) -> Any:
 
 
 odd = settings(
-    max_examples=60,
+    max_examples=20 * SCALE,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -12,9 +12,10 @@ from tests.faults.month.intervals import shrink, subtract, union
 from tests.faults.month.judge import faults_of
 from tests.faults.month.plan import make_plan
 from tests.faults.month.world import World, world
+from tests.support import SCALE
 
 
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("seed", range(1, SCALE + 1))
 async def test_days_of_outages_lose_nothing_and_leave_nothing(
     conninfo: str, tmp_path: Path, seed: int
 ) -> None:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.faults.failing_files import FailingFiles
 from tests.faults.spools import opened, segments
+from tests.support import SCALE
 from tiger_slack_tui.base.errors import SpoolError
 from tiger_slack_tui.ingest.frames import decode_frame, encode_frame, scan
 
@@ -100,5 +101,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.place.cleanup()
 
 
-SpoolMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+SpoolMachine.TestCase.settings = settings(
+    max_examples=15 * SCALE, stateful_step_count=30, deadline=None
+)
 test_the_spool_does_what_its_model_does = SpoolMachine.TestCase

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.acceptance.test_cli import tiger_slack
 from tests.auditing import asking, message, store
 from tests.integration.test_backfill import web_of
-from tests.support import AT_ONCE
+from tests.support import AT_ONCE, SCALE
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import EARLIEST, LATEST, read_time, shift
 from tiger_slack_tui.demo.directory import Directory
@@ -106,7 +106,9 @@ async def test_a_gap_without_bounds_is_closed(conninfo: str) -> None:
 @example(9_007_199_254_740_993)
 @example(253_402_300_799_999_999)
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=50 * SCALE,
+    deadline=None,
 )
 def test_times_of_slack_are_exact_in_the_database(
     database: psycopg.Connection[Any], micros: int

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.archives import tables
 from tests.integration.test_convergence import _record, channels, event, texts, times, users
+from tests.support import SCALE
 from tiger_slack_tui.imports.merge.decisions import FileRecord
 from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.rows import read_row
@@ -95,7 +96,7 @@ def _state(connection: psycopg.Connection[Any]) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=150,
+    max_examples=40 * SCALE,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.auditing import asking, at, deletion, edit, message, reaction, record, store, ts
-from tests.integration.test_convergence import STATE, _record, event
-from tests.support import count, delivered, make_engine, running
+from tests.integration.test_convergence import STATE, _record, clear, event
+from tests.support import SCALE, count, delivered, make_engine, running
 from tiger_slack_tui.audit.detail import EventDetail, read_event
 from tiger_slack_tui.audit.replay import ReplayReport, replay
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
@@ -164,7 +164,7 @@ async def test_more_than_one_transaction(conninfo: str) -> None:
 
 
 @settings(
-    max_examples=60,
+    max_examples=15 * SCALE,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -175,10 +175,7 @@ async def test_replaying_any_subset_in_any_order_leaves_the_same_tables(
     events: list[dict[str, Any]],
     data: st.DataObject,
 ) -> None:
-    database.execute(
-        'truncate slack.message, slack.reaction, slack.tombstone, slack."user", slack.channel,'
-        " slack.event, slack.delivery"
-    )
+    clear(database)
     names = [f"Ev{n:02d}" for n in range(len(events))]
     for name, content in zip(names, events, strict=True):
         batch = b"[" + _record(name, content) + b"]"
