@@ -220,7 +220,7 @@ async def test_the_other_views(tmp_path: Path) -> None:
     state = StoredFindings(findings(), NOW, None)
     async with measured(backend) as (app, _):
         for key in "125":
-            backend.trail_state = TrailState()
+            backend.trail_state = StoredFindings()
             await press(app, key)
             backend.trail_state = state
             await press(app, "G", "g", "tab", "z", "z", "space", "space")

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg
+
 from tests.faults.disk import FaultyDisk
 from tests.faults.month.intervals import Intervals
 from tests.faults.month.scale import HEARTBEAT, LIMITS, TIMING, TOLERANCE, SteppedClock
@@ -29,6 +31,7 @@ def make_engine(
     settings = Settings(
         home=home,
         conninfo=conninfo,
+        service_name=home.name,
         pool_min=2,
         pool_max=2,  # the same number of descriptors at all times
         spool_limit=1 << 28,
@@ -55,6 +58,7 @@ class Instance:
         self._slack = slack
         self.slack_proxy = slack_proxy
         self.database_proxy = database
+        self._direct = conninfo
         self._conninfo = through(database, conninfo)
         self.home = home
         self.clock = SteppedClock()
@@ -62,9 +66,9 @@ class Instance:
         self.engine: Engine | None = None
         self.process: asyncio.subprocess.Process | None = None
         self._run: asyncio.Task[None] | None = None
-        self.no_database_since: float | None = None
+        self._started = 0.0
         self.unsure: Intervals = []
-        """When it was connected and may have ended before any heartbeat that says so."""
+        """The times between its last heartbeat and its end: the database does not know of its connection then."""
         self.disk_fails = False
         self.is_refusing = False
         """Whether its disk and its database fail, so that nothing takes events."""
@@ -83,6 +87,7 @@ class Instance:
 
     async def start(self) -> None:
         self.starts += 1
+        self._started = time.time()
         self.home.mkdir(exist_ok=True)
         url = self._slack.url.replace(
             str(self._slack.url.split(":")[2].partition("/")[0]), str(self.slack_proxy.port)
@@ -102,7 +107,7 @@ class Instance:
 
     async def end(self, *, kill: bool = True) -> None:
         """Stop the engine; kill the process, or let it stop. Raises what ended it before."""
-        heard_of = time.time() if self.no_database_since is None else self.no_database_since
+        seen = await self._last_heartbeat()
         if self.process is not None:
             process, self.process = self.process, None
             if process.returncode is not None:
@@ -118,7 +123,21 @@ class Instance:
             async with asyncio.timeout(30):
                 await run
             self.engine = None
-        self.unsure.append((heard_of - TOLERANCE, time.time()))
+        self.unsure.append((max(seen, self._started) - TOLERANCE, time.time()))
+
+    async def _last_heartbeat(self) -> float:
+        """When it last wrote one; 0 where it never did.
+
+        It is read, and not taken from the plan: on a busy machine the first heartbeat after an outage comes late.
+        """
+        async with await psycopg.AsyncConnection.connect(self._direct) as connection:
+            found = await connection.execute(
+                "select coalesce(extract(epoch from max(last_seen_at)), 0)::float8 from slack.instance"
+                " where starts_with(instance, %s)",
+                (f"{self.home.name}@",),
+            )
+            row = await found.fetchone()
+        return row[0] if row else 0.0
 
     def check_alive(self) -> None:
         """Raise what ended the engine or the process by itself."""

@@ -168,10 +168,6 @@ class World:
             )
             await _set(instance.slack_proxy, network[0], "slack silent" in kinds or network[1])
             await _set(instance.database_proxy, *database)
-            if not any(database):
-                instance.no_database_since = None
-            elif instance.no_database_since is None:
-                instance.no_database_since = time.time()
             if instance.disk is not None:
                 disk = own.get("disk")
                 _set_disk(instance.disk, disk)
