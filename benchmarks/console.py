@@ -1,15 +1,15 @@
-"""The figures of the console, each as a command; ratios are of one run, machines differ.
+"""Measures the console. Compare ratios of one run: absolute figures depend on the machine.
 
-    python benchmarks/console.py first       until the first frame
-    python benchmarks/console.py idle        processor time and bytes to the terminal while nothing comes
-    python benchmarks/console.py load        the same at 100 events/s and 80x24, beside ingesting alone
-    python benchmarks/console.py keys        from a key to its answer at 1,000 events/s beside an import; lag
-    python benchmarks/console.py speed       events/s in the console, against --no-ui
-    python benchmarks/console.py lag         of the event loop in each view with 100,000 rows, while keys are pressed
-    python benchmarks/console.py stall       events/s while the terminal reads nothing for 30 s, against before
+    python benchmarks/console.py first       time until the first frame
+    python benchmarks/console.py idle        CPU time, and bytes to the terminal, without events
+    python benchmarks/console.py load        the same at 100 events/s and 80x24, and CPU time with --no-ui
+    python benchmarks/console.py keys        time from a key to the view that it shows, with an import; lag
+    python benchmarks/console.py speed       events/s with the console, and with --no-ui
+    python benchmarks/console.py lag         lag of the event loop in each view, with 100,000 rows and keys pressed
+    python benchmarks/console.py stall       events/s before and while the terminal reads nothing for 30 s
 
-The console runs at a pty that this process reads; events come from sender.py; the database is the embedded PostgreSQL
-with fsync and synchronous_commit on.
+The console runs in a pty that this process reads. sender.py sends the events. The database is the embedded
+PostgreSQL, with fsync and synchronous_commit on.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Bench:
         self.asked = psycopg.connect(conninfo, autocommit=True)
         self.lag: Path | None = None
 
-    def processor(self) -> float:
-        """Seconds that the program has used so far."""
+    def cpu_seconds(self) -> float:
+        """Seconds of CPU time that the program has used so far."""
         stat = Path(f"/proc/{self.terminal.process.pid}/stat").read_text()
         fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -69,19 +69,19 @@ class Bench:
         row = self.asked.execute("select count(*) from slack.event").fetchone()
         return int(row[0]) if row else 0
 
-    def imports(self) -> bool:
+    def is_importing(self) -> bool:
         """Whether an import runs."""
         row = self.asked.execute("select count(*) from slack.import where outcome is null")
         return row.fetchone() != (0,)
 
     async def measured(self) -> dict[str, Any]:
-        """What the sender measured, once all is acknowledged."""
+        """What the sender measured, after every event is acknowledged."""
         assert self.sender.stdout is not None
         result: dict[str, Any] = json.loads(await asyncio.to_thread(self.sender.stdout.readline))
         return result
 
     async def quit(self) -> dict[str, float]:
-        """Stop the program; the lag of its event loop."""
+        """Stop the program, and return the lag of its event loop."""
         self.terminal.process.terminate()
         await asyncio.wait_for(self.terminal.process.wait(), 30)
         assert self.lag is not None
@@ -98,7 +98,7 @@ async def running(
     size: tuple[int, int] = (80, 24),
     probed: bool = False,
 ) -> AsyncIterator[Bench]:
-    """The program, connected to a sender of that many events."""
+    """The program, connected to a sender of this many events."""
     with place() as (home, conninfo):
         command = [sys.executable, str(HERE / "sender.py"), str(events), str(rate), "0"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
@@ -114,7 +114,7 @@ async def running(
             lag = home / "lag.json"
             program = ("-m", "tiger_slack_tui", "run", *(() if face == "ui" else ("--no-ui",)))
             if probed:
-                program = (str(HERE / "probed.py"), str(lag))
+                program = (str(HERE / "lag_probe.py"), str(lag))
             async with at_terminal(program, environ, home / "work", size) as terminal:
                 bench = Bench(terminal, sender, conninfo)
                 bench.lag = lag
@@ -143,18 +143,18 @@ async def first() -> None:
                 await terminal.shows("events/s")
                 took.append(terminal.arrivals[-1][0] - begun)
                 terminal.process.kill()
-    print(f"first frame after {statistics.median(took):.2f} s (1 wanted)")
+    print(f"first frame after {statistics.median(took):.2f} s (target: 1)")
 
 
 async def idle() -> None:
     async with running(2, 0.001) as bench:
         await asyncio.sleep(8)
-        used, written, begun = bench.processor(), len(bench.terminal.raw), time.perf_counter()
+        used, written, begun = bench.cpu_seconds(), len(bench.terminal.raw), time.perf_counter()
         await asyncio.sleep(20)
         took = time.perf_counter() - begun
-        share = (bench.processor() - used) / took
+        share = (bench.cpu_seconds() - used) / took
         rate = (len(bench.terminal.raw) - written) / took
-    print(f"idle: {share:.1%} of a core (3 % wanted), {rate / 1000:.2f} kB/s (2 wanted)")
+    print(f"idle: {share:.1%} of a core (target: 3 %), {rate / 1000:.2f} kB/s (target: 2)")
 
 
 async def load(rate: float = 100) -> None:
@@ -162,17 +162,17 @@ async def load(rate: float = 100) -> None:
     for face in ("no-ui", "ui"):
         async with running(int(rate * 40), rate, face=face) as bench:
             await asyncio.sleep(8)
-            used, written, begun = bench.processor(), len(bench.terminal.raw), time.perf_counter()
+            used, written, begun = bench.cpu_seconds(), len(bench.terminal.raw), time.perf_counter()
             await asyncio.sleep(20)
             took = time.perf_counter() - begun
-            shares[face] = (bench.processor() - used) / took
+            shares[face] = (bench.cpu_seconds() - used) / took
             bytes_a_second = (len(bench.terminal.raw) - written) / took
     share = shares["ui"] - shares["no-ui"]
     print(
         f"at {rate:,.0f} events/s and 80x24: {shares['ui']:.1%} of a core, {shares['no-ui']:.1%} without"
     )
     print(
-        f"the console: {share:.1%} of a core (10 % wanted), {bytes_a_second / 1000:.1f} kB/s (20 wanted)"
+        f"the console: {share:.1%} of a core (target: 10 %), {bytes_a_second / 1000:.1f} kB/s (target: 20)"
     )
 
 
@@ -182,9 +182,9 @@ async def keys(rate: float = 1000) -> None:
         async with running(int(rate * 120), rate, probed=True) as bench:
             await asyncio.sleep(5)
             await start_import(bench.terminal, directory)
-            await until(bench.imports)
+            await until(bench.is_importing)
             pressed: list[tuple[float, str]] = []
-            while bench.imports():
+            while bench.is_importing():
                 key = "251"[len(pressed) % 3]
                 pressed.append((time.perf_counter(), key))
                 bench.terminal.press(key)
@@ -193,15 +193,15 @@ async def keys(rate: float = 1000) -> None:
             took = answers(bench.terminal, pressed)
     p50, p99 = (took[int(len(took) * at)] * 1000 for at in (0.5, 0.99))
     print(
-        f"{len(took)} keys at {rate:,.0f} events/s with an import: p50 {p50:.0f} ms, p99 {p99:.0f} ms (100 wanted)"
+        f"{len(took)} keys at {rate:,.0f} events/s with an import: p50 {p50:.0f} ms, p99 {p99:.0f} ms (target: 100)"
     )
     print(
-        f"lag of the event loop: p99 {lag['lag_ms_p99']:.1f} ms (50 wanted), most {lag['lag_ms_max']:.0f} ms"
+        f"lag of the event loop: p99 {lag['lag_ms_p99']:.1f} ms (target: 50), maximum {lag['lag_ms_max']:.0f} ms"
     )
 
 
 async def start_import(terminal: Terminal, directory: str) -> None:
-    """Through the wizard: the path, no check, and yes."""
+    """Start an import in the wizard: type the path, skip the check, confirm."""
     for keys, answer in (
         ("4", "New path"),
         ("n", "Take it"),
@@ -215,9 +215,9 @@ async def start_import(terminal: Terminal, directory: str) -> None:
 
 
 def answers(terminal: Terminal, pressed: list[tuple[float, str]]) -> list[float]:
-    """Seconds from each key to the arrival of what shows the view that it is for, the shortest first.
+    """Seconds from each key to the arrival of the view that it shows, the shortest first.
 
-    The screen is drawn afterwards, from what arrived when: drawing it meanwhile would slow down what is measured.
+    The screen is drawn afterwards, from the recorded bytes: drawing it meanwhile would slow down the program.
     """
     titles = {"1": "[1 Overview", "2": "[2 Jobs", "5": "[5 Log"}
     took = []
@@ -237,9 +237,9 @@ async def speed() -> None:
                 rates[face] = (await bench.measured())["per_second"]
         ratios.append(rates["ui"] / rates["no-ui"])
         print(
-            f"  {rates['ui']:,.0f} events/s in the console, {rates['no-ui']:,.0f} without: {ratios[-1]:.0%}"
+            f"  {rates['ui']:,.0f} events/s with the console, {rates['no-ui']:,.0f} without: {ratios[-1]:.0%}"
         )
-    print(f"in the console: {statistics.median(ratios):.0%} of the speed without (90 % wanted)")
+    print(f"with the console: {statistics.median(ratios):.0%} of the speed without (target: 90 %)")
 
 
 async def stall() -> None:
@@ -254,7 +254,7 @@ async def stall() -> None:
             rates.append((bench.stored() - before) / (time.perf_counter() - begun))
     print(
         f"events/s: {rates[0]:,.0f}, and {rates[1]:,.0f} while the terminal stalled for 30 s: "
-        f"{rates[1] / rates[0]:.0%} (95 % wanted)"
+        f"{rates[1] / rates[0]:.0%} (target: 95 %)"
     )
 
 
@@ -282,8 +282,8 @@ async def lag() -> None:
             took, worked = await lag_of(backend, view, presses)
         p99 = took[int(len(took) * 0.99)] * 1000
         print(
-            f"{name}: lag p99 {p99:.1f} ms, most {took[-1] * 1000:.1f} ms (50 wanted);"
-            f" {worked * 1000:.1f} ms at most of it is the processor's time"
+            f"{name}: lag p99 {p99:.1f} ms, maximum {took[-1] * 1000:.1f} ms (target: 50);"
+            f" at most {worked * 1000:.1f} ms of CPU time at a stretch"
         )
 
 
@@ -300,7 +300,7 @@ def imported(backend: LargeBackend) -> None:
 async def lag_of(
     backend: LargeBackend, view: str, presses: Sequence[str]
 ) -> tuple[list[float], float]:
-    """How late the event loop is, in seconds, while keys are pressed, the latest last; the most that it worked."""
+    """The lags of the event loop in seconds, sorted, while keys are pressed; and its longest stretch of CPU time."""
     took: list[float] = []
     worked = [0.0]
 

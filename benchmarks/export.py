@@ -1,4 +1,4 @@
-"""A Slack export of any size, the same for the same numbers.
+"""Makes a Slack export of any size; the same arguments make the same export.
 
 python benchmarks/export.py DIRECTORY|FILE.zip [MESSAGES [FILES]]
 """
@@ -27,7 +27,7 @@ _WORDS = (
 
 
 def write_export(root: Path, messages: int, files: int, seed: int = 1) -> None:
-    """Write an export of exactly so many messages and day files into the new folder `root`."""
+    """Write an export with exactly this many messages and day files into the new folder `root`."""
     for path, content in _files(messages, files, random.Random(seed)):
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def write_export(root: Path, messages: int, files: int, seed: int = 1) -> None:
 
 
 def zip_export(target: Path, messages: int, files: int, seed: int = 1) -> None:
-    """The same as a ZIP."""
+    """Write the same export as a ZIP file."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in _files(messages, files, random.Random(seed)):
             archive.writestr(path, content)

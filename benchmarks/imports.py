@@ -1,11 +1,11 @@
-"""The figures of the import, each as a command; they hold for ratios in one run, machines differ.
+"""Measures imports. Compare ratios of one run: absolute figures depend on the machine.
 
-    python benchmarks/imports.py speed [MESSAGES]    against COPY of rendered rows, a transaction a file; again
-    python benchmarks/imports.py memory [MESSAGES]   peak of all processes together, of a tenth and of all messages
-    python benchmarks/imports.py start               until the first message of a ZIP of 100,000 files
-    python benchmarks/imports.py live                lag of the event loop and acks while it imports beside the engine
+    python benchmarks/imports.py speed [MESSAGES]    messages/s; COPY of the same rows; one transaction a file; again
+    python benchmarks/imports.py memory [MESSAGES]   peak memory of all processes; for a tenth of the messages, too
+    python benchmarks/imports.py start               time until the first file of a ZIP of 100,000 files is read
+    python benchmarks/imports.py live                lag of the event loop, and acks, while an import runs in it
 
-The data is that of export.py; the database is the embedded PostgreSQL with fsync and synchronous_commit on.
+export.py makes the data. The database is the embedded PostgreSQL, with fsync and synchronous_commit on.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tiger_slack_tui.slack.payload import strip_secrets
 from tiger_slack_tui.store.import_messages import MESSAGE_COLUMNS
 
 _ROUNDS = 3
-# What the import stores, by PostgreSQL alone: messages that no rule discards, with their reactions in both tables.
+# Stores what an import stores, in SQL alone: messages that no rule drops, and their reactions in both tables.
 _ONE_BY_ONE = """
 with m as materialized
 ( select slack.to_timestamptz(e ->> 'ts') as ts, e
@@ -80,7 +80,7 @@ on conflict do nothing
 def speed(messages: int = 200_000) -> None:
     copy_ratios, one_ratios, again_ratios, rates = [], [], [], []
     with data(messages) as root, place() as (home, conninfo):
-        # Once before it counts: what comes first pays for the server's files.
+        # The first database is not measured: with it, the server writes files for the first time.
         rendered = home / "rendered"
         render(warm := database(conninfo, "warm"), root, rendered)
         drop(warm)
@@ -104,9 +104,9 @@ def speed(messages: int = 200_000) -> None:
             again_ratios.append(imported.seconds / again.seconds)
     median = statistics.median
     print(f"import of {messages:,} messages:       {median(rates):,.0f}/s")
-    print(f"import / COPY of rendered rows: {median(copy_ratios):.2f} x (0.7 wanted)")
-    print(f"import / a transaction a file:  {median(one_ratios):.2f} x (3 wanted)")
-    print(f"again / first:                  {median(again_ratios):.2f} x (3 wanted)")
+    print(f"import / COPY of rendered rows: {median(copy_ratios):.2f} x (target: 0.7)")
+    print(f"import / a transaction a file:  {median(one_ratios):.2f} x (target: 3)")
+    print(f"again / first:                  {median(again_ratios):.2f} x (target: 3)")
 
 
 def memory(messages: int = 2_000_000) -> None:
@@ -116,7 +116,7 @@ def memory(messages: int = 2_000_000) -> None:
             peaks.append(peak_mb(root, home, database(conninfo, "memory")))
         print(f"{number:,} messages: {peaks[-1]:.0f} MB")
     print(
-        f"peak {max(peaks):.0f} MB (200 wanted), growth {peaks[1] / peaks[0] - 1:+.0%} (20 % wanted)"
+        f"peak {max(peaks):.0f} MB (target: 200), growth {peaks[1] / peaks[0] - 1:+.0%} (target: 20 %)"
     )
 
 
@@ -128,24 +128,24 @@ def start() -> None:
         for number in range(_ROUNDS):
             took.append(first_message(database(conninfo, f"start{number}"), path))
             print(f"  {took[-1]:.2f} s", flush=True)
-    print(f"a ZIP of 100,000 files starts within {statistics.median(took):.2f} s (2 wanted)")
+    print(f"a ZIP of 100,000 files starts within {statistics.median(took):.2f} s (target: 2)")
 
 
 def first_message(conninfo: str, path: Path) -> float:
-    """Seconds until an import has begun with its first file; it then ends."""
+    """Seconds until an import opens its first file. The import is then cancelled."""
     began = time.monotonic()
     took = 0.0
 
     async def first() -> None:
         job = Import(conninfo, path, ImportOptions(), instance="benchmark")
 
-        def tell(event: object) -> None:
+        def on_event(event: object) -> None:
             nonlocal took
             if isinstance(event, FileStarted) and not took:
                 took = time.monotonic() - began
                 job.cancel()
 
-        await job.run(tell)
+        await job.run(on_event)
 
     asyncio.run(first())
     return took
@@ -156,11 +156,11 @@ def live(events: int = 20_000, rate: float = 300) -> None:
         acks, lags = asyncio.run(_live(home, database(conninfo, "live"), root, events, rate))
     lags.sort()
     print(f"event loop while importing: lag p99 {lags[int(len(lags) * 0.99)] * 1000:.1f} ms,")
-    print(f"  most {lags[-1] * 1000:.1f} ms (50 wanted)")
+    print(f"  maximum {lags[-1] * 1000:.1f} ms (target: 50)")
     print(
         f"acks at {rate:,.0f}/s: p50 {acks['ack_ms_p50']} ms, p99 {acks['ack_ms_p99']} ms", end=""
     )
-    print(" (500 wanted)")
+    print(" (target: 500)")
 
 
 async def _live(
@@ -194,7 +194,7 @@ def run(conninfo: str, root: Path) -> ImportResult:
 
 
 def render(conninfo: str, root: Path, rendered: Path) -> None:
-    """Import, and write what COPY needs to do the same."""
+    """Import the export, and write its rows to a file for COPY."""
     run(conninfo, root)
     with psycopg.connect(conninfo) as connection, rendered.open("wb") as file:
         with connection.cursor().copy(
@@ -227,7 +227,7 @@ def timed_one_by_one(conninfo: str, root: Path) -> float:
 
 
 def peak_mb(root: Path, home: Path, conninfo: str) -> float:
-    """The most that the command and its workers held at one time, shared pages counted for each."""
+    """The peak memory of the command and its workers together. Shared pages count once for each process."""
     environment = {"DATABASE_URL": conninfo, "TIGER_SLACK_HOME": str(home), "PATH": "/usr/bin:/bin"}
     command = [sys.executable, "-m", "tiger_slack_tui", "import", str(root), "--json"]
     most = 0.0
@@ -261,14 +261,14 @@ def resident_mb(pid: int) -> float:
 
 @contextmanager
 def data(messages: int) -> Iterator[Path]:
-    """An export of so many messages, 25 to a file."""
+    """An export with this many messages, 25 in each file."""
     with tempfile.TemporaryDirectory() as directory:
         write_export(Path(directory), messages, messages // 25)
         yield Path(directory)
 
 
 def database(conninfo: str, name: str) -> str:
-    """A new database with the tables, with nothing of earlier ones left to be written."""
+    """A new, migrated database, after a checkpoint: the server has nothing left to write of earlier ones."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
         connection.execute("checkpoint")
@@ -278,7 +278,7 @@ def database(conninfo: str, name: str) -> str:
 
 
 def drop(conninfo: str) -> None:
-    """Drop a database: what is left of it to be written shall not burden the next one."""
+    """Drop the database, so that the server does not write its pages while the next one is measured."""
     name = conninfo_to_dict(conninfo)["dbname"]
     with psycopg.connect(make_conninfo(conninfo, dbname="postgres"), autocommit=True) as connection:
         connection.execute(f"drop database {name}".encode())

@@ -1,10 +1,11 @@
-"""A Slack that only sends: the cheapest peer there can be, so that a benchmark measures the ingestion.
+"""A local Slack that sends events with as little CPU as possible, so that a benchmark measures the ingestion.
 
     python benchmarks/sender.py EVENTS RATE LISTED
 
-Serves apps.connections.open, auth.test and one socket; sends EVENTS events at RATE a second (0: as fast as they
-are acknowledged, 4,000 in flight); lists LISTED users and as many channels; prints one JSON line when it is ready
-and one with what it measured.
+It serves apps.connections.open, auth.test, users.list, conversations.list and one socket. It sends EVENTS events at
+RATE events/s; with RATE 0, as fast as they are acknowledged, with at most 4,000 unacknowledged. It lists LISTED users
+and as many channels. It prints a line of JSON when it is ready, and one with its measurements when every event is
+acknowledged.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from aiohttp import WSMsgType, web
 
 IN_FLIGHT = 4000
 PAGE = 999
-KINDS = 20  # of which two are reactions and one is an edit
+KINDS = 20  # two of them are reactions, one is an edit, the others are messages
 
 
 def event(i: int, base: int) -> dict[str, object]:
@@ -98,7 +99,7 @@ class Sender:
         return web.json_response({"ok": True, "team": "bench", "team_id": "T1", "user_id": "U1"})
 
     def page(self, at: int) -> dict[str, object]:
-        """A page of users that are channels, too; each time they are told they have changed."""
+        """A page of rows that serve as users and as channels. All of them are changed at each call."""
         now = int(time.time() * 1000)
         rows = [
             {

@@ -1,8 +1,9 @@
-"""The program's console over the engine, with a measurement of how late its event loop is.
+"""Runs the engine with its console, and measures the lag of the event loop.
 
-    python benchmarks/probed.py FILE
+    python benchmarks/lag_probe.py FILE
 
-The environment is the program's. At the end FILE holds {"lag_ms_p50", "lag_ms_p99", "lag_ms_max"}.
+The settings come from the environment, as for `tiger-slack run`. At the end it writes to FILE, as JSON, lag_ms_p50,
+lag_ms_p99 and lag_ms_max.
 """
 
 from __future__ import annotations
