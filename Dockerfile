@@ -1,7 +1,7 @@
-# Runs `tiger-slack run --no-ui`; its settings come from the environment, its spool lies in the volume /data.
+# Runs `tiger-slack run --no-ui`. Settings come from the environment; the spool is in the volume /data.
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
-# Nobody can write bytecode into the image later, and an import starts several processes.
+# The user of the container cannot write bytecode later, and every process of an import would compile it again.
 ENV UV_COMPILE_BYTECODE=1
 COPY requirements/uv.txt requirements/runtime.txt requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/uv.txt
@@ -18,7 +18,7 @@ EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=6s --start-period=60s CMD ["tiger-slack", "health"]
 USER tiger-slack
 VOLUME /data
-# SIGTERM ends it within 5 s, with everything read stored and acknowledged.
+# After SIGTERM it stores and acknowledges what it has received, and ends within 5 s.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tiger-slack"]
 CMD ["run", "--no-ui"]

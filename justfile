@@ -1,100 +1,107 @@
-# Everything runs in the checkout's own environment, made from the hashed versions in requirements/.
+# Every recipe runs in the checkout's own environment (.venv), which scripts/dev makes from requirements/.
 dev := "scripts/dev"
 image := "tiger-slack-tui"
 
 _default:
     @just --list --unsorted
 
-# Make the environment (.venv), or bring it up to date
+# Make the environment (.venv), or update it
 deps:
     {{dev}} true
 
-# Show which package needs which
+# Show which package depends on which
 tree:
     {{dev}} uv pip tree
 
-# Resolve the versions in requirements/ anew; options go to uv, such as --upgrade-package aiohttp
+# Write new versions to requirements/; options go to uv, such as --upgrade-package aiohttp
 lock *OPTIONS:
     {{dev}} scripts/lock {{OPTIONS}}
 
+# Check the code with ruff
 lint:
     {{dev}} ruff check
 
+# Fix what ruff can fix
 lint-fix:
     {{dev}} ruff check --fix
 
+# Check the formatting
 format:
     {{dev}} ruff format --check
 
+# Format the code
 format-fix:
     {{dev}} ruff format
 
+# Check types and import layers
 typecheck:
     {{dev}} mypy
     {{dev}} lint-imports
 
+# Run the tests; options go to pytest, such as -n 6
 test *ARGS:
     {{dev}} pytest {{ARGS}}
 
-# A month of outages in five minutes, with three instances; --seed N, --days N
+# Simulate a month of outages with three instances in five minutes; options: --seed N, --days N
 month *ARGS:
     {{dev}} python -m tests.faults.month {{ARGS}}
 
-# Ingest from Slack; add --no-ui for log lines instead of the console
+# Ingest from Slack; --no-ui runs it without the console
 run *ARGS:
     {{dev}} tiger-slack run {{ARGS}}
 
-# A workspace that lives on this machine, ingested for real
+# Ingest an invented workspace; no Slack or database is needed
 demo *ARGS:
     {{dev}} tiger-slack demo {{ARGS}}
 
-# Bring the database's schema up to date; --status shows what is pending
+# Bring the database's schema up to date; --status shows its state
 migrate *ARGS:
     {{dev}} tiger-slack migrate {{ARGS}}
 
-# Import a Slack export, a folder or the ZIP as downloaded
+# Import a Slack export: a folder, or the ZIP as downloaded
 import PATH *ARGS:
     {{dev}} tiger-slack import "{{PATH}}" {{ARGS}}
 
 alias import-history := import
 
-# Run jobs now (users, channels, retention); --status shows how they stand
+# Run jobs now (users, channels, retention, backfill); --status shows their schedule and last runs
 jobs *ARGS:
     {{dev}} tiger-slack jobs {{ARGS}}
 
-# Show the events received and what became of them; --help shows the filters
+# List received events and what became of each; --help shows the filters
 events *ARGS:
     {{dev}} tiger-slack events {{ARGS}}
 
-# Why a message is in the table, or not: CHANNEL TS, or its link in Slack
+# Explain why a message is stored or not: CHANNEL TS, or its link in Slack
 why +ARGS:
     {{dev}} tiger-slack why {{ARGS}}
 
-# Put events of the audit trail through the same code again
+# Process received events again
 replay +ARGS:
     {{dev}} tiger-slack replay {{ARGS}}
 
-# Close gaps from Slack's history; --status shows them
+# Close gaps with messages from Slack's history; --status shows the gaps
 backfill *ARGS:
     {{dev}} tiger-slack backfill {{ARGS}}
 
-# Look at everything that a run needs
+# Check everything that a run needs
 doctor *ARGS:
     {{dev}} tiger-slack doctor {{ARGS}}
 
-# Let Claude Code ask Logfire; LOGFIRE_READ_TOKEN must be set
+# Add the Logfire MCP server to Claude Code; LOGFIRE_READ_TOKEN must be set
 setup-logfire-mcp: deps
     claude mcp add logfire --env LOGFIRE_READ_TOKEN="${LOGFIRE_READ_TOKEN:?set it to a read token of Logfire}" \
         -- {{justfile_directory()}}/.dev/bin/uvx logfire-mcp@latest
 
-# Make README's picture from the real console
+# Make README's pictures from the real console
 screenshots:
     {{dev}} python scripts/screenshots.py
 
-# Print the figures of benchmarks/GROUP.py (ingest, imports, console, audit); its first lines name them
+# Run a benchmark of benchmarks/GROUP.py (ingest, imports, console, audit); its docstring names them
 benchmark GROUP NAME *ARGS:
     {{dev}} python benchmarks/{{GROUP}}.py {{NAME}} {{ARGS}}
 
+# Build the Docker image
 build-image:
     docker build --tag {{image}} .
 
@@ -102,16 +109,19 @@ build-image:
 docker-run:
     docker run --rm --interactive --tty --env-file .env {{image}}
 
-# Run the image with the settings of this shell
+# Run the image with settings from this shell's environment
 docker-run-env:
     docker run --rm --interactive --tty --env SLACK_BOT_TOKEN --env SLACK_APP_TOKEN --env DATABASE_URL {{image}}
 
+# Show the version
 version:
     @{{dev}} tiger-slack --version
 
+# Build the wheel
 build-wheel:
     {{dev}} uv build --wheel --no-build-isolation
 
+# Delete the environment, builds and caches
 clean:
     rm -rf .venv .dev dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
     find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -28,7 +28,7 @@ _RATE = 60
 
 
 async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str, str]:
-    """The views at that size, as SVG by name, while events come in."""
+    """Pictures of the views by name, as SVG, with a console of this size while events arrive."""
     shots = {}
     async with LocalSlack() as slack:
         tokens = SlackSettings(slack.bot_token, slack.app_token, slack.url)
@@ -36,14 +36,14 @@ async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str
         engine = Engine(settings, tokens, conninfo)
         monitor = Monitor(conninfo, settings.jobs)
         reader = FindingsReader(conninfo)
-        desk = ImportManager(
+        imports = ImportManager(
             conninfo,
             instance=settings.instance,
             limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),
             reports=home / "imports",
             live=lambda _: None,
         )
-        backend = Backend(settings, conninfo, monitor, LogRing(), reader, desk, engine)
+        backend = Backend(settings, conninfo, monitor, LogRing(), reader, imports, engine)
         app = ConsoleApp(backend, ConsoleOptions(), engine_work=engine.run())
         watching = [asyncio.create_task(work) for work in (monitor.run(), reader.run())]
         async with app.run_test(size=size) as pilot:
@@ -71,7 +71,7 @@ def main() -> None:
     ):
         shots = asyncio.run(pictures(server.conninfo, Path(directory) / "home", (100, 28)))
     for name, shot in shots.items():
-        # Fonts of the reader's machine do; none is fetched to show a README.
+        # Without this, README's readers would fetch fonts from another host.
         shot = re.sub(r"@font-face \{.*?\}\n?", "", shot, flags=re.DOTALL)
         (TARGET / f"{name}.svg").write_text(shot)
 
