@@ -190,7 +190,7 @@ def test_exit_codes_and_what_is_printed(tmp_path: Path, conninfo: str) -> None:
     (tmp_path / "nothing").mkdir()
     refused = tiger_slack("import", "nothing", cwd=tmp_path, DATABASE_URL=conninfo)
     assert refused.returncode == 1
-    assert "no Slack export" in refused.stderr
+    assert "not a Slack export" in refused.stderr
     for wrong in (
         ["import", "missing.zip"],
         ["import", "good.zip", "--since", "2024-01-02", "--until", "2024-01-01"],

@@ -87,7 +87,7 @@ def whole(clock: Clock, outcome: str = "done") -> ImportState:
         for folder in state.folders.values()
     }
     result = ImportResult(
-        12, outcome, 95.0, None, len(state.files), state.tally.files_done, 1,
+        12, outcome, 95.0, None, len(state.files), state.ledger.files_done, 1,
         state.left_out, 3, 8114, 902, 0, state.total, by_channel, (), None,
     )  # fmt: skip
     state.report = Path("/var/lib/tiger-slack/imports/import-12-20260920-140731.json")

@@ -102,7 +102,7 @@ def test_a_still_copy_of_an_import_is_of_its_moment() -> None:
     path = state.files[128].member.path
     later = state.files[150].member.path
     before = (
-        still.seconds, still.share, still.num_bad, still.total.read, still.phase, still.tally.files_done,
+        still.seconds, still.share, still.num_bad, still.total.read, still.phase, still.ledger.files_done,
         still.folders[CHANNELS[2]].done, len(still.notes), len(still.bad_files),
     )  # fmt: skip
     read = still.file(path)
@@ -111,7 +111,7 @@ def test_a_still_copy_of_an_import_is_of_its_moment() -> None:
     go_on(state, clock)
     state.end(None, None)
     assert before == (
-        still.seconds, still.share, still.num_bad, still.total.read, still.phase, still.tally.files_done,
+        still.seconds, still.share, still.num_bad, still.total.read, still.phase, still.ledger.files_done,
         still.folders[CHANNELS[2]].done, len(still.notes), len(still.bad_files),
     )  # fmt: skip
     assert read.account.read == count
@@ -140,8 +140,8 @@ def test_a_worker_that_died_is_shown_no_longer() -> None:
     state = half(Clock())
     file = state.files[128]
     path = file.member.path
-    assert set(state.readers) == {4188, 4190}
+    assert set(state.workers) == {4188, 4190}
     state.handle(FileResumed(path, Account()))
-    assert set(state.readers) == {4190}
+    assert set(state.workers) == {4190}
     state.handle(FileStarted(path, file.folder, file.member.size, 4191))
-    assert {pid: reader.path for pid, reader in state.readers.items()}[4191] == path
+    assert {pid: reader.path for pid, reader in state.workers.items()}[4191] == path

@@ -42,7 +42,7 @@ async def test_links_cost_only_themselves(conninfo: str, tmp_path: Path) -> None
 
 async def test_an_export_of_links_alone_says_so(conninfo: str, tmp_path: Path) -> None:
     (tmp_path / "users.json").symlink_to("/etc/hostname")
-    with pytest.raises(ArchiveRefused, match="no Slack export") as refused:
+    with pytest.raises(ArchiveRefused, match="not a Slack export") as refused:
         await run_import(conninfo, tmp_path)
     assert "is a link that leads out of the archive" in str(refused.value)
 
@@ -64,7 +64,7 @@ def sqlite_file(path: Path) -> Path:
 
 async def test_a_database_that_is_not_slackdumps(conninfo: str, tmp_path: Path) -> None:
     file = sqlite_file(tmp_path / "slackdump.sqlite")
-    about = "an SQLite database, but not Slackdump's: it has no table CHANNEL, CHUNK"
+    about = "an SQLite database, but not one of Slackdump: it has no table CHANNEL, CHUNK"
     for path in (file, tmp_path):
         with pytest.raises(ArchiveRefused) as refused:
             await run_import(conninfo, path)

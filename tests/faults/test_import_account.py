@@ -232,7 +232,7 @@ async def test_files_that_are_gone_leave_nothing(conninfo: str, tmp_path: Path) 
     assert count(conninfo, "select count(*) from slack.import_problem") == 0
     assert (imported.result.files_done, imported.result.total.read) == (2, 9001)
     notes = [note.text for note in imported.events_of(ImportNote)]
-    assert any("1 files that an earlier run read are no longer" in note for note in notes)
+    assert any("1 file of an earlier run will not be read any more" in note for note in notes)
 
 
 async def test_a_dry_run_counts_as_the_import_does(

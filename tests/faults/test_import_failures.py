@@ -63,7 +63,7 @@ async def test_an_import_that_loses_the_database_saves_its_report(
         desk.start(ImportRequest(archive, workers=1))
         state = desk.run
         assert state is not None
-        await until(lambda: state.num_bad > 0 and state.tally.records > 0)
+        await until(lambda: state.num_bad > 0 and state.ledger.records > 0)
         desk.pause()
         await at_rest(state)
         if is_lost:
@@ -99,5 +99,9 @@ async def test_an_error_of_ours_is_named_by_its_place_and_logged(
     state = await failed(desk)
     assert state.error is not None
     assert "KeyError at manager.py:" in str(state.error)
-    assert any(each.exc_info for each in caplog.records if each.message == "an import broke off")
+    assert any(
+        each.exc_info
+        for each in caplog.records
+        if each.message == "an import ended by an internal error"
+    )
     assert "secret" not in str(state.error)

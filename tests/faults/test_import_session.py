@@ -13,10 +13,11 @@ import pytest
 from tests.archives import many, write_folder
 from tests.faults.test_import_account import MESSAGES, Watched, saved
 from tests.support import count, until
-from tiger_slack_tui.imports import job as load
+from tiger_slack_tui.imports import job as import_job
 from tiger_slack_tui.imports.events import FileDone
 from tiger_slack_tui.postgres.columnstore import compress
 from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS
+from tiger_slack_tui.store.imports import ImportRunning
 
 HOLDERS = (
     "from pg_locks l where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.classid = 1768778863"
@@ -79,7 +80,7 @@ async def test_an_end_that_is_not_recorded_is_logged(
             )
 
     watched.on_batch = take_lock
-    with pytest.raises(load.checkpoint.ImportRunning):
+    with pytest.raises(ImportRunning):
         await watched.run()
     assert saved(database)[0] is None
     assert any("was not recorded" in r.getMessage() for r in caplog.records)
@@ -96,8 +97,8 @@ async def test_a_stop_after_the_last_batch_leaves_the_compression_out(
         began.append(args)
         await compress(*args)
 
-    monkeypatch.setattr(load, "compress", compressing)
-    monkeypatch.setattr(load, "_LARGE", 1)
+    monkeypatch.setattr(import_job, "compress", compressing)
+    monkeypatch.setattr(import_job, "_COMPRESS_FROM", 1)
     watched = Watched(conninfo, write_folder(tmp_path, many(1, 10)))
     read = watched.job._count_committed
 

@@ -287,7 +287,9 @@ async def test_a_missing_scope_is_said(gapped: Gapped) -> None:
     gapped.misses(post(NOW - 3 * HOUR))
     await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
     assert gapped.results[0].not_allowed == ["im"]
-    assert gapped.rows("select error from slack.gap") == [("not read for want of a scope: im",)]
+    assert gapped.rows("select error from slack.gap") == [
+        ("not read because a scope is missing: im",)
+    ]
 
 
 @pytest.mark.parametrize("way", ["session lost", "cancelled"])

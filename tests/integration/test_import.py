@@ -267,6 +267,6 @@ async def test_lists_with_placeholders_repetitions_and_bad_rows(
 
 
 async def test_what_cannot_be_read_is_refused(conninfo: str, tmp_path: Path) -> None:
-    with pytest.raises(ArchiveRefused, match="no Slack export"):
+    with pytest.raises(ArchiveRefused, match="not a Slack export"):
         await run_import(conninfo, tmp_path)
     assert count(conninfo, "select count(*) from slack.import where outcome = 'failed'") == 1

@@ -157,7 +157,7 @@ async def test_the_same_import_runs_once_at_a_time(conninfo: str, tmp_path: Path
         job.run(lambda event: job.pause() if isinstance(event, FileStarted) else None)
     )
     await until(lambda: job.is_paused)
-    with pytest.raises(ImportRunning, match="being imported already"):
+    with pytest.raises(ImportRunning, match="already being imported"):
         await run_import(conninfo, path)
     job.cancel()
     await asyncio.wait_for(run, 30)

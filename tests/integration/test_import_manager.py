@@ -70,8 +70,8 @@ async def ended(desk: ImportManager) -> ImportState:
 async def at_rest(state: ImportState) -> None:
     """Wait until the batches under way have ended."""
     before = -1
-    while before != state.tally.records:
-        before = state.tally.records
+    while before != state.ledger.records:
+        before = state.ledger.records
         await asyncio.sleep(1)
 
 
@@ -90,7 +90,7 @@ async def test_a_whole_import_is_told_file_by_file(
     state = await ended(desk)
     assert state.phase is Phase.DONE
     assert (state.share, state.num_bad, state.num_failed) == (1.0, BAD, 1)
-    assert len(state.files) == state.tally.files_done == FILES
+    assert len(state.files) == state.ledger.files_done == FILES
     assert state.unmapped == {NAMELESS: 1}
     assert state.total.inserted == messages(conninfo)
     assert state.result is not None
@@ -101,7 +101,7 @@ async def test_a_whole_import_is_told_file_by_file(
     assert failed is not None
     assert (failed.step, failed.reason) == (FileStep.FAILED, "malformed JSON")
     assert sum(folder.done for folder in state.folders.values()) == FILES
-    assert not state.readers
+    assert not state.workers
     assert state.report is not None
     report = json.loads(state.report.read_text())
     assert report["messages"]["inserted"] == state.total.inserted
@@ -135,12 +135,12 @@ async def test_paused_it_commits_nothing_more_until_it_goes_on(
     desk.start(ImportRequest(archive, workers=1))
     state = desk.run
     assert state is not None
-    await until(lambda: state.tally.records > 0)
+    await until(lambda: state.ledger.records > 0)
     desk.pause()
     assert state.phase is Phase.PAUSED
     await at_rest(state)
     before = messages(conninfo)
-    assert state.tally.files_done < FILES
+    assert state.ledger.files_done < FILES
     await asyncio.sleep(1)
     assert messages(conninfo) == before > 0
     assert state.phase is Phase.PAUSED
@@ -156,16 +156,16 @@ async def test_stopped_it_goes_on_where_it_was(
     desk.start(ImportRequest(archive, workers=1))
     state = desk.run
     assert state is not None
-    await until(lambda: state.num_bad > 0 and state.tally.records > 0)
+    await until(lambda: state.num_bad > 0 and state.ledger.records > 0)
     desk.pause()  # a paused one can be stopped, too
     desk.stop()
     assert state.phase is Phase.STOPPING
     assert (await ended(desk)).phase is Phase.STOPPED
     stored = messages(conninfo)
-    assert 0 < state.tally.files_done < FILES
+    assert 0 < state.ledger.files_done < FILES
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
         past = (await recent_imports(connection, 5))[0]
-    assert (past.outcome, past.can_go_on, past.is_running) == ("cancelled", True, False)
+    assert (past.outcome, past.can_continue, past.is_running) == ("cancelled", True, False)
     assert past.account.inserted == stored
     desk.start(ImportRequest(archive, workers=2))
     again = await ended(desk)
@@ -176,7 +176,8 @@ async def test_stopped_it_goes_on_where_it_was(
     assert again.total.inserted == messages(conninfo)
     known = [again.file(file.member.path) for file in again.files]
     assert (
-        sum(f is not None and f.step is FileStep.KNOWN for f in known) >= state.tally.files_done - 1
+        sum(f is not None and f.step is FileStep.KNOWN for f in known)
+        >= state.ledger.files_done - 1
     )
 
 
@@ -222,9 +223,9 @@ async def test_it_waits_for_live_events(desk: ImportManager, archive: Path, live
     desk.start(ImportRequest(archive, workers=1))
     state = desk.run
     assert state is not None
-    await until(lambda: state.phase is Phase.WAITING and state.tally.records > 0)
+    await until(lambda: state.phase is Phase.WAITING and state.ledger.records > 0)
     await at_rest(state)
-    assert state.tally.files_done < FILES
+    assert state.ledger.files_done < FILES
     assert max(live.asked) == desk.live_limit
     assert min(live.asked) < 0.2  # it goes on only when they are well below
     desk.pause()
@@ -261,7 +262,7 @@ async def test_the_end_of_the_program_stops_it_cleanly(
     desk.start(ImportRequest(archive, workers=1))
     state = desk.run
     assert state is not None
-    await until(lambda: state.tally.records > 0)
+    await until(lambda: state.ledger.records > 0)
     async with asyncio.timeout(30):
         await desk.close()
     assert state.phase is Phase.STOPPED

@@ -1,4 +1,4 @@
-"""Rows, decisions, accounts and tallies of imports, without a database."""
+"""Rows, decisions, accounts and ledgers of imports, without a database."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tiger_slack_tui.imports.events import (
     Planned,
     RecordsMerged,
 )
+from tiger_slack_tui.imports.file_queue import take_batch
+from tiger_slack_tui.imports.ledger import ImportLedger
 from tiger_slack_tui.imports.merge.decisions import FileEnd, FileRecord, MergeItem, decide
 from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row
 from tiger_slack_tui.imports.request import ImportRequest
-from tiger_slack_tui.imports.result import Tally
-from tiger_slack_tui.imports.spans import take_batch
 from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.imports.workers.protocol import FileBatch
 from tiger_slack_tui.slack.ts import slack_ts
@@ -236,17 +236,17 @@ def test_accounts_add_up_and_survive_json() -> None:
     assert not both.adds_up
 
 
-# Spans
+# Batches of files
 
 
 def test_workers_keep_to_different_channels() -> None:
-    def span(*channels: str) -> FileBatch:
+    def batch(*channels: str) -> FileBatch:
         member = Member("2024-01-01.json", 2, None)
         return FileBatch.of(
             [(0, PlannedFile(member, name, Channel(name, None))) for name in channels]
         )
 
-    first, second, third = span("C1"), span("C1", "C2"), span("C3")
+    first, second, third = batch("C1"), batch("C1", "C2"), batch("C3")
     waiting = deque([first, second, third])
     assert take_batch(waiting, []) is first
     assert take_batch(waiting, [first]) is third
@@ -306,23 +306,28 @@ def test_read_time_refuses(text: str) -> None:
         read_time(text, NOW, "--since")
 
 
-# Tallies
+# Ledgers
 
 
-def test_a_tally_counts_bytes_and_records() -> None:
-    tally = Tally()
-    assert tally.seconds_left is None
-    tally.handle(Planned(3, 300, {}, None))
-    tally.handle(FileSkipped("a", 100, Account(read=5)))
-    assert (tally.files_done, tally.bytes_read, tally.records) == (1, 100, 0)
-    assert tally.seconds_left is None
-    tally.handle(FileStarted("b", "general", 100, 1))
-    tally.handle(RecordsMerged("b", Account(read=2, inserted=1, skipped={"no usable ts": 1}), 50))
-    assert (tally.bytes_read, tally.records, tally.bad_records) == (150, 2, 1)
-    assert tally.seconds_left is not None
-    tally.handle(RecordsMerged("b", Account(read=1, inserted=1), 100))
-    tally.handle(FileDone("b", 100))
-    assert (tally.files_done, tally.bytes_read, tally.records, tally.paths) == (2, 200, 3, {})
+def test_a_ledger_counts_bytes_and_records() -> None:
+    ledger = ImportLedger()
+    assert ledger.seconds_left is None
+    ledger.handle(Planned(3, 300, {}, None))
+    ledger.handle(FileSkipped("a", 100, Account(read=5)))
+    assert (ledger.files_done, ledger.bytes_read, ledger.records) == (1, 100, 0)
+    assert ledger.seconds_left is None
+    ledger.handle(FileStarted("b", "general", 100, 1))
+    ledger.handle(RecordsMerged("b", Account(read=2, inserted=1, skipped={"no usable ts": 1}), 50))
+    assert (ledger.bytes_read, ledger.records, ledger.total.bad) == (150, 2, 1)
+    assert ledger.seconds_left is not None
+    ledger.handle(RecordsMerged("b", Account(read=1, inserted=1), 100))
+    ledger.handle(FileDone("b", 100))
+    assert (ledger.files_done, ledger.bytes_read, ledger.records, ledger.open_files) == (
+        2,
+        200,
+        3,
+        {},
+    )
 
 
 def test_the_days_of_exports_here() -> None:

@@ -145,7 +145,7 @@ def test_a_folder_whose_name_is_no_utf8(tmp_path: Path) -> None:
 def test_lists_that_are_missing_or_damaged_are_told(tmp_path: Path) -> None:
     found = plan(tmp_path, {"general/2024-01-01.json": EMPTY}, {"general": ["C1"]})
     assert [w[:25] for w in found.warnings] == [
-        "There is no users.json: p",
+        "There is no users.json: u",
         "There is no channels.json",
     ]
     found = plan(tmp_path, {"channels.json": b"{}", "users.json": b"[]"}, {"general": ["C1"]})
@@ -157,7 +157,7 @@ def test_lists_that_are_missing_or_damaged_are_told(tmp_path: Path) -> None:
 )
 def test_no_export(tmp_path: Path, files: Files) -> None:
     (tmp_path / "archive").mkdir()
-    with pytest.raises(ArchiveRefused, match="no Slack export"):
+    with pytest.raises(ArchiveRefused, match="not a Slack export"):
         plan(tmp_path, files)
 
 

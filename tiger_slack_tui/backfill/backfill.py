@@ -1,16 +1,16 @@
-"""Closes gaps with what Slack's history holds.
+"""Closes gaps by reading Slack's history.
 
-What it can find, and what not:
+It reads the history of the gap, and of LOOK_BACK before it, in the channels that the app is a member of. It finds:
 
-- Messages of the gap, in the channels that the app is a member of, and replies of the gap to threads whose parent is
-  in the history that is read: that of the gap and LOOK_BACK before it, where `latest_reply` tells; and to older
-  threads with a reply since then that we know of. A first reply to an older message is not found: no method lists it.
-- Edits, of all messages in that history: by `edited.ts`. Changes without it (unfurled links) are not told apart.
-- Reactions that nothing is known of. One removed in the gap stays: what Slack lists need not be complete.
-- Deletions, which are final here, with care: of a message that stands between two that Slack shows and that Slack
-  does not show when asked for it alone, either. Those of replies and of older messages are not found.
+- Messages of the gap.
+- Replies of the gap to threads whose parent is in that history (`latest_reply` tells), and to older threads that have
+  a stored reply since then. It does not find a first reply to an older message: no method of Slack lists it.
+- Edits of messages in that history, by `edited.ts`. It does not find changes without it, such as unfurled links.
+- Reactions that are not known. It does not find removals: Slack's list of reactions need not be complete.
+- Deletions of messages in that history. A deletion is final, so Slack must not return the message when asked for it
+  alone, either. It does not find deletions of replies and of older messages.
 
-By the rules of imports, what Slack lists never beats newer live state, a deletion or the removal of a reaction.
+Messages are merged by the rules of imports: they never beat newer live state, deletions and removals of reactions.
 """
 
 from __future__ import annotations
@@ -42,45 +42,45 @@ from tiger_slack_tui.store.import_messages import Channel
 log = logging.getLogger(__name__)
 
 LOOK_BACK = timedelta(days=3)
-"""How much of the history before a gap is read, for what happened in the gap to older messages."""
+"""How much of the history before a gap is read, for edits, deletions and replies of the gap to older messages."""
 MARGIN = timedelta(minutes=1)
-"""Read on either side of a gap: its ends are by the database's clock, messages by Slack's."""
+"""Read on either side of a gap, too: its ends are by the database's clock, messages by Slack's."""
 _TICK = timedelta(microseconds=1)
-"""The distance of two times of Slack."""
+"""The resolution of Slack's ts."""
 _FIRST = datetime.fromtimestamp(0, UTC)
-"""Slack counts seconds from then, and refuses a time before."""
+"""Slack refuses earlier times."""
 _MOST_MISSING = 20
-"""Messages of a page that deletions explain; where more are missing, something else is the matter."""
+"""If more messages of a page are missing in Slack, they are not taken for deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillProgress:
-    """A page or thread was merged."""
+    """A page of a channel, or a thread, was merged."""
 
     gap: Gap
     channels_done: int
     channels: int
     account: Account
-    """Of this page or thread."""
+    """The account of this page or thread."""
 
 
-Told = Callable[[BackfillProgress], Awaitable[None]]
+OnProgress = Callable[[BackfillProgress], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class GapResult:
-    """What became of a gap."""
+    """The result of trying to close a gap."""
 
     gap: Gap
-    """As it was when the backfill began: from then on it does not grow."""
+    """The gap as it was when the backfill began. It does not grow after that."""
     is_closed: bool = False
     error: str | None = None
     channels: int = 0
-    """Channels that were read."""
+    """The number of channels that were read."""
     skipped_channels: dict[str, int] = field(default_factory=dict)
-    """Channels that Slack does not show, by its reason."""
+    """The number of channels that Slack does not show, by its reason."""
     not_allowed: list[str] = field(default_factory=list)
-    """Kinds of channels for which the app lacks a scope."""
+    """The kinds of channels for which the app has no scope."""
     threads: int = 0
     deleted: int = 0
     messages: Account = field(default_factory=Account)
@@ -98,7 +98,7 @@ class GapResult:
         }
 
     def add(self, state: ChannelState) -> None:
-        """Count a channel."""
+        """Add the counts of a channel."""
         self.threads += state.threads
         self.deleted += state.deleted
         self.messages.add(Account.from_json(state.account))
@@ -109,7 +109,7 @@ class GapResult:
 
 
 class Backfill:
-    """Closes gaps, one after another, over the connection that holds the lock of the job."""
+    """Closes gaps, one after another, over the connection that holds the job's lock."""
 
     def __init__(
         self,
@@ -117,22 +117,22 @@ class Backfill:
         reader: HistoryReader,
         *,
         scopes: frozenset[str] | None,
-        told: Told,
+        on_progress: OnProgress,
     ) -> None:
-        """`scopes` is what the bot token may do, None where Slack did not say."""
+        """`scopes` has the scopes of the bot token; None if they are unknown."""
         self._connection = connection
         self._reader = reader
-        self._told = told
+        self._on_progress = on_progress
         self._merger = Merger(connection, TablesTarget(connection))
         self._kinds = readable_kinds(scopes)
         self._channels: dict[str, Channel] | None = None
         self._states: list[ChannelState] = []
 
     async def close(self, gap: Gap) -> GapResult:
-        """Read all that the gap may hold, from where the last try stopped, and record how it ended.
+        """Read the history of the gap, from where the last attempt ended, and record the result.
 
-        Raises SlackRefused, SlackUnavailable (recorded, too), psycopg.Error. Cut off anywhere, what was committed is
-        accounted for, and the next try goes on there.
+        Raises SlackRefused and SlackUnavailable, which are recorded, and psycopg.Error. However it ends, what is
+        committed is accounted for, and the next attempt continues from there.
         """
         result = GapResult(gap, not_allowed=[k for k in CONVERSATION_TYPES if k not in self._kinds])
         try:
@@ -152,7 +152,7 @@ class Backfill:
         wanted = [gap.channel_id] if gap.channel_id else list(channels)
         begun = await gaps.begin(self._connection, gap.id, wanted)
         if begun is None:
-            result.error = "the gap is gone, or goes on"
+            result.error = "the gap is gone, or has not ended"
             return
         result.gap, self._states = begun
         gap, states = begun
@@ -160,11 +160,11 @@ class Backfill:
             for state in states:
                 if not state.is_done:
                     channel = channels.get(state.channel_id) or Channel(state.channel_id, None)
-                    await self._read_channel(_Span.of(gap), channel, state)
+                    await self._read_channel(_Window.of(gap), channel, state)
         finally:
             for state in states:
                 result.add(state)
-        lacks = f"not read for want of a scope: {', '.join(result.not_allowed)}"
+        lacks = f"not read because a scope is missing: {', '.join(result.not_allowed)}"
         result.error = lacks if result.not_allowed and not gap.channel_id else None
         if gap.channel_id and result.skipped_channels:
             result.error = f"Slack does not show the channel: {', '.join(result.skipped_channels)}"
@@ -207,73 +207,77 @@ class Backfill:
             }
         return self._channels
 
-    async def _read_channel(self, span: _Span, channel: Channel, state: ChannelState) -> None:
+    async def _read_channel(self, window: _Window, channel: Channel, state: ChannelState) -> None:
         try:
-            await self._read_history(span, channel, state)
-            for thread in await gaps.threads(self._connection, span.gap, channel.id):
-                await self._read_thread(span, channel, state, thread)
+            await self._read_history(window, channel, state)
+            for thread in await gaps.threads(self._connection, window.gap, channel.id):
+                await self._read_thread(window, channel, state, thread)
         except SlackAbsent as error:
             state.skipped = error.reason
         state.is_done = True
-        await gaps.save(self._connection, span.gap, state)
+        await gaps.save(self._connection, window.gap, state)
 
-    async def _read_history(self, span: _Span, channel: Channel, state: ChannelState) -> None:
-        """Read page after page, each committed with how far that is."""
-        before = state.reached or span.latest + _TICK
-        if before <= span.oldest:
+    async def _read_history(self, window: _Window, channel: Channel, state: ChannelState) -> None:
+        """Merge the history page by page. Each page is committed with its checkpoint."""
+        before = state.reached or window.latest + _TICK
+        if before <= window.oldest:
             return
-        async for page in self._reader.history(channel.id, span.oldest, before - _TICK):
+        async for page in self._reader.history(channel.id, window.oldest, before - _TICK):
             items = list(_entries(page.items, channel))
             times = [
                 item.content.ts
                 for item in items
                 if isinstance(item.content, MessageRow | DeletionRow)
             ]
-            threads = list(_threads(page.items, span))
+            threads = list(_threads(page.items, window))
             is_last = page.next_cursor is None
             if is_last:
-                threads += await gaps.old_threads(self._connection, channel.id, span.oldest)
-            gone = [] if page.is_limited else await self._gone(span, channel, times, before)
-            reached = span.oldest if is_last else min(times, default=state.reached)
+                threads += await gaps.old_threads(self._connection, channel.id, window.oldest)
+            gone = [] if page.is_limited else await self._gone(window, channel, times, before)
+            reached = window.oldest if is_last else min(times, default=state.reached)
             account = await past_deadlocks(
                 partial(
-                    self._keep_page, span.gap, channel, state, _Read(items, gone, threads, reached)
+                    self._commit_page,
+                    window.gap,
+                    channel,
+                    state,
+                    _Page(items, gone, threads, reached),
                 )
             )
-            await self._tell(span.gap, account)
+            await self._report(window.gap, account)
             before = min(times, default=before)
 
-    async def _keep_page(
-        self, gap: Gap, channel: Channel, state: ChannelState, read: _Read
+    async def _commit_page(
+        self, gap: Gap, channel: Channel, state: ChannelState, page: _Page
     ) -> Account:
-        """Commit a page, and how far the channel is read. Where it raises, `state` is as before."""
-        after = replace(state, reached=read.reached, deleted=state.deleted + len(read.gone))
+        """Commit a page and its checkpoint. If it raises, `state` is unchanged."""
+        after = replace(state, reached=page.reached, deleted=state.deleted + len(page.gone))
         async with self._connection.transaction():
-            await self._merger.lock([*read.gone, *read.items])
-            await gaps.add_threads(self._connection, gap, channel.id, read.threads)
-            await self._merge_items(channel, read.gone)
-            account = await self._merge(gap, after, channel, read.items)
+            await self._merger.lock([*page.gone, *page.items])
+            await gaps.add_threads(self._connection, gap, channel.id, page.threads)
+            await self._merge_items(channel, page.gone)
+            account = await self._merge(gap, after, channel, page.items)
         state.reached, state.deleted, state.account = after.reached, after.deleted, after.account
         return account
 
     async def _read_thread(
-        self, span: _Span, channel: Channel, state: ChannelState, thread: datetime
+        self, window: _Window, channel: Channel, state: ChannelState, thread: datetime
     ) -> None:
-        """Read the replies of the gap to a thread; as one, because Slack's cursor would not outlive us."""
+        """Merge the replies of the gap to a thread in one transaction: its cursor expires."""
         found: list[dict[str, Any]] = []
         try:
-            async for page in self._reader.replies(channel.id, thread, span.begun, span.latest):
+            async for page in self._reader.replies(channel.id, thread, window.begun, window.latest):
                 found += page.items
         except SlackAbsent as error:
             if error.reason != "thread_not_found":
                 raise
         replies = list(_entries(_hidden_replies(found, thread), channel))
         account = await past_deadlocks(
-            partial(self._keep_thread, span.gap, channel, state, thread, replies)
+            partial(self._commit_thread, window.gap, channel, state, thread, replies)
         )
-        await self._tell(span.gap, account)
+        await self._report(window.gap, account)
 
-    async def _keep_thread(
+    async def _commit_thread(
         self,
         gap: Gap,
         channel: Channel,
@@ -281,7 +285,7 @@ class Backfill:
         thread: datetime,
         replies: Sequence[MergeItem],
     ) -> Account:
-        """Commit a thread. Where it raises, `state` is as before."""
+        """Commit a thread. If it raises, `state` is unchanged."""
         after = replace(state, threads=state.threads + 1)
         async with self._connection.transaction():
             await self._merger.lock(replies)
@@ -290,14 +294,14 @@ class Backfill:
         state.threads, state.account = after.threads, after.account
         return account
 
-    async def _tell(self, gap: Gap, account: Account) -> None:
+    async def _report(self, gap: Gap, account: Account) -> None:
         done = sum(state.is_done for state in self._states)
-        await self._told(BackfillProgress(gap, done, len(self._states), account))
+        await self._on_progress(BackfillProgress(gap, done, len(self._states), account))
 
     async def _merge(
         self, gap: Gap, state: ChannelState, channel: Channel, items: Sequence[MergeItem]
     ) -> Account:
-        """Merge the records in the transaction at hand, with the account of the channel."""
+        """Merge the records and save the channel's account, in the current transaction."""
         account = Account.from_json(state.account)
         merged = await self._merge_items(channel, items)
         account.add(merged)
@@ -314,19 +318,19 @@ class Backfill:
         return merged.accounts[0]
 
     async def _gone(
-        self, span: _Span, channel: Channel, times: Sequence[datetime], before: datetime
+        self, window: _Window, channel: Channel, times: Sequence[datetime], before: datetime
     ) -> list[FileRecord]:
-        """The deletion of what Slack does not show any more, newer than the oldest of the times of a page."""
+        """Deletions of messages that Slack does not return any more, from the page's oldest message on."""
         if not times:
             return []
         ours = await gaps.messages(
-            self._connection, channel.id, oldest=min(times), before=before, ended=span.ended
+            self._connection, channel.id, oldest=min(times), before=before, ended=window.ended
         )
         missing = sorted(set(ours) - set(times))
         if len(missing) > _MOST_MISSING:
             log.warning(
-                "more messages are missing in Slack than deletions explain; they stay",
-                extra={"gap": span.gap.id, "channel": channel.id, "missing": len(missing)},
+                "too many messages are missing in Slack to be deletions; they are kept",
+                extra={"gap": window.gap.id, "channel": channel.id, "missing": len(missing)},
             )
             return []
         gone = [ts for ts in missing if not await self._reader.has(channel.id, ts)]
@@ -337,8 +341,8 @@ class Backfill:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """A page of a channel's history, and what follows from it."""
+class _Page:
+    """A page of a channel's history, and what is saved with it."""
 
     items: Sequence[MergeItem]
     gone: Sequence[FileRecord]
@@ -347,8 +351,8 @@ class _Read:
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    """What is read for a gap: its replies from `begun`, its channels' history from `oldest`, all until `latest`."""
+class _Window:
+    """The times that are read for a gap: replies from `begun`, history from `oldest`, both until `latest`."""
 
     gap: Gap
     oldest: datetime
@@ -357,15 +361,15 @@ class _Span:
     latest: datetime
 
     @classmethod
-    def of(cls, gap: Gap) -> _Span:
-        assert gap.ended_at is not None  # noqa: S101 one that goes on is not backfilled
+    def of(cls, gap: Gap) -> _Window:
+        assert gap.ended_at is not None  # noqa: S101 an open-ended gap is not backfilled
         begun = max(shift(gap.started_at, -MARGIN), _FIRST)
         oldest = max(shift(begun, -LOOK_BACK), _FIRST)
         return cls(gap, oldest, begun, gap.ended_at, shift(gap.ended_at, MARGIN))
 
 
 def readable_kinds(scopes: frozenset[str] | None) -> list[str]:
-    """The kinds of conversations that may be listed and read with these scopes; None: unknown ones."""
+    """The kinds of conversations that can be listed and read with these scopes; all if they are unknown (None)."""
     return [
         kind
         for kind, name in CONVERSATION_TYPES.items()
@@ -374,7 +378,7 @@ def readable_kinds(scopes: frozenset[str] | None) -> list[str]:
 
 
 def _kind(conversation: dict[str, Any]) -> str:
-    """As in slack.message.channel_type."""
+    """The kind, as in slack.message.channel_type."""
     for flag, kind in (("is_im", "im"), ("is_mpim", "mpim"), ("is_private", "group")):
         if conversation.get(flag):
             return kind
@@ -386,21 +390,21 @@ def _entries(records: Iterable[dict[str, Any]], channel: Channel) -> Iterable[Fi
         yield FileRecord(0, position, read_row(record, channel))
 
 
-def _threads(records: Iterable[dict[str, Any]], span: _Span) -> Iterable[datetime]:
-    """The threads that may have replies of the gap."""
+def _threads(records: Iterable[dict[str, Any]], window: _Window) -> Iterable[datetime]:
+    """The threads that may have replies in the gap."""
     for record in records:
         ts, thread = time_or_none(record.get("ts")), time_or_none(record.get("thread_ts"))
         if ts is None or thread is None:
             continue
         replied = ts if ts != thread else time_or_none(record.get("latest_reply"))
-        if replied is None or replied >= span.begun:
+        if replied is None or replied >= window.begun:
             yield thread
 
 
 def _hidden_replies(
     records: Iterable[dict[str, Any]], thread: datetime
 ) -> Iterable[dict[str, Any]]:
-    """Without what the channel's history shows: the parent, and what was sent to the channel, too."""
+    """The replies that the channel's history lacks: not the parent, and not what was also sent to the channel."""
     for record in records:
         if time_or_none(record.get("ts")) != thread and record.get("subtype") != "thread_broadcast":
             yield record

@@ -27,10 +27,11 @@ from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.events import ImportEvent, ImportNote, Planned
 from tiger_slack_tui.imports.job import Import
+from tiger_slack_tui.imports.ledger import ImportLedger
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.problem_file import ProblemFile
 from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest, read_channel_map, resolved
-from tiger_slack_tui.imports.result import ImportResult, Tally
+from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import with_defaults
@@ -206,13 +207,13 @@ class _Progress:
         self._console = console
         self._bar = bar
         self._task = bar.add_task("reading the archive", total=None, figures="") if bar else None
-        self._tally = Tally()
+        self._ledger = ImportLedger()
         self._problems = 0
         self._next_line = 0.0
 
     def on_event(self, event: ImportEvent) -> None:
         """Count the event, and print it if an operator should see it."""
-        self._tally.handle(event)
+        self._ledger.handle(event)
         match event:
             case Planned():
                 self._print_plan(event)
@@ -242,20 +243,20 @@ class _Progress:
         self._next_line = time.monotonic() + _LINE_SECONDS
 
     def _print_figures(self) -> None:
-        tally = self._tally
-        left = tally.seconds_left
+        ledger = self._ledger
+        left = ledger.seconds_left
         wait = (
             "" if left is None else f", {humanize.precisedelta(timedelta(seconds=int(left)))} left"
         )
         figures = (
-            f"{tally.files_done:,}/{tally.files:,} files, {tally.records:,} messages,"
-            f" {tally.rate:,.0f}/s{wait}"
+            f"{ledger.files_done:,}/{ledger.files:,} files, {ledger.records:,} messages,"
+            f" {ledger.rate:,.0f}/s{wait}"
         )
         if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=tally.bytes_read, figures=figures)
+            self._bar.update(self._task, completed=ledger.bytes_read, figures=figures)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_SECONDS
-            share = tally.bytes_read / tally.bytes if tally.bytes else 1
+            share = ledger.bytes_read / ledger.bytes if ledger.bytes else 1
             self._print(f"{share:.0%}, {figures}")
 
     def _print(self, text: str) -> None:

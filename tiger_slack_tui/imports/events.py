@@ -12,39 +12,39 @@ from tiger_slack_tui.store.import_account import Account, ImportProblem
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What will be read. `resumed` is when the import began that this one goes on with."""
+    """The plan is made. `resumed` is when the import began that this run continues."""
 
     files: int
     bytes: int
     skipped: Mapping[str, int]
-    """Day files that will not be read, by reason."""
+    """The number of files that are not read, by reason."""
     resumed: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class FilesListed:
-    """Some of the files that will be read, in order; several come after Planned, until all are told."""
+    """Some of the files that will be read, in order. Several of these events follow Planned."""
 
     files: Sequence[PlannedFile]
     unmapped: Mapping[str, int] = field(default_factory=dict)
-    """Day files of folders that no channel is known for, by folder."""
+    """The number of files of each folder whose channel is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileStarted:
-    """A file is opened."""
+    """A worker has begun to read a file."""
 
     path: str
     channel: str
-    """Name of its folder."""
+    """The name of its folder."""
     size: int
     worker: int
-    """Process that reads it."""
+    """The worker's process id."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordsMerged:
-    """Records of a file are committed: so many more, and so many bytes of it are read in all."""
+    """More records of a file are committed. `account` has only these; `bytes_read` is of the whole file."""
 
     path: str
     account: Account
@@ -53,9 +53,9 @@ class RecordsMerged:
 
 @dataclass(frozen=True, slots=True)
 class FileResumed:
-    """So much of a file was committed before it is gone on with: by an earlier run, or by a worker that died.
+    """A file is continued. `account` is what an earlier run, or a worker that died, has committed of it.
 
-    It takes the place of what was counted of the file until now.
+    It replaces what was counted of the file until now.
     """
 
     path: str
@@ -64,7 +64,7 @@ class FileResumed:
 
 @dataclass(frozen=True, slots=True)
 class FileDone:
-    """All of the file is accounted for."""
+    """A file was read to its end."""
 
     path: str
     size: int
@@ -72,7 +72,7 @@ class FileDone:
 
 @dataclass(frozen=True, slots=True)
 class FileFailed:
-    """The rest of the file could not be read."""
+    """The rest of a file could not be read."""
 
     path: str
     size: int
@@ -81,7 +81,7 @@ class FileFailed:
 
 @dataclass(frozen=True, slots=True)
 class FileSkipped:
-    """An earlier run of the same import accounted for the file; `failure` is why not to its end."""
+    """An earlier run has read the file. `failure` is why the rest of it could not be read."""
 
     path: str
     size: int
@@ -91,7 +91,7 @@ class FileSkipped:
 
 @dataclass(frozen=True, slots=True)
 class ImportNote:
-    """Something that an operator should know."""
+    """A sentence for the operator."""
 
     text: str
     is_warning: bool = False

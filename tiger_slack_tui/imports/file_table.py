@@ -1,7 +1,7 @@
-"""The files of an import, and how far each is, kept so that a hundred thousand of them cost the collector nothing.
+"""The files of an import and the progress of each, stored so that the garbage collector does not visit them.
 
-Python's garbage collector visits every object that can refer to others, while the event loop and all threads wait:
-600,000 objects take it a third of a second. It leaves out bytes, and plain tuples of texts and numbers.
+The collector visits every object that can refer to others, and the event loop and all threads wait meanwhile: 600,000
+objects take a third of a second. It does not visit bytes, and plain tuples of texts and numbers.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ class FileStep(StrEnum):
 
 @dataclass(slots=True)
 class FileProgress:
-    """A file that was begun. Times are by a clock that only goes forward."""
+    """A file that was begun. Times are of a monotonic clock, in seconds."""
 
     step: FileStep = FileStep.READING
     account: Account = field(default_factory=Account)
-    """What this import accounted for."""
+    """What is committed of the file."""
     bytes_read: int = 0
     began: float = 0.0
     ended: float | None = None
     bad: int = 0
     """Bad records."""
     reason: str | None = None
-    """The first of what is wrong with it."""
+    """The first problem of the file."""
 
 
 class FileTable(Sequence[PlannedFile]):
-    """Files in the order of reading. Each access makes the file anew."""
+    """Files in the order of reading. Each access makes a new PlannedFile."""
 
     def __init__(self, files: Iterable[PlannedFile] = ()) -> None:
         self._members: list[tuple[Any, ...]] = []
@@ -91,48 +91,44 @@ class FileTable(Sequence[PlannedFile]):
 
 
 class FileProgressTable:
-    """The states of the files that were begun, by path. Those of files that have ended are packed."""
+    """The progress of the files that were begun, by path. That of ended files is pickled."""
 
     def __init__(self) -> None:
         self._open: dict[str, FileProgress] = {}
         self._ended: dict[str, bytes] = {}
 
     def get(self, path: str) -> FileProgress | None:
-        """The state, to be read only; None where the file was not begun."""
+        """The progress, for reading only; None if the file was not begun."""
         if (file := self._open.get(path)) is not None:
             return file
         return None if (packed := self._ended.get(path)) is None else _unpacked(packed)
 
     def begin(self, path: str, now: float) -> FileProgress:
-        """The state, to be changed until `settle`; a new one where the file was not begun."""
+        """The progress, which may be changed until `settle`; a new one if the file was not begun."""
         if (packed := self._ended.pop(path, None)) is not None:
             self._open[path] = _unpacked(packed)
         return self._open.setdefault(path, FileProgress(began=now))
 
     def settle(self, path: str) -> None:
-        """Pack the state, where the file has ended."""
+        """Pickle the progress, if the file has ended."""
         file = self._open.get(path)
         if file is not None and file.ended is not None:
             self._ended[path] = _packed(self._open.pop(path))
 
     def has_ended(self, path: str) -> bool:
-        """Whether the file was read to its end, or given up."""
+        """Whether the file has ended, or failed."""
         if (file := self._open.get(path)) is not None:
             return file.ended is not None
         return path in self._ended
 
     def still(self) -> FileProgressTable:
-        """A copy that nothing changes."""
+        """A copy that no later call changes."""
         copied = FileProgressTable()
         copied._ended = self._ended.copy()
         copied._open = {
-            path: replace(file, account=_copied(file.account)) for path, file in self._open.items()
+            path: replace(file, account=file.account.copy()) for path, file in self._open.items()
         }
         return copied
-
-
-def _copied(account: Account) -> Account:
-    return replace(account, discarded=dict(account.discarded), skipped=dict(account.skipped))
 
 
 def _packed(file: FileProgress) -> bytes:

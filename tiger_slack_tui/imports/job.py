@@ -1,4 +1,4 @@
-"""Imports an archive: plans it, lets worker processes merge its files, and accounts for everything."""
+"""Imports an archive: plans it, has worker processes merge its files, and accounts for everything."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import asyncio
 import logging
 import os
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
 import psycopg
 
 from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError, TigerSlackError
 from tiger_slack_tui.base.telemetry import span
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
 from tiger_slack_tui.imports.archive.plan import Plan, PlannedFile
@@ -34,113 +35,105 @@ from tiger_slack_tui.imports.events import (
     Planned,
     RecordsMerged,
 )
+from tiger_slack_tui.imports.file_queue import FileQueue, NumberedFile
+from tiger_slack_tui.imports.ledger import ImportLedger
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.result import ChannelResult, ImportResult
-from tiger_slack_tui.imports.spans import take_batch
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.imports.workers.handle import WorkerProcess, failure_of
 from tiger_slack_tui.postgres.columnstore import compress
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import connect_session
-from tiger_slack_tui.store import import_ledger
-from tiger_slack_tui.store import imports as checkpoint
 from tiger_slack_tui.store.import_account import Account, ImportProblem
+from tiger_slack_tui.store.import_ledger import (
+    committed_files,
+    forget_files,
+    replace_list_problems,
+)
+from tiger_slack_tui.store.imports import ImportOutcome, ImportRun, begin_import, end_import
 
 log = logging.getLogger(__name__)
 
-_EARLY = 2
-"""Workers that come up before it is known how much there is to do; of more, as many as there are spans."""
-_GIVEN = 2
-"""Spans that a worker has been told to read: it need not wait for the next one."""
-_CRASHES = 2
-"""How often a file may end a process that reads only this one, until it is left out."""
-_SLICE = 500
+_EARLY_WORKERS = 2
+"""Workers that start before the plan is made. After that, as many more as there are batches of files."""
+_EVENTS_AT_ONCE = 500
 """Events that are reported before the event loop does other work."""
-_LARGE = 10_000
-"""Inserted messages from which on old chunks are compressed at once, and not by the policy some day."""
+_COMPRESS_FROM = 10_000
+"""Inserted messages from which on old chunks are compressed at once."""
 
-Tell = Callable[[ImportEvent], None]
+OnEvent = Callable[[ImportEvent], None]
 _Report = TypeVar("_Report", protocol.PlanMade, protocol.FileBatch, protocol.ListsRead)
 
 
-@dataclass(slots=True)
-class _Open:
-    """A file that a worker has. `account` is what is committed of it."""
-
-    planned: PlannedFile
-    account: Account = field(default_factory=Account)
-
-
 class Import:
-    """One import, to be run once. Only one event loop may touch it."""
+    """One import. Run it once. All calls come from one event loop."""
 
     def __init__(self, conninfo: str, path: Path, options: ImportOptions, *, instance: str) -> None:
-        """`conninfo` is of a database with this version's tables; a dry run does without.
+        """`conninfo` is of a database with this version's tables; a dry run needs none.
 
-        `path` is absolute: the same import is known by it, and goes on where it ended. Raises SettingsError.
+        `path` is absolute: an import is continued by its path and options. Raises SettingsError.
         """
         if not path.is_absolute() or not is_possible(path):
             raise SettingsError(
-                f"{shown(repr(str(path)))} is no absolute path.", hint="Give the path from / on."
+                f"{shown(repr(str(path)))} is not an absolute path.",
+                hint="Give a path that begins with /.",
             )
         self._conninfo = conninfo
         self._path = path
         self._options = options
         self._selection = options.selection
         self._instance = instance
-        self._may_go = asyncio.Event()
-        self._may_go.set()
+        self._may_merge = asyncio.Event()
+        self._may_merge.set()
         self._is_cancelled = False
         self._stack = AsyncExitStack()
         self._workers: list[WorkerProcess] = []
-        self._batches: deque[protocol.FileBatch] = deque()
-        self._all_batches: list[protocol.FileBatch] = []
-        self._given: list[deque[protocol.ReadFiles]] = []
-        self._crashes: Counter[int] = Counter()
         self._compressing: asyncio.Task[None] | None = None
-        self._files = 0
-        self._channels: dict[str, ChannelResult] = {}
-        self._done = self._failed = 0
-        self._folders: dict[str, str] = {}
-        """Of all files, by path."""
-        self._is_counted = False
-        self._begun: checkpoint.Begun | None = None
+        self._ledger = ImportLedger()
+        self._is_recounted = False
+        """Whether the ledger was counted from the database, at the end."""
+        self._import: ImportRun | None = None
         self._plan = Plan()
         self._lists = protocol.ListsRead()
         self._started = 0.0
-        self._tell: Tell = lambda _: None
+        self._on_event: OnEvent = lambda _: None
 
     @property
     def is_paused(self) -> bool:
-        """Whether it waits for `resume`."""
-        return not self._may_go.is_set()
+        """Whether no batch begins until `resume`."""
+        return not self._may_merge.is_set()
+
+    @property
+    def import_id(self) -> int | None:
+        """The import's id in slack.import; None for a dry run, and before the import has begun."""
+        return self._import.id if self._import else None
 
     def pause(self) -> None:
-        """Let no further batch begin; those under way end."""
+        """Start no further batch. Running batches end."""
         if not self._is_cancelled:
-            self._may_go.clear()
+            self._may_merge.clear()
 
     def resume(self) -> None:
-        """Go on after `pause`."""
-        self._may_go.set()
+        """Start batches again."""
+        self._may_merge.set()
 
     def cancel(self) -> None:
-        """End after the batches under way. The same import then goes on from there."""
+        """End after the running batches. The same import then continues from there."""
         self._is_cancelled = True
         for worker in self._workers:
             worker.stop()
         if self._compressing is not None:
             self._compressing.cancel()
-        self._may_go.set()
+        self._may_merge.set()
 
-    async def run(self, tell: Tell) -> ImportResult:
-        """Import; `tell` hears of everything as it happens, and must not block.
+    async def run(self, on_event: OnEvent) -> ImportResult:
+        """Import the archive. `on_event` is called for each event, and must not block.
 
-        Raises ArchiveRefused, ImportRunning, DatabaseUnavailable, DatabaseRefused. However it ends, what is committed
-        is accounted for, and the same import goes on from there.
+        Raises ArchiveRefused, ImportRunning, DatabaseUnavailable, DatabaseRefused. However it ends, everything that
+        is committed is accounted for, and the same import continues from there.
         """
-        self._tell = tell
+        self._on_event = on_event
         self._started = time.monotonic()
         with span("import", dry_run=self._options.dry_run) as current:
             async with self._stack:
@@ -148,185 +141,65 @@ class Import:
             current.set_attributes({"read": result.total.read, "inserted": result.total.inserted})
             return result
 
+    def account(self, outcome: ImportOutcome) -> ImportResult:
+        """The account of everything that is known to be committed."""
+        plan, lists, ledger = self._plan, self._lists, self._ledger
+        total = ledger.total
+        mismatch = None
+        if not total.adds_up:
+            mismatch = f"{total.read:,} records were read, {total.accounted:,} are accounted for"
+        elif outcome is ImportOutcome.DONE and ledger.files_done != ledger.files:
+            mismatch = (
+                f"{ledger.files:,} files were planned, {ledger.files_done:,} are accounted for"
+            )
+        return ImportResult(
+            import_id=self.import_id,
+            outcome=outcome,
+            seconds=time.monotonic() - self._started,
+            resumed=self._resumed,
+            files_planned=ledger.files,
+            files_done=ledger.files_done,
+            files_failed=ledger.files_failed,
+            files_skipped=plan.skipped,
+            other_files=plan.other_files,
+            users=lists.seen.get("user", 0),
+            channels=lists.seen.get("channel", 0),
+            bad_list_rows=len(lists.bad),
+            total=total,
+            by_channel={
+                folder.name: ChannelResult(folder.done, folder.account)
+                for folder in ledger.begun_folders()
+            },
+            warnings=plan.warnings,
+            mismatch=mismatch,
+        )
+
     @property
-    def import_id(self) -> int | None:
-        """Its number, once it has begun; None of a dry run."""
-        return self._begun.id if self._begun else None
+    def _resumed(self) -> datetime | None:
+        return self._import.resumed if self._import else None
 
     async def _run(self) -> ImportResult:
         if self._options.dry_run:
             try:
                 await self._read(None)
             finally:
-                await self._end_workers()
-            return self.account("cancelled" if self._is_cancelled else "done")
+                await self._close_workers()
+            return self.account(
+                ImportOutcome.CANCELLED if self._is_cancelled else ImportOutcome.DONE
+            )
         connection = await connect_session(self._conninfo)
         try:
-            self._begun = await self._begin(connection)
+            self._import = await self._begin(connection)
         except BaseException:
             await connection.close()
             raise
-        control = ControlSession(self._conninfo, connection, self._begun)
+        control = ControlSession(self._conninfo, connection, self._import)
         self._stack.push_async_callback(control.close)
-        return await self._run_and_record(control, self._begun.id)
+        return await self._run_and_record(control, self._import.id)
 
-    async def _run_and_record(self, control: ControlSession, import_id: int) -> ImportResult:
-        """Do it all, and record its end."""
-        outcome, error = "cancelled", None
+    async def _begin(self, connection: Connection) -> ImportRun:
         try:
-            try:
-                await self._read(control)
-            finally:
-                await self._end_workers()  # what they commit until then counts, too
-            outcome = "cancelled" if self._is_cancelled else "done"
-            await self._count_committed(await control.connection(), import_id)
-            result = self.account(outcome)
-            is_wanted = self._options.compress and not self._is_cancelled
-            if outcome == "done" and is_wanted and result.total.inserted >= _LARGE:
-                await self._compress(await control.connection())
-            return result
-        except psycopg.Error as failure:
-            outcome, error = "failed", f"The database broke the import off: {describe(failure)}."
-            raise DatabaseUnavailable(error) from None
-        except TigerSlackError as failure:
-            outcome, error = "failed", failure.args[0]
-            raise
-        except Exception as failure:
-            outcome, error = "failed", type(failure).__name__
-            raise
-        finally:
-            await self._record_end(control, import_id, outcome, error)
-
-    async def _record_end(
-        self, control: ControlSession, import_id: int, outcome: str, error: str | None
-    ) -> None:
-        """Record it. A failure is logged."""
-        try:
-            connection = await control.connection()
-            if not self._is_counted:
-                await self._count_committed(connection, import_id)
-            account = self.account(outcome).as_json()
-            await checkpoint.end(
-                connection, import_id, outcome=outcome, error=error, account=account
-            )
-        except (psycopg.Error, TigerSlackError) as failure:
-            why = describe(failure) if isinstance(failure, psycopg.Error) else failure.args[0]
-            log.warning("the end of import %d was not recorded: %s", import_id, why)
-
-    async def _count_committed(self, connection: Connection, import_id: int) -> None:
-        """Make the account of what is committed, whatever of it the workers could report."""
-        channels: dict[str, ChannelResult] = {}
-        done = failed = 0
-        async for file in import_ledger.committed_files(connection, import_id):
-            folder = self._folders.get(file.path) or PurePosixPath(file.path).parent.name
-            channel = channels.setdefault(folder, ChannelResult())
-            channel.account.add(file.account)
-            channel.files += file.is_done
-            done += file.is_done
-            failed += file.is_done and file.error is not None
-        self._channels, self._done, self._failed = channels, done, failed
-        self._is_counted = True
-
-    async def _compress(self, connection: Connection) -> None:
-        """Compress old chunks. `cancel` ends that; the policy does it later."""
-        self._compressing = asyncio.create_task(
-            compress(
-                connection,
-                lambda: self._tell(ImportNote("All messages are stored. Compressing old chunks.")),
-            )
-        )
-        (ended,) = await asyncio.gather(self._compressing, return_exceptions=True)
-        if isinstance(ended, psycopg.Error):
-            text = f"Old chunks were not compressed: {describe(ended)}. The policy compresses them later."
-            self._tell(ImportNote(text, is_warning=True))
-        elif isinstance(ended, Exception):
-            raise ended
-
-    async def _end_workers(self) -> None:
-        """End all workers, at last by force. What they are at is committed, or rolled back, then."""
-        await asyncio.gather(*(worker.close() for worker in self._workers))
-
-    async def _read(self, control: ControlSession | None) -> None:
-        """Bring the lists and then the files into the tables."""
-        # A dry run compares each message with those before it, which only one process knows.
-        wanted = 1 if self._options.dry_run else self._options.workers
-        workers = [await self._start() for _ in range(min(wanted, _EARLY))]
-        planner = workers[0]
-        planner.send(protocol.MakePlan(self._selection, self._options.limits))
-        made = await self._answer(planner, protocol.PlanMade(Plan(), 0, 0, 0))
-        self._plan, self._files = made.plan, made.files
-        self._tell(Planned(made.files, made.bytes, made.plan.skipped, self._resumed))
-        for warning in made.plan.warnings:
-            self._tell(ImportNote(warning, is_warning=True))
-        await self._tell_bad(made.plan.problems)
-        self._tell(FilesListed((), made.plan.unmapped))
-        none = protocol.FileBatch.of([])
-        self._all_batches += [await self._answer(planner, none) for _ in range(made.batches)]
-        planner.send(protocol.ReadLists(made.plan.lists, self._options.dry_run))
-        for part in self._all_batches:  # meanwhile
-            files = [planned for _, planned in part.files()]
-            self._folders.update((planned.member.path, planned.folder) for planned in files)
-            self._tell(FilesListed(files))
-            await asyncio.sleep(0)  # there can be very many
-        if control and self._resumed and not self._is_cancelled:
-            await self._forget_gone(await control.connection(), self._folders.keys())
-        workers += [await self._start() for _ in range(_EARLY, min(wanted, made.batches))]
-        self._batches.extend(self._all_batches)
-        self._lists = await self._answer(planner, protocol.ListsRead())
-        bad = [*self._lists.bad, *self._lists.repaired]
-        await self._tell_bad(bad)
-        if control and self._begun:
-            connection = await control.connection()
-            await import_ledger.replace_list_problems(
-                connection, self._begun.id, [*self._plan.problems, *bad]
-            )
-        await self._work_all(workers, control)
-
-    async def _work_all(
-        self, workers: Sequence[WorkerProcess], control: ControlSession | None
-    ) -> None:
-        """Let the workers read all files, and keep the import's lock meanwhile."""
-        keeping = None
-        if control:
-            keeping = asyncio.create_task(control.keep(self._options.silent_seconds / 12))
-        try:
-            async with asyncio.TaskGroup() as group:
-                for worker in workers:
-                    group.create_task(self._work(worker))
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        finally:
-            if keeping:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
-
-    async def _tell_bad(self, problems: Sequence[ImportProblem]) -> None:
-        """Report what is bad, in slices: there can be very many."""
-        for number, problem in enumerate(problems, 1):
-            self._tell(problem)
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
-
-    async def _forget_gone(self, connection: Connection, paths: Set[str]) -> None:
-        """Drop what is known of files that were in the archive in an earlier run, and are no longer."""
-        assert self.import_id is not None  # noqa: S101 for the types
-        gone, stored = [], 0
-        async for file in import_ledger.committed_files(connection, self.import_id):
-            if file.path not in paths:
-                gone.append(file.path)
-                stored += file.account.inserted
-        if gone:
-            await import_ledger.forget_files(connection, self.import_id, gone)
-            text = (
-                f"{len(gone):,} files that an earlier run read are no longer to be read: they are gone, or"
-                " their folder no longer belongs to one channel. The"
-                f" {stored:,} messages that it stored of them stay; the account leaves them out."
-            )
-            self._tell(ImportNote(text, is_warning=True))
-
-    async def _begin(self, connection: Connection) -> checkpoint.Begun:
-        try:
-            begun = await checkpoint.begin(
+            begun = await begin_import(
                 connection,
                 from_bytes(os.fsencode(self._path)),
                 self._options.as_given,
@@ -337,25 +210,116 @@ class Import:
             )
         except psycopg.Error as error:
             raise DatabaseUnavailable(f"The import could not begin: {describe(error)}.") from None
-        # Durations count from its beginning.
+        # A continued import keeps the dates of its first run, such as those of "--since 30D".
         self._selection = replace(self._selection, since=begun.since, until=begun.until)
         return begun
 
-    async def _start(self) -> WorkerProcess:
-        """Start a worker. It takes a while to come up, and ends with the import."""
-        worker = await WorkerProcess.start(self._options.silent_seconds)
-        self._workers.append(worker)
-        worker.begin(
-            protocol.Setup(
-                self._path, self._conninfo, self.import_id, self._options.silent_seconds / 12
-            )
-        )
-        if self._is_cancelled:
-            worker.stop()
-        return worker
+    async def _run_and_record(self, control: ControlSession, import_id: int) -> ImportResult:
+        """Read everything, and record how the import ended."""
+        outcome, error = ImportOutcome.CANCELLED, None
+        try:
+            try:
+                await self._read(control)
+            finally:
+                await self._close_workers()  # before counting: their last batches count, too
+            if not self._is_cancelled:
+                outcome = ImportOutcome.DONE
+            await self._count_committed(await control.connection(), import_id)
+            result = self.account(outcome)
+            is_large = result.total.inserted >= _COMPRESS_FROM
+            if self._options.compress and not self._is_cancelled and is_large:
+                await self._compress(await control.connection())
+            return result
+        except psycopg.Error as failure:
+            outcome = ImportOutcome.FAILED
+            error = f"The import ended because of the database: {describe(failure)}."
+            raise DatabaseUnavailable(error) from None
+        except TigerSlackError as failure:
+            outcome, error = ImportOutcome.FAILED, failure.args[0]
+            raise
+        except Exception as failure:
+            outcome, error = ImportOutcome.FAILED, type(failure).__name__
+            raise
+        finally:
+            await self._record_end(control, import_id, outcome, error)
+
+    async def _record_end(
+        self, control: ControlSession, import_id: int, outcome: ImportOutcome, error: str | None
+    ) -> None:
+        """Record the end of the import. A failure is logged."""
+        try:
+            connection = await control.connection()
+            if not self._is_recounted:
+                await self._count_committed(connection, import_id)
+            account = self.account(outcome).as_json()
+            await end_import(connection, import_id, outcome=outcome, error=error, account=account)
+        except (psycopg.Error, TigerSlackError) as failure:
+            why = describe(failure) if isinstance(failure, psycopg.Error) else failure.args[0]
+            log.warning("the end of import %d was not recorded: %s", import_id, why)
+
+    async def _count_committed(self, connection: Connection, import_id: int) -> None:
+        """Count what is committed. Workers that were killed could not report all of it."""
+        counted = self._ledger.without_counts()
+        async for file in committed_files(connection, import_id):
+            counted.add_committed(file)
+        self._ledger = counted
+        self._is_recounted = True
+
+    async def _compress(self, connection: Connection) -> None:
+        """Compress old chunks. `cancel` ends that; the policy then compresses them later."""
+
+        def report() -> None:
+            self._report(ImportNote("All messages are stored. Compressing old chunks."))
+
+        self._compressing = asyncio.create_task(compress(connection, report))
+        (ended,) = await asyncio.gather(self._compressing, return_exceptions=True)
+        if isinstance(ended, psycopg.Error):
+            text = f"Old chunks were not compressed: {describe(ended)}. The policy compresses them later."
+            self._report(ImportNote(text, is_warning=True))
+        elif isinstance(ended, Exception):
+            raise ended
+
+    async def _read(self, control: ControlSession | None) -> None:
+        """Merge the lists and then the files."""
+        # A dry run compares each message with those before it, and only one process knows them.
+        wanted = 1 if self._options.dry_run else self._options.workers
+        workers = [await self._start_worker() for _ in range(min(wanted, _EARLY_WORKERS))]
+        planner = workers[0]
+        batches = await self._make_plan(planner)
+        planner.send(protocol.ReadLists(self._plan.lists, self._options.dry_run))
+        for batch in batches:
+            self._report(FilesListed([planned for _, planned in batch.files()]))
+            await asyncio.sleep(0)  # there can be very many batches
+        if control and self._resumed and not self._is_cancelled:
+            await self._forget_missing_files(await control.connection())
+        workers += [
+            await self._start_worker() for _ in range(_EARLY_WORKERS, min(wanted, len(batches)))
+        ]
+        self._lists = await self._answer(planner, protocol.ListsRead())
+        problems = [*self._lists.bad, *self._lists.repaired]
+        await self._report_problems(problems)
+        if control and self._import:
+            problems = [*self._plan.problems, *problems]
+            await replace_list_problems(await control.connection(), self._import.id, problems)
+        queue = FileQueue(self._selection, is_restart=self._options.restart)
+        queue.add(batches)
+        await self._read_files(queue, workers, control)
+
+    async def _make_plan(self, planner: WorkerProcess) -> list[protocol.FileBatch]:
+        """Have a worker make the plan; the batches of files to read."""
+        planner.send(protocol.MakePlan(self._selection, self._options.limits))
+        made = await self._answer(planner, protocol.PlanMade(Plan(), 0, 0, 0))
+        plan = self._plan = made.plan
+        self._report(Planned(made.files, made.bytes, plan.skipped, self._resumed))
+        for warning in plan.warnings:
+            self._report(ImportNote(warning, is_warning=True))
+        await self._report_problems(plan.problems)
+        self._report(FilesListed((), plan.unmapped))
+        none = protocol.FileBatch.of([])
+        return [await self._answer(planner, none) for _ in range(made.batches)]
 
     async def _answer(self, planner: WorkerProcess, instead: _Report) -> _Report:
-        """Its next report, which is of the same type as `instead`: the answer of an import that is cancelled."""
+        """The planner's next report, which is of the type of `instead`; `instead` itself after `cancel`."""
         match await planner.receive():
             case None if self._is_cancelled:
                 return instead
@@ -366,52 +330,85 @@ class Import:
             case report:
                 raise failure_of(report)
 
-    async def _work(self, worker: WorkerProcess) -> None:
-        """Give a worker span after span, each before it is done with the one before; after a crash, another one."""
-        given: deque[protocol.ReadFiles] = deque()
-        self._given.append(given)
-        while True:
-            while self._batches and len(given) < _GIVEN and not self._is_cancelled:
-                crashed = frozenset(n for n, times in self._crashes.items() if times >= _CRASHES)
-                is_restart = self._options.restart
-                others = (command for of in self._given if of is not given for command in of)
-                part = take_batch(self._batches, [command.batch for command in others])
-                given.append(protocol.ReadFiles(part, self._selection, crashed, is_restart))
-                worker.send(given[-1])
-            if not given:
-                return
-            left = await self._attend_files(worker, given[0])
-            given.popleft()
-            if left:
-                self._batches.extendleft(command.batch for command in reversed(given))
-                self._batches.extendleft(protocol.FileBatch.of([file]) for file in reversed(left))
-                given.clear()
-                for _, planned in left:  # until the next worker says how much is committed
-                    self._tell(FileResumed(planned.member.path, Account()))
-                worker = await self._start()
+    async def _forget_missing_files(self, connection: Connection) -> None:
+        """Delete the checkpoints of files that an earlier run read, and that are not in the plan any more."""
+        assert self.import_id is not None  # noqa: S101 for the types
+        paths = set(self._ledger.paths)
+        missing, stored = [], 0
+        async for file in committed_files(connection, self.import_id):
+            if file.path not in paths:
+                missing.append(file.path)
+                stored += file.account.inserted
+        if missing:
+            await forget_files(connection, self.import_id, missing)
+            text = (
+                f"{amount(len(missing), 'file')} of an earlier run will not be read any more: gone, or in a"
+                f" folder that no longer matches one channel. The {stored:,} messages stored from there are"
+                " kept, but are not in this account."
+            )
+            self._report(ImportNote(text, is_warning=True))
 
-    async def _attend_files(
-        self, worker: WorkerProcess, command: protocol.ReadFiles
-    ) -> list[tuple[int, PlannedFile]]:
-        """Follow the worker through the files; those that are left where it crashed."""
-        files_open = {number: _Open(planned) for number, planned in command.batch.files()}
+    async def _start_worker(self) -> WorkerProcess:
+        """Start a worker. It ends with the import."""
+        worker = await WorkerProcess.start(self._options.silent_seconds)
+        self._workers.append(worker)
+        worker.begin(self._path, self._conninfo, self.import_id)
+        if self._is_cancelled:
+            worker.stop()
+        return worker
+
+    async def _close_workers(self) -> None:
+        """End all workers, by force after some seconds. Their last batches are then committed or rolled back."""
+        await asyncio.gather(*(worker.close() for worker in self._workers))
+
+    async def _read_files(
+        self, queue: FileQueue, workers: Sequence[WorkerProcess], control: ControlSession | None
+    ) -> None:
+        """Have the workers read all files, and hold the import's lock meanwhile."""
+        holding = None
+        if control:
+            holding = asyncio.create_task(control.keep(self._options.silent_seconds / 12))
         try:
-            return await self._follow(worker, command, files_open)
-        except BaseException:
-            self._close(files_open)
-            raise
+            async with asyncio.TaskGroup() as group:
+                for worker in workers:
+                    group.create_task(self._run_worker(queue, worker))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            if holding:
+                holding.cancel()
+                await asyncio.gather(holding, return_exceptions=True)
+
+    async def _run_worker(self, queue: FileQueue, worker: WorkerProcess) -> None:
+        """Give a worker command after command until no files are left. Replace it when it crashes."""
+        commands: deque[protocol.ReadFiles] = queue.new_worker()
+        while True:
+            while not self._is_cancelled and (command := queue.next_command(commands)):
+                worker.send(command)
+            if not commands:
+                return
+            left = await self._follow(queue, worker, commands[0])
+            if not left:
+                commands.popleft()
+                continue
+            queue.give_back(left, commands)
+            for _, planned in left:  # until the next worker reports what is committed of the file
+                self._report(FileResumed(planned.member.path, Account()))
+            worker = await self._start_worker()
 
     async def _follow(
-        self, worker: WorkerProcess, command: protocol.ReadFiles, files_open: dict[int, _Open]
-    ) -> list[tuple[int, PlannedFile]]:
+        self, queue: FileQueue, worker: WorkerProcess, command: protocol.ReadFiles
+    ) -> list[NumberedFile]:
+        """Handle the worker's reports until it has read the files; the files that are left after a crash."""
+        files_open = dict(command.batch.files())
         files = list(files_open)
         while True:
             match await worker.receive():
                 case protocol.FileKnown() as known:
-                    self._know(known, files_open)
+                    self._handle_known(known, files_open)
                 case protocol.BatchDone() as batch:
-                    self._count(batch, files_open, worker.pid)
-                    await self._may_go.wait()
+                    self._handle_batch(batch, files_open, worker.pid)
+                    await self._may_merge.wait()
                     worker.send(protocol.Go())
                 case protocol.FilesRead():
                     return []
@@ -419,94 +416,55 @@ class Import:
                     raise DatabaseUnavailable(reason)
                 case _ as report:
                     if self._is_cancelled:
-                        self._close(files_open)
                         return []
                     if report is None:
                         log.error("a worker of the import was killed")
                     if not command.crashed.isdisjoint(files):
                         raise failure_of(report)
-                    # One by one it shows which file it is; after two crashes that one is not opened again.
+                    # After a crash the files are read one by one. After two more, the file is not opened again.
                     if len(files) == 1:
-                        self._crashes[files[0]] += 1
-                    return [(number, open_.planned) for number, open_ in files_open.items()]
+                        queue.count_crash(files[0])
+                    return list(files_open.items())
 
-    def _know(self, known: protocol.FileKnown, files_open: dict[int, _Open]) -> None:
-        """Count what was accounted for before."""
-        file = files_open[known.number]
-        file.account = known.account
+    def _handle_known(self, known: protocol.FileKnown, files_open: dict[int, PlannedFile]) -> None:
+        """Report what is already committed of a file."""
+        member = files_open[known.number].member
         if not known.is_done:
-            self._tell(FileResumed(file.planned.member.path, known.account))
+            self._report(FileResumed(member.path, known.account))
             return
-        member = file.planned.member
-        self._end(files_open.pop(known.number), is_bad=known.failure is not None)
-        self._tell(FileSkipped(member.path, member.size, known.account, known.failure))
+        del files_open[known.number]
+        self._report(FileSkipped(member.path, member.size, known.account, known.failure))
 
-    def _count(self, batch: protocol.BatchDone, files_open: dict[int, _Open], pid: int) -> None:
+    def _handle_batch(
+        self, batch: protocol.BatchDone, files_open: dict[int, PlannedFile], pid: int
+    ) -> None:
+        """Report what a batch has committed."""
         for number in batch.started:
-            planned = files_open[number].planned
-            self._tell(FileStarted(planned.member.path, planned.folder, planned.member.size, pid))
-        at, bytes_read = batch.at
+            planned = files_open[number]
+            self._report(FileStarted(planned.member.path, planned.folder, planned.member.size, pid))
         for problem in batch.problems:
-            path = files_open[problem.file].planned.member.path
-            self._tell(ImportProblem(path, problem.position, problem.reason))
-        for number, delta in batch.accounts.items():
-            file = files_open[number]
-            file.account.add(delta)
-            member = file.planned.member
-            self._tell(
-                RecordsMerged(member.path, delta, bytes_read if number == at else member.size)
-            )
+            path = files_open[problem.file].member.path
+            self._report(ImportProblem(path, problem.position, problem.reason))
+        at, bytes_read = batch.at
+        for number, account in batch.accounts.items():
+            member = files_open[number].member
+            read = bytes_read if number == at else member.size
+            self._report(RecordsMerged(member.path, account, read))
             if number not in batch.ended:
                 continue
+            del files_open[number]
             failure = batch.ended[number]
-            self._end(files_open.pop(number), is_bad=failure is not None)
             if failure is None:
-                self._tell(FileDone(member.path, member.size))
+                self._report(FileDone(member.path, member.size))
             else:
-                self._tell(FileFailed(member.path, member.size, failure))
+                self._report(FileFailed(member.path, member.size, failure))
 
-    def _end(self, file: _Open, *, is_bad: bool) -> None:
-        self._close({0: file})
-        self._done += 1
-        self._failed += is_bad
-        self._channels[file.planned.folder].files += 1
+    async def _report_problems(self, problems: Sequence[ImportProblem]) -> None:
+        for number, problem in enumerate(problems, 1):
+            self._report(problem)
+            if number % _EVENTS_AT_ONCE == 0:  # there can be very many
+                await asyncio.sleep(0)
 
-    def _close(self, files: Mapping[int, _Open]) -> None:
-        """Count what is committed of the files."""
-        for file in files.values():
-            result = self._channels.setdefault(file.planned.folder, ChannelResult())
-            result.account.add(file.account)
-
-    @property
-    def _resumed(self) -> datetime | None:
-        return self._begun.resumed if self._begun else None
-
-    def account(self, outcome: str) -> ImportResult:
-        """The account of what is committed, as far as it is known by now."""
-        plan, lists = self._plan, self._lists
-        total = Account()
-        for channel in self._channels.values():
-            total.add(channel.account)
-        mismatch = None
-        if not total.adds_up:
-            mismatch = f"{total.read:,} records were read, {total.accounted:,} are accounted for"
-        elif outcome == "done" and self._done != self._files:
-            mismatch = f"{self._files:,} files were planned, {self._done:,} are accounted for"
-        return ImportResult(
-            import_id=self.import_id,
-            outcome=outcome,
-            seconds=time.monotonic() - self._started,
-            resumed=self._resumed,
-            files_planned=self._files,
-            files_done=self._done,
-            files_failed=self._failed,
-            files_skipped=plan.skipped,
-            other_files=plan.other_files,
-            users=lists.seen.get("user", 0),
-            channels=lists.seen.get("channel", 0),
-            bad_list_rows=len(lists.bad),
-            total=total,
-            by_channel=dict(sorted(self._channels.items())),
-            warnings=plan.warnings,
-            mismatch=mismatch,
-        )
+    def _report(self, event: ImportEvent) -> None:
+        self._ledger.handle(event)
+        self._on_event(event)

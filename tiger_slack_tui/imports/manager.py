@@ -1,4 +1,4 @@
-"""Where a program that does other things, too, has its imports: one at a time, and the check of the next one."""
+"""Runs imports inside a program that also ingests: one at a time, and beside it the check of the next one."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.imports.state import ImportState, Phase
 from tiger_slack_tui.imports.workers.handle import ImportFailed
-from tiger_slack_tui.store.imports import ImportRunning
+from tiger_slack_tui.store.imports import ImportOutcome, ImportRunning
 
 log = logging.getLogger(__name__)
 
 LIVE_LIMIT = 0.2
-"""Seconds that live events may take to their ack (p95) before an import waits for them."""
-_LIVE_SECONDS = 0.5
-"""Between two looks at the live events."""
+"""An import waits for live events when their acknowledgements take longer than so many seconds (p95)."""
+_LOOK_SECONDS = 0.5
+"""Seconds between two looks at the live events."""
 _CALM = 0.7
-"""Share of the limit below which a waiting import goes on: it shall not start and stop all the time."""
+"""A waiting import continues below this share of the limit, so that it does not start and stop all the time."""
 _CALM_SECONDS = 2.0
-"""How long it waits at least."""
+"""The least time that it waits."""
 _END_SECONDS = 15.0
-"""How long the batches under way may take at the end before their processes are killed, and they are rolled back."""
+"""How long the running batches may take at the end. Then their workers are killed, and the batches rolled back."""
 
 Live = Callable[[float], str | None]
-"""Why an import shall wait for live events that may take so many seconds; None where it may go on."""
+"""Why an import has to wait, if live events may take so many seconds; None if it need not."""
 
 
 class ImportManager:
-    """Runs imports, and keeps how they stand: `run` is the present or last one, `check` the present or last check.
+    """Runs imports, and keeps their state: `run` is the current or last import, `check` the current or last check.
 
-    An import that is started goes on whoever looks, until it ends, `stop`, or `close`. Of one event loop.
+    A started import runs until it ends, `stop`, or `close`. All calls come from one event loop.
     """
 
     def __init__(
         self, conninfo: str, *, instance: str, limits: ArchiveLimits, reports: Path, live: Live
     ) -> None:
-        """`reports` is a directory, made when it is needed."""
+        """`reports` is a directory. It is made when a report is saved."""
         self.run: ImportState | None = None
         self.check: ImportState | None = None
         self.reports = reports
         self.live_limit: float | None = LIVE_LIMIT
-        """None where imports do not wait for live events."""
+        """In seconds; None if imports do not wait for live events."""
         self._conninfo = conninfo
         self._instance = instance
         self._limits = limits
@@ -67,7 +67,7 @@ class ImportManager:
 
     @property
     def is_running(self) -> bool:
-        """Whether an import runs, be it paused."""
+        """Whether an import runs; also while it is paused."""
         return self.run is not None and not self.run.phase.is_over
 
     @property
@@ -75,51 +75,51 @@ class ImportManager:
         return self.check is not None and not self.check.phase.is_over
 
     def start_check(self, request: ImportRequest) -> None:
-        """Read everything and write nothing; in place of a check that runs. Raises SettingsError."""
+        """Start a check: read everything and write nothing. It replaces a running check. Raises SettingsError."""
         request = replace(request, dry_run=True)
-        job = self._make(request)
+        job = self._new_job(request)
         before = self._end_check()
         self.check = ImportState(request)
         self._checking = job
-        self._tasks["check"] = asyncio.create_task(self._attend(job, self.check, after=before))
+        self._tasks["check"] = asyncio.create_task(self._run_job(job, self.check, after=before))
 
     def start(self, request: ImportRequest) -> None:
-        """Import, or go on with the same import. A check ends first. Raises SettingsError, ImportRunning."""
+        """Start or continue an import, after a running check has ended. Raises SettingsError, ImportRunning."""
         if self.is_running:
             raise ImportRunning(
-                "An import runs here already.", hint="Wait for its end, or stop it."
+                "An import is already running here.", hint="Wait for its end, or stop it."
             )
-        job = self._make(request)
+        job = self._new_job(request)
         before = self._end_check()
         self.run = ImportState(request)
         self._import = job
         self._tasks["run"] = asyncio.create_task(self._import_all(job, self.run, after=before))
 
     def pause(self) -> None:
-        """Let no further batch begin, until `resume`."""
+        """Start no further batch until `resume`."""
         self._hold(paused=True)
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Start batches again."""
         self._hold(paused=False)
 
     def stop(self) -> None:
-        """End the import after the batches under way; the same one goes on from there."""
+        """End the import after its running batches. The same import then continues from there."""
         if self._import is not None and self.run is not None and self.is_running:
             self.run.is_stopping = True
             self._import.cancel()
 
     def stop_check(self) -> None:
-        """End the check; what it found stays."""
+        """End the check. Its state stays."""
         self._end_check()
 
     async def wait(self) -> None:
-        """Wait until no import runs."""
+        """Wait for the end of the import."""
         if (task := self._tasks.get("run")) is not None:
             await asyncio.wait({task})
 
     async def close(self) -> None:
-        """Stop everything, and wait for its end."""
+        """Stop the import and the check, and wait for their end, by force after some seconds."""
         self.stop()
         self.stop_check()
         tasks = set(self._tasks.values())
@@ -130,11 +130,11 @@ class ImportManager:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def command(self, request: ImportRequest) -> str:
-        """The command line that does the same."""
+        """The command line that does the same as the request."""
         return request.command(self._map_file(request))
 
     def save_map(self, request: ImportRequest) -> None:
-        """Write the file of channel ids that `command` names. Blocks. Raises OSError."""
+        """Write the file that `command` names after --channel-map. Blocks. Raises OSError."""
         if request.channel_map:
             text = json.dumps(dict(request.channel_map), indent=2) + "\n"
             private_files.write(self._map_file(request), text)
@@ -143,19 +143,19 @@ class ImportManager:
         content = json.dumps(dict(request.channel_map), sort_keys=True).encode()
         return self.reports / f"channel-map-{hashlib.sha256(content).hexdigest()[:8]}.json"
 
-    def _make(self, request: ImportRequest) -> Import:
+    def _new_job(self, request: ImportRequest) -> Import:
         options = request.options(self._limits, datetime.now(UTC))
         return Import(self._conninfo, request.path, options, instance=self._instance)
 
     def _end_check(self) -> asyncio.Task[None] | None:
-        """The task of the check that ends."""
+        """Stop the check; its task."""
         if self._checking is not None and self.check is not None and self.is_checking:
             self.check.is_stopping = True
             self._checking.cancel()
         return self._tasks.get("check")
 
     def _hold(self, *, paused: bool | None = None, waits_for: str | None = None) -> None:
-        """Hold the import up for the operator, or for live events; let it go on where neither is so."""
+        """Hold the import for the operator (`paused`) or for live events (`waits_for`); else resume it."""
         job, state = self._import, self.run
         if job is None or state is None:
             return
@@ -173,24 +173,24 @@ class ImportManager:
         self, job: Import, state: ImportState, *, after: asyncio.Task[None] | None
     ) -> None:
         log.info("import started", extra={"path": str(state.request.path)})
-        watching = asyncio.create_task(self._watch_live())
+        watch = asyncio.create_task(self._watch_live())
         try:
-            await self._attend(job, state, after=after)
+            await self._run_job(job, state, after=after)
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-        why = {"error": str(state.error.args[0])} if state.error else {}
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        details = {"error": str(state.error.args[0])} if state.error else {}
         log.log(
             logging.INFO if state.phase is Phase.DONE else logging.WARNING,
             "import %s",
             state.phase.value,
-            extra={"read": state.total.read, "inserted": state.total.inserted, **why},
+            extra={"read": state.total.read, "inserted": state.total.inserted, **details},
         )
 
-    async def _attend(
+    async def _run_job(
         self, job: Import, state: ImportState, *, after: asyncio.Task[None] | None
     ) -> None:
-        """Follow a job to its end, when that of `after` is over; its errors are the state's."""
+        """Run a job once the task `after` has ended. Its result and errors go to the state."""
         error: TigerSlackError | None = None
         result: ImportResult | None = None
         try:
@@ -199,14 +199,16 @@ class ImportManager:
             try:
                 result = await job.run(state.handle)
             except TigerSlackError as failure:
-                # What was asked to stop may end by an error of its broken-off work.
+                # A job that was asked to stop may end by an error of its unfinished work.
                 error = None if state.is_stopping else failure
             except Exception as failure:
-                log.error("an import broke off", exc_info=failure)
-                text = f"The import broke off: {where(failure)}."
+                log.error("an import ended by an internal error", exc_info=failure)
+                text = f"The import ended by an internal error: {where(failure)}."
                 error = ImportFailed(text, hint="Start it again.")
             if job.import_id is not None:
-                account = result or job.account("failed" if error else "cancelled")
+                account = result or job.account(
+                    ImportOutcome.FAILED if error else ImportOutcome.CANCELLED
+                )
                 state.report = await self._report(state, account, error)
         except asyncio.CancelledError:
             state.is_stopping = True
@@ -230,11 +232,11 @@ class ImportManager:
         return None
 
     async def _watch_live(self) -> None:
-        """Hold the import up while live events take too long. Where that is not known, it goes on; that is logged."""
+        """Hold the import while live events take too long. It runs if that is unknown, which is logged."""
         since = 0.0
         has_failed = False
         while True:
-            await asyncio.sleep(_LIVE_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
             state, limit = self.run, self.live_limit
             if state is None:
                 continue
@@ -243,9 +245,9 @@ class ImportManager:
             if limit is not None:
                 try:
                     why = self._live(limit * _CALM if is_waiting else limit)
-                except Exception as error:  # an import that waits for nothing would wait for ever
+                except Exception as error:  # else the import would wait for ever
                     if not has_failed:
-                        log.error("it is not known whether live events are late", exc_info=error)
+                        log.error("cannot tell whether live events are late", exc_info=error)
                     has_failed = True
                 else:
                     has_failed = False

@@ -1,4 +1,4 @@
-"""What an import reads, and how."""
+"""The options of an import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tiger_slack_tui.imports.archive.plan import ImportSelection
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What to import, and how. `as_given` is what an import that goes on has to have in common with its beginning."""
+    """What to import, and how. An unfinished import is continued by one with the same `as_given`."""
 
     selection: ImportSelection = field(default_factory=ImportSelection)
     as_given: Mapping[str, Any] = field(default_factory=dict)
@@ -21,5 +21,5 @@ class ImportOptions:
     restart: bool = False
     compress: bool = True
     silent_seconds: float = 60.0
-    """How long a process of the import may say nothing before it is killed. It says something 12 times as often."""
+    """How long a worker may report nothing before it is killed. It reports at least 12 times as often."""
     limits: ArchiveLimits = field(default_factory=lambda: ArchiveLimits(500, 1 << 40))

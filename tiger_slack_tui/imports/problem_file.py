@@ -1,4 +1,4 @@
-"""The file of `import --errors`: what was wrong with the archive, a JSON line each."""
+"""The file of `import --errors`: each problem of the archive as a JSON line."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tiger_slack_tui.store.import_account import ImportProblem
 
 
 class ProblemFile:
-    """Keeps what was wrong in a file without a name, and puts it in its place by `close`: until then, and where it
-    cannot be written whole, what is there stays. A process that is killed leaves nothing.
+    """Collects problems in an unnamed temporary file, which `close` puts in place.
 
-    It holds what `add` was given, or, after `complete`, all that the database knows of the import.
+    Until then, and if it cannot be written whole, the existing file stays. A killed process leaves nothing behind.
+    The file has the problems that `add` got; after `complete`, all problems in the database.
     """
 
     def __init__(self, path: Path) -> None:
-        """`path` may be a pipe or terminal, such as /dev/stdout. Raises SettingsError where it cannot be written."""
+        """`path` may be a pipe or terminal, such as /dev/stdout. Raises SettingsError if it cannot be written."""
         self._given = self._path = path
         self._trouble: str | None = None
         self._is_whole = True
         self._stream: int | None = None
-        """Our own standard output or error, where that is meant."""
+        """The descriptor, if the path is our own standard output or error."""
         try:
             mode = _mode(path)
             if stat.S_ISDIR(mode):
@@ -47,7 +47,7 @@ class ProblemFile:
             raise SettingsError(f"--errors: {path} cannot be written: {error.strerror}.") from None
 
     def add(self, problem: ImportProblem) -> None:
-        """Write one that was found now. `close` reports a disk that is full."""
+        """Add a problem. `close` reports a full disk."""
         if self._is_whole:
             try:
                 self._file.write(problem_line(problem))
@@ -55,7 +55,7 @@ class ProblemFile:
                 self._fail(error)
 
     async def complete(self, conninfo: str, import_id: int) -> None:
-        """Take all that the database knows, also from the runs before; where it is lost, what was added stays."""
+        """Replace the added problems by those of all runs in the database. If it is away, the added ones stay."""
         try:
             file = self._make()
             try:
@@ -66,7 +66,7 @@ class ProblemFile:
                     file.close()
                 raise
             self._file, added = file, self._file
-            self._is_whole = True  # what could not be added is there
+            self._is_whole = True  # it has what could not be added
             with suppress(OSError):
                 added.close()
         except OSError as error:
@@ -78,7 +78,7 @@ class ProblemFile:
             )
 
     def close(self) -> str | None:
-        """Put it in its place; what is wrong with it, None where all is there. Raises nothing."""
+        """Put the file in place. A sentence about what went wrong; None if nothing did. Raises nothing."""
         try:
             self._file.flush()
             source = cast(BinaryIO, self._file.buffer)  # type: ignore[redundant-cast]
@@ -92,7 +92,7 @@ class ProblemFile:
         return self._trouble
 
     def _make(self) -> TextIO:
-        """A file without a name, on the disk of the place."""
+        """An unnamed temporary file, on the same disk as the path."""
         directory = self._path.parent if self._is_file else None
         return cast(TextIO, tempfile.TemporaryFile("w+", encoding="utf-8", dir=directory))
 
@@ -109,8 +109,8 @@ class ProblemFile:
             raise
 
     def _append(self, source: BinaryIO) -> None:
-        """Write to what cannot be replaced: a pipe, a terminal, the file that our own output goes to."""
-        # Of our own output a copy, so that what we print later stands behind it.
+        """Write to a path that cannot be replaced: a pipe, a terminal, the file of our own output."""
+        # Our own output is duplicated: what we print later then follows.
         stream = self._stream
         fd = os.dup(stream) if stream is not None else os.open(self._path, os.O_WRONLY)
         with os.fdopen(fd, "wb", buffering=0) as target:
@@ -124,7 +124,7 @@ class ProblemFile:
 
 
 def _mode(path: Path) -> int:
-    """Of what is there; 0 where nothing is."""
+    """The mode of the file; 0 if there is none."""
     try:
         return path.stat().st_mode
     except FileNotFoundError:

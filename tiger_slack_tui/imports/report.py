@@ -1,4 +1,4 @@
-"""What an import leaves on disk: its account, and what was wrong with the archive."""
+"""Saves the account of an import, and the problems of its archive, as files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tiger_slack_tui.store.import_account import ImportProblem
 from tiger_slack_tui.store.import_ledger import problems
 
 _CHUNK = 1 << 18
-"""Characters that are written at once."""
+"""Characters that are written together."""
 
 
 def problem_line(problem: ImportProblem) -> str:
@@ -31,9 +31,9 @@ def problem_line(problem: ImportProblem) -> str:
 async def write_problems(
     file: TextIO, conninfo: str, import_id: int
 ) -> tuple[list[ImportProblem], int]:
-    """All that was wrong, also in the runs that this one went on from; the first of them, and how many.
+    """Write the problems of all runs of the import; the first KEPT_PROBLEMS of them, and their number.
 
-    The disk is waited for in a thread. Raises psycopg.Error, OSError, DatabaseUnavailable, DatabaseRefused.
+    A thread waits for the disk. Raises psycopg.Error, OSError, DatabaseUnavailable, DatabaseRefused.
     """
     first, number = [], 0
     lines: list[str] = []
@@ -52,22 +52,22 @@ async def write_problems(
     return first, number
 
 
-async def _write_known(
+async def _write_all_problems(
     file: TextIO, conninfo: str, import_id: int, state: ImportState
 ) -> tuple[int, str | None]:
-    """Write what was wrong in all runs, or in this one where the database is lost; how many, and how it was lost."""
+    """Write the problems of all runs, or of this one if the database is away; their number, and why it is away."""
     try:
         first, number = await write_problems(file, conninfo, import_id)
     except (psycopg.Error, TigerSlackError) as error:
         lines = [problem_line(problem) for problem in state.problems]
-        await asyncio.to_thread(_write_anew, file, "".join(lines))
+        await asyncio.to_thread(_overwrite, file, "".join(lines))
         lost = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
         return len(lines), lost
-    state.recall(first, number)
+    state.replace_problems(first, number)
     return number, None
 
 
-def _write_anew(file: TextIO, text: str) -> None:
+def _overwrite(file: TextIO, text: str) -> None:
     file.seek(0)
     file.truncate()
     file.write(text)
@@ -81,10 +81,10 @@ async def save_report(
     command: str,
     error: TigerSlackError | None = None,
 ) -> Path:
-    """Write the account, and beside it what was wrong, as files of their own; the account's path.
+    """Write the account and the problems as two files; the path of the account.
 
-    Only their owner can read them. `error` is why the import failed. The state learns of what was wrong in earlier
-    runs. Where the database is lost, the file holds what the state knows, and the account says so. Raises OSError.
+    Only their owner can read them. `error` is why the import failed. The state gets the problems of earlier runs. If
+    the database is away, the file has only the problems of the state, and the account says so. Raises OSError.
     """
     name = f"import-{result.import_id}"
     account = {"command": command, **result.as_json()}
@@ -94,11 +94,11 @@ async def save_report(
         bad, file = await asyncio.to_thread(private_files.create, directory, name, "-bad.jsonl")
         try:
             try:
-                number, loss = await _write_known(file, conninfo, result.import_id, state)
+                number, loss = await _write_all_problems(file, conninfo, result.import_id, state)
             finally:
                 await asyncio.to_thread(file.close)
         except BaseException:
-            bad.unlink(missing_ok=True)  # half of it would be taken for all
+            bad.unlink(missing_ok=True)  # a part would be taken for the whole
             raise
         if loss is not None:
             account["bad_records_of_earlier_runs"] = f"not known: {loss}"

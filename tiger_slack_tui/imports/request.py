@@ -1,11 +1,14 @@
-"""What to import, as an operator says it: on the command line, or step by step on a screen."""
+"""What an operator asks to import, on the command line or in the console."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +17,9 @@ from typing import Any
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
-from tiger_slack_tui.imports.archive.names import is_possible, shown
+from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
 from tiger_slack_tui.imports.archive.plan import ImportSelection
+from tiger_slack_tui.imports.archive.sources import not_an_archive
 from tiger_slack_tui.imports.archive.workspaces import Choice
 from tiger_slack_tui.imports.options import ImportOptions
 
@@ -24,7 +28,7 @@ MOST_WORKERS = 32
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """An import, in the words of its command line."""
+    """An import, with the arguments of its command line."""
 
     path: Path
     since: str | None = None
@@ -40,19 +44,19 @@ class ImportRequest:
 
     @property
     def as_given(self) -> dict[str, Any]:
-        """What an import that goes on has to have in common with its beginning: slack.import.options."""
+        """What an unfinished import is continued by, beside its path: slack.import.options."""
         given = {
             "since": self.since,
             "until": self.until,
             "channels": sorted(self.channels),
             "channel_map": dict(self.channel_map),
         }
-        # Without them as before they existed: an import that was begun then goes on.
+        # Options that came later are left out where they are not set: imports begun before them can be continued.
         chosen = {"root": self.root, "workspace": self.workspace}
         return given | {name: value for name, value in chosen.items() if value is not None}
 
     def options(self, limits: ArchiveLimits, now: datetime) -> ImportOptions:
-        """The same, read and checked. Raises SettingsError."""
+        """The request, parsed and checked. Durations count back from `now`. Raises SettingsError."""
         selection = ImportSelection(
             since=read_time(self.since, now, "--since") if self.since else None,
             until=read_time(self.until, now, "--until", is_end=True) if self.until else None,
@@ -61,7 +65,7 @@ class ImportRequest:
             choice=Choice(self.root, self.workspace),
         )
         if selection.since and selection.until and selection.since >= selection.until:
-            raise SettingsError("--since is not before --until: no message is between them.")
+            raise SettingsError("--since is not before --until, so no message is selected.")
         return ImportOptions(
             selection=selection,
             as_given=self.as_given,
@@ -73,7 +77,7 @@ class ImportRequest:
         )
 
     def command(self, channel_map: Path | None = None) -> str:
-        """The command line that does the same, where `channel_map` is a file with that of the request."""
+        """The command line of the request. `channel_map` is a file that holds the request's channel map."""
         words = ["tiger-slack", "import", str(self.path)]
         for name, value in (("--since", self.since), ("--until", self.until)):
             words += [name, value] if value else []
@@ -91,26 +95,33 @@ class ImportRequest:
 
 
 def resolved(path: Path) -> Path:
-    """The absolute path, with all links followed. Blocks as long as the disk takes. Raises SettingsError."""
+    """The absolute path of an archive, with all links followed. Blocks as long as the disk takes.
+
+    Raises SettingsError where it cannot be the path of an archive. A path of nothing is returned as well.
+    """
     if not is_possible(path):
-        raise SettingsError(f"No path has such characters: {shown(repr(str(path)))}.")
+        raise SettingsError(f"A path cannot have such characters: {shown(repr(str(path)))}.")
     try:
-        return path.resolve()
-    except (
-        FileNotFoundError
-    ):  # of the working directory: what the path itself lacks is no error here
+        found = path.resolve()
+        with suppress(OSError):  # whoever opens the archive reports it
+            mode = found.stat().st_mode
+            if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+                message, hint = not_an_archive(shown(from_bytes(os.fsencode(path))))
+                raise SettingsError(message, hint=hint)
+        return found
+    except FileNotFoundError:  # the working directory's; a missing file raises nothing here
         raise SettingsError(
             f"{shown(str(path))} is a relative path, and the working directory was deleted.",
-            hint="Give the path from / on.",
+            hint="Give a path that begins with /.",
         ) from None
     except RuntimeError:
-        raise SettingsError(f"{shown(str(path))} is a link in a loop of links.") from None
+        raise SettingsError(f"{shown(str(path))} is a link in a circle of links.") from None
     except OSError as error:
         raise SettingsError(f"{shown(str(path))} cannot be followed: {error.strerror}.") from None
 
 
 def read_channel_map(path: Path) -> dict[str, str]:
-    """The channel ids of folders, from a JSON file. Raises SettingsError."""
+    """Read the channel ids of folders from a JSON file. Raises SettingsError."""
     try:
         value = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_repetitions)
     except OSError as error:
@@ -118,7 +129,7 @@ def read_channel_map(path: Path) -> dict[str, str]:
     except _Repeated as error:
         raise SettingsError(
             f"--channel-map: {path} names {shown(error.args[0])!r} twice.",
-            hint="Leave one of the two.",
+            hint="Keep one of the two.",
         ) from None
     except (ValueError, RecursionError):
         value = None
@@ -126,23 +137,23 @@ def read_channel_map(path: Path) -> dict[str, str]:
         isinstance(id_, str) and _CHANNEL_ID.fullmatch(id_) for id_ in value.values()
     ):
         raise SettingsError(
-            f"--channel-map: {path} is no JSON object of folders and channel ids.",
-            hint='Write it as {"general": "C0123456789"}.',
+            f"--channel-map: {path} is not a JSON object of folders and channel ids.",
+            hint='It looks like {"general": "C0123456789"}.',
         )
     if bad := next((name for name in value if _IMPOSSIBLE.search(name)), None):
         raise SettingsError(
-            f"--channel-map: {path} names {shown(bad)!r}, which no folder can be called."
+            f"--channel-map: {path} names {shown(bad)!r}, which cannot be the name of a folder."
         )
     return value
 
 
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
-"""What no name of a folder holds here: bytes that are no UTF-8 stand as %XX (`names.from_bytes`)."""
+"""Characters that no folder's name has. Bytes that are not UTF-8 are shown as %XX (`names.from_bytes`)."""
 _CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]+", re.ASCII)
 
 
 class _Repeated(Exception):
-    """A key that is there twice."""
+    """A key that occurs twice."""
 
 
 def _without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How an import, or the check of one, stands: it hears what they tell, and whoever shows it samples it."""
+"""The state of a running import or check, for whoever shows it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -25,22 +25,29 @@ from tiger_slack_tui.imports.events import (
     Planned,
     RecordsMerged,
 )
-from tiger_slack_tui.imports.file_table import FileProgress, FileProgressTable, FileStep, FileTable
+from tiger_slack_tui.imports.file_table import (
+    FileProgress,
+    FileProgressTable,
+    FileStep,
+    FileTable,
+)
+from tiger_slack_tui.imports.ledger import FolderProgress, ImportLedger
 from tiger_slack_tui.imports.request import ImportRequest
-from tiger_slack_tui.imports.result import ImportResult, Tally
+from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.store.import_account import Account, ImportProblem, is_bad
+from tiger_slack_tui.store.imports import ImportOutcome
 
 KEPT_PROBLEMS = 10_000
-"""Bad records that are kept in memory; all are counted, and in slack.import_problem."""
-_NOTES = 500
-_WINDOW = 60.0
-"""Seconds that the rate is taken over, ..."""
-_LEAST = 0.5
-"""... at least."""
+"""Problems that are kept in memory. All are counted, and stored in slack.import_problem."""
+_KEPT_NOTES = 500
+_RATE_SECONDS = 60.0
+"""The rate is of so many last seconds of work, ..."""
+_LEAST_SECONDS = 0.5
+"""... and known after so many."""
 
 
 class Phase(StrEnum):
-    """What an import is at."""
+    """What an import is doing."""
 
     LISTING = "listing"
     READING = "running"
@@ -49,7 +56,7 @@ class Phase(StrEnum):
     """For live events."""
     STOPPING = "stopping"
     ENDING = "finishing"
-    """All files are accounted for; what is left is to compare, and to compress old chunks."""
+    """All files are read. The import counts what is committed, and compresses old chunks."""
     DONE = "done"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -60,29 +67,17 @@ class Phase(StrEnum):
 
 
 @dataclass(slots=True)
-class FolderProgress:
-    """A channel's folder. Without `channel`, none is known, and its files are not read."""
-
-    name: str
-    channel: str | None
-    files: int = 0
-    bytes: int = 0
-    done: int = 0
-    account: Account = field(default_factory=Account)
-
-
-@dataclass(slots=True)
 class WorkerProgress:
-    """A worker process, and the newest file that it began."""
+    """A worker process. `path` is the newest file that it began; None once it has ended that file."""
 
     path: str | None
     since: float
-    """When it was last heard of."""
+    """When it last reported something."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimedNote:
-    """Something worth telling, at a time of day."""
+    """An ImportNote, and when it came, in seconds since 1970."""
 
     at: float
     text: str
@@ -90,39 +85,39 @@ class TimedNote:
 
 
 class ImportState:
-    """The state of one check or import. Only the event loop touches it; everything in it is bounded by its files."""
+    """The state of one import or check. Only the event loop uses it. Its size is bounded by the number of files."""
 
     def __init__(
         self, request: ImportRequest, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        """`clock` counts seconds."""
         self.request = request
-        self.tally = Tally()
+        self.ledger = ImportLedger()
         self.began = clock()
         self.ended: float | None = None
         self.files = FileTable()
         """In the order of reading."""
         self.days: tuple[str, str] | None = None
-        """The first and the last day that a file is of."""
+        """The first and the last day that has a file."""
         self.unmapped: dict[str, int] = {}
-        """Files of folders without a channel."""
+        """The number of files of each folder without a channel."""
         self.left_out: Mapping[str, int] = {}
-        """Files that are not read, by reason."""
+        """The number of files that are not read, by reason."""
         self.resumed: datetime | None = None
-        self.folders: dict[str, FolderProgress] = {}
-        self.readers: dict[int, WorkerProgress] = {}
-        self.total = Account()
+        self.workers: dict[int, WorkerProgress] = {}
+        """By process id."""
         self.bad_files: list[PlannedFile] = []
-        """With a bad record, or not read to their end."""
+        """Files with a bad record, and files that could not be read to their end."""
         self.problems: deque[ImportProblem] = deque(maxlen=KEPT_PROBLEMS)
         self.num_problems = 0
-        self.notes: deque[TimedNote] = deque(maxlen=_NOTES)
+        self.notes: deque[TimedNote] = deque(maxlen=_KEPT_NOTES)
         self.front = 0
-        """Index of the first file that has not ended: workers are at different channels, and what is shown shall not
-        jump between them."""
+        """The index of the first file that has not ended. Views show the files around it: the workers are at
+        different channels, and the view would jump between them."""
         self.result: ImportResult | None = None
         self.error: TigerSlackError | None = None
         self.report: Path | None = None
-        """Where the account was written."""
+        """The file that the account was written to."""
         self.is_planned = False
         self.is_paused = False
         self.is_stopping = False
@@ -131,55 +126,62 @@ class ImportState:
         self._clock = clock
         self._begun = FileProgressTable()
         self._index: dict[str, int] = {}
-        self._skipped_bytes = 0
-        self._failed_before = 0
         self._marks: deque[tuple[float, int, int]] = deque()
-        """(when, records, bytes read in this run), about one a second of work."""
+        """(time, records, bytes read in this run), about one for each second of work."""
         self._idle = 0.0
-        """Seconds that it was held up, which count for no rate."""
+        """Seconds for which it was paused or waited. They do not count for the rate."""
         self._held_since: float | None = None
 
     def handle(self, event: ImportEvent) -> None:
-        """Take in what the import tells. Takes no time to speak of."""
-        self.tally.handle(event)
+        """Apply an event."""
+        self.ledger.handle(event)
         match event:
             case Planned(skipped=skipped, resumed=resumed):
                 self.left_out, self.resumed, self.is_planned = skipped, resumed, True
             case FilesListed(files, unmapped):
                 self._list(files, unmapped)
             case FileStarted(path, _, _, worker):
-                self._begin(path, worker)
+                self._start(path, worker)
             case FileResumed(path, account):
-                self._know(path, account)
-            case RecordsMerged(path, account, bytes_read):
-                self._count(path, account, bytes_read)
+                self._resume(path, account)
+            case RecordsMerged(path, _, bytes_read):
+                self._count(path, bytes_read)
             case FileDone(path, size):
                 self._end(path, size, FileStep.DONE)
             case FileSkipped(path, size, account, failure):
-                self._skipped_bytes += size
-                self._count(path, account, size)
                 step = FileStep.KNOWN if failure is None else FileStep.FAILED
-                self._know_bad(path, self._end(path, size, step), failure)
+                file = self._end(path, size, step)
+                file.account = account
+                self._add_known_problems(path, file, failure)
             case FileFailed(path, size, reason):
                 file = self._end(path, size, FileStep.FAILED)
-                self._blame(path, file, reason)
+                self._mark_bad(path, file, reason)
             case ImportProblem(path, position, reason):
                 self.num_problems += 1
                 self.problems.append(event)
                 file = self._begun.begin(path, self._clock())
                 file.bad += position is not None
-                self._blame(path, file, reason)
+                self._mark_bad(path, file, reason)
             case ImportNote(text, is_warning):
                 self.notes.append(TimedNote(time.time(), text, is_warning))
         if not isinstance(event, Planned | FilesListed | ImportNote):
             self._begun.settle(event.path)
 
     @property
+    def total(self) -> Account:
+        """Everything that is committed."""
+        return self.ledger.total
+
+    @property
+    def folders(self) -> dict[str, FolderProgress]:
+        return self.ledger.folders
+
+    @property
     def phase(self) -> Phase:
         if self.ended is not None:
             if self.error is not None:
                 return Phase.FAILED
-            is_done = self.result is not None and self.result.outcome == "done"
+            is_done = self.result is not None and self.result.outcome == ImportOutcome.DONE
             return Phase.DONE if is_done else Phase.STOPPED
         if self.is_stopping:
             return Phase.STOPPING
@@ -189,48 +191,52 @@ class ImportState:
             return Phase.PAUSED
         if self.waits_for is not None:
             return Phase.WAITING
-        return Phase.ENDING if self.tally.files_done >= self.tally.files else Phase.READING
+        return Phase.ENDING if self.ledger.files_done >= self.ledger.files else Phase.READING
 
     @property
     def share(self) -> float:
-        """Of the bytes, how many are read."""
+        """The share of the bytes that is read, from 0 to 1."""
         if self.phase is Phase.DONE:
             return 1.0
-        return self.tally.bytes_read / self.tally.bytes if self.tally.bytes else 0.0
+        return self.ledger.bytes_read / self.ledger.bytes if self.ledger.bytes else 0.0
 
     @property
     def seconds(self) -> float:
-        """How long it takes, or took."""
+        """The time since it began, until now or its end."""
         return (self._clock() if self.ended is None else self.ended) - self.began
 
     @property
     def rate(self) -> float:
-        """Records a second over the last minute that it worked; of one that ended, over all of it."""
-        seconds, records = self._worked() - self.began, self.tally.records
+        """Records per second in the last minute of work; after the end, in all of it."""
+        seconds, records = self._worked() - self.began, self.ledger.records
         if self.ended is None:
             seconds, records, _ = self._recent()
-        return records / seconds if seconds > _LEAST else 0.0
+        return records / seconds if seconds > _LEAST_SECONDS else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """None while nothing tells."""
+        """The estimated time to the end; None where it is unknown."""
         seconds, _, size = self._recent()
-        if size <= 0 or seconds < _LEAST or self.phase not in (Phase.READING, Phase.WAITING):
+        if (
+            size <= 0
+            or seconds < _LEAST_SECONDS
+            or self.phase not in (Phase.READING, Phase.WAITING)
+        ):
             return None
-        return (self.tally.bytes - self.tally.bytes_read) * seconds / size
+        return (self.ledger.bytes - self.ledger.bytes_read) * seconds / size
 
     @property
     def num_bad(self) -> int:
-        """Bad records, and files that could not be read to their end, also of the runs before."""
+        """Bad records, and files that could not be read to their end, in this run and those that it continues."""
         return max(self.num_problems, self.total.bad + self.num_failed)
 
     @property
     def num_failed(self) -> int:
         """Files that could not be read to their end."""
-        return self.tally.files_failed + self._failed_before
+        return self.ledger.files_failed
 
     def planned(self, path: str) -> PlannedFile | None:
-        """The file of that path; None where it is none of messages."""
+        """The file of messages with this path; None where there is none."""
         index = self._index.get(path)
         return None if index is None else self.files[index]
 
@@ -238,16 +244,16 @@ class ImportState:
         """How far a file is; None where it was not begun."""
         return self._begun.get(path)
 
-    def took(self, file: FileProgress) -> float:
-        """Seconds that the file takes, or took."""
+    def seconds_of(self, file: FileProgress) -> float:
+        """The time since the file was begun, until now or its end."""
         return (self._clock() if file.ended is None else file.ended) - file.began
 
-    def silent(self, reader: WorkerProgress) -> float:
-        """Seconds since the worker was heard of."""
-        return self._clock() - reader.since
+    def silence_of(self, worker: WorkerProgress) -> float:
+        """Seconds since the worker last reported something."""
+        return self._clock() - worker.since
 
     def hold(self, *, paused: bool, waits_for: str | None) -> None:
-        """Note that no further batch begins, or that they do again."""
+        """Set whether batches are held, for the operator (`paused`) or for live events (`waits_for`)."""
         was_held = self.is_paused or self.waits_for is not None
         self.is_paused, self.waits_for = paused, waits_for
         now = self._clock()
@@ -256,103 +262,73 @@ class ImportState:
         elif was_held and not paused and waits_for is None and self._held_since is not None:
             self._idle += now - self._held_since
             self._held_since = None
-            for reader in self.readers.values():
-                reader.since = now
+            for worker in self.workers.values():
+                worker.since = now
 
-    def recall(self, problems: Sequence[ImportProblem], number: int) -> None:
-        """Take what was wrong in all runs of this import: the first `problems` of `number`."""
+    def replace_problems(self, problems: Sequence[ImportProblem], number: int) -> None:
+        """Set the problems of all runs of this import: the first `problems` of `number`."""
         self.problems = deque(problems, maxlen=KEPT_PROBLEMS)
         self.num_problems = number
 
     def still(self) -> ImportState:
-        """A copy that shows this moment for ever: no event and no time changes it."""
+        """A copy of this moment. No later event changes it, and its clock stands still."""
         now = self._clock()
         copied = copy(self)
         copied._clock = lambda: now
-        copied.tally = replace(self.tally, paths=dict(self.tally.paths))
+        copied.ledger = self.ledger.frozen()
         copied.files, copied.bad_files = self.files[:], self.bad_files[:]
-        copied.folders = {
-            name: replace(folder, account=_copied(folder.account))
-            for name, folder in self.folders.items()
-        }
-        copied.readers = {pid: copy(reader) for pid, reader in self.readers.items()}
-        copied.total = _copied(self.total)
+        copied.workers = {pid: copy(worker) for pid, worker in self.workers.items()}
         copied.problems, copied.notes = self.problems.copy(), self.notes.copy()
         copied._marks = self._marks.copy()
         copied._begun = self._begun.still()
         return copied
 
     def end(self, result: ImportResult | None, error: TigerSlackError | None) -> None:
-        """It has ended, one way or another."""
+        """Record that it has ended. `result` is None where an error ended it."""
         self.result, self.error = result, error
         self.ended = self._clock()
-        self.readers.clear()
+        self.workers.clear()
 
     def _list(self, files: Sequence[PlannedFile], unmapped: Mapping[str, int]) -> None:
         for index, planned in enumerate(files, len(self.files)):
             self._index[planned.member.path] = index
-            folder = self.folders.get(planned.folder)
-            if folder is None:
-                folder = FolderProgress(planned.folder, planned.channel.id)
-                self.folders[planned.folder] = folder
-            folder.files += 1
-            folder.bytes += planned.member.size
         self.files.extend(files)
         self.unmapped |= unmapped
         days = {planned.member.path[-15:-5] for planned in files} | set(self.days or ())
         self.days = (min(days), max(days)) if days else None
-        for name, number in unmapped.items():
-            self.folders[name] = FolderProgress(name, None, number)
         if not self._marks:
             self._marks.append((self._worked(), 0, 0))
 
-    def _begin(self, path: str, worker: int) -> None:
+    def _start(self, path: str, worker: int) -> None:
         now = self._clock()
         self._begun.begin(path, now)
-        self.readers[worker] = WorkerProgress(path, now)
+        self.workers[worker] = WorkerProgress(path, now)
 
-    def _know(self, path: str, account: Account) -> None:
-        """Count what is committed of a file in place of what was counted of it.
-
-        A worker that was at the file has died: the next one reads it from there.
-        """
-        for pid in [pid for pid, reader in self.readers.items() if reader.path == path]:
-            del self.readers[pid]
-        file = self._begun.get(path)
-        counted = Account() if file is None else file.account
-        sums = [self.total]
-        if (index := self._index.get(path)) is not None:
-            sums.append(self.folders[self.files.folder(index)].account)
-        for each in sums:
-            each.subtract(counted)
-            each.add(account)
-        if file is not None or account.read:
+    def _resume(self, path: str, account: Account) -> None:
+        """A worker that was at the file has died. The next one continues from what is committed."""
+        for pid in [pid for pid, worker in self.workers.items() if worker.path == path]:
+            del self.workers[pid]
+        if self._begun.get(path) is not None or account.read:
             file = self._begun.begin(path, self._clock())
-            file.account = Account()
-            file.account.add(account)
+            file.account = self.ledger.account_of(path)
 
-    def _count(self, path: str, account: Account, bytes_read: int) -> None:
+    def _count(self, path: str, bytes_read: int) -> None:
         now = self._clock()
         file = self._begun.begin(path, now)
-        file.account.add(account)
+        file.account = self.ledger.account_of(path)
         file.bytes_read = bytes_read
-        self.total.add(account)
-        if (index := self._index.get(path)) is not None:
-            self.folders[self.files.folder(index)].account.add(account)
-        for reader in self.readers.values():
-            if reader.path == path:
-                reader.since = now
+        for worker in self.workers.values():
+            if worker.path == path:
+                worker.since = now
         self._mark()
 
     def _end(self, path: str, size: int, step: FileStep) -> FileProgress:
         now = self._clock()
         file = self._begun.begin(path, now)
         file.step, file.bytes_read, file.ended = step, size, now
-        if (index := self._index.get(path)) is not None:
-            self.folders[self.files.folder(index)].done += 1
-        for reader in self.readers.values():
-            if reader.path == path:
-                reader.path, reader.since = None, now
+        for worker in self.workers.values():
+            if worker.path == path:
+                worker.path, worker.since = None, now
         while self.front < len(self.files) - 1 and self._has_ended(self.front):
             self.front += 1
         self._mark()
@@ -361,31 +337,33 @@ class ImportState:
     def _has_ended(self, index: int) -> bool:
         return self._begun.has_ended(self.files.path(index))
 
-    def _blame(self, path: str, file: FileProgress, reason: str) -> None:
+    def _mark_bad(self, path: str, file: FileProgress, reason: str) -> None:
         index = self._index.get(path)
         if file.reason is None and index is not None:
             self.bad_files.append(self.files[index])
         file.reason = file.reason or reason
 
-    def _know_bad(self, path: str, file: FileProgress, failure: str | None) -> None:
-        """What was bad before is bad still."""
+    def _add_known_problems(self, path: str, file: FileProgress, failure: str | None) -> None:
+        """Mark a file bad that was bad in an earlier run."""
         file.bad = file.account.bad
-        self._failed_before += failure is not None
         bad = (reason for reason in file.account.skipped if is_bad(reason))
         if (reason := failure or next(bad, None)) is not None:
-            self._blame(path, file, reason)
+            self._mark_bad(path, file, reason)
 
     def _worked(self) -> float:
-        """Seconds of work until now."""
+        """The time on the clock without the time that it was held."""
         now = self._clock() if self.ended is None else self.ended
         return (now if self._held_since is None else self._held_since) - self._idle
+
+    def _bytes_of_run(self) -> int:
+        return self.ledger.bytes_read - self.ledger.bytes_skipped
 
     def _mark(self) -> None:
         now = self._worked()
         if self._marks and now - self._marks[-1][0] < 1:
             return
-        self._marks.append((now, self.tally.records, self.tally.bytes_read - self._skipped_bytes))
-        while now - self._marks[0][0] > _WINDOW:
+        self._marks.append((now, self.ledger.records, self._bytes_of_run()))
+        while now - self._marks[0][0] > _RATE_SECONDS:
             self._marks.popleft()
 
     def _recent(self) -> tuple[float, int, int]:
@@ -393,9 +371,8 @@ class ImportState:
         if not self._marks:
             return 0.0, 0, 0
         began, records, size = self._marks[0]
-        read = self.tally.bytes_read - self._skipped_bytes
-        return self._worked() - began, self.tally.records - records, read - size
-
-
-def _copied(account: Account) -> Account:
-    return replace(account, discarded=dict(account.discarded), skipped=dict(account.skipped))
+        return (
+            self._worked() - began,
+            self.ledger.records - records,
+            self._bytes_of_run() - size,
+        )

@@ -63,7 +63,7 @@ def close_gaps(
 
         identity = await patiently(web.identity)
         reader = HistoryReader(web, pace)
-        closing = Backfill(run.connection, reader, scopes=identity.scopes, told=advance)
+        closing = Backfill(run.connection, reader, scopes=identity.scopes, on_progress=advance)
         for gap in await find(run.connection, identity.team_id):
             on_result(await closing.close(gap))
 

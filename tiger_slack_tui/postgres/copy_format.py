@@ -1,7 +1,7 @@
-"""The binary format of COPY: it spares the server the reading of text, and us the escaping.
+"""Writes the binary format of COPY. The server need not parse text, and nothing has to be escaped.
 
-https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format". A row is the number of its cells and the
-cells, a cell the number of its bytes and the bytes, in network order.
+https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format". A row is the number of its cells, then the
+cells. A cell is the number of its bytes, then the bytes. Numbers are in network byte order.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import orjson
 _BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
 _POSTGRES_EPOCH = 946_684_800_000_000
-"""Microseconds from 1970 to 2000, where PostgreSQL's times begin."""
+"""Microseconds from 1970 to 2000, the epoch of PostgreSQL."""
 
 NULL = b"\xff\xff\xff\xff"
 """A cell that is NULL."""
@@ -26,16 +26,16 @@ _count = struct.Struct("!i").pack
 _time = struct.Struct("!iq").pack
 _json = struct.Struct("!ib").pack
 row_of = struct.Struct("!h").pack
-"""What a row of so many cells begins with."""
+"""The beginning of a row with so many cells."""
 
 
 def copy_data(rows: Iterable[bytes]) -> bytes:
-    """All that COPY is sent."""
+    """The data of a whole COPY."""
     return b"".join((_BEGIN, *rows, _END))
 
 
 def text_cell(value: Any) -> bytes:
-    """A cell of type text; NULL of what is no string, as slack.text_of() has it."""
+    """A cell of type text; NULL if the value is not a string, as in slack.text_of()."""
     if value.__class__ is not str:
         return NULL
     content = value.encode()
@@ -43,23 +43,23 @@ def text_cell(value: Any) -> bytes:
 
 
 def json_cell(value: Any) -> bytes:
-    """A cell of type jsonb. Raises TypeError where the value is nested too deeply."""
+    """A cell of type jsonb. Raises TypeError if the value is nested too deeply."""
     return written_json_cell(orjson.dumps(value))
 
 
 def written_json_cell(content: bytes) -> bytes:
-    """A cell of type jsonb, of JSON."""
+    """A cell of type jsonb, from JSON."""
     return _json(len(content) + 1, 1) + content  # the format has a version, 1
 
 
 def bool_cell(value: Any) -> bytes:
-    """A cell of type bool; NULL of what is none."""
+    """A cell of type bool; NULL if the value is not a bool."""
     return (TRUE if value else FALSE) if isinstance(value, bool) else NULL
 
 
 def uuid_cell(value: Any) -> bytes:
-    """A cell of type uuid; NULL of what is none."""
-    # Some clients of Slack leave the hyphens out. A pattern would take twice as long.
+    """A cell of type uuid; NULL if the value is not a UUID."""
+    # Some clients of Slack omit the hyphens. A regular expression would take twice as long.
     if not isinstance(value, str):
         return NULL
     if not (len(value) == 36 and value[8:24:5] == "----") and len(value) != 32:
@@ -72,5 +72,5 @@ def uuid_cell(value: Any) -> bytes:
 
 
 def time_cell(micros: int) -> bytes:
-    """A cell of type timestamptz; of microseconds since 1970."""
+    """A cell of type timestamptz, from microseconds since 1970."""
     return _time(8, micros - _POSTGRES_EPOCH)

@@ -1,9 +1,9 @@
-"""What became of records: everything read is somewhere, or the account does not add up."""
+"""The account of records: each record that was read is counted by what became of it, or it does not add up."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ class Reason(StrEnum):
     BAD_RECORD = "malformed record"
     TOO_LONG = "longer than 64 MiB"
     REFUSED = "refused by the database"
-    # Of files:
+    # Reasons for files:
     BAD_JSON = "malformed JSON"
     NO_ARRAY = "not a JSON array"
     DAMAGED = "damaged in the archive"
@@ -32,7 +32,7 @@ class Reason(StrEnum):
 
     @property
     def is_bad(self) -> bool:
-        """Whether it is a fault of the archive."""
+        """Whether the archive is at fault."""
         return self not in (Reason.DELETED, Reason.PLACEHOLDER, Reason.NO_TARGET)
 
 
@@ -47,22 +47,22 @@ class ImportProblem(NamedTuple):
 
 @dataclass(slots=True)
 class Account:
-    """Counts of records by what became of them. `read` is counted where they are read, the others where they end."""
+    """Counts of records. `read` counts them when they are read, the others when it is clear what became of them."""
 
     read: int = 0
     inserted: int = 0
     already_there: int = 0
     updated: int = 0
     filtered: int = 0
-    """Outside --since and --until."""
+    """Records outside --since and --until."""
     discarded: dict[str, int] = field(default_factory=dict)
-    """By rule (slack.message_discard.id)."""
+    """By the id of the rule (slack.message_discard.id)."""
     skipped: dict[str, int] = field(default_factory=dict)
     """By Reason."""
     reactions: int = 0
-    """Of the messages inserted, updated or already there."""
+    """The reactions of messages that were inserted, updated or already there."""
     repaired: int = 0
-    """Records stored without something that no database can hold. They are counted above, too."""
+    """Records that were stored without values that no database can hold. They are counted above, too."""
 
     @property
     def accounted(self) -> int:
@@ -81,7 +81,7 @@ class Account:
 
     @property
     def bad(self) -> int:
-        """Records that were skipped through a fault of the archive."""
+        """Records that were skipped because the archive is at fault."""
         return sum(n for reason, n in self.skipped.items() if is_bad(reason))
 
     def skip(self, reason: Reason) -> None:
@@ -91,7 +91,7 @@ class Account:
         self.discarded[str(rule)] = self.discarded.get(str(rule), 0) + 1
 
     def add(self, other: Account) -> None:
-        """Add what the other counts."""
+        """Add the counts of another account."""
         self.read += other.read
         self.inserted += other.inserted
         self.already_there += other.already_there
@@ -105,7 +105,7 @@ class Account:
             self.skipped[reason] = self.skipped.get(reason, 0) + n
 
     def subtract(self, other: Account) -> None:
-        """Take back what the other counts."""
+        """Subtract the counts of another account."""
         self.read -= other.read
         self.inserted -= other.inserted
         self.already_there -= other.already_there
@@ -119,12 +119,16 @@ class Account:
                 if not mine[what]:
                     del mine[what]
 
+    def copy(self) -> Account:
+        """A copy that shares nothing with this account."""
+        return replace(self, discarded=dict(self.discarded), skipped=dict(self.skipped))
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: object) -> Account:
-        """The account of a stored value. What is not understood is left out: another version may have written it."""
+        """The account from a stored value. Unknown parts are ignored: another version may have written them."""
         given: Mapping[Any, Any] = value if isinstance(value, Mapping) else {}
         read: dict[str, Any] = {}
         for field_ in fields(cls):
@@ -141,7 +145,7 @@ def _is_count(value: object) -> bool:
 
 
 def is_bad(reason: str) -> bool:
-    """Whether a reason is a fault of the archive; one that this version does not know is taken for one."""
+    """Whether the archive is at fault for this reason; also if this version does not know the reason."""
     return reason not in _KNOWN_REASONS or Reason(reason).is_bad
 
 

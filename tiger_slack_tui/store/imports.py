@@ -1,10 +1,11 @@
-"""slack.import and what belongs to it: how far imports are, and what was wrong with their files."""
+"""The rows of slack.import: begins, continues and ends imports, and holds their locks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import psycopg
@@ -16,15 +17,15 @@ from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, IMPORT_WORKER_
 from tiger_slack_tui.postgres.locks import holders, try_lock
 
 _LOCKS = IMPORT_LOCK_CLASS << 32
-"""With an import's id, the key of the advisory lock of the session that runs it."""
+"""With an import's id: the key of the advisory lock of the session that runs it."""
 _WORKER_LOCKS = IMPORT_WORKER_LOCK_CLASS << 32
-"""The same of its workers, who share it: one that outlives the import may still commit the batch that it is at."""
+"""The same for its workers, which share the lock. One that outlives the import may still commit its batch."""
 _WORKER_SECONDS = 30
 
 _NAMES = """
 select n.channel_name, n.channel_id
 from slack.channel_name n
-where to_jsonb(n) -> 'is_by_message' is distinct from 'true' -- tables of older versions have no such column
+where to_jsonb(n) -> 'is_by_message' is distinct from 'true' -- older versions have no such column
 union
 select c.id, c.id from slack.channel c
 order by 1, 2
@@ -50,7 +51,7 @@ where id = %s
 returning resumed_at
 """
 _GO_ON = """
-update slack.import set account = null -- counted by a reader that took the import for killed
+update slack.import set account = null -- a reader that took the import for killed has counted it
 where id = %s
 and outcome is null
 and coalesce(resumed_at, started_at) = %s
@@ -78,7 +79,7 @@ update slack.import i set
 where i.id = %s
 and i.outcome is null
 and i.account is null
-and i.resumed_at is not distinct from %s -- nobody has gone on with it
+and i.resumed_at is not distinct from %s -- no other run has continued it
 """
 _BEGIN = """
 insert into slack.import (source, options, since, until, instance)
@@ -91,15 +92,25 @@ where id = %s
 """
 
 
+class ImportOutcome(StrEnum):
+    """How an import ended: slack.import.outcome."""
+
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    REPLACED = "replaced"
+    """By another import of the same archive, with --restart."""
+
+
 class ImportRunning(TigerSlackError):
-    """The same import is under way elsewhere."""
+    """The same import is running elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """An import that begins or goes on, and the dates that it goes by. `resumed` is when it first began.
+class ImportRun:
+    """A run of an import. `since` and `until` are the dates of its first run.
 
-    `run_at` is when this run of it began.
+    `resumed` is when the first run began; None if this is the first. `run_at` is when this run began.
     """
 
     id: int
@@ -109,7 +120,7 @@ class Begun:
     run_at: datetime
 
 
-async def begin(
+async def begin_import(
     connection: Connection,
     source: str,
     options: Mapping[str, Any],
@@ -118,14 +129,14 @@ async def begin(
     until: datetime | None,
     instance: str,
     restart: bool,
-) -> Begun:
-    """Go on with the newest import of this source and these options that is not done, or begin one.
+) -> ImportRun:
+    """Continue the newest unfinished import of this source and these options, or begin one.
 
-    The connection's session holds its lock from then on. `restart` always begins one, and replaces the unfinished
-    one. Raises ImportRunning where another session has it.
+    The connection's session then holds the import's lock. `restart` always begins a new one, in place of the
+    unfinished one. Raises ImportRunning if another session has the lock.
     """
     async with connection.transaction():
-        # Two that start at once shall not both begin.
+        # Of two that start at the same time, only one may begin.
         await connection.execute(
             "select pg_advisory_xact_lock(%s::int4, hashtextextended(%s, 1)::bit(31)::int4)",
             (IMPORT_LOCK_CLASS, source),
@@ -138,14 +149,14 @@ async def begin(
                 await _wait_for_workers(connection, found[0])
                 cursor = await connection.execute(_RESUME, (instance, found[0]))
                 (run_at,) = await cursor.fetchone() or (found[3],)
-                return Begun(found[0], found[1], found[2], found[3], run_at)
-            await connection.execute(_END, ("replaced", None, None, found[0]))
+                return ImportRun(found[0], found[1], found[2], found[3], run_at)
+            await connection.execute(_END, (ImportOutcome.REPLACED, None, None, found[0]))
         values = (source, Jsonb(options), since, until, instance)
         cursor = await connection.execute(_BEGIN, values)
         row = await cursor.fetchone()
         assert row is not None  # noqa: S101 for the types
         await _hold(connection, row[0])
-        return Begun(row[0], row[1], row[2], None, row[3])
+        return ImportRun(row[0], row[1], row[2], None, row[3])
 
 
 async def _hold(connection: Connection, import_id: int) -> None:
@@ -153,13 +164,13 @@ async def _hold(connection: Connection, import_id: int) -> None:
     if not await try_lock(connection, key):
         holder = (await holders(connection, [key])).get(key)
         raise ImportRunning(
-            f"This is being imported already, by {holder or 'another session'}.",
-            hint="Wait for its end, or stop it; the same command then goes on where it was.",
+            f"This is already being imported, by {holder or 'another session'}.",
+            hint="Wait for its end, or stop it. The same command then continues from there.",
         )
 
 
 async def _wait_for_workers(connection: Connection, import_id: int) -> None:
-    """Until those of an earlier run have ended: what they commit would be counted twice."""
+    """Wait for the workers of an earlier run to end: what they commit would be counted twice."""
     try:
         await connection.execute(
             "select set_config('lock_timeout', %s, true)", (f"{_WORKER_SECONDS}s",)
@@ -167,33 +178,33 @@ async def _wait_for_workers(connection: Connection, import_id: int) -> None:
         await connection.execute("select pg_advisory_xact_lock(%s)", (_WORKER_LOCKS + import_id,))
     except psycopg.errors.LockNotAvailable:
         raise ImportRunning(
-            "Processes of the run before are still writing.",
-            hint="Start it again when they end, or end them: ps -ef | grep workers.child",
+            "Workers of an earlier run are still writing.",
+            hint="Start it again when they have ended. Find them with: ps -ef | grep workers.child",
         ) from None
 
 
-async def join(connection: Connection, import_id: int) -> None:
-    """Be one of the import's workers, as long as the session lasts."""
+async def join_as_worker(connection: Connection, import_id: int) -> None:
+    """Take the shared lock of the import's workers, for as long as the session lasts."""
     await connection.execute("select pg_advisory_lock_shared(%s)", (_WORKER_LOCKS + import_id,))
 
 
-async def end(
+async def end_import(
     connection: Connection,
     import_id: int,
     *,
-    outcome: str,
+    outcome: ImportOutcome,
     error: str | None,
     account: Mapping[str, Any],
 ) -> None:
-    """Record how an import ended: done, failed or cancelled."""
+    """Record how an import ended."""
     await connection.execute(_END, (outcome, error, Jsonb(account), import_id))
 
 
 async def find_channels(connection: Connection) -> dict[str, list[str]]:
-    """The ids of channels by id and by every name that they have or had; empty where there are no tables yet.
+    """The ids of channels by id and by every name that they have or had; empty if there are no tables yet.
 
-    Names that only messages about a rename give are left out: an export's own messages would add them too late for
-    its first import, and in time for its second.
+    Names that come only from messages about a rename are left out: an export's own messages would add them too late
+    for its first import, and in time for its second.
     """
     cursor = await connection.execute("select to_regclass('slack.channel_name') is not null")
     found: dict[str, list[str]] = {}
@@ -203,18 +214,18 @@ async def find_channels(connection: Connection) -> dict[str, list[str]]:
     return found
 
 
-async def hold_again(connection: Connection, begun: Begun) -> bool:
-    """Take the lock of a run whose session was lost; False where another session has it.
+async def retake_lock(connection: Connection, run: ImportRun) -> bool:
+    """Take the lock of a run whose session was lost; False if another session has it.
 
-    Raises ImportRunning where another one has gone on with the import since: its row is no longer this run's.
+    Raises ImportRunning if another run has continued the import since.
     """
-    if not await try_lock(connection, _LOCKS + begun.id):
+    if not await try_lock(connection, _LOCKS + run.id):
         return False
-    cursor = await connection.execute(_GO_ON, (begun.id, begun.run_at))
+    cursor = await connection.execute(_GO_ON, (run.id, run.run_at))
     if not cursor.rowcount:
         raise ImportRunning(
-            "Another process has gone on with this import while its connection was lost.",
-            hint="What was committed is kept. Start it again when the other one has ended.",
+            "Another process has continued this import while the connection was lost.",
+            hint="What is committed is kept. Start the import again when the other one has ended.",
         )
     return True
 
@@ -222,12 +233,12 @@ async def hold_again(connection: Connection, begun: Begun) -> bool:
 async def count_killed(connection: Connection, import_id: int) -> bool:
     """Store the account of an import that was killed; False while one of its workers may still commit.
 
-    Reads the ledger of all its files, which takes seconds where there are very many. The caller has seen that no
+    It reads the ledger of all files, which takes seconds if there are very many. The caller has checked that no
     session holds the import's lock.
     """
     cursor = await connection.execute(_KILLED, (_WORKER_LOCKS + import_id, import_id))
     if (found := await cursor.fetchone()) is None:
-        return True  # it ended, or was counted, meanwhile
+        return True  # it has ended, or was counted, meanwhile
     resumed_at, has_ended = found
     if has_ended:
         await connection.execute(_COUNT, (import_id, resumed_at))

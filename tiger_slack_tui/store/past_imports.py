@@ -1,4 +1,4 @@
-"""The imports that a database knows of."""
+"""Reads the newest imports, for whoever shows them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS
 from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.imports import ImportOutcome
 
 _RECENT: LiteralString = """
 select i.id, i.source, i.options, i.instance, i.started_at, i.resumed_at, i.finished_at, i.outcome, i.error
@@ -45,9 +46,9 @@ limit %s
 
 @dataclass(frozen=True, slots=True)
 class PastImport:
-    """A row of slack.import. Counts are of its last end, or of what is committed where it was killed.
+    """A row of slack.import. The counts are of its last end; if it was killed, of what is committed.
 
-    `files_now` is of one that runs. `files_planned` is 0 where it was killed: nobody recorded it.
+    `files_now` has the ended files of a running import. `files_planned` is 0 if it was killed: nobody recorded it.
     """
 
     id: int
@@ -64,20 +65,24 @@ class PastImport:
     files_done: int
     files_failed: int
     is_running: bool
-    """Whether a session has its lock."""
+    """Whether a session holds its lock."""
     files_now: int
     is_counted: bool = True
     """False while it runs, and after it was killed until `count_killed` has stored its account."""
 
     @property
     def needs_count(self) -> bool:
-        """Whether it was killed, and nobody has counted what it committed."""
+        """Whether it was killed, and what it committed is not counted yet."""
         return self.outcome is None and not self.is_running and not self.is_counted
 
     @property
-    def can_go_on(self) -> bool:
-        """Whether the same import would go on with it."""
-        return not self.is_running and self.outcome in (None, "failed", "cancelled")
+    def can_continue(self) -> bool:
+        """Whether the same command would continue it."""
+        return not self.is_running and self.outcome in (
+            None,
+            ImportOutcome.FAILED,
+            ImportOutcome.CANCELLED,
+        )
 
 
 async def recent_imports(connection: Connection, most: int) -> list[PastImport]:
@@ -93,7 +98,7 @@ async def recent_imports(connection: Connection, most: int) -> list[PastImport]:
 
 
 def _options(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What this version understands of the options; another may have written them."""
+    """The options that this version understands. Another version may have written them."""
     text = (str, type(None))
     kinds: dict[str, Any] = {"since": text, "until": text, "channels": list, "channel_map": dict}
     given = row["options"] if isinstance(row["options"], dict) else {}

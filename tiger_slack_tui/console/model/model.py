@@ -110,14 +110,14 @@ class Model:
 
 def importing(state: ImportState) -> Importing:
     """An import in one glance."""
-    tally = state.tally
+    ledger = state.ledger
     return Importing(
         phase=state.phase,
         path=str(state.request.path),
         share=state.share,
         rate=state.rate,
         seconds_left=state.seconds_left,
-        files=tally.files,
-        files_done=tally.files_done,
+        files=ledger.files,
+        files_done=ledger.files_done,
         bad=state.num_bad,
     )

@@ -1,4 +1,4 @@
-"""Which channels an operator wants: names and ids with wildcards, as the command line and the form take them."""
+"""Matches channels by patterns of names and ids, as in --channel."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _ESCAPED = re.compile(r"\[([*?\[])\]")
 
 
 class ChannelPatterns:
-    """Patterns of names and ids. Those without wildcards take no time, however many they are."""
+    """Patterns of names and ids with *, ? and []. Patterns without them are looked up, however many there are."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._plain: dict[str, str] = {}
-        """The patterns as given, by the one name that they match."""
+        """Patterns without wildcards, by the name that they match."""
         self._wild: dict[str, str] = {}
-        """The patterns as given, by the pattern that names are compared with."""
+        """Patterns with wildcards, by their normalized form."""
         for given in patterns:
             pattern = key(given.removeprefix("#"))
             if any(c in _ESCAPED.sub("", pattern) for c in "*?["):
@@ -27,14 +27,14 @@ class ChannelPatterns:
                 self._plain[_ESCAPED.sub(r"\1", pattern)] = given
 
     def match(self, *names: str) -> bool:
-        """Whether one of the names matches. Letters and their accents may be apart, as macOS writes them."""
+        """Whether one of the names matches. The normal form of accents does not matter."""
         for name in map(key, names):
             if name in self._plain or any(fnmatchcase(name, pattern) for pattern in self._wild):
                 return True
         return False
 
     def unmatched(self, names: Collection[str]) -> list[str]:
-        """The patterns, as they were given, that match none of the names."""
+        """The patterns that match none of the names, as they were given."""
         known = {key(name) for name in names}
         return [
             *(given for name, given in self._plain.items() if name not in known),

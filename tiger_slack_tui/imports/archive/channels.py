@@ -1,4 +1,4 @@
-"""Which channel a folder of an export is of."""
+"""Finds the channel of each folder of an export."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tiger_slack_tui.imports.archive.records import BadFile, RepairedRecord, rea
 from tiger_slack_tui.store.import_messages import Channel
 
 COMMENTS = "FC:"
-"""Begins the names of folders that hold comments on canvases and files."""
+"""The first characters of the names of folders with comments on canvases and files."""
 _TYPES = {"C": "channel", "D": "im", "G": "group"}
 _ID = re.compile(r"[CDG][A-Z0-9]{8,}", re.ASCII)
-"""A folder of this name is called by its channel's id: names of channels are in lower case."""
+"""The name of a folder that is a channel's id. Names of channels have no capitals."""
 
 
 class FolderChannel(NamedTuple):
-    """The channel of a folder, and its name where a list has it."""
+    """The channel of a folder, and the channel's name if a list has it."""
 
     channel: Channel
     name: str | None = None
@@ -31,7 +31,7 @@ class FolderChannel(NamedTuple):
 
 @dataclass(slots=True)
 class _Listed:
-    """What the lists of one folder say: channels by id, ids by name and by earlier name."""
+    """The lists of one folder: channels by id, and their ids by name and by earlier name."""
 
     channels: dict[str, FolderChannel] = field(default_factory=dict)
     names: dict[str, set[str]] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class _Listed:
         known = self.channels.get(id_)
         type_: str | None = _kind(record, kind)
         if known is not None and known.channel.type != type_:
-            type_ = _TYPES.get(id_[:1])  # lists that contradict each other count as none
+            type_ = _TYPES.get(id_[:1])  # the lists contradict each other
         self.channels[id_] = FolderChannel(
             Channel(id_, type_), name or (known.name if known is not None else None)
         )
@@ -57,14 +57,14 @@ class _Listed:
                 self.previous.setdefault(key(old), set()).add(id_)
 
     def ids(self, name: str) -> set[str]:
-        """The channels that a folder of this name may be of: now called so, else once called so."""
+        """The ids of the channels with this name; if there are none, of those that once had it."""
         if name in self.channels:
             return {name}
         return self.names.get(name) or self.previous.get(name) or set()
 
 
 class Channels:
-    """The channel of each folder, and warnings of those that have none."""
+    """Finds the channels of folders, and collects warnings about folders without one."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Channels:
         self._names = self._all_names(names)
 
     def find(self, folder: str) -> FolderChannel | None:
-        """The folder's channel, or None, of which there is a warning then."""
+        """The folder's channel; None, and a warning, if it has none."""
         name = key(PurePosixPath(folder).name)
         if mapped := self._mapped(folder, name):
             return FolderChannel(Channel(mapped, self._type_of(mapped, folder)))
@@ -107,7 +107,7 @@ class Channels:
         return None
 
     def by_id(self, folder: str) -> FolderChannel:
-        """The channel of a path that ends in its id."""
+        """The channel of a path that ends with its id."""
         id_ = PurePosixPath(folder).name
         if mapped := self._mapped(folder, id_):
             return FolderChannel(Channel(mapped, self._type_of(mapped, folder)))
@@ -117,12 +117,12 @@ class Channels:
         return FolderChannel(Channel(id_, _TYPES.get(id_[:1])))
 
     def warn_of_unused(self) -> None:
-        """Warn of names in the map that no folder has."""
+        """Add warnings about names in the channel map that no folder has."""
         for name in sorted(self._unused):
             self.warnings.append(f"--channel-map names {shown(name)!r}: there is no such folder.")
 
     def _all_names(self, known: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
-        """The ids of all channels by name, as the database knows them once it has the lists."""
+        """The ids of all channels by name: of the database, and of the lists."""
         names: dict[str, set[str]] = {}
         for name, ids in known.items():
             names.setdefault(key(name), set()).update(ids)
@@ -133,7 +133,7 @@ class Channels:
         return names
 
     def _mapped(self, folder: str, name: str) -> str | None:
-        # As it is, or as a warning shows it.
+        # By the name, or as a warning shows it.
         for known in (name, key(folder), key(shown(name)), key(shown(folder))):
             if mapped := self._map.get(known):
                 self._unused.discard(known)
@@ -150,7 +150,7 @@ class Channels:
         self.warnings.append(f"Folder {shown(folder)!r} {why}. Map it with --channel-map.")
 
     def _lists_around(self, folder: str) -> Iterable[_Listed]:
-        """The lists beside the folder, then those of the archive around it."""
+        """The lists beside the folder, then those further up."""
         for parent in PurePosixPath(folder).parents:
             if listed := self._listed.get(str(parent)):
                 yield listed
@@ -168,16 +168,16 @@ class Channels:
                     if isinstance(value, dict):
                         listed.add(value, kind)
         except (BadFile, *DAMAGE):
-            pass  # whoever brings the list into the tables reports it
+            pass  # whoever merges the list reports it
 
 
 def key(name: str) -> str:
-    """Names as they compare: macOS takes letters and their accents apart."""
+    """The name for comparisons: macOS stores accents as separate characters."""
     return unicodedata.normalize("NFC", name)
 
 
 def _kind(record: Mapping[str, Any], kind: str) -> str:
-    """The kind of a channel: as the record says, which in dumps is in a list of all kinds, else as the list's."""
+    """The kind of a channel: as its record says, else that of the list. Dumps have all kinds in one list."""
     if record.get("is_mpim") is True:
         return "mpim"
     if record.get("is_im") is True:

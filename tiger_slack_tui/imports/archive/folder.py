@@ -1,4 +1,4 @@
-"""An export that is unpacked: a folder."""
+"""Reads the members of an archive that is a folder."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from tiger_slack_tui.imports.archive.slackdump import SlackdumpSource, kind_of
 
 
 class FolderSource:
-    """Reads the files of a folder, and the databases of Slackdump among them as if they were folders, too."""
+    """Reads the files of a folder. A database of Slackdump in it is read like a folder, too."""
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
 
     def list(self, limits: ArchiveLimits) -> Listing:
-        """The members. Links to folders, which may lead in a circle, and links out of the archive are not followed.
+        """List the members.
 
-        What cannot be read is left out. Raises ArchiveRefused where that is the folder itself, or a database in it.
+        Links to folders, which may lead in a circle, and links out of the archive are not followed. Files that cannot
+        be read are left out. Raises ArchiveRefused if the folder itself, or a database in it, cannot be read.
         """
         found = Listing()
         names: dict[str, str] = {}
@@ -64,7 +65,7 @@ class FolderSource:
         return open(f"{self._path}/{member.name or member.path}", "rb")
 
     def _walk(self, found: Listing) -> Iterator[tuple[str, os.stat_result]]:
-        """The files, each with its path in the folder; what is none goes to `found`."""
+        """The files, each with its path in the folder. The rest is added to `found.left_out`."""
         top = os.path.realpath(self._path)
 
         def leave_out(error: OSError) -> None:
@@ -124,5 +125,5 @@ def _text(path: str) -> str:
 
 
 def unreadable(path: str | Path, error: OSError) -> ArchiveRefused:
-    """The error for what the operating system does not let us read."""
+    """The error for a path that the operating system does not let us read."""
     return ArchiveRefused(f"{shown(_text(str(path)))!r} cannot be read: {error.strerror}.")

@@ -1,4 +1,4 @@
-"""What the files of an archive are, by their names, and the exports that they form."""
+"""Classifies the files of an archive by their names, and groups them into exports."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CHANNEL_LISTS = {
     "dms.json": "im",
     "mpims.json": "mpim",
 }
-"""Lists of channels, and the kind of those in them."""
+"""The lists of channels, and the kind of the channels in each."""
 WORKSPACE = "workspace.json"
-"""What Slackdump knows of the workspace."""
+"""The file in which Slackdump describes the workspace."""
 
 _LISTS = frozenset((*USER_LISTS, *CHANNEL_LISTS))
 _DAY_FILE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:\D.*)?\.json", re.IGNORECASE | re.ASCII)
@@ -32,7 +32,7 @@ _UPLOAD = re.compile(r"F[A-Z0-9]{7,}-.+", re.ASCII)
 """An uploaded file, which Slackdump names by its id."""
 _UPLOADS = frozenset({"__uploads", "__avatars"})
 
-# What holds no messages of channels. Everything else that is not read is named in a warning.
+# These files hold no messages of channels. Every other file that is not read is reported as a problem.
 _HARMLESS_NAMES = frozenset(
     {
         WORKSPACE,
@@ -98,7 +98,7 @@ _OTHERS = (
 
 
 class LeftOut(StrEnum):
-    """Why files that hold messages, or may, are not read."""
+    """Why files that may hold messages are not read."""
 
     NOT_SELECTED = "channel not selected"
     OUTSIDE = "outside the dates"
@@ -108,13 +108,13 @@ class LeftOut(StrEnum):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the operator, or README, says that such files are left out."""
+        """Whether the operator chose that, or the documentation says so."""
         return self in (LeftOut.NOT_SELECTED, LeftOut.OUTSIDE, LeftOut.COMMENTS)
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFile:
-    """A file of messages. `folder` is the path that names the channel; `day` is None where it holds any days."""
+    """A file of messages. `folder` is the path that names the channel; `day` is None if it holds several days."""
 
     folder: str
     day: date | None
@@ -124,7 +124,7 @@ class MessageFile:
 
 @dataclass(slots=True)
 class Root:
-    """One export: the folder that its lists are in, with what is below it."""
+    """One export: the folder with its lists, and the files below it."""
 
     path: str
     """Relative to the archive; "." for the archive itself."""
@@ -176,7 +176,7 @@ def find_roots(members: Iterable[Member], left_out: Iterable[tuple[str, str]]) -
         around(file.folder).files.append(file)
     for member in dumps:
         id_ = _DUMP.fullmatch(PurePosixPath(member.path).name)
-        assert id_ is not None  # noqa: S101 it was matched before
+        assert id_ is not None  # noqa: S101 `_is_dump` has matched it
         folder = str(PurePosixPath(member.path).with_name(id_[1]))
         around(member.path).files.append(MessageFile(folder, None, member, is_dump=True))
     taken = {member.path for member in dumps}
@@ -189,7 +189,7 @@ def find_roots(members: Iterable[Member], left_out: Iterable[tuple[str, str]]) -
 
 
 def why_nothing(members: Iterable[Member]) -> str | None:
-    """What an archive that is no export seems to be."""
+    """A sentence about what an archive that is not an export seems to be; None if nothing is known."""
     for member in members:
         for suffix, what in _OTHERS:
             if member.path.lower().endswith(suffix):
@@ -237,13 +237,13 @@ def _parent(path: str) -> str:
 
 
 def _root_of(folder: str) -> str:
-    """The export that a folder with lists, or with folders of channels, is of."""
+    """The path of the export to which a folder with lists, or with channels, belongs."""
     path = PurePosixPath(folder)
     return str(path.parent.parent) if path.parent.name == "teams" else folder
 
 
 def _root_around(roots: dict[str, Root], folder: str) -> Root | None:
-    """The innermost export that the folder is in."""
+    """The innermost export around the folder."""
     while True:
         if root := roots.get(folder):
             return root

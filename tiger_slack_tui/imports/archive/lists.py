@@ -1,4 +1,4 @@
-"""The rows of an export's lists of users and channels, and what is wrong with them."""
+"""Reads the rows of an export's lists of users and channels, and their problems."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ListRow(NamedTuple):
 
 
 class ListProblem(NamedTuple):
-    """What is wrong with a row, or with no `position` the list. `is_bad` says whether the row is not stored."""
+    """A problem of a row; of the list itself, if `position` is None. A row with `is_bad` is not stored."""
 
     position: int | None
     reason: str
@@ -33,7 +33,7 @@ class ListProblem(NamedTuple):
 
 
 def read_list(source: Source, member: Member, kind: Kind) -> Iterator[ListRow | ListProblem]:
-    """The rows of a list, and what is wrong with it. A bad value costs its field, not the row. Blocks."""
+    """The rows of a list and its problems. A row with a bad value is stored without that field. Blocks."""
     try:
         with source.open(member) as stream:
             for position, value in enumerate(read_records(stream, member.size), 1):
@@ -66,7 +66,7 @@ def _check(position: int, value: Any, kind: Kind) -> Iterator[ListRow | ListProb
 
 
 def bad_fields(row: Mapping[str, Any], kind: Kind) -> list[str]:
-    """The fields whose values slack.upsert_user() or slack.upsert_channel() leaves out; those of objects as a.b."""
+    """The fields whose values slack.upsert_user() or slack.upsert_channel() leaves out. Nested ones are named a.b."""
     return list(_bad_fields(row, _USER if kind == "user" else _CHANNEL, ""))
 
 
@@ -112,7 +112,7 @@ def _is_list_of_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-# As the two functions of the database check them.
+# The checks are those of the two functions in the database.
 _USER: _Fields = {
     **dict.fromkeys(("team_id", "name", "real_name", "tz", "tz_label"), _is_text),
     "tz_offset": _is_whole(-(1 << 31), (1 << 31) - 1),

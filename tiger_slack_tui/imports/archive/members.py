@@ -1,6 +1,6 @@
-"""An export archive as its members: files with a path and a size, whose bytes are streams.
+"""The members of an archive: files with a path, a size and a stream of bytes.
 
-`sources.open_source` says what reads a folder, a ZIP or a database of Slackdump in this way.
+`sources.open_source` opens a folder, a ZIP or a database of Slackdump as such an archive.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ class Export(NamedTuple):
     """One of several exports in an archive."""
 
     path: str
-    """In the archive."""
+    """The path in the archive."""
     teams: tuple[str, ...]
-    """Ids of the workspaces that it is of; empty where it does not say."""
+    """The ids of its workspaces; empty if they are unknown."""
 
 
 class ArchiveRefused(TigerSlackError):
-    """The archive cannot, or must not, be read. Nothing was imported.
+    """The archive cannot be read, or must not. Nothing was imported.
 
-    `exports` are those that an operator has to choose from, where that is the reason.
+    `exports` has the exports that an operator has to choose from, if that is the reason.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ DAMAGE = (
     OSError,
     NotImplementedError,
 )
-"""What a damaged member raises while it is opened or read."""
+"""The errors that opening and reading a damaged member raises."""
 
 
 def reason_of(error: BaseException) -> Reason:
-    """Why an error of `DAMAGE` means that the member cannot be read."""
+    """The reason for an error of `DAMAGE`."""
     if isinstance(error, NotImplementedError):
         return Reason.UNSUPPORTED
-    # bz2 raises an OSError without a number for data that is damaged.
+    # bz2 raises an OSError without errno for damaged data.
     if isinstance(error, OSError) and error.errno is not None:
         return Reason.UNREADABLE
     return Reason.DAMAGED
@@ -68,61 +68,63 @@ def reason_of(error: BaseException) -> Reason:
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What counts as a ZIP bomb."""
+    """The limits above which a ZIP is refused as a bomb."""
 
     ratio: int
-    """Unpacked size by packed size, of a member and of all together."""
+    """The most that the unpacked size may be of the packed size, for a member and for all members."""
     total_bytes: int
-    """Unpacked size of all members."""
+    """The most bytes that all members may unpack to."""
 
 
 class Member(NamedTuple):
-    """A file of the archive, and where its bytes are."""
+    """A file of the archive."""
 
     path: str
-    """Its name as text that can be stored and shown, unique in the archive (`names.from_bytes`)."""
+    """Its path in the archive, as text that can be stored and shown (`names.from_bytes`). Unique."""
     size: int
     crc: int | None
-    """CRC-32 of the content; None where only reading it tells (`verify`)."""
+    """CRC-32 of the content; None if only reading gives it (`verify`)."""
     offset: int = 0
     packed: int = 0
     method: int = 0
-    """The last three are of ZIPs alone."""
+    """The last three are set for members of ZIPs only."""
     name: str = ""
-    """The path on disk, of a folder's file where it differs from `path`."""
+    """The path on disk, or in the database, if it differs from `path`."""
     database: str = ""
-    """The path of the database that the member is in, where that is a file of a folder."""
+    """The path of the Slackdump database that holds the member, if that is a file of a folder."""
 
 
 @dataclass
 class Listing:
-    """What an archive holds, sorted by path, without files that operating systems leave."""
+    """The members of an archive, sorted by path. Files that operating systems leave are not among them."""
 
     members: list[Member] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
-    """Paths of what is no readable file, each with the reason."""
+    """The paths that are not read, each with the reason."""
     warnings: list[str] = field(default_factory=list)
 
 
 class Source(Protocol):
-    """Reads an archive of one kind. Its methods block."""
+    """An archive of one kind. Its methods block."""
 
     def list(self, limits: ArchiveLimits) -> Listing:
-        """The members. Raises ArchiveRefused where the archive must not be read."""
+        """List the members. Raises ArchiveRefused."""
 
     def open(self, member: Member) -> IO[bytes]:
-        """The member's bytes as a stream; close it. This and the stream raise errors of `DAMAGE`."""
+        """The member's bytes as a stream, which the caller closes. Both raise errors of `DAMAGE`."""
 
 
 def verify(source: Source, member: Member) -> int:
     """Read the member to its end; its CRC-32. Raises errors of `DAMAGE`."""
     value = 0
     with source.open(member) as stream:
-        while block := stream.read(min(1 << 20, member.size + 1)):  # no more memory than needed
+        while block := stream.read(
+            min(1 << 20, member.size + 1)
+        ):  # a small member needs no large buffer
             value = zlib.crc32(block, value)
     return value
 
 
 def is_system(name: str) -> bool:
-    """Whether it is the name of a file or folder that operating systems leave in archives."""
+    """Whether operating systems leave files or folders of this name in archives."""
     return name in _SYSTEM_NAMES or name.startswith("._")

@@ -1,4 +1,4 @@
-"""Names of files and folders as text that can be stored, shown and typed, whatever bytes they are made of."""
+"""Names of files and folders as text that can be stored, shown and typed, whatever their bytes are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def from_bytes(name: bytes) -> str:
-    """The name as text. In one that is not UTF-8, each byte that is not, and each %, stands as %XX."""
+    """The name as text. If it is not UTF-8, each byte that is not, and each %, becomes %XX."""
     try:
         return name.decode()
     except UnicodeDecodeError:
@@ -24,13 +24,13 @@ def is_possible(path: Path) -> bool:
 
 
 def shown(name: str) -> str:
-    """The name on one line of a terminal or log: each character that cannot be seen stands as %XX."""
+    """The name for one line of a terminal or log: each character that is not printable becomes %XX."""
     if name.isprintable():
         return name
     return "".join(c if c.isprintable() else _escaped(c) for c in name)
 
 
 def _escaped(character: str) -> str:
-    # A surrogate that stands for no byte can come from JSON.
+    # JSON can contain surrogates that stand for no byte.
     errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
     return "".join(f"%{byte:02X}" for byte in character.encode(errors=errors))

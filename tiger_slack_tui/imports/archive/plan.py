@@ -1,4 +1,4 @@
-"""What an import reads: the lists of users and channels, the files of messages, and their channels."""
+"""Makes the plan of an import: the lists and files that it reads, and the channel of each file."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from tiger_slack_tui.store.import_account import ImportProblem
 from tiger_slack_tui.store.import_messages import Channel
 
 _BATCH_FILES = 400
-"""Files that a worker gets at once, ..."""
+"""A batch of files has at most so many files, ..."""
 _BATCH_BYTES = 2 << 20
-"""... or so many bytes of them."""
+"""... and ends after so many bytes."""
 _SHOWN = 10
-"""Channels that an error lists."""
+"""The channels that an error lists."""
 _MARGIN = timedelta(days=1)
-"""Day files follow another time zone than UTC: a file outside by less than this may hold messages that are inside."""
+"""Day files follow another time zone than UTC: a file this close to the dates may hold selected messages."""
 
 
 class PlannedFile(NamedTuple):
     """A file of messages to import.
 
-    `folder` is the name that the export gives to the channel; a path where two have it.
+    `folder` is the name that the export gives to the channel; a path if two channels have the name.
     """
 
     member: Member
@@ -51,24 +51,24 @@ class PlannedFile(NamedTuple):
 
 @dataclass(slots=True)
 class Plan:
-    """What an import will read, in this order, and what it leaves alone."""
+    """What an import reads, in this order, and what it leaves out."""
 
     lists: list[tuple[str, Member]] = field(default_factory=list)
     """("user" or "channel", its file)."""
     files: list[PlannedFile] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
-    """Files that are not read and may hold messages, by reason (`LeftOut`)."""
+    """The number of files that are not read and may hold messages, by reason (`LeftOut`)."""
     other_files: int = 0
     """Files of an export that hold no messages (canvases, logs, …)."""
     warnings: list[str] = field(default_factory=list)
     problems: list[ImportProblem] = field(default_factory=list)
-    """Files that may hold messages and are not known."""
+    """Files that may hold messages and are of no known kind."""
     unmapped: dict[str, int] = field(default_factory=dict)
-    """Files by folder, of folders that no channel is known for."""
+    """The number of files of each folder whose channel is unknown."""
     names: set[str] = field(default_factory=set)
     """Names and ids of all channels and folders that have files, also of those that are not selected."""
     titles: set[str] = field(default_factory=set)
-    """Of these, the one name of each that an operator knows it by."""
+    """Of these, the name by which an operator knows each."""
 
     def skip(self, reason: LeftOut, files: int = 1) -> None:
         self.skipped[reason.value] = self.skipped.get(reason.value, 0) + files
@@ -76,28 +76,28 @@ class Plan:
 
 @dataclass(frozen=True)
 class ImportSelection:
-    """Which messages of an archive are wanted. Times are compared with each message's ts."""
+    """The messages of an archive to import. Times are compared with each message's ts."""
 
     since: datetime | None = None
     until: datetime | None = None
-    """The first moment that is not wanted."""
+    """The end, exclusive."""
     channels: tuple[str, ...] = ()
-    """Names or ids, with * and ?; without any, all."""
+    """Patterns of names and ids; empty for all channels."""
     channel_map: Mapping[str, str] = field(default_factory=dict)
-    """Channel ids of folders, where the export's lists do not name them or name several."""
+    """Channel ids by folder, for folders that match no channel, or several."""
     choice: Choice = field(default_factory=Choice)
-    """Which of several exports."""
+    """The choice among several exports."""
 
     @property
     def has_dates(self) -> bool:
-        """Whether it is not about all times."""
+        """Whether the times are limited."""
         return self.since is not None or self.until is not None
 
     def is_wanted(self, ts: datetime) -> bool:
         return not (self.since and ts < self.since) and not (self.until and ts >= self.until)
 
     def may_hold(self, day: date | None) -> bool:
-        """Whether the file of this day may hold a wanted message."""
+        """Whether the file of this day may hold a selected message."""
         return day is None or not (
             (self.since and self.since.date() - day > _MARGIN)
             or (self.until and day - self.until.date() > _MARGIN)
@@ -129,17 +129,17 @@ def make_plan(
     names: Mapping[str, Sequence[str]],
     held: Iterable[str] = (),
 ) -> Plan:
-    """Find out what the members are, and which channels the files of messages belong to. Blocks.
+    """Make the plan. Blocks.
 
-    `names` has the ids of the channels that the database knows by that name, or by that id; `held` the workspaces
-    that it holds. Raises ArchiveRefused where nothing in the archive is of an export, or where there are several
-    exports, or one of another workspace, and the selection does not choose.
+    `names` has the ids of the database's channels by name and by id; `held` the ids of its workspaces. Raises
+    ArchiveRefused if the archive holds no export, if there are several exports, or one of another workspace, and the
+    selection does not choose, and if no channel is selected.
     """
     roots = find_roots(listing.members, listing.left_out)
     if not roots:
         why = why_nothing(listing.members)
         raise ArchiveRefused(
-            f"{shown(from_bytes(os.fsencode(path)))} is no Slack export:"
+            f"{shown(from_bytes(os.fsencode(path)))} is not a Slack export:"
             " it holds neither lists of users or channels nor day files.",
             hint=why
             or _first_left_out(listing)
@@ -195,7 +195,7 @@ def _plan_folder(
     if not selection.selects(found, name):
         plan.skip(LeftOut.NOT_SELECTED, len(files))
         return
-    # A dump has no names for folders: they are of its list.
+    # A dump names its files by id; the name is in its list.
     name = found.name or name if is_dump else name
     title = name if titles.setdefault(name, folder) == folder else folder
     for file in files:
@@ -206,7 +206,7 @@ def _plan_folder(
 
 
 def _check_patterns(plan: Plan, selection: ImportSelection) -> None:
-    """Warn of patterns that match no channel. Raises ArchiveRefused where none does: a typing error, presumably."""
+    """Warn about patterns that match no channel. Raises ArchiveRefused if none matches: probably a typing error."""
     unmatched = selection.unmatched(plan.names)
     if unmatched and not selection.matches_any(plan.names):
         listed = ", ".join(shown(pattern) for pattern in unmatched[:_SHOWN])
@@ -220,13 +220,13 @@ def _check_patterns(plan: Plan, selection: ImportSelection) -> None:
     plan.warnings += [
         f"--channel {shown(pattern)} matches no channel of the archive." for pattern in unmatched
     ]
-    # The worker sends the plan on.
+    # The import does not need them, and the plan goes through a pipe.
     plan.names.clear()
     plan.titles.clear()
 
 
-def deal(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:
-    """The files, numbered, in parts for workers."""
+def split_files(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:
+    """The files, numbered, in batches for workers."""
     batches: list[list[tuple[int, PlannedFile]]] = []
     size = 0
     for number, planned in enumerate(files):
@@ -249,6 +249,8 @@ def _is_of_users(member: Member) -> bool:
 def _warn_of_missing(plan: Plan, roots: Iterable[Root]) -> None:
     names = {PurePosixPath(member.path).name.lower() for root in roots for member in root.lists}
     if names.isdisjoint(USER_LISTS):
-        plan.warnings.append("There is no users.json: people stay as the database knows them.")
+        plan.warnings.append("There is no users.json: users stay as the database has them.")
     if "channels.json" not in names:
-        plan.warnings.append("There is no channels.json: folders are looked up in the database.")
+        plan.warnings.append(
+            "There is no channels.json: the channels of folders are looked up in the database."
+        )

@@ -1,4 +1,4 @@
-"""The records of an export's file, one by one; what cannot be read harms no other."""
+"""Reads the records of an export's file one by one. A record that cannot be read does not affect the others."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from tiger_slack_tui.slack import payload
 from tiger_slack_tui.store.import_account import Reason
 
 WHOLE = 4 << 20
-"""Bytes up to which a file is parsed at once; above, record by record, so that memory stays bounded."""
+"""Files up to so many bytes are parsed at once, larger ones record by record, so that memory stays bounded."""
 _CHUNK = 1 << 20
 _LONGEST = 64 << 20
-"""Characters of a record beyond which it is not kept: its end is looked for, and the next one is read."""
+"""A record of more characters is skipped."""
 _SPACE = " \t\r\n"
 _REPLIES = "slackdump_thread_replies"
-"""Where a dump of Slackdump keeps the replies to a message, in the message."""
+"""The key of a message, in Slackdump's dumps, that holds the replies to it."""
 _MESSAGES = "messages"
-"""Where a dump of Slackdump, and an answer of Slack's API, keep the records."""
+"""The key of an object, in Slackdump's dumps and in responses of Slack's API, that holds the records."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRecord:
-    """Stands for a record that cannot be read."""
+    """Takes the place of a record that cannot be read."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class RepairedRecord:
-    """A value without something that no database can hold: NUL, lone surrogates, NaN."""
+    """A value from which was removed what jsonb cannot hold: NUL, lone surrogates, NaN."""
 
     value: Any
 
@@ -49,19 +49,20 @@ class BadFile(Exception):
 
 
 def read_records(stream: IO[bytes], size: int) -> Iterator[Any]:
-    """The values of the JSON array that the stream holds, fit for jsonb; else UnreadableRecord or RepairedRecord.
+    """The records of the JSON array in the stream, as values for jsonb, RepairedRecord or UnreadableRecord.
 
-    The array may be the "messages" of an object, as in dumps of Slackdump; replies that a message carries there
-    follow it. `null` is an empty array: Slackdump writes it for an empty list. `size` is about the number of bytes.
+    The array may be the value of "messages" in an object, as in Slackdump's dumps; the replies that a message holds
+    there follow it. `null` is an empty array: Slackdump writes it for an empty list. `size` is the number of bytes,
+    about; it decides whether the file is parsed at once.
 
-    Raises BadFile where the stream holds no array, or after the last record before a place that cannot be read.
+    Raises BadFile if the stream holds no array, and after the last record before a place that cannot be parsed.
     """
     try:
         if size <= WHOLE:
             content = stream.read()
             try:
                 value = payload.decode_sound(str(content, "utf-8-sig"))
-            except ValueError:  # something in it is not UTF-8, not JSON, or has to be repaired
+            except ValueError:  # not UTF-8, not JSON, or in need of repair
                 stream = io.BytesIO(content)
             else:
                 values = _array_of(value)
@@ -85,7 +86,7 @@ def _array_of(value: Any) -> list[Any]:
 
 
 def _with_replies(values: Iterable[Any]) -> Iterator[Any]:
-    """The records, each followed by the replies to it that it carries."""
+    """The records, each followed by the replies that it holds."""
     for value in values:
         record = value.value if isinstance(value, RepairedRecord) else value
         replies = record.pop(_REPLIES, None) if isinstance(record, dict) else None
@@ -95,11 +96,11 @@ def _with_replies(values: Iterable[Any]) -> Iterator[Any]:
 
 
 class _Reader:
-    """Reads an array from the left, and keeps no more than the record that it is at."""
+    """Parses an array record by record. It keeps no more than the current record in memory."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        # Bytes that are not UTF-8 become lone surrogates, by which their record is known.
+        # Bytes that are not UTF-8 become lone surrogates, which `_decode` finds.
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
         self._json = json.JSONDecoder(strict=False)
         self._text = ""
@@ -132,7 +133,7 @@ class _Reader:
         self._at += 1
 
     def _records_of_object(self) -> Iterator[Any]:
-        """The records of {…, "messages": […], …}; the other values are passed over."""
+        """The records of {…, "messages": […], …}. Other values are skipped."""
         has_messages = False
         self._at += 1
         mark = self._next()
@@ -160,47 +161,47 @@ class _Reader:
             raise BadFile(Reason.NO_ARRAY)
 
     def _value(self) -> Any:
-        """A value that has to be JSON."""
+        """The next value. Raises BadFile if it is not JSON."""
         value = self._record()
         if isinstance(value, UnreadableRecord):
             raise BadFile(Reason.BAD_JSON)
         return value
 
     def _record(self) -> Any:
-        """The value at the place, which is passed; UnreadableRecord where it cannot be read, but ends."""
+        """The next value; UnreadableRecord if it cannot be read, but its end can be found."""
         if self._text[self._at : self._at + 1] in (",", ":", "]", "}"):
             raise BadFile(Reason.BAD_JSON)
-        end, frame = -1, _Frame()
+        end, finder = -1, _EndFinder()
         while True:
             try:
                 _, end = self._json.raw_decode(self._text, self._at)
             except (ValueError, RecursionError):
-                # It is not whole yet, or not JSON, or more than Python reads.
-                end = frame.find_end(self._text, self._at)
-            # What ends with the text, such as a number, may go on behind it.
+                # Not complete yet, or not JSON, or too deep for Python.
+                end = finder.find_end(self._text, self._at)
+            # A value that ends with the text, such as a number, may continue in the next block.
             if end >= 0 and (end < len(self._text) or self._ended):
                 break
             if self._ended:
                 raise self._failure or BadFile(Reason.BAD_JSON)
             if len(self._text) - self._at > _LONGEST:
-                return self._pass_over(frame)
+                return self._skip_record(finder)
             self._fill()
         text, self._at = self._text[self._at : end], end
         return _decode(text)
 
-    def _pass_over(self, frame: _Frame) -> UnreadableRecord:
-        """Go to the end of a record that is too long, without keeping it."""
+    def _skip_record(self, finder: _EndFinder) -> UnreadableRecord:
+        """Skip a record that is too long."""
         while True:
-            self._at += frame.pass_seen()
+            self._at += finder.drop_seen()
             self._fill()
-            if (end := frame.find_end(self._text, 0)) >= 0:
+            if (end := finder.find_end(self._text, 0)) >= 0:
                 self._at = end
                 return UnreadableRecord(Reason.TOO_LONG)
             if self._ended:
                 raise self._failure or BadFile(Reason.BAD_JSON)
 
     def _next(self) -> str:
-        """The next character that is no space, without taking it; "" at the end."""
+        """The next character that is not a space, without consuming it; "" at the end."""
         while True:
             while self._at < len(self._text):
                 if self._text[self._at] not in _SPACE:
@@ -211,7 +212,7 @@ class _Reader:
             self._fill()
 
     def _fill(self) -> None:
-        """Read on; each time as much as is kept already, so that a long record is not parsed too often."""
+        """Read the next block. It is as large as the text that is kept, so that a long record is parsed few times."""
         kept = len(self._text) - self._at
         try:
             block = self._stream.read(max(_CHUNK, min(kept, _LONGEST - kept)))
@@ -222,10 +223,10 @@ class _Reader:
         self._at = 0
 
 
-class _Frame:
-    """Finds the end of a JSON value by its brackets and quotes alone, in text that comes in pieces.
+class _EndFinder:
+    """Finds the end of a JSON value in text that comes in pieces, by brackets and quotes alone.
 
-    It reads each character once, however deep the value is nested, and does not care what is between the brackets.
+    It reads each character once, however deeply the value is nested.
     """
 
     _MARK = re.compile(r'["\[\]{}]')
@@ -236,20 +237,20 @@ class _Frame:
         self._depth = 0
         self._in_string = False
         self._is_word = False
-        """Whether the value is a number or a word, which ends where something else begins."""
+        """Whether the value is a number or a word, which ends before the next bracket, comma or space."""
         self._has_begun = False
         self._seen = 0
-        """Characters of the text, from the value's beginning, that are read."""
+        """The characters of the value that were examined."""
 
-    def pass_seen(self) -> int:
-        """The characters that are read and need not be in the text any more; the next text begins behind them."""
+    def drop_seen(self) -> int:
+        """The number of examined characters. The caller drops them: the next text begins after them."""
         seen, self._seen = self._seen, 0
         return seen
 
     def find_end(self, text: str, start: int) -> int:
-        """The index behind the value that begins at `start`; -1 where the text does not hold its end.
+        """The index after the value that begins at `start`; -1 if the text does not contain its end.
 
-        The text is that of the last call with more at its end.
+        The text is that of the last call, with more at its end.
         """
         at = start + self._seen
         if not self._has_begun and at < len(text):
@@ -265,7 +266,7 @@ class _Frame:
                 return -1
             mark, at = found[0], found.end()
             if mark == "\\":
-                if at == len(text):  # what it escapes is in the next piece
+                if at == len(text):  # the escaped character is in the next piece
                     self._seen = found.start() - start
                     return -1
                 at += 1

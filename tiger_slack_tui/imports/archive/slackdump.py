@@ -1,7 +1,7 @@
-"""A database of Slackdump (`slackdump archive` writes slackdump.sqlite), as if it were an export.
+"""Reads a database of Slackdump (`slackdump archive` writes slackdump.sqlite) like an export.
 
 Tables and columns as of https://github.com/rusq/slackdump, internal/chunk/backend/dbase/repository/migrations: each
-row holds what Slack sent as JSON in DATA. A message is there once for each time that it was loaded; the row of the
+row holds what Slack sent as JSON in DATA. A message has a row for each time that it was loaded; the row with the
 greatest CHUNK_ID is the newest. MESSAGE.ID is the ts in microseconds.
 """
 
@@ -31,7 +31,7 @@ from tiger_slack_tui.imports.archive.names import from_bytes, shown
 
 _MAGIC = b"SQLite format 3\0"
 _BAD_RECORD = b'{"": not JSON}'
-"""Stands for a row whose DATA cannot be read, so that it costs no other."""
+"""Takes the place of a row whose DATA is not JSON, so that the other rows can be read."""
 
 _TABLES = {"CHUNK", "MESSAGE", "CHANNEL", "S_USER", "WORKSPACE"}
 # Of chunks, TYPE_ID 0 holds messages, 1 replies in threads, 4 and 5 channels (5 with all attributes), 12 and 13
@@ -88,14 +88,14 @@ _UNFINISHED = "select count(*) from SESSION s where not s.FINISHED"
 
 @dataclass(frozen=True, slots=True)
 class DatabaseKind:
-    """Whether an SQLite database is one of Slackdump; `about` says what it is, after "is"."""
+    """Whether an SQLite database is one of Slackdump. `about` completes the sentence "It is …"."""
 
     is_slackdump: bool
     about: str
 
 
 def kind_of(path: Path) -> DatabaseKind | None:
-    """What kind of SQLite database the file is; None where it is none. Blocks; raises OSError."""
+    """The kind of an SQLite database; None if the file is not one. Blocks. Raises OSError."""
     if path.suffix.lower() not in (".sqlite", ".sqlite3", ".db"):
         return None
     with path.open("rb") as file:
@@ -108,19 +108,24 @@ def kind_of(path: Path) -> DatabaseKind | None:
     except sqlite3.Error as error:
         return DatabaseKind(False, f"a damaged SQLite database: {error}")
     if missing:
-        about = f"an SQLite database, but not Slackdump's: it has no table {', '.join(missing)}"
+        about = (
+            f"an SQLite database, but not one of Slackdump: it has no table {', '.join(missing)}"
+        )
         return DatabaseKind(False, about)
     return DatabaseKind(True, "a database of Slackdump")
 
 
 class SlackdumpSource:
-    """Reads the database as a dump of Slackdump: lists, and a file for each channel, which its id names."""
+    """Reads the database like a dump of Slackdump: lists, and one file for each channel, named by its id.
+
+    The sizes of its members are estimates: rows that cannot be read make a member longer.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def list(self, limits: ArchiveLimits) -> Listing:
-        """The members. Raises ArchiveRefused where the database is damaged, or parts of it are in another file."""
+        """List the members. Raises ArchiveRefused if the database is damaged, or a part of it is still in its log."""
         self._check_log()
         found = Listing()
         try:
@@ -166,7 +171,7 @@ class SlackdumpSource:
         if log.exists() and log.stat().st_size:
             raise ArchiveRefused(
                 f"A part of {self._shown} is still in its log, {shown(log.name)}.",
-                hint="Let Slackdump end; then `sqlite3 FILE 'pragma wal_checkpoint'` brings it into the file.",
+                hint="Wait for Slackdump to end. If the log stays, run: sqlite3 FILE 'pragma wal_checkpoint'",
             )
 
     @property
@@ -175,7 +180,7 @@ class SlackdumpSource:
 
 
 class _Stream(io.BufferedIOBase):
-    """Parts as one stream of bytes; no more than one read of them is kept."""
+    """Parts as one stream of bytes. It keeps no more in memory than one read needs."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
         self._parts = parts
@@ -207,7 +212,7 @@ class _Stream(io.BufferedIOBase):
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Read-only, and without files for locks beside it, so that an archive on a read-only disk can be read.
+    # Without lock files beside the database: an archive may be on a read-only disk.
     name = quote(os.fsencode(path.resolve()))
     return sqlite3.connect(f"file:{name}?mode=ro&immutable=1", uri=True)
 
@@ -236,7 +241,7 @@ def _is_json(data: bytes) -> bool:
         orjson.loads(data)
     except ValueError:
         try:
-            json.loads(data)  # takes what can be repaired: lone surrogates, NaN
+            json.loads(data)  # accepts what can be repaired: lone surrogates, NaN
         except (ValueError, RecursionError):
             return False
     return True

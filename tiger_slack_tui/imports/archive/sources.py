@@ -1,4 +1,4 @@
-"""Which source reads an archive."""
+"""Opens an archive by its kind."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tiger_slack_tui.imports.archive.zips import ZipSource
 
 
 def open_source(path: Path) -> Source:
-    """What reads the archive: a folder, a database of Slackdump, else a ZIP. Blocks.
+    """The source for the archive: a folder, a database of Slackdump, or else a ZIP. Blocks.
 
-    Raises ArchiveRefused where there is nothing, or what cannot be read in one of these ways.
+    Raises ArchiveRefused if the path is none of these.
     """
     if path.is_dir():
         return FolderSource(path)
@@ -23,10 +23,8 @@ def open_source(path: Path) -> Source:
     if not path.exists():
         raise ArchiveRefused(f"There is no folder and no file {name}.")
     if not path.is_file():
-        raise ArchiveRefused(
-            f"{name} is neither a folder nor a regular file.",
-            hint="Give the folder of an export, its ZIP, or a database of Slackdump.",
-        )
+        message, hint = not_an_archive(name)
+        raise ArchiveRefused(message, hint=hint)
     try:
         database = kind_of(path)
     except OSError as error:
@@ -36,3 +34,11 @@ def open_source(path: Path) -> Source:
     if not database.is_slackdump:
         raise ArchiveRefused(f"{name} is {database.about}.")
     return SlackdumpSource(path)
+
+
+def not_an_archive(name: str) -> tuple[str, str]:
+    """The error, and the hint, for a path that is of a device, a pipe or a socket."""
+    return (
+        f"{name} is neither a folder nor a regular file.",
+        "Give the folder of an export, its ZIP, or a database of Slackdump.",
+    )

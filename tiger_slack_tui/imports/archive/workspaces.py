@@ -1,4 +1,4 @@
-"""Which export of an archive is imported: messages of unrelated workspaces must not end in one database unasked."""
+"""Chooses the exports of an archive to import. Messages of two workspaces must not be mixed unasked."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from tiger_slack_tui.imports.archive.names import shown
 from tiger_slack_tui.imports.archive.records import WHOLE, BadFile, RepairedRecord, read_records
 
 _USERS = 10_000
-"""Users of a list that are asked for their workspace: more would not change what most of them say."""
+"""The users of a list whose workspace is read. More would not change the most frequent one."""
 _FOLDERS, _MESSAGES = 20, 1000
-"""Channels, and messages of each, that are asked where no list says it."""
+"""The channels, and the messages of each, that are read if the lists do not name the workspace."""
 _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What an operator chose among several exports: `--root` and `--workspace`."""
+    """The operator's choice among several exports: --root and --workspace."""
 
     root: str | None = None
-    """Path of an export in the archive."""
+    """The path of an export in the archive."""
     workspace: str | None = None
-    """Id of a workspace (T…) or of an organisation (E…)."""
+    """The id of a workspace (T…) or of an organisation (E…)."""
 
 
 def choose(
     source: Source, roots: Sequence[Root], choice: Choice, held: Iterable[str], warnings: list[str]
 ) -> list[Root]:
-    """The exports to import. `held` has the workspaces that the database holds; empty where it is not known. Blocks.
+    """The exports to import. `held` has the ids of the database's workspaces; empty if they are unknown. Blocks.
 
-    An export that names no workspace is taken; `warnings` then says so, where the database holds one.
-    Raises ArchiveRefused, before anything is imported, where there are several exports or one of another workspace
-    than the database's, and the choice does not say which.
+    An export whose workspace is unknown is chosen, with a warning if the database's workspace is known. Raises
+    ArchiveRefused if there are several exports, or one of another workspace than the database's, and `choice` does
+    not choose.
     """
     teams = {root.path: teams_of(source, root) for root in roots}
     found = list(roots)
@@ -58,7 +58,7 @@ def choose(
         return found
     if len(found) > 1:
         raise _refuse(
-            f"The archive holds {len(found)} exports, and does not say that they belong together.",
+            f"The archive holds {len(found)} exports, and nothing says that they belong together.",
             found,
             teams,
         )
@@ -80,11 +80,11 @@ def choose(
 
 
 def teams_of(source: Source, root: Root) -> set[str]:
-    """The ids of the workspaces that an export is of; empty where it does not say. Blocks.
+    """The ids of an export's workspaces; empty if they are unknown. Blocks.
 
-    Slackdump writes it down. Else it is what most users say: a list also has people of other workspaces, which share
-    channels. An Enterprise Grid has the organisation and all its workspaces. Where no list says it, it is what most
-    of the first messages say.
+    Slackdump writes the id into a file. Otherwise it is the id of most users: a list also has users of workspaces
+    that share channels with this one. An Enterprise Grid has the ids of the organisation and of all its workspaces.
+    Without a list of users it is the id in most of the first messages.
     """
     if root.workspace is not None and (written := _written(source, root.workspace)):
         return written
@@ -118,7 +118,7 @@ def teams_of(source: Source, root: Root) -> set[str]:
 
 
 def _teams_of_messages(source: Source, root: Root) -> Counter[str]:
-    """How many of the first messages of some channels are by users of which workspace."""
+    """The number of messages by workspace, of the first messages of some channels."""
     found: Counter[str] = Counter()
     first = {file.folder: file.member for file in reversed(root.files)}
     for folder in sorted(first)[:_FOLDERS]:
@@ -146,7 +146,7 @@ def _records(source: Source, member: Member) -> Iterable[dict[str, Any]]:
                 if isinstance(value, dict):
                     yield value
     except (BadFile, *DAMAGE):
-        return  # whoever brings the list into the tables reports it
+        return  # whoever merges the list reports it
 
 
 def _refuse(message: str, roots: Sequence[Root], teams: dict[str, set[str]]) -> ArchiveRefused:

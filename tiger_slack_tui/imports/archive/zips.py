@@ -1,4 +1,4 @@
-"""An export as it is downloaded: a ZIP."""
+"""Reads the members of an archive that is a ZIP, as Slack's exports are downloaded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _UTF8_NAME = 0x800
 """Flag of a member whose name is UTF-8: APPNOTE.TXT of ZIP, 4.4.4."""
 _SMALL = 1 << 20
-"""Bytes below which no ratio is suspicious: a few hundred equal records pack very well."""
+"""Smaller members are not checked for their ratio: a few hundred equal records compress very well."""
 
 
 class ZipSource:
@@ -36,18 +36,18 @@ class ZipSource:
         self._path = path
 
     def list(self, limits: ArchiveLimits) -> Listing:
-        """The members.
+        """List the members.
 
-        Raises ArchiveRefused where the file is no ZIP, encrypted or a bomb, or where a name leads out of it.
+        Raises ArchiveRefused if the file is not a ZIP, is encrypted or a bomb, or if a name leads out of it.
         """
         members: dict[
             str, Member
-        ] = {}  # of two members of one name the last one counts, as for unzip
+        ] = {}  # of two members with one name the last one wins, as in unzip
         left_out: list[tuple[str, str]] = []
         for info in _infos(self._path):
             name = _name(info)
             folder, _, file = name.rpartition("/")
-            leads_out, is_systems = _judge(folder)
+            leads_out, is_systems = _classify_folder(folder)
             if leads_out or file == ".." or name[:1] in ("", "/") or name[1:3] == ":/":
                 raise ArchiveRefused(
                     f"The archive holds a name that leads out of it: {shown(name)!r}."
@@ -94,8 +94,8 @@ def _infos(path: Path) -> list[zipfile.ZipInfo]:
             return archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError):
         raise ArchiveRefused(
-            f"{shown(from_bytes(os.fsencode(path)))} is no ZIP that can be read.",
-            hint="A download that broke off lacks its end: load it again."
+            f"{shown(from_bytes(os.fsencode(path)))} is not a ZIP that can be read.",
+            hint="If the download is not complete, download it again."
             " Unpack archives of other kinds, and import the folder.",
         ) from None
     except OSError as error:
@@ -103,19 +103,19 @@ def _infos(path: Path) -> list[zipfile.ZipInfo]:
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    """The member's name, each by itself: Slack writes UTF-8 without the flag that says so."""
+    """The member's name. Slack writes UTF-8 without the flag for it, so each name is tried as UTF-8."""
     if info.flag_bits & _UTF8_NAME:
         return info.filename.replace("\\", "/")
     raw = info.orig_filename.encode("cp437").partition(b"\0")[0]
     try:
         return raw.decode().replace("\\", "/")
     except UnicodeDecodeError:
-        # As the format says. A backslash may be half of a character of another encoding there.
+        # The format says cp437. A backslash there may be half of a character of another encoding.
         return info.filename
 
 
 def _open_member(file: IO[bytes], member: Member) -> zipfile.ZipExtFile:
-    # Without the directory of all members, which takes 700 bytes for each in every process that reads some.
+    # zipfile.ZipFile would load the directory of all members: 700 bytes for each, in every worker.
     file.seek(member.offset)
     header = file.read(_LOCAL_HEADER.size)
     if len(header) < _LOCAL_HEADER.size or header[:4] != b"PK\3\4":
@@ -130,8 +130,8 @@ def _open_member(file: IO[bytes], member: Member) -> zipfile.ZipExtFile:
 
 
 @lru_cache(10_000)  # few folders hold all files
-def _judge(folder: str) -> tuple[bool, bool]:
-    """Whether the folder leads out of the archive, and whether it is an operating system's."""
+def _classify_folder(folder: str) -> tuple[bool, bool]:
+    """Whether the folder leads out of the archive, and whether an operating system made it."""
     parts = folder.split("/")
     return ".." in parts, any(map(is_system, parts))
 
@@ -139,5 +139,5 @@ def _judge(folder: str) -> tuple[bool, bool]:
 def _bomb(why: str) -> ArchiveRefused:
     return ArchiveRefused(
         f"The ZIP is refused as a bomb: {why}.",
-        hint="If it is right, raise TIGER_SLACK_IMPORT_RATIO or TIGER_SLACK_IMPORT_TOTAL_GIB.",
+        hint="If you trust it, raise TIGER_SLACK_IMPORT_RATIO or TIGER_SLACK_IMPORT_TOTAL_GIB.",
     )

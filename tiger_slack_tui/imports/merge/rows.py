@@ -1,4 +1,4 @@
-"""A record of an export as what it does to the tables."""
+"""Turns a record of an export into a row of slack.message, or a deletion."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tiger_slack_tui.store.import_messages import MESSAGE_COLUMNS, Channel, Vers
 _TS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 _LAST = to_micros(datetime.max.replace(tzinfo=UTC))
 
-_ABOUT_OTHERS = ("message_changed", "message_deleted", "message_replied")
+_ABOUT_ANOTHER_MESSAGE = ("message_changed", "message_deleted", "message_replied")
 _IDS = ("team", "user", "parent_user_id", "bot_id", "app_id", "trigger_id", "workflow_id")
 _BOOLS = ("display_as_bot", "upload")
 _ARRAYS = ("blocks", "attachments", "files", "x_files")
@@ -45,39 +45,39 @@ _ROW = row_of(len(MESSAGE_COLUMNS))
 
 @dataclass(slots=True)
 class MessageRow:
-    """A message: as a row of slack.message without its reactions, and with what decides between it and others."""
+    """A message, as a row of slack.message without its reactions."""
 
     channel: Channel
     micros: int
     """Its ts, in microseconds since 1970."""
     version: Version
-    """event_ts and event_id: of two contents of one message the one with the greater version counts.
+    """event_ts and event_id. Of two contents of one message the one with the greater version wins.
 
-    An export does not tell when it learned of a content, only when it was posted or edited, so live content of the
-    same time is better known. Of two exports the longer content is, which has the attachments that came later.
+    An export knows only when a content was posted or edited, so that live content of the same time wins over it. Of
+    two exports the longer content wins: it has the attachments that were added later.
     """
     reactions: tuple[tuple[str, str], ...]
     """(user, name), in the export's order."""
     record: Mapping[str, Any] | None
-    """What rules look at, and a change of the channel is taken from; None where nobody asked for it to be kept."""
+    """The record, for discard rules and for changes of the channel; None unless it was kept (`read_row`)."""
     cells: bytes
-    """For COPY, its columns as slack.store_messages() would fill them, but for the reactions."""
+    """For COPY: the cells as slack.store_messages() would fill them, without the reactions."""
     changes_channel: bool
-    """Whether it tells of a change of its channel."""
+    """Whether it tells of a new name, topic or purpose of its channel."""
     bad_fields: tuple[str, ...] = ()
-    """Fields of the record whose values cannot be stored; their columns are null, or hold what can be."""
+    """The fields whose values cannot be stored. Their columns hold what can be, or null."""
 
     @property
     def ts(self) -> datetime:
         return from_micros(self.micros)
 
     def row(self, reactions: bytes | None) -> bytes:
-        """The row for COPY. `reactions` is JSON."""
+        """The row for COPY. `reactions` is the JSON of that column."""
         return self.cells + (NULL if reactions is None else written_json_cell(reactions))
 
     def message(self) -> dict[str, Any]:
-        """The message as a live event would have it; only of a row that keeps its record."""
-        assert self.record is not None  # noqa: S101 see above
+        """The message as a live event would have it. The row must have kept its record."""
+        assert self.record is not None  # noqa: S101 as documented
         event = {**_writable(self.record), "type": "message", "channel": self.channel.id}
         if self.channel.type is not None:
             event["channel_type"] = self.channel.type
@@ -89,7 +89,7 @@ class MessageRow:
 
 @dataclass(slots=True)
 class DeletionRow:
-    """A message that Slack has deleted, and left in the export for the replies to it."""
+    """A message that was deleted in Slack. The export keeps its place for the replies to it."""
 
     channel: Channel
     micros: int
@@ -103,10 +103,10 @@ class DeletionRow:
 def read_row(
     record: Any, channel: Channel, *, keep: bool = True
 ) -> MessageRow | DeletionRow | Reason:
-    """What the record (fit for jsonb) does, or why it cannot be stored.
+    """The row of a record, which is a value for jsonb; or the reason why it cannot be stored.
 
-    Without `keep`, a row holds its record only if its message changes its channel: the memory of a whole batch of
-    records takes a tenth of the time.
+    With `keep`, every row keeps its record; else only the rows that change their channel do: keeping the records of a
+    whole batch takes a tenth of the time.
     """
     if record == "":
         return Reason.PLACEHOLDER
@@ -116,7 +116,7 @@ def read_row(
     if get("type") not in (None, "message"):
         return Reason.NO_MESSAGE
     told = None
-    if (subtype := get("subtype")) in _ABOUT_OTHERS:
+    if (subtype := get("subtype")) in _ABOUT_ANOTHER_MESSAGE:
         if subtype == "message_deleted":
             deleted = micros_or_none(get("deleted_ts"))
             return Reason.NO_TS if deleted is None else DeletionRow(channel, deleted)
@@ -125,7 +125,7 @@ def read_row(
         if (
             subtype == "message_replied"
             or not isinstance(record, dict)
-            or record.get("subtype") in _ABOUT_OTHERS
+            or record.get("subtype") in _ABOUT_ANOTHER_MESSAGE
         ):
             return Reason.NO_TARGET
         get = record.get
@@ -173,7 +173,7 @@ def _message(
 
 
 def _writable(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The record as a live event would have it: what is nested too deeply for JSON of the driver is null."""
+    """The record without values that are nested too deeply for orjson, which become null."""
     try:
         orjson.dumps(record)
     except TypeError:
@@ -182,7 +182,7 @@ def _writable(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _reactions(given: Any) -> tuple[tuple[tuple[str, str], ...], bool]:
-    """By (user, name), and whether nothing of them was left out."""
+    """The reactions as (user, name), and whether all of them are sound."""
     found: dict[tuple[str, str], None] = {}
     if not isinstance(given, list):
         return (), False
@@ -204,41 +204,41 @@ def _reactions(given: Any) -> tuple[tuple[tuple[str, str], ...], bool]:
 
 
 def micros_or_none(value: Any) -> int | None:
-    """Slack's seconds.microseconds in microseconds since 1970, also where a tool has made a number of them."""
+    """Slack's ts in microseconds since 1970; None if it is not one. Some tools write it as a number."""
     if value.__class__ is str and len(value) == 17 and value[10] == ".":
         digits = value[:10] + value[11:]
-        if digits.isdigit() and digits.isascii():  # nearly always; the rest is what else there is
+        if digits.isdigit() and digits.isascii():  # the usual form
             return int(digits)
     if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    # A float is written out, as jsonb has it: 1e-05 is 0.00001.
+    # A float is written out as jsonb does: 1e-05 is 0.00001.
     text = f"{Decimal(str(value)):f}" if isinstance(value, float) else str(value)
     match = _TS.fullmatch(text)
     if match is None:
         return None
-    # as slack.to_timestamptz() rounds
+    # rounded as in slack.to_timestamptz()
     micros = int(match[1]) * 1_000_000 + (int(f"{match[2] or '':0<9}") + 500) // 1000
     return micros if micros <= _LAST else None
 
 
 def time_or_none(value: Any) -> datetime | None:
-    """As `micros_or_none`, as a time."""
+    """Slack's ts as a time; None if it is not one."""
     micros = micros_or_none(value)
     return None if micros is None else from_micros(micros)
 
 
-_REMEMBERED = 4096
-"""Texts whose cells are kept."""
+_CACHED_TEXTS = 4096
+"""The number of texts whose cells each writer caches."""
 
 
-def _remembering(writer: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    """The writer, quicker with texts that come again and again."""
-    remembered = lru_cache(_REMEMBERED)(writer)
-    return lambda value: remembered(value) if value.__class__ is str else writer(value)
+def _cached(writer: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """The writer, with a cache of texts: ids and types repeat."""
+    cached = lru_cache(_CACHED_TEXTS)(writer)
+    return lambda value: cached(value) if value.__class__ is str else writer(value)
 
 
 class _BadField(Exception):
-    """A value that its column cannot hold. `cell` is what is stored instead."""
+    """A value that its column cannot hold. `cell` is stored instead."""
 
     def __init__(self, cell: bytes = NULL) -> None:
         super().__init__()
@@ -252,7 +252,7 @@ def _text(value: Any) -> bytes:
 
 
 def _id(value: Any) -> bytes:
-    """The cell of an id; of an object the id that it has, as slack.id_of() takes it."""
+    """The cell of an id. For an object it is the id in it, as in slack.id_of()."""
     if value.__class__ is str:
         return text_cell(value)
     raise _BadField(text_cell(_id_of(value)))
@@ -309,12 +309,12 @@ def _type(value: Any) -> bytes:
 
 
 _WRITERS: dict[str, Callable[[Any], bytes]] = (
-    {"type": _remembering(_type), "subtype": _remembering(_text), "text": _text}
-    | dict.fromkeys(_IDS, _remembering(_id))
+    {"type": _cached(_type), "subtype": _cached(_text), "text": _text}
+    | dict.fromkeys(_IDS, _cached(_id))
     | dict.fromkeys(_BOOLS, _bool)
     | dict.fromkeys(_ARRAYS, _array)
     | dict.fromkeys(_OBJECTS, _object)
-    | {"client_msg_id": _uuid, "thread_ts": _remembering(_time)}
+    | {"client_msg_id": _uuid, "thread_ts": _cached(_time)}
 )
 _EMPTY = dict.fromkeys(_CONTENT, NULL) | {"type": text_cell("message")}
-"""The cells of a message without any content, in order."""
+"""The cells of a message without content, in order."""

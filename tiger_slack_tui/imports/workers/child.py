@@ -1,6 +1,6 @@
-"""A process that reads an archive and merges it: parsing never holds up the event loop of the import.
+"""The worker process of an import. It reads and merges, so that parsing never blocks the import's event loop.
 
-python -m tiger_slack_tui.imports.workers.child, with the pipes of `protocol`.
+Run as python -m tiger_slack_tui.imports.workers.child. It speaks `protocol` over stdin and stdout.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import error_attributes, where
 from tiger_slack_tui.imports.archive.lists import Kind, ListRow, read_list
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Member, Source
-from tiger_slack_tui.imports.archive.plan import deal, make_plan
+from tiger_slack_tui.imports.archive.plan import make_plan, split_files
 from tiger_slack_tui.imports.archive.sources import open_source
 from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.targets import DryRunTarget, ImportTarget, MergeTarget
@@ -36,21 +36,21 @@ from tiger_slack_tui.postgres.pool import BlockingConnection, connect_session
 from tiger_slack_tui.store.directory import upsert
 from tiger_slack_tui.store.import_account import ImportProblem, Reason
 from tiger_slack_tui.store.import_ledger import LedgerChanged
-from tiger_slack_tui.store.imports import find_channels, join
+from tiger_slack_tui.store.imports import find_channels, join_as_worker
 from tiger_slack_tui.store.workspaces import held_teams
 
 _PART = 1000
-"""Rows of a list that are merged at once."""
+"""Rows of a list that are merged together."""
 _NICE = 10
-"""Live events, and the console's keys, do not wait for a processor that parses history."""
+"""Live events and the console get the CPU before an import."""
 
 
 class _Ended(Exception):
-    """Nobody wants anything more."""
+    """The import has closed the pipe."""
 
 
 class Worker:
-    """Does what it is told, one command after the other."""
+    """Executes commands, one after another."""
 
     def __init__(self, commands: IO[bytes], reports: IO[bytes]) -> None:
         self._commands = commands
@@ -62,9 +62,9 @@ class Worker:
     async def run(self) -> None:
         """Work until the input ends."""
         setup = self._receive()
-        assert isinstance(setup, protocol.Setup)  # noqa: S101 the protocol
-        beating = threading.Thread(target=self._beat, args=(setup.beat_seconds,), daemon=True)
-        beating.start()
+        assert isinstance(setup, protocol.Setup)  # noqa: S101 the first command
+        beat = threading.Thread(target=self._beat, args=(setup.beat_seconds,), daemon=True)
+        beat.start()
         self._path = setup.path
         async with await connect_session(setup.conninfo, BlockingConnection) as connection:
             target: MergeTarget
@@ -72,7 +72,7 @@ class Worker:
                 target = DryRunTarget(connection)
             else:
                 target = ImportTarget(connection, setup.import_id)
-                await join(connection, setup.import_id)
+                await join_as_worker(connection, setup.import_id)
             merger = Merger(connection, target)
             # Not before the lists: with its session's settings PostgreSQL would plan each of their rows anew.
             is_prepared = False
@@ -129,7 +129,7 @@ class Worker:
         return command
 
     def _beat(self, seconds: float) -> None:
-        """Say that this process runs, whatever its other thread waits for."""
+        """Send `Alive` from a thread of its own, whatever the other thread waits for."""
         try:
             while True:
                 time.sleep(seconds)
@@ -146,7 +146,7 @@ class Worker:
         except ArchiveRefused as error:
             self.report(protocol.Refused(error.args[0], error.hint, error.exports))
             return
-        batches = [protocol.FileBatch.of(files) for files in deal(plan.files)]
+        batches = [protocol.FileBatch.of(files) for files in split_files(plan.files)]
         number, size = len(plan.files), sum(planned.member.size for planned in plan.files)
         plan.files.clear()  # before the batches fill the pipe, which takes a while
         self.report(protocol.PlanMade(plan, number, size, len(batches)))
@@ -171,7 +171,7 @@ class Worker:
         self.report(read)
 
     def _list_rows(self, member: Member, kind: Kind, read: protocol.ListsRead) -> Iterator[ListRow]:
-        """The rows of a list that can be stored; what is wrong goes to `read`."""
+        """The rows of a list that can be stored. Problems are added to `read`."""
         for found in read_list(self._source, member, kind):
             if isinstance(found, ListRow):
                 yield found
@@ -182,11 +182,11 @@ class Worker:
 
 def main() -> None:
     """Work until the input ends."""
-    gc.disable()  # it would look through all that is parsed, again and again; nothing of it is a cycle
+    gc.disable()  # parsed records contain no cycles, and the collector would visit them again and again
     os.nice(_NICE)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the import ends its workers itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the import stops its workers itself
     reports = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nobody else writes into the pipe
+    os.dup2(2, 1)  # prints go to stderr, not into the pipe
     worker = Worker(sys.stdin.buffer, reports)
     try:
         asyncio.run(worker.run())
@@ -201,7 +201,9 @@ def main() -> None:
     except TigerSlackError as error:
         worker.report(protocol.Broken(str(error)))
     except psycopg.Error as error:
-        worker.report(protocol.Broken(f"The database broke the import off: {describe(error)}."))
+        worker.report(
+            protocol.Broken(f"The import ended because of the database: {describe(error)}.")
+        )
     except Exception as error:
         worker.report(protocol.Crashed(where(error), error_attributes(error)))
 

@@ -1,4 +1,4 @@
-"""A worker process, as the import that started it sees it."""
+"""A worker process of an import, as the import sees it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+from pathlib import Path
 
 from tiger_slack_tui.base.errors import DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.imports.workers import protocol
@@ -14,6 +15,9 @@ from tiger_slack_tui.imports.workers import protocol
 log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 1.0
+_STOP_SECONDS = 5.0
+"""How long a worker may be silent after `stop`. A worker that runs reports at least once a second."""
+_BEAT_SECONDS = 1.0
 _KILL_SECONDS = 5.0
 _END_SECONDS = 10.0
 """How long a worker may take to end its batch before it is killed; then its transaction is rolled back."""
@@ -21,16 +25,16 @@ _CREDITS = 2
 """Batches that a worker may begin before it hears of the first one's end, so that it need not wait between them."""
 
 _MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": str(8 << 20)}
-"""A worker keeps the memory of a batch for the next one: to get it from the system anew, page by page, took an
+"""A worker keeps the memory of a batch for the next one. Getting it from the system anew, page by page, took an
 eighth of its time. https://man7.org/linux/man-pages/man3/mallopt.3.html"""
 
 
 class ImportFailed(TigerSlackError):
-    """The import broke off. The same command goes on where it was."""
+    """The import ended by an error. The same command continues from what is committed."""
 
 
 class WorkerProcess:
-    """Speaks the protocol of `tiger_slack_tui.imports.workers.protocol`."""
+    """A worker process: sends commands and receives reports (`tiger_slack_tui.imports.workers.protocol`)."""
 
     def __init__(self, process: asyncio.subprocess.Process, silent_seconds: float) -> None:
         self._process = process
@@ -39,6 +43,7 @@ class WorkerProcess:
         self._input, self._output = process.stdin, process.stdout
         self._silent_seconds = silent_seconds
         self._reading: asyncio.Task[protocol.Report | None] | None = None
+        self._stopped = asyncio.Event()
         self._is_over = False
 
     @property
@@ -47,14 +52,14 @@ class WorkerProcess:
 
     @classmethod
     async def start(cls, silent_seconds: float) -> WorkerProcess:
-        """Start one. It gets no signals of our terminal, and ends with us. Raises ImportFailed.
+        """Start a worker. It gets no signals of our terminal, and ends when we end. Raises ImportFailed.
 
-        It is killed when it says nothing for `silent_seconds`.
+        It is killed when it reports nothing for `silent_seconds`.
         """
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-P",  # nothing of the current directory, which may be an archive
+                "-P",  # import nothing from the current directory, which may be an archive
                 "-m",
                 "tiger_slack_tui.imports.workers.child",
                 stdin=asyncio.subprocess.PIPE,
@@ -65,26 +70,31 @@ class WorkerProcess:
             )
         except OSError as error:  # no memory, no more processes, no more files
             raise ImportFailed(
-                f"A process of the import could not be started: {error.strerror}.",
-                hint="Start it again.",
+                f"A worker of the import could not be started: {error.strerror}.",
+                hint="Start the import again.",
             ) from None
         return cls(process, silent_seconds)
 
-    def begin(self, setup: protocol.Setup) -> None:
-        """Give it something to work on."""
-        self.send(setup)
+    def begin(self, path: Path, conninfo: str, import_id: int | None) -> None:
+        """Set the worker up for an archive. Without `import_id` it changes nothing."""
+        beat_seconds = min(_BEAT_SECONDS, self._silent_seconds / 12)
+        self.send(protocol.Setup(path, conninfo, import_id, beat_seconds))
         for _ in range(_CREDITS):
             self.send(protocol.Go())
 
     def send(self, command: protocol.Command) -> None:
-        """Give it a command; lost where it has ended. Commands are small, and each is answered before the next."""
+        """Send a command. It is lost if the worker has ended.
+
+        It never waits: commands are small, and the worker has at most a few of them.
+        """
         if not self._input.is_closing():
             self._input.write(protocol.frame(command))
 
     async def receive(self) -> protocol.Report | None:
-        """What it says next; None where it has ended.
+        """The worker's next report; None when the worker has ended.
 
-        One that falls silent, or writes what cannot be read, is killed: Crashed. A crash is logged with its stack.
+        A worker that is silent for too long, or sends what is not a report, is killed: Crashed. A crash is logged
+        with its stack.
         """
         report = await self._receive()
         if isinstance(report, protocol.Crashed):
@@ -95,12 +105,16 @@ class WorkerProcess:
         while not self._is_over:
             if self._reading is None:
                 self._reading = asyncio.create_task(self._read())
-            if not await self._is_heard(self._reading):
-                return self._kill(f"it said nothing for {self._silent_seconds:g} s")
+            if not await self._reports_in_time(self._reading):
+                if self._stopped.is_set():
+                    log.warning("a worker of the import did not react to the stop and was killed")
+                    self._kill("it did not react to the stop")
+                    return None
+                return self._kill(f"it reported nothing for {self._silent_seconds:g} s")
             try:
                 report = self._reading.result()
             except protocol.Garbage:
-                return self._kill("what it said cannot be read")
+                return self._kill("it sent what is not a report")
             finally:
                 self._reading = None
             if not isinstance(report, protocol.Alive):
@@ -108,11 +122,15 @@ class WorkerProcess:
         return None
 
     def stop(self) -> None:
-        """Let it end after the batch that it is at. Go on receiving until None."""
+        """Let the worker end after its batch. Go on receiving until None.
+
+        From now on it is killed when it is silent for a few seconds.
+        """
+        self._stopped.set()
         self._input.close()
 
     async def close(self) -> None:
-        """End it, at last by force. Takes some seconds longer than the batch may take; raises nothing."""
+        """End the worker, by force if it has not ended after some seconds. Raises nothing."""
         self._input.close()
         try:
             async with asyncio.timeout(_END_SECONDS):
@@ -123,7 +141,9 @@ class WorkerProcess:
             log.warning("a worker of the import did not end in time and was killed")
         finally:
             self._kill("it is closed")
-        with contextlib.suppress(TimeoutError):  # what the kernel does not let go of
+        with contextlib.suppress(
+            TimeoutError
+        ):  # a process in an uninterruptible wait outlives SIGKILL
             async with asyncio.timeout(_KILL_SECONDS):
                 await self._process.wait()
 
@@ -136,14 +156,23 @@ class WorkerProcess:
         report: protocol.Report = protocol.message(head, content)
         return report
 
-    async def _is_heard(self, reading: asyncio.Task[protocol.Report | None]) -> bool:
-        """Whether something comes in time."""
-        # After a stop of this process itself the time is over at once, though there is something to read.
-        for seconds in (self._silent_seconds, _GRACE_SECONDS):
-            await asyncio.wait({reading}, timeout=seconds)
-            if reading.done():
-                return True
-        return False
+    async def _reports_in_time(self, reading: asyncio.Task[protocol.Report | None]) -> bool:
+        """Whether a report comes within the limit."""
+        stopped = asyncio.create_task(self._stopped.wait())
+        try:
+            await asyncio.wait(
+                {reading, stopped},
+                timeout=self._silent_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            stopped.cancel()
+        if not reading.done() and self._stopped.is_set():
+            await asyncio.wait({reading}, timeout=min(_STOP_SECONDS, self._silent_seconds))
+        if not reading.done():
+            # If this process itself was stopped (SIGSTOP), the time is up at once, though there is something to read.
+            await asyncio.wait({reading}, timeout=_GRACE_SECONDS)
+        return reading.done()
 
     def _kill(self, why: str) -> protocol.Crashed:
         self._is_over = True
@@ -155,8 +184,8 @@ class WorkerProcess:
 
 
 def failure_of(report: protocol.Report | None) -> TigerSlackError:
-    """Why a worker answered with something else."""
+    """The error for a worker that ended, or sent another report than the expected one."""
     if isinstance(report, protocol.Broken):
         return DatabaseUnavailable(report.reason)
     where = report.where if isinstance(report, protocol.Crashed) else "it was killed"
-    return ImportFailed(f"A process of the import ended: {where}.", hint="Start it again.")
+    return ImportFailed(f"A worker of the import ended: {where}.", hint="Start the import again.")

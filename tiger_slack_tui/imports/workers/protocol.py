@@ -1,7 +1,7 @@
-"""What an import and its worker processes say to each other, over pipes that only they hold.
+"""The messages between an import and its worker processes, which go through pipes.
 
-The worker gets a `Setup`, then one command at a time, which it answers; it merges a batch for each `Go`. At the end
-of its input it ends after the batch that it is at.
+The worker gets a `Setup`, and then commands, which it answers in order. It merges one batch of records for each `Go`.
+When its input ends, it ends after the batch that it is merging.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tiger_slack_tui.store.import_account import Account, ImportProblem, Reason
 
 _MAGIC = b"TSI1"
 HEAD = struct.Struct("!4sII")
-"""Comes before the content of each frame: what marks one, length and CRC-32 of the content."""
+"""The head of a frame: the magic bytes, and the length and CRC-32 of the content that follows."""
 _LONGEST = 1 << 30
 
 
 class Garbage(Exception):
-    """What came through the pipe is no frame."""
+    """What came through the pipe is not a frame."""
 
 
 def content_length(head: bytes) -> int:
@@ -38,7 +38,7 @@ def content_length(head: bytes) -> int:
 
 
 def message(head: bytes, content: bytes) -> Any:
-    """The message of a frame. Raises Garbage where the content is not as it was sent."""
+    """The message of a frame. Raises Garbage if the content was not received as it was sent."""
     if zlib.crc32(content) != HEAD.unpack(head)[2]:
         raise Garbage
     return pickle.loads(content)  # noqa: S301 from our own parent or child
@@ -46,13 +46,13 @@ def message(head: bytes, content: bytes) -> Any:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker works on. Without `import_id` it counts, and changes nothing."""
+    """The archive and database of a worker. Without `import_id` it is a dry run."""
 
     path: Path
     conninfo: str
     import_id: int | None
     beat_seconds: float
-    """The worker says `Alive` so often."""
+    """The worker sends `Alive` once in so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class MakePlan:
 
 @dataclass(frozen=True)
 class PlanMade:
-    """All but the files; so many batches of them follow."""
+    """The plan without its files. They follow in so many batches."""
 
     plan: Plan
     files: int
@@ -75,11 +75,14 @@ class PlanMade:
 
 @dataclass(frozen=True)
 class FileBatch:
-    """Files in order, each with its number. Packed, for there can be very many: as plain tuples, which is quicker."""
+    """Files in order, each with its number.
+
+    They are pickled as plain tuples: there can be very many, and named tuples take longer.
+    """
 
     packed: bytes
     channels: frozenset[str]
-    """Ids of the channels that they are of."""
+    """The ids of their channels."""
 
     @classmethod
     def of(cls, files: Sequence[tuple[int, PlannedFile]]) -> FileBatch:
@@ -99,7 +102,7 @@ class FileBatch:
 
 @dataclass(frozen=True)
 class Refused:
-    """The archive is refused."""
+    """The archive must not be read (ArchiveRefused)."""
 
     message: str
     hint: str | None
@@ -108,7 +111,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class ReadLists:
-    """Answered by a `ListsRead`. ("user" or "channel", its file) each."""
+    """Answered by a `ListsRead`. Each list is "user" or "channel", and its file."""
 
     lists: Sequence[tuple[str, Member]]
     dry_run: bool
@@ -120,25 +123,25 @@ class ListsRead:
 
     seen: Mapping[str, int] = field(default_factory=dict)
     bad: list[ImportProblem] = field(default_factory=list)
-    """Of rows and lists that are not stored."""
+    """Rows and lists that are not stored."""
     repaired: list[ImportProblem] = field(default_factory=list)
-    """Of rows that are stored without a part."""
+    """Rows that are stored without bad values."""
 
 
 @dataclass(frozen=True)
 class ReadFiles:
-    """Answered by the four that follow, and a `FilesRead`. The files of `crashed` are not opened."""
+    """Answered by `FileKnown`s and `BatchDone`s, and a `FilesRead` at the end. Files in `crashed` are not opened."""
 
     batch: FileBatch
     selection: ImportSelection
     crashed: frozenset[int]
     is_restart: bool
-    """Whether all is read, also what was taken in before."""
+    """Whether files are read whose content was merged before."""
 
 
 @dataclass(frozen=True)
 class FileKnown:
-    """Of this content, so much was accounted for before; all of it where `is_done`."""
+    """What is committed of a file already; all of it if `is_done`. It replaces what was reported of the file."""
 
     number: int
     account: Account
@@ -151,44 +154,44 @@ class BatchDone:
     """A batch is committed."""
 
     started: Sequence[int]
-    """Files that were begun since the last one."""
+    """Files that were begun since the last BatchDone."""
     accounts: Mapping[int, Account]
     ended: Mapping[int, Reason | None]
-    """Files that ended, and why the rest of them could not be read."""
+    """Files that ended, with the reason why the rest of a file could not be read."""
     at: tuple[int, int]
-    """The file that the worker is at, and the bytes of it that are read."""
+    """The file that the worker is reading, and the bytes of it that it has read."""
     problems: Sequence[RecordProblem]
 
 
 @dataclass(frozen=True)
 class FilesRead:
-    """All files of the command are done."""
+    """All files of the command have ended."""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """The database broke the work off; the worker ends. The reason is a sentence for people."""
+    """The worker ends because of the database. `reason` is a sentence for people."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Crashed:
-    """An error of ours; the worker ends. So does one that says nothing more."""
+    """The worker ends by an error of ours, or was killed."""
 
     where: str
     error: Mapping[str, str] = field(default_factory=dict)
-    """As `error_attributes`; without any where the worker was ended."""
+    """As from `error_attributes`; empty if the worker was killed."""
 
 
 @dataclass(frozen=True)
 class Alive:
-    """The worker runs. It comes at any time."""
+    """The worker is alive. It comes between any other reports."""
 
 
 @dataclass(frozen=True)
 class Go:
-    """Another batch may be merged."""
+    """One more batch of records may be merged."""
 
 
 Command = Setup | MakePlan | ReadLists | ReadFiles | Go
@@ -207,6 +210,6 @@ Report = (
 
 
 def frame(message: Command | Report) -> bytes:
-    """The message as it goes through the pipe."""
+    """The message as bytes for the pipe."""
     content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     return HEAD.pack(_MAGIC, len(content), zlib.crc32(content)) + content

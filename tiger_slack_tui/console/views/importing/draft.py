@@ -15,8 +15,8 @@ from tiger_slack_tui.console.panes.memo import Kept
 from tiger_slack_tui.imports.archive.channel_patterns import ChannelPatterns
 from tiger_slack_tui.imports.archive.members import Export
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
+from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest
-from tiger_slack_tui.imports.state import FolderProgress
 from tiger_slack_tui.store.past_imports import PastImport
 
 
@@ -103,7 +103,7 @@ class Draft:
 
     def go_on_with(self, past: PastImport) -> None:
         """Take over an import's path, and of one that can go on what it goes by."""
-        given: Mapping[str, Any] = past.options if past.can_go_on else {}
+        given: Mapping[str, Any] = past.options if past.can_continue else {}
         self.path, self.target = past.source, None
         self.since, self.until = given.get("since") or "", given.get("until") or ""
         self.channels = tuple(given.get("channels") or ()) or None
@@ -120,7 +120,7 @@ class Draft:
         source, given = from_bytes(os.fsencode(request.path)), request.as_given
         for past in imports:
             if past.source == source and past.options == given:
-                return past if past.can_go_on else None
+                return past if past.can_continue else None
         return None
 
     def selects(self, folder: FolderProgress) -> bool:

@@ -27,13 +27,8 @@ from tiger_slack_tui.console.panes.paint import (
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Export
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_table import FileProgress, FileStep
-from tiger_slack_tui.imports.state import (
-    FolderProgress,
-    ImportState,
-    Phase,
-    TimedNote,
-    WorkerProgress,
-)
+from tiger_slack_tui.imports.ledger import FolderProgress
+from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote, WorkerProgress
 from tiger_slack_tui.store.import_account import Account, ImportProblem
 from tiger_slack_tui.store.past_imports import PastImport
 
@@ -114,8 +109,8 @@ def phase_part(state: ImportState) -> Part:
 
 def progress_line(state: ImportState, width: int, name: str) -> Content:
     """A bar, the share, and the files."""
-    tally = state.tally
-    end = f"  {state.share * 100:3.0f} %   {tally.files_done:,} of {tally.files:,} files"
+    ledger = state.ledger
+    end = f"  {state.share * 100:3.0f} %   {ledger.files_done:,} of {ledger.files:,} files"
     room = max(width - len(end) - 12, 8)
     return line((f"  {name:<8}  ", DIM), (bar(state.share, room), KEY), end).truncate(width)
 
@@ -169,8 +164,8 @@ def _waits(state: ImportState, live: str) -> Iterator[Part]:
     elif phase is Phase.LISTING:
         yield ("▶ Lists the archive …", KEY)
     else:
-        quiet = max((state.silent(r) for r in state.readers.values() if r.path), default=0.0)
-        if state.readers and quiet > _QUIET_SECONDS:
+        quiet = max((state.silence_of(r) for r in state.workers.values() if r.path), default=0.0)
+        if state.workers and quiet > _QUIET_SECONDS:
             yield (f"▲ Waits for the database: no batch ended for {age(quiet)}", NOTE)
         else:
             yield ("✓ Nothing holds it up", DIM)
@@ -281,7 +276,7 @@ def paint_reader(state: ImportState, pid: int, reader: WorkerProgress, width: in
     file = state.file(reader.path) if reader.path else None
     if reader.path is None or file is None:
         return line((f"{pid:>8}  ", DIM), ("· between two files", DIM)).truncate(width)
-    quiet = state.silent(reader)
+    quiet = state.silence_of(reader)
     if state.phase in (Phase.PAUSED, Phase.WAITING):
         end: Part = ("held up", NOTE)
     elif quiet > _QUIET_SECONDS:
@@ -403,7 +398,7 @@ def past_lines(past: PastImport | None, width: int) -> list[Content]:
     ]
     if not past.needs_count:
         lines.insert(5, line(*account_parts(past.account)).truncate(width, ellipsis=True))
-    if past.can_go_on:
+    if past.can_continue:
         lines.append(line(("  ▲ Can go on: Enter takes its path and its options.", NOTE)))
     return lines
 
@@ -426,8 +421,8 @@ def result_lines(state: ImportState, width: int) -> list[Content]:
         lines.append(line((f"    {state.error.args[0]}", BAD)))
         hint = (state.error.hint or "").splitlines()
         lines += [line((f"    {hint[0]}", DIM))] if hint else []
-    tally = state.tally
-    files = f"  {tally.files_done:,} of {tally.files:,} files done   {state.num_failed:,} failed"
+    ledger = state.ledger
+    files = f"  {ledger.files_done:,} of {ledger.files:,} files done   {state.num_failed:,} failed"
     left_out = sum(state.left_out.values())
     files += f"   {left_out:,} left out" if left_out else ""
     if result is not None:

@@ -45,7 +45,8 @@ from tiger_slack_tui.console.views.importing.lines import (
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.imports.archive.names import shown
-from tiger_slack_tui.imports.state import FolderProgress, ImportState
+from tiger_slack_tui.imports.ledger import FolderProgress
+from tiger_slack_tui.imports.state import ImportState
 
 _OPTIONS = Columns(Column("", 11), Column("", 18), Column(""))
 _FOLDERS = Columns(

@@ -26,7 +26,8 @@ from tiger_slack_tui.console.views.importing.lines import (
 )
 from tiger_slack_tui.console.views.importing.run import file_lines, folder_lines
 from tiger_slack_tui.console.views.importing.step import Step, as_is
-from tiger_slack_tui.imports.state import FolderProgress, ImportState, Phase
+from tiger_slack_tui.imports.ledger import FolderProgress
+from tiger_slack_tui.imports.state import ImportState, Phase
 from tiger_slack_tui.store.import_account import ImportProblem
 
 

@@ -28,13 +28,8 @@ from tiger_slack_tui.console.views.importing.lines import (
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.state import (
-    FolderProgress,
-    ImportState,
-    Phase,
-    TimedNote,
-    WorkerProgress,
-)
+from tiger_slack_tui.imports.ledger import FolderProgress
+from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote, WorkerProgress
 
 
 class RunStep(Step):
@@ -90,7 +85,7 @@ class RunStep(Step):
                 note=text if isinstance(text, str) else text[0],
             )
         )
-        busy = [(pid, reader) for pid, reader in state.readers.items() if reader.path]
+        busy = [(pid, reader) for pid, reader in state.workers.items() if reader.path]
         self.pane("run-readers").show(
             Body(
                 rows=busy,
@@ -119,8 +114,8 @@ class RunStep(Step):
         )
 
     def _show_files(self, state: ImportState) -> None:
-        bad, tally = state.bad_files, state.tally
-        left = f"{tally.files_done:,} done · {len(bad):,} bad · {tally.files - tally.files_done:,} left"
+        bad, ledger = state.bad_files, state.ledger
+        left = f"{ledger.files_done:,} done · {len(bad):,} bad · {ledger.files - ledger.files_done:,} left"
         self.pane("run-files").show(
             Body(
                 rows=bad if self._only_bad else state.files,
@@ -153,7 +148,7 @@ class RunStep(Step):
         if state is None:
             return Content("")
         file = state.file(row.member.path)
-        return paint_file(row, file, state.took(file) if file else 0.0, width)
+        return paint_file(row, file, state.seconds_of(file) if file else 0.0, width)
 
     # What an operator does
 
@@ -250,7 +245,7 @@ def file_lines(state: ImportState, planned: PlannedFile, width: int) -> Iterator
         ("state", "waiting" if file is None else file.step.value),
     ]
     if file is not None:
-        rows += [("took", f"{state.took(file):.1f} s"), *_account(file.account.as_json())]
+        rows += [("took", f"{state.seconds_of(file):.1f} s"), *_account(file.account.as_json())]
         rows += [("reason", file.reason)] if file.reason else []
     yield from pairs(width, *rows, name=16)
     found = [row for row in state.problems if row.path == planned.member.path]

@@ -1,0 +1,201 @@
+"""The counts of a running import: its files and records, in all and by folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.events import (
+    FileDone,
+    FileFailed,
+    FileResumed,
+    FileSkipped,
+    FilesListed,
+    FileStarted,
+    ImportEvent,
+    Planned,
+    RecordsMerged,
+)
+from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.import_ledger import CommittedFile
+
+
+@dataclass(slots=True)
+class FolderProgress:
+    """A channel's folder. `channel` is its id; None where it is unknown, and the files are not read."""
+
+    name: str
+    channel: str | None
+    files: int = 0
+    bytes: int = 0
+    done: int = 0
+    account: Account = field(default_factory=Account)
+
+
+@dataclass(slots=True)
+class OpenFile:
+    """A file that was begun and has not ended. `account` is what is committed of it."""
+
+    account: Account = field(default_factory=Account)
+    bytes_read: int = 0
+
+
+@dataclass(slots=True)
+class ImportLedger:
+    """Counts what the events of an import report. Every count that is shown or saved comes from here."""
+
+    files: int = 0
+    bytes: int = 0
+    files_done: int = 0
+    """Files that are accounted for, with those that failed."""
+    files_failed: int = 0
+    """Files that could not be read to their end."""
+    records: int = 0
+    """Records that this run has merged."""
+    total: Account = field(default_factory=Account)
+    """Everything that is committed, by this run and by those that it continues."""
+    folders: dict[str, FolderProgress] = field(default_factory=dict)
+    open_files: dict[str, OpenFile] = field(default_factory=dict)
+    bytes_skipped: int = 0
+    """Bytes of the files that an earlier run has read."""
+    _bytes_ended: int = 0
+    _folder_names: dict[str, str] = field(default_factory=dict)
+    """The folder of each file, by path."""
+    _began: float = field(default_factory=time.monotonic)
+
+    def handle(self, event: ImportEvent) -> None:
+        """Count what the event reports."""
+        match event:
+            case Planned(files, size):
+                self.files, self.bytes = files, size
+                self._began = time.monotonic()
+            case FilesListed(files, unmapped):
+                self._list(files)
+                for name, number in unmapped.items():
+                    self.folders[name] = FolderProgress(name, None, number)
+            case FileStarted(path):
+                self._open(path)
+            case FileResumed(path, account):
+                # It replaces what was counted of the file.
+                file = self._open(path)
+                for counts in self._counts(path):
+                    counts.subtract(file.account)
+                    counts.add(account)
+                file.account = Account()
+                file.account.add(account)
+            case RecordsMerged(path, account, bytes_read):
+                self.records += account.read
+                file = self._open(path)
+                file.bytes_read = bytes_read
+                for counts in (*self._counts(path), file.account):
+                    counts.add(account)
+            case FileSkipped(path, size, account, failure):
+                for counts in self._counts(path):
+                    counts.add(account)
+                self.bytes_skipped += size
+                self._end(path, size, has_failed=failure is not None)
+            case FileDone(path, size):
+                self._end(path, size, has_failed=False)
+            case FileFailed(path, size):
+                self._end(path, size, has_failed=True)
+
+    @property
+    def paths(self) -> Iterable[str]:
+        """The paths of all files."""
+        return self._folder_names.keys()
+
+    @property
+    def bytes_read(self) -> int:
+        return self._bytes_ended + sum(file.bytes_read for file in self.open_files.values())
+
+    @property
+    def rate(self) -> float:
+        """Records per second of this run."""
+        return self.records / max(time.monotonic() - self._began, 0.001)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The estimated time to the end; None before anything was read."""
+        read = self.bytes_read - self.bytes_skipped
+        if read <= 0:
+            return None
+        return (self.bytes - self.bytes_read) * (time.monotonic() - self._began) / read
+
+    def account_of(self, path: str) -> Account:
+        """What is committed of a file that has not ended. The account changes with the next events."""
+        return self._open(path).account
+
+    def begun_folders(self) -> list[FolderProgress]:
+        """The folders of which something is accounted for, by name."""
+        folders = sorted(self.folders.values(), key=lambda folder: folder.name)
+        return [folder for folder in folders if folder.done or folder.account.read]
+
+    def without_counts(self) -> ImportLedger:
+        """A ledger of the same files, of which nothing is counted."""
+        folders = {
+            name: replace(folder, done=0, account=Account())
+            for name, folder in self.folders.items()
+        }
+        return ImportLedger(
+            self.files, self.bytes, folders=folders, _folder_names=self._folder_names
+        )
+
+    def add_committed(self, file: CommittedFile) -> None:
+        """Count a file by its row in the database."""
+        name = self._folder_names.get(file.path) or PurePosixPath(file.path).parent.name
+        folder = self.folders.setdefault(name, FolderProgress(name, None))
+        folder.account.add(file.account)
+        folder.done += file.is_done
+        self.total.add(file.account)
+        self.files_done += file.is_done
+        self.files_failed += file.is_done and file.error is not None
+
+    def frozen(self) -> ImportLedger:
+        """A copy that no later event changes."""
+        return replace(
+            self,
+            total=self.total.copy(),
+            folders={
+                name: replace(folder, account=folder.account.copy())
+                for name, folder in self.folders.items()
+            },
+            open_files={
+                path: replace(file, account=file.account.copy())
+                for path, file in self.open_files.items()
+            },
+        )
+
+    def _list(self, files: Iterable[PlannedFile]) -> None:
+        for planned in files:
+            self._folder_names[planned.member.path] = planned.folder
+            folder = self.folders.get(planned.folder)
+            if folder is None:
+                folder = FolderProgress(planned.folder, planned.channel.id)
+                self.folders[planned.folder] = folder
+            folder.files += 1
+            folder.bytes += planned.member.size
+
+    def _open(self, path: str) -> OpenFile:
+        if (file := self.open_files.get(path)) is None:
+            file = self.open_files[path] = OpenFile()
+        return file
+
+    def _folder(self, path: str) -> FolderProgress | None:
+        name = self._folder_names.get(path)
+        return None if name is None else self.folders[name]
+
+    def _counts(self, path: str) -> list[Account]:
+        """The accounts that the file is part of."""
+        folder = self._folder(path)
+        return [self.total] if folder is None else [self.total, folder.account]
+
+    def _end(self, path: str, size: int, *, has_failed: bool) -> None:
+        self.open_files.pop(path, None)
+        self.files_done += 1
+        self.files_failed += has_failed
+        self._bytes_ended += size
+        if (folder := self._folder(path)) is not None:
+            folder.done += 1
