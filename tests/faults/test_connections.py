@@ -19,7 +19,7 @@ from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.locks import try_lock
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import BlockingConnection, Connection, connect, make_pool
-from tiger_slack_tui.postgres.silence import Answer, Patience, ask
+from tiger_slack_tui.postgres.silence import BackendState, SilenceLimits, check_backend
 from tiger_slack_tui.store.events import EventStore
 
 _BOUND = 30
@@ -28,7 +28,7 @@ _BOUND = 30
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "patience", Patience(silence=0.3, unknown=0.5))
+    monkeypatch.setattr(Connection, "silence_limits", SilenceLimits(silence=0.3, unknown=0.5))
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_a_statement_that_waits_for_a_lock_goes_on(conninfo: str) -> None:
 async def test_a_cancelled_statement_does_not_wait_for_the_server(
     conninfo: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Connection, "patience", Patience(silence=3600))
+    monkeypatch.setattr(Connection, "silence_limits", SilenceLimits(silence=3600))
     connection = await connect(through(proxy, conninfo))
     waiting = asyncio.ensure_future(connection.execute("select pg_sleep(3600)"))
     while connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE:
@@ -189,18 +189,20 @@ async def test_the_monitor_says_that_the_server_is_silent_and_goes_on(
 async def test_what_a_second_connection_finds_out(conninfo: str) -> None:
     async with await connect(conninfo) as connection:
         backend = connection.info.backend_pid
-        assert await asyncio.to_thread(ask, conninfo, backend) is Answer.WORKING  # just ended
+        assert (
+            await asyncio.to_thread(check_backend, conninfo, backend) is BackendState.WORKING
+        )  # just ended
         sleeping = asyncio.ensure_future(connection.execute("select pg_sleep(30)"))
         await asyncio.sleep(0)
-        assert await asyncio.to_thread(ask, conninfo, backend) is Answer.WORKING
+        assert await asyncio.to_thread(check_backend, conninfo, backend) is BackendState.WORKING
         sleeping.cancel()
         await asyncio.wait({sleeping})
-    assert await asyncio.to_thread(ask, conninfo, 2**22 + 1) is Answer.GONE
-    assert await asyncio.to_thread(ask, conninfo, None) is Answer.UNKNOWN
+    assert await asyncio.to_thread(check_backend, conninfo, 2**22 + 1) is BackendState.GONE
+    assert await asyncio.to_thread(check_backend, conninfo, None) is BackendState.UNKNOWN
     nobody = make_conninfo(conninfo, host="127.0.0.1", port=1)
-    assert await asyncio.to_thread(ask, nobody, backend) is Answer.GONE
+    assert await asyncio.to_thread(check_backend, nobody, backend) is BackendState.GONE
     refused = make_conninfo(conninfo, dbname="missing")
-    assert await asyncio.to_thread(ask, refused, backend) is Answer.BUSY
+    assert await asyncio.to_thread(check_backend, refused, backend) is BackendState.BUSY
 
 
 async def test_of_several_servers_the_own_one_is_asked(conninfo: str) -> None:

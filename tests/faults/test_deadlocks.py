@@ -24,7 +24,7 @@ from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.job import Run
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
-from tiger_slack_tui.postgres.deadlocks import past_deadlocks
+from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import directory, gaps, instances, job_runs
 from tiger_slack_tui.store.events import as_array
@@ -242,8 +242,8 @@ async def test_a_deadlock_with_somebody_else_is_tried_again(victims: int) -> Non
             raise psycopg.errors.DeadlockDetected
         return "done"
 
-    assert await past_deadlocks(transaction) == "done"
+    assert await retry_deadlocks(transaction) == "done"
     assert tries == victims + 1
     tries = -100
     with pytest.raises(psycopg.errors.DeadlockDetected):
-        await past_deadlocks(transaction)
+        await retry_deadlocks(transaction)

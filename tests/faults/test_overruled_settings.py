@@ -66,9 +66,9 @@ async def test_what_breaks_a_promise_is_replaced(conninfo: str, database: Databa
         assert await shown(connection, "search_path") == "pg_catalog"
         assert await shown(connection, "row_security") == "off"
         assert await shown(connection, "idle_in_transaction_session_timeout") == "5min"
-        names = {each.name for each in connection.found.overruled}
+        names = {each.name for each in connection.session.overruled}
         source = f"for the database {database.info.dbname}"
-        assert {each.source for each in connection.found.overruled} <= {
+        assert {each.source for each in connection.session.overruled} <= {
             source,
             "for the role or the database, or by another client of the pooler",
         }
@@ -104,7 +104,7 @@ async def test_a_commit_is_durable_and_what_is_stronger_stays(
     put(database, {"synchronous_commit": found})
     async with await connect(conninfo, kind) as connection:
         assert await shown(connection, "synchronous_commit") == used
-        assert bool(connection.found.overruled) == (found != used)
+        assert bool(connection.session.overruled) == (found != used)
 
 
 async def test_the_pool_and_what_it_writes(conninfo: str, database: Database) -> None:
@@ -149,7 +149,7 @@ async def test_the_log_says_it_once_and_says_whose_it_is(
 
 async def test_what_nobody_has_set_is_not_overruled(conninfo: str) -> None:
     async with await connect(conninfo) as connection:
-        found = [each.name for each in connection.found.overruled]
+        found = [each.name for each in connection.session.overruled]
     assert found == ["synchronous_commit"]  # of the tests' server, for speed
 
 
@@ -158,7 +158,7 @@ async def test_a_setting_of_the_connection_string_is_named(conninfo: str) -> Non
     async with await connect(given) as connection:
         assert (
             "lock_timeout = 77 (set in the connection string or PGOPTIONS) is overruled by 0"
-            in [str(each) for each in connection.found.overruled]
+            in [str(each) for each in connection.session.overruled]
         )
 
 
@@ -182,7 +182,7 @@ async def test_a_standby_says_so_until_it_is_promoted(tmp_path: Path) -> None:
     (home / "data" / "standby.signal").touch()
     with EmbeddedPostgres.start(home, durable=False) as server:
         async with await connect(server.conninfo) as connection:
-            assert connection.found.is_standby
+            assert connection.session.is_standby
             assert await shown(connection, "synchronous_commit") == "on"
             with pytest.raises(psycopg.errors.ReadOnlySqlTransaction) as caught:
                 await connection.execute("create table t ()")

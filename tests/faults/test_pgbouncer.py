@@ -32,8 +32,8 @@ from tiger_slack_tui.postgres.locks import try_lock
 from tiger_slack_tui.postgres.migrate.files import shipped_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import Connection, connect, connect_session, make_pool
-from tiger_slack_tui.postgres.session_settings import Found
-from tiger_slack_tui.postgres.silence import Patience
+from tiger_slack_tui.postgres.session_settings import SessionState
+from tiger_slack_tui.postgres.silence import SilenceLimits
 from tiger_slack_tui.store.events import EventStore
 
 needs_pgbouncer = pytest.mark.skipif(
@@ -148,7 +148,7 @@ async def test_a_limit_of_the_database_ends_nothing(
     )
     cancelled = 0
 
-    async def cancelled_at_first(one: Connection, found: Found, *, is_local: bool) -> int:
+    async def cancelled_at_first(one: Connection, found: SessionState, *, is_local: bool) -> int:
         nonlocal cancelled
         if cancelled < 3:
             cancelled += 1
@@ -171,7 +171,7 @@ async def test_the_settings_of_a_transaction_are_not_bound_by_a_limit_of_the_ses
         "create function public.slow() returns text language sql as $$select '0' from pg_sleep(0.1)$$"
     )
     async with await connect(conninfo) as connection:
-        slow = replace(connection.found, wanted={"statement_timeout": "0"})
+        slow = replace(connection.session, wanted={"statement_timeout": "0"})
         await connection.execute("set statement_timeout = 20")
         query = session_settings._SET.replace("s.value,", "public.slow(),")
         assert "public.slow()" in query
@@ -187,7 +187,7 @@ async def test_the_schema_is_brought_up_to_date(empty_conninfo: str) -> None:
 
 
 async def test_a_long_statement_is_watched(pooled: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "patience", Patience(silence=0.3, unknown=0.5))
+    monkeypatch.setattr(Connection, "silence_limits", SilenceLimits(silence=0.3, unknown=0.5))
     async with await connect(pooled) as connection:
         assert await value(connection, "select 7 from pg_sleep(2)") == 7
 

@@ -11,7 +11,7 @@ import orjson
 
 from tiger_slack_tui.ingest.record import encode
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.deadlocks import past_deadlocks
+from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.slack.events import Envelope, route
 from tiger_slack_tui.store.audit_events import newest_event_id
 from tiger_slack_tui.store.events import take_each
@@ -89,7 +89,7 @@ async def _replay(
     """The outcomes, and the reasons of refusals, by event_id."""
 
     async def take(records: Sequence[bytes]) -> dict[str, str]:
-        return await past_deadlocks(lambda: replay_records(connection, records, dry_run=dry_run))
+        return await retry_deadlocks(lambda: replay_records(connection, records, dry_run=dry_run))
 
     outcomes: dict[str, str] = {}
     refused: dict[str, str] = {}

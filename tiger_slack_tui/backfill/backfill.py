@@ -29,7 +29,7 @@ from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row, time_or_none
 from tiger_slack_tui.imports.merge.targets import TablesTarget
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.deadlocks import past_deadlocks
+from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.slack.paged_history import RESTRICTED, HistoryReader
 from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.slack.web import CONVERSATION_TYPES
@@ -235,7 +235,7 @@ class Backfill:
                 threads += await gaps.old_threads(self._connection, channel.id, window.oldest)
             gone = [] if page.is_limited else await self._gone(window, channel, times, before)
             reached = window.oldest if is_last else min(times, default=state.reached)
-            account = await past_deadlocks(
+            account = await retry_deadlocks(
                 partial(
                     self._commit_page,
                     window.gap,
@@ -272,7 +272,7 @@ class Backfill:
             if error.reason != "thread_not_found":
                 raise
         replies = list(_entries(_hidden_replies(found, thread), channel))
-        account = await past_deadlocks(
+        account = await retry_deadlocks(
             partial(self._commit_thread, window.gap, channel, state, thread, replies)
         )
         await self._report(window.gap, account)

@@ -14,8 +14,8 @@ import psycopg
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.failures import explained
-from tiger_slack_tui.postgres.pool import break_off, connect, with_defaults
+from tiger_slack_tui.postgres.failures import translate_errors
+from tiger_slack_tui.postgres.pool import abort_connection, connect, with_defaults
 
 T = TypeVar("T")
 Query = Callable[[Connection], Awaitable[T]]
@@ -50,7 +50,7 @@ async def last(results: AsyncIterator[T], default: T) -> T:
 
 async def _run(conninfo: str, query: Query[T]) -> T:
     async with await connect(conninfo) as connection:
-        with explained():
+        with translate_errors():
             return await _interruptible(connection, query)
 
 
@@ -62,7 +62,7 @@ async def _interruptible(connection: Connection, query: Query[T]) -> T:
         nonlocal is_interrupted
         is_interrupted = True
         running.cancel()
-        break_off(connection)  # else psycopg waits for the query that it has cancelled
+        abort_connection(connection)  # else psycopg waits for the query that it has cancelled
 
     # psycopg warns that it could not cancel the query. The operator has just ended it on purpose.
     logging.getLogger("psycopg").setLevel(logging.ERROR)

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.postgres.failures import explained
+from tiger_slack_tui.postgres.failures import translate_errors
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ def run_until_stopped(work: Coroutine[Any, Any, T], *, hint: str) -> T:
     errors of the database; and what the work raises.
     """
     try:
-        with explained():
+        with translate_errors():
             return asyncio.run(_cancelled_by_signals(work))
     except asyncio.CancelledError:
         raise CommandStopped("Stopped.", hint=hint) from None

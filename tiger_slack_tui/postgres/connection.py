@@ -1,4 +1,4 @@
-"""A connection that never waits for a server that is gone, and keeps the program's promises behind a pooler, too."""
+"""The database connection: it never waits for a server that is gone, and it works through a pooler."""
 
 from __future__ import annotations
 
@@ -14,22 +14,27 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from tiger_slack_tui.postgres.failures import ReadOnlyServer, StatementPooler
-from tiger_slack_tui.postgres.session_settings import Found, apply, log_overruled, prepare_session
-from tiger_slack_tui.postgres.silence import Patience, Question, watched
+from tiger_slack_tui.postgres.session_settings import (
+    SessionState,
+    apply,
+    log_overruled,
+    prepare_session,
+)
+from tiger_slack_tui.postgres.silence import BackendCheck, SilenceLimits, watch_silence
 from tiger_slack_tui.postgres.timestamps import TimestampLoader
 
 _INTERVAL = 0.1
-"""Seconds between two looks at how long the server has been silent."""
+"""Seconds between two checks of how long the server has been silent."""
 _BEGINS = 5
-"""Attempts to begin a transaction through a pooler, whose session can have a statement_timeout of a millisecond."""
+"""Attempts to begin a transaction through a pooler: its session can have a statement_timeout of a millisecond."""
 _CANCEL_SECONDS = 1.0
-"""How long a cancelled statement may take to end."""
+"""How long the server may take to end a cancelled statement."""
 
 _DEFAULTS: dict[str, str | int] = {
     "client_encoding": "UTF8",
     "connect_timeout": 5,
-    # The kernel notices a lost peer in about 15 s instead of two hours. A proxy in between acknowledges all the
-    # same; there `silence` finds it out.
+    # The kernel notices a lost peer in about 15 s instead of two hours. A proxy in between acknowledges on its own;
+    # `silence` notices a server that is lost behind one.
     "keepalives_idle": 5,
     "keepalives_interval": 3,
     "keepalives_count": 3,
@@ -38,20 +43,20 @@ _DEFAULTS: dict[str, str | int] = {
 
 
 def with_defaults(conninfo: str, *, application_name: str | None = None) -> str:
-    """`conninfo` with limits on a silent network, where it sets none, and our name for pg_stat_activity and locks."""
+    """`conninfo` with limits for a silent network, unless it has its own, and with our name for pg_stat_activity."""
     given: dict[str, str | int] = {
         name: value for name, value in conninfo_to_dict(conninfo).items() if value is not None
     }
     if application_name is not None:
         given["application_name"] = application_name
     hosts = f"{given.get('host', '')} {given.get('hostaddr', '')}"
-    # Of several servers, the one that takes writes: a connection to a standby would never be given up.
+    # Of several servers, use the one that takes writes: a connection to a standby would never end by itself.
     defaults = _DEFAULTS | ({"target_session_attrs": "primary"} if "," in hosts else {})
     return make_conninfo("", **(defaults | given))
 
 
 def _same_server(conninfo: str, connection: AsyncConnection[Any]) -> str:
-    """`conninfo` with nothing but the server that the connection has, of those that it may name."""
+    """`conninfo` with only the one server that the connection uses."""
     info, address = connection.info, conninfo_to_dict(conninfo).get("hostaddr")
     return make_conninfo(
         conninfo, host=info.host, port=info.port, hostaddr=info.hostaddr if address else None
@@ -59,24 +64,24 @@ def _same_server(conninfo: str, connection: AsyncConnection[Any]) -> str:
 
 
 class Cursor(AsyncCursor[Any]):
-    """Runs a statement of a pooled connection inside a transaction with the program's settings."""
+    """A cursor. On a pooled connection it runs each statement in a transaction with the program's settings."""
 
     async def execute(self, *args: Any, **options: Any) -> Self:
-        """As AsyncCursor's. On a server that takes no writes, raises ReadOnlyServer and closes the connection."""
+        """As AsyncCursor.execute. If the server takes no writes, closes the connection and raises ReadOnlyServer."""
         connection = self._own()
         try:
             if not connection.is_pooled:
                 return await super().execute(*args, **options)
-            async with connection.settled():
+            async with connection.with_settings():
                 return await super().execute(*args, **options)
         except psycopg.errors.ReadOnlySqlTransaction:
             raise connection.close_read_only() from None
 
     async def executemany(self, *args: Any, **options: Any) -> None:
-        """As AsyncCursor's, and `execute`."""
+        """As AsyncCursor.executemany. If the server takes no writes, does as `execute`."""
         connection = self._own()
         try:
-            async with connection.settled():
+            async with connection.with_settings():
                 await super().executemany(*args, **options)
         except psycopg.errors.ReadOnlySqlTransaction:
             raise connection.close_read_only() from None
@@ -88,31 +93,30 @@ class Cursor(AsyncCursor[Any]):
 
 
 class Connection(AsyncConnection[Any]):
-    """Commits each statement by itself, and never waits for a server that does not work for it.
+    """Commits each statement by itself, and never waits for a server that has stopped working on it.
 
-    A statement may take as long as the server works on it. When nothing has arrived for `patience.silence` seconds,
-    a second connection looks in pg_stat_activity whether the backend is at work. If it is not, the connection is
-    closed and the statement raises SilentServer. TCP keepalives alone would not do: a proxy or pooler
-    acknowledges them. A limit on the whole statement would not do either: no limit fits both a read and an index.
+    A statement may take as long as the server works on it. If nothing has arrived for `silence_limits.silence`
+    seconds, a second connection checks in pg_stat_activity whether the backend is at work. If it is not, the
+    connection is closed and the statement raises SilentServer. TCP keepalives are not enough, because a proxy or a
+    pooler answers them. A limit for each statement is not possible: no limit suits both a small read and an index.
 
-    `is_pooled` says that a pooler may give each transaction to another session of the server, as pgbouncer does in
-    its transaction mode. Then no statement is prepared, and each transaction begins with the program's settings,
-    for itself alone.
+    `is_pooled` means that a pooler can run each transaction in another session of the server, as pgbouncer does in
+    transaction mode. Then no statement is prepared, and each transaction sets the program's settings for itself.
     """
 
-    patience: ClassVar[Patience] = Patience()
+    silence_limits: ClassVar[SilenceLimits] = SilenceLimits()
     is_pooled = False
-    found: Found
-    """The session as it was."""
+    session: SessionState
+    """The server's session as it was found, and the settings that the program needs."""
     _conninfo = ""
     _backend: int | None = None
-    """The server's process for the transaction at hand; None where it is not known."""
+    """The server's process that runs the present transaction; None where it is not known."""
 
     @classmethod
     async def connect(  # type: ignore[override]
         cls, conninfo: str = "", *, statement_seconds: float = 0, **kwargs: Any
     ) -> Self:
-        """A connection with the program's settings. `statement_seconds` bounds each statement; 0 does not.
+        """A connection with the program's settings. `statement_seconds` limits each statement; 0 means no limit.
 
         Raises psycopg.Error.
         """
@@ -129,13 +133,13 @@ class Connection(AsyncConnection[Any]):
 
     @property
     def server(self) -> str:
-        """Host and port, for people."""
+        """Host and port, to show to people."""
         return "?" if self.closed else f"{self.info.host}:{self.info.port}"
 
     async def wait(
         self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = None
     ) -> RV:
-        """As AsyncConnection's, within the limits of this class. A cancelled statement ends within about a second."""
+        """As AsyncConnection.wait, but raises SilentServer. A cancelled statement ends within about a second."""
         limited = self.limited(gen)
         try:
             return await waiting.wait_async(limited, self.pgconn.socket, interval, timeout)
@@ -144,19 +148,19 @@ class Connection(AsyncConnection[Any]):
             raise
 
     def limited(self, gen: PQGen[RV]) -> PQGen[RV]:
-        """The generator, which ends with an error once the server no longer works for it."""
-        return watched(
+        """The generator; it raises SilentServer once the server has stopped working on the statement."""
+        return watch_silence(
             gen,
-            lambda: Question(self._conninfo, self._backend),
+            lambda: BackendCheck(self._conninfo, self._backend),
             self.pgconn.finish,
-            self.patience,
+            self.silence_limits,
         )
 
     @asynccontextmanager
     async def transaction(
         self, savepoint_name: str | None = None, force_rollback: bool = False
     ) -> AsyncIterator[AsyncTransaction]:
-        """As AsyncConnection's. Through a pooler it begins with the program's settings."""
+        """As AsyncConnection.transaction. Through a pooler, it begins with the program's settings."""
         begins = self.is_pooled and self.info.transaction_status == TransactionStatus.IDLE
         for tries_left in reversed(range(_BEGINS if begins else 1)):
             try:
@@ -165,43 +169,43 @@ class Connection(AsyncConnection[Any]):
                         super().transaction(savepoint_name, force_rollback)
                     )
                     if begins:
-                        self._backend = await apply(self, self.found, is_local=True)
+                        self._backend = await apply(self, self.session, is_local=True)
                         beginning.callback(self._forget_backend)
                     stack = beginning.pop_all()
                     break
             except psycopg.errors.FeatureNotSupported:
-                # "cannot set read-write mode during recovery"
+                # The message is: cannot set read-write mode during recovery
                 raise self.close_read_only() from None
             except psycopg.errors.QueryCanceled:
-                # Until the settings hold, a statement_timeout of the session's does. Nothing was done yet.
+                # The session's own statement_timeout was in force until our settings were set. Nothing was done yet.
                 if not tries_left or self.info.transaction_status != TransactionStatus.IDLE:
                     raise
         async with stack:
             yield transaction
 
     @asynccontextmanager
-    async def settled(self) -> AsyncIterator[None]:
-        """The program's settings hold inside: by a transaction, where the session's cannot be relied upon."""
+    async def with_settings(self) -> AsyncIterator[None]:
+        """Inside, the program's settings are in force. On a pooled connection this begins a transaction."""
         if self.is_pooled and self.info.transaction_status == TransactionStatus.IDLE:
             async with self.transaction():
                 yield
         else:
             yield
 
-    async def take_session(self) -> None:
-        """Treat the session as ours: the pooler was found to keep it for us. Raises psycopg.Error."""
+    async def claim_session(self) -> None:
+        """Use the pooler's session as our own, because the pooler keeps it for us. Raises psycopg.Error."""
         self.is_pooled = False
-        self._backend = await apply(self, self.found, is_local=False)
+        self._backend = await apply(self, self.session, is_local=False)
 
     def close_read_only(self) -> ReadOnlyServer:
-        """Close the connection, so that the next one can find the primary. Returns the error to raise."""
+        """Close the connection, so that the next one finds the primary. Returns the error to raise."""
         error = ReadOnlyServer(self.server)
         self.pgconn.finish()
         return error
 
     async def _configure(self, statement_seconds: float) -> None:
         self.adapters.register_loader("timestamptz", TimestampLoader)
-        self.found = found = await prepare_session(self, statement_seconds)
+        self.session = found = await prepare_session(self, statement_seconds)
         log_overruled(found)
         if not found.is_pooled:
             return
@@ -219,7 +223,7 @@ class Connection(AsyncConnection[Any]):
             raise StatementPooler from None
 
     async def _end(self, gen: PQGen[Any]) -> None:
-        """Cancel the statement at the server. A server that does not answer soon loses the connection."""
+        """Cancel the statement on the server. If the server does not answer soon, close the connection."""
         if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
             return
         try:
@@ -238,13 +242,13 @@ class Connection(AsyncConnection[Any]):
 
 
 class BlockingConnection(Connection):
-    """For a program that does one thing at a time: its event loop stands still while it waits for the server.
+    """Blocks the event loop while it waits for the server, for a program that does one thing at a time.
 
-    Waiting through the event loop takes several times the processor time.
+    Waiting through asyncio costs several times the CPU.
     """
 
     async def wait(
         self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = None
     ) -> RV:
-        """As Connection's, but blocks."""
+        """As Connection.wait, but blocks."""
         return waiting.wait(self.limited(gen), self.pgconn.socket, interval, timeout)

@@ -1,4 +1,4 @@
-"""Tries a transaction again that PostgreSQL ended to resolve a deadlock."""
+"""Retries a transaction that PostgreSQL ended to resolve a deadlock."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ T = TypeVar("T")
 _TRIES = 6
 
 
-async def past_deadlocks(transaction: Callable[[], Awaitable[T]]) -> T:
-    """Do the whole transaction; do it again, 6 times at most, where it ended by a deadlock (40P01).
+async def retry_deadlocks(transaction: Callable[[], Awaitable[T]]) -> T:
+    """Run the whole transaction, at most 6 times while it fails with a deadlock (40P01).
 
-    Our own transactions take their locks in one order (see slack.ingest() in the migrations) and meet no deadlock.
-    Those of people, of other programs and of DDL may have another order. Raises what the last try raises.
+    The program's own transactions take their locks in one order (see slack.ingest() in the migrations), so they do
+    not deadlock with each other. Those of people and of other programs, and DDL, can take them in another order.
+    Raises what the last attempt raises.
     """
     for failures in range(1, _TRIES):
         try:

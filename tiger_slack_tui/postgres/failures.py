@@ -1,4 +1,4 @@
-"""Tells a database that cannot be used now from one that refuses us, and from data that it refuses."""
+"""Classifies database errors: the database is unavailable, it refuses the connection, or it refuses the data."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import psycopg
 
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
 
-# Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html that pass by themselves: connection,
-# rollback by deadlock or serialisation, resources, lock or statement timeout, shutdown, I/O, and a standby that
-# takes no writes until it is promoted.
+# Error classes after which a retry can succeed: connection, deadlock or serialisation, resources, lock or statement
+# timeout, shutdown, I/O, and a standby, which takes no writes until it is promoted.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PASSING = ("08", "25", "40", "53", "55", "57", "58")
-# 53400 is TimescaleDB's limit on what one statement may decompress: it will not pass.
+# 53400 is TimescaleDB's limit on what one statement may decompress. A retry meets the same limit.
 _LASTING = ("53400",)
-# While connecting: not authorised, no such database, no rights.
+# While connecting: authorisation failed, no such database, no right to connect.
 _REFUSED = ("28", "3D", "42501")
-# libpq reports refusals that happen while connecting without their SQLSTATE.
+# libpq reports most errors during connecting without a SQLSTATE.
 _REFUSED_TEXTS = (
     "password authentication failed",
     "authentication failed",
@@ -28,7 +28,7 @@ _REFUSED_TEXTS = (
     "is not permitted to log in",
     "certificate verify failed",
     "does not support SSL",
-    "connection is bad: invalid",  # an option that libpq does not take
+    "connection is bad: invalid",  # libpq does not know an option
 )
 _POOLER_FULL = (
     "the pooler has no session of the server left: raise its pool size (default_pool_size of pgbouncer),"
@@ -43,29 +43,29 @@ _NOT_MIGRATED = (
 
 
 def is_unavailable(error: psycopg.Error) -> bool:
-    """Whether the same statement may succeed later, on this database or through a new connection."""
+    """Whether the same statement can succeed later, or through a new connection."""
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return error.sqlstate.startswith(_PASSING) and error.sqlstate not in _LASTING
 
 
 class ReadOnlyServer(psycopg.errors.ReadOnlySqlTransaction):
-    """The server takes no writes: a standby, or a primary that was made read-only. `server` is host and port."""
+    """The server takes no writes: it is a standby or a read-only primary. `server` is its host and port."""
 
     def __init__(self, server: str) -> None:
         super().__init__(f"the server at {server} is a standby or read-only: it takes no writes")
 
 
 def may_be_the_connection(error: psycopg.Error) -> bool:
-    """Whether the fault can lie with the connection or with a plan that it keeps: another connection may do.
+    """Whether the cause can be the connection or a plan that it keeps, so that another connection may succeed.
 
-    Internal errors (XX), a prepared statement that a pooler lost (26), a plan of an earlier schema (42).
+    These are internal errors (XX), a prepared statement that a pooler lost (26), a plan of an earlier schema (42).
     """
     return (error.sqlstate or "").startswith(("XX", "26", "42"))
 
 
 class SilentServer(psycopg.OperationalError):
-    """Nothing came from the server, and it does not work on the statement. The connection is closed."""
+    """Nothing arrived from the server, and it does not work on the statement. The connection is closed."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
@@ -74,26 +74,26 @@ class SilentServer(psycopg.OperationalError):
 
 
 class StatementPooler(psycopg.NotSupportedError):
-    """A pooler that works by statement, and takes no transactions."""
+    """The pooler works in statement mode, which allows no transactions."""
 
 
 class PoolerFull(psycopg.OperationalError):
-    """A pooler has no session of the server for us in time."""
+    """The pooler has no free session of the server within its time limit or ours."""
 
     def __init__(self) -> None:
         super().__init__(_POOLER_FULL)
 
 
 def is_pooler_full(error: psycopg.Error) -> bool:
-    """Whether a pooler had no session of the server for us in time, by its own limit or by ours.
+    """Whether the pooler had no free session of the server within its time limit or ours.
 
-    pgbouncer says 08P01 with the name of its setting, or nothing but that while connecting.
+    pgbouncer reports 08P01 and names its setting query_wait_timeout; while connecting, it only names the setting.
     """
     return isinstance(error, PoolerFull) or "query_wait_timeout" in str(error)
 
 
 def describe(error: psycopg.Error) -> str:
-    """The error for people and logs: without the data that PostgreSQL's messages can quote."""
+    """The error in words for people and logs. PostgreSQL's own message is left out, because it can quote data."""
     if isinstance(error, ReadOnlyServer | SilentServer | PoolerFull):
         return str(error)
     name = f"{type(error).__name__} {error.sqlstate or ''}".rstrip()
@@ -102,8 +102,8 @@ def describe(error: psycopg.Error) -> str:
 
 
 def _meaning(error: psycopg.Error) -> str | None:
-    """What happened and what to do, for failures whose cure is at the server."""
-    # Names of settings are the same in every language of the server.
+    """What happened and what to do, for errors that have to be fixed on the server."""
+    # The name of a setting is the same in every language.
     if error.sqlstate == "53200" and "max_locks_per_transaction" in (error.diag.message_hint or ""):
         return (
             "the server's table of locks is full: raise max_locks_per_transaction in its configuration"
@@ -126,7 +126,7 @@ def _meaning(error: psycopg.Error) -> str | None:
 
 
 def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefused:
-    """Why a connection could not be made, as one of our errors. Shows no password."""
+    """The error that says why no connection could be made. It contains no password."""
     if isinstance(error, StatementPooler):
         return DatabaseRefused(
             "The pooler works by statement: it takes no transactions.",
@@ -148,15 +148,15 @@ def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefus
 
 
 def not_migrated() -> MigrationError:
-    """The error where a table, column or function of ours is missing."""
+    """The error for a missing table, column or function."""
     return MigrationError(
         "The database does not have the tables of this version.", hint="Run: tiger-slack migrate"
     )
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Errors of the database inside the block as ours: DatabaseUnavailable, MigrationError, DatabaseRefused."""
+def translate_errors() -> Iterator[None]:
+    """Turn psycopg's errors inside the block into DatabaseUnavailable, MigrationError or DatabaseRefused."""
     try:
         yield
     except psycopg.Error as error:

@@ -31,7 +31,7 @@ _TABLES: LiteralString = """
 select c.relname::text as name
 , case
   when c.reltuples > 0 then c.reltuples
-  else coalesce(pg_stat_get_live_tuples(c.oid), 0) -- never analyzed: what the statistics of now count
+  else coalesce(pg_stat_get_live_tuples(c.oid), 0) -- never analyzed, so use the counters of the statistics
   end::int8 as rows
 , pg_total_relation_size(c.oid)::int8 as bytes
 from pg_class c
@@ -66,8 +66,8 @@ where s.name in ('fsync', 'full_page_writes')
 and s.setting = 'off'
 order by 1
 """
-# A statement on a hypertable can lock each chunk, the compressed one beside it, and the indexes of both. The room is
-# as in https://www.postgresql.org/docs/current/runtime-config-locks.html.
+# A statement on a hypertable can lock each chunk, its compressed chunk, and the indexes of both. For the size of the
+# server's table of locks see https://www.postgresql.org/docs/current/runtime-config-locks.html.
 _CHUNK_LOCKS: LiteralString = """
 with hypertable as
 ( select h.hypertable_name::text as name
@@ -97,7 +97,7 @@ limit 1
 _HYPERTABLE: LiteralString = """
 select {}.hypertable_size(h.table_name)
 , greatest
-  ( {}.approximate_row_count(h.table_name) -- counts nothing before the first analyze
+  ( {}.approximate_row_count(h.table_name) -- 0 before the first analyze
   , ( select sum(pg_stat_get_live_tuples(i.inhrelid)) from pg_inherits i where i.inhparent = h.table_name )
   )::int8
 from (select format('slack.%%I', %s::text)::regclass as table_name) h
@@ -110,7 +110,7 @@ from {}.hypertable_compression_stats(format('slack.%%I', %s::text)::regclass) s
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Another session of this database. `seconds` is how long it is in its state."""
+    """Another session of this database. `seconds` says how long it has been in its state."""
 
     pid: int
     application_name: str
@@ -123,23 +123,24 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """A table with its indexes; `rows` is PostgreSQL's estimate."""
+    """A table with its indexes. `rows` is PostgreSQL's estimate."""
 
     name: str
     rows: int
     bytes: int
     chunks: int = 0
-    """Of a hypertable."""
+    """Number of chunks of a hypertable."""
     compressed: int = 0
     """Chunks in the columnstore."""
     bytes_before: int | None = None
-    """What the compressed chunks took before."""
+    """Size of the compressed chunks before their compression; None where that is not known."""
     bytes_after: int | None = None
+    """Their size now."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkLocks:
-    """The locks that a statement on the largest hypertable takes, and how many the server has room for."""
+    """The locks that a statement on the largest hypertable takes, and the locks that the server has room for."""
 
     chunks: int
     needed: int
@@ -148,7 +149,7 @@ class ChunkLocks:
 
     @property
     def room(self) -> int:
-        """Locks that the server's table holds, for all sessions together."""
+        """Number of locks that the server's table can hold for all sessions together."""
         return self.per_session * self.sessions
 
 
@@ -166,7 +167,7 @@ class SchemaRights:
 
 
 async def ping(connection: Connection) -> None:
-    """Ask the server for the least that it can answer. Raises psycopg.Error."""
+    """Run the shortest query. Raises psycopg.Error."""
     await connection.execute("select 1")
 
 
@@ -185,12 +186,12 @@ async def connected_instances(connection: Connection) -> list[str]:
 
 
 async def unsafe_settings(connection: Connection) -> list[str]:
-    """The server's settings that are off, so that a crash loses commits, or more."""
+    """The settings that are off although a crash can then lose commits or damage data."""
     return [row[0] for row in await (await connection.execute(_UNSAFE)).fetchall()]
 
 
 async def chunk_locks(connection: Connection) -> ChunkLocks | None:
-    """See ChunkLocks; None where there are no chunks."""
+    """The locks of the largest hypertable; None where there are no chunks."""
     if await find_timescaledb(connection) is None:
         return None
     row = await (await connection.execute(_CHUNK_LOCKS)).fetchone()
@@ -198,14 +199,14 @@ async def chunk_locks(connection: Connection) -> ChunkLocks | None:
 
 
 async def sessions(connection: Connection) -> list[Session]:
-    """The other sessions of this database, those at work first. What our role may not see is empty."""
+    """The other sessions of this database, active ones first. What our role may not see is empty."""
     async with connection.cursor(row_factory=class_row(Session)) as cursor:
         await cursor.execute(_SESSIONS)
         return await cursor.fetchall()
 
 
 async def table_sizes(connection: Connection, timescaledb: TimescaleDB | None) -> list[TableSize]:
-    """The tables of the schema, largest first; hypertables with their chunks."""
+    """The tables of the schema slack, the largest first. A hypertable includes its chunks."""
     async with connection.cursor(row_factory=class_row(TableSize)) as cursor:
         await cursor.execute(_TABLES)
         sizes = await cursor.fetchall()
@@ -235,5 +236,5 @@ async def _hypertable(
             stats = await connection.execute(SQL(_COLUMNSTORE).format(name), (size.name,))
             before, after = await stats.fetchone() or (None, None)
         except psycopg.errors.FeatureNotSupported:
-            pass  # the Apache edition
+            pass  # the Apache edition does not compress
     return TableSize(size.name, rows or 0, total or 0, chunks, compressed, before, after)

@@ -1,4 +1,4 @@
-"""Connections: single ones and the pool."""
+"""Opens and aborts connections, and makes the pool."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from psycopg_pool import AsyncConnectionPool
 
 from tiger_slack_tui.base.errors import DatabaseRefused, OtherDatabase
 from tiger_slack_tui.postgres.connection import BlockingConnection, Connection, with_defaults
-from tiger_slack_tui.postgres.failures import connect_failure, explained
+from tiger_slack_tui.postgres.failures import connect_failure, translate_errors
 from tiger_slack_tui.postgres.pooler import holds_sessions, is_same_database
 
 __all__ = [
     "BlockingConnection",
     "Connection",
     "Pool",
-    "break_off",
+    "abort_connection",
     "connect",
     "connect_session",
     "end_within",
@@ -44,7 +44,7 @@ Pool = AsyncConnectionPool[Connection]
 async def connect(
     conninfo: str, kind: type[Connection] = Connection, *, statement_seconds: float = 0
 ) -> Connection:
-    """A connection that commits each statement by itself. `statement_seconds` bounds each statement; 0 does not.
+    """A connection that commits each statement by itself. `statement_seconds` limits each statement; 0 means none.
 
     Raises DatabaseUnavailable, DatabaseRefused.
     """
@@ -55,17 +55,17 @@ async def connect(
 
 
 async def connect_session(conninfo: str, kind: type[Connection] = Connection) -> Connection:
-    """As `connect`, for advisory locks and temporary tables: they need one session from beginning to end.
+    """As `connect`, for advisory locks and temporary tables, which need one session for all transactions.
 
-    Raises DatabaseRefused, too, where a pooler gives each transaction to another session.
+    Also raises DatabaseRefused where a pooler runs each transaction in another session.
     """
     connection = await connect(conninfo, kind)
     try:
-        with explained():
+        with translate_errors():
             if not connection.is_pooled:
                 return connection
             if await holds_sessions(connection, conninfo):
-                await connection.take_session()
+                await connection.claim_session()
                 return connection
         raise DatabaseRefused(
             f"The pooler at {connection.server} gives each transaction another session. Jobs and imports need one"
@@ -78,12 +78,12 @@ async def connect_session(conninfo: str, kind: type[Connection] = Connection) ->
 
 
 async def require_same_database(conninfo: str, direct: str) -> None:
-    """Refuse a DATABASE_DIRECT_URL that leads to another database: jobs would work there, and imports go there.
+    """Check that DATABASE_DIRECT_URL leads to the same database: jobs and imports use it.
 
-    Raises OtherDatabase; DatabaseUnavailable and DatabaseRefused where one of the two cannot be asked.
+    Raises OtherDatabase where it does not; DatabaseUnavailable and DatabaseRefused where one cannot be reached.
     """
     async with await connect(conninfo) as one, await connect(direct) as other:
-        with explained():
+        with translate_errors():
             is_same = await is_same_database(one, other)
     if not is_same:
         raise OtherDatabase(
@@ -92,12 +92,12 @@ async def require_same_database(conninfo: str, direct: str) -> None:
         )
 
 
-def break_off(connection: Connection | psycopg.Connection[Any]) -> None:
-    """Cut the connection: whoever waits for its server gets an error at once.
+def abort_connection(connection: Connection | psycopg.Connection[Any]) -> None:
+    """Cut the connection. Whoever waits for its server gets an error at once.
 
-    A thread then asks the server to end the statement, because a backend that waits for a lock or a synchronous
-    standby does not see that its client is gone. The cut comes first: a commit whose wait for a standby is cancelled
-    reports success.
+    A thread then asks the server to cancel the statement, because a backend that waits for a lock or a synchronous
+    standby does not notice that its client is gone. The connection is cut before that: a commit whose wait for a
+    standby is cancelled would report success.
     """
     cancel = _cancellation(connection)
     with contextlib.suppress(OSError, psycopg.Error):
@@ -110,9 +110,10 @@ def break_off(connection: Connection | psycopg.Connection[Any]) -> None:
 def _cancellation(
     connection: Connection | psycopg.Connection[Any],
 ) -> Callable[[], None] | None:
-    """A function that ends the statement at the server, also when the connection is gone; None without a statement.
+    """A function that cancels the connection's statement on the server, also once the connection is cut.
 
-    It blocks until the server has answered, at most `_CANCEL_SECONDS`.
+    None where no statement runs. The function blocks until the server has answered, at most
+    `_CANCEL_SECONDS`.
     """
     if connection.pgconn.transaction_status != TransactionStatus.ACTIVE:
         return None
@@ -125,7 +126,7 @@ def _cancellation(
         return None
 
     def cancel() -> None:
-        with contextlib.suppress(psycopg.Error):  # a server that is gone has nothing to end
+        with contextlib.suppress(psycopg.Error):  # a server that is gone runs no statement
             request()
 
     return cancel
@@ -141,28 +142,28 @@ def _send_cancel(request: PGcancelConn) -> None:
 
 
 async def end_within(seconds: float, work: asyncio.Future[Any], connection: Connection) -> None:
-    """Wait until work on the connection has ended; after so many seconds, cut the connection.
+    """Wait until the work on the connection has ended. After so many seconds, abort the connection.
 
-    The work's error counts as retrieved: a caller that is cancelled never asks for it.
+    Marks the work's error as retrieved, because a caller that is cancelled never retrieves it.
     """
     done, _ = await asyncio.wait({work}, timeout=seconds)
     if not done:
-        break_off(connection)
+        abort_connection(connection)
         await asyncio.wait({work})
     if not work.cancelled():
         work.exception()
 
 
 def make_pool(conninfo: str, *, minimum: int, maximum: int) -> Pool:
-    """A closed pool; open it inside the event loop. Its connections commit each statement by itself."""
+    """A pool that is not open yet; open it in the event loop. Its connections commit each statement by itself."""
     return AsyncConnectionPool(
         conninfo,
         min_size=minimum,
         max_size=maximum,
         open=False,
         connection_class=Connection,
-        # After this the pool gives a connection up until somebody asks for one; its own pauses double
-        # without a limit, and would outlast a short outage.
+        # The pool's pauses between attempts double without a limit, and would outlast a short outage. After this
+        # many seconds it stops trying until a connection is needed.
         reconnect_timeout=5,
         name="tiger-slack",
     )

@@ -1,9 +1,9 @@
-"""Finds out whether a pooler keeps a client and a session of the server together.
+"""Finds out whether a pooler keeps one session of the server for a client.
 
-A pooler is recognised by the process number that it gives its client (see `Connection.is_pooled`). Whether it works
-by session, by transaction or by statement it tells nobody but its administrators, so it is tried. Tests do so with
-pgbouncer in its three modes, last in first out and round robin. A pooler that keeps a session only once a lock is
-taken in it (RDS Proxy calls that pinning) can be refused; DATABASE_DIRECT_URL serves there, too.
+A pooler is recognised by the process number that it gives its client (see `Connection.is_pooled`). It does not tell
+clients whether it works in session, transaction or statement mode, so that is found out by trying. The tests use
+pgbouncer in its three modes, last in first out and round robin. A pooler that keeps a session only after a lock is
+taken in it (RDS Proxy calls that pinning) can be refused by mistake; then DATABASE_DIRECT_URL helps.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ _BACKEND = "select pg_backend_pid()"
 
 
 PROBE_SECONDS = 3.0
-"""How long a probe waits for the pooler to give a session to another client, and then to us."""
+"""How long a probe waits for a session for another client, and then for our own."""
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
-"""Two probes at a time would take each other's sessions. A lock belongs to one event loop."""
+"""Two probes at the same time would take each other's sessions. Each event loop needs its own lock."""
 
 
 async def holds_sessions(connection: Connection, conninfo: str) -> bool:
     """Whether a pooled connection keeps its session of the server from one transaction to the next.
 
-    A pooler that works by transaction gives the session that is used last to whoever asks next, or the one that is
-    used longest ago. In the first case, a second client gets our session while we are connected; in the second,
-    we get another one. Either is proof; several rounds make up for other clients in between.
+    A pooler in transaction mode gives the next transaction either the session that was used last, or the one that
+    was unused for longest. In the first case, a second client gets our session while we are connected; in the second
+    case, we get another one. Each proves the mode. Several rounds compensate for other clients in between.
 
-    Where the pooler has no session for another client within a few seconds, but our own answers, the session is
-    kept for us: else the other client would have got it. The answer is not remembered, because the mode of a pooler
-    can be changed while it runs. Probes of a process wait for each other. Raises psycopg.Error, also where the pooler
-    has no session for us either, and DatabaseUnavailable.
+    If the pooler has no session for a second client within a few seconds, but ours answers, then our session is kept
+    for us: otherwise the second client would have got it. The result is not stored, because a pooler's mode can
+    change while it runs. Probes of a process wait for each other. Raises psycopg.Error, also where the pooler has no
+    session for us either, and DatabaseUnavailable.
     """
     async with (
         _locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()),
@@ -50,7 +50,7 @@ async def holds_sessions(connection: Connection, conninfo: str) -> bool:
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
                     other = await stack.enter_async_context(await Connection.connect(conninfo))
-                    # The transaction stays open, so that the next round meets another session.
+                    # The transaction stays open, so that the next round gets another session.
                     await stack.enter_async_context(other.transaction())
                     theirs = await _backend(other)
             except TimeoutError:
@@ -73,7 +73,7 @@ async def _backend_soon(connection: Connection) -> int:
 
 
 async def is_same_database(one: Connection, other: Connection) -> bool:
-    """Whether both lead to the same database of the same server: one sees the other's lock. Raises psycopg.Error."""
+    """Whether both use the same database of the same server: then one sees the other's lock. Raises psycopg.Error."""
     key = secrets.randbits(31)
     async with other.transaction():
         await other.execute("select pg_advisory_xact_lock(%s::int8)", (key,))

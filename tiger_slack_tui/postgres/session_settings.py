@@ -1,8 +1,8 @@
-"""The server settings that the program's promises need, and what the server, database or role had instead.
+"""Sets the server settings that the program relies on, and reports those that it overrules.
 
-The list follows https://www.postgresql.org/docs/current/runtime-config.html: every setting that a user, role or
-database can have and that changes what our statements do. Settings that only change their speed (jit, work_mem,
-plan_cache_mode, enable_*) or where tables lie (default_tablespace) stay the operator's.
+The list contains every setting of https://www.postgresql.org/docs/current/runtime-config.html that a user, role or
+database can have and that changes what a statement does. Settings that only change its speed (jit, work_mem,
+plan_cache_mode, enable_*) or the place of tables (default_tablespace) are left to the operator.
 """
 
 from __future__ import annotations
@@ -18,31 +18,30 @@ from psycopg.sql import SQL, Literal
 log = logging.getLogger(__name__)
 
 _WAITS = {
-    # The program bounds its own waits; a limit of the role would break off the same batch, migration or job again
-    # and again.
+    # The program limits its own waits. A limit of the role would end the same batch, migration or job at every retry.
     "statement_timeout": "0",
     "lock_timeout": "0",
     "transaction_timeout": "0",  # since PostgreSQL 17
-    # A process that stands still (suspended, or its machine lost) must not keep its locks. No transaction of ours
-    # waits for anything but the database.
+    # A process that is suspended, or whose machine is lost, must not keep its locks. No transaction of the program
+    # waits for anything except the database.
     "idle_in_transaction_session_timeout": "300000",
-    # A backend that waits for a lock otherwise does not notice that its client is gone, and each retry leaves one
-    # more. Since PostgreSQL 14; see _READ for other systems than Linux.
+    # Without it, a backend that waits for a lock does not notice that its client is gone, and each retry leaves
+    # another such backend. Since PostgreSQL 14; for other systems than Linux see _READ.
     "client_connection_check_interval": "10000",
 }
 _MEANING = {
-    # Each statement sees what was committed before it, as the effects of events rely on.
+    # Each statement sees what was committed before it. The effects of events rely on that.
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
     "default_transaction_deferrable": "off",
-    # With `off` a crash loses commits; with `local` a failover to a synchronous standby does. The stronger values
-    # stay: https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
+    # With `off`, a crash loses commits; with `local`, a failover to a synchronous standby does. Stronger values are
+    # kept: https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
     "synchronous_commit": "on",
-    # All names of ours are qualified; nobody else's function or operator stands in for PostgreSQL's.
+    # The program qualifies all its names. No other function or operator can replace PostgreSQL's own.
     "search_path": "pg_catalog",
-    # A policy that hides rows is an error, not an update that changes nothing.
+    # A policy that hides rows causes an error, instead of an update that changes nothing.
     "row_security": "off",
-    # `replica` would switch our triggers off. Only a privileged role may set it.
+    # `replica` would disable triggers. Only a privileged role may set it.
     "session_replication_role": "origin",
     "standard_conforming_strings": "on",
     "array_nulls": "on",
@@ -55,25 +54,25 @@ _FORMATS = {
     "IntervalStyle": "postgres",
     "extra_float_digits": "1",  # fewer digits would round times in seconds
 }
-# Of the session with its client. Through a pooler they are the pooler's.
+# Settings of the connection to the client. Behind a pooler, that client is the pooler.
 _PEER = {
     "idle_session_timeout": "0",
-    # The server notices within a minute that our machine is lost, and frees the locks.
+    # The server notices within a minute that our machine is lost, and releases its locks.
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
 _PROMISES = _WAITS | _MEANING | {"idle_session_timeout": "0"}
 _PRIVILEGED = "session_replication_role"
-"""Needs a right even to be set to what it is."""
+"""Needs a right even to be set to its present value."""
 _LINUX_ONLY = "client_connection_check_interval"
-"""Elsewhere the server may refuse any value but 0: it finds out when it is set."""
+"""On other systems the server can refuse every value but 0."""
 _DURABLE = ("on", "remote_write", "remote_apply")
 _NOT_LOCAL = ("default_transaction_", *_PEER)
-"""Settings that mean nothing inside a transaction that has begun."""
+"""Settings that have no effect in a transaction that has begun."""
 
-# One message: it ends before any limit of the role can end the session, and is one transaction for a pooler. Only a
-# session that is ours alone is changed: a pooler would give it to others.
+# Sent as one message: it ends before a limit of the role can end the session, and for a pooler it is one transaction.
+# It only changes a session that is not pooled: a pooler would give the changed session to other clients.
 _READ: LiteralString = """
 set local statement_timeout = 0;
 with found as materialized
@@ -98,7 +97,7 @@ select pg_backend_pid()
     from found f
   )
 """
-# One message, as _READ: a limit of the role ends a statement of its own only, and `set` takes no time to speak of.
+# Sent as one message, like _READ: a limit of the role counts for each statement, and `set` takes hardly any time.
 _SET: LiteralString = """
 set local statement_timeout = 0;
 select pg_backend_pid()
@@ -115,8 +114,8 @@ _SOURCES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Overruled:
-    """A setting that the program replaces for its own sessions. `source` says in words who set it."""
+class OverruledSetting:
+    """A setting that the program overrules in its own sessions. `source` says in words where it was set."""
 
     name: str
     found: str
@@ -128,22 +127,24 @@ class Overruled:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A session as it was. `wanted` is what the program sets in it, by name."""
+class SessionState:
+    """A server's session as it was found. `wanted` has the settings that the program needs, by name."""
 
     backend: int
-    """The server's process, as it says itself."""
+    """The number of the server's process, from pg_backend_pid()."""
     is_pooled: bool
-    """Whether the client was told another one, which is what a pooler does."""
+    """Whether the client was given another number when it connected. Only a pooler does that."""
     is_standby: bool
     wanted: dict[str, str]
-    overruled: tuple[Overruled, ...]
+    overruled: tuple[OverruledSetting, ...]
 
 
-async def prepare_session(connection: AsyncConnection[Any], statement_seconds: float = 0) -> Found:
-    """Read what the session has, and set what the program needs unless a pooler lends the session.
+async def prepare_session(
+    connection: AsyncConnection[Any], statement_seconds: float = 0
+) -> SessionState:
+    """Read the session's settings. Unless the session is pooled, set those that the program needs.
 
-    Raises psycopg.Error.
+    `statement_seconds` limits each statement; 0 means no limit. Raises psycopg.Error.
     """
     ours = _PROMISES | _FORMATS | _PEER
     ours["statement_timeout"] = str(round(statement_seconds * 1000))
@@ -158,7 +159,7 @@ async def prepare_session(connection: AsyncConnection[Any], statement_seconds: f
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 for the types
     backend, is_standby, role, database, found = row
-    # A server in a single process (PGlite) says 0, and has no pooler.
+    # A server of a single process (PGlite) reports 0, and has no pooler.
     is_pooled = backend not in (0, connection.info.backend_pid)
     wanted, overruled = {}, []
     for name, setting, source, value, _ in found:
@@ -166,14 +167,16 @@ async def prepare_session(connection: AsyncConnection[Any], statement_seconds: f
         if is_other or name != _PRIVILEGED:
             wanted[name] = value
         if is_other and name in _PROMISES and source != "default":
-            overruled.append(Overruled(name, setting, value, _source(source, role, database)))
-    return Found(backend, is_pooled, is_standby, wanted, tuple(overruled))
+            overruled.append(
+                OverruledSetting(name, setting, value, _source(source, role, database))
+            )
+    return SessionState(backend, is_pooled, is_standby, wanted, tuple(overruled))
 
 
-async def apply(connection: AsyncConnection[Any], found: Found, *, is_local: bool) -> int:
-    """Set what the program needs, for the transaction at hand or for the session; returns the server's process.
+async def apply(connection: AsyncConnection[Any], found: SessionState, *, is_local: bool) -> int:
+    """Set the settings that the program needs, for the present transaction (`is_local`) or for the session.
 
-    Raises psycopg.Error.
+    Returns the number of the server's process. Raises psycopg.Error.
     """
     wanted = found.wanted
     if is_local:
@@ -189,8 +192,8 @@ async def apply(connection: AsyncConnection[Any], found: Found, *, is_local: boo
     return int(row[0])
 
 
-def log_overruled(found: Found) -> None:
-    """Say in the log what is overruled, once in the life of the process."""
+def log_overruled(found: SessionState) -> None:
+    """Log the overruled settings: each text once in the life of the process."""
     for each in found.overruled:
         _log_once(str(each))
 

@@ -1,4 +1,4 @@
-"""Finds out whether a server that has been silent still works on our statement."""
+"""Ends a statement whose server is silent and no longer works on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from tiger_slack_tui.postgres.failures import SilentServer
 
 _ASK_SECONDS = 5
-"""How long the second connection waits, for each of its steps."""
+"""How long the second connection waits for each of its steps."""
 
 _BACKEND: LiteralString = """
 select a.state
@@ -27,7 +27,7 @@ from pg_stat_activity a
 where a.pid = %s
 and a.datname = current_database()
 """
-# What libpq and the operating system say where nobody answers. All else is the answer of a server that lives.
+# Texts of libpq and the operating system where no server answers. Any other error comes from a server that runs.
 _UNREACHED = (
     "closed the connection",
     "could not receive",
@@ -44,115 +44,121 @@ _UNREACHED = (
 )
 
 
-class Answer(Enum):
-    """What a second connection finds out about a backend."""
+class BackendState(Enum):
+    """What a second connection finds out about the backend of a statement."""
 
     WORKING = "working"
     GONE = "gone"
-    """It does not exist, does nothing, or waits for us while we wait for it; or no server answers at all."""
+    """It does not exist, is idle, or waits for the client that waits for it; or no server answers."""
     BUSY = "busy"
-    """The server lives, but takes no second connection, or does not answer it: too many clients, a full pooler."""
+    """The server runs, but has no room for a second connection or does not answer it."""
     UNKNOWN = "unknown"
-    """The server lives, but does not say what the backend does."""
+    """The server runs, but does not show what the backend does."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds."""
+class SilenceLimits:
+    """Limits in seconds."""
 
     silence: float = 15
-    """Without anything from the server, until a second connection looks."""
+    """How long nothing may arrive from the server before a second connection checks the backend."""
     unknown: float = 300
-    """How long a statement goes on while what the backend does is unknown."""
+    """How long a statement may go on while the backend's state is unknown."""
 
 
-class Question:
-    """Asks a second connection what the backend does. Never blocks: `answer` is None until it is known.
+class BackendCheck:
+    """Checks the backend through a second connection. Never blocks: `answer` is None until the check has ended.
 
-    A thread asks, so that it works the same for a connection that blocks its event loop. It ends within seconds.
+    The check runs in a thread, so that it also works for a connection that blocks the event loop. It ends within
+    seconds.
     """
 
     def __init__(self, conninfo: str, backend: int | None) -> None:
-        self.answer: Answer | None = None
+        self.answer: BackendState | None = None
         self._conninfo = conninfo
         self._backend = backend
         self.has_session = backend is not None
-        """Whether the statement runs in a session that is known to be ours."""
+        """Whether the statement's backend is known."""
         threading.Thread(target=self._run, name="silence", daemon=True).start()
 
     def _run(self) -> None:
-        answer = Answer.BUSY
-        with suppress(psycopg.Error):  # it took the connection, but not the question
-            answer = ask(self._conninfo, self._backend)
+        answer = BackendState.BUSY
+        with suppress(psycopg.Error):  # the server accepted the connection, but not the query
+            answer = check_backend(self._conninfo, self._backend)
         self.answer = answer
 
 
-def watched(
-    gen: PQGen[RV], look: Callable[[], Question], close: Callable[[], None], patience: Patience
+def watch_silence(
+    gen: PQGen[RV],
+    start_check: Callable[[], BackendCheck],
+    close: Callable[[], None],
+    limits: SilenceLimits,
 ) -> PQGen[RV]:
-    """The generator, broken off when the server no longer works on what it waits for.
+    """Wrap a generator of psycopg so that it ends when the server has stopped working on the statement.
 
-    After `patience.silence` seconds without anything from the server, `look` asks a second connection. Where that
-    finds nobody at work, this calls `close` and raises SilentServer. Whoever runs the generator resumes it at least a
-    few times a second, as psycopg's waiting functions do.
+    After `limits.silence` seconds without anything from the server, `start_check` checks the backend. If nothing is
+    at work, this calls `close` and raises SilentServer. The caller must resume the generator at least a few times
+    a second, as psycopg's waiting functions do.
     """
-    heard = looked = known = time.monotonic()
-    question: Question | None = None
+    heard = checked = known = time.monotonic()
+    check: BackendCheck | None = None
     try:
         state = next(gen)
         while True:
             ready = yield state
             now = time.monotonic()
             if ready:
-                heard = looked = known = now
-                question = None
-            elif question is None:
-                if now - looked > patience.silence:
-                    question = look()
-            elif question.answer is not None:
-                # A session of ours that is gone while the server lives is found out by TCP, or once the server has
-                # room again. What a pooler has done with a session that is not ours, nobody tells.
-                if question.answer is Answer.WORKING or (
-                    question.answer is Answer.BUSY and question.has_session
+                heard = checked = known = now
+                check = None
+            elif check is None:
+                if now - checked > limits.silence:
+                    check = start_check()
+            elif check.answer is not None:
+                # A full server cannot show the backend. TCP reports a lost session of our own, so the statement may
+                # go on. It does not report a session that a pooler has lost, so that statement has a limit.
+                if check.answer is BackendState.WORKING or (
+                    check.answer is BackendState.BUSY and check.has_session
                 ):
                     known = now
-                if question.answer is Answer.GONE or now - known > patience.unknown:
+                if check.answer is BackendState.GONE or now - known > limits.unknown:
                     close()
                     raise SilentServer(now - heard)
-                looked, question = now, None
+                checked, check = now, None
             state = gen.send(ready)
     except StopIteration as end:
         result: RV = end.value
         return result
 
 
-def ask(conninfo: str, backend: int | None) -> Answer:
-    """What the backend does, by a connection of its own. Blocks for some seconds at most. Raises psycopg.Error."""
+def check_backend(conninfo: str, backend: int | None) -> BackendState:
+    """What the backend does, from a new connection. Blocks for a few seconds at most. Raises psycopg.Error."""
     limited = make_conninfo(conninfo, connect_timeout=_ASK_SECONDS)
     try:
-        connection = _Impatient.connect(limited, autocommit=True, prepare_threshold=None)
+        connection = _CheckConnection.connect(limited, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
         is_unreached = any(words in str(error) for words in _UNREACHED)
-        return Answer.GONE if is_unreached else Answer.BUSY
+        return BackendState.GONE if is_unreached else BackendState.BUSY
     try:
         if backend is None:
             connection.execute("select")
-            return Answer.UNKNOWN
+            return BackendState.UNKNOWN
         row = connection.execute(_BACKEND, (backend,)).fetchone()
     finally:
-        connection.pgconn.finish()  # `close` would log a statement that was given up, with user and host
+        connection.pgconn.finish()  # `close` would log an abandoned statement, with user and host
     if row is None:
-        return Answer.GONE
+        return BackendState.GONE
     state, waits_for_client, is_old = row
     if state is None or state == "disabled":
-        return Answer.UNKNOWN
+        return BackendState.UNKNOWN
     if state in ("active", "fastpath function call"):
-        return Answer.GONE if waits_for_client else Answer.WORKING
-    return Answer.GONE if is_old else Answer.WORKING  # what it has just sent can be on its way
+        return BackendState.GONE if waits_for_client else BackendState.WORKING
+    return (
+        BackendState.GONE if is_old else BackendState.WORKING
+    )  # its answer may still be on the way
 
 
-class _Impatient(psycopg.Connection[Any]):
-    """Waits a few seconds for each statement."""
+class _CheckConnection(psycopg.Connection[Any]):
+    """A connection that waits a few seconds at most for each statement."""
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         return super().wait(gen, interval, timeout or _ASK_SECONDS)

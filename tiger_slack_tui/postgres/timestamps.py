@@ -1,4 +1,4 @@
-"""Reads every time that PostgreSQL can hold."""
+"""Loads times from PostgreSQL, including those that Python cannot hold."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _EXACT = adapters.get_loader(adapters.types["timestamptz"].oid, Format.TEXT)
 
 
 class TimestampLoader(Loader):
-    """Loads a timestamptz; one that Python cannot hold becomes EARLIEST or LATEST.
+    """Loads a timestamptz. A time that Python cannot hold becomes EARLIEST or LATEST.
 
     PostgreSQL's years go from 4713 BC to 294276, and it has two infinities
-    (https://www.postgresql.org/docs/current/datatype-datetime.html). psycopg raises DataError for those that Python
-    lacks, and one such row would make the whole result unreadable.
+    (https://www.postgresql.org/docs/current/datatype-datetime.html). psycopg raises DataError for times that
+    Python cannot hold, so one such row would make the whole result unreadable.
     """
 
     def __init__(self, oid: int, context: AdaptContext | None = None) -> None:

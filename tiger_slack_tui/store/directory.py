@@ -12,7 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.deadlocks import past_deadlocks
+from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.failures import is_unavailable
 
 _ROWS = 100
@@ -49,7 +49,7 @@ async def upsert(
     ordered = iter(sorted(rows, key=lambda row: str(row.get("id"))))
     while batch := list(islice(ordered, _ROWS)):
         try:
-            result.changed += await past_deadlocks(partial(_upsert, connection, kind, batch))
+            result.changed += await retry_deadlocks(partial(_upsert, connection, kind, batch))
         except psycopg.Error as error:
             if is_unavailable(error) or connection.broken:
                 raise
@@ -65,7 +65,7 @@ async def _upsert_singly(
 ) -> None:
     for row in rows:
         try:
-            result.changed += await past_deadlocks(partial(_upsert, connection, kind, [row]))
+            result.changed += await retry_deadlocks(partial(_upsert, connection, kind, [row]))
         except psycopg.Error as error:
             if is_unavailable(error) or connection.broken:
                 raise

@@ -14,9 +14,9 @@ from psycopg_pool import PoolTimeout
 
 from tiger_slack_tui.base.errors import DatabaseUnavailable, EventsRefused
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.deadlocks import past_deadlocks
+from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.failures import describe, is_unavailable, may_be_the_connection
-from tiger_slack_tui.postgres.pool import Pool, break_off
+from tiger_slack_tui.postgres.pool import Pool, abort_connection
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class EventStore:
     def abort(self) -> None:
         """Break the connections of writes under way: they raise DatabaseUnavailable at once."""
         for connection in tuple(self._busy):
-            break_off(connection)
+            abort_connection(connection)
 
     async def _write_on_one(
         self, records: Sequence[bytes], seconds: float, unsure: Collection[str], *, is_last: bool
@@ -117,7 +117,7 @@ class EventStore:
         def end_silence() -> None:
             nonlocal is_silent
             is_silent = True
-            break_off(connection)
+            abort_connection(connection)
 
         async with self._pool.connection(timeout=2) as connection:
             timer = asyncio.get_running_loop().call_later(seconds, end_silence)
@@ -148,7 +148,7 @@ class EventStore:
     ) -> Written:
         async def take(part: Sequence[bytes]) -> Written:
             try:
-                return await past_deadlocks(lambda: _ingest(connection, part))
+                return await retry_deadlocks(lambda: _ingest(connection, part))
             except psycopg.Error as error:
                 if is_last or not may_be_the_connection(error):
                     raise

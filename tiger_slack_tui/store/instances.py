@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg.rows import class_row, scalar_row
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.deadlocks import past_deadlocks
+from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 
 # Times are given as ages in seconds, and the database subtracts them from its own time: machines' clocks differ.
 _INSTANCE: LiteralString = """
@@ -250,4 +250,4 @@ async def write_heartbeat(
             if heartbeat.state.team_id is not None:
                 await value(_JUDGE, row | {"stale": stale, "steady": is_steady, "least": least_gap})
 
-    await past_deadlocks(write)
+    await retry_deadlocks(write)

@@ -39,7 +39,7 @@ async def check_server_settings(conninfo: str, direct: str | None) -> AsyncItera
 
 
 def _primary(connection: Connection) -> Check:
-    if connection.found.is_standby:
+    if connection.session.is_standby:
         found = f"the server at {connection.server} is a standby: it takes no events"
         fix = "Connect to the primary. With several hosts in DATABASE_URL, tiger-slack finds the primary."
         return Check("writes", CheckState.FAILED, found, fix)
@@ -53,12 +53,12 @@ async def _durability(connection: Connection) -> Check:
         return Check(
             "durability", CheckState.WARNING, found, "Turn it on in the server's configuration."
         )
-    used = connection.found.wanted["synchronous_commit"]
+    used = connection.session.wanted["synchronous_commit"]
     return Check("durability", CheckState.OK, f"synchronous_commit {used}")
 
 
 def _settings(connection: Connection) -> Check:
-    overruled = "; ".join(map(str, connection.found.overruled))
+    overruled = "; ".join(map(str, connection.session.overruled))
     return Check("settings", CheckState.OK, overruled or "none that tiger-slack overrules")
 
 

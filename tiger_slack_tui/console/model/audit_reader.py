@@ -10,7 +10,7 @@ from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.detail import EventDetail, read_event
 from tiger_slack_tui.audit.preview import Preview, previews
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.failures import explained
+from tiger_slack_tui.postgres.failures import translate_errors
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.rules import Rule, list_rules
 
@@ -19,7 +19,7 @@ from tiger_slack_tui.store.rules import Rule, list_rules
 async def connected(conninfo: str) -> AsyncIterator[Connection]:
     """A connection for one question or change. Raises DatabaseUnavailable; the server's errors say what they mean."""
     async with await connect(conninfo) as connection:
-        with explained():
+        with translate_errors():
             yield connection
 
 

@@ -30,7 +30,7 @@ from tiger_slack_tui.postgres.embedded.binaries import (
     server_user,
 )
 from tiger_slack_tui.postgres.embedded.server_log import failure_reason, log_path, open_log
-from tiger_slack_tui.postgres.pool import break_off
+from tiger_slack_tui.postgres.pool import abort_connection
 
 DATABASE = "tiger_slack"
 _FIRST_WITHOUT_PATH = 16
@@ -179,7 +179,7 @@ def _reach(home: Path, seconds: float) -> str | None:
 @contextmanager
 def _cut_after(seconds: float, connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Cut the connection where the block takes longer: whoever waits for a stopped server gets an error."""
-    timer = threading.Timer(seconds, break_off, (connection,))
+    timer = threading.Timer(seconds, abort_connection, (connection,))
     timer.daemon = True
     timer.start()
     try:
