@@ -31,9 +31,9 @@ from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler
-from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.migrate.run import MigrationMessage, migrate
-from tiger_slack_tui.postgres.pool import make_pool, require_same_database, with_defaults
+from tiger_slack_tui.postgres.pool import make_pool, require_same_database
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming, HeartbeatWriter
 from tiger_slack_tui.slack.paged_history import Pace
 from tiger_slack_tui.slack.socket import SocketMode, Timing

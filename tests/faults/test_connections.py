@@ -16,9 +16,10 @@ from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.postgres.connection import BlockingConnection, Connection
 from tiger_slack_tui.postgres.locks import try_lock
 from tiger_slack_tui.postgres.migrate.run import migrate
-from tiger_slack_tui.postgres.pool import BlockingConnection, Connection, connect, make_pool
+from tiger_slack_tui.postgres.pool import connect, make_pool
 from tiger_slack_tui.postgres.silence import BackendState, SilenceLimits, check_backend
 from tiger_slack_tui.store.events import EventStore
 

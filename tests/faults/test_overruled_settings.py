@@ -13,11 +13,12 @@ from psycopg.conninfo import make_conninfo
 
 from tests.auditing import message, record
 from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.postgres.connection import BlockingConnection, Connection
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.migrate.files import MigrationFile
 from tiger_slack_tui.postgres.migrate.run import migrate
-from tiger_slack_tui.postgres.pool import BlockingConnection, Connection, connect, make_pool
+from tiger_slack_tui.postgres.pool import connect, make_pool
 from tiger_slack_tui.store.events import EventStore
 
 Database = psycopg.Connection[Any]
@@ -196,7 +197,7 @@ async def test_a_standby_says_so_until_it_is_promoted(tmp_path: Path) -> None:
 
 
 def test_of_several_servers_the_primary_is_meant() -> None:
-    from tiger_slack_tui.postgres.pool import with_defaults
+    from tiger_slack_tui.postgres.connection import with_defaults
 
     two = with_defaults("host=a,b", application_name="x")
     assert "target_session_attrs=primary" in two

@@ -28,10 +28,11 @@ from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.postgres import session_settings
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.locks import try_lock
 from tiger_slack_tui.postgres.migrate.files import shipped_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
-from tiger_slack_tui.postgres.pool import Connection, connect, connect_session, make_pool
+from tiger_slack_tui.postgres.pool import connect, connect_session, make_pool
 from tiger_slack_tui.postgres.session_settings import SessionState
 from tiger_slack_tui.postgres.silence import SilenceLimits
 from tiger_slack_tui.store.events import EventStore

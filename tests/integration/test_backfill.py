@@ -23,8 +23,8 @@ from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
-from tiger_slack_tui.postgres.pool import with_defaults
 from tiger_slack_tui.slack.paged_history import Pace
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.slack.web import SlackWeb

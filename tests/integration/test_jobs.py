@@ -22,9 +22,9 @@ from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler, previous_run
 from tiger_slack_tui.jobs.users import load_users
+from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.lock_keys import USERS_LOCK_KEY
 from tiger_slack_tui.postgres.locks import holders
-from tiger_slack_tui.postgres.pool import with_defaults
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store.job_runs import JobRun
 

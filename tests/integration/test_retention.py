@@ -7,7 +7,7 @@ import psycopg
 
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
-from tiger_slack_tui.postgres.pool import with_defaults
+from tiger_slack_tui.postgres.connection import with_defaults
 
 DAY = timedelta(days=1)
 

@@ -1,5 +1,5 @@
-"""Asks and changes the audit trail: rules, events, the history of a message, replays. Knows no screen.
+"""Answers questions about events and messages, and changes rules. Knows no user interface.
 
-Everything works over a connection that commits by itself (database.pool.connect), never blocks the event loop, and
-ends when its task is cancelled. psycopg.Error passes through; database.failures.translate_errors() words it.
+Every function takes a connection that commits each statement by itself, does not block the event loop, and ends when
+its task is cancelled. psycopg.Error passes through; postgres.failures.translate_errors() turns it into our errors.
 """

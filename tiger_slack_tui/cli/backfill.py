@@ -28,9 +28,9 @@ from tiger_slack_tui.cli.stopping import run_until_stopped
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.launch import database
-from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.migrate.run import migrate
-from tiger_slack_tui.postgres.pool import connect, with_defaults
+from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.slack.paged_history import HistoryReader
 from tiger_slack_tui.slack.pages import patiently
 from tiger_slack_tui.slack.web import SlackWeb

@@ -21,7 +21,7 @@ from tiger_slack_tui.cli.checks.slack import check_slack
 from tiger_slack_tui.cli.checks.spool import check_spool
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.launch import database
-from tiger_slack_tui.postgres.pool import with_defaults
+from tiger_slack_tui.postgres.connection import with_defaults
 
 _SYMBOL = {CheckState.OK: "✓", CheckState.WARNING: "!", CheckState.FAILED: "✗"}
 

@@ -25,9 +25,10 @@ from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.launch import database
+from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.lock_keys import JOB_LOCK_KEYS
 from tiger_slack_tui.postgres.migrate.run import migrate
-from tiger_slack_tui.postgres.pool import connect_session, with_defaults
+from tiger_slack_tui.postgres.pool import connect_session
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store.job_runs import JobRun, RunReason
 

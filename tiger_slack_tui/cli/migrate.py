@@ -16,6 +16,7 @@ from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.launch import database
+from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.migrate import run
 from tiger_slack_tui.postgres.migrate.files import MigrationFileState
 from tiger_slack_tui.postgres.migrate.run import (
@@ -23,7 +24,6 @@ from tiger_slack_tui.postgres.migrate.run import (
     MigrationStatus,
     migration_status,
 )
-from tiger_slack_tui.postgres.pool import with_defaults
 
 
 @click.command(name="migrate")

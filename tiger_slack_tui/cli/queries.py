@@ -13,9 +13,9 @@ import psycopg
 
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.launch import database
-from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.failures import translate_errors
-from tiger_slack_tui.postgres.pool import abort_connection, connect, with_defaults
+from tiger_slack_tui.postgres.pool import abort_connection, connect
 
 T = TypeVar("T")
 Query = Callable[[Connection], Awaitable[T]]

@@ -28,7 +28,7 @@ from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.manager import ImportManager
-from tiger_slack_tui.postgres.pool import with_defaults
+from tiger_slack_tui.postgres.connection import with_defaults
 
 if TYPE_CHECKING:
     from tiger_slack_tui.engine import Engine

@@ -10,6 +10,7 @@ import psycopg
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
+from tiger_slack_tui.postgres.introspection import ping
 from tiger_slack_tui.postgres.pool import connect_session
 from tiger_slack_tui.store.imports import ImportRun, ImportRunning, retake_lock
 
@@ -41,7 +42,7 @@ class ControlSession:
         """
         async with self._checking:
             try:
-                await self._connection.execute("select 1")
+                await ping(self._connection)
             except psycopg.Error as error:
                 log.warning("the session of import %d was lost: %s", self._run.id, describe(error))
                 self._connection.pgconn.finish()

@@ -18,27 +18,14 @@ from psycopg.pq.abc import PGcancelConn
 from psycopg_pool import AsyncConnectionPool
 
 from tiger_slack_tui.base.errors import DatabaseRefused, OtherDatabase
-from tiger_slack_tui.postgres.connection import BlockingConnection, Connection, with_defaults
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import connect_failure, translate_errors
 from tiger_slack_tui.postgres.pooler import holds_sessions, is_same_database
 
-__all__ = [
-    "BlockingConnection",
-    "Connection",
-    "Pool",
-    "abort_connection",
-    "connect",
-    "connect_session",
-    "end_within",
-    "make_pool",
-    "require_same_database",
-    "with_defaults",
-]
+Pool = AsyncConnectionPool[Connection]
 
 _CANCEL_SECONDS = 5.0
-"""How long a thread waits until the server has taken a request to cancel."""
-
-Pool = AsyncConnectionPool[Connection]
+"""How long a thread waits until the server has accepted a request to cancel."""
 
 
 async def connect(

@@ -9,9 +9,10 @@ import psycopg
 from tiger_slack_tui.base.errors import DatabaseRefused, TigerSlackError
 from tiger_slack_tui.cli.checks.check import Check, CheckState
 from tiger_slack_tui.postgres import introspection as facts
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.introspection import ChunkLocks
-from tiger_slack_tui.postgres.pool import Connection, connect, connect_session
+from tiger_slack_tui.postgres.pool import connect, connect_session
 from tiger_slack_tui.postgres.pooler import is_same_database
 
 _LOCKS_PARTS = 4

@@ -30,9 +30,9 @@ from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.targets import DryRunTarget, ImportTarget, MergeTarget
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.imports.workers.file_reader import FileReader
-from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.connection import BlockingConnection, Connection
 from tiger_slack_tui.postgres.failures import describe
-from tiger_slack_tui.postgres.pool import BlockingConnection, connect_session
+from tiger_slack_tui.postgres.pool import connect_session
 from tiger_slack_tui.store.directory import upsert
 from tiger_slack_tui.store.import_account import ImportProblem, Reason
 from tiger_slack_tui.store.import_ledger import LedgerChanged
