@@ -94,8 +94,8 @@ def show_console(
     # Loading makes much that stays and no garbage; `run_console` lets the collector work again (see `collector`).
     gc.disable()
     # Imported late: nothing else needs Textual.
-    from tiger_slack_tui.console.options import read_options
     from tiger_slack_tui.console.run import run_console
+    from tiger_slack_tui.console.settings_file import read_options
 
     options = read_options(
         options_home or settings.home,

@@ -324,6 +324,7 @@ class CannedBackend(Backend):
             findings=replace(self._found[2], problem=model.findings.problem),
             run=self.imports.run,
             check=self.imports.check,
+            live_limit=self.imports.live_limit,
         )
 
 

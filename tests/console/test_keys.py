@@ -13,19 +13,15 @@ from textual.widgets import Input
 
 from tests.console.canned import NOW, CannedBackend, screen_text
 from tests.support import until
-from tiger_slack_tui.console.actions import ACTIONS, BY_ID, CONFIRM_KEY, VIEWS, bindings, remapped
+from tiger_slack_tui.console.actions import CONFIRM_KEY, VIEWS, declared
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.options import ConsoleOptions, read_options
+from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
+from tiger_slack_tui.console.settings_file import read_options, remapped
 from tiger_slack_tui.console.views.catalog import VIEW_CLASSES
-from tiger_slack_tui.console.views.importing.check import CheckStep
-from tiger_slack_tui.console.views.importing.options import OptionsStep
-from tiger_slack_tui.console.views.importing.result import ResultStep
-from tiger_slack_tui.console.views.importing.run import RunStep
-from tiger_slack_tui.console.views.importing.source import SourceStep
 
-STEP_CLASSES = (SourceStep, CheckStep, OptionsStep, RunStep, ResultStep)
+ACTIONS = tuple(ConsoleApp.ACTIONS.values())
 TWICE = {"space", "enter", "P", "shift+p", "R", "shift+r", "f"}
 """Keys with two actions in one step, of which its state allows one; Space selects a channel in place of freezing."""
 
@@ -53,20 +49,14 @@ async def shows(app: ConsoleApp, text: str) -> None:
 def test_each_action_has_a_method_and_no_two_share_a_key_in_one_place() -> None:
     views = {view.NAME: view for view in VIEW_CLASSES}
     assert tuple(views) == VIEWS
-    places: dict[str, list[type]] = {name: [view] for name, view in views.items()}
-    places["import"] = list(STEP_CLASSES)
     for action in ACTIONS:
-        owners = [ConsoleApp, *places[action.view or VIEWS[0]]]
-        if not action.id.startswith("view."):
-            assert any(hasattr(owner, action.method) for owner in owners), action.id
-    for name, owners in places.items():
-        for owner in owners:
-            own = [
-                action
-                for action in ACTIONS
-                if action.view == name and hasattr(owner, action.method)
-            ]
-            shared = [action for action in ACTIONS if action.view is None]
+        view = views[action.view or VIEWS[0]]
+        assert any(action.id in declared(owner) for owner in (ConsoleApp, view, *view.PARTS))
+        assert action.help.endswith("."), action.id
+    shared = [action for action in ACTIONS if action.view is None]
+    for name, view in views.items():
+        for owner in (view, *view.PARTS):
+            own = [one.action for one in declared(owner).values() if one.action.view == name]
             keys = [key for action in (*own, *shared) for key in action.keys.split(",")]
             twice = {key for key in keys if keys.count(key) > 1}
             assert twice <= TWICE, (owner, twice)
@@ -278,7 +268,7 @@ async def test_a_remapped_key_is_shown_and_works(tmp_path: Path) -> None:
 
 
 def test_bindings_carry_their_ids() -> None:
-    assert {binding.id for binding in bindings()} == set(BY_ID)
+    assert {binding.id for binding in ConsoleApp.BINDINGS} == set(ConsoleApp.ACTIONS)
 
 
 async def test_typing_triggers_no_action(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from textual import events
@@ -18,7 +18,19 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import visible
-from tiger_slack_tui.console.actions import BY_ID, VIEWS, Action, available, bindings
+from tiger_slack_tui.console.actions import (
+    IMPORT,
+    JOBS,
+    LOG,
+    OVERVIEW,
+    TRIAGE,
+    VIEWS,
+    Action,
+    ActionMethod,
+    action,
+    bindings,
+    declared,
+)
 from tiger_slack_tui.console.driver.app import PatientApp
 from tiger_slack_tui.console.driver.palette import Palette
 from tiger_slack_tui.console.model.backend import Backend
@@ -37,7 +49,7 @@ from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm, Dialog, Document
 from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
 from tiger_slack_tui.console.themes import OUR_THEMES
-from tiger_slack_tui.console.views.catalog import make_views
+from tiger_slack_tui.console.views.catalog import all_actions, make_views
 from tiger_slack_tui.console.views.view import Switcher, View
 
 log = logging.getLogger(__name__)
@@ -66,7 +78,6 @@ class ConsoleApp(PatientApp):
     TITLE = "tiger-slack"
     CSS_PATH = "console.tcss"
     COMMANDS: ClassVar[set[Any]] = {ActionCommands}
-    BINDINGS: ClassVar[list[Any]] = bindings()
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 typed by Textual
         (0, "-tiny"),
         (_LEAST_SIZE[0], "-narrow"),
@@ -164,7 +175,7 @@ class ConsoleApp(PatientApp):
         if isinstance(self.screen_stack[0].focused, Input):
             self._fill("#footer", typing_line())
             return
-        offered = [action for action in self.offered() if self._is_open(action)]
+        offered = [action for action in self.offered() if self._is_possible(action)]
         self._fill("#footer", footer_line(offered, self.keys_shown, width))
 
     def _show_problems(self, problems: list[Content]) -> None:
@@ -215,8 +226,10 @@ class ConsoleApp(PatientApp):
             least = top.LEAST_SIZE if isinstance(top, Dialog) else _LEAST_SIZE
             if size.width >= least[0] and size.height >= least[1]:
                 return
-            leave = getattr(top, "action_leave", top.dismiss)
-            leave()
+            if isinstance(top, Dialog):
+                top.leave()
+            else:
+                top.dismiss()
 
     # How it ends
 
@@ -239,31 +252,70 @@ class ConsoleApp(PatientApp):
         return self.size.width < _LEAST_SIZE[0] or self.size.height < _LEAST_SIZE[1]
 
     def offered(self) -> list[Action]:
-        """The actions of this place and time. What is not shown has none."""
-        actions = available(self._view, read_only=self.backend.read_only)
-        return [action for action in actions if action.is_of_app or not self.is_too_small]
+        """The actions of this place and time. A terminal that is too small offers only those that need no view."""
+        declared_here = (declared(type(doer)).values() for doer in self._doers())
+        first = [method.action for methods in declared_here for method in methods]
+        return [
+            action
+            for action in dict.fromkeys([*first, *self.ACTIONS.values()])
+            if action.view in (None, self._view)
+            and not (self.backend.read_only and action.changes)
+            and (action.is_of_app or not self.is_too_small)
+        ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action != "do":
             return super().check_action(action, parameters)
-        wanted = BY_ID.get(str(parameters[0])) if parameters else None
-        return wanted in self.offered() and wanted is not None and self._is_open(wanted)
+        wanted = self.ACTIONS.get(str(parameters[0])) if parameters else None
+        return wanted is not None and wanted in self.offered() and self._is_possible(wanted)
 
-    def _is_open(self, action: Action) -> bool:
-        return action.view is None or self.view.can(action)
+    def _is_possible(self, action: Action) -> bool:
+        doer, method = self._method(action)
+        return method is not None and method.is_possible(doer)
+
+    def _method(self, action: Action) -> tuple[Any, ActionMethod[Any] | None]:
+        """What does the action, and by which of its methods."""
+        for doer in self._doers():
+            if (method := declared(type(doer)).get(action.id)) is not None:
+                return doer, method
+        return self, None
+
+    def _doers(self) -> list[Hashable]:
+        return [*self.view.doers(), self]
 
     async def action_do(self, action_id: str) -> None:
-        """Do what the table names so: a method of the view, of a part of it, or of the app."""
-        action = BY_ID[action_id]
+        """Do the action, if it is possible now: the command palette knows what was possible when it opened."""
         if not self.check_action("do", (action_id,)):
-            return  # by the command palette, which knows what was possible when it opened
-        if action_id.startswith("view."):
-            self.go_to(action_id.removeprefix("view."))
             return
-        result = getattr(self.view.doer(action.method) or self, action.method)()
-        if isinstance(result, Awaitable):
-            await result
+        doer, method = self._method(self.ACTIONS[action_id])
+        if method is not None and (work := method.run(doer)) is not None:
+            await work
         self._sample()
+
+    @action("view.overview", "1", "View Overview", footer=False)
+    def act_overview(self) -> None:
+        """Show whether ingestion is healthy."""
+        self.go_to(OVERVIEW)
+
+    @action("view.jobs", "2", "View Jobs", footer=False)
+    def act_jobs(self) -> None:
+        """Show jobs, locks, migrations and the database."""
+        self.go_to(JOBS)
+
+    @action("view.triage", "3", "View Triage", footer=False)
+    def act_triage(self) -> None:
+        """Show events that were not simply stored, and gaps."""
+        self.go_to(TRIAGE)
+
+    @action("view.import", "4", "View Import", footer=False)
+    def act_import(self) -> None:
+        """Import an export of Slack."""
+        self.go_to(IMPORT)
+
+    @action("view.log", "5", "View Log", footer=False)
+    def act_log(self) -> None:
+        """Show the program's log."""
+        self.go_to(LOG)
 
     def go_to(self, name: str) -> None:
         """Show another view."""
@@ -327,6 +379,7 @@ class ConsoleApp(PatientApp):
         """Show a long text."""
         self.push_screen(Document(title, list(lines), copied=copied))
 
+    @action("pane.back", "escape", "Back", shown="Esc", footer=False)
     def act_back(self) -> None:
         """One step back: out of a filter, a zoom, a step of the view, the frozen display."""
         if not self.view.step_back() and self._frozen is not None:
@@ -373,25 +426,34 @@ class ConsoleApp(PatientApp):
             self._filtered.filter_rows("")
             self._close_filter()
 
+    @action("display.freeze", "space", "Freeze", shown="Space")
     def act_freeze(self) -> None:
         """Show this moment for as long as the operator likes, in every view; or now again."""
         is_frozen = self._frozen is not None
-        self._frozen = None if is_frozen else self.backend.sample(_WINDOWS[self._window]).still()
+        self._frozen = None if is_frozen else self.backend.sample(_WINDOWS[self._window]).frozen()
 
     def thaw(self) -> None:
         """Show what is known now."""
         self._frozen = None
 
+    @action("display.narrower", "left_square_bracket", "Shorter window", shown="[", footer=False)
     def act_narrower(self) -> None:
+        """Show fewer seconds in the charts."""
         self._window = max(self._window - 1, 0)
 
+    @action("display.wider", "right_square_bracket", "Longer window", shown="]", footer=False)
     def act_wider(self) -> None:
+        """Show more seconds in the charts."""
         self._window = min(self._window + 1, len(_WINDOWS) - 1)
 
+    @action("display.faster", "plus", "Show more often", shown="+", footer=False)
     def act_faster(self) -> None:
+        """Sample more often."""
         self._set_rate(min(self._rate + 1, len(_RATES) - 1))
 
+    @action("display.slower", "minus", "Show less often", shown="-", footer=False)
     def act_slower(self) -> None:
+        """Sample less often."""
         self._set_rate(max(self._rate - 1, 0))
 
     def _set_rate(self, rate: int) -> None:
@@ -400,7 +462,9 @@ class ConsoleApp(PatientApp):
         self._sampling = self.set_interval(1 / _RATES[rate], self._sample)
         self.say(f"Shown {_RATES[rate]:g} times a second")
 
+    @action("display.theme", "t", "Next theme", footer=False)
     def act_theme(self) -> None:
+        """Change the colours."""
         names = list(THEMES)
         current = names.index(self.theme) if self.theme in names else -1
         self.theme = names[(current + 1) % len(names)]
@@ -414,9 +478,12 @@ class ConsoleApp(PatientApp):
         if not (self.is_too_small or isinstance(self.screen, Palette)):
             self.push_screen(Palette(id="--command-palette"))
 
+    @action("help.commands", "colon,ctrl+p", "Commands", shown=":")
     def act_commands(self) -> None:
+        """Find an action by its name."""
         self.action_command_palette()
 
+    @action("help.keys", "question_mark", "Help", shown="?")
     def act_keys(self) -> None:
         """Explain the view and its keys."""
         about = self.view.__doc__ or ""
@@ -425,6 +492,7 @@ class ConsoleApp(PatientApp):
         width = min(self.size.width, 100) - 2
         self.read("help", help_lines(self.offered(), self.keys_shown, about, width))
 
+    @action("app.quit", "q,ctrl+q", "Quit")
     def act_quit(self) -> None:
         """Ask, then stop what runs here and leave."""
         model = self.backend.sample(60)
@@ -446,6 +514,10 @@ class ConsoleApp(PatientApp):
             return
         question = f"Stop the {' and the '.join(what)}, and leave?"
         self.ask(question, details, verb="Stop and leave", stay="Stay", then=self.stop)
+
+    # At the end of the class, where all of its actions are declared.
+    ACTIONS: ClassVar[dict[str, Action]] = all_actions(vars())
+    BINDINGS: ClassVar[list[Any]] = bindings(ACTIONS.values())
 
 
 def _is_in_sight(pane: Pane[Any]) -> bool:

@@ -71,6 +71,7 @@ class Backend:
             findings=self._finder.found,
             run=self.imports.run,
             check=self.imports.check,
+            live_limit=self.imports.live_limit,
             window=window,
             read_only=self.read_only,
             is_observing=self.is_observing,

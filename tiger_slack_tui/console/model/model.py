@@ -57,8 +57,12 @@ class Model:
     """The present check of an archive, or the last one."""
     window: int = 160
     """Seconds that charts show."""
+    live_limit: float | None = None
+    """Seconds (p95) that live acks may take before an import waits for them; None if it never waits."""
     read_only: bool = False
     is_observing: bool = False
+    is_frozen: bool = False
+    """Whether this is a copy of an earlier moment, which the operator looks at."""
 
     @property
     def importing(self) -> Importing | None:
@@ -102,10 +106,18 @@ class Model:
             return ("Asking the database …",)
         return ("It could not be read.",) if name in self.facts.problems else otherwise
 
-    def still(self) -> Model:
-        """A copy that nothing changes."""
-        run = None if self.run is None else self.run.still()
-        return replace(self, run=run, check=None if self.check is None else self.check.still())
+    def frozen(self) -> Model:
+        """A copy that stays as it is.
+
+        All but `run` and `check` is immutable. These two are copied here and not at each sample: the state of a
+        hundred thousand files takes several milliseconds to copy.
+        """
+        return replace(
+            self,
+            run=None if self.run is None else self.run.still(),
+            check=None if self.check is None else self.check.still(),
+            is_frozen=True,
+        )
 
 
 def importing(state: ImportState) -> Importing:

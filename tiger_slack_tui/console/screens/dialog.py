@@ -34,6 +34,10 @@ class Dialog(ModalScreen[_Answer]):
         if self.is_current:
             self.dismiss(result)
 
+    def leave(self) -> None:
+        """Close the dialog because the terminal has become too small for it."""
+        self.answer()
+
 
 class Confirm(Dialog[bool]):
     """Asks before something is changed. Only `CONFIRM_KEY` says yes: Enter and Escape leave everything as it is."""

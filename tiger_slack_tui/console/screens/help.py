@@ -59,7 +59,7 @@ class ActionCommands(Provider):
         if isinstance(self.app, Host):
             keys = self.app.keys_shown
             for action in self.app.offered():
-                where = TITLES[action.view] if action.view else "Everywhere"
+                where = f"{TITLES[action.view] if action.view else 'Everywhere'}: {action.help}"
                 title = f"{action.title}  ({keys.get(action.id, action.key)})"
                 yield title, action.id, where
 

@@ -282,6 +282,9 @@ class RulesScreen(Dialog[Draft]):
         self._test(None)
 
     def action_leave(self) -> None:
+        self.leave()
+
+    def leave(self) -> None:
         self.answer(self._draft)
 
     def action_pick(self) -> None:

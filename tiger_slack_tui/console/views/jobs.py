@@ -12,10 +12,9 @@ from textual.content import Content
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.console.actions import JOBS, Action
+from tiger_slack_tui.console.actions import JOBS, action
 from tiger_slack_tui.console.formats import age, moment
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.model.monitor import Facts
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
@@ -260,7 +259,10 @@ class JobsView(View):
             Body(
                 rows=sorted(
                     files,
-                    key=lambda file: (file.state is not MigrationFileState.PENDING, file.name),
+                    key=lambda file: (
+                        file.state is not MigrationFileState.PENDING,
+                        file.name,
+                    ),
                 ),
                 title="migrations",
                 note=note,
@@ -347,21 +349,11 @@ class JobsView(View):
         if event.pane.id == "job-list" and self._model is not None:
             self.show(self._model)
 
-    def can(self, action: Action) -> bool:
-        facts = self._model.facts if self._model else Facts()
-        if action.id == "jobs.run_job":
-            return self.backend.engine is not None and self._job() is not None
-        if action.id == "jobs.migrate":
-            found = facts.migrations
-            return found is not None and any(
-                f.state is MigrationFileState.PENDING for f in found.files
-            )
-        return True
-
     def _job(self) -> JobStatus | None:
         pane: Pane[JobStatus] = self.query_one("#job-list", Pane)
         return pane.row
 
+    @action("jobs.details", "enter", "Details", shown="Enter")
     def act_details(self) -> None:
         """Show the selected row whole."""
         pane = self.pane
@@ -401,6 +393,7 @@ class JobsView(View):
             case _:
                 yield from pairs(width, *((n, str(v)) for n, v in _fields(row)), name=16)
 
+    @action("jobs.run_job", "R,shift+r", "Run job now", changes=True)
     def act_run_job(self) -> None:
         """Run the selected job now."""
         job = self._job()
@@ -424,6 +417,11 @@ class JobsView(View):
             then=lambda: self.host.attempt(f"Job {job.name}", work()),
         )
 
+    @act_run_job.when
+    def _can_run_job(self) -> bool:
+        return self.backend.engine is not None and self._job() is not None
+
+    @action("jobs.migrate", "M,shift+m", "Migrate", changes=True)
     def act_migrate(self) -> None:
         """Apply what is pending."""
         found = self._model.facts.migrations if self._model else None
@@ -441,6 +439,11 @@ class JobsView(View):
             verb="Migrate",
             then=lambda: self.host.attempt("Migration", work()),
         )
+
+    @act_migrate.when
+    def _can_migrate(self) -> bool:
+        found = self._model.facts.migrations if self._model else None
+        return found is not None and any(f.state is MigrationFileState.PENDING for f in found.files)
 
 
 def _fields(row: object) -> list[tuple[str, object]]:

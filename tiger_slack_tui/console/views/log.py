@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.base.text import fit
-from tiger_slack_tui.console.actions import LOG
+from tiger_slack_tui.console.actions import LOG, action
 from tiger_slack_tui.console.formats import clock, moment
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.model import Model
@@ -74,11 +74,13 @@ class LogView(View):
             )
         )
 
+    @action("log.level", "l", "Level")
     def act_level(self) -> None:
         """Show more, or only what matters."""
         self._level = (self._level + 1) % len(_LEVELS)
         self.query_one("#log-lines", Pane).follow()
 
+    @action("log.open", "enter", "Open", shown="Enter")
     def act_open(self) -> None:
         """Show a line whole."""
         row = self.query_one("#log-lines", Pane).row

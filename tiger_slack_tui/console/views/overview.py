@@ -11,7 +11,7 @@ from textual.content import Content
 
 from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.base.text import fit
-from tiger_slack_tui.console.actions import JOBS, OVERVIEW, TRIAGE
+from tiger_slack_tui.console.actions import JOBS, OVERVIEW, TRIAGE, action
 from tiger_slack_tui.console.formats import age, clock, count, millis
 from tiger_slack_tui.console.model.findings import Finding
 from tiger_slack_tui.console.model.model import Model
@@ -341,6 +341,7 @@ class OverviewView(View):
             )
         )
 
+    @action("overview.open", "enter", "Open", shown="Enter")
     def act_open(self) -> None:
         """Go where the focused pane's subject is at home."""
         self.host.go_to(JOBS if self.pane and self.pane.id == "running" else TRIAGE)

@@ -15,9 +15,9 @@ from textual.content import Content
 
 from tiger_slack_tui.audit.detail import EventDetail
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.console.actions import TRIAGE, Action
+from tiger_slack_tui.console.actions import TRIAGE, action
 from tiger_slack_tui.console.formats import age, clock, moment
-from tiger_slack_tui.console.model.findings import KINDS, Finding, Group
+from tiger_slack_tui.console.model.findings import FROM_DATABASE, KINDS, Finding, Group
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import reason, unforeseen
 from tiger_slack_tui.console.panes.findings import (
@@ -211,7 +211,7 @@ class TriageView(View):
         return f"▲{new}" if new else ""
 
     def show(self, model: Model) -> None:
-        is_frozen, self._model = model is self._model, model
+        self._model = model
         self.backend.findings_reader.look()
         found = model.findings
         counts = found.counts
@@ -235,7 +235,7 @@ class TriageView(View):
                 is_stale=model.stored_findings.problem is not None or found.problem is not None,
             )
         )
-        if not is_frozen:
+        if not model.is_frozen:
             self._refresh_detail()
         self._show_detail()
 
@@ -319,26 +319,13 @@ class TriageView(View):
         payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
         return Detail(finding, lambda width: list(detail_lines(event, width)), payload)
 
-    def can(self, action: Action) -> bool:
-        row = self._row()
-        if action.id == "triage.replay":
-            if isinstance(row, Group):
-                return row.kind in ("failed", "discarded", "unrouted")
-            return row is not None and row.gap is None and row.kind != "late"
-        if action.id == "triage.replay_failed":
-            return self._model is not None and bool(self._model.findings.counts.get("failed"))
-        if action.id == "triage.backfill":
-            gap = row.gap if isinstance(row, Finding) else None
-            is_over = gap is not None and gap.ended_at is not None
-            return is_over and self.backend.engine is not None
-        return True
-
     def back(self) -> bool:
         if self._cause is None and self._kind is None:
             return False
         self._only(None)
         return True
 
+    @action("triage.open", "enter", "Open", shown="Enter")
     def act_open(self) -> None:
         """An event whole; of a group its events."""
         row = self._row()
@@ -348,30 +335,45 @@ class TriageView(View):
             lines = self._detail.lines(self.app.size.width - 2)
             self.host.read(row.key, lines, copied=self._detail.copied)
 
+    @action("triage.group", "o", "Group or order")
     def act_group(self) -> None:
+        """Group events by their cause, or show them in order."""
         self._is_grouped = not self._is_grouped
 
     def _only(self, kind: str | None) -> None:
         self._kind, self._cause = (None if kind == self._kind else kind), None
 
+    @action("triage.only_failed", "f", "Failed", footer=False)
     def act_only_failed(self) -> None:
+        """Show only events that failed."""
         self._only("failed")
 
+    @action("triage.only_discarded", "d", "Discarded", footer=False)
     def act_only_discarded(self) -> None:
+        """Show only events that a rule discarded."""
         self._only("discarded")
 
+    @action("triage.only_unrouted", "u", "Unrouted", footer=False)
     def act_only_unrouted(self) -> None:
+        """Show only events of an unknown type."""
         self._only("unrouted")
 
+    @action("triage.only_late", "l", "Late", footer=False)
     def act_only_late(self) -> None:
+        """Show only events that came late."""
         self._only("late")
 
+    @action("triage.only_gaps", "p", "Gaps", footer=False)
     def act_only_gaps(self) -> None:
+        """Show only gaps."""
         self._only("gap")
 
+    @action("triage.all", "a", "All", footer=False)
     def act_all(self) -> None:
+        """Show events of all kinds, and gaps."""
         self._only(None)
 
+    @action("triage.rules", "n", "Rules")
     def act_rules(self) -> None:
         """The rules, and an editor with a draft made from the selected event."""
         row = self._row()
@@ -391,6 +393,7 @@ class TriageView(View):
             if isinstance(screen, RulesScreen):
                 screen.forget(saved)
 
+    @action("triage.replay", "R,shift+r", "Replay", changes=True)
     def act_replay(self) -> None:
         """Put the selected event, or all of the group, through the same code again."""
         row = self._row()
@@ -407,10 +410,23 @@ class TriageView(View):
             return
         self._ask_replay(about, selection)
 
+    @act_replay.when
+    def _can_replay(self) -> bool:
+        row = self._row()
+        if isinstance(row, Group):
+            return row.kind in FROM_DATABASE
+        return row is not None and row.gap is None and row.kind != "late"
+
+    @action("triage.replay_failed", "F,shift+f", "Replay failed", changes=True)
     def act_replay_failed(self) -> None:
         """Put all that failed through the same code again."""
         self._ask_replay("all events that failed", ReplaySelection(failed=True))
 
+    @act_replay_failed.when
+    def _has_failed(self) -> bool:
+        return self._model is not None and bool(self._model.findings.counts.get("failed"))
+
+    @action("triage.backfill", "B,shift+b", "Backfill gap", changes=True)
     def act_backfill(self) -> None:
         """Close the selected gap from Slack's history."""
         row = self._row()
@@ -436,6 +452,13 @@ class TriageView(View):
             verb="Backfill it",
             then=lambda: self.host.attempt("Backfill", work()),
         )
+
+    @act_backfill.when
+    def _can_backfill(self) -> bool:
+        row = self._row()
+        gap = row.gap if isinstance(row, Finding) else None
+        is_over = gap is not None and gap.ended_at is not None
+        return is_over and self.backend.engine is not None
 
     def _ask_replay(self, about: str, selection: ReplaySelection) -> None:
         async def work() -> str:

@@ -9,7 +9,7 @@ from textual.containers import Container
 from textual.reactive import var
 from textual.widgets import ContentSwitcher
 
-from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.actions import action
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
@@ -28,10 +28,12 @@ class Switcher(ContentSwitcher):
 
 
 class View(Container):
-    """A set of panes. What an action does is the method act_NAME of the view; of the app, where it has none."""
+    """A set of panes, and the actions that each of them has."""
 
     BLANK = True  # nothing of its own is to be seen, and need not be painted line by line
     NAME: ClassVar[str]
+    PARTS: ClassVar[tuple[type, ...]] = ()
+    """Classes of the view's parts that declare actions, too."""
     zoomed: var[Pane[Any] | None] = var(None)
 
     def __init__(self, host: Host, backend: Backend) -> None:
@@ -47,13 +49,9 @@ class View(Container):
         """What the view's tab says behind its name."""
         return ""
 
-    def can(self, action: Action) -> bool:
-        """Whether the action makes sense now; the footer shows only such."""
-        return True
-
-    def doer(self, method: str) -> object | None:
-        """Which part of the view does an action; None where the app does."""
-        return self if hasattr(self, method) else None
+    def doers(self) -> Iterator[Any]:
+        """Whatever does the view's actions: first the part that is shown, then the view itself."""
+        yield self
 
     def back(self) -> bool:
         """Go back by one step inside the view; False where there is none."""
@@ -93,47 +91,69 @@ class View(Container):
             return self.back()
         return True
 
+    @action("pane.next", "tab", "Pane", shown="Tab")
     def act_next(self) -> None:
+        """Give the focus to the next pane."""
         self.screen.focus_next(Pane)
 
+    @action("pane.down", "down,j", "Down", shown="↓ j", footer=False)
     def act_down(self) -> None:
+        """Move the cursor down, or scroll."""
         self._move(1)
 
+    @action("pane.up", "up,k", "Up", shown="↑ k", footer=False)
     def act_up(self) -> None:
+        """Move the cursor up, or scroll."""
         self._move(-1)
 
+    @action("pane.first", "g,home", "First", footer=False)
     def act_first(self) -> None:
+        """Go to the first row."""
         self._move(-_FAR)
 
     def _move(self, rows: int) -> None:
         if self.pane:
             self.pane.move(rows)
 
+    @action("pane.page_down", "pagedown", "Page down", shown="PgDn", footer=False)
     def act_page_down(self) -> None:
+        """Go down by a page."""
         if self.pane:
             self.pane.page(1)
 
+    @action("pane.page_up", "pageup", "Page up", shown="PgUp", footer=False)
     def act_page_up(self) -> None:
+        """Go up by a page."""
         if self.pane:
             self.pane.page(-1)
 
+    @action("pane.last", "G,shift+g,end", "Last, and follow", footer=False)
     def act_last(self) -> None:
+        """Go to the newest row, and follow new ones."""
         if self.pane:
             self.pane.follow()
 
+    @action("pane.filter", "slash", "Filter", shown="/")
     def act_filter(self) -> None:
+        """Show only the rows that contain a text."""
         if self.pane:
             self.host.open_filter(self.pane)
 
+    @action("pane.zoom", "z", "Zoom", footer=False)
     def act_zoom(self) -> None:
+        """Give the pane the whole view, or give the others their room back."""
         if self.pane:
             self.zoom(None if self.zoomed is not None else self.pane)
 
+    @action("pane.copy", "y", "Copy", footer=False)
     def act_copy(self) -> None:
+        """Copy the selected row to the terminal's clipboard."""
         if self.pane:
             self.host.attempt("Copy", self._copy(self.pane))
 
+    @action("pane.copy_all", "Y,shift+y", "Copy the whole pane", footer=False)
     def act_copy_all(self) -> None:
+        """Copy the pane to the terminal's clipboard."""
         if self.pane:
             self.host.attempt("Copy", self._copy_all(self.pane))
 
@@ -148,8 +168,9 @@ class View(Container):
             f"{said}: the first {_COPIED:,} of {rows:,} rows. e writes all." if left > 0 else said
         )
 
+    @action("pane.export", "e", "Export the pane to a file", footer=False)
     def act_export(self) -> None:
-        """Write what the pane holds to a file."""
+        """Write the pane's rows to a file in the home directory."""
         if self.pane is None:
             return
         self.host.attempt("Export", self._export(self.pane))

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.actions import action, does
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.memo import Kept
 from tiger_slack_tui.console.panes.pane import Body, Pane
@@ -25,7 +25,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     searched,
     searched_folder,
 )
-from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, Step, as_is
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase
 
@@ -94,25 +94,17 @@ class CheckStep(Step):
             )
         )
 
-    def can(self, action: Action) -> bool:
-        state = self.wizard.imports.check
-        match action.id:
-            case "import.options":
-                return state is not None and (state.is_planned or is_refused(state))
-            case "import.end_check":
-                return self.wizard.imports.is_checking
-            case "import.check":
-                return state is not None and state.phase.is_over
-        return True
-
+    @action("import.options", "enter", "Options", shown="Enter")
     def act_options(self) -> None:
         """Choose what to import."""
         self.wizard.go(OPTIONS)
 
-    def act_end_check(self) -> None:
-        """Stop reading; what was found stays."""
-        self.host.operator.stop_check()
+    @act_options.when
+    def _has_options(self) -> bool:
+        state = self.wizard.imports.check
+        return state is not None and (state.is_planned or is_refused(state))
 
+    @does(CHECK_ARCHIVE)
     def act_check(self) -> None:
         """Check again."""
         if self.wizard.imports.check is None:
@@ -121,6 +113,20 @@ class CheckStep(Step):
             self.host.operator.start_check(self.wizard.draft.check_request)
         except TigerSlackError as error:
             self.host.say(str(error), severity="error")
+
+    @act_check.when
+    def _has_ended(self) -> bool:
+        state = self.wizard.imports.check
+        return state is not None and state.phase.is_over
+
+    @action("import.end_check", "x", "Stop check")
+    def act_end_check(self) -> None:
+        """Stop reading; what was found stays."""
+        self.host.operator.stop_check()
+
+    @act_end_check.when
+    def _is_checking(self) -> bool:
+        return self.wizard.imports.is_checking
 
     def back(self) -> bool:
         self.wizard.go(SOURCE)

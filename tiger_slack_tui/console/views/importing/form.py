@@ -25,9 +25,7 @@ class Option:
     about: Part
 
 
-def option_rows(
-    draft: Draft, check: ImportState | None, model: Model, live_limit: float | None
-) -> list[Option]:
+def option_rows(draft: Draft, check: ImportState | None, model: Model) -> list[Option]:
     """The form."""
     folders = check.folders.values() if check else ()
     names = draft.chosen(check.folders) if check else frozenset()
@@ -45,7 +43,7 @@ def option_rows(
         *_choice_rows(draft, check),
         Option("channels", channels, about),
         Option("workers", str(draft.workers), "processes that read and write"),
-        *_live_rows(model, live_limit),
+        *_live_rows(model),
         _discards(check, model),
     ]
     past = draft.goes_on_with(model.facts.imports)
@@ -110,7 +108,8 @@ def _when(text: str, without: str, *, is_end: bool = False) -> Part:
     return f"{'before' if is_end else 'from'} {moment(at)} UTC"
 
 
-def _live_rows(model: Model, limit: float | None) -> list[Option]:
+def _live_rows(model: Model) -> list[Option]:
+    limit = model.live_limit
     if model.engine is None:
         return [Option("live first", ("○ off", DIM), ("no live events come to this process", DIM))]
     now = f"now {millis(model.engine.ack_p95_now)}"

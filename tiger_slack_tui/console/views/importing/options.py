@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import read_time
-from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.actions import action, does
 from tiger_slack_tui.console.formats import count, moment
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.memo import Kept
@@ -44,6 +44,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     exports_of,
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.imports.archive.names import shown
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState
@@ -106,7 +107,7 @@ class OptionsStep(Step):
         self._chosen = draft.chosen(check.folders) if check else frozenset()
         self.pane("options-form").show(
             Body(
-                rows=option_rows(draft, check, model, self.wizard.imports.live_limit),
+                rows=option_rows(draft, check, model),
                 title="options",
                 note="Enter changes · I imports",
             )
@@ -141,17 +142,17 @@ class OptionsStep(Step):
         rows = [Content("  ") + row for row in lines]
         if problem:
             rows.insert(0, line((f"  ✗ {problem}", BAD)))
-        note = "without waiting for live events" if model.engine and self._is_live_first else ""
+        note = (
+            "without waiting for live events"
+            if model.engine and model.live_limit is not None
+            else ""
+        )
         command.show(Body(rows=rows, title="the same as a command (y copies)", note=note))
 
     def _problem(self, check: ImportState | None) -> str | None:
         """Why it cannot be imported now."""
         draft = self.wizard.draft
         return check_problem(draft, check) or draft.problem() or self.wizard.schema_problem()
-
-    @property
-    def _is_live_first(self) -> bool:
-        return self.wizard.imports.live_limit is not None
 
     def _paint_folder(self, folder: FolderProgress, width: int) -> Content:
         draft = self.wizard.draft
@@ -187,14 +188,7 @@ class OptionsStep(Step):
 
     # What an operator does
 
-    def can(self, action: Action) -> bool:
-        match action.id:
-            case "import.toggle" | "import.all":
-                return self.pane("options-channels").has_focus
-            case "import.start":
-                return not self.wizard.imports.is_running
-        return True
-
+    @action("import.change", "enter", "Change", shown="Enter")
     def act_change(self) -> None:
         """Change the line."""
         channels: Pane[FolderProgress] = self.pane("options-channels")
@@ -240,15 +234,25 @@ class OptionsStep(Step):
             case "begin anew":
                 draft.anew = not draft.anew
 
+    @action("import.toggle", "space", "Select", shown="Space")
     def act_toggle(self) -> None:
         """Select the channel, or not any more."""
         folder: FolderProgress | None = self.pane("options-channels").row
         if folder is not None:
             self._change_folder(folder)
 
+    @act_toggle.when
+    def _is_in_channels(self) -> bool:
+        return self.pane("options-channels").has_focus
+
+    @action("import.all", "a", "All or none")
     def act_all(self) -> None:
         """Select all channels, or none."""
         self.wizard.draft.toggle_all()
+
+    @act_all.when
+    def _are_channels_focused(self) -> bool:
+        return self._is_in_channels()
 
     def _change_folder(self, folder: FolderProgress | None) -> None:
         check, draft = self.wizard.imports.check, self.wizard.draft
@@ -289,6 +293,7 @@ class OptionsStep(Step):
     def _take_limit(self, text: str) -> None:
         self.host.operator.set_live_limit(read_limit(text))
 
+    @does(View.act_copy.action)
     async def act_copy(self) -> None:
         """Copy the command; of the channels, the row."""
         pane = self.host.focused_pane
@@ -298,6 +303,7 @@ class OptionsStep(Step):
             text = self.wizard.imports.command(self.wizard.draft.request)
         self.host.say(self.host.copy(text))
 
+    @action("import.start", "I,shift+i", "Import", changes=True)
     def act_start(self) -> None:
         """Import, after a question."""
         draft, imports = self.wizard.draft, self.wizard.imports
@@ -323,6 +329,10 @@ class OptionsStep(Step):
         if imports.is_checking:
             details.append("The check that still runs is stopped.")
         self.host.ask("Import this archive?", details, verb="Import", then=self._start_import)
+
+    @act_start.when
+    def _can_start(self) -> bool:
+        return not self.wizard.imports.is_running
 
     def _start_import(self) -> None:
         try:

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.actions import action, does
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.memo import Kept
 from tiger_slack_tui.console.panes.pane import Body, Pane
@@ -25,7 +25,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     searched_folder,
 )
 from tiger_slack_tui.console.views.importing.run import file_lines, folder_lines
-from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.console.views.importing.step import NEW_PATH, SHOW_DETAILS, Step, as_is
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase
 from tiger_slack_tui.store.import_account import ImportProblem
@@ -92,23 +92,7 @@ class ResultStep(Step):
             )
         )
 
-    def can(self, action: Action) -> bool:
-        state = self._state
-        is_done = state is not None and state.phase is Phase.DONE
-        match action.id:
-            case "import.retry":
-                return is_done and state is not None and state.num_bad > 0
-            case "import.go_on":
-                return state is not None and not is_done
-            case "import.details":
-                pane = self.host.focused_pane
-                return pane is not None and pane.row is not None
-        return True
-
-    def act_files(self) -> None:
-        """Show every file."""
-        self.wizard.go(RUN)
-
+    @does(SHOW_DETAILS)
     def act_details(self) -> None:
         """Show the selected row whole."""
         pane, state = self.host.focused_pane, self._state
@@ -125,6 +109,17 @@ class ResultStep(Step):
             else:
                 self.host.read(path, [paint_problem(pane.row, width)])
 
+    @act_details.when
+    def _has_details(self) -> bool:
+        pane = self.host.focused_pane
+        return pane is not None and pane.row is not None
+
+    @action("import.files", "f", "Files")
+    def act_files(self) -> None:
+        """Show every file."""
+        self.wizard.go(RUN)
+
+    @action("import.retry", "R,shift+r", "Retry bad", changes=True)
     def act_retry(self) -> None:
         """Read again what was bad."""
         self.host.ask(
@@ -137,6 +132,12 @@ class ResultStep(Step):
             then=self._start_import,
         )
 
+    @act_retry.when
+    def _can_retry(self) -> bool:
+        state = self._state
+        return state is not None and state.phase is Phase.DONE and state.num_bad > 0
+
+    @action("import.go_on", "R,shift+r", "Go on", changes=True)
     def act_go_on(self) -> None:
         """Go on where it ended."""
         state = self._state
@@ -151,6 +152,10 @@ class ResultStep(Step):
             then=self._start_import,
         )
 
+    @act_go_on.when
+    def _can_go_on(self) -> bool:
+        return self._state is not None and self._state.phase is not Phase.DONE
+
     def _start_import(self) -> None:
         state = self._state
         if state is None:
@@ -163,6 +168,7 @@ class ResultStep(Step):
         self.host.thaw()
         self.wizard.go(RUN)
 
+    @does(NEW_PATH)
     def act_path(self) -> None:
         """Import another archive."""
         self.wizard.go(SOURCE)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from textual.app import ComposeResult
 from textual.content import Content
 
-from tiger_slack_tui.console.actions import Action
+from tiger_slack_tui.console.actions import action, does
 from tiger_slack_tui.console.formats import millis
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.memo import Kept
@@ -26,7 +26,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     run_lines,
     searched_folder,
 )
-from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.console.views.importing.step import SHOW_DETAILS, Step, as_is
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote, WorkerProgress
@@ -132,7 +132,7 @@ class RunStep(Step):
     def _live(self, model: Model) -> str:
         if model.engine is None:
             return ""
-        limit = self.wizard.imports.live_limit
+        limit = model.live_limit
         off = (
             f"waits above {limit * 1000:.0f} ms"
             if limit is not None
@@ -152,24 +152,7 @@ class RunStep(Step):
 
     # What an operator does
 
-    def can(self, action: Action) -> bool:
-        state = self._state
-        phase = state.phase if state else Phase.DONE
-        match action.id:
-            case "import.pause":
-                return not phase.is_over and phase is not Phase.STOPPING and not state_paused(state)
-            case "import.resume":
-                return not phase.is_over and state_paused(state)
-            case "import.stop":
-                return not phase.is_over and phase is not Phase.STOPPING
-            case "import.live":
-                return not phase.is_over and self.wizard.backend.engine is not None
-        return True
-
-    def act_bad(self) -> None:
-        """Show the bad files only, or all."""
-        self._only_bad = not self._only_bad
-
+    @does(SHOW_DETAILS)
     def act_details(self) -> None:
         """Show the selected file or channel whole."""
         pane, state = self.host.focused_pane, self._shown
@@ -181,6 +164,12 @@ class RunStep(Step):
         elif isinstance(pane.row, FolderProgress):
             self.host.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
 
+    @action("import.bad", "f", "Bad only")
+    def act_bad(self) -> None:
+        """Show the bad files only, or all."""
+        self._only_bad = not self._only_bad
+
+    @action("import.pause", "P,shift+p", "Pause", changes=True)
     def act_pause(self) -> None:
         """Let no further batch begin."""
         self._ask(
@@ -190,10 +179,20 @@ class RunStep(Step):
             then=self.host.operator.pause_import,
         )
 
+    @act_pause.when
+    def _can_pause(self) -> bool:
+        return self._can_stop() and not state_paused(self._state)
+
+    @action("import.resume", "P,shift+p", "Go on", changes=True)
     def act_resume(self) -> None:
         """Go on."""
         self._ask("Go on with the import?", [], verb="Go on", then=self.host.operator.resume_import)
 
+    @act_resume.when
+    def _can_resume(self) -> bool:
+        return self.wizard.imports.is_running and state_paused(self._state)
+
+    @action("import.stop", "S,shift+s", "Stop", changes=True)
     def act_stop(self) -> None:
         """End after the batches under way."""
         self._ask(
@@ -203,6 +202,12 @@ class RunStep(Step):
             then=self.host.operator.stop_import,
         )
 
+    @act_stop.when
+    def _can_stop(self) -> bool:
+        state = self._state
+        return state is not None and not (state.phase.is_over or state.phase is Phase.STOPPING)
+
+    @action("import.live", "L,shift+l", "Live first", changes=True)
     def act_live(self) -> None:
         """Wait for live events, or not any more."""
         imports = self.wizard.imports
@@ -216,6 +221,10 @@ class RunStep(Step):
             verb="Do not wait" if is_on else "Live first",
             then=self.host.operator.toggle_live_limit,
         )
+
+    @act_live.when
+    def _can_wait_for_live_events(self) -> bool:
+        return self.wizard.imports.is_running and self.wizard.backend.engine is not None
 
     def _ask(
         self, question: str, details: list[str], *, verb: str, then: Callable[[], None]

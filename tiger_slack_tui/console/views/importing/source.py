@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import visible
-from tiger_slack_tui.console.actions import IMPORT, Action
+from tiger_slack_tui.console.actions import IMPORT, action, does
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.paint import DIM, KEY, MARKS, Column, Columns, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
@@ -28,7 +28,8 @@ from tiger_slack_tui.console.views.importing.lines import (
     past_lines,
 )
 from tiger_slack_tui.console.views.importing.paths import Entry, Look, complete, look_at
-from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, NEW_PATH, Step, as_is
+from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.store.past_imports import PastImport
 
 log = logging.getLogger(__name__)
@@ -195,16 +196,7 @@ class SourceStep(Step):
         event.stop()
         self.act_check()
 
-    def can(self, action: Action) -> bool:
-        match action.id:
-            case "import.take":
-                return self.pane("source-recent").row is not None
-            case "import.check":
-                return not self.wizard.backend.read_only and bool(self.field.value.strip())
-            case "import.path":
-                return not self.wizard.backend.read_only
-        return True
-
+    @action("import.take", "enter", "Take path", shown="Enter")
     def act_take(self) -> None:
         """Take the path of the selected import, or the entry."""
         entries: Pane[Entry] = self.pane("source-entries")
@@ -222,18 +214,11 @@ class SourceStep(Step):
             if not self.wizard.backend.read_only:
                 self.host.say("Taken. c checks it, without writing anything.")
 
-    def act_path(self) -> None:
-        """Type a path."""
-        self.field.focus()
-        self.field.cursor_position = len(self.field.value)
+    @act_take.when
+    def _has_row(self) -> bool:
+        return self.pane("source-recent").row is not None
 
-    def act_down(self) -> None:
-        """Into the list, or down in it."""
-        if self.field.has_focus:
-            self.pane("source-entries").focus()
-        elif (pane := self.host.focused_pane) is not None:
-            pane.move(1)
-
+    @does(CHECK_ARCHIVE)
     def act_check(self) -> None:
         """Read the archive, and write nothing; once it is known what is at the path."""
         if self.wizard.backend.read_only or not self.field.value.strip():
@@ -251,6 +236,28 @@ class SourceStep(Step):
             return
         self.host.thaw()
         self.wizard.go(CHECK)
+
+    @act_check.when
+    def _can_check(self) -> bool:
+        return not self.wizard.backend.read_only and bool(self.field.value.strip())
+
+    @does(NEW_PATH)
+    def act_path(self) -> None:
+        """Type a path."""
+        self.field.focus()
+        self.field.cursor_position = len(self.field.value)
+
+    @act_path.when
+    def _can_change(self) -> bool:
+        return not self.wizard.backend.read_only
+
+    @does(View.act_down.action)
+    def act_down(self) -> None:
+        """Into the list, or down in it."""
+        if self.field.has_focus:
+            self.pane("source-entries").focus()
+        elif (pane := self.host.focused_pane) is not None:
+            pane.move(1)
 
     def back(self) -> bool:
         if self.field.has_focus or self.pane("source-entries").has_focus:

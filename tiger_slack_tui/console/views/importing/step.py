@@ -17,6 +17,12 @@ from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.draft import Draft
 from tiger_slack_tui.imports.manager import ImportManager
 
+CHECK_ARCHIVE = Action(
+    "import.check", "c", "Check", help="Read the archive without writing anything."
+)
+SHOW_DETAILS = Action("import.details", "enter", "Details", "Enter", "Show the selected row whole.")
+NEW_PATH = Action("import.path", "n", "New path", help="Type the path of an archive.")
+
 
 @dataclass(slots=True)
 class Wizard:
@@ -49,7 +55,7 @@ class Wizard:
 
 
 class Step(Container):
-    """One step: its panes, and what can be done in it. An action is the method act_NAME."""
+    """One step: its panes, and the actions that can be done in it."""
 
     BLANK = True
 
@@ -61,10 +67,6 @@ class Step(Container):
     def show(self, model: Model) -> None:
         """Fill the panes."""
         raise NotImplementedError
-
-    def can(self, action: Action) -> bool:
-        """Whether an action of the step makes sense now."""
-        return True
 
     def back(self) -> bool:
         """Go back inside the step, or by a step; False where there is none."""

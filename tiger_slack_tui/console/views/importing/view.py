@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from tiger_slack_tui.console.actions import IMPORT, Action
+from tiger_slack_tui.console.actions import IMPORT
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Importing, Model
@@ -35,6 +35,7 @@ class ImportView(View):
     """
 
     NAME: ClassVar[str] = IMPORT
+    PARTS = (SourceStep, CheckStep, OptionsStep, RunStep, ResultStep)
 
     def __init__(self, host: Host, backend: Backend) -> None:
         super().__init__(host, backend)
@@ -49,9 +50,7 @@ class ImportView(View):
     def compose(self) -> ComposeResult:
         yield Static(id="import-steps")
         with Switcher(id="import-step", initial=_IDS[SOURCE]):
-            for kind, name in zip(
-                (SourceStep, CheckStep, OptionsStep, RunStep, ResultStep), _IDS, strict=True
-            ):
+            for kind, name in zip(self.PARTS, _IDS, strict=True):
                 yield kind(self._wizard, id=name)
 
     @property
@@ -71,7 +70,7 @@ class ImportView(View):
     def show(self, model: Model) -> None:
         self._wizard.model = model
         run = model.run
-        if run is self.backend.imports.run and run is not None:  # not frozen
+        if run is not None and not model.is_frozen:
             if run.phase.is_over and self._seen is not run:
                 self._seen = run
                 self.go(RESULT)
@@ -115,13 +114,9 @@ class ImportView(View):
     def focus_first(self) -> None:
         self.step.arrive()
 
-    def doer(self, method: str) -> object | None:
-        return self.step if hasattr(self.step, method) else super().doer(method)
-
-    def can(self, action: Action) -> bool:
-        if action.view == IMPORT and not hasattr(self.step, action.method):
-            return False
-        return self.step.can(action)
+    def doers(self) -> Iterator[Any]:
+        yield self.step
+        yield self
 
     def back(self) -> bool:
         return self.step.back()

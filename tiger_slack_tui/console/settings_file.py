@@ -1,0 +1,74 @@
+"""Reads the console's settings file, console.toml."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from textual.keys import Keys
+
+from tiger_slack_tui.console.actions import CONFIRM_KEY
+from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.options import THEMES, ConsoleOptions
+
+FILE = "console.toml"
+
+
+def read_options(
+    home: Path, *, read_only: bool, mouse: bool, stop_on_hangup: bool
+) -> ConsoleOptions:
+    """The options; what is wrong with the file becomes a warning, and is left out."""
+    path = home / FILE
+    warnings: list[str] = []
+    found: dict[str, Any] = {}
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        warnings.append(f"{path} cannot be read: {type(error).__name__}")
+    theme = found.pop("theme", THEMES[0])
+    if theme not in THEMES:
+        warnings.append(f"{FILE}: theme {theme!r} is none of {', '.join(THEMES)}")
+        theme = THEMES[0]
+    given = found.pop("keys", {})
+    keys, wrong = remapped(given) if isinstance(given, dict) else ({}, ["keys is no table"])
+    warnings += [f"{FILE}: {text}" for text in wrong]
+    warnings += [f"{FILE}: {name} is not known" for name in found]
+    return ConsoleOptions(
+        theme, keys, mouse, read_only, not _has_unicode(), stop_on_hangup, tuple(warnings)
+    )
+
+
+def _has_unicode() -> bool:
+    """Whether the terminal is likely to show more than ASCII: as the locale says."""
+    if os.environ.get("TERM") == "linux":
+        return False
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        if value := os.environ.get(name):
+            return "utf" in value.lower()
+    return True
+
+
+def remapped(keys: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
+    """The keymap for Textual, and what is wrong with the wrong entries; those are left out.
+
+    The key that confirms can open no dialog: held down, it would confirm at once.
+    """
+    known = {key.value for key in Keys}
+    keymap, warnings = {}, []
+    for name, text in keys.items():
+        parts = [part.strip() for part in text.split(",")] if isinstance(text, str) else [""]
+        bad = [part for part in parts if len(part) != 1 and part.rpartition("+")[2] not in known]
+        if name not in ConsoleApp.ACTIONS:
+            warnings.append(f"{name}: there is no such action")
+        elif bad:
+            warnings.append(f"{name}: {bad[0]!r} is no key")
+        elif CONFIRM_KEY in parts and ConsoleApp.ACTIONS[name].asks:
+            warnings.append(f"{name}: {CONFIRM_KEY!r} confirms, and cannot be the key that asks")
+        else:
+            keymap[name] = ",".join(parts)
+    return keymap, warnings
