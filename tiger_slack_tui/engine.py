@@ -22,7 +22,7 @@ from tiger_slack_tui.base.errors import (
 )
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.shutdown import Shutdown
-from tiger_slack_tui.base.snapshot import Snapshot, Stats
+from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot, Stats
 from tiger_slack_tui.base.supervisor import Supervisor
 from tiger_slack_tui.base.tasks import cancel, finish_within, first_end
 from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
@@ -181,7 +181,7 @@ class Engine:
         return Snapshot(
             at=self._clock.wall(),
             started=self._wall(self._started),
-            slack_status=slack.status if slack else "starting",
+            slack_status=slack.status if slack else SlackStatus.STARTING,
             slack_since=self._wall(slack.since if slack else self._started),
             slack_reason=slack.reason if slack else None,
             slack_connections=slack.num_connections if slack else 0,

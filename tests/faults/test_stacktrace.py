@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.acceptance.test_cli import CLEAN
-from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.base.errors import DatabaseUnavailable, SpoolError
 from tiger_slack_tui.base.log_records import SafeRecord
 from tiger_slack_tui.base.stacktrace import stacktrace, where
 from tiger_slack_tui.console.model.log_ring import LogRing
@@ -182,6 +182,19 @@ def test_messages_of_other_loggers_show_only_their_template(
         "Task exception was never retrieved",
         "Exception in callback",
         "shown: away",
+    ]
+
+
+@pytest.mark.parametrize("name", ["tiger_slack_tui.made", "asyncio"])
+def test_an_error_of_the_program_is_logged_as_its_sentence(
+    handlers: tuple[StringIO, LogRing], name: str
+) -> None:
+    error = SpoolError("The disk is full.", hint="Free some room.")
+    logging.getLogger(name).error("%d parts failed", 2, exc_info=error)
+    stream, ring = handlers
+    assert "exception." not in stream.getvalue()
+    assert [line.text for line in ring.lines()] == [
+        "2 parts failed: The disk is full. Free some room."
     ]
 
 

@@ -129,7 +129,7 @@ def envelope(frame: dict[str, Any]) -> Envelope:
 def test_an_event_is_known_by_its_event_id_alone() -> None:
     payload = {"event_id": "Ev1", "event_time": 5, "team_id": "T1", "event": {"type": "x"}}
     result = envelope({"retry_attempt": 2, "payload": payload})
-    assert result == Envelope("e1", "Ev1", "5", "T1", {"type": "x"}, 12.5, 2)
+    assert result == Envelope("e1", "Ev1", "5", "T1", {"type": "x"}, 12.5)
 
 
 def test_the_inner_time_counts_before_that_of_the_delivery() -> None:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiger_slack_tui.slack.ts import read_permalink, read_ts, slack_ts
+from tiger_slack_tui.slack.ts import (
+    number_text,
+    parse_ts,
+    read_permalink,
+    read_ts,
+    slack_ts,
+    to_micros,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +59,43 @@ def test_ts_keeps_every_microsecond(time: datetime) -> None:
         "C1",
         ts,
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "micros"),
+    [
+        ("1700000000.000100", 1_700_000_000_000_100),
+        ("1700000000", 1_700_000_000_000_000),
+        (1700000000, 1_700_000_000_000_000),
+        (1700000000.5, 1_700_000_000_500_000),
+        (0.00001, 10),
+        ("1.0000004", 1_000_000),
+        ("1.0000005", 1_000_001),
+        ("999999999999", 999_999_999_999_000_000),
+    ],
+)
+def test_a_peers_ts_is_read_from_text_and_numbers(value: object, micros: int) -> None:
+    assert parse_ts(value) == micros
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "x", "-1", "-0.5", "1700000000000", "1.", "1.0000000001", "\u0661", None, True, [], {}],
+)
+def test_what_is_no_ts_of_a_peer(value: object) -> None:
+    assert parse_ts(value) is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+def test_what_is_no_number_of_seconds(value: float) -> None:
+    assert parse_ts(value) is None
+
+
+def test_a_number_is_written_as_jsonb_writes_it() -> None:
+    assert (number_text(0.00001), number_text(12), number_text("x")) == ("0.00001", "12", "x")
+
+
+@given(st.datetimes(min_value=datetime(1970, 1, 1)))
+def test_both_readers_agree(time: datetime) -> None:
+    ts = slack_ts(time.replace(tzinfo=UTC))
+    assert parse_ts(ts) == to_micros(time.replace(tzinfo=UTC))

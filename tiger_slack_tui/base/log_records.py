@@ -39,6 +39,8 @@ def keeps_data_out_of_records() -> bool:
 class SafeRecord(logging.LogRecord):
     """A record whose error is the attributes `exception.type` and `exception.stacktrace`, and nothing else of it.
 
+    A TigerSlackError is added to the message as its sentence, without a stack: it says what happened and where.
+
     This program's messages are shown; an error among their arguments shows as its type and place. Of other loggers'
     messages the template is shown with its numbers; a message without arguments may be an f-string, so the place that
     logs it is shown instead.
@@ -47,7 +49,7 @@ class SafeRecord(logging.LogRecord):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         error = self.exc_info[1] if self.exc_info else None
-        if error is not None:
+        if error is not None and not isinstance(error, TigerSlackError):
             self.__dict__ |= error_attributes(error)
         self.exc_info = self.exc_text = self.stack_info = None  # the last holds source lines
         if (self.name or "").partition(".")[0] == _OURS:  # makeLogRecord gives no name
@@ -55,6 +57,9 @@ class SafeRecord(logging.LogRecord):
         else:
             self._hide(object)
             self._rewrite()
+        if isinstance(error, TigerSlackError):
+            sentence = " ".join(str(error).split())
+            self.msg, self.args = f"{self.getMessage()}: {sentence}", ()
 
     def _hide(self, kind: type[object]) -> None:
         """Replace the arguments of the kind, apart from numbers."""

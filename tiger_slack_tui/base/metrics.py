@@ -9,7 +9,7 @@ from typing import Literal
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from tiger_slack_tui.base.snapshot import Snapshot
+from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
 
 Value = tuple[Mapping[str, str], float]
 
@@ -83,7 +83,7 @@ METRICS = (
         "gauge",
         "",
         "1 while connected to Slack.",
-        _one(lambda now: now.slack_status == "connected"),
+        _one(lambda now: now.slack_status == SlackStatus.CONNECTED),
     ),
     Metric(
         "database_up",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from tiger_slack_tui.base.clock import Clock, SystemClock
 
@@ -13,6 +14,19 @@ LATE_SECONDS = 60.0
 _PROBLEMS = frozenset({"failed", "discarded", "unrouted"})
 _NOW_SECONDS = 5.0
 _KINDS = 100  # types that are counted by name; more would be a flood of made-up ones
+
+
+class SlackStatus(StrEnum):
+    """How this instance is connected to Slack (slack.instance.status)."""
+
+    STARTING = "starting"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    BACKING_OFF = "backing off"
+    """It waits before it tries again."""
+    HELD_BACK = "held back"
+    """It waits long, because Slack refuses connections until a person acts."""
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +154,7 @@ class Snapshot:
 
     at: float
     started: float
-    slack_status: str
+    slack_status: SlackStatus
     slack_since: float
     slack_reason: str | None
     slack_connections: int

@@ -15,7 +15,7 @@ from aiohttp import web
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.metrics import prometheus_text
 from tiger_slack_tui.base.settings import parse_listen
-from tiger_slack_tui.base.snapshot import Snapshot
+from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
 
 _ASKED = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 what all interfaces are asked by
 
@@ -81,7 +81,7 @@ def readiness(now: Snapshot) -> dict[str, Any]:
     `faults` are what works only in part; by themselves they do not make it unready.
     """
     problems = []
-    if now.slack_status != "connected":
+    if now.slack_status != SlackStatus.CONNECTED:
         reason = f": {now.slack_reason}" if now.slack_reason else ""
         problems.append(f"Slack: {now.slack_status}{reason}")
     if now.database_problem is not None and now.spool_problem is not None:

@@ -24,7 +24,7 @@ from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.periods import ConnectedPeriod, StalledPeriods
-from tiger_slack_tui.base.snapshot import Snapshot
+from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import Pool, end_within
@@ -203,6 +203,7 @@ class HeartbeatWriter:
         await self._look_at_gaps(connection)
 
     async def _look_at_gaps(self, connection: Connection) -> None:
+        """Log the newest gap, and report that one is due to be closed."""
         before, now = self._gaps, await gaps.summarize(connection, self._team)
         self._gaps, self.gaps_open = now, now.count
         if now.newest is not None and now.newest > (before.newest or 0):
@@ -244,7 +245,7 @@ class HeartbeatWriter:
             age=max(found.at - found.started, 0),
             team_id=self._team,
             stopped=stopped,
-            status="stopped" if stopped else found.slack_status,
+            status=SlackStatus.STOPPED if stopped else found.slack_status,
             status_age=0 if stopped else max(found.at - found.slack_since, 0),
             reason=found.slack_reason,
             database_problem=found.database_problem,

@@ -16,6 +16,7 @@ import orjson
 from tiger_slack_tui.base.backoff import LogThrottle
 from tiger_slack_tui.base.clock import Clock, PeerClock
 from tiger_slack_tui.base.periods import ConnectedPeriods
+from tiger_slack_tui.base.snapshot import SlackStatus
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.slack.events import LONGEST_ID, Envelope, read_envelope
 from tiger_slack_tui.slack.pages import RETRY_AFTER_MOST
@@ -69,8 +70,7 @@ class SocketState:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.status = "starting"
-        """starting, connecting, connected, backing off, held back, stopped"""
+        self.status = SlackStatus.STARTING
         self.since = clock.elapsed()
         self.reason: str | None = None
         """Why it is not connected."""
@@ -86,7 +86,7 @@ class SocketState:
         self.malformed_log = LogThrottle(clock)
         self.connected = ConnectedPeriods(clock)
 
-    def set(self, status: str, reason: str | None = None) -> None:
+    def set(self, status: SlackStatus, reason: str | None = None) -> None:
         if status != self.status:
             self.since = self._clock.elapsed()
         self.status, self.reason = status, reason

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,11 +10,11 @@ from typing import Any
 
 import orjson
 
-_TS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+from tiger_slack_tui.slack.ts import number_text, parse_ts
+
 LONGEST_ID = (
     200  # Slack's ids have about a dozen characters; an index entry must stay under 2,700 bytes
 )
-_MOST_RETRIES = 1000  # Slack stops after 27
 
 
 class Outcome(StrEnum):
@@ -50,7 +49,6 @@ class Envelope:
     event: Mapping[str, Any]
     received_at: float
     """Seconds since 1970, by this machine's clock."""
-    retry_attempt: int = 0
     problem: str | None = None
     """Why the frame is no event; then `event` is all of it."""
 
@@ -77,7 +75,6 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
     if not envelope_id:
         return None
     payload = frame.get("payload")
-    retry = frame.get("retry_attempt")
     if not isinstance(payload, dict):
         payload, event, problem = {}, dict(frame), "the envelope has no payload"
         event.pop("envelope_id")  # it can change with each delivery
@@ -96,7 +93,6 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
         team_id=_name(payload.get("team_id")),
         event=event,
         received_at=received_at,
-        retry_attempt=retry if isinstance(retry, int) and 0 <= retry <= _MOST_RETRIES else 0,
         problem=problem,
     )
 
@@ -211,11 +207,8 @@ def _time(event: Mapping[str, Any], payload: Mapping[str, Any]) -> str | None:
         payload.get("event_time"),
         event.get("minute_rate_limited"),
     ):
-        text = (
-            str(time) if isinstance(time, int | float | str) and not isinstance(time, bool) else ""
-        )
-        if _TS.fullmatch(text):
-            return text
+        if parse_ts(time) is not None:
+            return number_text(time)
     return None
 
 

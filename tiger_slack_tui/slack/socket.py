@@ -16,6 +16,7 @@ from tiger_slack_tui.base.backoff import LogThrottle, backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.errors import SlackRefused, SlackUnavailable
 from tiger_slack_tui.base.periods import ConnectedPeriods
+from tiger_slack_tui.base.snapshot import SlackStatus
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.slack.connection import (
     Connection,
@@ -74,7 +75,7 @@ class SocketMode:
         self._connection: Connection | None = None
         self._failures = 0
         self._failure_log = LogThrottle(self._clock)
-        self._doing: tuple[str, str | None] = ("connecting", None)
+        self._doing: tuple[SlackStatus, str | None] = (SlackStatus.CONNECTING, None)
         """The status, and its reason, once no connection is usable."""
         self.state = SocketState(self._clock)
 
@@ -117,7 +118,7 @@ class SocketMode:
         """End the connection, after the acks that are on their way."""
         if self._connection is not None:
             await self._connection.close()
-        self.state.set("stopped")
+        self.state.set(SlackStatus.STOPPED)
 
     async def _connect(self, why: str | None) -> Connection:
         """A connection that has said hello, after as many tries as it takes.
@@ -127,8 +128,8 @@ class SocketMode:
         pause = self._backoff() if self._failures else 0
         while True:
             if pause:
-                await self._wait("backing off", why, pause)
-            self._disconnected("connecting", why)
+                await self._wait(SlackStatus.BACKING_OFF, why, pause)
+            self._disconnected(SlackStatus.CONNECTING, why)
             try:
                 connection = await self._open()
             except SlackRefused as error:
@@ -148,8 +149,8 @@ class SocketMode:
                 self._end_period_if_lost()
                 self.state.connected.begin()
                 self.state.connects += 1
-                self.state.set("connected")
-                self._doing = ("connecting", None)
+                self.state.set(SlackStatus.CONNECTED)
+                self._doing = (SlackStatus.CONNECTING, None)
                 connection.on_lost = self._show
                 if skew := self._web.time.skew:
                     log.warning(
@@ -236,13 +237,13 @@ class SocketMode:
         pause = backoff(self._failures, first=timing.held_back_first, most=timing.held_back_most)
         if self._logs():
             log.error("held back: %s", why, extra={"seconds": round(pause)})
-        await self._wait("held back", why, pause)
+        await self._wait(SlackStatus.HELD_BACK, why, pause)
 
-    async def _wait(self, status: str, reason: str | None, seconds: float) -> None:
+    async def _wait(self, status: SlackStatus, reason: str | None, seconds: float) -> None:
         self._disconnected(status, reason)
         await self._sleep(seconds)
 
-    def _disconnected(self, status: str, reason: str | None) -> None:
+    def _disconnected(self, status: SlackStatus, reason: str | None) -> None:
         self._doing = (status, reason)
         self._show()
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, cast
 
@@ -25,11 +23,10 @@ from tiger_slack_tui.postgres.copy_format import (
 )
 from tiger_slack_tui.slack import payload
 from tiger_slack_tui.slack.events import CHANNEL_SUBTYPES
-from tiger_slack_tui.slack.ts import from_micros, slack_ts, to_micros
+from tiger_slack_tui.slack.ts import from_micros, parse_ts, slack_ts, to_micros
 from tiger_slack_tui.store.import_account import Reason
 from tiger_slack_tui.store.import_messages import MESSAGE_COLUMNS, Channel, Version
 
-_TS = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 _LAST = to_micros(datetime.max.replace(tzinfo=UTC))
 
 _ABOUT_ANOTHER_MESSAGE = ("message_changed", "message_deleted", "message_replied")
@@ -204,21 +201,9 @@ def _reactions(given: Any) -> tuple[tuple[tuple[str, str], ...], bool]:
 
 
 def micros_or_none(value: Any) -> int | None:
-    """Slack's ts in microseconds since 1970; None if it is not one. Some tools write it as a number."""
-    if value.__class__ is str and len(value) == 17 and value[10] == ".":
-        digits = value[:10] + value[11:]
-        if digits.isdigit() and digits.isascii():  # the usual form
-            return int(digits)
-    if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    # A float is written out as jsonb does: 1e-05 is 0.00001.
-    text = f"{Decimal(str(value)):f}" if isinstance(value, float) else str(value)
-    match = _TS.fullmatch(text)
-    if match is None:
-        return None
-    # rounded as in slack.to_timestamptz()
-    micros = int(match[1]) * 1_000_000 + (int(f"{match[2] or '':0<9}") + 500) // 1000
-    return micros if micros <= _LAST else None
+    """Slack's ts in microseconds since 1970; None where it is no ts, or lies beyond the year 9999."""
+    micros = parse_ts(value)
+    return micros if micros is not None and micros <= _LAST else None
 
 
 def time_or_none(value: Any) -> datetime | None:
