@@ -42,6 +42,10 @@ typecheck:
 test *ARGS:
     {{dev}} pytest {{ARGS}}
 
+# Run the tests, and print the lines of the package that none of them runs
+coverage *ARGS:
+    {{dev}} pytest -n 6 --cov --cov-report=term {{ARGS}}
+
 # Simulate a month of outages with three instances in five minutes; options: --seed N, --days N
 month *ARGS:
     {{dev}} python -m tests.faults.month {{ARGS}}
@@ -123,5 +127,5 @@ build-wheel:
 
 # Delete the environment, builds and caches
 clean:
-    rm -rf .venv .dev dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+    rm -rf .venv .dev .coverage dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
     find . -name __pycache__ -type d -prune -exec rm -rf {} +
