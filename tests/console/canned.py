@@ -14,7 +14,7 @@ from textual.app import App
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.snapshot import Recent, Snapshot
 from tiger_slack_tui.console.model.backend import Backend
-from tiger_slack_tui.console.model.findings import Findings, StoredFindings, find
+from tiger_slack_tui.console.model.findings import Findings, StoredFindings, merge_findings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogLine, LogRing
 from tiger_slack_tui.console.model.model import Model
@@ -330,7 +330,7 @@ class CannedBackend(Backend):
 
 def found(stored: StoredFindings, problems: Sequence[Recent]) -> Findings:
     """The findings, without the pauses in which others would have their turn."""
-    work = find(stored, problems)
+    work = merge_findings(stored, problems)
     while True:
         try:
             work.send(None)

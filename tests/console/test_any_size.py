@@ -17,7 +17,6 @@ from tests.console.imports import Clock, half, past, whole
 from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
 from tests.support import SCALE
-from tiger_slack_tui.console.actions import ACTIONS
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.findings import StoredFindings
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -25,7 +24,7 @@ from tiger_slack_tui.console.screens.dialog import Confirm
 
 SIZES = [(1, 1), (2, 2), (3, 50), (5, 4), (20, 5), (59, 14), (59, 60), (200, 3), (60, 15), (61, 16),
          (80, 24), (119, 35), (120, 36), (160, 48), (200, 60)]  # fmt: skip
-KEYS = sorted({key for action in ACTIONS for key in action.keys.split(",")})
+KEYS = sorted({key for action in ConsoleApp.ACTIONS.values() for key in action.keys.split(",")})
 IN_DIALOGS = (
     "escape",
     "down",

@@ -244,9 +244,9 @@ async def test_a_filter_that_fails_is_logged_with_its_stack(
         await pilot.press("5")
         pane = app.view.pane
         assert pane is not None
-        monkeypatch.setattr(pane._sieve, "_text", fail)
+        monkeypatch.setattr(pane._row_filter, "_text", fail)
         if is_long:
-            monkeypatch.setattr(pane._sieve, "wants_more", lambda *_: True)
+            monkeypatch.setattr(pane._row_filter, "wants_more", lambda *_: True)
         pane.filter_rows("slow")
         await until(lambda: any("filter" in record.message for record in caplog.records))
         [record] = [record for record in caplog.records if "filter" in record.message]

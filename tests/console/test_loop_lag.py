@@ -21,7 +21,7 @@ from tests.support import until
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.backend import Backend
-from tiger_slack_tui.console.model.findings import Finding, StoredFindings, find
+from tiger_slack_tui.console.model.findings import Finding, StoredFindings, merge_findings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.model import Model
@@ -167,7 +167,7 @@ async def press(app: ConsoleApp, *keys: str) -> None:
 async def filtered(app: ConsoleApp, pane: Pane[object], text: str, rows: int) -> None:
     """Filter as by keys; wait for the rows."""
     pane.filter_rows(text)
-    await until(lambda: pane.num_rows == rows and not pane._is_sifting, 60)
+    await until(lambda: pane.num_rows == rows and not pane._is_filtering, 60)
 
 
 async def test_triage(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ async def test_what_an_import_keeps_costs_the_collector_little() -> None:
 
 
 async def test_findings_are_found_once_newest_first() -> None:
-    found = await find(StoredFindings(findings()[:10], NOW), snapshot().problems)
+    found = await merge_findings(StoredFindings(findings()[:10], NOW), snapshot().problems)
     times = [finding.at for finding in found.rows]
     assert times == sorted(times, reverse=True)
     assert sum(found.counts.values()) == len(found.rows) == len({row.key for row in found.rows})

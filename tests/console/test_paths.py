@@ -16,7 +16,7 @@ from tests.console.test_keys import console, shows
 from tests.support import until
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.console.views.importing import source as source_step
-from tiger_slack_tui.console.views.importing.draft import Draft
+from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.paths import Look, complete, look_at
 from tiger_slack_tui.console.views.importing.view import ImportView
@@ -60,8 +60,8 @@ def gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_path_where_the_working_directory_is_gone(tmp_path: Path, gone: None) -> None:
     assert "working directory was deleted" in look_at("export").verdict
     assert complete("exp") is None
-    assert Draft("export").request.path == Path("export")
-    assert Draft("export").goes_on_with(past()) is None
+    assert ImportDraft("export").request.path == Path("export")
+    assert ImportDraft("export").goes_on_with(past()) is None
     assert look_at(str(tmp_path)).is_good
     with pytest.raises(SettingsError, match="working directory was deleted"):
         resolved(Path("export"))
@@ -72,7 +72,7 @@ def test_an_odd_path_is_judged_and_raises_nothing(text: str, loop: Path) -> None
     look = look_at(text)
     assert look.state in ("ok", "note", "bad", "off")
     complete(text)
-    draft = Draft(text, target=look.path)
+    draft = ImportDraft(text, target=look.path)
     assert draft.goes_on_with(past()) is None
 
 
@@ -93,9 +93,9 @@ def test_a_path_is_followed_to_its_end(loop: Path, tmp_path: Path) -> None:
 
 def test_an_unfinished_import_is_known_by_the_path_that_was_found() -> None:
     unfinished = past()[3]
-    assert Draft("x", target=Path(unfinished.source)).goes_on_with([unfinished]) is unfinished
-    assert Draft(unfinished.source).goes_on_with([unfinished]) is unfinished
-    assert Draft("x", target=Path("/another")).goes_on_with([unfinished]) is None
+    assert ImportDraft("x", target=Path(unfinished.source)).goes_on_with([unfinished]) is unfinished
+    assert ImportDraft(unfinished.source).goes_on_with([unfinished]) is unfinished
+    assert ImportDraft("x", target=Path("/another")).goes_on_with([unfinished]) is None
 
 
 @pytest.mark.parametrize("text", ["export", "/a\0b", "~\ud800", "/a/\ud800"])

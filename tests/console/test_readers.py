@@ -26,13 +26,13 @@ from tiger_slack_tui.console.actions import CONFIRM_KEY
 from tiger_slack_tui.console.model import findings as finding
 from tiger_slack_tui.console.model import findings_reader as trailing
 from tiger_slack_tui.console.model import monitor as monitoring
-from tiger_slack_tui.console.model.findings import Finder, Findings, StoredFindings
+from tiger_slack_tui.console.model.findings import Findings, FindingsMerger, StoredFindings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.rates import RateMeter
 from tiger_slack_tui.console.panes.export import write_export
 from tiger_slack_tui.console.screens.dialog import Confirm
-from tiger_slack_tui.console.views.importing.draft import Draft
+from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.jobs import paint_size
 from tiger_slack_tui.imports.archive.channel_patterns import ChannelPatterns
 from tiger_slack_tui.postgres.introspection import TableSize, table_sizes
@@ -57,7 +57,7 @@ async def test_the_monitor_goes_on_after_an_account_of_another_version(
         [past] = monitor.facts.imports
         assert (past.account.read, past.account.bad, past.files_planned) == (5, 1, 0)
         assert "since" not in past.options
-        Draft().go_on_with(past)
+        ImportDraft().go_on_with(past)
         assert monitor.facts.problem is None
     finally:
         running.cancel()
@@ -84,7 +84,7 @@ async def test_the_monitor_goes_on_after_any_error(
         await until(lambda: monitor.facts.at is not None)
         with monkeypatch.context() as broken:
             broken.setattr(monitoring, "advisory_locks", fail)
-            monitor.look_now()
+            monitor.refresh_now()
             await until(lambda: bool(monitor.facts.problems))
             assert "KeyError" in monitor.facts.problems["locks"]
             assert "what a user wrote" not in monitor.facts.problems["locks"]
@@ -135,7 +135,7 @@ async def test_a_question_that_is_too_slow_leaves_all_others(
             assert asked == before
             clock.advance(pause * 0.1 + 0.001)
             await until(lambda before=before: asked == before + 1)
-        monitor.look_now()
+        monitor.refresh_now()
         await until(lambda: asked == 5)
     finally:
         running.cancel()
@@ -153,7 +153,7 @@ async def test_an_import_that_was_killed_is_counted_once(
     try:
 
         def is_counted() -> bool:
-            monitor.look_now()
+            monitor.refresh_now()
             return bool(monitor.facts.imports) and not monitor.facts.imports[0].needs_count
 
         await until(is_counted)
@@ -207,7 +207,7 @@ async def test_a_wish_to_look_is_granted_also_while_the_monitor_looks(
         nonlocal looks
         looks += 1
         if looks == 1:
-            monitor.look_now()
+            monitor.refresh_now()
         return []
 
     monkeypatch.setattr(monitoring, "table_sizes", sizes)
@@ -251,12 +251,12 @@ async def test_findings_that_cannot_be_listed_say_so(
     async def fail(*_: object) -> Findings:
         raise KeyError("what a user wrote")
 
-    finder = Finder()
+    finder = FindingsMerger()
     finder.look(StoredFindings(FINDINGS, NOW), ())
     await until(lambda: bool(finder.found.rows))
     before = finder.found
     with monkeypatch.context() as broken:
-        broken.setattr(finding, "find", fail)
+        broken.setattr(finding, "merge_findings", fail)
         finder.look(StoredFindings(FINDINGS[:1], NOW + 2), ())
         await until(lambda: finder.found.problem is not None)
     assert "KeyError" in str(finder.found.problem)

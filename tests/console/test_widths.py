@@ -19,7 +19,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from tiger_slack_tui.base.text import cells, fit, graphemes, visible
-from tiger_slack_tui.console.actions import ACTIONS
+from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.driver.frame import Frame
 from tiger_slack_tui.console.panes.chrome import footer_line, tabs_line
 from tiger_slack_tui.console.panes.paint import (
@@ -160,7 +160,7 @@ def test_every_layout_takes_every_width(text: str, width: int) -> None:
     assert cells(tail(text, width)) <= room
     assert steps_line(1, text, width, {}).cell_length == room
     assert tabs_line("jobs", {"jobs": text}, width, frozen=text).cell_length == room
-    footer_line(list(ACTIONS), {}, width)
+    footer_line(list(ConsoleApp.ACTIONS.values()), {}, width)
 
 
 def test_wrapped_text_loses_nothing_and_breaks_where_lines_end() -> None:

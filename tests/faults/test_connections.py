@@ -176,11 +176,11 @@ async def test_the_monitor_says_that_the_server_is_silent_and_goes_on(
                 await asyncio.sleep(0.01)
             proxy.freeze()
             while monitor.facts.problem is None:
-                monitor.look_now()
+                monitor.refresh_now()
                 await asyncio.sleep(0.01)
             assert "nothing came from the server" in monitor.facts.problem
             while monitor.facts.problem is not None:
-                monitor.look_now()
+                monitor.refresh_now()
                 await asyncio.sleep(0.01)
     finally:
         run.cancel()

@@ -14,7 +14,7 @@ from tests.support import until
 from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError, TigerSlackError
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions
-from tiger_slack_tui.console.views.importing.draft import Draft
+from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import CHECK
 from tiger_slack_tui.console.views.importing.paths import look_at
 from tiger_slack_tui.console.views.importing.view import ImportView
@@ -119,7 +119,7 @@ async def test_what_failed_before_it_read_anything_is_not_called_well(
     ],
 )
 def test_a_choice_is_compared_with_the_exports(root: str, workspace: str, well: bool) -> None:
-    draft = Draft(exports=EXPORTS)
+    draft = ImportDraft(exports=EXPORTS)
     read, text = (draft.read_root, root) if root else (draft.read_workspace, workspace)
     if well:
         assert ("T1" if root else "two") in read(text)

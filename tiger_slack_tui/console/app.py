@@ -354,7 +354,7 @@ class ConsoleApp(PatientApp):
                     self.say(said)
             if then:
                 then()
-            self.backend.monitor.look_now()
+            self.backend.monitor.refresh_now()
 
         self.run_worker(attend(), exit_on_error=False)
 

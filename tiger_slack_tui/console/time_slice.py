@@ -11,7 +11,7 @@ _STEPS = 16
 """Steps between two looks at the time."""
 
 
-class Pace:
+class TimeSlice:
     """Await `step` for each small piece of work."""
 
     def __init__(self, steps: int = _STEPS) -> None:
@@ -20,7 +20,7 @@ class Pace:
         self._left = steps
         self._since = perf_counter()
 
-    async def step(self) -> None:
+    async def yield_if_due(self) -> None:
         """Let others have their turn, if it is time."""
         self._left -= 1
         if self._left > 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.model.audit_reader import AuditReader
-from tiger_slack_tui.console.model.findings import Finder
+from tiger_slack_tui.console.model.findings import FindingsMerger
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.model import Model
@@ -38,7 +38,7 @@ class Backend:
     clock: Clock = field(default_factory=SystemClock)
     audit: AuditReader = field(init=False)
     _meter: RateMeter = field(default_factory=RateMeter)
-    _finder: Finder = field(default_factory=Finder)
+    _finder: FindingsMerger = field(default_factory=FindingsMerger)
 
     def __post_init__(self) -> None:
         self.audit = AuditReader(self.conninfo)

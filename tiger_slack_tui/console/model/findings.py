@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from tiger_slack_tui.base.snapshot import LATE_SECONDS, Recent
 from tiger_slack_tui.base.stacktrace import where
-from tiger_slack_tui.console.time_slice import Pace
+from tiger_slack_tui.console.time_slice import TimeSlice
 from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class StoredFindings:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FindingGroup:
     """Findings with one cause, the newest first."""
 
     kind: str
@@ -71,7 +71,7 @@ class Findings:
     counts: Mapping[str, int] = field(default_factory=dict)
     """By kind."""
     by_kind: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
-    groups: Sequence[Group] = ()
+    groups: Sequence[FindingGroup] = ()
     """By kind and cause, the largest first."""
     problem: str | None = None
     """Why there are no newer ones."""
@@ -87,7 +87,7 @@ class Findings:
         )
         return next(found, ())
 
-    def groups_of(self, kind: str | None, cause: str | None) -> Sequence[Group]:
+    def groups_of(self, kind: str | None, cause: str | None) -> Sequence[FindingGroup]:
         """The groups of a kind, and of a cause."""
         return [
             group
@@ -99,7 +99,7 @@ class Findings:
 NOTHING = Findings(counts=MappingProxyType({}), by_kind=MappingProxyType({}))
 
 
-class Finder:
+class FindingsMerger:
     """Keeps `found` up to date. It works in slices, so that any number of findings holds nobody up."""
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class Finder:
             return
         self._of = of
         self._task = asyncio.get_running_loop().create_task(
-            self._find(stored, problems), name="find"
+            self._merge(stored, problems), name="merge findings"
         )
 
     def _is_same(self, of: tuple[object, ...]) -> bool:
@@ -125,9 +125,9 @@ class Finder:
             for one, other in zip(before, of, strict=True)
         )
 
-    async def _find(self, stored: StoredFindings, problems: Sequence[Recent]) -> None:
+    async def _merge(self, stored: StoredFindings, problems: Sequence[Recent]) -> None:
         try:
-            self.found = await find(stored, problems)
+            self.found = await merge_findings(stored, problems)
         except Exception as error:
             words = f"the newest findings cannot be listed: {where(error)}"
             if words != self.found.problem:
@@ -135,37 +135,39 @@ class Finder:
             self.found = replace(self.found, problem=words)
 
 
-async def find(stored: StoredFindings, problems: Sequence[Recent]) -> Findings:
+async def merge_findings(stored: StoredFindings, problems: Sequence[Recent]) -> Findings:
     """Each finding once, the newest first. What was read holds more than what was seen, and knows of replays."""
-    pace = Pace()
+    time_slice = TimeSlice()
     read: dict[str, Finding] = {}
     oldest: dict[str, float] = {}
     by_kind: dict[str, list[Finding]] = {}
     for finding in stored.findings:
-        await pace.step()
+        await time_slice.yield_if_due()
         read[finding.key] = finding
         oldest[finding.kind] = min(oldest.get(finding.kind, finding.at), finding.at)
         by_kind.setdefault(finding.kind, []).append(finding)
     seen: list[Finding] = []
     for event in problems:
-        await pace.step()
-        if event.event_id not in read and not _is_settled(one := of_recent(event), stored, oldest):
+        await time_slice.yield_if_due()
+        if event.event_id not in read and not _is_settled(
+            one := finding_of_event(event), stored, oldest
+        ):
             seen.append(one)
     for rows in by_kind.values():
         rows.sort(key=_newest)  # they come in order, which takes no time
     rows = []
     for finding in merge(*by_kind.values(), sorted(seen, key=_newest), key=_newest):
-        await pace.step()
+        await time_slice.yield_if_due()
         rows.append(finding)
     counts: Counter[str] = Counter()
     sorted_: dict[str, list[Finding]] = {}
     grouped: dict[tuple[str, str], list[Finding]] = {}
     for finding in rows:
-        await pace.step()
+        await time_slice.yield_if_due()
         counts[finding.kind] += 1
         sorted_.setdefault(finding.kind, []).append(finding)
         grouped.setdefault((finding.kind, finding.cause), []).append(finding)
-    groups = [Group(kind, cause, tuple(found)) for (kind, cause), found in grouped.items()]
+    groups = [FindingGroup(kind, cause, tuple(found)) for (kind, cause), found in grouped.items()]
     groups.sort(key=lambda group: -len(group.findings))
     return Findings(rows, counts, sorted_, groups)
 
@@ -181,7 +183,7 @@ def _is_settled(finding: Finding, state: StoredFindings, oldest: Mapping[str, fl
     return finding.kind not in state.more or finding.at > oldest.get(finding.kind, 0.0)
 
 
-def of_recent(event: Recent) -> Finding:
+def finding_of_event(event: Recent) -> Finding:
     """What the engine saw itself: also while the database is away."""
     is_late = event.outcome in ("stored", "audit") and event.late > LATE_SECONDS
     kind = "late" if is_late else event.outcome

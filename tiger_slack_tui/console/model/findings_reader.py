@@ -17,10 +17,10 @@ from tiger_slack_tui.console.model.findings import (
     event_name,
 )
 from tiger_slack_tui.console.model.read_errors import (
-    LOOK_SECONDS,
+    QUERY_SECONDS,
+    describe_error,
     raise_if_cancelled,
-    reason,
-    unforeseen,
+    unexpected,
 )
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect
@@ -81,7 +81,7 @@ class FindingsReader:
                     connection = await connect(self._conninfo, statement_seconds=_STATEMENT_SECONDS)
                     try:
                         while self._is_looked_at:
-                            async with asyncio.timeout(LOOK_SECONDS):
+                            async with asyncio.timeout(QUERY_SECONDS):
                                 self.state = await _read(connection, self._clock)
                             self._read_at, failures = self._clock.elapsed(), 0
                             await self._wait(SECONDS)
@@ -94,10 +94,10 @@ class FindingsReader:
                     await self._wait(backoff(failures, first=SECONDS, most=10))
 
     def _fail(self, error: Exception) -> None:
-        words = reason(error)
+        words = describe_error(error)
         if words != self.state.problem:
             log.warning(
-                "the console cannot read the audit trail: %s", words, exc_info=unforeseen(error)
+                "the console cannot read the audit trail: %s", words, exc_info=unexpected(error)
             )
         self.state = replace(self.state, problem=words)
 

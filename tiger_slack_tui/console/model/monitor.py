@@ -16,10 +16,10 @@ from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.model.rates import ObservedRates, Rates
 from tiger_slack_tui.console.model.read_errors import (
-    LOOK_SECONDS,
+    QUERY_SECONDS,
+    describe_error,
     raise_if_cancelled,
-    reason,
-    unforeseen,
+    unexpected,
 )
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.postgres import introspection
@@ -127,7 +127,7 @@ class Monitor:
     def _wall(self, elapsed: float | None) -> float | None:
         return None if elapsed is None else wall_time(self._clock, elapsed)
 
-    def look_now(self) -> None:
+    def refresh_now(self) -> None:
         """Ask at once, also for what changes slowly."""
         self._due.clear()
         self._soon.set()
@@ -162,7 +162,7 @@ class Monitor:
 
     async def _look(self, connection: Connection) -> None:
         begun = time.perf_counter()
-        async with asyncio.timeout(LOOK_SECONDS):
+        async with asyncio.timeout(QUERY_SECONDS):
             await introspection.ping(connection)
         ping = time.perf_counter() - begun
         facts = replace(self._facts, problem=None, problem_since=None, retry_at=None, ping=ping)
@@ -188,8 +188,8 @@ class Monitor:
                 await count_killed(connection, import_id)
         except Exception as error:
             self._count_due = self._clock.elapsed() + _SLOW_SECONDS
-            why = reason(error)
-            log.warning("import %d was not counted: %s", import_id, why, exc_info=unforeseen(error))
+            why = describe_error(error)
+            log.warning("import %d was not counted: %s", import_id, why, exc_info=unexpected(error))
         finally:
             self._counting = None
 
@@ -238,9 +238,9 @@ class Monitor:
         now = self._clock.elapsed()
         if now < self._due.get(name, now):
             return facts
-        self._due[name] = now + seconds  # before the answer: `look_now` may come meanwhile
+        self._due[name] = now + seconds  # before the answer: `refresh_now` may come meanwhile
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(QUERY_SECONDS):
                 answer = await question()
         except Exception as error:
             if connection.info.transaction_status is not TransactionStatus.IDLE:
@@ -253,9 +253,9 @@ class Monitor:
         return replace(facts, problems=problems, **changes)
 
     def _fail_one(self, facts: Facts, name: str, error: Exception) -> Facts:
-        words = reason(error)
+        words = describe_error(error)
         if words != facts.problems.get(name):
-            log.warning("the console cannot read %s: %s", name, words, exc_info=unforeseen(error))
+            log.warning("the console cannot read %s: %s", name, words, exc_info=unexpected(error))
         pause = self._pauses.get(name, _SECONDS)
         self._pauses[name] = min(pause * 2, _MOST_SECONDS)
         if name in self._due:
@@ -269,10 +269,10 @@ class Monitor:
         return self._observed.rates()
 
     def _fail(self, error: Exception, pause: float) -> None:
-        words, now, before = reason(error), self._clock.elapsed(), self._facts
+        words, now, before = describe_error(error), self._clock.elapsed(), self._facts
         if words != before.problem:
             log.warning(
-                "the console cannot read the database: %s", words, exc_info=unforeseen(error)
+                "the console cannot read the database: %s", words, exc_info=unexpected(error)
             )
         since = now if before.problem_since is None else before.problem_since
         self._due.clear()  # nobody knows what went before
@@ -281,7 +281,7 @@ class Monitor:
         )
 
     async def _wait(self, seconds: float) -> None:
-        """Wait, unless `look_now` was called since the last wait: a look that was under way may not show it."""
+        """Wait, unless `refresh_now` was called since the last wait: a look that was under way may not show it."""
         try:
             async with asyncio.timeout(seconds):
                 await self._soon.wait()

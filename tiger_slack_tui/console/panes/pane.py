@@ -17,8 +17,8 @@ from textual.widget import Widget
 
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, facing, line
-from tiger_slack_tui.console.panes.row_filter import Sieve
-from tiger_slack_tui.console.time_slice import Pace
+from tiger_slack_tui.console.panes.row_filter import RowFilter
+from tiger_slack_tui.console.time_slice import TimeSlice
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +106,8 @@ class Pane(Widget, Generic[T], can_focus=True):
         self._key = key
         self._selectable = selectable
         self._copy = copy
-        self._sieve: Sieve[T] = Sieve(find or (lambda row: self._line(row, 300).plain))
-        self._is_sifting = False
+        self._row_filter: RowFilter[T] = RowFilter(find or (lambda row: self._line(row, 300).plain))
+        self._is_filtering = False
         self._body: Body[T] = Body()
         self._rows: Sequence[T] = ()
         self._cursor = 0
@@ -154,9 +154,9 @@ class Pane(Widget, Generic[T], can_focus=True):
         Many rows are looked through in slices: what is found shows when all are looked at.
         """
         self._filter = text
-        if self._is_sifting:
-            self.workers.cancel_group(self, "sieve")
-            self._is_sifting = False
+        if self._is_filtering:
+            self.workers.cancel_group(self, "filter")
+            self._is_filtering = False
         self.show(self._body)
 
     def follow(self) -> None:
@@ -199,12 +199,12 @@ class Pane(Widget, Generic[T], can_focus=True):
 
     async def export(self, most: int | None = None) -> AsyncIterator[str]:
         """The rows of now as plain text, line by line: all, or the first ones. Others have their turn in between."""
-        pace, rows, head = Pace(1), self._rows, self._body.head
+        time_slice, rows, head = TimeSlice(1), self._rows, self._body.head
         end = len(rows) if most is None else min(most, len(rows))
         if head is not None:
             yield self._guarded(head, 200).plain.rstrip()
         for index in range(end):
-            await pace.step()
+            await time_slice.yield_if_due()
             yield self._line(rows[index], 200).plain.rstrip()
 
     @property
@@ -216,23 +216,26 @@ class Pane(Widget, Generic[T], can_focus=True):
         if not self._filter.removeprefix("!"):
             return rows
         try:
-            is_more = not self._is_sifting and self._sieve.wants_more(rows, self._filter)
+            is_more = not self._is_filtering and self._row_filter.wants_more(rows, self._filter)
         except Exception as error:
             self._drop_filter(error)
             return rows
         if is_more:
-            self._is_sifting = True
+            self._is_filtering = True
             self.run_worker(
-                self._sift(rows, self._filter), exclusive=True, group="sieve", exit_on_error=False
+                self._filter_slowly(rows, self._filter),
+                exclusive=True,
+                group="filter",
+                exit_on_error=False,
             )
-        return self._sieve.found
+        return self._row_filter.found
 
-    async def _sift(self, rows: Sequence[T], wanted: str) -> None:
+    async def _filter_slowly(self, rows: Sequence[T], wanted: str) -> None:
         try:
-            await self._sieve.look(rows, wanted)
+            await self._row_filter.look(rows, wanted)
         except Exception as error:
             self._drop_filter(error)
-        self._is_sifting = False
+        self._is_filtering = False
         self.show(self._body)
 
     def _drop_filter(self, error: Exception) -> None:
@@ -253,9 +256,9 @@ class Pane(Widget, Generic[T], can_focus=True):
 
     async def _seek(self, key: Hashable) -> None:
         """Find a row that is far away, unless something else is shown or selected meanwhile."""
-        pace, rows, cursor = Pace(), self._rows, self._cursor
+        time_slice, rows, cursor = TimeSlice(), self._rows, self._cursor
         for index in range(len(rows)):
-            await pace.step()
+            await time_slice.yield_if_due()
             if self._key is not None and self._key(rows[index]) == key:
                 if self._rows is rows and self._cursor == cursor:
                     self._place(index)
@@ -375,7 +378,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         note = body.note
         if self._filter:
             note = f"{len(self._rows):,} of {len(body.rows):,}"
-            note = "looking …" if self._is_sifting and not self._rows else note
+            note = "looking …" if self._is_filtering and not self._rows else note
         elif self._selectable and len(self._rows) > self._room > 0:
             note = f"{note} · {self._cursor + 1:,}/{len(self._rows):,}".removeprefix(" · ")
         right = line(" ", (note, DIM), (" ──", style)) if note else Content("")
@@ -387,7 +390,7 @@ class Pane(Widget, Generic[T], can_focus=True):
 
     def _nothing(self, width: int, room: int) -> list[Content]:
         if self._filter and self._body.rows:
-            if self._is_sifting:
+            if self._is_filtering:
                 return [line((f"  Looking through {len(self._body.rows):,} rows …", DIM))]
             return [line((f"  No row holds {self._filter!r}. Esc shows all.", DIM))]
         texts = list(self._body.empty)

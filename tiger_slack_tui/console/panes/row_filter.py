@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from tiger_slack_tui.console.time_slice import Pace
+from tiger_slack_tui.console.time_slice import TimeSlice
 
 T = TypeVar("T")
 
@@ -13,7 +13,7 @@ _AT_ONCE = 60
 """Rows that are looked at without a pause."""
 
 
-class Sieve(Generic[T]):
+class RowFilter(Generic[T]):
     """`found` has the rows that hold the text, as far as they were looked at."""
 
     def __init__(self, text: Callable[[T], str]) -> None:
@@ -44,9 +44,9 @@ class Sieve(Generic[T]):
         found = list(self.found) if is_longer else []
         if wanted != self._wanted:
             self._wanted, self._rows, self._seen = wanted, (), 0
-        pace = Pace()
+        time_slice = TimeSlice()
         for index in range(begin, end):
-            await pace.step()
+            await time_slice.yield_if_due()
             if self._holds(row := rows[index], wanted):
                 found.append(row)
         self.found, self._rows, self._wanted, self._seen = found, rows, wanted, end

@@ -134,8 +134,3 @@ class Document(Dialog[None]):
         text = self._copied or "\n".join(shown.plain.rstrip() for shown in self._lines)
         self.app.copy_to_clipboard(text)
         self.notify(visible(f"Copied {len(text):,} characters"), markup=False, timeout=2)
-
-
-def note(text: str) -> Content:
-    """A line that explains."""
-    return line((text, DIM))

@@ -22,7 +22,7 @@ from tiger_slack_tui.console.formats import moment
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.findings import Finding
-from tiger_slack_tui.console.model.read_errors import reason, unforeseen
+from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
@@ -59,7 +59,7 @@ _RULES = Columns(
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class RuleDraft:
     """A rule that is not made yet; `about` is the event that it is made from."""
 
     note: str = ""
@@ -70,9 +70,9 @@ class Draft:
     def is_touched(self) -> bool:
         return bool(self.note or self.match)
 
-    def without(self, saved: Draft) -> Draft:
+    def without(self, saved: RuleDraft) -> RuleDraft:
         """What is left of it once `saved` is a rule: nothing of the same one, all of another."""
-        return Draft() if (self.note, self.match) == (saved.note, saved.match) else self
+        return RuleDraft() if (self.note, self.match) == (saved.note, saved.match) else self
 
 
 def paint_rule(rule: Rule | ReadyRule, width: int) -> Content:
@@ -135,7 +135,7 @@ def _example(example: Example) -> Content:
     )
 
 
-class RulesScreen(Dialog[Draft]):
+class RulesScreen(Dialog[RuleDraft]):
     """The rules above, the editor below. Leaving it keeps the draft; only Ctrl+S makes a rule."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -150,7 +150,7 @@ class RulesScreen(Dialog[Draft]):
     ]
 
     def __init__(
-        self, host: Host, backend: Backend, draft: Draft, on_saved: Callable[[Draft], None]
+        self, host: Host, backend: Backend, draft: RuleDraft, on_saved: Callable[[RuleDraft], None]
     ) -> None:
         """`on_saved` gets the draft of a rule that was made, which can be after the screen was left."""
         super().__init__()
@@ -228,7 +228,7 @@ class RulesScreen(Dialog[Draft]):
         try:
             self._rules = await self._backend.audit.rules()
         except Exception as error:
-            self._verdict = (f"✗ {reason(error)}", BAD)
+            self._verdict = (f"✗ {describe_error(error)}", BAD)
             _log(error)
         self._show()
 
@@ -270,7 +270,7 @@ class RulesScreen(Dialog[Draft]):
             self._verdict = ("✓ a condition", GOOD)
         except Exception as error:
             hint = f"  {error.hint}" if isinstance(error, TigerSlackError) and error.hint else ""
-            self._verdict, self._checked = (f"✗ {reason(error)}{hint}", BAD), None
+            self._verdict, self._checked = (f"✗ {describe_error(error)}{hint}", BAD), None
             _log(error)
         self._show()
 
@@ -303,7 +303,7 @@ class RulesScreen(Dialog[Draft]):
             return "…" if ready.needs else None
         return {"channel": about.channel_id, "user": about.user_id}.get(ready.name) or "…"
 
-    def forget(self, saved: Draft) -> None:
+    def forget(self, saved: RuleDraft) -> None:
         """Empty the editor where the rule that was made stands in it."""
         left = self._draft.without(saved)
         if left is not self._draft and self.is_attached:
@@ -394,5 +394,5 @@ def _key(row: Rule | ReadyRule) -> str:
 
 
 def _log(error: Exception) -> None:
-    if (stack := unforeseen(error)) is not None:
+    if (stack := unexpected(error)) is not None:
         log.error("rules cannot be read or tested", exc_info=stack)

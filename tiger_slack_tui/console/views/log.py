@@ -14,7 +14,7 @@ from tiger_slack_tui.console.actions import LOG, action
 from tiger_slack_tui.console.formats import clock, moment
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.memo import Memo
 from tiger_slack_tui.console.panes.paint import BAD, DIM, NOTE, line, wrapped
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.view import View
@@ -56,7 +56,7 @@ class LogView(View):
 
     def on_mount(self) -> None:
         self._level = 1
-        self._rows: Kept[list[LogLine]] = Kept()
+        self._rows: Memo[list[LogLine]] = Memo()
 
     def show(self, model: Model) -> None:
         least = _LEVELS[self._level]

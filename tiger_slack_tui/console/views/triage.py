@@ -17,16 +17,16 @@ from tiger_slack_tui.audit.detail import EventDetail
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import TRIAGE, action
 from tiger_slack_tui.console.formats import age, clock, moment
-from tiger_slack_tui.console.model.findings import FROM_DATABASE, KINDS, Finding, Group
+from tiger_slack_tui.console.model.findings import FROM_DATABASE, KINDS, Finding, FindingGroup
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.model.read_errors import reason, unforeseen
+from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
 from tiger_slack_tui.console.panes.findings import (
     FINDINGS,
     KIND_LOOKS,
     findings_problem,
     paint_finding,
 )
-from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.memo import Memo
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     GOOD,
@@ -38,7 +38,7 @@ from tiger_slack_tui.console.panes.paint import (
     wrapped,
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
-from tiger_slack_tui.console.screens.rules import Draft, RulesScreen
+from tiger_slack_tui.console.screens.rules import RuleDraft, RulesScreen
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.replay import ReplaySelection
@@ -73,12 +73,12 @@ class Detail:
     at: float = 0.0
     """When it was read, by the clock that nobody sets."""
 
-    def is_of(self, row: Finding | Group | None) -> bool:
+    def is_of(self, row: Finding | FindingGroup | None) -> bool:
         """Whether it is of that row, be it older."""
         return isinstance(row, Finding) and self.of is not None and row.key == self.of.key
 
 
-def paint_row(row: Finding | Group, width: int) -> Content:
+def paint_row(row: Finding | FindingGroup, width: int) -> Content:
     """A finding, or a group of them."""
     if isinstance(row, Finding):
         return paint_finding(row, width)
@@ -182,7 +182,7 @@ class TriageView(View):
     NAME: ClassVar[str] = TRIAGE
 
     def compose(self) -> ComposeResult:
-        yield Pane[Finding | Group](
+        yield Pane[Finding | FindingGroup](
             paint_row,
             id="findings",
             key=_key,
@@ -198,9 +198,9 @@ class TriageView(View):
         self._cause: str | None = None
         self._is_grouped = False
         self._detail = Detail(None, lambda _: [])
-        self._detail_lines: Kept[list[Content]] = Kept()
+        self._detail_lines: Memo[list[Content]] = Memo()
         self._is_loading = False
-        self._draft = Draft()
+        self._draft = RuleDraft()
 
     def badge(self, model: Model) -> str:
         problems = model.engine.problems if model.engine else ()
@@ -215,7 +215,7 @@ class TriageView(View):
         self.backend.findings_reader.look()
         found = model.findings
         counts = found.counts
-        rows: Sequence[Finding | Group] = found.of(self._kind, self._cause)
+        rows: Sequence[Finding | FindingGroup] = found.of(self._kind, self._cause)
         if self._is_grouped:
             rows = found.groups_of(self._kind, self._cause)
         kinds = " · ".join(
@@ -253,7 +253,7 @@ class TriageView(View):
     def _show_detail(self) -> None:
         pane, row = self.query_one("#finding", Pane), self._row()
         width = max(pane.size.width, 20)
-        if isinstance(row, Group):
+        if isinstance(row, FindingGroup):
             title = f"{row.kind}, {row.cause}"
             pane.show(Body(rows=row.findings, title=title, note="Enter shows only these"))
             return
@@ -270,8 +270,8 @@ class TriageView(View):
             )
         )
 
-    def _row(self) -> Finding | Group | None:
-        pane: Pane[Finding | Group] = self.query_one("#findings", Pane)
+    def _row(self) -> Finding | FindingGroup | None:
+        pane: Pane[Finding | FindingGroup] = self.query_one("#findings", Pane)
         return pane.row
 
     def on_pane_selected(self, event: Pane.Selected) -> None:
@@ -302,8 +302,8 @@ class TriageView(View):
         try:
             self._detail = replace(await self._read(finding), at=now)
         except Exception as error:
-            words = f"It cannot be read: {reason(error)}"
-            if (stack := unforeseen(error)) is not None:
+            words = f"It cannot be read: {describe_error(error)}"
+            if (stack := unexpected(error)) is not None:
                 log.error("an event cannot be read", exc_info=stack)
             self._detail = Detail(finding, _text(words), at=now)
         self._is_loading = False
@@ -329,7 +329,7 @@ class TriageView(View):
     def act_open(self) -> None:
         """An event whole; of a group its events."""
         row = self._row()
-        if isinstance(row, Group):
+        if isinstance(row, FindingGroup):
             self._kind, self._cause, self._is_grouped = row.kind, row.cause, False
         elif row is not None and self._detail.is_of(row):
             lines = self._detail.lines(self.app.size.width - 2)
@@ -337,7 +337,7 @@ class TriageView(View):
 
     @action("triage.group", "o", "Group or order")
     def act_group(self) -> None:
-        """Group events by their cause, or show them in order."""
+        """FindingGroup events by their cause, or show them in order."""
         self._is_grouped = not self._is_grouped
 
     def _only(self, kind: str | None) -> None:
@@ -380,13 +380,13 @@ class TriageView(View):
         if isinstance(row, Finding) and not self._draft.is_touched:
             self._draft = replace(self._draft, about=row)
 
-        def keep(draft: Draft | None) -> None:
-            self._draft = draft or Draft()
+        def keep(draft: RuleDraft | None) -> None:
+            self._draft = draft or RuleDraft()
             self.backend.findings_reader.read_now()
 
         self.app.push_screen(RulesScreen(self.host, self.backend, self._draft, self._forget), keep)
 
-    def _forget(self, saved: Draft) -> None:
+    def _forget(self, saved: RuleDraft) -> None:
         """A rule was made of the draft, maybe after its screen was left, or opened again."""
         self._draft = self._draft.without(saved)
         for screen in self.app.screen_stack:
@@ -397,10 +397,10 @@ class TriageView(View):
     def act_replay(self) -> None:
         """Put the selected event, or all of the group, through the same code again."""
         row = self._row()
-        if isinstance(row, Group) and row.findings[0].rule is not None:
+        if isinstance(row, FindingGroup) and row.findings[0].rule is not None:
             selection = ReplaySelection(rule=row.findings[0].rule)
             about = f"all events that {row.cause} keeps away"
-        elif isinstance(row, Group):
+        elif isinstance(row, FindingGroup):
             selection = ReplaySelection(event_ids=tuple(finding.key for finding in row.findings))
             about = f"{len(row.findings):,} events"
         elif row is not None:
@@ -413,7 +413,7 @@ class TriageView(View):
     @act_replay.when
     def _can_replay(self) -> bool:
         row = self._row()
-        if isinstance(row, Group):
+        if isinstance(row, FindingGroup):
             return row.kind in FROM_DATABASE
         return row is not None and row.gap is None and row.kind != "late"
 
@@ -487,12 +487,12 @@ def _text(text: str) -> Callable[[int], list[Content]]:
     return lambda width: wrapped(text, width)
 
 
-def _key(row: Finding | Group) -> str:
+def _key(row: Finding | FindingGroup) -> str:
     return row.key if isinstance(row, Finding) else f"{row.kind} {row.cause}"
 
 
-def _searched(row: Finding | Group) -> str:
+def _searched(row: Finding | FindingGroup) -> str:
     """What a filter looks at."""
-    if isinstance(row, Group):
+    if isinstance(row, FindingGroup):
         return f"{row.kind} {row.cause} {row.findings[0].channel} {row.findings[0].detail}"
     return f"{row.kind} {row.what} {row.channel} {row.user} {row.detail} {row.key}"

@@ -8,18 +8,18 @@ from textual.content import Content
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import action, does
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.memo import Memo
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.lines import (
     FOLDERS,
     OPTIONS,
     SOURCE,
-    Finding,
+    CheckFinding,
     check_lines,
     findings,
     findings_note,
     is_refused,
-    paint_finding,
+    paint_check_finding,
     paint_folder,
     phase_part,
     searched,
@@ -35,7 +35,9 @@ class CheckStep(Step):
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="check-total")
-        yield Pane[Finding](paint_finding, id="check-findings", selectable=True, find=searched)
+        yield Pane[CheckFinding](
+            paint_check_finding, id="check-findings", selectable=True, find=searched
+        )
         yield Pane[FolderProgress](
             paint_folder,
             id="check-channels",
@@ -46,8 +48,8 @@ class CheckStep(Step):
 
     def on_mount(self) -> None:
         self.pane("check-total").can_focus = False
-        self._rows: Kept[list[Finding]] = Kept()
-        self._folders: Kept[list[FolderProgress]] = Kept()
+        self._rows: Memo[list[CheckFinding]] = Memo()
+        self._folders: Memo[list[FolderProgress]] = Memo()
 
     def show(self, model: Model) -> None:
         state = model.check

@@ -11,7 +11,7 @@ from typing import Any
 
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import read_time
-from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.memo import Memo
 from tiger_slack_tui.imports.archive.channel_patterns import ChannelPatterns
 from tiger_slack_tui.imports.archive.members import Export
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
@@ -21,7 +21,7 @@ from tiger_slack_tui.store.past_imports import PastImport
 
 
 @dataclass(slots=True)
-class Draft:
+class ImportDraft:
     """What is chosen so far. Nothing in it touches the disk.
 
     `channels` are patterns as `--channel` takes them; None for all.
@@ -41,8 +41,8 @@ class Draft:
     anew: bool = False
     exports: tuple[Export, ...] = ()
     """Those of the archive, once it was refused because it holds several."""
-    _patterns: Kept[ChannelPatterns] = field(default_factory=Kept, repr=False, compare=False)
-    _chosen: Kept[frozenset[str]] = field(default_factory=Kept, repr=False, compare=False)
+    _patterns: Memo[ChannelPatterns] = field(default_factory=Memo, repr=False, compare=False)
+    _chosen: Memo[frozenset[str]] = field(default_factory=Memo, repr=False, compare=False)
 
     @property
     def request(self) -> ImportRequest:

@@ -11,7 +11,7 @@ from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.console.formats import millis, moment
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.paint import BAD, DIM, GOOD, NOTE, Part
-from tiger_slack_tui.console.views.importing.draft import Draft
+from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import exports_of, is_refused
 from tiger_slack_tui.imports.state import ImportState
 
@@ -25,7 +25,7 @@ class Option:
     about: Part
 
 
-def option_rows(draft: Draft, check: ImportState | None, model: Model) -> list[Option]:
+def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> list[Option]:
     """The form."""
     folders = check.folders.values() if check else ()
     names = draft.chosen(check.folders) if check else frozenset()
@@ -57,7 +57,7 @@ def option_rows(draft: Draft, check: ImportState | None, model: Model) -> list[O
     return rows
 
 
-def _choice_rows(draft: Draft, check: ImportState | None) -> list[Option]:
+def _choice_rows(draft: ImportDraft, check: ImportState | None) -> list[Option]:
     """Which of several exports, where the archive was refused or one is chosen."""
     if not (draft.root or draft.workspace or (check is not None and is_refused(check))):
         return []
@@ -73,7 +73,7 @@ def _choice_rows(draft: Draft, check: ImportState | None) -> list[Option]:
     ]
 
 
-def _choice(draft: Draft, name: str, about: str) -> Part:
+def _choice(draft: ImportDraft, name: str, about: str) -> Part:
     """What can be chosen, where it is known."""
     choices = draft.choices(name)
     return (
@@ -83,7 +83,7 @@ def _choice(draft: Draft, name: str, about: str) -> Part:
     )
 
 
-def check_problem(draft: Draft, check: ImportState | None) -> str | None:
+def check_problem(draft: ImportDraft, check: ImportState | None) -> str | None:
     """Why nothing can be imported after this check: what is imported was not listed."""
     if check is None:
         return "The archive was not checked: Esc goes back to the check."

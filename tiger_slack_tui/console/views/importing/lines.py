@@ -199,7 +199,7 @@ class Failure:
     is_hint: bool
 
 
-Finding = Failure | TimedNote | ImportProblem
+CheckFinding = Failure | TimedNote | ImportProblem
 """What an operator should know."""
 
 
@@ -223,7 +223,7 @@ def failure_lines(state: ImportState) -> list[Failure]:
     return [Failure(text, is_hint=False), *(Failure(line, is_hint=True) for line in hint)]
 
 
-def findings(state: ImportState) -> list[Finding]:
+def findings(state: ImportState) -> list[CheckFinding]:
     """What an operator should know before: errors first."""
     warnings = [note for note in state.notes if note.is_warning]
     return [*failure_lines(state), *islice(state.problems, 2000), *warnings]
@@ -238,7 +238,7 @@ def findings_note(state: ImportState) -> str:
     return f"the archive is refused · {counts}" if is_refused(state) else f"failed · {counts}"
 
 
-def searched(row: Finding) -> str:
+def searched(row: CheckFinding) -> str:
     """What a filter looks at."""
     return f"{row.path} {row.reason}" if isinstance(row, ImportProblem) else row.text
 
@@ -248,7 +248,7 @@ def searched_folder(row: FolderProgress) -> str:
     return f"{row.name} {row.channel or 'left out'}"
 
 
-def paint_finding(row: Finding, width: int) -> Content:
+def paint_check_finding(row: CheckFinding, width: int) -> Content:
     """A bad record, a remark, or a line of the error."""
     if isinstance(row, ImportProblem):
         return paint_problem(row, width)

@@ -17,7 +17,7 @@ from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.console.actions import action, does
 from tiger_slack_tui.console.formats import count, moment
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.memo import Memo
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
@@ -32,7 +32,7 @@ from tiger_slack_tui.console.panes.paint import (
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.draft import (
-    Draft,
+    ImportDraft,
     read_channel,
     read_limit,
     read_workers,
@@ -98,8 +98,8 @@ class OptionsStep(Step):
         self._edited_from: Pane[object] | None = None
         self.pane("options-command").can_focus = False
         self._chosen: frozenset[str] = frozenset()
-        self._folders: Kept[list[FolderProgress]] = Kept()
-        self._command: Kept[list[Content]] = Kept()
+        self._folders: Memo[list[FolderProgress]] = Memo()
+        self._command: Memo[list[Content]] = Memo()
 
     def show(self, model: Model) -> None:
         check, draft = model.check, self.wizard.draft
@@ -395,7 +395,7 @@ class OptionsStep(Step):
         return True
 
 
-def _time_edit(draft: Draft, name: str, *, is_end: bool) -> Edit:
+def _time_edit(draft: ImportDraft, name: str, *, is_end: bool) -> Edit:
     def check(text: str) -> str:
         if not text.strip():
             return "no limit"
@@ -427,7 +427,7 @@ def _optional(read: Callable[[str], object]) -> Callable[[str], str]:
     return check
 
 
-def _not_listed(draft: Draft, check: ImportState | None) -> list[str]:
+def _not_listed(draft: ImportDraft, check: ImportState | None) -> list[str]:
     """In place of channels."""
     if exports := exports_of(check):
         found = [f"{shown(export.path)}  {', '.join(export.teams)}" for export in exports]

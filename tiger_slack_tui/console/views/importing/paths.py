@@ -22,7 +22,7 @@ _LISTS = ("users.json", "org_users.json", "channels.json", "groups.json", "dms.j
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PathEntry:
     """A folder, or a file that may be an archive. `text` is what to type for it."""
 
     text: str
@@ -40,7 +40,7 @@ class Look:
     verdict: str = ""
     path: Path | None = None
     """The absolute path that the text means; links are followed where an archive may be there."""
-    entries: Sequence[Entry] = ()
+    entries: Sequence[PathEntry] = ()
     """What the text may go on to."""
 
     @property
@@ -135,7 +135,7 @@ def _judge_folder(path: Path) -> tuple[str, str]:
     return "note", "A folder without users.json or channels.json: is it the export's own?"
 
 
-def _entries(text: str) -> list[Entry]:
+def _entries(text: str) -> list[PathEntry]:
     """Folders, ZIPs and databases that the text may go on to, by name."""
     if not text.strip():
         return []
@@ -150,10 +150,10 @@ def _entries(text: str) -> list[Entry]:
                 if not name.startswith(tail) or (name.startswith(".") and not tail):
                     continue
                 if entry.is_dir():
-                    found.append(Entry(os.path.join(head, name) + "/", True, 0))
+                    found.append(PathEntry(os.path.join(head, name) + "/", True, 0))
                 elif name.lower().endswith((".zip", ".sqlite")):
                     size = entry.stat(follow_symlinks=False).st_size
-                    found.append(Entry(os.path.join(head, name), False, size))
+                    found.append(PathEntry(os.path.join(head, name), False, size))
     except OSError:
         return []
     return sorted(found, key=lambda entry: entry.text)

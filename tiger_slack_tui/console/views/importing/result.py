@@ -10,7 +10,7 @@ from textual.content import Content
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import action, does
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.memo import Memo
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.lines import (
     FOLDERS,
@@ -53,8 +53,8 @@ class ResultStep(Step):
 
     def on_mount(self) -> None:
         self.pane("result-total").can_focus = False
-        self._rows: Kept[list[ImportProblem]] = Kept()
-        self._folders: Kept[list[FolderProgress]] = Kept()
+        self._rows: Memo[list[ImportProblem]] = Memo()
+        self._folders: Memo[list[FolderProgress]] = Memo()
 
     @property
     def _state(self) -> ImportState | None:

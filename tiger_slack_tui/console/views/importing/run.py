@@ -10,7 +10,7 @@ from textual.content import Content
 from tiger_slack_tui.console.actions import action, does
 from tiger_slack_tui.console.formats import millis
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.memo import Kept
+from tiger_slack_tui.console.panes.memo import Memo
 from tiger_slack_tui.console.panes.paint import Part, line, pairs
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.lines import (
@@ -58,7 +58,7 @@ class RunStep(Step):
     def on_mount(self) -> None:
         self._only_bad = False
         self._shown: ImportState | None = None
-        self._folders: Kept[list[FolderProgress]] = Kept()
+        self._folders: Memo[list[FolderProgress]] = Memo()
         for name in ("run-total", "run-readers"):
             self.pane(name).can_focus = False
 

@@ -20,14 +20,14 @@ from tiger_slack_tui.console.actions import IMPORT, action, does
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.paint import DIM, KEY, MARKS, Column, Columns, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
-from tiger_slack_tui.console.views.importing.draft import Draft
+from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import (
     CHECK,
     PASTS,
     paint_past,
     past_lines,
 )
-from tiger_slack_tui.console.views.importing.paths import Entry, Look, complete, look_at
+from tiger_slack_tui.console.views.importing.paths import Look, PathEntry, complete, look_at
 from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, NEW_PATH, Step, as_is
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.store.past_imports import PastImport
@@ -77,7 +77,7 @@ class SourceStep(Step):
                 select_on_focus=False,
             )
         yield Static(id="source-verdict")
-        yield Pane[Entry](
+        yield Pane[PathEntry](
             _paint_entry, id="source-entries", key=lambda row: row.text, selectable=True
         )
         yield Pane[PastImport](
@@ -162,7 +162,7 @@ class SourceStep(Step):
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         if event.value != self.wizard.draft.path:  # what was chosen was of another archive
-            self.wizard.draft = Draft(event.value, workers=self.wizard.draft.workers)
+            self.wizard.draft = ImportDraft(event.value, workers=self.wizard.draft.workers)
         self._is_check_wanted = False
         self._show_verdict()
         self.run_worker(self._look(), exit_on_error=False)
@@ -199,7 +199,7 @@ class SourceStep(Step):
     @action("import.take", "enter", "Take path", shown="Enter")
     def act_take(self) -> None:
         """Take the path of the selected import, or the entry."""
-        entries: Pane[Entry] = self.pane("source-entries")
+        entries: Pane[PathEntry] = self.pane("source-entries")
         if entries.has_focus:
             if entries.row is not None:
                 self.field.value = entries.row.text
@@ -267,6 +267,6 @@ class SourceStep(Step):
         return False
 
 
-def _paint_entry(row: Entry, width: int) -> Content:
+def _paint_entry(row: PathEntry, width: int) -> Content:
     size = "" if row.is_folder else humanize.naturalsize(row.size)
     return _ENTRIES.row(width, [(row.text, KEY) if row.is_folder else row.text, (size, DIM)])

@@ -14,7 +14,7 @@ from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.pane import Pane
-from tiger_slack_tui.console.views.importing.draft import Draft
+from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.imports.manager import ImportManager
 
 CHECK_ARCHIVE = Action(
@@ -31,7 +31,7 @@ class Wizard:
     host: Host
     backend: Backend
     go: Callable[[int], None]
-    draft: Draft = field(default_factory=Draft)
+    draft: ImportDraft = field(default_factory=ImportDraft)
     model: Model | None = None
     """The newest sample."""
 

@@ -14,7 +14,7 @@ from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Importing, Model
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.check import CheckStep
-from tiger_slack_tui.console.views.importing.draft import Draft
+from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import CHECK, RESULT, RUN, SOURCE, steps_line
 from tiger_slack_tui.console.views.importing.options import OptionsStep
 from tiger_slack_tui.console.views.importing.result import ResultStep
@@ -41,7 +41,7 @@ class ImportView(View):
         super().__init__(host, backend)
         # Beside live events one worker is enough for few processors, and quicker than two that wait for them.
         self._wizard = Wizard(
-            host, backend, self.go, Draft(workers=2 if backend.is_observing else 1)
+            host, backend, self.go, ImportDraft(workers=2 if backend.is_observing else 1)
         )
         self._step = SOURCE
         self._seen: object = None
