@@ -198,7 +198,7 @@ def test_a_stale_pid_file_does_not_hinder(home: Path) -> None:
 def test_data_of_another_version_is_named(home: Path) -> None:
     (home / "data").mkdir(parents=True)
     (home / "data" / "PG_VERSION").write_text("9\n")
-    with pytest.raises(EmbeddedPostgresError, match="made by PostgreSQL 9"):
+    with pytest.raises(EmbeddedPostgresError, match="created by PostgreSQL 9"):
         EmbeddedPostgres.start(home)
 
 

@@ -12,9 +12,9 @@ MOST_BYTES = 2_000_000
 GIVEN_UP = "the server does not stay up"
 """The supervisor's last line when it gives up. It does not say why."""
 
-# The level `log` leaves out errors and warnings of sessions: even the first line of an error can quote a value (invalid
-# input syntax for type numeric: "…"). The program gets them as a client. The server's own messages about its start,
-# stop and crashes are LOG, FATAL or PANIC.
+# The level `log` leaves out errors and warnings of sessions: even the first line of an error can quote a value
+# (invalid input syntax for type numeric: "…"). The program gets them as a client. The server's own messages about
+# its start, stop and crashes are LOG, FATAL or PANIC.
 # https://www.postgresql.org/docs/current/runtime-config-logging.html
 OPTIONS = (
     "logging_collector=off",
