@@ -31,7 +31,7 @@ import psycopg
 
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.ingest.pipeline import PipelineLimits
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 HERE = Path(__file__).parent
@@ -52,7 +52,7 @@ async def ingesting(
     conninfo: str,
     events: int,
     rate: float,
-    limits: Limits | None = None,
+    limits: PipelineLimits | None = None,
     listed: int = 0,
 ) -> AsyncIterator[tuple[Engine, subprocess.Popen[str]]]:
     """An engine that is connected to a sender."""
@@ -72,7 +72,7 @@ async def ingesting(
 
 
 async def sent(
-    home: Path, conninfo: str, events: int, rate: float, limits: Limits | None = None
+    home: Path, conninfo: str, events: int, rate: float, limits: PipelineLimits | None = None
 ) -> dict[str, float]:
     """What the sender measured, after every event has been stored."""
     async with ingesting(home, conninfo, events, rate, limits) as (engine, sender):
@@ -98,7 +98,7 @@ def throughput() -> None:
             rate = asyncio.run(sent(home, conninfo, 60_000, 0))["per_second"]
         with place() as (home, conninfo):
             # A commit may take as long as it likes: spooled events would not be stored one by one.
-            single_limits = Limits(batch_events=1, commit_seconds=600)
+            single_limits = PipelineLimits(batch_events=1, commit_seconds=600)
             single = asyncio.run(sent(home, conninfo, 5000, 0, single_limits))["per_second"]
         rates.append(rate)
         ratios.append(rate / single)

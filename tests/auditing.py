@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.pool import connect, make_pool
 from tiger_slack_tui.slack.events import read_envelope, route
 from tiger_slack_tui.store.events import EventStore, Written
@@ -55,7 +55,7 @@ def record(event_id: str, event: dict[str, Any], *, late: float = 0.5) -> bytes:
     happened = float(event["event_ts"]) if "event_ts" in event else START
     envelope = read_envelope(frame, received_at=happened + late)
     assert envelope is not None
-    return encode(envelope, route(envelope))
+    return encode_record(envelope, route(envelope))
 
 
 async def store(conninfo: str, events: dict[str, dict[str, Any]]) -> Written:

@@ -19,18 +19,18 @@ from tiger_slack_tui.demo.check import differences
 from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.ingest.pipeline import PipelineLimits
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
-from tiger_slack_tui.slack.paged_history import Pace
-from tiger_slack_tui.slack.socket import Timing
+from tiger_slack_tui.slack.paged_history import HistoryPace
+from tiger_slack_tui.slack.socket_connection import SocketTiming
 
 SCALE = int(os.environ.get("TIGER_SLACK_TEST_SCALE", "1"))
 """How many times as much random and property tests try: more examples, more seeds, more days."""
-QUICK = Timing(
+QUICK = SocketTiming(
     hello=5, ping=0.2, dead=1.5, backoff_first=0.05, backoff_most=0.5, held_back_first=60
 )
 """The rules of the socket, at a speed for tests."""
-AT_ONCE = Pace(call=0, restricted=0)
+AT_ONCE = HistoryPace(call=0, restricted=0)
 ADVISORY_LOCKS = (
     b"select from pg_locks where locktype = 'advisory'"
     b" and database = (select oid from pg_database where datname = current_database())"
@@ -43,8 +43,8 @@ def make_engine(
     conninfo: str,
     home: Path,
     *,
-    limits: Limits | None = None,
-    timing: Timing = QUICK,
+    limits: PipelineLimits | None = None,
+    timing: SocketTiming = QUICK,
     spool_limit: int = 1 << 30,
     heartbeat: HeartbeatTiming | None = None,
     jobs: JobSettings | None = None,

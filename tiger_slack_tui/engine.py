@@ -25,8 +25,8 @@ from tiger_slack_tui.base.shutdown import Shutdown
 from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot, Stats
 from tiger_slack_tui.base.supervisor import Supervisor
 from tiger_slack_tui.base.tasks import cancel, finish_within, first_end
-from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
-from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
+from tiger_slack_tui.ingest.spool.spool import Spool
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
@@ -35,8 +35,9 @@ from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.migrate.run import MigrationMessage, migrate
 from tiger_slack_tui.postgres.pool import make_pool, require_same_database
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming, HeartbeatWriter
-from tiger_slack_tui.slack.paged_history import Pace
-from tiger_slack_tui.slack.socket import SocketMode, Timing
+from tiger_slack_tui.slack.paged_history import HistoryPace
+from tiger_slack_tui.slack.socket import SocketMode
+from tiger_slack_tui.slack.socket_connection import SocketTiming
 from tiger_slack_tui.slack.web import Identity, SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.events import EventStore
@@ -71,10 +72,10 @@ class Engine:
         slack: SlackSettings,
         conninfo: str,
         *,
-        limits: Limits | None = None,
-        timing: Timing | None = None,
+        limits: PipelineLimits | None = None,
+        timing: SocketTiming | None = None,
         heartbeat: HeartbeatTiming | None = None,
-        pace: Pace | None = None,
+        pace: HistoryPace | None = None,
         clock: Clock | None = None,
         shutdown: Shutdown | None = None,
     ) -> None:
@@ -288,36 +289,36 @@ class Engine:
         self, slack: SocketMode, scheduler: Scheduler, heartbeat: HeartbeatWriter
     ) -> None:
         """Run everything until `stop`, or until a person must act: that is raised after a clean stop."""
-        pipeline, keep = self._pipeline, self._supervisor.keep
+        pipeline, supervise = self._pipeline, self._supervisor.supervise
         tried = asyncio.Event()
         listening = asyncio.create_task(
-            keep(
+            supervise(
                 "the connection to Slack", lambda: self._listen(slack, tried), fatal=(SlackRefused,)
             )
         )
         sources = [
             asyncio.create_task(work)
             for work in (
-                keep(
+                supervise(
                     "the preparation of the database",
                     lambda: self._prepare_database(tried),
                     fatal=(DatabaseRefused, MigrationError),
                 ),
-                keep(
+                supervise(
                     "the schedule of the jobs",
                     lambda: self._run_jobs(scheduler),
                     fatal=(OtherDatabase,),
                 ),
-                keep("the heartbeat", lambda: self._run_heartbeat(heartbeat)),
+                supervise("the heartbeat", lambda: self._run_heartbeat(heartbeat)),
             )
         ]
         ingesting = [
             asyncio.create_task(work)
             for work in (
-                keep("the writing of events", pipeline.write),
-                keep("the sending of acks", pipeline.acknowledge),
-                keep("the drain of the spool", pipeline.drain),
-                keep("the snapshot", self._publish),
+                supervise("the writing of events", pipeline.write),
+                supervise("the sending of acks", pipeline.acknowledge),
+                supervise("the drain of the spool", pipeline.drain),
+                supervise("the snapshot", self._publish),
             )
         ]
         stop = asyncio.create_task(self._shutdown.wait())

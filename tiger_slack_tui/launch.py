@@ -91,7 +91,7 @@ def show_console(
     options_home: Path | None = None,
 ) -> None:
     """Show the console until it ends; its settings file lies in `options_home`, or in the home directory."""
-    # Loading makes much that stays and no garbage; `run_console` lets the collector work again (see `collector`).
+    # Imports make objects that stay and no garbage. `run_console` turns the collector on again.
     gc.disable()
     # Imported late: nothing else needs Textual.
     from tiger_slack_tui.console.run import run_console

@@ -9,13 +9,13 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from tiger_slack_tui.ingest.files import Files
+from tiger_slack_tui.ingest.spool.file_system import FileSystem
 
-CALLS = tuple(name for name in vars(Files) if not name.startswith("_"))
+CALLS = tuple(name for name in vars(FileSystem) if not name.startswith("_"))
 """Every call that the spool makes."""
 
 
-class FailingFiles(Files):
+class FailingFiles(FileSystem):
     """Each call named in `failing` raises the error that stands there. `calls` counts all of them."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ import orjson
 
 from tiger_slack_tui.ingest.pipeline import Pipeline
 from tiger_slack_tui.slack.events import Envelope
-from tiger_slack_tui.slack.socket import Connection
+from tiger_slack_tui.slack.socket_connection import SocketConnection
 from tiger_slack_tui.store.events import EventStore, Written
 
 
@@ -68,8 +68,8 @@ class FakeConnection:
         self.acked += envelope_ids[: self.takes]
         return len(envelope_ids[: self.takes])
 
-    def as_connection(self) -> Connection:
-        return cast(Connection, self)
+    def as_connection(self) -> SocketConnection:
+        return cast(SocketConnection, self)
 
 
 def envelope(number: int, *, text: str = "hi", type_: str = "message") -> Envelope:

@@ -14,7 +14,8 @@ from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.settings import SlackSettings
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.slack.events import Envelope
-from tiger_slack_tui.slack.socket import Connection, SocketMode, Timing
+from tiger_slack_tui.slack.socket import SocketMode
+from tiger_slack_tui.slack.socket_connection import SocketConnection, SocketTiming
 from tiger_slack_tui.slack.web import SlackWeb
 
 
@@ -46,7 +47,7 @@ class Listening:
     """Where it is there, acks are sent once it is set, and events are read on meanwhile."""
     _acks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def receive(self, envelope: Envelope, connection: Connection) -> None:
+    async def receive(self, envelope: Envelope, connection: SocketConnection) -> None:
         if self.hold is not None:
             self.held = True
             await self.hold.wait()
@@ -57,7 +58,7 @@ class Listening:
         if self.ack_after is None:
             await ack
 
-    async def _ack(self, envelope: Envelope, connection: Connection) -> None:
+    async def _ack(self, envelope: Envelope, connection: SocketConnection) -> None:
         if self.ack_after is not None:
             await self.ack_after.wait()
         await connection.ack([envelope.envelope_id])
@@ -67,7 +68,7 @@ class Listening:
 async def listening(
     slack: LocalSlack,
     *,
-    timing: Timing = QUICK,
+    timing: SocketTiming = QUICK,
     clock: Clock | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     web: type[SlackWeb] = SlackWeb,
@@ -77,7 +78,7 @@ async def listening(
         tokens = SlackSettings(slack.bot_token, slack.app_token, slack.url)
         api = web(tokens, session, clock=clock)
 
-        async def receive(envelope: Envelope, connection: Connection) -> None:
+        async def receive(envelope: Envelope, connection: SocketConnection) -> None:
             await found.receive(envelope, connection)
 
         found = Listening(

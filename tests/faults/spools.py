@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.clock import ManualClock
-from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.ingest.spool.spool import Spool
 
 
 async def opened(directory: Path, **options: Any) -> Spool:

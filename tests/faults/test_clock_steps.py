@@ -16,7 +16,7 @@ from tests.support import allow_connections, delivered, make_engine, running, un
 from tiger_slack_tui.base.clock import PeerClock, SystemClock
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.ingest.pipeline import PipelineLimits
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 
 HOUR = 3600.0
@@ -81,7 +81,7 @@ async def test_a_step_while_nothing_is_taken_neither_hides_nor_lengthens_the_gap
     conninfo: str, tmp_path: Path, ask: Ask, step: float
 ) -> None:
     clock = ShiftedClock()
-    limits = Limits(stall_seconds=0.5)
+    limits = PipelineLimits(stall_seconds=0.5)
     async with LocalSlack(retry_seconds=(0.2,)) as slack:
         one = engine(slack, conninfo, tmp_path, clock, limits=limits, spool_limit=1)
         async with running(one):

@@ -17,7 +17,7 @@ from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.headless.health import readiness
 from tiger_slack_tui.ingest.pipeline import Pipeline
-from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.ingest.spool.spool import Spool
 from tiger_slack_tui.jobs.schedule import Scheduler
 from tiger_slack_tui.presence.heartbeat import HeartbeatWriter
 from tiger_slack_tui.slack.socket import SocketMode

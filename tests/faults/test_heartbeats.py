@@ -18,7 +18,7 @@ from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
-from tiger_slack_tui.slack.socket import SocketState
+from tiger_slack_tui.slack.socket_connection import SocketState
 from tiger_slack_tui.store import instances
 from tiger_slack_tui.store.instances import ConnectionSpan, Heartbeat
 

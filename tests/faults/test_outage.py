@@ -18,7 +18,7 @@ from tests.support import until
 from tiger_slack_tui.base.backoff import LogThrottle, backoff
 from tiger_slack_tui.base.errors import SlackRefused, SlackUnavailable
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.slack.socket import SocketState, Timing
+from tiger_slack_tui.slack.socket_connection import SocketState, SocketTiming
 from tiger_slack_tui.slack.web import SlackWeb
 
 FAILURES = 100_000
@@ -86,7 +86,7 @@ async def test_a_hundred_thousand_failed_connects_cost_nothing(
     caplog.set_level(logging.INFO)
     clock = ManualClock()
     sleep = Pauses(clock)
-    timing = Timing(ping=3600)
+    timing = SocketTiming(ping=3600)
     async with LocalSlack() as slack:
         async with listening(slack, timing=timing, clock=clock, sleep=sleep, web=Away) as found:
             await until(lambda: Away.calls > 1000)
@@ -114,7 +114,7 @@ async def test_a_token_that_is_refused_for_months_is_tried_at_least_each_ten_min
     monkeypatch.setattr(Away, "calls", FAILURES)  # the first one succeeds
     clock = ManualClock()
     sleep = Pauses(clock)
-    timing = Timing(ping=3600)
+    timing = SocketTiming(ping=3600)
     async with (
         LocalSlack() as slack,
         listening(slack, timing=timing, clock=clock, sleep=sleep, web=Away) as found,
@@ -161,7 +161,7 @@ async def test_a_short_wait_that_slack_asks_for_is_kept(monkeypatch: pytest.Monk
     assert pauses == [90]
 
 
-STEADY = Timing(ping=0.1, dead=1e9, pong=1e9, silence=1e9, hello=5)
+STEADY = SocketTiming(ping=0.1, dead=1e9, pong=1e9, silence=1e9, hello=5)
 """A connection that lives through any jump of a clock."""
 
 

@@ -12,7 +12,7 @@ from tests.faults.pipelines import FakeConnection, FakeStore, envelope, tasks, w
 from tests.faults.spools import opened
 from tests.support import until
 from tiger_slack_tui.base.snapshot import Stats
-from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
+from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
 
 
 async def make(
@@ -27,7 +27,7 @@ async def make(
         store.as_store(),
         spool,
         stats or Stats(),
-        limits=Limits(**({"commit_seconds": 600} | limits)),  # type: ignore[arg-type]
+        limits=PipelineLimits(**({"commit_seconds": 600} | limits)),  # type: ignore[arg-type]
         clock=clock,
     )
 

@@ -14,11 +14,11 @@ from tests.support import until
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.base.snapshot import Stats
 from tiger_slack_tui.headless.health import readiness
-from tiger_slack_tui.ingest.files import Files
-from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
+from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
+from tiger_slack_tui.ingest.spool.file_system import FileSystem
 
 
-class HangingFiles(Files):
+class HangingFiles(FileSystem):
     """Once `hangs`, a sync waits until the test ends, or `answers`."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class HangingFiles(Files):
 async def test_the_database_takes_what_a_hanging_disk_does_not(tmp_path: Path) -> None:
     files, store, stats = HangingFiles(), FakeStore(), Stats()
     spool, connection = await opened(tmp_path, files=files), FakeConnection()
-    pipeline = Pipeline(store.as_store(), spool, stats, limits=Limits(append_seconds=0.02))
+    pipeline = Pipeline(store.as_store(), spool, stats, limits=PipelineLimits(append_seconds=0.02))
     files.hangs = True
     store.errors = [DatabaseUnavailable("away once")]
     try:
@@ -58,7 +58,7 @@ async def test_the_database_takes_what_a_hanging_disk_does_not(tmp_path: Path) -
 async def test_a_slow_commit_is_waited_for_while_the_disk_hangs(tmp_path: Path) -> None:
     files, store, stats = HangingFiles(), FakeStore(), Stats()
     spool, connection = await opened(tmp_path, files=files), FakeConnection()
-    limits = Limits(append_seconds=0.02, commit_seconds=0.01)
+    limits = PipelineLimits(append_seconds=0.02, commit_seconds=0.01)
     pipeline = Pipeline(store.as_store(), spool, stats, limits=limits)
     files.hangs = True
     store.gate.clear()
@@ -79,7 +79,7 @@ async def test_a_slow_commit_is_waited_for_while_the_disk_hangs(tmp_path: Path) 
 async def test_an_event_that_is_not_durable_shows_as_a_stop(tmp_path: Path) -> None:
     store, connection, clock = FakeStore(), FakeConnection(), ManualClock()
     pipeline = Pipeline(
-        store.as_store(), await opened(tmp_path), Stats(), limits=Limits(), clock=clock
+        store.as_store(), await opened(tmp_path), Stats(), limits=PipelineLimits(), clock=clock
     )
     began = clock.elapsed()
     await pipeline.receive(envelope(1), connection.as_connection())  # and nobody writes

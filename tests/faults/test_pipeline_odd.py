@@ -16,19 +16,19 @@ from tests.faults.spools import drain, opened, segments
 from tests.support import until
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.base.snapshot import Recent, Stats
-from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
-from tiger_slack_tui.ingest.record import encode, read_record
-from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
+from tiger_slack_tui.ingest.record import encode_record, read_record
+from tiger_slack_tui.ingest.spool.spool import Spool
 from tiger_slack_tui.slack.events import route
 
 
 def record(number: int, **fields: Any) -> bytes:
     one = envelope(number)
-    return orjson.dumps(orjson.loads(encode(one, route(one))) | fields)
+    return orjson.dumps(orjson.loads(encode_record(one, route(one))) | fields)
 
 
 def make(store: FakeStore, spool: Spool, stats: Stats | None = None, **limits: float) -> Pipeline:
-    given = Limits(**limits)  # type: ignore[arg-type]
+    given = PipelineLimits(**limits)  # type: ignore[arg-type]
     return Pipeline(store.as_store(), spool, stats or Stats(), limits=given)
 
 

@@ -15,8 +15,8 @@ from tests.faults.spools import opened
 from tests.support import until
 from tiger_slack_tui.base.errors import DatabaseUnavailable, EventsRefused
 from tiger_slack_tui.base.snapshot import Stats
-from tiger_slack_tui.ingest.pipeline import Limits, Pipeline
-from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
+from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.pool import make_pool
 from tiger_slack_tui.slack.events import route
 from tiger_slack_tui.store.events import EventStore, Written
@@ -24,7 +24,7 @@ from tiger_slack_tui.store.events import EventStore, Written
 
 def record(number: int) -> bytes:
     one = envelope(number)
-    return encode(one, route(one))
+    return encode_record(one, route(one))
 
 
 async def test_a_refused_event_is_set_apart_and_tried_again(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ async def test_a_real_error_that_looks_passing(
         store = EventStore(pool)
         one = envelope(1, text="bad")
         with pytest.raises(EventsRefused, match="58030"):
-            await store.write([encode(one, route(one))])
-        pipeline = Pipeline(store, spool, Stats(), limits=Limits())
+            await store.write([encode_record(one, route(one))])
+        pipeline = Pipeline(store, spool, Stats(), limits=PipelineLimits())
         async with working(pipeline):
             for n in range(20):
                 text = "bad" if n == 5 else "good"

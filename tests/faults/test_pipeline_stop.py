@@ -14,7 +14,7 @@ from tests.support import check, count, make_engine, running, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
-from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.ingest.pipeline import PipelineLimits
 
 STOP_SECONDS = 10.0
 """A guard against a stop that waits for a server. 4.5 s are promised, on a machine that is not busy."""
@@ -86,7 +86,7 @@ async def test_connections_that_fall_silent_do_not_keep_events_in_the_spool(
     conninfo: str, tmp_path: Path
 ) -> None:
     sent = workspace(300)
-    limits = Limits(commit_seconds=0.3, write_seconds=1)
+    limits = PipelineLimits(commit_seconds=0.3, write_seconds=1)
     async with (
         LocalSlack() as slack,
         Proxy(postgres_target(conninfo)) as proxy,
@@ -111,7 +111,7 @@ async def test_an_answer_that_is_lost_counts_its_events_once(
     rule = "insert into slack.message_discard (match) values ('$.channel == \"C0000000001\"')"
     database.execute(rule.encode())
     sent = workspace(100)
-    limits = Limits(commit_seconds=0.3, write_seconds=1)
+    limits = PipelineLimits(commit_seconds=0.3, write_seconds=1)
     async with (
         LocalSlack() as slack,
         Proxy(postgres_target(conninfo)) as proxy,

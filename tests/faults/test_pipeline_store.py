@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from tests.faults.pipelines import envelope
 from tiger_slack_tui.base.errors import DatabaseUnavailable
-from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.pool import make_pool
 from tiger_slack_tui.slack.events import route
 from tiger_slack_tui.store import events as store_module
@@ -30,7 +30,7 @@ async def pool(conninfo: str) -> AsyncIterator[Pool]:
 
 def record(number: int, **fields: Any) -> bytes:
     one = envelope(number)
-    return orjson.dumps(orjson.loads(encode(one, route(one))) | fields)
+    return orjson.dumps(orjson.loads(encode_record(one, route(one))) | fields)
 
 
 ODD = ("XX000", "26000", "42P05", "42883")

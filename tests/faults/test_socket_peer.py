@@ -22,12 +22,14 @@ from tests.faults.test_slack_answers import ODD, storable, values
 from tests.support import delivered, make_engine, running, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.slack.events import LONGEST_ID, read_envelope, route
 from tiger_slack_tui.slack.payload import decode
-from tiger_slack_tui.slack.socket import Timing
+from tiger_slack_tui.slack.socket_connection import SocketTiming
 
-PATIENT = Timing(ping=0.1, dead=1e9, pong=1e9, silence=1e9, backoff_first=0.01, backoff_most=0.05)
+PATIENT = SocketTiming(
+    ping=0.1, dead=1e9, pong=1e9, silence=1e9, backoff_first=0.01, backoff_most=0.05
+)
 """A connection that ends for one reason alone, which a test sets."""
 
 
@@ -89,13 +91,13 @@ def test_every_frame_of_an_event_is_an_envelope_that_can_be_stored(frame: dict[s
         return
     assert 0 < len(found.envelope_id) <= LONGEST_ID
     assert float(found.event_ts) >= 0
-    record = json.loads(encode(found, route(found)))
+    record = json.loads(encode_record(found, route(found)))
     assert storable(record)
     assert storable([found.envelope_id, found.event_id, found.team_id])
 
 
 async def send_odd(odd: list[str | bytes | int]) -> None:
-    timing = Timing(
+    timing = SocketTiming(
         backoff_first=0.001, backoff_most=0.002, held_back_first=0.001, held_back_most=0.002
     )
     async with LocalSlack(retry_seconds=(0.05,)) as slack, listening(slack, timing=timing) as found:
@@ -142,7 +144,7 @@ class OddSlack(LocalSlack):
 async def test_an_engine_outlives_all_that_slack_answers_and_connects_again(
     conninfo: str, tmp_path: Path
 ) -> None:
-    timing = Timing(backoff_first=0.001, backoff_most=0.01)
+    timing = SocketTiming(backoff_first=0.001, backoff_most=0.01)
     async with (
         OddSlack("a surrogate", *ODD) as slack,
         running(make_engine(slack, conninfo, tmp_path, timing=timing)) as engine,
@@ -171,7 +173,7 @@ def with_small_buffers(slack: LocalSlack, engine: Any) -> None:
 async def test_a_peer_that_sends_and_never_reads_our_acks_is_replaced(
     conninfo: str, tmp_path: Path
 ) -> None:
-    timing = Timing(
+    timing = SocketTiming(
         ping=0.1, dead=1e9, pong=1e9, silence=1e9, ack=0.3, backoff_first=0.01, close=0.1
     )
     async with (
@@ -190,7 +192,7 @@ async def test_a_peer_that_sends_and_answers_no_ping_is_replaced(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
-    timing = Timing(ping=0.05, pong=0.5, backoff_first=0.01, close=0.1)
+    timing = SocketTiming(ping=0.05, pong=0.5, backoff_first=0.01, close=0.1)
     async with LocalSlack(retry_seconds=(0.2,)) as slack, listening(slack, timing=timing) as found:
         await until(lambda: slack.sockets == 1)
         deaf = slack._sockets[0]
@@ -209,7 +211,7 @@ async def test_a_peer_that_sends_and_answers_no_ping_is_replaced(
 
 async def test_time_in_which_we_do_not_read_counts_against_nobody() -> None:
     clock = ManualClock()
-    timing = Timing(ping=0.05, dead=10, pong=60, silence=30)
+    timing = SocketTiming(ping=0.05, dead=10, pong=60, silence=30)
     async with LocalSlack() as slack, listening(slack, timing=timing, clock=clock) as found:
         await until(lambda: slack.sockets == 1)
         found.hold = asyncio.Event()
@@ -227,7 +229,7 @@ async def test_time_in_which_we_do_not_read_counts_against_nobody() -> None:
 
 async def test_a_machine_that_slept_was_not_connected_meanwhile() -> None:
     clock = ManualClock()
-    timing = Timing(ping=3600, backoff_first=0.01)  # nobody but the frame itself can notice
+    timing = SocketTiming(ping=3600, backoff_first=0.01)  # nobody but the frame itself can notice
     async with (
         LocalSlack(retry_seconds=(0.2,)) as slack,
         listening(slack, timing=timing, clock=clock) as found,
@@ -258,7 +260,7 @@ async def half_a_handshake(_: asyncio.StreamReader, writer: asyncio.StreamWriter
 @pytest.mark.parametrize("peer", [silence, half_a_handshake])
 async def test_a_handshake_that_does_not_end_is_given_up(peer: Any, scheme: str) -> None:
     """Over TLS, too, whose handshake the peer does not answer at all."""
-    timing = Timing(handshake=0.2, backoff_first=0.01, backoff_most=0.02)
+    timing = SocketTiming(handshake=0.2, backoff_first=0.01, backoff_most=0.02)
     async with serving(peer) as port, LocalSlack() as slack:
         real = slack._open_connection
         slack._open_connection = lambda host: {  # type: ignore[method-assign]
@@ -273,7 +275,7 @@ async def test_a_handshake_that_does_not_end_is_given_up(peer: Any, scheme: str)
 
 @pytest.mark.parametrize("odd", ODD)
 async def test_a_handshake_that_is_none_is_tried_again(odd: str) -> None:
-    timing = Timing(backoff_first=0.01, backoff_most=0.02)
+    timing = SocketTiming(backoff_first=0.01, backoff_most=0.02)
     async with serving(ODD[odd]) as port, LocalSlack() as slack:
         real = slack._open_connection
         slack._open_connection = lambda host: {  # type: ignore[method-assign]
@@ -291,7 +293,7 @@ async def test_a_handshake_that_is_none_is_tried_again(odd: str) -> None:
     "url", ["ws://", "wss://[", "ws://x:99999999/", "wss://\u0130\u200b", "ws://a b"]
 )
 async def test_an_address_that_is_none_is_tried_again(url: str) -> None:
-    timing = Timing(backoff_first=0.01, backoff_most=0.02)
+    timing = SocketTiming(backoff_first=0.01, backoff_most=0.02)
     async with LocalSlack() as slack:
         real = slack._open_connection
         slack._open_connection = lambda host: {"ok": True, "url": url}  # type: ignore[method-assign]
@@ -336,7 +338,7 @@ async def test_a_connection_that_ends_during_a_long_wait_is_not_shown_as_connect
 
 
 async def test_a_connection_that_is_replaced_waits_for_the_acks_of_what_it_read() -> None:
-    timing = Timing(flush=30, backoff_first=0.01)
+    timing = SocketTiming(flush=30, backoff_first=0.01)
     async with LocalSlack() as slack, listening(slack, timing=timing) as found:
         await until(lambda: found.socket.state.connects == 1)
         found.ack_after = asyncio.Event()

@@ -14,7 +14,7 @@ from tests.faults.clock import ManualClock
 from tests.faults.failing_files import CALLS, FailingFiles
 from tests.faults.spools import descriptors, drain, opened, segments
 from tiger_slack_tui.base.errors import SpoolError
-from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.ingest.spool.spool import Spool
 
 ERRORS = (errno.EIO, errno.EROFS, errno.ENOSPC, errno.EACCES, errno.ENOTSUP)
 

@@ -15,7 +15,7 @@ from tests.faults.failing_files import FailingFiles
 from tests.faults.spools import opened, segments
 from tests.support import SCALE
 from tiger_slack_tui.base.errors import SpoolError
-from tiger_slack_tui.ingest.frames import decode_frame, encode_frame, scan
+from tiger_slack_tui.ingest.spool.frames import decode_frame, encode_frame, scan
 
 RECORDS = st.lists(st.binary(max_size=40), min_size=1, max_size=4)
 

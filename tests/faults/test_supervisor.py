@@ -38,7 +38,7 @@ async def test_it_is_started_again_and_seen_until_it_is_sound(
         DatabaseUnavailable("away"),
     )
     caplog.set_level(logging.ERROR)
-    task = asyncio.create_task(supervisor.keep("the heartbeat", work))
+    task = asyncio.create_task(supervisor.supervise("the heartbeat", work))
     await until(lambda: work.starts == 4)
     assert supervisor.restarts == {"the heartbeat": 3}
     assert supervisor.problems() == ("the heartbeat failed and was started again: away",)
@@ -67,5 +67,7 @@ async def test_the_pause_is_bounded_however_long_it_fails() -> None:
 async def test_what_a_person_must_fix_is_raised() -> None:
     supervisor = Supervisor(pause=0.001)
     with pytest.raises(MigrationError):
-        await supervisor.keep("x", Work(KeyError(), MigrationError("x")), fatal=(MigrationError,))
+        await supervisor.supervise(
+            "x", Work(KeyError(), MigrationError("x")), fatal=(MigrationError,)
+        )
     assert supervisor.restarts == {"x": 1}

@@ -15,7 +15,7 @@ from tiger_slack_tui.audit.follow import follow
 from tiger_slack_tui.audit.names import NameUnknown, find_channel, find_user
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
 from tiger_slack_tui.audit.why import Effect, MessageHistory, Verdict, read_history
-from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.ingest.spool.spool import Spool
 from tiger_slack_tui.store.audit_events import (
     EventFilter,
     EventPosition,

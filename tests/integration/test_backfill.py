@@ -25,7 +25,7 @@ from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
-from tiger_slack_tui.slack.paged_history import Pace
+from tiger_slack_tui.slack.paged_history import HistoryPace
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
@@ -98,7 +98,7 @@ class Gapped:
             self.slack.lose(one)
 
     async def backfill(
-        self, begin: float, end: float, *, channel: str | None = None, pace: Pace = AT_ONCE
+        self, begin: float, end: float, *, channel: str | None = None, pace: HistoryPace = AT_ONCE
     ) -> JobRun:
         """Close a gap of this time, or go on with the one that is open."""
 
@@ -301,7 +301,7 @@ async def test_it_goes_on_where_it_was_cut_off(
     missed += [parent, *(reply(NOW - 2.9 * HOUR + n + 0.5, parent) for n in range(50))]
     gapped.misses(*missed)
     slack = gapped.slack
-    slow = Pace(call=0.05)
+    slow = HistoryPace(call=0.05)
     task = asyncio.create_task(gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR, pace=slow))
     await until(lambda: slack.calls["conversations.history"] == 6)
     if way == "cancelled":

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
 from tests.support import SCALE
-from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.slack.events import read_envelope, route
 
 channels = st.sampled_from(["C1", "C2"])
@@ -133,7 +133,7 @@ def _record(event_id: str, content: dict[str, Any]) -> bytes:
     frame = {"envelope_id": "x", "payload": {"event_id": event_id, "event": content}}
     envelope = read_envelope(frame, received_at=0)
     assert envelope is not None
-    return encode(envelope, route(envelope))
+    return encode_record(envelope, route(envelope))
 
 
 def clear(connection: psycopg.Connection[Any]) -> None:

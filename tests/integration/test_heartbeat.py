@@ -16,7 +16,7 @@ from tests.acceptance.test_processes import Program
 from tests.support import QUICK, allow_connections, delivered, make_engine, running, until
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.ingest.pipeline import PipelineLimits
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 
 NO_BACKFILL = JobSettings(backfill=False)
@@ -228,7 +228,7 @@ async def test_app_rate_limited_is_one_gap_for_each_episode(
 async def test_a_queue_that_stands_still_is_a_gap(
     conninfo: str, tmp_path: Path, observer: Ask
 ) -> None:
-    limits = Limits(stall_seconds=0.5)
+    limits = PipelineLimits(stall_seconds=0.5)
     async with (
         LocalSlack(retry_seconds=(0.2,)) as slack,
         running(engine(slack, conninfo, tmp_path, spool_limit=1, limits=limits)) as one,

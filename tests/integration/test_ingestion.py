@@ -26,7 +26,7 @@ from tests.support import (
 from tiger_slack_tui.base.errors import MigrationError, SlackRefused
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.ingest.pipeline import PipelineLimits
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 START = 1_700_000_000.0
@@ -256,7 +256,7 @@ async def test_a_commit_that_hangs_delays_no_ack(
     database: psycopg.Connection[Any], conninfo: str, tmp_path: Path
 ) -> None:
     sent = workspace(600)
-    limits = Limits(commit_seconds=0.3)
+    limits = PipelineLimits(commit_seconds=0.3)
     async with (
         LocalSlack() as slack,
         running(make_engine(slack, conninfo, tmp_path, limits=limits)) as engine,
@@ -281,7 +281,9 @@ async def test_full_spool_and_no_database_acknowledges_nothing(
     async with (
         LocalSlack(retry_seconds=(0.5,)) as slack,
         running(
-            make_engine(slack, conninfo, tmp_path, spool_limit=20_000, limits=Limits(queue=20))
+            make_engine(
+                slack, conninfo, tmp_path, spool_limit=20_000, limits=PipelineLimits(queue=20)
+            )
         ) as engine,
     ):
         allow_connections(conninfo, allowed=False)
@@ -300,7 +302,7 @@ async def test_a_full_queue_stops_the_reading(
     database: psycopg.Connection[Any], conninfo: str, tmp_path: Path
 ) -> None:
     sent = workspace(300)
-    limits = Limits(queue=10, batch_events=5, commit_seconds=60)
+    limits = PipelineLimits(queue=10, batch_events=5, commit_seconds=60)
     async with (
         LocalSlack(retry_seconds=(60,)) as slack,
         running(make_engine(slack, conninfo, tmp_path, limits=limits)) as engine,

@@ -6,8 +6,8 @@ from pathlib import Path
 from tests.support import QUICK, delivered, make_engine, running, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.ingest.pipeline import Limits
-from tiger_slack_tui.slack.socket import Timing
+from tiger_slack_tui.ingest.pipeline import PipelineLimits
+from tiger_slack_tui.slack.socket_connection import SocketTiming
 
 
 async def test_a_warning_and_the_refresh_after_it_make_one_new_connection(
@@ -74,7 +74,7 @@ async def test_held_back_where_slack_would_refuse_again(conninfo: str, tmp_path:
 
 
 async def test_more_sockets_than_slack_allows(conninfo: str, tmp_path: Path) -> None:
-    timing = Timing(held_back_first=0.2, ping=0.2)
+    timing = SocketTiming(held_back_first=0.2, ping=0.2)
     async with LocalSlack() as slack:
         engines = [make_engine(slack, conninfo, tmp_path, timing=timing) for _ in range(3)]
         async with running(engines[0]), running(engines[1]):
@@ -90,7 +90,7 @@ async def test_more_sockets_than_slack_allows(conninfo: str, tmp_path: Path) -> 
 async def test_a_token_revoked_later_is_reported_and_tried_again(
     conninfo: str, tmp_path: Path
 ) -> None:
-    timing = Timing(held_back_first=0.3, backoff_first=0.05)
+    timing = SocketTiming(held_back_first=0.3, backoff_first=0.05)
     async with (
         LocalSlack() as slack,
         running(make_engine(slack, conninfo, tmp_path, timing=timing)) as engine,
@@ -104,7 +104,7 @@ async def test_a_token_revoked_later_is_reported_and_tried_again(
 
 
 async def test_acks_are_not_kept_back_by_the_next_batch(conninfo: str, tmp_path: Path) -> None:
-    limits = Limits(batch_events=1)
+    limits = PipelineLimits(batch_events=1)
     async with (
         LocalSlack(in_flight=1) as slack,
         running(make_engine(slack, conninfo, tmp_path, limits=limits, timing=QUICK)) as engine,

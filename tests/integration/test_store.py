@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from tests.support import allow_connections, check
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.pool import connect, make_pool
 from tiger_slack_tui.slack.events import read_envelope, route
 from tiger_slack_tui.slack.payload import decode
@@ -136,7 +136,7 @@ async def test_writers_at_once_neither_block_each_other_nor_differ(conninfo: str
         frame = decode(json.dumps({"envelope_id": "e", "payload": one}))
         envelope = read_envelope(frame, received_at=1.7e9)
         assert envelope is not None
-        records.append(encode(envelope, route(envelope)))
+        records.append(encode_record(envelope, route(envelope)))
 
     async def write_all(seed: int) -> int:
         chance = random.Random(seed)

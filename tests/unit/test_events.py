@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from tiger_slack_tui.slack.events import Effect, Envelope, Outcome, Routed, read_envelope, route
+from tiger_slack_tui.slack.events import (
+    Envelope,
+    EventEffect,
+    Outcome,
+    Routed,
+    read_envelope,
+    route,
+)
 
 TS = "1700000000.000100"
 CHANNEL = {"id": "C1", "name": "general", "created": 1}
@@ -35,14 +42,16 @@ def message(**fields: Any) -> dict[str, Any]:
 )
 def test_messages_of_every_subtype_are_stored(subtype: str | None) -> None:
     result = routed(message(subtype=subtype))
-    assert result == Routed("message", subtype, (Effect.MESSAGE,), Outcome.STORED, "C1", "U1", TS)
+    assert result == Routed(
+        "message", subtype, (EventEffect.MESSAGE,), Outcome.STORED, "C1", "U1", TS
+    )
 
 
 @pytest.mark.parametrize(
     "subtype", ["channel_topic", "channel_purpose", "channel_name", "group_topic"]
 )
 def test_messages_about_their_channel_change_it_too(subtype: str) -> None:
-    assert routed(message(subtype=subtype)).effects == (Effect.MESSAGE, Effect.CHANNEL)
+    assert routed(message(subtype=subtype)).effects == (EventEffect.MESSAGE, EventEffect.CHANNEL)
 
 
 def test_a_change_aims_at_the_nested_message() -> None:
@@ -50,7 +59,7 @@ def test_a_change_aims_at_the_nested_message() -> None:
         subtype="message_changed", ts="2.0", message={"ts": TS, "user": "U2", "text": "x"}
     )
     result = routed(event)
-    assert (result.effects, result.message_ts, result.user_id) == ((Effect.MESSAGE,), TS, "U2")
+    assert (result.effects, result.message_ts, result.user_id) == ((EventEffect.MESSAGE,), TS, "U2")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +71,11 @@ def test_a_change_aims_at_the_nested_message() -> None:
 )
 def test_deletions(event: dict[str, Any]) -> None:
     result = routed(event)
-    assert (result.effects, result.channel_id, result.message_ts) == ((Effect.DELETION,), "C1", TS)
+    assert (result.effects, result.channel_id, result.message_ts) == (
+        (EventEffect.DELETION,),
+        "C1",
+        TS,
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,13 +99,13 @@ def test_audit_only(event: dict[str, Any]) -> None:
 def test_reactions(type_: str) -> None:
     item = {"type": "message", "channel": "C1", "ts": TS}
     result = routed({"type": type_, "user": "U1", "reaction": "x", "item": item})
-    assert result == Routed(type_, None, (Effect.REACTION,), Outcome.STORED, "C1", "U1", TS)
+    assert result == Routed(type_, None, (EventEffect.REACTION,), Outcome.STORED, "C1", "U1", TS)
 
 
 @pytest.mark.parametrize("type_", ["user_change", "team_join", "user_profile_changed"])
 def test_users(type_: str) -> None:
     result = routed({"type": type_, "user": {"id": "U1"}})
-    assert (result.effects, result.user_id) == ((Effect.USER,), "U1")
+    assert (result.effects, result.user_id) == ((EventEffect.USER,), "U1")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +124,7 @@ def test_users(type_: str) -> None:
 )
 def test_channels(event: dict[str, Any]) -> None:
     result = routed(event)
-    assert (result.effects, result.channel_id) == ((Effect.CHANNEL,), "C1")
+    assert (result.effects, result.channel_id) == ((EventEffect.CHANNEL,), "C1")
 
 
 @pytest.mark.parametrize("event", [{"type": "emoji_changed"}, {}, {"type": 5}])

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support import until
 from tiger_slack_tui.base.errors import SpoolError, SpoolFull
-from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.ingest.spool.spool import Spool
 
 
 async def drain(spool: Spool) -> list[bytes]:
@@ -223,7 +223,7 @@ async def test_a_directory_that_takes_no_writes_is_named(tmp_path: Path) -> None
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.ingest.spool.spool import Spool
 
 async def main():
     spool = Spool(Path(sys.argv[1]), segment_bytes=20_000)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from tiger_slack_tui.ingest.record import encode
+from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.slack.events import Envelope, route
@@ -117,7 +117,7 @@ def _record(row: ReplayRow) -> bytes:
         received_at=row.received_at.timestamp(),
         problem=problem,
     )
-    record = orjson.loads(encode(envelope, route(envelope)))
+    record = orjson.loads(encode_record(envelope, route(envelope)))
     return orjson.dumps(record | {"id": row.id, "kept_channel_id": row.channel_id})
 
 

@@ -142,7 +142,6 @@ class JobState:
     """Of the present run."""
     last_outcome: str | None
     """Of the last run here."""
-    last_ended: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Supervisor:
         """A sentence about each task that failed and has not run for a minute since."""
         return tuple(failure.text for failure in self._failures.values() if self._is_new(failure))
 
-    async def keep(
+    async def supervise(
         self,
         name: str,
         work: Callable[[], Awaitable[None]],

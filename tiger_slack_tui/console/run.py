@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.base.garbage import spare_what_is_loaded
+from tiger_slack_tui.base.garbage_collector import freeze_startup_objects
 from tiger_slack_tui.base.metrics import observe
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.threads import DaemonThreads
@@ -99,7 +99,7 @@ async def _run(
         else None
     )
     if work is None:
-        spare_what_is_loaded()
+        freeze_startup_objects()
     app = ConsoleApp(
         backend, options, engine_work=asyncio.shield(work) if work else None, shown=shown
     )
@@ -141,7 +141,7 @@ async def _ingest(
     await asyncio.to_thread(import_module, "tiger_slack_tui.engine")
     if backend.is_stopping:
         return
-    spare_what_is_loaded()
+    freeze_startup_objects()
     backend.engine = make_engine()
     observe(backend.engine.published)
     await backend.engine.run()

@@ -9,7 +9,7 @@ import signal
 from contextlib import nullcontext
 
 from tiger_slack_tui.base.clock import SystemClock
-from tiger_slack_tui.base.garbage import spare_what_is_loaded
+from tiger_slack_tui.base.garbage_collector import freeze_startup_objects
 from tiger_slack_tui.base.metrics import observe
 from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.base.supervisor import Supervisor
@@ -28,14 +28,14 @@ async def run_headless(engine: Engine, *, http: str | None = None) -> None:
     Logs one line of summary every 10 s, and serves health and metrics on `http` ([HOST:]PORT). Raises what
     `Engine.run` and `serve_health` raise.
     """
-    spare_what_is_loaded()
+    freeze_startup_objects()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(DaemonThreads())
     seen: list[signal.Signals] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_exit, engine, number, seen)
     supervisor = Supervisor()
-    summary = asyncio.create_task(supervisor.keep("the summary", lambda: _summarise(engine)))
+    summary = asyncio.create_task(supervisor.supervise("the summary", lambda: _summarise(engine)))
     observe(engine.published)
     try:
         async with serve_health(http, engine.snapshot) if http else nullcontext():

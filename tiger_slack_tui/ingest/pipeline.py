@@ -21,14 +21,14 @@ from tiger_slack_tui.base.periods import StalledPeriods
 from tiger_slack_tui.base.snapshot import Stats
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.telemetry import span
-from tiger_slack_tui.ingest.appender import Appender
-from tiger_slack_tui.ingest.queue import EventQueue, Waiting
-from tiger_slack_tui.ingest.record import Record, encode, read_record
-from tiger_slack_tui.ingest.spool import Spool, SpooledBatch
+from tiger_slack_tui.ingest.queue import EventQueue, QueuedEvent
+from tiger_slack_tui.ingest.record import EventRecord, encode_record, read_record
+from tiger_slack_tui.ingest.spool.appender import Appender
+from tiger_slack_tui.ingest.spool.spool import Spool, SpooledBatch
 from tiger_slack_tui.ingest.stalls import StallDetector
 from tiger_slack_tui.ingest.tally import count
 from tiger_slack_tui.slack.events import Envelope, route
-from tiger_slack_tui.slack.socket import Connection
+from tiger_slack_tui.slack.socket_connection import SocketConnection
 from tiger_slack_tui.store.events import EventStore, Written
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ _OTHER_VERSION = "it contains events of another version of the program; they wai
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PipelineLimits:
     """What bounds the pipeline."""
 
     queue: int = 2000
@@ -64,14 +64,14 @@ class Limits:
     """The queue is stalled when an event waits longer than this for room: Slack has given up its first delivery."""
 
 
-_Batch = list[Waiting]
+_Batch = list[QueuedEvent]
 
 
 class _Ack(NamedTuple):
     """What is left of a durable event until its ack is sent."""
 
     envelope_id: str
-    connection: Connection
+    connection: SocketConnection
     type: str
     read_at: float
 
@@ -90,19 +90,19 @@ class Pipeline:
         spool: Spool,
         stats: Stats,
         *,
-        limits: Limits | None = None,
+        limits: PipelineLimits | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._store = store
         self._spool = spool
         self._stats = stats
         self._clock = clock or SystemClock()
-        self.limits = limits or Limits()
+        self.limits = limits or PipelineLimits()
         self._queue = EventQueue(most_events=self.limits.queue, most_bytes=self.limits.queue_bytes)
         self._batch: _Batch | None = None
         self._acks: asyncio.Queue[list[_Ack]] = asyncio.Queue(self.limits.unsent_acks)
-        self._unsent: dict[Connection, list[_Ack]] = {}
-        self._senders: dict[Connection, asyncio.Task[None]] = {}
+        self._unsent: dict[SocketConnection, list[_Ack]] = {}
+        self._senders: dict[SocketConnection, asyncio.Task[None]] = {}
         self._slow: asyncio.Task[Written] | None = None
         self._slow_batch: _Batch | None = None
         self._slow_failures = LogThrottle(self._clock)
@@ -138,8 +138,11 @@ class Pipeline:
 
     @property
     def stalled_since(self) -> float | None:
-        """Since when nothing is taken, as `Clock.elapsed`: the queue stands still, neither database nor spool take
-        events, or an event is not durable for longer than `Limits.stall_seconds`. None while events are taken."""
+        """Since when no event is taken, as `Clock.elapsed`; None while events are taken.
+
+        No event is taken while the queue is full and does not move, while database and spool both refuse events, and
+        while an event has waited for longer than `stall_seconds` to become durable.
+        """
         oldest = self._batch[0].read_at if self._batch else self._queue.oldest
         is_old = oldest is not None and self._clock.elapsed() - oldest > self.limits.stall_seconds
         found = (self._stalls.since, oldest if is_old else None)
@@ -150,12 +153,12 @@ class Pipeline:
         """The times in which no event was taken, as far as they are not stored."""
         return self._stalls.periods
 
-    async def receive(self, envelope: Envelope, connection: Connection) -> None:
+    async def receive(self, envelope: Envelope, connection: SocketConnection) -> None:
         """Take one event. Waits while the queue is full."""
         routed = route(envelope)
         late = envelope.received_at - float(envelope.event_ts)
-        waiting = Waiting(
-            encode(envelope, routed),
+        waiting = QueuedEvent(
+            encode_record(envelope, routed),
             routed,
             envelope.event_id,
             envelope.envelope_id,
@@ -241,10 +244,10 @@ class Pipeline:
             unsent.append(ack)
         most = self.limits.unsent_acks * self.limits.batch_events
         full = [self._senders[each] for each, unsent in self._unsent.items() if len(unsent) > most]
-        if full:  # Connection.ack bounds this
+        if full:  # SocketConnection.ack bounds this
             await asyncio.wait(full)
 
-    async def _send(self, connection: Connection, unsent: list[_Ack]) -> None:
+    async def _send(self, connection: SocketConnection, unsent: list[_Ack]) -> None:
         """Send the acks of a connection until none is left."""
         try:
             while unsent:
@@ -367,7 +370,7 @@ class Pipeline:
         else:
             await self._spool.done(spooled, keep=keep)
 
-    async def _set_apart(self, refused: Sequence[tuple[Record, str]]) -> bool:
+    async def _set_apart(self, refused: Sequence[tuple[EventRecord, str]]) -> bool:
         """Append refused records as a frame of their own; whether the spool took it."""
         oldest = min(record.received_at for record, _ in refused)
         try:
@@ -376,13 +379,15 @@ class Pipeline:
             return False
         return True
 
-    async def _write_until_taken(self, records: Sequence[Record]) -> list[tuple[Record, str]]:
+    async def _write_until_taken(
+        self, records: Sequence[EventRecord]
+    ) -> list[tuple[EventRecord, str]]:
         """Write records of the spool, however long the database is away, and count them.
 
         A batch that the database refuses several times, or does not commit in time, is split until the events are
         found that it does not take. Returns those, and why.
         """
-        refused: list[tuple[Record, str]] = []
+        refused: list[tuple[EventRecord, str]] = []
         parts = [records] if records else []
         failures, tries, seconds = 0, 0, self.limits.write_seconds
         while parts:
@@ -421,7 +426,7 @@ class Pipeline:
             await asyncio.sleep(backoff(failures, first=0.25, most=2))
         return refused
 
-    async def _write_spooled(self, records: Sequence[Record], seconds: float) -> None:
+    async def _write_spooled(self, records: Sequence[EventRecord], seconds: float) -> None:
         """Write records of the spool at once, and count them. Raises what `EventStore.write` raises."""
         data = [record.data for record in records]
         event_ids = [record.event_id for record in records]
@@ -479,7 +484,7 @@ class Pipeline:
             )
 
 
-def _ack(waiting: Waiting) -> _Ack:
+def _ack(waiting: QueuedEvent) -> _Ack:
     return _Ack(
         waiting.envelope_id, waiting.connection, waiting.routed.type or "none", waiting.read_at
     )

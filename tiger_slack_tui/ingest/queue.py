@@ -7,18 +7,18 @@ from collections import deque
 from dataclasses import dataclass
 
 from tiger_slack_tui.slack.events import Routed
-from tiger_slack_tui.slack.socket import Connection
+from tiger_slack_tui.slack.socket_connection import SocketConnection
 
 
 @dataclass(slots=True)  # not frozen: one is made for each event, and that takes half the time
-class Waiting:
+class QueuedEvent:
     """An event that was read and is not durable yet."""
 
     record: bytes
     routed: Routed
     event_id: str
     envelope_id: str
-    connection: Connection
+    connection: SocketConnection
     late: float
     """Seconds from its happening, by Slack's clock, to its receipt."""
     read_at: float
@@ -34,7 +34,7 @@ class EventQueue:
     def __init__(self, *, most_events: int, most_bytes: int) -> None:
         self._most_events = most_events
         self._most_bytes = most_bytes
-        self._events: deque[Waiting] = deque()
+        self._events: deque[QueuedEvent] = deque()
         self._unfinished = 0
         self._room = asyncio.Event()
         self._filled = asyncio.Event()
@@ -51,7 +51,7 @@ class EventQueue:
         """`Clock.elapsed` of the receipt of the event that is taken next; None where none waits."""
         return self._events[0].read_at if self._events else None
 
-    def offer(self, event: Waiting) -> bool:
+    def offer(self, event: QueuedEvent) -> bool:
         """Add an event unless the queue is full; whether it was added."""
         if len(self._events) >= self._most_events or self.size >= self._most_bytes:
             return False
@@ -63,18 +63,18 @@ class EventQueue:
         self._filled.set()
         return True
 
-    async def put(self, event: Waiting) -> None:
+    async def put(self, event: QueuedEvent) -> None:
         """Add an event. Waits while the queue is full; cancelled meanwhile, it has not added the event."""
         while not self.offer(event):
             self._room.clear()
             await self._room.wait()
 
-    async def take(self, *, most_events: int, most_bytes: int) -> list[Waiting]:
+    async def take(self, *, most_events: int, most_bytes: int) -> list[QueuedEvent]:
         """Take a batch: at least one event, then more up to a limit. Waits while the queue is empty."""
         while not self._events:
             self._filled.clear()
             await self._filled.wait()
-        batch: list[Waiting] = []
+        batch: list[QueuedEvent] = []
         size = 0
         while self._events and len(batch) < most_events and size < most_bytes:
             batch.append(event := self._events.popleft())

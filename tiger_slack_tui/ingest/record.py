@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from tiger_slack_tui.slack.events import Effect, Envelope, Outcome, Routed
+from tiger_slack_tui.slack.events import Envelope, EventEffect, Outcome, Routed
 
 _VERSION = 1
 """Of the records' meaning. Records without the field `version` have version 1.
@@ -18,7 +18,7 @@ programs then leave the record in the spool.
 """
 
 
-def encode(envelope: Envelope, routed: Routed) -> bytes:
+def encode_record(envelope: Envelope, routed: Routed) -> bytes:
     """A JSON object with the fields of slack.routed_event."""
     problem = envelope.problem
     return orjson.dumps(
@@ -41,7 +41,7 @@ def encode(envelope: Envelope, routed: Routed) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class EventRecord:
     """What a record in the spool is about."""
 
     data: bytes
@@ -53,7 +53,7 @@ class Record:
     routed: Routed
 
 
-def read_record(data: bytes) -> Record | None:
+def read_record(data: bytes) -> EventRecord | None:
     """What the record is about; None where this version of the program does not understand it. Never raises."""
     try:
         fields = orjson.loads(data)
@@ -64,14 +64,14 @@ def read_record(data: bytes) -> Record | None:
         routed = Routed(
             _text(fields.get("type")),
             _text(fields.get("subtype")),
-            tuple(Effect(effect) for effect in fields["effects"]),
+            tuple(EventEffect(effect) for effect in fields["effects"]),
             Outcome(fields["outcome"]),
             *(_text(fields.get(name)) for name in ("channel_id", "user_id", "message_ts")),
         )
         late = received_at - float(fields["event_ts"])
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
-    return Record(data, event_id, received_at, late, routed) if _text(event_id) else None
+    return EventRecord(data, event_id, received_at, late, routed) if _text(event_id) else None
 
 
 def _text(value: Any) -> str | None:

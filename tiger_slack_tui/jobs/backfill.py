@@ -9,7 +9,7 @@ from tiger_slack_tui.backfill.backfill import Backfill, BackfillProgress, GapRes
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
-from tiger_slack_tui.slack.paged_history import HistoryReader, Pace
+from tiger_slack_tui.slack.paged_history import HistoryPace, HistoryReader
 from tiger_slack_tui.slack.pages import patiently
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
@@ -19,7 +19,7 @@ FindGaps = Callable[[Connection, str], Awaitable[list[Gap]]]
 """Returns the gaps to close in a workspace (team id)."""
 
 
-def backfill(web: SlackWeb, *, is_scheduled: bool, pace: Pace | None = None) -> Job:
+def backfill(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | None = None) -> Job:
     """The job that closes gaps that have ended: at the start, when one is found, and daily."""
     began: datetime | None = None
     team: str | None = None
@@ -45,7 +45,7 @@ def close_gaps(
     web: SlackWeb,
     find: FindGaps,
     *,
-    pace: Pace | None = None,
+    pace: HistoryPace | None = None,
     on_progress: Callable[[BackfillProgress], None] = lambda _: None,
     on_result: Callable[[GapResult], None] = lambda _: None,
 ) -> Job:

@@ -10,14 +10,14 @@ from tiger_slack_tui.jobs.channels import load_channels
 from tiger_slack_tui.jobs.job import Job
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.users import load_users
-from tiger_slack_tui.slack.paged_history import Pace
+from tiger_slack_tui.slack.paged_history import HistoryPace
 
 if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import SlackWeb
 
 
 def make_jobs(
-    web: SlackWeb | None, settings: JobSettings, *, pace: Pace | None = None
+    web: SlackWeb | None, settings: JobSettings, *, pace: HistoryPace | None = None
 ) -> dict[str, Job]:
     """The jobs by name. Without `web`, only those that do not need Slack. `pace` limits the backfill's requests."""
     jobs = []

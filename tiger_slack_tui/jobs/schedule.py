@@ -12,7 +12,7 @@ from aiocron import crontab
 from cronsim import CronSim
 
 from tiger_slack_tui.base.backoff import LogThrottle
-from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
+from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, SlackUnavailable
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.base.snapshot import JobState
@@ -95,8 +95,8 @@ class Scheduler:
         self._clock = clock or SystemClock()
         self._zone = ZoneInfo(settings.time_zone)
         self._began = self._now()
-        self._last: dict[str, tuple[str, float]] = {}
-        """The outcome of each job's last run, and its time as `Clock.elapsed`."""
+        self._last: dict[str, str] = {}
+        """The outcome of each job's last run here."""
         self._wakes = {name: asyncio.Event() for name in jobs}
 
     async def run(self) -> None:
@@ -122,9 +122,7 @@ class Scheduler:
             if not job.is_scheduled:
                 continue
             since, seen = self._runner.running(name) or (None, 0)
-            outcome, ended = self._last.get(name, (None, None))
-            at = None if ended is None else wall_time(self._clock, ended)
-            states.append(JobState(name, coming, since, seen, outcome, at))
+            states.append(JobState(name, coming, since, seen, self._last.get(name)))
         return tuple(states)
 
     async def _serve(self, job: Job) -> None:
@@ -166,7 +164,7 @@ class Scheduler:
         ended = await self._runner.run(
             job, reason=reason, scheduled_for=scheduled_for, is_due=is_due
         )
-        self._last[job.name] = (ended.outcome or RunOutcome.CUT_OFF, self._clock.elapsed())
+        self._last[job.name] = ended.outcome or RunOutcome.CUT_OFF
         return ended
 
     async def _tick(self, wake: asyncio.Event) -> None:

@@ -27,7 +27,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class Effect(StrEnum):
+class EventEffect(StrEnum):
     """What an event does to the tables."""
 
     MESSAGE = "message"
@@ -59,7 +59,7 @@ class Routed:
 
     type: str | None
     subtype: str | None
-    effects: tuple[Effect, ...]
+    effects: tuple[EventEffect, ...]
     outcome: Outcome
     channel_id: str | None = None
     user_id: str | None = None
@@ -108,11 +108,11 @@ def route(envelope: Envelope) -> Routed:
     if type_ in ("reaction_added", "reaction_removed"):
         return _route_reaction(event, type_)
     outcome = Outcome.AUDIT if type_ in _AUDIT_ONLY else Outcome.UNROUTED
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[EventEffect, ...] = ()
     if type_ in _USER_EVENTS:
-        effects, outcome = (Effect.USER,), Outcome.STORED
+        effects, outcome = (EventEffect.USER,), Outcome.STORED
     elif type_ in _CHANNEL_EVENTS:
-        effects, outcome = (Effect.CHANNEL,), Outcome.STORED
+        effects, outcome = (EventEffect.CHANNEL,), Outcome.STORED
     return Routed(type_, subtype, effects, outcome, _channel(event), _user(event))
 
 
@@ -156,21 +156,23 @@ def _route_message(event: Mapping[str, Any], subtype: str | None) -> Routed:
     nested = event.get("message")
     if subtype == "message_changed":
         if not isinstance(nested, dict):
-            return Routed("message", subtype, (Effect.MESSAGE,), Outcome.STORED, channel)
+            return Routed("message", subtype, (EventEffect.MESSAGE,), Outcome.STORED, channel)
         gone = nested.get("subtype") == "tombstone"  # a deleted parent, whose thread goes on
-        effect = Effect.DELETION if gone else Effect.MESSAGE
+        effect = EventEffect.DELETION if gone else EventEffect.MESSAGE
         target, user = _text(nested.get("ts")), _name(nested.get("user"))
         return Routed("message", subtype, (effect,), Outcome.STORED, channel, user, target)
     if subtype == "message_deleted":
         target = _text(event.get("deleted_ts"))
-        return Routed("message", subtype, (Effect.DELETION,), Outcome.STORED, channel, None, target)
+        return Routed(
+            "message", subtype, (EventEffect.DELETION,), Outcome.STORED, channel, None, target
+        )
     target = _text(event.get("ts"))
     replied = subtype is None and isinstance(nested, dict) and "text" not in event
     if subtype == "message_replied" or replied:
         return Routed("message", subtype, (), Outcome.AUDIT, channel, None, target)
-    effects: tuple[Effect, ...] = (Effect.MESSAGE,)
+    effects: tuple[EventEffect, ...] = (EventEffect.MESSAGE,)
     if subtype in CHANNEL_SUBTYPES:
-        effects = (Effect.MESSAGE, Effect.CHANNEL)
+        effects = (EventEffect.MESSAGE, EventEffect.CHANNEL)
     return Routed("message", subtype, effects, Outcome.STORED, channel, _user(event), target)
 
 
@@ -180,7 +182,7 @@ def _route_reaction(event: Mapping[str, Any], type_: str) -> Routed:
     if not isinstance(item, dict) or item.get("type") != "message":
         return Routed(type_, None, (), Outcome.AUDIT, None, user)
     channel, target = _name(item.get("channel")), _text(item.get("ts"))
-    return Routed(type_, None, (Effect.REACTION,), Outcome.STORED, channel, user, target)
+    return Routed(type_, None, (EventEffect.REACTION,), Outcome.STORED, channel, user, target)
 
 
 def _channel(event: Mapping[str, Any]) -> str | None:

@@ -28,7 +28,7 @@ RESTRICTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class HistoryPace:
     """Seconds between two calls of one method."""
 
     call: float = 1.2
@@ -43,9 +43,9 @@ class HistoryReader:
     minutes, SlackRefused where a person must act.
     """
 
-    def __init__(self, web: SlackWeb, pace: Pace | None = None) -> None:
+    def __init__(self, web: SlackWeb, pace: HistoryPace | None = None) -> None:
         self._web = web
-        self._pace = pace or Pace()
+        self._pace = pace or HistoryPace()
         self._turns: dict[str, float] = {}
         self._served: dict[str, int] = {}
         self._long_waits = 0

@@ -18,15 +18,13 @@ from tiger_slack_tui.base.errors import SlackRefused, SlackUnavailable
 from tiger_slack_tui.base.periods import ConnectedPeriods
 from tiger_slack_tui.base.snapshot import SlackStatus
 from tiger_slack_tui.base.stacktrace import where
-from tiger_slack_tui.slack.connection import (
-    Connection,
+from tiger_slack_tui.slack.socket_connection import (
     Receive,
+    SocketConnection,
     SocketState,
-    Timing,
+    SocketTiming,
 )
 from tiger_slack_tui.slack.web import MOST_BYTES, SlackWeb, read_retry_after
-
-__all__ = ["Connection", "Receive", "SocketMode", "SocketState", "Timing"]
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +59,7 @@ class SocketMode:
         session: aiohttp.ClientSession,
         receive: Receive,
         *,
-        timing: Timing | None = None,
+        timing: SocketTiming | None = None,
         clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -69,10 +67,10 @@ class SocketMode:
         self._web = web
         self._session = session
         self._receive = receive
-        self._timing = timing or Timing()
+        self._timing = timing or SocketTiming()
         self._clock = clock or SystemClock()
         self._sleep = sleep
-        self._connection: Connection | None = None
+        self._connection: SocketConnection | None = None
         self._failures = 0
         self._failure_log = LogThrottle(self._clock)
         self._doing: tuple[SlackStatus, str | None] = (SlackStatus.CONNECTING, None)
@@ -120,7 +118,7 @@ class SocketMode:
             await self._connection.close()
         self.state.set(SlackStatus.STOPPED)
 
-    async def _connect(self, why: str | None) -> Connection:
+    async def _connect(self, why: str | None) -> SocketConnection:
         """A connection that has said hello, after as many tries as it takes.
 
         `why` is why there is none, for people: at first why the last one ended, then why the last try failed.
@@ -182,9 +180,9 @@ class SocketMode:
             self._failure_log.reset()
         return self._failures <= _LOGGED_FAILURES or self._failure_log.allows()
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> SocketConnection:
         url = await self._web.open_connection()
-        connection = Connection(
+        connection = SocketConnection(
             await self._handshake(url),
             self._receive,
             self.state,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 from tiger_slack_tui.base.clock import SystemClock
-from tiger_slack_tui.ingest.pipeline import Limits
+from tiger_slack_tui.ingest.pipeline import PipelineLimits
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
-from tiger_slack_tui.slack.socket import Timing
+from tiger_slack_tui.slack.socket_connection import SocketTiming
 
 DAY = 10.0
 """Seconds of real time."""
-TIMING = Timing(
+TIMING = SocketTiming(
     handshake=1,
     hello=1,
     ping=0.1,
@@ -25,7 +25,7 @@ TIMING = Timing(
     proven=0.1,
 )
 HEARTBEAT = HeartbeatTiming(interval=0.4, stale=8, least_gap=0.4, write=2, last_write=0.5)
-LIMITS = Limits(commit_seconds=0.5, write_seconds=3, stall_seconds=0.4)
+LIMITS = PipelineLimits(commit_seconds=0.5, write_seconds=3, stall_seconds=0.4)
 TOLERANCE = 3 * HEARTBEAT.interval
 """Seconds by which either end of a gap may differ from what happened. A kill hides one period of the heartbeat; one
 that is under way adds another; the third is for a machine that is busy with other tests. So real outages of up to

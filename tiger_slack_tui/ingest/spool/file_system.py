@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 
-class Files:
+class FileSystem:
     """The file system of this machine. A test passes a subclass whose calls fail."""
 
     def make_directory(self, path: Path) -> None:
@@ -20,7 +20,7 @@ class Files:
             self.sync_directory(each.parent)
 
     def list(self, directory: Path) -> list[tuple[str, int]]:
-        """Name and size of each file. Files that are deleted meanwhile are left out."""
+        """Name and size of each file. FileSystem that are deleted meanwhile are left out."""
         found = []
         with os.scandir(directory) as entries:
             for entry in entries:

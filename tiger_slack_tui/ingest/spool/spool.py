@@ -4,7 +4,7 @@ The directory holds segments: files of frames, each frame one `append`. A segmen
 its lock; when the process dies, the next one takes it over. A segment is deleted once all of its frames are in the
 database, so a frame can be drained twice, but is never lost.
 
-Files are touched in threads, one call at a time. What the spool knows of them is changed on the event loop only.
+FileSystem are touched in threads, one call at a time. What the spool knows of them is changed on the event loop only.
 """
 
 from __future__ import annotations
@@ -22,9 +22,19 @@ from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.errors import SpoolError, SpoolFull
 from tiger_slack_tui.base.text import visible
-from tiger_slack_tui.ingest.files import Files
-from tiger_slack_tui.ingest.frames import Content, Frame, decode_frame, encode_frame
-from tiger_slack_tui.ingest.segments import OTHER_VERSION, Found, Segment, SegmentDirectory
+from tiger_slack_tui.ingest.spool.file_system import FileSystem
+from tiger_slack_tui.ingest.spool.frames import (
+    SegmentContent,
+    SpoolFrame,
+    decode_frame,
+    encode_frame,
+)
+from tiger_slack_tui.ingest.spool.segments import (
+    OTHER_VERSION,
+    Segment,
+    SegmentDirectory,
+    TakenOver,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +53,7 @@ class SpooledBatch:
 
     records: list[bytes]
     segment: Segment = field(repr=False)
-    frame: Frame = field(repr=False)
+    frame: SpoolFrame = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -72,12 +82,12 @@ class Spool:
         limit_bytes: int = 1 << 30,
         segment_bytes: int = 4 << 20,
         scan_seconds: float = 2.0,
-        files: Files | None = None,
+        files: FileSystem | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`scan_seconds` is how often an idle reader looks for segments of dead processes."""
         self._directory = directory
-        self._disk = SegmentDirectory(directory, limit=limit_bytes, files=files or Files())
+        self._disk = SegmentDirectory(directory, limit=limit_bytes, files=files or FileSystem())
         self._segment_bytes = segment_bytes
         self._scan_seconds = scan_seconds
         self._clock = clock or SystemClock()
@@ -180,7 +190,7 @@ class Spool:
             if segment is not current:
                 self._segments.append(segment)
                 self._current = segment
-            segment.frames.append(Frame(segment.size, len(data), count, oldest))
+            segment.frames.append(SpoolFrame(segment.size, len(data), count, oldest))
             segment.size += len(data)
             self._depth += count
             self._size += len(data)
@@ -336,7 +346,7 @@ class Spool:
             self._directory_problem = None
             await self._take(found, known)
 
-    async def _take(self, found: Found, known: set[str]) -> None:
+    async def _take(self, found: TakenOver, known: set[str]) -> None:
         self.damaged = found.damaged
         for name, reason in found.refused.items():
             self.errors += 1
@@ -375,7 +385,7 @@ class Spool:
             try:
                 content = await asyncio.to_thread(self._disk.read_again, segment)
             except OSError as error:
-                content = Content(unreadable=_reason(error))
+                content = SegmentContent(unreadable=_reason(error))
             missing = {frame.offset for frame in segment.unread}
             segment.unreadable = content.unreadable and _unreadable(content.unreadable)
             if content.other_version:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiger_slack_tui.base.errors import SpoolFull
-from tiger_slack_tui.ingest.files import Files
-from tiger_slack_tui.ingest.frames import Content, Frame, decode_frame, scan
+from tiger_slack_tui.ingest.spool.file_system import FileSystem
+from tiger_slack_tui.ingest.spool.frames import SegmentContent, SpoolFrame, decode_frame, scan
 
 SUFFIX = ".segment"
 DAMAGED = ".damaged"
@@ -35,8 +35,8 @@ class Segment:
     path: Path
     file: int
     size: int = 0
-    frames: deque[Frame] = field(default_factory=deque)
-    unread: list[Frame] = field(default_factory=list)
+    frames: deque[SpoolFrame] = field(default_factory=deque)
+    unread: list[SpoolFrame] = field(default_factory=list)
     """Frames that could not be read, or are postponed; they are tried again."""
     drained: set[int] = field(default_factory=set)
     """Offsets of the frames that are in the database."""
@@ -55,7 +55,7 @@ class Segment:
 
 
 @dataclass(slots=True)
-class Found:
+class TakenOver:
     """What a look into the directory found."""
 
     taken: list[tuple[Segment, int]] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Found:
 class SegmentDirectory:
     """Creates, writes, takes over and deletes segments. Made for one call at a time. Methods raise OSError."""
 
-    def __init__(self, path: Path, *, limit: int, files: Files) -> None:
+    def __init__(self, path: Path, *, limit: int, files: FileSystem) -> None:
         self.path = path
         self._limit = limit
         self._files = files
@@ -107,11 +107,11 @@ class SegmentDirectory:
             raise
         return Segment(path, file)
 
-    def read(self, segment: Segment, frame: Frame) -> bytes:
+    def read(self, segment: Segment, frame: SpoolFrame) -> bytes:
         """The bytes of the frame."""
         return self._files.read(segment.file, frame.size, frame.offset)
 
-    def read_again(self, segment: Segment) -> Content:
+    def read_again(self, segment: Segment) -> SegmentContent:
         """What can be read of the segment now."""
         return self._content(segment.file)
 
@@ -135,9 +135,9 @@ class SegmentDirectory:
         """Give the segment up; another process can take it over."""
         self._close(segment.file)
 
-    def take_over(self, known: Collection[str]) -> Found:
+    def take_over(self, known: Collection[str]) -> TakenOver:
         """Claim the segments that no process holds. Leaves out those whose names are `known`."""
-        found = Found()
+        found = TakenOver()
         try:
             listed = self._files.list(self.path)
         except FileNotFoundError:  # somebody deleted it
@@ -195,7 +195,7 @@ class SegmentDirectory:
         self._close(file)
         return None
 
-    def _content(self, file: int) -> Content:
+    def _content(self, file: int) -> SegmentContent:
         """What the file contains. Where blocks cannot be read, the frames in the other blocks are found."""
         size = self._files.size(file)
         try:

@@ -24,12 +24,12 @@ from tiger_slack_tui.slack.payload import decode, peer_text
 
 log = logging.getLogger(__name__)
 
-Receive = Callable[[Envelope, "Connection"], Awaitable[None]]
+Receive = Callable[[Envelope, "SocketConnection"], Awaitable[None]]
 """Takes an envelope; while it waits, nothing more is read from that connection (backpressure)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class SocketTiming:
     """Seconds. Slack promises hello and pongs at once; a peer silent for `dead` + `ping` is lost (15 s at most)."""
 
     handshake: float = 10
@@ -92,7 +92,7 @@ class SocketState:
         self.status, self.reason = status, reason
 
 
-class Connection:
+class SocketConnection:
     """One WebSocket. Reads in a task of its own from `start` to `close`.
 
     A peer that falls silent, answers no pings, or does not take our acks is left within a bounded time: `leaving` is
@@ -104,7 +104,7 @@ class Connection:
         ws: aiohttp.ClientWebSocketResponse,
         receive: Receive,
         state: SocketState,
-        timing: Timing,
+        timing: SocketTiming,
         clock: Clock,
         slack_time: PeerClock,
     ) -> None:
@@ -146,10 +146,10 @@ class Connection:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
 
     async def ack(self, envelope_ids: Sequence[str]) -> int:
-        """Acknowledge envelopes of this connection, in order. Of a lost connection, Slack sends the rest again.
+        """Send the acks of envelopes of this connection, in order. Returns how many were sent. Never raises.
 
-        Returns how many acks were sent. Takes at most `Timing.ack`; a peer that has not read the acks by then is
-        left. Never raises.
+        Takes at most `SocketTiming.ack` seconds. A peer that has not read the acks by then counts as lost. Slack
+        delivers the events without an ack again.
         """
         self._unacked -= len(envelope_ids)
         sent = 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tiger_slack_tui.base.clock import Clock
 from tiger_slack_tui.base.errors import SpoolError
-from tiger_slack_tui.ingest.spool import Spool
+from tiger_slack_tui.ingest.spool.spool import Spool
 
 
 class Appender:

@@ -20,7 +20,7 @@ _ANY_VERSION = b"TSS"
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class SpoolFrame:
     """Where a frame is in its segment, and what it holds."""
 
     offset: int
@@ -32,10 +32,10 @@ class Frame:
 
 
 @dataclass(slots=True)
-class Content:
+class SegmentContent:
     """What was found in a segment."""
 
-    frames: list[Frame] = field(default_factory=list)
+    frames: list[SpoolFrame] = field(default_factory=list)
     """The whole frames, in order."""
     torn: int = 0
     """1 where an unfinished frame ends the segment. Its records were never acknowledged."""
@@ -82,15 +82,15 @@ def is_whole(data: bytes, offset: int = 0) -> bool:
     return int(sum(struct.unpack_from(f">{count}I", data, begin + _CONTENT.size))) == rest
 
 
-def scan(data: bytes) -> Content:
+def scan(data: bytes) -> SegmentContent:
     """What a segment with these bytes contains. Never raises."""
-    found = Content()
+    found = SegmentContent()
     offset = 0
     while offset < len(data):
         if is_whole(data, offset):
             _, length, _ = _HEADER.unpack_from(data, offset)
             oldest, count = _CONTENT.unpack_from(data, offset + _HEADER.size)
-            found.frames.append(Frame(offset, _HEADER.size + length, count, oldest))
+            found.frames.append(SpoolFrame(offset, _HEADER.size + length, count, oldest))
             offset += _HEADER.size + length
             continue
         if _is_other_version(data[offset : offset + len(_MARKER)]):
