@@ -131,8 +131,5 @@ async def test_an_answer_that_is_lost_counts_its_events_once(
         found = dict(
             database.execute("select outcome, count(*) from slack.event group by 1").fetchall()
         )
-        counted: dict[str, int] = {}
-        for (_, outcome), n in now.outcomes.items():
-            counted[str(outcome)] = counted.get(str(outcome), 0) + n
-        assert counted == found
+        assert now.by_outcome() == found
     assert count(conninfo, "select count(*) from slack.event") == 100

@@ -208,3 +208,10 @@ class Snapshot:
     cannot be used."""
     restarts: Mapping[str, int] = field(default_factory=dict)
     """How often each task was started again after an error, by its name."""
+
+    def by_outcome(self) -> dict[str, int]:
+        """The number of events of each outcome, of all types together."""
+        counts: dict[str, int] = {}
+        for (_, outcome), n in self.outcomes.items():
+            counts[str(outcome)] = counts.get(str(outcome), 0) + n
+        return counts

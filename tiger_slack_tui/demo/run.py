@@ -164,13 +164,10 @@ def _is_settled(now: Snapshot) -> bool:
 def _summary(
     engine: Snapshot, sent: dict[str, Any], conninfo: str, found: list[str]
 ) -> dict[str, Any]:
-    outcomes: dict[str, int] = {}
-    for (_, outcome), n in engine.outcomes.items():
-        outcomes[outcome] = outcomes.get(outcome, 0) + n
     return {
         "sent": sent["sent"],
         "acked": sent["acked"],
-        "outcomes": outcomes,
+        "outcomes": engine.by_outcome(),
         "duplicates": engine.duplicates,
         "seconds": sent["seconds"],
         "events_per_second": round(sent["sent"] / sent["seconds"], 1),

@@ -63,9 +63,6 @@ async def _summarise(engine: Engine) -> None:
 
 
 def _summary(before: Snapshot, now: Snapshot, seconds: float) -> dict[str, object]:
-    outcomes: dict[str, int] = {}
-    for (_, outcome), count in now.outcomes.items():
-        outcomes[outcome] = outcomes.get(outcome, 0) + count
     return {
         "slack": now.slack_status,
         "database": now.database_problem or "ok",
@@ -73,7 +70,7 @@ def _summary(before: Snapshot, now: Snapshot, seconds: float) -> dict[str, objec
         "received": now.received,
         "acked": now.acked,
         "duplicates": now.duplicates,
-        "outcomes": outcomes,
+        "outcomes": now.by_outcome(),
         "queue": now.queue,
         "spool": now.spool_events,
         "spool_problem": now.spool_problem,

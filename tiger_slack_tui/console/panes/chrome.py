@@ -204,9 +204,7 @@ def short_lines(model: Model, width: int) -> list[Content]:
     lines = [line(" ", mark(state, word), f"  {rates.now:,.0f}/s  {clock(model.at)}Z")]
     lines += problem_lines(model)
     if now is not None:
-        outcomes: dict[str, int] = {}
-        for (_, outcome), n in now.outcomes.items():
-            outcomes[outcome] = outcomes.get(outcome, 0) + n
+        outcomes = now.by_outcome()
         failed, discarded = outcomes.get("failed", 0), outcomes.get("discarded", 0)
         lines.append(line(f" failed {failed:,}  discarded {discarded:,}  queue {now.queue:,}"))
         if now.gaps_open:
