@@ -116,13 +116,13 @@ def action(
 
 @cache
 def declared(cls: type) -> Mapping[str, ActionMethod[Any]]:
-    """The methods of a class that do an action, by the id of the action, in the order of their declaration."""
-    return {
-        member.action.id: member
-        for base in reversed(cls.__mro__)
-        for member in vars(base).values()
-        if isinstance(member, ActionMethod)
-    }
+    """The methods of a class that do an action, by the id of the action: first its own, then those of its bases."""
+    found: dict[str, ActionMethod[Any]] = {}
+    for base in cls.__mro__:
+        for member in vars(base).values():
+            if isinstance(member, ActionMethod):
+                found.setdefault(member.action.id, member)
+    return found
 
 
 def bindings(actions: Iterable[Action]) -> list[Binding]:

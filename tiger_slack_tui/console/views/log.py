@@ -74,12 +74,6 @@ class LogView(View):
             )
         )
 
-    @action("log.level", "l", "Level")
-    def act_level(self) -> None:
-        """Show more, or only what matters."""
-        self._level = (self._level + 1) % len(_LEVELS)
-        self.query_one("#log-lines", Pane).follow()
-
     @action("log.open", "enter", "Open", shown="Enter")
     def act_open(self) -> None:
         """Show a line whole."""
@@ -90,3 +84,9 @@ class LogView(View):
             )
             copied = json.dumps({"at": row.at, "logger": row.logger, "text": row.text})
             self.host.read("log line", wrapped(text, self.size.width - 4), copied=copied)
+
+    @action("log.level", "l", "Level")
+    def act_level(self) -> None:
+        """Show more, or only what matters."""
+        self._level = (self._level + 1) % len(_LEVELS)
+        self.query_one("#log-lines", Pane).follow()
