@@ -1,4 +1,4 @@
-"""Archives for tests, made and counted without the code that reads them."""
+"""Makes archives for tests, and counts them, without the code under test."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def write_zip(path: Path, files: Files, compression: int = zipfile.ZIP_DEFLATED)
 
 @dataclass
 class Counted:
-    """What a plain reading of the JSON files says of an archive."""
+    """The counts of an archive, from its JSON files alone."""
 
     read: int = 0
     messages: set[tuple[str, str]] = field(default_factory=set)
@@ -111,7 +111,7 @@ def count_files(files: Files) -> Counted:
 
 @dataclass
 class Imported:
-    """An import that has ended, and what it told."""
+    """An import that has ended, and its events."""
 
     result: ImportResult
     events: list[ImportEvent]
@@ -144,6 +144,6 @@ TABLES = {
 
 
 def tables(connection: psycopg.Connection[Any]) -> dict[str, list[dict[str, Any]]]:
-    """What the tables hold that imports and live events write."""
+    """The rows of the tables that imports and live events write."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return {table: cursor.execute(query).fetchall() for table, query in TABLES.items()}

@@ -1,4 +1,4 @@
-"""A small archive with everything that goes wrong in one."""
+"""A small export with damaged files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ BROKEN = "channel-01/2023-01-03.json"
 ODD = "channel-02/2023-01-04.json"
 NAMELESS = "old-ops"
 BAD = 3
-"""Two records of ODD, and BROKEN, which ends in its middle."""
+"""Two records of ODD, and BROKEN, which is cut off in the middle."""
 
 
 def write_archive(root: Path) -> Path:
-    """40 channels of 5 days each, a file that ends in its middle, bad records, a folder without a channel."""
+    """Write 40 channels of 5 days each, with a file that is cut off, bad records and a folder without a channel."""
     write_export(root, MESSAGES, FILES)
     broken = (root / BROKEN).read_bytes()
     (root / BROKEN).write_bytes(broken[: len(broken) // 2])
@@ -29,8 +29,8 @@ def write_archive(root: Path) -> Path:
     return root
 
 
-def mend(root: Path) -> None:
-    """Make the broken file whole, with fewer records."""
+def repair(root: Path) -> None:
+    """Replace the broken file by a sound one with fewer records."""
     (root / BROKEN).write_text(
         json.dumps([{"type": "message", "user": "U1", "ts": "1672740000.000100", "text": "x"}])
     )

@@ -13,12 +13,12 @@ end;
 comment on function slack.message_content(jsonb) is
   'The message that an event carries: the event itself, or the nested message of a message_changed with what only the event knows of it.';
 
-drop function if exists slack.reactions(text, timestamptz); -- gave one value, which is slower
+drop function if exists slack.reactions(text, timestamptz); -- an earlier version, which returned one value and was slower
 
 create or replace function slack.reactions_of(channel_id text, ts timestamptz)
 returns table (reactions jsonb)
 language sql stable parallel safe
--- Without settings and not strict, so that it becomes a part of the query that calls it.
+-- It has no settings and is not strict, so that PostgreSQL can inline it into the calling query.
 as $func$
   select jsonb_agg(jsonb_build_object('user_id', r.user_id, 'reaction', r.reaction) order by r.event_ts, r.user_id collate "C", r.reaction collate "C")
   from slack.reaction r
@@ -39,8 +39,9 @@ returns void
 language plpgsql
 as $func$
 begin
-  -- Whoever writes about a message holds its bucket until commit: a message and its deletion or reaction, written by two
-  -- instances at once, would not see each other. Buckets bound the number of locks; their order excludes deadlocks.
+  -- A transaction that writes about a message locks the message's bucket until it ends. Otherwise two instances that
+  -- write a message and its deletion or reaction at the same time would not see each other's rows. Buckets limit the
+  -- number of locks. All transactions take them in one order, so that no deadlock can occur.
   perform pg_advisory_xact_lock(1936482657, b.bucket)
   from
   ( select distinct slack.message_bucket(i.channel_id, i.message_ts) as bucket
@@ -57,7 +58,7 @@ comment on function slack.lock_messages(slack.routed_event[]) is 'Serialises tra
 create or replace function slack.delete_messages(items slack.routed_event[])
 returns void
 language plpgsql
--- Plans with the values known exclude all other chunks, and decompress no more than the one message.
+-- A custom plan knows the values: it excludes all other chunks, and decompresses no more than the one message.
 set plan_cache_mode = force_custom_plan
 as $func$
 declare
@@ -127,7 +128,7 @@ comment on function slack.show_reactions(slack.routed_event[]) is 'Brings slack.
 create or replace function slack.store_messages(items slack.routed_event[])
 returns void
 language plpgsql
--- Else each call would be planned anew, which takes longer than to store a message.
+-- Otherwise each call would be planned anew, which takes longer than storing a message.
 set plan_cache_mode = force_generic_plan
 as $func$
 begin
@@ -213,7 +214,7 @@ as $func$
 declare
   items constant slack.routed_event[] := array
   [ row
-    ( '' -- any event of the same event_ts is better known
+    ( '' -- the smallest event_id: any event of the same event_ts wins over it
     , coalesce(slack.time_of(message, 'event_ts'), slack.time_of(message, 'ts'))
     , now()
     , 'message'

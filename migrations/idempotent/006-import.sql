@@ -3,7 +3,7 @@ returns void
 language plpgsql
 as $func$
 begin
-  -- One import at a time writes to a week of a channel, so that two of them see each other's messages and reactions.
+  -- Only one import at a time writes to a week of a channel, so that imports see each other's messages and reactions.
   perform pg_advisory_xact_lock(1768778863, k.key)
   from
   ( select distinct hashtextextended(c.id, w.week::int8)::bit(31)::int4 as key
@@ -11,8 +11,8 @@ begin
     cross join lateral jsonb_array_elements_text(c.weeks) w (week)
     order by key
   ) k;
-  -- Live events wait for the import's commit, and the import for theirs; imports share. A batch has messages in nearly
-  -- all buckets of slack.message_bucket(), so it takes them all.
+  -- Live events and imports wait for each other's commit; imports share the locks. A batch has messages in nearly all
+  -- buckets of slack.message_bucket(), so it locks all of them.
   perform pg_advisory_xact_lock_shared(1936482657, b.bucket)
   from (select generate_series(0, 127) as bucket order by bucket) b;
 end

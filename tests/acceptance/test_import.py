@@ -1,4 +1,4 @@
-"""`tiger-slack import` as a process: killed, stopped, cut off, and started again."""
+"""`tiger-slack import` as a process: killed, stopped, disconnected, and started again."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def begin(path: Path, conninfo: str, home: Path, *options: str) -> subprocess.Po
 
 
 def finish(path: Path, conninfo: str, home: Path) -> dict[str, Any]:
-    """Let the command run to its end; its account."""
+    """Run the command to its end; its account."""
     process = begin(path, conninfo, home)
     output, log = process.communicate(timeout=60)
     assert process.returncode == 0, log
@@ -114,7 +114,7 @@ def test_kill_9_at_any_time_ends_with_exactly_the_right_account(
     assert count(conninfo, shown) == total["reactions"]
 
 
-def test_a_database_that_is_killed_ends_it_and_the_next_run_goes_on(tmp_path: Path) -> None:
+def test_the_next_run_continues_after_the_database_was_killed(tmp_path: Path) -> None:
     files = big()
     path = write_folder(tmp_path / "export", files)
     home = tmp_path / "postgres"
@@ -142,7 +142,7 @@ def wait_for_schema(conninfo: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_what_the_next_run_goes_on_from(
+def test_the_next_run_continues_after_a_signal(
     conninfo: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     path = write_folder(tmp_path / "export", big())
@@ -275,7 +275,7 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere(tmp_path: Path, conninfo: str) 
     assert "━" not in lines
 
 
-def test_into_the_embedded_database_with_nothing_set_up(tmp_path: Path) -> None:
+def test_an_import_into_the_embedded_database_without_any_setup(tmp_path: Path) -> None:
     write_zip(tmp_path / "e.zip", SMALL)
     (tmp_path / "psycopg.py").write_text("raise SystemExit('an archive ran as a program')")
     program = Path(sys.executable).with_name("tiger-slack")

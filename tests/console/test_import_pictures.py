@@ -1,4 +1,4 @@
-"""Every step of the import wizard as a picture, in both sizes, and in the states that it can be in."""
+"""A golden screen of every step of the import wizard, in both sizes, for each of its states."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ from tiger_slack_tui.imports.manager import ImportManager
 KNOWN = replace(facts(), imports=past(), discard_rules=3)
 
 
-def paused(desk: ImportManager) -> None:
-    desk.run = half(Clock())
-    desk.run.hold(paused=True, waits_for=None)
+def paused(manager: ImportManager) -> None:
+    manager.run = half(Clock())
+    manager.run.hold(paused=True, waits_for=None)
 
 
-def waiting(desk: ImportManager) -> None:
-    desk.run = half(Clock())
-    desk.run.hold(paused=False, waits_for="live events take 312 ms (p95)")
+def waiting(manager: ImportManager) -> None:
+    manager.run = half(Clock())
+    manager.run.hold(paused=False, waits_for="live events take 312 ms (p95)")
 
 
-def failed(desk: ImportManager) -> None:
-    desk.run = half(Clock())
+def failed(manager: ImportManager) -> None:
+    manager.run = half(Clock())
     reason = "The database broke the import off: AdminShutdown 57P01."
-    desk.run.end(None, DatabaseUnavailable(reason))
+    manager.run.end(None, DatabaseUnavailable(reason))
 
 
-def checked(desk: ImportManager) -> None:
-    desk.check = half(Clock())
+def checked(manager: ImportManager) -> None:
+    manager.check = half(Clock())
 
 
-def run(desk: ImportManager) -> None:
-    desk.run = half(Clock())
+def run(manager: ImportManager) -> None:
+    manager.run = half(Clock())
 
 
-def listing(desk: ImportManager) -> None:
-    desk.run = listed(Clock())
-    desk.run.is_planned = False
+def listing(manager: ImportManager) -> None:
+    manager.run = listed(Clock())
+    manager.run.is_planned = False
 
 
-def done(desk: ImportManager) -> None:
-    desk.run = whole(Clock())
+def done(manager: ImportManager) -> None:
+    manager.run = whole(Clock())
 
 
-def stopped(desk: ImportManager) -> None:
-    desk.run = whole(Clock(), "cancelled")
+def stopped(manager: ImportManager) -> None:
+    manager.run = whole(Clock(), "cancelled")
 
 
-def nothing(desk: ImportManager) -> None:
+def nothing(manager: ImportManager) -> None:
     """No check and no import."""
 
 

@@ -1,4 +1,4 @@
-"""Exports as people have them: what other tools wrote, and what was named by hand."""
+"""Exports as people have them: written by other tools, or renamed by hand."""
 
 from __future__ import annotations
 
@@ -145,7 +145,9 @@ async def test_names_of_files(conninfo: str, tmp_path: Path) -> None:
     assert (imported.result.other_files, imported.result.exit_code) == (len(HARMLESS), 3)
 
 
-async def test_what_is_left_out_on_purpose_is_no_fault(conninfo: str, tmp_path: Path) -> None:
+async def test_files_that_are_left_out_on_purpose_do_not_change_the_exit_code(
+    conninfo: str, tmp_path: Path
+) -> None:
     files = export({name: {"2023-11-14": [message(1)]} for name in ("one", "two")})
     files["FC:F1:canvas/2023-11-14.json"] = day_file(message(2))
     path = write_folder(tmp_path, files)

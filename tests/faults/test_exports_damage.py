@@ -1,4 +1,4 @@
-"""One bad record costs one record, one damaged member one file; and the reason is the right one."""
+"""A bad record costs one record, a damaged member one file, and each has its reason."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def test_a_damaged_member(conninfo: str, tmp_path: Path, method: str, how:
 
 
 async def test_a_file_that_may_not_be_read(conninfo: str, tmp_path: Path) -> None:
-    """Opening it fails; root may read any file, a folder in its place nobody."""
+    """Root may read any file, but nobody can open a folder in its place."""
     path = write_folder(tmp_path, export({"deep": {"2023-11-14": [message(1)]}}))
     (path / "deep" / "2023-11-15.json").mkdir()
     imported = await run_import(conninfo, path)

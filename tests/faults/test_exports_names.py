@@ -1,4 +1,4 @@
-"""The same export finds the same channels each time, whatever its own content brings into the database."""
+"""An export finds the same channels each time, whatever its own content adds to the database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tiger_slack_tui.postgres.pool import connect
 
 
 async def import_twice(conninfo: str, path: Path) -> list[Imported]:
-    """Check, import, check, import; each finds the same."""
+    """Check, import, check and import it. Each time it finds the same."""
     checks = []
     states = []
     with psycopg.connect(conninfo) as database:
@@ -89,7 +89,7 @@ async def test_names_of_lists_that_are_not_around_the_folder(conninfo: str, tmp_
 async def test_paths_that_are_not_utf_8_are_imports_of_their_own(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    """Both were named by the same replacement character: the second went on with the first's import."""
+    """Both had the same replacement character in their name: the second continued the import of the first."""
     sources = []
     for name in (b"\xff", b"\xfe"):
         path = write_folder(tmp_path / os.fsdecode(name), many(1, 10))

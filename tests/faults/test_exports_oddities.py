@@ -1,4 +1,4 @@
-"""What lies in or at the path of an archive and is no file of an export costs that alone, and is named."""
+"""Things in an archive that are not files of an export are left out and named; the rest is imported."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_a_database_that_is_not_slackdumps(conninfo: str, tmp_path: Path) 
     )
 
 
-async def test_what_is_neither_a_folder_nor_a_file(conninfo: str, tmp_path: Path) -> None:
+async def test_a_path_that_is_neither_a_folder_nor_a_file(conninfo: str, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for path in (pipe, Path("/dev/null")):

@@ -1,4 +1,4 @@
-"""What Slackdump writes: exports, dumps and databases, built here after its documentation."""
+"""Exports, dumps and databases of Slackdump, built here from its documentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console's import wizard shows the choice among several exports, and takes it."""
+"""The console's import wizard offers the choice among several exports, and applies it."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ async def test_an_archive_of_several_exports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
     backend = CannedBackend(tmp_path)
-    desk = backend.imports
-    desk.check = ended(REFUSED)
+    manager = backend.imports
+    manager.check = ended(REFUSED)
     checks: list[ImportRequest] = []
     imports: list[ImportRequest] = []
-    monkeypatch.setattr(desk, "start_check", checks.append)
-    monkeypatch.setattr(desk, "start", imports.append)
+    monkeypatch.setattr(manager, "start_check", checks.append)
+    monkeypatch.setattr(manager, "start", imports.append)
     app = ConsoleApp(backend, ConsoleOptions())
     async with app.run_test(size=size) as pilot:
         await pilot.press("4")
@@ -84,7 +84,7 @@ async def test_an_archive_of_several_exports(
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 @pytest.mark.parametrize("error", [REFUSED, DatabaseUnavailable("The database is away.")])
-async def test_what_failed_before_it_read_anything_is_not_called_well(
+async def test_a_check_that_failed_at_once_is_not_shown_as_passed(
     tmp_path: Path, size: tuple[int, int], error: TigerSlackError
 ) -> None:
     backend = CannedBackend(tmp_path)
@@ -128,7 +128,7 @@ def test_a_choice_is_compared_with_the_exports(root: str, workspace: str, well: 
             read(text)
 
 
-def test_a_database_of_slackdump_is_known_as_one(tmp_path: Path) -> None:
+def test_a_database_of_slackdump_is_recognised(tmp_path: Path) -> None:
     file = write_database(tmp_path / "slackdump.sqlite")
     assert look_at(str(file)).is_good
     assert str(file) in {entry.text for entry in look_at(f"{tmp_path}/sl").entries}

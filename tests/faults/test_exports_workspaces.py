@@ -59,7 +59,7 @@ async def test_two_exports_are_listed_and_one_is_chosen(
 
 
 @pytest.mark.parametrize("users", [None, [{"id": "U1", "name": "x"}]])
-async def test_without_workspaces_in_the_lists_the_messages_say_it(
+async def test_without_workspaces_in_the_lists_the_messages_name_it(
     conninfo: str, tmp_path: Path, users: list[dict[str, str]] | None
 ) -> None:
     await run_import(conninfo, write_folder(tmp_path / "one", of_team("T1", 1)))
@@ -125,14 +125,14 @@ async def test_an_enterprise_grid_is_one_import(conninfo: str, tmp_path: Path) -
     assert (await run_import(conninfo, path)).result.total.read == 2
 
 
-async def test_an_export_that_does_not_say_its_workspace(conninfo: str, tmp_path: Path) -> None:
+async def test_an_export_whose_workspace_is_unknown(conninfo: str, tmp_path: Path) -> None:
     await run_import(conninfo, write_folder(tmp_path / "1", of_team("T1", 1)))
     unknown = export({"general": {"2023-11-14": [message(5)]}})
     imported = await run_import(conninfo, write_folder(tmp_path / "2", unknown))
     assert imported.result.total.inserted == 1
 
 
-def test_the_command_holds_the_choice() -> None:
+def test_the_command_line_has_the_choice() -> None:
     request = ImportRequest(path=Path("e"), root="one two", workspace="T1")
     assert request.command() == "tiger-slack import e --root 'one two' --workspace T1"
     assert request.as_given["root"] == "one two"

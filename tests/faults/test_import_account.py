@@ -1,4 +1,4 @@
-"""The account of an import is the sum of what the database holds, whatever was killed and whenever."""
+"""The account of an import equals what the database holds, whatever was killed and when."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MESSAGES = "select count(*) from slack.message"
 
 
 class Watched:
-    """An import whose progress calls a function, after `batches` of them."""
+    """An import that calls `on_batch` after each batch, with the number of batches."""
 
     def __init__(self, conninfo: str, path: Path, **options: Any) -> None:
         options = {"workers": 1} | options
@@ -64,7 +64,7 @@ class Watched:
 
 
 def saved(database: psycopg.Connection[Any]) -> tuple[str | None, Account]:
-    """How the newest import ended, by its row."""
+    """The outcome and account in the row of the newest import."""
     row = database.execute(
         "select outcome, account -> 'messages' from slack.import order by id desc limit 1"
     ).fetchone()
@@ -77,10 +77,10 @@ def kill_workers(number: int = signal.SIGKILL) -> None:
         os.kill(pid, number)
 
 
-async def test_a_file_that_crashes_its_worker_counts_what_is_committed_of_it(
+async def test_a_file_that_crashes_its_worker_counts_with_what_is_committed(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    """Nothing of it could be reported: the account said 0."""
+    """The worker could not report it: the account said 0."""
     watched = Watched(conninfo, write_folder(tmp_path, many(1, 12_000)))
     killed: set[int] = set()
 
@@ -104,7 +104,7 @@ async def test_a_file_that_crashes_its_worker_counts_what_is_committed_of_it(
         assert [e.reason for e in watched.events if isinstance(e, ImportProblem)] == [
             Reason.CRASHED
         ]
-    # Whoever shows it shows the same.
+    # The console shows the same.
     assert watched.state.total == result.total
     assert watched.state.folders["general"].account == result.total
 
@@ -134,7 +134,7 @@ async def test_a_failed_import_counts_the_files_that_were_open(
 
 @pytest.mark.parametrize("seed", range(SCALE))
 async def test_kills_at_random_points(conninfo: str, tmp_path: Path, seed: int) -> None:
-    """Workers are killed and the import is stopped, again and again; each time it goes on."""
+    """Workers are killed and the import is stopped, again and again. Each time it continues."""
     chance = random.Random(seed)
     path = write_folder(tmp_path, many(6, 4000))
     while True:
@@ -158,10 +158,10 @@ async def test_kills_at_random_points(conninfo: str, tmp_path: Path, seed: int) 
             return
 
 
-async def test_a_worker_that_is_believed_dead_and_commits_is_not_counted_twice(
+async def test_a_worker_that_commits_after_it_was_taken_for_dead_is_not_counted_twice(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    """Its commit waits when it is killed, and is done when the next worker has read how far the file is."""
+    """It is killed while its commit waits. The commit happens after the next worker has read the checkpoint."""
     watched = Watched(conninfo, write_folder(tmp_path, many(1, 100)))
     blocked = (
         "select count(*) from pg_locks l where l.relation = 'slack.import_file'::regclass"
@@ -178,7 +178,7 @@ async def test_a_worker_that_is_believed_dead_and_commits_is_not_counted_twice(
 
 
 @pytest.mark.parametrize("how", ["silent", "garbage"])
-async def test_a_worker_that_falls_silent_or_writes_garbage(
+async def test_a_worker_that_is_silent_or_writes_garbage(
     conninfo: str, tmp_path: Path, how: str
 ) -> None:
     path = write_folder(tmp_path, many(3, 3000))
@@ -202,10 +202,10 @@ async def test_a_worker_that_falls_silent_or_writes_garbage(
     assert result.total.inserted == result.total.read == count(conninfo, MESSAGES) == 9000
 
 
-async def test_the_real_error_is_raised_though_a_worker_hangs(
+async def test_the_first_error_is_raised_even_if_a_worker_hangs(
     conninfo: str, tmp_path: Path
 ) -> None:
-    """A worker that did not end in time replaced it by a TimeoutError without words."""
+    """A worker that did not end in time replaced it by a TimeoutError without a message."""
     watched = Watched(conninfo, write_folder(tmp_path, many(1, 20_000)), silent_seconds=30.0)
 
     def fail(batches: int) -> None:
@@ -218,8 +218,8 @@ async def test_the_real_error_is_raised_though_a_worker_hangs(
     assert worker_pids() == []
 
 
-async def test_files_that_are_gone_leave_nothing(conninfo: str, tmp_path: Path) -> None:
-    """What was wrong with them is no problem of the archive any more."""
+async def test_missing_files_are_forgotten(conninfo: str, tmp_path: Path) -> None:
+    """Their problems are no longer problems of the archive."""
     files = export({"general": {"2023-11-14": [message(0), 5], "2023-11-15": [message(86_400)]}})
     files["general/2023-11-16.json"] = day_file(*(message(172_800 + n) for n in range(9000)))
     path = write_folder(tmp_path, files)
@@ -235,10 +235,10 @@ async def test_files_that_are_gone_leave_nothing(conninfo: str, tmp_path: Path) 
     assert any("1 file of an earlier run will not be read any more" in note for note in notes)
 
 
-async def test_a_dry_run_counts_as_the_import_does(
+async def test_a_dry_run_has_the_counts_of_the_import(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    """Also contents that were taken in before, when messages of them are deleted since."""
+    """Also for contents that were merged before, some of whose messages were deleted since."""
     reactions = [{"name": "+1", "users": ["U1", "U2"]}]
     records = [message(n, reactions=reactions) for n in range(5)]
     path = write_folder(
@@ -257,7 +257,7 @@ async def test_a_dry_run_counts_as_the_import_does(
     assert (again.read, again.already_there, again.reactions) == (6, 5, 8)
 
 
-async def test_an_import_that_was_killed_shows_what_it_has_committed(
+async def test_a_killed_import_shows_what_it_has_committed(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     await run_import(conninfo, write_folder(tmp_path, many(2, 10)))
@@ -277,7 +277,7 @@ async def test_an_import_that_was_killed_shows_what_it_has_committed(
     assert (past.needs_count, past.files_done, past.files_failed) == (False, 2, 0)
 
 
-async def test_an_import_that_goes_on_is_counted_anew_after_the_next_kill(
+async def test_a_continued_import_is_counted_again_after_the_next_kill(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     watched = Watched(conninfo, write_folder(tmp_path, many(1, 20_000)))
@@ -291,10 +291,10 @@ async def test_an_import_that_goes_on_is_counted_anew_after_the_next_kill(
     assert seen[0] == (None, Account())
 
 
-async def test_polled_questions_do_not_read_the_ledger(
+async def test_polling_does_not_read_the_ledger(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    """A killed import of very many files: the sum of its ledger took seconds, every 2 s."""
+    """For a killed import of very many files, summing the ledger took seconds, and ran every 2 s."""
     await run_import(conninfo, write_folder(tmp_path, many(2, 10)))
     database.execute("update slack.import set outcome = null, finished_at = null, account = null")
     trap = (

@@ -1,4 +1,4 @@
-"""`import --errors FILE`: what stands there stays until the import ends, and then all that is known is there."""
+"""`import --errors FILE`: an existing file stays until the import ends, and then has every problem."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def lines(path: Path) -> list[int | None]:
     return [json.loads(line)["position"] for line in path.read_text().splitlines()]
 
 
-def test_what_stands_there_stays_until_the_end(tmp_path: Path) -> None:
+def test_an_existing_file_stays_until_the_end(tmp_path: Path) -> None:
     path = tmp_path / "errors"
     path.write_text("of yesterday")
     path.chmod(0o640)
@@ -38,7 +38,7 @@ def test_what_stands_there_stays_until_the_end(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-async def test_all_that_the_database_knows(conninfo: str, tmp_path: Path) -> None:
+async def test_it_gets_all_problems_in_the_database(conninfo: str, tmp_path: Path) -> None:
     archive = write_folder(
         tmp_path / "export", export({"general": {"2023-11-14": [message(0), 5, 6]}})
     )
@@ -52,7 +52,9 @@ async def test_all_that_the_database_knows(conninfo: str, tmp_path: Path) -> Non
     assert lines(path) == [2, 3]
 
 
-async def test_a_database_that_is_lost_leaves_what_was_found(conninfo: str, tmp_path: Path) -> None:
+async def test_without_the_database_it_has_the_problems_of_this_run(
+    conninfo: str, tmp_path: Path
+) -> None:
     path = tmp_path / "errors"
     file = ProblemFile(path)
     file.add(FOUND)
@@ -74,7 +76,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert lines(target) == [2]
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     link = tmp_path / "full"
     link.symlink_to("/dev/full")
     file = ProblemFile(link)
@@ -83,7 +85,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
 
 
 def test_a_pipe_of_a_shell(tmp_path: Path) -> None:
-    """>(jq …) is a path such as /dev/fd/63, and its real path names no file."""
+    """>(jq …) is a path such as /dev/fd/63, whose real path is not a file."""
     reading, writing = os.pipe()
     try:
         file = ProblemFile(Path(f"/dev/fd/{writing}"))
@@ -95,7 +97,7 @@ def test_a_pipe_of_a_shell(tmp_path: Path) -> None:
         os.close(writing)
 
 
-def test_the_file_that_our_own_output_goes_to_is_not_replaced(tmp_path: Path) -> None:
+def test_the_file_of_our_own_output_is_not_replaced(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tiger_slack_tui.imports.problem_file import *;"
         "f = ProblemFile(Path('/dev/stdout')); f.add(ImportProblem('a', 2, 'why')); f.close(); print('later')"
@@ -107,7 +109,7 @@ def test_the_file_that_our_own_output_goes_to_is_not_replaced(tmp_path: Path) ->
     assert (json.loads(first)["position"], second) == (2, "later")
 
 
-async def test_a_disk_that_is_full_keeps_what_was_there(
+async def test_a_full_disk_keeps_the_existing_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fill(*_: object) -> None:
@@ -123,7 +125,7 @@ async def test_a_disk_that_is_full_keeps_what_was_there(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_nothing(tmp_path: Path) -> None:
     file = ProblemFile(tmp_path / "errors")
     file.add(FOUND)
     assert list(tmp_path.iterdir()) == []
@@ -139,6 +141,6 @@ def test_a_directory_leaves_no_other_one(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", [".", "nowhere/errors"])
-def test_a_place_that_cannot_be_written_is_told_before(tmp_path: Path, name: str) -> None:
+def test_a_path_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError):
         ProblemFile(tmp_path / name)

@@ -1,4 +1,4 @@
-"""What is left of an import that fails: its account and report, and in the log the stack without data."""
+"""A failed import leaves its account, a report, and a log line with a stack that holds no data."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.imports.workers.handle import WorkerProcess
 
 
-def make_desk(conninfo: str, reports: Path) -> ImportManager:
+def make_manager(conninfo: str, reports: Path) -> ImportManager:
     limits = ArchiveLimits(500, 1 << 40)
     return ImportManager(
         conninfo, instance="test", limits=limits, reports=reports, live=lambda _: None
     )
 
 
-async def failed(desk: ImportManager) -> ImportState:
-    await desk.wait()
-    assert desk.run is not None
-    assert desk.run.phase is Phase.FAILED
-    return desk.run
+async def failed(manager: ImportManager) -> ImportState:
+    await manager.wait()
+    assert manager.run is not None
+    assert manager.run.phase is Phase.FAILED
+    return manager.run
 
 
 async def test_a_crash_of_a_worker_is_logged_with_its_stack(
@@ -59,19 +59,19 @@ async def test_an_import_that_loses_the_database_saves_its_report(
 ) -> None:
     archive = write_archive(tmp_path / "archive")
     async with Proxy(postgres_target(conninfo)) as proxy:
-        desk = make_desk(through(proxy, conninfo), tmp_path / "reports")
-        desk.start(ImportRequest(archive, workers=1))
-        state = desk.run
+        manager = make_manager(through(proxy, conninfo), tmp_path / "reports")
+        manager.start(ImportRequest(archive, workers=1))
+        state = manager.run
         assert state is not None
         await until(lambda: state.num_bad > 0 and state.ledger.records > 0)
-        desk.pause()
+        manager.pause()
         await at_rest(state)
         if is_lost:
             await proxy.refuse()
         proxy.cut()
-        desk.resume()
-        await failed(desk)
-        await desk.close()
+        manager.resume()
+        await failed(manager)
+        await manager.close()
     assert state.report is not None
     report = json.loads(state.report.read_text())
     assert state.error is not None
@@ -84,7 +84,7 @@ async def test_an_import_that_loses_the_database_saves_its_report(
     assert len(lines) == state.num_problems > 0
 
 
-async def test_an_error_of_ours_is_named_by_its_place_and_logged(
+async def test_an_internal_error_names_its_place_and_is_logged(
     conninfo: str,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -94,9 +94,9 @@ async def test_an_error_of_ours_is_named_by_its_place_and_logged(
         {}["a secret"]
 
     monkeypatch.setattr(Import, "run", fail)
-    desk = make_desk(conninfo, tmp_path)
-    desk.start(ImportRequest(write_archive(tmp_path / "archive")))
-    state = await failed(desk)
+    manager = make_manager(conninfo, tmp_path)
+    manager.start(ImportRequest(write_archive(tmp_path / "archive")))
+    state = await failed(manager)
     assert state.error is not None
     assert "KeyError at manager.py:" in str(state.error)
     assert any(

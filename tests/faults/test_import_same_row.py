@@ -1,4 +1,4 @@
-"""An import and a live event make the same row of the same message, whatever stands in its fields."""
+"""An import and a live event make the same row from the same message, whatever its fields hold."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ fields = st.fixed_dictionaries(
 
 
 class Rows:
-    """Makes the row of a message in both ways."""
+    """Makes the row of a message in each way."""
 
     def __init__(self, conninfo: str, database: psycopg.Connection[Any]) -> None:
         self._runner = asyncio.Runner()
@@ -104,7 +104,7 @@ class Rows:
             self._database.execute(b"delete from slack." + table)
 
     def _row(self) -> dict[str, Any]:
-        """The row as its bytes show it, without what tells where it came from."""
+        """The row and its text, without the event_id, which names its origin."""
         with self._database.cursor(row_factory=dict_row) as cursor:
             cursor.execute(
                 "select m.*, (to_jsonb(m) - 'event_id')::text as whole from slack.message m"
@@ -122,7 +122,7 @@ def rows(conninfo: str, database: psycopg.Connection[Any]) -> Iterator[Rows]:
 
 
 def id_of(value: Any) -> Any:
-    """The id of an object, as it counts in place of an id."""
+    """The id in an object, which is stored for it."""
     return value.get("id") if isinstance(value, dict) else None
 
 
@@ -157,8 +157,8 @@ def test_a_changed_message(rows: Rows, odd_fields: dict[str, Any], kind: Any) ->
 
 
 @pytest.mark.parametrize("value", [5, True, 1e300, [1, None], {"a": [1]}])
-def test_a_value_of_a_wrong_type_is_no_text(rows: Rows, value: Any) -> None:
-    """`->>` would make a text of it that nobody wrote."""
+def test_a_value_of_a_wrong_type_is_not_stored_as_text(rows: Rows, value: Any) -> None:
+    """`->>` would turn it into a text that nobody wrote."""
     message = {"type": "message", "ts": TS, "channel": "C1"} | dict.fromkeys(TEXTS, value)
     for row in (rows.imported(message), rows.live(message), rows.by_hand(message)):
         assert {row[name] for name in (*COLUMNS_OF_TEXT, "client_msg_id")} == {None}

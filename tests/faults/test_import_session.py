@@ -32,7 +32,7 @@ def end_session(database: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
-async def test_an_import_whose_idle_session_was_cut_is_done(
+async def test_an_import_whose_idle_session_was_cut_is_completed(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     assert IMPORT_LOCK_CLASS == 1768778863
@@ -69,7 +69,7 @@ async def test_an_end_that_is_not_recorded_is_logged(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Another session has the lock: its import's row is left alone, and the log says so."""
+    """Another session has the lock: the import's row stays as it is, and the log says so."""
     watched = Watched(conninfo, write_folder(tmp_path, many(1, 3000)))
 
     def take_lock(batches: int) -> None:
@@ -87,10 +87,10 @@ async def test_an_end_that_is_not_recorded_is_logged(
     assert all(r.levelno < logging.ERROR for r in caplog.records)
 
 
-async def test_a_stop_after_the_last_batch_leaves_the_compression_out(
+async def test_a_stop_after_the_last_batch_skips_the_compression(
     conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Everything is committed, so that the import is done; old chunks are left to the policy."""
+    """Everything is committed, so the import is done. The policy compresses old chunks later."""
     began: list[object] = []
 
     async def compressing(*args: Any) -> None:

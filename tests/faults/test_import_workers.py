@@ -28,7 +28,7 @@ from tiger_slack_tui.imports.events import FileResumed
 async def test_a_stop_does_not_wait_for_a_worker_that_hangs(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    """It waited for a minute. What the worker has committed is in the account."""
+    """It waited for a minute. The account has what the worker has committed."""
     watched = Watched(conninfo, write_folder(tmp_path, many(1, 20_000)))
     pids: list[int] = []
 
@@ -63,7 +63,7 @@ async def test_a_ledger_that_another_session_changes_is_read_again(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It counted as a crash of the file, which was left out after two of them."""
+    """It counted as a crash of the file. After two crashes a file is not opened any more."""
     watched = Watched(conninfo, write_folder(tmp_path, many(1, 14_000)))
 
     def begin_again(batches: int) -> None:
@@ -83,7 +83,7 @@ async def test_a_ledger_that_another_session_changes_is_read_again(
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == []
 
 
-async def test_a_ledger_that_never_stands_still_is_named(
+async def test_a_ledger_that_changes_all_the_time_is_named(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     database.execute(
@@ -100,7 +100,7 @@ async def test_a_ledger_that_never_stands_still_is_named(
 async def test_a_channel_of_slackdump_that_is_larger_than_its_estimate(
     conninfo: str, tmp_path: Path
 ) -> None:
-    """Rows that cannot be read count with their few bytes, and are read as longer ones. The file was cut off."""
+    """Rows that cannot be read make it larger. The file was cut off, and called malformed."""
     bad = 50
     with closing(Database(tmp_path / "slackdump.sqlite")) as database:
         database.lists()
@@ -123,7 +123,7 @@ async def test_a_channel_of_slackdump_that_is_larger_than_its_estimate(
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/nonexist"])
-def test_a_path_of_no_archive_is_a_mistake_of_the_command_line(tmp_path: Path, path: str) -> None:
+def test_a_path_that_is_not_an_archive_is_a_usage_error(tmp_path: Path, path: str) -> None:
     environ = {"TIGER_SLACK_HOME": str(tmp_path), "DATABASE_URL": "postgresql://localhost:1/none"}
     result = CliRunner().invoke(main, ["import", path], env=environ)
     assert result.exit_code == 2

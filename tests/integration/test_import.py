@@ -1,4 +1,4 @@
-"""Archives into a real PostgreSQL by the import's own processes; the account is compared with files and tables."""
+"""Imports archives into a real PostgreSQL, and compares the account with files and tables."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def damaged() -> Files:
     }
 
 
-async def test_damage_is_skipped_counted_and_told(
+async def test_damage_is_skipped_counted_and_reported(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     path = write_zip(tmp_path / "e.zip", damaged())
@@ -124,7 +124,7 @@ async def test_damage_is_skipped_counted_and_told(
     assert total.repaired == 2
     assert total.read == 5 + len(DAMAGED) + 1 + 1 + 2
     assert total.inserted == count(conninfo, "select count(*) from slack.message") == 11
-    # Two messages are of another day, too, one with the longer text of both.
+    # Two messages are in another day, too, one with the longer text.
     assert (total.already_there, total.updated) == (1, 1)
     assert count(conninfo, "select count(*) from slack.tombstone") == 1
     assert imported.result.exit_code == 3
@@ -140,7 +140,7 @@ async def test_damage_is_skipped_counted_and_told(
     assert set(kept) == told
     long = count(conninfo, "select max(length(text)) from slack.message")
     assert long == len(LONG)
-    # What the database refuses is known to it alone.
+    # A dry run cannot know what the database refuses.
     expected = replace(total, inserted=12, skipped=dict(total.skipped))
     del expected.skipped["refused by the database"]
     assert dry.result.total == expected
@@ -162,7 +162,7 @@ async def test_a_dry_run_without_tables_and_over_some(
     assert real.result.total.already_there == real.result.total.read == 8
 
 
-async def test_reading_again_or_knowing_comes_to_the_same(
+async def test_known_files_have_the_same_account_as_files_that_are_read_again(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     files = many(2, 20) | {"general/2023-11-20.json": day_file(message(1e6), "")}
@@ -171,7 +171,7 @@ async def test_reading_again_or_knowing_comes_to_the_same(
     )
     path = write_folder(tmp_path, files)
     await run_import(conninfo, path)
-    # Deleted meanwhile, and gone by a hand that left no tombstone.
+    # One was deleted in Slack, one by hand, without a tombstone.
     database.execute(
         "select slack.ingest(jsonb_build_array(jsonb_build_object('event_id', 'Ev1', 'event_ts', '1800000000.0'"
         ", 'received_at', now(), 'type', 'message', 'effects', array['deletion'], 'outcome', 'stored'"
@@ -266,7 +266,7 @@ async def test_lists_with_placeholders_repetitions_and_bad_rows(
         assert found[0] == ("U1", "one")
 
 
-async def test_what_cannot_be_read_is_refused(conninfo: str, tmp_path: Path) -> None:
+async def test_a_path_that_cannot_be_read_is_refused(conninfo: str, tmp_path: Path) -> None:
     with pytest.raises(ArchiveRefused, match="not a Slack export"):
         await run_import(conninfo, tmp_path)
     assert count(conninfo, "select count(*) from slack.import where outcome = 'failed'") == 1

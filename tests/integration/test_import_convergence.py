@@ -88,7 +88,7 @@ def importer(conninfo: str) -> Iterator[Importer]:
 
 
 def _state(connection: psycopg.Connection[Any]) -> dict[str, Any]:
-    """The tables; the reactions of deleted and discarded messages do not show, and may be left out."""
+    """The tables, without the reactions of deleted and discarded messages, which are not shown."""
     state = tables(connection)
     there = {(row["channel_id"], row["ts"]) for row in state["message"]}
     state["reaction"] = [r for r in state["reaction"] if (r["channel_id"], r["ts"]) in there]

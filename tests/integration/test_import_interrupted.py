@@ -1,4 +1,4 @@
-"""Imports that are cut short, paused, killed, or run beside others: they go on, and account for everything once."""
+"""Imports that are cancelled, paused, killed, or run beside others continue, and account for everything once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def stop_after(
     assert result.total.adds_up
 
 
-async def test_cancelled_it_goes_on_and_reads_again_what_has_changed(
+async def test_a_cancelled_import_continues_and_reads_changed_files_again(
     conninfo: str, tmp_path: Path
 ) -> None:
     files = many()
@@ -73,7 +73,9 @@ async def test_cancelled_it_goes_on_and_reads_again_what_has_changed(
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
-async def test_cancelled_before_it_reads(conninfo: str, tmp_path: Path, steps: int) -> None:
+async def test_an_import_that_is_cancelled_before_it_reads(
+    conninfo: str, tmp_path: Path, steps: int
+) -> None:
     job = Import(conninfo, write_folder(tmp_path, many()), ImportOptions(), instance="test")
     run = asyncio.create_task(job.run(lambda _: None))
     await asyncio.sleep(0.2 * steps)
@@ -87,7 +89,7 @@ async def test_cancelled_before_it_reads(conninfo: str, tmp_path: Path, steps: i
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_many_files_of_several_channels(conninfo: str, tmp_path: Path, workers: int) -> None:
-    """Workers are given files before they are done with those before; cut short, nothing counts twice."""
+    """Workers get files before they have ended the previous ones. Cancelled, nothing counts twice."""
     days = [(date(2023, 1, 1) + timedelta(days=day)).isoformat() for day in range(500)]
     content = {
         channel: {day: [message(number)] for number, day in enumerate(days)}
@@ -116,7 +118,7 @@ async def test_restart_begins_anew(conninfo: str, tmp_path: Path) -> None:
     assert count(conninfo, "select count(*) from slack.import where outcome = 'replaced'") == 1
 
 
-async def test_durations_count_from_the_beginning(conninfo: str, tmp_path: Path) -> None:
+async def test_durations_count_from_the_first_run(conninfo: str, tmp_path: Path) -> None:
     path = write_folder(tmp_path, many())
     first, later = (datetime(2023, 11, day, tzinfo=UTC) for day in (10, 18))
     options = {"as_given": {"since": "30D"}}
@@ -126,7 +128,7 @@ async def test_durations_count_from_the_beginning(conninfo: str, tmp_path: Path)
     assert count(conninfo, "select count(*) from slack.message") == 9000
 
 
-async def test_paused_it_waits(conninfo: str, tmp_path: Path) -> None:
+async def test_a_paused_import_waits(conninfo: str, tmp_path: Path) -> None:
     job = Import(
         conninfo, write_folder(tmp_path, many()), ImportOptions(workers=1), instance="test"
     )
@@ -176,7 +178,7 @@ async def test_overlapping_sources_at_once(
 
 
 def worker_pids() -> list[int]:
-    """The processes of imports that this process started."""
+    """The worker processes that this process started."""
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
     found = []
     for pid in map(int, children):
@@ -186,9 +188,7 @@ def worker_pids() -> list[int]:
     return found
 
 
-async def test_a_worker_that_is_killed_harms_one_file_at_most(
-    conninfo: str, tmp_path: Path
-) -> None:
+async def test_a_killed_worker_costs_one_file_at_most(conninfo: str, tmp_path: Path) -> None:
     path = write_folder(tmp_path, many())
     job = Import(conninfo, path, ImportOptions(workers=1), instance="test")
     kills = 0
@@ -211,7 +211,7 @@ async def test_a_worker_that_is_killed_harms_one_file_at_most(
 async def test_an_import_waits_for_workers_of_a_run_that_was_killed(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    """A worker outlives its import for a batch; what it commits must not be counted by two."""
+    """A worker outlives its import for one batch. Two runs must not both count what it commits."""
     path = write_folder(tmp_path, many(1, 100))
     with database.transaction():
         database.execute("lock table slack.message in exclusive mode")  # holds up the batch
@@ -238,7 +238,7 @@ async def test_an_import_waits_for_workers_of_a_run_that_was_killed(
     assert (result.total.read, result.total.inserted) == (100, 100)
 
 
-async def test_while_live_events_come(conninfo: str, tmp_path: Path) -> None:
+async def test_an_import_during_live_events(conninfo: str, tmp_path: Path) -> None:
     sent = list(Workspace(4, 1_700_000_000.0, 20).events(2500))
     posts: dict[str, list[dict[str, Any]]] = {}
     for payload in sent:

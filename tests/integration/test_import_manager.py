@@ -1,4 +1,4 @@
-"""Imports beside other work: started, watched, held up, stopped, gone on with."""
+"""ImportManager: starts, pauses, holds, stops and continues imports beside other work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.exports import BAD, BROKEN, FILES, NAMELESS, mend, write_archive
+from tests.exports import BAD, BROKEN, FILES, NAMELESS, repair, write_archive
 from tests.support import count, until
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
@@ -22,7 +22,7 @@ from tiger_slack_tui.store.past_imports import recent_imports
 
 
 class Live:
-    """Live events that may be in trouble."""
+    """Live events that may be late."""
 
     def __init__(self) -> None:
         self.trouble: str | None = None
@@ -42,17 +42,17 @@ def live() -> Live:
 
 
 @pytest.fixture
-async def desk(conninfo: str, tmp_path: Path, live: Live) -> AsyncIterator[ImportManager]:
-    desk = ImportManager(
+async def manager(conninfo: str, tmp_path: Path, live: Live) -> AsyncIterator[ImportManager]:
+    manager = ImportManager(
         conninfo,
         instance="test",
         limits=ArchiveLimits(500, 1 << 40),
         reports=tmp_path / "reports",
         live=live,
     )
-    yield desk
+    yield manager
     async with asyncio.timeout(30):
-        await desk.close()
+        await manager.close()
 
 
 @pytest.fixture
@@ -60,15 +60,15 @@ def archive(tmp_path: Path) -> Path:
     return write_archive(tmp_path / "archive")
 
 
-async def ended(desk: ImportManager) -> ImportState:
+async def ended(manager: ImportManager) -> ImportState:
     async with asyncio.timeout(60):
-        await desk.wait()
-    assert desk.run is not None
-    return desk.run
+        await manager.wait()
+    assert manager.run is not None
+    return manager.run
 
 
 async def at_rest(state: ImportState) -> None:
-    """Wait until the batches under way have ended."""
+    """Wait until the running batches have ended."""
     before = -1
     while before != state.ledger.records:
         before = state.ledger.records
@@ -79,15 +79,15 @@ def messages(conninfo: str) -> int:
     return count(conninfo, "select count(*) from slack.message")
 
 
-async def test_a_whole_import_is_told_file_by_file(
-    desk: ImportManager, archive: Path, conninfo: str
+async def test_a_whole_import_reports_every_file(
+    manager: ImportManager, archive: Path, conninfo: str
 ) -> None:
-    desk.start(ImportRequest(archive))
-    assert desk.run is not None
-    assert desk.run.phase is Phase.LISTING
+    manager.start(ImportRequest(archive))
+    assert manager.run is not None
+    assert manager.run.phase is Phase.LISTING
     with pytest.raises(ImportRunning):
-        desk.start(ImportRequest(archive))
-    state = await ended(desk)
+        manager.start(ImportRequest(archive))
+    state = await ended(manager)
     assert state.phase is Phase.DONE
     assert (state.share, state.num_bad, state.num_failed) == (1.0, BAD, 1)
     assert len(state.files) == state.ledger.files_done == FILES
@@ -108,35 +108,35 @@ async def test_a_whole_import_is_told_file_by_file(
     assert report["command"] == f"tiger-slack import {archive}"
     lines = Path(report["bad_records"]).read_text().splitlines()
     assert len(lines) == BAD
-    modes = {path.stat().st_mode & 0o777 for path in desk.reports.iterdir()}
-    assert (modes, desk.reports.stat().st_mode & 0o777) == ({0o600}, 0o700)
+    modes = {path.stat().st_mode & 0o777 for path in manager.reports.iterdir()}
+    assert (modes, manager.reports.stat().st_mode & 0o777) == ({0o600}, 0o700)
     with psycopg.connect(conninfo) as connection:
         row = connection.execute("select outcome from slack.import").fetchone()
     assert row == ("done",)
 
 
-async def test_an_import_goes_on_when_it_is_not_known_whether_live_events_are_late(
-    desk: ImportManager, archive: Path, live: Live, caplog: pytest.LogCaptureFixture
+async def test_an_import_runs_if_live_events_cannot_be_judged(
+    manager: ImportManager, archive: Path, live: Live, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody let it go on: the task that does had ended, without a word."""
+    """It was held for ever: the task that resumes it had ended without a log line."""
     live.trouble = "late"
-    desk.start(ImportRequest(archive, workers=1))
-    await until(lambda: desk.run is not None and desk.run.waits_for is not None)
+    manager.start(ImportRequest(archive, workers=1))
+    await until(lambda: manager.run is not None and manager.run.waits_for is not None)
     live.error = ZeroDivisionError()
-    state = await ended(desk)
+    state = await ended(manager)
     assert state.phase is Phase.DONE
     [record] = [r for r in caplog.records if "live events" in r.getMessage()]
     assert record.exc_info is not None
 
 
-async def test_paused_it_commits_nothing_more_until_it_goes_on(
-    desk: ImportManager, archive: Path, conninfo: str
+async def test_a_paused_import_commits_nothing_until_it_is_resumed(
+    manager: ImportManager, archive: Path, conninfo: str
 ) -> None:
-    desk.start(ImportRequest(archive, workers=1))
-    state = desk.run
+    manager.start(ImportRequest(archive, workers=1))
+    state = manager.run
     assert state is not None
     await until(lambda: state.ledger.records > 0)
-    desk.pause()
+    manager.pause()
     assert state.phase is Phase.PAUSED
     await at_rest(state)
     before = messages(conninfo)
@@ -145,30 +145,30 @@ async def test_paused_it_commits_nothing_more_until_it_goes_on(
     assert messages(conninfo) == before > 0
     assert state.phase is Phase.PAUSED
     assert state.seconds_left is None
-    desk.resume()
-    assert (await ended(desk)).phase is Phase.DONE
+    manager.resume()
+    assert (await ended(manager)).phase is Phase.DONE
     assert messages(conninfo) == state.total.inserted > before
 
 
-async def test_stopped_it_goes_on_where_it_was(
-    desk: ImportManager, archive: Path, conninfo: str
+async def test_a_stopped_import_is_continued(
+    manager: ImportManager, archive: Path, conninfo: str
 ) -> None:
-    desk.start(ImportRequest(archive, workers=1))
-    state = desk.run
+    manager.start(ImportRequest(archive, workers=1))
+    state = manager.run
     assert state is not None
     await until(lambda: state.num_bad > 0 and state.ledger.records > 0)
-    desk.pause()  # a paused one can be stopped, too
-    desk.stop()
+    manager.pause()  # a paused one can be stopped, too
+    manager.stop()
     assert state.phase is Phase.STOPPING
-    assert (await ended(desk)).phase is Phase.STOPPED
+    assert (await ended(manager)).phase is Phase.STOPPED
     stored = messages(conninfo)
     assert 0 < state.ledger.files_done < FILES
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
         past = (await recent_imports(connection, 5))[0]
     assert (past.outcome, past.can_continue, past.is_running) == ("cancelled", True, False)
     assert past.account.inserted == stored
-    desk.start(ImportRequest(archive, workers=2))
-    again = await ended(desk)
+    manager.start(ImportRequest(archive, workers=2))
+    again = await ended(manager)
     assert again.phase is Phase.DONE
     assert again.resumed is not None
     assert (again.num_bad, again.num_failed, len(again.problems)) == (BAD, 1, BAD)
@@ -181,14 +181,14 @@ async def test_stopped_it_goes_on_where_it_was(
     )
 
 
-async def test_what_was_bad_is_read_again_once_it_is_mended(
-    desk: ImportManager, archive: Path, conninfo: str
+async def test_a_repaired_file_is_read_again(
+    manager: ImportManager, archive: Path, conninfo: str
 ) -> None:
-    desk.start(ImportRequest(archive))
-    first = await ended(desk)
-    mend(archive)
-    desk.start(first.request)
-    again = await ended(desk)
+    manager.start(ImportRequest(archive))
+    first = await ended(manager)
+    repair(archive)
+    manager.start(first.request)
+    again = await ended(manager)
     assert again.phase is Phase.DONE
     assert again.num_failed == 0
     assert again.total.inserted == 1
@@ -197,89 +197,91 @@ async def test_what_was_bad_is_read_again_once_it_is_mended(
 
 
 async def test_a_check_writes_nothing_and_ends_when_an_import_starts(
-    desk: ImportManager, archive: Path, conninfo: str
+    manager: ImportManager, archive: Path, conninfo: str
 ) -> None:
-    desk.start_check(ImportRequest(archive))
-    check = desk.check
+    manager.start_check(ImportRequest(archive))
+    check = manager.check
     assert check is not None
     await until(lambda: check.phase.is_over)
     assert (check.phase, check.num_bad) == (Phase.DONE, BAD)
     assert check.total.inserted > 0
     assert count(conninfo, "select count(*) from slack.message") == 0
     assert count(conninfo, "select count(*) from slack.import") == 0
-    desk.start_check(ImportRequest(archive))
-    second = desk.check
+    manager.start_check(ImportRequest(archive))
+    second = manager.check
     assert second is not None
     await until(lambda: second.is_planned)
-    desk.start(ImportRequest(archive))
-    state = await ended(desk)
+    manager.start(ImportRequest(archive))
+    state = await ended(manager)
     assert second.phase is Phase.STOPPED or second.phase is Phase.DONE
     assert state.phase is Phase.DONE
     assert state.total.inserted == check.total.inserted
 
 
-async def test_it_waits_for_live_events(desk: ImportManager, archive: Path, live: Live) -> None:
+async def test_an_import_waits_for_live_events(
+    manager: ImportManager, archive: Path, live: Live
+) -> None:
     live.trouble = "live events take 400 ms (p95)"
-    desk.start(ImportRequest(archive, workers=1))
-    state = desk.run
+    manager.start(ImportRequest(archive, workers=1))
+    state = manager.run
     assert state is not None
     await until(lambda: state.phase is Phase.WAITING and state.ledger.records > 0)
     await at_rest(state)
     assert state.ledger.files_done < FILES
-    assert max(live.asked) == desk.live_limit
+    assert max(live.asked) == manager.live_limit
     assert min(live.asked) < 0.2  # it goes on only when they are well below
-    desk.pause()
+    manager.pause()
     live.trouble = None
     await until(lambda: state.waits_for is None)
     assert state.phase is Phase.PAUSED  # what the operator said holds
-    desk.resume()
-    assert (await ended(desk)).phase is Phase.DONE
+    manager.resume()
+    assert (await ended(manager)).phase is Phase.DONE
 
 
-async def test_without_live_first_it_does_not_ask(
-    desk: ImportManager, archive: Path, live: Live
+async def test_without_a_limit_an_import_does_not_look_at_live_events(
+    manager: ImportManager, archive: Path, live: Live
 ) -> None:
     live.trouble = "much"
-    desk.live_limit = None
-    desk.start(ImportRequest(archive))
-    assert (await ended(desk)).phase is Phase.DONE
+    manager.live_limit = None
+    manager.start(ImportRequest(archive))
+    assert (await ended(manager)).phase is Phase.DONE
     assert live.asked == []
 
 
-async def test_errors_are_the_states(desk: ImportManager, tmp_path: Path) -> None:
-    desk.start(ImportRequest(tmp_path / "nowhere"))
-    state = await ended(desk)
+async def test_errors_go_to_the_state(manager: ImportManager, tmp_path: Path) -> None:
+    manager.start(ImportRequest(tmp_path / "nowhere"))
+    state = await ended(manager)
     assert state.phase is Phase.FAILED
     assert "There is no folder and no file" in str(state.error)
     with pytest.raises(SettingsError):
-        desk.start(ImportRequest(tmp_path, since="yesterday"))
-    assert desk.run is state
+        manager.start(ImportRequest(tmp_path, since="yesterday"))
+    assert manager.run is state
 
 
-async def test_the_end_of_the_program_stops_it_cleanly(
-    desk: ImportManager, archive: Path, conninfo: str
+async def test_closing_the_manager_stops_the_import_cleanly(
+    manager: ImportManager, archive: Path, conninfo: str
 ) -> None:
-    desk.start(ImportRequest(archive, workers=1))
-    state = desk.run
+    manager.start(ImportRequest(archive, workers=1))
+    state = manager.run
     assert state is not None
     await until(lambda: state.ledger.records > 0)
     async with asyncio.timeout(30):
-        await desk.close()
+        await manager.close()
     assert state.phase is Phase.STOPPED
-    assert not desk.is_running
+    assert not manager.is_running
     assert count(conninfo, "select count(*) from slack.import where outcome = 'cancelled'") == 1
     assert messages(conninfo) == state.total.inserted
 
 
 async def test_channel_ids_for_folders_without_one(
-    desk: ImportManager, archive: Path, conninfo: str
+    manager: ImportManager, archive: Path, conninfo: str
 ) -> None:
     request = ImportRequest(archive, channels=(NAMELESS,), channel_map={NAMELESS: "C0OPS"})
-    desk.save_map(request)
-    command = desk.command(request).split()
+    manager.save_map(request)
+    command = manager.command(request).split()
     assert command[:5] == ["tiger-slack", "import", str(archive), "--channel", NAMELESS]
     assert json.loads(Path(command[-1]).read_text()) == {NAMELESS: "C0OPS"}
-    desk.start(request)
-    state = await ended(desk)
+    manager.start(request)
+    state = await ended(manager)
     assert (state.phase, state.total.inserted) == (Phase.DONE, 1)
     assert count(conninfo, "select count(*) from slack.message where channel_id = 'C0OPS'") == 1

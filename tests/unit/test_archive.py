@@ -1,4 +1,4 @@
-"""Archives of every make: what is listed, what is refused, and that members read as they were written."""
+"""Archives of every kind: their members, the refused ones, and that members read as they were written."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ JUNK = {
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    """What the archive holds, read by its members alone."""
+    """The content of every member."""
     found = {}
     for member in open_source(path).list(LIMITS).members:
         with open_source(path).open(member) as stream:

@@ -146,16 +146,16 @@ def test_of_two_contents_the_newer_or_longer_counts() -> None:
     # An edit within the second of posting, whose ts has whole seconds only
     within = row(ts="10.5", edited={"ts": "10.000000"})
     assert within.version[0] == within.micros
-    # What goes on around a message does not make its content another one.
+    # Reactions and replies are not part of the content.
     assert row(ts="10.0", text="a", reply_count=3, reactions=[]).version == posted.version
-    # Live content of the same time is better known.
+    # Live content of the same time wins.
     assert posted.version < (posted.micros, "Ev0123")
 
 
 # Decisions
 
 
-def judge(
+def merge(
     known: KnownMessages, *rows: MessageRow | DeletionRow | Reason | None
 ) -> tuple[Account, Any]:
     items: list[MergeItem] = [FileRecord(0, n, what) for n, what in enumerate(rows, 1)]
@@ -167,7 +167,7 @@ def judge(
 
 
 def test_a_message_twice_in_a_batch_is_there_once() -> None:
-    account, changes = judge(
+    account, changes = merge(
         KnownMessages(),
         row(ts="1.0", text="a"),
         row(ts="1.0", text="a"),
@@ -180,13 +180,13 @@ def test_a_message_twice_in_a_batch_is_there_once() -> None:
 
 def test_a_deletion_in_the_batch_beats_the_message_before_and_after() -> None:
     gone = DeletionRow(GENERAL, row(ts="1.0").micros)
-    account, changes = judge(
+    account, changes = merge(
         KnownMessages(), row(ts="1.0", reactions=[{"name": "x", "users": ["U1"]}]), gone
     )
     assert (account.inserted, account.skipped) == (1, {"deleted in Slack": 1})
     assert not changes.inserts
     assert not changes.reactions
-    account, changes = judge(KnownMessages(), gone, row(ts="1.0"))
+    account, changes = merge(KnownMessages(), gone, row(ts="1.0"))
     assert account.skipped == {"deleted in Slack": 2}
     assert len(changes.deletions) == 1
 
@@ -194,23 +194,23 @@ def test_a_deletion_in_the_batch_beats_the_message_before_and_after() -> None:
 def test_a_known_deletion_is_not_written_again() -> None:
     message_row = row(ts="1.0")
     known = KnownMessages(versions={("C1", message_row.micros): DELETED})
-    account, changes = judge(known, message_row, DeletionRow(GENERAL, message_row.micros))
+    account, changes = merge(known, message_row, DeletionRow(GENERAL, message_row.micros))
     assert account.skipped == {"deleted in Slack": 2}
     assert not changes.deletions
 
 
-def test_a_removed_reaction_stays_away() -> None:
+def test_a_removed_reaction_stays_removed() -> None:
     given = row(ts="1.0", reactions=[{"name": "+1", "users": ["U1", "U2"]}])
     key = ("C1", given.micros)
     removed = {("U1", "+1"): (given.micros + 1_000_000, False)}
     known = KnownMessages(versions={key: (given.micros, "Ev1")}, reactions={key: removed})
-    account, changes = judge(known, given)
+    account, changes = merge(known, given)
     assert account.updated == 1
     assert changes.reactions == {key: [("U2", "+1")]}
 
 
-def test_every_reason_is_counted_and_bad_ones_are_told() -> None:
-    account, changes = judge(KnownMessages(), *Reason, None)
+def test_every_reason_is_counted_and_bad_ones_are_reported() -> None:
+    account, changes = merge(KnownMessages(), *Reason, None)
     assert account.skipped == {reason.value: 1 for reason in Reason}
     assert account.filtered == 1
     assert {problem.reason for problem in changes.problems} == {r for r in Reason if r.is_bad}
@@ -239,7 +239,7 @@ def test_accounts_add_up_and_survive_json() -> None:
 # Batches of files
 
 
-def test_workers_keep_to_different_channels() -> None:
+def test_workers_get_different_channels() -> None:
     def batch(*channels: str) -> FileBatch:
         member = Member("2024-01-01.json", 2, None)
         return FileBatch.of(

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -21,31 +20,26 @@ from tiger_slack_tui.base.telemetry import span
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
-from tiger_slack_tui.imports.archive.plan import Plan, PlannedFile
+from tiger_slack_tui.imports.archive.plan import Plan
 from tiger_slack_tui.imports.control import ControlSession
 from tiger_slack_tui.imports.events import (
-    FileDone,
-    FileFailed,
-    FileResumed,
-    FileSkipped,
     FilesListed,
-    FileStarted,
     ImportEvent,
     ImportNote,
     Planned,
-    RecordsMerged,
 )
-from tiger_slack_tui.imports.file_queue import FileQueue, NumberedFile
+from tiger_slack_tui.imports.file_queue import FileQueue
 from tiger_slack_tui.imports.ledger import ImportLedger
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.result import ChannelResult, ImportResult
+from tiger_slack_tui.imports.worker_loop import Switch, WorkerLoop
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.imports.workers.handle import WorkerProcess, failure_of
 from tiger_slack_tui.postgres.columnstore import compress
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import connect_session
-from tiger_slack_tui.store.import_account import Account, ImportProblem
+from tiger_slack_tui.store.import_account import ImportProblem
 from tiger_slack_tui.store.import_ledger import (
     committed_files,
     forget_files,
@@ -84,9 +78,7 @@ class Import:
         self._options = options
         self._selection = options.selection
         self._instance = instance
-        self._may_merge = asyncio.Event()
-        self._may_merge.set()
-        self._is_cancelled = False
+        self._switch = Switch()
         self._stack = AsyncExitStack()
         self._workers: list[WorkerProcess] = []
         self._compressing: asyncio.Task[None] | None = None
@@ -102,7 +94,7 @@ class Import:
     @property
     def is_paused(self) -> bool:
         """Whether no batch begins until `resume`."""
-        return not self._may_merge.is_set()
+        return self._switch.is_paused
 
     @property
     def import_id(self) -> int | None:
@@ -111,21 +103,19 @@ class Import:
 
     def pause(self) -> None:
         """Start no further batch. Running batches end."""
-        if not self._is_cancelled:
-            self._may_merge.clear()
+        self._switch.pause()
 
     def resume(self) -> None:
         """Start batches again."""
-        self._may_merge.set()
+        self._switch.resume()
 
     def cancel(self) -> None:
         """End after the running batches. The same import then continues from there."""
-        self._is_cancelled = True
+        self._switch.cancel()
         for worker in self._workers:
             worker.stop()
         if self._compressing is not None:
             self._compressing.cancel()
-        self._may_merge.set()
 
     async def run(self, on_event: OnEvent) -> ImportResult:
         """Import the archive. `on_event` is called for each event, and must not block.
@@ -185,7 +175,7 @@ class Import:
             finally:
                 await self._close_workers()
             return self.account(
-                ImportOutcome.CANCELLED if self._is_cancelled else ImportOutcome.DONE
+                ImportOutcome.CANCELLED if self._switch.is_cancelled else ImportOutcome.DONE
             )
         connection = await connect_session(self._conninfo)
         try:
@@ -222,12 +212,12 @@ class Import:
                 await self._read(control)
             finally:
                 await self._close_workers()  # before counting: their last batches count, too
-            if not self._is_cancelled:
+            if not self._switch.is_cancelled:
                 outcome = ImportOutcome.DONE
             await self._count_committed(await control.connection(), import_id)
             result = self.account(outcome)
             is_large = result.total.inserted >= _COMPRESS_FROM
-            if self._options.compress and not self._is_cancelled and is_large:
+            if self._options.compress and not self._switch.is_cancelled and is_large:
                 await self._compress(await control.connection())
             return result
         except psycopg.Error as failure:
@@ -290,7 +280,7 @@ class Import:
         for batch in batches:
             self._report(FilesListed([planned for _, planned in batch.files()]))
             await asyncio.sleep(0)  # there can be very many batches
-        if control and self._resumed and not self._is_cancelled:
+        if control and self._resumed and not self._switch.is_cancelled:
             await self._forget_missing_files(await control.connection())
         workers += [
             await self._start_worker() for _ in range(_EARLY_WORKERS, min(wanted, len(batches)))
@@ -321,7 +311,7 @@ class Import:
     async def _answer(self, planner: WorkerProcess, instead: _Report) -> _Report:
         """The planner's next report, which is of the type of `instead`; `instead` itself after `cancel`."""
         match await planner.receive():
-            case None if self._is_cancelled:
+            case None if self._switch.is_cancelled:
                 return instead
             case protocol.Refused(message, hint, exports):
                 raise ArchiveRefused(message, hint=hint, exports=exports)
@@ -353,7 +343,7 @@ class Import:
         worker = await WorkerProcess.start(self._options.silent_seconds)
         self._workers.append(worker)
         worker.begin(self._path, self._conninfo, self.import_id)
-        if self._is_cancelled:
+        if self._switch.is_cancelled:
             worker.stop()
         return worker
 
@@ -365,99 +355,20 @@ class Import:
         self, queue: FileQueue, workers: Sequence[WorkerProcess], control: ControlSession | None
     ) -> None:
         """Have the workers read all files, and hold the import's lock meanwhile."""
+        loop = WorkerLoop(queue, self._switch, self._start_worker, self._report)
         holding = None
         if control:
             holding = asyncio.create_task(control.keep(self._options.silent_seconds / 12))
         try:
             async with asyncio.TaskGroup() as group:
                 for worker in workers:
-                    group.create_task(self._run_worker(queue, worker))
+                    group.create_task(loop.run(worker))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         finally:
             if holding:
                 holding.cancel()
                 await asyncio.gather(holding, return_exceptions=True)
-
-    async def _run_worker(self, queue: FileQueue, worker: WorkerProcess) -> None:
-        """Give a worker command after command until no files are left. Replace it when it crashes."""
-        commands: deque[protocol.ReadFiles] = queue.new_worker()
-        while True:
-            while not self._is_cancelled and (command := queue.next_command(commands)):
-                worker.send(command)
-            if not commands:
-                return
-            left = await self._follow(queue, worker, commands[0])
-            if not left:
-                commands.popleft()
-                continue
-            queue.give_back(left, commands)
-            for _, planned in left:  # until the next worker reports what is committed of the file
-                self._report(FileResumed(planned.member.path, Account()))
-            worker = await self._start_worker()
-
-    async def _follow(
-        self, queue: FileQueue, worker: WorkerProcess, command: protocol.ReadFiles
-    ) -> list[NumberedFile]:
-        """Handle the worker's reports until it has read the files; the files that are left after a crash."""
-        files_open = dict(command.batch.files())
-        files = list(files_open)
-        while True:
-            match await worker.receive():
-                case protocol.FileKnown() as known:
-                    self._handle_known(known, files_open)
-                case protocol.BatchDone() as batch:
-                    self._handle_batch(batch, files_open, worker.pid)
-                    await self._may_merge.wait()
-                    worker.send(protocol.Go())
-                case protocol.FilesRead():
-                    return []
-                case protocol.Broken(reason):
-                    raise DatabaseUnavailable(reason)
-                case _ as report:
-                    if self._is_cancelled:
-                        return []
-                    if report is None:
-                        log.error("a worker of the import was killed")
-                    if not command.crashed.isdisjoint(files):
-                        raise failure_of(report)
-                    # After a crash the files are read one by one. After two more, the file is not opened again.
-                    if len(files) == 1:
-                        queue.count_crash(files[0])
-                    return list(files_open.items())
-
-    def _handle_known(self, known: protocol.FileKnown, files_open: dict[int, PlannedFile]) -> None:
-        """Report what is already committed of a file."""
-        member = files_open[known.number].member
-        if not known.is_done:
-            self._report(FileResumed(member.path, known.account))
-            return
-        del files_open[known.number]
-        self._report(FileSkipped(member.path, member.size, known.account, known.failure))
-
-    def _handle_batch(
-        self, batch: protocol.BatchDone, files_open: dict[int, PlannedFile], pid: int
-    ) -> None:
-        """Report what a batch has committed."""
-        for number in batch.started:
-            planned = files_open[number]
-            self._report(FileStarted(planned.member.path, planned.folder, planned.member.size, pid))
-        for problem in batch.problems:
-            path = files_open[problem.file].member.path
-            self._report(ImportProblem(path, problem.position, problem.reason))
-        at, bytes_read = batch.at
-        for number, account in batch.accounts.items():
-            member = files_open[number].member
-            read = bytes_read if number == at else member.size
-            self._report(RecordsMerged(member.path, account, read))
-            if number not in batch.ended:
-                continue
-            del files_open[number]
-            failure = batch.ended[number]
-            if failure is None:
-                self._report(FileDone(member.path, member.size))
-            else:
-                self._report(FileFailed(member.path, member.size, failure))
 
     async def _report_problems(self, problems: Sequence[ImportProblem]) -> None:
         for number, problem in enumerate(problems, 1):
