@@ -1,4 +1,4 @@
-"""Poolers between client and server: pgbouncer where it is installed, and a small one of our own everywhere."""
+"""Poolers between client and server: pgbouncer if it is installed, and a small pooler that needs no installation."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tiger_slack_tui.postgres.embedded.binaries import server_user
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 _START_SECONDS = 10
 _NO_TLS = (80877103, 80877104)
-"""What stands for the version in requests for TLS and GSSAPI."""
+"""The version numbers of requests for TLS and GSSAPI."""
 
 
 @contextmanager
 def pgbouncer(conninfo: str, mode: str, **options: object) -> Iterator[str]:
-    """The conninfo of a pgbouncer in front of the server: `mode` is transaction, session or statement."""
+    """The conninfo of a pgbouncer in front of the server. `mode` is transaction, session or statement."""
     assert PGBOUNCER is not None
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -45,7 +45,7 @@ def pgbouncer(conninfo: str, mode: str, **options: object) -> Iterator[str]:
     lines = [f"{name} = {value}" for name, value in (settings | options).items()]
     target = f"host={server['host']} port={server['port']} user={server['user']}"
     text = "\n".join(["[databases]", f"* = {target}", "[pgbouncer]", *lines, ""])
-    user = server_user()  # whom the server's socket lets in; pgbouncer refuses to run as root
+    user = server_user()  # may use the server's socket; pgbouncer refuses to run as root
     with tempfile.TemporaryDirectory(prefix="tiger-slack-pgbouncer-") as directory:
         file = Path(directory, "pgbouncer.ini")
         file.write_text(text)
@@ -73,7 +73,7 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @asynccontextmanager
 async def transaction_pooler(conninfo: str, *, size: int = 2) -> AsyncIterator[str]:
-    """The conninfo of our own pooler, which gives each transaction the session that is used longest ago."""
+    """The conninfo of the small pooler. It gives each transaction the session that was unused for longest."""
     pooler = _Pooler(conninfo, size)
     await pooler.open()
     server = await asyncio.start_server(pooler.serve, "127.0.0.1", 0)

@@ -1,4 +1,4 @@
-"""A write that is broken off leaves nothing behind at the server."""
+"""A write that is aborted leaves no backend behind on the server."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_writes_that_wait_for_a_lock(conninfo: str) -> None:
 
 
 async def test_commits_that_wait_for_a_standby(tmp_path: Path) -> None:
-    """A commit whose wait is cancelled says that it succeeded: that must not be believed."""
+    """A commit whose wait for a standby is cancelled reports success. The program must not rely on that."""
     tmp_path.chmod(0o711)
     with EmbeddedPostgres.start(tmp_path / "home", durable=False) as server:
         conninfo = server.conninfo
@@ -64,8 +64,8 @@ async def test_commits_that_wait_for_a_standby(tmp_path: Path) -> None:
     assert written.first == {"Ev2"}
 
 
-async def test_the_server_looks_whether_its_client_is_there(conninfo: str) -> None:
-    """Also behind a pooler, which closes the session of a client that is gone."""
+async def test_the_server_notices_that_its_client_is_gone(conninfo: str) -> None:
+    """It does so behind a pooler as well, which closes the session of a client that is gone."""
     async with transaction_pooler(conninfo) as pooled:
         for address in (conninfo, pooled):
             async with await connect(address) as connection:

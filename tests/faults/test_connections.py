@@ -1,4 +1,4 @@
-"""Connections whose server falls silent: nobody waits for ever, and nobody breaks off what the server works on."""
+"""Connections whose server is silent: no statement waits for ever, and none ends while the server works on it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tiger_slack_tui.postgres.silence import BackendState, SilenceLimits, check_
 from tiger_slack_tui.store.events import EventStore
 
 _BOUND = 30
-"""Seconds after which a test fails that waits for ever."""
+"""Seconds after which a wait counts as endless."""
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ async def test_a_statement_on_a_silent_connection_ends(conninfo: str, proxy: Pro
 async def test_a_statement_that_the_server_never_got_ends(conninfo: str, proxy: Proxy) -> None:
     connection = await connect(through(proxy, conninfo))
     proxy.freeze()
-    await proxy.refuse()  # nor does anybody answer a second connection
+    await proxy.refuse()  # a second connection gets no answer either
     async with asyncio.timeout(_BOUND):
         with pytest.raises(psycopg.OperationalError, match="nothing came from the server for"):
             await connection.execute("select 1")
@@ -69,13 +69,13 @@ async def test_an_answer_that_stops_half_way_ends(conninfo: str, proxy: Proxy) -
             await reading
 
 
-async def test_a_long_statement_goes_on(conninfo: str) -> None:
+async def test_a_long_statement_is_not_ended(conninfo: str) -> None:
     async with await connect(conninfo) as connection:
         row = await (await connection.execute("select 7 from pg_sleep(1.5)")).fetchone()
     assert row == (7,)
 
 
-async def test_a_statement_that_waits_for_a_lock_goes_on(conninfo: str) -> None:
+async def test_a_statement_that_waits_for_a_lock_is_not_ended(conninfo: str) -> None:
     async with await connect(conninfo) as holder, await connect(conninfo) as connection:
         assert await try_lock(holder, 5)
         waiting = asyncio.ensure_future(connection.execute("select pg_advisory_lock(5)"))
@@ -104,7 +104,7 @@ async def test_a_cancelled_statement_does_not_wait_for_the_server(
 
 async def test_a_blocking_connection_is_watched_too(conninfo: str, proxy: Proxy) -> None:
     async def work() -> int:
-        # Another loop, in a thread: the proxy needs this one.
+        # It runs in a thread with its own loop, because the proxy needs this one.
         async with await connect(through(proxy, conninfo), BlockingConnection) as connection:
             row = await (await connection.execute("select 7 from pg_sleep(1)")).fetchone()
             assert row == (7,)
@@ -121,9 +121,7 @@ async def test_a_blocking_connection_is_watched_too(conninfo: str, proxy: Proxy)
         assert await asyncio.to_thread(asyncio.run, work()) == 1
 
 
-async def test_a_write_on_a_silent_connection_can_be_tried_again(
-    conninfo: str, proxy: Proxy
-) -> None:
+async def test_a_write_on_a_silent_connection_can_be_retried(conninfo: str, proxy: Proxy) -> None:
     async with make_pool(through(proxy, conninfo), minimum=1, maximum=2) as pool:
         store = EventStore(pool)
         async with asyncio.timeout(_BOUND):
@@ -131,7 +129,7 @@ async def test_a_write_on_a_silent_connection_can_be_tried_again(
             proxy.freeze()
             with pytest.raises(DatabaseUnavailable):
                 await store.write([])
-            while True:  # the pool's other connections can be silent, too
+            while True:  # the pool's other connections can be silent as well
                 try:
                     await store.write([])
                 except DatabaseUnavailable:
@@ -187,7 +185,7 @@ async def test_the_monitor_says_that_the_server_is_silent_and_goes_on(
         await asyncio.gather(run, return_exceptions=True)
 
 
-async def test_what_a_second_connection_finds_out(conninfo: str) -> None:
+async def test_a_second_connection_finds_out_what_the_backend_does(conninfo: str) -> None:
     async with await connect(conninfo) as connection:
         backend = connection.info.backend_pid
         assert (
@@ -206,7 +204,7 @@ async def test_what_a_second_connection_finds_out(conninfo: str) -> None:
     assert await asyncio.to_thread(check_backend, refused, backend) is BackendState.BUSY
 
 
-async def test_of_several_servers_the_own_one_is_asked(conninfo: str) -> None:
+async def test_of_several_servers_the_connected_one_is_asked(conninfo: str) -> None:
     host = conninfo_to_dict(conninfo)["host"]
     several = make_conninfo(conninfo, host=f"127.0.0.1,{host}", port="1,5432")
     async with await connect(several) as connection:
@@ -220,7 +218,7 @@ async def value_of(connection: Connection, query: str) -> Any:
     return row[0]
 
 
-async def test_a_statement_of_which_nothing_is_known_ends_in_time(
+async def test_a_statement_whose_backend_is_unknown_ends_in_time(
     conninfo: str, proxy: Proxy
 ) -> None:
     connection = await connect(through(proxy, conninfo))
@@ -232,10 +230,10 @@ async def test_a_statement_of_which_nothing_is_known_ends_in_time(
 
 
 @pytest.mark.parametrize("is_direct", [True, False])
-async def test_a_working_statement_goes_on_while_the_server_takes_no_second_connection(
+async def test_a_working_statement_is_not_ended_while_the_server_is_full(
     conninfo: str, is_direct: bool
 ) -> None:
-    """Too many clients are no reason to end a long index build. Of a pooled one, nothing is known."""
+    """A full server is no reason to end a long index build. Behind a pooler, the backend is not known."""
     async with await connect(conninfo) as connection:
         if not is_direct:
             connection._backend = None
@@ -252,7 +250,7 @@ async def test_a_working_statement_goes_on_while_the_server_takes_no_second_conn
 
 
 def allow_new_connections(conninfo: str, *, allowed: bool) -> None:
-    """As a server without room: it answers who comes, and lets nobody in."""
+    """Behave as a full server: answer each client, and refuse it."""
     name = str(conninfo_to_dict(conninfo)["dbname"])
     with psycopg.connect(make_conninfo(conninfo, dbname="postgres"), autocommit=True) as admin:
         admin.execute(f"alter database {name} allow_connections {str(allowed).lower()}".encode())

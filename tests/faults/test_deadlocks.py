@@ -1,4 +1,4 @@
-"""Transactions take their locks in one order: nothing deadlocks, whatever runs at once."""
+"""Transactions take their locks in one order, so that no two of them deadlock."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ async def beat(connection: AsyncConnection[Any], name: str, *spans: ConnectionSp
     )
 
 
-async def test_a_heartbeat_judges_the_connection_of_another(conninfo: str) -> None:
-    """Each changes rows of its own and then of the other."""
+async def test_heartbeats_change_connections_of_each_other(conninfo: str) -> None:
+    """Each heartbeat changes its own rows, then rows of the other instance."""
     async with (
         await connect(conninfo) as one,
         await connect(conninfo) as two,
@@ -69,13 +69,13 @@ async def test_a_heartbeat_judges_the_connection_of_another(conninfo: str) -> No
     assert deadlocks(conninfo) == 0
 
 
-async def test_backfill_import_and_live_events(conninfo: str) -> None:
-    """A page of a backfill spans two weeks, and has a deletion in the one whose lock comes last."""
+async def test_a_backfill_an_import_and_live_events(conninfo: str) -> None:
+    """A page of a backfill covers two weeks, with a deletion in the week whose lock comes last."""
     new = next(at for at in (NOW - n * WEEK for n in range(1, 60)) if is_first(conninfo, at))
     old = new - WEEK
     listed = Directory([], [{"id": "C1", "name": "place"}])
     async with LocalSlack(directory=listed) as slack, web_of(slack) as web:
-        for at in (old - 1, new):  # the one between is gone in Slack
+        for at in (old - 1, new):  # the message between them was deleted in Slack
             slack.lose(post(at))
         async with (
             await connect(conninfo) as blocker,
@@ -121,8 +121,10 @@ def is_first(conninfo: str, at: float) -> bool:
     return bool(count(conninfo, f"select ({key.format(week)} < {key.format(week - 1)})::int4"))
 
 
-async def test_everything_at_once(conninfo: str, database: psycopg.Connection[Any]) -> None:
-    """Many transactions about few rows, in random order."""
+async def test_many_kinds_of_transactions_at_the_same_time(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    """Many transactions change few rows, in random order."""
     name = database.info.dbname
     database.execute(f"alter database {name} set deadlock_timeout = '20ms'".encode())
     database.execute(
@@ -218,7 +220,7 @@ async def lock_weeks(connection: AsyncConnection[Any], weeks: dict[str, list[int
 
 
 def deadlocks(conninfo: str, *, sessions: int = 0) -> int:
-    """How many there were in the database. Sessions report at their end: waits until only so many are left."""
+    """The number of deadlocks in the database. Sessions report them when they end, so this waits for their ends."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         for _ in range(500):
             row = connection.execute(
@@ -232,7 +234,7 @@ def deadlocks(conninfo: str, *, sessions: int = 0) -> int:
 
 
 @pytest.mark.parametrize("victims", [1, 3])
-async def test_a_deadlock_with_somebody_else_is_tried_again(victims: int) -> None:
+async def test_a_deadlock_with_another_program_is_retried(victims: int) -> None:
     tries = 0
 
     async def transaction() -> str:

@@ -1,4 +1,4 @@
-"""Jobs and imports never work in another database than the events: DATABASE_DIRECT_URL is checked."""
+"""DATABASE_DIRECT_URL is checked: jobs and imports never use another database than the events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ async def test_another_database_is_refused(conninfo: str, empty_conninfo: str) -
         await require_same_database(conninfo, empty_conninfo)
 
 
-async def test_the_engine_ends_in_words(conninfo: str, empty_conninfo: str, tmp_path: Path) -> None:
+async def test_the_engine_ends_with_a_reason(
+    conninfo: str, empty_conninfo: str, tmp_path: Path
+) -> None:
     async with LocalSlack() as slack:
         engine = make_engine(slack, conninfo, tmp_path, direct=empty_conninfo)
         with pytest.raises(OtherDatabase):
@@ -42,7 +44,7 @@ async def test_the_engine_ends_in_words(conninfo: str, empty_conninfo: str, tmp_
     assert count(empty_conninfo, "select count(*) from pg_namespace where nspname = 'slack'") == 0
 
 
-async def test_a_direct_address_that_is_away_does_not_stop_the_ingestion(
+async def test_an_unavailable_direct_address_does_not_stop_the_ingestion(
     conninfo: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = make_conninfo(conninfo, host="127.0.0.1", port=1)

@@ -1,4 +1,4 @@
-"""A server that takes a connection and then says nothing is waited for no longer than was asked."""
+"""A server that accepts a connection and then is silent is not waited for longer than the limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GREETING = (
 
 @pytest.fixture
 def silent() -> Iterator[Path]:
-    """The directory of a server's socket, short as it must be. The server answers no query."""
+    """The directory of a server's socket, with a short path. The server answers no query."""
     with tempfile.TemporaryDirectory(dir="/tmp") as place:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(f"{place}/.s.PGSQL.5432")

@@ -55,7 +55,7 @@ async def test_a_gap_shows_after_a_heartbeat_without_an_answer(
         sender = Sender(connection)
         first = ConnectionSpan(1, 2 * HOUR, HOUR, is_over=False)
         await sender.beat(first)
-        await sender.beat(first)  # it saw no answer, and says the same again
+        await sender.beat(first)  # it got no answer, so it repeats the heartbeat
         ended = ConnectionSpan(1, 2 * HOUR, HOUR, is_over=True)
         await sender.beat(ended, ConnectionSpan(2, 600, 0, is_over=False))
         await sender.beat(ended, ConnectionSpan(2, 600, 0, is_over=False))
@@ -70,7 +70,7 @@ async def test_a_gap_shows_after_a_heartbeat_without_an_answer(
     assert (reason, minutes) == ("not connected", 50)
 
 
-async def test_a_row_that_the_program_no_longer_names_is_ended(
+async def test_a_connection_that_a_heartbeat_lacks_is_ended(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     async with await connect(conninfo) as connection:
@@ -85,10 +85,10 @@ async def test_a_row_that_the_program_no_longer_names_is_ended(
     ]
 
 
-async def test_a_try_after_a_deadlock_looks_anew(
+async def test_a_retry_after_a_deadlock_takes_new_ages(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    """Ages that were taken before it would say that we were connected later than we were."""
+    """With the ages from before the deadlock, the connection would seem to have begun later than it did."""
     database.execute("create sequence public.tries")
     database.execute(
         "create function public.fail() returns trigger language plpgsql as $$begin"
@@ -132,7 +132,7 @@ async def test_the_engine_repeats_heartbeats_whose_answers_are_lost(
 def test_of_too_many_connected_periods_the_shortest_counts_as_a_gap(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The database is away for long, and Slack breaks off again and again."""
+    """The database is unavailable for long, and Slack closes connection after connection."""
     clock = ManualClock()
     state = SocketState(clock)
     lasted = [600 + n % 7 for n in range(700)]

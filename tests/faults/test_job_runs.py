@@ -1,4 +1,4 @@
-"""Runs of jobs that are cancelled, cut off, or last while somebody sets the clock."""
+"""Runs of jobs that are cancelled or cut off, or during which the clock is set."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_a_cancelled_run_whose_connection_is_cut_leaves_no_error_behind(
     assert runner.running("users") is None
 
 
-async def test_the_error_of_work_that_nobody_asks_for_is_retrieved(conninfo: str) -> None:
+async def test_the_error_of_abandoned_work_is_retrieved(conninfo: str) -> None:
     unseen: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
     async with await connect(conninfo) as connection:
@@ -55,7 +55,7 @@ async def test_the_error_of_work_that_nobody_asks_for_is_retrieved(conninfo: str
     assert unseen == []
 
 
-async def test_since_when_a_job_runs_follows_the_clock_that_is_set(
+async def test_the_start_of_a_run_follows_the_clock_when_it_is_set(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     clock = ManualClock()

@@ -1,4 +1,4 @@
-"""While another instance migrates, an engine takes events and waits, however long that lasts."""
+"""While another instance migrates, an engine spools events and waits, without a limit of time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_an_engine_waits_for_a_migration_of_another(
         try:
             with psycopg.connect(holder) as connection:
                 connection.execute("select pg_advisory_xact_lock(%s)", (MIGRATION_LOCK_KEY,))
-                # Past the limit of several tries.
+                # Longer than several attempts to take the lock.
                 await until(lambda: "the-other@host" in (engine.snapshot().database_problem or ""))
                 await slack.send_all(payloads)
                 await asyncio.wait_for(slack.wait_acked(), 30)

@@ -1,4 +1,4 @@
-"""Settings of a role or database that would break a promise are replaced, on every connection, and named."""
+"""Settings of a role or database that would break a promise are overruled on every connection, and reported."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ HOSTILE = {
 
 
 def put(database: Database, settings: dict[str, str], whose: str = "database {}") -> None:
-    """Set them for the database, or for `whose` in it."""
+    """Set them for the database, or for the role `whose` in it."""
     for name, value in settings.items():
         if database.execute("select 1 from pg_settings where name = %s", (name,)).fetchone():
             target = whose.format(database.info.dbname)
@@ -57,7 +57,9 @@ async def shown(connection: Connection, name: str) -> str:
     return str(row[0])
 
 
-async def test_what_breaks_a_promise_is_replaced(conninfo: str, database: Database) -> None:
+async def test_settings_that_break_a_promise_are_overruled(
+    conninfo: str, database: Database
+) -> None:
     put(database, HOSTILE)
     async with await connect(conninfo) as connection:
         assert await shown(connection, "synchronous_commit") == "on"
@@ -78,7 +80,7 @@ async def test_what_breaks_a_promise_is_replaced(conninfo: str, database: Databa
     assert names == HOSTILE.keys() - known - unsaid
 
 
-async def test_no_timeout_of_the_role_ends_what_we_do(conninfo: str, database: Database) -> None:
+async def test_timeouts_of_the_role_end_no_statement(conninfo: str, database: Database) -> None:
     put(database, HOSTILE)
     async with await connect(conninfo) as connection:
         async with connection.transaction():
@@ -99,7 +101,7 @@ async def test_no_timeout_of_the_role_ends_what_we_do(conninfo: str, database: D
         ("remote_apply", "remote_apply"),
     ],
 )
-async def test_a_commit_is_durable_and_what_is_stronger_stays(
+async def test_commits_are_durable_and_stronger_settings_are_kept(
     conninfo: str, database: Database, kind: type[Connection], found: str, used: str
 ) -> None:
     put(database, {"synchronous_commit": found})
@@ -108,7 +110,9 @@ async def test_a_commit_is_durable_and_what_is_stronger_stays(
         assert bool(connection.session.overruled) == (found != used)
 
 
-async def test_the_pool_and_what_it_writes(conninfo: str, database: Database) -> None:
+async def test_settings_are_overruled_in_the_pool_as_well(
+    conninfo: str, database: Database
+) -> None:
     database.execute("create table public.seen (name text)")
     database.execute(
         "create function public.see() returns trigger language plpgsql as"
@@ -124,7 +128,7 @@ async def test_the_pool_and_what_it_writes(conninfo: str, database: Database) ->
     assert row == (["on"],)
 
 
-async def test_a_migration_is_not_held_up(empty_conninfo: str) -> None:
+async def test_a_migration_is_not_ended(empty_conninfo: str) -> None:
     with psycopg.connect(empty_conninfo, autocommit=True) as database:
         put(database, HOSTILE)
     file = MigrationFile(
@@ -134,7 +138,7 @@ async def test_a_migration_is_not_held_up(empty_conninfo: str) -> None:
     assert ran == [file.name]
 
 
-async def test_the_log_says_it_once_and_says_whose_it_is(
+async def test_the_log_names_an_overruled_setting_once_with_its_source(
     conninfo: str, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     whose = f"role {database.info.user} in database {{}}"
@@ -148,10 +152,10 @@ async def test_the_log_says_it_once_and_says_whose_it_is(
     assert said == [f"synchronous_commit = local (set {where}) is overruled by on"]
 
 
-async def test_what_nobody_has_set_is_not_overruled(conninfo: str) -> None:
+async def test_default_settings_are_not_reported(conninfo: str) -> None:
     async with await connect(conninfo) as connection:
         found = [each.name for each in connection.session.overruled]
-    assert found == ["synchronous_commit"]  # of the tests' server, for speed
+    assert found == ["synchronous_commit"]  # set by the tests' server, for speed
 
 
 async def test_a_setting_of_the_connection_string_is_named(conninfo: str) -> None:
@@ -163,19 +167,19 @@ async def test_a_setting_of_the_connection_string_is_named(conninfo: str) -> Non
         )
 
 
-async def test_a_server_that_becomes_read_only_is_not_away(conninfo: str) -> None:
+async def test_a_server_that_becomes_read_only_is_reported_as_such(conninfo: str) -> None:
     async with make_pool(conninfo, minimum=1, maximum=1) as pool:
         async with pool.connection() as connection:
             assert isinstance(connection, Connection)
             await connection.execute("set session characteristics as transaction read only")
         with pytest.raises(DatabaseUnavailable, match="is a standby or read-only: it takes no"):
             await EventStore(pool).write([record("Ev1", message(1))])
-        # The pool has another connection now: the server may be another one, too.
+        # The pool makes a new connection, which can lead to another server.
         async with asyncio.timeout(30):
             assert (await EventStore(pool).write([record("Ev1", message(1))])).first == {"Ev1"}
 
 
-async def test_a_standby_says_so_until_it_is_promoted(tmp_path: Path) -> None:
+async def test_a_standby_is_reported_until_it_is_promoted(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)
     home = tmp_path / "home"
     with EmbeddedPostgres.start(home, durable=False):
@@ -196,7 +200,7 @@ async def test_a_standby_says_so_until_it_is_promoted(tmp_path: Path) -> None:
         assert await migrate(server.conninfo, version="1.0", files=(file,))
 
 
-def test_of_several_servers_the_primary_is_meant() -> None:
+def test_of_several_servers_the_primary_is_used() -> None:
     from tiger_slack_tui.postgres.connection import with_defaults
 
     two = with_defaults("host=a,b", application_name="x")
@@ -206,10 +210,10 @@ def test_of_several_servers_the_primary_is_meant() -> None:
     assert "target_session_attrs=any" in given
 
 
-async def test_a_full_lock_table_names_its_cure(tmp_path: Path) -> None:
-    assert describe(psycopg.errors.OutOfMemory()) == "OutOfMemory 53200"  # the memory itself
+async def test_a_full_table_of_locks_is_reported_with_its_fix(tmp_path: Path) -> None:
+    assert describe(psycopg.errors.OutOfMemory()) == "OutOfMemory 53200"  # memory, not locks
     tmp_path.chmod(0o711)
-    # A server of its own: the table is all sessions'.
+    # A separate server, because all sessions share the table.
     with EmbeddedPostgres.start(tmp_path / "home", durable=False) as server:
         async with await connect(server.conninfo) as connection:
             with pytest.raises(psycopg.errors.OutOfMemory) as caught:

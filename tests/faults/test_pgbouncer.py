@@ -1,6 +1,6 @@
-"""Behind a pooler that works by transaction: ingestion, reading and migrations work; what needs a session says so.
+"""Behind a pooler in transaction mode, ingestion, reading and migrations work; what needs a session says so.
 
-With pgbouncer where it is installed (apt-get install pgbouncer), and always with a small pooler of our own.
+The tests use pgbouncer if it is installed (apt-get install pgbouncer), and a small pooler in every case.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ async def test_a_commit_is_durable_whatever_others_leave_in_the_session(
         "create trigger see before insert on slack.delivery for each row execute function public.see()"
     )
     spoiling = [await psycopg.AsyncConnection.connect(pooled) for _ in range(3)]
-    for other in spoiling:  # at once, so that each has another session
+    for other in spoiling:  # all are open at the same time, so each has another session
         await other.execute("set synchronous_commit = off")
         await other.execute("set default_transaction_isolation = serializable")
         await other.execute("set default_transaction_read_only = on")
@@ -134,7 +134,7 @@ async def test_nothing_is_left_in_the_session_for_others(conninfo: str, pooled: 
             assert row == (0,)
 
 
-async def test_a_limit_on_statements_holds(pooled: str) -> None:
+async def test_a_limit_on_statements_applies(pooled: str) -> None:
     async with await connect(pooled, statement_seconds=0.1) as connection:
         with pytest.raises(psycopg.errors.QueryCanceled):
             await connection.execute("select pg_sleep(30)")
@@ -164,10 +164,10 @@ async def test_a_limit_of_the_database_ends_nothing(
             assert await value(connection, "select 7 from pg_sleep(0.02)") == 7
 
 
-async def test_the_settings_of_a_transaction_are_not_bound_by_a_limit_of_the_session(
+async def test_a_limit_of_the_session_does_not_end_the_statement_that_sets_the_settings(
     conninfo: str, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The statement that sets them has no limit, whoever makes it slow."""
+    """That statement has no limit."""
     database.execute(
         "create function public.slow() returns text language sql as $$select '0' from pg_sleep(0.1)$$"
     )
@@ -181,7 +181,7 @@ async def test_the_settings_of_a_transaction_are_not_bound_by_a_limit_of_the_ses
             await session_settings.apply(connection, slow, is_local=True)
 
 
-async def test_the_schema_is_brought_up_to_date(empty_conninfo: str) -> None:
+async def test_the_schema_is_migrated(empty_conninfo: str) -> None:
     async with transaction_pooler(empty_conninfo, size=4) as pooled:
         ran = await asyncio.gather(*(migrate(pooled) for _ in range(2)))
     assert sorted(map(len, ran)) == [0, len(shipped_migrations())]
@@ -257,10 +257,10 @@ async def test_an_import_says_what_is_missing(conninfo: str, pooled: str, tmp_pa
 
 
 @needs_pgbouncer
-async def test_a_pooler_by_session_holds_sessions(conninfo: str) -> None:
+async def test_a_pooler_in_session_mode_keeps_sessions(conninfo: str) -> None:
     async with behind("session", conninfo) as pooled:
         async with await connect_session(pooled) as connection:
-            assert not connection.is_pooled  # from now on as a direct one
+            assert not connection.is_pooled  # it is used as a direct connection from now on
             assert await try_lock(connection, 77)
             assert await value(connection, "select current_setting('search_path')") == "pg_catalog"
             async with await connect(conninfo) as other:
@@ -269,10 +269,10 @@ async def test_a_pooler_by_session_holds_sessions(conninfo: str) -> None:
 
 @needs_pgbouncer
 @pytest.mark.parametrize(("size", "clients"), [(2, 1), (3, 1), (4, 4), (8, 4)])
-async def test_a_small_pooler_by_session_holds_sessions(
+async def test_a_small_pooler_in_session_mode_keeps_sessions(
     conninfo: str, size: int, clients: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The probe itself must not need more sessions than there are."""
+    """The probe must not need more sessions than the pooler has."""
     monkeypatch.setattr("tiger_slack_tui.postgres.pooler.PROBE_SECONDS", 0.5)
     with pgbouncer(conninfo, "session", default_pool_size=size) as pooled:
         async with asyncio.timeout(60):
@@ -283,7 +283,9 @@ async def test_a_small_pooler_by_session_holds_sessions(
 
 
 @needs_pgbouncer
-async def test_a_small_pooler_by_transaction_is_refused_to_several_at_once(conninfo: str) -> None:
+async def test_a_small_pooler_in_transaction_mode_is_refused_to_several_clients(
+    conninfo: str,
+) -> None:
     with pgbouncer(conninfo, "transaction", default_pool_size=2) as pooled:
         async with asyncio.timeout(60):
             found = await asyncio.gather(
@@ -302,7 +304,7 @@ async def test_a_full_pooler_is_named(conninfo: str) -> None:
 
 
 @needs_pgbouncer
-async def test_a_pooler_by_statement_is_refused_in_words(conninfo: str) -> None:
+async def test_a_pooler_in_statement_mode_is_refused_with_a_reason(conninfo: str) -> None:
     async with behind("statement", conninfo) as pooled:
         with pytest.raises(DatabaseRefused, match="by statement"):
             await connect(pooled)
@@ -311,6 +313,6 @@ async def test_a_pooler_by_statement_is_refused_in_words(conninfo: str) -> None:
                 await EventStore(pool).write([record("Ev1", message(1))])
 
 
-async def test_a_direct_connection_is_none_of_a_pooler(conninfo: str) -> None:
+async def test_a_direct_connection_is_not_pooled(conninfo: str) -> None:
     async with await connect_session(conninfo) as connection:
         assert not connection.is_pooled

@@ -1,4 +1,4 @@
-"""What is in the audit trail is replayed, whatever clock its times are from."""
+"""Events with wrong times, from wrong clocks, are replayed and tested as well."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_a_rule_is_tested_on_messages_of_the_future(
     assert found.stored.matched == 1
 
 
-async def test_events_that_come_meanwhile_do_not_prolong_a_replay(conninfo: str) -> None:
+async def test_events_that_arrive_during_a_replay_do_not_prolong_it(conninfo: str) -> None:
     async with asking(conninfo) as connection:
         rule = await add_rule(connection, '$.user == "U1"', "still on")
         await store(conninfo, {"Ev1": message(1)})

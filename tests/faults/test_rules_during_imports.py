@@ -1,4 +1,4 @@
-"""A rule that is made, turned off or removed while a large file is read counts from the next batch on."""
+"""A rule that is added, turned off or removed during an import counts from the next batch on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tiger_slack_tui.imports.result import ImportResult
 EVERY = "exists($.text)"
 RECORDS, BATCH = 20_000, 2000
 UNDER_WAY = 3
-"""Batches that may be merged or begun when the import is paused after its first one."""
+"""Batches that may be merged or begun when the import is paused after its first batch."""
 
 
 class PausedImport:
@@ -47,7 +47,7 @@ class PausedImport:
 
 
 @pytest.mark.parametrize("files", [1, 16])
-async def test_a_rule_that_is_made(conninfo: str, tmp_path: Path, files: int) -> None:
+async def test_a_rule_that_is_added(conninfo: str, tmp_path: Path, files: int) -> None:
     job = PausedImport(conninfo, tmp_path, files)
     await job.begin()
     async with asking(conninfo) as connection:

@@ -1,4 +1,4 @@
-"""A rule that PostgreSQL cannot evaluate on a message does not match it, is counted, and costs no message."""
+"""A rule that fails on a message does not match it. The failure is counted, and no message is lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tiger_slack_tui.store.replay import ReplaySelection
 from tiger_slack_tui.store.rules import Rule, list_rules
 
 ZONES = '$.when.datetime() < "2024-01-01T00:00:00".datetime()'
-"""Fails with 0A000 where the message's time has a zone; `silent` does not leave that out."""
+"""Fails with 0A000 if the message's time has a zone. `silent` does not suppress that error."""
 WITH_ZONE, WITHOUT = "2023-01-01T00:00:00+00:00", "2023-01-01T00:00:00"
 MESSAGES = "select count(*) from slack.message"
 
@@ -44,12 +44,12 @@ async def make(conninfo: str, match: str) -> int:
 
 
 def some() -> list[dict[str, Any]]:
-    """Ten messages: on three the rule fails, two it matches."""
+    """Ten messages. The rule fails on three and matches two."""
     when = {1: WITH_ZONE, 4: WITH_ZONE, 9: WITH_ZONE, 2: WITHOUT, 7: WITHOUT}
     return [message(n, when=when.get(n)) for n in range(10)]
 
 
-async def test_live(conninfo: str) -> None:
+async def test_a_live_event(conninfo: str) -> None:
     rule = await make(conninfo, ZONES)
     written = await store(conninfo, {f"Ev{n}": event for n, event in enumerate(some())})
     assert (written.failed, written.discarded) == ({}, {"Ev2": rule, "Ev7": rule})
@@ -63,7 +63,7 @@ async def test_live(conninfo: str) -> None:
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_import(conninfo: str, tmp_path: Path, dry_run: bool) -> None:
+async def test_an_import(conninfo: str, tmp_path: Path, dry_run: bool) -> None:
     rule = await make(conninfo, ZONES)
     path = write_folder(tmp_path, export({"general": {"2023-11-14": some()}}))
     total = (await run_import(conninfo, path, dry_run=dry_run)).result.total
@@ -72,7 +72,9 @@ async def test_import(conninfo: str, tmp_path: Path, dry_run: bool) -> None:
     assert (await only_rule(conninfo)).failures == (0 if dry_run else 3)
 
 
-async def test_replay_and_by_hand(conninfo: str, database: psycopg.Connection[Any]) -> None:
+async def test_a_replay_and_a_call_by_hand(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
     first = await make(conninfo, "exists($.when)")
     await store(conninfo, {f"Ev{n}": event for n, event in enumerate(some())})
     async with asking(conninfo) as connection:
@@ -89,7 +91,7 @@ async def test_replay_and_by_hand(conninfo: str, database: psycopg.Connection[An
     assert said == [("stored",), ("discarded",)]
 
 
-async def test_preview_and_why(conninfo: str) -> None:
+async def test_a_preview_and_why(conninfo: str) -> None:
     await store(conninfo, {f"Ev{n}": event for n, event in enumerate(some())})
     found = await preview(conninfo, ZONES)
     assert (found.recent.tested, found.recent.matched, found.recent.failed) == (10, 2, 3)
@@ -101,15 +103,17 @@ async def test_preview_and_why(conninfo: str) -> None:
             assert len(await met_conditions(connection, canonical, f'{{"when": "{event}"}}')) == n
 
 
-async def test_the_rules_after_it_hold(conninfo: str) -> None:
+async def test_the_rules_after_it_still_apply(conninfo: str) -> None:
     failing = await make(conninfo, ZONES)
     other = await make(conninfo, '$.text == "text 4" || $.text == "text 7"')
     written = await store(conninfo, {f"Ev{n}": event for n, event in enumerate(some())})
     assert written.discarded == {"Ev2": failing, "Ev7": failing, "Ev4": other}
 
 
-async def test_what_a_rule_can_fail_with(conninfo: str, database: psycopg.Connection[Any]) -> None:
-    """Whatever it is, it costs no message."""
+async def test_every_error_of_a_rule_is_handled(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    """No error loses a message."""
     deep: Any = "x"
     for _ in range(180):
         deep = [deep]
@@ -151,7 +155,7 @@ async def test_failures_stay_with_a_rule_that_is_turned_off_and_on(conninfo: str
     assert (await only_rule(conninfo)).failures == 2
 
 
-async def test_instances_that_fail_at_once(conninfo: str) -> None:
+async def test_concurrent_failures_of_several_instances(conninfo: str) -> None:
     await make(conninfo, ZONES)
     await make(conninfo, ZONES + " && $.a == 1")
     parts = [
@@ -167,10 +171,10 @@ async def test_instances_that_fail_at_once(conninfo: str) -> None:
         assert [rule.failures for rule in await list_rules(connection)] == [160, 160]
 
 
-async def test_nobody_waits_for_a_transaction_that_counts_failures(
+async def test_no_transaction_waits_for_another_that_counts_failures(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    """A rule that fails often must not make all writers, dry runs of replays included, queue up."""
+    """A rule that fails often must not make writers wait for each other, including dry runs of replays."""
     await make(conninfo, ZONES)
     counted = Jsonb([{"rule_id": 1, "failures": 1, "sqlstate": "0A000"}])
     for n in range(4):
@@ -183,8 +187,8 @@ async def test_nobody_waits_for_a_transaction_that_counts_failures(
     assert count(conninfo, "select count(*) from slack.message_discard_failure") == 2
 
 
-def test_each_error_stands_at_its_message(database: psycopg.Connection[Any]) -> None:
-    """The first error of an array stood at its beginning, so that another message seemed to fail."""
+def test_each_error_belongs_to_its_message(database: psycopg.Connection[Any]) -> None:
+    """An error must have the position of its message in the array."""
     row = database.execute(
         "select array_lower(m.errors, 1), cardinality(m.errors), m.errors[3] is not null"
         " from slack.matches(array['{}', '{}', '{\"t\": \"2023-11-14\"}']::jsonb[],"

@@ -28,7 +28,7 @@ FORWARD = datetime(2026, 3, 29, 1, tzinfo=UTC)
 
 
 class Recording(Runner):
-    """Records for which times a job ran, and needs no database."""
+    """Records the times for which a job ran. Needs no database."""
 
     def __init__(self) -> None:
         self.served: list[datetime] = []
@@ -57,7 +57,7 @@ async def _no_work(run: Run) -> None:
 
 
 async def served_around(shift: datetime, schedule: str) -> list[str]:
-    """The times for which a job ran from 3 h before clocks are set until 3 h after it, looked at every minute."""
+    """The times for which a job ran, from 3 h before the clocks change until 3 h after, checked every minute."""
     settings = JobSettings(schedule=schedule, time_zone="Europe/Berlin")
     runner, clock = Recording(), ManualClock(shift.timestamp() - 10_800)
     job = Job("users", 1, _no_work)
@@ -88,7 +88,9 @@ async def test_each_time_is_served_once(shift: datetime, schedule: str, times: s
 
 @pytest.mark.parametrize("shift", [BACK, FORWARD])
 @pytest.mark.parametrize("schedule", ["0 * * * *", "30 2 * * *", "*/20 2 * * *", "15 */2 * * *"])
-def test_the_next_time_lies_ahead_and_the_last_one_behind(shift: datetime, schedule: str) -> None:
+def test_the_next_time_is_in_the_future_and_the_last_one_in_the_past(
+    shift: datetime, schedule: str
+) -> None:
     settings = JobSettings(schedule=schedule, time_zone="Europe/Berlin")
     now, previous = shift - timedelta(hours=3), datetime.min.replace(tzinfo=UTC)
     while now < shift + timedelta(hours=3):
@@ -102,7 +104,7 @@ def test_the_next_time_lies_ahead_and_the_last_one_behind(shift: datetime, sched
 @pytest.mark.parametrize(
     ("team", "is_wanted"), [("T0LOCAL", True), ("TOTHER", False), (None, True)]
 )
-async def test_only_gaps_of_the_own_workspace_wake_the_backfill(
+async def test_only_gaps_of_its_own_workspace_wake_the_backfill(
     conninfo: str, database: psycopg.Connection[Any], team: str | None, is_wanted: bool
 ) -> None:
     database.execute(

@@ -1,4 +1,4 @@
-"""The engine's jobs go by the engine's clock."""
+"""The engine's jobs use the engine's clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support import make_engine, running
 from tiger_slack_tui.demo.slack import LocalSlack
 
 
-async def test_the_next_run_is_after_the_time_of_the_engine(conninfo: str, tmp_path: Path) -> None:
+async def test_the_next_run_is_after_the_engines_time(conninfo: str, tmp_path: Path) -> None:
     clock = ManualClock(wall=datetime(2100, 1, 1, tzinfo=UTC).timestamp())
     async with (
         LocalSlack() as slack,

@@ -1,4 +1,4 @@
-"""What doctor finds out about the server, its settings, and poolers before it."""
+"""doctor's checks of the server, its settings, and a pooler in front of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_direct_connection(conninfo: str) -> None:
     assert "fsync and full_page_writes off" in found["durability"].found
 
 
-async def test_a_setting_of_a_database_is_named(
+async def test_a_setting_of_a_database_is_reported(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     name = database.info.dbname
@@ -40,7 +40,7 @@ async def test_a_setting_of_a_database_is_named(
     assert f"synchronous_commit = local (set for the database {name}) is overruled by on" in found
 
 
-async def test_a_pooler_by_transaction_needs_a_direct_address(
+async def test_a_pooler_in_transaction_mode_needs_a_direct_address(
     conninfo: str, empty_conninfo: str
 ) -> None:
     async with transaction_pooler(conninfo) as pooled:

@@ -1,4 +1,4 @@
-"""The embedded server's log holds no data, however statements fail; it is bounded, and names why a start failed."""
+"""The embedded server's log contains no data, its size is limited, and it says why a start failed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def home() -> Iterator[Path]:
 
 
 def logged(home: Path) -> str:
-    """All that lies beside the data."""
+    """The content of all files beside the data directory."""
     return "".join(path.read_text() for path in home.glob("*log*") if path.is_file())
 
 
@@ -45,7 +45,7 @@ def test_no_text_reaches_the_log(home: Path) -> None:
         with psycopg.connect(server.conninfo, autocommit=True) as connection:
             connection.execute("create table message (text text primary key)")
             connection.execute("insert into message values ('SECRET one')")
-            # What the data directory's files say is overruled.
+            # Settings in the data directory's files are overruled.
             connection.execute("alter system set log_min_messages = 'debug1'")
             connection.execute("alter system set log_statement = 'all'")
             connection.execute("select pg_reload_conf()")
@@ -54,7 +54,7 @@ def test_no_text_reaches_the_log(home: Path) -> None:
                     connection.execute(statement.encode())
             with contextlib.suppress(psycopg.Error):
                 connection.execute("insert into message values (%s)", ("SECRET one",))
-        # The server says this last, so all that came before is written.
+        # The server logs this last, so everything before is written.
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(server.conninfo, dbname="not_there")
         until(lambda: "not_there" in logged(home))
@@ -72,7 +72,7 @@ def test_a_log_of_an_older_version_is_removed(home: Path) -> None:
         assert log_path(home).stat().st_mode & 0o777 == 0o600
 
 
-def test_the_log_is_bounded(home: Path) -> None:
+def test_the_size_of_the_log_is_limited(home: Path) -> None:
     with EmbeddedPostgres.start(home, durable=False) as server:
         older = home / "postgres.log.1"
         for part in ("first", "second", "third"):
@@ -85,7 +85,9 @@ def test_the_log_is_bounded(home: Path) -> None:
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(server.conninfo, dbname="not_there")
         until(lambda: "not_there" in log_path(home).read_text())
-        assert "\0" not in log_path(home).read_text()  # the server goes on at its new beginning
+        assert (
+            "\0" not in log_path(home).read_text()
+        )  # the server continues at the new beginning of the file
     assert len(list(home.glob("*log*"))) == 2
 
 
@@ -101,7 +103,7 @@ def test_the_log_is_bounded(home: Path) -> None:
     ],
     ids=["configuration", "control file", "WAL"],
 )
-def test_why_a_start_failed_is_said(home: Path, spoil: object, reason: str) -> None:
+def test_the_reason_of_a_failed_start_is_reported(home: Path, spoil: object, reason: str) -> None:
     with EmbeddedPostgres.start(home, durable=False):
         pass
     assert callable(spoil)

@@ -1,4 +1,4 @@
-"""Every reader of the audit trail takes every event that it may hold, however odd its parts are."""
+"""Every reader of the audit trail can show every event, also one with odd parts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EVENTS: tuple[dict[str, Any], ...] = (
 
 
 def variants(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The event with each of its parts left out, and replaced by each odd value."""
+    """The event without each of its parts, and with each part replaced by each odd value."""
     for path in _paths(event):
         if path == ("event_ts",):
             continue
@@ -70,7 +70,7 @@ async def test_each_part_of_an_event_may_be_anything(conninfo: str, tmp_path: Pa
     for event in EVENTS:
         odd |= {f"Ev{len(odd) + n}": each for n, each in enumerate(variants(event))}
     written = await store(conninfo, odd)
-    assert written.failed  # some are refused by the database: these, too, can be shown
+    assert written.failed  # PostgreSQL refuses some; they can be shown as well
     async with asking(conninfo) as connection:
         page = await read_page(connection, EventFilter(), most=len(odd))
         assert {row.event_id for row in page.rows} == odd.keys()
@@ -111,7 +111,7 @@ def test_why_with_an_empty_trail(conninfo: str, tmp_path: Path) -> None:
     assert "It is not stored. The audit trail is empty." in said.stdout
 
 
-def test_a_failure_keeps_no_text_a_second_time(
+def test_an_error_does_not_store_the_text_a_second_time(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     database.execute(

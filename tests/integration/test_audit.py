@@ -1,4 +1,4 @@
-"""Questions to the audit trail: lists, single events, the history of a message."""
+"""The readers of the audit trail: lists, single events, the history of a message."""
 
 import asyncio
 from dataclasses import replace
@@ -54,7 +54,7 @@ async def detail(conninfo: str, event_id: str) -> EventDetail:
 
 
 async def stored(conninfo: str, rule: str = '$.subtype == "channel_join"') -> int:
-    """EVENTS, ingested under a rule; its number."""
+    """Ingest EVENTS under a rule, and return the rule's number."""
     async with asking(conninfo) as connection:
         made = await add_rule(connection, rule, None)
         await connection.execute(
@@ -85,8 +85,10 @@ async def test_events_are_filtered(conninfo: str) -> None:
     assert (rows["Ev2"].discard_id, rows["Ev6"].error) == (rule, "23514")
 
 
-async def test_pages_follow_each_other_without_a_gap_or_a_repetition(conninfo: str) -> None:
-    same = {f"Ev{n:03}": message(n // 5, channel=f"C{n}") for n in range(100)}  # five of a time
+async def test_pages_contain_each_event_once(conninfo: str) -> None:
+    same = {
+        f"Ev{n:03}": message(n // 5, channel=f"C{n}") for n in range(100)
+    }  # five have the same time
     await store(conninfo, same)
     seen: list[EventRow] = []
     before: EventPosition | None = None
@@ -101,14 +103,14 @@ async def test_pages_follow_each_other_without_a_gap_or_a_repetition(conninfo: s
     assert seen == sorted(seen, key=lambda row: (row.event_ts, row.id), reverse=True)
 
 
-async def test_an_exact_page_is_the_last(conninfo: str) -> None:
+async def test_a_page_that_ends_with_the_last_event_is_the_last_page(conninfo: str) -> None:
     await store(conninfo, {f"Ev{n}": message(n) for n in range(4)})
     async with asking(conninfo) as connection:
         page = await read_page(connection, EventFilter(), most=4)
     assert (len(page.rows), page.next) == (4, None)
 
 
-async def test_following_shows_late_and_late_committed_events_once(
+async def test_following_shows_late_events_and_late_commits_once(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     await store(conninfo, {"Ev0": message(50)})
@@ -126,7 +128,7 @@ async def test_following_shows_late_and_late_committed_events_once(
 
         watching = asyncio.create_task(watch())
         await asyncio.sleep(0.2)
-        with database.transaction():  # is given its id first, and commits last
+        with database.transaction():  # gets its id first, and commits last
             batch = b"[" + record("Ev1", message(1)) + b"]"
             database.execute("select slack.ingest(%s::jsonb)", (batch.decode(),))
             await store(conninfo, {"Ev2": message(2, channel="C2"), "Ev3": EVENTS["Ev5"]})
@@ -137,7 +139,7 @@ async def test_following_shows_late_and_late_committed_events_once(
     assert seen == ["Ev2", "Ev1"]
 
 
-async def test_an_event_tells_its_rule_and_what_of_it_matched(conninfo: str) -> None:
+async def test_an_event_shows_its_rule_and_the_conditions_that_matched(conninfo: str) -> None:
     rule = await stored(conninfo, '$.user == "U9" || $.subtype == "channel_join"')
     found = await detail(conninfo, "Ev2")
     assert (found.outcome, found.rule_id) == ("discarded", rule)
@@ -155,7 +157,7 @@ async def test_an_event_tells_its_rule_and_what_of_it_matched(conninfo: str) -> 
     assert removed.matched == found.matched
 
 
-async def test_an_event_tells_error_deliveries_and_lateness(
+async def test_an_event_shows_its_error_deliveries_and_lateness(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     await stored(conninfo)
@@ -165,12 +167,12 @@ async def test_an_event_tells_error_deliveries_and_lateness(
     assert (found.error["sqlstate"], found.outcome) == ("23514", "failed")
     assert found.error["diagnostics"]["constraint_name"] == "refusing"
     assert (found.deliveries, found.lateness) == (2, timedelta(seconds=0.5))
-    # What it is about is kept where that is storable, so that lists and histories find it.
+    # Its subject is stored where PostgreSQL can hold it, so that lists and histories find it.
     assert (found.channel_id, found.user_id, found.message_ts) == ("C1", "U1", at(6))
     assert found.event == EVENTS["Ev6"]
 
 
-async def test_an_event_tells_the_row_that_it_ended_in(conninfo: str) -> None:
+async def test_an_event_shows_the_row_that_it_is_about(conninfo: str) -> None:
     await stored(conninfo)
     await store(conninfo, {"Ev9": edit(1, 9)})
     rows = {event_id: (await detail(conninfo, event_id)).rows for event_id in [*EVENTS, "Ev9"]}
@@ -191,12 +193,12 @@ async def test_an_event_tells_the_row_that_it_ended_in(conninfo: str) -> None:
     assert [row.state for row in (await detail(conninfo, "Ev1")).rows] == ["deleted"]
 
 
-async def test_an_event_that_never_came(conninfo: str) -> None:
+async def test_an_event_that_was_never_delivered(conninfo: str) -> None:
     async with asking(conninfo) as connection:
         assert await read_event(connection, "Ev0") is None
 
 
-async def test_why_tells_what_each_event_did(conninfo: str) -> None:
+async def test_why_shows_what_each_event_did(conninfo: str) -> None:
     await store(conninfo, {"Ev4": edit(1, 4), "Ev1": message(1), "Ev3": reaction(1, 3)})
     found = await history(conninfo, 1)
     assert found.verdict is Verdict.STORED
@@ -218,7 +220,7 @@ async def test_why_tells_what_each_event_did(conninfo: str) -> None:
     ]
 
 
-async def test_why_a_message_is_not_there(
+async def test_why_a_message_is_not_stored(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     rule = await stored(conninfo, '$.text == "text 11"')
@@ -246,7 +248,7 @@ async def test_why_a_message_is_not_there(
     await spool.close()
 
 
-async def test_why_names_the_gap(conninfo: str, database: psycopg.Connection[Any]) -> None:
+async def test_why_shows_the_gap(conninfo: str, database: psycopg.Connection[Any]) -> None:
     database.execute(
         "create table if not exists slack.gap (id int8 generated always as identity, reason text not null"
         ", started_at timestamptz not null, ended_at timestamptz, channel_id text, closed_at timestamptz)"
@@ -266,13 +268,13 @@ async def test_why_names_the_gap(conninfo: str, database: psycopg.Connection[Any
     assert {n: gap and gap.started_at for n, gap in found.items()} == {
         5: None,
         11: at(10),
-        15: at(15),  # of the channel alone, before that of all
+        15: at(15),  # the channel's own gap comes before that of all channels
         30: None,
         200: at(100),
     }
 
 
-async def test_why_tells_an_import_from_a_hand(
+async def test_why_distinguishes_an_import_from_a_row_added_by_hand(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     database.execute(
@@ -299,7 +301,7 @@ async def test_why_tells_an_import_from_a_hand(
     assert (found.import_file.path, found.import_file.source) == ("ops/2023-11-14.json", "/a.zip")
 
 
-async def test_names(conninfo: str) -> None:
+async def test_channels_and_users_are_found_by_name(conninfo: str) -> None:
     await stored(conninfo)
     renamed = {"type": "channel_rename", "channel": {"id": "C1", "name": "new"}}
     await store(
@@ -311,7 +313,7 @@ async def test_names(conninfo: str) -> None:
     )
     async with asking(conninfo) as connection:
         assert await find_channel(connection, "C99") == "C99"
-        assert await find_channel(connection, "#ops") == "C1"  # as it was called
+        assert await find_channel(connection, "#ops") == "C1"  # its earlier name
         assert await find_user(connection, "@ann") == "U1"
         with pytest.raises(NameUnknown, match="C1, C7"):
             await find_channel(connection, "new")

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL survives whatever happens to its users, its supervisor and itself."""
+"""The embedded PostgreSQL survives the death of its users, of its supervisor and of itself."""
 
 import contextlib
 import os
@@ -61,7 +61,7 @@ def rows(conninfo: str) -> int:
 
 @contextlib.contextmanager
 def another_user(home: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process with a share of its own."""
+    """A process that uses the server."""
     code = (
         "import sys, pathlib; from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres\n"
         "server = EmbeddedPostgres.start(pathlib.Path(sys.argv[1]), durable=False)\n"
@@ -87,7 +87,7 @@ def home() -> Iterator[Path]:
         until(lambda: not supervised(Path(directory) / "home"))
 
 
-def test_keeps_data_and_stops_with_its_last_user(home: Path) -> None:
+def test_it_keeps_its_data_and_stops_with_its_last_user(home: Path) -> None:
     with EmbeddedPostgres.start(home) as first:
         pid = server_pid(home)
         with EmbeddedPostgres.start(home) as second:
@@ -102,7 +102,7 @@ def test_keeps_data_and_stops_with_its_last_user(home: Path) -> None:
         assert rows(again.conninfo) == 1
 
 
-def test_listens_on_no_network_and_runs_as_no_root(home: Path) -> None:
+def test_it_does_not_listen_on_the_network_or_run_as_root(home: Path) -> None:
     with EmbeddedPostgres.start(home, durable=False) as server:
         with psycopg.connect(server.conninfo) as connection:
             shown = connection.execute("show listen_addresses").fetchone()
@@ -117,7 +117,7 @@ def test_listens_on_no_network_and_runs_as_no_root(home: Path) -> None:
     major_version(find_binaries()) < 16,
     reason="PostgreSQL before 16 needs a path that its user can pass",
 )
-def test_lives_below_a_directory_that_others_cannot_pass(tmp_path: Path) -> None:
+def test_it_runs_below_a_directory_that_others_cannot_enter(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with EmbeddedPostgres.start(closed / "home", durable=False) as server:
@@ -127,19 +127,19 @@ def test_lives_below_a_directory_that_others_cannot_pass(tmp_path: Path) -> None
     assert closed.stat().st_mode & 0o777 == 0o700
 
 
-def test_outlives_a_killed_user_while_another_is_there(home: Path) -> None:
+def test_it_outlives_a_killed_user_while_another_uses_it(home: Path) -> None:
     with EmbeddedPostgres.start(home, durable=False) as server:
         with another_user(home) as other:
             other.send_signal(signal.SIGKILL)
             other.wait()
         pid = server_pid(home)
-        time.sleep(0.5)  # several looks of the supervisor
+        time.sleep(0.5)  # the supervisor checks several times meanwhile
         assert alive(pid)
     assert not alive(pid)
     assert server.conninfo
 
 
-def test_stops_by_itself_when_all_users_are_killed(home: Path) -> None:
+def test_it_stops_when_all_users_are_killed(home: Path) -> None:
     with another_user(home) as only:
         pid = server_pid(home)
         only.send_signal(signal.SIGKILL)
@@ -179,17 +179,17 @@ def test_a_killed_supervisor_is_replaced_at_the_next_start(home: Path) -> None:
     until(lambda: not alive(pid))
 
 
-def test_a_start_that_died_half_way_does_not_hinder_the_next(home: Path) -> None:
+def test_a_start_that_was_killed_does_not_prevent_the_next(home: Path) -> None:
     (home / "data.new" / "base").mkdir(parents=True)
     (home / "data.new" / "PG_VERSION").write_text("18")
     with EmbeddedPostgres.start(home, durable=False):
         assert not (home / "data.new").exists()
 
 
-def test_a_stale_pid_file_does_not_hinder(home: Path) -> None:
+def test_a_stale_pid_file_does_not_prevent_a_start(home: Path) -> None:
     with EmbeddedPostgres.start(home, durable=False):
         lines = (home / "data" / "postmaster.pid").read_text().splitlines()
-    lines[0] = str(os.getpid())  # the number now belongs to another process
+    lines[0] = str(os.getpid())  # as if another process had this pid now
     (home / "data" / "postmaster.pid").write_text("\n".join(lines))
     with EmbeddedPostgres.start(home, durable=False):
         assert server_pid(home) != os.getpid()
@@ -212,7 +212,7 @@ def test_a_server_that_cannot_start_is_reported_with_its_reason(home: Path) -> N
 
 
 def python_for_others() -> str | None:
-    """An interpreter of our version that another user can run; ours may lie below /root."""
+    """A Python of this version that another user can run. This one can be below /root."""
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     for python in (sys.executable, f"/usr/bin/python{ours}", f"/usr/local/bin/python{ours}"):
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
@@ -224,7 +224,7 @@ def python_for_others() -> str | None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_an_ordinary_user_runs_it_as_itself() -> None:
+def test_for_an_ordinary_user_it_runs_as_that_user() -> None:
     python = python_for_others()
     if python is None:
         pytest.skip("no interpreter here can be run by another user")

@@ -1,4 +1,4 @@
-"""The jobs against a local Slack and a real PostgreSQL: locks, retries, what is recorded, and when they run."""
+"""Jobs with a local Slack and a real PostgreSQL: locks, retries, records of runs, and the schedule."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -62,7 +62,7 @@ def runs(database: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
     return database.execute("select job, reason, outcome from slack.job_run order by id").fetchall()
 
 
-async def test_all_users_and_channels_are_loaded_whatever_slack_does(
+async def test_all_users_and_channels_are_loaded_although_slack_fails_at_times(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     people = [person(n) for n in range(2500)]
@@ -100,7 +100,7 @@ async def test_the_lock_is_held_while_the_job_runs_and_others_skip(
         "select state from pg_stat_activity"
         " where datname = current_database() and application_name = 'one@here:1'"
     ).fetchall()
-    assert sessions == [("idle",)]  # not in a transaction, however slow Slack is
+    assert sessions == [("idle",)]  # no transaction is open while Slack is slow
 
     skipped = await second.run(job, reason="by hand")
     assert skipped.outcome == "skipped"
@@ -112,7 +112,7 @@ async def test_the_lock_is_held_while_the_job_runs_and_others_skip(
 
 
 @pytest.mark.parametrize("way", ["cancelled", "raises", "hangs", "killed"])
-async def test_the_lock_is_free_however_a_run_ends(
+async def test_the_lock_is_released_at_every_end_of_a_run(
     conninfo: str, database: psycopg.Connection[Any], way: str
 ) -> None:
     gate = asyncio.Event()
@@ -143,7 +143,7 @@ async def test_the_lock_is_free_however_a_run_ends(
         ended = await task
         assert ended.outcome == ("timed out" if way == "hangs" else "failed")
         assert "SECRET" not in str(ended.error)
-    # A session that was cut off is gone when the server notices.
+    # The session of a lost connection ends when the server notices the loss.
     await until(lambda: not database.execute(ADVISORY_LOCKS).fetchall())
     gate.set()
     way = ""
@@ -155,7 +155,7 @@ async def test_the_lock_is_free_however_a_run_ends(
     assert first in ("cancelled", "failed", "timed out", "cut off")
 
 
-async def test_a_lost_database_ends_a_run_that_is_shown_as_cut_off(
+async def test_a_run_that_loses_the_database_is_shown_as_cut_off(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     gate = asyncio.Event()
@@ -187,11 +187,11 @@ async def test_a_lost_database_ends_a_run_that_is_shown_as_cut_off(
     assert [row[2] for row in runs(database)] == ["cut off", "done"]
 
 
-async def test_one_bad_row_is_recorded_and_harms_no_other(
+async def test_a_bad_row_is_recorded_and_does_not_affect_the_others(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     people = [person(n) for n in range(250)]
-    people[7]["tz_offset"] = "9" * 40  # no int4 takes it
+    people[7]["tz_offset"] = "9" * 40  # too large for int4
     people[9]["name"] = "nul\0and \ud800 surrogate"
     people.append({"name": "without an id"})
     directory = Directory(people[:-1])
@@ -202,7 +202,7 @@ async def test_one_bad_row_is_recorded_and_harms_no_other(
     row = database.execute("select bad_rows from slack.job_run").fetchone()
     assert row is not None
     assert [bad["id"] for bad in row[0]] == ["None"]
-    # One bad value costs its field, and not the row.
+    # Only the bad field is lost, not the row.
     kept = database.execute(
         "select user_name, tz_offset from slack.\"user\" where id = 'U00007'"
     ).fetchone()
@@ -211,7 +211,7 @@ async def test_one_bad_row_is_recorded_and_harms_no_other(
     assert named == ("nuland \ufffd surrogate",)
 
 
-async def test_newer_live_state_beats_what_slack_lists(
+async def test_newer_live_state_wins_over_what_slack_lists(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     live = {"user": person(1, name="newer", updated=1_700_000_100), "event_ts": "1700000100.5"}
@@ -226,7 +226,7 @@ async def test_newer_live_state_beats_what_slack_lists(
 
 
 class Counting:
-    """A job that counts its runs, and whether they overlapped."""
+    """A job that counts its runs and notices whether they overlap."""
 
     def __init__(self, seconds: float = 0) -> None:
         self.runs = 0
@@ -269,7 +269,7 @@ async def scheduled(
 async def test_a_schedule_runs_without_overlap_or_bursts(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    work = Counting(seconds=1.6)  # every second run comes too early
+    work = Counting(seconds=1.6)  # so every second time of the schedule comes during a run
     async with scheduled(conninfo, work, schedule="* * * * * *"):
         await until(lambda: work.runs >= 3)
     assert work.most == 1
@@ -300,7 +300,7 @@ async def test_a_missed_run_is_caught_up_once(
         assert row == ("catch-up", previous_run(JobSettings(schedule=schedule), now))
 
 
-async def test_a_run_that_failed_is_tried_again_until_it_is_done(
+async def test_a_run_that_failed_is_retried_until_it_succeeds(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     work = Counting()
@@ -323,7 +323,7 @@ def test_schedules_follow_their_time_zone_over_daylight_saving() -> None:
     assert summer.astimezone(UTC).hour == 23
 
 
-async def test_a_job_that_raises_or_hangs_harms_no_ingestion(
+async def test_a_job_that_raises_or_hangs_does_not_affect_the_ingestion(
     conninfo: str, tmp_path: Path, database: psycopg.Connection[Any]
 ) -> None:
     sent = list(Workspace(1, 1_700_000_000.0, 100).events(500))
@@ -364,7 +364,7 @@ async def test_the_engine_loads_the_tables_at_its_first_start_and_by_hand(
     ]
 
 
-async def test_jobs_wait_for_a_database_that_is_away(
+async def test_jobs_wait_while_the_database_is_unavailable(
     conninfo: str, tmp_path: Path, database: psycopg.Connection[Any]
 ) -> None:
     database.close()

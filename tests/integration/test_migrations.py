@@ -1,4 +1,4 @@
-"""Migrations: all or nothing, by one at a time, with refusals that say what to do."""
+"""Migrations: all files or none, one instance at a time, and errors that say what to do."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ AGAIN = MigrationFile(
 
 
 class Run:
-    """Migrations of one database, with what they told."""
+    """Migrates one database, and collects the messages."""
 
     def __init__(self, conninfo: str) -> None:
         self.conninfo = conninfo
@@ -57,7 +57,7 @@ def run(empty_conninfo: str) -> Run:
     return Run(empty_conninfo)
 
 
-async def test_runs_what_is_pending_and_no_more(run: Run) -> None:
+async def test_only_pending_files_run(run: Run) -> None:
     assert await run(FIRST, AGAIN) == [FIRST.name, AGAIN.name]
     assert await run(FIRST, AGAIN) == []
     assert await run(FIRST, SECOND, AGAIN, version="1.1.0") == [SECOND.name, AGAIN.name]
@@ -71,14 +71,14 @@ async def test_runs_what_is_pending_and_no_more(run: Run) -> None:
     assert count(run.conninfo, "select count(*) from slack.version") == 1
 
 
-async def test_runs_a_changed_idempotent_file_again(run: Run) -> None:
+async def test_a_changed_idempotent_file_runs_again(run: Run) -> None:
     await run(FIRST, AGAIN)
     changed = MigrationFile(AGAIN.name, "create or replace view slack.again as select 2 as x")
     assert await run(FIRST, changed) == [AGAIN.name]
     assert count(run.conninfo, "select x from slack.again") == 2
 
 
-async def test_tells_how_an_applied_file_was_changed(run: Run) -> None:
+async def test_reports_how_an_applied_file_was_changed(run: Run) -> None:
     await run(FIRST)
     changed = MigrationFile(FIRST.name, FIRST.body + "\n-- a remark")
     assert await run(changed) == []
@@ -89,7 +89,7 @@ async def test_tells_how_an_applied_file_was_changed(run: Run) -> None:
     assert "+-- a remark" in str(found.files[0].difference)
 
 
-async def test_tells_of_an_applied_file_that_is_missing(run: Run) -> None:
+async def test_reports_an_applied_file_that_is_missing(run: Run) -> None:
     await run(FIRST, SECOND)
     await run(FIRST)
     assert any(
@@ -97,7 +97,7 @@ async def test_tells_of_an_applied_file_that_is_missing(run: Run) -> None:
     )
 
 
-async def test_all_or_nothing(run: Run) -> None:
+async def test_a_failed_file_undoes_all_files(run: Run) -> None:
     await run(FIRST)
     bad = MigrationFile("incremental/003-bad.sql", "select 1;\n\nselect nonsense")
     with pytest.raises(MigrationError, match=r"003-bad\.sql, line 3: .*nonsense.*42703"):
@@ -132,7 +132,9 @@ async def test_refuses_a_file_before_those_applied(run: Run) -> None:
         await run(FIRST, SECOND, version="2.0.0")
 
 
-async def test_says_who_knows_what_rights_are_lacking(run: Run, postgres: EmbeddedPostgres) -> None:
+async def test_names_the_command_that_shows_missing_rights(
+    run: Run, postgres: EmbeddedPostgres
+) -> None:
     with psycopg.connect(postgres.conninfo, autocommit=True) as connection:
         connection.execute("create role guest login")
     run.conninfo = make_conninfo(run.conninfo, user="guest")
@@ -166,7 +168,7 @@ async def test_instances_that_start_at_once_migrate_once(run: Run) -> None:
     assert any("waiting for another migration" in message.text for message in run.messages)
 
 
-async def test_says_who_holds_the_lock_when_it_gives_up(run: Run) -> None:
+async def test_names_the_holder_of_the_lock_when_it_gives_up(run: Run) -> None:
     holder = make_conninfo(run.conninfo, application_name="the-other@host")
     with psycopg.connect(holder) as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", (MIGRATION_LOCK_KEY,))
@@ -193,8 +195,8 @@ async def test_connections_that_cannot_be_made(
         await run(FIRST)
 
 
-def test_a_wrong_password_is_a_refusal() -> None:
-    # The server trusts everybody, so the words of one that does not stand here as libpq has them.
+def test_a_wrong_password_is_refused() -> None:
+    # The tests' server asks for no password, so this is libpq's text from another server.
     at = 'connection failed: connection to server at "10.0.0.1", port 5432 failed: '
     error = psycopg.OperationalError(at + 'FATAL:  password authentication failed for user "me"')
     assert isinstance(connect_failure(error), DatabaseRefused)
@@ -224,7 +226,7 @@ def test_the_real_files_document_every_table_and_column(conninfo: str) -> None:
     assert count(conninfo, functions) == 0
 
 
-async def test_the_real_files_run_again_on_their_own_result(conninfo: str) -> None:
+async def test_the_real_files_run_again_after_themselves(conninfo: str) -> None:
     ran = await migrate(conninfo, version="999.0.0")
     assert ran == [file.name for file in shipped_migrations() if not file.incremental]
     assert (await migration_status(conninfo)).database_version == "999.0.0"

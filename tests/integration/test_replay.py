@@ -1,4 +1,4 @@
-"""Events put through the same code again: what was kept away or failed comes back, and nothing else changes."""
+"""Replays: discarded and failed events are stored, and nothing else changes."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def texts(conninfo: str) -> list[str]:
         return [row[0] for row in connection.execute("select text from slack.message order by ts")]
 
 
-async def test_what_a_wrong_rule_kept_away_comes_back(conninfo: str, tmp_path: Path) -> None:
+async def test_what_a_wrong_rule_dropped_comes_back(conninfo: str, tmp_path: Path) -> None:
     async with (
         LocalSlack() as slack,
         running(make_engine(slack, conninfo, tmp_path)) as engine,
@@ -61,11 +61,11 @@ async def test_what_a_wrong_rule_kept_away_comes_back(conninfo: str, tmp_path: P
         assert dry.changes == {("discarded", "stored"): 3}
         assert texts(conninfo) == ["text 2"]
         assert await replayed(conninfo, rule=rule) == dry
-        # Edited, with the reaction kept so far; what was deleted meanwhile stays away.
+        # The message has its edit and its reaction. The one that was deleted meanwhile does not come back.
         assert texts(conninfo) == ["edit at 4", "text 2"]
         shown = "select count(*) from slack.message where jsonb_array_length(reactions) = 1"
         assert count(conninfo, shown) == 1
-        # More of the live ones come, and nothing happens twice.
+        # More live events arrive, and nothing is stored twice.
         await send(Ev7=message(7))
         assert (await replayed(conninfo, rule=rule)).events == 0
         assert await list_rules(connection) == []
@@ -74,7 +74,7 @@ async def test_what_a_wrong_rule_kept_away_comes_back(conninfo: str, tmp_path: P
     assert [(r.outcome, r.discard_id) for r in found.replays] == [("discarded", rule)]
 
 
-async def test_rules_of_now_decide_and_what_is_stored_stays(conninfo: str) -> None:
+async def test_present_rules_decide_and_what_is_stored_stays(conninfo: str) -> None:
     async with asking(conninfo) as connection:
         first = await add_rule(connection, '$.user == "U1"', None)
         await store(conninfo, {"Ev1": message(1), "Ev2": message(2, user="U2")})
@@ -88,7 +88,7 @@ async def test_rules_of_now_decide_and_what_is_stored_stays(conninfo: str) -> No
     assert texts(conninfo) == ["text 2"]
 
 
-async def test_what_failed_comes_back_once_its_reason_is_mended(
+async def test_what_failed_comes_back_once_its_cause_is_fixed(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     database.execute("alter table slack.message add constraint mended check (text <> 'text 2')")
@@ -106,7 +106,7 @@ async def test_what_failed_comes_back_once_its_reason_is_mended(
     assert (await replayed(conninfo, failed=True)).events == 0
 
 
-async def test_one_that_is_refused_harms_no_other(
+async def test_a_refused_event_does_not_affect_the_others(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     async with asking(conninfo) as connection:
@@ -120,7 +120,7 @@ async def test_one_that_is_refused_harms_no_other(
     assert count(conninfo, "select count(*) from slack.message") == 29
 
 
-async def test_an_event_that_was_kept_as_text_is_read_again(
+async def test_an_event_that_was_stored_as_text_is_parsed_again(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     database.execute("alter table slack.event add constraint no check (event ? 'unstorable')")
@@ -146,14 +146,14 @@ async def test_a_malformed_frame_stays_failed(conninfo: str) -> None:
     assert found.error == {"class": "MalformedEvent", "message": "the envelope has no payload"}
 
 
-async def test_ids_that_never_came_are_told(conninfo: str) -> None:
+async def test_ids_that_were_never_delivered_are_reported(conninfo: str) -> None:
     await store(conninfo, {"Ev1": message(1)})
     async with asking(conninfo) as connection:
         assert await unknown_events(connection, ("Ev1", "Ev0")) == ("Ev0",)
     assert (await replayed(conninfo, event_ids=("Ev0",))).events == 0
 
 
-async def test_more_than_one_transaction(conninfo: str) -> None:
+async def test_a_replay_of_several_transactions(conninfo: str) -> None:
     async with asking(conninfo) as connection:
         rule = await add_rule(connection, '$.user == "U1"', None)
         await store(conninfo, {f"Ev{n}": message(n % 90, channel=f"C{n}") for n in range(450)})

@@ -1,4 +1,4 @@
-"""What the retention deletes, and what it must keep."""
+"""Retention: what it deletes, and what it must keep."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ DAY = timedelta(days=1)
 
 
 def fill(database: psycopg.Connection[Any], name: str, age: timedelta) -> None:
-    """An event with its delivery, a deleted message with a reaction, a reaction alone, a run."""
+    """Insert an event with its delivery, a deleted message with a reaction, another reaction, and a run."""
     at = datetime.now(UTC) - age
     database.execute(
         "insert into slack.event (event_ts, event, event_id, received_at, outcome)"
@@ -42,13 +42,13 @@ def names(database: psycopg.Connection[Any], query: str) -> list[str]:
     return [row[0] for row in database.execute(query.encode()).fetchall()]
 
 
-async def test_what_is_old_goes_and_what_is_needed_stays(
+async def test_old_rows_are_deleted_and_needed_ones_stay(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     fill(database, "new", DAY)
     fill(database, "old", 91 * DAY)
     fill(database, "ancient", 400 * DAY)
-    # Delivered again lately: the dedupe still needs it.
+    # This event was delivered again recently, so its row still prevents a duplicate.
     database.execute(
         "update slack.delivery set last_received_at = now() where event_id = 'ancient'"
     )
@@ -76,7 +76,7 @@ async def test_what_is_old_goes_and_what_is_needed_stays(
     ]
 
 
-async def test_more_rows_than_one_transaction_takes(
+async def test_more_rows_than_one_transaction_deletes(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     database.execute(
@@ -90,7 +90,7 @@ async def test_more_rows_than_one_transaction_takes(
     assert names(database, "select event_id from slack.event") == []
 
 
-async def test_instances_go_but_not_the_last_connection_of_a_workspace(
+async def test_instances_are_deleted_but_not_the_newest_connection_of_a_workspace(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     for team, name, days in (("T1", "older", 50), ("T1", "old", 40), ("T2", "other", 60)):

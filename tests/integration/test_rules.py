@@ -1,4 +1,4 @@
-"""Rules: checked by the database, tried on what is there, counted; taken up by every instance."""
+"""Rules: PostgreSQL checks them, a preview tests them, matches are counted, and every instance applies them."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ async def preview(conninfo: str, match: str, **options: Any) -> Preview:
         'exists($.blocks[*] ? (@.type == "x"))',
     ],
 )
-async def test_conditions_are_taken(conninfo: str, match: str) -> None:
+async def test_conditions_are_accepted(conninfo: str, match: str) -> None:
     async with asking(conninfo) as connection:
         canonical = await check_rule(connection, match)
         assert await check_rule(connection, canonical) == canonical
@@ -68,7 +68,7 @@ async def test_conditions_are_taken(conninfo: str, match: str) -> None:
         ("true", "the same for every message"),
     ],
 )
-async def test_what_could_never_be_a_rule_is_explained(
+async def test_an_expression_that_cannot_be_a_rule_is_refused_with_a_reason(
     conninfo: str, match: str, said: str
 ) -> None:
     async with asking(conninfo) as connection:
@@ -108,7 +108,7 @@ async def test_ready_rules(
     assert set(written.discarded) == {f"Ev{n}" for n in kept_away}
 
 
-async def test_a_rule_tells_what_it_did(conninfo: str, database: psycopg.Connection[Any]) -> None:
+async def test_a_rule_shows_what_it_did(conninfo: str, database: psycopg.Connection[Any]) -> None:
     async with asking(conninfo) as connection:
         first = await add_rule(connection, '$.subtype == "channel_join"', "joins")
         second = await add_rule(connection, '$.user == "U9"', None)
@@ -127,7 +127,7 @@ async def test_a_rule_tells_what_it_did(conninfo: str, database: psycopg.Connect
     assert (user.id, user.hits, user.last_hit, user.imported) == (second, 0, None, 0)
 
 
-async def test_off_and_on_and_removed(conninfo: str) -> None:
+async def test_a_rule_is_turned_off_and_on_and_removed(conninfo: str) -> None:
     async with asking(conninfo) as connection:
         rule = await add_rule(connection, '$.user == "U1"', "me")
         await turn_rule_off(connection, rule)
@@ -158,7 +158,7 @@ async def test_off_and_on_and_removed(conninfo: str) -> None:
         assert await list_rules(connection) == []
 
 
-async def test_a_rule_made_by_hand_counts_as_well(
+async def test_a_rule_that_was_inserted_by_hand_counts_as_well(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     database.execute("insert into slack.message_discard (match) values ('$.user == \"U1\"')")
@@ -167,7 +167,7 @@ async def test_a_rule_made_by_hand_counts_as_well(
         assert [rule.hits for rule in await list_rules(connection)] == [1]
 
 
-async def test_every_instance_follows_a_rule_at_once(conninfo: str, tmp_path: Path) -> None:
+async def test_every_instance_applies_a_rule_at_once(conninfo: str, tmp_path: Path) -> None:
     async with (
         LocalSlack() as slack,
         running(make_engine(slack, conninfo, tmp_path / "one")) as one,
@@ -195,16 +195,16 @@ async def test_every_instance_follows_a_rule_at_once(conninfo: str, tmp_path: Pa
     assert count(conninfo, "select count(*) from slack.message") == 80
 
 
-async def test_a_preview_counts_what_would_be_kept_away(conninfo: str) -> None:
+async def test_a_preview_counts_what_would_be_dropped(conninfo: str) -> None:
     async with asking(conninfo) as connection:
         rule = await add_rule(connection, '$.text == "text 3"', None)
     events = [message(n, user="U1" if n % 2 else "U2") for n in range(10)]
     events += [edit(2, 20, user="U1"), deletion(4, 21), message(0, ts=ts_of(30), thread_ts="x")]
     await store(conninfo, {f"Ev{n}": event for n, event in enumerate(events)})
     found = await preview(conninfo, '$.user == "U1"', examples=3)
-    # Stored: 10 without the discarded and the deleted one, of which 1, 5, 7, 9 and the edited 2 are of U1.
+    # Stored are 10 messages without the discarded and the deleted one; 1, 5, 7, 9 and the edited 2 are from U1.
     assert (found.stored.tested, found.stored.matched) == (8, 5)
-    # Recent: 10 and an edit; the deletion is no message.
+    # Recent are 10 messages and an edit. The deletion is not a message.
     assert (found.recent.tested, found.recent.matched, found.recent.known) == (11, 6, 1)
     assert found.is_whole
     assert [example.text for example in found.recent.examples] == ["edit at 20", "text 9", "text 7"]
@@ -215,10 +215,10 @@ async def test_a_preview_counts_what_would_be_kept_away(conninfo: str) -> None:
 
 
 def ts_of(number: int) -> str:
-    return f"{number}.x"  # refused: it fails, and is no message of a preview
+    return f"{number}.x"  # PostgreSQL refuses it, so it is not part of a preview
 
 
-async def test_a_preview_is_bounded_and_says_so(
+async def test_a_preview_is_limited_and_says_so(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     fill(database, 12_000)
@@ -236,14 +236,16 @@ async def test_a_preview_is_bounded_and_says_so(
 async def test_a_preview_can_be_cancelled(conninfo: str, database: psycopg.Connection[Any]) -> None:
     async with asking(conninfo) as connection:
         with database.transaction():
-            database.execute("lock table slack.message in access exclusive mode")  # it has to wait
+            database.execute(
+                "lock table slack.message in access exclusive mode"
+            )  # the preview has to wait
             growing = previews(connection, "$.ts != null", since=EVER, seconds=60)
             task = asyncio.ensure_future(anext(growing))
             await asyncio.sleep(0.3)
             assert not task.done()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await asyncio.wait_for(task, 60)  # the lock is held for longer
+                await asyncio.wait_for(task, 60)  # the lock is held longer
             assert await (await connection.execute("select 1")).fetchone() == (1,)
 
 

@@ -1,4 +1,4 @@
-"""The store: what PostgreSQL refuses is kept, what it cannot take now is reported."""
+"""The store of events: a refused event is kept, and an unavailable database is reported."""
 
 import asyncio
 import json
@@ -54,10 +54,10 @@ async def test_counts_each_event_once(pool: Pool, database: psycopg.Connection[A
     assert deliveries == [("Ev1", 2), ("Ev2", 2), ("Ev3", 1)]
 
 
-async def test_what_jsonb_cannot_hold_is_kept_as_text(
+async def test_an_event_that_jsonb_cannot_hold_is_stored_as_text(
     pool: Pool, database: psycopg.Connection[Any]
 ) -> None:
-    # A number of jsonb has at most 131,072 digits before its point; the record's own reader takes 1e308 at most.
+    # jsonb allows 131,072 digits before the decimal point; the reader of records allows numbers up to 1e308.
     number = b"0." + b"0" * 20_000 + b"1"
     beyond = record("Ev2").replace(b'"emoji_changed"}', b'"emoji_changed", "x": ' + number + b"}")
     store = EventStore(pool)
@@ -71,14 +71,14 @@ async def test_what_jsonb_cannot_hold_is_kept_as_text(
     assert kept[0] == "failed"
 
 
-async def test_what_a_database_sets_for_people_is_overruled(
+async def test_settings_of_the_database_are_overruled(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     for setting in (
         "default_transaction_isolation = serializable",
         "datestyle = 'German, DMY'",
         "intervalstyle = iso_8601",
-        # So long that none of them ends the session before it is set up.
+        # Long enough that none of them ends the session before its settings are set.
         "statement_timeout = '1h'",
         "lock_timeout = '1h'",
         "idle_session_timeout = '1h'",
@@ -128,8 +128,8 @@ async def test_abort_ends_a_write_that_hangs(pool: Pool, database: psycopg.Conne
     assert (await store.write([record("Ev2")])).first == {"Ev2"}
 
 
-async def test_writers_at_once_neither_block_each_other_nor_differ(conninfo: str) -> None:
-    """Four instances get the same events, each in an order and in batches of its own."""
+async def test_concurrent_writers_do_not_deadlock_and_agree(conninfo: str) -> None:
+    """Four instances get the same events, each in another order and in other batches."""
     sent = list(Workspace(8, 1_700_000_000.0, 100).events(1500))
     records = []
     for one in sent:

@@ -41,7 +41,7 @@ BESIDE = Path(__file__).parents[3] / "shared" / "timescaledb" / "serve"
 
 @contextmanager
 def beside(*arguments: str) -> Iterator[str]:
-    """The server that stands beside the repository, while the block runs."""
+    """Run the server that is installed beside the repository, as long as the block."""
     if not BESIDE.exists():
         pytest.skip("no TimescaleDB: set TIGER_SLACK_TEST_DSN")
     with subprocess.Popen(
@@ -64,7 +64,7 @@ def beside(*arguments: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """TIGER_SLACK_TEST_DSN, or the one beside."""
+    """The server of TIGER_SLACK_TEST_DSN, or the one beside the repository."""
     if given := os.environ.get("TIGER_SLACK_TEST_DSN"):
         yield given
         return
@@ -74,7 +74,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def conninfo(server: str) -> str:
-    """The server's database with our schema, all tables empty. The schema is made once: that takes a while here."""
+    """A database with our schema and empty tables. The schema is created once, because that takes long here."""
     with psycopg.connect(server, autocommit=True) as connection:
         if _schema_is_current(connection):
             tables = connection.execute(
@@ -123,7 +123,7 @@ async def test_hypertables_and_policies(conninfo: str) -> None:
 
 
 async def chunks_after_retention(conninfo: str, days: int) -> int:
-    """Two old weeks of events and this one; how many chunks a run for so many days leaves."""
+    """Store events of two old weeks and of this one, run the job, and return the number of chunks that are left."""
     rows(
         conninfo,
         "insert into slack.event (event_ts, event, event_id, received_at, outcome)"
@@ -135,11 +135,11 @@ async def chunks_after_retention(conninfo: str, days: int) -> int:
     return len(rows(conninfo, "select public.show_chunks('slack.event')"))
 
 
-async def test_the_policy_for_events_rules_where_there_is_one(conninfo: str) -> None:
+async def test_a_retention_policy_for_events_takes_precedence(conninfo: str) -> None:
     assert await chunks_after_retention(conninfo, 1) == 3
 
 
-async def test_a_workspace_ends_in_its_tables(conninfo: str, tmp_path: Path) -> None:
+async def test_a_workspace_is_stored_completely(conninfo: str, tmp_path: Path) -> None:
     sent = list(
         Workspace(3, 1_700_000_000.0, 0.001, nasty=True).events(600)
     )  # a week, over two chunks
@@ -156,7 +156,7 @@ async def test_a_workspace_ends_in_its_tables(conninfo: str, tmp_path: Path) -> 
         locks = await chunk_locks(connection)
     assert locks is not None
     assert locks.chunks >= chunks
-    assert locks.needed > locks.chunks  # each has indexes
+    assert locks.needed > locks.chunks  # every chunk has indexes
 
 
 async def test_edits_deletions_and_reactions_reach_compressed_chunks(
@@ -226,7 +226,7 @@ async def test_the_apache_edition_has_hypertables_only(tmp_path: Path) -> None:
             await slack.send_all(sent)
             await delivered(slack, engine)
         await check(conninfo, sent)
-        # These events are years old, and were received just now: retention counts from their receipt.
+        # These events are years old but were received just now. Retention counts from the receipt.
         chunks = len(rows(conninfo, "select public.show_chunks('slack.event')"))
         assert await chunks_after_retention(conninfo, 300) == chunks + 2
         left = rows(conninfo, "select count(*) from slack.event where event_id like 'Ev5%'")
@@ -242,7 +242,9 @@ async def test_imports_into_chunks_and_into_compressed_ones(conninfo: str, tmp_p
     }
     files = export({"general": days})
     path = write_folder(tmp_path / "one", files)
-    imported = await run_import(conninfo, path)  # so many that it compresses old chunks itself
+    imported = await run_import(
+        conninfo, path
+    )  # large enough that the import compresses old chunks
     assert imported.result.total.inserted == 13_000
     assert imported.events_of(ImportNote) == [
         ImportNote("All messages are stored. Compressing old chunks.")
@@ -253,7 +255,7 @@ async def test_imports_into_chunks_and_into_compressed_ones(conninfo: str, tmp_p
     )
     (found,) = rows(conninfo, chunks)
     assert found[0] == found[1] >= 2
-    # A later export: one message more, one edited, one deleted, and a reaction; the rest is there.
+    # A later export has one more message, an edit, a deletion and a reaction. The rest is stored already.
     first = days["2023-11-14"]
     edited = first[0] | {"text": "edited", "edited": {"user": "U1", "ts": f"{DAY + 99_999}.000000"}}
     reacted = first[1] | {"reactions": [{"name": "+1", "users": ["U2"], "count": 1}]}
@@ -273,6 +275,6 @@ async def test_imports_into_chunks_and_into_compressed_ones(conninfo: str, tmp_p
     ]
 
 
-async def test_runs_again(conninfo: str) -> None:
+async def test_migrations_run_again(conninfo: str) -> None:
     assert await migrated(conninfo) == []
     assert all(name.startswith("idempotent/") for name in await migrated(conninfo, "999.0.0"))

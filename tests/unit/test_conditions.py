@@ -1,4 +1,4 @@
-"""The parts of a predicate, and which of them make it true."""
+"""The conditions of a predicate, and which of them make it true."""
 
 import pytest
 
@@ -19,14 +19,14 @@ PARTS = [
 
 
 @pytest.mark.parametrize(("canonical", "parts"), PARTS)
-def test_parts(canonical: str, parts: list[str]) -> None:
+def test_a_predicate_is_parsed(canonical: str, parts: list[str]) -> None:
     assert list(conditions(parse(canonical))) == parts
 
 
-def test_what_holds_is_what_makes_it_true() -> None:
+def test_only_conditions_that_make_it_true_are_returned() -> None:
     tree = parse('($."a" == 1 || $."b" == 2 && $."c" == 3)')
     a, b, c = conditions(tree)
-    assert holding(tree, {a: True, b: True, c: False}) == [a]  # b alone makes nothing true
+    assert holding(tree, {a: True, b: True, c: False}) == [a]  # b alone does not make it true
     assert holding(tree, {a: False, b: True, c: True}) == [b, c]
     assert holding(tree, {a: False, b: True, c: False}) == []
 
