@@ -57,7 +57,7 @@ begin
 end
 $func$;
 comment on function slack.record_gap(text, text, timestamptz, timestamptz, text, interval) is
-  'Adds a gap. If a gap with the same reason is less than "within" away and no backfill of it has begun, makes that gap longer instead. Returns the gap''s id.';
+  'Adds a gap. If a gap with the same reason is at most "within" away and no backfill of it has begun, makes that gap longer instead. Returns the gap''s id.';
 
 create or replace function slack.note_gaps(items slack.routed_event[])
 returns void

@@ -6,7 +6,7 @@ The rules, and their reasons:
   Where TimescaleDB has a retention policy for slack.event, its age (by event_ts) counts instead, also for
   slack.delivery and slack.reaction.
 - slack.delivery: kept as long as its event. It keeps a repeated delivery from adding a second audit row. Slack
-  repeats for a day at most; the spool repeats for as long as the database is away. A repetition after that still
+  repeats for a day at most; the spool repeats after any outage of the database. A repetition after that still
   changes no message, because every effect is idempotent.
 - slack.tombstone: kept for ever. An export of any age can contain a deleted message, and only the tombstone keeps
   it out. A tombstone is three short columns without content.

@@ -172,4 +172,4 @@ class Runner:
 
 
 def _unavailable(error: psycopg.Error) -> DatabaseUnavailable:
-    return DatabaseUnavailable(f"The database broke the job off: {describe(error)}")
+    return DatabaseUnavailable(f"The database ended the job: {describe(error)}")

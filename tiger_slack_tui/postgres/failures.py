@@ -115,10 +115,10 @@ def _meaning(error: psycopg.Error) -> str | None:
         return _POOLER_FULL
     if error.sqlstate == "42501":
         return (
-            "the role that is in force lacks a right: use the owner of the schema slack, or have the owner run"
+            "the current role lacks a right: use the owner of the schema slack, or let the owner run"
             " grant usage on schema slack to ROLE and grant all on all tables in schema slack to ROLE;"
-            " a role that was set for the database or the user (alter … set role) takes the place of the one"
-            " that connects"
+            " a role that is set for the database or the user (alter … set role) replaces the role that"
+            " connects"
         )
     if error.sqlstate == "26000":
         return "a pooler has lost a prepared statement"
@@ -129,8 +129,8 @@ def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefus
     """The error that says why no connection could be made. It contains no password."""
     if isinstance(error, StatementPooler):
         return DatabaseRefused(
-            "The pooler works by statement: it takes no transactions.",
-            hint="Let it work by transaction or by session (pool_mode of pgbouncer).",
+            "The pooler is in statement mode, which allows no transactions.",
+            hint="Set it to transaction or session mode (pool_mode of pgbouncer).",
         )
     if is_pooler_full(error):
         return DatabaseUnavailable(f"The database was not reached: {_POOLER_FULL}")

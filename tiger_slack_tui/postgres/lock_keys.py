@@ -8,7 +8,7 @@ https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 from __future__ import annotations
 
 MIGRATION_LOCK_KEY = 5860155447541760
-"""Held by whoever migrates, to the end of its transaction."""
+"""Held by the session that migrates, until its transaction ends."""
 
 USERS_LOCK_KEY = 5245366294413312
 CHANNELS_LOCK_KEY = 6801911210587046

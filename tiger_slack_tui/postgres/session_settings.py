@@ -92,7 +92,7 @@ select pg_backend_pid()
 , array
   ( select array
     [ f.name, f.setting, f.source, f.value
-    , case when f.setting <> f.value and pg_backend_pid() in (0, {told}) then set_config(f.name, f.value, false) end
+    , case when f.setting <> f.value and pg_backend_pid() in (0, {known}) then set_config(f.name, f.value, false) end
     ]
     from found f
   )
@@ -152,7 +152,7 @@ async def prepare_session(
         linux_only=Literal(_LINUX_ONLY),
         durable=SQL(", ").join(map(Literal, _DURABLE)),
         wanted=SQL(", ").join(SQL("({}, {})").format(*item) for item in ours.items()),
-        told=connection.info.backend_pid,
+        known=connection.info.backend_pid,
     )
     cursor = await connection.execute(query)
     cursor.nextset()

@@ -38,7 +38,7 @@ and g.ended_at is not null
 and (%(all)s or slack.is_settled(g))
 and (g.team_id is null or g.team_id = %(team)s)
 order by g.id
-"""  # noqa: S608 columns of ours
+"""  # noqa: S608 only constants
 _GET: LiteralString = f"""
 select {_COLUMNS} from slack.gap g
 where g.id = any (%(ids)s)

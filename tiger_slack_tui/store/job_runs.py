@@ -52,10 +52,10 @@ and finished_at is null
 _LAST_DONE: LiteralString = """
 select max(coalesce(scheduled_for, started_at)) from slack.job_run where job = %s and outcome = 'done'
 """
-_GET: LiteralString = f"select {_COLUMNS} from slack.job_run where id = %s"  # noqa: S608 columns of ours
+_GET: LiteralString = f"select {_COLUMNS} from slack.job_run where id = %s"  # noqa: S608 only constants
 _NEWEST: LiteralString = f"""
 select {_COLUMNS} from slack.job_run where job = %s order by id desc limit %s
-"""  # noqa: S608 columns of ours
+"""  # noqa: S608 only constants
 
 
 class RunReason(StrEnum):

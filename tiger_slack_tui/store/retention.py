@@ -1,6 +1,6 @@
 """Deletes old rows, at most so many at a time. Which rows are old is the retention job's decision.
 
-A delete leaves out rows that another transaction has locked. So it waits for nobody, and takes part in no deadlock.
+A delete leaves out rows that another transaction has locked. So it never waits, and takes part in no deadlock.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ async def drop_old_chunks(connection: Connection, timescaledb: TimescaleDB, age:
     for chunk in chunks:
         name = Identifier(chunk.schema, chunk.name)
         async with connection.transaction():
-            # Until the chunk is dropped, nobody adds an event to it.
+            # The lock keeps others from adding an event to the chunk until it is dropped.
             await connection.execute(_LOCK_CHUNK.format(name))
             if not await _value(connection, _IS_NEEDED.format(name), (age,)):
                 await connection.execute(drop, (chunk.range_start, chunk.range_end))

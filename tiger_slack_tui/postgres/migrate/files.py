@@ -38,7 +38,7 @@ class AppliedMigration:
 
 
 class MigrationFileState(StrEnum):
-    """How a file stands in a database."""
+    """The state of a file in a database."""
 
     APPLIED = "applied"
     PENDING = "pending"

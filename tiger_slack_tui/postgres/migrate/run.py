@@ -73,7 +73,7 @@ class MigrationMessage:
 
 @dataclass(frozen=True, slots=True)
 class MigrationFileStatus:
-    """A file, and how it stands in a database."""
+    """A file, and its state in a database."""
 
     name: str
     state: MigrationFileState
@@ -133,7 +133,7 @@ async def migrate(
                 ) from None
             if is_unavailable(error) or connection.broken:
                 raise DatabaseUnavailable(
-                    f"The migration was broken off: {_short(error)}"
+                    f"The migration was interrupted: {_short(error)}"
                 ) from None
             lacks_rights = isinstance(error, psycopg.errors.InsufficientPrivilege)
             hint = "tiger-slack doctor says which rights the role lacks." if lacks_rights else None
@@ -204,7 +204,7 @@ async def _lock(
     connection: Connection, report: Callable[[MigrationMessage], None], seconds: float
 ) -> AsyncIterator[None]:
     """A transaction that holds the lock. While it waits for the lock, no transaction stays open."""
-    begun, has_reported = time.monotonic(), False
+    began, has_reported = time.monotonic(), False
     while True:
         async with connection.transaction():
             row = await _one(connection, "select pg_try_advisory_xact_lock(%s)", MIGRATION_LOCK_KEY)
@@ -215,7 +215,7 @@ async def _lock(
         if holder is not None and not has_reported:
             report(MigrationMessage(logging.INFO, f"waiting for another migration: {holder}"))
             has_reported = True
-        if time.monotonic() - begun > seconds:
+        if time.monotonic() - began > seconds:
             raise MigrationRunning(
                 f"Another migration has not ended after {seconds:g} s: {holder or 'holder unknown'}",
                 hint="Wait for it, or end its session, and start again.",
@@ -284,7 +284,7 @@ async def _apply(
     if state.version is None and not state.applied:
         await connection.execute(_BOOKKEEPING)
     for file in due:
-        begun = time.monotonic()
+        began = time.monotonic()
         with span(f"migration {file.name}", version=version):
             await _run(connection, file)
         await connection.execute(
@@ -295,7 +295,7 @@ async def _apply(
         )
         report(
             MigrationMessage(
-                logging.INFO, f"applied {file.name} ({time.monotonic() - begun:.2f} s)"
+                logging.INFO, f"applied {file.name} ({time.monotonic() - began:.2f} s)"
             )
         )
     await connection.execute(
