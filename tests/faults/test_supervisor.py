@@ -59,7 +59,7 @@ async def test_the_pause_is_bounded_however_long_it_fails() -> None:
     supervisor = Supervisor(ManualClock(), pause=1)
     pause = 0.0
     for _ in range(3000):
-        pause = supervisor._note("x", KeyError())
+        pause = supervisor._record("x", KeyError())
     assert 30 <= pause <= 60
     assert len(supervisor.problems()) == 1
 

@@ -1,4 +1,4 @@
-"""How long to wait before another try, and which failures of a series to log; for outages of any length."""
+"""Pauses between retries, and a selection of the failures to log. Both work for outages of any length."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import random
 
 from tiger_slack_tui.base.clock import Clock
 
-_MOST_DOUBLINGS = 60  # beyond any bound that anybody asks for, and far from the largest float
+_MOST_DOUBLINGS = 60  # more than any limit needs, and far from the largest float
 
 
 def backoff(failures: int, *, first: float, most: float) -> float:
-    """Seconds to wait after so many failures in a row.
+    """Seconds to wait before the next retry, after so many failures in a row (any number).
 
-    The bound doubles with each failure, from `first` up to `most`. The result is a random time in the upper half of
-    the bound, so that several instances do not retry at the same moment. Every number of failures is valid.
+    The limit doubles with each failure, from `first` up to `most` seconds. The result is random between half of the
+    limit and the limit, so that several instances do not retry at the same moment.
     """
     doublings = min(max(failures - 1, 0), _MOST_DOUBLINGS)
     bound = min(first * 2.0**doublings, most)
-    return random.uniform(bound / 2, bound)  # noqa: S311 it spreads tries, it guards nothing
+    return random.uniform(bound / 2, bound)  # noqa: S311 it spreads retries and protects nothing
 
 
 class LogThrottle:
-    """Selects the failures of a series that are logged: the first, then one after 1 min, 2 min, 4 min, … up to 1 h.
+    """Selects which failures of a series are logged: the first, then one after 1 min, 2 min, 4 min, … up to 1 h.
 
-    An outage of a month is about 750 lines.
+    An outage of a month takes about 750 lines.
     """
 
     def __init__(self, clock: Clock, *, first: float = 60, most: float = 3600) -> None:
@@ -34,7 +34,7 @@ class LogThrottle:
         self._due: float | None = None
 
     def allows(self) -> bool:
-        """Whether to log now. True also means: the next line is due after a longer pause."""
+        """Whether to log now. If True, the pause before the next line grows."""
         now = self._clock.elapsed()
         if self._due is not None and now < self._due:
             return False
@@ -43,5 +43,5 @@ class LogThrottle:
         return True
 
     def reset(self) -> None:
-        """The series is over: the next failure is logged."""
+        """End the series: the next failure is logged."""
         self._due, self._pause = None, self._first

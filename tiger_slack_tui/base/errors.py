@@ -1,10 +1,10 @@
-"""What can go wrong, as types. Each message says what happened; each hint says what to do about it."""
+"""The errors that a person sees, one class for each kind of failure."""
 
 
 class TigerSlackError(Exception):
-    """Base of every error that is shown to a person: a sentence, never a traceback.
+    """Base class. A person sees the message, which says what happened, and never a traceback.
 
-    `hint` says how to mend it. Neither part may hold a token, a password or the text of a message.
+    `hint` says what to do about it. Neither may contain a token, a password or the text of a message.
     """
 
     exit_code = 1
@@ -19,13 +19,13 @@ class TigerSlackError(Exception):
 
 
 class SettingsError(TigerSlackError):
-    """The environment does not describe a runnable program. Lists every problem at once."""
+    """The settings or arguments cannot be used. The message lists all problems."""
 
     exit_code = 2
 
 
 class NoTerminalError(TigerSlackError):
-    """A console was asked for where nobody could see it."""
+    """The console needs a terminal and has none."""
 
     exit_code = 2
 
@@ -35,31 +35,31 @@ class EmbeddedPostgresError(TigerSlackError):
 
 
 class DatabaseUnavailable(TigerSlackError):
-    """The database does not answer now; trying again later can succeed."""
+    """The database does not answer now. A later try can succeed."""
 
 
 class EventsRefused(DatabaseUnavailable):
-    """The database answered, and took none of the events. The reason may pass, or lie in one of the events."""
+    """The database answered and took none of the events. The reason can pass, or be one of the events."""
 
 
 class DatabaseRefused(TigerSlackError):
-    """The database answers, but not to us (password, missing database, rights, version): a person must act."""
+    """The database refuses this program (password, missing database, rights, version). A person must act."""
 
 
 class OtherDatabase(DatabaseRefused):
-    """Two addresses that must lead to the same database do not."""
+    """Two addresses lead to different databases, but must lead to the same."""
 
 
 class MigrationError(TigerSlackError):
-    """The schema cannot be brought to this version. Nothing was changed."""
+    """The schema cannot be migrated to this version. Nothing was changed."""
 
 
 class SlackRefused(TigerSlackError):
-    """Slack refused a token or a method for a reason that trying again does not mend."""
+    """Slack refused a token or a method for good. A person must act."""
 
 
 class SlackAbsent(SlackRefused):
-    """Slack does not show this channel or thread to the app. `reason` is Slack's word for why."""
+    """Slack does not show this channel or thread to the app. `reason` is Slack's error code."""
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
@@ -67,9 +67,9 @@ class SlackAbsent(SlackRefused):
 
 
 class SlackUnavailable(TigerSlackError):
-    """Slack does not answer as it should now; trying again later can succeed.
+    """Slack does not answer, or answers with a failure that can pass. A later try can succeed.
 
-    `retry_after` is the number of seconds that Slack asked to wait, where it did.
+    `retry_after` is the number of seconds that Slack asks to wait; None where it does not ask.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -78,7 +78,7 @@ class SlackUnavailable(TigerSlackError):
 
 
 class SpoolError(TigerSlackError):
-    """The spool on disk cannot take events: its directory, its disk or its size limit."""
+    """The spool takes no events, because of its directory, its disk or its size limit."""
 
 
 class SpoolFull(SpoolError):

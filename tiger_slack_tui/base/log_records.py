@@ -1,4 +1,4 @@
-"""Makes log records that hold no data, before any handler sees them."""
+"""Removes data from log records before any handler sees them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tiger_slack_tui.base.stacktrace import error_attributes, internal_error, wh
 log = logging.getLogger(__name__)
 
 _OURS = "tiger_slack_tui"
-# What asyncio logs of errors that nobody handled; the rest of those messages shows the objects and their values.
+# Beginnings of asyncio's messages about unhandled errors. The rest of such a message shows objects with their values.
 _ASYNCIO = (
     "Task exception was never retrieved",
     "Future exception was never retrieved",
@@ -27,23 +27,24 @@ _ASYNCIO = (
 
 
 def keep_data_out_of_records() -> None:
-    """From now on every log record of the process is a `SafeRecord`, whoever logs it and whatever handles it."""
+    """Make every later log record of the process a `SafeRecord`, for all loggers and handlers."""
     logging.setLogRecordFactory(SafeRecord)
 
 
 def keeps_data_out_of_records() -> bool:
-    """Whether that is so: the program has a log."""
+    """Whether `keep_data_out_of_records` was called, which each function that opens a log does."""
     return logging.getLogRecordFactory() is SafeRecord
 
 
 class SafeRecord(logging.LogRecord):
-    """A record whose error is the attributes `exception.type` and `exception.stacktrace`, and nothing else of it.
+    """A log record without data.
 
-    A TigerSlackError is added to the message as its sentence, without a stack: it says what happened and where.
+    An error becomes the attributes `exception.type` and `exception.stacktrace`, without its message. A
+    TigerSlackError, whose message is safe, is appended to the record's message and has no stack.
 
-    This program's messages are shown; an error among their arguments shows as its type and place. Of other loggers'
-    messages the template is shown with its numbers; a message without arguments may be an f-string, so the place that
-    logs it is shown instead.
+    This program's own messages are kept; an error among their arguments becomes its type and place. Of a message of
+    another logger, the template and numbers are kept. A message without arguments can be an f-string, so the place of
+    the call replaces it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -51,8 +52,8 @@ class SafeRecord(logging.LogRecord):
         error = self.exc_info[1] if self.exc_info else None
         if error is not None and not isinstance(error, TigerSlackError):
             self.__dict__ |= error_attributes(error)
-        self.exc_info = self.exc_text = self.stack_info = None  # the last holds source lines
-        if (self.name or "").partition(".")[0] == _OURS:  # makeLogRecord gives no name
+        self.exc_info = self.exc_text = self.stack_info = None  # stack_info has source lines
+        if (self.name or "").partition(".")[0] == _OURS:  # makeLogRecord passes no name
             self._hide(BaseException)
         else:
             self._hide(object)
@@ -62,20 +63,20 @@ class SafeRecord(logging.LogRecord):
             self.msg, self.args = f"{self.getMessage()}: {sentence}", ()
 
     def _hide(self, kind: type[object]) -> None:
-        """Replace the arguments of the kind, apart from numbers."""
+        """Replace arguments of this class, except numbers."""
         if isinstance(self.args, tuple):
             self.args = tuple(_shown(value, kind) for value in self.args)
         elif isinstance(self.args, Mapping):
             self.args = {name: _shown(value, kind) for name, value in self.args.items()}
 
     def _rewrite(self) -> None:
-        """Set a message that holds no data."""
+        """Replace the message by one without data."""
         try:
             if self.args and isinstance(self.msg, str):
                 self.msg, self.args = self.msg % self.args, ()
                 return
         except (TypeError, ValueError, KeyError):
-            pass  # the template asks for other arguments
+            pass  # the arguments do not fit the template
         known = [text for text in _ASYNCIO if self.name == "asyncio" and _begins(self.msg, text)]
         self.msg = known[0] if known else f"logged at {self.filename}:{self.lineno}"
         self.args = ()
@@ -99,10 +100,10 @@ def _begins(message: object, text: str) -> bool:
 
 
 def log_uncaught_errors(people: TextIO | None = None) -> None:
-    """Log what Python would print with messages and source lines: uncaught errors of the program and of threads,
-    errors that cannot be raised (in `__del__`, in callbacks of C), and warnings.
+    """Log uncaught errors and warnings, which Python would print with messages and source lines.
 
-    An error that ends the program is also written to `people` in one line, without data.
+    This covers errors that end the program or a thread, and errors that cannot be raised (in `__del__`, in callbacks
+    of C). An error that ends the program is also written to `people`, in one line without data.
     """
 
     def ends(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:

@@ -1,6 +1,6 @@
-"""Sets Logfire up: traces, metrics and logs leave the machine through here, without what people wrote.
+"""Sets up Logfire, which exports traces, metrics and logs. Nothing that people wrote is exported.
 
-Imported late: logfire takes 0.9 s.
+Imported late, because the import of logfire takes 0.9 s.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.telemetry import record_error
 
 _EXPORT_SECONDS = 2
-"""How long a receiver of telemetry may take; a stop waits for the last of it."""
+"""How long one export may take. The end of the process waits for the last one."""
 
 
 def set_up(
@@ -38,10 +38,10 @@ def set_up(
     metric_readers: Sequence[MetricReader] = (),
     log_processors: Sequence[LogRecordProcessor] = (),
 ) -> list[logging.Handler]:
-    """Export traces and metrics, and return the handlers that export the log. For the whole process.
+    """Export traces and metrics of the whole process. Returns the handlers that export the log.
 
-    Goes to Logfire where there is a token, to the OTLP endpoints where they are set, and to what is passed. Without
-    any of it nothing leaves the machine.
+    The targets are Logfire, if there is a token, the OTLP endpoints that are set, and the arguments. Without any of
+    them nothing leaves the machine.
     """
     given = settings.logfire
     spans, logs = list(span_processors), list(log_processors)
@@ -68,7 +68,7 @@ def set_up(
     )
     _instrument()
     handlers: list[logging.Handler] = [
-        # What exporters log of themselves is not exported; our own handler has it.
+        # The exporters' own log lines are not exported. They are in the program's log.
         logfire.LogfireLoggingHandler(fallback=logging.NullHandler())
     ]
     if logs:
@@ -80,7 +80,7 @@ def set_up(
 
 def _instrument() -> None:
     quiet = _QuietProvider(trace.get_tracer_provider())
-    # Neither records the values of parameters, headers or bodies.
+    # Neither of the two records values of parameters, headers or bodies.
     logfire.instrument_psycopg("psycopg", tracer_provider=quiet)
     logfire.instrument_aiohttp_client(url_filter=_without_query, tracer_provider=quiet)
     logfire.instrument_system_metrics(
@@ -97,18 +97,18 @@ def _instrument() -> None:
 
 
 def _without_query(url: URL) -> str:
-    """The address of Socket Mode holds a ticket, which is a secret."""
+    """The URL without query and user. The query of Socket Mode's URL contains a ticket, which is a secret."""
     return str(url.with_query(None).with_fragment(None).with_user(None))
 
 
 def _record_without_data(helper: ExceptionCallbackHelper) -> None:
-    """For every span of the process that records an exception by itself."""
+    """Called for every span that records an exception by itself."""
     record_error(helper.span, helper.exception)
     helper.no_record_exception()
 
 
 class _QuietProvider(trace.TracerProvider):
-    """Gives tracers whose spans record errors without data: their status, too, would quote the message."""
+    """Makes tracers whose spans record errors without data. By default events and status quote the message."""
 
     def __init__(self, provider: trace.TracerProvider) -> None:
         self._provider = provider

@@ -1,4 +1,4 @@
-"""The figures of an engine, read from its snapshot, for Prometheus and for OpenTelemetry alike."""
+"""The metrics of an engine, read from its snapshot, for Prometheus and for OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Value = tuple[Mapping[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One figure, or a few that differ in their labels. `unit` is a base unit, as Prometheus asks for."""
+    """One metric, with one value for each set of labels. `unit` is a base unit, as Prometheus asks for."""
 
     name: str
     kind: Literal["counter", "gauge"]
@@ -46,7 +46,9 @@ def _events(now: Snapshot) -> Iterable[Value]:
 
 
 METRICS = (
-    Metric("events", "counter", "", "Events by type and what became of them, each once.", _events),
+    Metric(
+        "events", "counter", "", "Events by type and outcome, without repeated deliveries.", _events
+    ),
     Metric("deliveries", "counter", "", "Events received.", _one(lambda now: now.received)),
     Metric("acks", "counter", "", "Events acknowledged.", _one(lambda now: now.acked)),
     Metric("duplicates", "counter", "", "Repeated deliveries.", _one(lambda now: now.duplicates)),
@@ -61,7 +63,7 @@ METRICS = (
         "acks_lost",
         "counter",
         "",
-        "Acks that could not be sent, because their connection was gone.",
+        "Acks that were not sent because their connection was lost.",
         _one(lambda now: now.slack_acks_lost),
     ),
     Metric(
@@ -104,7 +106,7 @@ METRICS = (
         "spool_events",
         "gauge",
         "",
-        "Events on disk for the database.",
+        "Events in the spool, which wait for the database.",
         _one(lambda now: now.spool_events),
     ),
     Metric("spool", "gauge", "bytes", "Size of the spool.", _one(lambda now: now.spool_bytes)),
@@ -133,28 +135,28 @@ METRICS = (
         "spool_damaged",
         "gauge",
         "",
-        "Files of the spool that are set aside as *.damaged.",
+        "Files of the spool that were renamed to *.damaged.",
         _one(lambda now: now.spool_damaged),
     ),
     Metric(
         "stopped",
         "gauge",
         "seconds",
-        "Since when events are not made durable, or not read; 0 while they are.",
+        "For how long no event has been taken; 0 while events are taken.",
         _one(lambda now: 0 if now.stalled_since is None else max(now.at - now.stalled_since, 0)),
     ),
     Metric(
         "faults",
         "gauge",
         "",
-        "Parts of the program that failed lately, and files of the spool that cannot be used.",
+        "Tasks that failed lately, and files of the spool that cannot be used.",
         _one(lambda now: len(now.faults)),
     ),
     Metric(
         "restarts",
         "counter",
         "",
-        "Tasks started again after an error.",
+        "Restarts of tasks after an error.",
         lambda now: [({"task": name}, n) for name, n in now.restarts.items()],
     ),
     Metric("ack", "gauge", "seconds", "From reading an event to its ack.", _quantiles("ack")),
@@ -164,14 +166,14 @@ METRICS = (
         "lateness",
         "gauge",
         "seconds",
-        "From an event's happening to its receipt.",
+        "From an event to its receipt.",
         _quantiles("lateness"),
     ),
     Metric(
         "gaps_open",
         "gauge",
         "",
-        "Spans without events that no backfill has closed.",
+        "Gaps that no backfill has closed.",
         _one(lambda now: now.gaps_open),
     ),
     Metric(
@@ -185,7 +187,7 @@ METRICS = (
         "job_failed",
         "gauge",
         "",
-        "1 where the job's last run here did not end well.",
+        "1 if the job's last run on this instance failed.",
         lambda now: [
             ({"job": job.name}, job.last_outcome not in (None, "done", "skipped"))
             for job in now.jobs
@@ -195,7 +197,7 @@ METRICS = (
 
 
 def observe(snapshot: Callable[[], Snapshot]) -> None:
-    """Let OpenTelemetry read the figures whenever it exports; where it is not set up, nothing happens.
+    """Let OpenTelemetry read the metrics whenever it exports. Does nothing if OpenTelemetry is not set up.
 
     `snapshot` is called in a thread of OpenTelemetry: pass `Engine.published`.
     """
@@ -216,8 +218,8 @@ def observe(snapshot: Callable[[], Snapshot]) -> None:
 
 
 def prometheus_text(now: Snapshot) -> bytes:
-    """The figures in Prometheus' text format."""
-    # Imported late: only the HTTP face needs it.
+    """The metrics in Prometheus' text format."""
+    # Imported late: only the HTTP server needs it.
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
     from prometheus_client.registry import Collector

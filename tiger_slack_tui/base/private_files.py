@@ -1,4 +1,4 @@
-"""Files that may hold messages or names of private channels, and are for nobody but the owner of the process."""
+"""Writes files that only the owner of the process can read: they can contain messages."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
 
 
 def create(directory: Path, name: str, suffix: str) -> tuple[Path, TextIO]:
-    """Make a new file NAME-TIME and the suffix, where others have the name with a number; its path, and the file.
+    """Create a file with the name NAME-TIME and the suffix. Returns its path, and the file open for writing.
 
-    The directory is made, and closed to others. A file or a symlink that has the name is left alone. Blocks.
-    Raises OSError.
+    Where the name exists, a number is added; the existing file or symlink is not touched. Creates the directory, and
+    removes the rights of others from it. Blocks. Raises OSError.
     """
     now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     with _opened(directory) as place:
@@ -32,13 +32,13 @@ def create(directory: Path, name: str, suffix: str) -> tuple[Path, TextIO]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write the file in place of one that has the name; as for `create`, but not through a symlink. Blocks.
+    """Write the file, or overwrite it. Does not follow a symlink. The directory is as for `create`. Blocks.
 
     Raises OSError.
     """
     with _opened(path.parent) as place:
         fd = os.open(path.name, _NEW | os.O_TRUNC, 0o600, dir_fd=place)
-        os.fchmod(fd, 0o600)  # one that was made by an earlier version
+        os.fchmod(fd, 0o600)  # an earlier version may have created it with more rights
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)
 
@@ -48,7 +48,7 @@ def _opened(directory: Path) -> Iterator[int]:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        os.fchmod(place, 0o700)  # one that was made by an earlier version
+        os.fchmod(place, 0o700)  # an earlier version may have created it with more rights
         yield place
     finally:
         os.close(place)

@@ -1,4 +1,4 @@
-"""The environment, typed and checked once."""
+"""Reads the settings from the environment and from .env, and checks them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class SlackSettings:
 
 @dataclass(frozen=True)
 class LogfireSettings:
-    """Where telemetry goes. Without a token and endpoints, nothing leaves the machine."""
+    """Targets of telemetry. Without a token and endpoints, nothing leaves the machine."""
 
     token: str | None = field(default=None, repr=False)
     environment: str | None = None
     traces_endpoint: str | None = None
-    """OTLP over HTTP, besides or instead of Logfire."""
+    """OTLP over HTTP, in addition to Logfire or instead of it."""
     logs_endpoint: str | None = None
 
     @property
@@ -47,45 +47,45 @@ class LogfireSettings:
 
 @dataclass(frozen=True)
 class JobSettings:
-    """When the jobs run, and what bounds them."""
+    """When the jobs run, and their limits."""
 
     schedule: str = "0 1 * * *"
-    """Five fields of cron; six begin with seconds."""
+    """Five fields of cron, or six of which the first is seconds."""
     time_zone: str = "UTC"
     catch_up: bool = True
-    """Whether a start runs what was missed while nothing ran."""
+    """Whether a start runs the jobs that were due while no instance ran."""
     timeout: float = 3600
-    """Seconds after which a run is ended."""
+    """Seconds after which a run is cancelled."""
     event_days: int = 90
-    """Age at which events are deleted where no policy of TimescaleDB does it."""
+    """Age in days at which events are deleted if no policy of TimescaleDB does it."""
     backfill: bool = True
-    """Whether gaps are closed by themselves, from Slack's history."""
+    """Whether the backfill job closes gaps from Slack's history."""
 
 
 @dataclass(frozen=True)
 class ImportSettings:
-    """What an import takes for a ZIP bomb."""
+    """Limits beyond which an import treats a ZIP file as a ZIP bomb."""
 
     ratio: int = 500
-    """Unpacked size by packed size."""
+    """Unpacked size divided by packed size."""
     total_bytes: int = 1 << 40
     """Unpacked size of all files."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run needs to know. Made by `load`; nothing else reads the environment."""
+    """The settings of a run. Only `load` and `load_with_slack` make them and read the environment."""
 
     home: Path
     """Directory of the spool and of the embedded PostgreSQL."""
     conninfo: str | None = field(repr=False)
-    """libpq connection string; None where the embedded PostgreSQL serves."""
+    """libpq connection string; None for the embedded PostgreSQL."""
     direct_conninfo: str | None = field(default=None, repr=False)
-    """The same database past a pooler: for jobs and imports, whose locks belong to a session."""
+    """The same database without a pooler, for jobs and imports: their locks need a session."""
     pool_min: int = 5
     pool_max: int = 10
     spool_limit: int = 1 << 30
-    """Bytes that the spool may hold."""
+    """Most bytes in the spool."""
     service_name: str = "tiger-slack-ingest"
     logfire: LogfireSettings = LogfireSettings()
     jobs: JobSettings = JobSettings()
@@ -93,20 +93,20 @@ class Settings:
     http: str | None = None
     """[HOST:]PORT of health and metrics."""
     stop_on_hangup: bool = False
-    """Whether a console whose terminal vanishes stops the ingestion, too."""
+    """Whether a console stops the ingestion when its terminal is closed."""
 
     @property
     def instance(self) -> str:
-        """This process, as the database knows it: SERVICE_NAME@HOST:PID, in the 63 bytes that it shows."""
+        """The name of this process in the database: SERVICE_NAME@HOST:PID, in at most PostgreSQL's 63 bytes."""
         pid = f":{os.getpid()}"
         name = f"{self.service_name}@{socket.gethostname()}".encode()[: 63 - len(pid)]
         return name.decode(errors="ignore") + pid
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read and check what every command needs, from the environment and below it the file .env.
+    """Read and check the settings of every command, from the environment, or else from the file .env.
 
-    Raises SettingsError, which names every problem at once, each with the way to mend it.
+    Raises SettingsError, which lists all problems with their fixes.
     """
     check = _Check(environ)
     settings = _settings(check)
@@ -117,7 +117,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 def load_with_slack(
     environ: Mapping[str, str] | None = None,
 ) -> tuple[Settings, SlackSettings]:
-    """As `load`, with what is needed to speak to Slack."""
+    """As `load`, with the tokens of Slack."""
     check = _Check(environ)
     settings, slack = _settings(check), _slack(check)
     check.raise_problems()
@@ -125,7 +125,7 @@ def load_with_slack(
 
 
 class _Check:
-    """Reads values and gathers what is wrong with them."""
+    """Reads values, and collects their problems."""
 
     def __init__(self, environ: Mapping[str, str] | None) -> None:
         self.problems: list[str] = []
@@ -135,8 +135,8 @@ class _Check:
         if self.problems:
             raise SettingsError("The settings cannot be used:\n" + "\n".join(self.problems))
 
-    def problem(self, name: str, what: str, mend: str) -> None:
-        line = f"  {name} {what}: {mend}"
+    def problem(self, name: str, what: str, fix: str) -> None:
+        line = f"  {name} {what}: {fix}"
         if line not in self.problems:
             self.problems.append(line)
 
@@ -144,12 +144,12 @@ class _Check:
         text = self.env.get(name, "").strip()
         try:
             text.encode()
-        except UnicodeEncodeError:  # Python keeps bytes that are no text as lone surrogates
-            self.problem(name, "is not written in UTF-8", "write it anew, or unset it")
+        except UnicodeEncodeError:  # Python keeps bytes that are not UTF-8 as lone surrogates
+            self.problem(name, "is not UTF-8", "set it again, or unset it")
             return ""
         return text
 
-    def address(self, name: str, *, mend: str) -> str | None:
+    def address(self, name: str, *, fix: str) -> str | None:
         text = self.text(name)
         if not text:
             return None
@@ -158,14 +158,14 @@ class _Check:
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            self.problem(name, "is no http(s) address", f"write it as https://HOST/PATH, {mend}")
+            self.problem(name, "is not an http(s) address", f"write it as https://HOST/PATH, {fix}")
         return text
 
     def switch(self, name: str, *, default: bool) -> bool:
         text = self.text(name).lower()
         if text in ("", *_YES, *_NO):
             return text in _YES if text else default
-        self.problem(name, "is neither yes nor no", "set true or false, or unset it")
+        self.problem(name, "is neither true nor false", "set true or false, or unset it")
         return default
 
     def number(self, name: str, *, default: int, least: int, most: int) -> int:
@@ -176,7 +176,7 @@ class _Check:
             return int(text)
         self.problem(
             name,
-            "is not a number that can be used",
+            "is not a valid number",
             f"set a whole number from {least} to {most}, or unset it",
         )
         return default
@@ -195,8 +195,8 @@ def _settings(check: _Check) -> Settings:
         logfire=LogfireSettings(
             token=check.text("LOGFIRE_TOKEN") or None,
             environment=check.text("LOGFIRE_ENVIRONMENT") or None,
-            traces_endpoint=check.address("LOGFIRE_TRACES_ENDPOINT", mend="or unset it"),
-            logs_endpoint=check.address("LOGFIRE_LOGS_ENDPOINT", mend="or unset it"),
+            traces_endpoint=check.address("LOGFIRE_TRACES_ENDPOINT", fix="or unset it"),
+            logs_endpoint=check.address("LOGFIRE_LOGS_ENDPOINT", fix="or unset it"),
         ),
         jobs=_jobs(check),
         imports=ImportSettings(
@@ -210,16 +210,16 @@ def _settings(check: _Check) -> Settings:
         stop_on_hangup=check.switch("TIGER_SLACK_STOP_ON_HANGUP", default=False),
     )
     if settings.pool_min > settings.pool_max:
-        mend = "lower the first or raise the second"
-        check.problem("PG_MIN_POOL_SIZE", "is greater than PG_MAX_POOL_SIZE", mend)
+        fix = "lower the first or raise the second"
+        check.problem("PG_MIN_POOL_SIZE", "is greater than PG_MAX_POOL_SIZE", fix)
     return settings
 
 
 def parse_listen(address: str) -> tuple[str | None, int]:
-    """Host and port of [HOST:]PORT; no host means all interfaces. Raises ValueError."""
+    """Host and port of [HOST:]PORT; the host is None for all interfaces. Raises ValueError."""
     host, _, port = address.rpartition(":")
     if not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536):
-        raise ValueError("no address to listen on")
+        raise ValueError("not an address to listen on")
     return host.strip("[]") or None, int(port)
 
 
@@ -229,7 +229,7 @@ def _http(check: _Check) -> str | None:
         parse_listen(address or "1")
     except ValueError:
         check.problem(
-            "TIGER_SLACK_HTTP", "is no address to listen on", "write it as PORT or HOST:PORT"
+            "TIGER_SLACK_HTTP", "is not an address to listen on", "write it as PORT or HOST:PORT"
         )
     return address
 
@@ -246,19 +246,19 @@ def _jobs(check: _Check) -> JobSettings:
     try:
         zone = ZoneInfo(given.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        mend = "set a name of the IANA database, such as Europe/Berlin, or unset it for UTC"
-        check.problem("TIGER_SLACK_JOBS_TIME_ZONE", "is no time zone", mend)
+        fix = "set a name from the IANA database, such as Europe/Berlin, or unset it for UTC"
+        check.problem("TIGER_SLACK_JOBS_TIME_ZONE", "is not a time zone", fix)
         zone = ZoneInfo("UTC")
     try:
         next(CronSim(given.schedule, datetime.now(zone)))
     except (CronSimError, StopIteration):
-        mend = "write five fields, such as 0 1 * * * for daily at 01:00, or unset it"
-        check.problem("TIGER_SLACK_JOBS_SCHEDULE", "is no schedule that ever comes", mend)
+        fix = "write five fields, such as 0 1 * * * for daily at 01:00, or unset it"
+        check.problem("TIGER_SLACK_JOBS_SCHEDULE", "is not a schedule", fix)
     return given
 
 
 def _slack(check: _Check) -> SlackSettings:
-    url = check.address("SLACK_API_URL", mend="or unset it for Slack's own") or SLACK_API_URL
+    url = check.address("SLACK_API_URL", fix="or unset it to use Slack itself") or SLACK_API_URL
     return SlackSettings(
         bot_token=_token(
             check, "SLACK_BOT_TOKEN", "xoxb-", "“OAuth & Permissions”, Bot User OAuth Token"
@@ -275,48 +275,48 @@ def _slack(check: _Check) -> SlackSettings:
 
 def _token(check: _Check, name: str, prefix: str, where: str) -> str:
     token = check.text(name)
-    mend = f"copy the token that begins with {prefix} from the app's page {where}"
+    fix = f"copy the token that begins with {prefix} from the app's page {where}"
     if not token:
-        check.problem(name, "is missing", mend)
+        check.problem(name, "is missing", fix)
     elif not token.startswith(prefix):
-        check.problem(name, f"does not begin with {prefix}", mend)
+        check.problem(name, f"does not begin with {prefix}", fix)
     elif not token.isascii() or not token.isprintable() or " " in token:
-        check.problem(name, "holds characters that no token has", mend)
+        check.problem(name, "contains characters that no token has", fix)
     return token
 
 
 def _conninfo(check: _Check) -> str | None:
-    """DATABASE_URL, else what libpq's own variables say if PGHOST is among them, else None."""
+    """DATABASE_URL, or else libpq's own variables if PGHOST is set, or else None."""
     if not check.text("DATABASE_URL") and not check.text("PGHOST"):
         return None
     return _address(check, "DATABASE_URL")
 
 
 def _direct_conninfo(check: _Check) -> str | None:
-    """DATABASE_DIRECT_URL, if it is set. It says nothing of another database, only of another way to it."""
+    """DATABASE_DIRECT_URL, if it is set: another address of the same database."""
     if not check.text("DATABASE_DIRECT_URL"):
         return None
     if not check.text("DATABASE_URL") and not check.text("PGHOST"):
-        mend = "set that, too, or unset this"
-        check.problem("DATABASE_DIRECT_URL", "stands without DATABASE_URL", mend)
+        fix = "set DATABASE_URL, too, or unset this"
+        check.problem("DATABASE_DIRECT_URL", "is set, but DATABASE_URL is not", fix)
         return None
     return _address(check, "DATABASE_DIRECT_URL")
 
 
 def _address(check: _Check, name: str) -> str | None:
-    """A connection string, completed by libpq's variables."""
+    """The connection string in the variable, completed by libpq's variables."""
     # Imported late: `tiger-slack --help` needs no database driver.
     from psycopg import ProgrammingError, pq
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     try:
         given = conninfo_to_dict(check.text(name))
-    except ProgrammingError:  # its text can hold the password
+    except ProgrammingError:  # its text can contain the password
         check.problem(
             name, "cannot be read", "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
         )
         return None
-    # libpq reads its variables from the process alone; those of .env would be lost.
+    # libpq reads its variables from the process only, not from .env.
     for option in pq.Conninfo.get_defaults():
         variable = option.envvar.decode() if option.envvar else ""
         if variable and check.text(variable):
@@ -331,9 +331,9 @@ def _home(check: _Check) -> Path:
     home = Path()
     try:
         home = Path(given).expanduser() if given else user_data_path("tiger-slack", appauthor=False)
-    except RuntimeError:  # a user without an entry and without HOME, as containers have it
-        mend = "set it to a directory that can be written, without ~"
-        check.problem("TIGER_SLACK_HOME", "stands in a home directory that nobody knows", mend)
+    except RuntimeError:  # a user without an entry in passwd and without HOME, as in containers
+        fix = "set it to a writable directory, without ~"
+        check.problem("TIGER_SLACK_HOME", "begins with a home directory that is not known", fix)
     return home.absolute()
 
 
@@ -343,7 +343,7 @@ def _dotenv(check: _Check) -> Mapping[str, str]:
     try:
         found = dotenv_values(".env")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not written in UTF-8"
-        check.problem(".env", f"cannot be read ({reason})", "mend it or move it away")
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        check.problem(".env", f"cannot be read ({reason})", "fix it, or move it away")
         found = {}
     return {name: value for name, value in found.items() if value is not None}

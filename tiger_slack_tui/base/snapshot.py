@@ -1,4 +1,4 @@
-"""What the engine knows of itself, in memory: counters and rings that it writes and the faces read."""
+"""The engine's state in memory: counters that the engine writes, and snapshots that the console reads."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from enum import StrEnum
 from tiger_slack_tui.base.clock import Clock, SystemClock
 
 LATE_SECONDS = 60.0
-"""Lateness from which on an event is shown as late; Slack's first retry comes at once, the second after a minute."""
+"""An event that arrives later is shown as late. Slack retries at once, then after a minute."""
 _PROBLEMS = frozenset({"failed", "discarded", "unrouted"})
 _NOW_SECONDS = 5.0
-_KINDS = 100  # types that are counted by name; more would be a flood of made-up ones
+_KINDS = 100  # event types that are counted by name; a sender could make up any number
 
 
 class SlackStatus(StrEnum):
@@ -31,7 +31,7 @@ class SlackStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """One event, as a line for the operator. Holds no text of a message."""
+    """One event, as a line for the operator. Contains no text of a message."""
 
     at: float
     type: str
@@ -43,11 +43,11 @@ class Recent:
     detail: str | None = None
     """The rule of a discarded event, the SQLSTATE of a failed one."""
     late: float = 0.0
-    """Seconds from its happening, by Slack's clock, to its receipt."""
+    """Seconds from the event, by Slack's clock, to its receipt."""
 
 
 class Percentiles:
-    """The newest `size` measurements of one thing; of times, in seconds."""
+    """The newest `size` measurements of one thing; durations are in seconds."""
 
     def __init__(self, size: int = 2000) -> None:
         self._ring: deque[float] = deque(maxlen=size)
@@ -59,7 +59,7 @@ class Percentiles:
         self._ring.extend(seconds)
 
     def at(self, *fractions: float) -> list[float | None]:
-        """The values at the fractions (0.5 for the median); None where nothing was measured."""
+        """The values at the fractions (0.5 is the median); None if nothing was measured."""
         ordered = sorted(self._ring)
         last = len(ordered) - 1
         return [
@@ -77,25 +77,25 @@ class Stats:
     acked: int = 0
     duplicates: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Events by (type, outcome), each event once."""
+    """Number of events by (type, outcome). Repeated deliveries do not count."""
     recent: deque[Recent] = field(default_factory=lambda: deque(maxlen=500))
     problems: deque[Recent] = field(default_factory=lambda: deque(maxlen=1000))
-    """The newest events that were not simply stored: failed, discarded, unrouted, or late."""
+    """The newest events that failed, were discarded or unrouted, or came late."""
     by_type: dict[str, Percentiles] = field(default_factory=dict)
-    """From reading an event to its ack on the socket, by type."""
+    """Seconds from reading an event to its ack, by type."""
     commit: Percentiles = field(default_factory=Percentiles)
-    """Duration of a batch's transaction."""
+    """Seconds of a batch's transaction."""
     ack: Percentiles = field(default_factory=Percentiles)
-    """From reading an event to its ack on the socket."""
+    """Seconds from reading an event to its ack."""
     newest_acks: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=1000))
-    """(when as `Clock.elapsed`, seconds) of the same, for how it is just now."""
+    """The newest of these, each with its `Clock.elapsed`."""
     batch: Percentiles = field(default_factory=Percentiles)
-    """Events of a batch."""
+    """Number of events in a batch."""
     lateness: Percentiles = field(default_factory=Percentiles)
-    """From an event's happening, by Slack's clock, to its receipt."""
+    """Seconds from an event, by Slack's clock, to its receipt."""
 
     def count(self, event: Recent) -> None:
-        """Take one event into the counters and among the newest."""
+        """Count one event, and add it to the newest ones."""
         self.recent.append(event)
         if event.outcome in _PROBLEMS or event.late > LATE_SECONDS:
             self.problems.append(event)
@@ -105,7 +105,7 @@ class Stats:
         self.outcomes[key] += 1
 
     def acknowledged(self, type_: str, seconds: float) -> None:
-        """Take the time from reading an event to its ack into the measurements."""
+        """Add the seconds from reading an event to its ack."""
         self.ack.add(seconds)
         self.newest_acks.append((self.clock.elapsed(), seconds))
         times = self.by_type.get(type_)
@@ -116,14 +116,14 @@ class Stats:
         times.add(seconds)
 
     def ack_p95_now(self) -> float | None:
-        """p95 of the time to the ack, of the last seconds alone; None where nothing came."""
+        """p95 of the seconds to the ack, of the last 5 s; None if no ack was sent in them."""
         since = self.clock.elapsed() - _NOW_SECONDS
         recent = Percentiles()
         recent.extend(seconds for at, seconds in self.newest_acks if at >= since)
         return recent.at(0.95)[0]
 
     def latencies(self) -> dict[str, tuple[float | None, float | None, float | None]]:
-        """By type: p50, p95 and p99 of the time to the ack."""
+        """p50, p95 and p99 of the seconds to the ack, by type."""
         found = {}
         for type_, times in self.by_type.items():
             p50, p95, p99 = times.at(0.5, 0.95, 0.99)
@@ -133,22 +133,22 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A scheduled job, as this instance knows it. Times are seconds since 1970."""
+    """A scheduled job, as this instance knows it. Times are in seconds since 1970."""
 
     name: str
     next_run: float
     running_since: float | None
     rows_seen: int
-    """Of the present run."""
+    """In the current run."""
     last_outcome: str | None
     """Of the last run here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The engine at one moment, as the faces show it. Times are in seconds since 1970.
+    """The state of the engine at one moment. Times are in seconds since 1970.
 
-    The age of a `…_since`, and of `started`, is `at` minus it, whatever the wall clock did in between.
+    `at` minus a `…_since`, or minus `started`, is its age, even if the wall clock was set in between.
     """
 
     at: float
@@ -158,9 +158,9 @@ class Snapshot:
     slack_reason: str | None
     slack_connections: int
     slack_connects: int
-    """Connections made since the start; all but the first were reconnects."""
+    """Connections made since the start. All but the first are reconnects."""
     slack_acks_lost: int
-    """Acks that could not be sent, because their connection was gone. Slack delivers those events again."""
+    """Acks that were not sent because their connection was lost. Slack delivers those events again."""
     slack_ignored: int
     """Envelopes that are not events (interactive, slash_commands). They are acknowledged and dropped."""
     slack_malformed: int
@@ -183,7 +183,7 @@ class Snapshot:
     ack_p50: float | None
     ack_p99: float | None
     ack_p95_now: float | None
-    """Of the last seconds alone."""
+    """Of the last 5 s."""
     batch_p50: float | None
     batch_p99: float | None
     lateness_p50: float | None
@@ -191,26 +191,26 @@ class Snapshot:
     recent: tuple[Recent, ...]
     problems: tuple[Recent, ...]
     latencies: Mapping[str, tuple[float | None, float | None, float | None]]
-    """By type: p50, p95 and p99 of the time to the ack."""
+    """p50, p95 and p99 of the seconds to the ack, by type."""
     jobs: tuple[JobState, ...]
     gaps_open: int | None
-    """Spans without events that no backfill has closed; None until the database has been asked."""
+    """Gaps that no backfill has closed; None until the database has answered."""
     stalled_since: float | None = None
-    """Since when events are not made durable, or not read; None while they are."""
+    """Since when no event is taken; None while events are taken."""
     queue_bytes: int = 0
     """Bytes of the events in the queue."""
     spool_errors: int = 0
     """Calls to the operating system that failed in the spool."""
     spool_damaged: int = 0
-    """Files of the spool that were set aside as *.damaged."""
+    """Files of the spool that were renamed to *.damaged."""
     faults: tuple[str, ...] = ()
-    """What works only in part, as sentences: tasks that failed and were started again, files of the spool that
-    cannot be used."""
+    """Sentences about what works only in part: tasks that failed and were restarted, files of the spool that cannot
+    be used."""
     restarts: Mapping[str, int] = field(default_factory=dict)
-    """How often each task was started again after an error, by its name."""
+    """Number of restarts after an error, by task name."""
 
     def by_outcome(self) -> dict[str, int]:
-        """The number of events of each outcome, of all types together."""
+        """Number of events by outcome, of all types together."""
         counts: dict[str, int] = {}
         for (_, outcome), n in self.outcomes.items():
             counts[str(outcome)] = counts.get(str(outcome), 0) + n

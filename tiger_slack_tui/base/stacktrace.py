@@ -1,6 +1,6 @@
-"""Describes errors by type and place, without data: messages, notes, values and source lines stay inside the process.
+"""Describes errors by type and place, without messages, notes, values and source lines.
 
-An error's message can quote what people wrote (PostgreSQL's DETAIL does), an address with a ticket, or a token.
+An error's message can quote what people wrote (PostgreSQL's DETAIL does), a URL with a ticket, or a token.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from types import TracebackType
 
 _MOST_ERRORS = 50
-"""Of one error with its causes, contexts and groups. This also bounds the recursion."""
+"""Most errors of one description: the error with its causes, contexts and groups. Bounds the recursion, too."""
 _MOST_FRAMES = 100
-"""At each end of a traceback. Deep recursions leave out the frames between."""
+"""Most frames at each end of a traceback. Of a deep recursion, the frames between are left out."""
 _PACKAGE = "/tiger_slack_tui/"
 
 _CAUSE = "The above exception was the direct cause of the following exception:"
@@ -20,12 +20,12 @@ _CONTEXT = "During handling of the above exception, another exception occurred:"
 
 
 def where(error: BaseException) -> str:
-    """Type and place of an error in a few words: the innermost line of this package, else the innermost line."""
+    """Type and place of an error. The place is the innermost line in this package, or else the innermost line."""
     return _where(error)[0]
 
 
 def internal_error(error: BaseException) -> str:
-    """What a person is told of an error that the program did not expect: its type, file, line and function."""
+    """What a person sees of an unexpected error: type, file, line and function."""
     words, function = _where(error)
     return f"internal error: {words} ({function})" if function else f"internal error: {words}"
 
@@ -44,15 +44,18 @@ def _where(error: BaseException) -> tuple[str, str]:
 
 
 def error_attributes(error: BaseException) -> dict[str, str]:
-    """The error as OpenTelemetry names it, https://opentelemetry.io/docs/specs/semconv/exceptions/; no message."""
+    """The error as attributes of OpenTelemetry, without its message.
+
+    See https://opentelemetry.io/docs/specs/semconv/exceptions/
+    """
     return {"exception.type": _type(error), "exception.stacktrace": stacktrace(error)}
 
 
 def stacktrace(error: BaseException) -> str:
-    """File, line and function of each frame of the error, its causes and contexts, and the parts of groups.
+    """The stack of the error, its causes, contexts and the parts of groups, in Python's layout.
 
-    It is laid out as Python's. Contexts that `raise … from None` hides from people are in it. PostgreSQL's errors
-    show their SQLSTATE and the names of what they concern.
+    Includes contexts that `raise … from None` hides. An error of PostgreSQL has its SQLSTATE and the names of the
+    table, column or constraint.
     """
     return "\n".join(_lines(error, set()))
 
@@ -104,7 +107,7 @@ def _heading(error: BaseException) -> str:
 
 
 def _postgres_details(error: BaseException) -> Iterator[str]:
-    """What PostgreSQL says of its error, apart from what can quote data: message, detail, hint, context, query.
+    """PostgreSQL's fields that cannot quote data. Message, detail, hint, context and query can.
 
     https://www.postgresql.org/docs/current/protocol-error-fields.html
     """

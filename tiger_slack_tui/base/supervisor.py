@@ -1,4 +1,4 @@
-"""Keeps background tasks running: what fails is logged, shown, and started again."""
+"""Keeps background tasks running: logs a task's failure, shows it, and starts the task again."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ log = logging.getLogger(__name__)
 _PAUSE_FIRST = 0.5
 _PAUSE_MOST = 60.0
 _SOUND_SECONDS = 60.0
-"""A task that has run for so long since it failed counts as sound again."""
+"""A task that has run for so long after a failure counts as healthy again."""
 
 
 @dataclass(slots=True)
 class _Failure:
     text: str
     failures: int
-    """In a row, none of them after a minute without one."""
+    """In a row, each less than a minute after the start before it."""
     started_at: float | None = None
-    """`Clock.elapsed` of the last start; None while it waits for that."""
+    """`Clock.elapsed` of the last start; None while the task waits for it."""
 
 
 class Supervisor:
-    """Runs tasks, and starts those again that fail. Made for one event loop."""
+    """Runs tasks and restarts those that fail. For one event loop."""
 
     def __init__(self, clock: Clock | None = None, *, pause: float = _PAUSE_FIRST) -> None:
-        """`pause` is the bound of the first pause before a task is started again, in seconds; see `backoff`."""
+        """`pause` is the limit of the first pause before a restart, in seconds; see `backoff`."""
         self._clock = clock or SystemClock()
         self._pause = pause
         self._failures: dict[str, _Failure] = {}
         self.restarts: Counter[str] = Counter()
-        """How often each task was started again, by its name."""
+        """Number of restarts by task name."""
 
     def problems(self) -> tuple[str, ...]:
-        """A sentence about each task that failed and has not run for a minute since."""
+        """One sentence for each task that has failed and has not run for a minute since."""
         return tuple(failure.text for failure in self._failures.values() if self._is_new(failure))
 
     async def supervise(
@@ -52,7 +52,7 @@ class Supervisor:
         *,
         fatal: tuple[type[Exception], ...] = (),
     ) -> None:
-        """Run `work` until it returns, again after each error. Raises only what is `fatal`: a person must act."""
+        """Run `work` until it returns; after an error, pause and run it again. Raises only `fatal` errors."""
         while True:
             if (failure := self._failures.get(name)) is not None:
                 failure.started_at = self._clock.elapsed()
@@ -62,11 +62,11 @@ class Supervisor:
             except fatal:
                 raise
             except Exception as error:
-                pause = self._note(name, error)
+                pause = self._record(name, error)
             await asyncio.sleep(pause)
 
-    def _note(self, name: str, error: Exception) -> float:
-        """Take note of the failure; the number of seconds until the next start."""
+    def _record(self, name: str, error: Exception) -> float:
+        """Log and keep the failure. Returns the seconds until the restart."""
         before = self._failures.get(name)
         failures = 1 + (before.failures if before is not None and self._is_new(before) else 0)
         pause = backoff(failures, first=self._pause, most=_PAUSE_MOST)

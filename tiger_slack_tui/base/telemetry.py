@@ -1,4 +1,4 @@
-"""Logs and spans: where they go, and that they hold no data."""
+"""Sets up the log, and makes spans. Neither contains data."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FILE_BYTES = 5_000_000
 _OLD_FILES = 3
 
 
-_tracer = trace.get_tracer("tiger_slack_tui")  # does nothing until Logfire is set up
+_tracer = trace.get_tracer("tiger_slack_tui")  # its spans are dropped until Logfire is set up
 
 
 @contextmanager
 def span(name: str, **attributes: AttributeValue) -> Iterator[trace.Span]:
-    """A span around the block, in traces where they are exported. An error is recorded by `record_error`."""
+    """Trace the block as a span. An error is recorded by `record_error`."""
     with _tracer.start_as_current_span(
         name, attributes=attributes, record_exception=False, set_status_on_exception=False
     ) as current:
@@ -37,7 +37,7 @@ def span(name: str, **attributes: AttributeValue) -> Iterator[trace.Span]:
 
 
 def record_error(current: trace.Span, error: BaseException) -> None:
-    """End the span as failed, with the error's type and its stack without data.
+    """Mark the span as failed, with the error's type and its stack without data.
 
     https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/, apart from `exception.message`.
     """
@@ -48,15 +48,15 @@ def record_error(current: trace.Span, error: BaseException) -> None:
 def log_to_stderr(settings: Settings) -> None:
     """Write the program's log to stderr, as JSON lines.
 
-    A line has a timestamp (UTC), level, logger, message, and what the call's `extra` adds; of an error,
-    `exception.type` and `exception.stacktrace`. None holds a token, a password or the text of a message.
+    A line has a timestamp (UTC), level, logger, message, and the fields of the call's `extra`. A line about an error
+    has `exception.type` and `exception.stacktrace`. No line contains a token, a password or the text of a message.
     """
     _install(logging.StreamHandler(sys.stderr), settings)
     log_uncaught_errors()
 
 
 def log_to_file(settings: Settings) -> None:
-    """Write it to tiger-slack.log in the home directory instead, where a console has the terminal."""
+    """Write the program's log to tiger-slack.log in the home directory, because the console uses the terminal."""
     settings.home.mkdir(parents=True, exist_ok=True)
     path = settings.home / "tiger-slack.log"
     _install(RotatingFileHandler(path, maxBytes=_FILE_BYTES, backupCount=_OLD_FILES), settings)
@@ -84,5 +84,5 @@ def _install(handler: logging.Handler, settings: Settings) -> None:
     logging.getLogger("tiger_slack_tui").setLevel(logging.INFO)
     # slack_sdk's INFO and DEBUG lines contain user names and tickets.
     logging.getLogger("slack_sdk").setLevel(logging.WARNING)
-    # The pool warns of each failed attempt to connect; the engine logs it once.
+    # The pool warns about each failed attempt to connect. The engine logs an outage once.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

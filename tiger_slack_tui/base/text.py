@@ -1,6 +1,6 @@
-"""Makes the text of others safe to show: it cannot style, shift a line or reach the terminal as control bytes.
+"""Makes foreign text safe to show: it cannot set styles, move other text, or send control bytes to the terminal.
 
-All widths are those of one table, `rich.cells`, which Textual paints by.
+All widths are those of `rich.cells`, which Textual uses, too.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _JOINER = "\N{ZERO WIDTH JOINER}"
 _VARIATIONS = "\N{VARIATION SELECTOR-15}\N{VARIATION SELECTOR-16}"
 _MOST_JOINED = 12
-"""Characters that may join one before them; the longest emoji that Unicode recommends has nine. More would be a
-flood of accents over the lines above."""
+"""Most characters that may combine with the one before them. Unicode's longest recommended emoji has nine. More
+would be a stack of accents that covers other lines."""
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and symbols that show nothing."""
+"""Letters and symbols that are blank."""
 _PLAIN = re.compile(
     "[ -~\xa1-\xac\xae-\u02ff\u0370-\u0373\u0388-\u0481\u2010-\u2027\u2190-\u23ff\u2400-\u2422\u2500-\u27bf"
     "\u3041-\u3096\u30a0-\u30ff\u4e00-\u9fff\uac00-\ud7a3\ufffd]*"
 )
-"""Text that is shown as it is: no character is invisible, and none joins another."""
+"""Text that needs no change: no character is invisible or combines with another."""
 
 
 def visible(text: str) -> str:
-    """The text as one line of as many characters, each of which can be seen.
+    """The text as one line of the same number of characters, all of them visible.
 
-    Control characters become their pictures (ESC shows as ␛). What is invisible, or turns the direction, becomes a
-    replacement character. What has no width of its own (accents, skin tones, parts of a syllable) stays where it
-    belongs to the character before it. `visible(visible(text)) == visible(text)`.
+    A control character becomes its picture (ESC becomes ␛). An invisible character, or one that changes the writing
+    direction, becomes a replacement character. A character without a width (accent, skin tone, part of a syllable)
+    is kept if it combines with the one before it. `visible(visible(text)) == visible(text)`.
     """
     if is_plain(text):
         return text
@@ -40,7 +40,7 @@ def visible(text: str) -> str:
     base, joined, is_part = "", 0, False
     for index, character in enumerate(text):
         alone = _alone(character)
-        if is_part:  # the joiner before has looked at it
+        if is_part:  # checked with the joiner before it
             shown.append(character)
             joined, is_part = joined + 1, False
         elif alone is not None:
@@ -59,12 +59,12 @@ def visible(text: str) -> str:
 
 
 def cells(text: str) -> int:
-    """How many cells of a terminal the visible text takes."""
+    """Number of terminal cells of the visible text."""
     return len(text) if text.isascii() else cell_len(text)
 
 
 def graphemes(text: str) -> Iterator[tuple[str, int]]:
-    """The visible text in pieces that are never taken apart, each with its cells."""
+    """The visible text in pieces that must not be split, each with its number of cells."""
     if _PLAIN.fullmatch(text):
         for character in text:
             yield character, get_character_cell_size(character)
@@ -74,24 +74,24 @@ def graphemes(text: str) -> Iterator[tuple[str, int]]:
 
 
 def is_plain(text: str) -> bool:
-    """Whether each character is shown as it is, and joins no other. May be False for such a text, too."""
+    """Whether `visible` certainly changes nothing, and no character combines with another."""
     return _PLAIN.fullmatch(text) is not None
 
 
 def is_simple(grapheme: str) -> bool:
-    """Whether all terminals agree on the cells that it takes."""
+    """Whether all terminals agree on its number of cells."""
     return len(grapheme) == 1 and not "\U0001f1e6" <= grapheme <= "\U0001f1ff"  # halves of flags
 
 
 def amount(number: int, one: str) -> str:
-    """So many of something: "1 file", "2 files"."""
+    """A number with its noun: "1 file", "2 files"."""
     return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """The visible text in exactly `width` cells: padded (on the left with `right`), or cut with an ellipsis.
+    """The visible text in exactly `width` cells: padded with spaces, or cut with an ellipsis.
 
-    "" where `width` is not positive.
+    `right` pads on the left. The result is "" if `width` is not positive.
     """
     text = cut(text, width)
     pad = " " * (width - cells(text))
@@ -99,7 +99,7 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """The visible text in at most `width` cells, with an ellipsis where that is less than all."""
+    """The visible text in at most `width` cells; an ellipsis shows that it was cut."""
     if width <= 0:
         return ""
     text = _head(text, width)
@@ -115,10 +115,10 @@ def cut(text: str, width: int) -> str:
 
 
 def lines(text: str, width: int, most: int) -> Iterator[str]:
-    """The visible text in lines of at most `width` cells (at least 1), broken anywhere; at most so many lines.
+    """The first lines of the visible text, at most `most`, each of at most `width` cells. Breaks anywhere.
 
-    A character that is wider than a line shows as a replacement character. Takes time in proportion to what it gives,
-    not to the text.
+    `width` is at least 1. A character that is wider than a line becomes a replacement character. The time taken grows
+    with the result, not with the text.
     """
     width = max(width, 1)
     at = 0
@@ -136,7 +136,7 @@ def lines(text: str, width: int, most: int) -> Iterator[str]:
 
 
 def _line(text: str, width: int) -> tuple[int, str]:
-    """The first line of the text, and how many of its characters are in it."""
+    """Number of characters of the text in its first line, and the line."""
     raw, taken, kept = 0, 0, []
     for piece, wide in graphemes(visible(text)):
         if taken + min(wide, width) > width:
@@ -148,7 +148,7 @@ def _line(text: str, width: int) -> tuple[int, str]:
 
 
 def _head(text: str, width: int) -> str:
-    """So much of the text, made visible, that more would not fit into `width` cells."""
+    """The beginning of the text, made visible, with at least `width` cells if the text has them."""
     head = text[: width + 1]
     if _PLAIN.fullmatch(head):
         return head
@@ -157,7 +157,7 @@ def _head(text: str, width: int) -> str:
 
 @lru_cache(4096)
 def _alone(character: str) -> str | None:
-    """How a character is shown that joins no other; None for one that may join the one before."""
+    """The visible form of a character; None if it may combine with the one before."""
     code = ord(character)
     if code < 0x20:
         return chr(0x2400 + code)
@@ -167,14 +167,14 @@ def _alone(character: str) -> str | None:
         return _REPLACEMENT
     if character == _JOINER or 0xE0020 <= code <= 0xE007F:
         return None
-    # Controls and formats, spaces that are no space.
+    # Control and format characters, and spaces other than U+0020.
     if category(character)[0] in "CZ" and character != " ":
         return _REPLACEMENT
     return character if get_character_cell_size(character) else None
 
 
 def _joins(base: str, character: str, following: str) -> bool:
-    """Whether a character without a width belongs to `base`."""
+    """Whether a character without a width combines with `base`."""
     code, before = ord(character), ord(base)
     if character == _JOINER:
         return _is_picture(base) and _is_picture(following)

@@ -1,4 +1,4 @@
-"""Threads for calls that block: nobody waits for those that still block when the program ends."""
+"""Threads for blocking calls. The end of the program does not wait for a call that still blocks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST = 64
-"""Look-ups of names can each block for 30 s; the disk must not wait for them."""
+"""A DNS look-up can block for 30 s, and calls to the disk must not wait for it."""
 
 
 class DaemonThreads(ThreadPoolExecutor):
-    """A default executor for an event loop, whose threads end with the process.
+    """An executor for an event loop whose threads are daemons: they end with the process.
 
-    asyncio.run and the interpreter's end wait for all threads of a plain ThreadPoolExecutor: for 30 s where the DNS
-    is silent, for ever where a disk hangs. Containers kill a process 10 s after they have asked it to stop.
+    asyncio.run and the interpreter wait for all threads of a ThreadPoolExecutor: for 30 s if the DNS is silent, for
+    ever if a disk hangs. Docker kills a process 10 s after it has asked it to stop.
     """
 
     def __init__(self) -> None:
-        super().__init__(_MOST)  # starts no thread; asyncio insists on this class
+        super().__init__(_MOST)  # starts no thread; asyncio requires this class
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._guard = threading.Lock()
         self._started = 0
@@ -46,7 +46,7 @@ class DaemonThreads(ThreadPoolExecutor):
 
         with self._guard:
             if self._is_shut:
-                raise RuntimeError("no call is taken after the shutdown")
+                raise RuntimeError("the executor was shut down")
             self._calls.put(call)
             if self._free > 0:
                 self._free -= 1
@@ -56,7 +56,7 @@ class DaemonThreads(ThreadPoolExecutor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls, and return at once, whatever `wait` says. Calls that were taken go on."""
+        """Refuse further calls. Returns at once, whatever `wait` says; accepted calls go on."""
         with self._guard:
             self._is_shut = True
             for _ in range(self._started):
@@ -65,6 +65,6 @@ class DaemonThreads(ThreadPoolExecutor):
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
             call()
-            del call  # so that nothing that it holds outlives it
+            del call  # frees what the call refers to
             with self._guard:
                 self._free += 1

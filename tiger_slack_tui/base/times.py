@@ -1,4 +1,4 @@
-"""Times as an operator writes them, and times that no one should have written."""
+"""Reads times as an operator writes them, and keeps them in a range that Python can calculate with."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tiger_slack_tui.base.text import cut
 
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
-"""The times that we work with. Python's end a day later on either side: so a time zone can still be applied."""
+"""The range of times. Python's range is a day longer at both ends, so that a time zone can be applied."""
 
 _SHOWN = 60
-"""Characters of a wrong time that an error repeats."""
+"""Most characters of a wrong time that an error quotes."""
 _DURATION = re.compile(r"([0-9]{1,5})([HDWMY])", re.IGNORECASE)
 _UNITS = {"H": "hours", "D": "days", "W": "weeks"}
 _DATE = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}")
 
 
 def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> datetime:
-    """Read a date (at UTC; as an end, all of that day), a time, or a duration before now: 12H, 30D, 4W, 7M, 1Y.
+    """Read a date, a time, or a duration before now: 12H, 30D, 4W, 7M, 1Y.
 
-    The result is in UTC, from EARLIEST to LATEST; a time beyond them becomes the nearer one. Raises SettingsError,
-    which calls the text `name`, where the text is no time.
+    A date begins at 00:00 UTC; with `is_end`, the result is the end of that day. The result is in UTC, from EARLIEST
+    to LATEST; a time beyond them becomes the nearer one. Raises SettingsError, which calls the text `name`.
     """
     if match := _DURATION.fullmatch(text):
         return shift(_before(now, int(match[1]), match[2].upper(), name), timedelta())
@@ -40,11 +40,8 @@ def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> d
 
 
 def shift(time: datetime, by: timedelta) -> datetime:
-    """The time so much later (or earlier, where `by` is negative), in UTC, from EARLIEST to LATEST.
-
-    A time without a time zone is one of UTC. Raises nothing.
-    """
-    # Offsets are applied by hand: `astimezone` overflows within a day of Python's first and last time.
+    """The time plus `by`, in UTC, from EARLIEST to LATEST. A time without a time zone is in UTC. Never raises."""
+    # The offset is subtracted here, because `astimezone` overflows within a day of Python's first and last time.
     offset = time.utcoffset() or timedelta()
     try:
         moved = time.replace(tzinfo=UTC) + (by - offset)
