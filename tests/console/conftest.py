@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from textual.app import App
+
+from tests.console.canned import screen_text
 
 HERE = Path(__file__).parent / "golden"
+_SETTLED_SECONDS = 1.0
+"""A screen that is written to a golden has been refreshed a few times by then."""
+_STAYS_SECONDS = 0.6
+"""Longer than the console's pause between two refreshes."""
+_LONGEST_SECONDS = 20.0
+
+Golden = Callable[[str, App[None]], Awaitable[None]]
 
 
 @pytest.fixture
-def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """Compare a screen with the golden of that name."""
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Wait until the screen is the golden of that name, and stays it; fail with the difference after 20 s."""
 
-    def compare(name: str, shown: str) -> None:
+    async def compare(name: str, app: App[None]) -> None:
         path = HERE / f"{name}.txt"
         if request.config.getoption("--update-goldens"):
-            path.write_text(shown, "utf-8")
-        assert shown == path.read_text("utf-8")
+            await asyncio.sleep(_SETTLED_SECONDS)
+            path.write_text(screen_text(app), "utf-8")
+        expected = path.read_text("utf-8")
+        deadline = time.monotonic() + _LONGEST_SECONDS
+        while time.monotonic() < deadline:
+            if screen_text(app) == expected:
+                await asyncio.sleep(_STAYS_SECONDS)
+                if screen_text(app) == expected:
+                    return
+            await asyncio.sleep(0.02)
+        assert screen_text(app) == expected
 
     return compare

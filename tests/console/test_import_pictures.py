@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.canned import NOW, CannedBackend, facts, screen_text
+from tests.console.canned import NOW, CannedBackend, facts
+from tests.console.conftest import Golden
 from tests.console.imports import Clock, half, listed, past, whole
 from tests.console.test_views import SIZES
 from tiger_slack_tui.base.errors import DatabaseUnavailable
@@ -83,9 +84,7 @@ PICTURES: dict[str, tuple[Facts, Callable[[ImportManager], None], int | None]] =
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", PICTURES)
-async def test_step(
-    tmp_path: Path, golden: Callable[[str, str], None], size: tuple[int, int], name: str
-) -> None:
+async def test_step(tmp_path: Path, golden: Golden, size: tuple[int, int], name: str) -> None:
     known, prepare, step = PICTURES[name]
     backend = CannedBackend(tmp_path, facts=known)
     prepare(backend.imports)
@@ -97,17 +96,13 @@ async def test_step(
             assert isinstance(view, ImportView)
             view._wizard.draft.path = "/srv/exports/2026-09-19"
             view.go(step)
-        await pilot.pause(0.7)
-        golden(f"import-{name}-{size[0]}x{size[1]}", screen_text(app))
+        await golden(f"import-{name}-{size[0]}x{size[1]}", app)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_the_overview_shows_it(
-    tmp_path: Path, golden: Callable[[str, str], None], size: tuple[int, int]
-) -> None:
+async def test_the_overview_shows_it(tmp_path: Path, golden: Golden, size: tuple[int, int]) -> None:
     backend = CannedBackend(tmp_path, facts=KNOWN)
     run(backend.imports)
     app = ConsoleApp(backend, ConsoleOptions())
-    async with app.run_test(size=size) as pilot:
-        await pilot.pause(0.7)
-        golden(f"overview-importing-{size[0]}x{size[1]}", screen_text(app))
+    async with app.run_test(size=size):
+        await golden(f"overview-importing-{size[0]}x{size[1]}", app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.console.canned import NOW, CannedBackend, no_imports, screen_text
+from tests.console.conftest import Golden
 from tests.support import make_engine, until
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.base.settings import Settings
@@ -180,7 +181,7 @@ FINDINGS = (
 )
 async def test_triage(
     tmp_path: Path,
-    golden: Callable[[str, str], None],
+    golden: Golden,
     size: tuple[int, int],
     keys: str,
     name: str,
@@ -193,8 +194,7 @@ async def test_triage(
     app = ConsoleApp(backend, ConsoleOptions())
     async with app.run_test(size=size) as pilot:
         await pilot.press("3", *keys)
-        await pilot.pause(0.8)
-        golden(f"triage-{name}-{size[0]}x{size[1]}", screen_text(app))
+        await golden(f"triage-{name}-{size[0]}x{size[1]}", app)
 
 
 async def test_the_detail_of_a_gap_follows_what_becomes_of_it(tmp_path: Path) -> None:

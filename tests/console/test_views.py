@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from tests.console.canned import (
     CannedBackend,
     facts,
     log_ring,
-    screen_text,
     several_instances,
     snapshot,
 )
+from tests.console.conftest import Golden
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.monitor import Facts
 from tiger_slack_tui.console.model.rates import Rates
@@ -60,22 +59,18 @@ STATES = {
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("state", STATES)
-async def test_overview(
-    tmp_path: Path, golden: Callable[[str, str], None], size: tuple[int, int], state: str
-) -> None:
+async def test_overview(tmp_path: Path, golden: Golden, size: tuple[int, int], state: str) -> None:
     app = ConsoleApp(CannedBackend(tmp_path, **STATES[state]), ConsoleOptions())
-    async with app.run_test(size=size) as pilot:
-        await pilot.pause(0.6)
-        golden(f"overview-{state}-{size[0]}x{size[1]}", screen_text(app))
+    async with app.run_test(size=size):
+        await golden(f"overview-{state}-{size[0]}x{size[1]}", app)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize(("key", "name"), [("2", "jobs"), ("5", "log")])
 async def test_view(
-    tmp_path: Path, golden: Callable[[str, str], None], size: tuple[int, int], key: str, name: str
+    tmp_path: Path, golden: Golden, size: tuple[int, int], key: str, name: str
 ) -> None:
     app = ConsoleApp(CannedBackend(tmp_path, log=log_ring().lines()), ConsoleOptions())
     async with app.run_test(size=size) as pilot:
         await pilot.press(key)
-        await pilot.pause(0.6)
-        golden(f"{name}-well-{size[0]}x{size[1]}", screen_text(app))
+        await golden(f"{name}-well-{size[0]}x{size[1]}", app)
