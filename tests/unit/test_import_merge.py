@@ -17,6 +17,7 @@ from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.events import (
     FileDone,
+    FileResumed,
     FileSkipped,
     FilesListed,
     FileStarted,
@@ -328,6 +329,23 @@ def test_a_ledger_counts_bytes_and_records() -> None:
         3,
         {},
     )
+
+
+def test_a_ledger_counts_a_file_once() -> None:
+    """What is committed of a continued file replaces what was counted of it."""
+    file = PlannedFile(Member("general/2024-01-01.json", 9, None), "general", GENERAL)
+    path = file.member.path
+    for ending in (FileDone(path, 9), FileSkipped(path, 9, Account(read=7, inserted=7))):
+        ledger = ImportLedger()
+        ledger.handle(FilesListed([file]))
+        ledger.handle(RecordsMerged(path, Account(read=5, inserted=5), 3))
+        ledger.handle(FileResumed(path, Account(read=4, inserted=4)))
+        ledger.handle(RecordsMerged(path, Account(read=3, inserted=3), 9))
+        frozen = ledger.frozen()
+        ledger.handle(ending)
+        assert ledger.total == ledger.folders["general"].account == Account(read=7, inserted=7)
+        assert (ledger.files_done, ledger.folders["general"].done, ledger.open_files) == (1, 1, {})
+        assert (frozen.files_done, frozen.open_files[path].account.read) == (0, 7)
 
 
 def test_the_days_of_exports_here() -> None:

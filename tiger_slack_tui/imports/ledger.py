@@ -79,13 +79,7 @@ class ImportLedger:
             case FileStarted(path):
                 self._open(path)
             case FileResumed(path, account):
-                # It replaces what was counted of the file.
-                file = self._open(path)
-                for counts in self._counts(path):
-                    counts.subtract(file.account)
-                    counts.add(account)
-                file.account = Account()
-                file.account.add(account)
+                self._replace(path, account)
             case RecordsMerged(path, account, bytes_read):
                 self.records += account.read
                 file = self._open(path)
@@ -93,8 +87,7 @@ class ImportLedger:
                 for counts in (*self._counts(path), file.account):
                     counts.add(account)
             case FileSkipped(path, size, account, failure):
-                for counts in self._counts(path):
-                    counts.add(account)
+                self._replace(path, account)
                 self.bytes_skipped += size
                 self._end(path, size, has_failed=failure is not None)
             case FileDone(path, size):
@@ -182,6 +175,14 @@ class ImportLedger:
         if (file := self.open_files.get(path)) is None:
             file = self.open_files[path] = OpenFile()
         return file
+
+    def _replace(self, path: str, account: Account) -> None:
+        """Count `account` in place of what was counted of the file."""
+        file = self._open(path)
+        for counts in self._counts(path):
+            counts.subtract(file.account)
+            counts.add(account)
+        file.account = account.copy()
 
     def _folder(self, path: str) -> FolderProgress | None:
         name = self._folder_names.get(path)

@@ -74,7 +74,7 @@ class ProblemFile:
         except (psycopg.Error, TigerSlackError) as error:
             words = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
             self._trouble = self._trouble or (
-                f"--errors: {self._given} holds only what was found in this run: {words}"
+                f"--errors: {self._given} has only the problems of this run: {words}"
             )
 
     def close(self) -> str | None:

@@ -44,7 +44,7 @@ class ImportRequest:
 
     @property
     def as_given(self) -> dict[str, Any]:
-        """What an unfinished import is continued by, beside its path: slack.import.options."""
+        """The options that identify an unfinished import, together with its path: slack.import.options."""
         given = {
             "since": self.since,
             "until": self.until,
@@ -103,7 +103,7 @@ def resolved(path: Path) -> Path:
         raise SettingsError(f"A path cannot have such characters: {shown(repr(str(path)))}.")
     try:
         found = path.resolve()
-        with suppress(OSError):  # whoever opens the archive reports it
+        with suppress(OSError):  # opening the archive reports the error
             mode = found.stat().st_mode
             if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
                 message, hint = not_an_archive(shown(from_bytes(os.fsencode(path))))

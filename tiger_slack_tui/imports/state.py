@@ -1,4 +1,4 @@
-"""The state of a running import or check, for whoever shows it."""
+"""The state of a running import or check, as views show it."""
 
 from __future__ import annotations
 

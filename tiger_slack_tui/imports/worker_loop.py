@@ -58,7 +58,7 @@ class Switch:
 
 
 class WorkerLoop:
-    """Gives the files of a queue to workers. Each worker runs in a task of its own (`run`)."""
+    """Gives the files of a queue to workers. Call `run` once for each worker, in a task."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Reads the newest imports, for whoever shows them."""
+"""Reads the newest imports from slack.import."""
 
 from __future__ import annotations
 

@@ -112,12 +112,12 @@ def read_row(
     get = record.get
     if get("type") not in (None, "message"):
         return Reason.NO_MESSAGE
-    told = None
+    changed_ts = None
     if (subtype := get("subtype")) in _ABOUT_ANOTHER_MESSAGE:
         if subtype == "message_deleted":
             deleted = micros_or_none(get("deleted_ts"))
             return Reason.NO_TS if deleted is None else DeletionRow(channel, deleted)
-        told = get("event_ts") or get("ts")
+        changed_ts = get("event_ts") or get("ts")
         record = get("message")
         if (
             subtype == "message_replied"
@@ -131,9 +131,9 @@ def read_row(
         return Reason.NO_TS
     if subtype == "tombstone":
         return DeletionRow(channel, ts)
-    if told is None and isinstance(edited := get("edited"), dict):
-        told = edited.get("ts")
-    changed = None if told is None else micros_or_none(told)
+    if changed_ts is None and isinstance(edited := get("edited"), dict):
+        changed_ts = edited.get("ts")
+    changed = None if changed_ts is None else micros_or_none(changed_ts)
     return _message(record, channel, ts, ts if changed is None else max(changed, ts), keep)
 
 
@@ -153,10 +153,10 @@ def _message(
     event_id = f"0{len(content):08}{zlib.crc32(content):08x}"
     posted = time_cell(ts)
     if event_ts == ts:
-        told, updated = posted, NULL
+        changed, updated = posted, NULL
     else:
-        told = updated = time_cell(event_ts)
-    row = b"".join((_ROW, posted, told, text_cell(event_id), updated, channel.cells, content))
+        changed = updated = time_cell(event_ts)
+    row = b"".join((_ROW, posted, changed, text_cell(event_id), updated, channel.cells, content))
     given = record.get("reactions")
     reactions: tuple[tuple[str, str], ...] = ()
     if given:

@@ -44,7 +44,7 @@ class MergeTarget(Protocol):
 
 
 class TablesTarget:
-    """The tables. Whoever reads Slack's history keeps its own account of how far it is."""
+    """The tables alone. The backfill saves its own checkpoints."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -125,11 +125,7 @@ class FileReader:
         if self._import_id is not None:
             paths = [planned.member.path for _, planned in files]
             saved = await read_checkpoints(self._connection, self._import_id, paths)
-        # Of several files none may be lost from sight before all are begun: an error in between begins them anew.
-        self._open = {}
-        for number, planned in files:
-            member = planned.member
-            self._open[number] = FileCheckpoint(member.path, member.size, 0, planned.channel.id)
+        self._open, self._failures, self._contents = {}, {}, {}
         for number, planned in files:
             await self._begin_file(number, planned, saved.get(planned.member.path), is_retry)
         if self._import_id is not None and not self._command.is_restart:
@@ -138,26 +134,27 @@ class FileReader:
     async def _begin_file(
         self, number: int, planned: PlannedFile, saved: FileCheckpoint | None, is_retry: bool
     ) -> None:
-        checkpoint = self._open[number]
-        checkpoint.crc, failure = self._examine(number, planned.member)
+        member = planned.member
+        crc, failure = self._examine(number, member)
+        checkpoint = FileCheckpoint(member.path, member.size, crc, planned.channel.id)
         if number not in self._long:
             checkpoint.times = []
         if failure is not None:
             self._failures[number] = failure
-            # What cannot be read is taken to be what it was.
-            checkpoint.crc = saved.crc if saved else checkpoint.crc
+            # The content is unknown, so it counts as unchanged.
+            checkpoint.crc = saved.crc if saved else crc
         if saved and saved.has_content_of(checkpoint):
-            self._open[number] = saved
             known = protocol.FileKnown(number, saved.account, saved.is_done, saved.error)
             self._parent.report(known)
-            if saved.is_done:
-                del self._open[number]
+            if not saved.is_done:
+                self._open[number] = saved
             return
+        self._open[number] = checkpoint
         if is_retry:  # what was reported of the file is not committed
             self._parent.report(protocol.FileKnown(number, Account(), False, None))
         if saved and self._import_id is not None:
             checkpoint.stored_position = saved.position
-            await forget_problems(self._connection, self._import_id, planned.member.path)
+            await forget_problems(self._connection, self._import_id, member.path)
 
     async def _skip_known_files(self, import_id: int) -> None:
         """Account for the files whose content was merged before."""

@@ -15,14 +15,17 @@ from tiger_slack_tui.imports.workers import protocol
 log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 1.0
+"""How long a report may take that has arrived, but was not read yet."""
 _STOP_SECONDS = 5.0
 """How long a worker may be silent after `stop`. A worker that runs reports at least once a second."""
 _BEAT_SECONDS = 1.0
+"""A worker sends `Alive` at least so often."""
 _KILL_SECONDS = 5.0
+"""How long `close` waits for a killed worker."""
 _END_SECONDS = 10.0
-"""How long a worker may take to end its batch before it is killed; then its transaction is rolled back."""
+"""How long a worker may take to end its batch before it is killed, and its transaction rolled back."""
 _CREDITS = 2
-"""Batches that a worker may begin before it hears of the first one's end, so that it need not wait between them."""
+"""Batches that a worker may merge before the import handles the first one, so that the worker need not wait."""
 
 _MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": str(8 << 20)}
 """A worker keeps the memory of a batch for the next one. Getting it from the system anew, page by page, took an

@@ -119,7 +119,7 @@ class ReadLists:
 
 @dataclass(frozen=True)
 class ListsRead:
-    """Rows by kind ("user", "channel"); and what is wrong."""
+    """The number of rows by kind ("user", "channel"), and their problems."""
 
     seen: Mapping[str, int] = field(default_factory=dict)
     bad: list[ImportProblem] = field(default_factory=list)
