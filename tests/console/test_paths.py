@@ -18,7 +18,7 @@ from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.console.views.importing import source as source_step
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
-from tiger_slack_tui.console.views.importing.paths import Look, complete, look_at
+from tiger_slack_tui.console.views.importing.paths import PathInspection, complete, inspect_path
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
@@ -58,22 +58,22 @@ def gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_path_where_the_working_directory_is_gone(tmp_path: Path, gone: None) -> None:
-    assert "working directory was deleted" in look_at("export").verdict
+    assert "working directory was deleted" in inspect_path("export").verdict
     assert complete("exp") is None
     assert ImportDraft("export").request.path == Path("export")
-    assert ImportDraft("export").goes_on_with(past()) is None
-    assert look_at(str(tmp_path)).is_good
+    assert ImportDraft("export").find_unfinished(past()) is None
+    assert inspect_path(str(tmp_path)).is_good
     with pytest.raises(SettingsError, match="working directory was deleted"):
         resolved(Path("export"))
 
 
 @pytest.mark.parametrize("text", ODD)
 def test_an_odd_path_is_judged_and_raises_nothing(text: str, loop: Path) -> None:
-    look = look_at(text)
+    look = inspect_path(text)
     assert look.state in ("ok", "note", "bad", "off")
     complete(text)
     draft = ImportDraft(text, target=look.path)
-    assert draft.goes_on_with(past()) is None
+    assert draft.find_unfinished(past()) is None
 
 
 @pytest.mark.parametrize("text", ["\0", "/a\0b", "/a/\ud800", "export", "~/export"])
@@ -85,7 +85,7 @@ def test_an_import_refuses_a_path_in_words(text: str) -> None:
 def test_a_path_is_followed_to_its_end(loop: Path, tmp_path: Path) -> None:
     (tmp_path / "export").mkdir()
     (tmp_path / "link").symlink_to("export")
-    assert resolved(Path("link")) == look_at("link").path == Path(os.path.realpath("export"))
+    assert resolved(Path("link")) == inspect_path("link").path == Path(os.path.realpath("export"))
     for text in ("a\0b", "\ud800"):
         with pytest.raises(SettingsError, match="such characters"):
             resolved(Path(text))
@@ -93,9 +93,11 @@ def test_a_path_is_followed_to_its_end(loop: Path, tmp_path: Path) -> None:
 
 def test_an_unfinished_import_is_known_by_the_path_that_was_found() -> None:
     unfinished = past()[3]
-    assert ImportDraft("x", target=Path(unfinished.source)).goes_on_with([unfinished]) is unfinished
-    assert ImportDraft(unfinished.source).goes_on_with([unfinished]) is unfinished
-    assert ImportDraft("x", target=Path("/another")).goes_on_with([unfinished]) is None
+    assert (
+        ImportDraft("x", target=Path(unfinished.source)).find_unfinished([unfinished]) is unfinished
+    )
+    assert ImportDraft(unfinished.source).find_unfinished([unfinished]) is unfinished
+    assert ImportDraft("x", target=Path("/another")).find_unfinished([unfinished]) is None
 
 
 @pytest.mark.parametrize("text", ["export", "/a\0b", "~\ud800", "/a/\ud800"])
@@ -107,7 +109,7 @@ async def test_no_step_fails_for_an_odd_path(text: str, tmp_path: Path, gone: No
         assert isinstance(view, ImportView)
         step = view.query_one(source_step.SourceStep)
         step.field.value = text
-        await until(lambda: step.look.text == text)
+        await until(lambda: step.inspection.text == text)
         await pilot.press("enter")
         assert view._step == 0
         view._wizard.go(CHECK)
@@ -115,7 +117,7 @@ async def test_no_step_fails_for_an_odd_path(text: str, tmp_path: Path, gone: No
         view._wizard.go(OPTIONS)
         await shows(app, "the same as a command")
         view.query_one("#import-options").act_start()  # type: ignore[attr-defined]
-        view.query_one("#import-options")._start()  # type: ignore[attr-defined]
+        view.query_one("#import-options")._start_import()  # type: ignore[attr-defined]
         await shows(app, "absolute path")
         assert backend.imports.run is None
 
@@ -125,17 +127,17 @@ async def test_a_disk_that_does_not_answer_delays_only_the_check(
 ) -> None:
     answer, checks = threading.Event(), list[ImportRequest]()
 
-    def look(text: str) -> Look:
+    def look(text: str) -> PathInspection:
         answer.wait(30)
-        return Look(text, "ok", "A folder.", Path("/found/here"))
+        return PathInspection(text, "ok", "A folder.", Path("/found/here"))
 
-    monkeypatch.setattr(source_step, "look_at", look)
+    monkeypatch.setattr(source_step, "inspect_path", look)
     monkeypatch.setattr(source_step, "complete", lambda _: None)
     async with console(tmp_path) as (app, pilot, backend):
         monkeypatch.setattr(backend.imports, "start_check", checks.append)
         try:
             await pilot.press("4", "n", *"x/y", "enter")
-            await shows(app, "Looking …")
+            await shows(app, "Reading …")
             assert not checks
         finally:
             answer.set()

@@ -57,7 +57,7 @@ async def test_the_monitor_goes_on_after_an_account_of_another_version(
         [past] = monitor.facts.imports
         assert (past.account.read, past.account.bad, past.files_planned) == (5, 1, 0)
         assert "since" not in past.options
-        ImportDraft().go_on_with(past)
+        ImportDraft().copy_from(past)
         assert monitor.facts.problem is None
     finally:
         running.cancel()
@@ -193,8 +193,8 @@ async def test_a_fact_that_cannot_be_read_says_so_where_it_is_shown(tmp_path: Pa
         await shows(app, "not of now: QueryCanceled 57014")
         assert "All are free" not in screen_text(app)
         await pilot.press("4")
-        await shows(app, "They could not be read.")
-        assert "Nothing was imported" not in screen_text(app)
+        await shows(app, "Earlier imports could not be read.")
+        assert "There are no imports" not in screen_text(app)
 
 
 async def test_a_wish_to_look_is_granted_also_while_the_monitor_looks(

@@ -33,7 +33,7 @@ from tiger_slack_tui.console.panes.paint import (
     worded,
     wrapped,
 )
-from tiger_slack_tui.console.views.importing.lines import steps_line, tail
+from tiger_slack_tui.console.views.importing.lines import end_of_path, steps_line
 
 WIDTH = 40
 SEQUENCES = {
@@ -157,7 +157,7 @@ def test_every_layout_takes_every_width(text: str, width: int) -> None:
     assert cells(bar(0.5, width)) == room
     assert all(len(row) == room for row in chart([1, 2, 3], width, 2))
     assert pairs(width, (text, text))
-    assert cells(tail(text, width)) <= room
+    assert cells(end_of_path(text, width)) <= room
     assert steps_line(1, text, width, {}).cell_length == room
     assert tabs_line("jobs", {"jobs": text}, width, frozen=text).cell_length == room
     footer_line(list(ConsoleApp.ACTIONS.values()), {}, width)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.archives import export, message, run_import, write_folder
 from tests.faults.test_exports_slackdump import write_database
-from tiger_slack_tui.console.views.importing.paths import look_at
+from tiger_slack_tui.console.views.importing.paths import inspect_path
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.store.import_account import ImportProblem
@@ -69,14 +69,15 @@ async def test_a_database_that_is_not_slackdumps(conninfo: str, tmp_path: Path) 
         with pytest.raises(ArchiveRefused) as refused:
             await run_import(conninfo, path)
         assert f"is {about}" in str(refused.value)
-    assert about in look_at(str(file)).verdict
+    assert about in inspect_path(str(file)).verdict
 
     path = general(tmp_path)
     sqlite_file(path / "other.db")
     imported = await run_import(conninfo, path)
     assert (imported.result.total.inserted, imported.result.exit_code) == (1, 3)
     assert (
-        write_database(tmp_path / "good.sqlite").name in look_at(f"{tmp_path}/go").entries[0].text
+        write_database(tmp_path / "good.sqlite").name
+        in inspect_path(f"{tmp_path}/go").entries[0].text
     )
 
 
@@ -86,4 +87,4 @@ async def test_a_path_that_is_neither_a_folder_nor_a_file(conninfo: str, tmp_pat
     for path in (pipe, Path("/dev/null")):
         with pytest.raises(ArchiveRefused, match="neither a folder nor a regular file"):
             await run_import(conninfo, path)
-        assert "neither a folder" in look_at(str(path)).verdict
+        assert "neither a folder" in inspect_path(str(path)).verdict

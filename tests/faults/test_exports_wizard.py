@@ -16,7 +16,7 @@ from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import CHECK
-from tiger_slack_tui.console.views.importing.paths import look_at
+from tiger_slack_tui.console.views.importing.paths import inspect_path
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Export
 from tiger_slack_tui.imports.request import ImportRequest
@@ -59,7 +59,7 @@ async def test_an_archive_of_several_exports(
         await until(lambda: "two  T2" in screen_text(app))
         for part in ("✗ The archive holds 2 exports", "Choose one with --root PATH"):
             assert part in screen_text(app)
-        for part in ("Nothing is wrong", "Listing the archive", "␊"):
+        for part in ("No problems were found", "Listing the archive", "␊"):
             assert part not in screen_text(app)
         await pilot.press("enter")
         await until(lambda: "of one, two" in screen_text(app))
@@ -69,12 +69,12 @@ async def test_an_archive_of_several_exports(
         await pilot.press("I", "y")
         await pilot.pause()
         assert not imports
-        await until(lambda: "choose one at root" in screen_text(app))
+        await until(lambda: "Choose a root or a workspace." in screen_text(app))
 
         await pilot.press("down", "down", "enter")
-        await until(lambda: "✗ Type one of one, two." in screen_text(app))
+        await until(lambda: "✗ Choose one of: one, two." in screen_text(app))
         await pilot.press(*"three", "enter")
-        await until(lambda: "✗ There is no such export: one, two." in screen_text(app))
+        await until(lambda: "✗ Unknown export. Choose one of: one, two." in screen_text(app))
         assert not checks
         await pilot.press(*["backspace"] * 5, *"one", "enter")
         await until(lambda: bool(checks))
@@ -97,13 +97,13 @@ async def test_a_check_that_failed_at_once_is_not_shown_as_passed(
         view._wizard.draft.path = "/srv/e"
         view.go(CHECK)
         await until(lambda: f"✗ {error.args[0]}" in screen_text(app))
-        assert "Nothing is wrong" not in screen_text(app)
+        assert "No problems were found" not in screen_text(app)
 
         backend.imports.run = ended(error)
         await until(lambda: "Nothing was imported." in screen_text(app))
         for part in ("4 Run ✗", error.args[0], "Nothing was read."):
             assert part in screen_text(app)
-        for part in ("goes on from there", "None: nothing was wrong", "␊"):
+        for part in ("R continues it", "No bad records or files were found", "␊"):
             assert part not in screen_text(app)
         assert ("two  T2" in screen_text(app)) is (error is REFUSED)
 
@@ -130,7 +130,7 @@ def test_a_choice_is_compared_with_the_exports(root: str, workspace: str, well: 
 
 def test_a_database_of_slackdump_is_recognised(tmp_path: Path) -> None:
     file = write_database(tmp_path / "slackdump.sqlite")
-    assert look_at(str(file)).is_good
-    assert str(file) in {entry.text for entry in look_at(f"{tmp_path}/sl").entries}
+    assert inspect_path(str(file)).is_good
+    assert str(file) in {entry.text for entry in inspect_path(f"{tmp_path}/sl").entries}
     write_folder(tmp_path / "e", export({}))
-    assert not look_at(str(tmp_path / "e" / "users.json")).is_good
+    assert not inspect_path(str(tmp_path / "e" / "users.json")).is_good

@@ -1,4 +1,4 @@
-"""Step 2: what the archive holds, read without writing anything."""
+"""Step 2 of the wizard: reads the archive without writing anything, and shows what it holds."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tiger_slack_tui.console.views.importing.lines import (
     check_lines,
     findings,
     findings_note,
+    folder_search_text,
     is_refused,
     paint_check_finding,
     paint_folder,
     phase_part,
-    searched,
-    searched_folder,
+    search_text,
 )
 from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, Step, as_is
 from tiger_slack_tui.imports.ledger import FolderProgress
@@ -31,19 +31,19 @@ from tiger_slack_tui.imports.state import ImportState, Phase
 
 
 class CheckStep(Step):
-    """Reads all, as an import would. It can be left early: nothing depends on its end."""
+    """Reads all files as an import would. The operator need not wait for its end."""
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="check-total")
         yield Pane[CheckFinding](
-            paint_check_finding, id="check-findings", selectable=True, find=searched
+            paint_check_finding, id="check-findings", selectable=True, find=search_text
         )
         yield Pane[FolderProgress](
             paint_folder,
             id="check-channels",
             key=lambda row: row.name,
             selectable=True,
-            find=searched_folder,
+            find=folder_search_text,
         )
 
     def on_mount(self) -> None:
@@ -55,14 +55,16 @@ class CheckStep(Step):
         state = model.check
         total = self.pane("check-total")
         if state is None:
-            total.show(Body(title="check", empty=("Nothing was checked. Esc goes back.",)))
+            total.show(
+                Body(title="check", empty=("No archive was checked. Esc returns to the source.",))
+            )
             return
         rows = check_lines(state, total.size.width)
         text = phase_part(state)
         total.show(
             Body(
                 rows=rows,
-                title="check, nothing is written",
+                title="check (writes nothing)",
                 note=text if isinstance(text, str) else text[0],
             )
         )
@@ -123,7 +125,7 @@ class CheckStep(Step):
 
     @action("import.end_check", "x", "Stop check")
     def act_end_check(self) -> None:
-        """Stop reading; what was found stays."""
+        """Stop the check; its findings stay."""
         self.host.operator.stop_check()
 
     @act_end_check.when
@@ -136,20 +138,20 @@ class CheckStep(Step):
 
 
 def _empty(state: ImportState) -> tuple[str, str]:
-    """In place of findings."""
-    if state.phase is Phase.DONE:
-        first = "Nothing is wrong with the archive."
-    else:
-        first = "Nothing is wrong with what was read so far."
+    """What is shown if there are no findings."""
+    so_far = "" if state.phase is Phase.DONE else " so far"
     if not state.is_planned:
-        return ("Nothing was read so far.", _not_listed(state))
-    return (first, "Enter goes on to the options, also before the check has ended.")
+        return ("Nothing has been read yet.", _not_listed(state))
+    return (
+        f"No problems were found{so_far}.",
+        "Enter opens the options; you need not wait for the end of the check.",
+    )
 
 
 def _not_listed(state: ImportState) -> str:
-    """Why no channel is shown."""
+    """Why no channels are shown."""
     if not state.phase.is_over:
         return "Listing the archive …"
     if state.is_planned:
-        return "The archive holds no channel."
+        return "The archive holds no channels."
     return "The archive was not listed. c checks it again."

@@ -1,4 +1,4 @@
-"""The import that an operator puts together, step by step."""
+"""The import that an operator defines in the wizard, before it starts."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from tiger_slack_tui.store.past_imports import PastImport
 
 @dataclass(slots=True)
 class ImportDraft:
-    """What is chosen so far. Nothing in it touches the disk.
+    """What the operator has chosen so far. It never reads the disk.
 
-    `channels` are patterns as `--channel` takes them; None for all.
+    `channels` holds patterns as `--channel` takes them; None means all channels.
     """
 
     path: str = ""
     """As it was typed."""
     target: Path | None = None
-    """The absolute path that it means; None until it was looked at."""
+    """The absolute path of `path`; None until the disk was read."""
     since: str = ""
     until: str = ""
     channels: tuple[str, ...] | None = None
@@ -38,9 +38,9 @@ class ImportDraft:
     root: str = ""
     workspace: str = ""
     workers: int = 2
-    anew: bool = False
+    restart: bool = False
     exports: tuple[Export, ...] = ()
-    """Those of the archive, once it was refused because it holds several."""
+    """The exports of the archive, after it was refused because it holds several."""
     _patterns: Memo[ChannelPatterns] = field(default_factory=Memo, repr=False, compare=False)
     _chosen: Memo[frozenset[str]] = field(default_factory=Memo, repr=False, compare=False)
 
@@ -55,12 +55,12 @@ class ImportDraft:
             root=self.root or None,
             workspace=self.workspace or None,
             workers=self.workers,
-            restart=self.anew,
+            restart=self.restart,
         )
 
     @property
     def check_request(self) -> ImportRequest:
-        """The whole archive: which channels and dates are wanted is chosen when it is known what there is."""
+        """The check of the whole archive: the operator chooses channels and dates after it."""
         whole = self.request
         return ImportRequest(
             path=whole.path,
@@ -70,39 +70,39 @@ class ImportDraft:
         )
 
     def read_root(self, text: str) -> str:
-        """What choosing this export means. Raises SettingsError."""
+        """What the typed root means, in words. Raises SettingsError for a root that does not exist."""
         if not text:
             return self._without("root")
         wanted = str(PurePosixPath(text))
         for export in self.exports:
             if wanted in (export.path, shown(export.path)):
-                return f"of {', '.join(export.teams) or 'a workspace that it does not name'}"
+                return f"of {', '.join(export.teams) or 'an unknown workspace'}"
         if self.exports:
-            raise SettingsError(f"There is no such export: {self.choices('root')}.")
-        return "Enter takes it"
+            raise SettingsError(f"Unknown export. Choose one of: {self.choices('root')}.")
+        return "Enter sets it"
 
     def read_workspace(self, text: str) -> str:
-        """What choosing the exports of this workspace means. Raises SettingsError."""
+        """What the typed workspace means, in words. Raises SettingsError for one that does not exist."""
         if not text:
             return self._without("workspace")
         found = [shown(export.path) for export in self.exports if text in export.teams]
         if self.exports and not found:
-            raise SettingsError(f"No export is of it: {self.choices('workspace')}.")
-        return ", ".join(found) or "Enter takes it"
+            raise SettingsError(f"Unknown workspace. Choose one of: {self.choices('workspace')}.")
+        return ", ".join(found) or "Enter sets it"
 
     def choices(self, name: str) -> str:
-        """What can be typed as the "root" or the "workspace"; "" where that is not known."""
+        """The possible values of "root" or "workspace"; "" if they are not known."""
         if name == "root":
             return ", ".join(shown(export.path) for export in self.exports)
         return ", ".join(sorted({shown(team) for export in self.exports for team in export.teams}))
 
     def _without(self, name: str) -> str:
         if self.exports and not (self.root or self.workspace):
-            raise SettingsError(f"Type one of {self.choices(name) or 'them'}.")
-        return "none is chosen"
+            raise SettingsError(f"Choose one of: {self.choices(name) or 'the exports'}.")
+        return "not set"
 
-    def go_on_with(self, past: PastImport) -> None:
-        """Take over an import's path, and of one that can go on what it goes by."""
+    def copy_from(self, past: PastImport) -> None:
+        """Take the path of an earlier import; its options, too, if it can be continued."""
         given: Mapping[str, Any] = past.options if past.can_continue else {}
         self.path, self.target = past.source, None
         self.since, self.until = given.get("since") or "", given.get("until") or ""
@@ -110,10 +110,10 @@ class ImportDraft:
         self.channel_map = dict(given.get("channel_map") or {})
         self.root, self.workspace = given.get("root") or "", given.get("workspace") or ""
         self.exports = ()
-        self.anew = False
+        self.restart = False
 
-    def goes_on_with(self, imports: Iterable[PastImport]) -> PastImport | None:
-        """The unfinished import that this one would go on with."""
+    def find_unfinished(self, imports: Iterable[PastImport]) -> PastImport | None:
+        """The unfinished import that this one would continue; None if there is none."""
         request = self.request
         if not is_possible(request.path):
             return None
@@ -124,7 +124,7 @@ class ImportDraft:
         return None
 
     def selects(self, folder: FolderProgress) -> bool:
-        """Whether the folder is to be imported."""
+        """Whether the folder will be imported."""
         if folder.channel is None and folder.name not in self.channel_map:
             return False
         if self.channels is None:
@@ -133,7 +133,7 @@ class ImportDraft:
         return patterns.match(_title(folder), folder.channel or self.channel_map[folder.name])
 
     def chosen(self, folders: Mapping[str, FolderProgress]) -> frozenset[str]:
-        """The names of the folders that are to be imported."""
+        """The names of the folders that will be imported."""
         return self._chosen(
             lambda: frozenset(f.name for f in folders.values() if self.selects(f)),
             folders,
@@ -143,16 +143,16 @@ class ImportDraft:
         )
 
     def toggle(self, folder: FolderProgress, folders: Iterable[FolderProgress]) -> None:
-        """Select the folder, or not any more."""
+        """Select the folder, or remove it from the selection."""
         chosen = [other for other in folders if self.selects(other) != (other is folder)]
         self._choose(chosen, folders)
 
     def toggle_all(self) -> None:
-        """Select all; where all are selected, none."""
+        """Select all folders; if all are selected, none."""
         self.channels = () if self.channels is None else None
 
     def problem(self, now: datetime | None = None) -> str | None:
-        """Why it cannot be imported as it is."""
+        """Why the import cannot start with these options; None if it can."""
         if self.channels == ():
             return "No channel is selected."
         try:
@@ -166,7 +166,7 @@ class ImportDraft:
         except SettingsError as error:
             return str(error.args[0])
         if since and until and since >= until:
-            return "since is not before until: no message is between them."
+            return "since is not before until."
         return None
 
     def _choose(self, chosen: list[FolderProgress], folders: Iterable[FolderProgress]) -> None:
@@ -176,10 +176,10 @@ class ImportDraft:
 
 
 def read_workers(text: str) -> int:
-    """How many processes. Raises SettingsError."""
+    """The number of processes. Raises SettingsError."""
     if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_WORKERS:
         return int(text)
-    raise SettingsError(f"A whole number from 1 to {MOST_WORKERS}.")
+    raise SettingsError(f"Type a whole number from 1 to {MOST_WORKERS}.")
 
 
 def read_channel(text: str) -> str:
@@ -187,15 +187,15 @@ def read_channel(text: str) -> str:
     text = text.strip()
     if len(text) >= 3 and text[0] in "CDG" and text.isascii() and text.isalnum() and text.isupper():
         return text
-    raise SettingsError("An id begins with C, D or G, such as C0123456789.")
+    raise SettingsError("An id starts with C, D or G, such as C0123456789.")
 
 
 def read_limit(text: str) -> float:
-    """Milliseconds, as seconds. Raises SettingsError."""
+    """Seconds, from a text in milliseconds. Raises SettingsError."""
     number = text.removesuffix("ms").strip()
     if number.isascii() and number.isdigit() and 10 <= int(number) <= 60_000:
         return int(number) / 1000
-    raise SettingsError("Milliseconds, from 10 to 60000.")
+    raise SettingsError("Type milliseconds, from 10 to 60000.")
 
 
 def _title(folder: FolderProgress) -> str:
@@ -203,5 +203,5 @@ def _title(folder: FolderProgress) -> str:
 
 
 def _pattern(folder: FolderProgress) -> str:
-    """What selects the folder and, as far as names tell, no other."""
+    """A pattern that selects the folder, and no folder with another name."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in _title(folder))

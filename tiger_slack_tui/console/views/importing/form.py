@@ -1,4 +1,4 @@
-"""The form of step 3 as lines: what can be chosen, and why it cannot be imported as it is."""
+"""The form of step 3 as rows, and why an import cannot start."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tiger_slack_tui.imports.state import ImportState
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """A line of the form."""
+class FormRow:
+    """A row of the form."""
 
     name: str
     value: Part
     about: Part
 
 
-def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> list[Option]:
-    """The form."""
+def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> list[FormRow]:
+    """The rows of the form."""
     folders = check.folders.values() if check else ()
     names = draft.chosen(check.folders) if check else frozenset()
     chosen = [folder for folder in folders if folder.name in names]
@@ -38,34 +38,34 @@ def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> 
         about = files
     channels = f"all {len(chosen):,}" if draft.channels is None else f"{len(chosen):,} selected"
     rows = [
-        Option("since", draft.since or "-", _when(draft.since, "the first message")),
-        Option("until", draft.until or "-", _when(draft.until, "the last message", is_end=True)),
+        FormRow("since", draft.since or "-", _when(draft.since, "the first message")),
+        FormRow("until", draft.until or "-", _when(draft.until, "the last message", is_end=True)),
         *_choice_rows(draft, check),
-        Option("channels", channels, about),
-        Option("workers", str(draft.workers), "processes that read and write"),
+        FormRow("channels", channels, about),
+        FormRow("workers", str(draft.workers), "processes that read the files"),
         *_live_rows(model),
         _discards(check, model),
     ]
-    past = draft.goes_on_with(model.facts.imports)
-    if past is not None or draft.anew:
+    past = draft.find_unfinished(model.facts.imports)
+    if past is not None or draft.restart:
         why = "no unfinished import"
         if past is not None:
             done = "" if past.needs_count else f", {past.files_done:,} files done"
             why = f"unfinished import of {moment(past.started_at):.16}{done}"
-        value: Part = ("✓ begins anew", NOTE) if draft.anew else ("○ goes on", GOOD)
-        rows.append(Option("begin anew", value, why))
+        value: Part = ("✓ from the beginning", NOTE) if draft.restart else ("○ continues", GOOD)
+        rows.append(FormRow("restart", value, why))
     return rows
 
 
-def _choice_rows(draft: ImportDraft, check: ImportState | None) -> list[Option]:
-    """Which of several exports, where the archive was refused or one is chosen."""
+def _choice_rows(draft: ImportDraft, check: ImportState | None) -> list[FormRow]:
+    """The rows for a choice among several exports, if the archive was refused or one is chosen."""
     if not (draft.root or draft.workspace or (check is not None and is_refused(check))):
         return []
     return [
-        Option(
-            "root", draft.root or "-", _choice(draft, "root", "path of one export in the archive")
+        FormRow(
+            "root", draft.root or "-", _choice(draft, "root", "path of an export in the archive")
         ),
-        Option(
+        FormRow(
             "workspace",
             draft.workspace or "-",
             _choice(draft, "workspace", "exports of this workspace (T…)"),
@@ -74,7 +74,7 @@ def _choice_rows(draft: ImportDraft, check: ImportState | None) -> list[Option]:
 
 
 def _choice(draft: ImportDraft, name: str, about: str) -> Part:
-    """What can be chosen, where it is known."""
+    """The known choices, or `about`."""
     choices = draft.choices(name)
     return (
         (f"of {choices}", NOTE if not (draft.root or draft.workspace) else DIM)
@@ -84,18 +84,18 @@ def _choice(draft: ImportDraft, name: str, about: str) -> Part:
 
 
 def check_problem(draft: ImportDraft, check: ImportState | None) -> str | None:
-    """Why nothing can be imported after this check: what is imported was not listed."""
+    """Why an import cannot start after this check: its archive was not listed. None if it can."""
     if check is None:
-        return "The archive was not checked: Esc goes back to the check."
+        return "The archive was not checked. Esc returns to the check."
     if check.is_planned:
         return None
     if exports_of(check):
-        return "The archive holds several exports: choose one at root, or a workspace."
+        return "The archive holds several exports. Choose a root or a workspace."
     if check.error is not None:
         return str(check.error.args[0])
     if check.phase.is_over:
-        return "The check was stopped before it listed the archive: Esc, then c, checks again."
-    return "The archive is being listed."
+        return "The check was stopped too early. Press Esc, then c, to check again."
+    return "The archive is still being listed."
 
 
 def _when(text: str, without: str, *, is_end: bool = False) -> Part:
@@ -108,22 +108,26 @@ def _when(text: str, without: str, *, is_end: bool = False) -> Part:
     return f"{'before' if is_end else 'from'} {moment(at)} UTC"
 
 
-def _live_rows(model: Model) -> list[Option]:
+def _live_rows(model: Model) -> list[FormRow]:
     limit = model.live_limit
     if model.engine is None:
-        return [Option("live first", ("○ off", DIM), ("no live events come to this process", DIM))]
+        return [
+            FormRow("live first", ("○ off", DIM), ("this process receives no live events", DIM))
+        ]
     now = f"now {millis(model.engine.ack_p95_now)}"
     if limit is None:
-        return [Option("live first", ("○ off", NOTE), f"live events may have to wait; {now}")]
+        return [
+            FormRow("live first", ("○ off", NOTE), f"live events may be acknowledged late; {now}")
+        ]
     return [
-        Option("live first", ("✓ on", GOOD), f"waits while acks take longer; {now} (p95)"),
-        Option("  above", f"{limit * 1000:.0f} ms", "p95 of live acks"),
+        FormRow("live first", ("✓ on", GOOD), f"pauses if acks are slower; {now} (p95)"),
+        FormRow("  above", f"{limit * 1000:.0f} ms", "p95 of live acks"),
     ]
 
 
-def _discards(check: ImportState | None, model: Model) -> Option:
+def _discards(check: ImportState | None, model: Model) -> FormRow:
     rules = model.facts.discard_rules
     found = sum(check.total.discarded.values()) if check else 0
     value = "?" if rules is None else amount(rules, "rule")
-    about = f"the check discarded {found:,} of {check.total.read:,}" if check else ""
-    return Option("discard", (value, DIM), (about, DIM))
+    about = f"would drop {found:,} of {check.total.read:,} messages" if check else ""
+    return FormRow("discard", (value, DIM), (about, DIM))

@@ -1,4 +1,4 @@
-"""The import as lines of text: how it stands, its files, channels, workers, and what is wrong with them."""
+"""Lines of text about an import: its progress, files, channels, workers and problems."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ FOLDERS = Columns(
 PROBLEMS = Columns(
     Column("", 1), Column("file"), Column("record", 7, right=True), Column("why", 30)
 )
-PASTS = Columns(
+PAST_IMPORTS = Columns(
     Column("state", 11),
     Column("began", 16),
     Column("messages", 8, right=True),
@@ -71,11 +71,11 @@ _STEPS = {
     FileStep.FAILED: ("✗", BAD),
 }
 _QUIET_SECONDS = 3.0
-"""Silence of a worker that is worth a word."""
+"""A worker that reports nothing for longer is shown as silent."""
 
 
 def steps_line(current: int, path: str, width: int, ends: Mapping[int, Phase]) -> Content:
-    """Where in the wizard one is, and with which archive. `ends` says how earlier steps ended; else they are done."""
+    """The current step, and the archive's path. `ends` holds the phases of earlier steps that are not done."""
     parts: list[Part] = [" "]
     for number, name in enumerate(STEPS):
         if number == current:
@@ -88,11 +88,11 @@ def steps_line(current: int, path: str, width: int, ends: Mapping[int, Phase]) -
         parts += [(" ▸ ", DIM)] if number < RESULT else []
     left = line(*parts)
     room = width - left.cell_length - 3
-    return facing(left, line((tail(path, room), DIM), " "), width)
+    return facing(left, line((end_of_path(path, room), DIM), " "), width)
 
 
-def tail(path: str, room: int) -> str:
-    """The end of a path, which tells more than its beginning, in so many cells."""
+def end_of_path(path: str, room: int) -> str:
+    """The path in at most `room` cells. A longer path loses its beginning."""
     shown = visible(path)
     if cells(shown) <= room:
         return shown
@@ -102,13 +102,13 @@ def tail(path: str, room: int) -> str:
 
 
 def phase_part(state: ImportState) -> Part:
-    """The phase as people read it."""
+    """The phase with its symbol."""
     symbol, style = PHASES[state.phase]
     return (f"{symbol} {state.phase.value}", style)
 
 
 def progress_line(state: ImportState, width: int, name: str) -> Content:
-    """A bar, the share, and the files."""
+    """A progress bar, the share in percent, and the number of files."""
     ledger = state.ledger
     end = f"  {state.share * 100:3.0f} %   {ledger.files_done:,} of {ledger.files:,} files"
     room = max(width - len(end) - 12, 8)
@@ -116,7 +116,7 @@ def progress_line(state: ImportState, width: int, name: str) -> Content:
 
 
 def account_parts(total: Account) -> list[Part]:
-    """What became of the messages, in the order of an account."""
+    """What became of the messages, in the order of the account."""
     discarded, skipped = sum(total.discarded.values()), sum(total.skipped.values())
     parts: list[Part] = [f"  {total.read:,} messages"]
     for name, number, style in (
@@ -134,54 +134,56 @@ def account_parts(total: Account) -> list[Part]:
 
 
 def run_lines(state: ImportState, live: str, width: int) -> list[Content]:
-    """How the run stands; `live` is how the live events are."""
+    """The progress of the run. `live` describes the live events."""
     left = state.seconds_left
     pace: list[Part] = [f"  {state.rate:,.0f} msg/s", f"   elapsed {age(state.seconds)}"]
     if left is not None:
         pace.append(f"   left about {age(left)}")
     if state.resumed:
-        pace.append((f"   goes on from {moment(state.resumed)}", DIM))
+        pace.append((f"   continues the import of {moment(state.resumed)}", DIM))
     return [
         progress_line(state, width, "total"),
         line(*account_parts(state.total)).truncate(width, ellipsis=True),
         line(*pace).truncate(width, ellipsis=True),
-        line("  ", *_waits(state, live)).truncate(width, ellipsis=True),
+        line("  ", *_status_parts(state, live)).truncate(width, ellipsis=True),
     ]
 
 
-def _waits(state: ImportState, live: str) -> Iterator[Part]:
-    """What holds it up, if anything does."""
+def _status_parts(state: ImportState, live: str) -> Iterator[Part]:
+    """What the import does, or waits for."""
     phase = state.phase
     if phase is Phase.PAUSED:
-        yield ("○ Paused: P goes on", NOTE)
+        yield ("○ Paused. P continues.", NOTE)
     elif phase is Phase.WAITING:
-        yield (f"▲ Waits: {state.waits_for}", NOTE)
+        yield (f"▲ Waiting: {state.waits_for}", NOTE)
     elif phase is Phase.STOPPING:
-        yield ("▲ Stops after the batches under way …", NOTE)
+        yield ("▲ Stopping after the current batches …", NOTE)
     elif phase is Phase.ENDING:
-        last = state.notes[-1].text if state.notes else "Compares the account with the tables."
+        last = state.notes[-1].text if state.notes else "Comparing the account with the tables."
         yield (f"▶ {last}", KEY)
     elif phase is Phase.LISTING:
-        yield ("▶ Lists the archive …", KEY)
+        yield ("▶ Listing the archive …", KEY)
     else:
         quiet = max((state.silence_of(r) for r in state.workers.values() if r.path), default=0.0)
         if state.workers and quiet > _QUIET_SECONDS:
-            yield (f"▲ Waits for the database: no batch ended for {age(quiet)}", NOTE)
+            yield (f"▲ Waiting for the database: no batch ended for {age(quiet)}", NOTE)
         else:
-            yield ("✓ Nothing holds it up", DIM)
+            yield ("✓ Running at full speed", DIM)
     if live:
         yield (f"   {live}", DIM)
 
 
 def check_lines(state: ImportState, width: int) -> list[Content]:
-    """What the check found so far."""
+    """What the check has found so far."""
     mapped = sum(folder.channel is not None for folder in state.folders.values())
     lines = [
         progress_line(state, width, "read"),
         line(*account_parts(state.total)).truncate(width, ellipsis=True),
     ]
     about = f"  {amount(mapped, 'channel')}"
-    about += f"   {amount(len(state.unmapped), 'folder')} without one" if state.unmapped else ""
+    about += (
+        f"   {amount(len(state.unmapped), 'folder')} without a channel" if state.unmapped else ""
+    )
     about += f"   days {state.days[0]} … {state.days[1]}" if state.days else ""
     if state.result is not None:
         about += f"   lists: {state.result.users:,} users, {state.result.channels:,} channels"
@@ -193,29 +195,29 @@ def check_lines(state: ImportState, width: int) -> list[Content]:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A line of the error that a check or import ended with: what happened, or what to do."""
+    """A line of the error that ended a check or an import: what happened, or what to do (`is_hint`)."""
 
     text: str
     is_hint: bool
 
 
 CheckFinding = Failure | TimedNote | ImportProblem
-"""What an operator should know."""
+"""Something in the archive that the operator should know before the import."""
 
 
 def is_refused(state: ImportState) -> bool:
-    """Whether the archive was refused; a choice among several exports may help."""
+    """Whether the archive was refused. Choosing one of several exports may help."""
     return isinstance(state.error, ArchiveRefused)
 
 
 def exports_of(state: ImportState | None) -> tuple[Export, ...]:
-    """The exports that an operator has to choose from."""
+    """The exports among which the operator must choose; none unless the archive was refused for them."""
     error = None if state is None else state.error
     return error.exports if isinstance(error, ArchiveRefused) else ()
 
 
 def failure_lines(state: ImportState) -> list[Failure]:
-    """The error that it ended with, each line of it."""
+    """The lines of the error that ended the check or the import."""
     if state.error is None:
         return []
     hint = (state.error.hint or "").splitlines()
@@ -224,13 +226,13 @@ def failure_lines(state: ImportState) -> list[Failure]:
 
 
 def findings(state: ImportState) -> list[CheckFinding]:
-    """What an operator should know before: errors first."""
+    """What the operator should know before the import, errors first; at most 2,000 problems."""
     warnings = [note for note in state.notes if note.is_warning]
     return [*failure_lines(state), *islice(state.problems, 2000), *warnings]
 
 
 def findings_note(state: ImportState) -> str:
-    """How many findings there are; of a check that failed, that it did."""
+    """The numbers of errors and warnings, and whether the check failed."""
     warnings = sum(note.is_warning for note in state.notes)
     counts = f"{amount(state.num_problems, 'error')} · {amount(warnings, 'warning')}"
     if state.error is None:
@@ -238,18 +240,18 @@ def findings_note(state: ImportState) -> str:
     return f"the archive is refused · {counts}" if is_refused(state) else f"failed · {counts}"
 
 
-def searched(row: CheckFinding) -> str:
-    """What a filter looks at."""
+def search_text(row: CheckFinding) -> str:
+    """The text that a filter searches."""
     return f"{row.path} {row.reason}" if isinstance(row, ImportProblem) else row.text
 
 
-def searched_folder(row: FolderProgress) -> str:
-    """What a filter looks at."""
+def folder_search_text(row: FolderProgress) -> str:
+    """The text that a filter searches."""
     return f"{row.name} {row.channel or 'left out'}"
 
 
 def paint_check_finding(row: CheckFinding, width: int) -> Content:
-    """A bad record, a remark, or a line of the error."""
+    """A line for a finding."""
     if isinstance(row, ImportProblem):
         return paint_problem(row, width)
     if isinstance(row, Failure):
@@ -260,25 +262,25 @@ def paint_check_finding(row: CheckFinding, width: int) -> Content:
 
 
 def paint_problem(row: ImportProblem, width: int) -> Content:
-    """A bad record or file."""
+    """A line for a bad record or file."""
     where = f"{row.position:,}" if row.position is not None else "all"
     return PROBLEMS.row(width, [("✗", BAD), row.path, where, (row.reason, BAD)])
 
 
-def paint_remark(row: TimedNote, width: int) -> Content:
-    """A line of the import's own log."""
+def paint_note(row: TimedNote, width: int) -> Content:
+    """A line for a note of the import."""
     style = NOTE if row.is_warning else ""
     return line((clock(row.at), DIM), " ", (cut(row.text, max(width - 9, 1)), style))
 
 
 def paint_reader(state: ImportState, pid: int, reader: WorkerProgress, width: int) -> Content:
-    """A worker, and the file that it reads."""
+    """A line for a worker and the file that it reads."""
     file = state.file(reader.path) if reader.path else None
     if reader.path is None or file is None:
         return line((f"{pid:>8}  ", DIM), ("· between two files", DIM)).truncate(width)
     quiet = state.silence_of(reader)
     if state.phase in (Phase.PAUSED, Phase.WAITING):
-        end: Part = ("held up", NOTE)
+        end: Part = ("paused", NOTE)
     elif quiet > _QUIET_SECONDS:
         end = (f"▲ silent {age(quiet)}", NOTE)
     else:
@@ -288,7 +290,7 @@ def paint_reader(state: ImportState, pid: int, reader: WorkerProgress, width: in
 
 
 def paint_file(planned: PlannedFile, file: FileProgress | None, took: float, width: int) -> Content:
-    """A file: how far it is, what became of it."""
+    """A line for a file: its progress, and what became of its messages."""
     name = planned.member.path
     if file is None:
         symbol = _STEPS[FileStep.WAITING]
@@ -303,7 +305,7 @@ def paint_file(planned: PlannedFile, file: FileProgress | None, took: float, wid
         symbol = ("✗", BAD) if file.step is FileStep.FAILED else ("▲", NOTE)
         note = (f"{file.bad:,} {file.reason}" if file.bad else file.reason, BAD)
     elif file.step is FileStep.KNOWN:
-        note = ("done before", DIM)
+        note = ("imported before", DIM)
     left_out = account.filtered + sum(account.discarded.values()) + sum(account.skipped.values())
     return FILES.row(
         width,
@@ -321,7 +323,7 @@ def paint_file(planned: PlannedFile, file: FileProgress | None, took: float, wid
 
 
 def paint_folder(folder: FolderProgress, width: int) -> Content:
-    """A channel: how far its files are."""
+    """A line for a channel: the progress of its files."""
     share = folder.done / folder.files if folder.files else 0.0
     account = folder.account
     if folder.channel is None:
@@ -342,9 +344,9 @@ def paint_folder(folder: FolderProgress, width: int) -> Content:
 
 
 def paint_past(past: PastImport, width: int) -> Content:
-    """An import of the past."""
+    """A line for an earlier import."""
     account = past.account
-    return PASTS.row(
+    return PAST_IMPORTS.row(
         width,
         [
             past_state(past),
@@ -359,7 +361,7 @@ def paint_past(past: PastImport, width: int) -> Content:
 
 
 def past_state(past: PastImport) -> tuple[str, str]:
-    """How an import of the past looks."""
+    """The state of an earlier import, with its colour."""
     if past.is_running:
         return ("▶ running", KEY)
     known = {
@@ -372,14 +374,14 @@ def past_state(past: PastImport) -> tuple[str, str]:
 
 
 def past_lines(past: PastImport | None, width: int) -> list[Content]:
-    """An import of the past, whole."""
+    """All that is known of an earlier import."""
     if past is None:
         return []
     given = {name: value for name, value in past.options.items() if value}
     ended = f", ended {moment(past.finished_at)}" if past.finished_at else ""
     files = f"{past.files_done:,} of {past.files_planned:,}"
     if past.needs_count:
-        files = "what it committed is being counted"
+        files = "being counted"
     elif not past.files_planned:
         files = f"{past.files_done:,} done"
     if past.is_running:
@@ -399,12 +401,14 @@ def past_lines(past: PastImport | None, width: int) -> list[Content]:
     if not past.needs_count:
         lines.insert(5, line(*account_parts(past.account)).truncate(width, ellipsis=True))
     if past.can_continue:
-        lines.append(line(("  ▲ Can go on: Enter takes its path and its options.", NOTE)))
+        lines.append(
+            line(("  ▲ Unfinished: Enter takes its path and options, to continue it.", NOTE))
+        )
     return lines
 
 
 def result_lines(state: ImportState, width: int) -> list[Content]:
-    """How it ended: the account in total."""
+    """How the import ended, and its account."""
     result, total = state.result, state.total if state.result is None else state.result.total
     symbol, style = PHASES[state.phase]
     ended = {Phase.DONE: "Finished", Phase.STOPPED: "Stopped"}.get(state.phase, "Failed")
@@ -415,7 +419,7 @@ def result_lines(state: ImportState, width: int) -> list[Content]:
     head += f" at {state.share * 100:.0f} %" if state.phase is not Phase.DONE else ""
     head += f", {bad:,} bad records and files" if bad else ""
     if state.phase is not Phase.DONE:
-        head += ". R goes on from there." if state.is_planned else ". Nothing was imported."
+        head += ". R continues it." if state.is_planned else ". Nothing was imported."
     lines = [line((head, style))]
     if state.error is not None:
         lines.append(line((f"    {state.error.args[0]}", BAD)))
@@ -432,8 +436,11 @@ def result_lines(state: ImportState, width: int) -> list[Content]:
         lines.append(line((f"  ✗ The account does NOT add up: {result.mismatch}", BAD)))
     elif result is not None:
         lines.append(
-            line(("  ✓ All that was read is accounted for", GOOD), f"   {state.rate:,.0f} msg/s")
+            line(
+                ("  ✓ All messages that were read are accounted for", GOOD),
+                f"   {state.rate:,.0f} msg/s",
+            )
         )
     if state.report is not None:
-        lines.append(line(("  report   ", DIM), tail(str(state.report), width - 11)))
+        lines.append(line(("  report   ", DIM), end_of_path(str(state.report), width - 11)))
     return [shown.truncate(width, ellipsis=True) for shown in lines]

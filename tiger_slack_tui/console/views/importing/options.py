@@ -1,4 +1,4 @@
-"""Step 3: what of the archive to import, and how."""
+"""Step 3 of the wizard: what to import, and how."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tiger_slack_tui.console.views.importing.draft import (
     read_limit,
     read_workers,
 )
-from tiger_slack_tui.console.views.importing.form import Option, check_problem, option_rows
+from tiger_slack_tui.console.views.importing.form import FormRow, check_problem, option_rows
 from tiger_slack_tui.console.views.importing.lines import (
     CHECK,
     RUN,
@@ -61,20 +61,20 @@ _FOLDERS = Columns(
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """Something that is being typed: `check` says what it means, or raises SettingsError; `take` keeps it."""
+class FieldEdit:
+    """A value that is being typed. `check` says what it means, or raises SettingsError; `save` keeps it."""
 
     label: str
     value: str
     check: Callable[[str], str]
-    take: Callable[[str], None]
+    save: Callable[[str], None]
 
 
 class OptionsStep(Step):
-    """Dates, channels, workers: each line is changed with Enter. Nothing is written before I, which asks."""
+    """Shows the options; Enter changes one. I asks, then starts the import: nothing is written before."""
 
     def compose(self) -> ComposeResult:
-        yield Pane[Option](
+        yield Pane[FormRow](
             lambda row, width: _OPTIONS.row(width, [(row.name, DIM), row.value, row.about]),
             id="options-form",
             key=lambda row: row.name,
@@ -94,7 +94,7 @@ class OptionsStep(Step):
         yield Pane[Content](as_is, id="options-command")
 
     def on_mount(self) -> None:
-        self._edit: Edit | None = None
+        self._edit: FieldEdit | None = None
         self._edited_from: Pane[object] | None = None
         self.pane("options-command").can_focus = False
         self._chosen: frozenset[str] = frozenset()
@@ -125,7 +125,7 @@ class OptionsStep(Step):
             Body(
                 rows=folders,
                 title="channels",
-                note="Space selects · a all or none · / finds",
+                note="Space selects · a all or none · / filters",
                 head=lambda width: _FOLDERS.head(width),
                 empty=_not_listed(draft, check),
             )
@@ -143,14 +143,14 @@ class OptionsStep(Step):
         if problem:
             rows.insert(0, line((f"  ✗ {problem}", BAD)))
         note = (
-            "without waiting for live events"
+            "but it does not wait for live events"
             if model.engine and model.live_limit is not None
             else ""
         )
         command.show(Body(rows=rows, title="the same as a command (y copies)", note=note))
 
     def _problem(self, check: ImportState | None) -> str | None:
-        """Why it cannot be imported now."""
+        """Why the import cannot start now; None if it can."""
         draft = self.wizard.draft
         return check_problem(draft, check) or draft.problem() or self.wizard.schema_problem()
 
@@ -186,16 +186,16 @@ class OptionsStep(Step):
             ],
         )
 
-    # What an operator does
+    # Actions
 
     @action("import.change", "enter", "Change", shown="Enter")
     def act_change(self) -> None:
-        """Change the line."""
+        """Change the option, or a folder's channel."""
         channels: Pane[FolderProgress] = self.pane("options-channels")
         if channels.has_focus:
             self._change_folder(channels.row)
             return
-        row: Option | None = self.pane("options-form").row
+        row: FormRow | None = self.pane("options-form").row
         draft, imports = self.wizard.draft, self.wizard.imports
         match row.name if row else "":
             case "since":
@@ -203,40 +203,42 @@ class OptionsStep(Step):
             case "until":
                 self._open_field(_time_edit(draft, "until", is_end=True))
             case "root":
-                edit = Edit(
+                edit = FieldEdit(
                     "root",
                     draft.root,
                     lambda text: draft.read_root(text.strip()),
-                    lambda text: self._choose(root=text),
+                    lambda text: self._choose_exports(root=text),
                 )
                 self._open_field(edit)
             case "workspace":
-                edit = Edit(
+                edit = FieldEdit(
                     "workspace",
                     draft.workspace,
                     lambda text: draft.read_workspace(text.strip()),
-                    lambda text: self._choose(workspace=text),
+                    lambda text: self._choose_exports(workspace=text),
                 )
                 self._open_field(edit)
             case "channels":
                 channels.focus()
             case "workers":
                 self._open_field(
-                    Edit("workers", str(draft.workers), _checked(read_workers), self._take_workers)
+                    FieldEdit(
+                        "workers", str(draft.workers), _checked(read_workers), self._save_workers
+                    )
                 )
             case "live first":
                 self.host.operator.toggle_live_limit()
             case "  above":
                 limit = f"{(imports.live_limit or 0) * 1000:.0f}"
                 self._open_field(
-                    Edit("live acks, ms", limit, _checked(read_limit), self._take_limit)
+                    FieldEdit("live acks, ms", limit, _checked(read_limit), self._save_limit)
                 )
-            case "begin anew":
-                draft.anew = not draft.anew
+            case "restart":
+                draft.restart = not draft.restart
 
     @action("import.toggle", "space", "Select", shown="Space")
     def act_toggle(self) -> None:
-        """Select the channel, or not any more."""
+        """Select the channel, or remove it from the selection."""
         folder: FolderProgress | None = self.pane("options-channels").row
         if folder is not None:
             self._change_folder(folder)
@@ -247,7 +249,7 @@ class OptionsStep(Step):
 
     @action("import.all", "a", "All or none")
     def act_all(self) -> None:
-        """Select all channels, or none."""
+        """Select all channels; if all are selected, none."""
         self.wizard.draft.toggle_all()
 
     @act_all.when
@@ -261,13 +263,15 @@ class OptionsStep(Step):
         if folder.channel is None:
             mapped = draft.channel_map.get(folder.name, "")
 
-            def take(text: str) -> None:
+            def save(text: str) -> None:
                 draft.channel_map.pop(folder.name, None)
                 if text.strip():
                     draft.channel_map[folder.name] = read_channel(text)
                 self.host.attempt("The channel map", self._save_map())
 
-            self._open_field(Edit(f"id of {folder.name}", mapped, _optional(read_channel), take))
+            self._open_field(
+                FieldEdit(f"id of {folder.name}", mapped, _optional(read_channel), save)
+            )
             return
         draft.toggle(folder, list(check.folders.values()))
 
@@ -276,8 +280,8 @@ class OptionsStep(Step):
         await self.host.operator.save_channel_map(request)
         return ""
 
-    def _choose(self, *, root: str | None = None, workspace: str | None = None) -> None:
-        """Take another choice of exports, and check that."""
+    def _choose_exports(self, *, root: str | None = None, workspace: str | None = None) -> None:
+        """Set the root or the workspace, and check the chosen exports."""
         draft = self.wizard.draft
         draft.root = draft.root if root is None else root
         draft.workspace = draft.workspace if workspace is None else workspace
@@ -287,15 +291,15 @@ class OptionsStep(Step):
         except TigerSlackError as error:
             self.host.say(str(error), severity="error")
 
-    def _take_workers(self, text: str) -> None:
+    def _save_workers(self, text: str) -> None:
         self.wizard.draft.workers = read_workers(text)
 
-    def _take_limit(self, text: str) -> None:
+    def _save_limit(self, text: str) -> None:
         self.host.operator.set_live_limit(read_limit(text))
 
     @does(View.act_copy.action)
     async def act_copy(self) -> None:
-        """Copy the command; of the channels, the row."""
+        """Copy the command; in the list of channels, copy the row."""
         pane = self.host.focused_pane
         if pane is not None and pane.id == "options-channels":
             text = await pane.copy_text()
@@ -305,14 +309,14 @@ class OptionsStep(Step):
 
     @action("import.start", "I,shift+i", "Import", changes=True)
     def act_start(self) -> None:
-        """Import, after a question."""
+        """Ask, then start the import."""
         draft, imports = self.wizard.draft, self.wizard.imports
         problem = self._problem(imports.check)
         if problem is not None:
             self.host.say(problem, severity="error")
             return
         model = self.wizard.model
-        past = draft.goes_on_with(model.facts.imports) if model else None
+        past = draft.find_unfinished(model.facts.imports) if model else None
         check = imports.check
         names = draft.chosen(check.folders) if check else frozenset()
         chosen = [f for f in check.folders.values() if f.name in names] if check else []
@@ -320,14 +324,14 @@ class OptionsStep(Step):
         details = [
             f"{draft.request.path}",
             f"{files} of {amount(len(chosen), 'channel')}, {amount(draft.workers, 'worker')}.",
-            "It adds what is missing and fills gaps; newer live messages and deletions stay.",
+            "It adds what is missing. Newer live messages and deletions stay.",
         ]
-        if past is not None and not draft.anew:
-            details.append(f"It goes on with the import of {moment(past.started_at)}.")
+        if past is not None and not draft.restart:
+            details.append(f"It continues the import of {moment(past.started_at)}.")
         if model is not None and "imports" in model.facts.problems:
-            details.append("Earlier imports cannot be read: it may go on with one of them.")
+            details.append("Earlier imports cannot be read. It may continue one of them.")
         if imports.is_checking:
-            details.append("The check that still runs is stopped.")
+            details.append("The check, which still runs, is stopped.")
         self.host.ask("Import this archive?", details, verb="Import", then=self._start_import)
 
     @act_start.when
@@ -343,9 +347,9 @@ class OptionsStep(Step):
         self.host.thaw()
         self.wizard.go(RUN)
 
-    # Typing
+    # Typing a value
 
-    def _open_field(self, edit: Edit) -> None:
+    def _open_field(self, edit: FieldEdit) -> None:
         self._edit = edit
         self._edited_from = self.host.focused_pane
         self.query_one("#options-label", Static).update(
@@ -356,10 +360,10 @@ class OptionsStep(Step):
         field.value = edit.value
         field.cursor_position = len(edit.value)
         field.focus()
-        self._judge(edit.value)
+        self._show_meaning(edit.value)
 
-    def _judge(self, text: str) -> bool:
-        """Say what the text means; whether it can be taken."""
+    def _show_meaning(self, text: str) -> bool:
+        """Show what the text means, or what is wrong with it; whether it is valid."""
         if self._edit is None:
             return False
         try:
@@ -372,12 +376,12 @@ class OptionsStep(Step):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self._judge(event.value)
+        self._show_meaning(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if self._edit is not None and self._judge(event.value):
-            self._edit.take(event.value.strip())
+        if self._edit is not None and self._show_meaning(event.value):
+            self._edit.save(event.value.strip())
             self._close()
 
     def _close(self) -> None:
@@ -395,7 +399,7 @@ class OptionsStep(Step):
         return True
 
 
-def _time_edit(draft: ImportDraft, name: str, *, is_end: bool) -> Edit:
+def _time_edit(draft: ImportDraft, name: str, *, is_end: bool) -> FieldEdit:
     def check(text: str) -> str:
         if not text.strip():
             return "no limit"
@@ -406,13 +410,13 @@ def _time_edit(draft: ImportDraft, name: str, *, is_end: bool) -> Edit:
             raise SettingsError(problem)
         return f"{moment(at)} UTC"
 
-    return Edit(name, getattr(draft, name), check, lambda text: setattr(draft, name, text))
+    return FieldEdit(name, getattr(draft, name), check, lambda text: setattr(draft, name, text))
 
 
 def _checked(read: Callable[[str], object]) -> Callable[[str], str]:
     def check(text: str) -> str:
         read(text.strip())
-        return "Enter takes it"
+        return "Enter sets it"
 
     return check
 
@@ -420,16 +424,16 @@ def _checked(read: Callable[[str], object]) -> Callable[[str], str]:
 def _optional(read: Callable[[str], object]) -> Callable[[str], str]:
     def check(text: str) -> str:
         if not text.strip():
-            return "not imported"
+            return "the folder is not imported"
         read(text)
-        return "its messages go there"
+        return "the folder is imported into it"
 
     return check
 
 
 def _not_listed(draft: ImportDraft, check: ImportState | None) -> list[str]:
-    """In place of channels."""
+    """What is shown if there are no channels."""
     if exports := exports_of(check):
         found = [f"{shown(export.path)}  {', '.join(export.teams)}" for export in exports]
-        return ["Choose one of these exports at root, or those of a workspace:", *found]
-    return ["The archive was not listed.", "Esc goes back to the check."]
+        return ["Choose one of these exports as root, or those of a workspace:", *found]
+    return ["The archive was not listed.", "Esc returns to the check."]

@@ -1,4 +1,4 @@
-"""What lies at a path that is being typed: looked at in a thread, because a disk may take its time."""
+"""Inspects a path while it is typed. The functions block as long as the disk takes: call them in a thread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tiger_slack_tui.imports.archive.slackdump import kind_of
 from tiger_slack_tui.imports.request import resolved
 
 _MOST = 2000
-"""Entries of a folder that are looked at."""
+"""Entries of a folder that are read."""
 _LISTS = ("users.json", "org_users.json", "channels.json", "groups.json", "dms.json", "mpims.json")
 
 
@@ -31,38 +31,38 @@ class PathEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What lies at `text`."""
+class PathInspection:
+    """What is at the path `text`."""
 
     text: str
     state: str = "off"
-    """Of `paint.MARKS`."""
+    """A key of `paint.MARKS`: ok, note, bad or off."""
     verdict: str = ""
     path: Path | None = None
-    """The absolute path that the text means; links are followed where an archive may be there."""
+    """The absolute path, with links followed if an archive may be there."""
     entries: Sequence[PathEntry] = ()
-    """What the text may go on to."""
+    """Folders and files whose paths begin with the text."""
 
     @property
     def is_good(self) -> bool:
-        """Whether it can be looked at as an archive."""
+        """Whether the path can be checked as an archive."""
         return self.state in ("ok", "note")
 
     @property
     def completed(self) -> str:
-        """The text as far as it can go on in only one way."""
+        """The longest text that all entries begin with."""
         texts = [entry.text for entry in self.entries]
         if not texts:
             return self.text
-        first, last = min(texts), max(texts)  # what these two have in common, all have
+        first, last = min(texts), max(texts)  # a common beginning of these two is common to all
         ends = (at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
         return first[: next(ends, min(len(first), len(last)))]
 
 
-def full(text: str) -> Path:
-    """The path that the text means. Blocks: the home of a user can come from a directory service.
+def expand(text: str) -> Path:
+    """The absolute path of the text, with ~ expanded. Blocks: a user's home can come from a directory service.
 
-    A relative path stays as it is where the working directory was deleted, ~NAME where NAME cannot be a user's name.
+    A relative path stays relative if the working directory was deleted; ~NAME stays if NAME is not a valid name.
     """
     path = text.strip()
     with suppress(ValueError):
@@ -73,55 +73,58 @@ def full(text: str) -> Path:
         return Path(path)
 
 
-def look_at(text: str) -> Look:
-    """Look at the path that the text means. Blocks as long as the disk takes."""
+def inspect_path(text: str) -> PathInspection:
+    """What is at the path. Blocks as long as the disk takes."""
     if not text.strip():
-        return Look(text)
-    path = full(text)
+        return PathInspection(text)
+    path = expand(text)
     if not path.is_absolute():
-        return Look(text, "bad", "The working directory was deleted: type a path from / on.")
+        return PathInspection(
+            text, "bad", "The working directory was deleted. Type an absolute path."
+        )
     if not is_possible(path):
-        return Look(text, "bad", "No path has such characters.")
+        return PathInspection(text, "bad", "A path cannot hold such characters.")
     entries = _entries(text)
     if entries and not os.path.lexists(path):
-        return Look(text, "off", "Goes on as below.", path, entries)
+        return PathInspection(text, "off", "See the completions below.", path, entries)
     try:
-        return Look(text, *_judge(path), resolved(path), entries)
+        return PathInspection(text, *_classify(path), resolved(path), entries)
     except SettingsError as error:
-        return Look(text, "bad", str(error.args[0]), path, entries)
+        return PathInspection(text, "bad", str(error.args[0]), path, entries)
 
 
 def complete(text: str) -> str | None:
-    """The first entry that begins like this. Blocks."""
-    if not is_possible(full(text)):
+    """The first path that begins with the text; None if there is none. Blocks."""
+    if not is_possible(expand(text)):
         return None
     return next((entry.text for entry in _entries(text) if entry.text != text), None)
 
 
-def _judge(path: Path) -> tuple[str, str]:
+def _classify(path: Path) -> tuple[str, str]:
+    """The state and the verdict of an inspection."""
     try:
         if path.is_dir():
-            return _judge_folder(path)
+            return _classify_folder(path)
         if not path.exists():
             return "bad", "There is no such file or folder."
         if not path.is_file():  # opening a named pipe would wait for its writer
-            return "bad", "It is neither a folder nor a regular file."
+            return "bad", "This is neither a folder nor a file."
         size = humanize.naturalsize(path.stat().st_size)
         with path.open("rb") as file:
             is_zip = zipfile.is_zipfile(file)
         database = None if is_zip else kind_of(path)
     except OSError as error:
-        return "bad", f"It cannot be read: {error.strerror}."
+        return "bad", f"This cannot be read: {error.strerror}."
     if is_zip:
-        return "ok", f"A ZIP of {size}."
+        return "ok", f"A ZIP file, {size}."
     if database is not None:
         if database.is_slackdump:
-            return "ok", f"A database of Slackdump of {size}."
-        return "bad", f"It is {database.about}."
-    return "bad", f"A file of {size}, but no ZIP, or one that lacks its end."
+            return "ok", f"A database of Slackdump, {size}."
+        return "bad", f"This is {database.about}."
+    return "bad", f"A file, {size}; not a ZIP file, or one without its end."
 
 
-def _judge_folder(path: Path) -> tuple[str, str]:
+def _classify_folder(path: Path) -> tuple[str, str]:
     lists, folders = [], 0
     with os.scandir(path) as found:
         for number, entry in enumerate(found):
@@ -132,17 +135,17 @@ def _judge_folder(path: Path) -> tuple[str, str]:
     if lists:
         more = "over " if folders >= _MOST - len(lists) else ""
         return "ok", f"A folder with {', '.join(sorted(lists))}, and {more}{folders:,} folders."
-    return "note", "A folder without users.json or channels.json: is it the export's own?"
+    return "note", "A folder without users.json or channels.json. Is it the export's folder?"
 
 
 def _entries(text: str) -> list[PathEntry]:
-    """Folders, ZIPs and databases that the text may go on to, by name."""
+    """Folders, ZIP files and databases whose paths begin with the text, by name."""
     if not text.strip():
         return []
     head, tail = os.path.split(text)
     found = []
     try:
-        with os.scandir(full(head or ".")) as entries:
+        with os.scandir(expand(head or ".")) as entries:
             for number, entry in enumerate(entries):
                 if number >= _MOST:
                     break

@@ -1,4 +1,4 @@
-"""Step 5: the account of an import that has ended."""
+"""Step 5 of the wizard: the account of an import that has ended."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tiger_slack_tui.console.views.importing.lines import (
     RUN,
     SOURCE,
     failure_lines,
+    folder_search_text,
     paint_folder,
     paint_problem,
     result_lines,
-    searched,
-    searched_folder,
+    search_text,
 )
 from tiger_slack_tui.console.views.importing.run import file_lines, folder_lines
 from tiger_slack_tui.console.views.importing.step import NEW_PATH, SHOW_DETAILS, Step, as_is
@@ -32,7 +32,7 @@ from tiger_slack_tui.store.import_account import ImportProblem
 
 
 class ResultStep(Step):
-    """What became of everything in the archive. R goes on with what was stopped, or reads again what was bad."""
+    """Shows what became of every message. R continues a stopped import, or reads bad files again."""
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="result-total")
@@ -41,14 +41,14 @@ class ResultStep(Step):
             id="result-bad",
             key=lambda row: (row.path, row.position, row.reason),
             selectable=True,
-            find=searched,
+            find=search_text,
         )
         yield Pane[FolderProgress](
             paint_folder,
             id="result-channels",
             key=lambda row: row.name,
             selectable=True,
-            find=searched_folder,
+            find=folder_search_text,
         )
 
     def on_mount(self) -> None:
@@ -73,7 +73,7 @@ class ResultStep(Step):
         kept = len(state.problems)
         note = f"{state.num_problems:,}"
         if kept < state.num_problems:
-            note = f"newest {kept:,} of {state.num_problems:,}, all in the report"
+            note = f"newest {kept:,} of {state.num_problems:,}; the report has all"
         self.pane("result-bad").show(
             Body(
                 rows=self._rows(lambda: list(state.problems), state, state.num_problems, kept),
@@ -94,7 +94,7 @@ class ResultStep(Step):
 
     @does(SHOW_DETAILS)
     def act_details(self) -> None:
-        """Show the selected row whole."""
+        """Show the selected row in full."""
         pane, state = self.host.focused_pane, self._state
         if pane is None or state is None:
             return
@@ -121,12 +121,12 @@ class ResultStep(Step):
 
     @action("import.retry", "R,shift+r", "Retry bad", changes=True)
     def act_retry(self) -> None:
-        """Read again what was bad."""
+        """Read the bad files again."""
         self.host.ask(
             "Read the bad files again?",
             [
-                "For archives that were mended, or records that the database refused.",
-                "The same import runs again: what was taken in whole is recognised, and not read.",
+                "Do this after you fixed the archive, or the database that refused records.",
+                "The same import runs again. Files that were imported in full are not read again.",
             ],
             verb="Read again",
             then=self._start_import,
@@ -137,18 +137,18 @@ class ResultStep(Step):
         state = self._state
         return state is not None and state.phase is Phase.DONE and state.num_bad > 0
 
-    @action("import.go_on", "R,shift+r", "Go on", changes=True)
+    @action("import.go_on", "R,shift+r", "Continue", changes=True)
     def act_go_on(self) -> None:
-        """Go on where it ended."""
+        """Continue the import where it ended."""
         state = self._state
         self.host.ask(
-            "Go on with the import?",
+            "Continue the import?",
             [
-                "It goes on after the last batch that was committed."
+                "It continues after the last committed batch."
                 if state is not None and state.is_planned
-                else "Nothing was imported: it begins at the beginning."
+                else "Nothing was imported yet. It starts from the beginning."
             ],
-            verb="Go on",
+            verb="Continue",
             then=self._start_import,
         )
 
@@ -175,8 +175,12 @@ class ResultStep(Step):
 
 
 def _empty(state: ImportState) -> list[str]:
-    """In place of bad records."""
+    """What is shown if there are no bad records."""
     if state.is_planned:
-        return ["None: nothing was wrong with what was read.", "n imports another archive."]
+        return ["No bad records or files were found.", "n imports another archive."]
     hint = [failure.text for failure in failure_lines(state) if failure.is_hint]
-    return ["Nothing was read.", *hint, "n goes back to the source, to check and to choose."]
+    return [
+        "Nothing was read.",
+        *hint,
+        "n returns to the source, to check the archive and choose again.",
+    ]

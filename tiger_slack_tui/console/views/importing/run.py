@@ -1,4 +1,4 @@
-"""Step 4: the import runs, whoever looks."""
+"""Step 4 of the wizard: the progress of the import."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tiger_slack_tui.console.views.importing.lines import (
     FILES,
     FOLDERS,
     RESULT,
+    folder_search_text,
     paint_file,
     paint_folder,
+    paint_note,
     paint_problem,
     paint_reader,
-    paint_remark,
     phase_part,
     run_lines,
-    searched_folder,
 )
 from tiger_slack_tui.console.views.importing.step import SHOW_DETAILS, Step, as_is
 from tiger_slack_tui.imports.archive.plan import PlannedFile
@@ -33,7 +33,7 @@ from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote, WorkerP
 
 
 class RunStep(Step):
-    """Every file with its progress; what holds the import up. P pauses, S stops: both ask, and it can go on later."""
+    """Shows the progress of every file. P pauses and S stops the import, after a question; it can continue later."""
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="run-total")
@@ -51,9 +51,9 @@ class RunStep(Step):
             id="run-channels",
             key=lambda row: row.name,
             selectable=True,
-            find=searched_folder,
+            find=folder_search_text,
         )
-        yield Pane[TimedNote](paint_remark, id="run-notes", follow=True)
+        yield Pane[TimedNote](paint_note, id="run-notes", follow=True)
 
     def on_mount(self) -> None:
         self._only_bad = False
@@ -62,7 +62,7 @@ class RunStep(Step):
         for name in ("run-total", "run-readers"):
             self.pane(name).can_focus = False
 
-    def arrive(self) -> None:
+    def focus_first(self) -> None:
         files = self.pane("run-files")
         files.focus()
         files.follow()
@@ -90,8 +90,10 @@ class RunStep(Step):
             Body(
                 rows=busy,
                 title="workers",
-                note=f"{len(busy)} of {state.request.workers} read",
-                empty=("None reads.",) if state.phase is not Phase.LISTING else ("Starting …",),
+                note=f"{len(busy)} of {state.request.workers} busy",
+                empty=("No worker is reading.",)
+                if state.phase is not Phase.LISTING
+                else ("Starting …",),
             )
         )
         self._show_files(state)
@@ -110,7 +112,7 @@ class RunStep(Step):
             )
         )
         self.pane("run-notes").show(
-            Body(rows=list(state.notes), title="notes", empty=("Nothing was noted.",))
+            Body(rows=list(state.notes), title="notes", empty=("There are no notes.",))
         )
 
     def _show_files(self, state: ImportState) -> None:
@@ -123,7 +125,7 @@ class RunStep(Step):
                 note=left,
                 head=FILES.head,
                 newest=None if self._only_bad else state.front,
-                empty=("No file is bad so far. f shows all.",)
+                empty=("There are no bad files so far. f shows all files.",)
                 if self._only_bad
                 else ("Listing the archive …",),
             )
@@ -134,9 +136,7 @@ class RunStep(Step):
             return ""
         limit = model.live_limit
         off = (
-            f"waits above {limit * 1000:.0f} ms"
-            if limit is not None
-            else "it does not wait for them"
+            f"pauses above {limit * 1000:.0f} ms" if limit is not None else "does not wait for them"
         )
         return f"live acks {millis(model.engine.ack_p95_now)} (p95), {off}"
 
@@ -150,11 +150,11 @@ class RunStep(Step):
         file = state.file(row.member.path)
         return paint_file(row, file, state.seconds_of(file) if file else 0.0, width)
 
-    # What an operator does
+    # Actions
 
     @does(SHOW_DETAILS)
     def act_details(self) -> None:
-        """Show the selected file or channel whole."""
+        """Show the selected file or channel in full."""
         pane, state = self.host.focused_pane, self._shown
         if pane is None or state is None or pane.row is None:
             return
@@ -166,38 +166,40 @@ class RunStep(Step):
 
     @action("import.bad", "f", "Bad only")
     def act_bad(self) -> None:
-        """Show the bad files only, or all."""
+        """Show only the bad files, or all files."""
         self._only_bad = not self._only_bad
 
     @action("import.pause", "P,shift+p", "Pause", changes=True)
     def act_pause(self) -> None:
-        """Let no further batch begin."""
+        """Pause the import after the current batches."""
         self._ask(
             "Pause the import?",
-            ["The batches under way end. It keeps its workers, and P goes on."],
+            ["The current batches end. The workers stay. P continues the import."],
             verb="Pause",
             then=self.host.operator.pause_import,
         )
 
     @act_pause.when
     def _can_pause(self) -> bool:
-        return self._can_stop() and not state_paused(self._state)
+        return self._can_stop() and not is_paused(self._state)
 
-    @action("import.resume", "P,shift+p", "Go on", changes=True)
+    @action("import.resume", "P,shift+p", "Continue", changes=True)
     def act_resume(self) -> None:
-        """Go on."""
-        self._ask("Go on with the import?", [], verb="Go on", then=self.host.operator.resume_import)
+        """Continue the paused import."""
+        self._ask(
+            "Continue the import?", [], verb="Continue", then=self.host.operator.resume_import
+        )
 
     @act_resume.when
     def _can_resume(self) -> bool:
-        return self.wizard.imports.is_running and state_paused(self._state)
+        return self.wizard.imports.is_running and is_paused(self._state)
 
     @action("import.stop", "S,shift+s", "Stop", changes=True)
     def act_stop(self) -> None:
-        """End after the batches under way."""
+        """Stop the import after the current batches."""
         self._ask(
             "Stop the import?",
-            ["The batches under way end; what is committed stays.", "R goes on with it later."],
+            ["The current batches end. What is committed stays.", "R continues the import later."],
             verb="Stop",
             then=self.host.operator.stop_import,
         )
@@ -209,15 +211,15 @@ class RunStep(Step):
 
     @action("import.live", "L,shift+l", "Live first", changes=True)
     def act_live(self) -> None:
-        """Wait for live events, or not any more."""
+        """Pause the import while live events are acknowledged late, or no longer do so."""
         imports = self.wizard.imports
 
         is_on = imports.live_limit is not None
         self._ask(
-            "Let the import go on whatever live events take?"
+            "Stop waiting for live events?" if is_on else "Let live events go first?",
+            ["Live events may then be acknowledged late."]
             if is_on
-            else "Let live events go first?",
-            ["Live events may then be acknowledged late."] if is_on else [],
+            else ["The import pauses while they are acknowledged late."],
             verb="Do not wait" if is_on else "Live first",
             then=self.host.operator.toggle_live_limit,
         )
@@ -239,13 +241,13 @@ class RunStep(Step):
         return False
 
 
-def state_paused(state: ImportState | None) -> bool:
-    """Whether the operator paused it."""
+def is_paused(state: ImportState | None) -> bool:
+    """Whether the operator has paused the import."""
     return state is not None and state.is_paused
 
 
 def file_lines(state: ImportState, planned: PlannedFile, width: int) -> Iterator[Content]:
-    """A file, whole, with what was wrong with it as far as that is kept."""
+    """All that is known of a file, with those of its problems that are kept in memory."""
     file = state.file(planned.member.path)
     rows: list[tuple[str, Part]] = [
         ("path", planned.member.path),
@@ -260,15 +262,15 @@ def file_lines(state: ImportState, planned: PlannedFile, width: int) -> Iterator
     found = [row for row in state.problems if row.path == planned.member.path]
     if found:
         yield Content("")
-        yield line(("what is wrong", "bold"))
+        yield line(("problems", "bold"))
         yield from (paint_problem(row, width) for row in found)
 
 
 def folder_lines(folder: FolderProgress, width: int) -> Iterator[Content]:
-    """A channel, whole."""
+    """All that is known of a channel."""
     rows: list[tuple[str, Part]] = [
         ("folder", folder.name),
-        ("channel", folder.channel or "none is known: its files are left out"),
+        ("channel", folder.channel or "unknown: its files are left out"),
         ("files", f"{folder.done:,} of {folder.files:,}"),
         ("size", f"{folder.bytes:,} bytes"),
         *_account(folder.account.as_json()),

@@ -1,4 +1,4 @@
-"""Step 1: which archive."""
+"""Step 1 of the wizard: which archive to import."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import (
     CHECK,
-    PASTS,
+    PAST_IMPORTS,
     paint_past,
     past_lines,
 )
-from tiger_slack_tui.console.views.importing.paths import Look, PathEntry, complete, look_at
+from tiger_slack_tui.console.views.importing.paths import (
+    PathEntry,
+    PathInspection,
+    complete,
+    inspect_path,
+)
 from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, NEW_PATH, Step, as_is
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.store.past_imports import PastImport
@@ -38,33 +43,33 @@ _ENTRIES = Columns(Column(""), Column("", 10, right=True))
 
 
 class PathSuggester(Suggester):
-    """Shows what the path may go on to."""
+    """Suggests the first path that begins with the typed text."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
 
     async def get_suggestion(self, value: str) -> str | None:
         found = await asyncio.to_thread(complete, value)
-        # It is shown as it is, and taken as it is.
+        # A path with control characters is not suggested: it cannot be shown as it would be typed.
         return found if found is not None and found == visible(found) else None
 
 
 class PathInput(Input):
-    """A path that is typed. Tab completes it."""
+    """The field for the path. Tab completes it."""
 
     BINDINGS = [Binding("tab", "complete", "Complete")]  # noqa: RUF012 as Textual types it
 
     def action_complete(self) -> None:
-        """Go on as far as there is one way."""
+        """Complete the path as far as all entries agree."""
         step = self.screen.query_one(SourceStep)
-        completed = step.look.completed
-        if step.look.text == self.value and len(completed) > len(self.value):
+        completed = step.inspection.completed
+        if step.inspection.text == self.value and len(completed) > len(self.value):
             self.value = completed
             self.cursor_position = len(completed)
 
 
 class SourceStep(Step):
-    """Type a path, or take that of an earlier import."""
+    """Type a path, or take the path of an earlier import."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="source-path"):
@@ -73,7 +78,7 @@ class SourceStep(Step):
                 id="source-field",
                 compact=True,
                 suggester=PathSuggester(),
-                placeholder="n, then the folder of the export, or its ZIP as downloaded",
+                placeholder="press n, then type the path of the export: a folder, or its ZIP",
                 select_on_focus=False,
             )
         yield Static(id="source-verdict")
@@ -86,17 +91,17 @@ class SourceStep(Step):
         yield Pane[Content](as_is, id="source-about")
 
     def on_mount(self) -> None:
-        self.look = Look("")
-        self._is_looking = False
+        self.inspection = PathInspection("")
+        self._is_inspecting = False
         self._is_check_wanted = False
-        """Whether the check begins as soon as the path was looked at."""
+        """Whether the check starts as soon as the path is inspected."""
         self.pane("source-about").can_focus = False
 
     @property
     def field(self) -> PathInput:
         return self.query_one(PathInput)
 
-    def arrive(self) -> None:
+    def focus_first(self) -> None:
         if self.field.value != self.wizard.draft.path:
             self.field.value = self.wizard.draft.path
         self.pane("source-recent").focus()
@@ -106,18 +111,18 @@ class SourceStep(Step):
         recent = self.pane("source-recent")
         width = recent.size.width
         empty = (
-            ("Asking the database …",)
+            ("Reading the database …",)
             if facts.at is None and facts.problem is None
-            else ("They could not be read.", "n types the path of an export.")
+            else ("Earlier imports could not be read.", "Press n to type the path of an export.")
             if "imports" in facts.problems
-            else ("Nothing was imported into this database yet.", "n types the path of an export.")
+            else ("There are no imports yet.", "Press n to type the path of an export.")
         )
         recent.show(
             Body(
                 rows=facts.imports,
                 title="imports",
                 note="newest first",
-                head=PASTS.head,
+                head=PAST_IMPORTS.head,
                 empty=empty,
                 is_stale=model.is_old("imports"),
                 problem=model.staleness or model.trouble("imports"),
@@ -136,10 +141,10 @@ class SourceStep(Step):
         self.set_class(typing, "-typing")
         self.pane("source-entries").show(
             Body(
-                rows=self.look.entries,
-                title="goes on to",
-                note="Tab completes · ↓ chooses",
-                empty=("Nothing here begins like this." if self.field.value else "Type a path.",),
+                rows=self.inspection.entries,
+                title="completions",
+                note="Tab completes · ↓ selects",
+                empty=("No path begins like this." if self.field.value else "Type a path.",),
             )
         )
         self._show_verdict()
@@ -149,38 +154,40 @@ class SourceStep(Step):
         verdict = self.query_one("#source-verdict", Static)
         if not text.strip():
             shown = line(("        Nothing is written before step 4.", DIM))
-        elif self.look.text != text:
-            shown = line(("        Looking …", DIM))
+        elif self.inspection.text != text:
+            shown = line(("        Reading …", DIM))
         else:
-            symbol, style = MARKS[self.look.state]
-            is_whole = text.startswith("/") or self.look.path is None
-            where = "" if is_whole else f"   {self.look.path}"
-            shown = line("        ", (f"{symbol} {self.look.verdict}", style), (where, DIM))
+            symbol, style = MARKS[self.inspection.state]
+            is_whole = text.startswith("/") or self.inspection.path is None
+            where = "" if is_whole else f"   {self.inspection.path}"
+            shown = line("        ", (f"{symbol} {self.inspection.verdict}", style), (where, DIM))
         if verdict.content != shown:
             verdict.update(shown)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        if event.value != self.wizard.draft.path:  # what was chosen was of another archive
+        if event.value != self.wizard.draft.path:  # the options were chosen for another archive
             self.wizard.draft = ImportDraft(event.value, workers=self.wizard.draft.workers)
         self._is_check_wanted = False
         self._show_verdict()
-        self.run_worker(self._look(), exit_on_error=False)
+        self.run_worker(self._inspect(), exit_on_error=False)
 
-    async def _look(self) -> None:
-        """Look at the newest text; one look at a time, for a disk that does not answer."""
-        if self._is_looking:
+    async def _inspect(self) -> None:
+        """Inspect the newest text. Only one thread at a time: a disk may not answer."""
+        if self._is_inspecting:
             return
-        self._is_looking = True
+        self._is_inspecting = True
         try:
-            while self.look.text != (text := self.field.value):
+            while self.inspection.text != (text := self.field.value):
                 try:
-                    self.look = await asyncio.to_thread(look_at, text)
+                    self.inspection = await asyncio.to_thread(inspect_path, text)
                 except Exception as error:
-                    log.error("a path cannot be looked at", exc_info=error)
-                    self.look = Look(text, "bad", f"It cannot be looked at: {where(error)}")
+                    log.error("a path cannot be inspected", exc_info=error)
+                    self.inspection = PathInspection(
+                        text, "bad", f"This cannot be read: {where(error)}"
+                    )
         finally:
-            self._is_looking = False
+            self._is_inspecting = False
         self._take_target()
         if self.wizard.model is not None:
             self.show(self.wizard.model)
@@ -188,9 +195,9 @@ class SourceStep(Step):
             self.act_check()
 
     def _take_target(self) -> None:
-        """Keep what was found at the path of the draft."""
-        if self.look.text == self.wizard.draft.path:
-            self.wizard.draft.target = self.look.path
+        """Keep the absolute path of the draft's path."""
+        if self.inspection.text == self.wizard.draft.path:
+            self.wizard.draft.target = self.inspection.path
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -198,7 +205,7 @@ class SourceStep(Step):
 
     @action("import.take", "enter", "Take path", shown="Enter")
     def act_take(self) -> None:
-        """Take the path of the selected import, or the entry."""
+        """Take the path of the selected import or entry."""
         entries: Pane[PathEntry] = self.pane("source-entries")
         if entries.has_focus:
             if entries.row is not None:
@@ -208,11 +215,11 @@ class SourceStep(Step):
             return
         past: PastImport | None = self.pane("source-recent").row
         if past is not None:
-            self.wizard.draft.go_on_with(past)
+            self.wizard.draft.copy_from(past)
             self.field.value = past.source
             self._take_target()
             if not self.wizard.backend.read_only:
-                self.host.say("Taken. c checks it, without writing anything.")
+                self.host.say("The path is set. c checks the archive; the check writes nothing.")
 
     @act_take.when
     def _has_row(self) -> bool:
@@ -220,14 +227,14 @@ class SourceStep(Step):
 
     @does(CHECK_ARCHIVE)
     def act_check(self) -> None:
-        """Read the archive, and write nothing; once it is known what is at the path."""
+        """Check the archive, once its path is inspected; the check writes nothing."""
         if self.wizard.backend.read_only or not self.field.value.strip():
             return
-        self._is_check_wanted = self.look.text != self.field.value
+        self._is_check_wanted = self.inspection.text != self.field.value
         if self._is_check_wanted:
             return
-        if not self.look.is_good:
-            self.host.say(self.look.verdict, severity="error")
+        if not self.inspection.is_good:
+            self.host.say(self.inspection.verdict, severity="error")
             return
         try:
             self.host.operator.start_check(self.wizard.draft.check_request)
@@ -253,7 +260,7 @@ class SourceStep(Step):
 
     @does(View.act_down.action)
     def act_down(self) -> None:
-        """Into the list, or down in it."""
+        """Move into the list, or down in it."""
         if self.field.has_focus:
             self.pane("source-entries").focus()
         elif (pane := self.host.focused_pane) is not None:

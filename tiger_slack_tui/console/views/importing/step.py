@@ -1,4 +1,4 @@
-"""What the steps of the wizard have in common."""
+"""The base of the wizard's steps, and the state that they share."""
 
 from __future__ import annotations
 
@@ -26,31 +26,33 @@ NEW_PATH = Action("import.path", "n", "New path", help="Type the path of an arch
 
 @dataclass(slots=True)
 class Wizard:
-    """What the steps work on. `go` shows another step."""
+    """The state that the steps share. `go` shows another step."""
 
     host: Host
     backend: Backend
     go: Callable[[int], None]
     draft: ImportDraft = field(default_factory=ImportDraft)
     model: Model | None = None
-    """The newest sample."""
+    """The newest model that was shown."""
 
     @property
     def imports(self) -> ImportManager:
         return self.backend.imports
 
     def schema_problem(self) -> str | None:
-        """Why the database cannot take an import just now."""
+        """Why the database cannot take an import now; None if it can."""
         facts = self.model.facts if self.model else None
         if facts is None or facts.at is None:
-            return facts.problem if facts and facts.problem else "The database was not asked yet."
+            return (
+                facts.problem if facts and facts.problem else "The database has not been read yet."
+            )
         if facts.problem is not None:
             return f"The database does not answer: {facts.problem}"
         if "migrations" in facts.problems:
-            return f"The version of the tables cannot be read: {facts.problems['migrations']}"
+            return f"The schema's version cannot be read: {facts.problems['migrations']}"
         found = facts.migrations
         if found is None or found.database_version != found.version:
-            return "The database has not this version's tables: 2 Jobs, M migrates."
+            return "The schema is not up to date: press 2, then M to migrate."
         return None
 
 
@@ -65,15 +67,15 @@ class Step(Container):
         self.host = wizard.host
 
     def show(self, model: Model) -> None:
-        """Fill the panes."""
+        """Show the model in the panes."""
         raise NotImplementedError
 
     def back(self) -> bool:
-        """Go back inside the step, or by a step; False where there is none."""
+        """Go back inside the step, or to the step before; False if there is nothing to go back to."""
         return False
 
-    def arrive(self) -> None:
-        """Give the focus to what is wanted first."""
+    def focus_first(self) -> None:
+        """Focus the pane that the operator needs first."""
         for pane in self.query(Pane):
             if pane.can_focus:
                 pane.focus()
@@ -84,5 +86,5 @@ class Step(Container):
 
 
 def as_is(row: Content, width: int) -> Content:
-    """A line that is painted already."""
+    """Paint a row that is already a line of text."""
     return row.truncate(width)

@@ -1,4 +1,4 @@
-"""The wizard that imports an archive: five steps, of which one is shown."""
+"""The Import view: a wizard of five steps, one of which is shown."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _IDS = ("import-source", "import-check", "import-options", "import-run", "import
 
 
 class ImportView(View):
-    """Imports an export of Slack: choose the archive, check it without writing anything, choose what of it, run.
+    """Imports a Slack export: choose the archive, check it, choose what to import, import it, read the account.
 
-    Leaving the view stops nothing: an import goes on, and every view's tab shows how far it is. One that was stopped,
-    or broke off, goes on where it was when the same import is started again.
+    The check writes nothing. An import runs on when you leave the view, and its tab shows the progress. To continue
+    an import that was stopped or that failed, start the same import again.
     """
 
     NAME: ClassVar[str] = IMPORT
@@ -39,13 +39,13 @@ class ImportView(View):
 
     def __init__(self, host: Host, backend: Backend) -> None:
         super().__init__(host, backend)
-        # Beside live events one worker is enough for few processors, and quicker than two that wait for them.
+        # Beside live ingestion, one worker is faster than two on a machine with few processors.
         self._wizard = Wizard(
             host, backend, self.go, ImportDraft(workers=2 if backend.is_observing else 1)
         )
         self._step = SOURCE
         self._seen: object = None
-        """The import whose end was looked at."""
+        """The import whose result was shown."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="import-steps")
@@ -63,7 +63,7 @@ class ImportView(View):
         self.zoom(None)
         self._step = step
         self.query_one("#import-step", Switcher).current = _IDS[step]
-        self.step.arrive()
+        self.step.focus_first()
         if self._wizard.model is not None:
             self.show(self._wizard.model)
 
@@ -86,7 +86,7 @@ class ImportView(View):
         self.step.show(model)
 
     def _ends(self, model: Model) -> dict[int, Phase]:
-        """How the steps ended that did not end well."""
+        """The phases of the steps that failed or were stopped."""
         ends: dict[int, Phase] = {}
         check, run = model.check, model.run
         if check is not None and check.phase is Phase.FAILED:
@@ -112,7 +112,7 @@ class ImportView(View):
         return (pane for pane in self.step.query(Pane) if pane.display and pane.can_focus)
 
     def focus_first(self) -> None:
-        self.step.arrive()
+        self.step.focus_first()
 
     def doers(self) -> Iterator[Any]:
         yield self.step
