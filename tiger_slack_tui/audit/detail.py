@@ -10,6 +10,7 @@ import orjson
 
 from tiger_slack_tui.audit.conditions import MetCondition, met_conditions
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.slack.events import Outcome
 from tiger_slack_tui.store.audit_detail import (
     Content,
     EventRecord,
@@ -136,7 +137,7 @@ def read_replays(value: list[dict[str, Any]] | None) -> tuple[Replay, ...]:
 
 async def _rows(connection: Connection, event: EventRecord, reaction: Any) -> tuple[EndRow, ...]:
     """The rows that the event is about. A failed event may lack a part of its row's key: then there is none."""
-    if event.outcome in ("audit", "unrouted"):
+    if event.outcome in (Outcome.AUDIT, Outcome.UNROUTED):
         return ()
     type_ = event.type or ""
     channel_id, user_id, slack_ts = event.channel_id, event.user_id, event.slack_ts

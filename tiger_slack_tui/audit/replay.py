@@ -12,7 +12,7 @@ import orjson
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
-from tiger_slack_tui.slack.events import Envelope, route
+from tiger_slack_tui.slack.events import Envelope, Outcome, route
 from tiger_slack_tui.store.audit_events import newest_event_id
 from tiger_slack_tui.store.events import take_each
 from tiger_slack_tui.store.replay import (
@@ -106,7 +106,7 @@ def _record(row: ReplayRow) -> bytes:
     problem = None
     if row.error is not None and row.error["class"] == "MalformedEvent":
         problem = row.error["message"]
-    if row.outcome == "failed" and event.keys() == {"unstorable"}:
+    if row.outcome == Outcome.FAILED and event.keys() == {"unstorable"}:
         event = orjson.loads(event["unstorable"])["event"]
     envelope = Envelope(
         envelope_id="",

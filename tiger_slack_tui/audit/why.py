@@ -14,6 +14,7 @@ import orjson
 from tiger_slack_tui.audit.detail import Replay, read_replays
 from tiger_slack_tui.ingest.spool.segments import peek
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.slack.events import Outcome
 from tiger_slack_tui.store.message_history import (
     CoveringGap,
     ImportedFile,
@@ -184,9 +185,9 @@ def _history_event(event: MessageEvent, effect: Effect) -> HistoryEvent:
 
 
 def _effect(event: MessageEvent, message: StoredMessage | None, *, is_deleted: bool) -> Effect:
-    if event.outcome != "stored":
-        effects = {"discarded": Effect.DISCARDED, "failed": Effect.FAILED}
-        return effects.get(event.outcome, Effect.NOTHING)
+    if event.outcome != Outcome.STORED:
+        effects = {Outcome.DISCARDED: Effect.DISCARDED, Outcome.FAILED: Effect.FAILED}
+        return effects.get(Outcome(event.outcome), Effect.NOTHING)
     if event.type in ("reaction_added", "reaction_removed"):
         return Effect.REACTION
     if event.subtype == "message_deleted" or event.is_tombstone:

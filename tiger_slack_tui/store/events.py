@@ -17,6 +17,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.failures import describe, is_unavailable, may_be_the_connection
 from tiger_slack_tui.postgres.pool import Pool, abort_connection
+from tiger_slack_tui.slack.events import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -213,9 +214,9 @@ async def _stored(
     found = Written()
     for event_id, outcome, rule, reason in await cursor.fetchall():
         found.first.add(event_id)
-        if outcome == "discarded":
+        if outcome == Outcome.DISCARDED:
             found.discarded[event_id] = rule
-        elif outcome == "failed":
+        elif outcome == Outcome.FAILED:
             found.failed[event_id] = reason or "unknown"
     return found
 
@@ -240,7 +241,11 @@ async def _take_failed(
 ) -> tuple[T, str]:
     """Store the event with its error. Where that is refused too, store it without its subject, or as plain text."""
     reason = error.sqlstate or type(error).__name__
-    failed = orjson.loads(record) | {"effects": [], "outcome": "failed", "error": _explain(error)}
+    failed = orjson.loads(record) | {
+        "effects": [],
+        "outcome": Outcome.FAILED,
+        "error": _explain(error),
+    }
     forms = (
         failed,
         failed | {"message_ts": None},

@@ -29,8 +29,8 @@ async def read_table(connection: Connection, table: Table) -> list[dict[str, Any
 
 async def count_rows(connection: Connection) -> dict[str, int]:
     """The number of rows of each table."""
-    counts = {}
+    counts: dict[str, int] = {}
     for table, source in _FROM.items():
         row = await (await connection.execute("select count(*) " + source)).fetchone()
         counts[table] = row[0] if row else 0
-    return {str(table): n for table, n in counts.items()}
+    return counts
