@@ -128,7 +128,7 @@ class Backfill:
         self._channels: dict[str, Channel] | None = None
         self._states: list[ChannelState] = []
 
-    async def close(self, gap: Gap) -> GapResult:
+    async def close_gap(self, gap: Gap) -> GapResult:
         """Read the history of the gap, from where the last attempt ended, and record the result.
 
         Raises SlackRefused and SlackUnavailable, which are recorded, and psycopg.Error. However it ends, what is
@@ -263,7 +263,7 @@ class Backfill:
     async def _read_thread(
         self, window: _Window, channel: Channel, state: ChannelState, thread: datetime
     ) -> None:
-        """Merge the replies of the gap to a thread in one transaction: its cursor expires."""
+        """Merge the replies of the gap to a thread in one transaction: a cursor that expires is no checkpoint."""
         found: list[dict[str, Any]] = []
         try:
             async for page in self._reader.replies(channel.id, thread, window.begun, window.latest):

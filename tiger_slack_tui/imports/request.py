@@ -97,7 +97,7 @@ class ImportRequest:
 def resolved(path: Path) -> Path:
     """The absolute path of an archive, with all links followed. Blocks as long as the disk takes.
 
-    Raises SettingsError where it cannot be the path of an archive. A path of nothing is returned as well.
+    Raises SettingsError if it cannot be the path of an archive. A path that does not exist is returned, too.
     """
     if not is_possible(path):
         raise SettingsError(f"A path cannot have such characters: {shown(repr(str(path)))}.")

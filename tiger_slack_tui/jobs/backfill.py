@@ -65,6 +65,6 @@ def close_gaps(
         reader = HistoryReader(web, pace)
         closing = Backfill(run.connection, reader, scopes=identity.scopes, on_progress=advance)
         for gap in await find(run.connection, identity.team_id):
-            on_result(await closing.close(gap))
+            on_result(await closing.close_gap(gap))
 
     return Job("backfill", BACKFILL_LOCK_KEY, work)
