@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.faults.answering import Answer, fixed, serving, web_api
 from tiger_slack_tui.base.errors import SlackAbsent, SlackRefused, SlackUnavailable
 from tiger_slack_tui.base.settings import SlackSettings
-from tiger_slack_tui.slack.pages import pages, patiently
+from tiger_slack_tui.slack.pages import pages, retry
 from tiger_slack_tui.slack.payload import peer_text
 from tiger_slack_tui.slack.web import MOST_BYTES, Identity, Page, SlackWeb
 
@@ -323,7 +323,7 @@ async def test_a_job_waits_no_longer_than_it_must_and_says_so(
             return calls
         raise SlackUnavailable("ratelimited", retry_after=999999)
 
-    assert await patiently(call, pause_first=0.01, retry_after_most=0.02) == 3
+    assert await retry(call, pause_first=0.01, retry_after_most=0.02) == 3
     assert "Slack asks to wait 999999 s" in caplog.text
 
 
@@ -332,7 +332,7 @@ async def test_a_slack_that_always_asks_for_more_ends_a_job() -> None:
         raise SlackUnavailable("ratelimited", retry_after=999999)
 
     with pytest.raises(SlackUnavailable):
-        await patiently(call, pause_first=0.001, retry_after_most=0.002)
+        await retry(call, pause_first=0.001, retry_after_most=0.002)
 
 
 async def test_a_list_that_leads_to_itself_ends() -> None:

@@ -32,7 +32,7 @@ from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.slack.paged_history import HistoryReader
-from tiger_slack_tui.slack.pages import patiently
+from tiger_slack_tui.slack.pages import retry
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
@@ -200,7 +200,7 @@ async def _check_gaps(ids: Sequence[int], conninfo: str) -> None:
 
 async def _channel_ids(web: SlackWeb, wanted: Sequence[str]) -> list[str | None]:
     """The ids of channels that are given by name or id. Raises SettingsError for an unknown one."""
-    identity = await patiently(web.identity)
+    identity = await retry(web.identity)
     reader = HistoryReader(web)
     listed = await reader.conversations(readable_kinds(identity.scopes))
     by_name = {item["name"]: item["id"] for item in listed if item.get("name")}

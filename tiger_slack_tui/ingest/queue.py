@@ -1,4 +1,4 @@
-"""Events between the socket and their batch: a queue with a limit on their number and on their bytes."""
+"""The queue of events between the socket and a batch, with a limit on their number and their bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from tiger_slack_tui.slack.events import Routed
 from tiger_slack_tui.slack.socket_connection import SocketConnection
 
 
-@dataclass(slots=True)  # not frozen: one is made for each event, and that takes half the time
+@dataclass(
+    slots=True
+)  # not frozen: that doubles the time to make one, and one is made for each event
 class QueuedEvent:
     """An event that was read and is not durable yet."""
 
@@ -20,15 +22,15 @@ class QueuedEvent:
     envelope_id: str
     connection: SocketConnection
     late: float
-    """Seconds from its happening, by Slack's clock, to its receipt."""
+    """Seconds from the event, by Slack's clock, to its receipt."""
     read_at: float
     """`Clock.elapsed` of its receipt."""
 
 
 class EventQueue:
-    """First in, first out. It is full at `most_events`, or once its records have `most_bytes` or more.
+    """First in, first out. Full at `most_events` events, or when its records have `most_bytes` or more.
 
-    So its memory is bounded by `most_bytes` and one event for each connection.
+    Its memory is at most `most_bytes` plus one event for each connection.
     """
 
     def __init__(self, *, most_events: int, most_bytes: int) -> None:
@@ -48,11 +50,11 @@ class EventQueue:
 
     @property
     def oldest(self) -> float | None:
-        """`Clock.elapsed` of the receipt of the event that is taken next; None where none waits."""
+        """`Clock.elapsed` of the receipt of the oldest event; None if the queue is empty."""
         return self._events[0].read_at if self._events else None
 
     def offer(self, event: QueuedEvent) -> bool:
-        """Add an event unless the queue is full; whether it was added."""
+        """Add an event unless the queue is full. Returns whether it was added."""
         if len(self._events) >= self._most_events or self.size >= self._most_bytes:
             return False
         if not self._unfinished:
@@ -64,13 +66,13 @@ class EventQueue:
         return True
 
     async def put(self, event: QueuedEvent) -> None:
-        """Add an event. Waits while the queue is full; cancelled meanwhile, it has not added the event."""
+        """Add an event. Waits while the queue is full. If this is cancelled, the event is not added."""
         while not self.offer(event):
             self._room.clear()
             await self._room.wait()
 
     async def take(self, *, most_events: int, most_bytes: int) -> list[QueuedEvent]:
-        """Take a batch: at least one event, then more up to a limit. Waits while the queue is empty."""
+        """Take a batch: at least one event, and more up to the limits. Waits while the queue is empty."""
         while not self._events:
             self._filled.clear()
             await self._filled.wait()
@@ -84,7 +86,7 @@ class EventQueue:
         return batch
 
     def finish(self, events: int) -> None:
-        """So many of the events that were taken need nothing more."""
+        """Mark so many of the taken events as finished."""
         self._unfinished -= events
         if self._unfinished == 0:
             self._finished.set()

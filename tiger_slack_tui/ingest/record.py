@@ -1,4 +1,4 @@
-"""The form in which an event waits for the database: in the queue, in a batch and in the spool alike."""
+"""Encodes an event as a record: the form that the queue, the spool and slack.ingest() use."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import orjson
 from tiger_slack_tui.slack.events import Envelope, EventEffect, Outcome, Routed
 
 _VERSION = 1
-"""Of the records' meaning. Records without the field `version` have version 1.
+"""The version of the records. A record without the field `version` has version 1.
 
-A program that changes what a field means, or adds one that must not be ignored, writes the next number. Older
-programs then leave the record in the spool.
+Raise it when a field changes its meaning, or a new field must not be ignored. Older programs then leave the record in
+the spool.
 """
 
 
 def encode_record(envelope: Envelope, routed: Routed) -> bytes:
-    """A JSON object with the fields of slack.routed_event."""
+    """Encode the event as a JSON object with the fields of slack.routed_event."""
     problem = envelope.problem
     return orjson.dumps(
         {
@@ -42,19 +42,19 @@ def encode_record(envelope: Envelope, routed: Routed) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """What a record in the spool is about."""
+    """A record of the spool, decoded."""
 
     data: bytes
     event_id: str
     received_at: float
     """Seconds since 1970."""
     late: float
-    """Seconds from its happening, by Slack's clock, to its receipt."""
+    """Seconds from the event, by Slack's clock, to its receipt."""
     routed: Routed
 
 
 def read_record(data: bytes) -> EventRecord | None:
-    """What the record is about; None where this version of the program does not understand it. Never raises."""
+    """Decode a record. Returns None if this version of the program does not understand it. Never raises."""
     try:
         fields = orjson.loads(data)
         if fields.get("version", _VERSION) != _VERSION or not isinstance(fields["event"], dict):
@@ -75,7 +75,7 @@ def read_record(data: bytes) -> EventRecord | None:
 
 
 def _text(value: Any) -> str | None:
-    """The value. Raises TypeError for what is neither text nor null."""
+    """The value. Raises TypeError unless it is text or None."""
     if value is None or isinstance(value, str):
         return value
     raise TypeError

@@ -1,4 +1,4 @@
-"""Counts what became of events, and passes on what Slack says to the operator."""
+"""Counts events by outcome, and logs the events with which Slack warns the operator."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tiger_slack_tui.store.events import Written
 
 log = logging.getLogger(__name__)
 
-# Events that an operator should act on.
+# Events that need an operator.
 _WARNINGS = {
-    "app_rate_limited": "more than 30,000 events an hour; it withholds some",
+    "app_rate_limited": "there are more than 30,000 events an hour, and it does not send all of them",
     "app_uninstalled": "the app was uninstalled from the workspace",
     "tokens_revoked": "tokens of the app were revoked",
 }
@@ -21,10 +21,10 @@ _WARNINGS = {
 def count(
     stats: Stats, written: Written, event_id: str, *, at: float, late: float, routed: Routed
 ) -> None:
-    """Count an event that is in the database: as a new one, or as a repeated delivery.
+    """Count an event that is in the database, as new or as a repeated delivery.
 
-    `at` is when it was received, in seconds since 1970. Takes the event out of `written.first`, because a second
-    delivery can stand in the same batch.
+    `at` is the time of receipt in seconds since 1970, `late` the seconds from the event to its receipt. Removes the
+    event from `written.first`, because a batch can contain a second delivery of it.
     """
     if event_id not in written.first:
         stats.duplicates += 1

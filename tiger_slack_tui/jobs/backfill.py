@@ -10,7 +10,7 @@ from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
 from tiger_slack_tui.slack.paged_history import HistoryPace, HistoryReader
-from tiger_slack_tui.slack.pages import patiently
+from tiger_slack_tui.slack.pages import retry
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
@@ -61,7 +61,7 @@ def close_gaps(
             account = now.account
             await run.advance(seen=account.read, changed=account.inserted + account.updated)
 
-        identity = await patiently(web.identity)
+        identity = await retry(web.identity)
         reader = HistoryReader(web, pace)
         closing = Backfill(run.connection, reader, scopes=identity.scopes, on_progress=advance)
         for gap in await find(run.connection, identity.team_id):

@@ -1,4 +1,4 @@
-"""What Slack sends: envelopes, the events in them, and what each event means for the tables."""
+"""Reads Slack's envelopes and the events in them, and routes each event: which tables it changes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import orjson
 from tiger_slack_tui.slack.ts import number_text, parse_ts
 
 LONGEST_ID = (
-    200  # Slack's ids have about a dozen characters; an index entry must stay under 2,700 bytes
+    200  # Slack's ids have about a dozen characters, and an index entry has at most 2,700 bytes
 )
 
 
 class Outcome(StrEnum):
-    """What became of an event (slack.event.outcome)."""
+    """What was done with an event (slack.event.outcome)."""
 
     STORED = "stored"
     DISCARDED = "discarded"
@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 
 
 class EventEffect(StrEnum):
-    """What an event does to the tables."""
+    """What an event changes."""
 
     MESSAGE = "message"
     DELETION = "deletion"
@@ -39,23 +39,23 @@ class EventEffect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A frame that asks for an ack. `event` is the inner event; `event_id` alone identifies it."""
+    """A frame that needs an ack. `event` is the inner event. `event_id` identifies it in every delivery."""
 
     envelope_id: str
     event_id: str
     event_ts: str
-    """When it happened, as Slack's text; event_time or the time of receipt where the event has none."""
+    """When it happened, as Slack's ts; if the event has none, event_time or the time of receipt."""
     team_id: str | None
     event: Mapping[str, Any]
     received_at: float
     """Seconds since 1970, by this machine's clock."""
     problem: str | None = None
-    """Why the frame is no event; then `event` is all of it."""
+    """Why the frame is not an event; then `event` is the whole frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What an event is about and what it does."""
+    """What an event concerns and changes."""
 
     type: str | None
     subtype: str | None
@@ -67,9 +67,9 @@ class Routed:
 
 
 def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope | None:
-    """The event in a decoded events_api frame; None where the frame has no envelope_id to acknowledge.
+    """The event in a decoded events_api frame; None if the frame has no envelope_id to acknowledge.
 
-    Never raises: a frame that is no event becomes an Envelope whose `problem` says why.
+    Never raises. A frame that is not an event becomes an Envelope with a `problem`.
     """
     envelope_id = _name(frame.get("envelope_id"))
     if not envelope_id:
@@ -77,12 +77,12 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
     payload = frame.get("payload")
     if not isinstance(payload, dict):
         payload, event, problem = {}, dict(frame), "the envelope has no payload"
-        event.pop("envelope_id")  # it can change with each delivery
+        event.pop("envelope_id")  # changes with each delivery
         event.pop("retry_attempt", None)
         event.pop("retry_reason", None)
     elif isinstance(payload.get("event"), dict):
         event, problem = payload["event"], None
-    else:  # app_rate_limited has its fields beside its type; `token` is a secret of the app
+    else:  # app_rate_limited has no inner event; `token` is a secret of the app
         event = {key: value for key, value in payload.items() if key != "token"}
         is_event = payload.get("type") not in (None, "event_callback")
         problem = None if is_event else "the payload has no event"
@@ -98,7 +98,7 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
 
 
 def route(envelope: Envelope) -> Routed:
-    """What the event means. Never raises; fields of a wrong type count as missing."""
+    """Find what the event concerns and changes. Never raises; a field of a wrong type counts as missing."""
     event = envelope.event
     type_, subtype = _name(event.get("type")), _name(event.get("subtype"))
     if envelope.problem is not None:
@@ -135,7 +135,7 @@ _CHANNEL_EVENTS = frozenset(
         "group_left",
     }
 )
-# System messages that tell of a change of their channel.
+# System messages about a change of their channel.
 CHANNEL_SUBTYPES = frozenset(
     f"{kind}_{what}" for kind in ("channel", "group") for what in ("topic", "purpose", "name")
 )
@@ -157,7 +157,7 @@ def _route_message(event: Mapping[str, Any], subtype: str | None) -> Routed:
     if subtype == "message_changed":
         if not isinstance(nested, dict):
             return Routed("message", subtype, (EventEffect.MESSAGE,), Outcome.STORED, channel)
-        gone = nested.get("subtype") == "tombstone"  # a deleted parent, whose thread goes on
+        gone = nested.get("subtype") == "tombstone"  # a deleted parent whose thread still exists
         effect = EventEffect.DELETION if gone else EventEffect.MESSAGE
         target, user = _text(nested.get("ts")), _name(nested.get("user"))
         return Routed("message", subtype, (effect,), Outcome.STORED, channel, user, target)
@@ -196,7 +196,7 @@ def _user(event: Mapping[str, Any]) -> str | None:
 
 
 def _identity(event_id: object, event: Mapping[str, Any]) -> str:
-    """Slack's event_id; for what has none (app_rate_limited, malformed frames) a digest of the content."""
+    """Slack's event_id, or a digest of the content if there is none (app_rate_limited, malformed frames)."""
     if isinstance(event_id, str) and 0 < len(event_id) <= LONGEST_ID:
         return event_id
     canonical = orjson.dumps([event_id, event], option=orjson.OPT_SORT_KEYS)
@@ -215,7 +215,7 @@ def _time(event: Mapping[str, Any], payload: Mapping[str, Any]) -> str | None:
 
 
 def _name(value: object) -> str | None:
-    """An id or a type: indexed, so that what is longer than any that Slack gives counts as missing."""
+    """An id or a type. It is indexed, so a value that is too long for an index counts as missing."""
     return value if isinstance(value, str) and len(value) <= LONGEST_ID else None
 
 

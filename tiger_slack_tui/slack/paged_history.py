@@ -1,4 +1,4 @@
-"""Reads Slack's history at the pace that Slack allows, and notices where it allows little."""
+"""Reads messages and threads from Slack's history, at the rate that Slack allows."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tiger_slack_tui.slack.web import Page, SlackWeb
 log = logging.getLogger(__name__)
 
 _RESTRICTED_PAGE = 15
-"""Messages of a page where Slack restricts the app, however many are asked for."""
+"""Most messages in a page if Slack restricts the app, whatever limit is requested."""
 _LONG_WAIT = 30
-"""Seconds to wait after nearly each call: no tier but the restricted one asks for that."""
+"""Seconds. Only for a restricted app does Slack ask for such a wait after nearly each call."""
 RESTRICTED = (
-    "Slack restricts this app to one call a minute with 15 messages (apps that are distributed outside of its"
-    " Marketplace): an app of the workspace's own is not restricted"
+    "Slack restricts this app to one call a minute with 15 messages, as all apps that are distributed outside of its"
+    " Marketplace. An app that the workspace created itself is not restricted"
 )
 
 
@@ -32,15 +32,15 @@ class HistoryPace:
     """Seconds between two calls of one method."""
 
     call: float = 1.2
-    """Tier 3: 50 a minute."""
+    """Slack's tier 3 allows 50 calls a minute."""
     restricted: float = 60
 
 
 class HistoryReader:
-    """The calls of a backfill. Each waits for its turn, and as long as Slack asks to.
+    """The calls of a backfill. Each keeps to the rate limit, and waits as long as Slack asks for.
 
-    Raises SlackAbsent for a channel or thread that Slack does not show, SlackUnavailable where it stumbles for
-    minutes, SlackRefused where a person must act.
+    A call raises SlackAbsent for a channel or thread that Slack does not show, SlackUnavailable after failures for
+    minutes, and SlackRefused if a person must act.
     """
 
     def __init__(self, web: SlackWeb, pace: HistoryPace | None = None) -> None:
@@ -52,7 +52,7 @@ class HistoryReader:
         self.is_restricted = False
 
     async def conversations(self, kinds: Collection[str]) -> list[dict[str, Any]]:
-        """Those that the app is a member of."""
+        """The conversations of these kinds that the app is a member of."""
         found = []
         async for page in self._pages(
             "users.conversations", lambda cursor: self._web.own_conversations_page(kinds, cursor)
@@ -61,7 +61,7 @@ class HistoryReader:
         return found
 
     def history(self, channel: str, oldest: datetime, latest: datetime) -> AsyncIterator[Page]:
-        """Pages of messages, the newest first, without the replies of threads."""
+        """Pages of messages, the newest first, without replies in threads."""
         return self._pages(
             "conversations.history",
             lambda cursor: self._web.history_page(
@@ -72,7 +72,7 @@ class HistoryReader:
     def replies(
         self, channel: str, thread: datetime, oldest: datetime, latest: datetime
     ) -> AsyncIterator[Page]:
-        """Pages of a thread's replies in the time given; its parent may stand among them."""
+        """Pages of a thread's replies from `oldest` to `latest`. The parent can be among them."""
         return self._pages(
             "conversations.replies",
             lambda cursor: self._web.replies_page(
@@ -85,7 +85,7 @@ class HistoryReader:
         )
 
     async def has(self, channel: str, ts: datetime) -> bool:
-        """Whether the channel's history holds the message, or may hold it."""
+        """Whether the channel's history contains the message. True, too, if Slack hides older messages."""
         async for page in self.history(channel, ts, ts):
             if page.is_limited or any(item.get("ts") == slack_ts(ts) for item in page.items):
                 return True
@@ -95,32 +95,32 @@ class HistoryReader:
         self, method: str, fetch: Callable[[str | None], Awaitable[Page]]
     ) -> AsyncIterator[Page]:
         async def paced(cursor: str | None) -> Page:
-            await self._turn(method)
+            await self._wait_for_turn(method)
             try:
                 page = await fetch(cursor)
             except SlackUnavailable as error:
-                self._judge_wait(method, error.retry_after)
+                self._check_wait(method, error.retry_after)
                 raise
             self._served[method] = self._served.get(method, 0) + 1
-            self._judge_page(page)
+            self._check_page(page)
             return page
 
         return pages(paced)
 
-    async def _turn(self, method: str) -> None:
+    async def _wait_for_turn(self, method: str) -> None:
         wait = self._turns.get(method, 0) - time.monotonic()
         if wait > 0:
             await asyncio.sleep(wait)
         pause = self._pace.restricted if self.is_restricted else self._pace.call
         self._turns[method] = time.monotonic() + pause
 
-    def _judge_page(self, page: Page) -> None:
+    def _check_page(self, page: Page) -> None:
         if len(page.items) > _RESTRICTED_PAGE:
-            self.is_restricted = False  # the page that seemed to be restricted was just a short one
+            self.is_restricted = False  # the earlier page was only short
         elif page.items and page.has_more:
             self._restrict()
 
-    def _judge_wait(self, method: str, seconds: float | None) -> None:
+    def _check_wait(self, method: str, seconds: float | None) -> None:
         if seconds is None:
             return
         is_usual = seconds < _LONG_WAIT or self._served.get(method, 0) > 1

@@ -1,4 +1,4 @@
-"""Reads a list of the Web API page by page, however often Slack stumbles."""
+"""Reads a list of the Web API page by page, with retries."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MOST_FAILURES = 8
-"""Failures in a row, of one call, that are no rate limit: up to two minutes."""
+"""Most failures in a row of one call, except rate limits. They take up to two minutes."""
 RETRY_AFTER_MOST = 600.0
-"""The longest wait, in seconds, that Slack can ask for. Where it asks for more, we try again after this time."""
+"""The longest wait, in seconds, that Slack can ask for. If it asks for more, the next try is after this time."""
 
 
 async def pages(
@@ -31,34 +31,32 @@ async def pages(
     pause_first: float = 1.0,
     pause_most: float = 60.0,
 ) -> AsyncIterator[Page]:
-    """The pages from the cursor to the end. Our own cursor is kept, so that only a failed page is retried.
+    """Yield the pages from the cursor to the end. Only a failed page is retried, not the list.
 
-    Waits and raises as `patiently`; raises SlackUnavailable, too, where a page leads to itself.
+    Waits and raises as `retry`. Also raises SlackUnavailable if a page names itself as the next one.
     """
     while True:
-        page = await patiently(
-            partial(fetch, cursor), pause_first=pause_first, pause_most=pause_most
-        )
+        page = await retry(partial(fetch, cursor), pause_first=pause_first, pause_most=pause_most)
         yield page
         if page.next_cursor is None:
             return
         if page.next_cursor == cursor:
-            raise SlackUnavailable("Slack's list does not go on: a page names itself as the next")
+            raise SlackUnavailable("Slack's list does not end: a page names itself as the next one")
         cursor = page.next_cursor
 
 
-async def patiently(
+async def retry(
     call: Callable[[], Awaitable[T]],
     *,
     pause_first: float = 1.0,
     pause_most: float = 60.0,
     retry_after_most: float = RETRY_AFTER_MOST,
 ) -> T:
-    """What the call answers, however often Slack stumbles.
+    """Call until it succeeds, and return the result.
 
-    Waits as long as Slack asks to (429, Retry-After), up to `retry_after_most` seconds; after other failures with
-    growing pauses. Raises SlackUnavailable when it fails too often, SlackRefused at once. A wait that Slack wanted
-    to be longer counts as a failure: seven of them are over an hour.
+    Waits as long as Slack asks for (429, Retry-After), at most `retry_after_most` seconds. After other failures the
+    pauses grow. Raises SlackRefused at once, and SlackUnavailable after 8 failures in a row. A rate limit counts as a
+    failure only if Slack asked for a longer wait.
     """
     failures = 0
     while True:

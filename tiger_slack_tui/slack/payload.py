@@ -1,4 +1,4 @@
-"""Decodes what Slack sends into JSON that PostgreSQL can hold and that nobody's secrets are in."""
+"""Decodes JSON from Slack so that PostgreSQL can store it and it contains no secrets."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 import orjson
 
-# Every escape sequence of a JSON text, from the left, so that an escaped backslash is never taken for the
-# start of one: a surrogate pair, a single \uXXXX, any other.
+# Each escape sequence of a JSON text: a surrogate pair, a single \uXXXX, or another. All are matched from the left,
+# so that an escaped backslash does not begin one.
 _ESCAPE = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u([0-9a-fA-F]{4})|\\[^u]"
 )
-# Slack's files carry a secret of the whole workspace in their addresses: ?t=xoxe-…, ?token=xoxe-…
+# The URLs of Slack's files contain a secret of the workspace: ?t=xoxe-…, ?token=xoxe-…
 _AND = r"(?>&amp;|&)"
 _VALUE = r"(?:t|token)=xox[^&\"\\#\s<>|]*"
 _SECRET = re.compile(
@@ -22,18 +22,16 @@ _SECRET = re.compile(
 )
 _TOKEN = re.compile(r"x(?:ox[a-z]|app)[-.]\S*")
 _BEFORE = len("&amp;token")
-"""The most that a secret has before its `=xox`."""
+"""Most characters of a secret before its `=xox`."""
 
-_DEEPEST = (
-    200  # orjson writes 254 levels, PostgreSQL reads thousands; people's messages have a dozen
-)
+_DEEPEST = 200  # orjson writes 254 levels, PostgreSQL reads thousands; messages have a dozen
 
 
 def decode(text: str) -> Any:
-    """The JSON value of `text`, fit for jsonb: without NUL, lone surrogates as U+FFFD, file URLs without secrets.
+    """The JSON value of `text`, in a form that jsonb takes, and without secrets in URLs of files.
 
-    What is nested deeper than 200 levels becomes null. Raises ValueError where the text is not JSON, or nested too
-    deeply to be read.
+    NUL is removed, a lone surrogate becomes U+FFFD, and a value below 200 levels becomes null. Raises ValueError if
+    the text is not JSON, or is nested too deeply to be read.
     """
     try:
         return _writable(text, decode_sound(text))
@@ -46,26 +44,26 @@ def decode(text: str) -> Any:
 
 
 def decode_sound(text: str) -> Any:
-    """As `decode`, where nothing but secrets has to be left out. Raises ValueError for what `decode` mends, too."""
+    """As `decode`, but removes only secrets. Raises ValueError for text that `decode` has to repair."""
     if "\\" not in text:
         return orjson.loads(strip_secrets(text))
     if "\\u0000" in text and any(match[1] == "0000" for match in _ESCAPE.finditer(text)):
         raise ValueError("holds NUL")
     if "=xox" in text and "\\u00" not in text and "\\\\" not in text:
-        # Nothing hides what a secret begins with or ends at, once slashes stand as they are.
+        # With plain slashes, no escape sequence hides the beginning or the end of a secret.
         return orjson.loads(strip_secrets(text.replace("\\/", "/")))
     return _without_secrets(text, orjson.loads(text))
 
 
 def _without_secrets(text: str, value: Any) -> Any:
     if "=xox" in text or "\\u003dxox" in text:
-        # In the canonical form an address stands as it is, however its characters were escaped before.
+        # orjson writes a URL without escape sequences, however it was escaped before.
         return orjson.loads(strip_secrets(_dumps(value).decode()))
     return value
 
 
 def _writable(text: str, value: Any) -> Any:
-    """The value of `text`. Raises ValueError where it is nested more deeply than it can be written again."""
+    """The value of `text`. Raises ValueError if it is nested too deeply to be written."""
     if text.count("[") + text.count("{") > _DEEPEST:
         _dumps(value)
     return value
@@ -79,10 +77,10 @@ def _dumps(value: Any) -> bytes:
 
 
 def peer_text(value: object, most: int = 200) -> str:
-    """What a peer says, fit to be kept, logged, shown and stored; "" where the value is no text.
+    """A peer's text, safe to log, show and store; "" if the value is not text.
 
-    The result is one line of at most `most` printable characters: control characters, line breaks, NUL, lone
-    surrogates and marks that turn the direction become spaces. Tokens of Slack are cut out.
+    The result is one line of at most `most` printable characters. Control characters, line breaks, lone surrogates
+    and direction marks become spaces. Slack's tokens are removed.
     """
     if not isinstance(value, str):
         return ""
@@ -92,12 +90,12 @@ def peer_text(value: object, most: int = 200) -> str:
 
 
 def strip_secrets(text: str) -> str:
-    """The text, its URLs without the query parameters that hold a token of Slack."""
+    """The text without the query parameters that contain a token of Slack."""
     if (at := text.find("=xox")) < 0:
         return text
     parts, end = [], 0
     while at >= 0:
-        # It begins just before, and no secret reaches over a quote; looking at all of a text would take far longer.
+        # A secret begins just before and ends at a quote at the latest. A search in all of the text takes far longer.
         start = max(at - _BEFORE, end)
         parts.append(text[end:start])
         end = len(text) if (quote := text.find('"', at)) < 0 else quote
@@ -121,7 +119,7 @@ def _storable(escape: re.Match[str]) -> str:
 
 
 def _decode_odd(text: str) -> Any:
-    """What is JSON to others (NaN, numbers out of range), in the nearest form that is JSON to all."""
+    """Decode what Python's json accepts and orjson does not (NaN, large numbers), as the nearest valid JSON."""
     try:
         return json.loads(
             text, parse_constant=lambda _: None, parse_float=_number, parse_int=_number
@@ -131,7 +129,7 @@ def _decode_odd(text: str) -> Any:
 
 
 def cut_off(value: Any, levels: int = _DEEPEST) -> Any:
-    """The value, in which what is nested more deeply than `levels` is null."""
+    """The value, with null for each value below so many levels."""
     if not isinstance(value, dict | list):
         return value
     if levels == 0:

@@ -1,7 +1,7 @@
-"""Socket Mode: one connection to Slack at a time, replaced without a gap.
+"""Socket Mode: keeps one connection to Slack, and replaces it without a gap.
 
-The rules are Slack's (https://docs.slack.dev/apis/events-api/using-socket-mode): each connection needs a new
-address, says hello, is asked to leave by `disconnect`, and every envelope wants an ack within 3 s.
+Slack's rules are at https://docs.slack.dev/apis/events-api/using-socket-mode. Each connection needs a new URL. Slack
+sends `hello` when it is ready and `disconnect` before it ends. Each envelope needs an ack within 3 s.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from tiger_slack_tui.slack.web import MOST_BYTES, SlackWeb, read_retry_after
 log = logging.getLogger(__name__)
 
 _LOGGED_FAILURES = 5
-"""So many failures in a row are all logged, of the later ones a few."""
+"""The first so many failures in a row are all logged, and a few of the later ones."""
 
-# Reasons after which Slack refuses the next connection too, until a person acts.
+# Reasons for which Slack also refuses the next connection, until a person acts.
 _HELD_BACK = {
-    "link_disabled": "Socket Mode is switched off for the app: switch it on at its page at Slack",
+    "link_disabled": "Socket Mode is off for the app: turn it on at the app's page at Slack",
     "too_many_websockets": "the app has more than 10 connections: stop other instances",
 }
 
 
 class _Leave(Exception):
-    """Slack asked to leave, before hello, for a reason of _HELD_BACK."""
+    """Slack ended the connection before hello, for a reason in _HELD_BACK."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -47,10 +47,9 @@ class _Leave(Exception):
 
 
 class SocketMode:
-    """Keeps one connection to Slack. `run` until cancelled, then `stop_reading` and `close`.
+    """Keeps one connection to Slack: `run` until cancelled, then `stop_reading` and `close`.
 
-    An outage may last for months: nothing here grows with it, and every wait between two tries is at most ten
-    minutes.
+    An outage can last for months. Nothing here grows with it, and each pause between two tries is at most 10 minutes.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class SocketMode:
         clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        """`sleep` waits between two tries, so many seconds."""
+        """`sleep` makes the pauses between tries, in seconds."""
         self._web = web
         self._session = session
         self._receive = receive
@@ -73,14 +72,17 @@ class SocketMode:
         self._connection: SocketConnection | None = None
         self._failures = 0
         self._failure_log = LogThrottle(self._clock)
-        self._doing: tuple[SlackStatus, str | None] = (SlackStatus.CONNECTING, None)
-        """The status, and its reason, once no connection is usable."""
+        self._status_without_connection: tuple[SlackStatus, str | None] = (
+            SlackStatus.CONNECTING,
+            None,
+        )
+        """The status to show while no connection is usable, and its reason."""
         self.state = SocketState(self._clock)
 
     async def run(self) -> None:
-        """Connect, and connect again. Raises SlackRefused where the first connection is refused for good.
+        """Connect, and reconnect. Raises SlackRefused if the first connection is refused for good.
 
-        Can run again after it ended; what is left of its last connection is closed then.
+        Can be called again after it ended; it first closes the last connection.
         """
         if self._connection is not None:
             await self._connection.close()
@@ -97,10 +99,10 @@ class SocketMode:
                 await self._hold_back(why)
             successor = await self._connect(why)
             self._connection, old, connection = successor, connection, successor
-            await old.close(flush=True)  # make before break: the old one was read until here
+            await old.close(flush=True)  # the old connection was read until the new one was ready
 
     def stop_reading(self) -> None:
-        """Take nothing more from Slack; acks can still be sent. After `run` was cancelled."""
+        """Read nothing more. Acks can still be sent. Call it when `run` has ended."""
         if self._connection is not None:
             self._connection.stop_reading()
             self.state.connected.end(self._connection.heard)
@@ -113,15 +115,15 @@ class SocketMode:
         return periods
 
     async def close(self) -> None:
-        """End the connection, after the acks that are on their way."""
+        """End the connection."""
         if self._connection is not None:
             await self._connection.close()
         self.state.set(SlackStatus.STOPPED)
 
     async def _connect(self, why: str | None) -> SocketConnection:
-        """A connection that has said hello, after as many tries as it takes.
+        """Return a connection that has received hello. Tries until it succeeds.
 
-        `why` is why there is none, for people: at first why the last one ended, then why the last try failed.
+        `why` is the reason to show: why the last connection ended, and later why the last try failed.
         """
         pause = self._backoff() if self._failures else 0
         while True:
@@ -148,11 +150,11 @@ class SocketMode:
                 self.state.connected.begin()
                 self.state.connects += 1
                 self.state.set(SlackStatus.CONNECTED)
-                self._doing = (SlackStatus.CONNECTING, None)
+                self._status_without_connection = (SlackStatus.CONNECTING, None)
                 connection.on_lost = self._show
                 if skew := self._web.time.skew:
                     log.warning(
-                        "this machine's clock is %.0f s from Slack's; times of receipt go by Slack's",
+                        "this machine's clock differs from Slack's by %.0f s; times of receipt follow Slack's clock",
                         abs(skew),
                     )
                 if self._failures <= _LOGGED_FAILURES or self._failure_log.allows():
@@ -160,7 +162,7 @@ class SocketMode:
                 return connection
 
     def _after(self, error: SlackUnavailable) -> tuple[str, float]:
-        """Why there is no connection, in words, and how many seconds to wait before the next try."""
+        """Why there is no connection, and the seconds until the next try."""
         asked, most = error.retry_after or 0, self._timing.retry_after_most
         pause = max(self._backoff(), min(asked, most))
         if asked <= most:
@@ -211,7 +213,7 @@ class SocketMode:
         raise SlackUnavailable(connection.reason or f"no hello within {self._timing.hello:g} s")
 
     async def _handshake(self, url: str) -> aiohttp.ClientWebSocketResponse:
-        """The WebSocket at the address. Raises SlackUnavailable, whose text never holds the address's ticket."""
+        """Open the WebSocket. Raises SlackUnavailable, whose message never contains the URL's ticket."""
         seconds = self._timing.handshake
         try:
             async with asyncio.timeout(seconds):
@@ -225,11 +227,11 @@ class SocketMode:
             raise SlackUnavailable(f"the socket was not open within {seconds:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise SlackUnavailable(f"the socket was not reached: {type(error).__name__}") from None
-        except Exception as error:  # a peer can answer so that the library fails in ways of its own
+        except Exception as error:  # a peer can make the library fail in any way
             raise SlackUnavailable(f"the handshake could not be read: {where(error)}") from None
 
     async def _hold_back(self, why: str) -> None:
-        """Wait long: Slack would refuse the next connection too, until a person acts."""
+        """Make a long pause: Slack also refuses the next connection, until a person acts."""
         timing = self._timing
         self._failures += 1
         pause = backoff(self._failures, first=timing.held_back_first, most=timing.held_back_most)
@@ -242,16 +244,16 @@ class SocketMode:
         await self._sleep(seconds)
 
     def _disconnected(self, status: SlackStatus, reason: str | None) -> None:
-        self._doing = (status, reason)
+        self._status_without_connection = (status, reason)
         self._show()
 
     def _show(self) -> None:
-        """Show what is done for a connection, unless the one that is being replaced still reads."""
+        """Show the status, unless the connection that is being replaced is still usable."""
         self._end_period_if_lost()
         if self._connection is None or not self._connection.usable:
-            self.state.set(*self._doing)
+            self.state.set(*self._status_without_connection)
 
     def _end_period_if_lost(self) -> None:
-        """End the connected period where the connection that is being replaced can be read no more."""
+        """End the connected period if the connection that is being replaced is no longer usable."""
         if self._connection is not None and not self._connection.usable:
             self.state.connected.end(self._connection.heard)

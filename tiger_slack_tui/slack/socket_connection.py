@@ -1,4 +1,4 @@
-"""One WebSocket connection to Slack: its frames, its acks, and how it shows that it is lost."""
+"""One WebSocket connection to Slack: reads frames, sends acks, and detects that the connection is lost."""
 
 from __future__ import annotations
 
@@ -25,25 +25,26 @@ from tiger_slack_tui.slack.payload import decode, peer_text
 log = logging.getLogger(__name__)
 
 Receive = Callable[[Envelope, "SocketConnection"], Awaitable[None]]
-"""Takes an envelope; while it waits, nothing more is read from that connection (backpressure)."""
+"""Takes an envelope. While it waits, nothing more is read from the connection (backpressure)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SocketTiming:
-    """Seconds. Slack promises hello and pongs at once; a peer silent for `dead` + `ping` is lost (15 s at most)."""
+    """Seconds. A peer that is silent for `ping` + `dead` counts as lost."""
 
     handshake: float = 10
     hello: float = 30
     ping: float = 4
     dead: float = 10
     pong: float = 60
-    """A peer that sends, but answers no ping for so long, does not read. Time in which we do not read is left out."""
+    """A peer that sends, but answers no ping for so long, does not read. Time in which this side does not read does
+    not count."""
     silence: float = 30
-    """After so long without a frame, a connection was of no use, whatever comes later: the machine slept."""
+    """A connection without a frame for so long counts as lost, even if a frame comes later: the machine slept."""
     ack: float = 5
-    """How long the acks of a batch may take to send. Slack delivers again after 3 s what is not acknowledged."""
+    """How long sending the acks of a batch may take. After 3 s Slack delivers an event without an ack again."""
     flush: float = 3
-    """How long a connection that is being replaced waits for the acks of what it has read."""
+    """How long a connection that is being replaced waits for the acks of its events."""
     close: float = 0.5
     """How long the closing handshake may take."""
     backoff_first: float = 1
@@ -51,38 +52,38 @@ class SocketTiming:
     held_back_first: float = 60
     held_back_most: float = 600
     retry_after_most: float = RETRY_AFTER_MOST
-    """The longest wait that Slack can ask for. Where it asks for more, we try again after this time."""
+    """The longest wait that Slack can ask for. If it asks for more, the next try is after this time."""
     proven: float = 60
-    """A connection that lived this long ends a series of failures. A new one each minute is what Slack allows."""
+    """A connection that lasted so long ends a series of failures. Slack allows a new one each minute."""
     proven_events: int = 100
-    """Events after which a connection ends a series of failures, however short it lived."""
+    """A connection that brought so many events ends a series of failures, too."""
 
 
 _PIECE = 16
-"""Events, and acks, that are taken at a stretch: the writing of a batch, which has a few turns of its own, would wait
-for all that are there each time."""
+"""Events read, or acks sent, before other tasks get a turn. Else each step of a batch's write would wait for all that
+are ready."""
 _MOST_SOCKETS = 10_000
-"""A larger number of connections is not believed; Slack allows 10."""
+"""A larger number of connections is an error of the peer. Slack allows 10."""
 
 
 class SocketState:
-    """What the operator sees of the connection. Times are by `Clock.elapsed`."""
+    """The state of the connection for the operator and the heartbeat. Times are `Clock.elapsed`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.status = SlackStatus.STARTING
         self.since = clock.elapsed()
         self.reason: str | None = None
-        """Why it is not connected."""
+        """Why there is no connection."""
         self.num_connections = 0
-        """Sockets of this app that Slack knew of at the last hello, ours included."""
+        """Connections of this app that Slack counted at the last hello, including this one."""
         self.connects = 0
         self.acks_lost = 0
-        """Acks whose connection was gone; Slack delivers those events again."""
+        """Acks that were not sent because the connection was lost. Slack delivers those events again."""
         self.ignored = 0
-        """Envelopes that are no events (interactive, slash_commands): acknowledged only."""
+        """Envelopes that are not events (interactive, slash_commands). They are acknowledged and dropped."""
         self.malformed = 0
-        """Frames that could not be read, and so not be acknowledged."""
+        """Frames that could not be read. They cannot be acknowledged."""
         self.malformed_log = LogThrottle(clock)
         self.connected = ConnectedPeriods(clock)
 
@@ -93,10 +94,10 @@ class SocketState:
 
 
 class SocketConnection:
-    """One WebSocket. Reads in a task of its own from `start` to `close`.
+    """One WebSocket. Reads in its own task from `start` to `close`.
 
-    A peer that falls silent, answers no pings, or does not take our acks is left within a bounded time: `leaving` is
-    set, and nothing waits for it any more.
+    A peer that is silent, answers no pings, or does not read acks counts as lost after a bounded time: then `leaving`
+    is set, and nothing waits for the peer.
     """
 
     def __init__(
@@ -127,19 +128,19 @@ class SocketConnection:
         """Set when the connection must be replaced; `reason` says why."""
         self.reason = ""
         self.usable = True
-        """False once nothing can be read any more."""
+        """False when nothing more can be read."""
         self.on_lost: Callable[[], None] = lambda: None
-        """Called when the connection stops being usable, unless we ourselves stopped reading."""
+        """Called when the connection is no longer usable, except after `stop_reading`."""
 
     @property
     def proven(self) -> bool:
-        """Whether the connection lived long enough, or brought enough, to be no part of a series of failures."""
+        """Whether the connection lasted long enough, or brought enough events, to end a series of failures."""
         lived = self._clock.elapsed() - self._opened
         return lived >= self._timing.proven or self._received >= self._timing.proven_events
 
     @property
     def heard(self) -> float:
-        """When Slack was last heard of, by `Clock.elapsed`; now, while we do not read."""
+        """`Clock.elapsed` of the last frame; now, while this side does not read."""
         return self._clock.elapsed() if self._blocked and self.usable else self._seen
 
     def start(self) -> None:
@@ -172,13 +173,13 @@ class SocketConnection:
         return sent
 
     def stop_reading(self) -> None:
-        """Read nothing more; acks can still be sent. An event that waits to be taken is still handed over."""
+        """Read nothing more. Acks can still be sent. An event that waits for room is still handed over."""
         self._stopping = True
         if not self._blocked:
             self._tasks[0].cancel()
 
     async def close(self, *, flush: bool = False) -> None:
-        """End the connection; with `flush`, first wait (bounded) until what was read is acknowledged."""
+        """End the connection. With `flush`, first wait at most `SocketTiming.flush` for the acks of its events."""
         self.stop_reading()
         if flush:
             with contextlib.suppress(TimeoutError):
@@ -195,7 +196,7 @@ class SocketConnection:
         self._cut()
 
     def _cut(self) -> None:
-        """Free whoever waits for the peer: one that does not read lets a send wait without end."""
+        """Shut the socket down. A send to a peer that does not read would wait forever; this ends it."""
         self._is_cut = True
         peer = self._ws.get_extra_info("socket")
         if peer is not None:
@@ -210,12 +211,12 @@ class SocketConnection:
     def _end(self, reason: str) -> None:
         self.usable = False
         self._leave(reason)
-        if not self._stopping:  # else it is we who end it, and acks can still be sent
+        if not self._stopping:  # after stop_reading acks can still be sent
             self._is_gone = True
             self.on_lost()
 
     def _lose(self, reason: str) -> None:
-        """Give the connection up: nothing that still comes on it counts as being connected."""
+        """Treat the connection as lost. A frame that comes later does not count."""
         self._is_gone = True
         self._end(reason)
         self._cut()
@@ -225,7 +226,7 @@ class SocketConnection:
         try:
             while not self._stopping:
                 message = await self._ws.receive()
-                if self.usable:  # else it is the end that we made ourselves
+                if self.usable:  # else the message is the end that `_cut` made
                     self._see()
                 if message.type is aiohttp.WSMsgType.TEXT:
                     await self._take(message.data)
@@ -248,7 +249,7 @@ class SocketConnection:
                     return
         except (ConnectionError, aiohttp.ClientError):
             return
-        except Exception as error:  # a peer can send so that the library fails in ways of its own
+        except Exception as error:  # a peer can make the library fail in any way
             reason = f"a frame from Slack could not be read: {where(error)}"
         finally:
             self._end(reason)
@@ -258,11 +259,11 @@ class SocketConnection:
             await self._frame(text)
         except (ConnectionError, aiohttp.ClientError):
             raise
-        except Exception as error:  # one frame must not cost the connection and all else on it
-            self._malformed(f"could not be taken ({where(error)})")
+        except Exception as error:  # one frame must not end the connection
+            self._malformed(f"could not be handled ({where(error)})")
 
     async def _frame(self, text: str) -> None:
-        received_at = self._slack_time.wall()  # it is compared with the event's own time
+        received_at = self._slack_time.wall()  # compared with the event's own time
         try:
             frame = decode(text)
         except ValueError:
@@ -325,7 +326,7 @@ class SocketConnection:
             log.warning("a frame from Slack %s; it was dropped", what, extra=total)
 
     async def _watch(self) -> None:
-        """Ping, and give the connection up when nothing comes back. Not while we ourselves do not read."""
+        """Send pings, and treat the connection as lost when nothing comes back. Ignores time without reading."""
         reason: str | None = None
         try:
             while reason is None:
@@ -335,12 +336,12 @@ class SocketConnection:
                 reason = self._is_lost_because()
         except (ConnectionError, aiohttp.ClientError, TimeoutError):
             pass
-        except Exception as error:  # a connection that nobody watches must not stay
+        except Exception as error:  # a connection without pings would never count as lost
             log.warning("the pings ended: %s", where(error))
         self._lose(reason or "Slack does not answer")
 
     def _is_lost_because(self) -> str | None:
-        """Why nobody is there any more; None while somebody is, or while we ourselves do not read."""
+        """Why the peer is lost; None while it is there, or while this side does not read."""
         now = self._clock.elapsed()
         if self._blocked:
             return None

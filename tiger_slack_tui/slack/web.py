@@ -1,4 +1,4 @@
-"""The Web API calls that the ingestion and its jobs make."""
+"""The calls of Slack's Web API that the program makes."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from tiger_slack_tui.slack.payload import decode, peer_text
 
 log = logging.getLogger(__name__)
 
-_PAGE = 999  # the list methods take less than 1000
+_PAGE = 999  # the list methods take a limit below 1000
 MESSAGES_PAGE = 200  # what Slack recommends for history and replies
 
 CALL_SECONDS = 10.0
-"""How long Slack may be silent, and how long a call may take that answers in a few bytes."""
+"""How long Slack may be silent, and how long a call with a short answer may take."""
 LIST_SECONDS = 120.0
-"""How long a page of a list may take, from the look-up of the name to the last byte; it can have many megabytes."""
+"""How long a page of a list may take, from the DNS look-up to the last byte. It can have many megabytes."""
 MOST_BYTES = 64 << 20
-"""The longest answer that is read. A page of 200 of the longest messages has about 40 MB."""
+"""The longest answer that is read. A page of the 200 longest messages has about 40 MB."""
 _LONGEST_ADDRESS = 8000
 _LONGEST_CURSOR = 2000
 
 _LONGEST_WAIT = 1e9
-"""Seconds; larger numbers count as this one, which fits into every type."""
+"""Seconds. A larger number counts as this one."""
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 
-# Reasons that another try cannot fix: https://docs.slack.dev/reference/methods/apps.connections.open
+# Errors that a retry cannot fix: https://docs.slack.dev/reference/methods/apps.connections.open
 _FINAL = {
     "access_denied": "the token may not do this",
     "account_inactive": "the token belongs to a deleted user or workspace",
@@ -57,7 +57,7 @@ _FINAL = {
     "token_revoked": "the token was revoked",
 }
 
-# Reasons that concern the one channel or thread that was asked for.
+# Errors that concern only the requested channel or thread.
 _ABSENT = frozenset(
     {
         "channel_not_found",
@@ -72,40 +72,40 @@ CONVERSATION_TYPES = {
     "im": "im",
     "mpim": "mpim",
 }
-"""Kinds of conversations, and what the names of their scopes begin with."""
+"""Kinds of conversations, and the prefix of their scopes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the bot token speaks for, and what Slack said beside it."""
+    """The owner of the bot token, with what else Slack's answer contains."""
 
     team: str
     team_id: str
     user_id: str
     scopes: frozenset[str] | None
-    """What the token may do; None where Slack did not say."""
+    """The token's scopes; None if Slack did not send them."""
     server_time: float | None
     """Slack's clock, in whole seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a list: objects as Slack sends them, fit for jsonb, and where the next page begins."""
+    """A page of a list: Slack's objects, in a form that jsonb takes, and the cursor of the next page."""
 
     items: list[dict[str, Any]]
     next_cursor: str | None
     has_more: bool = False
-    """Of messages: whether there are more in the time asked for."""
+    """Of messages: whether there are more in the requested time."""
     is_limited: bool = False
     """Of messages: whether Slack hides older ones, because of the workspace's plan."""
 
 
 class SlackWeb:
-    """The calls, over one HTTP session. Tokens never appear in errors.
+    """The calls, over one HTTP session. Errors never contain a token.
 
-    Each call ends `seconds` after the last byte from Slack. Whatever Slack sends, a page of a list ends within
-    `list_seconds`, and any other call within `seconds`. A call raises SlackRefused where another try cannot help,
-    SlackUnavailable otherwise, and nothing else.
+    A call ends at the latest `seconds` after the last byte from Slack. In all, a page of a list takes at most
+    `list_seconds`, and another call `seconds`. A call raises SlackRefused if a retry cannot help, SlackUnavailable
+    for all other failures, and nothing else.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class SlackWeb:
         clock: Clock | None = None,
     ) -> None:
         self.time = PeerClock(clock or SystemClock())
-        """Slack's wall clock, by the header Date of its answers."""
+        """Slack's wall clock, from the header Date of its answers."""
         guarded = cast(aiohttp.ClientSession, _Guarded(session, seconds))
         self._seconds = seconds
         self._list_seconds = list_seconds
@@ -126,7 +126,7 @@ class SlackWeb:
         self._app = AsyncWebClient(settings.app_token, base_url=settings.api_url, session=guarded)
 
     async def identity(self) -> Identity:
-        """auth.test: whether the bot token is accepted, and by whom."""
+        """Call auth.test: the owner of the bot token."""
         answer = await self._call("auth.test", "SLACK_BOT_TOKEN", self._bot.auth_test)
         team_id = peer_text(answer.get("team_id"))
         if not team_id:
@@ -142,7 +142,7 @@ class SlackWeb:
         )
 
     async def users_page(self, cursor: str | None) -> Page:
-        """A page of users.list, from the cursor or the beginning. Pages can be short, and empty before the end."""
+        """A page of users.list, from the cursor or the beginning. A page before the last can be short or empty."""
         call = self._bot.users_list
         answer = await self._list(
             "users.list", "SLACK_BOT_TOKEN", lambda: call(cursor=cursor, limit=_PAGE)
@@ -150,7 +150,7 @@ class SlackWeb:
         return _page("users.list", answer, "members")
 
     async def channels_page(self, cursor: str | None) -> Page:
-        """A page of conversations.list with all public channels, and the private ones that the app is in."""
+        """A page of conversations.list: all public channels, and the private ones that the app is in."""
         call = self._bot.conversations_list
         answer = await self._list(
             "conversations.list",
@@ -160,7 +160,7 @@ class SlackWeb:
         return _page("conversations.list", answer, "channels")
 
     async def own_conversations_page(self, kinds: Iterable[str], cursor: str | None) -> Page:
-        """A page of users.conversations: those of CONVERSATION_TYPES that the app is a member of."""
+        """A page of users.conversations: conversations of these kinds that the app is a member of."""
         call, types = self._bot.users_conversations, ",".join(kinds)
         answer = await self._list(
             "users.conversations",
@@ -180,7 +180,7 @@ class SlackWeb:
     ) -> Page:
         """A page of conversations.history, the newest first, without replies; both times (Slack's ts) included.
 
-        Raises SlackAbsent where the channel is not shown.
+        Raises SlackAbsent if Slack does not show the channel.
         """
         call = self._bot.conversations_history
         answer = await self._list(
@@ -200,9 +200,9 @@ class SlackWeb:
     async def replies_page(
         self, channel: str, thread: str, *, oldest: str, latest: str, cursor: str | None
     ) -> Page:
-        """A page of conversations.replies: a thread's replies in the time given, and its parent in any case.
+        """A page of conversations.replies: a thread's replies in this time, and always its parent.
 
-        Raises SlackAbsent where channel or thread are not shown.
+        Raises SlackAbsent if Slack does not show the channel or the thread.
         """
         call = self._bot.conversations_replies
         answer = await self._list(
@@ -221,7 +221,7 @@ class SlackWeb:
         return _page("conversations.replies", answer, "messages")
 
     async def open_connection(self) -> str:
-        """A new address for one WebSocket connection; it holds a ticket that is a secret and works once."""
+        """A new URL for one WebSocket connection. It contains a ticket, which is a secret and works once."""
         call = self._app.apps_connections_open
         answer = await self._call(
             "apps.connections.open",
@@ -230,15 +230,15 @@ class SlackWeb:
         )
         url = answer.get("url")
         if not isinstance(url, str) or not url.startswith(("wss://", "ws://")):
-            raise _improper("apps.connections.open", "it holds no address")
+            raise _improper("apps.connections.open", "it contains no URL")
         if len(url) > _LONGEST_ADDRESS:
-            raise _improper("apps.connections.open", "its address is too long")
+            raise _improper("apps.connections.open", "its URL is too long")
         return url
 
     async def _list(
         self, method: str, token: str, call: Callable[[], Awaitable[AsyncSlackResponse]]
     ) -> AsyncSlackResponse:
-        """As `_call`, for an answer that can be long."""
+        """As `_call`, for a long answer."""
         return await self._call(method, token, call, most=self._list_seconds)
 
     async def _call(
@@ -249,7 +249,7 @@ class SlackWeb:
         *,
         most: float | None = None,
     ) -> AsyncSlackResponse:
-        """The answer of a call that succeeded; its data is a dict, fit for jsonb. It takes `most` seconds at most."""
+        """Make a call. Returns the answer if the call succeeded. Takes at most `most` seconds."""
         try:
             async with asyncio.timeout(most or self._seconds) as limit:
                 answer = await call()
@@ -269,7 +269,7 @@ class SlackWeb:
             raise SlackUnavailable(
                 f"Slack was not reached for {method}: {type(error).__name__}"
             ) from None
-        except Exception as error:  # a peer can answer so that a library fails in ways of its own
+        except Exception as error:  # a peer can make the library fail in any way
             raise SlackUnavailable(
                 f"Slack's answer to {method} could not be read: {where(error)}"
             ) from None
@@ -281,11 +281,11 @@ class SlackWeb:
 
 
 class _Guarded:
-    """A session as slack_sdk uses it, for a peer that may answer anything.
+    """An HTTP session for slack_sdk that is safe against any answer.
 
-    Answers are bounded in size and read by `decode`. An answer that is no JSON object reads as {}, which slack_sdk
-    takes for a failed call. Redirects are not followed: the Web API has none, and a proxy's log-in page must not get
-    what was meant for Slack. After `seconds` without a byte, a request raises TimeoutError.
+    An answer has a maximum size and is read by `decode`. An answer that is not a JSON object becomes {}, which
+    slack_sdk treats as a failed call. Redirects are not followed: the Web API has none, and a proxy's log-in page
+    must not get the token. After `seconds` without a byte, a request raises TimeoutError.
     """
 
     def __init__(self, session: aiohttp.ClientSession, seconds: float) -> None:
@@ -319,13 +319,13 @@ class _Guarded:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What slack_sdk asks of a response."""
+    """The parts of a response that slack_sdk uses."""
 
     status: int
     headers: Mapping[str, str]
     body: bytearray
     content_type: str = "application/json"
-    """Whatever the header says: slack_sdk reads other types without a bound."""
+    """Fixed, because slack_sdk reads other types without a limit."""
 
     async def json(self) -> dict[str, Any]:
         try:
@@ -336,18 +336,18 @@ class _Answer:
 
 
 def _page(method: str, answer: AsyncSlackResponse, name: str) -> Page:
-    """The page. Raises SlackUnavailable where it is none: taken for an empty one, it would end a list too early."""
+    """The page in the answer. Raises SlackUnavailable if it has none: an empty page would end the list early."""
     found = answer.get(name)
     metadata = answer.get("response_metadata") or {}
     cursor = metadata.get("next_cursor") or "" if isinstance(metadata, dict) else None
     if not isinstance(found, list):
-        raise _improper(method, f"it holds no {name}")
+        raise _improper(method, f"it contains no {name}")
     if not isinstance(cursor, str) or len(cursor) > _LONGEST_CURSOR:
-        raise _improper(method, "it does not say where the list goes on")
+        raise _improper(method, "its cursor is not valid")
     items = [item for item in found if isinstance(item, dict)]
     if len(items) < len(found):
         log.warning(
-            "%s: %d items that are no objects were dropped", method, len(found) - len(items)
+            "%s: %d items that are not objects were dropped", method, len(found) - len(items)
         )
     return Page(
         items, cursor or None, answer.get("has_more") is True, answer.get("is_limited") is True
@@ -355,11 +355,11 @@ def _page(method: str, answer: AsyncSlackResponse, name: str) -> Page:
 
 
 def _improper(method: str, why: str) -> SlackUnavailable:
-    return SlackUnavailable(f"Slack's answer to {method} is not as it should be: {why}")
+    return SlackUnavailable(f"Slack's answer to {method} is not valid: {why}")
 
 
 def _failure(method: str, token: str, answer: AsyncSlackResponse) -> Exception:
-    """The error that the answer of a failed call stands for."""
+    """The error for the answer of a failed call."""
     data: Any = answer.data
     reason = peer_text(data.get("error")) if isinstance(data, dict) else ""
     if reason in _FINAL:
@@ -376,9 +376,9 @@ def _failure(method: str, token: str, answer: AsyncSlackResponse) -> Exception:
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that Slack asks to wait, however many; None where it asks for none, or by what is no time.
+    """The seconds that Slack asks to wait, with no maximum; None if it asks for none, or the value is not a time.
 
-    Slack sends seconds; a proxy may send a date, which counts from the answer's own.
+    Slack sends seconds. A proxy can send a date, which is compared with the answer's own.
     """
     found = _headers(headers)
     value = found.get("retry-after", "")

@@ -1,4 +1,4 @@
-"""Appends to the spool, and waits only so long for a disk that hangs."""
+"""Appends to the spool without waiting forever for a disk that hangs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tiger_slack_tui.ingest.spool.spool import Spool
 
 
 class Appender:
-    """Makes one append at a time, for one caller. `problem` says that the present one hangs."""
+    """Makes one append at a time, for one caller. `problem` says if the current one hangs."""
 
     def __init__(self, spool: Spool, clock: Clock, *, seconds: float) -> None:
         """`seconds` is how long `append` waits for the disk."""
@@ -25,17 +25,17 @@ class Appender:
 
     @property
     def problem(self) -> str | None:
-        """That the disk hangs, and for how long; None while it does not, or nothing is appended."""
+        """A sentence that the disk hangs, and for how long; None if it does not."""
         if not self._hangs or self._task is None or self._task.done():
             return None
         seconds = self._clock.elapsed() - self._since
         return f"The disk of the spool has not answered for {seconds:.0f} s."
 
     async def append(self, records: Sequence[bytes], *, oldest: float) -> str | None:
-        """Append as `Spool.append`. Returns None when the records are durable, else why they are not.
+        """Append as `Spool.append`. Returns None when the records are durable, or else the reason why they are not.
 
-        Where the disk hangs, the append goes on, because a thread cannot be stopped: call again with the same list to
-        wait for it again. Until it ends, no other begins.
+        An append that hangs goes on, because its thread cannot be stopped. Call this again with the same list to wait
+        for it again. No other append begins before it ends.
         """
         while True:
             if self._task is None:
@@ -52,7 +52,7 @@ class Appender:
 
 
 def _problem(task: asyncio.Task[None]) -> str | None:
-    """Why the append failed. Raises what is no error of the spool."""
+    """Why the append failed; None if it did not. Raises an error that is not a SpoolError."""
     try:
         task.result()
     except SpoolError as error:

@@ -1,4 +1,4 @@
-"""The calls to the operating system that the spool makes. All of them block, and raise OSError."""
+"""The spool's calls to the operating system. All of them block and raise OSError."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 
 class FileSystem:
-    """The file system of this machine. A test passes a subclass whose calls fail."""
+    """The file system of this machine. Tests pass a subclass whose calls fail."""
 
     def make_directory(self, path: Path) -> None:
-        """Make the directory and its parents, durably; nothing happens where it exists."""
+        """Create the directory and its parents durably, if they do not exist."""
         missing = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         for each in reversed(missing):
@@ -31,11 +31,11 @@ class FileSystem:
         return found
 
     def create(self, path: Path) -> int:
-        """A new file, open for reading and writing. Raises FileExistsError."""
+        """Create a file, open for reading and writing. Raises FileExistsError."""
         return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
 
     def open(self, path: Path) -> int:
-        """A file that is there, open for reading and writing. Links, pipes and the like are refused."""
+        """Open a regular file for reading and writing. Raises OSError for a link, a pipe and the like."""
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
@@ -43,11 +43,11 @@ class FileSystem:
         return file
 
     def lock(self, file: int) -> None:
-        """Lock the file for this process. Raises BlockingIOError where another holds the lock."""
+        """Lock the file for this process. Raises BlockingIOError if another process holds the lock."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def is_at(self, file: int, path: Path) -> bool:
-        """Whether the open file is still the one at the path."""
+        """Whether the path still leads to the open file."""
         try:
             found = os.stat(path, follow_symlinks=False)
         except FileNotFoundError:

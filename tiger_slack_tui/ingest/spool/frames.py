@@ -1,8 +1,8 @@
-"""The spool's file format: a segment is a sequence of frames, and each frame holds the records of one `append`.
+"""The spool's file format. A segment is a sequence of frames; a frame contains the records of one `append`.
 
-A frame is a marker, the length of its content and the content's crc32. The content is the time at which the oldest
-record was received, the number of records, the length of each, and the records. The marker names the version of the
-format: a program that changes the format changes the marker.
+A frame consists of a marker, the length of its content, the crc32 of the content, and the content. The content
+consists of the time of receipt of the oldest record, the number of records, the length of each, and the records. The
+marker contains the version of the format: change it with the format.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ _ANY_VERSION = b"TSS"
 
 @dataclass(frozen=True, slots=True)
 class SpoolFrame:
-    """Where a frame is in its segment, and what it holds."""
+    """The place of a frame in its segment, and a summary of its content."""
 
     offset: int
     size: int
     count: int
     """Number of records."""
     oldest: float
-    """When the oldest record was received, in seconds since 1970."""
+    """Time of receipt of the oldest record, in seconds since 1970."""
 
 
 @dataclass(slots=True)
 class SegmentContent:
-    """What was found in a segment."""
+    """The result of reading a segment."""
 
     frames: list[SpoolFrame] = field(default_factory=list)
     """The whole frames, in order."""
     torn: int = 0
-    """1 where an unfinished frame ends the segment. Its records were never acknowledged."""
+    """1 if the segment ends with an unfinished frame. Its records were never acknowledged."""
     is_damaged: bool = False
-    """Whether other parts are not what was written."""
+    """Whether other parts have changed since they were written."""
     other_version: bool = False
-    """Whether parts are in the format of another version of the program."""
+    """Whether parts have the format of another version of the program."""
     unreadable: str | None = None
-    """The operating system's reason why parts cannot be read."""
+    """The operating system's error if parts cannot be read."""
 
 
 def encode_frame(records: Sequence[bytes], oldest: float) -> bytes:
@@ -55,7 +55,7 @@ def encode_frame(records: Sequence[bytes], oldest: float) -> bytes:
 
 
 def decode_frame(data: bytes, offset: int = 0) -> list[bytes] | None:
-    """The records of the frame at the offset; None where no whole frame is there."""
+    """The records of the frame at the offset; None if there is no complete frame."""
     if not is_whole(data, offset):
         return None
     begin = offset + _HEADER.size
@@ -66,7 +66,7 @@ def decode_frame(data: bytes, offset: int = 0) -> list[bytes] | None:
 
 
 def is_whole(data: bytes, offset: int = 0) -> bool:
-    """Whether a frame of this version begins at the offset, with nothing missing and nothing changed."""
+    """Whether a complete, unchanged frame of this version begins at the offset."""
     if len(data) - offset < _HEADER.size:
         return False
     marker, length, crc = _HEADER.unpack_from(data, offset)
@@ -83,7 +83,7 @@ def is_whole(data: bytes, offset: int = 0) -> bool:
 
 
 def scan(data: bytes) -> SegmentContent:
-    """What a segment with these bytes contains. Never raises."""
+    """Find the frames of a segment with these bytes. Never raises."""
     found = SegmentContent()
     offset = 0
     while offset < len(data):
@@ -118,7 +118,7 @@ def _is_other_version(marker: bytes) -> bool:
 
 
 def _is_torn(data: bytes, offset: int) -> bool:
-    """Whether the rest looks like an append that was cut off: too short, or filled up with zeros."""
+    """Whether the rest is an append that was cut off: it is too short, or ends with zeros."""
     rest = memoryview(data)[offset:]
     if len(rest) < _HEADER.size or not any(rest[-64:]):
         return True

@@ -1,7 +1,7 @@
-"""The spool's directory: its segments, and who owns them. Everything here blocks, and runs in a thread.
+"""The segments in the spool's directory, and their owners. Everything here blocks and must run in a thread.
 
-A segment belongs to the process that holds its lock (flock). The kernel frees the lock when the process dies; then
-the next process takes the segment over.
+A segment belongs to the process that holds its lock (flock). When the process dies, the kernel frees the lock, and
+another process takes the segment over.
 """
 
 from __future__ import annotations
@@ -22,54 +22,54 @@ SUFFIX = ".segment"
 DAMAGED = ".damaged"
 _BLOCK = 4096
 _LARGEST = 256 << 20
-"""A file that is larger, and larger than the spool may be, is not read: no program of ours wrote it."""
+"""A file that is larger than this and than the spool's limit is not read: this program did not write it."""
 _MOST_LEFTOVERS = 16
 OTHER_VERSION = "another version of the program wrote parts of it; they wait for that version"
-"""Why a segment stays on the disk."""
+"""The reason why a segment with unknown frames is kept."""
 
 
 @dataclass(slots=True, eq=False)
 class Segment:
-    """A locked file, and the frames in it that wait. Changed by the spool's event loop only."""
+    """A locked file and its frames that are not drained. Only the spool's event loop changes it."""
 
     path: Path
     file: int
     size: int = 0
     frames: deque[SpoolFrame] = field(default_factory=deque)
     unread: list[SpoolFrame] = field(default_factory=list)
-    """Frames that could not be read, or are postponed; they are tried again."""
+    """Frames that could not be read or are postponed. They are retried."""
     drained: set[int] = field(default_factory=set)
     """Offsets of the frames that are in the database."""
     is_damaged: bool = False
     unreadable: str | None = None
     """Why parts of it could not be read."""
     postponed: str | None = None
-    """Why some of the frames in `unread` are read again later."""
+    """Why some of the frames in `unread` are postponed."""
     kept: str | None = None
-    """Why the file stays where it is, for another version of the program."""
+    """Why the file is kept after it is drained."""
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing in it is of use any more, so that the file may go."""
+        """Whether nothing in the file is needed any more, so that it can be deleted."""
         return not (self.frames or self.unread or self.unreadable or self.kept)
 
 
 @dataclass(slots=True)
 class TakenOver:
-    """What a look into the directory found."""
+    """The result of `SegmentDirectory.take_over`."""
 
     taken: list[tuple[Segment, int]] = field(default_factory=list)
-    """Segments of dead processes, which are ours now, and the number of torn frames in each."""
+    """Segments that this process has taken over, each with its number of torn frames."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Names of segments that cannot be used, and why."""
+    """Segments that cannot be used, by name, and why."""
     names: set[str] = field(default_factory=set)
-    """All segments in the directory."""
+    """Names of all segments in the directory."""
     damaged: int = 0
-    """Files that were set aside."""
+    """Number of files named *.damaged."""
 
 
 class SegmentDirectory:
-    """Creates, writes, takes over and deletes segments. Made for one call at a time. Methods raise OSError."""
+    """Creates, writes, takes over and deletes segments. For one call at a time. Methods raise OSError."""
 
     def __init__(self, path: Path, *, limit: int, files: FileSystem) -> None:
         self.path = path
@@ -78,7 +78,7 @@ class SegmentDirectory:
         self._leftovers: set[Path] = set()
 
     def prepare(self) -> None:
-        """Make the directory, and find out whether it takes writes. Raises SpoolFull, too."""
+        """Create the directory, and test that it can be written. Raises SpoolFull, too."""
         self._files.make_directory(self.path)
         self._check_room(1)
         path, file = self._create()
@@ -88,11 +88,11 @@ class SegmentDirectory:
             self._discard(path, file)
 
     def append(self, segment: Segment | None, frame: bytes) -> Segment:
-        """Write the frame durably behind the segment's end, or into a new segment where None is given.
+        """Write the frame durably at the end of the segment, or into a new segment if it is None.
 
-        Returns the segment; the caller counts the frame. Raises SpoolFull, and OSError where the disk refuses:
-        then a new segment leaves no file and no descriptor behind, and the given one must not be written again,
-        because nobody knows what the disk holds behind its end.
+        Returns the segment; the caller adds the frame to it. Raises SpoolFull, or OSError if the disk refuses. After
+        an OSError a new segment is removed, and an existing one must not be written again, because the content of the
+        disk after its end is unknown.
         """
         self._check_room(len(frame))
         if segment is not None:
@@ -112,35 +112,37 @@ class SegmentDirectory:
         return self._files.read(segment.file, frame.size, frame.offset)
 
     def read_again(self, segment: Segment) -> SegmentContent:
-        """What can be read of the segment now."""
+        """Read the segment again."""
         return self._content(segment.file)
 
     def retire(self, segment: Segment) -> None:
-        """Delete the segment, or set it aside as *.damaged, and close it; on OSError it is as before."""
+        """Delete the segment, or rename it to *.damaged, and close it. After an OSError it is unchanged."""
         if segment.is_damaged:
             self._files.rename(segment.path, segment.path.with_suffix(DAMAGED))
         else:
             try:
                 self._files.remove(segment.path)
             except OSError:
-                # An empty file is not drained again by the next process.
+                # The next process does not drain an empty file again.
                 with contextlib.suppress(OSError):
                     self._files.truncate(segment.file, 0)
                 raise
         self._close(segment.file)
-        with contextlib.suppress(OSError):  # a file that comes back in a crash is drained again
+        with contextlib.suppress(
+            OSError
+        ):  # a file that reappears after a crash is drained again, which is harmless
             self._files.sync_directory(self.path)
 
     def release(self, segment: Segment) -> None:
-        """Give the segment up; another process can take it over."""
+        """Close the segment, so that another process can take it over."""
         self._close(segment.file)
 
     def take_over(self, known: Collection[str]) -> TakenOver:
-        """Claim the segments that no process holds. Leaves out those whose names are `known`."""
+        """Lock and read the segments that no process holds, except those with `known` names."""
         found = TakenOver()
         try:
             listed = self._files.list(self.path)
-        except FileNotFoundError:  # somebody deleted it
+        except FileNotFoundError:  # the directory was deleted
             self._files.make_directory(self.path)
             return found
         found.damaged = sum(name.endswith(DAMAGED) for name, _ in listed)
@@ -178,7 +180,7 @@ class SegmentDirectory:
         return segment, content.torn
 
     def _claim(self, path: Path) -> int | None:
-        """The locked file; None where another holds it, or where it is gone by the time that it is locked."""
+        """Open and lock the file. Returns None if another process holds it, or if it was deleted meanwhile."""
         try:
             file = self._files.open(path)
         except FileNotFoundError:
@@ -196,7 +198,7 @@ class SegmentDirectory:
         return None
 
     def _content(self, file: int) -> SegmentContent:
-        """What the file contains. Where blocks cannot be read, the frames in the other blocks are found."""
+        """Find the frames of the file. If some blocks cannot be read, those in the other blocks."""
         size = self._files.size(file)
         try:
             return scan(self._files.read(file, size, 0))
@@ -210,12 +212,12 @@ class SegmentDirectory:
             except OSError:
                 blocks.append(bytes(length))
         content = scan(b"".join(blocks))
-        # Nothing is known of the parts that cannot be read; they are neither torn nor damaged.
+        # The parts that cannot be read are unknown, so they count neither as torn nor as damaged.
         content.torn, content.is_damaged, content.unreadable = 0, False, reason
         return content
 
     def _create(self) -> tuple[Path, int]:
-        """A new, locked file with a name that no other process can choose, even with the same pid."""
+        """Create and lock a file. No other process can choose its name, even with the same pid."""
         self._delete_leftovers()
         while True:
             path = self.path / f"{time.time_ns():020d}-{secrets.token_hex(8)}{SUFFIX}"
@@ -223,7 +225,7 @@ class SegmentDirectory:
                 file = self._files.create(path)
             except FileExistsError:
                 continue
-            except FileNotFoundError:  # somebody deleted the directory
+            except FileNotFoundError:  # the directory was deleted
                 self._files.make_directory(self.path)
                 file = self._files.create(path)
             try:
@@ -235,7 +237,7 @@ class SegmentDirectory:
             except OSError:
                 self._discard(path, file)
                 raise
-            self._close(file)  # another process took the empty file for a dead one's
+            self._close(file)  # another process has taken over the empty file
 
     def _write(self, file: int, data: bytes, offset: int) -> None:
         try:
@@ -247,7 +249,7 @@ class SegmentDirectory:
             raise
 
     def _discard(self, path: Path, file: int) -> None:
-        """Delete a file that holds nothing which was acknowledged."""
+        """Delete a file without acknowledged events."""
         try:
             self._files.remove(path)
         except OSError:
@@ -255,7 +257,7 @@ class SegmentDirectory:
         self._close(file)
 
     def _delete_leftovers(self) -> None:
-        """Delete what could not be deleted before. Raises OSError where too many are left: they would pile up."""
+        """Delete files that could not be deleted before. Raises OSError if too many are left."""
         for path in tuple(self._leftovers):
             try:
                 self._files.remove(path)
@@ -266,7 +268,7 @@ class SegmentDirectory:
                 self._leftovers.discard(path)
 
     def _check_room(self, size: int) -> None:
-        """Raises SpoolFull where the directory, with the files of other processes, has no room for so many bytes."""
+        """Raise SpoolFull if so many more bytes exceed the limit. Files of other processes count, too."""
         try:
             used = sum(each for _, each in self._files.list(self.path))
         except FileNotFoundError:
@@ -284,12 +286,12 @@ class SegmentDirectory:
 
 
 def peek(directory: Path) -> Iterator[bytes]:
-    """The records that wait in the directory, whoever holds them, the oldest first; some may be drained already.
+    """Yield the records in the directory, the oldest first, whichever process holds them. Some may be drained.
 
-    Changes and locks nothing. What cannot be read is left out.
+    Locks and changes nothing. Skips what cannot be read.
     """
     for path in sorted(directory.glob(f"*{SUFFIX}")):
-        with contextlib.suppress(OSError):  # drained and deleted meanwhile
+        with contextlib.suppress(OSError):  # it was drained and deleted meanwhile
             data = path.read_bytes()
             for frame in scan(data).frames:
                 yield from decode_frame(data, frame.offset) or ()

@@ -1,10 +1,10 @@
-"""Keeps events on disk while the database cannot take them.
+"""The spool: a queue on disk for events that the database cannot take now.
 
-The directory holds segments: files of frames, each frame one `append`. A segment belongs to the process that holds
-its lock; when the process dies, the next one takes it over. A segment is deleted once all of its frames are in the
-database, so a frame can be drained twice, but is never lost.
+The directory contains segments, which are files of frames; each `append` writes one frame. A segment belongs to the
+process that holds its lock. When the process dies, another one takes the segment over. A segment is deleted when all
+of its frames are in the database, so a frame can be drained twice, but is never lost.
 
-FileSystem are touched in threads, one call at a time. What the spool knows of them is changed on the event loop only.
+Threads make the calls to the disk, one at a time. Only the event loop changes the spool's state in memory.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _CLOSE_SECONDS = 0.5
 _RETRY_FIRST = 2.0
 _RETRY_MOST = 300.0
 _SHOWN = 5
-"""Files that `problems` names; more are counted."""
+"""Most files that `problems` names; the rest are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpooledBatch:
-    """What one `append` wrote."""
+    """The records of one `append`."""
 
     records: list[bytes]
     segment: Segment = field(repr=False)
@@ -58,21 +58,20 @@ class SpooledBatch:
 
 @dataclass(slots=True)
 class _Retry:
-    """Why a file cannot be used now, and when it is tried again."""
+    """Why a file cannot be used now, and when it is retried."""
 
     reason: str
     failures: int
     again_at: float
     segment: Segment | None = None
-    """Where it is ours; None where it could not be taken over."""
+    """None if the file could not be taken over."""
 
 
 class Spool:
-    """A queue on disk, in `directory`, of at most `limit_bytes` together with all others that use it.
+    """A queue on disk in `directory`. All processes that use the directory share the limit of `limit_bytes`.
 
-    Made for one writer and one reader in one event loop. `open` first. Only `append` raises; any other failure of
-    the disk is logged once, counted in `errors`, shown in `problems`, and tried again: after 2 s at most, later after
-    5 min at most.
+    For one writer and one reader in one event loop. Call `open` first. Only `append` raises. Any other failure of the
+    disk is logged once, counted in `errors`, shown in `problems`, and retried after pauses of 2 s to 5 min.
     """
 
     def __init__(
@@ -85,21 +84,19 @@ class Spool:
         files: FileSystem | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`scan_seconds` is how often an idle reader looks for segments of dead processes."""
+        """`scan_seconds` is the pause after which an idle reader looks for segments of dead processes again."""
         self._directory = directory
         self._disk = SegmentDirectory(directory, limit=limit_bytes, files=files or FileSystem())
         self._segment_bytes = segment_bytes
         self._scan_seconds = scan_seconds
         self._clock = clock or SystemClock()
-        self._segments: deque[Segment] = (
-            deque()
-        )  # each has frames; in the order in which they are read
-        self._current: Segment | None = None  # the one that is appended to
-        self._retries: dict[str, _Retry] = {}  # by the name of the file
+        self._segments: deque[Segment] = deque()  # each has frames; in reading order
+        self._current: Segment | None = None  # the one to append to
+        self._retries: dict[str, _Retry] = {}  # by file name
         self._directory_problem: str | None = None
         self._probe_failures, self._probe_at = 0, 0.0
         self.problem: str | None = None
-        """Why it takes no events; None while it does, as far as anybody tried."""
+        """Why it takes no events; None if the last try succeeded."""
         self._written = asyncio.Event()
         self._files = asyncio.Lock()
         self._depth = 0
@@ -107,27 +104,26 @@ class Spool:
         self.errors = 0
         """Calls to the operating system that failed."""
         self.damaged = 0
-        """Files set aside as *.damaged in the directory, by this process or before: parts of them are not what was
-        written."""
+        """Files named *.damaged in the directory: parts of them have changed since they were written."""
 
     @property
     def depth(self) -> int:
-        """Records that wait."""
+        """Number of records in the spool."""
         return self._depth
 
     @property
     def size(self) -> int:
-        """Bytes of the segments that hold waiting records."""
+        """Bytes of the segments with records."""
         return self._size
 
     @property
     def oldest(self) -> float | None:
-        """When the oldest record of the next batch was received, in seconds since 1970; None where none waits."""
+        """Time of receipt of the next batch's oldest record, in seconds since 1970; None if the spool is empty."""
         return self._segments[0].frames[0].oldest if self._segments else None
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What cannot be used on the disk, as sentences."""
+        """Sentences about what cannot be used on the disk."""
         found = [self._directory_problem] if self._directory_problem else []
         for name, retry in list(self._retries.items())[:_SHOWN]:
             found.append(visible(f"{self._directory / name}: {retry.reason}"))
@@ -136,15 +132,15 @@ class Spool:
         if self.damaged:
             found.append(
                 visible(
-                    f"{self._directory}: {self.damaged} damaged files are set aside as *.damaged."
+                    f"{self._directory}: {self.damaged} damaged files were renamed to *.damaged."
                     " Some of their events are lost. Look for gaps, then delete the files"
                 )
             )
         return tuple(found)
 
     async def open(self) -> None:
-        """Make the directory, and take over what dead processes left. `problem` says whether it takes writes."""
-        await _to_the_end(self._look_around(probe=True))
+        """Create the directory, and take over segments of dead processes. Sets `problem` if it cannot be written."""
+        await _until_done(self._look_around(probe=True))
 
     async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
         """Release the segments; the next process takes over the events in them.
@@ -165,13 +161,13 @@ class Spool:
             self._files.release()
 
     async def append(self, records: Sequence[bytes], *, oldest: float) -> None:
-        """Write the records durably: when this returns, they outlive a crash of process and machine.
+        """Write the records durably: when this returns, they survive a crash of the process and of the machine.
 
-        `oldest` is when the first of them was received. Raises SpoolFull where the limit is reached and
-        SpoolError where the disk refuses; then none of them counts as written, and `problem` is set. One call at a
-        time.
+        `oldest` is the time of receipt of the first record, in seconds since 1970. Raises SpoolFull if the limit is
+        reached, and SpoolError if the disk refuses. Then none of the records counts as written, and `problem` is set.
+        One call at a time.
         """
-        await _to_the_end(self._append(encode_frame(records, oldest), len(records), oldest))
+        await _until_done(self._append(encode_frame(records, oldest), len(records), oldest))
 
     async def _append(self, data: bytes, count: int, oldest: float) -> None:
         async with self._files:
@@ -184,7 +180,9 @@ class Spool:
                 self.problem = _one_line(error)
                 raise
             except OSError as error:
-                self._current = None  # nothing more is written to a file whose end is unknown
+                self._current = (
+                    None  # the end of the file is unknown, so nothing more is written to it
+                )
                 raise self._refused(error) from None
             self.problem = None
             if segment is not current:
@@ -206,63 +204,63 @@ class Spool:
         return refused
 
     async def read(self) -> SpooledBatch | None:
-        """The oldest batch that waits; the same again until it is `done`. None where none waits."""
+        """The oldest batch; the same batch until it is `done` or postponed. None if the spool is empty."""
         while self._segments:
             segment = self._segments[0]
             frame = segment.frames[0]
             try:
-                data = await _to_the_end(self._in_thread(self._disk.read, segment, frame))
+                data = await _until_done(self._in_thread(self._disk.read, segment, frame))
             except OSError as error:
                 self.errors += 1
                 segment.unreadable = _unreadable(_reason(error))
                 segment.unread.append(frame)
-                await _to_the_end(self._drop_first_frame(segment))
+                await _until_done(self._drop_first_frame(segment))
                 continue
             records = decode_frame(data)
             if records is not None:
                 return SpooledBatch(records, segment, frame)
             log.error(
-                "a frame of the spool was changed on the disk; its segment is kept as *.damaged"
+                "a frame of the spool has changed on the disk; its segment is kept as *.damaged"
             )
-            segment.is_damaged = True  # the frame was whole when it was written, or taken over
+            segment.is_damaged = True  # the frame was complete when it was written or taken over
             await self.done(SpooledBatch([], segment, frame))
         return None
 
     async def done(self, batch: SpooledBatch, *, keep: str | None = None) -> None:
-        """Forget a batch that is in the database; its segment is deleted with the last one.
+        """Remove a batch that is in the database. With the last batch of a segment the segment is deleted.
 
-        Where the database does not have all of it, `keep` says why: then the segment stays on the disk, and the next
-        process that takes it over drains it again, which is harmless for the events that are stored.
+        `keep` is a reason why the database does not have all of the batch. Then the segment stays on the disk, and a
+        process that takes it over later drains it again. That is harmless for events that are stored.
         """
         segment = batch.segment
         segment.kept = segment.kept or keep
         segment.drained.add(batch.frame.offset)
         self._depth -= batch.frame.count
-        await _to_the_end(self._drop_first_frame(segment))
+        await _until_done(self._drop_first_frame(segment))
 
     async def postpone(self, batch: SpooledBatch, reason: str) -> None:
-        """Read the other batches first, and this one again later: after 2 s, when it comes back up to 5 min."""
+        """Read this batch again later, after 2 s; after more failures, after up to 5 min."""
         segment = batch.segment
         segment.postponed = reason
         segment.unread.append(batch.frame)
-        await _to_the_end(self._drop_first_frame(segment))
+        await _until_done(self._drop_first_frame(segment))
 
     async def wait(self) -> None:
-        """Wait until there is something to `read`. Looks for segments of dead processes meanwhile."""
+        """Wait until there is a batch to `read`. Meanwhile, look for segments of dead processes."""
         while not self._segments:
             self._written.clear()
             try:
                 async with asyncio.timeout(self._scan_seconds):
                     await self._written.wait()
             except TimeoutError:
-                await _to_the_end(self._look_around())
+                await _until_done(self._look_around())
 
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         async with self._files:
             return await asyncio.to_thread(call, *arguments)
 
     async def _drop_first_frame(self, segment: Segment) -> None:
-        """Remove the first frame of the segment; after its last one, finish the segment."""
+        """Remove the first frame of the segment. After the last one, finish the segment."""
         async with self._files:
             segment.frames.popleft()
             if not segment.frames:
@@ -270,7 +268,7 @@ class Spool:
                 await self._finish(segment)
 
     async def _finish(self, segment: Segment) -> None:
-        """Delete a segment that has no frames to read. If it must stay or cannot be deleted, it is retried later."""
+        """Delete a segment without frames to read. If it must be kept, or cannot be deleted, retry later."""
         self._size -= segment.size
         if self._current is segment:
             self._current = None
@@ -280,7 +278,7 @@ class Spool:
                 await asyncio.to_thread(self._disk.retire, segment)
             except OSError as error:
                 self.errors += 1
-                reason = f"it is drained but cannot be deleted: {_reason(error)}"
+                reason = f"it is drained, but cannot be deleted: {_reason(error)}"
             else:
                 self.damaged += segment.is_damaged
                 self._retries.pop(segment.path.name, None)
@@ -295,17 +293,17 @@ class Spool:
         self._retries[name] = _Retry(reason, failures, self._try_at(failures), segment)
 
     def _try_at(self, failures: int) -> float:
-        """When to try again after so many failures in a row, as `Clock.elapsed`."""
+        """`Clock.elapsed` of the next try after so many failures in a row."""
         return self._clock.elapsed() + backoff(failures, first=_RETRY_FIRST, most=_RETRY_MOST)
 
     async def _look_around(self, *, probe: bool = False) -> None:
         async with self._files:
             if probe or (self.problem is not None and self._probe_at <= self._clock.elapsed()):
                 await self._probe()
-            await self._look()
+            await self._look_for_segments()
 
     async def _probe(self) -> None:
-        """Find out whether the spool takes events. Holds the lock."""
+        """Test whether the spool takes events. The caller holds the lock."""
         try:
             await asyncio.to_thread(self._disk.prepare)
         except SpoolFull as error:
@@ -321,8 +319,8 @@ class Spool:
         self._probe_failures += 1
         self._probe_at = self._try_at(self._probe_failures)
 
-    async def _look(self) -> None:
-        """Take over what dead processes left, and try again what failed. Holds the lock."""
+    async def _look_for_segments(self) -> None:
+        """Take over segments of dead processes, and retry what failed. The caller holds the lock."""
         now = self._clock.elapsed()
         waiting = set(self._segments)
         due = [
@@ -368,7 +366,7 @@ class Spool:
             await self._insert(segment)
 
     async def _insert(self, segment: Segment) -> None:
-        """Put a segment among those to read, in the order of their names. Finish it if nothing waits in it."""
+        """Add a segment to those to read, in the order of their names. Finish it if it has no frames."""
         self._size += segment.size
         if not segment.frames:
             await self._finish(segment)
@@ -377,7 +375,7 @@ class Spool:
         self._segments = deque(sorted(self._segments, key=lambda each: each.path.name))
 
     async def _try_again(self, segment: Segment) -> None:
-        """Read what could not be read before, or was postponed, or delete what could not be deleted."""
+        """Read again what could not be read or was postponed, or delete what could not be deleted."""
         if segment.postponed is not None and segment.unreadable is None:
             segment.frames.extend(segment.unread)
             segment.unread, segment.postponed = [], None
@@ -396,7 +394,7 @@ class Spool:
             found = {frame.offset for frame in fresh}
             segment.unread = [frame for frame in segment.unread if frame.offset not in found]
             if content.unreadable is None and segment.unread:
-                # It can be read, and the frames are not there: they were changed on the disk.
+                # The file can be read and the frames are missing, so they have changed on the disk.
                 self._depth -= sum(frame.count for frame in segment.unread)
                 segment.unread, segment.is_damaged = [], True
             segment.frames.extend(fresh)
@@ -405,8 +403,8 @@ class Spool:
         await self._insert(segment)
 
 
-async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Wait for the work, which goes on when the caller is cancelled: a thread cannot be stopped."""
+async def _until_done(work: Coroutine[Any, Any, T]) -> T:
+    """Wait for the work. It also finishes when the caller is cancelled, because a thread cannot be stopped."""
     running = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(running)
