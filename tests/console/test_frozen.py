@@ -95,28 +95,28 @@ async def test_an_import_that_ends_does_not_take_a_frozen_view_away(tmp_path: Pa
         await shows(app, "Stopped after")
 
 
-def test_a_still_copy_of_an_import_is_of_its_moment() -> None:
+def test_a_frozen_copy_of_an_import_does_not_change() -> None:
     clock = Clock()
     state = half(clock)
-    still = state.still()
+    frozen = state.frozen()
     path = state.files[128].member.path
     later = state.files[150].member.path
     before = (
-        still.seconds, still.share, still.num_bad, still.total.read, still.phase, still.ledger.files_done,
-        still.folders[CHANNELS[2]].done, len(still.notes), len(still.bad_files),
+        frozen.seconds, frozen.share, frozen.num_bad, frozen.total.read, frozen.phase, frozen.ledger.files_done,
+        frozen.folders[CHANNELS[2]].done, len(frozen.notes), len(frozen.bad_files),
     )  # fmt: skip
-    read = still.file(path)
+    read = frozen.file(path)
     assert read is not None
     count = read.account.read
     go_on(state, clock)
     state.end(None, None)
     assert before == (
-        still.seconds, still.share, still.num_bad, still.total.read, still.phase, still.ledger.files_done,
-        still.folders[CHANNELS[2]].done, len(still.notes), len(still.bad_files),
+        frozen.seconds, frozen.share, frozen.num_bad, frozen.total.read, frozen.phase, frozen.ledger.files_done,
+        frozen.folders[CHANNELS[2]].done, len(frozen.notes), len(frozen.bad_files),
     )  # fmt: skip
     assert read.account.read == count
     assert read.ended is None
-    assert still.file(later) is None
+    assert frozen.file(later) is None
 
 
 async def test_the_filter_is_left_when_its_pane_goes_away(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ class FileProgressTable:
             return file.ended is not None
         return path in self._ended
 
-    def still(self) -> FileProgressTable:
+    def frozen(self) -> FileProgressTable:
         """A copy that no later call changes."""
         copied = FileProgressTable()
         copied._ended = self._ended.copy()

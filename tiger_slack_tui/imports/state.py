@@ -270,7 +270,7 @@ class ImportState:
         self.problems = deque(problems, maxlen=KEPT_PROBLEMS)
         self.num_problems = number
 
-    def still(self) -> ImportState:
+    def frozen(self) -> ImportState:
         """A copy of this moment. No later event changes it, and its clock stands still."""
         now = self._clock()
         copied = copy(self)
@@ -280,7 +280,7 @@ class ImportState:
         copied.workers = {pid: copy(worker) for pid, worker in self.workers.items()}
         copied.problems, copied.notes = self.problems.copy(), self.notes.copy()
         copied._marks = self._marks.copy()
-        copied._begun = self._begun.still()
+        copied._begun = self._begun.frozen()
         return copied
 
     def end(self, result: ImportResult | None, error: TigerSlackError | None) -> None:

@@ -114,8 +114,8 @@ class Model:
         """
         return replace(
             self,
-            run=None if self.run is None else self.run.still(),
-            check=None if self.check is None else self.check.still(),
+            run=None if self.run is None else self.run.frozen(),
+            check=None if self.check is None else self.check.frozen(),
             is_frozen=True,
         )
 
