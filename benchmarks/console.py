@@ -204,7 +204,7 @@ async def start_import(terminal: Terminal, directory: str) -> None:
     """Start an import in the wizard: type the path, skip the check, confirm."""
     for keys, answer in (
         ("4", "New path"),
-        ("n", "Take it"),
+        ("n", "Accept"),
         (f"{directory}\r", "Enter Options"),
         ("\r", "Enter changes"),
         ("I", "Import this archive?"),

@@ -127,10 +127,10 @@ class LargeBackend(Backend):
 
     def sample(self, window: int) -> Model:
         now = snapshot()
-        self._finder.look(self.trail_state, now.problems)
+        self._merger.look(self.trail_state, now.problems)
         return Model(
             NOW, "x@y:1", now, rates(), facts(), self.lines, self.trail_state, 1.0,
-            self._finder.found, self.imports.run, self.imports.check, window,
+            self._merger.found, self.imports.run, self.imports.check, window,
         )  # fmt: skip
 
 

@@ -188,9 +188,9 @@ async def test_a_fact_that_cannot_be_read_says_so_where_it_is_shown(tmp_path: Pa
     broken = dict.fromkeys(("imports", "locks", "migrations"), "QueryCanceled 57014")
     async with console(tmp_path, size=(160, 48)) as (app, pilot, backend):
         backend.change(facts=replace(facts(), locks=(), problems=broken))
-        await shows(app, "not of now: QueryCanceled 57014")
+        await shows(app, "cannot be read: QueryCanceled 57014")
         await pilot.press("2")
-        await shows(app, "not of now: QueryCanceled 57014")
+        await shows(app, "cannot be read: QueryCanceled 57014")
         assert "All are free" not in screen_text(app)
         await pilot.press("4")
         await shows(app, "Earlier imports could not be read.")
@@ -230,13 +230,13 @@ async def test_the_trail_goes_on_after_any_error(
     try:
         with monkeypatch.context() as broken:
             broken.setattr(trailing, "read_page", fail)
-            reader.look()
+            reader.keep_reading()
             await until(lambda: reader.state.problem is not None)
             assert "ZeroDivisionError" in str(reader.state.problem)
             assert reader.age is None
 
         def is_well() -> bool:
-            reader.look()
+            reader.keep_reading()
             return reader.state.problem is None and reader.age is not None
 
         await until(is_well)

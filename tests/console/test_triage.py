@@ -86,10 +86,10 @@ async def test_a_rule_is_made_by_keys_and_what_it_kept_away_comes_back(
         app.screen.query_one("#match", Input).value = '$.bot_id == "B1"'
         await shows(app, "1 (50.0%)")
         await pilot.press("ctrl+s")
-        await shows(app, "Make this rule?")
+        await shows(app, "Save this rule and turn it on?")
         await pilot.press("enter")  # leaves all as it is
         await pilot.press("ctrl+s")
-        await shows(app, "Make this rule?")
+        await shows(app, "Save this rule and turn it on?")
         await pilot.press("y")
         await shows(app, "1 on, 0 off")
         await pilot.press("escape")
@@ -136,7 +136,7 @@ async def test_a_rule_that_is_made_after_its_screen_was_left_is_no_draft(
         await pilot.press(*'$.text == "x"')
         await shows(app, "✓ a condition")
         await pilot.press("ctrl+s")
-        await shows(app, "Make this rule?")
+        await shows(app, "Save this rule and turn it on?")
         with database.transaction():
             database.execute("lock table slack.message_discard in exclusive mode")
             await pilot.press("y")
@@ -264,7 +264,7 @@ async def test_a_rule_that_is_saved_after_its_screen_was_left_is_on(
         app.screen.query_one("#match", Input).value = '$.bot_id == "B1"'
         await shows(app, "✓ a condition")
         await pilot.press("ctrl+s")
-        await shows(app, "Make this rule?")
+        await shows(app, "Save this rule and turn it on?")
         await pilot.press("y")
         await until(lambda: isinstance(app.screen, RulesScreen))
         await pilot.press("escape")

@@ -30,7 +30,7 @@ async def test_the_demo_through_all_views_and_a_whole_import(tmp_path: Path) -> 
             ("5", "connected"),
             ("1", "by type"),
             ("4", "Nothing was imported"),
-            ("n", "Take it"),
+            ("n", "Accept"),
             (f"{archive}\r", "82 messages"),
             ("\r", "the same as a command"),
             ("I", "Import this archive?"),

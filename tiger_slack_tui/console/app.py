@@ -1,4 +1,4 @@
-"""The console: views over samples of the engine, which runs as a worker in the same event loop."""
+"""The app of the console: shows samples of its backend, and does what a person asks for."""
 
 from __future__ import annotations
 
@@ -55,23 +55,23 @@ from tiger_slack_tui.console.views.view import Switcher, View
 log = logging.getLogger(__name__)
 
 _RATES = (0.5, 1.0, 2.0, 4.0)
-"""Samples a second that an operator can choose."""
+"""Samples a second; + and - choose among them."""
 _LEAST_SIZE = (60, 15)
-"""Columns and rows that the views need."""
+"""The least columns and rows that the views need."""
 _WINDOWS = (60, 160, 300, 600, 900)
-"""Seconds that charts show."""
+"""Seconds that the charts show; [ and ] choose among them."""
 
 
-class Ground(Screen[None]):
-    """What everything lies on."""
+class MainScreen(Screen[None]):
+    """The screen below all dialogs."""
 
     BLANK = True
 
 
 class ConsoleApp(PatientApp):
-    """The screen. It reads samples of its backend; what an operator does calls the backend.
+    """The console. A timer samples the backend, and the shown view gets the sample.
 
-    `engine_work` is what keeps the engine going; it ends when the engine has ended, and its error ends the console.
+    `engine_work` runs the engine. When it ends, the console ends; its error becomes `failure`.
     `shown` is set when the first frame is on the screen.
     """
 
@@ -103,7 +103,7 @@ class ConsoleApp(PatientApp):
         self.operator = Operator(backend)
         self.failure: BaseException | None = None
         self.is_lost = False
-        """The terminal is gone; the engine may go on without it."""
+        """Whether the terminal is gone. The engine may go on without it."""
         self.keys_shown: Mapping[str, str] = dict(options.keys)
         self._options = options
         self._engine_work = engine_work
@@ -111,7 +111,7 @@ class ConsoleApp(PatientApp):
         self._views = {view.NAME: view for view in make_views(self, backend)}
         self._view = VIEWS[0]
         self._frozen: Model | None = None
-        """What is shown in place of what is known now."""
+        """The model that is shown in place of the newest one."""
         self._window = 1
         self._rate = 2
         for theme in OUR_THEMES:
@@ -127,17 +127,17 @@ class ConsoleApp(PatientApp):
         yield Static(id="problems")
         with Switcher(id="views", initial=self._view):
             yield from self._views.values()
-        yield Input(id="filter", compact=True, placeholder="text, or !text for all others")
+        yield Input(id="filter", compact=True, placeholder="text, or !text for rows without it")
         yield Static(id="footer")
         yield Static(id="short")
 
     def get_default_screen(self) -> Screen[Any]:
-        return Ground(id="_default")
+        return MainScreen(id="_default")
 
     def on_mount(self) -> None:
         self._sampling = self.set_interval(1 / _RATES[self._rate], self._sample)
         if self._engine_work is not None:
-            self.run_worker(self._attend_engine(self._engine_work), exit_on_error=False)
+            self.run_worker(self._run_engine(self._engine_work), exit_on_error=False)
         self._focus_view()
         self._sample()
         for warning in self._options.warnings:
@@ -147,7 +147,7 @@ class ConsoleApp(PatientApp):
         if self._shown is not None:
             self._shown.set()
 
-    async def _attend_engine(self, work: Awaitable[None]) -> None:
+    async def _run_engine(self, work: Awaitable[None]) -> None:
         try:
             await work
         except asyncio.CancelledError:
@@ -158,7 +158,7 @@ class ConsoleApp(PatientApp):
 
     def _sample(self) -> None:
         if not self.screen_stack or not self.screen_stack[0].query("#short"):
-            return  # a tick of the timer can come before all is there, and after the end
+            return  # the timer can fire before everything is mounted, and after the end
         self._paint(self.backend.sample(_WINDOWS[self._window]))
 
     def _paint(self, model: Model) -> None:
@@ -220,7 +220,7 @@ class ConsoleApp(PatientApp):
         self.call_after_refresh(self._sample)
 
     def _leave_dialogs(self, size: Size) -> None:
-        """Answer no question, and keep no text open, that nobody can see at this size."""
+        """Close the dialogs that nobody can read at this size. Questions are answered with no."""
         while len(self.screen_stack) > 1:
             top = self.screen
             least = top.LEAST_SIZE if isinstance(top, Dialog) else _LEAST_SIZE
@@ -234,12 +234,12 @@ class ConsoleApp(PatientApp):
     # How it ends
 
     def terminal_lost(self) -> None:
-        """Nobody sees this any more."""
+        """End the screen, because the terminal is gone."""
         self.is_lost = True
         self.exit()
 
     def stop(self) -> None:
-        """Stop the work, then leave; for signals, that do not ask."""
+        """Stop the engine and the import without a question, then leave."""
         self.backend.stop()
         if self.backend.is_observing:
             self.exit()
@@ -248,11 +248,11 @@ class ConsoleApp(PatientApp):
 
     @property
     def is_too_small(self) -> bool:
-        """Whether the terminal has no room for the views, which are not shown then."""
+        """Whether the terminal is too small for the views, which are not shown then."""
         return self.size.width < _LEAST_SIZE[0] or self.size.height < _LEAST_SIZE[1]
 
     def offered(self) -> list[Action]:
-        """The actions of this place and time. A terminal that is too small offers only those that need no view."""
+        """The actions of the shown view. A terminal that is too small offers only those that need no view."""
         declared_here = (declared(type(doer)).values() for doer in self._doers())
         first = [method.action for methods in declared_here for method in methods]
         return [
@@ -274,7 +274,7 @@ class ConsoleApp(PatientApp):
         return method is not None and method.is_possible(doer)
 
     def _method(self, action: Action) -> tuple[Any, ActionMethod[Any] | None]:
-        """What does the action, and by which of its methods."""
+        """The object that does the action now, and its method."""
         for doer in self._doers():
             if (method := declared(type(doer)).get(action.id)) is not None:
                 return doer, method
@@ -325,21 +325,21 @@ class ConsoleApp(PatientApp):
         self._sample()
 
     def copy(self, text: str) -> str:
-        """Put the text into the terminal's clipboard; what to tell of it."""
+        """Put the text into the terminal's clipboard. Returns what to tell the operator."""
         self.copy_to_clipboard(text)
         return f"Copied {len(text):,} characters to the terminal's clipboard"
 
     def say(self, text: str, *, severity: str = "information") -> None:
-        """Tell the operator something in passing."""
+        """Show the text for six seconds."""
         level: Any = severity
         self.notify(visible(text), markup=False, severity=level, timeout=6)
 
     def attempt(
         self, what: str, work: Awaitable[str | None], *, then: Callable[[], None] | None = None
     ) -> None:
-        """Do something that takes time as a worker, and tell how it ended. The work's result is what is said."""
+        """Await the work in the background, then say its result or its error."""
 
-        async def attend() -> None:
+        async def run() -> None:
             try:
                 said = await work
             except TigerSlackError as error:
@@ -356,7 +356,7 @@ class ConsoleApp(PatientApp):
                 then()
             self.backend.monitor.refresh_now()
 
-        self.run_worker(attend(), exit_on_error=False)
+        self.run_worker(run(), exit_on_error=False)
 
     def ask(
         self,
@@ -367,7 +367,7 @@ class ConsoleApp(PatientApp):
         then: Callable[[], None],
         stay: str = "Cancel",
     ) -> None:
-        """Do `then` if the operator says so. `verb` and `stay` are what yes and Escape do."""
+        """Ask, and call `then` if the answer is yes. `verb` and `stay` are what yes and Escape do."""
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -381,12 +381,12 @@ class ConsoleApp(PatientApp):
 
     @action("pane.back", "escape", "Back", shown="Esc", footer=False)
     def act_back(self) -> None:
-        """One step back: out of a filter, a zoom, a step of the view, the frozen display."""
+        """Leave a filter, a zoom, a step of the view, or the frozen display."""
         if not self.view.step_back() and self._frozen is not None:
             self.act_freeze()
 
     def open_filter(self, pane: Pane[Any]) -> None:
-        """Let the operator type what the pane's rows shall hold."""
+        """Let the operator type the text that the pane's rows must contain."""
         field = self.query_one("#filter", Input)
         field.value = pane.filter_text
         self._filtered = pane
@@ -420,7 +420,7 @@ class ConsoleApp(PatientApp):
             self.view.focus_first()
 
     def _leave_hidden_field(self) -> None:
-        """Leave a field whose pane is not shown any more: an import that ends changes what is shown."""
+        """Close the filter if its pane is no longer shown: an import that ends changes what is shown."""
         field = self.screen_stack[0].query_one("#filter", Input)
         if field.display and not _is_in_sight(self._filtered):
             self._filtered.filter_rows("")
@@ -428,12 +428,12 @@ class ConsoleApp(PatientApp):
 
     @action("display.freeze", "space", "Freeze", shown="Space")
     def act_freeze(self) -> None:
-        """Show this moment for as long as the operator likes, in every view; or now again."""
+        """Freeze what all views show, or show the present again."""
         is_frozen = self._frozen is not None
         self._frozen = None if is_frozen else self.backend.sample(_WINDOWS[self._window]).frozen()
 
     def thaw(self) -> None:
-        """Show what is known now."""
+        """Show the present again."""
         self._frozen = None
 
     @action("display.narrower", "left_square_bracket", "Shorter window", shown="[", footer=False)
@@ -474,7 +474,7 @@ class ConsoleApp(PatientApp):
         return f'theme = "{self.theme}" in {self.backend.settings.home / "console.toml"} keeps it'
 
     def action_command_palette(self) -> None:
-        """Show the palette; Textual binds a key of its own to it, too."""
+        """Show the command palette. Textual also calls this, by a key of its own."""
         if not (self.is_too_small or isinstance(self.screen, Palette)):
             self.push_screen(Palette(id="--command-palette"))
 
@@ -485,7 +485,7 @@ class ConsoleApp(PatientApp):
 
     @action("help.keys", "question_mark", "Help", shown="?")
     def act_keys(self) -> None:
-        """Explain the view and its keys."""
+        """Explain the view, and list its keys."""
         about = self.view.__doc__ or ""
         if self.view.pane is not None and self.view.pane.help_text:
             about += f"\n\n{self.view.pane.help_text}"
@@ -494,20 +494,20 @@ class ConsoleApp(PatientApp):
 
     @action("app.quit", "q,ctrl+q", "Quit")
     def act_quit(self) -> None:
-        """Ask, then stop what runs here and leave."""
+        """Stop what runs here, and leave."""
         model = self.backend.sample(60)
         details, what = [], []
         if model.engine is not None:
             what.append("ingestion")
             details += [
                 f"{model.rates.now:,.0f} events a second are being ingested.",
-                "What was read is stored and acknowledged first. Slack keeps what comes later for a while.",
+                "Events that were read are stored and acknowledged first. Slack keeps later ones for a while.",
             ]
         if self.backend.imports.is_running and model.importing is not None:
             what.append("import")
             details += [
                 f"The import of {model.importing.path} is at {model.importing.share:.0%}.",
-                "It ends after the batches under way; the same import goes on from there later.",
+                "It stops after its present batches. The same import can be resumed later.",
             ]
         if not what:
             self.exit()
@@ -521,6 +521,6 @@ class ConsoleApp(PatientApp):
 
 
 def _is_in_sight(pane: Pane[Any]) -> bool:
-    """Whether the pane, and all that it is in, is displayed."""
+    """Whether the pane and all of its parents are displayed."""
     nodes = (node for node in pane.ancestors_with_self if isinstance(node, Widget))
     return pane.is_attached and all(node.display for node in nodes)

@@ -9,14 +9,14 @@ THEMES = ("tiger-dark", "tiger-light", "tiger-contrast", "ansi-dark", "ansi-ligh
 
 @dataclass(frozen=True, slots=True)
 class ConsoleOptions:
-    """What the command line and `TIGER_SLACK_HOME/console.toml` say."""
+    """The options of the command line and of `TIGER_SLACK_HOME/console.toml`."""
 
     theme: str = THEMES[0]
     keys: dict[str, str] = field(default_factory=dict)
-    """Keys by the id of their action."""
+    """The keys that replace the default ones, by the id of their action."""
     mouse: bool = True
     read_only: bool = False
     ascii: bool = False
     stop_on_hangup: bool = False
     warnings: tuple[str, ...] = ()
-    """Entries of the file that were not understood."""
+    """What was wrong with the file."""

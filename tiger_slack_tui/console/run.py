@@ -1,4 +1,4 @@
-"""Runs the console: the engine goes on whatever becomes of the screen."""
+"""Runs the console and the engine in one event loop. The engine goes on if the screen ends."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FRAME_SECONDS = 3.0
-"""How long the engine waits for the first frame."""
+"""The longest time that the start of the engine waits for the first frame."""
 
 
 class ConsoleCrashed(TigerSlackError):
-    """The screen ended by an error of its own. Events were stored to the end."""
+    """The screen ended because of an error in the console. Events were stored until the end."""
 
 
 def run_console(
@@ -49,12 +49,12 @@ def run_console(
     options: ConsoleOptions,
     make_engine: Callable[[], Engine] | None,
 ) -> None:
-    """Show the console until the operator or a signal ends it; without `make_engine`, only observe.
+    """Show the console until the operator or a signal ends it. Blocks. Without `make_engine`, it only observes.
 
     `make_engine` is called once, inside the event loop, after the first frame.
 
-    Raises what the engine raised. A terminal that vanishes, or an error of the screen, does not end the engine: it
-    goes on without a screen until a signal stops it (with `options.stop_on_hangup`, it is stopped).
+    Raises what the engine raised, and ConsoleCrashed. If the terminal vanishes or the screen fails, the engine goes
+    on without a screen until a signal stops it; with `options.stop_on_hangup`, it is stopped.
     """
     asyncio.run(_run(settings, conninfo, options, make_engine))
 
@@ -114,7 +114,10 @@ async def _run(
             await work
     finally:
         if imports.is_running and not app.is_lost:
-            click.echo("tiger-slack: the import stops after its batches; it can go on", err=True)
+            click.echo(
+                "tiger-slack: the import stops after its present batches; it can be resumed",
+                err=True,
+            )
         await imports.close()
         _cancel(watching)
         await asyncio.gather(*watching, return_exceptions=True)
@@ -122,7 +125,7 @@ async def _run(
     if app.crash is not None:
         raise ConsoleCrashed(
             f"The console crashed: {app.crash}.",
-            hint="What was read is stored. The log file has more; --no-ui does without a screen.",
+            hint="Events that were read are stored. The log file has details. --no-ui runs without a screen.",
         )
 
 
@@ -134,8 +137,8 @@ def _cancel(tasks: list[asyncio.Task[None]]) -> None:
 async def _ingest(
     backend: Backend, make_engine: Callable[[], Engine], shown: asyncio.Event
 ) -> None:
-    """Start the engine behind the first frame, and run it to its end."""
-    # What it needs takes longer to load than the first frame takes to show. A screen that fails holds nothing up.
+    """Make the engine after the first frame, and run it to its end."""
+    # Loading the engine takes longer than showing the first frame. A screen that fails must not hold it up for ever.
     with suppress(TimeoutError):
         await asyncio.wait_for(shown.wait(), _FRAME_SECONDS)
     await asyncio.to_thread(import_module, "tiger_slack_tui.engine")
@@ -169,7 +172,7 @@ async def _show(app: ConsoleApp, options: ConsoleOptions) -> None:
 
 
 async def _go_on(app: ConsoleApp, work: asyncio.Task[None] | None, options: ConsoleOptions) -> None:
-    """The screen has ended before the engine, or an import: stop them, or let them go on without."""
+    """After the end of the screen: stop the engine and the import, or let them go on without a screen."""
     imports = app.backend.imports
     if work is not None and not work.done():
         what: asyncio.Future[None] = work
@@ -197,7 +200,7 @@ async def _go_on(app: ConsoleApp, work: asyncio.Task[None] | None, options: Cons
 
 
 def _leave_terminal() -> None:
-    """Nothing that is printed later shall fail on a terminal that is not there."""
+    """Replace the lost terminal by /dev/null, so that later output does not fail."""
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)

@@ -20,7 +20,7 @@ FILE = "console.toml"
 def read_options(
     home: Path, *, read_only: bool, mouse: bool, stop_on_hangup: bool
 ) -> ConsoleOptions:
-    """The options; what is wrong with the file becomes a warning, and is left out."""
+    """The options. A wrong entry of the file is ignored and becomes a warning."""
     path = home / FILE
     warnings: list[str] = []
     found: dict[str, Any] = {}
@@ -32,10 +32,10 @@ def read_options(
         warnings.append(f"{path} cannot be read: {type(error).__name__}")
     theme = found.pop("theme", THEMES[0])
     if theme not in THEMES:
-        warnings.append(f"{FILE}: theme {theme!r} is none of {', '.join(THEMES)}")
+        warnings.append(f"{FILE}: theme {theme!r} is not one of {', '.join(THEMES)}")
         theme = THEMES[0]
     given = found.pop("keys", {})
-    keys, wrong = remapped(given) if isinstance(given, dict) else ({}, ["keys is no table"])
+    keys, wrong = remapped(given) if isinstance(given, dict) else ({}, ["keys is not a table"])
     warnings += [f"{FILE}: {text}" for text in wrong]
     warnings += [f"{FILE}: {name} is not known" for name in found]
     return ConsoleOptions(
@@ -44,7 +44,7 @@ def read_options(
 
 
 def _has_unicode() -> bool:
-    """Whether the terminal is likely to show more than ASCII: as the locale says."""
+    """Whether the terminal can probably show more than ASCII, by the locale."""
     if os.environ.get("TERM") == "linux":
         return False
     for name in ("LC_ALL", "LC_CTYPE", "LANG"):
@@ -54,9 +54,9 @@ def _has_unicode() -> bool:
 
 
 def remapped(keys: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
-    """The keymap for Textual, and what is wrong with the wrong entries; those are left out.
+    """The keymap for Textual without the wrong entries, and a warning for each of those.
 
-    The key that confirms can open no dialog: held down, it would confirm at once.
+    The key that confirms cannot open a dialog: held down, it would confirm at once.
     """
     known = {key.value for key in Keys}
     keymap, warnings = {}, []
@@ -66,7 +66,7 @@ def remapped(keys: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
         if name not in ConsoleApp.ACTIONS:
             warnings.append(f"{name}: there is no such action")
         elif bad:
-            warnings.append(f"{name}: {bad[0]!r} is no key")
+            warnings.append(f"{name}: {bad[0]!r} is not a key")
         elif CONFIRM_KEY in parts and ConsoleApp.ACTIONS[name].asks:
             warnings.append(f"{name}: {CONFIRM_KEY!r} confirms, and cannot be the key that asks")
         else:

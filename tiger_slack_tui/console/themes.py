@@ -1,4 +1,4 @@
-"""Our themes. State is always a symbol and a word, too, so that none depends on seeing colours."""
+"""The console's own themes. A state is always a symbol and a word, too, so nobody has to see colours."""
 
 from __future__ import annotations
 

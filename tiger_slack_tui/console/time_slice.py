@@ -1,4 +1,4 @@
-"""Long work on the event loop, in slices: whoever else has something to do comes in between."""
+"""Splits long work on the event loop into short slices, so that other tasks run in between."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import asyncio
 from time import perf_counter
 
 SLICE_SECONDS = 0.004
-"""How long work goes on before others have their turn."""
+"""How long work may hold the event loop."""
 _STEPS = 16
-"""Steps between two looks at the time."""
+"""Calls between two looks at the clock."""
 
 
 class TimeSlice:
-    """Await `step` for each small piece of work."""
+    """A share of the event loop's time. Await `yield_if_due` before each small piece of work."""
 
     def __init__(self, steps: int = _STEPS) -> None:
-        """`steps` is how many pieces may be done between two looks at the time."""
+        """The clock is looked at once in `steps` calls."""
         self._steps = steps
         self._left = steps
         self._since = perf_counter()
 
     async def yield_if_due(self) -> None:
-        """Let others have their turn, if it is time."""
+        """Let other tasks run if the slice is used up."""
         self._left -= 1
         if self._left > 0:
             return

@@ -1,4 +1,4 @@
-"""What the terminal shows, and the least that has to be written to show something else."""
+"""Computes the least output that brings the terminal from what it shows to what it should show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tiger_slack_tui.base.text import graphemes, is_plain, is_simple, visible
 Cells = list[tuple[str, Style | None]]
 
 _BRIDGE = 6
-"""Cells that did not change, but are written because moving over them takes as many bytes."""
+"""Up to so many unchanged cells are written again, because moving the cursor over them takes as many bytes."""
 _ASCII = {
     ord(ours): theirs
     for ours, theirs in (
@@ -32,23 +32,24 @@ _ASCII = {
 
 
 class Frame:
-    """The lines that the screen has, and those that the terminal took last.
+    """The lines that the screen should show, and those that the terminal was given last.
 
-    Textual repaints whole lines of a widget; over a slow line most of that is what is there already.
+    Textual repaints whole lines of a widget, although most of their cells are unchanged. Over a slow connection
+    that costs time.
     """
 
     def __init__(self, *, is_ascii: bool = False) -> None:
-        """With `is_ascii`, nothing else is written."""
+        """With `is_ascii`, nothing but ASCII is written."""
         self._is_ascii = is_ascii
         self._wanted: list[Strip] = []
         self._shown: list[Strip] = []
 
     def forget(self) -> None:
-        """Take nothing of the terminal for known."""
+        """Assume nothing about what the terminal shows."""
         self._shown = []
 
     def update(self, update: CompositorUpdate, compositor: Compositor) -> None:
-        """Take in what Textual has painted."""
+        """Take over what Textual has painted."""
         match update:
             case LayoutUpdate(strips=lines):
                 self._wanted = [plain(Strip.join(line), is_ascii=self._is_ascii) for line in lines]
@@ -60,7 +61,7 @@ class Frame:
                 self._wanted = [plain(strip, is_ascii=self._is_ascii) for strip in strips]
 
     def changes(self, console: Console) -> str:
-        """What brings the terminal up to date; "" where it is. It moves the cursor."""
+        """The output that brings the terminal up to date; "" if it is. It moves the cursor."""
         is_known = len(self._shown) == len(self._wanted)
         parts = []
         for y, strip in enumerate(self._wanted):
@@ -85,9 +86,9 @@ class Frame:
 
 
 def plain(strip: Strip, *, is_ascii: bool) -> Strip:
-    """The line without anything that a terminal could take for a command; the last guard behind all widgets.
+    """The line without control characters. This is the last guard, behind the widgets.
 
-    With `is_ascii`, our symbols become ASCII, and all else a question mark for each cell. Nothing shifts.
+    With `is_ascii`, our symbols become ASCII, and any other character a question mark for each cell. No cell moves.
     """
     if is_ascii:
         return _mapped(strip, lambda text: "".join(starmap(_ascii, graphemes(visible(text)))))
@@ -106,7 +107,7 @@ def _mapped(strip: Strip, change: Callable[[str], str]) -> Strip:
 
 
 def _without_torn(text: str) -> str:
-    """The text without what was joined to a character in front of it: Rich cuts between the two."""
+    """The text without leading combining characters, whose base Rich has cut off."""
     while text >= "\u0300" and get_character_cell_size(text[0]) == 0:
         text = text[2:] if text[0] == "\N{ZERO WIDTH JOINER}" else text[1:]
     return text
@@ -119,7 +120,7 @@ def _ascii(piece: str, width: int) -> str:
 
 
 def _differences(before: Cells, after: Cells) -> Iterable[tuple[int, int]]:
-    """From which cell up to which the lines differ."""
+    """The spans of cells where the lines differ."""
     if before == after:
         return
     if len(before) != len(after):
@@ -141,10 +142,10 @@ def _differences(before: Cells, after: Cells) -> Iterable[tuple[int, int]]:
 
 
 def _whole(cells: Cells, begin: int, end: int) -> tuple[int, int]:
-    """The span without a half of a wide character, whose second cell is empty.
+    """The span, widened so that it cuts no wide character in half.
 
-    It goes to the end of the line from a character on that some terminals take for wider than it is: they draw over
-    what follows.
+    Terminals do not agree on the width of composed characters. A span with one of them goes on to the end of the
+    line, because the terminal may have drawn over what follows.
     """
     begin -= cells[begin][0] == ""
     if any(text and not is_simple(text) for text, _ in cells[begin:end]):
@@ -153,10 +154,10 @@ def _whole(cells: Cells, begin: int, end: int) -> tuple[int, int]:
 
 
 def _drawn(cells: Cells, begin: int, end: int, y: int, console: Console) -> str:
-    """What draws a part of the line.
+    """The output that draws a span of the line.
 
-    Terminals do not agree on the cells of composed characters: behind each of them the cursor is moved to where it
-    has to be, and its cells are emptied before.
+    The cells of a composed character are first emptied, and the cursor is moved behind it: terminals do not agree on
+    its width.
     """
     parts = [_move(begin, y)]
     x = begin
@@ -185,7 +186,7 @@ def _move(x: int, y: int) -> str:
 
 
 def _cells(strip: Strip) -> Cells:
-    """What is in each cell; "" in the second one of a wide character."""
+    """The content of each cell. The second cell of a wide character has ""."""
     cells: Cells = []
     for text, style, _ in strip:
         if text.isascii():

@@ -1,4 +1,4 @@
-"""Textual's driver, made so that no terminal can hold up the event loop: it may stall, or vanish."""
+"""A driver for Textual that never lets the terminal hold up the event loop, even if it stalls or vanishes."""
 
 from __future__ import annotations
 
@@ -15,58 +15,58 @@ from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 
 _FRAMES = 2
-"""Writes that may wait for the terminal before frames are left out: what it shows late shall not be old."""
+"""With so many writes waiting for the terminal, frames are left out: a late frame would show an old state."""
 _MOST = 1000
-"""Writes that may wait at all."""
+"""The most writes that may wait. Further ones are dropped."""
 _END_SECONDS = 0.5
-"""How long the end of the screen waits for a terminal that does not read."""
+"""How long `stop` waits for a terminal that does not read."""
 _POLL_MS = 500
 
 
 class PatientWriter(WriterThread):
-    """Writes in a thread, by the file descriptor: a write that hangs holds no lock that anybody else needs."""
+    """Writes in a thread, straight to the file descriptor: a write that hangs holds no lock that others need."""
 
     def __init__(self, file: IO[str]) -> None:
         super().__init__(file)
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
 
     def write(self, text: str) -> None:
-        """Write the text some time; never waits."""
+        """Queue the text. Never waits."""
         if self._waiting.qsize() < _MOST:
             self._waiting.put(text.encode(errors="replace"))
 
     def offer(self, text: str) -> bool:
-        """Write the text unless the terminal is behind; whether it will be written."""
+        """Queue the text unless the terminal is behind. Returns whether it was queued."""
         if self._waiting.qsize() >= _FRAMES:
             return False
         self.write(text)
         return True
 
     def run(self) -> None:
-        """Write until `stop`, or until the terminal is gone."""
+        """Write until `stop` is called or the terminal is gone."""
         with contextlib.suppress(OSError):
             while (data := self._waiting.get()) is not None:
                 while data:
                     data = data[os.write(self._file.fileno(), data) :]
 
     def stop(self) -> None:
-        """End; waits a moment for a terminal that reads. What it has not read by then is lost."""
+        """End the thread. Waits at most half a second for what is queued; the rest is dropped."""
         self._waiting.put(None)
         self.join(_END_SECONDS)
 
     def drop_frames(self) -> None:
-        """Forget what waits."""
+        """Drop what is queued."""
         with contextlib.suppress(Empty):
             while True:
                 self._waiting.get_nowait()
 
 
 class PatientDriver(LinuxDriver):
-    """Writes by a PatientWriter, and calls the app's `terminal_lost` where the terminal cannot be read any more."""
+    """Writes with a PatientWriter, and calls the app's `terminal_lost` when the terminal can no longer be read."""
 
     _writer: PatientWriter | None = None
 
-    # LinuxDriver makes its own thread and starts it; this is the one place to put ours in.
+    # LinuxDriver assigns its writer thread to this attribute, then starts it. The setter puts ours in its place.
     @property
     def _writer_thread(self) -> PatientWriter | None:
         return self._writer
@@ -76,11 +76,11 @@ class PatientDriver(LinuxDriver):
         self._writer = None if given is None else PatientWriter(given._file)
 
     def offer(self, text: str) -> bool:
-        """Write the text unless the terminal is behind; whether it will be written."""
+        """Queue the text unless the terminal is behind. Returns whether it was queued."""
         return self._writer is not None and self._writer.offer(text)
 
     def stop_application_mode(self) -> None:
-        """Restore the terminal; frames that it has not taken yet are left out."""
+        """Restore the terminal. Frames that still wait are dropped."""
         if self._writer is not None:
             self._writer.drop_frames()
         super().stop_application_mode()
@@ -96,15 +96,16 @@ class PatientDriver(LinuxDriver):
 
 @contextmanager
 def watching_terminal(fd: int, lost: Callable[[], Any]) -> Iterator[None]:
-    """Call `lost` from a thread, once, when the terminal at `fd` hangs up while the block runs.
+    """Call `lost` once, from a thread, if the terminal at `fd` hangs up while the block runs.
 
-    A thread, because Textual reads an ended terminal without a pause, and may keep the event loop from anything else.
+    A thread is needed: when a terminal has ended, Textual reads from it without a pause, and the event loop may get
+    no turn.
     """
     ended = threading.Event()
 
     def watch() -> None:
         poll = select.poll()
-        poll.register(fd, 0)  # hang-ups and errors are told in any case
+        poll.register(fd, 0)  # 0: poll reports hang-ups and errors in any case
         while not ended.is_set():
             if poll.poll(_POLL_MS):
                 lost()

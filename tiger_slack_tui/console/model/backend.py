@@ -1,4 +1,4 @@
-"""Where the console gets what it shows: the readers, the engine and the imports, sampled without waiting."""
+"""Where the console gets what it shows: the engine, the readers of the database, the log and the imports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Backend:
-    """What the console stands on. Views ask it for nothing but samples, and for what an operator does."""
+    """The sources of the console. `sample` never waits; changes go through the Operator."""
 
     settings: Settings
     conninfo: str
@@ -31,34 +31,34 @@ class Backend:
     findings_reader: FindingsReader
     imports: ImportManager
     engine: Engine | None = None
-    """None before it is made, and where the console only observes."""
+    """None until it is made, and always in a console that only observes."""
     read_only: bool = False
     is_observing: bool = False
     is_stopping: bool = False
     clock: Clock = field(default_factory=SystemClock)
     audit: AuditReader = field(init=False)
     _meter: RateMeter = field(default_factory=RateMeter)
-    _finder: FindingsMerger = field(default_factory=FindingsMerger)
+    _merger: FindingsMerger = field(default_factory=FindingsMerger)
 
     def __post_init__(self) -> None:
         self.audit = AuditReader(self.conninfo)
 
     def stop(self) -> None:
-        """Ask the engine (now or as soon as it is made) and the import to end, cleanly. Returns at once."""
+        """Ask the engine and the import to end cleanly, or keep the engine from being made. Returns at once."""
         self.is_stopping = True
         self.imports.stop()
         if self.engine is not None:
             self.engine.stop()
 
     def sample(self, window: int) -> Model:
-        """The state now. Cheap: no I/O."""
+        """The state now. Does no I/O. Charts get the last `window` seconds."""
         now = self.engine.snapshot() if self.engine else None
         elapsed = self.clock.elapsed()
         if now is not None:
             self._meter.add(elapsed, now.received, now.outcomes)
         at = now.at if now else self.clock.wall()
         facts, stored = self.monitor.facts, self.findings_reader.state
-        self._finder.look(stored, now.problems if now else ())
+        self._merger.look(stored, now.problems if now else ())
         return Model(
             at=at,
             instance=self.settings.instance,
@@ -68,7 +68,7 @@ class Backend:
             log=self.log.lines(),
             stored_findings=stored,
             stored_findings_age=self.findings_reader.age,
-            findings=self._finder.found,
+            findings=self._merger.found,
             run=self.imports.run,
             check=self.imports.check,
             live_limit=self.imports.live_limit,
@@ -79,7 +79,7 @@ class Backend:
 
 
 def live_trouble(engine: Engine | None, limit: float) -> str | None:
-    """Why an import shall wait for the live events of `engine`; their acks may take `limit` seconds (p95)."""
+    """Why an import has to wait for live events; None if it need not. Their acks may take `limit` seconds (p95)."""
     if engine is None:
         return None
     now = engine.snapshot()

@@ -1,4 +1,4 @@
-"""What Triage and Overview list: findings of the stored and of the engine, sorted, counted and grouped."""
+"""Findings are what Triage and Overview list: events that were not simply stored, and gaps."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to look at. `at` is when it was received, or began, in seconds since 1970."""
+    """An event that was not simply stored, or a gap. `at` is when it was received or began, in seconds since 1970."""
 
     key: str
-    """The event_id; of a gap "gap ID"."""
+    """The event_id, or "gap ID"."""
     kind: str
     at: float
     what: str
-    """Type of the event, with its subtype; reason of the gap."""
+    """The type of the event with its subtype, or the state of the gap."""
     channel: str
     user: str
     cause: str
-    """The same for all that have one reason: rule, SQLSTATE, type."""
+    """The same text for all findings with one reason: the rule, the SQLSTATE, the type."""
     detail: str
     channel_id: str | None = None
     user_id: str | None = None
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class StoredFindings:
-    """What was read last, the newest first; `more` names the kinds of which there are older ones, too."""
+    """The findings that were read from the database, the newest first. `more` names the kinds with older ones."""
 
     findings: tuple[Finding, ...] = ()
     at: float | None = None
@@ -56,7 +56,7 @@ class StoredFindings:
 
 @dataclass(frozen=True, slots=True)
 class FindingGroup:
-    """Findings with one cause, the newest first."""
+    """The findings with one cause, the newest first."""
 
     kind: str
     cause: str
@@ -65,7 +65,7 @@ class FindingGroup:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Findings, the newest first, and what is counted of them. Nothing changes in it."""
+    """Findings, the newest first, with their counts and groups. Immutable."""
 
     rows: Sequence[Finding] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -74,10 +74,10 @@ class Findings:
     groups: Sequence[FindingGroup] = ()
     """By kind and cause, the largest first."""
     problem: str | None = None
-    """Why there are no newer ones."""
+    """Why newer findings are missing; None if they are not."""
 
     def of(self, kind: str | None, cause: str | None) -> Sequence[Finding]:
-        """Those of a kind, and of a cause."""
+        """The findings of a kind and of a cause. None means any."""
         if kind is None:
             return self.rows
         if cause is None:
@@ -88,7 +88,7 @@ class Findings:
         return next(found, ())
 
     def groups_of(self, kind: str | None, cause: str | None) -> Sequence[FindingGroup]:
-        """The groups of a kind, and of a cause."""
+        """The groups of a kind and of a cause. None means any."""
         return [
             group
             for group in self.groups
@@ -100,7 +100,7 @@ NOTHING = Findings(counts=MappingProxyType({}), by_kind=MappingProxyType({}))
 
 
 class FindingsMerger:
-    """Keeps `found` up to date. It works in slices, so that any number of findings holds nobody up."""
+    """Keeps `found` up to date. It works in short slices, so many findings do not hold up the event loop."""
 
     def __init__(self) -> None:
         self.found = NOTHING
@@ -108,7 +108,7 @@ class FindingsMerger:
         self._task: asyncio.Task[None] | None = None
 
     def look(self, stored: StoredFindings, problems: Sequence[Recent]) -> None:
-        """Begin to work on these, unless they are those of before, or it works already."""
+        """Begin to merge these, unless they are the same as before or a merge is running."""
         newest = problems[-1] if problems else None
         of = (stored.findings, stored.more, stored.at, newest, len(problems))
         if self._is_same(of) or (self._task is not None and not self._task.done()):
@@ -136,7 +136,7 @@ class FindingsMerger:
 
 
 async def merge_findings(stored: StoredFindings, problems: Sequence[Recent]) -> Findings:
-    """Each finding once, the newest first. What was read holds more than what was seen, and knows of replays."""
+    """Each finding once, the newest first. A stored one replaces the one that the engine saw: it has more details."""
     time_slice = TimeSlice()
     read: dict[str, Finding] = {}
     oldest: dict[str, float] = {}
@@ -154,7 +154,7 @@ async def merge_findings(stored: StoredFindings, problems: Sequence[Recent]) -> 
         ):
             seen.append(one)
     for rows in by_kind.values():
-        rows.sort(key=_newest)  # they come in order, which takes no time
+        rows.sort(key=_newest)  # they are nearly in order, so this takes little time
     rows = []
     for finding in merge(*by_kind.values(), sorted(seen, key=_newest), key=_newest):
         await time_slice.yield_if_due()
@@ -177,14 +177,14 @@ def _newest(finding: Finding) -> float:
 
 
 def _is_settled(finding: Finding, state: StoredFindings, oldest: Mapping[str, float]) -> bool:
-    """Whether the database, asked since, knows no more of it: it was replayed."""
+    """Whether the database was read since and no longer has it, because it was replayed."""
     if finding.kind not in FROM_DATABASE or state.at is None or finding.at > state.at - SECONDS:
         return False
     return finding.kind not in state.more or finding.at > oldest.get(finding.kind, 0.0)
 
 
 def finding_of_event(event: Recent) -> Finding:
-    """What the engine saw itself: also while the database is away."""
+    """An event that the engine saw, as a finding. There are such ones also while the database is away."""
     is_late = event.outcome in ("stored", "audit") and event.late > LATE_SECONDS
     kind = "late" if is_late else event.outcome
     cause = event.detail or event.type
@@ -203,7 +203,7 @@ def finding_of_event(event: Recent) -> Finding:
 
 
 def event_name(type_: str | None, subtype: str | None) -> str:
-    """A message by its subtype, all else by its type and subtype."""
+    """A message is named by its subtype, any other event by its type and subtype."""
     if type_ == "message" and subtype:
         return subtype
     return "/".join(filter(None, (type_, subtype))) or "no type"

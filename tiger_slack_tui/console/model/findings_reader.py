@@ -1,4 +1,4 @@
-"""What Triage shows: events of the audit trail that were not simply stored, and gaps; read while somebody looks."""
+"""Reads what Triage lists: events of the audit trail that were not simply stored, and gaps."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
 
-_LOOKED_AT = 3.0
-"""Seconds after the last look at which the reading stops."""
+_WANTED_SECONDS = 3.0
+"""Reading stops so many seconds after the last call of `keep_reading`."""
 _ROWS = 300
 """Rows of each kind that are read."""
 _GAPS = 50
@@ -41,29 +41,29 @@ T = TypeVar("T")
 
 
 class FindingsReader:
-    """Reads the trail while `look` is called; a database that is away leaves what was read."""
+    """Reads while a view calls `keep_reading`. If the database is away, `state` keeps what was read before."""
 
     def __init__(self, conninfo: str, *, clock: Clock | None = None) -> None:
         self._conninfo = conninfo
         self._clock = clock or SystemClock()
-        self._looked = float("-inf")
+        self._asked = float("-inf")
         self._read_at: float | None = None
         self._soon = asyncio.Event()
         self.state = StoredFindings()
 
-    def look(self) -> None:
-        """Somebody looks: read on for a while."""
-        if not self._is_looked_at:
+    def keep_reading(self) -> None:
+        """Go on reading for a few seconds. A view that shows findings calls this with each sample."""
+        if not self._is_wanted:
             self._soon.set()
-        self._looked = self._clock.elapsed()
+        self._asked = self._clock.elapsed()
 
     @property
-    def _is_looked_at(self) -> bool:
-        return self._clock.elapsed() - self._looked < _LOOKED_AT
+    def _is_wanted(self) -> bool:
+        return self._clock.elapsed() - self._asked < _WANTED_SECONDS
 
     @property
     def age(self) -> float | None:
-        """Seconds since it was read; None where it never was."""
+        """Seconds since the last read; None if there was none."""
         return None if self._read_at is None else self._clock.elapsed() - self._read_at
 
     def read_now(self) -> None:
@@ -71,16 +71,16 @@ class FindingsReader:
         self._soon.set()
 
     async def run(self) -> None:
-        """Read until cancelled. After any error it connects again, later and later."""
+        """Read until cancelled. After any error, connect again with backoff."""
         failures = 0
         while True:
             await self._soon.wait()
             self._soon.clear()
-            while self._is_looked_at:
+            while self._is_wanted:
                 try:
                     connection = await connect(self._conninfo, statement_seconds=_STATEMENT_SECONDS)
                     try:
-                        while self._is_looked_at:
+                        while self._is_wanted:
                             async with asyncio.timeout(QUERY_SECONDS):
                                 self.state = await _read(connection, self._clock)
                             self._read_at, failures = self._clock.elapsed(), 0

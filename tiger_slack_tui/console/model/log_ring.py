@@ -1,4 +1,4 @@
-"""The program's own log, as far as a screen can show it."""
+"""The newest lines of the program's log, kept in memory for the view Log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ORDINARY: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of the log, and the stack of its error in the lines below. `number` counts from 1."""
+    """One record of the log. The stack of its error follows in further lines of `text`. `number` counts from 1."""
 
     number: int
     at: float
@@ -22,7 +22,7 @@ class LogLine:
 
 
 class LogRing(logging.Handler):
-    """Keeps the newest lines. Any thread may log; the event loop reads."""
+    """Keeps the newest records. Any thread may log; only the event loop calls `lines`."""
 
     def __init__(self, most: int = 2000) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class LogRing(logging.Handler):
 
     @property
     def total(self) -> int:
-        """How many lines there were."""
+        """How many records there were since the start."""
         return self._total
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -45,11 +45,11 @@ class LogRing(logging.Handler):
             self._lines.append(
                 LogLine(self._total, record.created, record.levelno, record.name, text)
             )
-        except Exception:  # a log line must not end what it tells of
+        except Exception:  # logging must never end the work that logs
             self.handleError(record)
 
     def lines(self) -> tuple[LogLine, ...]:
-        """The newest lines, oldest first: the same tuple until there is another line."""
+        """The newest records, the oldest first. The tuple is the same object until a record is added."""
         newest = self._lines.copy()
         if newest and (not self._taken or newest[-1] is not self._taken[-1]):
             self._taken = tuple(newest)

@@ -1,4 +1,4 @@
-"""What the views show: everything that is known at one moment, gathered without waiting for anything."""
+"""What the views show: a sample of the engine, the database's answers, the log and the imports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Importing:
-    """An import of this process, in one glance."""
+    """The progress of this process's import, in a few numbers."""
 
     phase: Phase
     path: str
@@ -38,7 +38,7 @@ class Importing:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The state at `at`. `engine` is None before it is made, and where the console observes others."""
+    """The state at `at`. `engine` is None until it is made, and always in a console that only observes."""
 
     at: float
     instance: str
@@ -48,13 +48,13 @@ class Model:
     log: tuple[LogLine, ...]
     stored_findings: StoredFindings = field(default_factory=StoredFindings)
     stored_findings_age: float | None = None
-    """Seconds since the trail was read."""
+    """Seconds since the findings were read from the database."""
     findings: Findings = NOTHING
-    """Those of the trail, and of the engine."""
+    """The stored findings merged with those that the engine saw."""
     run: ImportState | None = None
-    """The present import, or the last one. Of a frozen model, as it was then."""
+    """The present import, or the last one. It changes on, except in a frozen model."""
     check: ImportState | None = None
-    """The present check of an archive, or the last one."""
+    """The present check of an archive, or the last one. It changes on, except in a frozen model."""
     window: int = 160
     """Seconds that charts show."""
     live_limit: float | None = None
@@ -66,25 +66,25 @@ class Model:
 
     @property
     def importing(self) -> Importing | None:
-        """The import of this process, in one glance."""
+        """The progress of this process's import; None if it has none."""
         return None if self.run is None else importing(self.run)
 
     @property
     def is_stale(self) -> bool:
-        """Whether what the database said is not of now."""
+        """Whether the facts are old: the database does not answer, or has not for some time."""
         facts = self.facts
         return facts.problem is not None or bool(facts.at and self.at - facts.at > STALE_SECONDS)
 
     @property
     def as_of(self) -> str | None:
-        """Of when what the database said is, where that is not now."""
+        """When the facts were read, as a phrase; None if that is just now."""
         if not self.is_stale or self.facts.at is None:
             return None
         return f"as of {clock(self.facts.at)}, {age(self.at - self.facts.at)} ago"
 
     @property
     def staleness(self) -> str | None:
-        """Why what the database said is old, of when it is, and when it is asked again."""
+        """Why the facts are old, when they were read, and when the next try is; None if they are new."""
         facts, old = self.facts, self.as_of
         if facts.problem is None:
             return old
@@ -92,19 +92,21 @@ class Model:
         return f"{facts.problem}{f' ({old})' if old else ''}{retry}"
 
     def is_old(self, *names: str) -> bool:
-        """Whether one of the facts of these names is not of now."""
+        """Whether one of the named facts is old."""
         return self.is_stale or any(name in self.facts.problems for name in names)
 
     def trouble(self, *names: str) -> str | None:
-        """Why a fact of one of these names is not of now, although the database answers."""
+        """Why one of the named facts is old although the database answers; None if none is."""
         problems = self.facts.problems
-        return next((f"not of now: {problems[name]}" for name in names if name in problems), None)
+        return next(
+            (f"cannot be read: {problems[name]}" for name in names if name in problems), None
+        )
 
     def nothing(self, name: str, *otherwise: str) -> Sequence[str]:
-        """What is said where a fact holds nothing; `otherwise` where the database said that there is nothing."""
+        """What a pane says if the fact has no rows. `otherwise` is for the case that the database really has none."""
         if self.facts.at is None:
             return ("Asking the database …",)
-        return ("It could not be read.",) if name in self.facts.problems else otherwise
+        return ("This could not be read.",) if name in self.facts.problems else otherwise
 
     def frozen(self) -> Model:
         """A copy that stays as it is.
@@ -121,7 +123,7 @@ class Model:
 
 
 def importing(state: ImportState) -> Importing:
-    """An import in one glance."""
+    """The progress of an import, in a few numbers."""
     ledger = state.ledger
     return Importing(
         phase=state.phase,

@@ -1,4 +1,4 @@
-"""Asks the database every few seconds how it is, so that the screen need not."""
+"""Reads the state of the database every few seconds, so that no view has to query it."""
 
 from __future__ import annotations
 
@@ -45,33 +45,33 @@ from tiger_slack_tui.store.rules import count_rules
 log = logging.getLogger(__name__)
 
 _SECONDS = 2.0
-"""Between two looks."""
+"""Between two rounds of queries."""
 _SLOW_SECONDS = 30.0
-"""Between two looks at what changes slowly, or takes long to find out: sizes, migrations."""
+"""Between two reads of what changes slowly or takes long to read: sizes, migrations."""
 _MOST_SECONDS = 60.0
-"""Between two tries of a question that fails."""
+"""The longest pause before a query that fails is retried."""
 _STATEMENT_SECONDS = 5
 _RUNS = 20
 _INSTANCES = 100
 _FIRST_SECONDS = 300
-"""Seconds before the start of which an observer counts the events, too."""
+"""An observer also counts the events of so many seconds before its start."""
 _IMPORTS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the database said last. What was not asked yet is empty."""
+    """The newest answers of the database. What was not read yet is empty."""
 
     at: float | None = None
-    """When it last answered."""
+    """When the database last answered."""
     problem: str | None = None
-    """Why it does not answer now."""
+    """Why the database does not answer now; None if it does."""
     problems: Mapping[str, str] = field(default_factory=dict)
-    """Why the fact of a name is not of now, although the database answers."""
+    """By the name of a fact: why it is old although the database answers."""
     problem_since: float | None = None
     retry_at: float | None = None
     ping: float | None = None
-    """Seconds of the shortest question."""
+    """How long `select 1` took, in seconds."""
     jobs: tuple[JobStatus, ...] = ()
     locks: tuple[AdvisoryLock, ...] = ()
     sessions: tuple[Session, ...] = ()
@@ -79,15 +79,15 @@ class Facts:
     extension: TimescaleDB | None = None
     sizes: tuple[TableSize, ...] = ()
     instances: tuple[Instance, ...] = ()
-    """Those of the last day, the running and the lost ones first."""
+    """The instances of the last day, the running and the lost ones first."""
     observed: Rates | None = None
-    """What all instances wrote; only read where the console observes."""
+    """How many events all instances wrote. Only a console that observes reads it."""
     imports: tuple[PastImport, ...] = ()
     discard_rules: int | None = None
 
 
 class Monitor:
-    """Keeps `facts` up to date while `run` runs. A database that is away only makes them old."""
+    """Keeps `facts` up to date while `run` runs. If the database is away, they stay as they were."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Monitor:
         is_observing: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        """`is_observing` also reads how many events come."""
+        """With `is_observing`, also reads how many events come."""
         self._clock = clock or SystemClock()
         self._conninfo = conninfo
         self._settings = settings
@@ -105,17 +105,17 @@ class Monitor:
         self._observed = ObservedRates()
         self._soon = asyncio.Event()
         self._due: dict[str, float] = {}
-        """When the fact of a name is read again. Without a time, at the next look."""
+        """When the fact of a name is read again; one without a time is read in the next round."""
         self._pauses: dict[str, float] = {}
-        """Seconds after which a question that failed is asked again."""
+        """By the name of a fact: how long its next retry waits."""
         self._count_due = 0.0
         self._counting: asyncio.Task[None] | None = None
         self._facts = Facts()
-        """With times of the clock that nobody sets."""
+        """With times of the monotonic clock."""
 
     @property
     def facts(self) -> Facts:
-        """What is known, with times of today's wall clock."""
+        """The newest facts, with times of the wall clock."""
         facts = self._facts
         return replace(
             facts,
@@ -128,12 +128,12 @@ class Monitor:
         return None if elapsed is None else wall_time(self._clock, elapsed)
 
     def refresh_now(self) -> None:
-        """Ask at once, also for what changes slowly."""
+        """Read everything at once, also what changes slowly."""
         self._due.clear()
         self._soon.set()
 
     async def run(self) -> None:
-        """Ask until cancelled. After any error it connects again, later and later."""
+        """Read until cancelled. After any error, connect again with backoff."""
         try:
             await self._run()
         finally:
@@ -170,14 +170,14 @@ class Monitor:
         found = facts.migrations
         is_known = "migrations" not in facts.problems
         if is_known and (found is None or found.database_version is None):
-            self._due.pop("migrations", None)  # somebody migrates just now
+            self._due.pop("migrations", None)  # a migration may be running
         else:
             facts = await self._look_quickly(connection, facts)
         self._facts = replace(facts, at=self._clock.elapsed())
         self._count_killed()
 
     def _count_killed(self) -> None:
-        """Let an import that was killed be counted, beside the looks: it can take longer than one may."""
+        """Count what a killed import committed, in a task of its own: that can take longer than a query may."""
         ids = [past.id for past in self._facts.imports if past.needs_count]
         if ids and self._clock.elapsed() >= self._count_due and self._counting is None:
             self._counting = asyncio.create_task(self._count(ids[0]))
@@ -230,15 +230,17 @@ class Monitor:
         question: Callable[[], Awaitable[Any]],
         seconds: float = 0.0,
     ) -> Facts:
-        """The facts with the answer as the one of that name, which is asked again after `seconds`.
+        """The facts with the answer under that name. The question is asked again after `seconds`.
 
-        A question that fails leaves the fact as it was; it is asked again later and later, and `problems` says why.
-        Raises the error where the connection cannot be used any more.
+        If it fails, the fact stays as it was, `problems` says why, and the next retry waits longer.
+        Raises the error if the connection cannot be used any more.
         """
         now = self._clock.elapsed()
         if now < self._due.get(name, now):
             return facts
-        self._due[name] = now + seconds  # before the answer: `refresh_now` may come meanwhile
+        self._due[name] = (
+            now + seconds
+        )  # before the answer, because `refresh_now` may be called meanwhile
         try:
             async with asyncio.timeout(QUERY_SECONDS):
                 answer = await question()
@@ -275,13 +277,13 @@ class Monitor:
                 "the console cannot read the database: %s", words, exc_info=unexpected(error)
             )
         since = now if before.problem_since is None else before.problem_since
-        self._due.clear()  # nobody knows what went before
+        self._due.clear()  # anything may have changed meanwhile
         self._facts = replace(
             before, problem=words, problem_since=since, retry_at=now + pause, ping=None
         )
 
     async def _wait(self, seconds: float) -> None:
-        """Wait, unless `refresh_now` was called since the last wait: a look that was under way may not show it."""
+        """Wait until `refresh_now` is called, at most `seconds`. A call during the last round counts, too."""
         try:
             async with asyncio.timeout(seconds):
                 await self._soon.wait()

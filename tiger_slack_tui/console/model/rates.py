@@ -1,4 +1,4 @@
-"""Events a second, and by type: from the engine's counters, or from what all instances wrote."""
+"""Events a second, in total and by type: from the engine's counters, or from what all instances wrote."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KEPT = 900
 """Seconds that are remembered."""
 
 _UNSETTLED = 2
-"""Newest seconds of which not all events are written yet."""
+"""Newest seconds whose events may not all be written yet."""
 
 Counts = Mapping[tuple[str, str], int]
 """Events by (type, outcome) since some beginning."""
@@ -21,7 +21,7 @@ Counts = Mapping[tuple[str, str], int]
 
 @dataclass(frozen=True, slots=True)
 class TypeRate:
-    """What came of one type: events a second now, and of the last minute by outcome."""
+    """The events of one type: how many a second now, and those of the last minute by outcome."""
 
     type: str
     per_second: float
@@ -35,7 +35,7 @@ class TypeRate:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How many events came. `seconds` has one value for each second, newest last."""
+    """How many events came. `seconds` has one value a second, the newest last."""
 
     now: float = 0.0
     seconds: tuple[float, ...] = ()
@@ -46,9 +46,9 @@ class Rates:
 
 @dataclass(slots=True)
 class RateMeter:
-    """Remembers the counters of the last minutes; `add` them about once a second or more often.
+    """Turns the engine's counters into rates. Call `add` at least once a second.
 
-    All times that it takes are of the clock that nobody sets.
+    Its times are those of a monotonic clock (`Clock.elapsed`).
     """
 
     _seconds: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_KEPT))
@@ -56,13 +56,13 @@ class RateMeter:
     _counts: deque[tuple[float, Counts]] = field(default_factory=lambda: deque(maxlen=62))
 
     def add(self, at: float, received: int, counts: Counts) -> None:
-        """Take the counters of a moment."""
+        """Remember the counters at this moment."""
         second = int(at)
         if self._seconds and self._seconds[-1][0] == second:
             self._seconds[-1] = (second, received)
         else:
             if self._seconds and second - self._seconds[-1][0] > _KEPT:
-                self._seconds.clear()  # the machine slept
+                self._seconds.clear()  # the machine was suspended
             while self._seconds and self._seconds[-1][0] < second - 1:
                 self._seconds.append((self._seconds[-1][0] + 1, self._seconds[-1][1]))
             self._seconds.append((second, received))
@@ -70,7 +70,7 @@ class RateMeter:
             self._counts.append((at, dict(counts)))
 
     def rates(self, at: float, wall: float) -> Rates:
-        """The rates at this moment, which the wall clock calls `wall`: the peak is given by that one."""
+        """The rates at this moment. `wall` is the same moment by the wall clock, which `peak_at` is given in."""
         totals = [received for _, received in self._seconds]
         seconds = [float(now - before) for before, now in pairwise(totals)]
         whole = seconds[:-1]  # the last one is not over
@@ -102,13 +102,13 @@ class RateMeter:
 
 @dataclass(slots=True)
 class ObservedRates:
-    """The same from what the database says was written. Its newest seconds are not whole yet."""
+    """Turns the events that the database has by second into rates. The newest seconds are not complete yet."""
 
     _seconds: dict[int, Counter[tuple[str, str]]] = field(default_factory=dict)
     _now: int = 0
 
     def add(self, arrivals: Arrivals) -> None:
-        """Take what was counted in place of what was known of these seconds."""
+        """Replace the counts of these seconds."""
         self._now = arrivals.now
         for second in [s for s in self._seconds if s >= arrivals.since or s < self._now - _KEPT]:
             del self._seconds[second]

@@ -1,4 +1,4 @@
-"""The lines around the views: how it is, which views there are, what can be done."""
+"""The lines around every view: status, tabs and problems above it, keys below it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ PHASES = {
     Phase.STOPPED: ("○", NOTE),
     Phase.FAILED: ("✗", BAD),
 }
-"""How an import looks."""
+"""Symbol and style of each phase of an import."""
 _DELAYED = 30.0
-"""Seconds that the oldest event may wait in the spool before that is worth a word."""
+"""Seconds that the oldest event may wait in the spool before a line says that the spool is drained."""
 _FAULTS = 2
-"""How many of the snapshot's faults are shown."""
+"""The most faults that are shown."""
 
 
 def overall(model: Model) -> tuple[str, str]:
-    """The one word for it all: (state of `paint.MARKS`, word)."""
+    """The whole state in one word: (a state of `paint.MARKS`, the word)."""
     now = model.engine
     if now is None and not model.is_observing:
         return "note", "STARTING"
@@ -52,7 +52,7 @@ def overall(model: Model) -> tuple[str, str]:
 
 
 def status_line(model: Model, width: int) -> Content:
-    """The first line: whether all is well, and if not, where. What matters less goes where there is no room."""
+    """The first line: whether all is well, and if not, what is not. The less important parts are left out first."""
     now = model.engine
     name = model.instance if width >= 120 else model.instance.partition("@")[0]
     groups: list[list[Part]] = [
@@ -106,7 +106,7 @@ def _schema(model: Model) -> list[Part]:
 
 
 def problem_lines(model: Model) -> list[Content]:
-    """Below the tabs: what is wrong now, and what that means; nothing where all is well."""
+    """The lines below the tabs: what is wrong now and what it means for the data. None if all is well."""
     now, facts = model.engine, model.facts
     lines: list[Content] = []
     if now is None:
@@ -119,20 +119,24 @@ def problem_lines(model: Model) -> list[Content]:
         lines.append(_bad(f"Slack: {now.slack_status} for {since}{why}"))
     if now.database_problem is not None and now.slack_status != "starting":
         since = age(now.at - now.database_since)
-        lines.append(_bad(f"The database takes no events for {since}: {now.database_problem}"))
+        lines.append(
+            _bad(f"No event could be written to the database for {since}: {now.database_problem}")
+        )
         if now.spool_problem is None:
-            kept = f"{now.spool_events:,} events wait in the spool and are acknowledged"
-            lines.append(line((f"   Nothing is lost: {kept}.", DIM)))
+            waiting = f"{now.spool_events:,} events wait in the spool and are acknowledged"
+            lines.append(line((f"   Nothing is lost: {waiting}.", DIM)))
     if now.spool_problem is not None:
-        lines.append(_bad(f"The spool takes no events: {now.spool_problem}"))
+        lines.append(_bad(f"No event can be written to the spool: {now.spool_problem}"))
         if now.database_problem is not None:
             lines.append(
-                line(("   Nothing is acknowledged; Slack delivers again for a while.", BAD))
+                line(("   Nothing is acknowledged. Slack delivers events again for a while.", BAD))
             )
         else:
-            lines.append(line(("   Nothing is lost: the database takes the events.", DIM)))
+            lines.append(line(("   Nothing is lost: events are written to the database.", DIM)))
     elif now.spool_oldest and now.at - now.spool_oldest > _DELAYED and not now.database_problem:
-        lines.append(line((f" ▲ The spool is drained: {now.spool_events:,} events left", NOTE)))
+        lines.append(
+            line((f" ▲ The spool is being drained: {now.spool_events:,} events left", NOTE))
+        )
     lines += [line((f" ▲ {fault}", NOTE)) for fault in now.faults[:_FAULTS]]
     return lines
 
@@ -142,7 +146,7 @@ def _bad(text: str) -> Content:
 
 
 def tabs_line(current: str, badges: Mapping[str, str], width: int, *, frozen: str) -> Content:
-    """The second line: the views, the current one in brackets, each with its badge."""
+    """The second line: the views with their badges. The current one is in brackets."""
     parts: list[Part] = []
     for number, name in enumerate(VIEWS, 1):
         text = f"{number} {TITLES[name]}"
@@ -159,32 +163,32 @@ def tabs_line(current: str, badges: Mapping[str, str], width: int, *, frozen: st
 
 
 def footer_line(actions: list[Action], keys: Mapping[str, str], width: int) -> Content:
-    """The last line: keys and what they do, as many as there is room for; the last ones are always there."""
-    titles: dict[str, str] = {}  # the first action of a key is the one that it does
+    """The last line: as many keys as there is room for. The last three are always there."""
+    titles: dict[str, str] = {}  # a key does its first action
     for action in actions:
         if action.footer:
             titles.setdefault(keys.get(action.id, action.key), action.title)
     shown = [line((key, f"bold {KEY}"), f" {title}") for key, title in titles.items()]
     end = shown[-3:]
     room = width - sum(part.cell_length + 2 for part in end)
-    kept = []
+    fitting = []
     for part in shown[:-3]:
         if part.cell_length + 2 > room:
             break
         room -= part.cell_length + 2
-        kept.append(part)
-    return Content(" ") + Content("  ").join([*kept, *end])
+        fitting.append(part)
+    return Content(" ") + Content("  ").join([*fitting, *end])
 
 
 def typing_line() -> Content:
-    """The last line while something is typed: no other key does anything then."""
+    """The last line while a text is typed. Other keys are part of the text then."""
     return line(
-        " ", ("Enter", f"bold {KEY}"), " Take it  ", ("Esc", f"bold {KEY}"), " Leave the field"
+        " ", ("Enter", f"bold {KEY}"), " Accept  ", ("Esc", f"bold {KEY}"), " Leave the field"
     )
 
 
 def import_parts(importing: Importing) -> list[Part]:
-    """An import in a few words: how it is, how far, how fast, how long yet."""
+    """An import in a few words: phase, share, speed, time left, files."""
     symbol, style = PHASES[importing.phase]
     parts: list[Part] = [(f"{symbol} {importing.phase}", style)]
     parts.append(f"  {importing.share * 100:.0f} %")
@@ -198,7 +202,7 @@ def import_parts(importing: Importing) -> list[Part]:
 
 
 def short_lines(model: Model, width: int) -> list[Content]:
-    """All that matters, where the terminal has no room for panes."""
+    """The most important lines, for a terminal that has no room for panes."""
     now, rates = model.engine, model.rates
     state, word = overall(model)
     lines = [line(" ", mark(state, word), f"  {rates.now:,.0f}/s  {clock(model.at)}Z")]

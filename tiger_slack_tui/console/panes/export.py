@@ -1,4 +1,4 @@
-"""Files that an operator writes from the console: they may hold messages, and are for nobody else."""
+"""Writes a pane to a file that only its owner can read, because it may contain messages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tiger_slack_tui.base import private_files
 from tiger_slack_tui.base.errors import TigerSlackError
 
 _CHUNK = 1 << 18
-"""Characters that are written at once."""
+"""Characters that are written with one call."""
 
 
 async def write_export(directory: Path, name: str, lines: AsyncIterator[str]) -> Path:
-    """Write the lines to a new file NAME-TIME.txt that only its owner can read; where it is.
+    """Write the lines to a new file NAME-TIME.txt that only its owner can read, and return its path.
 
-    The directory is made, and closed to others. A file or a symlink that has the name is left alone: the new file
-    gets another one. One that cannot be written to its end is removed. Raises TigerSlackError.
+    Makes the directory, and closes it to others. Never replaces a file and follows no symlink: the new file gets
+    another name. A file that cannot be completed is removed. Raises TigerSlackError.
     """
     try:
         path, file = await asyncio.to_thread(private_files.create, directory, name, ".txt")

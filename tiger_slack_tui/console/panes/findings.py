@@ -1,4 +1,4 @@
-"""How findings look, wherever they are shown."""
+"""How Overview and Triage show a finding."""
 
 from __future__ import annotations
 
@@ -28,18 +28,20 @@ FINDINGS = Columns(
 
 
 def findings_problem(model: Model) -> str | None:
-    """Why the findings that are shown are not the newest."""
+    """Why the findings are old; None if they are not."""
     if model.findings.problem is not None:
         return model.findings.problem
     stored, old = model.stored_findings, model.stored_findings_age
     since = f"as of {age(old)} ago" if old is not None else "not read yet"
     if stored.problem is None:
         return since if old is not None and old > STALE_SECONDS else None
-    return f"{stored.problem}: the database's part is {since}; newer is what this instance saw"
+    return (
+        f"{stored.problem}: the database's part is {since}; newer ones are those of this instance"
+    )
 
 
 def paint_finding(row: Finding, width: int) -> Content:
-    """A finding as a line."""
+    """A finding as a line of `width` cells."""
     look = KIND_LOOKS[row.kind]
     cells: list[Part] = [(clock(row.at), DIM), look, row.what, row.channel, row.user, row.detail]
     return FINDINGS.row(width, cells)

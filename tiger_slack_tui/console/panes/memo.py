@@ -1,4 +1,4 @@
-"""Keeps what takes time to make, until what it is made of is another."""
+"""Keeps a computed value until its inputs change."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ T = TypeVar("T")
 
 
 class Memo(Generic[T]):
-    """One value, and what it was made of."""
+    """One value, and the inputs it was computed from."""
 
     def __init__(self) -> None:
         self._of: tuple[object, ...] | None = None
         self._value: T
 
     def __call__(self, make: Callable[[], T], *of: object) -> T:
-        """The value; made anew where one of `of` is another object, or of numbers and texts another value."""
+        """The value. It is computed anew if an input is another object; numbers and texts are compared by value."""
         before = self._of
         if before is None or len(before) != len(of) or not all(map(_is_same, before, of)):
             self._value, self._of = make(), of

@@ -1,4 +1,4 @@
-"""Lines of text for the panes. What others wrote goes through `fit` or `cut`, so that no line shifts."""
+"""Makes lines for the panes. Text from outside goes through `fit` or `cut`, so that no column moves."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ GOOD, NOTE, BAD = "$text-success", "$text-warning", "$text-error"
 DIM, KEY, STRONG = "$text-muted", "$text-accent", "bold"
 
 Part = str | tuple[str, str]
-"""A piece of a line, or one with its style. Never parsed as markup."""
+"""A piece of a line, or a piece with its style. It is never parsed as markup."""
 
 OUTCOMES = {"stored": GOOD, "audit": DIM, "unrouted": NOTE, "discarded": KEY, "failed": BAD}
-"""How the outcomes of events look, everywhere."""
+"""The style of each outcome of an event."""
 MARKS = {"ok": ("●", GOOD), "note": ("▲", NOTE), "bad": ("✗", BAD), "off": ("○", DIM)}
-"""State is a symbol, a word and a colour; the word stands behind."""
+"""Symbol and style of a state. A word always follows, so nobody has to see colours."""
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _GAP = 2
 _BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-"""Where str.splitlines breaks."""
+"""Where str.splitlines breaks a text."""
 
 
 def line(*parts: Part) -> Content:
-    """The parts as one line, made visible."""
+    """The parts as one line, with control characters made visible."""
     return Content.assemble(
         *(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts)
     )
 
 
 def mark(state: str, text: str = "") -> tuple[str, str]:
-    """The symbol of a state of `MARKS`, and what follows it in the same colour."""
+    """The symbol of a state of `MARKS` and a text, in the same colour."""
     symbol, style = MARKS[state]
     return (f"{symbol} {text}" if text else symbol, style)
 
 
 def facing(left: Content, right: Content, width: int, fill: str = " ", style: str = "") -> Content:
-    """One line with a text at each end; the right one goes first where there is no room for both."""
+    """One line with a text at each end. If there is no room for both, the right one is left out."""
     width = max(width, 0)
     room = width - left.cell_length - right.cell_length
     if room < 1:
@@ -50,27 +50,27 @@ def facing(left: Content, right: Content, width: int, fill: str = " ", style: st
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. One without a width takes what the others leave."""
+    """A column of a table. One without a width takes the rest of the line."""
 
     title: str
     width: int = 0
     right: bool = False
     least: int = 0
-    """Width of the whole table below which the column is left out."""
+    """In a table narrower than this, the column is left out."""
 
 
 class Columns:
-    """Lays cells out under titles."""
+    """The columns of a table."""
 
     def __init__(self, *columns: Column) -> None:
         self._columns = columns
 
     def head(self, width: int) -> Content:
-        """The titles."""
+        """The line with the titles."""
         return self.row(width, [(column.title, DIM) for column in self._columns])
 
     def row(self, width: int, given: Sequence[Part]) -> Content:
-        """A line of exactly `width` cells."""
+        """A row as a line of exactly `width` cells."""
         shown = [
             (column, part)
             for column, part in zip(self._columns, given, strict=True)
@@ -88,7 +88,7 @@ class Columns:
 
 
 def pairs(width: int, *given: tuple[str, Part], name: int = 10) -> list[Content]:
-    """One line for each name and what it stands for."""
+    """One line for each name and its value."""
     lines = []
     for title, part in given:
         text, style = (part, "") if isinstance(part, str) else part
@@ -99,9 +99,9 @@ def pairs(width: int, *given: tuple[str, Part], name: int = 10) -> list[Content]
 
 
 def wrapped(text: str, width: int, most: int = 200) -> list[Content]:
-    """The text in lines of at most `width` cells (at least 1); its own line breaks break it, too.
+    """The text in at most `most` lines of at most `width` cells (at least 1). Its own line breaks are kept.
 
-    At most so many lines. Takes time in proportion to the lines that it gives.
+    Takes time in proportion to the lines that it returns, whatever the length of the text.
     """
     shown: list[Content] = []
     for paragraph in _paragraphs(text):
@@ -134,14 +134,14 @@ def worded(text: str, width: int) -> list[Content]:
 
 
 def bar(share: float, width: int) -> str:
-    """A bar of so many cells, filled to that share."""
+    """A bar of `width` cells, filled to the share."""
     width = max(width, 0)
     filled = round(max(0.0, min(share, 1.0)) * width)
     return "█" * filled + "░" * (width - filled)
 
 
 def chart(values: Sequence[float], width: int, height: int) -> list[str]:
-    """Columns of blocks, newest on the right; the highest value fills the height."""
+    """A chart as lines: one column for each value, the newest on the right. The highest fills the height."""
     shown = list(values[-width:]) if width > 0 else []
     top = max([*shown, 1e-9])
     eighths = [max(round(value / top * height * 8), 1 if value > 0 else 0) for value in shown]

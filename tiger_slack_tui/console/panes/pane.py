@@ -1,4 +1,4 @@
-"""The one widget that shows things: a title, a heading, and rows, of which one can be selected."""
+"""The widget that shows everything: a title, the titles of columns, and rows, one of which can be selected."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SOUGHT_AT_ONCE = 2000
-"""Rows among which the selected one is looked for without a pause."""
+"""The most rows that are searched for the selected one at once, without slices."""
 
 Paint = Callable[[T, int], Content]
-"""A row as a line of so many cells."""
+"""Makes a line of so many cells from a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body(Generic[T]):
-    """What a pane shows. Rows that are equal by `key` of the pane are the same row for its cursor."""
+    """What a pane shows. The cursor follows the row with the same key (`key` of the pane)."""
 
     rows: Sequence[T] = ()
     title: str = ""
@@ -42,19 +42,19 @@ class Body(Generic[T]):
     head: Callable[[int], Content] | None = None
     """The titles of columns."""
     empty: Sequence[str] = ()
-    """In place of rows, where there are none: that this is well, and what to do next."""
+    """Lines shown if there are no rows: whether that is well, and what to do next."""
     problem: str | None = None
-    """Why the rows are old, or missing."""
+    """Why the rows are old or missing."""
     is_stale: bool = False
     newest: int | None = None
-    """The row that following keeps in sight; the last one without."""
+    """The index of the row that following keeps in sight; None for the last one."""
 
 
 class Pane(Widget, Generic[T], can_focus=True):
-    """Rows under a title. With `selectable`, one of them has a cursor; else the rows scroll.
+    """Rows under a title. With `selectable`, one of them has the cursor; otherwise the rows scroll.
 
-    The rows are painted when they are seen, so there may be any number of them. A row that cannot be painted shows
-    that, and harms nothing else.
+    Only rows in sight are painted, so there may be any number of them. A row whose painting fails shows the error;
+    the other rows are not affected.
     """
 
     DEFAULT_CSS = """
@@ -62,7 +62,7 @@ class Pane(Widget, Generic[T], can_focus=True):
     """
 
     class Opened(Message):
-        """Enter on a row."""
+        """Enter was pressed on a row."""
 
         def __init__(self, pane: Pane[Any], row: Any) -> None:
             super().__init__()
@@ -74,7 +74,7 @@ class Pane(Widget, Generic[T], can_focus=True):
             return self.pane
 
     class Selected(Message):
-        """The cursor is on another row."""
+        """The cursor has moved to another row."""
 
         def __init__(self, pane: Pane[Any], row: Any) -> None:
             super().__init__()
@@ -97,9 +97,9 @@ class Pane(Widget, Generic[T], can_focus=True):
         find: Callable[[T], str] | None = None,
         help: str = "",  # noqa: A002
     ) -> None:
-        """`follow` keeps the newest row in sight; `copy` is what copying a row gives.
+        """`follow` keeps the newest row in sight. `copy` gives the text that copying a row gives.
 
-        Filters look at the row as painted, or with `find` at that text, which takes less time.
+        A filter searches the row as it is painted, or the text that `find` gives, which is faster.
         """
         super().__init__(id=id)
         self._paint = paint
@@ -134,7 +134,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         return self._filter
 
     def show(self, body: Body[T]) -> None:
-        """Show this. The cursor stays on its row, where that is still there."""
+        """Show this. The cursor stays on its row if that is still there."""
         before = self.row
         self._body = body
         self._rows = self._filtered(body.rows)
@@ -149,9 +149,9 @@ class Pane(Widget, Generic[T], can_focus=True):
         self._repaint()
 
     def filter_rows(self, text: str) -> None:
-        """Show only rows that hold the text; with ! before it, those that do not. "" shows all.
+        """Show only the rows that contain the text, or with a leading ! those that do not. "" shows all.
 
-        Many rows are looked through in slices: what is found shows when all are looked at.
+        Many rows are searched in slices, and the result is shown when all were searched.
         """
         self._filter = text
         if self._is_filtering:
@@ -160,12 +160,12 @@ class Pane(Widget, Generic[T], can_focus=True):
         self.show(self._body)
 
     def follow(self) -> None:
-        """Keep the newest row in sight."""
+        """From now on, keep the newest row in sight."""
         self.is_following = True
         self.show(self._body)
 
     def move(self, rows: int) -> None:
-        """Move the cursor, or scroll."""
+        """Move the cursor or scroll, and stop following."""
         self.is_following = False
         if not self._selectable:
             self._top += rows
@@ -177,7 +177,7 @@ class Pane(Widget, Generic[T], can_focus=True):
             self.post_message(self.Selected(self, self.row))
 
     def page(self, pages: int) -> None:
-        """Move by what is in sight."""
+        """Move by as many rows as are in sight."""
         self.move(pages * max(self._room - 1, 1))
 
     def open(self) -> None:
@@ -186,7 +186,7 @@ class Pane(Widget, Generic[T], can_focus=True):
             self.post_message(self.Opened(self, self.row))
 
     async def copy_text(self) -> str:
-        """What copying gives: the selected row, else all that is shown."""
+        """The text that copying gives: the selected row, or all rows if none can be selected."""
         row = self.row
         if row is not None:
             return self._copy(row) if self._copy else self._line(row, 500).plain.rstrip()
@@ -194,11 +194,11 @@ class Pane(Widget, Generic[T], can_focus=True):
 
     @property
     def num_rows(self) -> int:
-        """How many rows are shown, where the filter lets only some through."""
+        """How many rows pass the filter."""
         return len(self._rows)
 
     async def export(self, most: int | None = None) -> AsyncIterator[str]:
-        """The rows of now as plain text, line by line: all, or the first ones. Others have their turn in between."""
+        """The present rows as plain text, line by line: all, or the first `most`. Other tasks run in between."""
         time_slice, rows, head = TimeSlice(1), self._rows, self._body.head
         end = len(rows) if most is None else min(most, len(rows))
         if head is not None:
@@ -255,7 +255,7 @@ class Pane(Widget, Generic[T], can_focus=True):
             self.run_worker(self._seek(key), exclusive=True, group="seek", exit_on_error=False)
 
     async def _seek(self, key: Hashable) -> None:
-        """Find a row that is far away, unless something else is shown or selected meanwhile."""
+        """Find a row among many, in slices. Gives up if other rows are shown or selected meanwhile."""
         time_slice, rows, cursor = TimeSlice(), self._rows, self._cursor
         for index in range(len(rows)):
             await time_slice.yield_if_due()
@@ -267,7 +267,7 @@ class Pane(Widget, Generic[T], can_focus=True):
                 return
 
     def _place(self, index: int) -> None:
-        """The cursor to a row; the window with it."""
+        """Move the cursor to a row, and the window with it."""
         self._top += index - self._cursor
         self._cursor = index
 
@@ -285,7 +285,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         self._top = max(0, min(self._top, len(self._rows) - self._room))
 
     def _repaint(self) -> None:
-        # One that is hidden is painted anew when it is shown.
+        # A hidden pane has no size. It is painted when it is shown.
         painted = (self.size, self._lines()) if self.size else None
         if painted != self._painted:
             self._painted = painted
@@ -298,7 +298,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         return Content("\n").join(self._painted[1] or [Content("")])
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines without borders, padding and other effects, which a pane has not: that takes half the time."""
+        """The lines without borders, padding and effects, which a pane does not have. This takes half the time."""
         strips = []
         filters, background = self.get_line_filters(), self.background_colors[1]
         style = self.visual_style.rich_style
@@ -378,7 +378,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         note = body.note
         if self._filter:
             note = f"{len(self._rows):,} of {len(body.rows):,}"
-            note = "looking …" if self._is_filtering and not self._rows else note
+            note = "searching …" if self._is_filtering and not self._rows else note
         elif self._selectable and len(self._rows) > self._room > 0:
             note = f"{note} · {self._cursor + 1:,}/{len(self._rows):,}".removeprefix(" · ")
         right = line(" ", (note, DIM), (" ──", style)) if note else Content("")
@@ -391,8 +391,8 @@ class Pane(Widget, Generic[T], can_focus=True):
     def _nothing(self, width: int, room: int) -> list[Content]:
         if self._filter and self._body.rows:
             if self._is_filtering:
-                return [line((f"  Looking through {len(self._body.rows):,} rows …", DIM))]
-            return [line((f"  No row holds {self._filter!r}. Esc shows all.", DIM))]
+                return [line((f"  Searching {len(self._body.rows):,} rows …", DIM))]
+            return [line((f"  No row contains {self._filter!r}. Esc shows all.", DIM))]
         texts = list(self._body.empty)
         above = max((room - len(texts)) // 3, 0)
         return [Content("")] * above + [line((f"  {text}", DIM)) for text in texts]

@@ -1,4 +1,4 @@
-"""Finds the rows that hold a text, in slices: any number of rows holds nobody up."""
+"""Filters rows by a text in short slices, so that many rows do not hold up the event loop."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tiger_slack_tui.console.time_slice import TimeSlice
 T = TypeVar("T")
 
 _AT_ONCE = 60
-"""Rows that are looked at without a pause."""
+"""The most rows that are filtered at once, without slices."""
 
 
 class RowFilter(Generic[T]):
-    """`found` has the rows that hold the text, as far as they were looked at."""
+    """Filters rows. `found` has those that matched so far."""
 
     def __init__(self, text: Callable[[T], str]) -> None:
-        """`text` is what is looked at of a row."""
+        """`text` gives the text of a row that is searched."""
         self.found: Sequence[T] = ()
         self._text = text
         self._wanted = ""
@@ -25,19 +25,19 @@ class RowFilter(Generic[T]):
         self._seen = 0
 
     def wants_more(self, rows: Sequence[T], wanted: str) -> bool:
-        """Whether there is more to look at than can be done at once; that much is done here."""
+        """Whether `look` has to be awaited. A few rows are filtered here, at once."""
         if wanted != self._wanted:
             self.found = ()
         if wanted == self._wanted and rows is self._rows and self._seen == len(rows):
             return False
         if len(rows) > _AT_ONCE:
             return True
-        self.found = [row for row in rows if self._holds(row, wanted)]
+        self.found = [row for row in rows if self._matches(row, wanted)]
         self._rows, self._wanted, self._seen = rows, wanted, len(rows)
         return False
 
     async def look(self, rows: Sequence[T], wanted: str) -> None:
-        """Look at the rows. Rows that were added to those of the last time are all that is looked at."""
+        """Filter the rows. If rows were only appended since the last time, only those are searched."""
         is_longer = wanted == self._wanted and rows is self._rows and self._seen <= len(rows)
         begin = self._seen if is_longer else 0
         end = len(rows)
@@ -47,10 +47,10 @@ class RowFilter(Generic[T]):
         time_slice = TimeSlice()
         for index in range(begin, end):
             await time_slice.yield_if_due()
-            if self._holds(row := rows[index], wanted):
+            if self._matches(row := rows[index], wanted):
                 found.append(row)
         self.found, self._rows, self._wanted, self._seen = found, rows, wanted, end
 
-    def _holds(self, row: T, wanted: str) -> bool:
+    def _matches(self, row: T, wanted: str) -> bool:
         text = wanted.removeprefix("!").lower()
         return (text in self._text(row).lower()) != wanted.startswith("!")

@@ -1,4 +1,4 @@
-"""Questions and long texts, above the views."""
+"""Dialogs: questions, and long texts to read."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _Answer = TypeVar("_Answer")
 
 
 class Dialog(ModalScreen[_Answer]):
-    """What lies above the views until it is answered, once."""
+    """A screen above the views. It is answered once."""
 
     LEAST_SIZE: ClassVar[tuple[int, int]] = (60, 15)
-    """Columns and rows that show enough of it to answer."""
+    """The least columns and rows in which it can be read and answered."""
 
     def answer(self, result: _Answer | None = None) -> None:
-        """Close the dialog. Does nothing where an earlier key has closed it: keys can wait in its queue."""
+        """Close the dialog. Does nothing if an earlier key has closed it: more keys can wait in its queue."""
         if self.is_current:
             self.dismiss(result)
 
@@ -40,7 +40,7 @@ class Dialog(ModalScreen[_Answer]):
 
 
 class Confirm(Dialog[bool]):
-    """Asks before something is changed. Only `CONFIRM_KEY` says yes: Enter and Escape leave everything as it is."""
+    """Asks before something is changed. Only `CONFIRM_KEY` says yes; Enter and Escape change nothing."""
 
     LEAST_SIZE = (20, 5)
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,7 +51,7 @@ class Confirm(Dialog[bool]):
     ]
 
     def __init__(self, question: str, details: Sequence[str], *, verb: str, stay: str) -> None:
-        """`verb` and `stay` say what yes and Escape do."""
+        """`verb` and `stay` are what yes and Escape do."""
         super().__init__()
         self._question = question
         self._details = details
@@ -63,7 +63,7 @@ class Confirm(Dialog[bool]):
             yield Static(line((self._question, "bold")), id="question")
             with VerticalScroll(id="details", can_focus=False):
                 yield Static(Content("\n").join(line(text) for text in self._details))
-            more = "   ↑↓ scrolls" if len(self._details) > _UNSCROLLED else ""
+            more = "   ↑↓ Scroll" if len(self._details) > _UNSCROLLED else ""
             yes, no = (CONFIRM_KEY, f"bold {KEY}"), ("Esc", f"bold {KEY}")
             yield Static(
                 line(yes, f" {self._verb}   ", no, f" {self._stay}", (more, DIM)), id="choice"
@@ -96,7 +96,7 @@ class Document(Dialog[None]):
     ]
 
     def __init__(self, title: str, lines: Sequence[Content], *, copied: str | None = None) -> None:
-        """`copied` is what copying gives, where that is not the text shown."""
+        """`copied` is what copying gives, if not the text itself."""
         super().__init__()
         self._title = title
         self._lines = lines

@@ -1,4 +1,4 @@
-"""The keys, from the table of actions, and how to find one by name."""
+"""The help of a view, and the actions in the command palette."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tiger_slack_tui.console.panes.paint import DIM, KEY, line, worded
 def help_lines(
     actions: list[Action], keys: Mapping[str, str], about: str, width: int
 ) -> Iterator[Content]:
-    """The help of a view: what it is for, its keys, those that work everywhere, and the ids of all for remapping."""
+    """The help of a view: what it shows, and the keys with the ids by which they can be remapped."""
     for paragraph in cleandoc(about).split("\n\n"):
         yield from worded(paragraph, width)
         yield Content("")
@@ -33,11 +33,16 @@ def help_lines(
             key = fit(keys.get(action.id, action.key), 8)
             yield line("  ", (key, KEY), fit(f"{action.title}{asks}", 42), (action.id, DIM))
         yield Content("")
-    yield line(("Lower case looks, upper case changes and asks. Escape only goes back.", DIM))
+    yield line(
+        (
+            "Lower-case keys only look. Upper-case keys change something, and ask first. Esc goes back.",
+            DIM,
+        )
+    )
 
 
 class ActionCommands(Provider):
-    """The command palette: the same actions by name."""
+    """Finds the actions of the shown view by name, for the command palette."""
 
     async def discover(self) -> Hits:
         for title, action_id, help_text in self._offered():

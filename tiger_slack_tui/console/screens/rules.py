@@ -1,4 +1,4 @@
-"""The rules that keep messages away, and an editor that shows what a rule would do before it is on."""
+"""The screen of the discard rules, with an editor that previews what a rule would discard."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ from tiger_slack_tui.store.rules import Rule, failure_words
 log = logging.getLogger(__name__)
 
 _TYPING_SECONDS = 0.2
-"""How long the keys rest before the rule is tested."""
+"""The rule is tested when no key was pressed for so long."""
 _NEWEST = 20_000
-"""Messages that are tested while typing; F5 tests all of the days."""
+"""The newest messages that are tested while typing; F5 tests all messages of the days."""
 _DAYS = 7
 _SECONDS = 30.0
 _RULES = Columns(
     Column("id", 4, right=True),
     Column("", 3),
-    Column("kept away", 9, right=True),
+    Column("discarded", 9, right=True),
     Column("24 h", 7, right=True),
     Column("last", 19, least=110),
     Column("note", 20, least=70),
@@ -60,7 +60,7 @@ _RULES = Columns(
 
 @dataclass(frozen=True, slots=True)
 class RuleDraft:
-    """A rule that is not made yet; `about` is the event that it is made from."""
+    """A rule that is not saved yet. `about` is the event that it is made from."""
 
     note: str = ""
     match: str = ""
@@ -71,12 +71,12 @@ class RuleDraft:
         return bool(self.note or self.match)
 
     def without(self, saved: RuleDraft) -> RuleDraft:
-        """What is left of it once `saved` is a rule: nothing of the same one, all of another."""
+        """The draft after `saved` became a rule: empty if it is the same, else unchanged."""
         return RuleDraft() if (self.note, self.match) == (saved.note, saved.match) else self
 
 
 def paint_rule(rule: Rule | ReadyRule, width: int) -> Content:
-    """A rule, or one to pick."""
+    """A rule, or a ready-made one to choose."""
     if isinstance(rule, ReadyRule):
         needs = f" (takes the {rule.needs} of the selected event)" if rule.needs else ""
         return line(("  ready: ", DIM), rule.title, (needs, DIM)).truncate(width)
@@ -98,15 +98,15 @@ def paint_rule(rule: Rule | ReadyRule, width: int) -> Content:
 
 
 def preview_lines(preview: Preview, width: int) -> list[Content]:
-    """What the rule would have kept away, with examples."""
+    """What the rule would have discarded, with examples."""
     lines = [_tested("stored messages", preview.stored), _tested("recent events", preview.recent)]
     if preview.recent.known:
-        lines.append(line((f"  {preview.recent.known:,} of these are kept away already", DIM)))
+        lines.append(line((f"  {preview.recent.known:,} of these are discarded already", DIM)))
     if preview.failed and preview.sqlstate:
         why = failure_words(preview.sqlstate)
         lines.append(line((f"  ▲ fails on {preview.failed:,} of these: {why}", NOTE)))
     if preview.is_out_of_time:
-        lines.append(line(("  ▲ out of time: not all was tested", NOTE)))
+        lines.append(line(("  ▲ the time was too short: not all were tested", NOTE)))
     examples = sorted(
         {*preview.stored.examples, *preview.recent.examples}, key=lambda e: e.at, reverse=True
     )
@@ -136,7 +136,7 @@ def _example(example: Example) -> Content:
 
 
 class RulesScreen(Dialog[RuleDraft]):
-    """The rules above, the editor below. Leaving it keeps the draft; only Ctrl+S makes a rule."""
+    """Lists the rules above an editor. Leaving keeps the draft; only Ctrl+S makes it a rule."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back"),
@@ -152,7 +152,7 @@ class RulesScreen(Dialog[RuleDraft]):
     def __init__(
         self, host: Host, backend: Backend, draft: RuleDraft, on_saved: Callable[[RuleDraft], None]
     ) -> None:
-        """`on_saved` gets the draft of a rule that was made, which can be after the screen was left."""
+        """`on_saved` gets the draft that became a rule. That can be after the screen was left."""
         super().__init__()
         self._host = host
         self._on_saved = on_saved
@@ -190,14 +190,14 @@ class RulesScreen(Dialog[RuleDraft]):
 
     def _show(self) -> None:
         if not self.is_mounted or not self.is_attached:
-            return  # an answer that comes after the screen was left
+            return  # the answer came after the screen was left
         width = self.size.width
         on = sum(rule.is_on for rule in self._rules)
         self.query_one("#rules", Pane).show(
             Body(
                 rows=(*self._rules, *READY_RULES),
                 title="discard rules",
-                note=f"{on} on, {len(self._rules) - on} off · what they keep away can be replayed",
+                note=f"{on} on, {len(self._rules) - on} off · what they discarded can be replayed",
                 head=_RULES.head,
             )
         )
@@ -212,9 +212,9 @@ class RulesScreen(Dialog[RuleDraft]):
         self.query_one("#preview", Pane).show(
             Body(
                 rows=rows,
-                title=f"what it would have kept away in {_DAYS} days",
+                title=f"what it would have discarded in {_DAYS} days",
                 note=took,
-                empty=("Nothing that is stored is deleted; a rule holds for what comes.",),
+                empty=("A rule applies to new events. Nothing that is stored is deleted.",),
             )
         )
         keys: list[Part] = [(" Esc", KEY), " Back (keeps the draft)  "]
@@ -249,7 +249,7 @@ class RulesScreen(Dialog[RuleDraft]):
         self.run_worker(work, exclusive=True, group="preview", exit_on_error=False)
 
     async def _check(self, match: str, most: int | None) -> None:
-        """Let the database judge the expression, then try it on what is there."""
+        """Let the database check the condition, then test it on the newest messages and events."""
         await asyncio.sleep(_TYPING_SECONDS)
         self._preview = None
         if not match.strip():
@@ -288,7 +288,7 @@ class RulesScreen(Dialog[RuleDraft]):
         self.answer(self._draft)
 
     def action_pick(self) -> None:
-        """Take the selected rule into the editor."""
+        """Copy the selected rule to the editor."""
         row = self.query_one("#rules", Pane).row
         if isinstance(row, Rule):
             self.query_one("#match", Input).value = row.readable
@@ -304,7 +304,7 @@ class RulesScreen(Dialog[RuleDraft]):
         return {"channel": about.channel_id, "user": about.user_id}.get(ready.name) or "…"
 
     def forget(self, saved: RuleDraft) -> None:
-        """Empty the editor where the rule that was made stands in it."""
+        """Empty the editor if it still has the rule that was saved."""
         left = self._draft.without(saved)
         if left is not self._draft and self.is_attached:
             self._draft = left
@@ -312,20 +312,20 @@ class RulesScreen(Dialog[RuleDraft]):
             self.query_one("#note", Input).value = ""
 
     def action_save(self) -> None:
-        """Make the rule, after a question."""
+        """Ask, then save the rule and turn it on."""
         draft = self._draft
         match, note = draft.match, draft.note.strip() or None
         if self._backend.read_only:
             return
         if self._checked != match:
-            text = "Not saved: the database has not accepted the expression."
+            text = "Not saved: the database has not accepted the condition."
             self._host.say(text, severity="warning")
             return
         found = self._preview or Preview(datetime.now(UTC))
         details = (
             match,
-            f"In {_DAYS} days it would have kept away {found.stored.matched:,} stored messages.",
-            "It holds for what comes from now on, in every instance. Nothing stored is deleted.",
+            f"In {_DAYS} days it would have discarded {found.stored.matched:,} stored messages.",
+            "It applies to new events, in every instance. Nothing that is stored is deleted.",
         )
 
         async def make() -> str:
@@ -333,7 +333,7 @@ class RulesScreen(Dialog[RuleDraft]):
             self._on_saved(draft)
             return f"Rule {number} is on"
 
-        self._ask("Make this rule?", details, "Save it", make)
+        self._ask("Save this rule and turn it on?", details, "Save", make)
 
     def action_switch(self) -> None:
         rule = self._selected()
@@ -344,26 +344,26 @@ class RulesScreen(Dialog[RuleDraft]):
         change = operator.turn_rule_off if rule.is_on else operator.turn_rule_on
         details = (
             rule.readable,
-            f"It kept away {rule.hits:,} events so far; they stay in the trail.",
+            f"It has discarded {rule.hits:,} events. They stay in the audit trail.",
         )
 
         async def switch() -> str:
             await change(rule.id)
             return f"Rule {rule.id} is {verb}"
 
-        self._ask(f"Turn rule {rule.id} {verb}?", details, f"Turn it {verb}", switch)
+        self._ask(f"Turn rule {rule.id} {verb}?", details, f"Turn {verb}", switch)
 
     def action_remove(self) -> None:
         rule = self._selected()
         if rule is None:
             return
-        details = (rule.readable, "What it kept away comes back by a replay in Triage (R).")
+        details = (rule.readable, "R in Triage replays the events that it discarded.")
 
         async def remove() -> str:
             await self._host.operator.remove_rule(rule.id)
             return f"Rule {rule.id} is removed"
 
-        self._ask(f"Remove rule {rule.id}?", details, "Remove it", remove)
+        self._ask(f"Remove rule {rule.id}?", details, "Remove", remove)
 
     def _ask(
         self,

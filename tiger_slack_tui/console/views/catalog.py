@@ -25,7 +25,7 @@ VIEW_CLASSES: tuple[type[View], ...] = (
 
 
 def make_views(host: Host, backend: Backend) -> Iterator[View]:
-    """One of each."""
+    """One view of each class."""
     for view in VIEW_CLASSES:
         yield view(host, backend)
 

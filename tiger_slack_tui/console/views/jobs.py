@@ -1,4 +1,4 @@
-"""Jobs, advisory locks, migrations, and the database that they work in."""
+"""The view Jobs: scheduled jobs, advisory locks, migrations, and the database's sessions and tables."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ _LOCK_NAMES = {key: name for name, key in JOB_LOCK_KEYS.items()} | {MIGRATION_LO
 
 
 def outcome(run: JobRun | None) -> tuple[str, str]:
-    """How a run looks."""
+    """Text and style of how a run ended."""
     if run is None:
         return ("○ never ran", DIM)
     return _RUN_LOOKS.get(run.outcome, (f"✗ {run.outcome}", BAD))
 
 
 def lock_name(key: int) -> str:
-    """What a lock is for."""
+    """The name of what the lock protects."""
     if key >> 32 == IMPORT_LOCK_CLASS:
         return f"import {key & 0xFFFFFFFF}"
     return _LOCK_NAMES.get(key, str(key))
@@ -174,9 +174,9 @@ def paint_session(session: Session, width: int) -> Content:
 
 
 class JobsView(View):
-    """Jobs with their last runs, who holds which advisory lock, which migrations are applied, and the database.
+    """Shows jobs with their last runs, the holders of advisory locks, the migrations, and the database.
 
-    A job runs in one instance at a time, under its lock; another instance that finds the lock taken skips the run.
+    A job runs in one instance at a time, under its lock. An instance that finds the lock taken skips the run.
     """
 
     NAME: ClassVar[str] = JOBS
@@ -239,7 +239,9 @@ class JobsView(View):
                 title="advisory locks",
                 note=f"{held} held" + (f" · {queued} waiting" if queued else ""),
                 head=_LOCKS.head,
-                empty=model.nothing("locks", "All are free: no job, migration or import runs."),
+                empty=model.nothing(
+                    "locks", "All are free: no job, migration or import is running."
+                ),
                 is_stale=model.is_old("locks"),
                 problem=model.trouble("locks"),
             )
@@ -355,7 +357,7 @@ class JobsView(View):
 
     @action("jobs.details", "enter", "Details", shown="Enter")
     def act_details(self) -> None:
-        """Show the selected row whole."""
+        """Show the whole row."""
         pane = self.pane
         if pane is not None and pane.row is not None:
             self.host.read(str(pane.body.title), list(self._details(pane.row)))
@@ -399,7 +401,9 @@ class JobsView(View):
         job = self._job()
         if job is None:
             return
-        held = [f"{job.holder} runs it now: it would be skipped."] if job.holder else []
+        held = (
+            [f"{job.holder} is running it now, so this run would be skipped."] if job.holder else []
+        )
 
         async def work() -> str:
             run = await self.host.operator.run_job(job.name)
@@ -412,8 +416,11 @@ class JobsView(View):
 
         self.host.ask(
             f"Run the job {job.name} now?",
-            [f"Its schedule stays: next {job.next_run:%Y-%m-%d %H:%M %Z}.", *held],
-            verb="Run it",
+            [
+                f"Its schedule does not change: the next run is at {job.next_run:%Y-%m-%d %H:%M %Z}.",
+                *held,
+            ],
+            verb="Run now",
             then=lambda: self.host.attempt(f"Job {job.name}", work()),
         )
 
@@ -423,7 +430,7 @@ class JobsView(View):
 
     @action("jobs.migrate", "M,shift+m", "Migrate", changes=True)
     def act_migrate(self) -> None:
-        """Apply what is pending."""
+        """Apply the pending migrations."""
         found = self._model.facts.migrations if self._model else None
         if found is None:
             return
@@ -435,7 +442,7 @@ class JobsView(View):
 
         self.host.ask(
             f"Bring the database from {found.database_version or 'nothing'} to {__version__}?",
-            ["All in one transaction, under a lock; instances wait for it.", *due],
+            ["All files run in one transaction, under a lock that other instances wait for.", *due],
             verb="Migrate",
             then=lambda: self.host.attempt("Migration", work()),
         )

@@ -1,4 +1,4 @@
-"""The program's own log."""
+"""The view Log: the newest lines of the program's log."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def paint_line(row: LogLine, width: int) -> Content:
 
 
 class LogView(View):
-    """What the program says of itself: starts and stops, problems, jobs. Never texts of messages, never tokens.
+    """Shows the program's own log: starts and stops, problems, jobs. It never contains messages or tokens.
 
-    All of it stands in the log file, too, as JSON lines.
+    The log file has the same records as JSON lines.
     """
 
     NAME: ClassVar[str] = LOG
@@ -76,7 +76,7 @@ class LogView(View):
 
     @action("log.open", "enter", "Open", shown="Enter")
     def act_open(self) -> None:
-        """Show a line whole."""
+        """Show the whole record."""
         row = self.query_one("#log-lines", Pane).row
         if row is not None:
             text = (
@@ -87,6 +87,6 @@ class LogView(View):
 
     @action("log.level", "l", "Level")
     def act_level(self) -> None:
-        """Show more, or only what matters."""
+        """Show another level and above."""
         self._level = (self._level + 1) % len(_LEVELS)
         self.query_one("#log-lines", Pane).follow()

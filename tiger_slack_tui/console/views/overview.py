@@ -1,4 +1,4 @@
-"""The one glance: is it well, how much comes, what went wrong last."""
+"""The view Overview: whether ingestion is healthy, how many events come, and what went wrong last."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tiger_slack_tui.store.instances import Instance
 
 _SHADE = "$primary"
 _RUNNING = ("jobs", "imports", "migrations", "extension")
-"""Facts of which the pane of jobs and schema is made."""
+"""The facts that the pane of jobs and schema shows."""
 
 Lines = Sequence[Content]
 
@@ -66,7 +66,7 @@ _INSTANCES = Columns(
 
 
 def paint_instance(row: Instance, width: int) -> Content:
-    """An instance, as its last heartbeat told."""
+    """An instance, as of its last heartbeat."""
     if row.is_lost:
         state = mark("bad", "lost")
     elif row.is_stopped:
@@ -101,7 +101,7 @@ def chart_lines(model: Model, width: int, height: int) -> list[Content]:
     """The events of each second as columns, newest on the right."""
     seconds = model.rates.seconds[-model.window :]
     step = max(-(-model.window // max(width, 1)), 1)
-    # Whole steps of the clock, so that a column does not change once its time is over.
+    # Columns begin at whole steps of the clock, so a column does not change once its time is over.
     values = [
         sum(part) / len(part)
         for begin in range(len(seconds) % step, len(seconds), step)
@@ -111,33 +111,48 @@ def chart_lines(model: Model, width: int, height: int) -> list[Content]:
 
 
 def flow_lines(now: Snapshot, width: int) -> list[Content]:
-    """How events go through: queue, acks, commits, spool, lateness."""
-    parts: list[tuple[str, Part]] = [
+    """How events pass: acks, commits, queue, spool, lateness. What seldom happens is counted as soon as it did."""
+    flow = _flow(now)
+    rare = [(name, (f"{number:,}", NOTE)) for name, number in _rare(now) if number]
+    if not rare:
+        return [_pairs_line(flow, width)]
+    whole = _pairs_line([*flow, *rare])
+    if whole.cell_length <= width:
+        return [whole]
+    return [_pairs_line(flow, width), _pairs_line(rare, width)]
+
+
+def _flow(now: Snapshot) -> list[tuple[str, Part]]:
+    return [
         ("ack", f"{millis(now.ack_p50)}, p99 {millis(now.ack_p99)}"),
         ("commit p99", millis(now.commit_p99)),
         ("queue", _queue(now)),
         ("spool", _spool(now)),
         ("late", millis(now.lateness_p50)),
         ("batch", "-" if now.batch_p50 is None else f"{now.batch_p50:,.0f}"),
-        ("again", f"{now.duplicates:,}"),
-        # These are rare, and say nothing while they are 0.
-        *_counted("acks lost", now.slack_acks_lost),
-        *_counted("malformed", now.slack_malformed),
-        *_counted("ignored", now.slack_ignored),
+        ("repeated", f"{now.duplicates:,}"),
     ]
-    shown, room = [], width
-    for name, part in parts:
+
+
+def _rare(now: Snapshot) -> list[tuple[str, int]]:
+    return [
+        ("acks lost", now.slack_acks_lost),
+        ("malformed frames", now.slack_malformed),
+        ("ignored envelopes", now.slack_ignored),
+    ]
+
+
+def _pairs_line(given: Sequence[tuple[str, Part]], width: int | None = None) -> Content:
+    """Names and values: all, or as many as there is room for."""
+    shown: list[Part] = []
+    used = 0
+    for name, part in given:
         text = part if isinstance(part, str) else part[0]
-        room -= len(name) + len(text) + 4
-        if room < 0:
+        used += len(name) + len(text) + 4
+        if width is not None and used > width:
             break
         shown += [(f"  {name} ", DIM), part, " "]
-    return [line(*shown)]
-
-
-def _counted(name: str, number: int) -> Iterator[tuple[str, Part]]:
-    if number:
-        yield name, (f"{number:,}", NOTE)
+    return line(*shown)
 
 
 def _queue(now: Snapshot) -> Part:
@@ -155,7 +170,7 @@ def _spool(now: Snapshot) -> Part:
 
 
 def job_line(job: JobStatus, at: float, width: int) -> Content:
-    """A job: how its last run ended, when it comes next, who has its lock."""
+    """A job: how its last run ended, when it runs next, and who holds its lock."""
     wait = age((job.next_run - datetime.fromtimestamp(at, UTC)).total_seconds())
     last = next(iter(job.runs), None)
     if last is None:
@@ -177,7 +192,7 @@ def job_line(job: JobStatus, at: float, width: int) -> Content:
 
 
 def import_lines(model: Model, width: int) -> Iterator[Content]:
-    """The import of this process, or those that run elsewhere."""
+    """The import of this process; if it has none, the imports that run elsewhere."""
     if model.importing is not None:
         shown = line(
             fit("import", 12), *import_parts(model.importing), (f"  {model.importing.path}", DIM)
@@ -193,9 +208,9 @@ def import_lines(model: Model, width: int) -> Iterator[Content]:
 
 
 class OverviewView(View):
-    """Whether ingestion is healthy, in one glance: what comes, how fast it is stored, what runs, what went wrong.
+    """Shows whether ingestion is healthy: which events come, how fast they are stored, what runs, what went wrong.
 
-    A column of the chart is a second (or several, where the window is longer than the screen is wide).
+    A column of the chart is one second, or several if the window has more seconds than the screen has columns.
     """
 
     NAME: ClassVar[str] = OVERVIEW
@@ -227,8 +242,8 @@ class OverviewView(View):
         pane = self.query_one("#chart", Pane)
         width, height = pane.size
         rates, now = model.rates, model.engine
-        rows = chart_lines(model, width, max(height - 2, 1))
-        rows += flow_lines(now, width) if now is not None else []
+        flow = flow_lines(now, width) if now is not None else [Content("")]
+        rows = [*chart_lines(model, width, max(height - 1 - len(flow), 1)), *flow]
         peak = f" · peak {rates.peak:,.0f}" if rates.peak else ""
         at = f" at {clock(rates.peak_at)}" if rates.peak_at and width >= 120 else ""
         received = f"{now.received:,} received · {now.acked:,} acknowledged · " if now else ""
@@ -318,7 +333,7 @@ class OverviewView(View):
                 note=f"{len(alive)} alive · {rate:,.0f} events/s",
                 head=_INSTANCES.head,
                 empty=model.nothing(
-                    "instances", "None was seen in the last day. Start one: tiger-slack run"
+                    "instances", "No instance ran in the last day. Start one: tiger-slack run"
                 ),
                 is_stale=model.is_old("instances"),
                 problem=(model.as_of if model.is_observing else None) or model.trouble("instances"),
@@ -327,15 +342,17 @@ class OverviewView(View):
 
     def _show_problems(self, model: Model) -> None:
         if model.is_observing:
-            self.backend.findings_reader.look()
-        # Only an observer reads the trail for this view; an instance shows what it saw itself.
+            self.backend.findings_reader.keep_reading()
+        # Only an observer reads the audit trail for this view. An instance shows the events that it handled itself.
         problem = findings_problem(model) if model.is_observing else model.findings.problem
         self.query_one("#last-problems", Pane).show(
             Body(
                 rows=model.findings.rows,
                 title="last problems",
                 note="newest first · 3 for all",
-                empty=("None: nothing failed, was discarded, unrouted or late since the start.",),
+                empty=(
+                    "None: no event failed, was discarded, is of an unknown type or came late since the start.",
+                ),
                 problem=problem,
                 is_stale=problem is not None,
             )
@@ -343,7 +360,7 @@ class OverviewView(View):
 
     @action("overview.open", "enter", "Open", shown="Enter")
     def act_open(self) -> None:
-        """Go where the focused pane's subject is at home."""
+        """Show the view that has more about the focused pane."""
         self.host.go_to(JOBS if self.pane and self.pane.id == "running" else TRIAGE)
 
 

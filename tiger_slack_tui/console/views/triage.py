@@ -1,4 +1,4 @@
-"""Why is this message not in the table? Events that were not simply stored, by cause or in order, and gaps."""
+"""The view Triage: why is a message not in the table? Events that were not simply stored, and gaps."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BADGE_SECONDS = 300.0
-"""How long a failed or unrouted event counts for the view's badge."""
+"""The badge counts failed and unrouted events for so long."""
 _LOOK_SECONDS = 0.15
-"""How long a row is selected before its event is read."""
+"""How long a row must be selected before its event is read."""
 _DETAIL_SECONDS = 5.0
-"""Age from which on the shown event is read again."""
+"""The shown event is read again when it is older than this."""
 _GROUPS = Columns(
     Column("what", 10),
     Column("count", 7, right=True),
@@ -65,16 +65,16 @@ _GROUPS = Columns(
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What is known of a finding, as lines of a width, and what copying it gives."""
+    """The details of a finding, as lines of a given width, and the text that copying gives."""
 
     of: Finding | None
     lines: Callable[[int], list[Content]]
     copied: str | None = None
     at: float = 0.0
-    """When it was read, by the clock that nobody sets."""
+    """When it was read, by the monotonic clock."""
 
     def is_of(self, row: Finding | FindingGroup | None) -> bool:
-        """Whether it is of that row, be it older."""
+        """Whether it has the details of that row, perhaps old ones."""
         return isinstance(row, Finding) and self.of is not None and row.key == self.of.key
 
 
@@ -90,7 +90,7 @@ def paint_row(row: Finding | FindingGroup, width: int) -> Content:
 
 
 def detail_lines(event: EventDetail, width: int) -> Iterator[Content]:
-    """One event whole: what became of it and why, and the payload."""
+    """All about one event: its outcome and why, its row, and its payload."""
     late = max(event.lateness.total_seconds(), 0)
     times = f"{event.deliveries} times, last {moment(event.last_received_at)}Z"
     yield from pairs(
@@ -126,7 +126,7 @@ def detail_lines(event: EventDetail, width: int) -> Iterator[Content]:
 def _why(event: EventDetail, width: int) -> Iterator[Content]:
     if event.rule_id is not None:
         if event.rule is None:
-            yield from pairs(width, ("rule", f"{event.rule_id}, of which nothing was kept"))
+            yield from pairs(width, ("rule", f"{event.rule_id}, whose text is no longer known"))
         else:
             state = "removed" if event.rule.is_removed else "on" if event.rule.is_on else "off"
             note = f"  {event.rule.note}" if event.rule.note else ""
@@ -137,7 +137,7 @@ def _why(event: EventDetail, width: int) -> Iterator[Content]:
             )
         for match in event.matched:
             there = ", ".join(orjson.dumps(value).decode() for value in match.found) or "nothing"
-            yield from pairs(width, ("matched", (match.condition, KEY)), ("  there", there))
+            yield from pairs(width, ("matched", (match.condition, KEY)), ("  found", there))
     if event.error is not None:
         code = event.error.get("sqlstate") or ""
         yield from pairs(
@@ -151,14 +151,14 @@ def _why(event: EventDetail, width: int) -> Iterator[Content]:
 
 
 def gap_lines(gap: Gap, width: int) -> Iterator[Content]:
-    """A gap whole: its span, why, and what a backfill found."""
+    """All about a gap: from when to when, why, and what a backfill found."""
     state: Part = ("✗ open", BAD) if gap.closed_at is None else ("✓ closed", GOOD)
     yield from pairs(
         width,
         ("gap", f"{gap.id}, {gap.reason}"),
         ("state", state),
         ("from", f"{moment(gap.started_at)}Z"),
-        ("to", f"{moment(gap.ended_at)}Z" if gap.ended_at else "it goes on"),
+        ("to", f"{moment(gap.ended_at)}Z" if gap.ended_at else "not ended yet"),
         ("channel", gap.channel_id or "all"),
         ("found by", gap.instance or "-"),
         ("tried", f"{moment(gap.tried_at)}Z" if gap.tried_at else "not yet"),
@@ -173,10 +173,10 @@ def gap_lines(gap: Gap, width: int) -> Iterator[Content]:
 
 
 class TriageView(View):
-    """Events that failed, were kept away by a rule, are of an unknown type or came late; and gaps.
+    """Shows events that failed, were discarded by a rule, are of an unknown type or came late, and gaps.
 
-    Every event has an answer: select one to see what became of it and why. A rule that keeps too much away is turned
-    off or removed with n; then R replays what it kept away, and it is there.
+    Select an event to see what became of it and why. If a rule discards too much, press n to turn it off or remove
+    it; then R replays the events that it discarded.
     """
 
     NAME: ClassVar[str] = TRIAGE
@@ -212,7 +212,7 @@ class TriageView(View):
 
     def show(self, model: Model) -> None:
         self._model = model
-        self.backend.findings_reader.look()
+        self.backend.findings_reader.keep_reading()
         found = model.findings
         counts = found.counts
         rows: Sequence[Finding | FindingGroup] = found.of(self._kind, self._cause)
@@ -243,9 +243,9 @@ class TriageView(View):
         if self._kind or self._cause:
             return ("None of this kind.", "a shows all.")
         now = model.engine
-        live = f"The view is live: {now.received:,} events handled since the start." if now else ""
+        live = f"{now.received:,} events were handled since the start." if now else ""
         return (
-            "Nothing failed, was kept away, is unknown or came late.",
+            "No event failed, was discarded, is of an unknown type or came late.",
             live,
             "n shows the rules.",
         )
@@ -280,7 +280,7 @@ class TriageView(View):
         self._show_detail()
 
     def _refresh_detail(self) -> None:
-        """Read the selected row again where it has changed, and now and then: others replay events, too."""
+        """Read the selected event again if it has changed, and every few seconds: others may replay it."""
         row, detail = self._row(), self._detail
         if self._is_loading or not isinstance(row, Finding):
             return
@@ -292,11 +292,11 @@ class TriageView(View):
         self._is_loading = True
         work = partial(
             self._load, finding, pause
-        )  # one that is replaced before it begins was never made
+        )  # a function: a coroutine that is replaced before it begins would never be awaited
         self.run_worker(work, exclusive=True, group="detail", exit_on_error=False)  # type: ignore[arg-type]
 
     async def _load(self, finding: Finding, pause: float) -> None:
-        """Read the event of the selected row, unless another is selected meanwhile."""
+        """Read the event of the selected row. Selecting another row cancels this."""
         await asyncio.sleep(pause)
         now = self.backend.clock.elapsed()
         try:
@@ -314,8 +314,8 @@ class TriageView(View):
             return Detail(finding, lambda width: list(gap_lines(gap, width)))
         event = await self.backend.audit.event(finding.key)
         if event is None:
-            waits = "It is not in the audit trail: it waits in the spool, or was deleted by age."
-            return Detail(finding, _text(waits))
+            missing = "The audit trail does not have it: it waits in the spool, or it was deleted because of its age."
+            return Detail(finding, _text(missing))
         payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
         return Detail(finding, lambda width: list(detail_lines(event, width)), payload)
 
@@ -327,7 +327,7 @@ class TriageView(View):
 
     @action("triage.open", "enter", "Open", shown="Enter")
     def act_open(self) -> None:
-        """An event whole; of a group its events."""
+        """Show the whole event, or the events of the group."""
         row = self._row()
         if isinstance(row, FindingGroup):
             self._kind, self._cause, self._is_grouped = row.kind, row.cause, False
@@ -375,19 +375,21 @@ class TriageView(View):
 
     @action("triage.rules", "n", "Rules")
     def act_rules(self) -> None:
-        """The rules, and an editor with a draft made from the selected event."""
+        """Show the discard rules, and an editor for a new one."""
         row = self._row()
         if isinstance(row, Finding) and not self._draft.is_touched:
             self._draft = replace(self._draft, about=row)
 
-        def keep(draft: RuleDraft | None) -> None:
+        def on_left(draft: RuleDraft | None) -> None:
             self._draft = draft or RuleDraft()
             self.backend.findings_reader.read_now()
 
-        self.app.push_screen(RulesScreen(self.host, self.backend, self._draft, self._forget), keep)
+        self.app.push_screen(
+            RulesScreen(self.host, self.backend, self._draft, self._forget), on_left
+        )
 
     def _forget(self, saved: RuleDraft) -> None:
-        """A rule was made of the draft, maybe after its screen was left, or opened again."""
+        """Drop the draft that became a rule. Its screen may have been left or opened again meanwhile."""
         self._draft = self._draft.without(saved)
         for screen in self.app.screen_stack:
             if isinstance(screen, RulesScreen):
@@ -395,11 +397,11 @@ class TriageView(View):
 
     @action("triage.replay", "R,shift+r", "Replay", changes=True)
     def act_replay(self) -> None:
-        """Put the selected event, or all of the group, through the same code again."""
+        """Process the selected event, or all events of the group, again."""
         row = self._row()
         if isinstance(row, FindingGroup) and row.findings[0].rule is not None:
             selection = ReplaySelection(rule=row.findings[0].rule)
-            about = f"all events that {row.cause} keeps away"
+            about = f"all events that {row.cause} discarded"
         elif isinstance(row, FindingGroup):
             selection = ReplaySelection(event_ids=tuple(finding.key for finding in row.findings))
             about = f"{len(row.findings):,} events"
@@ -419,7 +421,7 @@ class TriageView(View):
 
     @action("triage.replay_failed", "F,shift+f", "Replay failed", changes=True)
     def act_replay_failed(self) -> None:
-        """Put all that failed through the same code again."""
+        """Process all events that failed again."""
         self._ask_replay("all events that failed", ReplaySelection(failed=True))
 
     @act_replay_failed.when
@@ -428,7 +430,7 @@ class TriageView(View):
 
     @action("triage.backfill", "B,shift+b", "Backfill gap", changes=True)
     def act_backfill(self) -> None:
-        """Close the selected gap from Slack's history."""
+        """Fill the selected gap from Slack's history."""
         row = self._row()
         gap = row.gap if isinstance(row, Finding) else None
         if gap is None:
@@ -436,20 +438,20 @@ class TriageView(View):
 
         async def work() -> str:
             run = await self.host.operator.backfill(gap.id)
-            told = f"{run.rows_seen:,} messages read, {run.rows_changed:,} were missing or older"
+            found = f"{run.rows_seen:,} messages read, {run.rows_changed:,} were missing or older"
             if run.outcome != "done":
-                raise TigerSlackError(f"{run.outcome}: {run.error or told}")
-            return f"Gap {gap.id}: {told}"
+                raise TigerSlackError(f"{run.outcome}: {run.error or found}")
+            return f"Gap {gap.id}: {found}"
 
         details = (
             f"{gap.reason}, {moment(gap.started_at)}Z to {moment(gap.ended_at)}Z",
-            "Slack's history is read at the pace that Slack allows: a large gap takes its time.",
-            "Only what is missing is added; newer content and deletions stay.",
+            "Slack limits how fast its history can be read, so a long gap takes long.",
+            "Only missing messages are added. Newer content and deletions stay.",
         )
         self.host.ask(
-            f"Close gap {gap.id}?",
+            f"Backfill gap {gap.id}?",
             details,
-            verb="Backfill it",
+            verb="Backfill",
             then=lambda: self.host.attempt("Backfill", work()),
         )
 
@@ -468,8 +470,8 @@ class TriageView(View):
             return f"Replayed {report.events:,}: {outcomes or 'nothing to do'}"
 
         details = (
-            "They go through the rules and the code of now. What is stored stays as it is,",
-            "newer content wins, deleted messages stay deleted. It can be done again.",
+            "The present rules and code decide what becomes of them. Stored rows do not change,",
+            "newer content wins, deleted messages stay deleted. It can be repeated.",
         )
         self.host.ask(
             f"Replay {about}?",
@@ -492,7 +494,7 @@ def _key(row: Finding | FindingGroup) -> str:
 
 
 def _searched(row: Finding | FindingGroup) -> str:
-    """What a filter looks at."""
+    """The text that a filter searches."""
     if isinstance(row, FindingGroup):
         return f"{row.kind} {row.cause} {row.findings[0].channel} {row.findings[0].detail}"
     return f"{row.kind} {row.what} {row.channel} {row.user} {row.detail} {row.key}"

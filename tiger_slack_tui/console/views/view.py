@@ -1,4 +1,4 @@
-"""What every view is: panes, how they are filled, and what can be done with any pane."""
+"""The base class of all views, with the actions that every pane has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tiger_slack_tui.console.panes.pane import Pane
 
 _FAR = 10_000_000
 _COPIED = 5000
-"""Rows that are copied at most: terminals take no more than so much into their clipboards."""
+"""The most rows that are copied: terminals limit the size of their clipboard."""
 
 
 class Switcher(ContentSwitcher):
@@ -30,7 +30,7 @@ class Switcher(ContentSwitcher):
 class View(Container):
     """A set of panes, and the actions that each of them has."""
 
-    BLANK = True  # nothing of its own is to be seen, and need not be painted line by line
+    BLANK = True  # it shows only its children, so it need not be painted line by line
     NAME: ClassVar[str]
     PARTS: ClassVar[tuple[type, ...]] = ()
     """Classes of the view's parts that declare actions, too."""
@@ -46,7 +46,7 @@ class View(Container):
         raise NotImplementedError
 
     def badge(self, model: Model) -> str:
-        """What the view's tab says behind its name."""
+        """The text behind the view's name in its tab."""
         return ""
 
     def doers(self) -> Iterator[Any]:
@@ -54,7 +54,7 @@ class View(Container):
         yield self
 
     def back(self) -> bool:
-        """Go back by one step inside the view; False where there is none."""
+        """Go one step back inside the view. Returns False if there is none."""
         return False
 
     @property
@@ -68,21 +68,21 @@ class View(Container):
         return (pane for pane in self.query(Pane) if pane.display and pane.can_focus)
 
     def focus_first(self) -> None:
-        """Give the focus to the first pane, unless one has it."""
+        """Give the focus to the first pane, unless one of the panes has it."""
         if self.pane is None:
             for pane in self.panes():
                 pane.focus()
                 return
 
     def zoom(self, pane: Pane[Any] | None) -> None:
-        """Give a pane all the room, or the others theirs again."""
+        """Give a pane the whole view; None shows all panes again."""
         self.set_class(pane is not None, "-zoomed")
         for other in self.query(Pane):
             other.set_class(other is pane, "-zoom")
         self.zoomed = pane
 
     def step_back(self) -> bool:
-        """Out of a filter, a zoom, a step; False where there was nothing to leave."""
+        """Leave a filter, a zoom or a step. Returns False if there was none."""
         if self.pane and self.pane.filter_text:
             self.pane.filter_rows("")
         elif self.zoomed is not None:
