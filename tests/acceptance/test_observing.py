@@ -139,7 +139,9 @@ async def test_health_and_metrics_over_http(
 
             slack.refuse_opening = "internal_error"
             await slack.drop()
-            await asyncio.sleep(0.5)
+            async with asyncio.timeout(30):
+                while (await asyncio.to_thread(get, "readyz"))[0] != 503:
+                    await asyncio.sleep(0.05)
             status, body = await asyncio.to_thread(get, "readyz")
             assert (status, json.loads(body)["problems"][0][:6]) == (503, "Slack:")
             code, _, err = await command(program, "health")

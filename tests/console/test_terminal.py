@@ -14,7 +14,7 @@ import pytest
 
 from tests.acceptance.test_processes import Program
 from tests.console.terminal import Terminal, at_terminal
-from tests.support import check
+from tests.support import check, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 
@@ -71,8 +71,7 @@ async def test_shows_what_comes_and_restores_the_terminal(conninfo: str, tmp_pat
         terminal.press("y")
         assert await asyncio.wait_for(terminal.process.wait(), 60) == 0
         await check(conninfo, sent)
-        await asyncio.sleep(0.2)
-        assert b"\x1b[?1049l" in terminal.raw
+        await until(lambda: b"\x1b[?1049l" in terminal.raw)
         assert terminal.raw.rindex(b"\x1b[?25h") > terminal.raw.rindex(b"\x1b[?25l")
         assert termios.tcgetattr(terminal.fd)[:4] == before[:4]
 
@@ -86,8 +85,7 @@ async def test_a_signal_restores_the_terminal_and_loses_nothing(
         terminal.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(terminal.process.wait(), 60) == 0
         await check(conninfo, sent)
-        await asyncio.sleep(0.2)
-        assert terminal.raw.rindex(b"\x1b[?1049l") > terminal.raw.rindex(b"\x1b[?1049h")
+        await until(lambda: terminal.raw.rfind(b"\x1b[?1049l") > terminal.raw.rfind(b"\x1b[?1049h"))
 
 
 async def test_a_terminal_that_stalls_holds_up_nothing_and_heals(

@@ -94,7 +94,7 @@ async def test_a_time_in_which_nothing_ran_is_a_gap(
         async with running(engine(slack, conninfo, tmp_path)) as again:
             started = time.time()
             await until(lambda: again.snapshot().gaps_open == 1)
-    ((reason, seconds, goes_on),) = observer(GAPS)
+            ((reason, seconds, goes_on),) = observer(GAPS)
     assert (reason, goes_on) == ("not connected", False)
     ((begin,),) = observer("select extract(epoch from started_at)::float8 from slack.gap")
     # Ages are taken just before the transaction whose time they count from.
@@ -128,7 +128,7 @@ async def test_a_loss_of_slack_is_a_gap_that_goes_on_until_it_is_back(
         slack.refuse_opening = None
         await until(lambda: one.snapshot().slack_status == "connected")
         await until(lambda: observer("select from slack.gap where ended_at is not null") != [])
-    ((reason, seconds, _),) = observer(GAPS)
+        ((reason, seconds, _),) = observer(GAPS)
     assert reason == "not connected"
     assert seconds >= 0.3
 
@@ -162,7 +162,7 @@ async def test_a_half_open_connection_counts_until_slack_was_last_heard_of(
         await until(lambda: one.snapshot().slack_connects == 2)
         back = time.time()
         await until(lambda: observer(GAPS) != [])
-    ((_, seconds, _),) = observer(GAPS)
+        ((_, seconds, _),) = observer(GAPS)
     assert seconds > back - frozen - 0.3  # not only from when it was given up
 
 
@@ -205,7 +205,7 @@ async def test_kill_9_leaves_a_gap_from_the_last_heartbeat(
             assert observer(GAPS) == []  # it could still live, for all that is known
             await until(lambda: again.snapshot().gaps_open == 1)
             back = time.time()
-    ((reason, seconds, _),) = observer(GAPS)
+            ((reason, seconds, _),) = observer(GAPS)
     assert reason == "not connected"
     assert starting - seen <= seconds <= back - seen
     assert observer("select stopped_at from slack.instance order by id limit 1") == [(None,)]
@@ -222,7 +222,7 @@ async def test_app_rate_limited_is_one_gap_for_each_episode(
             envelope = {"type": "events_api", "envelope_id": f"e{number}", "payload": frame}
             await slack.send_frame(envelope)
         await until(lambda: one.snapshot().acked == 5)
-    assert observer(GAPS) == [("rate limited", 180.0, False), ("rate limited", 120.0, False)]
+        assert observer(GAPS) == [("rate limited", 180.0, False), ("rate limited", 120.0, False)]
 
 
 async def test_a_queue_that_stands_still_is_a_gap(
@@ -242,7 +242,7 @@ async def test_a_queue_that_stands_still_is_a_gap(
         allow_connections(conninfo, allowed=True)
         await delivered(slack, one)
         await until(lambda: observer(GAPS) != [])
-    ((reason, seconds, _),) = observer(GAPS)
+        ((reason, seconds, _),) = observer(GAPS)
     assert reason == "queue stopped"
     assert seconds >= 1
 
@@ -268,7 +268,7 @@ async def test_deliveries_that_come_late_are_a_gap_unless_it_is_known(
             )
         await slack.send_all(later)
         await delivered(slack, one)
-    assert [row[0] for row in observer(GAPS)] == ["late deliveries", "not connected"]
+        assert [row[0] for row in observer(GAPS)] == ["late deliveries", "not connected"]
 
 
 async def test_an_older_version_is_followed_by_a_gap(
@@ -284,6 +284,6 @@ async def test_an_older_version_is_followed_by_a_gap(
         connection.execute(seed.encode())
     async with LocalSlack() as slack, running(engine(slack, conninfo, tmp_path)) as one:
         await until(lambda: one.snapshot().gaps_open == 1)
-    ((reason, seconds, _),) = observer(GAPS)
+        ((reason, seconds, _),) = observer(GAPS)
     assert reason == "not connected"
     assert seconds >= 3600
