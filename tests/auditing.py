@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from psycopg import AsyncConnection
-
 from tiger_slack_tui.ingest.record import encode_record
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect, make_pool
 from tiger_slack_tui.slack.events import read_envelope, route
 from tiger_slack_tui.store.events import EventStore, Written
@@ -69,6 +68,6 @@ async def store(conninfo: str, events: dict[str, dict[str, Any]]) -> Written:
 
 
 @asynccontextmanager
-async def asking(conninfo: str) -> AsyncIterator[AsyncConnection[Any]]:
+async def asking(conninfo: str) -> AsyncIterator[Connection]:
     async with await connect(conninfo) as connection:
         yield connection

@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 import psycopg
 import pytest
-from psycopg import AsyncConnection
 
 from tests.auditing import message, record
 from tests.instances import instance_state
@@ -24,6 +23,7 @@ from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.job import Run
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import directory, gaps, instances, job_runs
@@ -41,7 +41,7 @@ _WAITING = (
 _DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 
 
-async def beat(connection: AsyncConnection[Any], name: str, *spans: ConnectionSpan) -> None:
+async def beat(connection: Connection, name: str, *spans: ConnectionSpan) -> None:
     found = Heartbeat(instance_state(name), spans, [])
     await instances.write_heartbeat(
         connection, lambda: found, stale=30, is_steady=True, least_gap=1
@@ -87,7 +87,7 @@ async def test_a_backfill_an_import_and_live_events(conninfo: str) -> None:
                 (orjson.dumps(post(old)["event"]).decode(),),
             )
 
-            async def find(connection: AsyncConnection[Any], team: str) -> list[Gap]:
+            async def find(connection: Connection, team: str) -> list[Gap]:
                 since, until_ = (datetime.fromtimestamp(at, UTC) for at in (old - 60, new + 60))
                 added = await gaps.add(
                     connection, team=team, since=since, until=until_, channel="C1", instance="x"
@@ -139,7 +139,7 @@ async def test_many_kinds_of_transactions_at_the_same_time(
     assert deadlocks(conninfo, sessions=1) == 0
 
 
-Step = Callable[[AsyncConnection[Any], random.Random, int], Awaitable[object]]
+Step = Callable[[Connection, random.Random, int], Awaitable[object]]
 
 
 async def repeat(conninfo: str, step: Step, chosen: random.Random) -> None:
@@ -148,7 +148,7 @@ async def repeat(conninfo: str, step: Step, chosen: random.Random) -> None:
             await step(connection, chosen, number)
 
 
-async def live_events(connection: AsyncConnection[Any], chosen: random.Random, _: int) -> None:
+async def live_events(connection: Connection, chosen: random.Random, _: int) -> None:
     records = []
     for _ in range(20):
         n = chosen.randrange(40)
@@ -173,23 +173,23 @@ async def live_events(connection: AsyncConnection[Any], chosen: random.Random, _
     await ingest(connection, *records)
 
 
-async def imports(connection: AsyncConnection[Any], chosen: random.Random, _: int) -> None:
+async def imports(connection: Connection, chosen: random.Random, _: int) -> None:
     weeks = {f"C{chosen.randrange(3)}": chosen.sample(range(5), 3) for _ in range(2)}
     async with connection.transaction():
         await lock_weeks(connection, weeks)
 
 
-async def people(connection: AsyncConnection[Any], chosen: random.Random, number: int) -> None:
+async def people(connection: Connection, chosen: random.Random, number: int) -> None:
     rows = [{"id": f"U{n}", "name": "b", "updated": number} for n in chosen.sample(range(7), 7)]
     await directory.upsert(connection, "user", rows)
 
 
-async def places(connection: AsyncConnection[Any], chosen: random.Random, number: int) -> None:
+async def places(connection: Connection, chosen: random.Random, number: int) -> None:
     rows = [{"id": f"C{n}", "name": f"n{number}"} for n in chosen.sample(range(7), 7)]
     await directory.upsert(connection, "channel", rows)
 
 
-async def heartbeats(connection: AsyncConnection[Any], chosen: random.Random, _: int) -> None:
+async def heartbeats(connection: Connection, chosen: random.Random, _: int) -> None:
     await connection.execute(
         "update slack.connection set is_judged = false where id = %s", (chosen.randrange(1, 20),)
     )
@@ -201,7 +201,7 @@ async def heartbeats(connection: AsyncConnection[Any], chosen: random.Random, _:
     await beat(connection, name, *spans)
 
 
-async def removals(connection: AsyncConnection[Any], chosen: random.Random, number: int) -> None:
+async def removals(connection: Connection, chosen: random.Random, number: int) -> None:
     run_id, _ = await job_runs.begin(
         connection, "retention", reason="by hand", scheduled_for=None, instance="test"
     )
@@ -209,11 +209,11 @@ async def removals(connection: AsyncConnection[Any], chosen: random.Random, numb
     await retention(1).work(run)
 
 
-async def ingest(connection: AsyncConnection[Any], *records: bytes) -> None:
+async def ingest(connection: Connection, *records: bytes) -> None:
     await connection.execute("select slack.ingest(%s::jsonb)", (as_array(records),))
 
 
-async def lock_weeks(connection: AsyncConnection[Any], weeks: dict[str, list[int]]) -> None:
+async def lock_weeks(connection: Connection, weeks: dict[str, list[int]]) -> None:
     await connection.execute(
         "select slack.lock_for_import(%s::jsonb)", (orjson.dumps(weeks).decode(),)
     )

@@ -16,6 +16,7 @@ from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
@@ -32,7 +33,7 @@ def at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-async def record(connection: psycopg.AsyncConnection[Any], begin: float, end: float) -> int:
+async def record(connection: Connection, begin: float, end: float) -> int:
     cursor = await connection.execute(
         "select slack.record_gap('T0LOCAL', 'queue stopped', %s, %s, 'test', '1 minute')",
         (at(begin), at(end)),
@@ -58,7 +59,7 @@ async def test_what_a_gap_grew_by_since_it_was_found_is_read(conninfo: str) -> N
         slack.lose(post(NOW - HOUR - 1))
         await record(other, NOW - 3 * HOUR, NOW - 2 * HOUR)
 
-        async def find(connection: psycopg.AsyncConnection[Any], team: str) -> list[Gap]:
+        async def find(connection: Connection, team: str) -> list[Gap]:
             found = await gaps.due(connection, team, growing=True)
             await record(other, NOW - 2 * HOUR, NOW - HOUR)
             return found

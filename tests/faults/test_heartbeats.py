@@ -9,13 +9,13 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import AsyncConnection
 
 from tests.faults.clock import ManualClock
 from tests.instances import instance_state
 from tests.support import count, make_engine, running, until
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.socket_connection import SocketState
@@ -29,7 +29,7 @@ HEARTBEAT = HeartbeatTiming(interval=0.05, stale=1, least_gap=0.3)
 class Sender:
     """Sends heartbeats of one start of the program."""
 
-    def __init__(self, connection: AsyncConnection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._state = instance_state(start_id=uuid4(), age=3 * HOUR)
         self.looks = 0

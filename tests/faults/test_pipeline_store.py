@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 import psycopg
 import pytest
-from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from tests.faults.pipelines import envelope
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.ingest.record import encode_record
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import make_pool
 from tiger_slack_tui.slack.events import route
 from tiger_slack_tui.store import events as store_module
@@ -42,11 +42,11 @@ class Refusals:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, sqlstate: str, times: int) -> None:
         self.sqlstate, self.times = sqlstate, times
-        self.connections: list[AsyncConnection[Any]] = []
+        self.connections: list[Connection] = []
         self._real = store_module._ingest
         monkeypatch.setattr(store_module, "_ingest", self._ingest)
 
-    async def _ingest(self, connection: AsyncConnection[Any], records: Sequence[bytes]) -> Any:
+    async def _ingest(self, connection: Connection, records: Sequence[bytes]) -> Any:
         is_failed = any(b'"failed"' in record for record in records)
         if not is_failed and any(b'"Ev1"' in record for record in records):
             self.connections.append(connection)

@@ -21,6 +21,7 @@ from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, read_page
@@ -94,7 +95,7 @@ async def test_a_gap_without_bounds_is_closed(conninfo: str) -> None:
                 " values ('T0LOCAL', 'by hand', '-infinity', 'infinity')"
             )
 
-        async def find(connection: psycopg.AsyncConnection[object], team: str) -> list[gaps.Gap]:
+        async def find(connection: Connection, team: str) -> list[gaps.Gap]:
             return await gaps.due(connection, team, growing=True)
 
         job = close_gaps(web, find, pace=AT_ONCE)

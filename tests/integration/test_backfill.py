@@ -23,7 +23,7 @@ from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.jobs.runner import Runner
-from tiger_slack_tui.postgres.connection import with_defaults
+from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
 from tiger_slack_tui.slack.paged_history import HistoryPace
 from tiger_slack_tui.slack.ts import slack_ts
@@ -102,7 +102,7 @@ class Gapped:
     ) -> JobRun:
         """Close a gap of this time, or go on with the one that is open."""
 
-        async def find(connection: psycopg.AsyncConnection[Any], team: str) -> list[gaps.Gap]:
+        async def find(connection: Connection, team: str) -> list[gaps.Gap]:
             due = await gaps.due(connection, team, growing=True)
             found = [gap for gap in due if gap.reason == "by hand"]
             since, until_ = (datetime.fromtimestamp(at, UTC) for at in (begin, end))

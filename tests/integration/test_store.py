@@ -9,19 +9,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
 
 from tests.support import allow_connections, check
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.ingest.record import encode_record
-from tiger_slack_tui.postgres.pool import connect, make_pool
+from tiger_slack_tui.postgres.pool import Pool, connect, make_pool
 from tiger_slack_tui.slack.events import read_envelope, route
 from tiger_slack_tui.slack.payload import decode
 from tiger_slack_tui.store.events import EventStore
-
-Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
 @pytest.fixture

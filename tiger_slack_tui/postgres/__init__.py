@@ -1,0 +1,1 @@
+"""Connections, locks, failures, migrations and the embedded server: everything about PostgreSQL but the tables."""

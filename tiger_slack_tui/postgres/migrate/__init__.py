@@ -1,0 +1,1 @@
+"""Migrations: the files, and running them."""
