@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.test_cli import CLEAN
 from tests.console.terminal import at_terminal
-from tiger_slack_tui.demo.run import kept_after
+from tiger_slack_tui.demo.run import keep_exports
 
 
 async def test_a_demo_in_a_console(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ async def test_a_demo_in_a_console(tmp_path: Path) -> None:
 
 
 def test_the_errors_of_a_demo_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with kept_after(tmp_path, tmp_path):
+    with keep_exports(tmp_path, tmp_path):
         (tmp_path / "tiger-slack.log").write_text(
             '{"level": "INFO", "message": "all is well"}\n{"level": "ERROR", "message": "it broke"}\n'
         )

@@ -1,4 +1,4 @@
-"""Compares the tables with what was sent: nothing lost, nothing twice, nothing else."""
+"""Compares the tables with the events that were sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TABLES: tuple[Table, ...] = ("user", "channel", "message", "tombstone", "event"
 
 
 async def differences(conninfo: str, expected: Expected, *, most: int = 20) -> list[str]:
-    """What the database has otherwise than expected, at most so many lines; empty where it is right."""
+    """The differences between the tables and `expected`, at most `most` lines; empty if there are none."""
     async with await connect(conninfo) as connection:
         rows = {table: await read_table(connection, table) for table in _TABLES}
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""What the Web API answers: the people, channels and newest messages of a local workspace."""
+"""The users, channels and newest messages of the local Slack, as its Web API returns them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from decimal import Decimal
 from typing import Any
 
 _MOST_MESSAGES = 1000
-"""Messages that a channel's history keeps; a demo runs for days."""
+"""Messages that the history of a channel keeps, so that a demo can run for days."""
 _PAGE = 1000
-"""Most entries of a page."""
+"""Entries that a page holds at most."""
 _RESTRICTED_PAGE = 15
+"""Messages of a page for apps that are distributed outside of the Marketplace."""
 _TRUE = ("true", "1", "True")
 
 
 class Directory:
-    """The present state, as far as the list and history methods show it."""
+    """The present state of the workspace, as far as the list and history methods return it."""
 
     def __init__(
         self,
@@ -26,12 +27,12 @@ class Directory:
         self.users = {user["id"]: user for user in users or []}
         self.channels = {channel["id"]: channel for channel in channels or []}
         self.is_restricted = False
-        """Whether pages of messages hold no more than 15, as for apps distributed outside of the Marketplace."""
+        """Whether a page holds at most 15 messages, as for apps that are distributed outside of the Marketplace."""
         self._messages: dict[str, OrderedDict[str, dict[str, Any]]] = {}
         self._reactions: dict[tuple[str, str], dict[str, list[str]]] = {}
 
     def apply(self, event: Mapping[str, Any]) -> None:
-        """Take an event into account that is about to be sent."""
+        """Change the state by an event."""
         kind = event.get("type")
         if kind == "message":
             self._apply_message(event)
@@ -51,7 +52,7 @@ class Directory:
             )
 
     def answer(self, method: str, given: Mapping[str, str]) -> dict[str, Any]:
-        """The answer to a list or history method, a page at a time."""
+        """One page of the answer to a list or history method."""
         match method:
             case "users.list":
                 return _page("members", list(self.users.values()), given, 1000)
@@ -67,7 +68,7 @@ class Directory:
         return {"ok": False, "error": "unknown_method"}
 
     def _listed(self, given: Mapping[str, str]) -> list[dict[str, Any]]:
-        # As Slack does: a space in the list makes a type that nobody knows, and unknown ones are ignored.
+        # As in Slack, a space in the list makes an unknown type, and unknown types are ignored.
         kinds = given.get("types", "public_channel").split(",")
         hide = given.get("exclude_archived", "false") in _TRUE
         return [
@@ -77,11 +78,11 @@ class Directory:
         ]
 
     def messages(self, channel: str) -> list[dict[str, Any]]:
-        """All messages of a channel that are kept, as its history would show them, the oldest first."""
+        """The kept messages of a channel, as its history returns them, the oldest first."""
         return [self._shown(channel, ts) for ts in sorted(self._messages.get(channel, {}))]
 
     def _history(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """Parents, messages outside of threads and replies sent to the channel, too; the newest first."""
+        """A page of messages, the newest first; without replies, except those that were also sent to the channel."""
         channel = given.get("channel", "")
         if error := self._hidden(channel):
             return {"ok": False, "error": error}
@@ -97,7 +98,7 @@ class Directory:
         return self._message_page(shown, given, 100)
 
     def _replies(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """A thread, the oldest first: its parent in any case, and its replies of the time asked for."""
+        """A page of a thread, the oldest first: its parent, and its replies between `oldest` and `latest`."""
         channel, thread = given.get("channel", ""), given.get("ts")
         if error := self._hidden(channel):
             return {"ok": False, "error": error}
@@ -120,13 +121,13 @@ class Directory:
         return _page("messages", shown, given, default)
 
     def _hidden(self, channel: str) -> str | None:
-        """Why the app may not see the channel's messages."""
+        """The error if the app may not see the channel's messages."""
         if channel not in self.channels and channel not in self._messages:
             return "channel_not_found"
         return None if _is_member(self.channels.get(channel, {})) else "not_in_channel"
 
     def _shown(self, channel: str, ts: str) -> dict[str, Any]:
-        """The message with its reactions, and a parent with what is known of its replies."""
+        """The message with its reactions; a parent also has the number of its replies."""
         messages = self._messages[channel]
         shown = dict(messages[ts])
         if reactions := self._reactions.get((channel, ts)):
@@ -174,7 +175,7 @@ class Directory:
                 messages.popitem(last=False)
 
     def _delete(self, channel: str, ts: str) -> None:
-        """Of a parent, something stays for its replies."""
+        """Delete the message. A parent with replies leaves a tombstone."""
         messages = self._messages[channel]
         self._reactions.pop((channel, ts), None)
         if messages.pop(ts, None) and self._replies_to(channel, ts):
@@ -202,7 +203,7 @@ def _is_between(ts: str, given: Mapping[str, str]) -> bool:
 def _page(
     name: str, items: list[dict[str, Any]], given: Mapping[str, str], default: int
 ) -> dict[str, Any]:
-    """A page of the items; the cursor is where it begins."""
+    """A page of the items. Its cursor is the index of its first item."""
     try:
         begin = int(given.get("cursor") or 0)
     except ValueError:

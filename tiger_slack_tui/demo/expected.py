@@ -1,4 +1,4 @@
-"""What the tables must hold after a set of events: a second opinion, made without looking at the ingestion."""
+"""Computes what the tables must hold after a set of events, without any code of the ingestion."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ Version = tuple[Any, ...]
 
 
 class Expected:
-    """Folds payloads, in any order and with any repeats, into the state that they lead to.
+    """The expected content of the tables. Payloads can be applied in any order, and repeatedly.
 
-    `messages` by (channel, ts), `users` and `channels` by id hold columns as the tables name them, times as
-    Slack's text; `events` holds the outcome of each event_id.
+    `messages` (by channel and ts), `users` and `channels` (by id) hold the columns by their names, with times as in
+    Slack's payloads. `events` holds the outcome of each event by event_id.
     """
 
     def __init__(self, *, discard: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
@@ -60,7 +60,7 @@ class Expected:
 
     @property
     def messages(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """Columns by (channel, ts); `reactions` sorted by user and name."""
+        """Columns by (channel, ts), with `reactions` sorted by user and name."""
         return {
             key: content | {"reactions": self._present(key)}
             for key, (_, content) in self._contents.items()
@@ -68,7 +68,7 @@ class Expected:
         }
 
     def apply(self, payload: Mapping[str, Any]) -> None:
-        """Take one delivery of an event into account."""
+        """Apply one delivery of an event."""
         if payload["event_id"] in self.events:
             return
         event = clean(payload["event"])
@@ -86,10 +86,10 @@ class Expected:
             outcome = self._channel(event)
         self.events[payload["event_id"]] = outcome
 
-    def listed(
+    def apply_lists(
         self, *, users: Iterable[dict[str, Any]], channels: Iterable[dict[str, Any]]
     ) -> None:
-        """Take into account what the list methods told at some time: objects whose only recency is their own."""
+        """Apply an answer of the list methods. Its objects are as recent as their own `updated` says."""
         for user in users:
             self._user({"user": clean(user), "event_ts": "0"})
         for channel in channels:
@@ -147,25 +147,25 @@ class Expected:
         happened = float(event["event_ts"])
         version = (float(user.get("updated", happened)), happened)
         row = self.users.setdefault(user["id"], {"user_name": user["id"]})
-        told = {
+        values = {
             name: user.get(name)
             for name in ("team_id", "tz", "tz_label", "tz_offset", "deleted", "is_bot", "updated")
         }
-        told |= {
+        values |= {
             name: profile.get(name)
             for name in ("display_name", "real_name_normalized", "display_name_normalized", "email")
         }
-        told |= {
+        values |= {
             "user_name": user.get("name"),
             "real_name": user.get("real_name", profile.get("real_name")),
         }
-        self._tell("user", user["id"], row, told, version)
+        self._merge("user", user["id"], row, values, version)
         return "stored"
 
     def _channel(self, event: dict[str, Any]) -> str:
         kind, happened = event["type"].partition("_")[2], float(event["event_ts"])
         channel: Any = event.get("channel", event.get("old_channel_id"))
-        told: Mapping[str, Any]
+        values: Mapping[str, Any]
         version = (happened, happened)
         if kind in ("created", "rename"):
             names = (
@@ -176,7 +176,7 @@ class Expected:
                 "is_member",
                 "updated",
             )
-            told = {name: channel.get(name) for name in names} | {
+            values = {name: channel.get(name) for name in names} | {
                 "channel_name": channel.get("name")
             }
             if "updated" in channel:
@@ -187,7 +187,7 @@ class Expected:
             for name in ("topic", "purpose"):
                 if name in channel:
                     set_at = max(version[0], float(channel[name].get("last_set", 0)))
-                    self._tell(
+                    self._merge(
                         "channel",
                         channel_id,
                         row,
@@ -213,11 +213,11 @@ class Expected:
                 "unshared": {"is_shared": still, "is_ext_shared": still},
                 "id_changed": {"successor_id": event.get("new_channel_id")},
             }
-            told, channel_id = effects[kind], channel
+            values, channel_id = effects[kind], channel
             row = self.channels.setdefault(channel_id, {"channel_name": channel_id})
         else:
             return "unrouted"
-        self._tell("channel", channel_id, row, told, version)
+        self._merge("channel", channel_id, row, values, version)
         return "stored"
 
     def _channel_message(self, event: dict[str, Any]) -> None:
@@ -227,15 +227,15 @@ class Expected:
         happened = float(event["event_ts"])
         row = self.channels.setdefault(event["channel"], {"channel_name": event["channel"]})
         column = "channel_name" if what == "name" else what
-        self._tell(
+        self._merge(
             "channel", event["channel"], row, {column: event.get(what)}, (happened, happened)
         )
 
-    def _tell(
-        self, table: str, key: str, row: dict[str, Any], told: Mapping[str, Any], version: Version
+    def _merge(
+        self, table: str, key: str, row: dict[str, Any], values: Mapping[str, Any], version: Version
     ) -> None:
-        """Take the newest of each attribute; of two of one version, the greater value."""
-        for name, value in told.items():
+        """Keep the newest value of each attribute; the greater of two values with the same version."""
+        for name, value in values.items():
             if value is None:
                 continue
             known = self._versions.get((table, key, name))
@@ -245,7 +245,7 @@ class Expected:
 
 
 def clean(value: Any) -> Any:
-    """The value without what a database cannot hold and must not know."""
+    """The value without NUL, lone surrogates, and tokens in links."""
     if isinstance(value, dict):
         return {clean(name): clean(inner) for name, inner in value.items()}
     if isinstance(value, list):

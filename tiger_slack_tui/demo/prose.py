@@ -1,4 +1,4 @@
-"""Words for a workspace: names, titles, messages."""
+"""Invented names, titles and messages."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def title(chance: random.Random) -> str:
 
 
 def text(chance: random.Random, *, nasty: bool = False) -> str:
-    """One to four sentences."""
+    """One to four sentences; with `nasty`, sometimes also one that breaks careless programs."""
     sentences = [_sentence(chance, _SENTENCES) for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 4)))]
     if nasty and chance.random() < 0.1:
         sentences.append(_sentence(chance, _NASTY))
@@ -121,7 +121,7 @@ def text(chance: random.Random, *, nasty: bool = False) -> str:
 
 
 def blocks(content: str, chance: random.Random) -> list[dict[str, Any]]:
-    """The text as Slack's clients lay it out."""
+    """The text as a block, as Slack's clients send it."""
     section = {"type": "rich_text_section", "elements": [{"type": "text", "text": content}]}
     return [
         {"type": "rich_text", "block_id": f"{chance.getrandbits(20):05x}", "elements": [section]}

@@ -1,4 +1,4 @@
-"""The demo: a local Slack in a process of its own, a database of its own, and the real engine between them."""
+"""Runs the demo: a local Slack in a process of its own, an embedded PostgreSQL, and the engine between them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import click
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.snapshot import Snapshot
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.demo.check import differences
 from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.workspace import Workspace
@@ -33,23 +34,23 @@ _SHOWN_ERRORS = 5
 
 
 class DemoDiffers(TigerSlackError):
-    """The database does not hold what was sent."""
+    """The tables differ from what was sent."""
 
 
 def run_demo(
     settings: Settings, face: Face, *, rate: float, events: int | None, seed: int, as_json: bool
 ) -> None:
-    """Ingest from a local Slack; with `events`, end after so many and print a summary.
+    """Ingest from a local Slack. Without the console, stop after `events` events, compare, and print a summary.
 
-    Its database, spool and log lie in a temporary directory: a demo never meets the operator's data. What it leaves
-    of a console is its exports, in the working directory. Raises DemoDiffers where the database does not hold what
+    The database, the spool and the log are in a temporary directory: a demo never touches the operator's data. Files
+    that the console exported are moved to the working directory. Raises DemoDiffers if the tables differ from what
     was sent.
     """
     with tempfile.TemporaryDirectory(prefix="tiger-slack-demo-") as home:
         own = replace(settings, home=Path(home))
         prepare_face(own, ui=face.ui)
         with (
-            kept_after(own.home, Path.cwd()) if face.ui else nullcontext(),
+            keep_exports(own.home, Path.cwd()) if face.ui else nullcontext(),
             EmbeddedPostgres.start(own.home / "postgres") as server,
             _local_slack(rate=rate, events=events or 0, seed=seed) as (process, hello),
         ):
@@ -64,7 +65,7 @@ def run_demo(
             summary = _run_headless(own, slack, server.conninfo, process, hello)
         print(json.dumps(summary) if as_json else _text(summary))  # noqa: T201 it is the command's result
         if summary["differences"]:
-            raise DemoDiffers("The database differs from what was sent.")
+            raise DemoDiffers("The tables differ from what was sent.")
 
 
 def _run_headless(
@@ -74,19 +75,19 @@ def _run_headless(
     process: subprocess.Popen[str],
     hello: dict[str, Any],
 ) -> dict[str, Any]:
-    """Ingest all that the local Slack sends, and compare; the summary."""
+    """Ingest all events of the local Slack, compare the tables with them, and return the summary."""
     engine, sent = asyncio.run(_ingest(settings, slack, conninfo, process))
     workspace = Workspace(hello["seed"], hello["start"], hello["rate"])
     expected = Expected()
-    expected.listed(users=workspace.users, channels=workspace.channels)
+    expected.apply_lists(users=workspace.users, channels=workspace.channels)
     for payload in workspace.events(sent["sent"]):
         expected.apply(payload)
     return _summary(engine, sent, conninfo, asyncio.run(differences(conninfo, expected)))
 
 
 @contextmanager
-def kept_after(home: Path, directory: Path) -> Iterator[None]:
-    """When the block ends, print the errors of its log on stderr, and move its exports into the directory."""
+def keep_exports(home: Path, directory: Path) -> Iterator[None]:
+    """At the end of the block, print the errors of its log to stderr, and move its exports into the directory."""
     try:
         yield
     finally:
@@ -96,7 +97,7 @@ def kept_after(home: Path, directory: Path) -> Iterator[None]:
             line for line in lines if '"level": "ERROR"' in line or '"level": "CRITICAL"' in line
         ]
         if errors:
-            click.echo(f"The demo logged {len(errors):,} errors; the newest:", err=True)
+            click.echo(f"The demo logged {amount(len(errors), 'error')}. The newest:", err=True)
             for line in errors[-_SHOWN_ERRORS:]:
                 click.echo(line, err=True)
         if (home / "exports").exists():
@@ -104,19 +105,22 @@ def kept_after(home: Path, directory: Path) -> Iterator[None]:
                 place = Path(tempfile.mkdtemp(prefix="tiger-slack-exports-", dir=directory))
                 for file in (home / "exports").iterdir():
                     shutil.move(file, place)
-                click.echo(f"The exports of the demo are in {place}", err=True)
+                click.echo(f"The files that the console exported are in {place}", err=True)
             except OSError as error:
-                click.echo(f"The exports of the demo are lost: {error.strerror}", err=True)
+                click.echo(
+                    f"The files that the console exported could not be kept: {error.strerror}",
+                    err=True,
+                )
 
 
 @contextmanager
 def _local_slack(
     *, rate: float, events: int, seed: int
 ) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """The local Slack as a process, which ends with the block, and what it said of itself."""
+    """The local Slack as a process, and its first line. The process ends with the block."""
     command = [sys.executable, "-m", "tiger_slack_tui.demo.server"]
     command += ["--seed", str(seed), "--rate", str(rate), "--events", str(events)]
-    # A session of its own: of a terminal's signals only we hear, and then end it.
+    # In a session of its own, so that Ctrl-C reaches only this process, which then ends the other one.
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -136,14 +140,14 @@ def _local_slack(
 async def _ingest(
     settings: Settings, slack: SlackSettings, conninfo: str, process: subprocess.Popen[str]
 ) -> tuple[Snapshot, dict[str, Any]]:
-    """Run until all that the local Slack sends is acknowledged and in the database."""
+    """Ingest until every event is acknowledged and stored. Return the engine's state and the local Slack's report."""
     engine = Engine(settings, slack, conninfo)
     running = asyncio.create_task(run_headless(engine))
     assert process.stdout is not None  # noqa: S101 for the types
     report = asyncio.create_task(asyncio.to_thread(process.stdout.readline))
     await asyncio.wait({running, report}, return_when=asyncio.FIRST_COMPLETED)
     if not report.done():
-        process.kill()  # ends the thread that reads from it
+        process.kill()  # so that the thread that reads from it ends
     if not await report:
         engine.stop()
         await running
@@ -157,7 +161,7 @@ async def _ingest(
 
 
 def _is_settled(now: Snapshot) -> bool:
-    """Whether the spool is empty, and the first sync of users and channels over."""
+    """Whether the spool is empty, and every job has run once."""
     return not now.spool_events and all(job.last_outcome is not None for job in now.jobs)
 
 
@@ -186,14 +190,14 @@ def _text(summary: dict[str, Any]) -> str:
     ack = summary["ack_ms"]
     lines = [
         f"sent         {summary['sent']:,} events, {summary['events_per_second']:,.0f} a second",
-        f"acknowledged {summary['acked']:,}, after {ack['p50']:.1f} ms (median), {ack['p99']:.1f} ms (p99)",
+        f"acknowledged {summary['acked']:,}, within {ack['p50']:.1f} ms (median), {ack['p99']:.1f} ms (p99)",
         "outcomes     "
         + ", ".join(f"{n:,} {outcome}" for outcome, n in summary["outcomes"].items()),
         "rows         " + ", ".join(f"{n:,} {table}" for table, n in summary["rows"].items()),
     ]
     if summary["differences"]:
-        lines += ["The database differs from what was sent:"]
+        lines += ["The tables differ from what was sent:"]
         lines += [f"  {line}" for line in summary["differences"]]
     else:
-        lines += ["The database holds exactly what was sent."]
+        lines += ["The tables hold exactly what was sent."]
     return "\n".join(lines)

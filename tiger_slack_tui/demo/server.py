@@ -1,7 +1,7 @@
-"""The local Slack as a process: python -m tiger_slack_tui.demo.server --help
+"""The local Slack as a program: python -m tiger_slack_tui.demo.server --help
 
-Prints a line of JSON when it is ready, sends its events once somebody listens, prints a line when all of them
-are acknowledged, and ends with its standard input.
+It prints a line of JSON when it is ready, and sends its events after a client has connected. When all of them are
+acknowledged, it prints a second line. It ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ async def serve(given: argparse.Namespace) -> None:
         seed=given.seed,
     )
     async with LocalSlack(faults=faults, directory=directory) as slack:
-        _say(
+        _print_json(
             url=slack.url,
             bot_token=slack.bot_token,
             app_token=slack.app_token,
@@ -50,7 +50,7 @@ async def serve(given: argparse.Namespace) -> None:
             await slack.send(payload)
         await slack.flush()
         await slack.wait_acked()
-        _say(
+        _print_json(
             sent=slack.sent,
             acked=slack.acked,
             deliveries=slack.deliveries,
@@ -67,36 +67,47 @@ def _percentiles(ordered: list[float]) -> dict[str, float]:
     return {"p50": at(0.5), "p99": at(0.99), "max": at(1.0)}
 
 
-def _say(**line: object) -> None:
+def _print_json(**line: object) -> None:
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A local Slack with a workspace that lives in it.")
+    parser = argparse.ArgumentParser(
+        description="A local Slack that sends the events of an invented workspace."
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--start", type=float, help="time of the first event, in seconds since 1970; default: now"
+        "--start", type=float, help="time of the first event, in seconds since 1970 (default: now)"
     )
     parser.add_argument("--rate", type=float, default=20, help="events a second")
-    parser.add_argument("--events", type=int, default=0, help="0: without end")
-    parser.add_argument("--nasty", action="store_true")
     parser.add_argument(
-        "--duplicates", type=float, default=0, help="probability of a second delivery"
+        "--events", type=int, default=0, help="stop after this many events; 0: never"
     )
     parser.add_argument(
-        "--shuffle", type=int, default=0, help="window in which events lose their order"
+        "--nasty", action="store_true", help="texts with NUL, lone surrogates and terminal escapes"
     )
     parser.add_argument(
-        "--drop-every", type=int, default=0, help="cut the socket after so many events"
+        "--duplicates", type=float, default=0, help="probability that an event is sent twice"
     )
     parser.add_argument(
-        "--refresh-every", type=int, default=2000, help="ask the socket to leave after so many"
+        "--shuffle",
+        type=int,
+        default=0,
+        help="send events in random order within a window of this many",
+    )
+    parser.add_argument(
+        "--drop-every", type=int, default=0, help="cut the socket after this many events"
+    )
+    parser.add_argument(
+        "--refresh-every",
+        type=int,
+        default=2000,
+        help="ask the client to reconnect after this many events",
     )
     given = parser.parse_args()
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the parent, which still has acks to send
+    # Ctrl-C is for the parent process, which still sends acks.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending = threading.Thread(target=_end_with_input, daemon=True)
     ending.start()
     asyncio.run(serve(given))

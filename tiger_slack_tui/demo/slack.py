@@ -1,7 +1,7 @@
-"""A Slack on this machine: its Web API and Socket Mode, as far as an ingestion meets them.
+"""A local Slack: a server with Socket Mode and those methods of the Web API that the ingestion uses.
 
-It stands on its own: nothing here knows how events are ingested, so that tests and the demo meet a real peer.
-Besides what Slack does, it does on demand what goes wrong with it (Faults, and the methods under "On demand").
+It shares no code with the ingestion, so that tests and the demo use an independent peer. On demand it fails as Slack
+can fail: see Faults, and the methods under "Failures on demand".
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _SCOPES = (
 
 @dataclass(slots=True)
 class Faults:
-    """What goes wrong. Probabilities are for each event or call."""
+    """Failures that happen all the time. Probabilities are for each event or call."""
 
     duplicates: float = 0.0
-    """Probability that an event is delivered twice at once."""
+    """Probability that an event is sent twice at once."""
     shuffle: int = 0
-    """Events are sent in random order within a window of so many."""
+    """Events are sent in random order within a window of this many."""
     drop_every: int = 0
-    """The socket is cut, without a close frame, after each so many events."""
+    """All sockets are cut, without a close frame, each time after this many events."""
     refresh_every: int = 0
-    """The socket is asked to leave after each so many events, in turn with a warning and without."""
+    """Each time after this many events, clients are asked to reconnect; every other time with a warning before."""
     http_429: float = 0.0
     http_500: float = 0.0
     seed: int = 1
@@ -71,16 +71,16 @@ class _Delivery:
     first_sent_at: float = 0.0
     due: float = 0.0
     socket: _Socket | None = None
-    """Where it was sent last."""
+    """The socket that it was last sent to."""
     envelopes: list[str] = field(default_factory=list)
 
 
 class LocalSlack:
-    """The server, on a port of 127.0.0.1, from `start` to `close`, or as an async context manager.
+    """The server on a port of 127.0.0.1. It runs from `start` to `close`, or as an async context manager.
 
-    `retry_seconds` are the pauses before the second, third, … delivery of what was not acknowledged; the last
-    one repeats. At most `in_flight` events are unacknowledged at a time: `send` waits. Connections of the Web API
-    that are idle for `idle_seconds` are closed.
+    `retry_seconds` are the pauses before the second, third, … delivery of an unacknowledged event; the last pause
+    repeats. At most `in_flight` events are unacknowledged: `send` waits. Connections of the Web API that are idle
+    for `idle_seconds` are closed. With `remember`, `acked_ids` holds the id of every acknowledged event.
     """
 
     def __init__(
@@ -103,27 +103,27 @@ class LocalSlack:
         self.acked = 0
         self.deliveries = 0
         self.connections_opened = 0
-        """Calls of apps.connections.open that gave a ticket."""
+        """Successful calls of apps.connections.open."""
         self.openings_refused = 0
-        """Calls of apps.connections.open that `refuse_opening` answered."""
+        """Calls of apps.connections.open that `refuse_opening` refused."""
         self.sockets_opened = 0
-        """Tickets that became a socket."""
+        """Sockets that clients opened."""
         self.hold: asyncio.Event | None = None
-        """The Web API answers no list before this is set."""
+        """The list and history methods do not answer before this event is set."""
         self.tiers: dict[str, tuple[int, float]] = {}
-        """Methods that may be called only so often in so many seconds; after that 429."""
+        """Rate limits by method: the number of calls, and the seconds in which they are allowed."""
         self.refuse: dict[str, str] = {}
-        """Errors that list and history methods answer with."""
+        """Errors that list and history methods return, by method."""
         self.calls: Counter[str] = Counter()
-        """Calls of the Web API that were answered, by method."""
+        """Answered calls of list and history methods, by method."""
         self.refuse_opening: str | None = None
-        """An error that apps.connections.open answers with."""
+        """The error that apps.connections.open returns."""
         self.scopes = list(_SCOPES)
-        """What the bot token may do."""
+        """The scopes of the bot token."""
         self.acked_ids: set[str] = set()
-        """Of all events, where `remember` is set."""
+        """The ids of acknowledged events, if `remember` is set."""
         self.latencies: deque[float] = deque(maxlen=20_000)
-        """Seconds from the first sending to the ack, of the newest."""
+        """Seconds from the first delivery to the ack, for the newest events."""
         self._retry_seconds = retry_seconds
         self._in_flight = in_flight
         self._remember = remember
@@ -140,7 +140,7 @@ class LocalSlack:
         self._retrying: asyncio.Task[None] | None = None
 
     async def start(self, port: int = 0) -> None:
-        """Serve. Port 0: any."""
+        """Start to serve; port 0 means any free port."""
         app = web.Application()
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_get("/link", self._link)
@@ -153,7 +153,7 @@ class LocalSlack:
         self._retrying = asyncio.create_task(self._redeliver())
 
     async def close(self) -> None:
-        """Cut all connections and end."""
+        """Cut all connections and stop."""
         if self._retrying is not None:
             self._retrying.cancel()
             await asyncio.gather(self._retrying, return_exceptions=True)
@@ -177,7 +177,7 @@ class LocalSlack:
 
     @property
     def unacked(self) -> int:
-        """Events sent, or waiting to be, that are not acknowledged."""
+        """The number of events that are sent or wait to be sent, and are not acknowledged."""
         return len(self._unacked) + len(self._window)
 
     @property
@@ -185,62 +185,62 @@ class LocalSlack:
         return len(self._sockets)
 
     def peers(self) -> list[tuple[str, int]]:
-        """The addresses of the clients whose sockets are open."""
+        """The addresses of the connected clients."""
         found = (socket.transport.get_extra_info("peername") for socket in self._sockets)
         return [address[:2] for address in found if address]
 
     async def send(self, payload: Mapping[str, Any]) -> None:
-        """Send an event (an Events API payload with an event_id) until it is acknowledged."""
+        """Send an event (an Events API payload with an event_id), and again until it is acknowledged."""
         while len(self._unacked) >= self._in_flight:
             await self._next_change()
         self.sent += 1
         self.directory.apply(payload["event"])
         self._window.append(payload)
         if len(self._window) > self.faults.shuffle:
-            await self._send_one_of_the_window()
+            await self._send_from_window()
 
     def lose(self, payload: Mapping[str, Any]) -> None:
-        """It happens in the workspace, but the event never arrives: Slack has given up delivering it."""
+        """Apply an event that is never delivered, as if Slack had given up its delivery."""
         self.directory.apply(payload["event"])
 
     async def send_all(self, payloads: Iterable[Mapping[str, Any]]) -> None:
-        """Send the events, then what the shuffling still holds back."""
+        """Send all the events."""
         for payload in payloads:
             await self.send(payload)
         await self.flush()
 
     async def flush(self) -> None:
-        """Send what the shuffling holds back."""
+        """Send the events that wait in the shuffle window."""
         while self._window:
-            await self._send_one_of_the_window()
+            await self._send_from_window()
 
     async def wait_acked(self) -> None:
-        """Wait until everything sent is acknowledged."""
+        """Wait until every event is acknowledged."""
         while self.unacked:
             await self._next_change()
 
     async def wait_connected(self, sockets: int = 1) -> None:
-        """Wait until so many sockets are open."""
+        """Wait until this many sockets are open."""
         while len(self._sockets) < sockets:
             await self._next_change()
 
-    # On demand
+    # Failures on demand
 
     async def refresh(self, reason: str = "refresh_requested") -> None:
-        """Ask each socket to leave, and close it soon after."""
+        """Ask each client to reconnect, and close its socket soon after."""
         for socket in list(self._sockets):
             await self.send_frame({"type": "disconnect", "reason": reason}, socket)
             seconds = 1.0 if reason == "warning" else 0.1
             asyncio.get_running_loop().call_later(seconds, self._abort, socket)
 
     async def drop(self) -> None:
-        """Cut the connections, without a word."""
+        """Cut all sockets without a close frame."""
         for socket in list(self._sockets):
             self._abort(socket)
         await asyncio.sleep(0)
 
     def freeze(self) -> None:
-        """From now on the open sockets neither read nor answer, but stay open (a half-open connection)."""
+        """From now on, the open sockets neither read nor write, but stay open, as half-open connections do."""
         for socket in self._sockets:
             socket.frozen = True
             socket.transport.pause_reading()
@@ -248,15 +248,15 @@ class LocalSlack:
     async def send_frame(
         self, frame: Mapping[str, Any] | str, socket: _Socket | None = None
     ) -> None:
-        """Send a frame as it is."""
+        """Send a frame as it is, to the socket or to the first one."""
         text = frame if isinstance(frame, str) else orjson.dumps(frame).decode()
         socket = socket or self._sockets[0]
         if not socket.frozen:
             await socket.ws.send_str(text)
 
-    # Inside
+    # Internals
 
-    async def _send_one_of_the_window(self) -> None:
+    async def _send_from_window(self) -> None:
         at = self._random.randrange(len(self._window)) if self.faults.shuffle else 0
         payload = self._window.pop(at)
         event_id = payload["event_id"]
@@ -271,7 +271,7 @@ class LocalSlack:
             await self.refresh("warning" if turn % 2 else "refresh_requested")
 
     async def _deliver(self, event_id: str, *, retry: bool = True) -> None:
-        """Send the event on any one socket; where there is none, it waits for one. Each retry pauses longer."""
+        """Send the event on a random socket, if there is one, and set the time of its next delivery."""
         delivery = self._unacked.get(event_id)
         usable = [socket for socket in self._sockets if not socket.ws.closed]
         if delivery is None or not usable:
@@ -296,7 +296,7 @@ class LocalSlack:
         try:
             await self.send_frame(_json(frame), delivery.socket)
         except (ConnectionError, RuntimeError):
-            delivery.due = now + 0.1  # the socket broke
+            delivery.due = now + 0.1  # the socket is broken
 
     async def _redeliver(self) -> None:
         while True:
@@ -309,7 +309,7 @@ class LocalSlack:
         event_id = self._envelopes.pop(envelope_id, None)
         delivery = self._unacked.pop(event_id, None) if event_id else None
         if event_id is None or delivery is None:
-            return  # another delivery of the event was acknowledged before
+            return  # another delivery of the event is already acknowledged
         for other in delivery.envelopes:
             self._envelopes.pop(other, None)
         self.acked += 1
@@ -326,7 +326,7 @@ class LocalSlack:
         socket.transport.abort()
         if socket in self._sockets:
             self._sockets.remove(socket)
-        # What it had in flight comes again at once, on another socket.
+        # Send its unacknowledged events again at once, on another socket.
         for delivery in self._unacked.values():
             if delivery.socket is socket:
                 delivery.due = min(delivery.due, time.monotonic() + 0.1)
@@ -413,7 +413,7 @@ class LocalSlack:
         )
 
     def _wait_of_tier(self, method: str) -> int:
-        """Seconds until the method may be called again; 0 for now."""
+        """Seconds until the method may be called again; 0 if it may be called now."""
         if method not in self.tiers:
             return 0
         most, seconds = self.tiers[method]
@@ -436,7 +436,7 @@ class LocalSlack:
 
 
 def _json(value: Any) -> str:
-    """JSON in which every string can stand: lone surrogates go out as escapes, as Slack sends them."""
+    """The value as JSON. Lone surrogates are escaped, as Slack does."""
     try:
         return orjson.dumps(value).decode()
     except orjson.JSONEncodeError:

@@ -1,6 +1,6 @@
-"""A workspace that lives: people who talk, answer, correct themselves, react, join and leave.
+"""An invented workspace, whose users post, reply, edit, delete, react, join and leave.
 
-The same seed, start and rate always make the same events, so that whoever checks can make again what was sent.
+The same seed, start and rate always make the same events, so that a check can make them again.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from tiger_slack_tui.demo import prose
 TEAM = "T0LOCAL"
 APP = "A0LOCAL"
 _REMEMBERED = 2000
-"""Messages that can still be answered, edited, deleted or reacted to."""
+"""The newest messages, to which replies, edits, deletions and reactions refer."""
 
-_MOST_USERS, _MOST_CHANNELS = 1000, 200  # a demo can run for days
+_MOST_USERS, _MOST_CHANNELS = 1000, 200  # limits, because a demo can run for days
 
 
 class Workspace:
-    """`start` is the time of the first event in seconds since 1970; `rate` is in events a second.
+    """Makes the events. `start` is the time of the first one in seconds since 1970; `rate` is in events a second.
 
-    With `nasty`, some texts hold what breaks careless programs: NUL, lone surrogates, terminal escapes,
-    40,000 characters.
+    With `nasty`, some texts hold NUL, lone surrogates, terminal escapes, or 40,000 characters.
     """
 
     def __init__(self, seed: int, start: float, rate: float, *, nasty: bool = False) -> None:
@@ -42,7 +41,7 @@ class Workspace:
         self._weights = [weight for _, weight in kinds]
 
     def events(self, count: int | None = None) -> Iterator[dict[str, Any]]:
-        """The next `count` events (None: without end), as Events API payloads."""
+        """The next `count` events, or endless ones for None, as Events API payloads."""
         made = 0
         while count is None or made < count:
             self._number += 1
@@ -51,7 +50,7 @@ class Workspace:
             made += 1
 
     def _kinds(self) -> list[tuple[Callable[[], dict[str, Any]], float]]:
-        """Each kind of event, and how often it happens in a hundred or so."""
+        """Each kind of event with its weight; the weights add up to about 100."""
         return [
             (self._post, 48),
             (self._reply, 22),
@@ -104,7 +103,7 @@ class Workspace:
     # Messages
 
     def _message(self, **fields: Any) -> dict[str, Any]:
-        """A message of now, remembered for what may happen to it."""
+        """A new message, which later events can refer to."""
         text = prose.text(self._random, nasty=self._nasty)
         message = {
             "type": "message",
@@ -247,11 +246,11 @@ class Workspace:
             "thread_ts": target["ts"],
             "reply_count": 3,
         }
-        # Slack is known to leave the subtype out.
+        # Slack sometimes leaves the subtype out.
         named = {"subtype": "message_replied"} if self._random.random() < 0.5 else {}
         return event | {"message": nested, "channel_type": "channel"} | named
 
-    # About channels, told by messages
+    # Messages that report a change of a channel
 
     def _system(self, subtype: str, text: str, **fields: Any) -> dict[str, Any]:
         user = self._user()["id"]
@@ -312,7 +311,7 @@ class Workspace:
             "item": item,
         }
 
-    # People and channels
+    # Users and channels
 
     def _change_user(self) -> dict[str, Any]:
         user = self._user()
@@ -348,8 +347,8 @@ class Workspace:
     def _rename_channel(self) -> dict[str, Any]:
         channel = self._channel()
         channel["name"] = f"{prose.word(self._random)}-{self._number}"
-        told = {key: channel[key] for key in ("id", "name", "created")}
-        return {"type": "channel_rename", "channel": told}
+        values = {key: channel[key] for key in ("id", "name", "created")}
+        return {"type": "channel_rename", "channel": values}
 
     def _archive(self) -> dict[str, Any]:
         channel = self._channel()
@@ -417,7 +416,7 @@ class Workspace:
             "purpose": {"value": prose.title(self._random), "creator": "U00000000", "last_set": 0},
         }
 
-    # Choices
+    # Random choices
 
     def _user(self) -> dict[str, Any]:
         return self._random.choice(self.users)
@@ -429,7 +428,7 @@ class Workspace:
         return self._random.choice(self._messages) if self._messages else None
 
     def _take_message(self) -> dict[str, Any] | None:
-        """A message that is as good as gone: nothing more happens to it."""
+        """Remove and return a message, so that no later event refers to it."""
         if not self._messages:
             return None
         self._messages.rotate(self._random.randrange(len(self._messages)))
@@ -442,5 +441,5 @@ def _ts(microseconds: int) -> str:
 
 
 def _nested(message: dict[str, Any]) -> dict[str, Any]:
-    """A message as it stands inside of an event about it."""
+    """A message as the events about it contain it."""
     return {key: value for key, value in message.items() if key not in ("channel", "channel_type")}
