@@ -293,6 +293,7 @@ class Import:
             await replace_list_problems(await control.connection(), self._import.id, problems)
         queue = FileQueue(self._selection, is_restart=self._options.restart)
         queue.add(batches)
+        batches.clear()  # the queue drops each batch once it is read
         await self._read_files(queue, workers, control)
 
     async def _make_plan(self, planner: WorkerProcess) -> list[protocol.FileBatch]:

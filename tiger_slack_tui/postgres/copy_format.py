@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import struct
 from binascii import unhexlify
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, LiteralString
 
 import orjson
+
+from tiger_slack_tui.postgres.connection import Connection
 
 _BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
@@ -29,9 +31,18 @@ row_of = struct.Struct("!h").pack
 """The beginning of a row with so many cells."""
 
 
-def copy_data(rows: Iterable[bytes]) -> bytes:
+def _copy_data(rows: Iterable[bytes]) -> bytes:
     """The data of a whole COPY."""
     return b"".join((_BEGIN, *rows, _END))
+
+
+async def copy_rows(
+    connection: Connection, statement: LiteralString, rows: Sequence[bytes]
+) -> None:
+    """Run a COPY of these rows; nothing without rows."""
+    if rows:
+        async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            await copy.write(_copy_data(rows))
 
 
 def text_cell(value: Any) -> bytes:

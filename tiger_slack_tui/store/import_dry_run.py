@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import LiteralString
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.copy_format import NULL, row_of, text_cell, time_cell
+from tiger_slack_tui.postgres.copy_format import NULL, copy_rows, row_of, text_cell, time_cell
+from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.store.import_messages import (
     KnownMessages,
     MessageKey,
@@ -14,8 +15,6 @@ from tiger_slack_tui.store.import_messages import (
     NewReactions,
     Version,
     add_known,
-    copy_rows,
-    fetch_value,
     key_cells,
     times_of,
 )

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value, to_json
 from tiger_slack_tui.store.import_account import Account, ImportProblem
-from tiger_slack_tui.store.import_messages import fetch_value, to_json
 
 _READ = """
 select f.path, f.size, f.crc, f.channel_id, f.position, f.account, f.is_done, f.error

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, LiteralString
 
-import orjson
 from psycopg.types.json import Jsonb
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.copy_format import TRUE, copy_data, row_of, text_cell, time_cell
+from tiger_slack_tui.postgres.copy_format import TRUE, copy_rows, row_of, text_cell, time_cell
+from tiger_slack_tui.postgres.queries import fetch_value, to_json
 from tiger_slack_tui.slack.ts import from_micros, slack_ts, to_micros
 
 MessageKey = tuple[str, int]
@@ -253,21 +253,6 @@ async def apply_effects(
         await connection.execute(_APPLY, (to_json(events),))
 
 
-async def copy_rows(
-    connection: Connection, statement: LiteralString, rows: Sequence[bytes]
-) -> None:
-    """Run a COPY of these rows; nothing without rows."""
-    if rows:
-        async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            await copy.write(copy_data(rows))
-
-
-async def fetch_value(connection: Connection, query: LiteralString, values: Any = None) -> Any:
-    """The first column of the first row; None where there is no row."""
-    row = await (await connection.execute(query, values)).fetchone()
-    return row[0] if row else None
-
-
 def key_cells(key: MessageKey) -> bytes:
     """The cells of channel_id and ts."""
     return text_cell(key[0]) + time_cell(key[1])
@@ -286,11 +271,6 @@ def times_of(channel: str, times: Sequence[int]) -> dict[str, Any]:
     """`range_of`, and the parameter `times`: as text, which is far faster than psycopg's list of datetimes."""
     text = f"{{{','.join(map(str, map(from_micros, times)))}}}"
     return range_of(channel, times) | {"times": text}
-
-
-def to_json(value: Any) -> str:
-    """The value as JSON."""
-    return orjson.dumps(value).decode()
 
 
 def _reaction_rows(reactions: NewReactions) -> Iterator[bytes]:
