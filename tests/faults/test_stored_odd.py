@@ -20,7 +20,7 @@ from tiger_slack_tui.audit.why import read_history
 from tiger_slack_tui.cli.events import detail_lines, row_lines
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.why import lines as why_lines
-from tiger_slack_tui.console.views.triage import detail_lines as console_lines
+from tiger_slack_tui.console.panes.details import event_lines as console_lines
 from tiger_slack_tui.store.audit_events import EventFilter, read_page
 
 ODD: tuple[Any, ...] = (None, "", "z", -1e300, ["a", 1], {"a": {"ts": "z"}})

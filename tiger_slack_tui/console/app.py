@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tiger_slack_tui.base.errors import TigerSlackError
@@ -37,14 +36,7 @@ from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
-from tiger_slack_tui.console.panes.chrome import (
-    footer_line,
-    problem_lines,
-    short_lines,
-    status_line,
-    tabs_line,
-    typing_line,
-)
+from tiger_slack_tui.console.panes import chrome
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm, Dialog, Document
 from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
@@ -138,7 +130,7 @@ class ConsoleApp(PatientApp):
         self._sampling = self.set_interval(1 / _RATES[self._rate], self._sample)
         if self._engine_work is not None:
             self.run_worker(self._run_engine(self._engine_work), exit_on_error=False)
-        self._focus_view()
+        self.view.focus_first()
         self._sample()
         for warning in self._options.warnings:
             self.say(warning, severity="warning")
@@ -164,19 +156,21 @@ class ConsoleApp(PatientApp):
     def _paint(self, model: Model) -> None:
         width = self.size.width
         if self.is_too_small:
-            self._fill("#short", Content("\n").join(short_lines(model, width)))
+            self._fill("#short", Content("\n").join(chrome.short_lines(model, width)))
             return
         self._leave_hidden_field()
-        self._fill("#status", status_line(model, width))
+        self._fill("#status", chrome.status_line(model, width))
         badges = {name: view.badge(model) for name, view in self._views.items()}
-        self._fill("#tabs", tabs_line(self._view, badges, width, frozen=self._freeze_note(model)))
-        self._show_problems(problem_lines(model))
+        self._fill(
+            "#tabs", chrome.tabs_line(self._view, badges, width, frozen=self._freeze_note(model))
+        )
+        self._show_problems(chrome.problem_lines(model))
         self.view.show(self._frozen or model)
         if isinstance(self.screen_stack[0].focused, Input):
-            self._fill("#footer", typing_line())
+            self._fill("#footer", chrome.typing_line())
             return
         offered = [action for action in self.offered() if self._is_possible(action)]
-        self._fill("#footer", footer_line(offered, self.keys_shown, width))
+        self._fill("#footer", chrome.footer_line(offered, self.keys_shown, width))
 
     def _show_problems(self, problems: list[Content]) -> None:
         widget = self.screen_stack[0].query_one("#problems", Static)
@@ -210,9 +204,6 @@ class ConsoleApp(PatientApp):
     @property
     def focused_pane(self) -> Pane[Any] | None:
         return self.view.pane
-
-    def _focus_view(self) -> None:
-        self.view.focus_first()
 
     def on_resize(self, event: events.Resize) -> None:
         self.redraw()
@@ -321,7 +312,7 @@ class ConsoleApp(PatientApp):
         """Show another view."""
         self._view = name
         self.query_one("#views", Switcher).current = name
-        self._focus_view()
+        self.view.focus_first()
         self._sample()
 
     def copy(self, text: str) -> str:
@@ -414,7 +405,7 @@ class ConsoleApp(PatientApp):
 
     def _close_filter(self) -> None:
         self.screen_stack[0].query_one("#filter", Input).display = False
-        if _is_in_sight(self._filtered):
+        if self._filtered.is_in_sight:
             self._filtered.focus()
         else:
             self.view.focus_first()
@@ -422,7 +413,7 @@ class ConsoleApp(PatientApp):
     def _leave_hidden_field(self) -> None:
         """Close the filter if its pane is no longer shown: an import that ends changes what is shown."""
         field = self.screen_stack[0].query_one("#filter", Input)
-        if field.display and not _is_in_sight(self._filtered):
+        if field.display and not self._filtered.is_in_sight:
             self._filtered.filter_rows("")
             self._close_filter()
 
@@ -468,10 +459,8 @@ class ConsoleApp(PatientApp):
         names = list(THEMES)
         current = names.index(self.theme) if self.theme in names else -1
         self.theme = names[(current + 1) % len(names)]
-        self.say(f"Theme {self.theme}; {self._options_hint()}")
-
-    def _options_hint(self) -> str:
-        return f'theme = "{self.theme}" in {self.backend.settings.home / "console.toml"} keeps it'
+        path = self.backend.settings.home / "console.toml"
+        self.say(f'Theme {self.theme}. To keep it, write theme = "{self.theme}" to {path}')
 
     def action_command_palette(self) -> None:
         """Show the command palette. Textual also calls this, by a key of its own."""
@@ -495,32 +484,12 @@ class ConsoleApp(PatientApp):
     @action("app.quit", "q,ctrl+q", "Quit")
     def act_quit(self) -> None:
         """Stop what runs here, and leave."""
-        model = self.backend.sample(60)
-        details, what = [], []
-        if model.engine is not None:
-            what.append("ingestion")
-            details += [
-                f"{model.rates.now:,.0f} events a second are being ingested.",
-                "Events that were read are stored and acknowledged first. Slack keeps later ones for a while.",
-            ]
-        if self.backend.imports.is_running and model.importing is not None:
-            what.append("import")
-            details += [
-                f"The import of {model.importing.path} is at {model.importing.share:.0%}.",
-                "It stops after its present batches. The same import can be resumed later.",
-            ]
-        if not what:
+        question = chrome.quit_question(self.backend.sample(60))
+        if question is None:
             self.exit()
             return
-        question = f"Stop the {' and the '.join(what)}, and leave?"
-        self.ask(question, details, verb="Stop and leave", stay="Stay", then=self.stop)
+        self.ask(*question, verb="Stop and leave", stay="Stay", then=self.stop)
 
     # At the end of the class, where all of its actions are declared.
     ACTIONS: ClassVar[dict[str, Action]] = all_actions(vars())
     BINDINGS: ClassVar[list[Any]] = bindings(ACTIONS.values())
-
-
-def _is_in_sight(pane: Pane[Any]) -> bool:
-    """Whether the pane and all of its parents are displayed."""
-    nodes = (node for node in pane.ancestors_with_self if isinstance(node, Widget))
-    return pane.is_attached and all(node.display for node in nodes)

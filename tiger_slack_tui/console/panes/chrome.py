@@ -217,3 +217,21 @@ def short_lines(model: Model, width: int) -> list[Content]:
         lines.append(line(" import ", *import_parts(model.importing)))
     lines.append(line((" q", KEY), (" Quit  needs 60x15", DIM)))
     return [shown.truncate(width) for shown in lines]
+
+
+def quit_question(model: Model) -> tuple[str, list[str]] | None:
+    """The question before leaving, and its details; None if nothing runs here that leaving would stop."""
+    details, running = [], []
+    if model.engine is not None:
+        running.append("ingestion")
+        details += [
+            f"{model.rates.now:,.0f} events a second are being ingested.",
+            "Events that were read are stored and acknowledged first. Slack keeps later ones for a while.",
+        ]
+    if model.importing is not None and not model.importing.phase.is_over:
+        running.append("import")
+        details += [
+            f"The import of {model.importing.path} is at {model.importing.share:.0%}.",
+            "It stops after its present batches. The same import can be resumed later.",
+        ]
+    return (f"Stop the {' and the '.join(running)}, and leave?", details) if running else None

@@ -130,6 +130,12 @@ class Pane(Widget, Generic[T], can_focus=True):
         return self._rows[min(self._cursor, len(self._rows) - 1)]
 
     @property
+    def is_in_sight(self) -> bool:
+        """Whether the pane and all of its parents are displayed."""
+        nodes = (node for node in self.ancestors_with_self if isinstance(node, Widget))
+        return self.is_attached and all(node.display for node in nodes)
+
+    @property
     def filter_text(self) -> str:
         return self._filter
 

@@ -311,7 +311,7 @@ class OverviewView(View):
             Body(
                 rows=rows,
                 title="jobs and schema",
-                note="2 for locks",
+                note="2 shows locks",
                 empty=("Asking the database …",),
                 is_stale=model.is_old(*_RUNNING),
                 problem=model.as_of or model.trouble(*_RUNNING),
@@ -349,7 +349,7 @@ class OverviewView(View):
             Body(
                 rows=model.findings.rows,
                 title="last problems",
-                note="newest first · 3 for all",
+                note="newest first · 3 shows all",
                 empty=(
                     "None: no event failed, was discarded, is of an unknown type or came late since the start.",
                 ),

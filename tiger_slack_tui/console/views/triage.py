@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import orjson
 from textual.app import ComposeResult
 from textual.content import Content
 
-from tiger_slack_tui.audit.detail import EventDetail
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import TRIAGE, action
-from tiger_slack_tui.console.formats import age, clock, moment
+from tiger_slack_tui.console.formats import clock, moment
 from tiger_slack_tui.console.model.findings import FROM_DATABASE, KINDS, Finding, FindingGroup
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
+from tiger_slack_tui.console.panes.details import event_lines, gap_lines
 from tiger_slack_tui.console.panes.findings import (
     FINDINGS,
     KIND_LOOKS,
@@ -28,19 +28,14 @@ from tiger_slack_tui.console.panes.findings import (
 )
 from tiger_slack_tui.console.panes.memo import Memo
 from tiger_slack_tui.console.panes.paint import (
-    BAD,
-    GOOD,
-    KEY,
     Column,
     Columns,
     Part,
-    pairs,
     wrapped,
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.screens.rules import RuleDraft, RulesScreen
 from tiger_slack_tui.console.views.view import View
-from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.replay import ReplaySelection
 
 log = logging.getLogger(__name__)
@@ -87,89 +82,6 @@ def paint_row(row: Finding | FindingGroup, width: int) -> Content:
     look: Part = KIND_LOOKS[row.kind]
     cells = [look, f"{len(row.findings):,}", clock(first.at), clock(last.at), row.cause, newest]
     return _GROUPS.row(width, cells)
-
-
-def detail_lines(event: EventDetail, width: int) -> Iterator[Content]:
-    """All about one event: its outcome and why, its row, and its payload."""
-    late = max(event.lateness.total_seconds(), 0)
-    times = f"{event.deliveries} times, last {moment(event.last_received_at)}Z"
-    yield from pairs(
-        width,
-        ("outcome", KIND_LOOKS.get(event.outcome, (event.outcome, ""))),
-        ("event", f"{event.event_id}  {'/'.join(filter(None, (event.type, event.subtype)))}"),
-        ("happened", f"{moment(event.event_ts)}Z, received {age(late)} later"),
-    )
-    if event.deliveries > 1:
-        yield from pairs(width, ("received", times))
-    about = " ".join(
-        f"{name} {value}"
-        for name, value in (
-            ("channel", event.channel_id),
-            ("user", event.user_id),
-            ("message", moment(event.message_ts) if event.message_ts else None),
-        )
-        if value
-    )
-    yield from pairs(width, ("about", about or "-"))
-    yield from _why(event, width)
-    for again in event.replays:
-        yield from pairs(width, ("replayed", f"{moment(again.at)}Z; it was {again.outcome} before"))
-    states = {"content": "shows this event's", "newer": "shows newer", "deleted": "deleted"}
-    for row in event.rows:
-        state = states.get(row.state, row.state)
-        yield from pairs(width, ("row", f"slack.{row.table} {' '.join(row.key)}: {state}"))
-    yield Content("")
-    payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
-    yield from wrapped(payload, width, most=5000)
-
-
-def _why(event: EventDetail, width: int) -> Iterator[Content]:
-    if event.rule_id is not None:
-        if event.rule is None:
-            yield from pairs(width, ("rule", f"{event.rule_id}, whose text is no longer known"))
-        else:
-            state = "removed" if event.rule.is_removed else "on" if event.rule.is_on else "off"
-            note = f"  {event.rule.note}" if event.rule.note else ""
-            yield from pairs(
-                width,
-                ("rule", (f"{event.rule.id} ({state}){note}", KEY)),
-                ("", event.rule.readable),
-            )
-        for match in event.matched:
-            there = ", ".join(orjson.dumps(value).decode() for value in match.found) or "nothing"
-            yield from pairs(width, ("matched", (match.condition, KEY)), ("  found", there))
-    if event.error is not None:
-        code = event.error.get("sqlstate") or ""
-        yield from pairs(
-            width,
-            ("error", (f"{event.error.get('class')} {code}", BAD)),
-            ("", str(event.error.get("message"))),
-        )
-        diagnostics: dict[str, Any] = event.error.get("diagnostics") or {}
-        for name, value in diagnostics.items():
-            yield from pairs(width, (f"  {name}", " ".join(str(value).split())), name=20)
-
-
-def gap_lines(gap: Gap, width: int) -> Iterator[Content]:
-    """All about a gap: from when to when, why, and what a backfill found."""
-    state: Part = ("✗ open", BAD) if gap.closed_at is None else ("✓ closed", GOOD)
-    yield from pairs(
-        width,
-        ("gap", f"{gap.id}, {gap.reason}"),
-        ("state", state),
-        ("from", f"{moment(gap.started_at)}Z"),
-        ("to", f"{moment(gap.ended_at)}Z" if gap.ended_at else "not ended yet"),
-        ("channel", gap.channel_id or "all"),
-        ("found by", gap.instance or "-"),
-        ("tried", f"{moment(gap.tried_at)}Z" if gap.tried_at else "not yet"),
-        ("closed", f"{moment(gap.closed_at)}Z" if gap.closed_at else "-"),
-    )
-    if gap.error:
-        yield Content("")
-        yield from wrapped(gap.error, width)
-    if gap.account:
-        yield Content("")
-        yield from wrapped(orjson.dumps(gap.account, option=orjson.OPT_INDENT_2).decode(), width)
 
 
 class TriageView(View):
@@ -317,7 +229,7 @@ class TriageView(View):
             missing = "The audit trail does not have it: it waits in the spool, or it was deleted because of its age."
             return Detail(finding, _text(missing))
         payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
-        return Detail(finding, lambda width: list(detail_lines(event, width)), payload)
+        return Detail(finding, lambda width: list(event_lines(event, width)), payload)
 
     def back(self) -> bool:
         if self._cause is None and self._kind is None:
@@ -337,38 +249,38 @@ class TriageView(View):
 
     @action("triage.group", "o", "Group or order")
     def act_group(self) -> None:
-        """FindingGroup events by their cause, or show them in order."""
+        """Group events by their cause, or show them in order."""
         self._is_grouped = not self._is_grouped
 
     def _only(self, kind: str | None) -> None:
         self._kind, self._cause = (None if kind == self._kind else kind), None
 
-    @action("triage.only_failed", "f", "Failed", footer=False)
+    @action("triage.only_failed", "f", "Only failed", footer=False)
     def act_only_failed(self) -> None:
         """Show only events that failed."""
         self._only("failed")
 
-    @action("triage.only_discarded", "d", "Discarded", footer=False)
+    @action("triage.only_discarded", "d", "Only discarded", footer=False)
     def act_only_discarded(self) -> None:
         """Show only events that a rule discarded."""
         self._only("discarded")
 
-    @action("triage.only_unrouted", "u", "Unrouted", footer=False)
+    @action("triage.only_unrouted", "u", "Only unrouted", footer=False)
     def act_only_unrouted(self) -> None:
         """Show only events of an unknown type."""
         self._only("unrouted")
 
-    @action("triage.only_late", "l", "Late", footer=False)
+    @action("triage.only_late", "l", "Only late", footer=False)
     def act_only_late(self) -> None:
         """Show only events that came late."""
         self._only("late")
 
-    @action("triage.only_gaps", "p", "Gaps", footer=False)
+    @action("triage.only_gaps", "p", "Only gaps", footer=False)
     def act_only_gaps(self) -> None:
         """Show only gaps."""
         self._only("gap")
 
-    @action("triage.all", "a", "All", footer=False)
+    @action("triage.all", "a", "All kinds", footer=False)
     def act_all(self) -> None:
         """Show events of all kinds, and gaps."""
         self._only(None)
