@@ -15,5 +15,5 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
     """The database refused it after the start, with its own words."""
     path = tmp_path / "map.json"
     path.write_text(f'{{"{name}": "C1"}}')
-    with pytest.raises(SettingsError, match="no folder can be called"):
+    with pytest.raises(SettingsError, match="cannot be the name of a folder"):
         read_channel_map(path)
