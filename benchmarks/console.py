@@ -289,7 +289,7 @@ async def lag() -> None:
 
 def trail(backend: LargeBackend) -> None:
     """100,000 findings."""
-    backend.trail_state = StoredFindings(findings(), NOW)
+    backend.stored_findings = StoredFindings(findings(), NOW)
 
 
 def imported(backend: LargeBackend) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,6 +118,29 @@ def test_a_frozen_copy_of_an_import_does_not_change() -> None:
     assert read.account.read == count
     assert read.ended is None
     assert frozen.file(later) is None
+
+
+def test_a_frozen_model_stays_as_it_is(tmp_path: Path) -> None:
+    backend = CannedBackend(tmp_path, facts=KNOWN)
+    clock = Clock()
+    backend.imports.run = half(clock)
+    live = backend.sample(60)
+    frozen = live.frozen()
+    assert frozen.is_frozen
+    assert not live.is_frozen
+
+    def shown() -> tuple[object, ...]:
+        assert frozen.run is not None
+        progress = [(folder.name, folder.done) for folder in frozen.run.folders.values()]
+        return frozen.importing, frozen.log, frozen.live_limit, progress, len(frozen.run.notes)
+
+    before = shown()
+    go_on(backend.imports.run, clock)
+    backend.imports.live_limit = None
+    backend.log.emit(logging.makeLogRecord({"msg": "another line"}))
+    backend.imports.run.end(None, None)
+    assert shown() == before
+    assert backend.sample(60).importing != before[0]
 
 
 async def test_the_filter_is_left_when_its_pane_goes_away(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every key does what the table of actions says, and nothing that changes anything happens without a question."""
+"""Every key does its action, and nothing is changed without a question."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tiger_slack_tui.console.views.catalog import VIEW_CLASSES
 
 ACTIONS = tuple(ConsoleApp.ACTIONS.values())
 TWICE = {"space", "enter", "P", "shift+p", "R", "shift+r", "f"}
-"""Keys with two actions in one step, of which its state allows one; Space selects a channel in place of freezing."""
+"""Keys with two actions in one step, only one of which is possible at a time. Space selects a channel or freezes."""
 
 
 @asynccontextmanager

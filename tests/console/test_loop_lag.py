@@ -111,7 +111,7 @@ def findings() -> tuple[Finding, ...]:
 class LargeBackend(Backend):
     """Much of everything; each sample is made as the real one makes it."""
 
-    trail_state = StoredFindings()
+    stored_findings = StoredFindings()
 
     def __init__(self, home: Path) -> None:
         settings = Settings(home=home, conninfo="")
@@ -127,9 +127,9 @@ class LargeBackend(Backend):
 
     def sample(self, window: int) -> Model:
         now = snapshot()
-        self._merger.look(self.trail_state, now.problems)
+        self._merger.look(self.stored_findings, now.problems)
         return Model(
-            NOW, "x@y:1", now, rates(), facts(), self.lines, self.trail_state, 1.0,
+            NOW, "x@y:1", now, rates(), facts(), self.lines, self.stored_findings, 1.0,
             self._merger.found, self.imports.run, self.imports.check, window,
         )  # fmt: skip
 
@@ -156,7 +156,7 @@ async def measured(
             await asyncio.sleep(0.01)
             running.cancel()
             backend.imports.run = backend.imports.check = None
-            backend.trail_state = StoredFindings()
+            backend.stored_findings = StoredFindings()
     assert loop.longest < MOST_SECONDS, f"{loop.longest * 1000:.0f} ms"
 
 
@@ -175,13 +175,13 @@ async def test_triage(tmp_path: Path) -> None:
     state = StoredFindings(findings(), NOW, None, frozenset({"failed"}))
     async with measured(backend) as (app, _):
         await press(app, "3")
-        backend.trail_state = state
+        backend.stored_findings = state
         pane: Pane[object] = app.view.query_one("#findings", Pane)
         await until(lambda: pane.num_rows >= ROWS, 60)
         await press(app, "f", "G", "g", "pagedown", "a")
         await filtered(app, pane, "why 777", 111)
         await press(app, "escape", "o", "enter", "escape", "o", "space", "space", "1", "3")
-        backend.trail_state = StoredFindings(state.findings[: ROWS // 2], NOW, None)
+        backend.stored_findings = StoredFindings(state.findings[: ROWS // 2], NOW, None)
         await until(lambda: pane.num_rows <= ROWS // 2 + 10, 60)
 
 
@@ -220,9 +220,9 @@ async def test_the_other_views(tmp_path: Path) -> None:
     state = StoredFindings(findings(), NOW, None)
     async with measured(backend) as (app, _):
         for key in "125":
-            backend.trail_state = StoredFindings()
+            backend.stored_findings = StoredFindings()
             await press(app, key)
-            backend.trail_state = state
+            backend.stored_findings = state
             await press(app, "G", "g", "tab", "z", "z", "space", "space")
 
 

@@ -1,4 +1,4 @@
-"""What reads the database goes on after any error, and nothing that is old is shown as new."""
+"""Readers of the database go on after any error, and old data is never shown as new."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ async def test_a_fact_that_cannot_be_read_says_so_where_it_is_shown(tmp_path: Pa
         assert "There are no imports" not in screen_text(app)
 
 
-async def test_a_wish_to_look_is_granted_also_while_the_monitor_looks(
+async def test_a_refresh_that_is_asked_for_while_the_monitor_reads_is_done(
     conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitoring, "_SECONDS", 3600.0)
@@ -219,7 +219,7 @@ async def test_a_wish_to_look_is_granted_also_while_the_monitor_looks(
         running.cancel()
 
 
-async def test_the_trail_goes_on_after_any_error(
+async def test_the_findings_reader_goes_on_after_any_error(
     conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object, **__: object) -> None:

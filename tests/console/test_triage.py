@@ -70,7 +70,7 @@ async def shows(app: ConsoleApp, text: str) -> None:
         raise AssertionError(f"{text!r} is not on the screen:\n{screen_text(app)}") from None
 
 
-async def test_a_rule_is_made_by_keys_and_what_it_kept_away_comes_back(
+async def test_a_rule_is_made_by_keys_and_what_it_discarded_comes_back(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
@@ -87,7 +87,7 @@ async def test_a_rule_is_made_by_keys_and_what_it_kept_away_comes_back(
         await shows(app, "1 (50.0%)")
         await pilot.press("ctrl+s")
         await shows(app, "Save this rule and turn it on?")
-        await pilot.press("enter")  # leaves all as it is
+        await pilot.press("enter")  # changes nothing
         await pilot.press("ctrl+s")
         await shows(app, "Save this rule and turn it on?")
         await pilot.press("y")
