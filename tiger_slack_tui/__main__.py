@@ -1,10 +1,10 @@
-"""`tiger-slack`, and `python -m tiger_slack_tui`."""
+"""The entry point of `tiger-slack` and `python -m tiger_slack_tui`."""
 
 import signal
 
 
 def start() -> None:
-    """Run the command line. SIGINT ends the process without a word until the command itself handles it."""
+    """Run the command line. Until the command handles SIGINT, the signal ends the process silently."""
     if (
         signal.getsignal(signal.SIGINT) is signal.default_int_handler
     ):  # else the parent process ignores it

@@ -1,4 +1,4 @@
-"""Composition: what runs, in which order it starts and stops. Knows no screen."""
+"""The engine: starts and stops everything that ingests, in order. Does not know the console."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ _AFTER_SOCKETS = 0.7
 _AFTER_POOL = 0.4
 _PUBLISH_SECONDS = 5.0
 _MIGRATION_SECONDS = 2.0
-"""How long one try waits for a migration of another instance. The tries go on for as long as that takes."""
+"""How long one try waits for a migration by another instance. The tries go on until it has ended."""
 _DATABASE_SECONDS = 5.0
-"""How long a start waits for the database before it takes events into the spool."""
+"""How long a start waits for the database before events go to the spool."""
 
 
 class Engine:
-    """Ingests from Slack into the database, from `run` until `stop`. One object serves every face.
+    """Ingests from Slack into the database, from `run` until `stop`. The console and headless mode both run it.
 
-    `conninfo` names the database; it may be away at the start, as long as the spool takes events.
+    `conninfo` is the address of the database, which may be away at the start.
     """
 
     def __init__(
@@ -123,14 +123,14 @@ class Engine:
     async def run(self) -> None:
         """Ingest until `stop`.
 
-        Raises what a person must fix: SlackRefused, DatabaseRefused, MigrationError. Any other error ends only the
-        part that it happens in, which is started again; `Snapshot.faults` says what failed.
+        Raises the errors that need a person: SlackRefused, DatabaseRefused, MigrationError. After any other error the
+        task that failed is started again, and `Snapshot.faults` has a sentence about it.
         """
         await self._spool.open()
         try:
             async with aiohttp.ClientSession(trust_env=True) as session:
                 self._web = web = SlackWeb(self._slack, session, clock=self._clock)
-                await self._greet_slack(web)
+                await self._identify(web)
                 self._scheduler = scheduler = self._make_scheduler(web)
                 self._socket = SocketMode(
                     web,
@@ -149,9 +149,9 @@ class Engine:
             self._published = self.snapshot()
 
     async def run_job(self, name: str) -> JobRun:
-        """Run a job (users, channels, retention) now; the row returned tells how it ended.
+        """Run a job (users, channels, retention) now. Returns the row of slack.job_run.
 
-        Raises DatabaseUnavailable where it could not begin, KeyError where there is no such job.
+        Raises DatabaseUnavailable if it could not begin, and KeyError for an unknown job.
         """
         if self._scheduler is None:
             raise DatabaseUnavailable("the engine has not started yet")
@@ -159,7 +159,7 @@ class Engine:
         return await self._scheduler.run_now(name)
 
     async def close_gap(self, gap_id: int) -> JobRun:
-        """Close the gap from Slack's history now, whatever the schedule says; raises as `run_job`."""
+        """Close the gap from Slack's history now, without regard to the schedule. Raises as `run_job`."""
         if self._web is None:
             raise DatabaseUnavailable("the engine has not started yet")
 
@@ -171,7 +171,7 @@ class Engine:
         return await self._runner.run(job, reason=RunReason.BY_HAND)
 
     def snapshot(self) -> Snapshot:
-        """The state now. Cheap: no I/O."""
+        """The state now. No I/O."""
         stats, spool, pipeline = self._stats, self._spool, self._pipeline
         slack = self._socket.state if self._socket is not None else None
         stalled_since = pipeline.stalled_since
@@ -225,11 +225,11 @@ class Engine:
         )
 
     def _wall(self, elapsed: float) -> float:
-        """The time, in seconds since 1970, such that its age is right whatever the wall clock did since then."""
+        """`Clock.elapsed` as seconds since 1970, so that the age is right even if the wall clock was set."""
         return wall_time(self._clock, elapsed)
 
     def published(self) -> Snapshot:
-        """A snapshot of the last 5 s. Unlike `snapshot`, other threads can call it."""
+        """A snapshot that is at most 5 s old. Can be called in any thread."""
         return self._published
 
     async def _publish(self) -> None:
@@ -238,30 +238,30 @@ class Engine:
             await asyncio.sleep(_PUBLISH_SECONDS)
 
     async def _close_pool(self) -> None:
-        """Close the pool; a server that is silent does not hold it up."""
+        """Close the pool, without waiting for a silent server."""
         seconds = min(self._shutdown.left(reserve=_AFTER_POOL), 0.6)
         await finish_within(seconds, self._pool.close(timeout=seconds / 2), "closing the pool")
 
-    async def _greet_slack(self, web: SlackWeb) -> None:
-        """Find a bad token at once; a Slack that is away is waited for by the connection. A stop ends it."""
-        greeting = asyncio.create_task(web.identity())
+    async def _identify(self, web: SlackWeb) -> None:
+        """Find a bad token at once, and the workspace. Does not wait for a Slack that is away. A stop ends this."""
+        asking = asyncio.create_task(web.identity())
         stop = asyncio.create_task(self._shutdown.wait())
         try:
-            await asyncio.wait({greeting, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if greeting.done():
-                self._identity = found = greeting.result()
+            await asyncio.wait({asking, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                self._identity = found = asking.result()
                 log.info("workspace", extra={"team": found.team, "team_id": found.team_id})
         except SlackRefused:
             raise
         except SlackUnavailable as error:
             log.warning("%s", error)
-        except Exception as error:  # the connection will show whether Slack can be used
-            log.error("Slack was not greeted", exc_info=error)
+        except Exception as error:  # the connection shows whether Slack can be used
+            log.error("Slack was not asked for the workspace", exc_info=error)
         finally:
-            await cancel(greeting, stop, seconds=1)
+            await cancel(asking, stop, seconds=1)
 
     def _make_scheduler(self, web: SlackWeb) -> Scheduler:
-        """The jobs of this program, and what runs them."""
+        """Make the jobs and their scheduler."""
         given = self._settings.jobs
         jobs = make_jobs(web, given, pace=self._pace)
         return Scheduler(jobs, self._runner, given, clock=self._clock)
@@ -288,7 +288,7 @@ class Engine:
     async def _serve(
         self, slack: SocketMode, scheduler: Scheduler, heartbeat: HeartbeatWriter
     ) -> None:
-        """Run everything until `stop`, or until a person must act: that is raised after a clean stop."""
+        """Run all tasks until `stop`, or until an error needs a person. Raises that error after a clean stop."""
         pipeline, supervise = self._pipeline, self._supervisor.supervise
         tried = asyncio.Event()
         listening = asyncio.create_task(
@@ -351,20 +351,20 @@ class Engine:
         )
 
     async def _listen(self, slack: SocketMode, database_tried: asyncio.Event) -> None:
-        """Take events; not before the database had its chance, so that they need not go through the spool."""
+        """Read events. First give the database a few seconds, so that the first events need not go to the spool."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DATABASE_SECONDS):
                 await database_tried.wait()
         await slack.run()
 
     async def _run_jobs(self, scheduler: Scheduler) -> None:
-        """Run the jobs as soon as the schema is there, and their address is known to lead to it."""
+        """Run the jobs when the schema is current and their address leads to the same database."""
         await self._database_ready.wait()
         await self._check_direct()
         await scheduler.run()
 
     async def _check_direct(self) -> None:
-        """Wait until the address of the jobs is known to lead to the database. Raises OtherDatabase."""
+        """Wait until the address of the jobs is known to lead to the same database. Raises OtherDatabase."""
         throttle, failures = LogThrottle(self._clock), 0
         while True:
             try:
@@ -383,12 +383,12 @@ class Engine:
             await require_same_database(self._conninfo, self._direct)
 
     async def _run_heartbeat(self, heartbeat: HeartbeatWriter) -> None:
-        """Write heartbeats as soon as the schema is there."""
+        """Write heartbeats when the schema is current."""
         await self._database_ready.wait()
         await heartbeat.run()
 
     async def _prepare_database(self, tried: asyncio.Event) -> None:
-        """Bring the schema up to date and open the pool, as soon as the database is there."""
+        """Migrate the schema and open the pool. Retries while the database is away."""
         failures = 0
         report = _Log()
         while True:
@@ -412,18 +412,18 @@ class Engine:
 
 
 async def _together(*works: Coroutine[Any, Any, Any]) -> None:
-    """Do all of it, also where a part fails; then the first error is raised."""
+    """Finish all of the works, and then raise the first error."""
     for found in await asyncio.gather(*works, return_exceptions=True):
         if isinstance(found, Exception):
             raise found
 
 
 class _Log:
-    """Logs notes; a note that is repeated, once."""
+    """Logs messages of a migration. Skips a message that is repeated."""
 
     _last: MigrationMessage | None = None
 
-    def __call__(self, note: MigrationMessage) -> None:
-        if note != self._last:
-            log.log(note.level, "%s", note.text)
-        self._last = note
+    def __call__(self, message: MigrationMessage) -> None:
+        if message != self._last:
+            log.log(message.level, "%s", message.text)
+        self._last = message

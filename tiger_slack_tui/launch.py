@@ -1,4 +1,4 @@
-"""Starts what a command needs, runs the engine behind one of its faces, and stops it all."""
+"""Starts the database and the engine for a command, with a console or without, and stops them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def database(
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """How the command line wants the program to show itself: a console, or with no `ui` log lines."""
+    """The options of the command line for the console. Without `ui` there is no console, only log lines."""
 
     ui: bool = True
     read_only: bool = False
@@ -59,7 +59,7 @@ class Face:
 
 
 def run_engine(settings: Settings, slack: SlackSettings, face: Face) -> None:
-    """Ingest until stopped. Raises what a person must mend."""
+    """Ingest until stopped. Raises the errors that need a person."""
     prepare_face(settings, ui=face.ui)
     shutdown = Shutdown()
     with database(settings, shutdown=shutdown) as conninfo:
@@ -76,7 +76,7 @@ def run_engine(settings: Settings, slack: SlackSettings, face: Face) -> None:
 
 
 def observe_database(settings: Settings, face: Face) -> None:
-    """Show what the database knows of the instances that ingest into it. Raises what a person must mend."""
+    """Show the instances that ingest into the database. Raises the errors that need a person."""
     prepare_face(settings, ui=True)
     with database(settings) as conninfo:
         show_console(settings, conninfo, face, None)
@@ -90,10 +90,10 @@ def show_console(
     *,
     options_home: Path | None = None,
 ) -> None:
-    """Show the console until it ends; its settings file lies in `options_home`, or in the home directory."""
+    """Show the console until it ends. Its settings file is in `options_home`, or else in the home directory."""
     # Imports make objects that stay and no garbage. `run_console` turns the collector on again.
     gc.disable()
-    # Imported late: nothing else needs Textual.
+    # Imported late: only the console needs Textual.
     from tiger_slack_tui.console.run import run_console
     from tiger_slack_tui.console.settings_file import read_options
 
@@ -117,7 +117,7 @@ async def _headless(
 
 
 def prepare_face(settings: Settings, *, ui: bool) -> None:
-    """Send the log where the face does not need the room. Raises NoTerminalError where a console has no terminal."""
+    """Open the log: a file for a console, else stderr. Raises NoTerminalError for a console without a terminal."""
     if not ui:
         log_to_stderr(settings)
         return

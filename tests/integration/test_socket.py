@@ -62,7 +62,7 @@ async def test_cut_connections_come_back(conninfo: str, tmp_path: Path) -> None:
 
 async def test_held_back_where_slack_would_refuse_again(conninfo: str, tmp_path: Path) -> None:
     for reason, advice in (
-        ("link_disabled", "switched off"),
+        ("link_disabled", "is off for the app"),
         ("too_many_websockets", "more than 10"),
     ):
         async with LocalSlack() as slack, running(make_engine(slack, conninfo, tmp_path)) as engine:

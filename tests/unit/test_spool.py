@@ -177,7 +177,7 @@ async def test_damage_after_the_take_over_does_not_stop_the_rest(tmp_path: Path)
     await spool.close()
     again = await opened(tmp_path, scan_seconds=0.01)  # the next process shows it, too
     assert again.damaged == 1
-    assert "1 damaged files are set aside" in again.problems[0]
+    assert "1 damaged files were renamed" in again.problems[0]
     left.unlink()
     await again.append([b"three"], oldest=3)
     await drain(again)

@@ -1,4 +1,4 @@
-"""Health and figures over HTTP, for containers, and the command that asks."""
+"""Serves health and metrics over HTTP, and asks for health as the command `tiger-slack health` does."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tiger_slack_tui.base.metrics import prometheus_text
 from tiger_slack_tui.base.settings import parse_listen
 from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
 
-_ASKED = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 what all interfaces are asked by
+_ASKED = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 the address to use for all interfaces
 
 
 class NotHealthy(TigerSlackError):
-    """The program does not answer, or says that it is not ready."""
+    """The program does not answer, or answers that it is not ready."""
 
 
 @asynccontextmanager
 async def serve_health(address: str, snapshot: Callable[[], Snapshot]) -> AsyncIterator[None]:
     """Serve /healthz, /readyz and /metrics while the block runs.
 
-    `address` is [HOST:]PORT, without a host on all interfaces: containers are asked from outside. Raises
-    SettingsError where that cannot be.
+    `address` is [HOST:]PORT. Without a host it serves on all interfaces, because probes reach a container from
+    outside. Raises SettingsError if the port cannot be used.
     """
     host, port = parse_address(address)
 
@@ -71,14 +71,14 @@ def parse_address(address: str) -> tuple[str | None, int]:
         return parse_listen(address)
     except ValueError:
         raise SettingsError(
-            f"{address!r} is no address for --http.", hint="Write it as PORT or HOST:PORT."
+            f"{address!r} is not an address for --http.", hint="Write it as PORT or HOST:PORT."
         ) from None
 
 
 def readiness(now: Snapshot) -> dict[str, Any]:
-    """Whether events can arrive and be kept: {"ready", "problems", "slack", "database", "spool", "faults"}.
+    """Whether events can arrive and become durable: {"ready", "problems", "slack", "database", "spool", "faults"}.
 
-    `faults` are what works only in part; by themselves they do not make it unready.
+    `faults` are sentences about what works only in part. They do not make the program unready.
     """
     problems = []
     if now.slack_status != SlackStatus.CONNECTED:
@@ -100,15 +100,15 @@ def readiness(now: Snapshot) -> dict[str, Any]:
 
 
 def ask(address: str, *, live: bool, timeout: float = 5) -> str:
-    """Ask the program on this machine whether it is ready (or, with `live`, alive); its answer.
+    """Ask the program on this machine whether it is ready, or with `live` whether it is alive. Returns the answer.
 
-    Raises NotHealthy where it is not.
+    Raises NotHealthy if it is not, or does not answer. Blocks for up to `timeout` seconds.
     """
     host, port = parse_address(address)
     host = _ASKED.get(host or "", host or "")
     path = "healthz" if live else "readyz"
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/{path}"
-    # A proxy of the environment could not reach this machine's port.
+    # A proxy from the environment could not reach a port of this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=timeout) as answer:
@@ -122,7 +122,7 @@ def ask(address: str, *, live: bool, timeout: float = 5) -> str:
         raise NotHealthy(f"Not ready: {problems}") from None
     except (OSError, HTTPException, ValueError) as error:
         strange = isinstance(error, HTTPException)
-        reason = "what answers is not HTTP" if strange else getattr(error, "reason", error)
+        reason = "the answer is not HTTP" if strange else getattr(error, "reason", error)
         raise NotHealthy(
             f"No answer on port {port}: {reason}",
             hint="Is it running with --http, or TIGER_SLACK_HTTP, and this port?",

@@ -1,4 +1,4 @@
-"""The face without a screen: log lines, signals, an exit code."""
+"""Runs the engine without a screen: log lines, signals, health and metrics."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _SUMMARY_SECONDS = 10
 
 
 async def run_headless(engine: Engine, *, http: str | None = None) -> None:
-    """Run the engine until SIGTERM or SIGINT; a second signal ends the process at once.
+    """Run the engine until SIGTERM or SIGINT. A second signal ends the process at once.
 
-    Logs one line of summary every 10 s, and serves health and metrics on `http` ([HOST:]PORT). Raises what
-    `Engine.run` and `serve_health` raise.
+    Logs a summary every 10 s, and serves health and metrics on `http` ([HOST:]PORT). Raises as `Engine.run` and
+    `serve_health`.
     """
     freeze_startup_objects()
     loop = asyncio.get_running_loop()
@@ -48,7 +48,7 @@ def _stop_or_exit(engine: Engine, number: signal.Signals, seen: list[signal.Sign
     if seen:
         os._exit(128 + number)
     seen.append(number)
-    log.info("stopping on %s; once more ends at once", number.name)
+    log.info("stopping on %s; a second signal ends the process at once", number.name)
     engine.stop()
 
 

@@ -1,4 +1,4 @@
-"""Stores live events in batches, then acknowledges them; in the spool while the database takes none."""
+"""Stores live events in batches in the database, or else in the spool, and then acknowledges them."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ from tiger_slack_tui.store.events import EventStore, Written
 
 log = logging.getLogger(__name__)
 
-_UNSURE = 20_000
-"""Events whose write brought no answer and that are remembered until they are written again."""
+_MOST_UNSURE = 20_000
+"""Events of writes without an answer, which are remembered until they are written again."""
 _TRIES = 4
-"""How often a batch of the spool is refused as a whole before it is split: most reasons pass within seconds."""
+"""Tries before a refused batch of the spool is split. Most reasons pass within seconds."""
 _OTHER_VERSION = "it contains events of another version of the program; they wait for that version"
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineLimits:
-    """What bounds the pipeline."""
+    """The limits of the pipeline."""
 
     queue: int = 2000
-    """Events read and not yet in a batch; a full queue stops reading the socket."""
+    """Most events in the queue. A full queue stops reading the socket."""
     queue_bytes: int = 64 << 20
-    """Bytes of their records, as another limit for the same. Frames of Slack can be large."""
+    """Most bytes in the queue. Slack's frames can be large."""
     batch_events: int = 500
     batch_bytes: int = 4 << 20
     commit_seconds: float = 2.0
-    """Age of a batch's oldest event at which the spool takes it. Slack allows 3 s to the ack."""
+    """Age of a batch's oldest event at which the batch goes to the spool. Slack wants the ack within 3 s."""
     append_seconds: float = 1.0
-    """After this an append to the spool counts as refused while it goes on, and the database is tried as well."""
+    """An append to the spool that takes longer counts as refused. It goes on, and the database is tried again."""
     write_seconds: float = 60.0
-    """After this a write is broken off, and tried again on another connection."""
+    """A write that takes longer is aborted, and retried on another connection."""
     write_seconds_most: float = 600.0
-    """The same for the spool's batches: each one that is broken off gets twice the time, up to this."""
+    """The same for batches of the spool: after each abort the limit doubles, up to this."""
     unsent_acks: int = 8
-    """Batches whose acks are still to be sent, of each connection; more than that stops the writing."""
+    """Most batches whose acks wait to be sent, for each connection. More stop the writes."""
     stall_seconds: float = 3.0
     """The queue is stalled when an event waits longer than this for room: Slack has given up its first delivery."""
 
@@ -68,7 +68,7 @@ _Batch = list[QueuedEvent]
 
 
 class _Ack(NamedTuple):
-    """What is left of a durable event until its ack is sent."""
+    """The data of a durable event that its ack needs."""
 
     envelope_id: str
     connection: SocketConnection
@@ -77,11 +77,11 @@ class _Ack(NamedTuple):
 
 
 class Pipeline:
-    """Takes envelopes, makes them durable, then acknowledges them.
+    """Takes events, makes them durable, and then acknowledges them.
 
-    Three tasks: `write` takes batches from the queue to the database or the spool, `acknowledge` sends the
-    acks while the next batch is written, `drain` brings the spool into the database. Until
-    `database_is_ready` all goes to the spool. Each task can be started again after an error.
+    It has three tasks. `write` takes batches from the queue and writes them to the database or the spool.
+    `acknowledge` sends the acks while the next batch is written. `drain` moves the spool into the database. Until
+    `database_is_ready` all events go to the spool. Each task can be started again after an error.
     """
 
     def __init__(
@@ -107,32 +107,32 @@ class Pipeline:
         self._slow_batch: _Batch | None = None
         self._slow_failures = LogThrottle(self._clock)
         self._refusals = LogThrottle(self._clock)
-        self._unsure: dict[str, None] = {}  # in the order in which they came
+        self._unsure: dict[str, None] = {}  # ordered by age
         self._ready = asyncio.Event()
         self._closing = False
         self._appender = Appender(spool, self._clock, seconds=self.limits.append_seconds)
         self._stalls = StallDetector(self._clock, least=self.limits.stall_seconds)
         self.database_problem: str | None = "not connected yet"
         self.database_since = self._clock.elapsed()
-        """Since when events go to the spool, or to the database, as `Clock.elapsed`."""
+        """`Clock.elapsed` of the last change between database and spool."""
 
     @property
     def queued(self) -> int:
-        """Events read and not yet in a batch."""
+        """Number of events in the queue."""
         return len(self._queue)
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes of their records."""
+        """Bytes of the events in the queue."""
         return self._queue.size
 
     @property
     def spool_problem(self) -> str | None:
-        """Why the spool takes no events; None while it does."""
+        """Why the spool takes no events; None if it does."""
         return self._appender.problem or self._spool.problem
 
     def database_is_ready(self) -> None:
-        """The schema is there and the pool is open."""
+        """Call this when the schema is current and the pool is open."""
         self._ready.set()
         self._database_back()
 
@@ -150,7 +150,7 @@ class Pipeline:
 
     @property
     def stalled(self) -> StalledPeriods:
-        """The times in which no event was taken, as far as they are not stored."""
+        """The times in which no event was taken and that are not stored yet."""
         return self._stalls.periods
 
     async def receive(self, envelope: Envelope, connection: SocketConnection) -> None:
@@ -173,7 +173,7 @@ class Pipeline:
             await self._queue.put(waiting)
 
     async def write(self) -> None:
-        """Make batches durable, for ever. Started again after an error, it goes on with the batch at hand."""
+        """Make batches durable, until cancelled. After an error, the next call goes on with the same batch."""
         limits = self.limits
         while True:
             if self._batch is None:
@@ -190,7 +190,7 @@ class Pipeline:
                 self._queue.finish(len(batch))
 
     async def acknowledge(self) -> None:
-        """Send the acks of durable batches, for ever."""
+        """Send the acks of durable batches, until cancelled."""
         try:
             while True:
                 acks = await self._acks.get()
@@ -205,7 +205,7 @@ class Pipeline:
             self._unsent.clear()
 
     async def drain(self) -> None:
-        """Bring what the spool holds into the database, oldest first, until `close`."""
+        """Move batches from the spool into the database, the oldest first, until `close`."""
         await self._ready.wait()
         while not self._closing:
             await self._spool.wait()
@@ -213,14 +213,14 @@ class Pipeline:
                 await self._store_spooled(spooled)
 
     async def flush(self) -> None:
-        """Wait until all that was received is durable and its acks are sent."""
+        """Wait until all received events are durable and their acks are sent."""
         await self._queue.join()
         await self._acks.join()
         if self._senders:
             await asyncio.wait(self._senders.values())
 
     async def close(self, seconds: float = 0.6) -> None:
-        """Abort the writes that go on: their events are in the spool, or were never acknowledged. Ends in time."""
+        """Abort the running writes, within `seconds`. Their events are in the spool or not acknowledged."""
         self._closing = True
         await self._wait_for_writes(seconds / 2)
         self._store.abort()
@@ -234,7 +234,7 @@ class Pipeline:
                     await asyncio.sleep(0.02)
 
     async def _hand_to_senders(self, acks: Sequence[_Ack]) -> None:
-        """Give each ack to the task that sends for its connection: a dead connection holds up no other."""
+        """Give each ack to the sender of its connection, so that a lost connection does not delay the others."""
         for ack in acks:
             unsent = self._unsent.get(ack.connection)
             if unsent is None:
@@ -244,11 +244,11 @@ class Pipeline:
             unsent.append(ack)
         most = self.limits.unsent_acks * self.limits.batch_events
         full = [self._senders[each] for each, unsent in self._unsent.items() if len(unsent) > most]
-        if full:  # SocketConnection.ack bounds this
+        if full:  # each call of SocketConnection.ack ends in time
             await asyncio.wait(full)
 
     async def _send(self, connection: SocketConnection, unsent: list[_Ack]) -> None:
-        """Send the acks of a connection until none is left."""
+        """Send the acks of a connection until there are none left."""
         try:
             while unsent:
                 acks = unsent.copy()
@@ -258,7 +258,7 @@ class Pipeline:
                 for ack in acks[:sent]:
                     self._stats.acknowledged(ack.type, now - ack.read_at)
                 self._stats.acked += sent
-        except Exception as error:  # Slack delivers again what it has no ack for
+        except Exception as error:  # Slack delivers events without an ack again
             log.error("acks were not sent", exc_info=error)
         finally:
             if self._unsent.get(connection) is unsent:
@@ -285,10 +285,10 @@ class Pipeline:
         self._stalls.on_accepted()
 
     async def _commit(self, batch: _Batch, records: Sequence[bytes]) -> Written | None:
-        """Write the batch in time; None where the database is away, or so slow that the spool must take it."""
+        """Write the batch to the database. Returns None if the database is away or too slow; then use the spool."""
         if not self._ready.is_set():
             return None
-        slow = self._slow if self._slow_batch is batch else None  # its answer may have come by now
+        slow = self._slow if self._slow_batch is batch else None  # it may be done by now
         if slow is None and self._slow is not None and not self._slow.done():
             return None
         begun = self._clock.elapsed()
@@ -300,7 +300,7 @@ class Pipeline:
         try:
             done, _ = await asyncio.wait({write}, timeout=left)
             if not done:
-                # It goes on. What it commits in the end, the spool's drain finds in the database.
+                # The write goes on. If it commits, the drain of the spool finds the events in the database.
                 self.database_away(f"a commit takes longer than {self.limits.commit_seconds:g} s")
                 return None
         finally:
@@ -315,11 +315,11 @@ class Pipeline:
         except DatabaseUnavailable as error:
             self.database_away(str(error))
             return None
-        except Exception as error:  # the spool takes the batch, whatever it is
+        except Exception as error:  # the spool takes the batch after any error
             log.error("a batch was not written", exc_info=error)
             self.database_away(f"a write failed: {where(error)}")
             return None
-        if self._unsure:  # an append that hung brings them to the database once more
+        if self._unsure:  # after an append that hung, they are written to the database again
             for event_id in event_ids:
                 self._unsure.pop(event_id, None)
         self._stats.commit.add(self._clock.elapsed() - begun)
@@ -330,7 +330,7 @@ class Pipeline:
     async def _write_batch(
         self, records: Sequence[bytes], event_ids: Sequence[str], *, seconds: float
     ) -> Written:
-        """Write the records. Where no answer comes, their events are remembered: they may be written all the same."""
+        """Write the records. If there is no answer, remember their events: they may be in the database."""
         unsure = {each for each in event_ids if each in self._unsure} if self._unsure else set()
         with span("ingest batch", events=len(records)) as current:
             try:
@@ -351,27 +351,27 @@ class Pipeline:
 
     def _remember(self, event_ids: Iterable[str]) -> None:
         self._unsure.update(dict.fromkeys(event_ids))
-        while len(self._unsure) > _UNSURE:
+        while len(self._unsure) > _MOST_UNSURE:
             del self._unsure[next(iter(self._unsure))]
 
     async def _store_spooled(self, spooled: SpooledBatch) -> None:
-        """Write a batch of the spool. What cannot be written stays in the spool, and nothing waits for it.
+        """Write a batch of the spool. Events that cannot be written stay there, and others do not wait for them.
 
-        Events that the database refuses are tried again later. They get a frame of their own, so that the events
-        beside them are not written again each time.
+        Events that the database refuses are retried later. They move to their own frame, so that the other events of
+        the batch are not written again each time.
         """
         found = [read_record(data) for data in spooled.records]
         records = [record for record in found if record is not None]
         keep = _OTHER_VERSION if len(records) < len(found) else None
         refused = await self._write_until_taken(records)
-        if refused and not (len(refused) < len(found) and await self._set_apart(refused)):
+        if refused and not (len(refused) < len(found) and await self._append_again(refused)):
             problem = f"{len(refused)} events in it cannot be written: {refused[0][1]}"
             await self._spool.postpone(spooled, problem)
         else:
             await self._spool.done(spooled, keep=keep)
 
-    async def _set_apart(self, refused: Sequence[tuple[EventRecord, str]]) -> bool:
-        """Append refused records as a frame of their own; whether the spool took it."""
+    async def _append_again(self, refused: Sequence[tuple[EventRecord, str]]) -> bool:
+        """Append refused records to the spool as their own frame. Returns whether the spool took it."""
         oldest = min(record.received_at for record, _ in refused)
         try:
             await self._spool.append([record.data for record, _ in refused], oldest=oldest)
@@ -382,10 +382,10 @@ class Pipeline:
     async def _write_until_taken(
         self, records: Sequence[EventRecord]
     ) -> list[tuple[EventRecord, str]]:
-        """Write records of the spool, however long the database is away, and count them.
+        """Write records of the spool and count them, for as long as the database is away. Returns the refused ones.
 
-        A batch that the database refuses several times, or does not commit in time, is split until the events are
-        found that it does not take. Returns those, and why.
+        A batch that the database refuses several times, or does not commit in time, is split until the refused events
+        are found. Each is returned with the reason.
         """
         refused: list[tuple[EventRecord, str]] = []
         parts = [records] if records else []
@@ -395,7 +395,9 @@ class Pipeline:
             begun = self._clock.elapsed()
             try:
                 await self._write_spooled(part, seconds)
-            except EventsRefused as error:  # other events may be taken: a live write finds that out
+            except (
+                EventsRefused
+            ) as error:  # the database may take others, so it does not count as away
                 reason, is_about_events = str(error), True
                 if self._refusals.allows():
                     log.warning("events of the spool were not taken: %s", reason)
@@ -404,9 +406,9 @@ class Pipeline:
                 reason, is_about_events = str(error), self._clock.elapsed() - begun >= seconds
                 if is_about_events:
                     seconds = min(seconds * 2, self.limits.write_seconds_most)
-            except Exception as error:  # whatever it is, other events must not wait for it
+            except Exception as error:  # other events must not wait, whatever the error is
                 if self._refusals.allows():
-                    log.error("a part of the spool was not written", exc_info=error)
+                    log.error("events of the spool were not written", exc_info=error)
                 reason, is_about_events = where(error), True
             else:
                 parts.pop()
@@ -427,7 +429,7 @@ class Pipeline:
         return refused
 
     async def _write_spooled(self, records: Sequence[EventRecord], seconds: float) -> None:
-        """Write records of the spool at once, and count them. Raises what `EventStore.write` raises."""
+        """Write records of the spool in one go, and count them. Raises as `EventStore.write`."""
         data = [record.data for record in records]
         event_ids = [record.event_id for record in records]
         written = await self._write_batch(data, event_ids, seconds=seconds)
@@ -443,7 +445,7 @@ class Pipeline:
             )
 
     def database_away(self, problem: str) -> None:
-        """Send events to the spool until a write succeeds again."""
+        """Send events to the spool until a write succeeds."""
         if self.database_problem is None:
             self.database_since = self._clock.elapsed()
             log.error("events go to the spool: %s", problem)
@@ -459,12 +461,12 @@ class Pipeline:
     def _refused(self, problem: str) -> None:
         if not self._stalls.is_refused:
             log.critical(
-                "NOTHING IS ACKNOWLEDGED: neither database nor spool take events: %s", problem
+                "NOTHING IS ACKNOWLEDGED: database and spool both refuse events: %s", problem
             )
         self._stalls.on_refused()
 
     def _log_end(self, write: asyncio.Task[Written]) -> None:
-        """Log how a write ended that nobody waits for any more; of an outage not each one."""
+        """Log the failure of a slow write, which nothing waits for. Of a long outage only some are logged."""
         if write.cancelled() or (error := write.exception()) is None:
             return
         if not isinstance(error, TigerSlackError):

@@ -20,7 +20,7 @@ class FileSystem:
             self.sync_directory(each.parent)
 
     def list(self, directory: Path) -> list[tuple[str, int]]:
-        """Name and size of each file. FileSystem that are deleted meanwhile are left out."""
+        """Name and size of each file. A file that is deleted meanwhile is left out."""
         found = []
         with os.scandir(directory) as entries:
             for entry in entries:
