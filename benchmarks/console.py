@@ -262,7 +262,7 @@ async def lag() -> None:
     for name, rows, view, presses in (
         (
             "triage",
-            trail,
+            with_findings,
             "3",
             ("G", "g", "o", "o", "f", "a", "slash", *"why 777", "enter", "Y", "e"),
         ),
@@ -272,9 +272,9 @@ async def lag() -> None:
             "4",
             ("G", "g", "f", "f", "slash", *"!channel-0007", "enter", "Y", "e"),
         ),
-        ("overview", trail, "1", ("G", "tab", "g", "z", "z")),
-        ("jobs", trail, "2", ("G", "tab", "z", "z", "Y")),
-        ("log", trail, "5", ("G", "g", "slash", *"line 19", "enter", "Y")),
+        ("overview", with_findings, "1", ("G", "tab", "g", "z", "z")),
+        ("jobs", with_findings, "2", ("G", "tab", "z", "z", "Y")),
+        ("log", with_findings, "5", ("G", "g", "slash", *"line 19", "enter", "Y")),
     ):
         with tempfile.TemporaryDirectory() as home:
             backend = LargeBackend(Path(home))
@@ -287,7 +287,7 @@ async def lag() -> None:
         )
 
 
-def trail(backend: LargeBackend) -> None:
+def with_findings(backend: LargeBackend) -> None:
     """100,000 findings."""
     backend.stored_findings = StoredFindings(findings(), NOW)
 

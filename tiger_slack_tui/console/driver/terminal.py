@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from typing import IO, Any
+from typing import IO, Any, Protocol, runtime_checkable
 
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
@@ -61,6 +61,13 @@ class PatientWriter(WriterThread):
                 self._waiting.get_nowait()
 
 
+@runtime_checkable
+class LosesTerminal(Protocol):
+    """An app that is told when its terminal is gone."""
+
+    def terminal_lost(self) -> None: ...
+
+
 class PatientDriver(LinuxDriver):
     """Writes with a PatientWriter, and calls the app's `terminal_lost` when the terminal can no longer be read."""
 
@@ -89,9 +96,8 @@ class PatientDriver(LinuxDriver):
         try:
             self.run_input_thread()
         except OSError:
-            lost: Callable[[], None] | None = getattr(self._app, "terminal_lost", None)
-            if lost is not None:
-                self._loop.call_soon_threadsafe(lost)
+            if isinstance(self._app, LosesTerminal):
+                self._loop.call_soon_threadsafe(self._app.terminal_lost)
 
 
 @contextmanager

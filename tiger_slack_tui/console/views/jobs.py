@@ -454,4 +454,5 @@ class JobsView(View):
 
 
 def _fields(row: object) -> list[tuple[str, object]]:
+    """The names and values of a dataclass's fields."""
     return [(name, getattr(row, name)) for name in getattr(row, "__slots__", ())]
