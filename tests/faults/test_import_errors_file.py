@@ -60,7 +60,7 @@ async def test_without_the_database_it_has_the_problems_of_this_run(
     file.add(FOUND)
     allow_connections(conninfo, allowed=False)
     await file.complete(conninfo, 1)
-    assert "only what was found in this run" in (file.close() or "")
+    assert "has only the problems of this run" in (file.close() or "")
     assert lines(path) == [2]
     assert list(tmp_path.iterdir()) == [path]
 
