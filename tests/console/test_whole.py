@@ -29,12 +29,12 @@ async def test_the_demo_through_all_views_and_a_whole_import(tmp_path: Path) -> 
             ("3", "unrouted"),
             ("5", "connected"),
             ("1", "by type"),
-            ("4", "Nothing was imported"),
+            ("4", "There are no imports yet"),
             ("n", "Accept"),
             (f"{archive}\r", "82 messages"),
             ("\r", "the same as a command"),
             ("I", "Import this archive?"),
-            ("y", "All that was read is accounted for"),
+            ("y", "All messages that were read are accounted for"),
         ):
             terminal.press(keys)
             await terminal.shows(answer)
