@@ -1,4 +1,4 @@
-"""A server that answers every HTTP request with given bytes, however odd they are."""
+"""A server that answers each HTTP request with any given bytes."""
 
 from __future__ import annotations
 

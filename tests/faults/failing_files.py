@@ -1,4 +1,4 @@
-"""A disk that fails: the spool's calls to the operating system, some of which raise."""
+"""A file system for the spool some of whose calls raise."""
 
 from __future__ import annotations
 

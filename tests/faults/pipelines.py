@@ -1,4 +1,4 @@
-"""A pipeline with a store and a connection that do what a test says."""
+"""A pipeline whose store and connection behave as a test sets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Socket Mode without an engine: what arrives is kept and acknowledged at once."""
+"""Socket Mode without an engine: each event is kept and acknowledged at once."""
 
 from __future__ import annotations
 

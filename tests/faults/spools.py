@@ -1,4 +1,4 @@
-"""What the tests of the spool share."""
+"""Helpers for the tests of the spool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wall clock is set forward or back, during an outage or while all is well: gaps and ages stay right."""
+"""Gaps and ages stay right when the wall clock is set, during an outage or without one."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_a_step_while_slack_is_away_neither_hides_nor_lengthens_the_gap(
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_step_while_nothing_is_taken_neither_hides_nor_lengthens_the_gap(
+async def test_a_step_during_a_stall_neither_hides_nor_lengthens_the_gap(
     conninfo: str, tmp_path: Path, ask: Ask, step: float
 ) -> None:
     clock = ShiftedClock()
@@ -102,7 +102,7 @@ async def test_a_step_while_nothing_is_taken_neither_hides_nor_lengthens_the_gap
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_step_while_all_is_well_changes_no_age(
+async def test_a_step_without_an_outage_changes_no_age(
     conninfo: str, tmp_path: Path, ask: Ask, step: float
 ) -> None:
     clock = ShiftedClock()
@@ -130,7 +130,7 @@ async def test_a_step_while_all_is_well_changes_no_age(
 async def test_late_deliveries_are_told_from_a_wrong_clock(
     conninfo: str, tmp_path: Path, ask: Ask, step: float, is_spooled: bool
 ) -> None:
-    """Only the event that is two and a half hours late makes a gap, wherever the machine's clock stands."""
+    """Only the event that is two and a half hours late makes a gap, whatever the machine's clock shows."""
     clock = ShiftedClock()
     clock.shift(step / 2)
     now = SystemClock().wall()
@@ -163,7 +163,7 @@ async def test_late_deliveries_are_told_from_a_wrong_clock(
     assert [round(began) for (began,) in rows] == [round(now - 2.5 * HOUR)]
 
 
-def test_a_peer_that_shows_no_time_is_not_believed() -> None:
+def test_impossible_times_of_a_peer_are_ignored() -> None:
     clock = ManualClock()
     peer = PeerClock(clock)
     for nonsense in (0, 1e12, float("inf"), float("nan"), -1.0):

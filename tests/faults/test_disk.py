@@ -1,4 +1,4 @@
-"""The faulty disk does to files what the tests of faults rely on, and only below its directory."""
+"""The faulty disk fails as the other tests need it, and only below its directory."""
 
 from __future__ import annotations
 

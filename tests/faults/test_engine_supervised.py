@@ -1,4 +1,4 @@
-"""An odd error in any part of the engine costs that part a pause, and nothing else."""
+"""An unexpected error in a task of the engine restarts that task and affects nothing else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize("name", PARTS)
-async def test_an_odd_error_ends_only_its_part(
+async def test_an_unexpected_error_restarts_only_its_task(
     conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     kind, method = PARTS[name]
@@ -62,7 +62,7 @@ async def test_an_odd_error_ends_only_its_part(
         assert f'tiger_slack_restarts_total{{task="{name}"}} 2.0' in prometheus_text(now).decode()
 
 
-async def test_a_snapshot_that_fails_ends_nothing(
+async def test_a_failing_snapshot_affects_nothing_else(
     conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, failures = instances.write_heartbeat, [ZeroDivisionError()]
@@ -78,7 +78,7 @@ async def test_a_snapshot_that_fails_ends_nothing(
         assert engine.snapshot().restarts == {"the heartbeat": 1}
 
 
-async def test_what_a_person_must_fix_still_ends_it(
+async def test_an_error_that_needs_a_person_ends_the_engine(
     conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuses(*_: Any, **__: Any) -> None:
@@ -90,7 +90,7 @@ async def test_what_a_person_must_fix_still_ends_it(
             await asyncio.wait_for(make_engine(slack, conninfo, tmp_path).run(), 20)
 
 
-async def test_a_spool_that_cannot_be_used_leaves_the_database(
+async def test_events_reach_the_database_if_the_spool_cannot_be_used(
     conninfo: str, tmp_path: Path
 ) -> None:
     (tmp_path / "spool").touch()  # no directory

@@ -1,4 +1,4 @@
-"""A backfill closes only what it has read: however the gap grows while it begins."""
+"""A backfill closes only what it has read, even if the gap grows while it begins."""
 
 from __future__ import annotations
 

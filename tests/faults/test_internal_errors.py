@@ -1,4 +1,4 @@
-"""An error that the program did not expect shows its place and its stack, and no data."""
+"""An unexpected error shows its place and its stack, and no data."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_with_a_log_the_stack_goes_there(tmp_path: Path) -> None:
     ("error", "code"),
     [(click.UsageError("x"), 2), (click.exceptions.Exit(5), 5), (BrokenPipeError(32, "x"), 1)],
 )
-def test_what_click_ends_the_program_by_is_no_bug(error: Exception, code: int) -> None:
+def test_errors_of_click_are_not_internal_errors(error: Exception, code: int) -> None:
     @click.command()
     @plain_errors
     def fails() -> None:

@@ -1,4 +1,4 @@
-"""Outages of Slack of any length: pauses, logs and memory do not grow with them, and what follows is normal."""
+"""Pauses, logs and memory do not grow with the length of an outage of Slack."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Away(SlackWeb):
 
 
 class Pauses:
-    """Waits no time: the clock goes on."""
+    """Moves the clock instead of waiting."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
@@ -175,7 +175,7 @@ async def flap(slack: LocalSlack, state: SocketState) -> None:
     await until(lambda: state.connects == number + 1)
 
 
-async def test_a_connection_that_ends_after_one_event_again_and_again_is_backed_off_from() -> None:
+async def test_connections_that_end_after_one_event_are_retried_with_backoff() -> None:
     clock, pauses = ManualClock(), []
 
     async def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The queue is bounded by number and by bytes; a stop is noted however it ends, by a clock that nobody sets."""
+"""The queue has limits on events and bytes, and each stall is recorded with the right duration."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_large_events_fill_the_queue_by_their_bytes(tmp_path: Path) -> Non
     assert (pipeline.queued, pipeline.queued_bytes) == (0, 0)
 
 
-async def test_what_waits_for_its_ack_holds_no_record(tmp_path: Path) -> None:
+async def test_records_are_freed_before_their_acks(tmp_path: Path) -> None:
     store, connection = FakeStore(), FakeConnection()
     pipeline = await make(tmp_path, store, batch_events=1)
     pipeline.database_is_ready()
@@ -71,7 +71,7 @@ async def test_what_waits_for_its_ack_holds_no_record(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", [0, -86_400, 86_400])
 @pytest.mark.parametrize("is_cut_off", [False, True])
-async def test_a_stop_is_noted_however_it_ends(
+async def test_a_stall_is_recorded_however_it_ends(
     tmp_path: Path, step: float, is_cut_off: bool
 ) -> None:
     store, connection, clock = FakeStore(), FakeConnection(), ManualClock()

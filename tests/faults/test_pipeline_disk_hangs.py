@@ -1,4 +1,4 @@
-"""A disk that hangs stops nothing while the database takes events, and an event that is not stored is shown."""
+"""A disk that hangs does not stop events to the database, and events that are not durable show as a stall."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class HangingFiles(FileSystem):
         super().sync(file)
 
 
-async def test_the_database_takes_what_a_hanging_disk_does_not(tmp_path: Path) -> None:
+async def test_events_go_to_the_database_while_the_disk_hangs(tmp_path: Path) -> None:
     files, store, stats = HangingFiles(), FakeStore(), Stats()
     spool, connection = await opened(tmp_path, files=files), FakeConnection()
     pipeline = Pipeline(store.as_store(), spool, stats, limits=PipelineLimits(append_seconds=0.02))
@@ -76,7 +76,7 @@ async def test_a_slow_commit_is_waited_for_while_the_disk_hangs(tmp_path: Path) 
         files.answers.set()
 
 
-async def test_an_event_that_is_not_durable_shows_as_a_stop(tmp_path: Path) -> None:
+async def test_an_event_that_is_not_durable_shows_as_a_stall(tmp_path: Path) -> None:
     store, connection, clock = FakeStore(), FakeConnection(), ManualClock()
     pipeline = Pipeline(
         store.as_store(), await opened(tmp_path), Stats(), limits=PipelineLimits(), clock=clock
@@ -95,7 +95,7 @@ async def test_an_event_that_is_not_durable_shows_as_a_stop(tmp_path: Path) -> N
         await until(lambda: pipeline.stalled_since is None)
 
 
-def test_a_stop_is_not_ready() -> None:
+def test_a_stall_is_not_ready() -> None:
     now = snapshot()
     assert readiness(now)["ready"]
     found = readiness(replace(now, stalled_since=now.at - 12))

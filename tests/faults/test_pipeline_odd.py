@@ -1,4 +1,4 @@
-"""An error that nobody expected costs nothing but time; an event whose write brought no answer counts once."""
+"""An unexpected error loses no event, and an event whose write has no answer counts once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def drained(store: FakeStore, spool: Spool) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize("error", [KeyError("first"), RecursionError(), DatabaseUnavailable("x")])
-async def test_a_write_that_fails_oddly_goes_to_the_spool(tmp_path: Path, error: Exception) -> None:
+async def test_after_an_unexpected_error_the_batch_goes_to_the_spool(
+    tmp_path: Path, error: Exception
+) -> None:
     store, connection, stats = FakeStore(), FakeConnection(), Stats()
     spool = await opened(tmp_path)
     store.errors = [error]
@@ -51,7 +53,7 @@ async def test_a_write_that_fails_oddly_goes_to_the_spool(tmp_path: Path, error:
     assert (pipeline.database_problem, stats.duplicates) == (None, 0)
 
 
-async def test_a_record_that_cannot_be_written_stays_and_holds_nothing_up(tmp_path: Path) -> None:
+async def test_a_record_that_cannot_be_written_stays_and_delays_no_other(tmp_path: Path) -> None:
     store, spool, stats = FakeStore(), await opened(tmp_path), Stats()
     await spool.append([record(n) for n in range(5)], oldest=1)
     await spool.append([record(9)], oldest=2)
@@ -133,7 +135,7 @@ async def test_a_slow_commit_counts_its_events_once_and_warns_once(
     assert caplog.text.count("more than 30,000 events") == 1
 
 
-async def test_an_ack_that_fails_oddly_holds_up_neither_a_flush_nor_other_acks(
+async def test_an_unexpected_error_of_an_ack_delays_neither_a_flush_nor_other_acks(
     tmp_path: Path,
 ) -> None:
     store, connection = FakeStore(), FakeConnection()
@@ -145,7 +147,7 @@ async def test_an_ack_that_fails_oddly_holds_up_neither_a_flush_nor_other_acks(
     assert connection.acked == ["e1"]
 
 
-async def test_a_dead_connection_holds_up_no_acks_of_another(tmp_path: Path) -> None:
+async def test_a_lost_connection_delays_no_acks_of_another(tmp_path: Path) -> None:
     class Dead(FakeConnection):
         async def ack(self, envelope_ids: Sequence[str]) -> int:
             await lost.wait()
@@ -164,7 +166,7 @@ async def test_a_dead_connection_holds_up_no_acks_of_another(tmp_path: Path) -> 
         await asyncio.wait_for(flush, 10)
 
 
-async def test_started_again_the_writing_goes_on_with_its_batch(tmp_path: Path) -> None:
+async def test_after_a_restart_the_same_batch_is_written(tmp_path: Path) -> None:
     class FailsOnce(Stats):
         fails = True
 

@@ -1,4 +1,4 @@
-"""An event that the database refuses for ever waits in the spool, and holds up no other."""
+"""An event that the database always refuses waits in the spool and delays no other."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def record(number: int) -> bytes:
     return encode_record(one, route(one))
 
 
-async def test_a_refused_event_is_set_apart_and_tried_again(tmp_path: Path) -> None:
+async def test_a_refused_event_gets_its_own_frame_and_is_retried(tmp_path: Path) -> None:
     store, stats, clock = FakeStore(), Stats(), ManualClock()
     spool = await opened(tmp_path, clock=clock)
     await spool.append([record(n) for n in range(20)], oldest=1)
@@ -50,7 +50,7 @@ async def test_a_refused_event_is_set_apart_and_tried_again(tmp_path: Path) -> N
     assert (spool.problems, stats.duplicates) == ((), 0)
 
 
-async def test_a_database_that_refuses_all_gets_all_later(tmp_path: Path) -> None:
+async def test_a_database_that_refuses_all_events_gets_them_later(tmp_path: Path) -> None:
     store, stats, clock = FakeStore(), Stats(), ManualClock()
     spool = await opened(tmp_path, clock=clock)
     await spool.append([record(1), record(2)], oldest=1)
@@ -65,7 +65,7 @@ async def test_a_database_that_refuses_all_gets_all_later(tmp_path: Path) -> Non
     assert stats.duplicates == 0
 
 
-async def test_a_batch_that_is_never_in_time_is_split(tmp_path: Path) -> None:
+async def test_a_batch_that_always_takes_too_long_is_split(tmp_path: Path) -> None:
     class Slow(FakeStore):
         async def write(self, records: Any, *, seconds: float = 60, unsure: Any = ()) -> Any:
             if len(records) > 1:

@@ -1,4 +1,4 @@
-"""A stop takes a few seconds whoever does not answer; the drain replaces connections that fall silent."""
+"""A stop takes a few seconds even if Slack or the database is silent; the drain replaces silent connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def workspace(events: int) -> list[dict[str, Any]]:
 
 
 async def stopped(engine: Engine, run: asyncio.Task[None]) -> None:
-    """Stop the engine. Fails where it takes too long, and names what it waits for."""
+    """Stop the engine. Fails if that takes too long, and prints the stacks."""
     engine.stop()
     done, _ = await asyncio.wait({run}, timeout=STOP_SECONDS)
     if not done:
@@ -41,7 +41,7 @@ def _counted(engine: Engine) -> int:
 
 
 @pytest.mark.parametrize("when", ["busy", "idle", "starting", "in a job"])
-async def test_a_silent_database_does_not_hold_up_a_stop(
+async def test_a_silent_database_does_not_delay_a_stop(
     conninfo: str, tmp_path: Path, when: str
 ) -> None:
     async with LocalSlack(in_flight=10_000) as slack, Proxy(postgres_target(conninfo)) as proxy:
@@ -72,7 +72,7 @@ async def test_a_silent_database_does_not_hold_up_a_stop(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_a_silent_slack_does_not_hold_up_a_stop(conninfo: str, tmp_path: Path) -> None:
+async def test_a_silent_slack_does_not_delay_a_stop(conninfo: str, tmp_path: Path) -> None:
     async with LocalSlack() as slack:
         engine = make_engine(slack, conninfo, tmp_path)
         run = asyncio.create_task(engine.run())
@@ -82,7 +82,7 @@ async def test_a_silent_slack_does_not_hold_up_a_stop(conninfo: str, tmp_path: P
         await stopped(engine, run)
 
 
-async def test_connections_that_fall_silent_do_not_keep_events_in_the_spool(
+async def test_the_spool_is_drained_after_connections_fall_silent(
     conninfo: str, tmp_path: Path
 ) -> None:
     sent = workspace(300)

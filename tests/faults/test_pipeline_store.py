@@ -1,4 +1,4 @@
-"""A record is failed only when it was refused twice, and not for what may be the connection's fault."""
+"""A record counts as failed only after two refusals, and not for an error that the connection may have caused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Refusals:
 
 @pytest.mark.parametrize("others", [0, 1])
 @pytest.mark.parametrize("sqlstate", ODD + PLAIN)
-async def test_what_passes_at_the_second_try_is_stored(
+async def test_an_error_that_passes_at_the_second_try_loses_nothing(
     pool: Pool, monkeypatch: pytest.MonkeyPatch, sqlstate: str, others: int
 ) -> None:
     refusals = Refusals(monkeypatch, sqlstate, times=1)
@@ -84,7 +84,7 @@ async def test_one_event_is_tried_as_often_as_in_a_batch_of_two(
     assert tries[0] == tries[1] >= 2
 
 
-async def test_what_was_committed_before_another_connection_is_tried_counts(
+async def test_events_committed_before_a_second_connection_count(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusals = Refusals(monkeypatch, "XX000", times=1)
@@ -108,7 +108,7 @@ async def test_a_real_prepared_statement_that_is_gone(pool: Pool) -> None:
     assert (written.first, written.failed) == ({"Ev9"}, {})
 
 
-async def test_a_write_without_an_answer_in_time_is_broken_off(
+async def test_a_write_without_an_answer_in_time_is_aborted(
     pool: Pool, database: psycopg.Connection[Any]
 ) -> None:
     store = EventStore(pool)

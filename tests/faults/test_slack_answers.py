@@ -1,4 +1,4 @@
-"""The Web API of a Slack that answers anything, or nothing: a typed error in time, and never another one."""
+"""The Web API with any answer or none: each call ends in time, with a result or a typed error."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ ODD = {
 
 @pytest.mark.parametrize("method", CALLS)
 @pytest.mark.parametrize("odd", ODD)
-async def test_an_answer_that_is_none_is_to_be_tried_again(method: str, odd: str) -> None:
+async def test_an_invalid_answer_can_be_retried(method: str, odd: str) -> None:
     found = await outcome(ODD[odd], CALLS[method])
     assert isinstance(found, SlackUnavailable)
     assert str(found).isprintable()
@@ -236,7 +236,7 @@ async def slow_list(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         await asyncio.sleep(0.03)
 
 
-async def test_a_page_may_take_long_as_long_as_it_comes() -> None:
+async def test_a_slow_page_may_take_long() -> None:
     found = await outcome(slow_list, CALLS["users.list"], seconds=1)
     assert found == Page([{"id": "U1"}], None)
 
@@ -252,7 +252,7 @@ class NoNames(AbstractResolver):
         pass
 
 
-async def test_a_name_that_is_never_found_costs_no_more_time() -> None:
+async def test_a_dns_that_never_answers_takes_no_more_time() -> None:
     connector = aiohttp.TCPConnector(resolver=NoNames())
     async with aiohttp.ClientSession(connector=connector) as session:
         tokens = SlackSettings("xoxb-1", "xapp-1", "http://slack.invalid/api/")
@@ -260,7 +260,7 @@ async def test_a_name_that_is_never_found_costs_no_more_time() -> None:
             await SlackWeb(tokens, session, seconds=0.2).open_connection()
 
 
-async def test_a_tls_handshake_that_is_never_answered_costs_no_more_time() -> None:
+async def test_a_tls_handshake_without_an_answer_takes_no_more_time() -> None:
     async with serving(silence) as port, aiohttp.ClientSession() as session:
         tokens = SlackSettings("xoxb-1", "xapp-1", f"https://127.0.0.1:{port}/api/")
         with pytest.raises(SlackUnavailable, match=r"within 0\.2 s"):
@@ -335,7 +335,7 @@ async def test_a_slack_that_always_asks_for_more_ends_a_job() -> None:
         await retry(call, pause_first=0.001, retry_after_most=0.002)
 
 
-async def test_a_list_that_leads_to_itself_ends() -> None:
+async def test_a_list_whose_page_names_itself_as_next_ends() -> None:
     async def fetch(cursor: str | None) -> Page:
         return Page([], "again")
 
@@ -355,14 +355,14 @@ async def test_a_refusal_is_still_a_refusal() -> None:
 
 
 @given(st.text(st.characters(codec=None)) | values, st.integers(1, 50))
-def test_what_a_peer_says_is_one_bounded_line(value: object, most: int) -> None:
+def test_a_peers_text_is_one_short_line(value: object, most: int) -> None:
     text = peer_text(value, most)
     assert len(text) <= most
     assert text.isprintable()
     text.encode()
 
 
-def test_a_peers_words_hold_no_token() -> None:
+def test_a_peers_text_contains_no_token() -> None:
     assert peer_text("not xoxb-1-secret, nor xapp-2-secret; xoxe.xoxp-3") == (
         "not (token) nor (token) (token)"
     )

@@ -1,4 +1,4 @@
-"""Socket Mode with a peer that sends anything, reads nothing, or comes back from sleep."""
+"""Socket Mode with a peer that sends anything or reads nothing, and on a machine that slept."""
 
 from __future__ import annotations
 
@@ -141,9 +141,7 @@ class OddSlack(LocalSlack):
         raise asyncio.CancelledError
 
 
-async def test_an_engine_outlives_all_that_slack_answers_and_connects_again(
-    conninfo: str, tmp_path: Path
-) -> None:
+async def test_an_engine_reconnects_after_any_answer(conninfo: str, tmp_path: Path) -> None:
     timing = SocketTiming(backoff_first=0.001, backoff_most=0.01)
     async with (
         OddSlack("a surrogate", *ODD) as slack,
@@ -209,7 +207,7 @@ async def test_a_peer_that_sends_and_answers_no_ping_is_replaced(
     assert "answers no pings" in caplog.text
 
 
-async def test_time_in_which_we_do_not_read_counts_against_nobody() -> None:
+async def test_time_without_reading_does_not_count_as_silence() -> None:
     clock = ManualClock()
     timing = SocketTiming(ping=0.05, dead=10, pong=60, silence=30)
     async with LocalSlack() as slack, listening(slack, timing=timing, clock=clock) as found:
@@ -274,7 +272,7 @@ async def test_a_handshake_that_does_not_end_is_given_up(peer: Any, scheme: str)
 
 
 @pytest.mark.parametrize("odd", ODD)
-async def test_a_handshake_that_is_none_is_tried_again(odd: str) -> None:
+async def test_an_invalid_handshake_is_retried(odd: str) -> None:
     timing = SocketTiming(backoff_first=0.01, backoff_most=0.02)
     async with serving(ODD[odd]) as port, LocalSlack() as slack:
         real = slack._open_connection
@@ -292,7 +290,7 @@ async def test_a_handshake_that_is_none_is_tried_again(odd: str) -> None:
 @pytest.mark.parametrize(
     "url", ["ws://", "wss://[", "ws://x:99999999/", "wss://\u0130\u200b", "ws://a b"]
 )
-async def test_an_address_that_is_none_is_tried_again(url: str) -> None:
+async def test_an_invalid_url_is_retried(url: str) -> None:
     timing = SocketTiming(backoff_first=0.01, backoff_most=0.02)
     async with LocalSlack() as slack:
         real = slack._open_connection

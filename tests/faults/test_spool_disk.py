@@ -1,4 +1,4 @@
-"""Whatever a call to the disk answers: nothing acknowledged is lost, nothing piles up, and the operator sees it."""
+"""After any error of the disk, no acknowledged event is lost, no file is left over, and the operator sees it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def test_a_thousand_appends_that_fail_leave_no_file_and_no_descriptor(
     assert (list(tmp_path.iterdir()), descriptors(tmp_path)) == ([], 0)
 
 
-async def test_files_that_can_be_made_and_not_deleted_do_not_pile_up(tmp_path: Path) -> None:
+async def test_files_that_cannot_be_deleted_do_not_accumulate(tmp_path: Path) -> None:
     files = FailingFiles()
     spool = await opened(tmp_path, files=files)
     files.failing = {"write": errno.EIO, "remove": errno.EPERM}
@@ -144,7 +144,7 @@ async def test_a_part_that_cannot_be_read_waits_and_the_rest_is_drained(tmp_path
     assert (spool.problems, spool.depth, list(tmp_path.iterdir())) == ((), 0, [])
 
 
-async def test_the_same_of_a_segment_that_a_dead_process_left(tmp_path: Path) -> None:
+async def test_the_same_for_a_segment_of_a_dead_process(tmp_path: Path) -> None:
     left = await opened(tmp_path)
     for n in range(3):
         await left.append([b"%d" % n * 20_000], oldest=n)

@@ -1,4 +1,4 @@
-"""Whatever is done in whatever order: the spool's counters are those of a model, and nothing is lost."""
+"""After any sequence of operations the spool's counters equal those of a model, and no record is lost."""
 
 from __future__ import annotations
 

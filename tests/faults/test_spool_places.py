@@ -1,4 +1,4 @@
-"""The spool on real directories: full, somebody else's, with strange files, and shared by several processes."""
+"""The spool in real directories: full, of another user, with foreign files, and shared by several processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is logged and exported of an error is its stack, and nothing that it holds."""
+"""The log and the exports contain an error's stack, and none of its data."""
 
 from __future__ import annotations
 

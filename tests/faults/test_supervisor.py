@@ -1,4 +1,4 @@
-"""A task that fails is started again, seen, and ends nothing else."""
+"""A failed task is restarted and shown, and affects no other."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Work:
         await asyncio.Event().wait()
 
 
-async def test_it_is_started_again_and_seen_until_it_is_sound(
+async def test_a_failure_shows_until_the_task_is_healthy(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = ManualClock()
@@ -64,7 +64,7 @@ async def test_the_pause_is_bounded_however_long_it_fails() -> None:
     assert len(supervisor.problems()) == 1
 
 
-async def test_what_a_person_must_fix_is_raised() -> None:
+async def test_a_fatal_error_is_raised() -> None:
     supervisor = Supervisor(pause=0.001)
     with pytest.raises(MigrationError):
         await supervisor.supervise(

@@ -1,4 +1,4 @@
-"""A call that blocks holds up neither the end of the loop, nor that of the process, nor other calls."""
+"""A blocking call delays neither the end of the loop, nor the end of the process, nor other calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No time that a person, Slack or the database gives makes a datetime overflow."""
+"""No time from a person, Slack or the database makes a datetime overflow."""
 
 from __future__ import annotations
 

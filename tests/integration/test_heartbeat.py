@@ -1,4 +1,4 @@
-"""Spans in which events cannot reach us become rows of slack.gap; spans in which they can do not."""
+"""Times in which events cannot arrive become rows of slack.gap, and other times do not."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ ROUNDING = 0.5
 
 @pytest.fixture
 def observer(conninfo: str) -> Callable[[str], list[tuple[Any, ...]]]:
-    """Asks the database anew each time: tests switch it off."""
+    """Runs a query on a new connection each time, because tests switch the database off."""
 
     def ask(query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(conninfo) as connection:

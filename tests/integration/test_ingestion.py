@@ -1,4 +1,4 @@
-"""From a local Slack through the engine into PostgreSQL: nothing lost, nothing twice, whatever goes wrong."""
+"""From a local Slack through the engine into PostgreSQL: no event is lost or stored twice, whatever fails."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Connections: one at a time, replaced without a gap, held back where Slack asks for it."""
+"""Connections: one at a time, replaced without a gap, held back if Slack asks for it."""
 
 import asyncio
 from pathlib import Path

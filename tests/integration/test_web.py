@@ -1,4 +1,4 @@
-"""The Web API: whatever answers, it is a refusal or something to try again."""
+"""The Web API: each failure is a refusal or can be retried."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What each kind of event does: the table of Slack's events, as the tables see it."""
+"""The effects and the outcome of each kind of event."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The figures that are exported are those of the snapshot."""
+"""The exported metrics equal the snapshot."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What reaches PostgreSQL must be JSON that jsonb can hold, without secrets."""
+"""Decoded JSON can be stored as jsonb and contains no secrets."""
 
 import json
 

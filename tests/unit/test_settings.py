@@ -1,4 +1,4 @@
-"""Settings: every problem at once, none of the secrets."""
+"""Settings: an error lists all problems and no secrets."""
 
 from pathlib import Path
 

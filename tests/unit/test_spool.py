@@ -1,4 +1,4 @@
-"""The spool: what `append` returned for is there afterwards, whatever happens in between."""
+"""The spool: a record for which `append` returned survives everything."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""The boundary that the text of others passes before it is shown."""
+"""Foreign text is made safe before it is shown."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""just month [--seed N] [--days N]: live through a month of outages, and say what differs from what must be."""
+"""just month [--seed N] [--days N]: run a month of outages, and print the differences from the expected state."""
 
 from __future__ import annotations
 

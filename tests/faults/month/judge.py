@@ -1,4 +1,4 @@
-"""What must be true at the end of the month."""
+"""Checks the state at the end of the month."""
 
 from __future__ import annotations
 

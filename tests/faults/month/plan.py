@@ -1,4 +1,4 @@
-"""What goes wrong in the month, and when; the same seed, the same month."""
+"""Plans the faults of the month. The same seed gives the same plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long things take in the month: the program's durations, shortened, and the tolerance of the comparison."""
+"""The durations of the month: the program's timings, shortened, and the tolerance of the checks."""
 
 from __future__ import annotations
 

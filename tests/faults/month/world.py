@@ -1,4 +1,4 @@
-"""The month as it happens: applies the plan, sends events, and watches from Slack's side who is connected."""
+"""Runs the month: applies the plan, sends events, and records at Slack's side who is connected."""
 
 from __future__ import annotations
 
