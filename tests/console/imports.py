@@ -125,7 +125,9 @@ def past() -> tuple[PastImport, ...]:
         one(
             11, 8, "done", account=Account(1_204_118, 498_106, 706_009, skipped={"no usable ts": 3})
         ),
-        one(10, 9, "failed", error="The database broke the import off: AdminShutdown 57P01."),
+        one(
+            10, 9, "failed", error="The import ended because of the database: AdminShutdown 57P01."
+        ),
         one(9, 10, None, account=Account()),
         one(8, 11, None, is_running=True, files_now=412, account=Account()),
     )

@@ -35,7 +35,7 @@ def waiting(manager: ImportManager) -> None:
 
 def failed(manager: ImportManager) -> None:
     manager.run = half(Clock())
-    reason = "The database broke the import off: AdminShutdown 57P01."
+    reason = "The import ended because of the database: AdminShutdown 57P01."
     manager.run.end(None, DatabaseUnavailable(reason))
 
 
