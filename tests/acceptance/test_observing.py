@@ -1,4 +1,4 @@
-"""What the program tells of itself: traces, metrics, health, jobs, doctor; and what it must never tell."""
+"""Traces, metrics, health, jobs and doctor; and that none of them contains texts or secrets."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Every command and option of the command line, as click knows them."""
+"""Every command with its arguments and options, as click has them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ PLAUSIBLE = {
     "ts": "1700000000.000100",
     "event_ids": "Ev1",
 }
-"""Values with which the arguments of a command get past its checks."""
+"""Valid values of arguments."""
 _INSTEAD = {"app", "user", "channel", "rule"}
-"""Options that stand for the command's optional argument."""
+"""Options that replace the command's optional argument."""
 _WITH = {"channels": "since", "until": "since"}
-"""Options that need another one."""
+"""Options that need another option."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command without commands below it."""
+    """A command that is not a group."""
 
     words: tuple[str, ...]
     click: click.Command
@@ -36,17 +36,17 @@ class Command:
 
     @property
     def options(self) -> list[click.Option]:
-        """Those that take a value."""
+        """The options that take a value."""
         return [p for p in self.click.params if isinstance(p, click.Option) and not p.is_flag]
 
     @property
     def flags(self) -> set[str]:
-        """Options without a value."""
+        """The options without a value."""
         found = (p for p in self.click.params if isinstance(p, click.Option) and p.is_flag)
         return {name for option in found for name in option.opts}
 
     def line(self, *flags: str, **given: str) -> list[str]:
-        """A command line with plausible arguments, except where a value is given."""
+        """A command line with the given values, and valid ones for the other arguments."""
         words = [*self.words, *flags, *(["--yes"] if "--yes" in self.flags else [])]
         for name in set(given) & set(_WITH):
             given.setdefault(_WITH[name], "1D")
@@ -62,7 +62,7 @@ class Command:
 
 
 def commands() -> Iterator[Command]:
-    """All of them."""
+    """All commands that are not groups."""
     return _below((), main)
 
 

@@ -1,4 +1,4 @@
-"""No command line ends in a traceback: whatever its arguments are, and however the database is."""
+"""No command ends with a traceback, for any arguments and any state of the database."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ by_command = pytest.mark.parametrize("command", ALL, ids=lambda command: "-".joi
 
 @pytest.fixture(scope="module")
 def slack() -> Iterator[LocalSlack]:
-    """A Slack in a thread of its own: each command runs an event loop of its own in this one."""
+    """A local Slack in a thread of its own, because each command runs an event loop in this one."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -73,7 +73,7 @@ class CommandLine:
         }
 
     def __call__(self, words: list[str], conninfo: str) -> Result:
-        """Fails where the command ends in a traceback, or with another exit code than the documented ones."""
+        """Run the command. Fail if it ends with a traceback, or with an undocumented exit code."""
         said = CliRunner().invoke(main, words, env=self.environ | {"DATABASE_URL": conninfo})
         if said.exception is not None and not isinstance(said.exception, SystemExit):
             raise said.exception
@@ -107,11 +107,11 @@ def test_all_commands_are_found() -> None:
 @by_command
 def test_odd_arguments(run: CommandLine, conninfo: str, command: Command) -> None:
     if command.words == ("import",):
-        conninfo = AWAY  # it starts processes, which takes its time; its arguments are read before
+        conninfo = AWAY  # it starts processes, which takes long, and checks its arguments before
     for parameter in (*command.arguments, *command.options):
         for value in ODD:
             if isinstance(parameter.type, click.Path) and "\0" in value:
-                continue  # no system passes it
+                continue  # no operating system passes such an argument
             said = run(command.line(**{parameter.name or "": value}), conninfo)
             is_text = parameter.type is click.STRING
             if is_text and value in ("\udcff", "a\0b"):
@@ -143,7 +143,7 @@ def test_a_database_without_the_tables(
 
 @by_command
 def test_a_home_that_is_no_directory(run: CommandLine, tmp_path: Path, command: Command) -> None:
-    """The embedded PostgreSQL would lie there."""
+    """The embedded PostgreSQL would have its data there."""
     (tmp_path / "home").write_text("a file")
     said = run(command.line(), "")
     if command.words != ("health",) and command.words not in NEED_A_TERMINAL:
@@ -157,7 +157,7 @@ def test_ingestion_with_a_home_that_is_no_directory(run: CommandLine, tmp_path: 
 
 @pytest.mark.parametrize("value", [value for value in ODD if value])
 def test_odd_addresses_and_rates(run: CommandLine, conninfo: str, value: str) -> None:
-    """Where a good value would run for ever."""
+    """These commands would run forever with a valid value."""
     assert run(["run", "--no-ui", f"--http={value}"], conninfo).exit_code == 2
     demo = ["demo", "--no-ui", "--events=1", f"--rate={value}"]
     assert run(demo, conninfo).exit_code == 2

@@ -1,4 +1,4 @@
-"""A demo leaves the operator's home as it is, and keeps what the operator took out of it."""
+"""A demo does not change the operator's home directory, and keeps the files that its console exported."""
 
 from __future__ import annotations
 

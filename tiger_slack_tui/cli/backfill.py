@@ -284,7 +284,7 @@ def _gap_line(gap: Gap) -> str:
     if gap.ended_at is None:
         return line + "not ended"
     if gap.closed_at is None:
-        return line + (f"open: {visible(gap.error)}" if gap.error else "open")
+        return line + (f"open, because {visible(gap.error)}" if gap.error else "open")
     inserted = ((gap.account or {}).get("messages") or {}).get("inserted", 0)
     return line + f"closed {gap.closed_at:%Y-%m-%d %H:%M}, {amount(inserted, 'message')} inserted"
 

@@ -130,7 +130,7 @@ def _as_text(job: JobStatus) -> str:
         f"{job.name}: next run {job.next_run:%Y-%m-%d %H:%M %Z} ({wait}), schedule {job.schedule}",
         f"  lock  {f'held by {job.holder}' if job.holder else 'free'}",
     ]
-    lines += [f"  {_run_line(run)}" for run in job.runs] or ["  never ran"]
+    lines += [f"  {_run_line(run)}" for run in job.runs] or ["  has not run yet"]
     return "\n".join(lines)
 
 
