@@ -231,7 +231,7 @@ def jobs() -> tuple[JobStatus, ...]:
             run(43, "channels", AT - timedelta(seconds=33), None, None, 2997),
         )),
         JobStatus("retention", 7000000000000001, "0 1 * * *", "UTC", coming, None, (
-            run(42, "retention", night, 62, "failed", 0, "The database broke the job off: QueryCanceled 57014"),
+            run(42, "retention", night, 62, "failed", 0, "The database ended the job: QueryCanceled 57014"),
         )),
     )  # fmt: skip
 
@@ -282,7 +282,7 @@ def log_ring() -> LogRing:
 
 
 def no_imports(home: Path) -> ImportManager:
-    """A desk on which nothing is imported."""
+    """A manager that imports nothing."""
     return ImportManager(
         "",
         instance=INSTANCE,
