@@ -27,9 +27,9 @@ from export import write_export, zip_export
 from ingest import ingesting, place
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tiger_slack_tui.imports.events import FileStarted
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.progress_events import FileStarted
 from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.slack.payload import strip_secrets

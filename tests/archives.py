@@ -15,9 +15,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from tiger_slack_tui.imports.archive.plan import ImportSelection
-from tiger_slack_tui.imports.events import ImportEvent
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.progress_events import ImportEvent
 from tiger_slack_tui.imports.result import ImportResult
 
 Files = dict[str, bytes]

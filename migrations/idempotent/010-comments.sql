@@ -122,14 +122,14 @@ comment on column slack.job_run.bad_rows is 'The first rows that PostgreSQL refu
 
 comment on table slack.import is 'Imports of export archives. An import that is not done continues when it is started again.';
 comment on column slack.import.id is 'Order in which imports began. While an import runs, its session holds the advisory lock 1768778863 * 2^32 + id.';
-comment on column slack.import.options is 'The options that decide which messages are imported: {"since", "until", "channels", "channel_map"}. An import continues only with the same options.';
+comment on column slack.import.options is 'The options that decide which messages are imported: {"since", "until", "channels", "channel_map"}, and "root" and "workspace" if they were given. An import continues only with the same options.';
 comment on column slack.import.since is 'Messages before this time are not imported. A duration counts back from the import''s first start.';
 comment on column slack.import.until is 'Messages at this time or later are not imported.';
 comment on column slack.import.instance is 'The program that began or continued it last: the application_name of its sessions.';
 comment on column slack.import.resumed_at is 'When it was last continued.';
 comment on column slack.import.finished_at is 'When it ended. Null while it runs, and after a crash.';
 comment on column slack.import.outcome is 'done; failed: see error; cancelled: the operator stopped it; replaced: the operator began again. Null while it runs, and after a crash.';
-comment on column slack.import.account is 'What became of the records in the archive, in total and by channel.';
+comment on column slack.import.account is 'Result of the import: counts of records by outcome, in total and by channel. The outcomes add up to the records read.';
 
 comment on table slack.import_file is 'The progress of an import in each file. It is written in the transaction of the messages, so that an import that continues counts no message twice.';
 comment on column slack.import_file.import_id is 'The import.';
@@ -137,7 +137,7 @@ comment on column slack.import_file.size is 'Size in bytes. If size or crc has c
 comment on column slack.import_file.channel_id is 'Channel that the messages were stored in.';
 comment on column slack.import_file.position is 'Number of records that are counted in account.';
 comment on column slack.import_file.is_done is 'Whether all records of the file are counted.';
-comment on column slack.import_file.account is 'What became of these records.';
+comment on column slack.import_file.account is 'Counts of these records by outcome.';
 comment on column slack.import_file.updated_at is 'When the row was last written.';
 
 comment on table slack.import_problem is 'Records and files of an import that were skipped because they are bad, or were repaired.';

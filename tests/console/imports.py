@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.console.canned import AT
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.events import (
+from tiger_slack_tui.imports.progress_events import (
     FileDone,
     FileFailed,
     FilesListed,
@@ -69,7 +69,7 @@ def half(clock: Clock, request: ImportRequest | None = None) -> ImportState:
     for number, file in enumerate(state.files[:128]):
         _read(state, file, clock, number)
     for worker, file in ((4188, state.files[128]), (4190, state.files[140])):
-        state.handle(FileStarted(file.member.path, file.folder, file.member.size, worker))
+        state.handle(FileStarted(file.member.path, worker))
         state.handle(RecordsMerged(file.member.path, _account(1000), file.member.size // 2))
     warning = "No channel for the folder 'ops-old': not in the lists; --channel-map can name one."
     state.notes.append(TimedNote(AT.timestamp() - 60, warning, True))
@@ -135,7 +135,7 @@ def past() -> tuple[PastImport, ...]:
 
 def _read(state: ImportState, file: PlannedFile, clock: Clock, number: int) -> None:
     path, size = file.member.path, file.member.size
-    state.handle(FileStarted(path, file.folder, size, 4188))
+    state.handle(FileStarted(path, 4188))
     clock.now += 0.25
     if number == 17:
         state.handle(ImportProblem(path, None, "malformed JSON"))

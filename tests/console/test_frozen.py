@@ -18,7 +18,7 @@ from tiger_slack_tui.console.model.findings import StoredFindings
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.pane import Pane
-from tiger_slack_tui.imports.events import (
+from tiger_slack_tui.imports.progress_events import (
     FileDone,
     FileResumed,
     FileStarted,
@@ -40,7 +40,7 @@ def go_on(state: ImportState, clock: Clock) -> None:
     """Much happens."""
     clock.now += 40
     for file in state.files[128:160]:
-        state.handle(FileStarted(file.member.path, file.folder, file.member.size, 4188))
+        state.handle(FileStarted(file.member.path, 4188))
         state.handle(ImportProblem(file.member.path, 3, "no JSON object"))
         state.handle(RecordsMerged(file.member.path, _account(1000), file.member.size))
         state.handle(FileDone(file.member.path, file.member.size))
@@ -167,5 +167,5 @@ def test_a_worker_that_died_is_shown_no_longer() -> None:
     assert set(state.workers) == {4188, 4190}
     state.handle(FileResumed(path, Account()))
     assert set(state.workers) == {4190}
-    state.handle(FileStarted(path, file.folder, file.member.size, 4191))
+    state.handle(FileStarted(path, 4191))
     assert {pid: reader.path for pid, reader in state.workers.items()}[4191] == path

@@ -32,7 +32,7 @@ from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.events import (
+from tiger_slack_tui.imports.progress_events import (
     FileDone,
     FilesListed,
     FileStarted,
@@ -91,7 +91,7 @@ def large_import() -> ImportState:
     state.handle(Planned(ROWS, ROWS * 1000, {}, None))
     state.handle(FilesListed(files, {}))
     for file in files[: ROWS // 2]:
-        state.handle(FileStarted(file.member.path, file.folder, 1000, 1))
+        state.handle(FileStarted(file.member.path, 1))
         state.handle(RecordsMerged(file.member.path, Account(read=1, inserted=1), 1000))
         state.handle(FileDone(file.member.path, 1000))
     for n in range(BAD):

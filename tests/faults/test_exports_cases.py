@@ -12,7 +12,7 @@ import pytest
 from tests.archives import DAY, Files, day_file, export, message, run_import, tables, write_folder
 from tests.support import count
 from tiger_slack_tui.imports.archive.plan import ImportSelection
-from tiger_slack_tui.imports.events import ImportNote
+from tiger_slack_tui.imports.progress_events import ImportNote
 from tiger_slack_tui.store.import_account import ImportProblem
 
 MESSAGES = "select count(*) from slack.message"
@@ -100,7 +100,7 @@ async def test_two_channels_of_one_name(
     for _ in range(2):
         imported = await run_import(conninfo, path)
         assert imported.result.exit_code == 3
-        assert imported.result.files_skipped == {"folder without a channel": 2}
+        assert imported.result.files_left_out == {"folder without a channel": 2}
         warnings = "\n".join(imported.result.warnings)
         assert "'proj' may be any of CAB1, CAB2. Map it with --channel-map" in warnings
         assert "'shared' may be any of CAB3, CAB4" in warnings
@@ -141,7 +141,7 @@ async def test_names_of_files(conninfo: str, tmp_path: Path) -> None:
     assert {(e.path, e.reason) for e in imported.events_of(ImportProblem)} == set(NAMED.items())
     kept = count(conninfo, "select count(*) from slack.import_problem")
     assert kept == len(NAMED)
-    assert imported.result.files_skipped == {"not a file that is known": len(NAMED)}
+    assert imported.result.files_left_out == {"not a file that is known": len(NAMED)}
     assert (imported.result.other_files, imported.result.exit_code) == (len(HARMLESS), 3)
 
 
@@ -153,7 +153,7 @@ async def test_files_that_are_left_out_on_purpose_do_not_change_the_exit_code(
     path = write_folder(tmp_path, files)
     imported = await run_import(conninfo, path, selection=ImportSelection(channels=("one",)))
     assert imported.result.exit_code == 0
-    assert imported.result.files_skipped == {
+    assert imported.result.files_left_out == {
         "channel not selected": 1,
         "comments on canvases and files": 1,
     }

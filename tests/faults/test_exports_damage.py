@@ -12,7 +12,7 @@ import pytest
 
 from tests.archives import export, message, run_import, write_folder, write_zip
 from tests.support import count
-from tiger_slack_tui.imports.events import FileFailed
+from tiger_slack_tui.imports.progress_events import FileFailed
 from tiger_slack_tui.store.import_account import ImportProblem
 
 MESSAGES = "select count(*) from slack.message"

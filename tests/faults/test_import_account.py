@@ -27,9 +27,9 @@ from tests.integration.test_import_interrupted import worker_pids
 from tests.support import SCALE, count, until
 from tiger_slack_tui.audit.rules import add_rule
 from tiger_slack_tui.base.errors import DatabaseUnavailable
-from tiger_slack_tui.imports.events import ImportEvent, ImportNote, RecordsMerged
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.progress_events import ImportEvent, ImportNote, RecordsMerged
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.imports.state import ImportState
@@ -291,15 +291,15 @@ async def test_a_continued_import_is_counted_again_after_the_next_kill(
     assert seen[0] == (None, Account())
 
 
-async def test_polling_does_not_read_the_ledger(
+async def test_polling_does_not_read_the_files(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    """For a killed import of very many files, summing the ledger took seconds, and ran every 2 s."""
+    """For a killed import of very many files, summing its files took seconds, and ran every 2 s."""
     await run_import(conninfo, write_folder(tmp_path, many(2, 10)))
     database.execute("update slack.import set outcome = null, finished_at = null, account = null")
     trap = (
         "create or replace function slack.import_account(import_id int8) returns jsonb language plpgsql stable"
-        " as $$ begin raise 'it reads the ledger'; end $$"
+        " as $$ begin raise 'it reads the files'; end $$"
     )
     async with asking(conninfo) as connection, connection.transaction(force_rollback=True):
         await connection.execute(trap)
@@ -307,5 +307,5 @@ async def test_polling_does_not_read_the_ledger(
         assert [found.id for found in await list_rules(connection)] == [rule]
         assert await find_rule(connection, rule) is not None
         assert len(await recent_imports(connection, 5)) == 1
-        with pytest.raises(psycopg.Error, match="reads the ledger"):
+        with pytest.raises(psycopg.Error, match="reads the files"):
             await count_killed(connection, 1)

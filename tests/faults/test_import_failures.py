@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exports import write_archive
+from tests.damaged_export import write_damaged_export
 from tests.faults.proxy import Proxy, postgres_target, through
 from tests.integration.test_import_manager import at_rest
 from tests.support import count, until
@@ -39,7 +39,7 @@ async def test_a_crash_of_a_worker_is_logged_with_its_stack(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     worker = await WorkerProcess.start(30)
-    worker.send(protocol.Go())  # what it must not be given first
+    worker.send(protocol.Permit())  # what it must not be given first
     report = await worker.receive()
     await worker.close()
     assert isinstance(report, protocol.Crashed)
@@ -57,7 +57,7 @@ async def test_a_crash_of_a_worker_is_logged_with_its_stack(
 async def test_an_import_that_loses_the_database_saves_its_report(
     conninfo: str, tmp_path: Path, is_lost: bool
 ) -> None:
-    archive = write_archive(tmp_path / "archive")
+    archive = write_damaged_export(tmp_path / "archive")
     async with Proxy(postgres_target(conninfo)) as proxy:
         manager = make_manager(through(proxy, conninfo), tmp_path / "reports")
         manager.start(ImportRequest(archive, workers=1))
@@ -95,7 +95,7 @@ async def test_an_internal_error_names_its_place_and_is_logged(
 
     monkeypatch.setattr(Import, "run", fail)
     manager = make_manager(conninfo, tmp_path)
-    manager.start(ImportRequest(write_archive(tmp_path / "archive")))
+    manager.start(ImportRequest(write_damaged_export(tmp_path / "archive")))
     state = await failed(manager)
     assert state.error is not None
     assert "KeyError at manager.py:" in str(state.error)

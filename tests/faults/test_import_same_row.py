@@ -22,7 +22,7 @@ from tiger_slack_tui.imports.merge.rows import read_row
 from tiger_slack_tui.imports.merge.targets import ImportTarget
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.slack import payload
-from tiger_slack_tui.store.import_ledger import FileCheckpoint
+from tiger_slack_tui.store.import_files import FileCheckpoint
 from tiger_slack_tui.store.import_messages import Channel
 
 TEXTS = (

@@ -14,7 +14,7 @@ from tests.archives import many, write_folder
 from tests.faults.test_import_account import MESSAGES, Watched, saved
 from tests.support import count, until
 from tiger_slack_tui.imports import job as import_job
-from tiger_slack_tui.imports.events import FileDone
+from tiger_slack_tui.imports.progress_events import FileDone
 from tiger_slack_tui.postgres.columnstore import compress
 from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS
 from tiger_slack_tui.store.imports import ImportRunning

@@ -1,4 +1,4 @@
-"""Workers that hang, ledgers that change, and files that are larger than expected."""
+"""Workers that hang, checkpoints that change, and files that are larger than expected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.integration.test_import_interrupted import worker_pids
 from tests.support import count, until
 from tiger_slack_tui.cli.main import main
 from tiger_slack_tui.imports.archive.records import WHOLE
-from tiger_slack_tui.imports.events import FileResumed
+from tiger_slack_tui.imports.progress_events import FileResumed
 
 
 async def test_a_stop_does_not_wait_for_a_worker_that_hangs(
@@ -57,7 +57,7 @@ async def test_a_stop_does_not_wait_for_a_worker_that_hangs(
     assert (again.result.outcome, again.result.total.read) == ("done", 20_000)
 
 
-async def test_a_ledger_that_another_session_changes_is_read_again(
+async def test_a_checkpoint_that_another_session_changes_is_read_again(
     conninfo: str,
     database: psycopg.Connection[Any],
     tmp_path: Path,
@@ -83,7 +83,7 @@ async def test_a_ledger_that_another_session_changes_is_read_again(
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == []
 
 
-async def test_a_ledger_that_changes_all_the_time_is_named(
+async def test_a_checkpoint_that_changes_all_the_time_is_named(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     database.execute(

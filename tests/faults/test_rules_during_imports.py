@@ -11,9 +11,9 @@ from tests.archives import many, write_folder
 from tests.auditing import asking
 from tests.support import until
 from tiger_slack_tui.audit.rules import add_rule, remove_rule, turn_rule_off
-from tiger_slack_tui.imports.events import RecordsMerged
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.progress_events import RecordsMerged
 from tiger_slack_tui.imports.result import ImportResult
 
 EVERY = "exists($.text)"

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from tests.support import AT_ONCE, delivered, make_engine, running, until
-from tiger_slack_tui.backfill.backfill import GapResult
+from tiger_slack_tui.backfill.gap_backfill import GapResult
 from tiger_slack_tui.base.settings import JobSettings, SlackSettings
 from tiger_slack_tui.demo.check import differences
 from tiger_slack_tui.demo.directory import Directory

@@ -29,7 +29,7 @@ from tests.conftest import new_database
 from tests.support import count
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.archive.plan import ImportSelection
-from tiger_slack_tui.imports.events import FileFailed, ImportNote
+from tiger_slack_tui.imports.progress_events import FileFailed, ImportNote
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.store.import_account import ImportProblem
 
@@ -223,7 +223,7 @@ async def test_rules_dates_channels_and_a_map(
     ids = [row[0] for row in database.execute("select id from slack.message_discard order by id")]
     first = await run_import(conninfo, path)
     assert first.result.total.discarded == {str(ids[0]): 1, str(ids[1]): 1}
-    assert first.result.files_skipped == {"folder without a channel": 1}
+    assert first.result.files_left_out == {"folder without a channel": 1}
     assert any("'lost'" in note.text for note in first.events_of(ImportNote))
     database.execute("delete from slack.message_discard")
     since, until_ = (datetime.fromtimestamp(DAY + n, UTC) for n in (2, 4.5))
@@ -234,7 +234,7 @@ async def test_rules_dates_channels_and_a_map(
     total = second.result.total
     # Of 2023-11-14: one is before, "two" is there, the join is stored now; of "lost" one is after.
     assert (total.read, total.filtered, total.already_there, total.inserted) == (5 + 1, 3, 1, 2)
-    assert second.result.files_skipped == {"channel not selected": 1}
+    assert second.result.files_left_out == {"channel not selected": 1}
     assert count(conninfo, "select count(*) from slack.message where channel_id = 'C7'") == 1
 
 

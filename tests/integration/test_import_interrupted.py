@@ -26,9 +26,9 @@ from tests.support import check, count, delivered, make_engine, running, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.imports.archive.plan import ImportSelection
-from tiger_slack_tui.imports.events import FileSkipped, FileStarted, RecordsMerged
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.progress_events import FileSkipped, FileStarted, RecordsMerged
 from tiger_slack_tui.store.imports import ImportRunning
 
 

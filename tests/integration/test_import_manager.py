@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.exports import BAD, BROKEN, FILES, NAMELESS, repair, write_archive
+from tests.damaged_export import BAD, BROKEN, FILES, NAMELESS, repair, write_damaged_export
 from tests.support import count, until
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
@@ -57,7 +57,7 @@ async def manager(conninfo: str, tmp_path: Path, live: Live) -> AsyncIterator[Im
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    return write_archive(tmp_path / "archive")
+    return write_damaged_export(tmp_path / "archive")
 
 
 async def ended(manager: ImportManager) -> ImportState:

@@ -25,7 +25,7 @@ from tiger_slack_tui.audit.rules import add_rule, remove_rule
 from tiger_slack_tui.audit.why import Verdict, read_history
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.imports.events import ImportNote
+from tiger_slack_tui.imports.progress_events import ImportNote
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.introspection import chunk_locks

@@ -15,7 +15,11 @@ from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.events import (
+from tiger_slack_tui.imports.file_queue import take_batch
+from tiger_slack_tui.imports.ledger import ImportLedger
+from tiger_slack_tui.imports.merge.decisions import FileEnd, FileRecord, MergeItem, decide
+from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row
+from tiger_slack_tui.imports.progress_events import (
     FileDone,
     FileResumed,
     FileSkipped,
@@ -24,10 +28,6 @@ from tiger_slack_tui.imports.events import (
     Planned,
     RecordsMerged,
 )
-from tiger_slack_tui.imports.file_queue import take_batch
-from tiger_slack_tui.imports.ledger import ImportLedger
-from tiger_slack_tui.imports.merge.decisions import FileEnd, FileRecord, MergeItem, decide
-from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.imports.workers.protocol import FileBatch
@@ -267,10 +267,10 @@ def test_the_front_does_not_jump_between_workers() -> None:
     state.handle(FilesListed(files))
     fronts = []
     for worker, path in ((1, paths[0]), (2, paths[2]), (2, paths[3]), (1, paths[1])):
-        state.handle(FileStarted(path, path[0], 2, worker))
-        fronts.append(state.front)
+        state.handle(FileStarted(path, worker))
+        fronts.append(state.first_open_index)
         state.handle(FileDone(path, 2))
-        fronts.append(state.front)
+        fronts.append(state.first_open_index)
     assert fronts == [0, 1, 1, 1, 1, 1, 1, 3]
 
 
@@ -317,7 +317,7 @@ def test_a_ledger_counts_bytes_and_records() -> None:
     ledger.handle(FileSkipped("a", 100, Account(read=5)))
     assert (ledger.files_done, ledger.bytes_read, ledger.records) == (1, 100, 0)
     assert ledger.seconds_left is None
-    ledger.handle(FileStarted("b", "general", 100, 1))
+    ledger.handle(FileStarted("b", 1))
     ledger.handle(RecordsMerged("b", Account(read=2, inserted=1, skipped={"no usable ts": 1}), 50))
     assert (ledger.bytes_read, ledger.records, ledger.total.bad) == (150, 2, 1)
     assert ledger.seconds_left is not None

@@ -49,7 +49,7 @@ def test_lists_first_users_before_channels_then_days_in_order(tmp_path: Path) ->
         ("b/2024-01-02.json", "C0"),
         ("b/2024-13-45.json", "C0"),
     ]
-    assert (found.other_files, found.warnings, found.skipped) == (2, [], {})
+    assert (found.other_files, found.warnings, found.left_out) == (2, [], {})
 
 
 def test_every_kind_of_channel(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_folders_without_a_channel(tmp_path: Path) -> None:
         ("mapped", "G7", "group"),
         ("D9", "D9", "im"),
     }
-    assert found.skipped == {"folder without a channel": 4, "comments on canvases and files": 2}
+    assert found.left_out == {"folder without a channel": 4, "comments on canvases and files": 2}
     warnings = "\n".join(found.warnings)
     assert "no channels.json" in warnings
     assert "'twice' may be any of C2, C3" in warnings
@@ -134,7 +134,7 @@ def test_a_folder_whose_name_is_no_utf8(tmp_path: Path) -> None:
     odd.mkdir()
     (odd / "2024-01-01.json").write_bytes(EMPTY)
     found = plan(tmp_path, {})
-    assert found.skipped == {"folder without a channel": 1}
+    assert found.left_out == {"folder without a channel": 1}
     (warning,) = found.warnings
     assert "'caf%E9'" in warning
     warning.encode()  # can be shown and stored
@@ -168,7 +168,7 @@ def test_a_day_is_left_out_only_with_a_day_to_spare(tmp_path: Path) -> None:
     found = plan(tmp_path, files, since=since, until=until)
     read = [date.fromisoformat(file.member.path[8:18]).day for file in found.files]
     assert read == [3, 4, 5, 6, 7, 8]
-    assert found.skipped == {"outside the dates": 4}
+    assert found.left_out == {"outside the dates": 4}
 
 
 def test_channels_by_name_and_id_with_wildcards(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.events import Outcome
 from tiger_slack_tui.store.audit_detail import (
     Content,
-    EventRecord,
+    StoredEvent,
     deletion_time,
     has_row,
     message_content,
@@ -135,7 +135,7 @@ def read_replays(value: list[dict[str, Any]] | None) -> tuple[Replay, ...]:
     )
 
 
-async def _rows(connection: Connection, event: EventRecord, reaction: Any) -> tuple[EndRow, ...]:
+async def _rows(connection: Connection, event: StoredEvent, reaction: Any) -> tuple[EndRow, ...]:
     """The rows that the event is about. A failed event may lack a part of its row's key: then there is none."""
     if event.outcome in (Outcome.AUDIT, Outcome.UNROUTED):
         return ()

@@ -14,7 +14,7 @@ import aiohttp
 import click
 import humanize
 
-from tiger_slack_tui.backfill.backfill import BackfillProgress, GapResult, readable_kinds
+from tiger_slack_tui.backfill.gap_backfill import BackfillProgress, GapResult, readable_kinds
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
@@ -58,7 +58,7 @@ class BackfillRequest:
 
 
 @dataclass(slots=True)
-class _Ended:
+class _BackfillEnd:
     run: JobRun
     results: list[GapResult]
 
@@ -145,7 +145,7 @@ def _show_gaps(loaded: Settings, *, as_json: bool) -> None:
 
 async def _run(
     loaded: Settings, slack: SlackSettings, request: BackfillRequest, conninfo: str
-) -> _Ended:
+) -> _BackfillEnd:
     await migrate(conninfo)
     results: list[GapResult] = []
     async with aiohttp.ClientSession(trust_env=True) as session:
@@ -153,7 +153,7 @@ async def _run(
         find = await _gap_finder(request, conninfo, web, loaded.instance)
         job = close_gaps(web, find, on_result=results.append, on_progress=_ProgressLines().show)
         runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)
-        return _Ended(await runner.run(job, reason=RunReason.BY_HAND), results)
+        return _BackfillEnd(await runner.run(job, reason=RunReason.BY_HAND), results)
 
 
 async def _gap_finder(request: BackfillRequest, conninfo: str, web: SlackWeb, instance: str) -> Any:
@@ -235,7 +235,7 @@ class _ProgressLines:
             )
 
 
-def _as_json(ended: _Ended) -> dict[str, Any]:
+def _as_json(ended: _BackfillEnd) -> dict[str, Any]:
     return {
         "outcome": ended.run.outcome,
         "error": ended.run.error,
@@ -255,7 +255,7 @@ def _as_json(ended: _Ended) -> dict[str, Any]:
     }
 
 
-def _as_text(ended: _Ended) -> Iterator[str]:
+def _as_text(ended: _BackfillEnd) -> Iterator[str]:
     for result in ended.results:
         gap, messages = result.gap, result.messages
         state = "closed" if result.is_closed else "still open"

@@ -25,11 +25,11 @@ from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
 from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
-from tiger_slack_tui.imports.events import ImportEvent, ImportNote, Planned
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.ledger import ImportLedger
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.problem_file import ProblemFile
+from tiger_slack_tui.imports.progress_events import ImportEvent, ImportNote, Planned
 from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest, read_channel_map, resolved
 from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.launch import database
@@ -234,7 +234,7 @@ class _Progress:
     def _print_plan(self, planned: Planned) -> None:
         if planned.resumed:
             self._print(f"Continuing the import of {planned.resumed:%Y-%m-%d %H:%M:%S} UTC.")
-        for reason, number in planned.skipped.items():
+        for reason, number in planned.left_out.items():
             self._print(f"skipping {amount(number, 'file')}: {reason}")
         size = humanize.naturalsize(planned.bytes)
         self._print(f"reading {amount(planned.files, 'file')}, {size}")
@@ -342,5 +342,5 @@ def _details(result: ImportResult) -> Iterator[str]:
         yield f"files that could only be read in part: {result.files_failed:,}"
     if result.bad_list_rows:
         yield f"bad rows in the lists of users and channels: {result.bad_list_rows:,}"
-    for reason, number in result.files_skipped.items():
+    for reason, number in result.files_left_out.items():
         yield f"files skipped, {reason}: {number:,}"

@@ -21,18 +21,19 @@ from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
 from tiger_slack_tui.imports.archive.plan import Plan
-from tiger_slack_tui.imports.control import ControlSession
-from tiger_slack_tui.imports.events import (
+from tiger_slack_tui.imports.control import ImportControl
+from tiger_slack_tui.imports.file_queue import FileQueue
+from tiger_slack_tui.imports.ledger import ImportLedger
+from tiger_slack_tui.imports.lock_session import LockSession
+from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.imports.progress_events import (
     FilesListed,
     ImportEvent,
     ImportNote,
     Planned,
 )
-from tiger_slack_tui.imports.file_queue import FileQueue
-from tiger_slack_tui.imports.ledger import ImportLedger
-from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.result import ChannelResult, ImportResult
-from tiger_slack_tui.imports.worker_loop import Switch, WorkerLoop
+from tiger_slack_tui.imports.worker_loop import WorkerLoop
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.imports.workers.handle import WorkerProcess, failure_of
 from tiger_slack_tui.postgres.columnstore import compress
@@ -40,7 +41,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import connect_session
 from tiger_slack_tui.store.import_account import ImportProblem
-from tiger_slack_tui.store.import_ledger import (
+from tiger_slack_tui.store.import_files import (
     committed_files,
     forget_files,
     replace_list_problems,
@@ -78,7 +79,7 @@ class Import:
         self._options = options
         self._selection = options.selection
         self._instance = instance
-        self._switch = Switch()
+        self._control = ImportControl()
         self._stack = AsyncExitStack()
         self._workers: list[WorkerProcess] = []
         self._compressing: asyncio.Task[None] | None = None
@@ -94,7 +95,7 @@ class Import:
     @property
     def is_paused(self) -> bool:
         """Whether no batch begins until `resume`."""
-        return self._switch.is_paused
+        return self._control.is_paused
 
     @property
     def import_id(self) -> int | None:
@@ -103,15 +104,15 @@ class Import:
 
     def pause(self) -> None:
         """Start no further batch. Running batches end."""
-        self._switch.pause()
+        self._control.pause()
 
     def resume(self) -> None:
         """Start batches again."""
-        self._switch.resume()
+        self._control.resume()
 
     def cancel(self) -> None:
         """End after the running batches. The same import then continues from there."""
-        self._switch.cancel()
+        self._control.cancel()
         for worker in self._workers:
             worker.stop()
         if self._compressing is not None:
@@ -150,7 +151,7 @@ class Import:
             files_planned=ledger.files,
             files_done=ledger.files_done,
             files_failed=ledger.files_failed,
-            files_skipped=plan.skipped,
+            files_left_out=plan.left_out,
             other_files=plan.other_files,
             users=lists.seen.get("user", 0),
             channels=lists.seen.get("channel", 0),
@@ -175,7 +176,7 @@ class Import:
             finally:
                 await self._close_workers()
             return self.account(
-                ImportOutcome.CANCELLED if self._switch.is_cancelled else ImportOutcome.DONE
+                ImportOutcome.CANCELLED if self._control.is_cancelled else ImportOutcome.DONE
             )
         connection = await connect_session(self._conninfo)
         try:
@@ -183,9 +184,9 @@ class Import:
         except BaseException:
             await connection.close()
             raise
-        control = ControlSession(self._conninfo, connection, self._import)
-        self._stack.push_async_callback(control.close)
-        return await self._run_and_record(control, self._import.id)
+        lock = LockSession(self._conninfo, connection, self._import)
+        self._stack.push_async_callback(lock.close)
+        return await self._run_and_record(lock, self._import.id)
 
     async def _begin(self, connection: Connection) -> ImportRun:
         try:
@@ -204,21 +205,21 @@ class Import:
         self._selection = replace(self._selection, since=begun.since, until=begun.until)
         return begun
 
-    async def _run_and_record(self, control: ControlSession, import_id: int) -> ImportResult:
+    async def _run_and_record(self, lock: LockSession, import_id: int) -> ImportResult:
         """Read everything, and record how the import ended."""
         outcome, error = ImportOutcome.CANCELLED, None
         try:
             try:
-                await self._read(control)
+                await self._read(lock)
             finally:
                 await self._close_workers()  # before counting: their last batches count, too
-            if not self._switch.is_cancelled:
+            if not self._control.is_cancelled:
                 outcome = ImportOutcome.DONE
-            await self._count_committed(await control.connection(), import_id)
+            await self._count_committed(await lock.connection(), import_id)
             result = self.account(outcome)
             is_large = result.total.inserted >= _COMPRESS_FROM
-            if self._options.compress and not self._switch.is_cancelled and is_large:
-                await self._compress(await control.connection())
+            if self._options.compress and not self._control.is_cancelled and is_large:
+                await self._compress(await lock.connection())
             return result
         except psycopg.Error as failure:
             outcome = ImportOutcome.FAILED
@@ -231,14 +232,14 @@ class Import:
             outcome, error = ImportOutcome.FAILED, type(failure).__name__
             raise
         finally:
-            await self._record_end(control, import_id, outcome, error)
+            await self._record_end(lock, import_id, outcome, error)
 
     async def _record_end(
-        self, control: ControlSession, import_id: int, outcome: ImportOutcome, error: str | None
+        self, lock: LockSession, import_id: int, outcome: ImportOutcome, error: str | None
     ) -> None:
         """Record the end of the import. A failure is logged."""
         try:
-            connection = await control.connection()
+            connection = await lock.connection()
             if not self._is_recounted:
                 await self._count_committed(connection, import_id)
             account = self.account(outcome).as_json()
@@ -269,7 +270,7 @@ class Import:
         elif isinstance(ended, Exception):
             raise ended
 
-    async def _read(self, control: ControlSession | None) -> None:
+    async def _read(self, lock: LockSession | None) -> None:
         """Merge the lists and then the files."""
         # A dry run compares each message with those before it, and only one process knows them.
         wanted = 1 if self._options.dry_run else self._options.workers
@@ -280,28 +281,28 @@ class Import:
         for batch in batches:
             self._report(FilesListed([planned for _, planned in batch.files()]))
             await asyncio.sleep(0)  # there can be very many batches
-        if control and self._resumed and not self._switch.is_cancelled:
-            await self._forget_missing_files(await control.connection())
+        if lock and self._resumed and not self._control.is_cancelled:
+            await self._forget_missing_files(await lock.connection())
         workers += [
             await self._start_worker() for _ in range(_EARLY_WORKERS, min(wanted, len(batches)))
         ]
         self._lists = await self._answer(planner, protocol.ListsRead())
         problems = [*self._lists.bad, *self._lists.repaired]
         await self._report_problems(problems)
-        if control and self._import:
+        if lock and self._import:
             problems = [*self._plan.problems, *problems]
-            await replace_list_problems(await control.connection(), self._import.id, problems)
+            await replace_list_problems(await lock.connection(), self._import.id, problems)
         queue = FileQueue(self._selection, is_restart=self._options.restart)
         queue.add(batches)
         batches.clear()  # the queue drops each batch once it is read
-        await self._read_files(queue, workers, control)
+        await self._read_files(queue, workers, lock)
 
     async def _make_plan(self, planner: WorkerProcess) -> list[protocol.FileBatch]:
         """Have a worker make the plan; the batches of files to read."""
         planner.send(protocol.MakePlan(self._selection, self._options.limits))
         made = await self._answer(planner, protocol.PlanMade(Plan(), 0, 0, 0))
         plan = self._plan = made.plan
-        self._report(Planned(made.files, made.bytes, plan.skipped, self._resumed))
+        self._report(Planned(made.files, made.bytes, plan.left_out, self._resumed))
         for warning in plan.warnings:
             self._report(ImportNote(warning, is_warning=True))
         await self._report_problems(plan.problems)
@@ -312,7 +313,7 @@ class Import:
     async def _answer(self, planner: WorkerProcess, instead: _Report) -> _Report:
         """The planner's next report, which is of the type of `instead`; `instead` itself after `cancel`."""
         match await planner.receive():
-            case None if self._switch.is_cancelled:
+            case None if self._control.is_cancelled:
                 return instead
             case protocol.Refused(message, hint, exports):
                 raise ArchiveRefused(message, hint=hint, exports=exports)
@@ -344,7 +345,7 @@ class Import:
         worker = await WorkerProcess.start(self._options.silent_seconds)
         self._workers.append(worker)
         worker.begin(self._path, self._conninfo, self.import_id)
-        if self._switch.is_cancelled:
+        if self._control.is_cancelled:
             worker.stop()
         return worker
 
@@ -353,13 +354,13 @@ class Import:
         await asyncio.gather(*(worker.close() for worker in self._workers))
 
     async def _read_files(
-        self, queue: FileQueue, workers: Sequence[WorkerProcess], control: ControlSession | None
+        self, queue: FileQueue, workers: Sequence[WorkerProcess], lock: LockSession | None
     ) -> None:
         """Have the workers read all files, and hold the import's lock meanwhile."""
-        loop = WorkerLoop(queue, self._switch, self._start_worker, self._report)
+        loop = WorkerLoop(queue, self._control, self._start_worker, self._report)
         holding = None
-        if control:
-            holding = asyncio.create_task(control.keep(self._options.silent_seconds / 12))
+        if lock:
+            holding = asyncio.create_task(lock.keep(self._options.silent_seconds / 12))
         try:
             async with asyncio.TaskGroup() as group:
                 for worker in workers:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.events import (
+from tiger_slack_tui.imports.progress_events import (
     FileDone,
     FileFailed,
     FileResumed,
@@ -20,7 +20,7 @@ from tiger_slack_tui.imports.events import (
     RecordsMerged,
 )
 from tiger_slack_tui.store.import_account import Account
-from tiger_slack_tui.store.import_ledger import CommittedFile
+from tiger_slack_tui.store.import_files import CommittedFile
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ from tiger_slack_tui.base import private_files
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
-from tiger_slack_tui.imports.events import ImportNote
 from tiger_slack_tui.imports.job import Import
+from tiger_slack_tui.imports.progress_events import ImportNote
 from tiger_slack_tui.imports.report import save_report
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.result import ImportResult

@@ -16,7 +16,7 @@ from tiger_slack_tui.imports.state import KEPT_PROBLEMS, ImportState
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.import_account import ImportProblem
-from tiger_slack_tui.store.import_ledger import problems
+from tiger_slack_tui.store.import_files import problems
 
 _CHUNK = 1 << 18
 """Characters that are written together."""

@@ -32,7 +32,7 @@ class ImportResult:
     files_done: int
     """Files that are accounted for, in this run or an earlier one, with those that failed."""
     files_failed: int
-    files_skipped: Mapping[str, int]
+    files_left_out: Mapping[str, int]
     """The number of files that were not read and may hold messages, by reason (`LeftOut`)."""
     other_files: int
     users: int
@@ -51,7 +51,7 @@ class ImportResult:
         1: the import did not finish, or its account does not add up."""
         if self.outcome != ImportOutcome.DONE or self.mismatch:
             return 1
-        left_out = any(not LeftOut(reason).is_wanted for reason in self.files_skipped)
+        left_out = any(not LeftOut(reason).is_wanted for reason in self.files_left_out)
         return 3 if self.total.bad or self.files_failed or self.bad_list_rows or left_out else 0
 
     @property
@@ -71,7 +71,7 @@ class ImportResult:
                 "planned": self.files_planned,
                 "done": self.files_done,
                 "failed": self.files_failed,
-                "skipped": dict(self.files_skipped),
+                "skipped": dict(self.files_left_out),
                 "other": self.other_files,
             },
             "lists": {

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.events import (
+from tiger_slack_tui.imports.file_table import (
+    FileProgress,
+    FileProgressTable,
+    FileStep,
+    FileTable,
+)
+from tiger_slack_tui.imports.ledger import FolderProgress, ImportLedger
+from tiger_slack_tui.imports.progress_events import (
     FileDone,
     FileFailed,
     FileResumed,
@@ -25,13 +32,6 @@ from tiger_slack_tui.imports.events import (
     Planned,
     RecordsMerged,
 )
-from tiger_slack_tui.imports.file_table import (
-    FileProgress,
-    FileProgressTable,
-    FileStep,
-    FileTable,
-)
-from tiger_slack_tui.imports.ledger import FolderProgress, ImportLedger
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.store.import_account import Account, ImportProblem, is_bad
@@ -111,7 +111,7 @@ class ImportState:
         self.problems: deque[ImportProblem] = deque(maxlen=KEPT_PROBLEMS)
         self.num_problems = 0
         self.notes: deque[TimedNote] = deque(maxlen=_KEPT_NOTES)
-        self.front = 0
+        self.first_open_index = 0
         """The index of the first file that has not ended. Views show the files around it: the workers are at
         different channels, and the view would jump between them."""
         self.result: ImportResult | None = None
@@ -136,11 +136,11 @@ class ImportState:
         """Apply an event."""
         self.ledger.handle(event)
         match event:
-            case Planned(skipped=skipped, resumed=resumed):
-                self.left_out, self.resumed, self.is_planned = skipped, resumed, True
+            case Planned(left_out=left_out, resumed=resumed):
+                self.left_out, self.resumed, self.is_planned = left_out, resumed, True
             case FilesListed(files, unmapped):
                 self._list(files, unmapped)
-            case FileStarted(path, _, _, worker):
+            case FileStarted(path, worker):
                 self._start(path, worker)
             case FileResumed(path, account):
                 self._resume(path, account)
@@ -329,8 +329,10 @@ class ImportState:
         for worker in self.workers.values():
             if worker.path == path:
                 worker.path, worker.since = None, now
-        while self.front < len(self.files) - 1 and self._has_ended(self.front):
-            self.front += 1
+        while self.first_open_index < len(self.files) - 1 and self._has_ended(
+            self.first_open_index
+        ):
+            self.first_open_index += 1
         self._mark()
         return file
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.events import (
+from tiger_slack_tui.imports.control import ImportControl
+from tiger_slack_tui.imports.file_queue import FileQueue, NumberedFile
+from tiger_slack_tui.imports.progress_events import (
     FileDone,
     FileFailed,
     FileResumed,
@@ -18,43 +19,11 @@ from tiger_slack_tui.imports.events import (
     ImportEvent,
     RecordsMerged,
 )
-from tiger_slack_tui.imports.file_queue import FileQueue, NumberedFile
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.imports.workers.handle import WorkerProcess, failure_of
 from tiger_slack_tui.store.import_account import Account, ImportProblem
 
 log = logging.getLogger(__name__)
-
-
-class Switch:
-    """Pauses, resumes and cancels the work of an import."""
-
-    def __init__(self) -> None:
-        self.is_cancelled = False
-        self._may_merge = asyncio.Event()
-        self._may_merge.set()
-
-    @property
-    def is_paused(self) -> bool:
-        return not self._may_merge.is_set()
-
-    def pause(self) -> None:
-        """Start no further batch. It has no effect after `cancel`."""
-        if not self.is_cancelled:
-            self._may_merge.clear()
-
-    def resume(self) -> None:
-        """Start batches again."""
-        self._may_merge.set()
-
-    def cancel(self) -> None:
-        """End the work. It cannot be taken back."""
-        self.is_cancelled = True
-        self._may_merge.set()
-
-    async def wait(self) -> None:
-        """Wait until the work is not paused."""
-        await self._may_merge.wait()
 
 
 class WorkerLoop:
@@ -63,13 +32,13 @@ class WorkerLoop:
     def __init__(
         self,
         queue: FileQueue,
-        switch: Switch,
+        control: ImportControl,
         start_worker: Callable[[], Awaitable[WorkerProcess]],
         on_event: Callable[[ImportEvent], None],
     ) -> None:
         """`start_worker` starts a worker in place of one that has crashed."""
         self._queue = queue
-        self._switch = switch
+        self._control = control
         self._start_worker = start_worker
         self._on_event = on_event
 
@@ -80,7 +49,9 @@ class WorkerLoop:
         """
         commands: deque[protocol.ReadFiles] = self._queue.new_worker()
         while True:
-            while not self._switch.is_cancelled and (command := self._queue.next_command(commands)):
+            while not self._control.is_cancelled and (
+                command := self._queue.next_command(commands)
+            ):
                 worker.send(command)
             if not commands:
                 return
@@ -105,14 +76,14 @@ class WorkerLoop:
                     self._handle_known(known, files_open)
                 case protocol.BatchDone() as batch:
                     self._handle_batch(batch, files_open, worker.pid)
-                    await self._switch.wait()
-                    worker.send(protocol.Go())
+                    await self._control.wait()
+                    worker.send(protocol.Permit())
                 case protocol.FilesRead():
                     return []
-                case protocol.Broken(reason):
+                case protocol.DatabaseFailed(reason):
                     raise DatabaseUnavailable(reason)
                 case _ as report:
-                    if self._switch.is_cancelled:
+                    if self._control.is_cancelled:
                         return []
                     if report is None:
                         log.error("a worker of the import was killed")
@@ -138,9 +109,7 @@ class WorkerLoop:
         """Report what a batch has committed."""
         for number in batch.started:
             planned = files_open[number]
-            self._on_event(
-                FileStarted(planned.member.path, planned.folder, planned.member.size, pid)
-            )
+            self._on_event(FileStarted(planned.member.path, pid))
         for problem in batch.problems:
             path = files_open[problem.file].member.path
             self._on_event(ImportProblem(path, problem.position, problem.reason))

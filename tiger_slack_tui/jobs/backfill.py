@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from tiger_slack_tui.backfill.backfill import Backfill, BackfillProgress, GapResult
+from tiger_slack_tui.backfill.gap_backfill import Backfill, BackfillProgress, GapResult
 from tiger_slack_tui.jobs.job import Job, Run
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY

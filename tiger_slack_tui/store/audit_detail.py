@@ -45,7 +45,7 @@ _EXISTS: dict[str, LiteralString] = {
 
 
 @dataclass(frozen=True, slots=True)
-class EventRecord:
+class StoredEvent:
     """A row of slack.event with its row of slack.delivery. `event` and `message` were written by people."""
 
     id: int
@@ -79,9 +79,9 @@ class Content(NamedTuple):
     event_ts: datetime | None
 
 
-async def read_record(connection: Connection, event_id: str) -> EventRecord | None:
+async def read_record(connection: Connection, event_id: str) -> StoredEvent | None:
     """The event; None where it was never delivered, or was deleted because of its age."""
-    async with connection.cursor(row_factory=class_row(EventRecord)) as cursor:
+    async with connection.cursor(row_factory=class_row(StoredEvent)) as cursor:
         await cursor.execute(_EVENT, (event_id,), prepare=False)
         return await cursor.fetchone()
 

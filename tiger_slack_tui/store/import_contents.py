@@ -11,7 +11,7 @@ from typing import Any
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import to_json
 from tiger_slack_tui.store.import_account import Account
-from tiger_slack_tui.store.import_ledger import FileCheckpoint
+from tiger_slack_tui.store.import_files import FileCheckpoint
 
 _SAVE = """
 insert into slack.import_content (channel_id, file_name, size, crc, times, first_ts, last_ts, account)

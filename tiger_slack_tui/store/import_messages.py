@@ -146,7 +146,7 @@ class RuleResults:
     """The failures of rules, for `count_rule_failures`; None where there are none."""
 
 
-async def prepare_session(connection: Connection) -> None:
+async def set_up_bulk_session(connection: Connection) -> None:
     """Set up the session for merging in bulk."""
     await connection.execute(_SESSION)
 

@@ -233,7 +233,7 @@ async def retake_lock(connection: Connection, run: ImportRun) -> bool:
 async def count_killed(connection: Connection, import_id: int) -> bool:
     """Store the account of an import that was killed; False while one of its workers may still commit.
 
-    It reads the ledger of all files, which takes seconds if there are very many. The caller has checked that no
+    It reads the rows of all files, which takes seconds if there are very many. The caller has checked that no
     session holds the import's lock.
     """
     cursor = await connection.execute(_KILLED, (_WORKER_LOCKS + import_id, import_id))

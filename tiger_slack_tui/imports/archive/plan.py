@@ -56,7 +56,7 @@ class Plan:
     lists: list[tuple[str, Member]] = field(default_factory=list)
     """("user" or "channel", its file)."""
     files: list[PlannedFile] = field(default_factory=list)
-    skipped: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
     """The number of files that are not read and may hold messages, by reason (`LeftOut`)."""
     other_files: int = 0
     """Files of an export that hold no messages (canvases, logs, …)."""
@@ -71,7 +71,7 @@ class Plan:
     """Of these, the name by which an operator knows each."""
 
     def skip(self, reason: LeftOut, files: int = 1) -> None:
-        self.skipped[reason.value] = self.skipped.get(reason.value, 0) + files
+        self.left_out[reason.value] = self.left_out.get(reason.value, 0) + files
 
 
 @dataclass(frozen=True)

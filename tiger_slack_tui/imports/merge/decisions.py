@@ -52,7 +52,7 @@ class Changes:
     reactions: dict[MessageKey, list[tuple[str, str]]] = field(default_factory=dict)
     """New reactions, by (user, name)."""
     channels: list[MessageRow] = field(default_factory=list)
-    """Messages that tell of a new name, topic or purpose of their channel."""
+    """Messages that report a new name, topic or purpose of their channel."""
     problems: list[RecordProblem] = field(default_factory=list)
     accounts: dict[int, Account] = field(default_factory=dict)
     """By file."""
@@ -79,7 +79,7 @@ def message_times(items: Iterable[MergeItem], discarded: Mapping[int, int]) -> d
 def decide(
     items: Sequence[MergeItem], discarded: Mapping[int, int], known: KnownMessages
 ) -> Changes:
-    """What the items change. `known` is then as after these changes."""
+    """What the items change. Updates `known` to the state after the changes."""
     changes = Changes()
     for number, item in enumerate(items):
         if (account := changes.accounts.get(item.file)) is None:

@@ -1,4 +1,4 @@
-"""Accounts for files whose content was merged before, without reading them again."""
+"""Finds files whose content was merged before, so that they need not be read again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.import_account import Account, Reason
 from tiger_slack_tui.store.import_contents import count_present, find_contents
-from tiger_slack_tui.store.import_ledger import FileCheckpoint
+from tiger_slack_tui.store.import_files import FileCheckpoint
 
 
-async def account_known_files(
+async def accounts_of_known_files(
     connection: Connection, files: Sequence[FileCheckpoint], selection: ImportSelection
 ) -> dict[int, Account]:
     """The accounts that reading the files again would give, by index. Files that have to be read are left out.
@@ -40,12 +40,12 @@ async def account_known_files(
                 continue
             if selection.has_dates and Reason.DELETED.value in first.skipped:
                 continue
-            accounts[content.index] = _second_account(first, found.present)
+            accounts[content.index] = _account_if_repeated(first, found.present)
     return accounts
 
 
-def _second_account(first: Account, present: int) -> Account:
-    """The account of a content that is merged for the second time."""
+def _account_if_repeated(first: Account, present: int) -> Account:
+    """The account that merging the same content again would give."""
     skipped = {reason: n for reason, n in first.skipped.items() if reason != Reason.DELETED.value}
     # Records about deletions, and messages that were deleted since.
     deleted = first.read - present - sum(skipped.values())

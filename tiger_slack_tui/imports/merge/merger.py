@@ -22,7 +22,7 @@ from tiger_slack_tui.imports.merge.targets import MergeTarget
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import is_unavailable
 from tiger_slack_tui.store.import_account import Account, Reason
-from tiger_slack_tui.store.import_ledger import FileCheckpoint
+from tiger_slack_tui.store.import_files import FileCheckpoint
 from tiger_slack_tui.store.import_messages import RuleResults, evaluate_rules
 
 _TRIES = 5
@@ -73,8 +73,8 @@ class Merger:
         """Merge the items and commit them with their account; bring `files` up to date.
 
         With `has_rules` the discard rules apply; every row then has to keep its record. A record that PostgreSQL
-        refuses is skipped as refused, and the others are merged. Raises LedgerChanged, and psycopg.Error where the
-        database is away; the current transaction is then rolled back.
+        refuses is skipped as refused, and the others are merged. Raises CheckpointChanged, and psycopg.Error for an
+        outage; the current transaction is then rolled back.
         """
         try:
             return await self._merge_with_retries(items, files, has_rules)

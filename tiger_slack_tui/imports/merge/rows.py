@@ -60,7 +60,7 @@ class MessageRow:
     cells: bytes
     """For COPY: the cells as slack.store_messages() would fill them, without the reactions."""
     changes_channel: bool
-    """Whether it tells of a new name, topic or purpose of its channel."""
+    """Whether it reports a new name, topic or purpose of its channel."""
     bad_fields: tuple[str, ...] = ()
     """The fields whose values cannot be stored. Their columns hold what can be, or null."""
 

@@ -1,4 +1,4 @@
-"""Where merged records go: the tables and the ledger of an import, the tables alone, or nowhere."""
+"""Where merged records go: the tables and the checkpoints of an import, the tables alone, or nowhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store import import_dry_run, import_messages
 from tiger_slack_tui.store.import_account import ImportProblem
 from tiger_slack_tui.store.import_contents import save_contents
-from tiger_slack_tui.store.import_ledger import FileCheckpoint, add_problems, save_checkpoints
+from tiger_slack_tui.store.import_files import FileCheckpoint, add_problems, save_checkpoints
 from tiger_slack_tui.store.import_messages import KnownMessages, MessageTimes, Reactions
 
 
@@ -40,7 +40,7 @@ class MergeTarget(Protocol):
     async def write(
         self, changes: Changes, known: KnownMessages, files: Mapping[int, FileCheckpoint]
     ) -> None:
-        """Store the changes. `known` and `files` are as after them. Raises LedgerChanged."""
+        """Store the changes. `known` and `files` already include them. Raises CheckpointChanged."""
 
 
 class TablesTarget:
@@ -50,7 +50,7 @@ class TablesTarget:
         self._connection = connection
 
     async def prepare(self) -> None:
-        await import_messages.prepare_session(self._connection)
+        await import_messages.set_up_bulk_session(self._connection)
 
     async def has_rules(self) -> bool:
         return await import_messages.has_rules(self._connection)
@@ -71,7 +71,7 @@ class TablesTarget:
 
 
 class ImportTarget(TablesTarget):
-    """The tables, and the ledger of an import in the same transaction."""
+    """The tables and, in the same transaction, the checkpoints and problems of an import."""
 
     def __init__(self, connection: Connection, import_id: int) -> None:
         super().__init__(connection)
@@ -100,7 +100,7 @@ class DryRunTarget:
         self._has_tables = False
 
     async def prepare(self) -> None:
-        await import_messages.prepare_session(self._connection)
+        await import_messages.set_up_bulk_session(self._connection)
         self._has_tables = await import_dry_run.has_tables(self._connection)
         await import_dry_run.create_tables(self._connection)
 

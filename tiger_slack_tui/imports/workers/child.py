@@ -35,17 +35,17 @@ from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import connect_session
 from tiger_slack_tui.store.directory import upsert
 from tiger_slack_tui.store.import_account import ImportProblem, Reason
-from tiger_slack_tui.store.import_ledger import LedgerChanged
+from tiger_slack_tui.store.import_files import CheckpointChanged
 from tiger_slack_tui.store.imports import find_channels, join_as_worker
 from tiger_slack_tui.store.workspaces import held_teams
 
-_PART = 1000
+_LIST_BATCH = 1000
 """Rows of a list that are merged together."""
 _NICE = 10
 """Live events and the console get the CPU before an import."""
 
 
-class _Ended(Exception):
+class _PipeClosed(Exception):
     """The import has closed the pipe."""
 
 
@@ -56,15 +56,17 @@ class Worker:
         self._commands = commands
         self._reports = reports
         self._writing = threading.Lock()
-        self._credits = 0
+        self._permits = 0
         self._ahead: deque[protocol.Command] = deque()
 
     async def run(self) -> None:
         """Work until the input ends."""
         setup = self._receive()
         assert isinstance(setup, protocol.Setup)  # noqa: S101 the first command
-        beat = threading.Thread(target=self._beat, args=(setup.beat_seconds,), daemon=True)
-        beat.start()
+        keep_alive = threading.Thread(
+            target=self._keep_alive, args=(setup.keep_alive_seconds,), daemon=True
+        )
+        keep_alive.start()
         self._path = setup.path
         async with await connect_session(setup.conninfo, BlockingConnection) as connection:
             target: MergeTarget
@@ -74,12 +76,12 @@ class Worker:
                 target = ImportTarget(connection, setup.import_id)
                 await join_as_worker(connection, setup.import_id)
             merger = Merger(connection, target)
-            # Not before the lists: with its session's settings PostgreSQL would plan each of their rows anew.
+            # Prepare after the lists: plan_cache_mode = force_custom_plan would plan each row of them again.
             is_prepared = False
             while True:
                 match self._next_command():
-                    case protocol.Go():
-                        self._credits += 1
+                    case protocol.Permit():
+                        self._permits += 1
                     case protocol.MakePlan() as command:
                         await self._plan(command, connection)
                     case protocol.ReadLists() as command:
@@ -98,24 +100,24 @@ class Worker:
         return open_source(self._path)
 
     def report(self, report: protocol.Report) -> None:
-        """Send it. Raises _Ended."""
+        """Send a report. Raises _PipeClosed."""
         frame = protocol.frame(report)
         try:
             with self._writing:
                 self._reports.write(frame)
                 self._reports.flush()
         except BrokenPipeError:
-            raise _Ended from None
+            raise _PipeClosed from None
 
-    def wait_for_go(self) -> None:
-        """Wait until a batch may be merged. Raises _Ended."""
-        while not self._credits:
+    def wait_for_permit(self) -> None:
+        """Wait until a batch may be merged. Raises _PipeClosed."""
+        while not self._permits:
             match self._receive():
-                case protocol.Go():
-                    self._credits += 1
+                case protocol.Permit():
+                    self._permits += 1
                 case command:
                     self._ahead.append(command)
-        self._credits -= 1
+        self._permits -= 1
 
     def _next_command(self) -> protocol.Command:
         return self._ahead.popleft() if self._ahead else self._receive()
@@ -123,18 +125,18 @@ class Worker:
     def _receive(self) -> protocol.Command:
         head = self._commands.read(protocol.HEAD.size)
         if len(head) < protocol.HEAD.size:
-            raise _Ended
+            raise _PipeClosed
         content = self._commands.read(protocol.content_length(head))
         command: protocol.Command = protocol.message(head, content)
         return command
 
-    def _beat(self, seconds: float) -> None:
-        """Send `Alive` from a thread of its own, whatever the other thread waits for."""
+    def _keep_alive(self, seconds: float) -> None:
+        """Send `KeepAlive` regularly. Runs in a thread of its own, because the other thread may block."""
         try:
             while True:
                 time.sleep(seconds)
-                self.report(protocol.Alive())
-        except _Ended:
+                self.report(protocol.KeepAlive())
+        except _PipeClosed:
             pass
 
     async def _plan(self, command: protocol.MakePlan, connection: Connection) -> None:
@@ -158,7 +160,7 @@ class Worker:
         read = protocol.ListsRead(seen, [], [])
         for kind, member in command.lists:
             rows = iter(self._list_rows(member, cast(Kind, kind), read))
-            while part := list(islice(rows, _PART)):
+            while part := list(islice(rows, _LIST_BATCH)):
                 seen[kind] += len(part)
                 if command.dry_run:
                     continue
@@ -190,19 +192,19 @@ def main() -> None:
     worker = Worker(sys.stdin.buffer, reports)
     try:
         asyncio.run(worker.run())
-    except _Ended:
+    except _PipeClosed:
         pass
-    except LedgerChanged:
+    except CheckpointChanged:
         worker.report(
-            protocol.Broken(
+            protocol.DatabaseFailed(
                 "Another session keeps changing this import's rows of slack.import_file."
             )
         )
     except TigerSlackError as error:
-        worker.report(protocol.Broken(str(error)))
+        worker.report(protocol.DatabaseFailed(str(error)))
     except psycopg.Error as error:
         worker.report(
-            protocol.Broken(f"The import ended because of the database: {describe(error)}.")
+            protocol.DatabaseFailed(f"The import ended because of the database: {describe(error)}.")
         )
     except Exception as error:
         worker.report(protocol.Crashed(where(error), error_attributes(error)))

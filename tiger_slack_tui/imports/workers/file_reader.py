@@ -19,15 +19,15 @@ from tiger_slack_tui.imports.archive.records import (
     read_records,
 )
 from tiger_slack_tui.imports.merge.decisions import FileEnd, FileRecord, MergeItem
-from tiger_slack_tui.imports.merge.known_files import account_known_files
+from tiger_slack_tui.imports.merge.known_files import accounts_of_known_files
 from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.import_account import Account, Reason
-from tiger_slack_tui.store.import_ledger import (
+from tiger_slack_tui.store.import_files import (
+    CheckpointChanged,
     FileCheckpoint,
-    LedgerChanged,
     forget_problems,
     read_checkpoints,
     save_checkpoints,
@@ -37,7 +37,7 @@ _BATCH_RECORDS = 2000
 _BATCH_BYTES = 2 << 20
 """A batch ends at either limit. Live events about the same messages wait for it, some 100 ms."""
 _ATTEMPTS = 5
-"""How often the files are begun anew because another session has changed their ledger."""
+"""How often the files are begun again because another session has changed their checkpoints."""
 
 
 class _RulesAdded(Exception):
@@ -50,7 +50,7 @@ class Parent(Protocol):
     def report(self, report: protocol.Report) -> None:
         """Send a report."""
 
-    def wait_for_go(self) -> None:
+    def wait_for_permit(self) -> None:
         """Wait until a batch may be merged."""
 
 
@@ -91,13 +91,13 @@ class FileReader:
         self._has_dates = command.selection.has_dates
 
     async def read(self) -> None:
-        """Merge every file. Raises LedgerChanged where other sessions keep changing the files' ledger."""
+        """Merge every file. Raises CheckpointChanged if other sessions keep changing the files' checkpoints."""
         files = self._command.batch.files()
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 await self._read_all(files, is_retry=attempt > 1)
                 break
-            except LedgerChanged:
+            except CheckpointChanged:
                 if attempt == _ATTEMPTS:
                     raise
                 files = [(number, planned) for number, planned in files if number in self._open]
@@ -161,10 +161,10 @@ class FileReader:
         new = [n for n in self._open if n not in self._failures and not self._open[n].position]
         checkpoints = [self._open[number] for number in new]
         selection = self._command.selection
-        found = await account_known_files(self._connection, checkpoints, selection)
+        found = await accounts_of_known_files(self._connection, checkpoints, selection)
         if not found:
             return
-        self._wait_for_go()
+        self._wait_for_permit()
         accounts = {new[index]: account for index, account in found.items()}
         done = [
             replace(
@@ -260,15 +260,15 @@ class FileReader:
         except DAMAGE as error:
             return member.crc or 0, reason_of(error)
 
-    def _wait_for_go(self) -> None:
+    def _wait_for_permit(self) -> None:
         if not self._may_merge:
-            self._parent.wait_for_go()
+            self._parent.wait_for_permit()
             self._may_merge = True
 
     async def _merge_batch(self) -> None:
         if not self._batch:
             return
-        self._wait_for_go()
+        self._wait_for_permit()
         # A batch follows the rules that there are when it is merged.
         if (has_rules := await self._merger.has_rules()) and not self._keep_records:
             raise _RulesAdded

@@ -1,4 +1,4 @@
-"""A worker process of an import, as the import sees it."""
+"""Starts a worker process of an import, and exchanges messages with it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tiger_slack_tui.imports.workers import protocol
 log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 1.0
-"""How long a report may take that has arrived, but was not read yet."""
+"""Seconds to read a report that has arrived already."""
 _STOP_SECONDS = 5.0
-"""How long a worker may be silent after `stop`. A worker that runs reports at least once a second."""
-_BEAT_SECONDS = 1.0
-"""A worker sends `Alive` at least so often."""
+"""Seconds for which a worker may be silent after `stop`. A running worker reports at least once a second."""
+_KEEP_ALIVE_SECONDS = 1.0
+"""Interval between two `KeepAlive` messages of a worker."""
 _KILL_SECONDS = 5.0
-"""How long `close` waits for a killed worker."""
+"""Seconds for which `close` waits for a killed worker."""
 _END_SECONDS = 10.0
-"""How long a worker may take to end its batch before it is killed, and its transaction rolled back."""
-_CREDITS = 2
+"""Seconds in which a worker has to end its batch. Then it is killed, and its transaction is rolled back."""
+_BATCHES_AHEAD = 2
 """Batches that a worker may merge before the import handles the first one, so that the worker need not wait."""
 
 _MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": str(8 << 20)}
@@ -33,7 +33,7 @@ eighth of its time. https://man7.org/linux/man-pages/man3/mallopt.3.html"""
 
 
 class ImportFailed(TigerSlackError):
-    """The import ended by an error. The same command continues from what is committed."""
+    """An error ended the import. The same command continues from what is committed."""
 
 
 class WorkerProcess:
@@ -80,10 +80,10 @@ class WorkerProcess:
 
     def begin(self, path: Path, conninfo: str, import_id: int | None) -> None:
         """Set the worker up for an archive. Without `import_id` it changes nothing."""
-        beat_seconds = min(_BEAT_SECONDS, self._silent_seconds / 12)
-        self.send(protocol.Setup(path, conninfo, import_id, beat_seconds))
-        for _ in range(_CREDITS):
-            self.send(protocol.Go())
+        keep_alive_seconds = min(_KEEP_ALIVE_SECONDS, self._silent_seconds / 12)
+        self.send(protocol.Setup(path, conninfo, import_id, keep_alive_seconds))
+        for _ in range(_BATCHES_AHEAD):
+            self.send(protocol.Permit())
 
     def send(self, command: protocol.Command) -> None:
         """Send a command. It is lost if the worker has ended.
@@ -96,7 +96,7 @@ class WorkerProcess:
     async def receive(self) -> protocol.Report | None:
         """The worker's next report; None when the worker has ended.
 
-        A worker that is silent for too long, or sends what is not a report, is killed: Crashed. A crash is logged
+        A worker that is silent for too long, or sends anything but a report, is killed: Crashed. A crash is logged
         with its stack.
         """
         report = await self._receive()
@@ -116,11 +116,11 @@ class WorkerProcess:
                 return self._kill(f"it reported nothing for {self._silent_seconds:g} s")
             try:
                 report = self._reading.result()
-            except protocol.Garbage:
-                return self._kill("it sent what is not a report")
+            except protocol.BadFrame:
+                return self._kill("it sent bytes that are not a report")
             finally:
                 self._reading = None
-            if not isinstance(report, protocol.Alive):
+            if not isinstance(report, protocol.KeepAlive):
                 return report
         return None
 
@@ -188,7 +188,7 @@ class WorkerProcess:
 
 def failure_of(report: protocol.Report | None) -> TigerSlackError:
     """The error for a worker that ended, or sent another report than the expected one."""
-    if isinstance(report, protocol.Broken):
+    if isinstance(report, protocol.DatabaseFailed):
         return DatabaseUnavailable(report.reason)
     where = report.where if isinstance(report, protocol.Crashed) else "it was killed"
     return ImportFailed(f"A worker of the import ended: {where}.", hint="Start the import again.")

@@ -1,7 +1,7 @@
 """The messages between an import and its worker processes, which go through pipes.
 
-The worker gets a `Setup`, and then commands, which it answers in order. It merges one batch of records for each `Go`.
-When its input ends, it ends after the batch that it is merging.
+The worker gets a `Setup`, and then commands, which it answers in order. It merges one batch of records for each
+`Permit`. When its input ends, it finishes the batch that it is merging, and ends.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ HEAD = struct.Struct("!4sII")
 _LONGEST = 1 << 30
 
 
-class Garbage(Exception):
-    """What came through the pipe is not a frame."""
+class BadFrame(Exception):
+    """The received bytes are not a frame."""
 
 
 def content_length(head: bytes) -> int:
-    """The length of the content. Raises Garbage."""
+    """The length of the content. Raises BadFrame."""
     magic, length, _ = HEAD.unpack(head)
     if magic != _MAGIC or length > _LONGEST:
-        raise Garbage
+        raise BadFrame
     return int(length)
 
 
 def message(head: bytes, content: bytes) -> Any:
-    """The message of a frame. Raises Garbage if the content was not received as it was sent."""
+    """The message of a frame. Raises BadFrame if the checksum does not match."""
     if zlib.crc32(content) != HEAD.unpack(head)[2]:
-        raise Garbage
+        raise BadFrame
     return pickle.loads(content)  # noqa: S301 from our own parent or child
 
 
@@ -51,8 +51,8 @@ class Setup:
     path: Path
     conninfo: str
     import_id: int | None
-    beat_seconds: float
-    """The worker sends `Alive` once in so many seconds."""
+    keep_alive_seconds: float
+    """Interval between two `KeepAlive` messages."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class MakePlan:
 
 @dataclass(frozen=True)
 class PlanMade:
-    """The plan without its files. They follow in so many batches."""
+    """The plan without its files. `batches` messages of the type FileBatch follow."""
 
     plan: Plan
     files: int
@@ -141,7 +141,7 @@ class ReadFiles:
 
 @dataclass(frozen=True)
 class FileKnown:
-    """What is committed of a file already; all of it if `is_done`. It replaces what was reported of the file."""
+    """What is already committed of a file; all of it if `is_done`. It replaces earlier reports about the file."""
 
     number: int
     account: Account
@@ -169,15 +169,15 @@ class FilesRead:
 
 
 @dataclass(frozen=True)
-class Broken:
-    """The worker ends because of the database. `reason` is a sentence for people."""
+class DatabaseFailed:
+    """An error of the database ended the worker. `reason` is a sentence for people."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Crashed:
-    """The worker ends by an error of ours, or was killed."""
+    """A bug ended the worker, or it was killed."""
 
     where: str
     error: Mapping[str, str] = field(default_factory=dict)
@@ -185,16 +185,16 @@ class Crashed:
 
 
 @dataclass(frozen=True)
-class Alive:
-    """The worker is alive. It comes between any other reports."""
+class KeepAlive:
+    """The worker is alive. It can arrive between any other reports."""
 
 
 @dataclass(frozen=True)
-class Go:
+class Permit:
     """One more batch of records may be merged."""
 
 
-Command = Setup | MakePlan | ReadLists | ReadFiles | Go
+Command = Setup | MakePlan | ReadLists | ReadFiles | Permit
 Report = (
     PlanMade
     | FileBatch
@@ -203,9 +203,9 @@ Report = (
     | FileKnown
     | BatchDone
     | FilesRead
-    | Broken
+    | DatabaseFailed
     | Crashed
-    | Alive
+    | KeepAlive
 )
 
 

@@ -124,7 +124,7 @@ class RunStep(Step):
                 title="bad files" if self._only_bad else "files",
                 note=left,
                 head=FILES.head,
-                newest=None if self._only_bad else state.front,
+                newest=None if self._only_bad else state.first_open_index,
                 empty=("There are no bad files so far. f shows all files.",)
                 if self._only_bad
                 else ("Listing the archive …",),

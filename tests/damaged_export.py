@@ -15,7 +15,7 @@ BAD = 3
 """Two records of ODD, and BROKEN, which is cut off in the middle."""
 
 
-def write_archive(root: Path) -> Path:
+def write_damaged_export(root: Path) -> Path:
     """Write 40 channels of 5 days each, with a file that is cut off, bad records and a folder without a channel."""
     write_export(root, MESSAGES, FILES)
     broken = (root / BROKEN).read_bytes()

@@ -36,7 +36,7 @@ from tiger_slack_tui.slack.web import CONVERSATION_TYPES
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import ChannelState, Gap
 from tiger_slack_tui.store.import_account import Account
-from tiger_slack_tui.store.import_ledger import FileCheckpoint
+from tiger_slack_tui.store.import_files import FileCheckpoint
 from tiger_slack_tui.store.import_messages import Channel
 
 log = logging.getLogger(__name__)

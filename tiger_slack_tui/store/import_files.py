@@ -1,4 +1,4 @@
-"""The ledger of an import: how far each file is (slack.import_file), and its problems (slack.import_problem)."""
+"""The files of an import: the checkpoint of each (slack.import_file), and their problems (slack.import_problem)."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ and not exists (select from slack.import_file f where f.import_id = p.import_id 
 """
 
 
-class LedgerChanged(Exception):
-    """Another session has written the file's row since it was read: a worker that was taken for dead has committed.
+class CheckpointChanged(Exception):
+    """Another session has written the file's row since it was read, for example a worker that was believed dead.
 
-    The transaction is rolled back. Read the row again, and go on from there.
+    The transaction is rolled back. Read the row again, and continue from there.
     """
 
 
@@ -152,7 +152,7 @@ async def read_checkpoints(
 async def save_checkpoints(
     connection: Connection, import_id: int, checkpoints: Sequence[FileCheckpoint]
 ) -> None:
-    """Save checkpoints in the current transaction. Raises LedgerChanged."""
+    """Save checkpoints in the current transaction. Raises CheckpointChanged."""
     rows = [
         {
             "path": checkpoint.path,
@@ -169,12 +169,12 @@ async def save_checkpoints(
     ]
     values = {"import": import_id, "files": to_json(rows)}
     if await fetch_value(connection, _SAVE, values) != len(rows):
-        raise LedgerChanged
+        raise CheckpointChanged
 
 
 async def committed_files(connection: Connection, import_id: int) -> AsyncIterator[CommittedFile]:
     """What is committed of every file of the import, in no order."""
-    async with connection.transaction(), connection.cursor("ledger") as cursor:
+    async with connection.transaction(), connection.cursor("files") as cursor:
         cursor.itersize = 1000
         await cursor.execute(_COMMITTED, (import_id,))
         async for path, account, is_done, error in cursor:

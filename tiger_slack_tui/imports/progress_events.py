@@ -16,7 +16,7 @@ class Planned:
 
     files: int
     bytes: int
-    skipped: Mapping[str, int]
+    left_out: Mapping[str, int]
     """The number of files that are not read, by reason."""
     resumed: datetime | None
 
@@ -35,9 +35,6 @@ class FileStarted:
     """A worker has begun to read a file."""
 
     path: str
-    channel: str
-    """The name of its folder."""
-    size: int
     worker: int
     """The worker's process id."""
 
