@@ -18,6 +18,7 @@ from typing import TypeVar
 from tests.console.canned import NOW, facts, log_ring, no_imports, rates, snapshot
 from tests.console.imports import Clock
 from tests.support import until
+from tiger_slack_tui.base.garbage_collector import freeze_startup_objects
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.backend import Backend
@@ -69,13 +70,15 @@ class Loop:
 
 @contextmanager
 def without_earlier_objects() -> Iterator[None]:
-    """The collector visits no object that is there now: the test's own are no work of the console."""
+    """The collector works as in the program, and visits no object that is there now: these are the test's own."""
     gc.collect()
-    gc.freeze()
+    thresholds = gc.get_threshold()
+    freeze_startup_objects()
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 def large_import() -> ImportState:
