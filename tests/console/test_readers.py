@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.console.canned import NOW, facts, screen_text
+from tests.console.canned import NOW, CannedBackend, facts, screen_text
 from tests.console.test_keys import console, shows
 from tests.console.test_triage import FINDINGS
 from tests.faults.clock import ManualClock
@@ -30,6 +30,7 @@ from tiger_slack_tui.console.model.findings import Findings, FindingsMerger, Sto
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.rates import RateMeter
+from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.panes.export import write_export
 from tiger_slack_tui.console.screens.dialog import Confirm
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
@@ -142,15 +143,24 @@ async def test_a_question_that_is_too_slow_leaves_all_others(
 
 
 async def test_an_import_that_was_killed_is_counted_once(
-    conninfo: str, database: psycopg.Connection[Any]
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
+    """The Operator counts it. The monitor, which also runs with --read-only, writes nothing."""
     database.execute(
         "insert into slack.import (source, options, instance) values ('/x', '{}', 'a@b:1')"
     )
     database.commit()
-    monitor = Monitor(conninfo, JobSettings())
-    running = asyncio.create_task(monitor.run())
+    backend = CannedBackend(tmp_path)
+    backend.conninfo, backend.monitor = conninfo, Monitor(conninfo, JobSettings())
+    monitor = backend.monitor
+    running = [asyncio.create_task(monitor.run())]
     try:
+        await until(lambda: bool(monitor.facts.imports))
+        before = monitor._facts
+        monitor.refresh_now()
+        await until(lambda: monitor._facts is not before)
+        assert monitor.facts.imports[0].needs_count
+        running.append(asyncio.create_task(Operator(backend).count_killed_imports()))
 
         def is_counted() -> bool:
             monitor.refresh_now()
@@ -160,7 +170,8 @@ async def test_an_import_that_was_killed_is_counted_once(
         row = database.execute("select account -> 'files', outcome from slack.import").fetchone()
         assert row == ({"done": 0, "failed": 0}, None)
     finally:
-        running.cancel()
+        for task in running:
+            task.cancel()
 
 
 async def test_an_error_in_place_of_the_cancellation_does_not_keep_the_monitor(

@@ -231,7 +231,7 @@ class ConsoleApp(PatientApp):
 
     def stop(self) -> None:
         """Stop the engine and the import without a question, then leave."""
-        self.backend.stop()
+        self.operator.stop()
         if self.backend.is_observing:
             self.exit()
 

@@ -1,27 +1,49 @@
-"""Everything that a person can change from the console, one typed method for each."""
+"""Everything that the console changes: one typed method for each thing that a person can do."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from typing import TYPE_CHECKING
 
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.replay import ReplayReport, replay
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.model.audit_reader import connected
 from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
 from tiger_slack_tui.imports.manager import LIVE_LIMIT
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.postgres.migrate.run import migrate
+from tiger_slack_tui.store.imports import count_killed
 from tiger_slack_tui.store.job_runs import JobRun
 from tiger_slack_tui.store.replay import ReplaySelection
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.engine import Engine
+
+
+log = logging.getLogger(__name__)
+
+_COUNT_SECONDS = 2.0
+"""Between two looks for killed imports that are not counted yet."""
+_RETRY_SECONDS = 30.0
+"""Before a count that failed is retried."""
 
 
 class NoEngineError(TigerSlackError):
     """This console only observes, or its engine has not been made yet."""
 
+    def __init__(self, *, is_observing: bool, hint: str) -> None:
+        """`hint` says how to do the same without this console's engine."""
+        if is_observing:
+            super().__init__("This console only observes.", hint=hint)
+        else:
+            super().__init__("The engine has not started yet.", hint="Try again in a few seconds.")
+
 
 class Operator:
-    """What a person can do. The views ask first, then call it.
+    """The changes that the console makes. A view asks first, then calls the method.
 
     A coroutine ends when the change is committed. It raises TigerSlackError if the change could not be made.
     Its work has a connection of its own, so it never waits for the readers.
@@ -38,17 +60,21 @@ class Operator:
 
     async def run_job(self, name: str) -> JobRun:
         """Run a scheduled job now, and return how it ended. Raises NoEngineError."""
-        if (engine := self._backend.engine) is None:
-            raise NoEngineError("No engine runs here.")
-        return await engine.run_job(name)
+        return await self._engine(f"Run the job in a shell: tiger-slack jobs {name}").run_job(name)
 
     async def backfill(self, gap_id: int) -> JobRun:
         """Read what a gap misses from Slack's history, and return how that ended. Raises NoEngineError."""
-        if (engine := self._backend.engine) is None:
-            raise NoEngineError("No engine runs here.")
+        engine = self._engine(f"Fill the gap in a shell: tiger-slack backfill --gap {gap_id}")
         run = await engine.close_gap(gap_id)
         self._backend.findings_reader.read_now()
         return run
+
+    def _engine(self, hint: str) -> Engine:
+        """The engine. Raises NoEngineError."""
+        backend = self._backend
+        if backend.engine is None:
+            raise NoEngineError(is_observing=backend.is_observing, hint=hint)
+        return backend.engine
 
     # Schema
 
@@ -101,11 +127,11 @@ class Operator:
         self._backend.imports.start(request)
 
     def pause_import(self) -> None:
-        """Let no further batch begin."""
+        """Pause the import after the running batches."""
         self._backend.imports.pause()
 
     def resume_import(self) -> None:
-        """Let batches begin again."""
+        """Resume the import."""
         self._backend.imports.resume()
 
     def stop_import(self) -> None:
@@ -119,6 +145,32 @@ class Operator:
     def toggle_live_limit(self) -> None:
         """Let the import wait for live events, or not."""
         self.set_live_limit(None if self._backend.imports.live_limit is not None else LIVE_LIMIT)
+
+    async def count_killed_imports(self) -> None:
+        """Store the account of each import that was killed, until cancelled.
+
+        This is the only change that no person asks for. A console that only observes, or is read-only, must not call
+        it.
+        """
+        while True:
+            pause = _COUNT_SECONDS
+            for past in self._backend.monitor.facts.imports:
+                if past.needs_count and not await self._count_killed_import(past.id):
+                    pause = _RETRY_SECONDS
+            await asyncio.sleep(pause)
+
+    async def _count_killed_import(self, import_id: int) -> bool:
+        """Store the account of a killed import; False if that failed, which is logged."""
+        try:
+            async with connected(self._backend.conninfo) as connection:
+                is_counted = await count_killed(connection, import_id)
+        except Exception as error:
+            why = describe_error(error)
+            log.warning("import %d was not counted: %s", import_id, why, exc_info=unexpected(error))
+            return False
+        if is_counted:
+            self._backend.monitor.refresh_now()
+        return True
 
     async def save_channel_map(self, request: ImportRequest) -> None:
         """Write the request's channel map to the file that its command names."""

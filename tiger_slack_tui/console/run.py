@@ -103,6 +103,10 @@ async def _run(
     app = ConsoleApp(
         backend, options, engine_work=asyncio.shield(work) if work else None, shown=shown
     )
+    if make_engine and not options.read_only:
+        watching.append(
+            asyncio.create_task(app.operator.count_killed_imports(), name="count imports")
+        )
     try:
         await _show(app, options)
         shown.set()
@@ -182,12 +186,12 @@ async def _go_on(app: ConsoleApp, work: asyncio.Task[None] | None, options: Cons
     else:
         return
     if not (app.is_lost or app.crash):
-        app.backend.stop()
+        app.operator.stop()
         return
     why = "the terminal is gone" if app.is_lost else f"the console crashed: {app.crash}"
     if options.stop_on_hangup:
         log.warning("%s: stopping", why)
-        app.backend.stop()
+        app.operator.stop()
         return
     log.warning("%s: %s goes on without a screen", why, name, extra={"pid": os.getpid()})
     if not app.is_lost:
@@ -195,7 +199,7 @@ async def _go_on(app: ConsoleApp, work: asyncio.Task[None] | None, options: Cons
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, app.backend.stop)
+        loop.add_signal_handler(number, app.operator.stop)
     await asyncio.wait({what})
 
 

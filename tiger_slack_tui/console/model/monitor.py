@@ -1,4 +1,4 @@
-"""Reads the state of the database every few seconds, so that no view has to query it."""
+"""Reads the state of the database every few seconds, so that no view has to query it. Writes nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.postgres.timescale import TimescaleDB, find_timescaledb
 from tiger_slack_tui.store import instances
 from tiger_slack_tui.store.arrivals import ArrivalReader
-from tiger_slack_tui.store.imports import count_killed
 from tiger_slack_tui.store.instances import Instance
 from tiger_slack_tui.store.past_imports import PastImport, recent_imports
 from tiger_slack_tui.store.rules import count_rules
@@ -108,8 +107,6 @@ class Monitor:
         """When the fact of a name is read again; one without a time is read in the next round."""
         self._pauses: dict[str, float] = {}
         """By the name of a fact: how long its next retry waits."""
-        self._count_due = 0.0
-        self._counting: asyncio.Task[None] | None = None
         self._facts = Facts()
         """With times of the monotonic clock."""
 
@@ -134,14 +131,6 @@ class Monitor:
 
     async def run(self) -> None:
         """Read until cancelled. After any error, connect again with backoff."""
-        try:
-            await self._run()
-        finally:
-            if (counting := self._counting) is not None:
-                counting.cancel()
-                await asyncio.gather(counting, return_exceptions=True)
-
-    async def _run(self) -> None:
         failures = 0
         while True:
             try:
@@ -174,24 +163,6 @@ class Monitor:
         else:
             facts = await self._look_quickly(connection, facts)
         self._facts = replace(facts, at=self._clock.elapsed())
-        self._count_killed()
-
-    def _count_killed(self) -> None:
-        """Count what a killed import committed, in a task of its own: that can take longer than a query may."""
-        ids = [past.id for past in self._facts.imports if past.needs_count]
-        if ids and self._clock.elapsed() >= self._count_due and self._counting is None:
-            self._counting = asyncio.create_task(self._count(ids[0]))
-
-    async def _count(self, import_id: int) -> None:
-        try:
-            async with await connect(self._conninfo) as connection:
-                await count_killed(connection, import_id)
-        except Exception as error:
-            self._count_due = self._clock.elapsed() + _SLOW_SECONDS
-            why = describe_error(error)
-            log.warning("import %d was not counted: %s", import_id, why, exc_info=unexpected(error))
-        finally:
-            self._counting = None
 
     async def _look_quickly(self, connection: Connection, facts: Facts) -> Facts:
         keys = [*JOB_LOCK_KEYS.values(), MIGRATION_LOCK_KEY]

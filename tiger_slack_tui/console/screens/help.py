@@ -35,7 +35,7 @@ def help_lines(
         yield Content("")
     yield line(
         (
-            "Lower-case keys only look. Upper-case keys change something, and ask first. Esc goes back.",
+            "Keys that change data are upper-case and ask first. Esc goes back.",
             DIM,
         )
     )

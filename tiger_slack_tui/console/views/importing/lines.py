@@ -381,7 +381,7 @@ def past_lines(past: PastImport | None, width: int) -> list[Content]:
     ended = f", ended {moment(past.finished_at)}" if past.finished_at else ""
     files = f"{past.files_done:,} of {past.files_planned:,}"
     if past.needs_count:
-        files = "being counted"
+        files = "not counted yet: the import was killed"
     elif not past.files_planned:
         files = f"{past.files_done:,} done"
     if past.is_running:
