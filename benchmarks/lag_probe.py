@@ -17,7 +17,7 @@ from pathlib import Path
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.telemetry import log_to_file
 from tiger_slack_tui.console.options import ConsoleOptions
-from tiger_slack_tui.console.run import run_console
+from tiger_slack_tui.console.session import run_console
 from tiger_slack_tui.engine import Engine
 
 lags: list[float] = []

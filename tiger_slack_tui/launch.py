@@ -94,7 +94,7 @@ def show_console(
     # Imports make objects that stay and no garbage. `run_console` turns the collector on again.
     gc.disable()
     # Imported late: only the console needs Textual.
-    from tiger_slack_tui.console.run import run_console
+    from tiger_slack_tui.console.session import run_console
     from tiger_slack_tui.console.settings_file import read_options
 
     options = read_options(

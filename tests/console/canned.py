@@ -14,11 +14,12 @@ from textual.app import App
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.snapshot import Recent, Snapshot
 from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.findings import Findings, StoredFindings, merge_findings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogLine, LogRing
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.model.monitor import Facts, Monitor
+from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.rates import Rates, TypeRate
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.manager import ImportManager
@@ -98,9 +99,9 @@ def problems() -> tuple[Recent, ...]:
     )
 
 
-def facts() -> Facts:
+def database_state() -> DatabaseState:
     """A database with everything in it."""
-    return Facts(
+    return DatabaseState(
         at=NOW - 1,
         ping=0.003,
         jobs=jobs(),
@@ -305,7 +306,7 @@ class CannedBackend(Backend):
             FindingsReader(""),
             no_imports(home),
         )
-        self.model = Model(NOW, INSTANCE, snapshot(), rates(), facts(), self.log.lines())
+        self.model = Model(NOW, INSTANCE, snapshot(), rates(), database_state(), self.log.lines())
         self._found: tuple[Any, ...] = ()
         self.change(**changes)
 

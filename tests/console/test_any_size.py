@@ -12,7 +12,7 @@ from textual import events
 from textual.keys import key_to_character
 from textual.widgets import Input
 
-from tests.console.canned import NOW, CannedBackend, facts, screen_text
+from tests.console.canned import NOW, CannedBackend, database_state, screen_text
 from tests.console.imports import Clock, half, past, whole
 from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
@@ -55,8 +55,10 @@ class Acks:
 
 
 def backend_of(home: Path) -> CannedBackend:
-    known = replace(facts(), imports=past(), discard_rules=3)
-    backend = CannedBackend(home, facts=known, stored_findings=StoredFindings(FINDINGS, NOW, None))
+    known = replace(database_state(), imports=past(), discard_rules=3)
+    backend = CannedBackend(
+        home, database=known, stored_findings=StoredFindings(FINDINGS, NOW, None)
+    )
     backend.imports.check = half(Clock())
     return backend
 

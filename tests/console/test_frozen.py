@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.canned import NOW, CannedBackend, facts, screen_text
+from tests.console.canned import NOW, CannedBackend, database_state, screen_text
 from tests.console.imports import CHANNELS, Clock, _account, half, past
 from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
@@ -28,7 +28,7 @@ from tiger_slack_tui.imports.progress_events import (
 from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.store.import_account import Account, ImportProblem
 
-KNOWN = replace(facts(), imports=past())
+KNOWN = replace(database_state(), imports=past())
 
 
 def views(app: ConsoleApp) -> str:
@@ -50,7 +50,7 @@ def go_on(state: ImportState, clock: Clock) -> None:
 @pytest.mark.parametrize("key", "12345")
 async def test_no_view_changes(tmp_path: Path, key: str) -> None:
     backend = CannedBackend(
-        tmp_path, facts=KNOWN, stored_findings=StoredFindings(FINDINGS, NOW, None)
+        tmp_path, database=KNOWN, stored_findings=StoredFindings(FINDINGS, NOW, None)
     )
     clock = Clock()
     backend.imports.run = half(clock)
@@ -69,7 +69,7 @@ async def test_no_view_changes(tmp_path: Path, key: str) -> None:
         backend.change(
             at=NOW + 40,
             engine=replace(engine, at=NOW + 40, received=engine.received + 7, problems=()),
-            facts=replace(KNOWN, jobs=(), sessions=(), imports=(), at=NOW + 39),
+            database=replace(KNOWN, jobs=(), sessions=(), imports=(), at=NOW + 39),
             stored_findings=StoredFindings(FINDINGS[:1], NOW + 40, None),
             log=(LogLine(9, NOW + 3, 40, "x", "another line"),),
         )
@@ -82,7 +82,7 @@ async def test_no_view_changes(tmp_path: Path, key: str) -> None:
 
 
 async def test_an_import_that_ends_does_not_take_a_frozen_view_away(tmp_path: Path) -> None:
-    backend = CannedBackend(tmp_path, facts=KNOWN)
+    backend = CannedBackend(tmp_path, database=KNOWN)
     backend.imports.run = half(Clock())
     app = ConsoleApp(backend, ConsoleOptions())
     async with app.run_test(size=(160, 48)) as pilot:
@@ -121,7 +121,7 @@ def test_a_frozen_copy_of_an_import_does_not_change() -> None:
 
 
 def test_a_frozen_model_stays_as_it_is(tmp_path: Path) -> None:
-    backend = CannedBackend(tmp_path, facts=KNOWN)
+    backend = CannedBackend(tmp_path, database=KNOWN)
     clock = Clock()
     backend.imports.run = half(clock)
     live = backend.sample(60)
@@ -144,7 +144,7 @@ def test_a_frozen_model_stays_as_it_is(tmp_path: Path) -> None:
 
 
 async def test_the_filter_is_left_when_its_pane_goes_away(tmp_path: Path) -> None:
-    backend = CannedBackend(tmp_path, facts=KNOWN)
+    backend = CannedBackend(tmp_path, database=KNOWN)
     backend.imports.run = half(Clock())
     app = ConsoleApp(backend, ConsoleOptions())
     async with app.run_test(size=(100, 30)) as pilot:

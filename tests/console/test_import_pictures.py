@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.canned import NOW, CannedBackend, facts
+from tests.console.canned import NOW, CannedBackend, database_state
 from tests.console.conftest import Golden
 from tests.console.imports import Clock, half, listed, past, whole
 from tests.console.test_views import SIZES
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.model.monitor import Facts
+from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS, SOURCE
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.manager import ImportManager
 
-KNOWN = replace(facts(), imports=past(), discard_rules=3)
+KNOWN = replace(database_state(), imports=past(), discard_rules=3)
 
 
 def paused(manager: ImportManager) -> None:
@@ -65,10 +65,10 @@ def nothing(manager: ImportManager) -> None:
 
 
 AWAY = replace(KNOWN, problem="connection refused", problem_since=NOW - 14, at=NOW - 14)
-PICTURES: dict[str, tuple[Facts, Callable[[ImportManager], None], int | None]] = {
-    "source-empty": (facts(), nothing, None),
+PICTURES: dict[str, tuple[DatabaseState, Callable[[ImportManager], None], int | None]] = {
+    "source-empty": (database_state(), nothing, None),
     "source-recent": (KNOWN, nothing, SOURCE),
-    "source-asking": (Facts(), nothing, None),
+    "source-asking": (DatabaseState(), nothing, None),
     "source-database-away": (AWAY, nothing, None),
     "check": (KNOWN, checked, CHECK),
     "options": (KNOWN, checked, OPTIONS),
@@ -86,7 +86,7 @@ PICTURES: dict[str, tuple[Facts, Callable[[ImportManager], None], int | None]] =
 @pytest.mark.parametrize("name", PICTURES)
 async def test_step(tmp_path: Path, golden: Golden, size: tuple[int, int], name: str) -> None:
     known, prepare, step = PICTURES[name]
-    backend = CannedBackend(tmp_path, facts=known)
+    backend = CannedBackend(tmp_path, database=known)
     prepare(backend.imports)
     app = ConsoleApp(backend, ConsoleOptions())
     async with app.run_test(size=size) as pilot:
@@ -101,7 +101,7 @@ async def test_step(tmp_path: Path, golden: Golden, size: tuple[int, int], name:
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_the_overview_shows_it(tmp_path: Path, golden: Golden, size: tuple[int, int]) -> None:
-    backend = CannedBackend(tmp_path, facts=KNOWN)
+    backend = CannedBackend(tmp_path, database=KNOWN)
     run(backend.imports)
     app = ConsoleApp(backend, ConsoleOptions())
     async with app.run_test(size=size):

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from tests.console.canned import NOW, facts, log_ring, no_imports, rates, snapshot
+from tests.console.canned import NOW, database_state, log_ring, no_imports, rates, snapshot
 from tests.console.imports import Clock
 from tests.support import until
 from tiger_slack_tui.base.garbage_collector import freeze_startup_objects
@@ -130,9 +130,9 @@ class LargeBackend(Backend):
 
     def sample(self, window: int) -> Model:
         now = snapshot()
-        self._merger.look(self.stored_findings, now.problems)
+        self._merger.merge(self.stored_findings, now.problems)
         return Model(
-            NOW, "x@y:1", now, rates(), facts(), self.lines, self.stored_findings, 1.0,
+            NOW, "x@y:1", now, rates(), database_state(), self.lines, self.stored_findings, 1.0,
             self._merger.found, self.imports.run, self.imports.check, window,
         )  # fmt: skip
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.canned import facts
+from tests.console.canned import database_state
 from tests.console.imports import past
 from tests.console.test_keys import console, shows
 from tests.support import until
 from tiger_slack_tui.base.errors import SettingsError
-from tiger_slack_tui.console.views.importing import source as source_step
+from tiger_slack_tui.console.views.importing import source_step
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.paths import PathInspection, complete, inspect_path
@@ -103,7 +103,7 @@ def test_an_unfinished_import_is_known_by_the_path_that_was_found() -> None:
 @pytest.mark.parametrize("text", ["export", "/a\0b", "~\ud800", "/a/\ud800"])
 async def test_no_step_fails_for_an_odd_path(text: str, tmp_path: Path, gone: None) -> None:
     async with console(tmp_path, size=(120, 40)) as (app, pilot, backend):
-        backend.change(facts=replace(facts(), imports=past()))
+        backend.change(database=replace(database_state(), imports=past()))
         await pilot.press("4", "n")
         view = app.view
         assert isinstance(view, ImportView)

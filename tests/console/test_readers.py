@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.console.canned import NOW, CannedBackend, facts, screen_text
+from tests.console.canned import NOW, CannedBackend, database_state, screen_text
 from tests.console.test_keys import console, shows
 from tests.console.test_triage import FINDINGS
 from tests.faults.clock import ManualClock
@@ -54,12 +54,12 @@ async def test_the_monitor_goes_on_after_an_account_of_another_version(
     monitor = Monitor(conninfo, JobSettings())
     running = asyncio.create_task(monitor.run())
     try:
-        await until(lambda: monitor.facts.at is not None and bool(monitor.facts.imports))
-        [past] = monitor.facts.imports
+        await until(lambda: monitor.state.at is not None and bool(monitor.state.imports))
+        [past] = monitor.state.imports
         assert (past.account.read, past.account.bad, past.files_planned) == (5, 1, 0)
         assert "since" not in past.options
         ImportDraft().copy_from(past)
-        assert monitor.facts.problem is None
+        assert monitor.state.problem is None
     finally:
         running.cancel()
 
@@ -82,16 +82,16 @@ async def test_the_monitor_goes_on_after_any_error(
     monitor = Monitor(conninfo, JobSettings())
     running = asyncio.create_task(monitor.run())
     try:
-        await until(lambda: monitor.facts.at is not None)
+        await until(lambda: monitor.state.at is not None)
         with monkeypatch.context() as broken:
             broken.setattr(monitoring, "advisory_locks", fail)
             monitor.refresh_now()
-            await until(lambda: bool(monitor.facts.problems))
-            assert "KeyError" in monitor.facts.problems["locks"]
-            assert "what a user wrote" not in monitor.facts.problems["locks"]
+            await until(lambda: bool(monitor.state.problems))
+            assert "KeyError" in monitor.state.problems["locks"]
+            assert "what a user wrote" not in monitor.state.problems["locks"]
             stack = next(record.exc_info for record in caplog.records if record.exc_info)
             assert stack[0] is KeyError
-        await until(lambda: not monitor.facts.problems)
+        await until(lambda: not monitor.state.problems)
         assert not running.done()
     finally:
         running.cancel()
@@ -118,16 +118,16 @@ async def test_a_question_that_is_too_slow_leaves_all_others(
 
     async def looks(number: int) -> None:
         for _ in range(number):
-            before = monitor._facts
-            await until(lambda before=before: monitor._facts is not before)
+            before = monitor._state
+            await until(lambda before=before: monitor._state is not before)
 
     running = asyncio.create_task(monitor.run())
     try:
-        await until(lambda: bool(monitor.facts.jobs))
-        assert monitor.facts.problem is None
-        assert monitor.facts.discard_rules == 0
-        assert list(monitor.facts.problems) == ["imports"]
-        assert "57014" in monitor.facts.problems["imports"]
+        await until(lambda: bool(monitor.state.jobs))
+        assert monitor.state.problem is None
+        assert monitor.state.discard_rules == 0
+        assert list(monitor.state.problems) == ["imports"]
+        assert "57014" in monitor.state.problems["imports"]
         for pause in (0.05, 0.1, 0.2):
             await looks(2)
             before = asked
@@ -155,16 +155,16 @@ async def test_an_import_that_was_killed_is_counted_once(
     monitor = backend.monitor
     running = [asyncio.create_task(monitor.run())]
     try:
-        await until(lambda: bool(monitor.facts.imports))
-        before = monitor._facts
+        await until(lambda: bool(monitor.state.imports))
+        before = monitor._state
         monitor.refresh_now()
-        await until(lambda: monitor._facts is not before)
-        assert monitor.facts.imports[0].needs_count
+        await until(lambda: monitor._state is not before)
+        assert monitor.state.imports[0].needs_count
         running.append(asyncio.create_task(Operator(backend).count_killed_imports()))
 
         def is_counted() -> bool:
             monitor.refresh_now()
-            return bool(monitor.facts.imports) and not monitor.facts.imports[0].needs_count
+            return bool(monitor.state.imports) and not monitor.state.imports[0].needs_count
 
         await until(is_counted)
         row = database.execute("select account -> 'files', outcome from slack.import").fetchone()
@@ -198,7 +198,7 @@ async def test_an_error_in_place_of_the_cancellation_does_not_keep_the_monitor(
 async def test_a_fact_that_cannot_be_read_says_so_where_it_is_shown(tmp_path: Path) -> None:
     broken = dict.fromkeys(("imports", "locks", "migrations"), "QueryCanceled 57014")
     async with console(tmp_path, size=(160, 48)) as (app, pilot, backend):
-        backend.change(facts=replace(facts(), locks=(), problems=broken))
+        backend.change(database=replace(database_state(), locks=(), problems=broken))
         await shows(app, "cannot be read: QueryCanceled 57014")
         await pilot.press("2")
         await shows(app, "cannot be read: QueryCanceled 57014")
@@ -263,18 +263,18 @@ async def test_findings_that_cannot_be_listed_say_so(
         raise KeyError("what a user wrote")
 
     finder = FindingsMerger()
-    finder.look(StoredFindings(FINDINGS, NOW), ())
+    finder.merge(StoredFindings(FINDINGS, NOW), ())
     await until(lambda: bool(finder.found.rows))
     before = finder.found
     with monkeypatch.context() as broken:
         broken.setattr(finding, "merge_findings", fail)
-        finder.look(StoredFindings(FINDINGS[:1], NOW + 2), ())
+        finder.merge(StoredFindings(FINDINGS[:1], NOW + 2), ())
         await until(lambda: finder.found.problem is not None)
     assert "KeyError" in str(finder.found.problem)
     assert "what a user wrote" not in str(finder.found.problem)
     assert finder.found.rows == before.rows
     assert any(record.exc_info for record in caplog.records)
-    finder.look(StoredFindings(FINDINGS[:1], NOW + 4), ())
+    finder.merge(StoredFindings(FINDINGS[:1], NOW + 4), ())
     await until(lambda: finder.found.problem is None)
     assert len(finder.found.rows) == 1
 
@@ -297,12 +297,12 @@ async def test_views_show_that_their_findings_are_not_the_newest(tmp_path: Path)
 
 async def test_what_is_old_says_so(tmp_path: Path) -> None:
     async with console(tmp_path, size=(160, 48)) as (app, pilot, backend):
-        backend.change(facts=replace(facts(), at=NOW - 45), stored_findings_age=45.0)
+        backend.change(database=replace(database_state(), at=NOW - 45), stored_findings_age=45.0)
         await shows(app, "as of 14:06:46, 45 s ago")
         for key in "243":
             await pilot.press(key)
             await shows(app, "45 s ago")
-        backend.change(facts=replace(facts(), at=NOW - 2), stored_findings_age=1.0)
+        backend.change(database=replace(database_state(), at=NOW - 2), stored_findings_age=1.0)
         await until(lambda: "s ago" not in screen_text(app))
 
 

@@ -10,14 +10,14 @@ import pytest
 from tests.console.canned import (
     NOW,
     CannedBackend,
-    facts,
+    database_state,
     log_ring,
     several_instances,
     snapshot,
 )
 from tests.console.conftest import Golden
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.model.monitor import Facts
+from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.options import ConsoleOptions
 
@@ -25,12 +25,12 @@ SIZES = [(80, 24), (160, 48)]
 STATES = {
     "well": {},
     "starting": {
-        "facts": Facts(),
+        "database": DatabaseState(),
         "rates": Rates(),
         "engine": replace(snapshot(), slack_status="starting", problems=(), latencies={}),
     },
     "database-away": {
-        "facts": replace(facts(), problem="connection refused", problem_since=NOW - 14, at=NOW - 14),
+        "database": replace(database_state(), problem="connection refused", problem_since=NOW - 14, at=NOW - 14),
         "engine": replace(
             snapshot(), database_problem="connection refused", database_since=NOW - 14,
             spool_events=5768, spool_oldest=NOW - 14,
@@ -42,11 +42,11 @@ STATES = {
             spool_events=88_204, spool_oldest=NOW - 4000, queue=2000,
         ),
     },
-    "several": {"facts": replace(facts(), instances=several_instances())},
+    "several": {"database": replace(database_state(), instances=several_instances())},
     "observing": {
         "engine": None,
         "is_observing": True,
-        "facts": replace(facts(), instances=several_instances()),
+        "database": replace(database_state(), instances=several_instances()),
     },
     "slack-away": {
         "engine": replace(

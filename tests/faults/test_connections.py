@@ -170,14 +170,14 @@ async def test_the_monitor_says_that_the_server_is_silent_and_goes_on(
     run = asyncio.create_task(monitor.run())
     try:
         async with asyncio.timeout(_BOUND):
-            while monitor.facts.at is None:
+            while monitor.state.at is None:
                 await asyncio.sleep(0.01)
             proxy.freeze()
-            while monitor.facts.problem is None:
+            while monitor.state.problem is None:
                 monitor.refresh_now()
                 await asyncio.sleep(0.01)
-            assert "nothing came from the server" in monitor.facts.problem
-            while monitor.facts.problem is not None:
+            assert "nothing came from the server" in monitor.state.problem
+            while monitor.state.problem is not None:
                 monitor.refresh_now()
                 await asyncio.sleep(0.01)
     finally:

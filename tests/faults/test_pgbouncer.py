@@ -198,9 +198,9 @@ async def test_the_console_reads(pooled: str) -> None:
     run = asyncio.create_task(monitor.run())
     try:
         async with asyncio.timeout(30):
-            while monitor.facts.observed is None and monitor.facts.problem is None:
+            while monitor.state.observed is None and monitor.state.problem is None:
                 await asyncio.sleep(0.01)
-        assert monitor.facts.problem is None
+        assert monitor.state.problem is None
     finally:
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)

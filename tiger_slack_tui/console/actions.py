@@ -91,7 +91,7 @@ class ActionMethod(Generic[OwnerT]):
         return self if owner is None else lambda: self._method(owner)
 
 
-def does(action: Action) -> Callable[[Callable[[OwnerT], Result]], ActionMethod[OwnerT]]:
+def implements(action: Action) -> Callable[[Callable[[OwnerT], Result]], ActionMethod[OwnerT]]:
     """Declares that the method does this action, which another class declared."""
     return lambda method: ActionMethod(action, method)
 
@@ -129,7 +129,11 @@ def bindings(actions: Iterable[Action]) -> list[Binding]:
     """The actions as Textual's bindings; each can be remapped by its id."""
     return [
         Binding(
-            action.keys, f"do('{action.id}')", action.title, key_display=action.key, id=action.id
+            action.keys,
+            f"perform('{action.id}')",
+            action.title,
+            key_display=action.key,
+            id=action.id,
         )
         for action in actions
     ]

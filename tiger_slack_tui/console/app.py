@@ -244,7 +244,7 @@ class ConsoleApp(PatientApp):
 
     def offered(self) -> list[Action]:
         """The actions of the shown view. A terminal that is too small offers only those that need no view."""
-        declared_here = (declared(type(doer)).values() for doer in self._doers())
+        declared_here = (declared(type(owner)).values() for owner in self._action_owners())
         first = [method.action for methods in declared_here for method in methods]
         return [
             action
@@ -255,31 +255,31 @@ class ConsoleApp(PatientApp):
         ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action != "do":
+        if action != "perform":
             return super().check_action(action, parameters)
         wanted = self.ACTIONS.get(str(parameters[0])) if parameters else None
         return wanted is not None and wanted in self.offered() and self._is_possible(wanted)
 
     def _is_possible(self, action: Action) -> bool:
-        doer, method = self._method(action)
-        return method is not None and method.is_possible(doer)
+        owner, method = self._method(action)
+        return method is not None and method.is_possible(owner)
 
     def _method(self, action: Action) -> tuple[Any, ActionMethod[Any] | None]:
         """The object that does the action now, and its method."""
-        for doer in self._doers():
-            if (method := declared(type(doer)).get(action.id)) is not None:
-                return doer, method
+        for owner in self._action_owners():
+            if (method := declared(type(owner)).get(action.id)) is not None:
+                return owner, method
         return self, None
 
-    def _doers(self) -> list[Hashable]:
-        return [*self.view.doers(), self]
+    def _action_owners(self) -> list[Hashable]:
+        return [*self.view.action_owners(), self]
 
-    async def action_do(self, action_id: str) -> None:
+    async def action_perform(self, action_id: str) -> None:
         """Do the action, if it is possible now: the command palette knows what was possible when it opened."""
-        if not self.check_action("do", (action_id,)):
+        if not self.check_action("perform", (action_id,)):
             return
-        doer, method = self._method(self.ACTIONS[action_id])
-        if method is not None and (work := method.run(doer)) is not None:
+        owner, method = self._method(self.ACTIONS[action_id])
+        if method is not None and (work := method.run(owner)) is not None:
             await work
         self._sample()
 

@@ -154,7 +154,7 @@ class Operator:
         """
         while True:
             pause = _COUNT_SECONDS
-            for past in self._backend.monitor.facts.imports:
+            for past in self._backend.monitor.state.imports:
                 if past.needs_count and not await self._count_killed_import(past.id):
                     pause = _RETRY_SECONDS
             await asyncio.sleep(pause)

@@ -57,14 +57,14 @@ class Backend:
         if now is not None:
             self._meter.add(elapsed, now.received, now.outcomes)
         at = now.at if now else self.clock.wall()
-        facts, stored = self.monitor.facts, self.findings_reader.state
-        self._merger.look(stored, now.problems if now else ())
+        database, stored = self.monitor.state, self.findings_reader.state
+        self._merger.merge(stored, now.problems if now else ())
         return Model(
             at=at,
             instance=self.settings.instance,
             engine=now,
-            rates=facts.observed or self._meter.rates(elapsed, at),
-            facts=facts,
+            rates=database.observed or self._meter.rates(elapsed, at),
+            database=database,
             log=self.log.lines(),
             stored_findings=stored,
             stored_findings_age=self.findings_reader.age,
@@ -78,7 +78,7 @@ class Backend:
         )
 
 
-def live_trouble(engine: Engine | None, limit: float) -> str | None:
+def reason_to_wait(engine: Engine | None, limit: float) -> str | None:
     """Why an import has to wait for live events; None if it need not. Their acks may take `limit` seconds (p95)."""
     if engine is None:
         return None

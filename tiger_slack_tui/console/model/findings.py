@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from heapq import merge
+from heapq import merge as merge_sorted
 from types import MappingProxyType
 
 from tiger_slack_tui.base.snapshot import LATE_SECONDS, Recent
@@ -96,18 +96,18 @@ class Findings:
         ]
 
 
-NOTHING = Findings(counts=MappingProxyType({}), by_kind=MappingProxyType({}))
+NO_FINDINGS = Findings(counts=MappingProxyType({}), by_kind=MappingProxyType({}))
 
 
 class FindingsMerger:
     """Keeps `found` up to date. It works in short slices, so many findings do not hold up the event loop."""
 
     def __init__(self) -> None:
-        self.found = NOTHING
+        self.found = NO_FINDINGS
         self._of: tuple[object, ...] | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def look(self, stored: StoredFindings, problems: Sequence[Recent]) -> None:
+    def merge(self, stored: StoredFindings, problems: Sequence[Recent]) -> None:
         """Begin to merge these, unless they are the same as before or a merge is running."""
         newest = problems[-1] if problems else None
         of = (stored.findings, stored.more, stored.at, newest, len(problems))
@@ -115,7 +115,7 @@ class FindingsMerger:
             return
         self._of = of
         self._task = asyncio.get_running_loop().create_task(
-            self._merge(stored, problems), name="merge findings"
+            self._run(stored, problems), name="merge findings"
         )
 
     def _is_same(self, of: tuple[object, ...]) -> bool:
@@ -125,7 +125,7 @@ class FindingsMerger:
             for one, other in zip(before, of, strict=True)
         )
 
-    async def _merge(self, stored: StoredFindings, problems: Sequence[Recent]) -> None:
+    async def _run(self, stored: StoredFindings, problems: Sequence[Recent]) -> None:
         try:
             self.found = await merge_findings(stored, problems)
         except Exception as error:
@@ -156,7 +156,7 @@ async def merge_findings(stored: StoredFindings, problems: Sequence[Recent]) -> 
     for rows in by_kind.values():
         rows.sort(key=_newest)  # they are nearly in order, so this takes little time
     rows = []
-    for finding in merge(*by_kind.values(), sorted(seen, key=_newest), key=_newest):
+    for finding in merge_sorted(*by_kind.values(), sorted(seen, key=_newest), key=_newest):
         await time_slice.yield_if_due()
         rows.append(finding)
     counts: Counter[str] = Counter()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from typing import TypeVar
 
-from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.console.model.findings import (
     FROM_DATABASE,
@@ -16,14 +14,9 @@ from tiger_slack_tui.console.model.findings import (
     StoredFindings,
     event_name,
 )
-from tiger_slack_tui.console.model.read_errors import (
-    QUERY_SECONDS,
-    describe_error,
-    raise_if_cancelled,
-    unexpected,
-)
+from tiger_slack_tui.console.model.polling import WakeUp, log_read_error, poll
+from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.audit_events import EventFilter, EventRow, read_page
 from tiger_slack_tui.store.gaps import Gap
@@ -31,13 +24,10 @@ from tiger_slack_tui.store.gaps import Gap
 log = logging.getLogger(__name__)
 
 _WANTED_SECONDS = 3.0
-"""Reading stops so many seconds after the last call of `keep_reading`."""
+"""Seconds after the last call of `keep_reading` in which it still reads."""
 _ROWS = 300
 """Rows of each kind that are read."""
 _GAPS = 50
-_STATEMENT_SECONDS = 5
-
-T = TypeVar("T")
 
 
 class FindingsReader:
@@ -48,13 +38,13 @@ class FindingsReader:
         self._clock = clock or SystemClock()
         self._asked = float("-inf")
         self._read_at: float | None = None
-        self._soon = asyncio.Event()
+        self._wake_up = WakeUp()
         self.state = StoredFindings()
 
     def keep_reading(self) -> None:
         """Go on reading for a few seconds. A view that shows findings calls this with each sample."""
         if not self._is_wanted:
-            self._soon.set()
+            self._wake_up.set()
         self._asked = self._clock.elapsed()
 
     @property
@@ -68,46 +58,30 @@ class FindingsReader:
 
     def read_now(self) -> None:
         """Read at once."""
-        self._soon.set()
+        self._wake_up.set()
 
     async def run(self) -> None:
         """Read until cancelled. After any error, connect again with backoff."""
-        failures = 0
         while True:
-            await self._soon.wait()
-            self._soon.clear()
-            while self._is_wanted:
-                try:
-                    connection = await connect(self._conninfo, statement_seconds=_STATEMENT_SECONDS)
-                    try:
-                        while self._is_wanted:
-                            async with asyncio.timeout(QUERY_SECONDS):
-                                self.state = await _read(connection, self._clock)
-                            self._read_at, failures = self._clock.elapsed(), 0
-                            await self._wait(SECONDS)
-                    finally:
-                        await connection.close()
-                except Exception as error:
-                    raise_if_cancelled()
-                    self._fail(error)
-                    failures += 1
-                    await self._wait(backoff(failures, first=SECONDS, most=10))
-
-    def _fail(self, error: Exception) -> None:
-        words = describe_error(error)
-        if words != self.state.problem:
-            log.warning(
-                "the console cannot read the audit trail: %s", words, exc_info=unexpected(error)
+            await self._wake_up.wait()
+            await poll(
+                self._conninfo,
+                self._poll,
+                seconds=SECONDS,
+                first_pause=SECONDS,
+                wake_up=self._wake_up,
+                on_error=self._fail,
+                is_wanted=lambda: self._is_wanted,
             )
-        self.state = replace(self.state, problem=words)
 
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._soon.wait()
-        except TimeoutError:
-            pass
-        self._soon.clear()
+    async def _poll(self, connection: Connection) -> None:
+        async with asyncio.timeout(QUERY_SECONDS):
+            self.state = await _read(connection, self._clock)
+        self._read_at = self._clock.elapsed()
+
+    def _fail(self, error: Exception, pause: float) -> None:
+        reason = log_read_error(log, "the audit trail", error, self.state.problem)
+        self.state = replace(self.state, problem=reason)
 
 
 async def _read(connection: Connection, clock: Clock) -> StoredFindings:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.console.formats import age, clock
-from tiger_slack_tui.console.model.findings import NOTHING, Findings, StoredFindings
+from tiger_slack_tui.console.model.database_state import DatabaseState
+from tiger_slack_tui.console.model.findings import NO_FINDINGS, Findings, StoredFindings
 from tiger_slack_tui.console.model.log_ring import LogLine
-from tiger_slack_tui.console.model.monitor import Facts
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.model.read_errors import STALE_SECONDS
 from tiger_slack_tui.imports.state import ImportState, Phase
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +40,12 @@ class Model:
     instance: str
     engine: Snapshot | None
     rates: Rates
-    facts: Facts
+    database: DatabaseState
     log: tuple[LogLine, ...]
     stored_findings: StoredFindings = field(default_factory=StoredFindings)
     stored_findings_age: float | None = None
     """Seconds since the findings were read from the database."""
-    findings: Findings = NOTHING
+    findings: Findings = NO_FINDINGS
     """The stored findings merged with those that the engine saw."""
     run: ImportState | None = None
     """The present import, or the last one. It changes on, except in a frozen model."""
@@ -70,43 +66,47 @@ class Model:
         return None if self.run is None else importing(self.run)
 
     @property
-    def is_stale(self) -> bool:
-        """Whether the facts are old: the database does not answer, or has not for some time."""
-        facts = self.facts
-        return facts.problem is not None or bool(facts.at and self.at - facts.at > STALE_SECONDS)
+    def is_database_old(self) -> bool:
+        """Whether the database are old: the database does not answer, or has not for some time."""
+        database = self.database
+        return database.problem is not None or bool(
+            database.at and self.at - database.at > STALE_SECONDS
+        )
 
     @property
-    def as_of(self) -> str | None:
-        """When the facts were read, as a phrase; None if that is just now."""
-        if not self.is_stale or self.facts.at is None:
+    def last_read(self) -> str | None:
+        """When the database were read, as a phrase; None if that is just now."""
+        if not self.is_database_old or self.database.at is None:
             return None
-        return f"as of {clock(self.facts.at)}, {age(self.at - self.facts.at)} ago"
+        return f"as of {clock(self.database.at)}, {age(self.at - self.database.at)} ago"
 
     @property
-    def staleness(self) -> str | None:
-        """Why the facts are old, when they were read, and when the next try is; None if they are new."""
-        facts, old = self.facts, self.as_of
-        if facts.problem is None:
+    def database_problem_text(self) -> str | None:
+        """Why the database are old, when they were read, and when the next try is; None if they are new."""
+        database, old = self.database, self.last_read
+        if database.problem is None:
             return old
-        retry = f", again in {max(facts.retry_at - self.at, 0):.0f} s" if facts.retry_at else ""
-        return f"{facts.problem}{f' ({old})' if old else ''}{retry}"
+        retry = (
+            f", again in {max(database.retry_at - self.at, 0):.0f} s" if database.retry_at else ""
+        )
+        return f"{database.problem}{f' ({old})' if old else ''}{retry}"
 
     def is_old(self, *names: str) -> bool:
-        """Whether one of the named facts is old."""
-        return self.is_stale or any(name in self.facts.problems for name in names)
+        """Whether one of the named database is old."""
+        return self.is_database_old or any(name in self.database.problems for name in names)
 
-    def trouble(self, *names: str) -> str | None:
-        """Why one of the named facts is old although the database answers; None if none is."""
-        problems = self.facts.problems
+    def error_of(self, *names: str) -> str | None:
+        """Why one of the named database is old although the database answers; None if none is."""
+        problems = self.database.problems
         return next(
             (f"cannot be read: {problems[name]}" for name in names if name in problems), None
         )
 
-    def nothing(self, name: str, *otherwise: str) -> Sequence[str]:
+    def empty_text(self, name: str, *otherwise: str) -> Sequence[str]:
         """What a pane says if the fact has no rows. `otherwise` is for the case that the database really has none."""
-        if self.facts.at is None:
+        if self.database.at is None:
             return ("Asking the database …",)
-        return ("This could not be read.",) if name in self.facts.problems else otherwise
+        return ("This could not be read.",) if name in self.database.problems else otherwise
 
     def frozen(self) -> Model:
         """A copy that stays as it is.

@@ -10,7 +10,17 @@ from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.console.actions import TITLES, VIEWS, Action
 from tiger_slack_tui.console.formats import age, clock, count, millis
 from tiger_slack_tui.console.model.model import Importing, Model
-from tiger_slack_tui.console.panes.paint import BAD, DIM, GOOD, KEY, NOTE, Part, facing, line, mark
+from tiger_slack_tui.console.panes.paint import (
+    BAD,
+    DIM,
+    GOOD,
+    KEY,
+    NOTE,
+    StyledText,
+    facing,
+    line,
+    mark,
+)
 from tiger_slack_tui.imports.state import Phase
 
 PHASES = {
@@ -37,7 +47,7 @@ def overall(model: Model) -> tuple[str, str]:
     if now is None and not model.is_observing:
         return "note", "STARTING"
     if now is None:
-        return ("bad", "NO DATABASE") if model.facts.problem else ("ok", "OBSERVING")
+        return ("bad", "NO DATABASE") if model.database.problem else ("ok", "OBSERVING")
     if now.slack_status == "stopped":
         return "off", "STOPPED"
     if now.spool_problem is not None and now.database_problem is not None:
@@ -55,7 +65,7 @@ def status_line(model: Model, width: int) -> Content:
     """The first line: whether all is well, and if not, what is not. The less important parts are left out first."""
     now = model.engine
     name = model.instance if width >= 120 else model.instance.partition("@")[0]
-    groups: list[list[Part]] = [
+    groups: list[list[StyledText]] = [
         [(f" {name} ", "bold"), " ", mark(*overall(model))],
         _database(model),
         _slack(now) if now is not None else [],
@@ -65,7 +75,7 @@ def status_line(model: Model, width: int) -> Content:
         groups.append([f"spool {count(now.spool_events)}"])
     if now is not None and now.gaps_open:
         groups.append([mark("note", f"{now.gaps_open:,} gap{'s' if now.gaps_open != 1 else ''}")])
-    right: list[Part] = []
+    right: list[StyledText] = []
     if model.read_only:
         right.append(("read-only ", NOTE))
     if width >= 120 and now is not None:
@@ -80,24 +90,24 @@ def status_line(model: Model, width: int) -> Content:
     return facing(shown, end, width)
 
 
-def _database(model: Model) -> list[Part]:
-    now, facts = model.engine, model.facts
-    problem = (now.database_problem if now else None) or facts.problem
+def _database(model: Model) -> list[StyledText]:
+    now, database = model.engine, model.database
+    problem = (now.database_problem if now else None) or database.problem
     if problem is not None:
-        since = now.database_since if now and now.database_problem else facts.problem_since
+        since = now.database_since if now and now.database_problem else database.problem_since
         return ["db ", mark("bad", age(model.at - (since or model.at)))]
-    return ["db ", mark("ok"), f" {millis(facts.ping)}" if facts.ping is not None else ""]
+    return ["db ", mark("ok"), f" {millis(database.ping)}" if database.ping is not None else ""]
 
 
-def _slack(now: Snapshot) -> list[Part]:
+def _slack(now: Snapshot) -> list[StyledText]:
     if now.slack_status != "connected":
         return ["slack ", mark("bad", f"{now.slack_status} {age(now.at - now.slack_since)}")]
     sockets = now.slack_connections
     return ["slack ", mark("ok"), f" {sockets} socket{'s' if sockets != 1 else ''}"]
 
 
-def _schema(model: Model) -> list[Part]:
-    found = model.facts.migrations
+def _schema(model: Model) -> list[StyledText]:
+    found = model.database.migrations
     if found is None:
         return []
     if found.database_version == found.version:
@@ -107,11 +117,11 @@ def _schema(model: Model) -> list[Part]:
 
 def problem_lines(model: Model) -> list[Content]:
     """The lines below the tabs: what is wrong now and what it means for the data. None if all is well."""
-    now, facts = model.engine, model.facts
+    now, database = model.engine, model.database
     lines: list[Content] = []
     if now is None:
-        if facts.problem:
-            lines.append(_bad(f"The database does not answer: {facts.problem}"))
+        if database.problem:
+            lines.append(_bad(f"The database does not answer: {database.problem}"))
         return lines
     if now.slack_status not in ("connected", "starting", "stopped"):
         why = f": {now.slack_reason}" if now.slack_reason else ""
@@ -147,7 +157,7 @@ def _bad(text: str) -> Content:
 
 def tabs_line(current: str, badges: Mapping[str, str], width: int, *, frozen: str) -> Content:
     """The second line: the views with their badges. The current one is in brackets."""
-    parts: list[Part] = []
+    parts: list[StyledText] = []
     for number, name in enumerate(VIEWS, 1):
         text = f"{number} {TITLES[name]}"
         badge = badges.get(name, "")
@@ -187,10 +197,10 @@ def typing_line() -> Content:
     )
 
 
-def import_parts(importing: Importing) -> list[Part]:
+def import_parts(importing: Importing) -> list[StyledText]:
     """An import in a few words: phase, share, speed, time left, files."""
     symbol, style = PHASES[importing.phase]
-    parts: list[Part] = [(f"{symbol} {importing.phase}", style)]
+    parts: list[StyledText] = [(f"{symbol} {importing.phase}", style)]
     parts.append(f"  {importing.share * 100:.0f} %")
     if not importing.phase.is_over:
         parts.append(f"  {importing.rate:,.0f} msg/s")

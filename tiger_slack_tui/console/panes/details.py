@@ -11,13 +11,13 @@ from textual.content import Content
 from tiger_slack_tui.audit.detail import EventDetail
 from tiger_slack_tui.console.formats import age, moment
 from tiger_slack_tui.console.panes.findings import (
-    KIND_LOOKS,
+    KIND_STYLES,
 )
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     GOOD,
     KEY,
-    Part,
+    StyledText,
     pairs,
     wrapped,
 )
@@ -30,7 +30,7 @@ def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
     times = f"{event.deliveries} times, last {moment(event.last_received_at)}Z"
     yield from pairs(
         width,
-        ("outcome", KIND_LOOKS.get(event.outcome, (event.outcome, ""))),
+        ("outcome", KIND_STYLES.get(event.outcome, (event.outcome, ""))),
         ("event", f"{event.event_id}  {'/'.join(filter(None, (event.type, event.subtype)))}"),
         ("happened", f"{moment(event.event_ts)}Z, received {age(late)} later"),
     )
@@ -87,7 +87,7 @@ def _why(event: EventDetail, width: int) -> Iterator[Content]:
 
 def gap_lines(gap: Gap, width: int) -> Iterator[Content]:
     """All about a gap: from when to when, why, and what a backfill found."""
-    state: Part = ("✗ open", BAD) if gap.closed_at is None else ("✓ closed", GOOD)
+    state: StyledText = ("✗ open", BAD) if gap.closed_at is None else ("✓ closed", GOOD)
     yield from pairs(
         width,
         ("gap", f"{gap.id}, {gap.reason}"),

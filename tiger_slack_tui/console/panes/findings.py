@@ -8,9 +8,9 @@ from tiger_slack_tui.console.formats import age, clock
 from tiger_slack_tui.console.model.findings import Finding
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import STALE_SECONDS
-from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, Column, Columns, Part
+from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, Column, Columns, StyledText
 
-KIND_LOOKS = {
+KIND_STYLES = {
     "failed": ("✗ failed", BAD),
     "discarded": ("○ discard", KEY),
     "unrouted": ("▲ unrouted", NOTE),
@@ -42,6 +42,13 @@ def findings_problem(model: Model) -> str | None:
 
 def paint_finding(row: Finding, width: int) -> Content:
     """A finding as a line of `width` cells."""
-    look = KIND_LOOKS[row.kind]
-    cells: list[Part] = [(clock(row.at), DIM), look, row.what, row.channel, row.user, row.detail]
+    kind = KIND_STYLES[row.kind]
+    cells: list[StyledText] = [
+        (clock(row.at), DIM),
+        kind,
+        row.what,
+        row.channel,
+        row.user,
+        row.detail,
+    ]
     return FINDINGS.row(width, cells)

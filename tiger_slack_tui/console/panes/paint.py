@@ -13,7 +13,7 @@ from tiger_slack_tui.base.text import cells, cut, fit, lines, visible
 GOOD, NOTE, BAD = "$text-success", "$text-warning", "$text-error"
 DIM, KEY, STRONG = "$text-muted", "$text-accent", "bold"
 
-Part = str | tuple[str, str]
+StyledText = str | tuple[str, str]
 """A piece of a line, or a piece with its style. It is never parsed as markup."""
 
 OUTCOMES = {"stored": GOOD, "audit": DIM, "unrouted": NOTE, "discarded": KEY, "failed": BAD}
@@ -26,7 +26,7 @@ _BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 """Where str.splitlines breaks a text."""
 
 
-def line(*parts: Part) -> Content:
+def line(*parts: StyledText) -> Content:
     """The parts as one line, with control characters made visible."""
     return Content.assemble(
         *(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts)
@@ -69,7 +69,7 @@ class Columns:
         """The line with the titles."""
         return self.row(width, [(column.title, DIM) for column in self._columns])
 
-    def row(self, width: int, given: Sequence[Part]) -> Content:
+    def row(self, width: int, given: Sequence[StyledText]) -> Content:
         """A row as a line of exactly `width` cells."""
         shown = [
             (column, part)
@@ -77,7 +77,7 @@ class Columns:
             if width >= column.least
         ]
         fixed = sum(column.width for column, _ in shown) + _GAP * (len(shown) - 1)
-        parts: list[Part] = []
+        parts: list[StyledText] = []
         for column, part in shown:
             text, style = (part, "") if isinstance(part, str) else part
             parts.append(
@@ -87,7 +87,7 @@ class Columns:
         return Content.assemble(*parts[:-1]).truncate(max(width, 0), pad=True)
 
 
-def pairs(width: int, *given: tuple[str, Part], name: int = 10) -> list[Content]:
+def pairs(width: int, *given: tuple[str, StyledText], name: int = 10) -> list[Content]:
     """One line for each name and its value."""
     lines = []
     for title, part in given:

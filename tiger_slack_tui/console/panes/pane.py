@@ -41,11 +41,11 @@ class Body(Generic[T]):
     """At the right end of the title."""
     head: Callable[[int], Content] | None = None
     """The titles of columns."""
-    empty: Sequence[str] = ()
+    empty_text: Sequence[str] = ()
     """Lines shown if there are no rows: whether that is well, and what to do next."""
     problem: str | None = None
     """Why the rows are old or missing."""
-    is_stale: bool = False
+    is_old: bool = False
     newest: int | None = None
     """The index of the row that following keeps in sight; None for the last one."""
 
@@ -238,7 +238,7 @@ class Pane(Widget, Generic[T], can_focus=True):
 
     async def _filter_slowly(self, rows: Sequence[T], wanted: str) -> None:
         try:
-            await self._row_filter.look(rows, wanted)
+            await self._row_filter.filter(rows, wanted)
         except Exception as error:
             self._drop_filter(error)
         self._is_filtering = False
@@ -367,7 +367,7 @@ class Pane(Widget, Generic[T], can_focus=True):
 
     def _line(self, row: T, width: int) -> Content:
         shown = self._guarded(lambda room: self._paint(row, room), width)
-        return shown.stylize(DIM) if self._body.is_stale else shown
+        return shown.stylize(DIM) if self._body.is_old else shown
 
     def _guarded(self, paint: Callable[[int], Content], width: int) -> Content:
         try:
@@ -399,6 +399,6 @@ class Pane(Widget, Generic[T], can_focus=True):
             if self._is_filtering:
                 return [line((f"  Searching {len(self._body.rows):,} rows …", DIM))]
             return [line((f"  No row contains {self._filter!r}. Esc shows all.", DIM))]
-        texts = list(self._body.empty)
+        texts = list(self._body.empty_text)
         above = max((room - len(texts)) // 3, 0)
         return [Content("")] * above + [line((f"  {text}", DIM)) for text in texts]

@@ -25,7 +25,7 @@ class RowFilter(Generic[T]):
         self._seen = 0
 
     def wants_more(self, rows: Sequence[T], wanted: str) -> bool:
-        """Whether `look` has to be awaited. A few rows are filtered here, at once."""
+        """Whether `filter` has to be awaited. A few rows are filtered here, at once."""
         if wanted != self._wanted:
             self.found = ()
         if wanted == self._wanted and rows is self._rows and self._seen == len(rows):
@@ -36,7 +36,7 @@ class RowFilter(Generic[T]):
         self._rows, self._wanted, self._seen = rows, wanted, len(rows)
         return False
 
-    async def look(self, rows: Sequence[T], wanted: str) -> None:
+    async def filter(self, rows: Sequence[T], wanted: str) -> None:
         """Filter the rows. If rows were only appended since the last time, only those are searched."""
         is_longer = wanted == self._wanted and rows is self._rows and self._seen <= len(rows)
         begin = self._seen if is_longer else 0

@@ -69,4 +69,4 @@ class ActionCommands(Provider):
                 yield title, action.id, where
 
     async def _do(self, action_id: str) -> None:
-        await self.app.run_action(f"do('{action_id}')")
+        await self.app.run_action(f"perform('{action_id}')")

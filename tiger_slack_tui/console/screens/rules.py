@@ -31,7 +31,7 @@ from tiger_slack_tui.console.panes.paint import (
     NOTE,
     Column,
     Columns,
-    Part,
+    StyledText,
     line,
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
@@ -80,7 +80,7 @@ def paint_rule(rule: Rule | ReadyRule, width: int) -> Content:
     if isinstance(rule, ReadyRule):
         needs = f" (takes the {rule.needs} of the selected event)" if rule.needs else ""
         return line(("  ready: ", DIM), rule.title, (needs, DIM)).truncate(width)
-    state: Part = ("on", GOOD) if rule.is_on else ("off", NOTE)
+    state: StyledText = ("on", GOOD) if rule.is_on else ("off", NOTE)
     return _RULES.row(
         width,
         [
@@ -159,7 +159,7 @@ class RulesScreen(Dialog[RuleDraft]):
         self._backend = backend
         self._draft = draft
         self._rules: tuple[Rule, ...] = ()
-        self._verdict: Part = ""
+        self._verdict: StyledText = ""
         self._checked: str | None = None
         self._preview: Preview | None = None
 
@@ -214,10 +214,10 @@ class RulesScreen(Dialog[RuleDraft]):
                 rows=rows,
                 title=f"what it would have discarded in {_DAYS} days",
                 note=took,
-                empty=("A rule applies to new events. Nothing that is stored is deleted.",),
+                empty_text=("A rule applies to new events. Nothing that is stored is deleted.",),
             )
         )
-        keys: list[Part] = [(" Esc", KEY), " Back (keeps the draft)  "]
+        keys: list[StyledText] = [(" Esc", KEY), " Back (keeps the draft)  "]
         if not self._backend.read_only:
             keys += [("^s", KEY), " Save  ", ("F5", KEY), " Test all  "]
             keys += [("T", KEY), " On/off  ", ("D", KEY), " Remove  "]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import humanize
 from textual.app import ComposeResult
@@ -14,6 +15,14 @@ from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import JOBS, action
 from tiger_slack_tui.console.formats import age, moment
+from tiger_slack_tui.console.model.database_state import (
+    AdvisoryLock,
+    MigrationFileState,
+    MigrationFileStatus,
+    Session,
+    TableSize,
+    lock_name,
+)
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.paint import (
     BAD,
@@ -23,7 +32,7 @@ from tiger_slack_tui.console.panes.paint import (
     NOTE,
     Column,
     Columns,
-    Part,
+    StyledText,
     line,
     pairs,
     wrapped,
@@ -31,11 +40,6 @@ from tiger_slack_tui.console.panes.paint import (
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.jobs.status import JobStatus
-from tiger_slack_tui.postgres.introspection import Session, TableSize
-from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, JOB_LOCK_KEYS, MIGRATION_LOCK_KEY
-from tiger_slack_tui.postgres.locks import AdvisoryLock
-from tiger_slack_tui.postgres.migrate.files import MigrationFileState
-from tiger_slack_tui.postgres.migrate.run import MigrationFileStatus
 from tiger_slack_tui.store.job_runs import JobRun
 
 _JOBS = Columns(
@@ -85,33 +89,25 @@ _SIZES = Columns(
     Column("size", 10, right=True),
     Column("chunks"),
 )
-_RUN_LOOKS = {
+_RUN_STYLES = {
     None: ("▶ running", KEY),
     "done": ("✓ done", GOOD),
     "skipped": ("○ skipped", DIM),
     "cancelled": ("○ cancelled", NOTE),
 }
-_LOCK_NAMES = {key: name for name, key in JOB_LOCK_KEYS.items()} | {MIGRATION_LOCK_KEY: "migration"}
 
 
 def outcome(run: JobRun | None) -> tuple[str, str]:
     """Text and style of how a run ended."""
     if run is None:
         return ("○ never ran", DIM)
-    return _RUN_LOOKS.get(run.outcome, (f"✗ {run.outcome}", BAD))
-
-
-def lock_name(key: int) -> str:
-    """The name of what the lock protects."""
-    if key >> 32 == IMPORT_LOCK_CLASS:
-        return f"import {key & 0xFFFFFFFF}"
-    return _LOCK_NAMES.get(key, str(key))
+    return _RUN_STYLES.get(run.outcome, (f"✗ {run.outcome}", BAD))
 
 
 def paint_run(run: JobRun, width: int) -> Content:
     """A run of a job."""
     took = age((run.finished_at - run.started_at).total_seconds()) if run.finished_at else "…"
-    about: Part = (
+    about: StyledText = (
         (run.error, BAD if run.outcome != "skipped" else DIM) if run.error else run.instance
     )
     return _RUNS.row(
@@ -202,17 +198,19 @@ class JobsView(View):
 
     def show(self, model: Model) -> None:
         self._model = model
-        facts = model.facts
+        database = model.database
         jobs: Pane[JobStatus] = self.query_one("#job-list", Pane)
         jobs.show(
             Body(
-                rows=facts.jobs,
+                rows=database.jobs,
                 title="jobs",
-                note=f"{facts.jobs[0].schedule} {facts.jobs[0].time_zone}" if facts.jobs else "",
+                note=f"{database.jobs[0].schedule} {database.jobs[0].time_zone}"
+                if database.jobs
+                else "",
                 head=_JOBS.head,
-                empty=model.nothing("jobs"),
-                is_stale=model.is_old("jobs"),
-                problem=model.staleness or model.trouble("jobs"),
+                empty_text=model.empty_text("jobs"),
+                is_old=model.is_old("jobs"),
+                problem=model.database_problem_text or model.error_of("jobs"),
             )
         )
         chosen = jobs.row
@@ -221,8 +219,10 @@ class JobsView(View):
                 rows=chosen.runs if chosen else (),
                 title=f"runs of {chosen.name}" if chosen else "runs",
                 head=_RUNS.head,
-                empty=("This job never ran. R runs it now.",) if chosen else model.nothing("jobs"),
-                is_stale=model.is_old("jobs"),
+                empty_text=("This job never ran. R runs it now.",)
+                if chosen
+                else model.empty_text("jobs"),
+                is_old=model.is_old("jobs"),
             )
         )
         self._show_locks(model)
@@ -230,25 +230,25 @@ class JobsView(View):
         self._show_database(model)
 
     def _show_locks(self, model: Model) -> None:
-        facts = model.facts
-        held = sum(lock.is_held for lock in facts.locks)
-        queued = len(facts.locks) - held
+        database = model.database
+        held = sum(lock.is_held for lock in database.locks)
+        queued = len(database.locks) - held
         self.query_one("#locks", Pane).show(
             Body(
-                rows=facts.locks,
+                rows=database.locks,
                 title="advisory locks",
                 note=f"{held} held" + (f" · {queued} waiting" if queued else ""),
                 head=_LOCKS.head,
-                empty=model.nothing(
+                empty_text=model.empty_text(
                     "locks", "All are free: no job, migration or import is running."
                 ),
-                is_stale=model.is_old("locks"),
-                problem=model.trouble("locks"),
+                is_old=model.is_old("locks"),
+                problem=model.error_of("locks"),
             )
         )
 
     def _show_migrations(self, model: Model) -> None:
-        found = model.facts.migrations
+        found = model.database.migrations
         files = found.files if found else ()
         pending = sum(file.state is MigrationFileState.PENDING for file in files)
         note = ""
@@ -269,38 +269,40 @@ class JobsView(View):
                 title="migrations",
                 note=note,
                 head=_FILES.head,
-                empty=model.nothing("migrations"),
-                is_stale=model.is_old("migrations"),
-                problem=model.trouble("migrations"),
+                empty_text=model.empty_text("migrations"),
+                is_old=model.is_old("migrations"),
+                problem=model.error_of("migrations"),
             )
         )
 
     def _show_database(self, model: Model) -> None:
-        facts = model.facts
-        active = sum(session.state == "active" for session in facts.sessions)
+        database = model.database
+        active = sum(session.state == "active" for session in database.sessions)
         self.query_one("#sessions", Pane).show(
             Body(
-                rows=facts.sessions,
+                rows=database.sessions,
                 title="database sessions",
-                note=f"{len(facts.sessions)} · {active} active",
+                note=f"{len(database.sessions)} · {active} active",
                 head=_SESSIONS.head,
-                empty=model.nothing("sessions"),
-                is_stale=model.is_old("sessions"),
-                problem=model.trouble("sessions"),
+                empty_text=model.empty_text("sessions"),
+                is_old=model.is_old("sessions"),
+                problem=model.error_of("sessions"),
             )
         )
-        server = f"PostgreSQL {facts.migrations.postgresql.split()[0]}" if facts.migrations else ""
-        if facts.extension:
-            server += f", TimescaleDB {facts.extension.version} {facts.extension.edition}"
+        server = (
+            f"PostgreSQL {database.migrations.postgresql.split()[0]}" if database.migrations else ""
+        )
+        if database.extension:
+            server += f", TimescaleDB {database.extension.version} {database.extension.edition}"
         self.query_one("#sizes", Pane).show(
             Body(
-                rows=facts.sizes,
+                rows=database.sizes,
                 title="tables",
-                note=f"{server} · {humanize.naturalsize(sum(s.bytes for s in facts.sizes))}",
+                note=f"{server} · {humanize.naturalsize(sum(s.bytes for s in database.sizes))}",
                 head=_SIZES.head,
-                empty=model.nothing("sizes"),
-                is_stale=model.is_old("sizes"),
-                problem=model.trouble("sizes"),
+                empty_text=model.empty_text("sizes"),
+                is_old=model.is_old("sizes"),
+                problem=model.error_of("sizes"),
             )
         )
 
@@ -431,7 +433,7 @@ class JobsView(View):
     @action("jobs.migrate", "M,shift+m", "Migrate", changes=True)
     def act_migrate(self) -> None:
         """Apply the pending migrations."""
-        found = self._model.facts.migrations if self._model else None
+        found = self._model.database.migrations if self._model else None
         if found is None:
             return
         due = [file.name for file in found.files if file.state is not MigrationFileState.APPLIED]
@@ -449,10 +451,10 @@ class JobsView(View):
 
     @act_migrate.when
     def _can_migrate(self) -> bool:
-        found = self._model.facts.migrations if self._model else None
+        found = self._model.database.migrations if self._model else None
         return found is not None and any(f.state is MigrationFileState.PENDING for f in found.files)
 
 
-def _fields(row: object) -> list[tuple[str, object]]:
+def _fields(row: Any) -> list[tuple[str, object]]:
     """The names and values of a dataclass's fields."""
-    return [(name, getattr(row, name)) for name in getattr(row, "__slots__", ())]
+    return list(asdict(row).items())

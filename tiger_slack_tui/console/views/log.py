@@ -14,7 +14,7 @@ from tiger_slack_tui.console.actions import LOG, action
 from tiger_slack_tui.console.formats import clock, moment
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.memo import Memo
+from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.paint import BAD, DIM, NOTE, line, wrapped
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.view import View
@@ -56,7 +56,7 @@ class LogView(View):
 
     def on_mount(self) -> None:
         self._level = 1
-        self._rows: Memo[list[LogLine]] = Memo()
+        self._rows: CachedValue[list[LogLine]] = CachedValue()
 
     def show(self, model: Model) -> None:
         least = _LEVELS[self._level]
@@ -70,7 +70,7 @@ class LogView(View):
                 rows=rows,
                 title="log",
                 note=f"{name} and above · {'following' if pane.is_following else 'G follows'}",
-                empty=("Nothing was logged at this level.", "l shows other levels."),
+                empty_text=("Nothing was logged at this level.", "l shows other levels."),
             )
         )
 

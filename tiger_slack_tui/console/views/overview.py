@@ -26,7 +26,7 @@ from tiger_slack_tui.console.panes.paint import (
     NOTE,
     Column,
     Columns,
-    Part,
+    StyledText,
     chart,
     line,
     mark,
@@ -38,7 +38,7 @@ from tiger_slack_tui.store.instances import Instance
 
 _SHADE = "$primary"
 _RUNNING = ("jobs", "imports", "migrations", "extension")
-"""The facts that the pane of jobs and schema shows."""
+"""The database that the pane of jobs and schema shows."""
 
 Lines = Sequence[Content]
 
@@ -79,7 +79,7 @@ def paint_instance(row: Instance, width: int) -> Content:
         state = mark("note", "spooling")
     else:
         state = mark("ok" if row.status == "connected" else "note", row.status)
-    spool: Part = (count(row.spool_events), NOTE) if row.spool_events else "-"
+    spool: StyledText = (count(row.spool_events), NOTE) if row.spool_events else "-"
     shown = _INSTANCES.row(
         width,
         [
@@ -122,7 +122,7 @@ def flow_lines(now: Snapshot, width: int) -> list[Content]:
     return [_pairs_line(flow, width), _pairs_line(rare, width)]
 
 
-def _flow(now: Snapshot) -> list[tuple[str, Part]]:
+def _flow(now: Snapshot) -> list[tuple[str, StyledText]]:
     return [
         ("ack", f"{millis(now.ack_p50)}, p99 {millis(now.ack_p99)}"),
         ("commit p99", millis(now.commit_p99)),
@@ -142,9 +142,9 @@ def _rare(now: Snapshot) -> list[tuple[str, int]]:
     ]
 
 
-def _pairs_line(given: Sequence[tuple[str, Part]], width: int | None = None) -> Content:
+def _pairs_line(given: Sequence[tuple[str, StyledText]], width: int | None = None) -> Content:
     """Names and values: all, or as many as there is room for."""
-    shown: list[Part] = []
+    shown: list[StyledText] = []
     used = 0
     for name, part in given:
         text = part if isinstance(part, str) else part[0]
@@ -155,12 +155,12 @@ def _pairs_line(given: Sequence[tuple[str, Part]], width: int | None = None) -> 
     return line(*shown)
 
 
-def _queue(now: Snapshot) -> Part:
+def _queue(now: Snapshot) -> StyledText:
     text = f"{now.queue:,} of {now.queue_limit:,}"
     return (text, NOTE) if now.queue > now.queue_limit // 2 else text
 
 
-def _spool(now: Snapshot) -> Part:
+def _spool(now: Snapshot) -> StyledText:
     if now.spool_problem:
         return ("✗ full" if "is full" in now.spool_problem else "✗ fails", BAD)
     if not now.spool_events:
@@ -174,7 +174,7 @@ def job_line(job: JobStatus, at: float, width: int) -> Content:
     wait = age((job.next_run - datetime.fromtimestamp(at, UTC)).total_seconds())
     last = next(iter(job.runs), None)
     if last is None:
-        state: Part = mark("off", "never ran")
+        state: StyledText = mark("off", "never ran")
         when = ""
     elif last.outcome is None:
         state = ("▶ running", KEY)
@@ -199,7 +199,7 @@ def import_lines(model: Model, width: int) -> Iterator[Content]:
         )
         yield shown.truncate(width)
         return
-    for past in model.facts.imports:
+    for past in model.database.imports:
         if past.is_running:
             so_far = f"  {past.files_now:,} files done  by {past.instance}"
             yield line(
@@ -253,7 +253,7 @@ class OverviewView(View):
                 rows=rows,
                 title="events/s",
                 note=f"{received}{note}" if width >= 110 else note,
-                problem=model.trouble("observed"),
+                problem=model.error_of("observed"),
             )
         )
 
@@ -265,7 +265,7 @@ class OverviewView(View):
                 title="by type",
                 note=f"{len(rows)} types",
                 head=_TYPES.head,
-                empty=("No event yet. The first one shows here within a second.",),
+                empty_text=("No event yet. The first one shows here within a second.",),
             )
         )
 
@@ -290,18 +290,18 @@ class OverviewView(View):
         )
 
     def _show_running(self, model: Model) -> None:
-        pane, facts = self.query_one("#running", Pane), model.facts
+        pane, database = self.query_one("#running", Pane), model.database
         width = pane.size.width
         rows = [*import_lines(model, width)]
         self.set_class(bool(rows), "-importing")
-        rows += [job_line(job, model.at, width) for job in facts.jobs]
-        if (found := facts.migrations) is not None:
+        rows += [job_line(job, model.at, width) for job in database.jobs]
+        if (found := database.migrations) is not None:
             waiting = sum(file.state.value == "pending" for file in found.files)
             good = found.database_version == found.version and not waiting
-            state: Part = ("✓ current", GOOD) if good else (f"▲ {waiting} pending", NOTE)
+            state: StyledText = ("✓ current", GOOD) if good else (f"▲ {waiting} pending", NOTE)
             edition = (
-                f"TimescaleDB {facts.extension.version} {facts.extension.edition}"
-                if facts.extension
+                f"TimescaleDB {database.extension.version} {database.extension.edition}"
+                if database.extension
                 else f"PostgreSQL {found.postgresql.split()[0]}"
             )
             columns = Columns(Column("", 10), Column("", 12), Column(""))
@@ -312,14 +312,14 @@ class OverviewView(View):
                 rows=rows,
                 title="jobs and schema",
                 note="2 shows locks",
-                empty=("Asking the database …",),
-                is_stale=model.is_old(*_RUNNING),
-                problem=model.as_of or model.trouble(*_RUNNING),
+                empty_text=("Asking the database …",),
+                is_old=model.is_old(*_RUNNING),
+                problem=model.last_read or model.error_of(*_RUNNING),
             )
         )
 
     def _show_instances(self, model: Model) -> None:
-        rows = model.facts.instances
+        rows = model.database.instances
         alive = [row for row in rows if not (row.is_stopped or row.is_lost)]
         is_shown = model.is_observing or len(alive) > 1 or any(row.is_lost for row in rows)
         self.set_class(is_shown, "-many")
@@ -332,11 +332,12 @@ class OverviewView(View):
                 title="instances",
                 note=f"{len(alive)} alive · {rate:,.0f} events/s",
                 head=_INSTANCES.head,
-                empty=model.nothing(
+                empty_text=model.empty_text(
                     "instances", "No instance ran in the last day. Start one: tiger-slack run"
                 ),
-                is_stale=model.is_old("instances"),
-                problem=(model.as_of if model.is_observing else None) or model.trouble("instances"),
+                is_old=model.is_old("instances"),
+                problem=(model.last_read if model.is_observing else None)
+                or model.error_of("instances"),
             )
         )
 
@@ -350,11 +351,11 @@ class OverviewView(View):
                 rows=model.findings.rows,
                 title="last problems",
                 note="newest first · 3 shows all",
-                empty=(
+                empty_text=(
                     "None: no event failed, was discarded, is of an unknown type or came late since the start.",
                 ),
                 problem=problem,
-                is_stale=problem is not None,
+                is_old=problem is not None,
             )
         )
 

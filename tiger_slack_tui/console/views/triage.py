@@ -19,18 +19,18 @@ from tiger_slack_tui.console.formats import clock, moment
 from tiger_slack_tui.console.model.findings import FROM_DATABASE, KINDS, Finding, FindingGroup
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
+from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.details import event_lines, gap_lines
 from tiger_slack_tui.console.panes.findings import (
     FINDINGS,
-    KIND_LOOKS,
+    KIND_STYLES,
     findings_problem,
     paint_finding,
 )
-from tiger_slack_tui.console.panes.memo import Memo
 from tiger_slack_tui.console.panes.paint import (
     Column,
     Columns,
-    Part,
+    StyledText,
     wrapped,
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
@@ -79,8 +79,8 @@ def paint_row(row: Finding | FindingGroup, width: int) -> Content:
         return paint_finding(row, width)
     first, last = row.findings[-1], row.findings[0]
     newest = f"{last.channel} {last.detail}"
-    look: Part = KIND_LOOKS[row.kind]
-    cells = [look, f"{len(row.findings):,}", clock(first.at), clock(last.at), row.cause, newest]
+    kind: StyledText = KIND_STYLES[row.kind]
+    cells = [kind, f"{len(row.findings):,}", clock(first.at), clock(last.at), row.cause, newest]
     return _GROUPS.row(width, cells)
 
 
@@ -110,7 +110,7 @@ class TriageView(View):
         self._cause: str | None = None
         self._is_grouped = False
         self._detail = Detail(None, lambda _: [])
-        self._detail_lines: Memo[list[Content]] = Memo()
+        self._detail_lines: CachedValue[list[Content]] = CachedValue()
         self._is_loading = False
         self._draft = RuleDraft()
 
@@ -142,9 +142,9 @@ class TriageView(View):
                 title=f"only {only}" if only else kinds or "nothing to look at",
                 note="by cause" if self._is_grouped else "newest first",
                 head=_GROUPS.head if self._is_grouped else FINDINGS.head,
-                empty=self._empty(model),
+                empty_text=self._empty(model),
                 problem=findings_problem(model),
-                is_stale=model.stored_findings.problem is not None or found.problem is not None,
+                is_old=model.stored_findings.problem is not None or found.problem is not None,
             )
         )
         if not model.is_frozen:
@@ -178,7 +178,9 @@ class TriageView(View):
                 else (),
                 title=row.key if row else "event",
                 note="Enter full screen" if row else "",
-                empty=("Reading it …",) if row else ("Select an event to see what became of it.",),
+                empty_text=("Reading it …",)
+                if row
+                else ("Select an event to see what became of it.",),
             )
         )
 

@@ -49,7 +49,7 @@ class View(Container):
         """The text behind the view's name in its tab."""
         return ""
 
-    def doers(self) -> Iterator[Any]:
+    def action_owners(self) -> Iterator[Any]:
         """Whatever does the view's actions: first the part that is shown, then the view itself."""
         yield self
 

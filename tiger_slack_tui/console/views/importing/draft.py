@@ -11,7 +11,7 @@ from typing import Any
 
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import read_time
-from tiger_slack_tui.console.panes.memo import Memo
+from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.imports.archive.channel_patterns import ChannelPatterns
 from tiger_slack_tui.imports.archive.members import Export
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
@@ -41,8 +41,12 @@ class ImportDraft:
     restart: bool = False
     exports: tuple[Export, ...] = ()
     """The exports of the archive, after it was refused because it holds several."""
-    _patterns: Memo[ChannelPatterns] = field(default_factory=Memo, repr=False, compare=False)
-    _chosen: Memo[frozenset[str]] = field(default_factory=Memo, repr=False, compare=False)
+    _patterns: CachedValue[ChannelPatterns] = field(
+        default_factory=CachedValue, repr=False, compare=False
+    )
+    _chosen: CachedValue[frozenset[str]] = field(
+        default_factory=CachedValue, repr=False, compare=False
+    )
 
     @property
     def request(self) -> ImportRequest:

@@ -10,7 +10,7 @@ from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.console.formats import millis, moment
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.paint import BAD, DIM, GOOD, NOTE, Part
+from tiger_slack_tui.console.panes.paint import BAD, DIM, GOOD, NOTE, StyledText
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import exports_of, is_refused
 from tiger_slack_tui.imports.state import ImportState
@@ -21,8 +21,8 @@ class FormRow:
     """A row of the form."""
 
     name: str
-    value: Part
-    about: Part
+    value: StyledText
+    about: StyledText
 
 
 def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> list[FormRow]:
@@ -33,7 +33,7 @@ def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> 
     files = f"{sum(f.files for f in chosen):,} of {sum(f.files for f in folders):,} files"
     nameless = [f for f in folders if f.channel is None and f.name not in draft.channel_map]
     if nameless:
-        about: Part = (f"{files}; {amount(len(nameless), 'folder')} without a channel", NOTE)
+        about: StyledText = (f"{files}; {amount(len(nameless), 'folder')} without a channel", NOTE)
     else:
         about = files
     channels = f"all {len(chosen):,}" if draft.channels is None else f"{len(chosen):,} selected"
@@ -46,13 +46,15 @@ def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> 
         *_live_rows(model),
         _discards(check, model),
     ]
-    past = draft.find_unfinished(model.facts.imports)
+    past = draft.find_unfinished(model.database.imports)
     if past is not None or draft.restart:
         why = "no unfinished import"
         if past is not None:
             done = "" if past.needs_count else f", {past.files_done:,} files done"
             why = f"unfinished import of {moment(past.started_at):.16}{done}"
-        value: Part = ("✓ from the beginning", NOTE) if draft.restart else ("○ continues", GOOD)
+        value: StyledText = (
+            ("✓ from the beginning", NOTE) if draft.restart else ("○ continues", GOOD)
+        )
         rows.append(FormRow("restart", value, why))
     return rows
 
@@ -73,7 +75,7 @@ def _choice_rows(draft: ImportDraft, check: ImportState | None) -> list[FormRow]
     ]
 
 
-def _choice(draft: ImportDraft, name: str, about: str) -> Part:
+def _choice(draft: ImportDraft, name: str, about: str) -> StyledText:
     """The known choices, or `about`."""
     choices = draft.choices(name)
     return (
@@ -98,7 +100,7 @@ def check_problem(draft: ImportDraft, check: ImportState | None) -> str | None:
     return "The archive is still being listed."
 
 
-def _when(text: str, without: str, *, is_end: bool = False) -> Part:
+def _when(text: str, without: str, *, is_end: bool = False) -> StyledText:
     if not text:
         return (f"{without} of the archive", DIM)
     try:
@@ -126,7 +128,7 @@ def _live_rows(model: Model) -> list[FormRow]:
 
 
 def _discards(check: ImportState | None, model: Model) -> FormRow:
-    rules = model.facts.discard_rules
+    rules = model.database.discard_rules
     found = sum(check.total.discarded.values()) if check else 0
     value = "?" if rules is None else amount(rules, "rule")
     about = f"would drop {found:,} of {check.total.read:,} messages" if check else ""

@@ -19,7 +19,7 @@ from tiger_slack_tui.console.panes.paint import (
     NOTE,
     Column,
     Columns,
-    Part,
+    StyledText,
     bar,
     facing,
     line,
@@ -76,7 +76,7 @@ _QUIET_SECONDS = 3.0
 
 def steps_line(current: int, path: str, width: int, ends: Mapping[int, Phase]) -> Content:
     """The current step, and the archive's path. `ends` holds the phases of earlier steps that are not done."""
-    parts: list[Part] = [" "]
+    parts: list[StyledText] = [" "]
     for number, name in enumerate(STEPS):
         if number == current:
             parts.append((f"{number + 1} {name}", f"bold {KEY}"))
@@ -101,7 +101,7 @@ def end_of_path(path: str, room: int) -> str:
     return f"…{shown}" if room > 12 else ""
 
 
-def phase_part(state: ImportState) -> Part:
+def phase_part(state: ImportState) -> StyledText:
     """The phase with its symbol."""
     symbol, style = PHASES[state.phase]
     return (f"{symbol} {state.phase.value}", style)
@@ -115,10 +115,10 @@ def progress_line(state: ImportState, width: int, name: str) -> Content:
     return line((f"  {name:<8}  ", DIM), (bar(state.share, room), KEY), end).truncate(width)
 
 
-def account_parts(total: Account) -> list[Part]:
+def account_parts(total: Account) -> list[StyledText]:
     """What became of the messages, in the order of the account."""
     discarded, skipped = sum(total.discarded.values()), sum(total.skipped.values())
-    parts: list[Part] = [f"  {total.read:,} messages"]
+    parts: list[StyledText] = [f"  {total.read:,} messages"]
     for name, number, style in (
         ("new", total.inserted, GOOD),
         ("bad", total.bad, BAD),
@@ -136,7 +136,7 @@ def account_parts(total: Account) -> list[Part]:
 def run_lines(state: ImportState, live: str, width: int) -> list[Content]:
     """The progress of the run. `live` describes the live events."""
     left = state.seconds_left
-    pace: list[Part] = [f"  {state.rate:,.0f} msg/s", f"   elapsed {age(state.seconds)}"]
+    pace: list[StyledText] = [f"  {state.rate:,.0f} msg/s", f"   elapsed {age(state.seconds)}"]
     if left is not None:
         pace.append(f"   left about {age(left)}")
     if state.resumed:
@@ -149,7 +149,7 @@ def run_lines(state: ImportState, live: str, width: int) -> list[Content]:
     ]
 
 
-def _status_parts(state: ImportState, live: str) -> Iterator[Part]:
+def _status_parts(state: ImportState, live: str) -> Iterator[StyledText]:
     """What the import does, or waits for."""
     phase = state.phase
     if phase is Phase.PAUSED:
@@ -280,7 +280,7 @@ def paint_reader(state: ImportState, pid: int, reader: WorkerProgress, width: in
         return line((f"{pid:>8}  ", DIM), ("· between two files", DIM)).truncate(width)
     quiet = state.silence_of(reader)
     if state.phase in (Phase.PAUSED, Phase.WAITING):
-        end: Part = ("paused", NOTE)
+        end: StyledText = ("paused", NOTE)
     elif quiet > _QUIET_SECONDS:
         end = (f"▲ silent {age(quiet)}", NOTE)
     else:
@@ -296,7 +296,7 @@ def paint_file(planned: PlannedFile, file: FileProgress | None, took: float, wid
         symbol = _STEPS[FileStep.WAITING]
         return FILES.row(width, [symbol, (name, DIM), "", "", "", "", "", ("waiting", DIM)])
     account = file.account
-    note: Part = (file.reason, BAD) if file.reason else ""
+    note: StyledText = (file.reason, BAD) if file.reason else ""
     symbol = _STEPS[file.step]
     if file.step is FileStep.READING:
         share = file.bytes_read / planned.member.size if planned.member.size else 0.0
@@ -386,7 +386,7 @@ def past_lines(past: PastImport | None, width: int) -> list[Content]:
         files = f"{past.files_done:,} done"
     if past.is_running:
         files = f"{past.files_now:,} done so far"
-    rows: list[tuple[str, Part]] = [
+    rows: list[tuple[str, StyledText]] = [
         ("state", past_state(past)),
         ("path", past.source),
         ("began", f"{moment(past.started_at)}{ended}"),

@@ -41,16 +41,18 @@ class Wizard:
 
     def schema_problem(self) -> str | None:
         """Why the database cannot take an import now; None if it can."""
-        facts = self.model.facts if self.model else None
-        if facts is None or facts.at is None:
+        database = self.model.database if self.model else None
+        if database is None or database.at is None:
             return (
-                facts.problem if facts and facts.problem else "The database has not been read yet."
+                database.problem
+                if database and database.problem
+                else "The database has not been read yet."
             )
-        if facts.problem is not None:
-            return f"The database does not answer: {facts.problem}"
-        if "migrations" in facts.problems:
-            return f"The schema's version cannot be read: {facts.problems['migrations']}"
-        found = facts.migrations
+        if database.problem is not None:
+            return f"The database does not answer: {database.problem}"
+        if "migrations" in database.problems:
+            return f"The schema's version cannot be read: {database.problems['migrations']}"
+        found = database.migrations
         if found is None or found.database_version != found.version:
             return "The schema is not up to date: press 2, then M to migrate."
         return None

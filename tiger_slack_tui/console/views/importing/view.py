@@ -13,13 +13,13 @@ from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Importing, Model
 from tiger_slack_tui.console.panes.pane import Pane
-from tiger_slack_tui.console.views.importing.check import CheckStep
+from tiger_slack_tui.console.views.importing.check_step import CheckStep
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import CHECK, RESULT, RUN, SOURCE, steps_line
-from tiger_slack_tui.console.views.importing.options import OptionsStep
-from tiger_slack_tui.console.views.importing.result import ResultStep
-from tiger_slack_tui.console.views.importing.run import RunStep
-from tiger_slack_tui.console.views.importing.source import SourceStep
+from tiger_slack_tui.console.views.importing.options_step import OptionsStep
+from tiger_slack_tui.console.views.importing.result_step import ResultStep
+from tiger_slack_tui.console.views.importing.run_step import RunStep
+from tiger_slack_tui.console.views.importing.source_step import SourceStep
 from tiger_slack_tui.console.views.importing.step import Step, Wizard
 from tiger_slack_tui.console.views.view import Switcher, View
 from tiger_slack_tui.imports.state import Phase
@@ -114,7 +114,7 @@ class ImportView(View):
     def focus_first(self) -> None:
         self.step.focus_first()
 
-    def doers(self) -> Iterator[Any]:
+    def action_owners(self) -> Iterator[Any]:
         yield self.step
         yield self
 

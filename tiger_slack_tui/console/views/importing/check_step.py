@@ -6,9 +6,9 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.console.actions import action, does
+from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.memo import Memo
+from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.lines import (
     FOLDERS,
@@ -48,15 +48,18 @@ class CheckStep(Step):
 
     def on_mount(self) -> None:
         self.pane("check-total").can_focus = False
-        self._rows: Memo[list[CheckFinding]] = Memo()
-        self._folders: Memo[list[FolderProgress]] = Memo()
+        self._rows: CachedValue[list[CheckFinding]] = CachedValue()
+        self._folders: CachedValue[list[FolderProgress]] = CachedValue()
 
     def show(self, model: Model) -> None:
         state = model.check
         total = self.pane("check-total")
         if state is None:
             total.show(
-                Body(title="check", empty=("No archive was checked. Esc returns to the source.",))
+                Body(
+                    title="check",
+                    empty_text=("No archive was checked. Esc returns to the source.",),
+                )
             )
             return
         rows = check_lines(state, total.size.width)
@@ -80,7 +83,7 @@ class CheckStep(Step):
                 ),
                 title="findings",
                 note=findings_note(state),
-                empty=_empty(state),
+                empty_text=_empty(state),
             )
         )
         self.pane("check-channels").show(
@@ -94,7 +97,7 @@ class CheckStep(Step):
                 title="channels",
                 note=f"{len(state.folders):,}",
                 head=FOLDERS.head,
-                empty=(_not_listed(state),),
+                empty_text=(_not_listed(state),),
             )
         )
 
@@ -108,7 +111,7 @@ class CheckStep(Step):
         state = self.wizard.imports.check
         return state is not None and (state.is_planned or is_refused(state))
 
-    @does(CHECK_ARCHIVE)
+    @implements(CHECK_ARCHIVE)
     def act_check(self) -> None:
         """Check again."""
         if self.wizard.imports.check is None:

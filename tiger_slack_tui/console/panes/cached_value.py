@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Memo(Generic[T]):
+class CachedValue(Generic[T]):
     """One value, and the inputs it was computed from."""
 
     def __init__(self) -> None:

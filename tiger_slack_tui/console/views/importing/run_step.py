@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from textual.app import ComposeResult
 from textual.content import Content
 
-from tiger_slack_tui.console.actions import action, does
+from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.formats import millis
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.memo import Memo
-from tiger_slack_tui.console.panes.paint import Part, line, pairs
+from tiger_slack_tui.console.panes.cached_value import CachedValue
+from tiger_slack_tui.console.panes.paint import StyledText, line, pairs
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.lines import (
     FILES,
@@ -58,7 +58,7 @@ class RunStep(Step):
     def on_mount(self) -> None:
         self._only_bad = False
         self._shown: ImportState | None = None
-        self._folders: Memo[list[FolderProgress]] = Memo()
+        self._folders: CachedValue[list[FolderProgress]] = CachedValue()
         for name in ("run-total", "run-readers"):
             self.pane(name).can_focus = False
 
@@ -74,7 +74,9 @@ class RunStep(Step):
     def show(self, model: Model) -> None:
         state = self._shown = model.run
         if state is None:
-            self.pane("run-total").show(Body(title="import", empty=("No import was started.",)))
+            self.pane("run-total").show(
+                Body(title="import", empty_text=("No import was started.",))
+            )
             return
         total = self.pane("run-total")
         text = phase_part(state)
@@ -91,7 +93,7 @@ class RunStep(Step):
                 rows=busy,
                 title="workers",
                 note=f"{len(busy)} of {state.request.workers} busy",
-                empty=("No worker is reading.",)
+                empty_text=("No worker is reading.",)
                 if state.phase is not Phase.LISTING
                 else ("Starting …",),
             )
@@ -112,7 +114,7 @@ class RunStep(Step):
             )
         )
         self.pane("run-notes").show(
-            Body(rows=list(state.notes), title="notes", empty=("There are no notes.",))
+            Body(rows=list(state.notes), title="notes", empty_text=("There are no notes.",))
         )
 
     def _show_files(self, state: ImportState) -> None:
@@ -125,7 +127,7 @@ class RunStep(Step):
                 note=left,
                 head=FILES.head,
                 newest=None if self._only_bad else state.first_open_index,
-                empty=("There are no bad files so far. f shows all files.",)
+                empty_text=("There are no bad files so far. f shows all files.",)
                 if self._only_bad
                 else ("Listing the archive …",),
             )
@@ -152,7 +154,7 @@ class RunStep(Step):
 
     # Actions
 
-    @does(SHOW_DETAILS)
+    @implements(SHOW_DETAILS)
     def act_details(self) -> None:
         """Show the selected file or channel in full."""
         pane, state = self.host.focused_pane, self._shown
@@ -249,7 +251,7 @@ def is_paused(state: ImportState | None) -> bool:
 def file_lines(state: ImportState, planned: PlannedFile, width: int) -> Iterator[Content]:
     """All that is known of a file, with those of its problems that are kept in memory."""
     file = state.file(planned.member.path)
-    rows: list[tuple[str, Part]] = [
+    rows: list[tuple[str, StyledText]] = [
         ("path", planned.member.path),
         ("channel", f"{planned.folder}, {planned.channel.id}"),
         ("size", f"{planned.member.size:,} bytes"),
@@ -268,7 +270,7 @@ def file_lines(state: ImportState, planned: PlannedFile, width: int) -> Iterator
 
 def folder_lines(folder: FolderProgress, width: int) -> Iterator[Content]:
     """All that is known of a channel."""
-    rows: list[tuple[str, Part]] = [
+    rows: list[tuple[str, StyledText]] = [
         ("folder", folder.name),
         ("channel", folder.channel or "unknown: its files are left out"),
         ("files", f"{folder.done:,} of {folder.files:,}"),
@@ -278,7 +280,7 @@ def folder_lines(folder: FolderProgress, width: int) -> Iterator[Content]:
     yield from pairs(width, *rows, name=16)
 
 
-def _account(account: dict[str, object]) -> Iterator[tuple[str, Part]]:
+def _account(account: dict[str, object]) -> Iterator[tuple[str, StyledText]]:
     for name, value in account.items():
         if isinstance(value, dict):
             yield from ((f"{name}, {reason}", f"{n:,}") for reason, n in value.items())

@@ -8,9 +8,9 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.console.actions import action, does
+from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.memo import Memo
+from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.lines import (
     FOLDERS,
@@ -24,7 +24,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     result_lines,
     search_text,
 )
-from tiger_slack_tui.console.views.importing.run import file_lines, folder_lines
+from tiger_slack_tui.console.views.importing.run_step import file_lines, folder_lines
 from tiger_slack_tui.console.views.importing.step import NEW_PATH, SHOW_DETAILS, Step, as_is
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase
@@ -53,8 +53,8 @@ class ResultStep(Step):
 
     def on_mount(self) -> None:
         self.pane("result-total").can_focus = False
-        self._rows: Memo[list[ImportProblem]] = Memo()
-        self._folders: Memo[list[FolderProgress]] = Memo()
+        self._rows: CachedValue[list[ImportProblem]] = CachedValue()
+        self._folders: CachedValue[list[FolderProgress]] = CachedValue()
 
     @property
     def _state(self) -> ImportState | None:
@@ -80,7 +80,7 @@ class ResultStep(Step):
                 title="bad records and files",
                 note=note,
                 head=PROBLEMS.head,
-                empty=_empty(state),
+                empty_text=_empty(state),
             )
         )
         self.pane("result-channels").show(
@@ -92,7 +92,7 @@ class ResultStep(Step):
             )
         )
 
-    @does(SHOW_DETAILS)
+    @implements(SHOW_DETAILS)
     def act_details(self) -> None:
         """Show the selected row in full."""
         pane, state = self.host.focused_pane, self._state
@@ -168,7 +168,7 @@ class ResultStep(Step):
         self.host.thaw()
         self.wizard.go(RUN)
 
-    @does(NEW_PATH)
+    @implements(NEW_PATH)
     def act_path(self) -> None:
         """Import another archive."""
         self.wizard.go(SOURCE)

@@ -21,7 +21,7 @@ from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.threads import DaemonThreads
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.driver.terminal import watching_terminal
-from tiger_slack_tui.console.model.backend import Backend, live_trouble
+from tiger_slack_tui.console.model.backend import Backend, reason_to_wait
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.monitor import Monitor
@@ -77,7 +77,7 @@ async def _run(
         instance=settings.instance,
         limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),
         reports=settings.home / "imports",
-        live=lambda limit: live_trouble(backend.engine, limit),
+        live=lambda limit: reason_to_wait(backend.engine, limit),
     )
     backend = Backend(
         settings,

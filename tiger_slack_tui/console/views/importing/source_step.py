@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import visible
-from tiger_slack_tui.console.actions import IMPORT, action, does
+from tiger_slack_tui.console.actions import IMPORT, action, implements
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.paint import DIM, KEY, MARKS, Column, Columns, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
@@ -107,25 +107,25 @@ class SourceStep(Step):
         self.pane("source-recent").focus()
 
     def show(self, model: Model) -> None:
-        facts = model.facts
+        database = model.database
         recent = self.pane("source-recent")
         width = recent.size.width
         empty = (
             ("Reading the database …",)
-            if facts.at is None and facts.problem is None
+            if database.at is None and database.problem is None
             else ("Earlier imports could not be read.", "Press n to type the path of an export.")
-            if "imports" in facts.problems
+            if "imports" in database.problems
             else ("There are no imports yet.", "Press n to type the path of an export.")
         )
         recent.show(
             Body(
-                rows=facts.imports,
+                rows=database.imports,
                 title="imports",
                 note="newest first",
                 head=PAST_IMPORTS.head,
-                empty=empty,
-                is_stale=model.is_old("imports"),
-                problem=model.staleness or model.trouble("imports"),
+                empty_text=empty,
+                is_old=model.is_old("imports"),
+                problem=model.database_problem_text or model.error_of("imports"),
             )
         )
         about = self.pane("source-about")
@@ -144,7 +144,7 @@ class SourceStep(Step):
                 rows=self.inspection.entries,
                 title="completions",
                 note="Tab completes · ↓ selects",
-                empty=("No path begins like this." if self.field.value else "Type a path.",),
+                empty_text=("No path begins like this." if self.field.value else "Type a path.",),
             )
         )
         self._show_verdict()
@@ -225,7 +225,7 @@ class SourceStep(Step):
     def _has_row(self) -> bool:
         return self.pane("source-recent").row is not None
 
-    @does(CHECK_ARCHIVE)
+    @implements(CHECK_ARCHIVE)
     def act_check(self) -> None:
         """Check the archive, once its path is inspected; the check writes nothing."""
         if self.wizard.backend.read_only or not self.field.value.strip():
@@ -248,7 +248,7 @@ class SourceStep(Step):
     def _can_check(self) -> bool:
         return not self.wizard.backend.read_only and bool(self.field.value.strip())
 
-    @does(NEW_PATH)
+    @implements(NEW_PATH)
     def act_path(self) -> None:
         """Type a path."""
         self.field.focus()
@@ -258,7 +258,7 @@ class SourceStep(Step):
     def _can_change(self) -> bool:
         return not self.wizard.backend.read_only
 
-    @does(View.act_down.action)
+    @implements(View.act_down.action)
     def act_down(self) -> None:
         """Move into the list, or down in it."""
         if self.field.has_focus:

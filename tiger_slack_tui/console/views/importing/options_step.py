@@ -14,10 +14,10 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import read_time
-from tiger_slack_tui.console.actions import action, does
+from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.formats import count, moment
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.memo import Memo
+from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
@@ -26,7 +26,7 @@ from tiger_slack_tui.console.panes.paint import (
     NOTE,
     Column,
     Columns,
-    Part,
+    StyledText,
     line,
     wrapped,
 )
@@ -98,8 +98,8 @@ class OptionsStep(Step):
         self._edited_from: Pane[object] | None = None
         self.pane("options-command").can_focus = False
         self._chosen: frozenset[str] = frozenset()
-        self._folders: Memo[list[FolderProgress]] = Memo()
-        self._command: Memo[list[Content]] = Memo()
+        self._folders: CachedValue[list[FolderProgress]] = CachedValue()
+        self._command: CachedValue[list[Content]] = CachedValue()
 
     def show(self, model: Model) -> None:
         check, draft = model.check, self.wizard.draft
@@ -127,7 +127,7 @@ class OptionsStep(Step):
                 title="channels",
                 note="Space selects · a all or none · / filters",
                 head=lambda width: _FOLDERS.head(width),
-                empty=_not_listed(draft, check),
+                empty_text=_not_listed(draft, check),
             )
         )
         command = self.pane("options-command")
@@ -158,7 +158,7 @@ class OptionsStep(Step):
         draft = self.wizard.draft
         mapped = draft.channel_map.get(folder.name)
         if folder.channel is None and mapped is None:
-            name: Part = (folder.name, NOTE)
+            name: StyledText = (folder.name, NOTE)
             return _FOLDERS.row(
                 width,
                 [
@@ -171,7 +171,7 @@ class OptionsStep(Step):
                 ],
             )
         is_chosen = folder.name in self._chosen
-        box: Part = ("[✓]", GOOD) if is_chosen else ("[ ]", DIM)
+        box: StyledText = ("[✓]", GOOD) if is_chosen else ("[ ]", DIM)
         name = folder.name if is_chosen else (folder.name, DIM)
         size = f"{folder.bytes / 1e6:,.1f} MB" if folder.bytes else ""
         return _FOLDERS.row(
@@ -297,7 +297,7 @@ class OptionsStep(Step):
     def _save_limit(self, text: str) -> None:
         self.host.operator.set_live_limit(read_limit(text))
 
-    @does(View.act_copy.action)
+    @implements(View.act_copy.action)
     async def act_copy(self) -> None:
         """Copy the command; in the list of channels, copy the row."""
         pane = self.host.focused_pane
@@ -316,7 +316,7 @@ class OptionsStep(Step):
             self.host.say(problem, severity="error")
             return
         model = self.wizard.model
-        past = draft.find_unfinished(model.facts.imports) if model else None
+        past = draft.find_unfinished(model.database.imports) if model else None
         check = imports.check
         names = draft.chosen(check.folders) if check else frozenset()
         chosen = [f for f in check.folders.values() if f.name in names] if check else []
@@ -328,7 +328,7 @@ class OptionsStep(Step):
         ]
         if past is not None and not draft.restart:
             details.append(f"It continues the import of {moment(past.started_at)}.")
-        if model is not None and "imports" in model.facts.problems:
+        if model is not None and "imports" in model.database.problems:
             details.append("Earlier imports cannot be read. It may continue one of them.")
         if imports.is_checking:
             details.append("The check, which still runs, is stopped.")
