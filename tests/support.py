@@ -27,7 +27,7 @@ from tiger_slack_tui.slack.socket_connection import SocketTiming
 SCALE = int(os.environ.get("TIGER_SLACK_TEST_SCALE", "1"))
 """How many times as much random and property tests try: more examples, more seeds, more days."""
 QUICK = SocketTiming(
-    hello=5, ping=0.2, dead=4, backoff_first=0.05, backoff_most=0.5, held_back_first=60
+    hello=5, ping=0.2, dead=4, backoff_first=0.05, backoff_most=0.5, blocked_first=60
 )
 """The rules of the socket, at a speed for tests; a loop that waits for a busy machine is not dead after 4 s."""
 AT_ONCE = HistoryPace(call=0, restricted=0)

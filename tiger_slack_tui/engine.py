@@ -316,8 +316,8 @@ class Engine:
             asyncio.create_task(work)
             for work in (
                 supervise("the writing of events", pipeline.write),
-                supervise("the sending of acks", pipeline.acknowledge),
-                supervise("the drain of the spool", pipeline.drain),
+                supervise("the sending of acks", pipeline.acks.run),
+                supervise("the drain of the spool", pipeline.drain.run),
                 supervise("the snapshot", self._publish),
             )
         ]

@@ -95,5 +95,5 @@ async def tasks(*works: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio
 async def working(pipeline: Pipeline) -> AsyncIterator[Pipeline]:
     """The pipeline with its database there, and its tasks running."""
     pipeline.database_is_ready()
-    async with tasks(pipeline.write(), pipeline.acknowledge(), pipeline.drain()):
+    async with tasks(pipeline.write(), pipeline.acks.run(), pipeline.drain.run()):
         yield pipeline

@@ -63,9 +63,9 @@ async def test_records_are_freed_before_their_acks(tmp_path: Path) -> None:
     async with tasks(pipeline.write()):  # and nobody sends acks
         for n in range(20):
             await pipeline.receive(envelope(n, text="x" * 10_000), connection.as_connection())
-        await until(lambda: pipeline.queued == 20 - pipeline.limits.unsent_acks - 1)
-        waiting = list(pipeline._acks._queue)  # type: ignore[attr-defined]
-        assert len(waiting) == pipeline.limits.unsent_acks
+        await until(lambda: pipeline.queued == 20 - pipeline.limits.ack_batches - 1)
+        waiting = list(pipeline.acks._batches._queue)  # type: ignore[attr-defined]
+        assert len(waiting) == pipeline.limits.ack_batches
         assert "x" * 100 not in repr(waiting)
 
 

@@ -15,6 +15,7 @@ from tests.faults.spools import opened
 from tests.support import until
 from tiger_slack_tui.base.errors import DatabaseUnavailable, EventsRefused
 from tiger_slack_tui.base.snapshot import Stats
+from tiger_slack_tui.ingest.database_writer import DatabaseWriter
 from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.pool import make_pool
@@ -115,19 +116,15 @@ async def test_a_real_error_that_looks_passing(
     assert stored == 20
 
 
-async def test_slow_commits_of_an_outage_are_logged_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_slow_commits_of_an_outage_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async def write() -> Written:
         raise DatabaseUnavailable("The database is frozen.")
 
-    pipeline = Pipeline(
-        FakeStore().as_store(), await opened(tmp_path), Stats(), clock=ManualClock()
-    )
+    writer = DatabaseWriter(FakeStore().as_store(), ManualClock())
     for _ in range(5):
         task = asyncio.create_task(write())
         await asyncio.wait({task})
-        pipeline._log_end(task)
+        writer.log_slow_failure(task)
     (line,) = caplog.records
     assert line.getMessage() == "the slow commit failed: The database is frozen."
     assert "exception.stacktrace" not in line.__dict__

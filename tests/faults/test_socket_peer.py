@@ -98,7 +98,7 @@ def test_every_frame_of_an_event_is_an_envelope_that_can_be_stored(frame: dict[s
 
 async def send_odd(odd: list[str | bytes | int]) -> None:
     timing = SocketTiming(
-        backoff_first=0.001, backoff_most=0.002, held_back_first=0.001, held_back_most=0.002
+        backoff_first=0.001, backoff_most=0.002, blocked_first=0.001, blocked_most=0.002
     )
     async with LocalSlack(retry_seconds=(0.05,)) as slack, listening(slack, timing=timing) as found:
         state = found.socket.state

@@ -74,7 +74,7 @@ async def test_held_back_where_slack_would_refuse_again(conninfo: str, tmp_path:
 
 
 async def test_more_sockets_than_slack_allows(conninfo: str, tmp_path: Path) -> None:
-    timing = SocketTiming(held_back_first=0.2, ping=0.2)
+    timing = SocketTiming(blocked_first=0.2, ping=0.2)
     async with LocalSlack() as slack:
         engines = [make_engine(slack, conninfo, tmp_path, timing=timing) for _ in range(3)]
         async with running(engines[0]), running(engines[1]):
@@ -90,7 +90,7 @@ async def test_more_sockets_than_slack_allows(conninfo: str, tmp_path: Path) -> 
 async def test_a_token_revoked_later_is_reported_and_tried_again(
     conninfo: str, tmp_path: Path
 ) -> None:
-    timing = SocketTiming(held_back_first=0.3, backoff_first=0.05)
+    timing = SocketTiming(blocked_first=0.3, backoff_first=0.05)
     async with (
         LocalSlack() as slack,
         running(make_engine(slack, conninfo, tmp_path, timing=timing)) as engine,

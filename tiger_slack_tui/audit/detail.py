@@ -9,8 +9,8 @@ from typing import Any, Literal
 import orjson
 
 from tiger_slack_tui.audit.conditions import MetCondition, met_conditions
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.slack.events import Outcome
 from tiger_slack_tui.store.audit_detail import (
     Content,
     StoredEvent,

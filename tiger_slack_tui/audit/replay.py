@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
-from tiger_slack_tui.slack.events import Envelope, Outcome, route
+from tiger_slack_tui.slack.events import Envelope, route
 from tiger_slack_tui.store.audit_events import newest_event_id
-from tiger_slack_tui.store.events import take_each
+from tiger_slack_tui.store.events import write_in_parts
 from tiger_slack_tui.store.replay import (
     ReplayPosition,
     ReplayRow,
@@ -88,12 +89,13 @@ async def _replay(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The outcomes, and the reasons of refusals, by event_id."""
 
-    async def take(records: Sequence[bytes]) -> dict[str, str]:
+    async def replay_part(records: Sequence[bytes]) -> dict[str, str]:
         return await retry_deadlocks(lambda: replay_records(connection, records, dry_run=dry_run))
 
     outcomes: dict[str, str] = {}
     refused: dict[str, str] = {}
-    for answer, reason in await take_each(connection, [_record(row) for row in rows], take):
+    records = [_record(row) for row in rows]
+    for answer, reason in await write_in_parts(connection, records, replay_part):
         outcomes |= answer
         if reason is not None:
             refused |= dict.fromkeys(answer, reason)

@@ -12,9 +12,9 @@ from pathlib import Path
 import orjson
 
 from tiger_slack_tui.audit.detail import Replay, read_replays
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.ingest.spool.segments import peek
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.slack.events import Outcome
 from tiger_slack_tui.store.message_history import (
     CoveringGap,
     ImportedFile,

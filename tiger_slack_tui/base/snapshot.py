@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tiger_slack_tui.base.clock import Clock, SystemClock
+from tiger_slack_tui.base.outcome import Outcome
 
 LATE_SECONDS = 60.0
 """An event that arrives later is shown as late. Slack retries at once, then after a minute."""
-_PROBLEMS = frozenset({"failed", "discarded", "unrouted"})
+_PROBLEMS = frozenset({Outcome.FAILED, Outcome.DISCARDED, Outcome.UNROUTED})
 _NOW_SECONDS = 5.0
-_KINDS = 100  # event types that are counted by name; a sender could make up any number
+_KINDS = 100
+"""Event types that are counted by name. A sender could make up any number of them."""
 
 
 class SlackStatus(StrEnum):
@@ -39,7 +41,7 @@ class Recent:
     channel_id: str | None
     user_id: str | None
     event_id: str
-    outcome: str
+    outcome: Outcome
     detail: str | None = None
     """The rule of a discarded event, the SQLSTATE of a failed one."""
     late: float = 0.0
@@ -210,7 +212,7 @@ class Snapshot:
     """Number of restarts after an error, by task name."""
 
     def by_outcome(self) -> dict[str, int]:
-        """Number of events by outcome, of all types together."""
+        """Number of events by outcome, of all types together. The keys are plain strings, as JSON needs them."""
         counts: dict[str, int] = {}
         for (_, outcome), n in self.outcomes.items():
             counts[str(outcome)] = counts.get(str(outcome), 0) + n

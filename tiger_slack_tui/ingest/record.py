@@ -8,7 +8,9 @@ from typing import Any
 
 import orjson
 
-from tiger_slack_tui.slack.events import Envelope, EventEffect, Outcome, Routed
+from tiger_slack_tui.base.outcome import Outcome
+from tiger_slack_tui.slack.events import Envelope, EventEffect, Routed
+from tiger_slack_tui.slack.ts import lateness
 
 _VERSION = 1
 """The version of the records. A record without the field `version` has version 1.
@@ -41,10 +43,10 @@ def encode_record(envelope: Envelope, routed: Routed) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class EventRecord:
-    """A record of the spool, decoded."""
+class SpooledEvent:
+    """An event of the spool, decoded from its record."""
 
-    data: bytes
+    record: bytes
     event_id: str
     received_at: float
     """Seconds since 1970."""
@@ -53,7 +55,7 @@ class EventRecord:
     routed: Routed
 
 
-def read_record(data: bytes) -> EventRecord | None:
+def read_record(data: bytes) -> SpooledEvent | None:
     """Decode a record. Returns None if this version of the program does not understand it. Never raises."""
     try:
         fields = orjson.loads(data)
@@ -68,10 +70,10 @@ def read_record(data: bytes) -> EventRecord | None:
             Outcome(fields["outcome"]),
             *(_text(fields.get(name)) for name in ("channel_id", "user_id", "message_ts")),
         )
-        late = received_at - float(fields["event_ts"])
+        late = lateness(fields["event_ts"], received_at)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
-    return EventRecord(data, event_id, received_at, late, routed) if _text(event_id) else None
+    return SpooledEvent(data, event_id, received_at, late, routed) if _text(event_id) else None
 
 
 def _text(value: Any) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.snapshot import Recent, Stats
-from tiger_slack_tui.slack.events import Outcome, Routed
+from tiger_slack_tui.slack.events import Routed
 from tiger_slack_tui.store.events import Written
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ def count(
         stats.duplicates += 1
         return
     written.first.discard(event_id)
-    outcome, detail = str(routed.outcome), None
+    outcome, detail = routed.outcome, None
     if event_id in written.discarded:
         outcome, detail = Outcome.DISCARDED, f"rule {written.discarded[event_id]}"
     elif event_id in written.failed:

@@ -64,7 +64,8 @@ class HeartbeatTiming:
 class Ingestion(Protocol):
     """What the heartbeat needs to know of the pipeline."""
 
-    database_problem: str | None
+    @property
+    def database_problem(self) -> str | None: ...
 
     @property
     def stalled_since(self) -> float | None: ...

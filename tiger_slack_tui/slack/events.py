@@ -10,21 +10,11 @@ from typing import Any
 
 import orjson
 
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.slack.ts import number_text, parse_ts
 
-LONGEST_ID = (
-    200  # Slack's ids have about a dozen characters, and an index entry has at most 2,700 bytes
-)
-
-
-class Outcome(StrEnum):
-    """What was done with an event (slack.event.outcome)."""
-
-    STORED = "stored"
-    DISCARDED = "discarded"
-    AUDIT = "audit"
-    UNROUTED = "unrouted"
-    FAILED = "failed"
+LONGEST_ID = 200
+"""Most characters of an id. Slack's have about a dozen, and PostgreSQL's index entry has at most 2,700 bytes."""
 
 
 class EventEffect(StrEnum):
@@ -48,14 +38,14 @@ class Envelope:
     team_id: str | None
     event: Mapping[str, Any]
     received_at: float
-    """Seconds since 1970, by this machine's clock."""
+    """Seconds since 1970, by this machine's clock, corrected by Slack's."""
     problem: str | None = None
     """Why the frame is not an event; then `event` is the whole frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What an event concerns and changes."""
+    """The subject of an event, and the changes that follow from it."""
 
     type: str | None
     subtype: str | None

@@ -29,17 +29,17 @@ from tiger_slack_tui.slack.web import MOST_BYTES, SlackWeb, read_retry_after
 log = logging.getLogger(__name__)
 
 _LOGGED_FAILURES = 5
-"""The first so many failures in a row are all logged, and a few of the later ones."""
+"""Number of failures in a row that are all logged. Later ones are logged at growing intervals."""
 
-# Reasons for which Slack also refuses the next connection, until a person acts.
-_HELD_BACK = {
+# Reasons for which Slack also refuses the next connection, until an operator acts.
+_BLOCKED_REASONS = {
     "link_disabled": "Socket Mode is off for the app: turn it on at the app's page at Slack",
     "too_many_websockets": "the app has more than 10 connections: stop other instances",
 }
 
 
-class _Leave(Exception):
-    """Slack ended the connection before hello, for a reason in _HELD_BACK."""
+class _Blocked(Exception):
+    """Slack ended the connection before hello, for a reason in _BLOCKED_REASONS."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -76,7 +76,7 @@ class SocketMode:
             SlackStatus.CONNECTING,
             None,
         )
-        """The status to show while no connection is usable, and its reason."""
+        """The status to show while no connection can be read, and its reason."""
         self.state = SocketState(self._clock)
 
     async def run(self) -> None:
@@ -91,12 +91,12 @@ class SocketMode:
             await connection.leaving.wait()
             reason = connection.reason
             self._failures = 0 if connection.proven else self._failures + 1
-            if self._logs():
+            if self._should_log_failure():
                 log.info("connection ends: %s", reason)
-            why = _HELD_BACK.get(reason, reason)
-            if reason in _HELD_BACK:
+            why = _BLOCKED_REASONS.get(reason, reason)
+            if reason in _BLOCKED_REASONS:
                 await connection.close()
-                await self._hold_back(why)
+                await self._wait_for_operator(why)
             successor = await self._connect(why)
             self._connection, old, connection = successor, connection, successor
             await old.close(flush=True)  # the old connection was read until the new one was ready
@@ -129,21 +129,21 @@ class SocketMode:
         while True:
             if pause:
                 await self._wait(SlackStatus.BACKING_OFF, why, pause)
-            self._disconnected(SlackStatus.CONNECTING, why)
+            self._set_disconnected(SlackStatus.CONNECTING, why)
             try:
                 connection = await self._open()
             except SlackRefused as error:
                 if not self.state.connects:
                     raise
                 why, pause = str(error), 0
-                await self._hold_back(why)
-            except _Leave as leave:
-                why, pause = _HELD_BACK[leave.reason], 0
-                await self._hold_back(why)
+                await self._wait_for_operator(why)
+            except _Blocked as blocked:
+                why, pause = _BLOCKED_REASONS[blocked.reason], 0
+                await self._wait_for_operator(why)
             except SlackUnavailable as error:
                 self._failures += 1
-                why, pause = self._after(error)
-                if self._logs():
+                why, pause = self._classify_failure(error)
+                if self._should_log_failure():
                     log.warning("no connection: %s", why, extra={"failures": self._failures})
             else:
                 self._end_period_if_lost()
@@ -151,7 +151,7 @@ class SocketMode:
                 self.state.connects += 1
                 self.state.set(SlackStatus.CONNECTED)
                 self._status_without_connection = (SlackStatus.CONNECTING, None)
-                connection.on_lost = self._show
+                connection.on_lost = self._show_status
                 if skew := self._web.time.skew:
                     log.warning(
                         "this machine's clock differs from Slack's by %.0f s; times of receipt follow Slack's clock",
@@ -161,7 +161,7 @@ class SocketMode:
                     log.info("connected", extra={"sockets_of_app": self.state.num_connections})
                 return connection
 
-    def _after(self, error: SlackUnavailable) -> tuple[str, float]:
+    def _classify_failure(self, error: SlackUnavailable) -> tuple[str, float]:
         """Why there is no connection, and the seconds until the next try."""
         asked, most = error.retry_after or 0, self._timing.retry_after_most
         pause = max(self._backoff(), min(asked, most))
@@ -176,7 +176,7 @@ class SocketMode:
         timing = self._timing
         return backoff(self._failures, first=timing.backoff_first, most=timing.backoff_most)
 
-    def _logs(self) -> bool:
+    def _should_log_failure(self) -> bool:
         """Whether to log this failure: all of a short series, a few of a long one."""
         if self._failures == 0:
             self._failure_log.reset()
@@ -208,8 +208,8 @@ class SocketMode:
         if connection.hello.is_set():
             return connection
         await connection.close()
-        if connection.reason in _HELD_BACK:
-            raise _Leave(connection.reason)
+        if connection.reason in _BLOCKED_REASONS:
+            raise _Blocked(connection.reason)
         raise SlackUnavailable(connection.reason or f"no hello within {self._timing.hello:g} s")
 
     async def _handshake(self, url: str) -> aiohttp.ClientWebSocketResponse:
@@ -230,30 +230,30 @@ class SocketMode:
         except Exception as error:  # a peer can make the library fail in any way
             raise SlackUnavailable(f"the handshake could not be read: {where(error)}") from None
 
-    async def _hold_back(self, why: str) -> None:
-        """Make a long pause: Slack also refuses the next connection, until a person acts."""
+    async def _wait_for_operator(self, why: str) -> None:
+        """Make a long pause: Slack also refuses the next connection, until an operator acts."""
         timing = self._timing
         self._failures += 1
-        pause = backoff(self._failures, first=timing.held_back_first, most=timing.held_back_most)
-        if self._logs():
+        pause = backoff(self._failures, first=timing.blocked_first, most=timing.blocked_most)
+        if self._should_log_failure():
             log.error("held back: %s", why, extra={"seconds": round(pause)})
         await self._wait(SlackStatus.HELD_BACK, why, pause)
 
     async def _wait(self, status: SlackStatus, reason: str | None, seconds: float) -> None:
-        self._disconnected(status, reason)
+        self._set_disconnected(status, reason)
         await self._sleep(seconds)
 
-    def _disconnected(self, status: SlackStatus, reason: str | None) -> None:
+    def _set_disconnected(self, status: SlackStatus, reason: str | None) -> None:
         self._status_without_connection = (status, reason)
-        self._show()
+        self._show_status()
 
-    def _show(self) -> None:
-        """Show the status, unless the connection that is being replaced is still usable."""
+    def _show_status(self) -> None:
+        """Show the status, unless the connection that is being replaced can still be read."""
         self._end_period_if_lost()
-        if self._connection is None or not self._connection.usable:
+        if self._connection is None or not self._connection.is_readable:
             self.state.set(*self._status_without_connection)
 
     def _end_period_if_lost(self) -> None:
-        """End the connected period if the connection that is being replaced is no longer usable."""
-        if self._connection is not None and not self._connection.usable:
+        """End the connected period if the connection that is being replaced can no longer be read."""
+        if self._connection is not None and not self._connection.is_readable:
             self.state.connected.end(self._connection.heard)

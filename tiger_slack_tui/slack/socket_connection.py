@@ -8,6 +8,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import aiohttp
@@ -37,33 +38,52 @@ class SocketTiming:
     ping: float = 4
     dead: float = 10
     pong: float = 60
-    """A peer that sends, but answers no ping for so long, does not read. Time in which this side does not read does
-    not count."""
+    """Seconds without a pong after which a peer that still sends counts as lost. Time in which this side does not
+    read is not counted."""
     silence: float = 30
-    """A connection without a frame for so long counts as lost, even if a frame comes later: the machine slept."""
+    """Seconds without a frame after which the connection counts as lost, even if a frame comes later: the machine
+    slept."""
     ack: float = 5
-    """How long sending the acks of a batch may take. After 3 s Slack delivers an event without an ack again."""
+    """Most seconds to send the acks of a batch. After 3 s Slack delivers an event without an ack again."""
     flush: float = 3
-    """How long a connection that is being replaced waits for the acks of its events."""
+    """Most seconds that a connection that is being replaced waits for the acks of its events."""
     close: float = 0.5
-    """How long the closing handshake may take."""
+    """Most seconds of the closing handshake."""
     backoff_first: float = 1
     backoff_most: float = 30
-    held_back_first: float = 60
-    held_back_most: float = 600
+    blocked_first: float = 60
+    """First pause while Slack refuses connections until an operator acts."""
+    blocked_most: float = 600
+    """Longest pause of this kind."""
     retry_after_most: float = RETRY_AFTER_MOST
     """The longest wait that Slack can ask for. If it asks for more, the next try is after this time."""
     proven: float = 60
-    """A connection that lasted so long ends a series of failures. Slack allows a new one each minute."""
+    """Seconds after which a connection counts as good: the failure counter is reset. Slack allows a new connection
+    each minute."""
     proven_events: int = 100
-    """A connection that brought so many events ends a series of failures, too."""
+    """Number of events after which a connection counts as good, too."""
 
 
-_PIECE = 16
-"""Events read, or acks sent, before other tasks get a turn. Else each step of a batch's write would wait for all that
-are ready."""
+_YIELD_EVERY = 16
+"""Events read, or acks sent, before other tasks get a turn. Without this pause, each step of a batch's write waits
+until all received events are handled."""
 _MOST_SOCKETS = 10_000
 """A larger number of connections is an error of the peer. Slack allows 10."""
+
+
+class ConnectionState(IntEnum):
+    """The state of one connection. It only moves forward."""
+
+    OPEN = 1
+    """Events are read."""
+    LEAVING = 2
+    """Slack ends the connection soon. Events are read until the next connection is ready."""
+    STOPPED = 3
+    """Nothing more is read, because this side stopped. Acks can still be sent."""
+    LOST = 4
+    """Nothing more can be read, because Slack closed the connection or it broke."""
+    CLOSED = 5
+    """The socket is shut down. Nothing can be read or sent."""
 
 
 class SocketState:
@@ -96,7 +116,7 @@ class SocketState:
 class SocketConnection:
     """One WebSocket. Reads in its own task from `start` to `close`.
 
-    A peer that is silent, answers no pings, or does not read acks counts as lost after a bounded time: then `leaving`
+    A peer that is silent, answers no pings, or does not read acks counts as lost after a bounded time. Then `leaving`
     is set, and nothing waits for the peer.
     """
 
@@ -112,25 +132,27 @@ class SocketConnection:
         self._ws = ws
         self._slack_time = slack_time
         self._receive = receive
-        self._state = state
+        self._socket_state = state
         self._timing = timing
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
         self._opened = self._seen = self._answered = clock.elapsed()
         self._blocked = False
-        self._stopping = False
-        self._is_cut = False
-        self._is_gone = False
+        self._stop_requested = False
         self._unacked = 0
         self._received = 0
+        self._state = ConnectionState.OPEN
         self.hello = asyncio.Event()
         self.leaving = asyncio.Event()
-        """Set when the connection must be replaced; `reason` says why."""
+        """Set when the connection is no longer OPEN, so that another one must replace it; `reason` says why."""
         self.reason = ""
-        self.usable = True
-        """False when nothing more can be read."""
         self.on_lost: Callable[[], None] = lambda: None
-        """Called when the connection is no longer usable, except after `stop_reading`."""
+        """Called when the connection is lost, except after `stop_reading`."""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether events can be read."""
+        return self._state <= ConnectionState.LEAVING
 
     @property
     def proven(self) -> bool:
@@ -141,7 +163,7 @@ class SocketConnection:
     @property
     def heard(self) -> float:
         """`Clock.elapsed` of the last frame; now, while this side does not read."""
-        return self._clock.elapsed() if self._blocked and self.usable else self._seen
+        return self._clock.elapsed() if self._blocked and self.is_readable else self._seen
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
@@ -157,24 +179,24 @@ class SocketConnection:
         try:
             async with asyncio.timeout(self._timing.ack):
                 for envelope_id in envelope_ids:
-                    if self._is_cut:
+                    if self._state is ConnectionState.CLOSED:
                         break
                     await self._ws.send_str(
                         f'{{"envelope_id":{orjson.dumps(envelope_id).decode()}}}'
                     )
                     sent += 1
-                    if sent % _PIECE == 0:
+                    if sent % _YIELD_EVERY == 0:
                         await asyncio.sleep(0)
         except TimeoutError:
-            self._lose("Slack does not read our acks")
+            self._mark_lost("Slack does not read our acks")
         except (ConnectionError, aiohttp.ClientError, RuntimeError):
-            pass  # the connection is gone, which its reader notices
-        self._state.acks_lost += len(envelope_ids) - sent
+            pass  # the connection is lost; `_read` handles that
+        self._socket_state.acks_lost += len(envelope_ids) - sent
         return sent
 
     def stop_reading(self) -> None:
         """Read nothing more. Acks can still be sent. An event that waits for room is still handed over."""
-        self._stopping = True
+        self._stop_requested = True
         if not self._blocked:
             self._tasks[0].cancel()
 
@@ -184,52 +206,56 @@ class SocketConnection:
         if flush:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._timing.flush):
-                    while self._unacked > 0 and not self._is_gone:
+                    while self._unacked > 0 and self._state < ConnectionState.LOST:
                         await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.usable = False
+        self._advance(ConnectionState.STOPPED)
         with contextlib.suppress(TimeoutError, ConnectionError, aiohttp.ClientError):
             async with asyncio.timeout(self._timing.close):
                 await self._ws.close()
-        self._cut()
+        self._shut_down()
 
-    def _cut(self) -> None:
+    def _advance(self, state: ConnectionState, reason: str = "") -> bool:
+        """Move forward to the state. Returns whether it has changed. The first reason is kept."""
+        if state <= self._state:
+            return False
+        self._state = state
+        if not self.leaving.is_set():
+            self.reason = reason
+            self.leaving.set()
+        return True
+
+    def _mark_ended(self, reason: str) -> None:
+        """Nothing more is read: because of `stop_reading`, or else because the connection is lost."""
+        if self._stop_requested:
+            self._advance(ConnectionState.STOPPED)
+        elif self._advance(ConnectionState.LOST, reason):
+            self.on_lost()
+
+    def _mark_lost(self, reason: str) -> None:
+        """Treat the connection as lost, and shut it down. A frame that comes later does not count."""
+        self._mark_ended(reason)
+        self._shut_down()
+
+    def _shut_down(self) -> None:
         """Shut the socket down. A send to a peer that does not read would wait forever; this ends it."""
-        self._is_cut = True
+        self._advance(ConnectionState.CLOSED)
         peer = self._ws.get_extra_info("socket")
         if peer is not None:
             with contextlib.suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
 
-    def _leave(self, reason: str) -> None:
-        if not self.leaving.is_set():
-            self.reason = reason
-            self.leaving.set()
-
-    def _end(self, reason: str) -> None:
-        self.usable = False
-        self._leave(reason)
-        if not self._stopping:  # after stop_reading acks can still be sent
-            self._is_gone = True
-            self.on_lost()
-
-    def _lose(self, reason: str) -> None:
-        """Treat the connection as lost. A frame that comes later does not count."""
-        self._is_gone = True
-        self._end(reason)
-        self._cut()
-
     async def _read(self) -> None:
         reason = "the connection broke"
         try:
-            while not self._stopping:
+            while not self._stop_requested:
                 message = await self._ws.receive()
-                if self.usable:  # else the message is the end that `_cut` made
-                    self._see()
+                if self.is_readable:  # else the message is our own shutdown, and no sign of life
+                    self._note_frame()
                 if message.type is aiohttp.WSMsgType.TEXT:
-                    await self._take(message.data)
+                    await self._handle_frame(message.data)
                 elif message.type is aiohttp.WSMsgType.BINARY:
                     self._malformed("is not text")
                 elif message.type is aiohttp.WSMsgType.PING:
@@ -252,17 +278,17 @@ class SocketConnection:
         except Exception as error:  # a peer can make the library fail in any way
             reason = f"a frame from Slack could not be read: {where(error)}"
         finally:
-            self._end(reason)
+            self._mark_ended(reason)
 
-    async def _take(self, text: str) -> None:
+    async def _handle_frame(self, text: str) -> None:
         try:
-            await self._frame(text)
+            await self._read_frame(text)
         except (ConnectionError, aiohttp.ClientError):
             raise
         except Exception as error:  # one frame must not end the connection
             self._malformed(f"could not be handled ({where(error)})")
 
-    async def _frame(self, text: str) -> None:
+    async def _read_frame(self, text: str) -> None:
         received_at = self._slack_time.wall()  # compared with the event's own time
         try:
             frame = decode(text)
@@ -282,9 +308,10 @@ class SocketConnection:
             case "hello":
                 self._hello(frame)
             case "disconnect":
-                self._leave(peer_text(frame.get("reason")) or "Slack gave no reason")
+                reason = peer_text(frame.get("reason")) or "Slack gave no reason"
+                self._advance(ConnectionState.LEAVING, reason)
             case _ if isinstance(envelope_id, str) and 0 < len(envelope_id) <= LONGEST_ID:
-                self._state.ignored += 1
+                self._socket_state.ignored += 1
                 self._unacked += 1
                 await self.ack([envelope_id])
             case _:
@@ -299,30 +326,30 @@ class SocketConnection:
         finally:
             self._blocked, now = False, self._clock.elapsed()
             self._answered += now - began
-            if self.usable:
+            if self.is_readable:
                 self._seen = now
-        if self._received % _PIECE == 0:
+        if self._received % _YIELD_EVERY == 0:
             await asyncio.sleep(0)
 
-    def _see(self) -> None:
+    def _note_frame(self) -> None:
         now = self._clock.elapsed()
         if now - self._seen > self._timing.silence:
-            self._lose(f"nothing came from Slack for {now - self._seen:.0f} s")
+            self._mark_lost(f"nothing came from Slack for {now - self._seen:.0f} s")
         else:
             self._seen = now
 
     def _hello(self, frame: dict[str, Any]) -> None:
         match frame.get("num_connections"):
             case int(count) if 0 < count <= _MOST_SOCKETS:
-                self._state.num_connections = count
+                self._socket_state.num_connections = count
             case _:
-                self._state.num_connections = 1
+                self._socket_state.num_connections = 1
         self.hello.set()
 
     def _malformed(self, what: str) -> None:
-        self._state.malformed += 1
-        if self._state.malformed_log.allows():
-            total = {"malformed": self._state.malformed}
+        self._socket_state.malformed += 1
+        if self._socket_state.malformed_log.allows():
+            total = {"malformed": self._socket_state.malformed}
             log.warning("a frame from Slack %s; it was dropped", what, extra=total)
 
     async def _watch(self) -> None:
@@ -338,7 +365,7 @@ class SocketConnection:
             pass
         except Exception as error:  # a connection without pings would never count as lost
             log.warning("the pings ended: %s", where(error))
-        self._lose(reason or "Slack does not answer")
+        self._mark_lost(reason or "Slack does not answer")
 
     def _is_lost_because(self) -> str | None:
         """Why the peer is lost; None while it is there, or while this side does not read."""

@@ -32,7 +32,7 @@ def to_micros(time: datetime) -> int:
 
 
 def from_micros(micros: int) -> datetime:
-    """The time so many microseconds after 1970. Raises OverflowError beyond the year 9999."""
+    """The time that is `micros` microseconds after 1970. Raises OverflowError beyond the year 9999."""
     return _EPOCH + micros * _MICROSECOND
 
 
@@ -52,6 +52,17 @@ def parse_ts(value: object) -> int | None:
         return None
     seconds, decimals = found
     return seconds * 1_000_000 + (int(f"{decimals:0<9}") + 500) // 1000
+
+
+def lateness(event_ts: str, received_at: float) -> float:
+    """Seconds from an event, by Slack's clock, to its receipt at `received_at` (seconds since 1970).
+
+    Raises ValueError where `event_ts` is no ts.
+    """
+    micros = parse_ts(event_ts)
+    if micros is None:
+        raise ValueError("no ts")
+    return received_at - micros / 1_000_000
 
 
 def number_text(value: object) -> str:

@@ -12,12 +12,13 @@ import orjson
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from tiger_slack_tui.base.batch_parts import BatchParts
 from tiger_slack_tui.base.errors import DatabaseUnavailable, EventsRefused
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.failures import describe, is_unavailable, may_be_the_connection
 from tiger_slack_tui.postgres.pool import Pool, abort_connection
-from tiger_slack_tui.slack.events import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,8 @@ where r.event_id = any (%s)
 and e.received_at = r.received_at
 """
 _INGEST = "select slack.ingest(%s::jsonb)::text"
-# SQLSTATEs where the session ended. They say nothing about the events.
-_ENDED = ("08", "57P")
+# SQLSTATEs of a session that ended. They say nothing about the events.
+_SESSION_ENDED = ("08", "57P")
 _WITHOUT_SUBJECT = dict.fromkeys(("type", "subtype", "channel_id", "user_id", "message_ts"))
 
 
@@ -97,7 +98,7 @@ class EventStore:
             raise DatabaseUnavailable("no connection to the database within 2 s") from None
         except psycopg.Error as error:
             reason = f"the database did not take events: {describe(error)}"
-            answered = error.sqlstate is not None and not error.sqlstate.startswith(_ENDED)
+            answered = error.sqlstate is not None and not error.sqlstate.startswith(_SESSION_ENDED)
             raise (EventsRefused if answered else DatabaseUnavailable)(reason) from None
 
     def abort(self) -> None:
@@ -146,7 +147,7 @@ class EventStore:
     async def _write(
         self, connection: Connection, records: Sequence[bytes], *, is_last: bool
     ) -> Written:
-        async def take(part: Sequence[bytes]) -> Written:
+        async def write_part(part: Sequence[bytes]) -> Written:
             try:
                 return await retry_deadlocks(lambda: _ingest(connection, part))
             except psycopg.Error as error:
@@ -156,7 +157,7 @@ class EventStore:
                 raise _RetryElsewhere from None
 
         written = Written()
-        for part, error in await take_each(connection, records, take):
+        for part, error in await write_in_parts(connection, records, write_part):
             if error is not None:
                 part.failed = dict.fromkeys(part.first, error)
                 for event_id in part.first:
@@ -166,44 +167,73 @@ class EventStore:
         return written
 
 
-async def take_each(
+async def write_in_parts(
     connection: Connection,
     records: Sequence[bytes],
-    take: Callable[[Sequence[bytes]], Awaitable[T]],
+    write_part: Callable[[Sequence[bytes]], Awaitable[T]],
 ) -> list[tuple[T, str | None]]:
-    """Call `take` for all records, or for parts of them where PostgreSQL refuses some. Returns its answers.
+    """Call `write_part` for all records, or for smaller parts where PostgreSQL refuses some. Returns its results.
 
-    A record that is refused by itself, twice, is taken as a failed event with its error. Such an answer comes with
-    the error's SQLSTATE, or with its class where it has none. Raises psycopg.Error where the database is unavailable.
+    `write_part` writes in a transaction of its own on the connection. A record that PostgreSQL refuses twice on its
+    own is written as a failed event with its error. The result of such a record comes with the error's SQLSTATE, or
+    with its class where it has none. Raises psycopg.Error where the database is unavailable.
     """
-    try:
-        return [(await take(records), None)]
-    except psycopg.Error as error:
-        if is_unavailable(error) or connection.broken:
-            raise
-    return await _take_parts(connection, records, take)
-
-
-async def _take_parts(
-    connection: Connection,
-    records: Sequence[bytes],
-    take: Callable[[Sequence[bytes]], Awaitable[T]],
-) -> list[tuple[T, str | None]]:
-    """As `take_each`, for records that were refused together, or for a single record that was refused once."""
-    # Halving isolates one bad event among 500 in 18 transactions. Good halves are written in one transaction.
-    middle = len(records) // 2
-    answers: list[tuple[T, str | None]] = []
-    for part in filter(None, (records[:middle], records[middle:])):
+    results: list[tuple[T, str | None]] = []
+    parts = BatchParts(records)
+    refusals = 0
+    while part := parts.next:
         try:
-            answers.append((await take(part), None))
+            results.append((await write_part(part), None))
         except psycopg.Error as error:
-            if is_unavailable(error) or connection.broken:
-                raise
-            if len(part) == 1:
-                answers.append(await _take_failed(connection, part[0], error, take))
-            else:
-                answers += await _take_parts(connection, part, take)
-    return answers
+            _raise_if_unavailable(connection, error)
+            refusals += 1
+            if len(part) > 1:
+                parts.halve()
+                continue
+            if refusals == 1:
+                continue  # the batch is this one record: try it a second time
+            reason = error.sqlstate or type(error).__name__
+            results.append((await _write_failed(connection, part[0], error, write_part), reason))
+        parts.finish()
+    return results
+
+
+async def _write_failed(
+    connection: Connection,
+    record: bytes,
+    error: psycopg.Error,
+    write_part: Callable[[Sequence[bytes]], Awaitable[T]],
+) -> T:
+    """Write the event with its error. Where that is refused too, write it without its subject, or as plain text."""
+    *forms, last = _failed_forms(record, error)
+    for form in forms:
+        try:
+            return await write_part([form])
+        except psycopg.Error as refusal:
+            _raise_if_unavailable(connection, refusal)
+    return await write_part([last])
+
+
+def _failed_forms(record: bytes, error: psycopg.Error) -> list[bytes]:
+    """The event as a failed event, in forms of which each is less likely to be refused than the one before it."""
+    failed = orjson.loads(record) | {
+        "effects": [],
+        "outcome": Outcome.FAILED,
+        "error": _explain(error),
+    }
+    forms = (
+        failed,
+        failed | {"message_ts": None},
+        failed | _WITHOUT_SUBJECT,
+        failed | _WITHOUT_SUBJECT | {"event": {"unstorable": record.decode()}},
+    )
+    return [orjson.dumps(form) for form in forms]
+
+
+def _raise_if_unavailable(connection: Connection, error: psycopg.Error) -> None:
+    """Raise the error again where it says nothing about the records."""
+    if is_unavailable(error) or connection.broken:
+        raise error
 
 
 async def _stored(
@@ -231,34 +261,6 @@ async def _ingest(connection: Connection, records: Sequence[bytes]) -> Written:
 def as_array(records: Sequence[bytes]) -> str:
     """The records as one JSON array."""
     return (b"[" + b",".join(records) + b"]").decode()
-
-
-async def _take_failed(
-    connection: Connection,
-    record: bytes,
-    error: psycopg.Error,
-    take: Callable[[Sequence[bytes]], Awaitable[T]],
-) -> tuple[T, str]:
-    """Store the event with its error. Where that is refused too, store it without its subject, or as plain text."""
-    reason = error.sqlstate or type(error).__name__
-    failed = orjson.loads(record) | {
-        "effects": [],
-        "outcome": Outcome.FAILED,
-        "error": _explain(error),
-    }
-    forms = (
-        failed,
-        failed | {"message_ts": None},
-        failed | _WITHOUT_SUBJECT,
-        failed | _WITHOUT_SUBJECT | {"event": {"unstorable": record.decode()}},
-    )
-    for form in forms[:-1]:
-        try:
-            return await take([orjson.dumps(form)]), reason
-        except psycopg.Error as again:
-            if is_unavailable(again) or connection.broken:
-                raise
-    return await take([orjson.dumps(forms[-1])]), reason
 
 
 def _explain(error: psycopg.Error) -> dict[str, Any]:

@@ -20,8 +20,8 @@ TIMING = SocketTiming(
     close=0.1,
     backoff_first=0.01,
     backoff_most=0.02,
-    held_back_first=0.2,
-    held_back_most=0.4,
+    blocked_first=0.2,
+    blocked_most=0.4,
     proven=0.1,
 )
 HEARTBEAT = HeartbeatTiming(interval=0.4, stale=8, least_gap=0.4, write=2, last_write=0.5)
