@@ -15,6 +15,7 @@ from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.base.errors import (
     DatabaseRefused,
     DatabaseUnavailable,
+    EngineNotReady,
     MigrationError,
     OtherDatabase,
     SlackRefused,
@@ -27,7 +28,7 @@ from tiger_slack_tui.base.supervisor import Supervisor
 from tiger_slack_tui.base.tasks import cancel, finish_within, first_end
 from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
 from tiger_slack_tui.ingest.spool.spool import Spool
-from tiger_slack_tui.jobs.backfill import close_gaps
+from tiger_slack_tui.jobs.backfill import BACKFILL, close_gaps
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler
@@ -46,8 +47,8 @@ from tiger_slack_tui.store.job_runs import JobRun, RunReason
 
 log = logging.getLogger(__name__)
 
-# What a stop keeps in reserve for the parts that come after one, in seconds of `Shutdown.left`. Only a server, a peer
-# or a disk that stays silent uses a part's time up.
+# Seconds of the stop's deadline that are reserved for the steps after the named one. A step uses all of its own time
+# only where a server, a peer or a disk stays silent.
 _AFTER_READING = 3.8
 _AFTER_FLUSH = 1.4
 _AFTER_WRITES = 1.0
@@ -94,11 +95,11 @@ class Engine:
         self._scheduler: Scheduler | None = None
         self._web: SlackWeb | None = None
         timeout = settings.jobs.timeout
-        self._direct = with_defaults(
+        self._jobs_conninfo = with_defaults(
             settings.direct_conninfo or conninfo, application_name=settings.instance
         )
         self._runner = Runner(
-            self._direct, instance=settings.instance, timeout=timeout, clock=self._clock
+            self._jobs_conninfo, instance=settings.instance, timeout=timeout, clock=self._clock
         )
         self._database_ready = asyncio.Event()
         self._pool = make_pool(self._conninfo, minimum=settings.pool_min, maximum=settings.pool_max)
@@ -123,7 +124,7 @@ class Engine:
     async def run(self) -> None:
         """Ingest until `stop`.
 
-        Raises the errors that need a person: SlackRefused, DatabaseRefused, MigrationError. After any other error the
+        Raises SlackRefused, DatabaseRefused and MigrationError, which an operator must fix. After any other error the
         task that failed is started again, and `Snapshot.faults` has a sentence about it.
         """
         await self._spool.open()
@@ -149,29 +150,30 @@ class Engine:
             self._published = self.snapshot()
 
     async def run_job(self, name: str) -> JobRun:
-        """Run a job (users, channels, retention) now. Returns the row of slack.job_run.
+        """Run a job of `make_jobs` now. Returns the row of slack.job_run.
 
-        Raises DatabaseUnavailable if it could not begin, and KeyError for an unknown job.
+        Raises EngineNotReady before `run` has made the jobs, DatabaseUnavailable, DatabaseRefused or OtherDatabase if
+        the job could not begin, and KeyError for an unknown job.
         """
         if self._scheduler is None:
-            raise DatabaseUnavailable("the engine has not started yet")
-        await self._require_direct()
+            raise EngineNotReady("The engine has not started yet. Try again in a few seconds.")
+        await self._check_jobs_database()
         return await self._scheduler.run_now(name)
 
     async def close_gap(self, gap_id: int) -> JobRun:
         """Close the gap from Slack's history now, without regard to the schedule. Raises as `run_job`."""
         if self._web is None:
-            raise DatabaseUnavailable("the engine has not started yet")
+            raise EngineNotReady("The engine has not started yet. Try again in a few seconds.")
 
         async def find(connection: Connection, _: str) -> list[Gap]:
             return await gaps.get(connection, [gap_id])
 
-        await self._require_direct()
+        await self._check_jobs_database()
         job = close_gaps(self._web, find, pace=self._pace)
         return await self._runner.run(job, reason=RunReason.BY_HAND)
 
     def snapshot(self) -> Snapshot:
-        """The state now. No I/O."""
+        """The state now. Makes no I/O."""
         stats, spool, pipeline = self._stats, self._spool, self._pipeline
         slack = self._socket.state if self._socket is not None else None
         stalled_since = pipeline.stalled_since
@@ -243,7 +245,10 @@ class Engine:
         await finish_within(seconds, self._pool.close(timeout=seconds / 2), "closing the pool")
 
     async def _identify(self, web: SlackWeb) -> None:
-        """Find a bad token at once, and the workspace. Does not wait for a Slack that is away. A stop ends this."""
+        """Ask Slack for the workspace, which also finds a bad token at once. A stop ends this.
+
+        Raises SlackRefused. Does not retry where Slack is away.
+        """
         asking = asyncio.create_task(web.identity())
         stop = asyncio.create_task(self._shutdown.wait())
         try:
@@ -280,7 +285,7 @@ class Engine:
             self.snapshot,
             instance=self._settings.instance,
             team_id=team_id,
-            on_gap_due=lambda: scheduler.wake("backfill"),
+            on_gap_due=lambda: scheduler.wake(BACKFILL),
             timing=self._heartbeat_timing,
             clock=self._clock,
         )
@@ -288,7 +293,7 @@ class Engine:
     async def _serve(
         self, slack: SocketMode, scheduler: Scheduler, heartbeat: HeartbeatWriter
     ) -> None:
-        """Run all tasks until `stop`, or until an error needs a person. Raises that error after a clean stop."""
+        """Run all tasks until `stop`, or until an error that an operator must fix. Raises it after a clean stop."""
         pipeline, supervise = self._pipeline, self._supervisor.supervise
         tried = asyncio.Event()
         listening = asyncio.create_task(
@@ -342,16 +347,16 @@ class Engine:
     async def _flush(
         self, heartbeat: HeartbeatWriter, sources: Sequence[asyncio.Task[None]]
     ) -> None:
-        """Make what was read durable, acknowledge it, and write the last heartbeat. End the other tasks meanwhile."""
+        """Store and acknowledge what was read, and write the last heartbeat. Cancel `sources` meanwhile."""
         seconds = self._shutdown.left(reserve=_AFTER_FLUSH)
-        work = _together(self._pipeline.flush(), heartbeat.write_last())
+        work = _run_all(self._pipeline.flush(), heartbeat.write_last())
         await asyncio.gather(
             finish_within(seconds, work, "the last writes"),
             cancel(*sources, seconds=seconds),
         )
 
     async def _listen(self, slack: SocketMode, database_tried: asyncio.Event) -> None:
-        """Read events. First give the database a few seconds, so that the first events need not go to the spool."""
+        """Read events. First wait up to 5 s for the database, so that the first events need not go to the spool."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DATABASE_SECONDS):
                 await database_tried.wait()
@@ -360,15 +365,15 @@ class Engine:
     async def _run_jobs(self, scheduler: Scheduler) -> None:
         """Run the jobs when the schema is current and their address leads to the same database."""
         await self._database_ready.wait()
-        await self._check_direct()
+        await self._wait_for_jobs_database()
         await scheduler.run()
 
-    async def _check_direct(self) -> None:
+    async def _wait_for_jobs_database(self) -> None:
         """Wait until the address of the jobs is known to lead to the same database. Raises OtherDatabase."""
         throttle, failures = LogThrottle(self._clock), 0
         while True:
             try:
-                return await self._require_direct()
+                return await self._check_jobs_database()
             except OtherDatabase:
                 raise
             except (DatabaseUnavailable, DatabaseRefused) as error:
@@ -377,10 +382,10 @@ class Engine:
                 failures += 1
             await asyncio.sleep(backoff(failures, first=0.5, most=60))
 
-    async def _require_direct(self) -> None:
+    async def _check_jobs_database(self) -> None:
         """As `require_same_database`, for the address of the jobs."""
         if self._settings.direct_conninfo is not None:
-            await require_same_database(self._conninfo, self._direct)
+            await require_same_database(self._conninfo, self._jobs_conninfo)
 
     async def _run_heartbeat(self, heartbeat: HeartbeatWriter) -> None:
         """Write heartbeats when the schema is current."""
@@ -390,7 +395,7 @@ class Engine:
     async def _prepare_database(self, tried: asyncio.Event) -> None:
         """Migrate the schema and open the pool. Retries while the database is away."""
         failures = 0
-        report = _Log()
+        report = _MigrationLog()
         while True:
             try:
                 await migrate(
@@ -411,15 +416,15 @@ class Engine:
         tried.set()
 
 
-async def _together(*works: Coroutine[Any, Any, Any]) -> None:
-    """Finish all of the works, and then raise the first error."""
-    for found in await asyncio.gather(*works, return_exceptions=True):
+async def _run_all(*coroutines: Coroutine[Any, Any, Any]) -> None:
+    """Run all coroutines to their end, and then raise the first error."""
+    for found in await asyncio.gather(*coroutines, return_exceptions=True):
         if isinstance(found, Exception):
             raise found
 
 
-class _Log:
-    """Logs messages of a migration. Skips a message that is repeated."""
+class _MigrationLog:
+    """Logs the messages of a migration. Skips a message that is the same as the one before it."""
 
     _last: MigrationMessage | None = None
 

@@ -50,7 +50,7 @@ def database(
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class UiOptions:
     """The options of the command line for the console. Without `ui` there is no console, only log lines."""
 
     ui: bool = True
@@ -58,52 +58,55 @@ class Face:
     mouse: bool = True
 
 
-def run_engine(settings: Settings, slack: SlackSettings, face: Face) -> None:
-    """Ingest until stopped. Raises the errors that need a person."""
-    prepare_face(settings, ui=face.ui)
+def run_engine(settings: Settings, slack: SlackSettings, options: UiOptions) -> None:
+    """Ingest until stopped.
+
+    Raises NoTerminalError, EmbeddedPostgresError, SlackRefused, DatabaseRefused and MigrationError.
+    """
+    open_log(settings, ui=options.ui)
     shutdown = Shutdown()
     with database(settings, shutdown=shutdown) as conninfo:
-        if face.ui:
+        if options.ui:
 
             def make_engine() -> Engine:
                 from tiger_slack_tui.engine import Engine
 
                 return Engine(settings, slack, conninfo, shutdown=shutdown)
 
-            show_console(settings, conninfo, face, make_engine)
+            show_console(settings, conninfo, options, make_engine)
         else:
             asyncio.run(_headless(settings, slack, conninfo, shutdown))
 
 
-def observe_database(settings: Settings, face: Face) -> None:
-    """Show the instances that ingest into the database. Raises the errors that need a person."""
-    prepare_face(settings, ui=True)
+def observe_database(settings: Settings, options: UiOptions) -> None:
+    """Show the instances that ingest into the database. Raises NoTerminalError and EmbeddedPostgresError."""
+    open_log(settings, ui=True)
     with database(settings) as conninfo:
-        show_console(settings, conninfo, face, None)
+        show_console(settings, conninfo, options, None)
 
 
 def show_console(
     settings: Settings,
     conninfo: str,
-    face: Face,
+    options: UiOptions,
     make_engine: Callable[[], Engine] | None,
     *,
     options_home: Path | None = None,
 ) -> None:
-    """Show the console until it ends. Its settings file is in `options_home`, or else in the home directory."""
-    # Imports make objects that stay and no garbage. `run_console` turns the collector on again.
+    """Show the console until it ends. Its settings file is in `options_home`, or else in `settings.home`."""
+    # Imports make objects that stay and no garbage, so collecting only costs time. `run_console` turns it on again.
     gc.disable()
     # Imported late: only the console needs Textual.
     from tiger_slack_tui.console.session import run_console
     from tiger_slack_tui.console.settings_file import read_options
 
-    options = read_options(
+    console_options = read_options(
         options_home or settings.home,
-        read_only=face.read_only,
-        mouse=face.mouse,
+        read_only=options.read_only,
+        mouse=options.mouse,
         stop_on_hangup=settings.stop_on_hangup,
     )
-    run_console(settings, conninfo, options, make_engine)
+    run_console(settings, conninfo, console_options, make_engine)
 
 
 async def _headless(
@@ -116,7 +119,7 @@ async def _headless(
     await run_headless(engine, http=settings.http)
 
 
-def prepare_face(settings: Settings, *, ui: bool) -> None:
+def open_log(settings: Settings, *, ui: bool) -> None:
     """Open the log: a file for a console, else stderr. Raises NoTerminalError for a console without a terminal."""
     if not ui:
         log_to_stderr(settings)

@@ -44,7 +44,7 @@ _DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_dat
 async def beat(connection: Connection, name: str, *spans: ConnectionSpan) -> None:
     found = Heartbeat(instance_state(name), spans, [])
     await instances.write_heartbeat(
-        connection, lambda: found, stale=30, is_steady=True, least_gap=1
+        connection, lambda: found, stale=30, others_are_up_to_date=True, least_gap=1
     )
 
 

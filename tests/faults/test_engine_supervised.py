@@ -16,8 +16,10 @@ from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.headless.health import readiness
+from tiger_slack_tui.ingest.ack_sender import AckSender
 from tiger_slack_tui.ingest.pipeline import Pipeline
 from tiger_slack_tui.ingest.spool.spool import Spool
+from tiger_slack_tui.ingest.spool_drain import SpoolDrain
 from tiger_slack_tui.jobs.schedule import Scheduler
 from tiger_slack_tui.presence.heartbeat import HeartbeatWriter
 from tiger_slack_tui.slack.socket import SocketMode
@@ -28,8 +30,8 @@ PARTS = {
     "the schedule of the jobs": (Scheduler, "run"),
     "the connection to Slack": (SocketMode, "run"),
     "the writing of events": (Pipeline, "write"),
-    "the sending of acks": (Pipeline, "acknowledge"),
-    "the drain of the spool": (Pipeline, "drain"),
+    "the sending of acks": (AckSender, "run"),
+    "the drain of the spool": (SpoolDrain, "run"),
     "the preparation of the database": (Engine, "_prepare_database"),
     "the snapshot": (Engine, "_publish"),
 }

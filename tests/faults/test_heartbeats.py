@@ -40,7 +40,7 @@ class Sender:
             return Heartbeat(self._state, spans, [])
 
         await instances.write_heartbeat(
-            self._connection, look, stale=30, is_steady=True, least_gap=1
+            self._connection, look, stale=30, others_are_up_to_date=True, least_gap=1
         )
 
 

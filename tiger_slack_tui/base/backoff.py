@@ -6,11 +6,12 @@ import random
 
 from tiger_slack_tui.base.clock import Clock
 
-_MOST_DOUBLINGS = 60  # more than any limit needs, and far from the largest float
+_MOST_DOUBLINGS = 60
+"""More than any limit needs, and far from the largest float."""
 
 
 def backoff(failures: int, *, first: float, most: float) -> float:
-    """Seconds to wait before the next retry, after so many failures in a row (any number).
+    """Seconds to wait before the next retry, after `failures` failures in a row (any number).
 
     The limit doubles with each failure, from `first` up to `most` seconds. The result is random between half of the
     limit and the limit, so that several instances do not retry at the same moment.

@@ -9,7 +9,7 @@ from typing import Protocol
 _ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 _AGREED_SECONDS = 60.0
-"""Two clocks agree if they differ by less: a peer sends whole seconds, and they arrive later."""
+"""Two clocks that differ by less agree: a peer sends whole seconds, and they arrive with a delay."""
 _FIRST_YEAR, _LAST_YEAR = 1_356_998_400, 7_258_118_400
 """2013 and 2200. A peer's time outside of them is wrong."""
 
@@ -46,7 +46,7 @@ class PeerClock:
         """The peer's wall time at `Clock.elapsed` 0."""
 
     def observe(self, seconds: float) -> None:
-        """Note that the peer's wall clock shows so many seconds since 1970 now. Ignores impossible times."""
+        """Note that the peer's wall clock now shows `seconds` since 1970. Ignores impossible times."""
         if _FIRST_YEAR <= seconds <= _LAST_YEAR:
             self._peers = seconds - self._clock.elapsed()
 

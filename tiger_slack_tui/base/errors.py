@@ -39,11 +39,15 @@ class DatabaseUnavailable(TigerSlackError):
 
 
 class EventsRefused(DatabaseUnavailable):
-    """The database answered and took none of the events. The reason can pass, or be one of the events."""
+    """The server answered with an error, and no event was written. The cause is temporary, or one of the events."""
+
+
+class EngineNotReady(TigerSlackError):
+    """The engine has not started yet. A later try succeeds."""
 
 
 class DatabaseRefused(TigerSlackError):
-    """The database refuses this program (password, missing database, rights, version). A person must act."""
+    """The database refuses this program (password, missing database, rights, version). An operator must act."""
 
 
 class OtherDatabase(DatabaseRefused):
@@ -55,7 +59,7 @@ class MigrationError(TigerSlackError):
 
 
 class SlackRefused(TigerSlackError):
-    """Slack refused a token or a method for good. A person must act."""
+    """Slack refused a token or a method for good. An operator must act."""
 
 
 class SlackAbsent(SlackRefused):

@@ -8,8 +8,8 @@ import gc
 def freeze_startup_objects() -> None:
     """Turn the collector on, and exclude the objects that exist now: modules, classes and code stay until the end.
 
-    A look through them would block the event loop for 0.1 s each time. Of the objects made later, the old ones are
-    looked through a tenth as often as by default.
+    A collection of them would block the event loop for 0.1 s each time. Of the objects made later, the oldest
+    generation is collected a tenth as often as by default.
     """
     gc.freeze()
     gc.set_threshold(700, 10, 100)

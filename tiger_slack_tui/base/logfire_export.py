@@ -28,7 +28,7 @@ from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.telemetry import record_error
 
 _EXPORT_SECONDS = 2
-"""How long one export may take. The end of the process waits for the last one."""
+"""Most seconds of one export. The end of the process waits for the last one."""
 
 
 def set_up(

@@ -16,7 +16,7 @@ from tiger_slack_tui.base.clock import Clock
 log = logging.getLogger(__name__)
 
 MOST_PERIODS = 500
-"""Periods of a kind that wait. The database can be away for months, so their number must be bounded."""
+"""Most periods of one kind that wait. The database can be away for months, so their number must be bounded."""
 
 
 @dataclass(slots=True, eq=False)

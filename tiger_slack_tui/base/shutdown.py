@@ -1,19 +1,41 @@
-"""A request to stop, and the one deadline that all parts of a stop share."""
+"""The signals that ask for a stop, and the one deadline that all parts of a stop share."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
+from collections.abc import Callable
 
 SHUTDOWN_SECONDS = 4.5
 """How long a stop may take, from the signal. Docker and Kubernetes kill a process after 10 s and 30 s; the promise to
 operators is 5 s to the end of the process, and the interpreter needs the rest."""
 
 
+def stop_on_signals(stop: Callable[[signal.Signals], None]) -> None:
+    """Call `stop` at the first SIGTERM or SIGINT. A second signal ends the process at once, without any clean-up.
+
+    For the running event loop. The exit code is then 128 plus the signal's number, as a shell reports it.
+    """
+    loop = asyncio.get_running_loop()
+    is_stopping = False
+
+    def handle(number: signal.Signals) -> None:
+        nonlocal is_stopping
+        if is_stopping:
+            os._exit(128 + number)
+        is_stopping = True
+        stop(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, handle, number)
+
+
 class Shutdown:
     """Made once for a run, and passed to each part that has to end. For one event loop.
 
-    A part that waits for a server or a disk waits for `left` at most. So a part that takes long takes time from the
+    A part that waits for a server or a disk waits for at most `left` seconds. So a slow part leaves less time to the
     parts after it, but never makes the stop longer.
     """
 

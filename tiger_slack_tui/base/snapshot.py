@@ -27,7 +27,7 @@ class SlackStatus(StrEnum):
     BACKING_OFF = "backing off"
     """It waits before it tries again."""
     HELD_BACK = "held back"
-    """It waits long, because Slack refuses connections until a person acts."""
+    """It waits long, because Slack refuses connections until an operator acts."""
     STOPPED = "stopped"
 
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 _PAUSE_FIRST = 0.5
 _PAUSE_MOST = 60.0
 _SOUND_SECONDS = 60.0
-"""A task that has run for so long after a failure counts as healthy again."""
+"""Seconds that a task must run after a failure to count as healthy again."""
 
 
 @dataclass(slots=True)

@@ -11,11 +11,11 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 _REPEAT_SECONDS = 0.25
-"""How long a cancelled task may take before it is cancelled again: after the first time psycopg asks the server."""
+"""Seconds after which a cancelled task is cancelled again: after the first time, psycopg waits for the server."""
 
 
 async def cancel(*tasks: asyncio.Future[Any], seconds: float) -> None:
-    """Cancel the tasks and wait until they have ended, at most so many seconds. Their errors count as retrieved."""
+    """Cancel the tasks and wait until they have ended, at most `seconds`. Their errors count as retrieved."""
     end = time.monotonic() + seconds
     running: set[asyncio.Future[Any]] = {task for task in tasks if not task.done()}
     while running:
@@ -33,7 +33,7 @@ async def cancel(*tasks: asyncio.Future[Any], seconds: float) -> None:
 
 
 async def finish_within(seconds: float, work: Coroutine[Any, Any, Any], name: str) -> None:
-    """Wait for the work, at most so many seconds, then cancel it. Its error is logged under the name."""
+    """Wait for the work at most `seconds`, then cancel it. Its error is logged under the name."""
     task = asyncio.create_task(work)
     await asyncio.wait({task}, timeout=seconds)
     await cancel(task, seconds=0)

@@ -65,13 +65,13 @@ def demo(
     """
     exit_on_sigterm()
     from tiger_slack_tui.demo.run import run_demo  # takes long: SIGTERM must work before
-    from tiger_slack_tui.launch import Face
+    from tiger_slack_tui.launch import UiOptions
 
     if no_ui and events is None:
         raise click.UsageError("--no-ui needs --events: otherwise the demo would not end.")
     run_demo(
         settings.load(),
-        Face(ui=not no_ui, read_only=read_only, mouse=not no_mouse),
+        UiOptions(ui=not no_ui, read_only=read_only, mouse=not no_mouse),
         rate=rate,
         events=events,
         seed=seed,

@@ -24,13 +24,13 @@ def run(no_ui: bool, read_only: bool, no_mouse: bool, http: str | None) -> None:
     exit code 0.
     """
     exit_on_sigterm()
-    from tiger_slack_tui.launch import Face, run_engine  # takes long: SIGTERM must work before
+    from tiger_slack_tui.launch import UiOptions, run_engine  # takes long: SIGTERM must work before
 
     if http and not no_ui:
         raise click.UsageError("--http needs --no-ui.")
     loaded, slack = settings.load_with_slack()
-    face = Face(ui=not no_ui, read_only=read_only, mouse=not no_mouse)
-    run_engine(replace(loaded, http=http or loaded.http), slack, face)
+    options = UiOptions(ui=not no_ui, read_only=read_only, mouse=not no_mouse)
+    run_engine(replace(loaded, http=http or loaded.http), slack, options)
 
 
 @click.command()
@@ -42,6 +42,6 @@ def observe(read_only: bool, no_mouse: bool) -> None:
 
     It shows what the database knows of them, and does not connect to Slack.
     """
-    from tiger_slack_tui.launch import Face, observe_database
+    from tiger_slack_tui.launch import UiOptions, observe_database
 
-    observe_database(settings.load(), Face(read_only=read_only, mouse=not no_mouse))
+    observe_database(settings.load(), UiOptions(read_only=read_only, mouse=not no_mouse))

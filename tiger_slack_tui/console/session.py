@@ -18,6 +18,7 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.garbage_collector import freeze_startup_objects
 from tiger_slack_tui.base.metrics import observe
 from tiger_slack_tui.base.settings import Settings
+from tiger_slack_tui.base.shutdown import stop_on_signals
 from tiger_slack_tui.base.threads import DaemonThreads
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.driver.terminal import watching_terminal
@@ -156,16 +157,7 @@ async def _ingest(
 
 async def _show(app: ConsoleApp, options: ConsoleOptions) -> None:
     loop = asyncio.get_running_loop()
-    seen: list[signal.Signals] = []
-
-    def stop(number: signal.Signals) -> None:
-        if seen:
-            os._exit(128 + number)
-        seen.append(number)
-        app.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
+    stop_on_signals(lambda _: app.stop())
     loop.add_signal_handler(signal.SIGHUP, app.terminal_lost)
 
     def lost() -> None:

@@ -25,7 +25,7 @@ from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.headless.run import run_headless
-from tiger_slack_tui.launch import Face, prepare_face, show_console
+from tiger_slack_tui.launch import UiOptions, open_log, show_console
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.whole_tables import count_rows
@@ -38,7 +38,13 @@ class DemoDiffers(TigerSlackError):
 
 
 def run_demo(
-    settings: Settings, face: Face, *, rate: float, events: int | None, seed: int, as_json: bool
+    settings: Settings,
+    options: UiOptions,
+    *,
+    rate: float,
+    events: int | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Ingest from a local Slack. Without the console, stop after `events` events, compare, and print a summary.
 
@@ -48,19 +54,19 @@ def run_demo(
     """
     with tempfile.TemporaryDirectory(prefix="tiger-slack-demo-") as home:
         own = replace(settings, home=Path(home))
-        prepare_face(own, ui=face.ui)
+        open_log(own, ui=options.ui)
         with (
-            keep_exports(own.home, Path.cwd()) if face.ui else nullcontext(),
+            keep_exports(own.home, Path.cwd()) if options.ui else nullcontext(),
             EmbeddedPostgres.start(own.home / "postgres") as server,
             _local_slack(rate=rate, events=events or 0, seed=seed) as (process, hello),
         ):
             slack = SlackSettings(hello["bot_token"], hello["app_token"], hello["url"])
-            if face.ui:
+            if options.ui:
 
                 def make_engine() -> Engine:
                     return Engine(own, slack, server.conninfo)
 
-                show_console(own, server.conninfo, face, make_engine, options_home=settings.home)
+                show_console(own, server.conninfo, options, make_engine, options_home=settings.home)
                 return
             summary = _run_headless(own, slack, server.conninfo, process, hello)
         print(json.dumps(summary) if as_json else _text(summary))  # noqa: T201 it is the command's result

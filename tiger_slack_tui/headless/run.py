@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from contextlib import nullcontext
 
 from tiger_slack_tui.base.clock import SystemClock
 from tiger_slack_tui.base.garbage_collector import freeze_startup_objects
 from tiger_slack_tui.base.metrics import observe
+from tiger_slack_tui.base.shutdown import stop_on_signals
 from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.base.supervisor import Supervisor
 from tiger_slack_tui.base.threads import DaemonThreads
@@ -29,11 +29,13 @@ async def run_headless(engine: Engine, *, http: str | None = None) -> None:
     `serve_health`.
     """
     freeze_startup_objects()
-    loop = asyncio.get_running_loop()
-    loop.set_default_executor(DaemonThreads())
-    seen: list[signal.Signals] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop_or_exit, engine, number, seen)
+    asyncio.get_running_loop().set_default_executor(DaemonThreads())
+
+    def stop(number: signal.Signals) -> None:
+        log.info("stopping on %s; a second signal ends the process at once", number.name)
+        engine.stop()
+
+    stop_on_signals(stop)
     supervisor = Supervisor()
     summary = asyncio.create_task(supervisor.supervise("the summary", lambda: _summarise(engine)))
     observe(engine.published)
@@ -42,14 +44,6 @@ async def run_headless(engine: Engine, *, http: str | None = None) -> None:
             await engine.run()
     finally:
         summary.cancel()
-
-
-def _stop_or_exit(engine: Engine, number: signal.Signals, seen: list[signal.Signals]) -> None:
-    if seen:
-        os._exit(128 + number)
-    seen.append(number)
-    log.info("stopping on %s; a second signal ends the process at once", number.name)
-    engine.stop()
 
 
 async def _summarise(engine: Engine) -> None:

@@ -7,7 +7,7 @@ from tiger_slack_tui.base.periods import StalledPeriods
 
 
 class StallDetector:
-    """Is told what happens to the queue and to batches. Times are `Clock.elapsed`."""
+    """Call the `on_…` methods when the queue or a batch changes. Times are `Clock.elapsed`."""
 
     def __init__(self, clock: Clock, *, least: float) -> None:
         """A stall of less than `least` seconds loses nothing and does not count."""
@@ -32,22 +32,22 @@ class StallDetector:
         return self._full_since if is_long else None
 
     def on_queue_full(self) -> None:
-        """An event finds no room in the queue."""
+        """Call this when an event finds no room in the queue."""
         if self._full_since is None:
             self._full_since = self._clock.elapsed()
 
     def on_queue_moved(self) -> None:
-        """A batch left the queue, so there is room, whether or not an event still waits for it."""
+        """Call this when a batch left the queue. There is room then, whether or not an event still waits for it."""
         self._end(self._full_since)
         self._full_since = None
 
     def on_refused(self) -> None:
-        """Database and spool both refused a batch."""
+        """Call this when database and spool both refused a batch."""
         if self._refused_since is None:
             self._refused_since = self._clock.elapsed()
 
     def on_accepted(self) -> None:
-        """The database or the spool took a batch."""
+        """Call this when the database or the spool took a batch."""
         self._end(self._refused_since)
         self._refused_since = None
 

@@ -11,7 +11,7 @@ from tiger_slack_tui.store.events import Written
 
 log = logging.getLogger(__name__)
 
-# Events that need an operator.
+# Event types that an operator must act on.
 _WARNINGS = {
     "app_rate_limited": "there are more than 30,000 events an hour, and it does not send all of them",
     "app_uninstalled": "the app was uninstalled from the workspace",

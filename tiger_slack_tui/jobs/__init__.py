@@ -1,1 +1,1 @@
-"""The jobs that run on a schedule or by hand, each by one instance at a time."""
+"""The jobs, which run on a schedule or when an operator starts them, each on one instance at a time."""

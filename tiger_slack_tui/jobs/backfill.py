@@ -15,6 +15,9 @@ from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
 
+BACKFILL = "backfill"
+"""The name of the job (slack.job_run.job)."""
+
 FindGaps = Callable[[Connection, str], Awaitable[list[Gap]]]
 """Returns the gaps to close in a workspace (team id)."""
 
@@ -67,4 +70,4 @@ def close_gaps(
         for gap in await find(run.connection, identity.team_id):
             on_result(await closing.close_gap(gap))
 
-    return Job("backfill", BACKFILL_LOCK_KEY, work)
+    return Job(BACKFILL, BACKFILL_LOCK_KEY, work)

@@ -66,4 +66,4 @@ class Job:
     is_wanted: Callable[[Connection], Awaitable[bool]] | None = None
     """Whether there is something to do before its scheduled time."""
     is_scheduled: bool = True
-    """False where it runs only by hand."""
+    """False where it runs only when an operator starts it."""

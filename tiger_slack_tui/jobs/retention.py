@@ -1,4 +1,4 @@
-"""Deletes what nothing needs any more.
+"""Deletes old rows that nothing needs any more.
 
 The rules, and their reasons:
 
@@ -35,7 +35,7 @@ _ROWS = 5000
 """Rows of a transaction, so that none delays the ingestion."""
 
 Delete = Callable[[Connection, timedelta, int], Awaitable[int]]
-"""Deletes at most so many rows of this age, and returns how many it deleted."""
+"""Deletes rows that are older than the age, at most as many as the number, and returns how many it deleted."""
 
 
 def retention(event_days: int) -> Job:

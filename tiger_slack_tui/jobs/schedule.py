@@ -91,10 +91,10 @@ class Scheduler:
         self._jobs = jobs
         self._runner = runner
         self._settings = settings
-        self._recheck = recheck
+        self._recheck_seconds = recheck
         self._clock = clock or SystemClock()
         self._zone = ZoneInfo(settings.time_zone)
-        self._began = self._now()
+        self._started_at = self._now()
         self._last: dict[str, str] = {}
         """The outcome of each job's last run here."""
         self._wakes = {name: asyncio.Event() for name in jobs}
@@ -104,14 +104,14 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             for job in self._jobs.values():
                 if job.is_scheduled:
-                    group.create_task(self._serve(job))
+                    group.create_task(self._run_job_forever(job))
 
     def wake(self, name: str) -> None:
         """Check soon whether the job has something to do. Returns at once."""
         self._wakes[name].set()
 
     async def run_now(self, name: str) -> JobRun:
-        """Run a job by hand. Raises as `Runner.run`, and KeyError for an unknown job."""
+        """Run a job now, as an operator asked. Raises as `Runner.run`, and KeyError for an unknown job."""
         return await self._run(self._jobs[name], RunReason.BY_HAND)
 
     def states(self) -> tuple[JobState, ...]:
@@ -125,7 +125,7 @@ class Scheduler:
             states.append(JobState(name, coming, since, seen, self._last.get(name)))
         return tuple(states)
 
-    async def _serve(self, job: Job) -> None:
+    async def _run_job_forever(self, job: Job) -> None:
         throttle = LogThrottle(self._clock)
         while True:
             try:
@@ -138,7 +138,7 @@ class Scheduler:
             except Exception as error:  # a failed job must not end the ingestion
                 log.error("job %s failed", job.name, exc_info=error)
             throttle.reset()
-            await self._tick(self._wakes[job.name])
+            await self._wait_for_next_run(self._wakes[job.name])
 
     async def run_if_due(self, job: Job) -> None:
         """Run the job if its last scheduled time has not been served yet, here or by another instance."""
@@ -147,7 +147,7 @@ class Scheduler:
         last = await self._runner.last_done(job)
         if last is None:
             await self._run(job, RunReason.FIRST_START, is_due=_never_done(job))
-        elif last < due and (self._settings.catch_up or due > self._began):
+        elif last < due and (self._settings.catch_up or due > self._started_at):
             reason = RunReason.SCHEDULE if now - due < _LATE else RunReason.CATCH_UP
             await self._run(job, reason, scheduled_for=due, is_due=_not_done_since(job, due))
         elif await self._runner.is_wanted(job):
@@ -167,7 +167,7 @@ class Scheduler:
         self._last[job.name] = ended.outcome or RunOutcome.CUT_OFF
         return ended
 
-    async def _tick(self, wake: asyncio.Event) -> None:
+    async def _wait_for_next_run(self, wake: asyncio.Event) -> None:
         """Wait for the schedule's next time, for the recheck, or until woken.
 
         aiocron only wakes this task; the clock and slack.job_run decide what is due. So a tick does no harm if it
@@ -182,7 +182,7 @@ class Scheduler:
 
         cron = crontab(self._settings.schedule, func=tick, tz=self._zone)
         try:
-            async with asyncio.timeout(self._recheck):
+            async with asyncio.timeout(self._recheck_seconds):
                 await wake.wait()
         except TimeoutError:
             pass

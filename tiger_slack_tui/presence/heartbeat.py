@@ -52,17 +52,17 @@ class HeartbeatTiming:
 
     interval: float = 5
     stale: float = STALE_SECONDS
-    """An instance without a heartbeat for so long is dead, or has lost the database."""
+    """An instance without a heartbeat for longer is dead, or has lost the database."""
     least_gap: float = 1
     """A shorter break of the connection is no gap: Slack repeats a failed delivery after 3 s."""
     write: float = 5
-    """How long one heartbeat may take."""
+    """Most seconds of one heartbeat."""
     last_write: float = 1
-    """How long the last heartbeat, at a stop, may take."""
+    """Most seconds of the last heartbeat, at a stop."""
 
 
 class Ingestion(Protocol):
-    """What the heartbeat needs to know of the pipeline."""
+    """The part of the pipeline that the heartbeat reads."""
 
     @property
     def database_problem(self) -> str | None: ...
@@ -106,8 +106,8 @@ class HeartbeatWriter:
         self._start_id = uuid4()
         self._has_tried = False
         self._is_failing = False
-        # At the start, too, other instances may not have written their heartbeats yet.
-        self._unsteady_at: float | None = self._clock.elapsed()
+        # At the start other instances may not have written their heartbeats yet, as after an outage.
+        self._database_lost_at: float | None = self._clock.elapsed()
         self._gaps = GapSummary()
         self._last = (self._clock.elapsed(), 0)
         self.gaps_open: int | None = None
@@ -127,7 +127,7 @@ class HeartbeatWriter:
                 pass
 
     async def write_last(self) -> None:
-        """Write that the instance stops in good order. Does nothing while the database is away."""
+        """Write that the instance stops. Does nothing while the database is away."""
         if self._has_tried and self._ingestion.database_problem is None:
             await self._try_to_write(self._timing.last_write, stopped=True)
 
@@ -140,7 +140,7 @@ class HeartbeatWriter:
                 what = describe(error) if isinstance(error, psycopg.Error) else "it took too long"
                 log.warning("the heartbeat was not written: %s", what)
             self._is_failing = True
-            self._unsteady_at = self._clock.elapsed()
+            self._database_lost_at = self._clock.elapsed()
 
     async def _find_team(self) -> None:
         """Ask Slack for the workspace, once connected; after a failure again with growing pauses."""
@@ -158,7 +158,7 @@ class HeartbeatWriter:
                 log.warning("gaps cannot be found until Slack names the workspace: %s", error)
 
     async def _write_within(self, seconds: float, connection: Connection, *, stopped: bool) -> None:
-        """Write one heartbeat. Raises TimeoutError after so many seconds, also where the server stays silent."""
+        """Write one heartbeat. Raises TimeoutError after `seconds`, also where the server stays silent."""
         work = asyncio.ensure_future(self._write(connection, stopped=stopped))
         try:
             done, _ = await asyncio.wait({work}, timeout=seconds)
@@ -175,7 +175,7 @@ class HeartbeatWriter:
         connected, stalled = self._slack.connected(), self._ingestion.stalled
         periods, stalls = connected.all(), stalled.all()
         over = [period for period in periods if period.is_over]  # another may end meanwhile
-        received, is_steady = self._snapshot().received, self._is_steady()
+        received, others_are_up_to_date = self._snapshot().received, self._others_are_up_to_date()
 
         def make_heartbeat() -> Heartbeat:
             now = self._clock.elapsed()
@@ -192,18 +192,18 @@ class HeartbeatWriter:
             connection,
             make_heartbeat,
             stale=timing.stale,
-            is_steady=is_steady,
+            others_are_up_to_date=others_are_up_to_date,
             least_gap=timing.least_gap,
         )
         connected.forget(over)
         stalled.forget(stalls)
         self._is_failing = False
-        if is_steady:
-            self._unsteady_at = None
+        if others_are_up_to_date:
+            self._database_lost_at = None
         self._last = (began, received)
-        await self._look_at_gaps(connection)
+        await self._report_gaps(connection)
 
-    async def _look_at_gaps(self, connection: Connection) -> None:
+    async def _report_gaps(self, connection: Connection) -> None:
         """Log the newest gap, and report that one is due to be closed."""
         before, now = self._gaps, await gaps.summarize(connection, self._team)
         self._gaps, self.gaps_open = now, now.count
@@ -217,13 +217,17 @@ class HeartbeatWriter:
         if now.is_due and not before.is_due:
             self._on_gap_due()
 
-    def _is_steady(self) -> bool:
-        """Whether the database has answered for so long that the other instances must have reached it as well."""
-        unsteady_at = self._unsteady_at
-        return unsteady_at is None or self._clock.elapsed() - unsteady_at > self._timing.stale
+    def _others_are_up_to_date(self) -> bool:
+        """Whether the database has answered for `stale` seconds: every other instance has reached it then."""
+        database_lost_at = self._database_lost_at
+        return (
+            database_lost_at is None
+            or self._clock.elapsed() - database_lost_at > self._timing.stale
+        )
 
     def _span(self, period: ConnectedPeriod, now: float) -> ConnectionSpan:
-        # A connection is of no use while no event is taken. If the process dies now, only the time before counts.
+        # While events are not taken, report the connection as last seen at the start of the stall, so that a crash
+        # now leaves a gap from there.
         stalled_since = self._ingestion.stalled_since
         heard = period.heard if stalled_since is None else min(period.heard, stalled_since)
         began = min(period.began, now)

@@ -129,7 +129,7 @@ def _decode_odd(text: str) -> Any:
 
 
 def cut_off(value: Any, levels: int = _DEEPEST) -> Any:
-    """The value, with null for each value below so many levels."""
+    """The value, with null for each value below `levels` levels."""
     if not isinstance(value, dict | list):
         return value
     if levels == 0:

@@ -28,7 +28,7 @@ _PAGE = 999  # the list methods take a limit below 1000
 MESSAGES_PAGE = 200  # what Slack recommends for history and replies
 
 CALL_SECONDS = 10.0
-"""How long Slack may be silent, and how long a call with a short answer may take."""
+"""Most seconds of silence of Slack, and most seconds of a call with a short answer."""
 LIST_SECONDS = 120.0
 """How long a page of a list may take, from the DNS look-up to the last byte. It can have many megabytes."""
 MOST_BYTES = 64 << 20

@@ -80,7 +80,7 @@ select slack.record_gap
 , now() - make_interval(secs => %(ended_age)s), %(instance)s, '1 minute'
 )
 """
-_JUDGE: LiteralString = """
+_CHECK_CONNECTIONS: LiteralString = """
 select slack.judge_connections
 (%(team_id)s, %(instance)s, make_interval(secs => %(stale)s), %(steady)s, make_interval(secs => %(least)s))
 """
@@ -214,7 +214,7 @@ async def write_heartbeat(
     make_heartbeat: Callable[[], Heartbeat],
     *,
     stale: float,
-    is_steady: bool,
+    others_are_up_to_date: bool,
     least_gap: float,
 ) -> None:
     """Write the state of the instance, and the gaps that follow from it, in one transaction.
@@ -224,7 +224,7 @@ async def write_heartbeat(
     this start that are not in the heartbeat are marked as ended.
 
     Gaps belong to a workspace, so none is written before the workspace is known. `stale` and `least_gap` are in
-    seconds; for them and `is_steady` see slack.judge_connections(). Raises psycopg.Error.
+    seconds; for them and `others_are_up_to_date` (`steady`) see slack.judge_connections(). Raises psycopg.Error.
     """
 
     async def write() -> None:
@@ -248,6 +248,9 @@ async def write_heartbeat(
             for stall in heartbeat.stalls:
                 await value(_RECORD_STALL, row | asdict(stall))
             if heartbeat.state.team_id is not None:
-                await value(_JUDGE, row | {"stale": stale, "steady": is_steady, "least": least_gap})
+                await value(
+                    _CHECK_CONNECTIONS,
+                    row | {"stale": stale, "steady": others_are_up_to_date, "least": least_gap},
+                )
 
     await retry_deadlocks(write)

@@ -180,9 +180,7 @@ class Spool:
                 self.problem = _one_line(error)
                 raise
             except OSError as error:
-                self._current = (
-                    None  # the end of the file is unknown, so nothing more is written to it
-                )
+                self._current = None  # its end is unknown, so nothing more is written to it
                 raise self._refused(error) from None
             self.problem = None
             if segment is not current:
@@ -278,7 +276,9 @@ class Spool:
                 await asyncio.to_thread(self._disk.retire, segment)
             except OSError as error:
                 self.errors += 1
-                reason = f"it is drained, but cannot be deleted: {_reason(error)}"
+                reason = (
+                    f"All its events are stored, but the file cannot be deleted: {_reason(error)}"
+                )
             else:
                 self.damaged += segment.is_damaged
                 self._retries.pop(segment.path.name, None)
@@ -293,7 +293,7 @@ class Spool:
         self._retries[name] = _Retry(reason, failures, self._try_at(failures), segment)
 
     def _try_at(self, failures: int) -> float:
-        """`Clock.elapsed` of the next try after so many failures in a row."""
+        """`Clock.elapsed` of the next try after `failures` failures in a row."""
         return self._clock.elapsed() + backoff(failures, first=_RETRY_FIRST, most=_RETRY_MOST)
 
     async def _look_around(self, *, probe: bool = False) -> None:
@@ -348,7 +348,11 @@ class Spool:
         self.damaged = found.damaged
         for name, reason in found.refused.items():
             self.errors += 1
-            self._retry_later(name, f"it cannot be taken over; its events wait: {reason}", None)
+            self._retry_later(
+                name,
+                f"It cannot be taken over. This is retried, and its events wait: {reason}",
+                None,
+            )
         for name, retry in tuple(self._retries.items()):
             is_over = name not in known and name not in found.refused
             if retry.segment is None and (is_over or name not in found.names):
@@ -420,7 +424,7 @@ def _one_line(error: SpoolError) -> str:
 
 
 def _unreadable(reason: str) -> str:
-    return f"parts of it cannot be read; their events wait: {reason}"
+    return f"Some events cannot be read. They are retried: {reason}"
 
 
 def _reason(error: OSError) -> str:
