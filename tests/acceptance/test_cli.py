@@ -92,6 +92,18 @@ def test_headless_never_imports_textual(tmp_path: Path) -> None:
     assert said.stdout == "False\n"
 
 
+def test_jobs_and_backfill_import_their_access_to_slack_late(tmp_path: Path) -> None:
+    """Their --status needs only the database."""
+    code = (
+        "import sys, tiger_slack_tui.cli.backfill, tiger_slack_tui.cli.jobs\n"
+        "print([m for m in ('aiohttp', 'slack_sdk') if m in sys.modules])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert said.stdout == "[]\n"
+
+
 def test_missing_settings_are_all_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SLACK_BOT_TOKEN=xoxp-secret\nPG_MAX_POOL_SIZE=none\n")
     result = tiger_slack("run", "--no-ui", cwd=tmp_path)

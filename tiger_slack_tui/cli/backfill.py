@@ -8,13 +8,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import click
 import humanize
 
-from tiger_slack_tui.backfill.gap_backfill import BackfillProgress, GapResult, readable_kinds
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
@@ -25,18 +23,18 @@ from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
-from tiger_slack_tui.jobs.backfill import close_gaps
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
-from tiger_slack_tui.slack.paged_history import HistoryReader
-from tiger_slack_tui.slack.pages import retry
-from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.job_runs import JobRun, RunReason
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.backfill.gap_backfill import BackfillProgress, GapResult
+    from tiger_slack_tui.slack.web import SlackWeb
 
 _SHOWN = 20
 """Gaps that `--status` shows."""
@@ -146,6 +144,12 @@ def _show_gaps(loaded: Settings, *, as_json: bool) -> None:
 async def _run(
     loaded: Settings, slack: SlackSettings, request: BackfillRequest, conninfo: str
 ) -> _BackfillEnd:
+    # These take long to import, and --status does not need them.
+    import aiohttp
+
+    from tiger_slack_tui.jobs.backfill import close_gaps
+    from tiger_slack_tui.slack.web import SlackWeb
+
     await migrate(conninfo)
     results: list[GapResult] = []
     async with aiohttp.ClientSession(trust_env=True) as session:
@@ -200,6 +204,10 @@ async def _check_gaps(ids: Sequence[int], conninfo: str) -> None:
 
 async def _channel_ids(web: SlackWeb, wanted: Sequence[str]) -> list[str | None]:
     """The ids of channels that are given by name or id. Raises SettingsError for an unknown one."""
+    from tiger_slack_tui.backfill.gap_backfill import readable_kinds
+    from tiger_slack_tui.slack.paged_history import HistoryReader
+    from tiger_slack_tui.slack.pages import retry
+
     identity = await retry(web.identity)
     reader = HistoryReader(web)
     listed = await reader.conversations(readable_kinds(identity.scopes))

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-import aiohttp
 import click
 import humanize
 
@@ -21,7 +20,6 @@ from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
-from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.launch import database
@@ -29,7 +27,6 @@ from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.lock_keys import JOB_LOCK_KEYS
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect_session
-from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store.job_runs import JobRun, RunReason
 
 _RUNS = 5
@@ -113,6 +110,12 @@ async def _open_session(loaded: Settings, conninfo: str) -> None:
 async def _run(
     loaded: Settings, slack: SlackSettings | None, names: Sequence[str], conninfo: str
 ) -> list[JobRun]:
+    # These take long to import, and --status does not need them.
+    import aiohttp
+
+    from tiger_slack_tui.jobs.catalog import make_jobs
+    from tiger_slack_tui.slack.web import SlackWeb
+
     conninfo = with_defaults(conninfo, application_name=loaded.instance)
     await migrate(conninfo)
     async with aiohttp.ClientSession(trust_env=True) as session:
