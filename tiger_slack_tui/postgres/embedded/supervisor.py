@@ -25,7 +25,14 @@ _PROVEN_SECONDS = 5
 _MOST_FAILURES = 6
 _LINGER_SECONDS = 60.0
 """Processes of a killed server can keep its shared memory this long. A start that fails meanwhile is retried."""
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+_FAST = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    # With hundreds of small databases, autovacuum starts ten workers a second and finds nothing to do.
+    "autovacuum=off",
+    "max_connections=200",
+)
 _OPTIONS = (
     "listen_addresses=",
     "port=5432",
