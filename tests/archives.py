@@ -19,6 +19,7 @@ from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.progress_events import ImportEvent
 from tiger_slack_tui.imports.result import ImportResult
+from tiger_slack_tui.imports.state import ImportState
 
 Files = dict[str, bytes]
 """Contents by path."""
@@ -147,3 +148,9 @@ def tables(connection: psycopg.Connection[Any]) -> dict[str, list[dict[str, Any]
     """The rows of the tables that imports and live events write."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return {table: cursor.execute(query).fetchall() for table, query in TABLES.items()}
+
+
+def report(state: ImportState, event: ImportEvent) -> None:
+    """Report an event as an import does: counted in the ledger, then given to the state."""
+    state.ledger.handle(event)
+    state.handle(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from tests.archives import report
 from tests.console.canned import AT
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
@@ -58,8 +59,8 @@ def listed(clock: Clock, request: ImportRequest | None = None) -> ImportState:
     state = ImportState(request or ImportRequest(PATH), clock=clock)
     files = planned()
     size = sum(file.member.size for file in files)
-    state.handle(Planned(len(files), size, {"folder without a channel": 41}, None))
-    state.handle(FilesListed(files, {"ops-old": 41}))
+    report(state, Planned(len(files), size, {"folder without a channel": 41}, None))
+    report(state, FilesListed(files, {"ops-old": 41}))
     return state
 
 
@@ -69,8 +70,8 @@ def half(clock: Clock, request: ImportRequest | None = None) -> ImportState:
     for number, file in enumerate(state.files[:128]):
         _read(state, file, clock, number)
     for worker, file in ((4188, state.files[128]), (4190, state.files[140])):
-        state.handle(FileStarted(file.member.path, worker))
-        state.handle(RecordsMerged(file.member.path, _account(1000), file.member.size // 2))
+        report(state, FileStarted(file.member.path, worker))
+        report(state, RecordsMerged(file.member.path, _account(1000), file.member.size // 2))
     warning = "No channel for the folder 'ops-old': not in the lists; --channel-map can name one."
     state.notes.append(TimedNote(AT.timestamp() - 60, warning, True))
     return state
@@ -135,20 +136,20 @@ def past() -> tuple[PastImport, ...]:
 
 def _read(state: ImportState, file: PlannedFile, clock: Clock, number: int) -> None:
     path, size = file.member.path, file.member.size
-    state.handle(FileStarted(path, 4188))
+    report(state, FileStarted(path, 4188))
     clock.now += 0.25
     if number == 17:
-        state.handle(ImportProblem(path, None, "malformed JSON"))
-        state.handle(RecordsMerged(path, _account(0), size))
-        state.handle(FileFailed(path, size, "malformed JSON"))
+        report(state, ImportProblem(path, None, "malformed JSON"))
+        report(state, RecordsMerged(path, _account(0), size))
+        report(state, FileFailed(path, size, "malformed JSON"))
         return
     account = _account(1900 + 7 * number)
     if number == 40:
         account.read += 1
         account.skipped = {"no usable ts": 1}
-        state.handle(ImportProblem(path, 41, "no usable ts"))
-    state.handle(RecordsMerged(path, account, size))
-    state.handle(FileDone(path, size))
+        report(state, ImportProblem(path, 41, "no usable ts"))
+    report(state, RecordsMerged(path, account, size))
+    report(state, FileDone(path, size))
 
 
 def _account(read: int) -> Account:

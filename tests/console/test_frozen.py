@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.archives import report
 from tests.console.canned import NOW, CannedBackend, database_state, screen_text
 from tests.console.imports import CHANNELS, Clock, _account, half, past
 from tests.console.test_keys import shows
@@ -40,11 +41,11 @@ def go_on(state: ImportState, clock: Clock) -> None:
     """Much happens."""
     clock.now += 40
     for file in state.files[128:160]:
-        state.handle(FileStarted(file.member.path, 4188))
-        state.handle(ImportProblem(file.member.path, 3, "no JSON object"))
-        state.handle(RecordsMerged(file.member.path, _account(1000), file.member.size))
-        state.handle(FileDone(file.member.path, file.member.size))
-    state.handle(ImportNote("something else", is_warning=True))
+        report(state, FileStarted(file.member.path, 4188))
+        report(state, ImportProblem(file.member.path, 3, "no JSON object"))
+        report(state, RecordsMerged(file.member.path, _account(1000), file.member.size))
+        report(state, FileDone(file.member.path, file.member.size))
+    report(state, ImportNote("something else", is_warning=True))
 
 
 @pytest.mark.parametrize("key", "12345")
@@ -165,7 +166,7 @@ def test_a_worker_that_died_is_shown_no_longer() -> None:
     file = state.files[128]
     path = file.member.path
     assert set(state.workers) == {4188, 4190}
-    state.handle(FileResumed(path, Account()))
+    report(state, FileResumed(path, Account()))
     assert set(state.workers) == {4190}
-    state.handle(FileStarted(path, 4191))
+    report(state, FileStarted(path, 4191))
     assert {pid: reader.path for pid, reader in state.workers.items()}[4191] == path

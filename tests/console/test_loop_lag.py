@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from tests.archives import report
 from tests.console.canned import NOW, database_state, log_ring, no_imports, rates, snapshot
 from tests.console.imports import Clock
 from tests.support import until
@@ -91,14 +92,14 @@ def large_import() -> ImportState:
         for n in range(ROWS)
     ]
     state = ImportState(ImportRequest(Path("/x")), clock=Clock())
-    state.handle(Planned(ROWS, ROWS * 1000, {}, None))
-    state.handle(FilesListed(files, {}))
+    report(state, Planned(ROWS, ROWS * 1000, {}, None))
+    report(state, FilesListed(files, {}))
     for file in files[: ROWS // 2]:
-        state.handle(FileStarted(file.member.path, 1))
-        state.handle(RecordsMerged(file.member.path, Account(read=1, inserted=1), 1000))
-        state.handle(FileDone(file.member.path, 1000))
+        report(state, FileStarted(file.member.path, 1))
+        report(state, RecordsMerged(file.member.path, Account(read=1, inserted=1), 1000))
+        report(state, FileDone(file.member.path, 1000))
     for n in range(BAD):
-        state.handle(ImportProblem(files[n].member.path, n, "no JSON object"))
+        report(state, ImportProblem(files[n].member.path, n, "no JSON object"))
     return state
 
 

@@ -46,8 +46,14 @@ class Watched:
 
     def __init__(self, conninfo: str, path: Path, **options: Any) -> None:
         options = {"workers": 1} | options
-        self.job = Import(conninfo, path, ImportOptions(**options), instance="test")
         self.state = ImportState(ImportRequest(path))
+        self.job = Import(
+            conninfo,
+            path,
+            ImportOptions(**options),
+            instance="test",
+            ledger=self.state.ledger,
+        )
         self.events: list[ImportEvent] = []
         self.batches = 0
         self.on_batch = lambda batches: None

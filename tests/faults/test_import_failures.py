@@ -81,7 +81,7 @@ async def test_an_import_that_loses_the_database_saves_its_report(
     )
     assert ("bad_records_of_earlier_runs" in report) is is_lost
     lines = Path(report["bad_records"]).read_text().splitlines()
-    assert len(lines) == state.num_problems > 0
+    assert len(lines) == state.ledger.problems > 0
 
 
 async def test_an_internal_error_names_its_place_and_is_logged(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.archives import DAY, message
+from tests.archives import DAY, message, report
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.imports.archive.members import Member
@@ -263,13 +263,13 @@ def test_the_front_does_not_jump_between_workers() -> None:
     ]
     paths = [file.member.path for file in files]
     state = ImportState(ImportRequest(Path("/export")))
-    state.handle(Planned(4, 8, {}, None))
-    state.handle(FilesListed(files))
+    report(state, Planned(4, 8, {}, None))
+    report(state, FilesListed(files))
     fronts = []
     for worker, path in ((1, paths[0]), (2, paths[2]), (2, paths[3]), (1, paths[1])):
-        state.handle(FileStarted(path, worker))
+        report(state, FileStarted(path, worker))
         fronts.append(state.first_open_index)
-        state.handle(FileDone(path, 2))
+        report(state, FileDone(path, 2))
         fronts.append(state.first_open_index)
     assert fronts == [0, 1, 1, 1, 1, 1, 1, 3]
 
@@ -311,13 +311,15 @@ def test_read_time_refuses(text: str) -> None:
 
 
 def test_a_ledger_counts_bytes_and_records() -> None:
-    ledger = ImportLedger()
+    now = 0.0
+    ledger = ImportLedger(lambda: now)
     assert ledger.seconds_left is None
     ledger.handle(Planned(3, 300, {}, None))
     ledger.handle(FileSkipped("a", 100, Account(read=5)))
     assert (ledger.files_done, ledger.bytes_read, ledger.records) == (1, 100, 0)
     assert ledger.seconds_left is None
     ledger.handle(FileStarted("b", 1))
+    now = 2.0
     ledger.handle(RecordsMerged("b", Account(read=2, inserted=1, skipped={"no usable ts": 1}), 50))
     assert (ledger.bytes_read, ledger.records, ledger.total.bad) == (150, 2, 1)
     assert ledger.seconds_left is not None

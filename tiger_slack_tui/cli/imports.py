@@ -177,7 +177,13 @@ async def _run(
 ) -> ImportResult:
     if not request.dry_run:
         await migrate(conninfo)
-    job = Import(conninfo, request.path, import_options, instance=loaded.instance)
+    job = Import(
+        conninfo,
+        request.path,
+        import_options,
+        instance=loaded.instance,
+        ledger=progress.ledger,
+    )
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -204,27 +210,26 @@ class _Progress:
     """Prints the progress of the import as lines; on a terminal, with a bar below them."""
 
     def __init__(self, console: Console, bar: Progress | None) -> None:
+        self.ledger = ImportLedger()
+        """The import counts in it."""
         self._console = console
         self._bar = bar
         self._task = bar.add_task("reading the archive", total=None, figures="") if bar else None
-        self._ledger = ImportLedger()
-        self._problems = 0
         self._next_line = 0.0
 
     def on_event(self, event: ImportEvent) -> None:
-        """Count the event, and print it if an operator should see it."""
-        self._ledger.handle(event)
+        """Print a counted event if an operator should see it."""
         match event:
             case Planned():
                 self._print_plan(event)
             case ImportNote(text, is_warning):
                 self._print(f"{'warning: ' if is_warning else ''}{text}")
             case ImportProblem(path, position, reason):
-                self._problems += 1
-                if self._problems <= _SHOWN_PROBLEMS:
+                problems = self.ledger.problems
+                if problems <= _SHOWN_PROBLEMS:
                     where = f"{path}, record {position}" if position else path
                     self._print(f"warning: {where}: {reason}")
-                elif self._problems == _SHOWN_PROBLEMS + 1:
+                elif problems == _SHOWN_PROBLEMS + 1:
                     self._print(
                         "warning: there are more bad records; --errors FILE writes all of them to a file"
                     )
@@ -243,7 +248,7 @@ class _Progress:
         self._next_line = time.monotonic() + _LINE_SECONDS
 
     def _print_figures(self) -> None:
-        ledger = self._ledger
+        ledger = self.ledger
         left = ledger.seconds_left
         wait = (
             "" if left is None else f", {humanize.precisedelta(timedelta(seconds=int(left)))} left"

@@ -103,13 +103,13 @@ class FileProgressTable:
             return file
         return None if (packed := self._ended.get(path)) is None else _unpacked(packed)
 
-    def begin(self, path: str, now: float) -> FileProgress:
-        """The progress, which may be changed until `settle`; a new one if the file was not begun."""
+    def open(self, path: str, now: float) -> FileProgress:
+        """The progress, which may be changed until `pack_if_ended`; a new one if the file was not begun."""
         if (packed := self._ended.pop(path, None)) is not None:
             self._open[path] = _unpacked(packed)
         return self._open.setdefault(path, FileProgress(began=now))
 
-    def settle(self, path: str) -> None:
+    def pack_if_ended(self, path: str) -> None:
         """Pickle the progress, if the file has ended."""
         file = self._open.get(path)
         if file is not None and file.ended is not None:

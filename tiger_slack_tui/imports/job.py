@@ -64,10 +64,19 @@ _Report = TypeVar("_Report", protocol.PlanMade, protocol.FileBatch, protocol.Lis
 class Import:
     """One import. Run it once. All calls come from one event loop."""
 
-    def __init__(self, conninfo: str, path: Path, options: ImportOptions, *, instance: str) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        path: Path,
+        options: ImportOptions,
+        *,
+        instance: str,
+        ledger: ImportLedger | None = None,
+    ) -> None:
         """`conninfo` is of a database with this version's tables; a dry run needs none.
 
-        `path` is absolute: an import is continued by its path and options. Raises SettingsError.
+        `path` is absolute: an import is continued by its path and options. The import counts in `ledger`, or in a new
+        one. Raises SettingsError.
         """
         if not path.is_absolute() or not is_possible(path):
             raise SettingsError(
@@ -83,9 +92,9 @@ class Import:
         self._stack = AsyncExitStack()
         self._workers: list[WorkerProcess] = []
         self._compressing: asyncio.Task[None] | None = None
-        self._ledger = ImportLedger()
-        self._is_recounted = False
-        """Whether the ledger was counted from the database, at the end."""
+        self._ledger = ledger or ImportLedger()
+        self._committed: ImportLedger | None = None
+        """The ledger that was counted from the database, at the end."""
         self._import: ImportRun | None = None
         self._plan = Plan()
         self._lists = protocol.ListsRead()
@@ -119,7 +128,7 @@ class Import:
             self._compressing.cancel()
 
     async def run(self, on_event: OnEvent) -> ImportResult:
-        """Import the archive. `on_event` is called for each event, and must not block.
+        """Import the archive. `on_event` is called for each event after the ledger has counted it. It must not block.
 
         Raises ArchiveRefused, ImportRunning, DatabaseUnavailable, DatabaseRefused. However it ends, everything that
         is committed is accounted for, and the same import continues from there.
@@ -132,9 +141,9 @@ class Import:
             current.set_attributes({"read": result.total.read, "inserted": result.total.inserted})
             return result
 
-    def account(self, outcome: ImportOutcome) -> ImportResult:
-        """The account of everything that is known to be committed."""
-        plan, lists, ledger = self._plan, self._lists, self._ledger
+    def result(self, outcome: ImportOutcome) -> ImportResult:
+        """The result of everything that is known to be committed."""
+        plan, lists, ledger = self._plan, self._lists, self._committed or self._ledger
         total = ledger.total
         mismatch = None
         if not total.adds_up:
@@ -175,7 +184,7 @@ class Import:
                 await self._read(None)
             finally:
                 await self._close_workers()
-            return self.account(
+            return self.result(
                 ImportOutcome.CANCELLED if self._control.is_cancelled else ImportOutcome.DONE
             )
         connection = await connect_session(self._conninfo)
@@ -216,7 +225,7 @@ class Import:
             if not self._control.is_cancelled:
                 outcome = ImportOutcome.DONE
             await self._count_committed(await lock.connection(), import_id)
-            result = self.account(outcome)
+            result = self.result(outcome)
             is_large = result.total.inserted >= _COMPRESS_FROM
             if self._options.compress and not self._control.is_cancelled and is_large:
                 await self._compress(await lock.connection())
@@ -240,9 +249,9 @@ class Import:
         """Record the end of the import. A failure is logged."""
         try:
             connection = await lock.connection()
-            if not self._is_recounted:
+            if self._committed is None:
                 await self._count_committed(connection, import_id)
-            account = self.account(outcome).as_json()
+            account = self.result(outcome).as_json()
             await end_import(connection, import_id, outcome=outcome, error=error, account=account)
         except (psycopg.Error, TigerSlackError) as failure:
             why = describe(failure) if isinstance(failure, psycopg.Error) else failure.args[0]
@@ -253,8 +262,7 @@ class Import:
         counted = self._ledger.without_counts()
         async for file in committed_files(connection, import_id):
             counted.add_committed(file)
-        self._ledger = counted
-        self._is_recounted = True
+        self._committed = counted
 
     async def _compress(self, connection: Connection) -> None:
         """Compress old chunks. `cancel` ends that; the policy then compresses them later."""

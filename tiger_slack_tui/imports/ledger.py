@@ -1,9 +1,9 @@
-"""The counts of a running import: its files and records, in all and by folder."""
+"""The ledger of a running import: counts its files and records, in total and by folder, and their rate."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -19,7 +19,8 @@ from tiger_slack_tui.imports.progress_events import (
     Planned,
     RecordsMerged,
 )
-from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.imports.rate import LEAST_SECONDS, WorkRate
+from tiger_slack_tui.store.import_account import Account, ImportProblem
 from tiger_slack_tui.store.import_files import CommittedFile
 
 
@@ -45,14 +46,20 @@ class OpenFile:
 
 @dataclass(slots=True)
 class ImportLedger:
-    """Counts what the events of an import report. Every count that is shown or saved comes from here."""
+    """Counts what the events of an import report. Every count that is shown or saved comes from here.
 
+    `clock` counts seconds.
+    """
+
+    clock: Callable[[], float] = time.monotonic
     files: int = 0
     bytes: int = 0
     files_done: int = 0
     """Files that are accounted for, with those that failed."""
     files_failed: int = 0
     """Files that could not be read to their end."""
+    problems: int = 0
+    """ImportProblems."""
     records: int = 0
     """Records that this run has merged."""
     total: Account = field(default_factory=Account)
@@ -64,14 +71,17 @@ class ImportLedger:
     _bytes_ended: int = 0
     _folder_names: dict[str, str] = field(default_factory=dict)
     """The folder of each file, by path."""
-    _began: float = field(default_factory=time.monotonic)
+    _rate: WorkRate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rate = WorkRate(self.clock)
 
     def handle(self, event: ImportEvent) -> None:
         """Count what the event reports."""
         match event:
             case Planned(files, size):
                 self.files, self.bytes = files, size
-                self._began = time.monotonic()
+                self._rate.add(0, 0)
             case FilesListed(files, unmapped):
                 self._list(files)
                 for name, number in unmapped.items():
@@ -86,6 +96,7 @@ class ImportLedger:
                 file.bytes_read = bytes_read
                 for counts in (*self._counts(path), file.account):
                     counts.add(account)
+                self._sample()
             case FileSkipped(path, size, account, failure):
                 self._replace(path, account)
                 self.bytes_skipped += size
@@ -94,6 +105,8 @@ class ImportLedger:
                 self._end(path, size, has_failed=False)
             case FileFailed(path, size):
                 self._end(path, size, has_failed=True)
+            case ImportProblem():
+                self.problems += 1
 
     @property
     def paths(self) -> Iterable[str]:
@@ -106,16 +119,31 @@ class ImportLedger:
 
     @property
     def rate(self) -> float:
-        """Records per second of this run."""
-        return self.records / max(time.monotonic() - self._began, 0.001)
+        """Records per second in the last minute of work; after `end`, in all of it. 0 until it is known."""
+        seconds, records = self._rate.seconds, self.records
+        if not self._rate.has_ended:
+            seconds, records, _ = self._recent()
+        return records / seconds if seconds > LEAST_SECONDS else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """The estimated time to the end; None before anything was read."""
-        read = self.bytes_read - self.bytes_skipped
-        if read <= 0:
+        """The estimated time to the end, by the last minute of work; None until it is known."""
+        seconds, _, size = self._recent()
+        if size <= 0 or seconds < LEAST_SECONDS:
             return None
-        return (self.bytes - self.bytes_read) * (time.monotonic() - self._began) / read
+        return (self.bytes - self.bytes_read) * seconds / size
+
+    def pause(self) -> None:
+        """Stop the time that counts for the rate."""
+        self._rate.pause()
+
+    def resume(self) -> None:
+        """Continue the time that counts for the rate."""
+        self._rate.resume()
+
+    def end(self) -> None:
+        """Record the end of the import."""
+        self._rate.end()
 
     def account_of(self, path: str) -> Account:
         """What is committed of a file that has not ended. The account changes with the next events."""
@@ -133,7 +161,7 @@ class ImportLedger:
             for name, folder in self.folders.items()
         }
         return ImportLedger(
-            self.files, self.bytes, folders=folders, _folder_names=self._folder_names
+            self.clock, self.files, self.bytes, folders=folders, _folder_names=self._folder_names
         )
 
     def add_committed(self, file: CommittedFile) -> None:
@@ -147,9 +175,11 @@ class ImportLedger:
         self.files_failed += file.is_done and file.error is not None
 
     def frozen(self) -> ImportLedger:
-        """A copy that no later event changes."""
-        return replace(
+        """A copy that no later event changes, and whose clock stands still."""
+        now = self.clock()
+        copied = replace(
             self,
+            clock=lambda: now,
             total=self.total.copy(),
             folders={
                 name: replace(folder, account=folder.account.copy())
@@ -160,6 +190,16 @@ class ImportLedger:
                 for path, file in self.open_files.items()
             },
         )
+        copied._rate = self._rate.frozen(now)
+        return copied
+
+    def _recent(self) -> tuple[float, int, int]:
+        """Seconds, records and bytes of the last minute of work."""
+        return self._rate.recent(self.records, self.bytes_read - self.bytes_skipped)
+
+    def _sample(self) -> None:
+        if self._rate.is_due:
+            self._rate.add(self.records, self.bytes_read - self.bytes_skipped)
 
     def _list(self, files: Iterable[PlannedFile]) -> None:
         for planned in files:
@@ -200,3 +240,4 @@ class ImportLedger:
         self._bytes_ended += size
         if (folder := self._folder(path)) is not None:
             folder.done += 1
+        self._sample()

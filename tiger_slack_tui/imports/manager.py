@@ -77,11 +77,12 @@ class ImportManager:
     def start_check(self, request: ImportRequest) -> None:
         """Start a check: read everything and write nothing. It replaces a running check. Raises SettingsError."""
         request = replace(request, dry_run=True)
-        job = self._new_job(request)
+        state = ImportState(request)
+        job = self._new_job(request, state)
         before = self._end_check()
-        self.check = ImportState(request)
+        self.check = state
         self._checking = job
-        self._tasks["check"] = asyncio.create_task(self._run_job(job, self.check, after=before))
+        self._tasks["check"] = asyncio.create_task(self._run_job(job, state, after=before))
 
     def start(self, request: ImportRequest) -> None:
         """Start or continue an import, after a running check has ended. Raises SettingsError, ImportRunning."""
@@ -89,11 +90,12 @@ class ImportManager:
             raise ImportRunning(
                 "An import is already running here.", hint="Wait for its end, or stop it."
             )
-        job = self._new_job(request)
+        state = ImportState(request)
+        job = self._new_job(request, state)
         before = self._end_check()
-        self.run = ImportState(request)
+        self.run = state
         self._import = job
-        self._tasks["run"] = asyncio.create_task(self._import_all(job, self.run, after=before))
+        self._tasks["run"] = asyncio.create_task(self._import_all(job, state, after=before))
 
     def pause(self) -> None:
         """Start no further batch until `resume`."""
@@ -143,9 +145,11 @@ class ImportManager:
         content = json.dumps(dict(request.channel_map), sort_keys=True).encode()
         return self.reports / f"channel-map-{hashlib.sha256(content).hexdigest()[:8]}.json"
 
-    def _new_job(self, request: ImportRequest) -> Import:
+    def _new_job(self, request: ImportRequest, state: ImportState) -> Import:
         options = request.options(self._limits, datetime.now(UTC))
-        return Import(self._conninfo, request.path, options, instance=self._instance)
+        return Import(
+            self._conninfo, request.path, options, instance=self._instance, ledger=state.ledger
+        )
 
     def _end_check(self) -> asyncio.Task[None] | None:
         """Stop the check; its task."""
@@ -206,7 +210,7 @@ class ImportManager:
                 text = f"The import ended by an internal error: {where(failure)}."
                 error = ImportFailed(text, hint="Start it again.")
             if job.import_id is not None:
-                account = result or job.account(
+                account = result or job.result(
                     ImportOutcome.FAILED if error else ImportOutcome.CANCELLED
                 )
                 state.report = await self._report(state, account, error)

@@ -40,10 +40,6 @@ from tiger_slack_tui.store.imports import ImportOutcome
 KEPT_PROBLEMS = 10_000
 """Problems that are kept in memory. All are counted, and stored in slack.import_problem."""
 _KEPT_NOTES = 500
-_RATE_SECONDS = 60.0
-"""The rate is of so many last seconds of work, ..."""
-_LEAST_SECONDS = 0.5
-"""... and known after so many."""
 
 
 class Phase(StrEnum):
@@ -92,7 +88,7 @@ class ImportState:
     ) -> None:
         """`clock` counts seconds."""
         self.request = request
-        self.ledger = ImportLedger()
+        self.ledger = ImportLedger(clock)
         self.began = clock()
         self.ended: float | None = None
         self.files = FileTable()
@@ -109,7 +105,6 @@ class ImportState:
         self.bad_files: list[PlannedFile] = []
         """Files with a bad record, and files that could not be read to their end."""
         self.problems: deque[ImportProblem] = deque(maxlen=KEPT_PROBLEMS)
-        self.num_problems = 0
         self.notes: deque[TimedNote] = deque(maxlen=_KEPT_NOTES)
         self.first_open_index = 0
         """The index of the first file that has not ended. Views show the files around it: the workers are at
@@ -124,17 +119,11 @@ class ImportState:
         self.waits_for: str | None = None
         """Why it waits for live events; None where it does not."""
         self._clock = clock
-        self._begun = FileProgressTable()
+        self._progress = FileProgressTable()
         self._index: dict[str, int] = {}
-        self._marks: deque[tuple[float, int, int]] = deque()
-        """(time, records, bytes read in this run), about one for each second of work."""
-        self._idle = 0.0
-        """Seconds for which it was paused or waited. They do not count for the rate."""
-        self._held_since: float | None = None
 
     def handle(self, event: ImportEvent) -> None:
-        """Apply an event."""
-        self.ledger.handle(event)
+        """Apply an event that the import has counted in the ledger."""
         match event:
             case Planned(left_out=left_out, resumed=resumed):
                 self.left_out, self.resumed, self.is_planned = left_out, resumed, True
@@ -157,15 +146,14 @@ class ImportState:
                 file = self._end(path, size, FileStep.FAILED)
                 self._mark_bad(path, file, reason)
             case ImportProblem(path, position, reason):
-                self.num_problems += 1
                 self.problems.append(event)
-                file = self._begun.begin(path, self._clock())
+                file = self._progress.open(path, self._clock())
                 file.bad += position is not None
                 self._mark_bad(path, file, reason)
             case ImportNote(text, is_warning):
                 self.notes.append(TimedNote(time.time(), text, is_warning))
         if not isinstance(event, Planned | FilesListed | ImportNote):
-            self._begun.settle(event.path)
+            self._progress.pack_if_ended(event.path)
 
     @property
     def total(self) -> Account:
@@ -208,27 +196,17 @@ class ImportState:
     @property
     def rate(self) -> float:
         """Records per second in the last minute of work; after the end, in all of it."""
-        seconds, records = self._worked() - self.began, self.ledger.records
-        if self.ended is None:
-            seconds, records, _ = self._recent()
-        return records / seconds if seconds > _LEAST_SECONDS else 0.0
+        return self.ledger.rate
 
     @property
     def seconds_left(self) -> float | None:
         """The estimated time to the end; None where it is unknown."""
-        seconds, _, size = self._recent()
-        if (
-            size <= 0
-            or seconds < _LEAST_SECONDS
-            or self.phase not in (Phase.READING, Phase.WAITING)
-        ):
-            return None
-        return (self.ledger.bytes - self.ledger.bytes_read) * seconds / size
+        return self.ledger.seconds_left if self.phase in (Phase.READING, Phase.WAITING) else None
 
     @property
     def num_bad(self) -> int:
         """Bad records, and files that could not be read to their end, in this run and those that it continues."""
-        return max(self.num_problems, self.total.bad + self.num_failed)
+        return max(self.ledger.problems, self.total.bad + self.num_failed)
 
     @property
     def num_failed(self) -> int:
@@ -242,7 +220,7 @@ class ImportState:
 
     def file(self, path: str) -> FileProgress | None:
         """How far a file is; None where it was not begun."""
-        return self._begun.get(path)
+        return self._progress.get(path)
 
     def seconds_of(self, file: FileProgress) -> float:
         """The time since the file was begun, until now or its end."""
@@ -256,19 +234,18 @@ class ImportState:
         """Set whether batches are held, for the operator (`paused`) or for live events (`waits_for`)."""
         was_held = self.is_paused or self.waits_for is not None
         self.is_paused, self.waits_for = paused, waits_for
-        now = self._clock()
-        if (paused or waits_for is not None) and not was_held:
-            self._held_since = now
-        elif was_held and not paused and waits_for is None and self._held_since is not None:
-            self._idle += now - self._held_since
-            self._held_since = None
+        if paused or waits_for is not None:
+            self.ledger.pause()
+        elif was_held:
+            self.ledger.resume()
+            now = self._clock()
             for worker in self.workers.values():
                 worker.since = now
 
     def replace_problems(self, problems: Sequence[ImportProblem], number: int) -> None:
         """Set the problems of all runs of this import: the first `problems` of `number`."""
         self.problems = deque(problems, maxlen=KEPT_PROBLEMS)
-        self.num_problems = number
+        self.ledger.problems = number
 
     def frozen(self) -> ImportState:
         """A copy of this moment. No later event changes it, and its clock stands still."""
@@ -279,14 +256,14 @@ class ImportState:
         copied.files, copied.bad_files = self.files[:], self.bad_files[:]
         copied.workers = {pid: copy(worker) for pid, worker in self.workers.items()}
         copied.problems, copied.notes = self.problems.copy(), self.notes.copy()
-        copied._marks = self._marks.copy()
-        copied._begun = self._begun.frozen()
+        copied._progress = self._progress.frozen()
         return copied
 
     def end(self, result: ImportResult | None, error: TigerSlackError | None) -> None:
         """Record that it has ended. `result` is None where an error ended it."""
         self.result, self.error = result, error
         self.ended = self._clock()
+        self.ledger.end()
         self.workers.clear()
 
     def _list(self, files: Sequence[PlannedFile], unmapped: Mapping[str, int]) -> None:
@@ -296,35 +273,32 @@ class ImportState:
         self.unmapped |= unmapped
         days = {planned.member.path[-15:-5] for planned in files} | set(self.days or ())
         self.days = (min(days), max(days)) if days else None
-        if not self._marks:
-            self._marks.append((self._worked(), 0, 0))
 
     def _start(self, path: str, worker: int) -> None:
         now = self._clock()
-        self._begun.begin(path, now)
+        self._progress.open(path, now)
         self.workers[worker] = WorkerProgress(path, now)
 
     def _resume(self, path: str, account: Account) -> None:
         """A worker that was at the file has died. The next one continues from what is committed."""
         for pid in [pid for pid, worker in self.workers.items() if worker.path == path]:
             del self.workers[pid]
-        if self._begun.get(path) is not None or account.read:
-            file = self._begun.begin(path, self._clock())
+        if self._progress.get(path) is not None or account.read:
+            file = self._progress.open(path, self._clock())
             file.account = self.ledger.account_of(path)
 
     def _count(self, path: str, bytes_read: int) -> None:
         now = self._clock()
-        file = self._begun.begin(path, now)
+        file = self._progress.open(path, now)
         file.account = self.ledger.account_of(path)
         file.bytes_read = bytes_read
         for worker in self.workers.values():
             if worker.path == path:
                 worker.since = now
-        self._mark()
 
     def _end(self, path: str, size: int, step: FileStep) -> FileProgress:
         now = self._clock()
-        file = self._begun.begin(path, now)
+        file = self._progress.open(path, now)
         file.step, file.bytes_read, file.ended = step, size, now
         for worker in self.workers.values():
             if worker.path == path:
@@ -333,11 +307,10 @@ class ImportState:
             self.first_open_index
         ):
             self.first_open_index += 1
-        self._mark()
         return file
 
     def _has_ended(self, index: int) -> bool:
-        return self._begun.has_ended(self.files.path(index))
+        return self._progress.has_ended(self.files.path(index))
 
     def _mark_bad(self, path: str, file: FileProgress, reason: str) -> None:
         index = self._index.get(path)
@@ -351,30 +324,3 @@ class ImportState:
         bad = (reason for reason in file.account.skipped if is_bad(reason))
         if (reason := failure or next(bad, None)) is not None:
             self._mark_bad(path, file, reason)
-
-    def _worked(self) -> float:
-        """The time on the clock without the time that it was held."""
-        now = self._clock() if self.ended is None else self.ended
-        return (now if self._held_since is None else self._held_since) - self._idle
-
-    def _bytes_of_run(self) -> int:
-        return self.ledger.bytes_read - self.ledger.bytes_skipped
-
-    def _mark(self) -> None:
-        now = self._worked()
-        if self._marks and now - self._marks[-1][0] < 1:
-            return
-        self._marks.append((now, self.ledger.records, self._bytes_of_run()))
-        while now - self._marks[0][0] > _RATE_SECONDS:
-            self._marks.popleft()
-
-    def _recent(self) -> tuple[float, int, int]:
-        """Seconds, records and bytes of the last minute of work."""
-        if not self._marks:
-            return 0.0, 0, 0
-        began, records, size = self._marks[0]
-        return (
-            self._worked() - began,
-            self.ledger.records - records,
-            self._bytes_of_run() - size,
-        )

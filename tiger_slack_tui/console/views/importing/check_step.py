@@ -76,7 +76,7 @@ class CheckStep(Step):
                 rows=self._rows(
                     lambda: findings(state),
                     state,
-                    state.num_problems,
+                    state.ledger.problems,
                     len(state.notes),
                     state.notes[-1] if state.notes else None,
                     state.error,

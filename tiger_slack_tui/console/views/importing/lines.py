@@ -234,7 +234,7 @@ def findings(state: ImportState) -> list[CheckFinding]:
 def findings_note(state: ImportState) -> str:
     """The numbers of errors and warnings, and whether the check failed."""
     warnings = sum(note.is_warning for note in state.notes)
-    counts = f"{amount(state.num_problems, 'error')} · {amount(warnings, 'warning')}"
+    counts = f"{amount(state.ledger.problems, 'error')} · {amount(warnings, 'warning')}"
     if state.error is None:
         return counts
     return f"the archive is refused · {counts}" if is_refused(state) else f"failed · {counts}"

@@ -71,12 +71,12 @@ class ResultStep(Step):
             )
         )
         kept = len(state.problems)
-        note = f"{state.num_problems:,}"
-        if kept < state.num_problems:
-            note = f"newest {kept:,} of {state.num_problems:,}; the report has all"
+        note = f"{state.ledger.problems:,}"
+        if kept < state.ledger.problems:
+            note = f"newest {kept:,} of {state.ledger.problems:,}; the report has all"
         self.pane("result-bad").show(
             Body(
-                rows=self._rows(lambda: list(state.problems), state, state.num_problems, kept),
+                rows=self._rows(lambda: list(state.problems), state, state.ledger.problems, kept),
                 title="bad records and files",
                 note=note,
                 head=PROBLEMS.head,
