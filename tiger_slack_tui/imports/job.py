@@ -1,4 +1,4 @@
-"""Imports an archive: plans it, has worker processes merge its files, and accounts for everything."""
+"""Runs one import: plans it, has worker processes merge the files, and counts what they commit."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ from tiger_slack_tui.store.imports import ImportOutcome, ImportRun, begin_import
 log = logging.getLogger(__name__)
 
 _EARLY_WORKERS = 2
-"""Workers that start before the plan is made. After that, as many more as there are batches of files."""
+"""Workers that start before the plan is made. The others start once the number of batches is known."""
 _EVENTS_AT_ONCE = 500
-"""Events that are reported before the event loop does other work."""
+"""Events that are reported before other tasks of the event loop run."""
 _COMPRESS_FROM = 10_000
-"""Inserted messages from which on old chunks are compressed at once."""
+"""If this many messages were inserted, old chunks are compressed at once."""
 
 OnEvent = Callable[[ImportEvent], None]
 _Report = TypeVar("_Report", protocol.PlanMade, protocol.FileBatch, protocol.ListsRead)
@@ -137,7 +137,7 @@ class Import:
         self._started = time.monotonic()
         with span("import", dry_run=self._options.dry_run) as current:
             async with self._stack:
-                result = await self._run()
+                result = await self._import_archive()
             current.set_attributes({"read": result.total.read, "inserted": result.total.inserted})
             return result
 
@@ -178,10 +178,10 @@ class Import:
     def _resumed(self) -> datetime | None:
         return self._import.resumed if self._import else None
 
-    async def _run(self) -> ImportResult:
+    async def _import_archive(self) -> ImportResult:
         if self._options.dry_run:
             try:
-                await self._read(None)
+                await self._merge_archive(None)
             finally:
                 await self._close_workers()
             return self.result(
@@ -195,7 +195,7 @@ class Import:
             raise
         lock = LockSession(self._conninfo, connection, self._import)
         self._stack.push_async_callback(lock.close)
-        return await self._run_and_record(lock, self._import.id)
+        return await self._merge_and_record(lock, self._import.id)
 
     async def _begin(self, connection: Connection) -> ImportRun:
         try:
@@ -214,12 +214,12 @@ class Import:
         self._selection = replace(self._selection, since=begun.since, until=begun.until)
         return begun
 
-    async def _run_and_record(self, lock: LockSession, import_id: int) -> ImportResult:
-        """Read everything, and record how the import ended."""
+    async def _merge_and_record(self, lock: LockSession, import_id: int) -> ImportResult:
+        """Merge the archive, and record how the import ended."""
         outcome, error = ImportOutcome.CANCELLED, None
         try:
             try:
-                await self._read(lock)
+                await self._merge_archive(lock)
             finally:
                 await self._close_workers()  # before counting: their last batches count, too
             if not self._control.is_cancelled:
@@ -278,14 +278,14 @@ class Import:
         elif isinstance(ended, Exception):
             raise ended
 
-    async def _read(self, lock: LockSession | None) -> None:
-        """Merge the lists and then the files."""
+    async def _merge_archive(self, lock: LockSession | None) -> None:
+        """Merge the lists and then the files. `lock` is None for a dry run."""
         # A dry run compares each message with those before it, and only one process knows them.
         wanted = 1 if self._options.dry_run else self._options.workers
         workers = [await self._start_worker() for _ in range(min(wanted, _EARLY_WORKERS))]
-        planner = workers[0]
-        batches = await self._make_plan(planner)
-        planner.send(protocol.ReadLists(self._plan.lists, self._options.dry_run))
+        plan_worker = workers[0]
+        batches = await self._make_plan(plan_worker)
+        plan_worker.send(protocol.ReadLists(self._plan.lists, self._options.dry_run))
         for batch in batches:
             self._report(FilesListed([planned for _, planned in batch.files()]))
             await asyncio.sleep(0)  # there can be very many batches
@@ -294,38 +294,49 @@ class Import:
         workers += [
             await self._start_worker() for _ in range(_EARLY_WORKERS, min(wanted, len(batches)))
         ]
-        self._lists = await self._answer(planner, protocol.ListsRead())
-        problems = [*self._lists.bad, *self._lists.repaired]
-        await self._report_problems(problems)
-        if lock and self._import:
-            problems = [*self._plan.problems, *problems]
-            await replace_list_problems(await lock.connection(), self._import.id, problems)
+        await self._merge_lists(plan_worker, lock)
         queue = FileQueue(self._selection, is_restart=self._options.restart)
         queue.add(batches)
         batches.clear()  # the queue drops each batch once it is read
-        await self._read_files(queue, workers, lock)
+        await self._merge_files(queue, workers, lock)
 
-    async def _make_plan(self, planner: WorkerProcess) -> list[protocol.FileBatch]:
-        """Have a worker make the plan; the batches of files to read."""
-        planner.send(protocol.MakePlan(self._selection, self._options.limits))
-        made = await self._answer(planner, protocol.PlanMade(Plan(), 0, 0, 0))
+    async def _make_plan(self, worker: WorkerProcess) -> list[protocol.FileBatch]:
+        """Have a worker make the plan; the batches of files to read. After `cancel` some can be missing."""
+        worker.send(protocol.MakePlan(self._selection, self._options.limits))
+        made = await self._receive(worker, protocol.PlanMade)
+        if made is None:
+            return []
         plan = self._plan = made.plan
         self._report(Planned(made.files, made.bytes, plan.left_out, self._resumed))
         for warning in plan.warnings:
             self._report(ImportNote(warning, is_warning=True))
         await self._report_problems(plan.problems)
         self._report(FilesListed((), plan.unmapped))
-        none = protocol.FileBatch.of([])
-        return [await self._answer(planner, none) for _ in range(made.batches)]
+        batches: list[protocol.FileBatch] = []
+        while len(batches) < made.batches:
+            if (batch := await self._receive(worker, protocol.FileBatch)) is None:
+                break
+            batches.append(batch)
+        return batches
 
-    async def _answer(self, planner: WorkerProcess, instead: _Report) -> _Report:
-        """The planner's next report, which is of the type of `instead`; `instead` itself after `cancel`."""
-        match await planner.receive():
+    async def _merge_lists(self, worker: WorkerProcess, lock: LockSession | None) -> None:
+        """Wait until the worker has merged the lists, and save their problems."""
+        if lists := await self._receive(worker, protocol.ListsRead):
+            self._lists = lists
+        problems = [*self._lists.bad, *self._lists.repaired]
+        await self._report_problems(problems)
+        if lock and self._import:
+            problems = [*self._plan.problems, *problems]
+            await replace_list_problems(await lock.connection(), self._import.id, problems)
+
+    async def _receive(self, worker: WorkerProcess, kind: type[_Report]) -> _Report | None:
+        """The worker's next report, of this type; None after `cancel`. Raises ArchiveRefused, ImportFailed."""
+        match await worker.receive():
             case None if self._control.is_cancelled:
-                return instead
+                return None
             case protocol.Refused(message, hint, exports):
                 raise ArchiveRefused(message, hint=hint, exports=exports)
-            case report if isinstance(report, type(instead)):
+            case report if isinstance(report, kind):
                 return report
             case report:
                 raise failure_of(report)
@@ -361,10 +372,10 @@ class Import:
         """End all workers, by force after some seconds. Their last batches are then committed or rolled back."""
         await asyncio.gather(*(worker.close() for worker in self._workers))
 
-    async def _read_files(
+    async def _merge_files(
         self, queue: FileQueue, workers: Sequence[WorkerProcess], lock: LockSession | None
     ) -> None:
-        """Have the workers read all files, and hold the import's lock meanwhile."""
+        """Have the workers merge all files, and hold the import's lock meanwhile."""
         loop = WorkerLoop(queue, self._control, self._start_worker, self._report)
         holding = None
         if lock:
