@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from tiger_slack_tui.base.outcome import Outcome
+from tiger_slack_tui.base.outcome import Outcome, sum_by_outcome
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
@@ -53,12 +53,9 @@ class ReplayReport:
     def events(self) -> int:
         return sum(self.changes.values())
 
-    def outcomes(self) -> Counter[str]:
+    def outcomes(self) -> dict[str, int]:
         """The number of events by their outcome now."""
-        counts: Counter[str] = Counter()
-        for (_, after), n in self.changes.items():
-            counts[after] += n
-        return counts
+        return sum_by_outcome(self.changes)
 
 
 async def replay(

@@ -3,8 +3,9 @@
 It reads the history of the gap, and of LOOK_BACK before it, in the channels that the app is a member of. It finds:
 
 - Messages of the gap.
-- Replies of the gap to threads whose parent is in that history (`latest_reply` tells), and to older threads that have
-  a stored reply since then. It does not find a first reply to an older message: no method of Slack lists it.
+- Replies of the gap to threads whose parent is in that history (it has the ts of the newest reply), and to older
+  threads that have a stored reply since then. It does not find a first reply to an older message: no method of Slack
+  lists it.
 - Edits of messages in that history, by `edited.ts`. It does not find changes without it, such as unfurled links.
 - Reactions that are not known. It does not find removals: Slack's list of reactions need not be complete.
 - Deletions of messages in that history. A deletion is final, so Slack must not return the message when asked for it
@@ -36,7 +37,6 @@ from tiger_slack_tui.slack.web import CONVERSATION_TYPES
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import ChannelState, Gap
 from tiger_slack_tui.store.import_account import Account
-from tiger_slack_tui.store.import_files import FileCheckpoint
 from tiger_slack_tui.store.import_messages import Channel
 
 log = logging.getLogger(__name__)
@@ -86,8 +86,8 @@ class GapResult:
     messages: Account = field(default_factory=Account)
     is_restricted: bool = False
 
-    @property
-    def account(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
+        """As in `--json` and slack.gap.account."""
         return {
             "channels": self.channels,
             "skipped_channels": self.skipped_channels,
@@ -101,7 +101,7 @@ class GapResult:
         """Add the counts of a channel."""
         self.threads += state.threads
         self.deleted += state.deleted
-        self.messages.add(Account.from_json(state.account))
+        self.messages.add(state.account)
         if state.skipped:
             self.skipped_channels[state.skipped] = self.skipped_channels.get(state.skipped, 0) + 1
         elif state.is_done:
@@ -179,7 +179,7 @@ class Backfill:
             self._connection,
             gap,
             is_closed=result.is_closed,
-            account=result.account,
+            account=result.as_json(),
             error=result.error,
         )
         messages = result.messages
@@ -255,8 +255,8 @@ class Backfill:
         async with self._connection.transaction():
             await self._merger.lock([*page.gone, *page.items])
             await gaps.add_threads(self._connection, gap, channel.id, page.threads)
-            await self._merge_items(channel, page.gone)
-            account = await self._merge(gap, after, channel, page.items)
+            await self._merge_items(page.gone)
+            account = await self._merge(gap, after, page.items)
         state.reached, state.deleted, state.account = after.reached, after.deleted, after.account
         return account
 
@@ -290,7 +290,7 @@ class Backfill:
         async with self._connection.transaction():
             await self._merger.lock(replies)
             await gaps.end_thread(self._connection, gap, channel.id, thread)
-            account = await self._merge(gap, after, channel, replies)
+            account = await self._merge(gap, after, replies)
         state.threads, state.account = after.threads, after.account
         return account
 
@@ -298,23 +298,19 @@ class Backfill:
         done = sum(state.is_done for state in self._states)
         await self._on_progress(BackfillProgress(gap, done, len(self._states), account))
 
-    async def _merge(
-        self, gap: Gap, state: ChannelState, channel: Channel, items: Sequence[MergeItem]
-    ) -> Account:
+    async def _merge(self, gap: Gap, state: ChannelState, items: Sequence[MergeItem]) -> Account:
         """Merge the records and save the channel's account, in the current transaction."""
-        account = Account.from_json(state.account)
-        merged = await self._merge_items(channel, items)
-        account.add(merged)
-        state.account = account.as_json()
+        merged = await self._merge_items(items)
+        state.account = state.account.copy()
+        state.account.add(merged)
         await gaps.save(self._connection, gap, state)
         return merged
 
-    async def _merge_items(self, channel: Channel, items: Sequence[MergeItem]) -> Account:
+    async def _merge_items(self, items: Sequence[MergeItem]) -> Account:
         if not items:
             return Account()
-        states = {0: FileCheckpoint(channel.id, 0, 0, channel.id)}
         has_rules = await self._merger.has_rules()
-        merged = await self._merger.merge(items, states, has_rules=has_rules)
+        merged = await self._merger.merge(items, {}, has_rules=has_rules)
         return merged.accounts[0]
 
     async def _gone(

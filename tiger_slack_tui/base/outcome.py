@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -13,3 +14,11 @@ class Outcome(StrEnum):
     AUDIT = "audit"
     UNROUTED = "unrouted"
     FAILED = "failed"
+
+
+def sum_by_outcome(counts: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """The counts by the second key, an event's outcome, of all first keys together."""
+    sums: dict[str, int] = {}
+    for (_, outcome), n in counts.items():
+        sums[str(outcome)] = sums.get(str(outcome), 0) + n
+    return sums

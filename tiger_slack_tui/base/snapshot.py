@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tiger_slack_tui.base.clock import Clock, SystemClock
-from tiger_slack_tui.base.outcome import Outcome
+from tiger_slack_tui.base.outcome import Outcome, sum_by_outcome
 
 LATE_SECONDS = 60.0
 """An event that arrives later is shown as late. Slack retries at once, then after a minute."""
@@ -213,7 +213,4 @@ class Snapshot:
 
     def by_outcome(self) -> dict[str, int]:
         """Number of events by outcome, of all types together. The keys are plain strings, as JSON needs them."""
-        counts: dict[str, int] = {}
-        for (_, outcome), n in self.outcomes.items():
-            counts[str(outcome)] = counts.get(str(outcome), 0) + n
-        return counts
+        return sum_by_outcome(self.outcomes)

@@ -30,7 +30,7 @@ from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
-from tiger_slack_tui.store.job_runs import JobRun, RunReason
+from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
 
 if TYPE_CHECKING:
     from tiger_slack_tui.backfill.gap_backfill import BackfillProgress, GapResult
@@ -62,7 +62,7 @@ class _BackfillEnd:
 
     @property
     def exit_code(self) -> int:
-        if self.run.outcome != "done":
+        if self.run.outcome != RunOutcome.DONE:
             return 1
         return 3 if any(result.error for result in self.results) else 0
 
@@ -257,7 +257,7 @@ def _as_json(ended: _BackfillEnd) -> dict[str, Any]:
                 "is_closed": result.is_closed,
                 "error": result.error,
             }
-            | result.account
+            | result.as_json()
             for result in ended.results
         ],
     }
@@ -279,9 +279,9 @@ def _as_text(ended: _BackfillEnd) -> Iterator[str]:
         )
         if result.error:
             yield f"  {result.error}"
-    if not ended.results and ended.run.outcome == "done":
+    if not ended.results and ended.run.outcome == RunOutcome.DONE:
         yield "There are no gaps to close."
-    if ended.run.outcome != "done":
+    if ended.run.outcome != RunOutcome.DONE:
         yield f"The backfill is incomplete ({ended.run.outcome}): {visible(ended.run.error or '')}"
         yield "What it read is stored. To continue, run the same command again."
 

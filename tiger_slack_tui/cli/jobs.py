@@ -27,7 +27,7 @@ from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.lock_keys import JOB_LOCK_KEYS
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect_session
-from tiger_slack_tui.store.job_runs import JobRun, RunReason
+from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
 
 _RUNS = 5
 """Runs of each job that `--status` shows."""
@@ -76,7 +76,9 @@ def _run_jobs(
         click.echo(json.dumps([asdict(run) for run in ended], default=str, indent=2))
     else:
         click.echo("\n".join(_run_line(run) for run in ended))
-    if failed := [run.job for run in ended if run.outcome not in ("done", "skipped")]:
+    if failed := [
+        run.job for run in ended if run.outcome not in (RunOutcome.DONE, RunOutcome.SKIPPED)
+    ]:
         raise JobFailed(f"{amount(len(failed), 'job')} failed: {', '.join(failed)}")
 
 

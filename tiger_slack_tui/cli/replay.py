@@ -10,6 +10,7 @@ from tiger_slack_tui.audit.replay import (
 )
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.cli import options
@@ -68,9 +69,9 @@ def _replay(loaded: Settings, selection: ReplaySelection, *, dry_run: bool, as_j
         click.echo("\n".join(_lines(report, dry_run=dry_run)))
     if unknown:
         raise NotReplayed(f"The audit trail has no event {visible(', '.join(unknown))}.")
-    if report.outcomes()["failed"]:
+    if failed := report.outcomes().get(Outcome.FAILED):
         raise NotReplayed(
-            f"{amount(report.outcomes()['failed'], 'event')} failed again.",
+            f"{amount(failed, 'event')} failed again.",
             hint="To see an event's error: tiger-slack event EVENT_ID",
         )
 

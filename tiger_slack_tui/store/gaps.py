@@ -11,6 +11,7 @@ import orjson
 from psycopg.rows import class_row, scalar_row, tuple_row
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.store.import_account import Account
 
 _COLUMNS: LiteralString = (
     "g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.instance, g.found_at, g.tried_at, g.closed_at"
@@ -169,7 +170,8 @@ class ChannelState:
     skipped: str | None = None
     threads: int = 0
     deleted: int = 0
-    account: dict[str, Any] = field(default_factory=dict)
+    account: Account = field(default_factory=Account)
+    """The records that are merged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class GapSummary:
 
     count: int = 0
     is_due: bool = False
-    """Whether the job should close one now: it has ended, and no backfill of it has come to its end."""
+    """Whether the job should close one now: it has ended, and no backfill of it has finished."""
     newest: int | None = None
     """The id of the newest."""
 
@@ -215,7 +217,7 @@ async def database_time(connection: Connection) -> datetime:
 
 
 async def has_due(connection: Connection, team: str, since: datetime) -> bool:
-    """Whether `due` has a gap of which no backfill has come to its end since then, by the database's clock."""
+    """Whether `due` has a gap of which no backfill has finished since then, by the database's clock."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(_HAS_DUE, {"team": team, "since": since})
         return bool(await cursor.fetchone())
@@ -271,9 +273,14 @@ async def begin(
             return None
         for query in (_RETRY_SKIPPED, _BEGIN_CHANNELS):
             await connection.execute(query, values)
-    async with connection.cursor(row_factory=class_row(ChannelState)) as cursor:
+    async with connection.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(_CHANNELS, values)
-        return found[0], await cursor.fetchall()
+        return found[0], [
+            ChannelState(
+                channel, reached, is_done, skipped, threads, deleted, Account.from_json(account)
+            )
+            async for channel, reached, is_done, skipped, threads, deleted, account in cursor
+        ]
 
 
 async def save(connection: Connection, gap: Gap, state: ChannelState) -> None:
@@ -286,7 +293,7 @@ async def save(connection: Connection, gap: Gap, state: ChannelState) -> None:
         "skipped": state.skipped,
         "threads": state.threads,
         "deleted": state.deleted,
-        "account": orjson.dumps(state.account).decode(),
+        "account": orjson.dumps(state.account.as_json()).decode(),
     }
     await connection.execute(_SAVE, values)
 
@@ -335,7 +342,7 @@ async def end(
     account: Mapping[str, Any],
     error: str | None,
 ) -> None:
-    """Record that the backfill has come to its end. `is_closed` says that nothing of the gap is left."""
+    """Record that the backfill has finished. `is_closed` says that nothing of the gap is left."""
     values = {
         "gap": gap.id,
         "is_closed": is_closed,

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, LiteralString
 
-from psycopg.types.json import Jsonb
-
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.copy_format import TRUE, copy_rows, row_of, text_cell, time_cell
 from tiger_slack_tui.postgres.queries import fetch_value, to_json
@@ -52,12 +50,6 @@ select set_config('synchronous_commit', 'off', false)
 , set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', false)
 , set_config('plan_cache_mode', 'force_custom_plan', false)
 """
-_HAS_RULES = "select exists (select from slack.message_discard)"
-_EVALUATE_RULES = """
-select e.discarded, e.failures
-from slack.evaluate_rules(array(select m from jsonb_array_elements(%s::jsonb) m)) e
-"""
-_COUNT_RULE_FAILURES = "select slack.count_rule_failures(%s::jsonb)"
 _NOW = "select slack.to_ts(now())"
 _LOCK = "select slack.lock_for_import(%s::jsonb)"
 _IS_NEW = """
@@ -136,38 +128,9 @@ class KnownMessages:
         self.versions[key] = max(version, self.versions.get(key, version))
 
 
-@dataclass(frozen=True, slots=True)
-class RuleResults:
-    """What the discard rules say of messages."""
-
-    rules: Sequence[int | None]
-    """For each message the id of the rule that discards it, None where none does."""
-    failures: Any
-    """The failures of rules, for `count_rule_failures`; None where there are none."""
-
-
 async def set_up_bulk_session(connection: Connection) -> None:
     """Set up the session for merging in bulk."""
     await connection.execute(_SESSION)
-
-
-async def has_rules(connection: Connection) -> bool:
-    """Whether there are discard rules."""
-    return bool(await fetch_value(connection, _HAS_RULES))
-
-
-async def evaluate_rules(
-    connection: Connection, messages: Sequence[Mapping[str, Any]]
-) -> RuleResults:
-    """Evaluate the discard rules for the messages, which look like the events of Slack."""
-    cursor = await connection.execute(_EVALUATE_RULES, (to_json(messages),))
-    rules, failures = await cursor.fetchone() or ((), None)
-    return RuleResults(rules, failures)
-
-
-async def count_rule_failures(connection: Connection, failures: Any) -> None:
-    """Add failures of rules, as `evaluate_rules` returns them, to their counts."""
-    await connection.execute(_COUNT_RULE_FAILURES, (Jsonb(failures),))
 
 
 async def lock_messages(connection: Connection, times: MessageTimes) -> None:

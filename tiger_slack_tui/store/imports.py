@@ -17,19 +17,10 @@ from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, IMPORT_WORKER_
 from tiger_slack_tui.postgres.locks import holders, try_lock
 
 _LOCKS = IMPORT_LOCK_CLASS << 32
-"""With an import's id: the key of the advisory lock of the session that runs it."""
 _WORKER_LOCKS = IMPORT_WORKER_LOCK_CLASS << 32
-"""The same for its workers, which share the lock. One that outlives the import may still commit its batch."""
+"""With an import's id: the key of the lock that its workers share. One that outlives the import may still commit."""
 _WORKER_SECONDS = 30
 
-_NAMES = """
-select n.channel_name, n.channel_id
-from slack.channel_name n
-where to_jsonb(n) -> 'is_by_message' is distinct from 'true' -- older versions have no such column
-union
-select c.id, c.id from slack.channel c
-order by 1, 2
-"""
 _UNFINISHED = """
 select i.id, i.since, i.until, i.started_at
 from slack.import i
@@ -120,6 +111,11 @@ class ImportRun:
     run_at: datetime
 
 
+def lock_key(import_id: int) -> int:
+    """The key of the advisory lock that the session of a running import holds."""
+    return _LOCKS + import_id
+
+
 async def begin_import(
     connection: Connection,
     source: str,
@@ -160,7 +156,7 @@ async def begin_import(
 
 
 async def _hold(connection: Connection, import_id: int) -> None:
-    key = _LOCKS + import_id
+    key = lock_key(import_id)
     if not await try_lock(connection, key):
         holder = (await holders(connection, [key])).get(key)
         raise ImportRunning(
@@ -200,26 +196,12 @@ async def end_import(
     await connection.execute(_END, (outcome, error, Jsonb(account), import_id))
 
 
-async def find_channels(connection: Connection) -> dict[str, list[str]]:
-    """The ids of channels by id and by every name that they have or had; empty if there are no tables yet.
-
-    Names that come only from messages about a rename are left out: an export's own messages would add them too late
-    for its first import, and in time for its second.
-    """
-    cursor = await connection.execute("select to_regclass('slack.channel_name') is not null")
-    found: dict[str, list[str]] = {}
-    if (await cursor.fetchone() or [False])[0]:
-        async for name, channel in await connection.execute(_NAMES):
-            found.setdefault(name, []).append(channel)
-    return found
-
-
 async def retake_lock(connection: Connection, run: ImportRun) -> bool:
     """Take the lock of a run whose session was lost; False if another session has it.
 
     Raises ImportRunning if another run has continued the import since.
     """
-    if not await try_lock(connection, _LOCKS + run.id):
+    if not await try_lock(connection, lock_key(run.id)):
         return False
     cursor = await connection.execute(_GO_ON, (run.id, run.run_at))
     if not cursor.rowcount:

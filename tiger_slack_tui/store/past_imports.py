@@ -10,9 +10,9 @@ from typing import Any, LiteralString
 from psycopg.rows import dict_row
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS
+from tiger_slack_tui.postgres.locks import holders
 from tiger_slack_tui.store.import_account import Account
-from tiger_slack_tui.store.imports import ImportOutcome
+from tiger_slack_tui.store.imports import ImportOutcome, lock_key
 
 _RECENT: LiteralString = """
 select i.id, i.source, i.options, i.instance, i.started_at, i.resumed_at, i.finished_at, i.outcome, i.error
@@ -21,26 +21,16 @@ select i.id, i.source, i.options, i.instance, i.started_at, i.resumed_at, i.fini
 , coalesce(jsonb_path_query_first(i.account, '$.files.planned ? (@.type() == "number")')::int8, 0) as files_planned
 , coalesce(jsonb_path_query_first(i.account, '$.files.done ? (@.type() == "number")')::int8, 0) as files_done
 , coalesce(jsonb_path_query_first(i.account, '$.files.failed ? (@.type() == "number")')::int8, 0) as files_failed
-, r.is_running
-, case when r.is_running then
-  ( select count(*) from slack.import_file f where f.import_id = i.id and f.is_done )
-  else 0
-  end as files_now
 from slack.import i
-cross join lateral
-( select exists
-  ( select from pg_locks l
-    join pg_database d on d.oid = l.database
-    where l.locktype = 'advisory'
-    and l.granted
-    and d.datname = current_database()
-    and l.classid = %s
-    and l.objid = i.id
-    and l.objsubid = 1
-  ) as is_running
-) r
 order by i.id desc
 limit %s
+"""
+_DONE_FILES: LiteralString = """
+select f.import_id, count(*)
+from slack.import_file f
+where f.import_id = any (%s)
+and f.is_done
+group by f.import_id
 """
 
 
@@ -48,7 +38,8 @@ limit %s
 class PastImport:
     """A row of slack.import. The counts are of its last end; if it was killed, of what is committed.
 
-    `files_now` has the ended files of a running import. `files_planned` is 0 if it was killed: nobody recorded it.
+    `files_now` has the ended files of a running import. `files_planned` is 0
+    after a kill, because only the end of an import stores it.
     """
 
     id: int
@@ -88,13 +79,26 @@ class PastImport:
 async def recent_imports(connection: Connection, most: int) -> list[PastImport]:
     """The newest imports, newest first."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_RECENT, (IMPORT_LOCK_CLASS, most))
-        return [
-            PastImport(
-                **row | {"account": Account.from_json(row["account"]), "options": _options(row)}
-            )
-            async for row in cursor
-        ]
+        await cursor.execute(_RECENT, (most,))
+        rows = await cursor.fetchall()
+    # The locks are read after the rows: an import that ends in between counts as ended, not as killed.
+    running = await holders(connection, [lock_key(row["id"]) for row in rows])
+    ids = [row["id"] for row in rows if lock_key(row["id"]) in running]
+    done: dict[int, int] = {}
+    if ids:
+        done = dict(await (await connection.execute(_DONE_FILES, (ids,))).fetchall())
+    return [
+        PastImport(
+            **row
+            | {
+                "account": Account.from_json(row["account"]),
+                "options": _options(row),
+                "is_running": row["id"] in ids,
+                "files_now": done.get(row["id"], 0),
+            }
+        )
+        for row in rows
+    ]
 
 
 def _options(row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.jsonpath import readable
+from tiger_slack_tui.postgres.queries import fetch_value, to_json
 
 _CHECK: LiteralString = """
 select %(match)s::jsonpath::text, jsonb_path_query_array('{}', %(match)s::jsonpath, silent => true)::text
@@ -89,6 +91,13 @@ with d as (delete from slack.message_discard where id = %(id)s returning id, mat
 select id from o union all select id from moved
 """
 
+_HAS_RULES = "select exists (select from slack.message_discard)"
+_EVALUATE_RULES = """
+select e.discarded, e.failures
+from slack.evaluate_rules(array(select m from jsonb_array_elements(%s::jsonb) m)) e
+"""
+_COUNT_RULE_FAILURES = "select slack.count_rule_failures(%s::jsonb)"
+
 _FAILURES = {
     "0A000": "it compares a time that has a time zone with one that has none",
     "54001": "the message is nested too deeply for it",
@@ -160,6 +169,16 @@ class ConditionAnswer(NamedTuple):
     values: str
 
 
+@dataclass(frozen=True, slots=True)
+class RuleResults:
+    """What the discard rules say of messages."""
+
+    rules: Sequence[int | None]
+    """For each message the id of the rule that discards it, None where none does."""
+    failures: Any
+    """The failures of rules, for `count_rule_failures`; None where there are none."""
+
+
 def failure_words(sqlstate: str) -> str:
     """Why PostgreSQL cannot evaluate a rule on a message, in words."""
     words = _FAILURES.get(sqlstate, "a value in the message does not fit the rule")
@@ -219,6 +238,25 @@ async def turn_on(connection: Connection, rule_id: int) -> bool:
 async def remove(connection: Connection, rule_id: int) -> bool:
     """Mark the rule as removed; False where no rule of this number is on or off."""
     return (await connection.execute(_REMOVE, {"id": rule_id})).rowcount > 0
+
+
+async def has_rules(connection: Connection) -> bool:
+    """Whether there are discard rules."""
+    return bool(await fetch_value(connection, _HAS_RULES))
+
+
+async def evaluate_rules(
+    connection: Connection, messages: Sequence[Mapping[str, Any]]
+) -> RuleResults:
+    """Evaluate the discard rules for the messages, which look like the events of Slack."""
+    cursor = await connection.execute(_EVALUATE_RULES, (to_json(messages),))
+    rules, failures = await cursor.fetchone() or ((), None)
+    return RuleResults(rules, failures)
+
+
+async def count_rule_failures(connection: Connection, failures: Any) -> None:
+    """Add failures of rules, as `evaluate_rules` returns them, to their counts."""
+    await connection.execute(_COUNT_RULE_FAILURES, (Jsonb(failures),))
 
 
 async def _read(connection: Connection, rule_id: int | None) -> list[Rule]:

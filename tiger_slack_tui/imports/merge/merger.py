@@ -23,7 +23,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import is_unavailable
 from tiger_slack_tui.store.import_account import Account, Reason
 from tiger_slack_tui.store.import_files import FileCheckpoint
-from tiger_slack_tui.store.import_messages import RuleResults, evaluate_rules
+from tiger_slack_tui.store.rules import RuleResults, evaluate_rules
 
 _TRIES = 5
 """Attempts of a transaction that fails because of other sessions (deadlock, lock timeout)."""
@@ -70,8 +70,9 @@ class Merger:
     async def merge(
         self, items: Sequence[MergeItem], files: dict[int, FileCheckpoint], *, has_rules: bool
     ) -> Merged:
-        """Merge the items and commit them with their account; bring `files` up to date.
+        """Merge the items and commit them with their account; bring the checkpoints in `files` up to date.
 
+        `files` has the checkpoints by the file numbers of the items; it is empty for records that are of no file.
         With `has_rules` the discard rules apply; every row then has to keep its record. A record that PostgreSQL
         refuses is skipped as refused, and the others are merged. Raises CheckpointChanged, and psycopg.Error for an
         outage; the current transaction is then rolled back.
@@ -126,10 +127,14 @@ class Merger:
                 await self._target.count_rule_failures(results.failures)
             known = await self._target.read_known(times)
             changes = decide(items, discarded, known)
+            await self._target.write(changes, known)
             after = {
-                number: _advanced(files[number], number, changes) for number in changes.accounts
+                number: _advanced(files[number], number, changes)
+                for number in changes.accounts
+                if number in files
             }
-            await self._target.write(changes, known, after)
+            if after:
+                await self._target.save_files(after, changes.problems)
         for number, checkpoint in after.items():
             checkpoint.stored_position = checkpoint.position
             files[number] = checkpoint

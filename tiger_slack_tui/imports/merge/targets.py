@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
 
-from tiger_slack_tui.imports.merge.decisions import Changes
+from tiger_slack_tui.imports.merge.decisions import Changes, RecordProblem
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.store import import_dry_run, import_messages
+from tiger_slack_tui.store import import_dry_run, import_messages, rules
 from tiger_slack_tui.store.import_account import ImportProblem
 from tiger_slack_tui.store.import_contents import save_contents
 from tiger_slack_tui.store.import_files import FileCheckpoint, add_problems, save_checkpoints
@@ -19,7 +19,7 @@ from tiger_slack_tui.store.import_messages import KnownMessages, MessageTimes, R
 class MergeTarget(Protocol):
     """What a `Merger` reads and writes.
 
-    The merger calls the last four methods in the transaction of a batch, in this order.
+    The merger calls the last five methods in the transaction of a batch, in this order.
     """
 
     async def prepare(self) -> None:
@@ -37,10 +37,13 @@ class MergeTarget(Protocol):
     async def read_known(self, times: MessageTimes) -> KnownMessages:
         """What is stored of the messages."""
 
-    async def write(
-        self, changes: Changes, known: KnownMessages, files: Mapping[int, FileCheckpoint]
+    async def write(self, changes: Changes, known: KnownMessages) -> None:
+        """Store the changes. `known` already includes them."""
+
+    async def save_files(
+        self, files: Mapping[int, FileCheckpoint], problems: Sequence[RecordProblem]
     ) -> None:
-        """Store the changes. `known` and `files` already include them. Raises CheckpointChanged."""
+        """Save the checkpoints, by number, and the problems of the batch's files. Raises CheckpointChanged."""
 
 
 class TablesTarget:
@@ -53,21 +56,24 @@ class TablesTarget:
         await import_messages.set_up_bulk_session(self._connection)
 
     async def has_rules(self) -> bool:
-        return await import_messages.has_rules(self._connection)
+        return await rules.has_rules(self._connection)
 
     async def lock(self, times: MessageTimes) -> None:
         await import_messages.lock_messages(self._connection, times)
 
     async def count_rule_failures(self, failures: Any) -> None:
-        await import_messages.count_rule_failures(self._connection, failures)
+        await rules.count_rule_failures(self._connection, failures)
 
     async def read_known(self, times: MessageTimes) -> KnownMessages:
         return await import_messages.read_known(self._connection, times)
 
-    async def write(
-        self, changes: Changes, known: KnownMessages, files: Mapping[int, FileCheckpoint]
-    ) -> None:
+    async def write(self, changes: Changes, known: KnownMessages) -> None:
         await _write_messages(self._connection, changes, known)
+
+    async def save_files(
+        self, files: Mapping[int, FileCheckpoint], problems: Sequence[RecordProblem]
+    ) -> None:
+        pass
 
 
 class ImportTarget(TablesTarget):
@@ -77,14 +83,11 @@ class ImportTarget(TablesTarget):
         super().__init__(connection)
         self._import = import_id
 
-    async def write(
-        self, changes: Changes, known: KnownMessages, files: Mapping[int, FileCheckpoint]
+    async def save_files(
+        self, files: Mapping[int, FileCheckpoint], problems: Sequence[RecordProblem]
     ) -> None:
-        await super().write(changes, known, files)
-        problems = [
-            ImportProblem(files[p.file].path, p.position, p.reason) for p in changes.problems
-        ]
-        await add_problems(self._connection, self._import, problems)
+        found = [ImportProblem(files[p.file].path, p.position, p.reason) for p in problems]
+        await add_problems(self._connection, self._import, found)
         await save_checkpoints(self._connection, self._import, list(files.values()))
         await save_contents(self._connection, (file for file in files.values() if file.is_whole))
 
@@ -105,7 +108,7 @@ class DryRunTarget:
         await import_dry_run.create_tables(self._connection)
 
     async def has_rules(self) -> bool:
-        return self._has_tables and await import_messages.has_rules(self._connection)
+        return self._has_tables and await rules.has_rules(self._connection)
 
     async def lock(self, times: MessageTimes) -> None:
         pass
@@ -120,9 +123,7 @@ class DryRunTarget:
         await import_dry_run.add_merged(self._connection, known, times)
         return known
 
-    async def write(
-        self, changes: Changes, known: KnownMessages, files: Mapping[int, FileCheckpoint]
-    ) -> None:
+    async def write(self, changes: Changes, known: KnownMessages) -> None:
         contents = changes.inserts | changes.updates
         await import_dry_run.save_merged(
             self._connection,
@@ -130,6 +131,11 @@ class DryRunTarget:
             deletions=changes.deletions,
             reactions=changes.reactions,
         )
+
+    async def save_files(
+        self, files: Mapping[int, FileCheckpoint], problems: Sequence[RecordProblem]
+    ) -> None:
+        pass
 
 
 async def _write_messages(connection: Connection, changes: Changes, known: KnownMessages) -> None:

@@ -36,7 +36,8 @@ from tiger_slack_tui.postgres.pool import connect_session
 from tiger_slack_tui.store.directory import upsert
 from tiger_slack_tui.store.import_account import ImportProblem, Reason
 from tiger_slack_tui.store.import_files import CheckpointChanged
-from tiger_slack_tui.store.imports import find_channels, join_as_worker
+from tiger_slack_tui.store.imports import join_as_worker
+from tiger_slack_tui.store.names import channels_by_name
 from tiger_slack_tui.store.workspaces import held_teams
 
 _LIST_BATCH = 1000
@@ -141,7 +142,7 @@ class Worker:
 
     async def _plan(self, command: protocol.MakePlan, connection: Connection) -> None:
         try:
-            names = await find_channels(connection)
+            names = await channels_by_name(connection)
             held = await held_teams(connection)
             listing = self._source.list(command.limits)
             plan = make_plan(self._path, self._source, listing, command.selection, names, held)
