@@ -11,7 +11,7 @@ from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect, make_pool
 from tiger_slack_tui.slack.events import read_envelope, route
-from tiger_slack_tui.store.events import EventStore, Written
+from tiger_slack_tui.store.events import BatchResult, EventStore
 
 START = 1_700_000_000
 
@@ -57,7 +57,7 @@ def record(event_id: str, event: dict[str, Any], *, late: float = 0.5) -> bytes:
     return encode_record(envelope, route(envelope))
 
 
-async def store(conninfo: str, events: dict[str, dict[str, Any]]) -> Written:
+async def store(conninfo: str, events: dict[str, dict[str, Any]]) -> BatchResult:
     """Ingest the events, by event_id, as one batch."""
     pool = make_pool(conninfo, minimum=1, maximum=1)
     await pool.open()

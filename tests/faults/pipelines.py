@@ -12,7 +12,7 @@ import orjson
 from tiger_slack_tui.ingest.pipeline import Pipeline
 from tiger_slack_tui.slack.events import Envelope
 from tiger_slack_tui.slack.socket_connection import SocketConnection
-from tiger_slack_tui.store.events import EventStore, Written
+from tiger_slack_tui.store.events import BatchResult, EventStore
 
 
 class FakeStore:
@@ -28,8 +28,8 @@ class FakeStore:
         self.busy = False
 
     async def write(
-        self, records: Sequence[bytes], *, seconds: float = 60, unsure: Collection[str] = ()
-    ) -> Written:
+        self, records: Sequence[bytes], *, seconds: float = 60, unconfirmed: Collection[str] = ()
+    ) -> BatchResult:
         self.calls += 1
         if self.errors:
             raise self.errors.pop(0)
@@ -37,13 +37,13 @@ class FakeStore:
             if (error := self.poison(record)) is not None:
                 raise error
         await self.gate.wait()
-        written = Written()
+        written = BatchResult()
         for record in records:
             event_id = orjson.loads(record)["event_id"]
             if self.stored.setdefault(event_id, record) is record or (
-                event_id in unsure and self.stored[event_id] == record
+                event_id in unconfirmed and self.stored[event_id] == record
             ):
-                written.first.add(event_id)
+                written.new.add(event_id)
         return written
 
     def abort(self) -> None:

@@ -37,7 +37,7 @@ async def test_writes_that_wait_for_a_lock(conninfo: str) -> None:
                 with pytest.raises(DatabaseUnavailable, match=r"within 0\.2 s"):
                     await store.write([record("Ev2", message(2))], seconds=0.2)
                 await until(lambda: count(conninfo, BACKENDS) == 0)
-        assert (await store.write([record("Ev2", message(2))])).first == {"Ev2"}
+        assert (await store.write([record("Ev2", message(2))])).new == {"Ev2"}
 
 
 async def test_commits_that_wait_for_a_standby(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ async def test_commits_that_wait_for_a_standby(tmp_path: Path) -> None:
                     await until(lambda: count(admin, BACKENDS) == 0)
                 database.execute("alter system reset synchronous_standby_names")
                 database.execute("select pg_reload_conf()")
-            written = await store.write([record("Ev2", message(2))], unsure=["Ev2"])
-    assert written.first == {"Ev2"}
+            written = await store.write([record("Ev2", message(2))], unconfirmed=["Ev2"])
+    assert written.new == {"Ev2"}
 
 
 async def test_the_server_notices_that_its_client_is_gone(conninfo: str) -> None:

@@ -14,7 +14,7 @@ from tests.faults.proxy import Proxy, postgres_target, through
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.model.monitor import Monitor
-from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import BlockingConnection, Connection
 from tiger_slack_tui.postgres.locks import try_lock
@@ -138,7 +138,7 @@ async def test_a_write_on_a_silent_connection_can_be_retried(conninfo: str, prox
 
 
 async def test_a_job_ends_when_its_connection_is_silent(conninfo: str, proxy: Proxy) -> None:
-    async def work(run: Run) -> None:
+    async def work(run: ActiveRun) -> None:
         proxy.freeze()
         await run.connection.execute("select 1")
 

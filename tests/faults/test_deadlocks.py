@@ -20,7 +20,7 @@ from tests.support import AT_ONCE, count, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.backfill import close_gaps
-from tiger_slack_tui.jobs.job import Run
+from tiger_slack_tui.jobs.job import ActiveRun
 from tiger_slack_tui.jobs.retention import retention
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import Connection
@@ -29,7 +29,7 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import directory, gaps, instances, job_runs
 from tiger_slack_tui.store.events import as_array
 from tiger_slack_tui.store.gaps import Gap
-from tiger_slack_tui.store.instances import ConnectionSpan, Heartbeat
+from tiger_slack_tui.store.instances import ConnectedAges, Heartbeat
 
 NOW = float(int(time.time()))
 DAY = 86_400.0
@@ -41,7 +41,7 @@ _WAITING = (
 _DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 
 
-async def beat(connection: Connection, name: str, *spans: ConnectionSpan) -> None:
+async def beat(connection: Connection, name: str, *spans: ConnectedAges) -> None:
     found = Heartbeat(instance_state(name), spans, [])
     await instances.write_heartbeat(
         connection, lambda: found, stale=30, others_are_up_to_date=True, least_gap=1
@@ -55,10 +55,10 @@ async def test_heartbeats_change_connections_of_each_other(conninfo: str) -> Non
         await connect(conninfo) as two,
         await connect(conninfo) as blocker,
     ):
-        await beat(one, "one", ConnectionSpan(1, 20, 10, is_over=False))
+        await beat(one, "one", ConnectedAges(1, 20, 10, is_over=False))
         await beat(two, "two")
         await blocker.execute("update slack.connection set is_judged = false")
-        own = ConnectionSpan(1, 20, 0, is_over=False)
+        own = ConnectedAges(1, 20, 0, is_over=False)
         async with blocker.transaction():
             await blocker.execute("select slack.lock_gaps()")
             other = asyncio.create_task(beat(two, "two"))
@@ -195,7 +195,7 @@ async def heartbeats(connection: Connection, chosen: random.Random, _: int) -> N
     )
     name = str(connection.info.backend_pid)
     spans = [
-        ConnectionSpan(n, chosen.random() * 9, 0, is_over=chosen.random() < 0.5)
+        ConnectedAges(n, chosen.random() * 9, 0, is_over=chosen.random() < 0.5)
         for n in chosen.sample(range(20), 4)
     ]
     await beat(connection, name, *spans)
@@ -205,7 +205,7 @@ async def removals(connection: Connection, chosen: random.Random, number: int) -
     run_id, _ = await job_runs.begin(
         connection, "retention", reason="by hand", scheduled_for=None, instance="test"
     )
-    run = Run(run_id, connection, None)
+    run = ActiveRun(run_id, connection, None)
     await retention(1).work(run)
 
 

@@ -20,7 +20,7 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.socket_connection import SocketState
 from tiger_slack_tui.store import instances
-from tiger_slack_tui.store.instances import ConnectionSpan, Heartbeat
+from tiger_slack_tui.store.instances import ConnectedAges, Heartbeat
 
 HOUR = 3600.0
 HEARTBEAT = HeartbeatTiming(interval=0.05, stale=1, least_gap=0.3)
@@ -34,7 +34,7 @@ class Sender:
         self._state = instance_state(start_id=uuid4(), age=3 * HOUR)
         self.looks = 0
 
-    async def beat(self, *spans: ConnectionSpan) -> None:
+    async def beat(self, *spans: ConnectedAges) -> None:
         def look() -> Heartbeat:
             self.looks += 1
             return Heartbeat(self._state, spans, [])
@@ -53,12 +53,12 @@ async def test_a_gap_shows_after_a_heartbeat_without_an_answer(
 ) -> None:
     async with await connect(conninfo) as connection:
         sender = Sender(connection)
-        first = ConnectionSpan(1, 2 * HOUR, HOUR, is_over=False)
+        first = ConnectedAges(1, 2 * HOUR, HOUR, is_over=False)
         await sender.beat(first)
         await sender.beat(first)  # it got no answer, so it repeats the heartbeat
-        ended = ConnectionSpan(1, 2 * HOUR, HOUR, is_over=True)
-        await sender.beat(ended, ConnectionSpan(2, 600, 0, is_over=False))
-        await sender.beat(ended, ConnectionSpan(2, 600, 0, is_over=False))
+        ended = ConnectedAges(1, 2 * HOUR, HOUR, is_over=True)
+        await sender.beat(ended, ConnectedAges(2, 600, 0, is_over=False))
+        await sender.beat(ended, ConnectedAges(2, 600, 0, is_over=False))
     assert rows(database, "select count(*) from slack.instance") == [(1,)]
     assert rows(
         database, "select number, ended_at is null, is_judged from slack.connection order by id"
@@ -75,9 +75,9 @@ async def test_a_connection_that_a_heartbeat_lacks_is_ended(
 ) -> None:
     async with await connect(conninfo) as connection:
         other, sender = Sender(connection), Sender(connection)
-        await other.beat(ConnectionSpan(1, 20, 0, is_over=False))
-        await sender.beat(ConnectionSpan(1, 20, 10, is_over=False))
-        await sender.beat(ConnectionSpan(2, 5, 0, is_over=False))
+        await other.beat(ConnectedAges(1, 20, 0, is_over=False))
+        await sender.beat(ConnectedAges(1, 20, 10, is_over=False))
+        await sender.beat(ConnectedAges(2, 5, 0, is_over=False))
     assert rows(database, "select number, ended_at is null from slack.connection order by id") == [
         (1, True),
         (1, False),
@@ -100,7 +100,7 @@ async def test_a_retry_after_a_deadlock_takes_new_ages(
     )
     async with await connect(conninfo) as connection:
         sender = Sender(connection)
-        await sender.beat(ConnectionSpan(1, 20, 10, is_over=False))
+        await sender.beat(ConnectedAges(1, 20, 10, is_over=False))
         assert sender.looks == 2
     assert rows(database, "select count(*) from slack.connection") == [(1,)]
 

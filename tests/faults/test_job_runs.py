@@ -12,12 +12,12 @@ import pytest
 from tests.faults.clock import ManualClock
 from tests.faults.proxy import Proxy, postgres_target, through
 from tests.support import until
-from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.pool import connect, end_within
 
 
-async def _waits(run: Run) -> None:
+async def _waits(run: ActiveRun) -> None:
     await asyncio.Event().wait()
 
 

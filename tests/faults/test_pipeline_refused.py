@@ -20,7 +20,7 @@ from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.pool import make_pool
 from tiger_slack_tui.slack.events import route
-from tiger_slack_tui.store.events import EventStore, Written
+from tiger_slack_tui.store.events import BatchResult, EventStore
 
 
 def record(number: int) -> bytes:
@@ -68,11 +68,11 @@ async def test_a_database_that_refuses_all_events_gets_them_later(tmp_path: Path
 
 async def test_a_batch_that_always_takes_too_long_is_split(tmp_path: Path) -> None:
     class Slow(FakeStore):
-        async def write(self, records: Any, *, seconds: float = 60, unsure: Any = ()) -> Any:
+        async def write(self, records: Any, *, seconds: float = 60, unconfirmed: Any = ()) -> Any:
             if len(records) > 1:
                 clock.advance(seconds)
                 raise DatabaseUnavailable("the database did not answer in time")
-            return await super().write(records, seconds=seconds, unsure=unsure)
+            return await super().write(records, seconds=seconds, unconfirmed=unconfirmed)
 
     store, clock = Slow(), ManualClock()
     spool = await opened(tmp_path)
@@ -117,7 +117,7 @@ async def test_a_real_error_that_looks_passing(
 
 
 async def test_slow_commits_of_an_outage_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    async def write() -> Written:
+    async def write() -> BatchResult:
         raise DatabaseUnavailable("The database is frozen.")
 
     writer = DatabaseWriter(FakeStore().as_store(), ManualClock())

@@ -63,7 +63,7 @@ async def test_an_error_that_passes_at_the_second_try_loses_nothing(
     refusals = Refusals(monkeypatch, sqlstate, times=1)
     records = [record(n + 1) for n in range(others + 1)]
     written = await EventStore(pool).write(records)
-    assert (written.failed, len(written.first)) == ({}, others + 1)
+    assert (written.failed, len(written.new)) == ({}, others + 1)
     first, second = refusals.connections
     assert (first is not second) == (sqlstate in ODD)
     assert first.closed == (sqlstate in ODD)
@@ -91,7 +91,7 @@ async def test_events_committed_before_a_second_connection_count(
     records = [record(2), record(3, message_ts="never"), record(4), record(1)]
     written = await EventStore(pool).write(records)
     assert len({id(each) for each in refusals.connections}) == 2
-    assert written.first == {"Ev1", "Ev2", "Ev3", "Ev4"}
+    assert written.new == {"Ev1", "Ev2", "Ev3", "Ev4"}
     assert written.failed.keys() == {"Ev3"}
 
 
@@ -105,7 +105,7 @@ async def test_a_real_prepared_statement_that_is_gone(pool: Pool) -> None:
         await connection.execute("deallocate all")
         await pool.putconn(connection)
     written = await store.write([record(9)])
-    assert (written.first, written.failed) == ({"Ev9"}, {})
+    assert (written.new, written.failed) == ({"Ev9"}, {})
 
 
 async def test_a_write_without_an_answer_in_time_is_aborted(
@@ -118,7 +118,7 @@ async def test_a_write_without_an_answer_in_time_is_aborted(
             await store.write([record(1)], seconds=0.1)
         assert not store.busy
     # The server may have committed it all the same.
-    assert (await store.write([record(1)], unsure={"Ev1"})).first == {"Ev1"}
+    assert (await store.write([record(1)], unconfirmed={"Ev1"})).new == {"Ev1"}
 
 
 async def test_an_event_counts_as_first_only_for_the_record_that_is_stored(
@@ -130,10 +130,10 @@ async def test_an_event_counts_as_first_only_for_the_record_that_is_stored(
     bad = record(3, message_ts="never")
     records = [record(1), dropped, bad]
     await store.write(records)
-    again = await store.write(records, unsure={"Ev1", "Ev2", "Ev3"})
-    assert again.first == {"Ev1", "Ev2", "Ev3"}
+    again = await store.write(records, unconfirmed={"Ev1", "Ev2", "Ev3"})
+    assert again.new == {"Ev1", "Ev2", "Ev3"}
     assert again.discarded == {"Ev2": 1}
     assert again.failed.keys() == {"Ev3"}
-    assert (await store.write(records)).first == set()
+    assert (await store.write(records)).new == set()
     later = [record(n, received_at="2026-01-01T00:00:00+00:00") for n in (1, 2)]
-    assert (await store.write(later, unsure={"Ev1", "Ev2"})).first == set()
+    assert (await store.write(later, unconfirmed={"Ev1", "Ev2"})).new == set()

@@ -131,7 +131,7 @@ async def test_every_error_of_a_rule_is_handled(
         await make(conninfo, match)
     events = {f"Ev{n}": message(n, when=when) for n, when in enumerate(odd)}
     written = await asyncio.wait_for(store(conninfo, events), 60)
-    assert (written.failed, len(written.first)) == ({}, len(odd))
+    assert (written.failed, len(written.new)) == ({}, len(odd))
 
 
 async def test_a_rule_that_can_never_work_is_refused(conninfo: str) -> None:
@@ -182,7 +182,7 @@ async def test_no_transaction_waits_for_another_that_counts_failures(
             database.execute("select slack.count_rule_failures(%s)", (counted,))
             event = message(n, when=WITH_ZONE)
             written = await asyncio.wait_for(store(conninfo, {f"Ev{n}": event}), 30)
-            assert written.first == {f"Ev{n}"}
+            assert written.new == {f"Ev{n}"}
     assert (await only_rule(conninfo)).failures == 8
     assert count(conninfo, "select count(*) from slack.message_discard_failure") == 2
 

@@ -15,7 +15,7 @@ from tests.support import AT_ONCE
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.backfill import backfill
-from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.jobs.runner import IsDue, Runner
 from tiger_slack_tui.jobs.schedule import Scheduler, next_run, previous_run
 from tiger_slack_tui.postgres.pool import connect
@@ -52,7 +52,7 @@ class Recording(Runner):
         return JobRun(1, job.name, reason, at, "", at, at, "done", 0, 0, 0, None)
 
 
-async def _no_work(run: Run) -> None:
+async def _no_work(run: ActiveRun) -> None:
     pass
 
 
@@ -143,7 +143,7 @@ async def test_two_instances_that_see_a_due_time_at_once_run_it_once(
             await both_know.wait()
             return last
 
-    async def work(run: Run) -> None:
+    async def work(run: ActiveRun) -> None:
         nonlocal runs
         runs += 1
 

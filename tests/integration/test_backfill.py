@@ -21,7 +21,7 @@ from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.jobs.backfill import close_gaps
-from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
@@ -376,7 +376,7 @@ async def test_a_call_a_minute_is_the_restricted_tier_too(
 async def test_only_one_backfills_at_a_time(gapped: Gapped) -> None:
     gate = asyncio.Event()
 
-    async def work(run: Run) -> None:
+    async def work(run: ActiveRun) -> None:
         await gate.wait()
 
     named = with_defaults(gapped.conninfo, application_name="other@here:1")

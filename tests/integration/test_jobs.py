@@ -18,7 +18,7 @@ from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.jobs.channels import load_channels
-from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler, previous_run
 from tiger_slack_tui.jobs.users import load_users
@@ -51,8 +51,8 @@ def make_runner(conninfo: str, instance: str = "one@here:1", timeout: float = 30
     return Runner(named, instance=instance, timeout=timeout)
 
 
-def waits(gate: asyncio.Event) -> Callable[[Run], Awaitable[None]]:
-    async def work(run: Run) -> None:
+def waits(gate: asyncio.Event) -> Callable[[ActiveRun], Awaitable[None]]:
+    async def work(run: ActiveRun) -> None:
         await gate.wait()
 
     return work
@@ -117,7 +117,7 @@ async def test_the_lock_is_released_at_every_end_of_a_run(
 ) -> None:
     gate = asyncio.Event()
 
-    async def work(run: Run) -> None:
+    async def work(run: ActiveRun) -> None:
         await gate.wait()
         if way == "raises":
             raise RuntimeError("SECRET text of a message")
@@ -160,7 +160,7 @@ async def test_a_run_that_loses_the_database_is_shown_as_cut_off(
 ) -> None:
     gate = asyncio.Event()
 
-    async def work(run: Run) -> None:
+    async def work(run: ActiveRun) -> None:
         await run.advance(seen=5, changed=5, cursor="page2")
         await gate.wait()
         await run.advance(seen=5, changed=5)
@@ -179,7 +179,7 @@ async def test_a_run_that_loses_the_database_is_shown_as_cut_off(
 
     seen: list[str | None] = []
 
-    async def resumed(run: Run) -> None:
+    async def resumed(run: ActiveRun) -> None:
         seen.append(run.cursor)
 
     await make_runner(conninfo).run(Job("users", KEY, resumed), reason="by hand")
@@ -235,7 +235,7 @@ class Counting:
         self.seconds = seconds
         self.failures = 0
 
-    async def __call__(self, run: Run) -> None:
+    async def __call__(self, run: ActiveRun) -> None:
         self.now += 1
         self.runs += 1
         self.most = max(self.most, self.now)

@@ -42,8 +42,8 @@ def record(event_id: str, **fields: Any) -> bytes:
 async def test_counts_each_event_once(pool: Pool, database: psycopg.Connection[Any]) -> None:
     store = EventStore(pool)
     written = await store.write([record("Ev1"), record("Ev2"), record("Ev1")])
-    assert written.first == {"Ev1", "Ev2"}
-    assert (await store.write([record("Ev2"), record("Ev3")])).first == {"Ev3"}
+    assert written.new == {"Ev1", "Ev2"}
+    assert (await store.write([record("Ev2"), record("Ev3")])).new == {"Ev3"}
     deliveries = database.execute(
         "select event_id, deliveries from slack.delivery order by 1"
     ).fetchall()
@@ -58,7 +58,7 @@ async def test_an_event_that_jsonb_cannot_hold_is_stored_as_text(
     beyond = record("Ev2").replace(b'"emoji_changed"}', b'"emoji_changed", "x": ' + number + b"}")
     store = EventStore(pool)
     written = await store.write([record("Ev1"), beyond, record("Ev3")])
-    assert written.first == {"Ev1", "Ev2", "Ev3"}
+    assert written.new == {"Ev1", "Ev2", "Ev3"}
     assert list(written.failed) == ["Ev2"]
     kept = database.execute(
         "select outcome, event from slack.event where event_id = 'Ev2'"
@@ -104,7 +104,7 @@ async def test_an_absent_database_is_reported_and_comes_back(pool: Pool, conninf
     async with asyncio.timeout(30):
         while True:
             try:
-                assert (await store.write([record("Ev2")])).first == {"Ev2"}
+                assert (await store.write([record("Ev2")])).new == {"Ev2"}
                 break
             except DatabaseUnavailable:
                 await asyncio.sleep(0.1)
@@ -121,7 +121,7 @@ async def test_abort_ends_a_write_that_hangs(pool: Pool, database: psycopg.Conne
         store.abort()
         with pytest.raises(DatabaseUnavailable):
             await asyncio.wait_for(write, 60)
-    assert (await store.write([record("Ev2")])).first == {"Ev2"}
+    assert (await store.write([record("Ev2")])).new == {"Ev2"}
 
 
 async def test_concurrent_writers_do_not_deadlock_and_agree(conninfo: str) -> None:
@@ -143,7 +143,7 @@ async def test_concurrent_writers_do_not_deadlock_and_agree(conninfo: str) -> No
             while mine:
                 size = chance.randrange(1, 120)
                 batch, mine = mine[:size], mine[size:]
-                first += len((await store.write(batch)).first)  # a deadlock would raise
+                first += len((await store.write(batch)).new)  # a deadlock would raise
         return first
 
     assert sum(await asyncio.gather(*(write_all(seed) for seed in range(4)))) == 1500

@@ -1,8 +1,8 @@
-"""The errors that a person sees, one class for each kind of failure."""
+"""The errors that an operator sees, one class for each kind of failure."""
 
 
 class TigerSlackError(Exception):
-    """Base class. A person sees the message, which says what happened, and never a traceback.
+    """Base class. An operator sees the message, which says what happened, and never a traceback.
 
     `hint` says what to do about it. Neither may contain a token, a password or the text of a message.
     """

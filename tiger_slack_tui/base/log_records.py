@@ -99,19 +99,19 @@ def _begins(message: object, text: str) -> bool:
     return isinstance(message, str) and message.startswith(text)
 
 
-def log_uncaught_errors(people: TextIO | None = None) -> None:
+def log_uncaught_errors(terminal: TextIO | None = None) -> None:
     """Log uncaught errors and warnings, which Python would print with messages and source lines.
 
     This covers errors that end the program or a thread, and errors that cannot be raised (in `__del__`, in callbacks
-    of C). An error that ends the program is also written to `people`, in one line without data.
+    of C). An error that ends the program is also written to `terminal`, in one line without data.
     """
 
     def ends(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             return
         log.critical("an uncaught error ends the program", exc_info=error)
-        if people is not None:
-            people.write(f"tiger-slack: {internal_error(error)}. The log has its stack.\n")
+        if terminal is not None:
+            terminal.write(f"tiger-slack: {internal_error(error)}. The log has its stack.\n")
 
     def ends_thread(found: threading.ExceptHookArgs) -> None:
         if found.exc_value is not None and not issubclass(found.exc_type, SystemExit):

@@ -25,7 +25,7 @@ def where(error: BaseException) -> str:
 
 
 def internal_error(error: BaseException) -> str:
-    """What a person sees of an unexpected error: type, file, line and function."""
+    """The text that an operator sees of an unexpected error: type, file, line and function."""
     words, function = _where(error)
     return f"internal error: {words} ({function})" if function else f"internal error: {words}"
 

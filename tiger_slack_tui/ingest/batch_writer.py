@@ -17,7 +17,7 @@ from tiger_slack_tui.ingest.spool.appender import Appender
 from tiger_slack_tui.ingest.spool.spool import Spool
 from tiger_slack_tui.ingest.stalls import StallDetector
 from tiger_slack_tui.ingest.tally import count
-from tiger_slack_tui.store.events import Written
+from tiger_slack_tui.store.events import BatchResult
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class BatchWriter:
         self._commit_seconds = commit_seconds
         self._write_seconds = write_seconds
         self._appender = Appender(spool, clock, seconds=append_seconds)
-        self._slow_write: asyncio.Task[Written] | None = None
+        self._slow_write: asyncio.Task[BatchResult] | None = None
         self._slow_batch: Batch | None = None
 
     @property
@@ -83,7 +83,7 @@ class BatchWriter:
             log.info("events are taken again")
         self._stalls.on_accepted()
 
-    async def _commit(self, batch: Batch, records: Sequence[bytes]) -> Written | None:
+    async def _commit(self, batch: Batch, records: Sequence[bytes]) -> BatchResult | None:
         """Write the batch to the database. Returns None if the database is away or too slow; then use the spool."""
         if not self._database.is_ready:
             return None
@@ -116,7 +116,7 @@ class BatchWriter:
         return written
 
     async def _wait_for_commit(
-        self, write: asyncio.Task[Written], batch: Batch, event_ids: Sequence[str]
+        self, write: asyncio.Task[BatchResult], batch: Batch, event_ids: Sequence[str]
     ) -> bool:
         """Wait until the oldest event of the batch is `commit_seconds` old. Returns whether the write is done.
 
@@ -143,7 +143,7 @@ class BatchWriter:
             )
         self._stalls.on_refused()
 
-    def _count_written(self, batch: Batch, written: Written) -> None:
+    def _count_written(self, batch: Batch, written: BatchResult) -> None:
         for event in batch:
             count(
                 self._stats,

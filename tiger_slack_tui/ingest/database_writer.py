@@ -11,7 +11,7 @@ from tiger_slack_tui.base.backoff import LogThrottle
 from tiger_slack_tui.base.clock import Clock
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.telemetry import span
-from tiger_slack_tui.store.events import EventStore, Written
+from tiger_slack_tui.store.events import BatchResult, EventStore
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class DatabaseWriter:
 
     async def write(
         self, records: Sequence[bytes], event_ids: Sequence[str], *, seconds: float
-    ) -> Written:
+    ) -> BatchResult:
         """Write the records of the events, within `seconds`. Raises as `EventStore.write`.
 
         After an error the events are remembered as unconfirmed.
@@ -78,13 +78,13 @@ class DatabaseWriter:
             unconfirmed = {each for each in event_ids if each in self._unconfirmed}
         with span("ingest batch", events=len(records)) as current:
             try:
-                written = await self._store.write(records, seconds=seconds, unsure=unconfirmed)
+                written = await self._store.write(records, seconds=seconds, unconfirmed=unconfirmed)
             except BaseException:
                 self.remember_unconfirmed(event_ids)
                 raise
             current.set_attributes(
                 {
-                    "new": len(written.first),
+                    "new": len(written.new),
                     "discarded": len(written.discarded),
                     "failed": len(written.failed),
                 }
@@ -104,7 +104,7 @@ class DatabaseWriter:
             for event_id in event_ids:
                 self._unconfirmed.pop(event_id, None)
 
-    def log_slow_failure(self, write: asyncio.Task[Written]) -> None:
+    def log_slow_failure(self, write: asyncio.Task[BatchResult]) -> None:
         """Log the failure of a slow write, which nothing waits for. Of a long outage only some are logged."""
         if write.cancelled() or (error := write.exception()) is None:
             return

@@ -123,15 +123,8 @@ class Pipeline:
 
     @property
     def stalled_since(self) -> float | None:
-        """Since when no event is taken, as `Clock.elapsed`; None while events are taken.
-
-        No event is taken while the queue is full and does not move, while database and spool both refuse events, and
-        while an event has waited for longer than `stall_seconds` to become durable.
-        """
-        oldest = self._batch[0].read_at if self._batch else self._queue.oldest
-        is_old = oldest is not None and self._clock.elapsed() - oldest > self.limits.stall_seconds
-        found = (self._stalls.since, oldest if is_old else None)
-        return min((since for since in found if since is not None), default=None)
+        """Since when no event is taken, as `Clock.elapsed`; None while events are taken. See `StallDetector`."""
+        return self._stalls.since(self._batch[0].read_at if self._batch else self._queue.oldest)
 
     @property
     def stalled(self) -> StalledPeriods:

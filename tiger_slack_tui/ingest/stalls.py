@@ -10,7 +10,7 @@ class StallDetector:
     """Call the `on_…` methods when the queue or a batch changes. Times are `Clock.elapsed`."""
 
     def __init__(self, clock: Clock, *, least: float) -> None:
-        """A stall of less than `least` seconds loses nothing and does not count."""
+        """A stall of at most `least` seconds loses nothing and does not count."""
         self._clock = clock
         self._least = least
         self._full_since: float | None = None
@@ -23,13 +23,18 @@ class StallDetector:
         """Whether database and spool both refuse events."""
         return self._refused_since is not None
 
-    @property
-    def since(self) -> float | None:
-        """Since when no event is taken; None while events are taken."""
+    def since(self, oldest: float | None) -> float | None:
+        """Since when no event is taken; None while events are taken.
+
+        `oldest` is the receipt of the oldest event that is not durable, if there is one. No event is taken while the
+        queue is full and does not move, while database and spool both refuse events, and while an event has waited
+        for more than `least` seconds to become durable.
+        """
+        waits = [self._full_since, oldest] if self._refused_since is None else [oldest]
+        found = [since for since in waits if since is not None and self._is_long(since)]
         if self._refused_since is not None:
-            return self._refused_since
-        is_long = self._full_since is not None and self._is_long(self._full_since)
-        return self._full_since if is_long else None
+            found.append(self._refused_since)
+        return min(found, default=None)
 
     def on_queue_full(self) -> None:
         """Call this when an event finds no room in the queue."""

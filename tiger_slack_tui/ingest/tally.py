@@ -7,7 +7,7 @@ import logging
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.snapshot import Recent, Stats
 from tiger_slack_tui.slack.events import Routed
-from tiger_slack_tui.store.events import Written
+from tiger_slack_tui.store.events import BatchResult
 
 log = logging.getLogger(__name__)
 
@@ -20,17 +20,17 @@ _WARNINGS = {
 
 
 def count(
-    stats: Stats, written: Written, event_id: str, *, at: float, late: float, routed: Routed
+    stats: Stats, written: BatchResult, event_id: str, *, at: float, late: float, routed: Routed
 ) -> None:
     """Count an event that is in the database, as new or as a repeated delivery.
 
     `at` is the time of receipt in seconds since 1970, `late` the seconds from the event to its receipt. Removes the
-    event from `written.first`, because a batch can contain a second delivery of it.
+    event from `written.new`, because a batch can contain a second delivery of it.
     """
-    if event_id not in written.first:
+    if event_id not in written.new:
         stats.duplicates += 1
         return
-    written.first.discard(event_id)
+    written.new.discard(event_id)
     outcome, detail = routed.outcome, None
     if event_id in written.discarded:
         outcome, detail = Outcome.DISCARDED, f"rule {written.discarded[event_id]}"

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from tiger_slack_tui.backfill.gap_backfill import Backfill, BackfillProgress, GapResult
-from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
 from tiger_slack_tui.slack.paged_history import HistoryPace, HistoryReader
@@ -58,7 +58,7 @@ def close_gaps(
     because the next one would fail for the same reason.
     """
 
-    async def work(run: Run) -> None:
+    async def work(run: ActiveRun) -> None:
         async def advance(now: BackfillProgress) -> None:
             on_progress(now)
             account = now.account

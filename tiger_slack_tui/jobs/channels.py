@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.jobs.sync import sync
 from tiger_slack_tui.postgres.lock_keys import CHANNELS_LOCK_KEY
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def load_channels(web: SlackWeb) -> Job:
     """The job that merges public and private channels of conversations.list into slack.channel."""
 
-    async def work(run: Run) -> None:
+    async def work(run: ActiveRun) -> None:
         await sync(run, web.channels_page, "channel")
 
     return Job("channels", CHANNELS_LOCK_KEY, work)

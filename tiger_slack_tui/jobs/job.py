@@ -1,4 +1,4 @@
-"""A job, and a run of it."""
+"""A job, and a run of it while the job works."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _BAD_ROWS = 20
 
 
 @dataclass(slots=True)
-class Run:
-    """A run that goes on.
+class ActiveRun:
+    """A run of a job, while the job works.
 
     `connection` holds the job's lock as long as it is open, and commits each statement by itself. The job writes only
     through it, so it never writes without the lock.
@@ -62,7 +62,7 @@ class Job:
     name: str
     lock_key: int
     """The advisory lock that its session holds."""
-    work: Callable[[Run], Awaitable[None]]
+    work: Callable[[ActiveRun], Awaitable[None]]
     is_wanted: Callable[[Connection], Awaitable[bool]] | None = None
     """Whether there is something to do before its scheduled time."""
     is_scheduled: bool = True

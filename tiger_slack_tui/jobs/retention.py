@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import RETENTION_LOCK_KEY
 from tiger_slack_tui.postgres.timescale import find_timescaledb
@@ -41,13 +41,13 @@ Delete = Callable[[Connection, timedelta, int], Awaitable[int]]
 def retention(event_days: int) -> Job:
     """The job that deletes by the rules above, a few thousand rows at a time."""
 
-    async def work(run: Run) -> None:
+    async def work(run: ActiveRun) -> None:
         await _delete_old_rows(run, timedelta(days=event_days))
 
     return Job("retention", RETENTION_LOCK_KEY, work)
 
 
-async def _delete_old_rows(run: Run, age: timedelta) -> None:
+async def _delete_old_rows(run: ActiveRun, age: timedelta) -> None:
     policy_age = None
     if timescaledb := await find_timescaledb(run.connection):
         policy_age = await old_rows.event_policy_age(run.connection)
@@ -65,7 +65,7 @@ async def _delete_old_rows(run: Run, age: timedelta) -> None:
     await _delete_all(run, old_rows.delete_gaps, _GAP_AGE)
 
 
-async def _delete_all(run: Run, delete: Delete, age: timedelta) -> None:
+async def _delete_all(run: ActiveRun, delete: Delete, age: timedelta) -> None:
     """Delete until no row of this age is left."""
     while True:
         deleted = await delete(run.connection, age, _ROWS)

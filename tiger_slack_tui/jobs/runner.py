@@ -14,7 +14,7 @@ from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.base.errors import DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.telemetry import span
-from tiger_slack_tui.jobs.job import Job, Run
+from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.locks import holders, try_lock, unlock
@@ -34,7 +34,7 @@ IsDue = Callable[[Connection], Awaitable[bool]]
 class _Running:
     since: float
     """`Clock.elapsed`."""
-    run: Run
+    run: ActiveRun
 
 
 class Runner:
@@ -117,14 +117,14 @@ class Runner:
                     instance=self._instance,
                 )
                 with span(f"job {job.name}", reason=reason) as current:
-                    ended = await self._supervise(job, Run(run_id, connection, cursor))
+                    ended = await self._supervise(job, ActiveRun(run_id, connection, cursor))
                     current.set_attributes({"rows_seen": ended.rows_seen})
                 await unlock(connection, job.lock_key)
                 return ended
             except psycopg.Error as error:
                 raise _unavailable(error) from None
 
-    async def _supervise(self, job: Job, run: Run) -> JobRun:
+    async def _supervise(self, job: Job, run: ActiveRun) -> JobRun:
         """Do the job's work, and record its end in every case."""
         self._running[job.name] = _Running(self._clock.elapsed(), run)
         work = asyncio.ensure_future(job.work(run))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal
 
-from tiger_slack_tui.jobs.job import Run
+from tiger_slack_tui.jobs.job import ActiveRun
 from tiger_slack_tui.slack.pages import pages
 from tiger_slack_tui.store.directory import upsert
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def sync(
-    run: Run,
+    run: ActiveRun,
     fetch: Callable[[str | None], Awaitable[Page]],
     kind: Literal["user", "channel"],
 ) -> None:

@@ -33,10 +33,10 @@ from tiger_slack_tui.store import gaps, instances
 from tiger_slack_tui.store.gaps import GapSummary
 from tiger_slack_tui.store.instances import (
     STALE_SECONDS,
-    ConnectionSpan,
+    ConnectedAges,
     Heartbeat,
     InstanceState,
-    StallSpan,
+    StalledAges,
 )
 
 log = logging.getLogger(__name__)
@@ -181,9 +181,9 @@ class HeartbeatWriter:
             now = self._clock.elapsed()
             return Heartbeat(
                 self._state(now, stopped=stopped),
-                [self._span(period, now) for period in periods],
+                [self._connected_ages(period, now) for period in periods],
                 [
-                    StallSpan(max(now - stall.began, 0), max(now - stall.ended, 0))
+                    StalledAges(max(now - stall.began, 0), max(now - stall.ended, 0))
                     for stall in stalls
                 ],
             )
@@ -225,13 +225,13 @@ class HeartbeatWriter:
             or self._clock.elapsed() - database_lost_at > self._timing.stale
         )
 
-    def _span(self, period: ConnectedPeriod, now: float) -> ConnectionSpan:
+    def _connected_ages(self, period: ConnectedPeriod, now: float) -> ConnectedAges:
         # While events are not taken, report the connection as last seen at the start of the stall, so that a crash
         # now leaves a gap from there.
         stalled_since = self._ingestion.stalled_since
         heard = period.heard if stalled_since is None else min(period.heard, stalled_since)
         began = min(period.began, now)
-        return ConnectionSpan(
+        return ConnectedAges(
             period.number,
             now - began,
             now - min(max(heard, began), now),

@@ -40,7 +40,7 @@ class HistoryReader:
     """The calls of a backfill. Each keeps to the rate limit, and waits as long as Slack asks for.
 
     A call raises SlackAbsent for a channel or thread that Slack does not show, SlackUnavailable after failures for
-    minutes, and SlackRefused if a person must act.
+    minutes, and SlackRefused if an operator must act.
     """
 
     def __init__(self, web: SlackWeb, pace: HistoryPace | None = None) -> None:

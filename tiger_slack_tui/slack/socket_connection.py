@@ -228,7 +228,7 @@ class SocketConnection:
         return True
 
     def _mark_ended(self, reason: str) -> None:
-        """Nothing more is read: because of `stop_reading`, or else because the connection is lost."""
+        """Nothing more is read, because of `stop_reading`, or because the connection is lost."""
         if self._stop_requested:
             self._advance(ConnectionState.STOPPED)
         elif self._advance(ConnectionState.LOST, reason):

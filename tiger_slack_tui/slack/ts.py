@@ -66,14 +66,14 @@ def lateness(event_ts: str, received_at: float) -> float:
 
 
 def number_text(value: object) -> str:
-    """A number as PostgreSQL's jsonb writes it (1e-05 is 0.00001), a text as it is, and "" for all else."""
+    """A number as PostgreSQL's jsonb writes it (1e-05 is 0.00001), a text as it is, and "" for other values."""
     if isinstance(value, float):
         return f"{Decimal(str(value)):f}"
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def read_ts(text: str) -> str | None:
-    """A person's "seconds.microseconds" as `slack_ts` writes it; None where PostgreSQL has no such time."""
+    """An operator's "seconds.microseconds" as `slack_ts` writes it; None where PostgreSQL has no such time."""
     found = _parts(text)
     if found is None or len(found[1]) > 6:
         return None

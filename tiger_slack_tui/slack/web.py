@@ -30,9 +30,9 @@ MESSAGES_PAGE = 200  # what Slack recommends for history and replies
 CALL_SECONDS = 10.0
 """Most seconds of silence of Slack, and most seconds of a call with a short answer."""
 LIST_SECONDS = 120.0
-"""How long a page of a list may take, from the DNS look-up to the last byte. It can have many megabytes."""
+"""Most seconds of a page of a list, from the DNS look-up to the last byte. It can have many megabytes."""
 MOST_BYTES = 64 << 20
-"""The longest answer that is read. A page of the 200 longest messages has about 40 MB."""
+"""Most bytes of an answer that is read. A page of the 200 longest messages has about 40 MB."""
 _LONGEST_ADDRESS = 8000
 _LONGEST_CURSOR = 2000
 
@@ -77,7 +77,7 @@ CONVERSATION_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The owner of the bot token, with what else Slack's answer contains."""
+    """Slack's answer to auth.test: the owner of the bot token, and its scopes."""
 
     team: str
     team_id: str
@@ -105,7 +105,7 @@ class SlackWeb:
 
     A call ends at the latest `seconds` after the last byte from Slack. In all, a page of a list takes at most
     `list_seconds`, and another call `seconds`. A call raises SlackRefused if a retry cannot help, SlackUnavailable
-    for all other failures, and nothing else.
+    for all other failures, and no other error.
     """
 
     def __init__(

@@ -43,18 +43,18 @@ _WITHOUT_SUBJECT = dict.fromkeys(("type", "subtype", "channel_id", "user_id", "m
 
 
 @dataclass(slots=True)
-class Written:
-    """The result of a batch, by event_id."""
+class BatchResult:
+    """The result of writing a batch, by event_id."""
 
-    first: set[str] = field(default_factory=set)
-    """Events that were delivered for the first time."""
+    new: set[str] = field(default_factory=set)
+    """Events that were not in the database before."""
     discarded: dict[str, int] = field(default_factory=dict)
     """The rule that discarded the event's message, by event."""
     failed: dict[str, str] = field(default_factory=dict)
     """SQLSTATE of the failure, or the error's class where it has none, by event."""
 
-    def add(self, other: Written) -> None:
-        self.first |= other.first
+    def add(self, other: BatchResult) -> None:
+        self.new |= other.new
         self.discarded |= other.discarded
         self.failed |= other.failed
 
@@ -76,8 +76,8 @@ class EventStore:
         return bool(self._busy)
 
     async def write(
-        self, records: Sequence[bytes], *, seconds: float = 60, unsure: Collection[str] = ()
-    ) -> Written:
+        self, records: Sequence[bytes], *, seconds: float = 60, unconfirmed: Collection[str] = ()
+    ) -> BatchResult:
         """Commit the records: the audit row and the effects of each event. A record can be written repeatedly.
 
         An event that PostgreSQL refuses is stored in slack.event with its error, and does not affect the others.
@@ -85,15 +85,18 @@ class EventStore:
         `abort` is called. Raises its subclass EventsRefused where the server answered with an error, so that one of
         the events may be the cause. After an error, any part of the records may be written.
 
-        `unsure` names events whose records an earlier call may have written without getting an answer. Such an event
-        counts as first if the database has exactly this record.
+        `unconfirmed` names events whose records an earlier call may have written without getting an answer. Such an
+        event counts as new if the database has exactly this record.
         """
         try:
             try:
-                return await self._write_on_one(records, seconds, unsure, is_last=False)
+                return await self._write_on_one(records, seconds, unconfirmed, is_last=False)
             except _RetryElsewhere:  # some of the records may be committed
-                unsure = {*unsure, *(orjson.loads(record)["event_id"] for record in records)}
-                return await self._write_on_one(records, seconds, unsure, is_last=True)
+                unconfirmed = {
+                    *unconfirmed,
+                    *(orjson.loads(record)["event_id"] for record in records),
+                }
+                return await self._write_on_one(records, seconds, unconfirmed, is_last=True)
         except PoolTimeout:
             raise DatabaseUnavailable("no connection to the database within 2 s") from None
         except psycopg.Error as error:
@@ -107,8 +110,13 @@ class EventStore:
             abort_connection(connection)
 
     async def _write_on_one(
-        self, records: Sequence[bytes], seconds: float, unsure: Collection[str], *, is_last: bool
-    ) -> Written:
+        self,
+        records: Sequence[bytes],
+        seconds: float,
+        unconfirmed: Collection[str],
+        *,
+        is_last: bool,
+    ) -> BatchResult:
         """Write the records on one connection of the pool.
 
         Where the connection may have caused a refusal, closes it and raises _RetryElsewhere, unless `is_last`.
@@ -125,8 +133,8 @@ class EventStore:
             self._busy.add(connection)
             try:
                 written = await self._write(connection, records, is_last=is_last)
-                if unsure:
-                    written.add(await _stored(connection, records, unsure))
+                if unconfirmed:
+                    written.add(await _stored(connection, records, unconfirmed))
                 return written
             except _RetryElsewhere:
                 await connection.close()
@@ -146,8 +154,8 @@ class EventStore:
 
     async def _write(
         self, connection: Connection, records: Sequence[bytes], *, is_last: bool
-    ) -> Written:
-        async def write_part(part: Sequence[bytes]) -> Written:
+    ) -> BatchResult:
+        async def write_part(part: Sequence[bytes]) -> BatchResult:
             try:
                 return await retry_deadlocks(lambda: _ingest(connection, part))
             except psycopg.Error as error:
@@ -156,11 +164,11 @@ class EventStore:
                 log.warning("retrying on another connection: %s", describe(error))
                 raise _RetryElsewhere from None
 
-        written = Written()
+        written = BatchResult()
         for part, error in await write_in_parts(connection, records, write_part):
             if error is not None:
-                part.failed = dict.fromkeys(part.first, error)
-                for event_id in part.first:
+                part.failed = dict.fromkeys(part.new, error)
+                for event_id in part.new:
                     about = {"event_id": event_id, "sqlstate": error}
                     log.error("an event failed and was kept", extra=about)
             written.add(part)
@@ -238,12 +246,12 @@ def _raise_if_unavailable(connection: Connection, error: psycopg.Error) -> None:
 
 async def _stored(
     connection: Connection, records: Sequence[bytes], event_ids: Collection[str]
-) -> Written:
+) -> BatchResult:
     """The results of those events that are stored from exactly these records."""
     cursor = await connection.execute(_STORED, (as_array(records), list(event_ids)))
-    found = Written()
+    found = BatchResult()
     for event_id, outcome, rule, reason in await cursor.fetchall():
-        found.first.add(event_id)
+        found.new.add(event_id)
         if outcome == Outcome.DISCARDED:
             found.discarded[event_id] = rule
         elif outcome == Outcome.FAILED:
@@ -251,11 +259,11 @@ async def _stored(
     return found
 
 
-async def _ingest(connection: Connection, records: Sequence[bytes]) -> Written:
+async def _ingest(connection: Connection, records: Sequence[bytes]) -> BatchResult:
     cursor = await connection.execute(_INGEST, (as_array(records),), prepare=True)
     row = await cursor.fetchone()
     answer: Mapping[str, Any] = orjson.loads(row[0]) if row else {}
-    return Written(set(answer["first"]), dict(answer["discarded"]))
+    return BatchResult(set(answer["first"]), dict(answer["discarded"]))
 
 
 def as_array(records: Sequence[bytes]) -> str:

@@ -180,8 +180,8 @@ class InstanceState:
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionSpan:
-    """A period in which the instance was connected to Slack. Ages are in seconds."""
+class ConnectedAges:
+    """The ages, in seconds, of the ends of a connected period."""
 
     number: int
     """Identifies it within this start of the program."""
@@ -191,8 +191,8 @@ class ConnectionSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class StallSpan:
-    """A period in which the instance took no event: it could neither write nor spool. Ages are in seconds."""
+class StalledAges:
+    """The ages, in seconds, of the ends of a stalled period: the instance could neither write nor spool events."""
 
     began_age: float
     ended_age: float
@@ -203,9 +203,9 @@ class Heartbeat:
     """What an instance reports at one moment."""
 
     state: InstanceState
-    connections: Sequence[ConnectionSpan]
+    connections: Sequence[ConnectedAges]
     """The present connection, and those that have ended since the last heartbeat that was answered."""
-    stalls: Sequence[StallSpan]
+    stalls: Sequence[StalledAges]
     """The periods in which it took no event, since the last heartbeat that was answered."""
 
 
@@ -239,11 +239,11 @@ async def write_heartbeat(
             await value(_LOCK, {})
             row = asdict(heartbeat.state)
             own = await value(_INSTANCE, row) or await value(_NEW_INSTANCE, row)
-            for span in heartbeat.connections:
-                values = asdict(span) | {"instance_id": own}
+            for period in heartbeat.connections:
+                values = asdict(period) | {"instance_id": own}
                 if await value(_CONNECTION, values) is None:
                     await value(_NEW_CONNECTION, values)
-            numbers = [span.number for span in heartbeat.connections]
+            numbers = [period.number for period in heartbeat.connections]
             await value(_END_OTHERS, {"instance_id": own, "numbers": numbers})
             for stall in heartbeat.stalls:
                 await value(_RECORD_STALL, row | asdict(stall))

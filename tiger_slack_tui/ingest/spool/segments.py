@@ -128,9 +128,8 @@ class SegmentDirectory:
                     self._files.truncate(segment.file, 0)
                 raise
         self._close(segment.file)
-        with contextlib.suppress(
-            OSError
-        ):  # a file that reappears after a crash is drained again, which is harmless
+        # A file that reappears after a crash is drained again, which is harmless.
+        with contextlib.suppress(OSError):
             self._files.sync_directory(self.path)
 
     def release(self, segment: Segment) -> None:
@@ -268,7 +267,7 @@ class SegmentDirectory:
                 self._leftovers.discard(path)
 
     def _check_room(self, size: int) -> None:
-        """Raise SpoolFull if so many more bytes exceed the limit. Files of other processes count, too."""
+        """Raise SpoolFull if `size` more bytes exceed the limit. Files of other processes count, too."""
         try:
             used = sum(each for _, each in self._files.list(self.path))
         except FileNotFoundError:
