@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.support import ADVISORY_LOCKS, allow_connections, delivered, make_engine, running, until
-from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.base.errors import DatabaseUnavailable, EngineNotReady
 from tiger_slack_tui.base.settings import JobSettings, SlackSettings
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
@@ -347,7 +347,7 @@ async def test_the_engine_loads_the_tables_at_its_first_start_and_by_hand(
     directory = Directory([person(1)], [place(1)])
     async with LocalSlack(directory=directory) as slack:
         engine = make_engine(slack, conninfo, tmp_path)
-        with pytest.raises(DatabaseUnavailable):
+        with pytest.raises(EngineNotReady):
             await engine.run_job("users")
         async with running(engine):
             await until(lambda: all(job.last_outcome == "done" for job in engine.snapshot().jobs))
