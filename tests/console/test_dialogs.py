@@ -42,8 +42,8 @@ async def test_two_quick_keys_close_a_text_once(tmp_path: Path) -> None:
     async with app.run_test() as pilot:
         text = Document("A text", [])
         await app.push_screen(text)
-        text.action_close()
-        text.action_close()
+        text.act_back()
+        text.act_back()
         await until(lambda: len(app.screen_stack) == 1)
         await pilot.pause()
 

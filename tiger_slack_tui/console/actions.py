@@ -1,4 +1,4 @@
-"""What a person can do. Methods declare it; keys, footer, help and palette are made from the declarations."""
+"""Declares what a person can do. Keys, footers, help and palette are made from the declarations on methods."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ class Action:
     """Whether it changes data."""
     footer: bool = True
     """Whether the footer names it."""
+    is_fixed: bool = False
+    """Whether the settings file cannot give it another key."""
 
     @property
     def view(self) -> str | None:
@@ -52,6 +54,11 @@ class Action:
     def asks(self) -> bool:
         """Whether a question comes before it is done."""
         return self.changes or self.id == "app.quit"
+
+    @property
+    def may_be_confirm_key(self) -> bool:
+        """Whether it can have `CONFIRM_KEY`: no action that asks a question can, and none of the question itself."""
+        return not (self.asks or self.id.startswith("question."))
 
     @property
     def is_of_app(self) -> bool:
@@ -123,6 +130,31 @@ def declared(cls: type) -> Mapping[str, ActionMethod[Any]]:
             if isinstance(member, ActionMethod):
                 found.setdefault(member.action.id, member)
     return found
+
+
+def actions_in(members: Mapping[str, object]) -> list[Action]:
+    """The actions that these members of a class do, in the order of their definition."""
+    return [one.action for one in members.values() if isinstance(one, ActionMethod)]
+
+
+async def perform(owner: object, action_id: str) -> None:
+    """Do an action that the owner's class declares, if it is possible now."""
+    cls: type = type(owner)
+    method = declared(cls).get(action_id)
+    if method is None or not method.is_possible(owner):
+        return
+    if (work := method.run(owner)) is not None:
+        await work
+
+
+@dataclass(frozen=True, slots=True)
+class ActionGroup:
+    """The actions of a dialog, a screen or a field: they can be done only while it has the focus."""
+
+    title: str
+    actions: tuple[Action, ...]
+    view: str | None = None
+    """The view that it belongs to; None if it belongs to all."""
 
 
 def bindings(actions: Iterable[Action]) -> list[Binding]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tiger_slack_tui.base.errors import TigerSlackError
@@ -37,14 +38,17 @@ from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
 from tiger_slack_tui.console.panes import chrome
+from tiger_slack_tui.console.panes.filter_field import FilterField
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm, Dialog, Document
 from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
 from tiger_slack_tui.console.themes import OUR_THEMES
-from tiger_slack_tui.console.views.catalog import all_actions, make_views
+from tiger_slack_tui.console.views.catalog import ACTION_GROUPS, all_actions, make_views
 from tiger_slack_tui.console.views.view import Switcher, View
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _RATES = (0.5, 1.0, 2.0, 4.0)
 """Samples a second; + and - choose among them."""
@@ -119,7 +123,7 @@ class ConsoleApp(PatientApp):
         yield Static(id="problems")
         with Switcher(id="views", initial=self._view):
             yield from self._views.values()
-        yield Input(id="filter", compact=True, placeholder="text, or !text for rows without it")
+        yield FilterField(on_pane_hidden=lambda: self.view.focus_first())
         yield Static(id="footer")
         yield Static(id="short")
 
@@ -158,7 +162,7 @@ class ConsoleApp(PatientApp):
         if self.is_too_small:
             self._fill("#short", Content("\n").join(chrome.short_lines(model, width)))
             return
-        self._leave_hidden_field()
+        self.screen_stack[0].query_one(FilterField).close_if_pane_is_hidden()
         self._fill("#status", chrome.status_line(model, width))
         badges = {name: view.badge(model) for name, view in self._views.items()}
         self._fill(
@@ -166,11 +170,14 @@ class ConsoleApp(PatientApp):
         )
         self._show_problems(chrome.problem_lines(model))
         self.view.show(self._frozen or model)
-        if isinstance(self.screen_stack[0].focused, Input):
-            self._fill("#footer", chrome.typing_line())
-            return
-        offered = [action for action in self.offered() if self._is_possible(action)]
-        self._fill("#footer", chrome.footer_line(offered, self.keys_shown, width))
+        self._fill("#footer", self._footer(self.screen_stack[0].focused, width))
+
+    def _footer(self, focused: Widget | None, width: int) -> Content:
+        if isinstance(focused, Input):
+            actions = [one.action for one in declared(type(focused)).values()]
+            return chrome.typing_line(actions, self.keys_shown)
+        possible = [one for one in self.offered() if self._is_possible(one)]
+        return chrome.footer_line(possible, self.keys_shown, width)
 
     def _show_problems(self, problems: list[Content]) -> None:
         widget = self.screen_stack[0].query_one("#problems", Static)
@@ -244,14 +251,14 @@ class ConsoleApp(PatientApp):
 
     def offered(self) -> list[Action]:
         """The actions of the shown view. A terminal that is too small offers only those that need no view."""
-        declared_here = (declared(type(owner)).values() for owner in self._action_owners())
-        first = [method.action for methods in declared_here for method in methods]
+        owners = (declared(type(owner)).values() for owner in self._action_owners())
+        first = [method.action for methods in owners for method in methods]
         return [
-            action
-            for action in dict.fromkeys([*first, *self.ACTIONS.values()])
-            if action.view in (None, self._view)
-            and not (self.backend.read_only and action.changes)
-            and (action.is_of_app or not self.is_too_small)
+            candidate
+            for candidate in dict.fromkeys([*first, *self.ACTIONS.values()])
+            if candidate.view in (None, self._view)
+            and not (self.backend.read_only and candidate.changes)
+            and (candidate.is_of_app or not self.is_too_small)
         ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -260,14 +267,14 @@ class ConsoleApp(PatientApp):
         wanted = self.ACTIONS.get(str(parameters[0])) if parameters else None
         return wanted is not None and wanted in self.offered() and self._is_possible(wanted)
 
-    def _is_possible(self, action: Action) -> bool:
-        owner, method = self._method(action)
+    def _is_possible(self, wanted: Action) -> bool:
+        owner, method = self._method(wanted)
         return method is not None and method.is_possible(owner)
 
-    def _method(self, action: Action) -> tuple[Any, ActionMethod[Any] | None]:
+    def _method(self, wanted: Action) -> tuple[Any, ActionMethod[Any] | None]:
         """The object that does the action now, and its method."""
         for owner in self._action_owners():
-            if (method := declared(type(owner)).get(action.id)) is not None:
+            if (method := declared(type(owner)).get(wanted.id)) is not None:
                 return owner, method
         return self, None
 
@@ -366,9 +373,29 @@ class ConsoleApp(PatientApp):
 
         self.push_screen(Confirm(question, list(details), verb=verb, stay=stay), answered)
 
+    def confirm_and_run(
+        self,
+        question: str,
+        details: Iterable[str],
+        *,
+        verb: str,
+        what: str,
+        work: Callable[[], Awaitable[str | None]],
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Ask. If the answer is yes, await `work` in the background, then say its result or its error."""
+        self.ask(question, details, verb=verb, then=lambda: self.attempt(what, work(), then=then))
+
+    def open_screen(self, screen: Screen[T], on_left: Callable[[T | None], None]) -> None:
+        """Show a screen above the views."""
+        self.push_screen(screen, on_left)
+
     def read(self, title: str, lines: Iterable[Content], *, copied: str | None = None) -> None:
         """Show a long text."""
-        self.push_screen(Document(title, list(lines), copied=copied))
+        self.push_screen(Document(title, list(lines), copied=copied, keys=self.keys_shown))
+
+    def on_document_copied(self, event: Document.Copied) -> None:
+        self.say(self.copy(event.text))
 
     @action("pane.back", "escape", "Back", shown="Esc", footer=False)
     def act_back(self) -> None:
@@ -378,44 +405,7 @@ class ConsoleApp(PatientApp):
 
     def open_filter(self, pane: Pane[Any]) -> None:
         """Let the operator type the text that the pane's rows must contain."""
-        field = self.query_one("#filter", Input)
-        field.value = pane.filter_text
-        self._filtered = pane
-        field.display = True
-        field.focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        if event.input.id == "filter" and event.input.display:
-            self._filtered.filter_rows(event.value)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        if event.input.id == "filter":
-            self._close_filter()
-
-    def on_key(self, event: events.Key) -> None:
-        if (
-            event.key == "escape"
-            and isinstance(self.focused, Input)
-            and self.focused.id == "filter"
-        ):
-            event.stop()
-            event.prevent_default()
-            self._filtered.filter_rows("")
-            self._close_filter()
-
-    def _close_filter(self) -> None:
-        self.screen_stack[0].query_one("#filter", Input).display = False
-        if self._filtered.is_in_sight:
-            self._filtered.focus()
-        else:
-            self.view.focus_first()
-
-    def _leave_hidden_field(self) -> None:
-        """Close the filter if its pane is no longer shown: an import that ends changes what is shown."""
-        field = self.screen_stack[0].query_one("#filter", Input)
-        if field.display and not self._filtered.is_in_sight:
-            self._filtered.filter_rows("")
-            self._close_filter()
+        self.query_one(FilterField).open(pane)
 
     @action("display.freeze", "space", "Freeze", shown="Space")
     def act_freeze(self) -> None:
@@ -479,7 +469,8 @@ class ConsoleApp(PatientApp):
         if self.view.pane is not None and self.view.pane.help_text:
             about += f"\n\n{self.view.pane.help_text}"
         width = min(self.size.width, 100) - 2
-        self.read("help", help_lines(self.offered(), self.keys_shown, about, width))
+        groups = [group for group in ACTION_GROUPS if group.view in (None, self._view)]
+        self.read("help", help_lines(self.offered(), groups, self.keys_shown, about, width))
 
     @action("app.quit", "q,ctrl+q", "Quit")
     def act_quit(self) -> None:

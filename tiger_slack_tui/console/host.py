@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from textual.content import Content
+from textual.screen import Screen
 
 from tiger_slack_tui.console.actions import Action
 from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.panes.pane import Pane
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -57,8 +60,23 @@ class Host(Protocol):
     ) -> None:
         """Ask the operator, and call `then` if the answer is yes. `verb` and `stay` are what yes and Escape do."""
 
+    def confirm_and_run(
+        self,
+        question: str,
+        details: Iterable[str],
+        *,
+        verb: str,
+        what: str,
+        work: Callable[[], Awaitable[str | None]],
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Ask the operator. If the answer is yes, await `work` in the background as `attempt` does."""
+
+    def open_screen(self, screen: Screen[T], on_left: Callable[[T | None], None]) -> None:
+        """Show a screen above the views. `on_left` gets its result when it is left."""
+
     def read(self, title: str, lines: Iterable[Content], *, copied: str | None = None) -> None:
-        """Show a long text until the operator leaves it. `copied` is what copying gives in place of the lines."""
+        """Show a long text until the operator leaves it. `copied` is the text to copy instead of the lines."""
 
     def open_filter(self, pane: Pane[Any]) -> None:
         """Let the operator type the text that the pane's rows must contain."""

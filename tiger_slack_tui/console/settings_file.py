@@ -13,6 +13,7 @@ from textual.keys import Keys
 from tiger_slack_tui.console.actions import CONFIRM_KEY
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
+from tiger_slack_tui.console.views.catalog import ACTION_GROUPS
 
 FILE = "console.toml"
 
@@ -59,15 +60,19 @@ def remapped(keys: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
     The key that confirms cannot open a dialog: held down, it would confirm at once.
     """
     known = {key.value for key in Keys}
+    of_groups = (action for group in ACTION_GROUPS for action in group.actions)
+    actions = {**ConsoleApp.ACTIONS, **{action.id: action for action in of_groups}}
     keymap, warnings = {}, []
     for name, text in keys.items():
         parts = [part.strip() for part in text.split(",")] if isinstance(text, str) else [""]
         bad = [part for part in parts if len(part) != 1 and part.rpartition("+")[2] not in known]
-        if name not in ConsoleApp.ACTIONS:
+        if (action := actions.get(name)) is None:
             warnings.append(f"{name}: there is no such action")
+        elif action.is_fixed:
+            warnings.append(f"{name}: its key cannot be changed")
         elif bad:
             warnings.append(f"{name}: {bad[0]!r} is not a key")
-        elif CONFIRM_KEY in parts and ConsoleApp.ACTIONS[name].asks:
+        elif CONFIRM_KEY in parts and not action.may_be_confirm_key:
             warnings.append(f"{name}: {CONFIRM_KEY!r} confirms, and cannot be the key that asks")
         else:
             keymap[name] = ",".join(parts)

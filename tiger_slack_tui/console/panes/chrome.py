@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from textual.content import Content
 
@@ -172,7 +172,7 @@ def tabs_line(current: str, badges: Mapping[str, str], width: int, *, frozen: st
     return facing(line(" ", *parts), line((frozen, f"bold {NOTE}")), width)
 
 
-def footer_line(actions: list[Action], keys: Mapping[str, str], width: int) -> Content:
+def footer_line(actions: Iterable[Action], keys: Mapping[str, str], width: int) -> Content:
     """The last line: as many keys as there is room for. The last three are always there."""
     titles: dict[str, str] = {}  # a key does its first action
     for action in actions:
@@ -190,11 +190,13 @@ def footer_line(actions: list[Action], keys: Mapping[str, str], width: int) -> C
     return Content(" ") + Content("  ").join([*fitting, *end])
 
 
-def typing_line() -> Content:
-    """The last line while a text is typed. Other keys are part of the text then."""
-    return line(
-        " ", ("Enter", f"bold {KEY}"), " Accept  ", ("Esc", f"bold {KEY}"), " Leave the field"
-    )
+def typing_line(actions: Iterable[Action], keys: Mapping[str, str]) -> Content:
+    """The last line while a text is typed, with the actions of the field. Other keys are part of the text then."""
+    parts: list[StyledText] = [" "]
+    for action in actions:
+        parts += [(keys.get(action.id, action.key), f"bold {KEY}"), f" {action.title}  "]
+    parts += [("Enter", f"bold {KEY}"), " Accept  ", ("Esc", f"bold {KEY}"), " Leave the field"]
+    return line(*parts)
 
 
 def import_parts(importing: Importing) -> list[StyledText]:
@@ -230,7 +232,7 @@ def short_lines(model: Model, width: int) -> list[Content]:
 
 
 def quit_question(model: Model) -> tuple[str, list[str]] | None:
-    """The question before leaving, and its details; None if nothing runs here that leaving would stop."""
+    """The question before leaving, and its details; None if leaving stops nothing."""
     details, running = [], []
     if model.engine is not None:
         running.append("ingestion")

@@ -27,6 +27,8 @@ T = TypeVar("T")
 _SOUGHT_AT_ONCE = 2000
 """The most rows that are searched for the selected one at once, without slices."""
 
+FAR = 10_000_000
+"""More rows than any pane has: moving so far goes to the first or the last row."""
 Paint = Callable[[T, int], Content]
 """Makes a line of so many cells from a row."""
 

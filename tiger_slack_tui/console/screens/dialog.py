@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Key
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tiger_slack_tui.base.text import visible
-from tiger_slack_tui.console.actions import CONFIRM_KEY
+from tiger_slack_tui.console.actions import (
+    CONFIRM_KEY,
+    Action,
+    action,
+    actions_in,
+    bindings,
+    implements,
+    perform,
+)
+from tiger_slack_tui.console.panes.chrome import footer_line
 from tiger_slack_tui.console.panes.paint import DIM, KEY, line
-from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.panes.pane import FAR, Body, Pane
 
 _UNSCROLLED = 5
 """Details that a small terminal shows without scrolling."""
@@ -29,6 +38,10 @@ class Dialog(ModalScreen[_Answer]):
     LEAST_SIZE: ClassVar[tuple[int, int]] = (60, 15)
     """The least columns and rows in which it can be read and answered."""
 
+    async def action_perform(self, action_id: str) -> None:
+        """Do the action of a key."""
+        await perform(self, action_id)
+
     def answer(self, result: _Answer | None = None) -> None:
         """Close the dialog. Does nothing if an earlier key has closed it: more keys can wait in its queue."""
         if self.is_current:
@@ -39,16 +52,16 @@ class Dialog(ModalScreen[_Answer]):
         self.answer()
 
 
+YES: Final = Action("question.yes", CONFIRM_KEY, "Yes", help="Do what was asked.", is_fixed=True)
+NO: Final = Action(
+    "question.no", "escape,enter", "No", "Esc", "Change nothing, and go back.", is_fixed=True
+)
+
+
 class Confirm(Dialog[bool]):
     """Asks before something is changed. Only `CONFIRM_KEY` says yes; Enter and Escape change nothing."""
 
     LEAST_SIZE = (20, 5)
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "scroll(1)", "Down"),
-        Binding("up", "scroll(-1)", "Up"),
-        Binding("pagedown", "scroll(5)", "Page down"),
-        Binding("pageup", "scroll(-5)", "Page up"),
-    ]
 
     def __init__(self, question: str, details: Sequence[str], *, verb: str, stay: str) -> None:
         """`verb` and `stay` are what yes and Escape do."""
@@ -64,73 +77,134 @@ class Confirm(Dialog[bool]):
             with VerticalScroll(id="details", can_focus=False):
                 yield Static(Content("\n").join(line(text) for text in self._details))
             more = "   ↑↓ Scroll" if len(self._details) > _UNSCROLLED else ""
-            yes, no = (CONFIRM_KEY, f"bold {KEY}"), ("Esc", f"bold {KEY}")
+            yes, no = (YES.key, f"bold {KEY}"), (NO.key, f"bold {KEY}")
             yield Static(
                 line(yes, f" {self._verb}   ", no, f" {self._stay}", (more, DIM)), id="choice"
             )
 
     def on_key(self, event: Key) -> None:
-        if event.key in ("escape", "enter"):
+        # Not bindings: those apply to the screen that is shown when a key's turn comes. Two quick keys answer once.
+        if event.key in NO.keys.split(","):
             event.stop()
-            self.answer(False)
+            self.act_no()
         elif event.character == CONFIRM_KEY:
             event.stop()
-            self.answer(True)
+            self.act_yes()
 
-    def action_scroll(self, rows: int) -> None:
+    @implements(YES)
+    def act_yes(self) -> None:
+        self.answer(True)
+
+    @implements(NO)
+    def act_no(self) -> None:
+        self.answer(False)
+
+    @action("question.down", "down", "Scroll down", shown="↓")
+    def act_down(self) -> None:
+        """Scroll the details down."""
+        self._scroll(1)
+
+    @action("question.up", "up", "Scroll up", shown="↑")
+    def act_up(self) -> None:
+        """Scroll the details up."""
+        self._scroll(-1)
+
+    @action("question.page_down", "pagedown", "Page down", shown="PgDn")
+    def act_page_down(self) -> None:
+        """Scroll the details down by a page."""
+        self._scroll(5)
+
+    @action("question.page_up", "pageup", "Page up", shown="PgUp")
+    def act_page_up(self) -> None:
+        """Scroll the details up by a page."""
+        self._scroll(-5)
+
+    def _scroll(self, rows: int) -> None:
         self.query_one("#details", VerticalScroll).scroll_relative(y=rows, animate=False)
+
+    ACTIONS: ClassVar[tuple[Action, ...]] = tuple(actions_in(vars()))
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(a for a in ACTIONS if not a.is_fixed)]
 
 
 class Document(Dialog[None]):
     """A text of many lines, to read and to copy."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter", "close", "Back"),
-        Binding("down,j", "move(1)", "Down"),
-        Binding("up,k", "move(-1)", "Up"),
-        Binding("pagedown,space", "page(1)", "Page down"),
-        Binding("pageup", "page(-1)", "Page up"),
-        Binding("g,home", "move(-1000000)", "First"),
-        Binding("G,shift+g,end", "move(1000000)", "Last"),
-        Binding("y", "copy", "Copy"),
-    ]
+    class Copied(Message):
+        """The text is to be put into the clipboard."""
 
-    def __init__(self, title: str, lines: Sequence[Content], *, copied: str | None = None) -> None:
-        """`copied` is what copying gives, if not the text itself."""
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def __init__(
+        self,
+        title: str,
+        lines: Sequence[Content],
+        *,
+        copied: str | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> None:
+        """`copied` is the text to copy instead of the lines. `keys` are the operator's, by the id of the action."""
         super().__init__()
         self._title = title
         self._lines = lines
         self._copied = copied
+        self._keys = keys or {}
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](lambda row, width: row.truncate(width), id="document")
-        yield Static(
-            line(
-                (" Esc", KEY),
-                " Back  ",
-                ("↑↓", KEY),
-                " Move  ",
-                ("y", KEY),
-                " Copy",
-            ),
-            id="keys",
-        )
+        yield Static(footer_line(self.ACTIONS, self._keys, self.app.size.width), id="keys")
 
     def on_mount(self) -> None:
-        pane = self.query_one("#document", Pane)
-        pane.show(Body(rows=self._lines, title=self._title, note=f"{len(self._lines):,} lines"))
-        pane.focus()
+        self._pane.show(
+            Body(rows=self._lines, title=self._title, note=f"{len(self._lines):,} lines")
+        )
+        self._pane.focus()
 
-    def action_close(self) -> None:
+    @property
+    def _pane(self) -> Pane[Any]:
+        return self.query_one("#document", Pane)
+
+    @action("text.back", "escape,q,enter", "Back", shown="Esc")
+    def act_back(self) -> None:
+        """Close the text."""
         self.answer()
 
-    def action_move(self, rows: int) -> None:
-        self.query_one("#document", Pane).move(rows)
+    @action("text.down", "down,j", "Down", shown="↓ j")
+    def act_down(self) -> None:
+        """Scroll down."""
+        self._pane.move(1)
 
-    def action_page(self, pages: int) -> None:
-        self.query_one("#document", Pane).page(pages)
+    @action("text.up", "up,k", "Up", shown="↑ k")
+    def act_up(self) -> None:
+        """Scroll up."""
+        self._pane.move(-1)
 
-    def action_copy(self) -> None:
+    @action("text.page_down", "pagedown,space", "Page down", shown="PgDn", footer=False)
+    def act_page_down(self) -> None:
+        """Go down by a page."""
+        self._pane.page(1)
+
+    @action("text.page_up", "pageup", "Page up", shown="PgUp", footer=False)
+    def act_page_up(self) -> None:
+        """Go up by a page."""
+        self._pane.page(-1)
+
+    @action("text.first", "g,home", "First", footer=False)
+    def act_first(self) -> None:
+        """Go to the first line."""
+        self._pane.move(-FAR)
+
+    @action("text.last", "G,shift+g,end", "Last", footer=False)
+    def act_last(self) -> None:
+        """Go to the last line."""
+        self._pane.move(FAR)
+
+    @action("text.copy", "y", "Copy")
+    def act_copy(self) -> None:
+        """Copy the text to the terminal's clipboard."""
         text = self._copied or "\n".join(shown.plain.rstrip() for shown in self._lines)
-        self.app.copy_to_clipboard(text)
-        self.notify(visible(f"Copied {len(text):,} characters"), markup=False, timeout=2)
+        self.post_message(self.Copied(text))
+
+    ACTIONS: ClassVar[tuple[Action, ...]] = tuple(actions_in(vars()))
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(ACTIONS)]

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from inspect import cleandoc
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from tiger_slack_tui.base.text import fit
-from tiger_slack_tui.console.actions import TITLES, Action
+from tiger_slack_tui.console.actions import TITLES, Action, ActionGroup
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.panes.paint import DIM, KEY, line, worded
 
 
 def help_lines(
-    actions: list[Action], keys: Mapping[str, str], about: str, width: int
+    actions: Iterable[Action],
+    groups: Iterable[ActionGroup],
+    keys: Mapping[str, str],
+    about: str,
+    width: int,
 ) -> Iterator[Content]:
-    """The help of a view: what it shows, and the keys with the ids by which they can be remapped."""
+    """The help of a view: what it shows, and the keys with the ids by which they can be remapped.
+
+    `groups` are those of the screens and fields that can be opened from the view.
+    """
+    actions = list(actions)
     for paragraph in cleandoc(about).split("\n\n"):
         yield from worded(paragraph, width)
         yield Content("")
     for title, shown in (
         ("Here", [action for action in actions if action.view]),
         ("Everywhere", [action for action in actions if not action.view]),
+        *((group.title, group.actions) for group in groups),
     ):
         if not shown:
             continue

@@ -10,52 +10,40 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from tiger_slack_tui.audit.preview import Preview, Tested
+from tiger_slack_tui.audit.preview import Preview
 from tiger_slack_tui.audit.rules import READY_RULES, ReadyRule
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.console.formats import moment
+from tiger_slack_tui.console.actions import Action, action, actions_in, bindings
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.findings import Finding
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
+from tiger_slack_tui.console.panes.chrome import footer_line
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
     GOOD,
-    KEY,
-    NOTE,
-    Column,
-    Columns,
     StyledText,
     line,
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.panes.rules import RULES, paint_rule, preview_lines
 from tiger_slack_tui.console.screens.dialog import Dialog
-from tiger_slack_tui.store.preview import Example
-from tiger_slack_tui.store.rules import Rule, failure_words
+from tiger_slack_tui.store.rules import Rule
 
 log = logging.getLogger(__name__)
 
 _TYPING_SECONDS = 0.2
-"""The rule is tested when no key was pressed for so long."""
+"""Seconds without a key after which the rule is tested."""
 _NEWEST = 20_000
 """The newest messages that are tested while typing; F5 tests all messages of the days."""
 _DAYS = 7
 _SECONDS = 30.0
-_RULES = Columns(
-    Column("id", 4, right=True),
-    Column("", 3),
-    Column("discarded", 9, right=True),
-    Column("24 h", 7, right=True),
-    Column("last", 19, least=110),
-    Column("note", 20, least=70),
-    Column("match"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,79 +63,8 @@ class RuleDraft:
         return RuleDraft() if (self.note, self.match) == (saved.note, saved.match) else self
 
 
-def paint_rule(rule: Rule | ReadyRule, width: int) -> Content:
-    """A rule, or a ready-made one to choose."""
-    if isinstance(rule, ReadyRule):
-        needs = f" (takes the {rule.needs} of the selected event)" if rule.needs else ""
-        return line(("  ready: ", DIM), rule.title, (needs, DIM)).truncate(width)
-    state: StyledText = ("on", GOOD) if rule.is_on else ("off", NOTE)
-    return _RULES.row(
-        width,
-        [
-            str(rule.id),
-            state,
-            f"{rule.hits:,}",
-            f"{rule.hits_of_a_day:,}",
-            (moment(rule.last_hit), DIM),
-            rule.note or "",
-            f"▲ fails on {rule.failures:,}: {rule.failure}  {rule.readable}"
-            if rule.failures
-            else rule.readable,
-        ],
-    )
-
-
-def preview_lines(preview: Preview, width: int) -> list[Content]:
-    """What the rule would have discarded, with examples."""
-    lines = [_tested("stored messages", preview.stored), _tested("recent events", preview.recent)]
-    if preview.recent.known:
-        lines.append(line((f"  {preview.recent.known:,} of these are discarded already", DIM)))
-    if preview.failed and preview.sqlstate:
-        why = failure_words(preview.sqlstate)
-        lines.append(line((f"  ▲ fails on {preview.failed:,} of these: {why}", NOTE)))
-    if preview.is_out_of_time:
-        lines.append(line(("  ▲ the time was too short: not all were tested", NOTE)))
-    examples = sorted(
-        {*preview.stored.examples, *preview.recent.examples}, key=lambda e: e.at, reverse=True
-    )
-    lines += [_example(example).truncate(width) for example in examples]
-    return lines
-
-
-def _tested(name: str, tested: Tested) -> Content:
-    style = KEY if tested.matched else DIM
-    whole = "all" if tested.is_whole else "the newest"
-    return line(
-        f"  {name:<16}",
-        (f"{tested.matched:,} ({tested.share:.1%})", style),
-        (f"  of {whole} {tested.tested:,} tested", DIM),
-    )
-
-
-def _example(example: Example) -> Content:
-    where = f"#{example.channel_name}" if example.channel_name else example.channel_id or "-"
-    who = example.user_id or example.bot_id or "-"
-    return line(
-        (f"  {example.at:%m-%d %H:%M} ", DIM),
-        f"{where} {who}  ",
-        (f"{example.subtype or ''} ", DIM),
-        example.text or "",
-    )
-
-
 class RulesScreen(Dialog[RuleDraft]):
     """Lists the rules above an editor. Leaving keeps the draft; only Ctrl+S makes it a rule."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Back"),
-        Binding("ctrl+s", "save", "Save"),
-        Binding("f5,ctrl+t", "test_all", "Test all"),
-        Binding("T,shift+t", "switch", "On or off"),
-        Binding("D,shift+d", "remove", "Remove"),
-        Binding("enter", "pick", "Pick"),
-        Binding("down,j", "move(1)", "Down"),
-        Binding("up,k", "move(-1)", "Up"),
-    ]
 
     def __init__(
         self, host: Host, backend: Backend, draft: RuleDraft, on_saved: Callable[[RuleDraft], None]
@@ -198,7 +115,7 @@ class RulesScreen(Dialog[RuleDraft]):
                 rows=(*self._rules, *READY_RULES),
                 title="discard rules",
                 note=f"{on} on, {len(self._rules) - on} off · what they discarded can be replayed",
-                head=_RULES.head,
+                head=RULES.head,
             )
         )
         about = self._draft.about
@@ -217,12 +134,10 @@ class RulesScreen(Dialog[RuleDraft]):
                 empty_text=("A rule applies to new events. Nothing that is stored is deleted.",),
             )
         )
-        keys: list[StyledText] = [(" Esc", KEY), " Back (keeps the draft)  "]
-        if not self._backend.read_only:
-            keys += [("^s", KEY), " Save  ", ("F5", KEY), " Test all  "]
-            keys += [("T", KEY), " On/off  ", ("D", KEY), " Remove  "]
-        keys += [("Tab", KEY), " Field  ", ("Enter", KEY), " Use row"]
-        self.query_one("#rule-keys", Static).update(line(*keys).truncate(width))
+        shown = [one for one in self.ACTIONS if not (one.changes and self._backend.read_only)]
+        self.query_one("#rule-keys", Static).update(
+            footer_line(shown, self._host.keys_shown, width)
+        )
 
     async def _load(self) -> None:
         try:
@@ -274,49 +189,18 @@ class RulesScreen(Dialog[RuleDraft]):
             _log(error)
         self._show()
 
-    def action_move(self, rows: int) -> None:
-        if isinstance(self.focused, Pane):
-            self.focused.move(rows)
+    # Actions. Their order is that of the footer.
 
-    def action_test_all(self) -> None:
-        self._test(None)
-
-    def action_leave(self) -> None:
+    @action("rules.back", "escape", "Back (keeps the draft)", shown="Esc")
+    def act_back(self) -> None:
+        """Leave the rules. The draft is kept."""
         self.leave()
 
-    def leave(self) -> None:
-        self.answer(self._draft)
-
-    def action_pick(self) -> None:
-        """Copy the selected rule to the editor."""
-        row = self.query_one("#rules", Pane).row
-        if isinstance(row, Rule):
-            self.query_one("#match", Input).value = row.readable
-        elif isinstance(row, ReadyRule):
-            self.query_one("#match", Input).value = row.match(self._value_for(row))
-            self.query_one("#note", Input).value = row.title
-        self.query_one("#match").focus()
-
-    def _value_for(self, ready: ReadyRule) -> str | None:
-        about = self._draft.about
-        if about is None or ready.needs is None:
-            return "…" if ready.needs else None
-        return {"channel": about.channel_id, "user": about.user_id}.get(ready.name) or "…"
-
-    def forget(self, saved: RuleDraft) -> None:
-        """Empty the editor if it still has the rule that was saved."""
-        left = self._draft.without(saved)
-        if left is not self._draft and self.is_attached:
-            self._draft = left
-            self.query_one("#match", Input).value = ""
-            self.query_one("#note", Input).value = ""
-
-    def action_save(self) -> None:
-        """Ask, then save the rule and turn it on."""
+    @action("rules.save", "ctrl+s", "Save", shown="^s", changes=True)
+    def act_save(self) -> None:
+        """Save the rule, and turn it on."""
         draft = self._draft
         match, note = draft.match, draft.note.strip() or None
-        if self._backend.read_only:
-            return
         if self._checked != match:
             text = "Not saved: the database has not accepted the condition."
             self._host.say(text, severity="warning")
@@ -328,14 +212,25 @@ class RulesScreen(Dialog[RuleDraft]):
             "It applies to new events, in every instance. Nothing that is stored is deleted.",
         )
 
-        async def make() -> str:
+        async def save() -> str:
             number = await self._host.operator.add_rule(match, note)
             self._on_saved(draft)
             return f"Rule {number} is on"
 
-        self._ask("Save this rule and turn it on?", details, "Save", make)
+        self._confirm("Save this rule and turn it on?", details, "Save", save)
 
-    def action_switch(self) -> None:
+    @act_save.when
+    def _can_change(self) -> bool:
+        return not self._backend.read_only
+
+    @action("rules.test_all", "f5,ctrl+t", "Test all", shown="F5")
+    def act_test_all(self) -> None:
+        """Test all messages of the days, not only the newest."""
+        self._test(None)
+
+    @action("rules.switch", "T,shift+t", "On/off", changes=True)
+    def act_switch(self) -> None:
+        """Turn the selected rule on or off."""
         rule = self._selected()
         if rule is None:
             return
@@ -351,42 +246,99 @@ class RulesScreen(Dialog[RuleDraft]):
             await change(rule.id)
             return f"Rule {rule.id} is {verb}"
 
-        self._ask(f"Turn rule {rule.id} {verb}?", details, f"Turn {verb}", switch)
+        self._confirm(f"Turn rule {rule.id} {verb}?", details, f"Turn {verb}", switch)
 
-    def action_remove(self) -> None:
+    @act_switch.when
+    def _can_switch(self) -> bool:
+        return self._selected() is not None
+
+    @action("rules.remove", "D,shift+d", "Remove", changes=True)
+    def act_remove(self) -> None:
+        """Remove the selected rule."""
         rule = self._selected()
         if rule is None:
             return
-        details = (rule.readable, "R in Triage replays the events that it discarded.")
 
         async def remove() -> str:
             await self._host.operator.remove_rule(rule.id)
             return f"Rule {rule.id} is removed"
 
-        self._ask(f"Remove rule {rule.id}?", details, "Remove", remove)
+        details = (rule.readable, "R in Triage replays the events that it discarded.")
+        self._confirm(f"Remove rule {rule.id}?", details, "Remove", remove)
 
-    def _ask(
+    @act_remove.when
+    def _can_remove(self) -> bool:
+        return self._selected() is not None
+
+    @action("rules.next_field", "tab", "Field", shown="Tab")
+    def act_next_field(self) -> None:
+        """Go to the next field."""
+        self.focus_next()
+
+    @action("rules.use", "enter", "Use row", shown="Enter")
+    def act_use(self) -> None:
+        """Copy the selected rule to the editor."""
+        row = self.query_one("#rules", Pane).row
+        if isinstance(row, Rule):
+            self.query_one("#match", Input).value = row.readable
+        elif isinstance(row, ReadyRule):
+            self.query_one("#match", Input).value = row.match(self._value_for(row))
+            self.query_one("#note", Input).value = row.title
+        self.query_one("#match").focus()
+
+    @action("rules.down", "down,j", "Down", shown="↓ j", footer=False)
+    def act_down(self) -> None:
+        """Move the cursor down, or scroll."""
+        self._move(1)
+
+    @action("rules.up", "up,k", "Up", shown="↑ k", footer=False)
+    def act_up(self) -> None:
+        """Move the cursor up, or scroll."""
+        self._move(-1)
+
+    def _move(self, rows: int) -> None:
+        if isinstance(self.focused, Pane):
+            self.focused.move(rows)
+
+    def leave(self) -> None:
+        self.answer(self._draft)
+
+    def _value_for(self, ready: ReadyRule) -> str | None:
+        about = self._draft.about
+        if about is None or ready.needs is None:
+            return "…" if ready.needs else None
+        return {"channel": about.channel_id, "user": about.user_id}.get(ready.name) or "…"
+
+    def forget(self, saved: RuleDraft) -> None:
+        """Empty the editor if it still has the rule that was saved."""
+        left = self._draft.without(saved)
+        if left is not self._draft and self.is_attached:
+            self._draft = left
+            self.query_one("#match", Input).value = ""
+            self.query_one("#note", Input).value = ""
+
+    def _confirm(
         self,
         question: str,
         details: Sequence[str],
         verb: str,
         work: Callable[[], Awaitable[str]],
     ) -> None:
-        def reload() -> None:
-            if self.is_attached:
-                self.run_worker(self._load(), group="rules", exit_on_error=False)
-
-        self._host.ask(
-            question,
-            details,
-            verb=verb,
-            then=lambda: self._host.attempt("Rules", work(), then=reload),
+        self._host.confirm_and_run(
+            question, details, verb=verb, what="Rules", work=work, then=self._reload
         )
+
+    def _reload(self) -> None:
+        if self.is_attached:
+            self.run_worker(self._load(), group="rules", exit_on_error=False)
 
     def _selected(self) -> Rule | None:
         row = self.query_one("#rules", Pane).row
         is_here = self.focused is self.query_one("#rules")
         return row if is_here and isinstance(row, Rule) and not self._backend.read_only else None
+
+    ACTIONS: ClassVar[tuple[Action, ...]] = tuple(actions_in(vars()))
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(ACTIONS)]
 
 
 def _key(row: Rule | ReadyRule) -> str:

@@ -1,12 +1,22 @@
-"""The views, and all actions of the console."""
+"""Lists the views, and all actions of the console."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tiger_slack_tui.console.actions import Action, ActionMethod, declared
+from tiger_slack_tui.console.actions import (
+    IMPORT,
+    TRIAGE,
+    Action,
+    ActionGroup,
+    actions_in,
+    declared,
+)
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.screens.dialog import Confirm, Document
+from tiger_slack_tui.console.screens.rules import RulesScreen
+from tiger_slack_tui.console.views.importing.source_step import PathInput
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.console.views.jobs import JobsView
 from tiger_slack_tui.console.views.log import LogView
@@ -22,6 +32,15 @@ VIEW_CLASSES: tuple[type[View], ...] = (
     LogView,
 )
 """In the order of their digits."""
+
+
+ACTION_GROUPS: tuple[ActionGroup, ...] = (
+    ActionGroup("In the path", PathInput.ACTIONS, IMPORT),
+    ActionGroup("In the rules", RulesScreen.ACTIONS, TRIAGE),
+    ActionGroup("In a question", Confirm.ACTIONS),
+    ActionGroup("In a text", Document.ACTIONS),
+)
+"""The actions that are not done in a view, but in a field or a screen that has the focus."""
 
 
 def make_views(host: Host, backend: Backend) -> Iterator[View]:
@@ -40,8 +59,8 @@ def actions_of_views() -> Iterator[Action]:
 
 
 def all_actions(of_app: Mapping[str, object]) -> dict[str, Action]:
-    """Every action by its id: `of_app` are the attributes of the app's class."""
-    own = [one.action for one in of_app.values() if isinstance(one, ActionMethod)]
+    """The actions of the views and of the app, by id. `of_app` are the attributes of the app's class."""
+    own = actions_in(of_app)
     switches = [action for action in own if action.id.startswith("view.")]
     actions = [*switches, *actions_of_views(), *own]
     return {action.id: action for action in actions}

@@ -407,7 +407,7 @@ class JobsView(View):
             [f"{job.holder} is running it now, so this run would be skipped."] if job.holder else []
         )
 
-        async def work() -> str:
+        async def run_job() -> str:
             run = await self.host.operator.run_job(job.name)
             text = (
                 f"{job.name}: {run.outcome}, {run.rows_seen:,} seen, {run.rows_changed:,} changed"
@@ -416,14 +416,15 @@ class JobsView(View):
                 raise TigerSlackError(f"{text}. {run.error or ''}")
             return f"{text}. {run.error or ''}"
 
-        self.host.ask(
+        self.host.confirm_and_run(
             f"Run the job {job.name} now?",
             [
                 f"Its schedule does not change: the next run is at {job.next_run:%Y-%m-%d %H:%M %Z}.",
                 *held,
             ],
             verb="Run now",
-            then=lambda: self.host.attempt(f"Job {job.name}", work()),
+            what=f"Job {job.name}",
+            work=run_job,
         )
 
     @act_run_job.when
@@ -438,15 +439,16 @@ class JobsView(View):
             return
         due = [file.name for file in found.files if file.state is not MigrationFileState.APPLIED]
 
-        async def work() -> str:
+        async def migrate() -> str:
             ran = await self.host.operator.migrate()
             return f"Applied {len(ran)} files; the database has version {__version__}"
 
-        self.host.ask(
+        self.host.confirm_and_run(
             f"Bring the database from {found.database_version or 'nothing'} to {__version__}?",
             ["All files run in one transaction, under a lock that other instances wait for.", *due],
             verb="Migrate",
-            then=lambda: self.host.attempt("Migration", work()),
+            what="Migration",
+            work=migrate,
         )
 
     @act_migrate.when

@@ -113,6 +113,8 @@ class TriageView(View):
         self._detail_lines: CachedValue[list[Content]] = CachedValue()
         self._is_loading = False
         self._draft = RuleDraft()
+        self._rules: RulesScreen | None = None
+        """The screen of the rules that was opened last."""
 
     def badge(self, model: Model) -> str:
         problems = model.engine.problems if model.engine else ()
@@ -298,16 +300,14 @@ class TriageView(View):
             self._draft = draft or RuleDraft()
             self.backend.findings_reader.read_now()
 
-        self.app.push_screen(
-            RulesScreen(self.host, self.backend, self._draft, self._forget), on_left
-        )
+        self._rules = RulesScreen(self.host, self.backend, self._draft, self._forget)
+        self.host.open_screen(self._rules, on_left)
 
     def _forget(self, saved: RuleDraft) -> None:
         """Drop the draft that became a rule. Its screen may have been left or opened again meanwhile."""
         self._draft = self._draft.without(saved)
-        for screen in self.app.screen_stack:
-            if isinstance(screen, RulesScreen):
-                screen.forget(saved)
+        if self._rules is not None:
+            self._rules.forget(saved)
 
     @action("triage.replay", "R,shift+r", "Replay", changes=True)
     def act_replay(self) -> None:
@@ -350,7 +350,7 @@ class TriageView(View):
         if gap is None:
             return
 
-        async def work() -> str:
+        async def backfill() -> str:
             run = await self.host.operator.backfill(gap.id)
             found = f"{run.rows_seen:,} messages read, {run.rows_changed:,} were missing or older"
             if run.outcome != "done":
@@ -362,11 +362,12 @@ class TriageView(View):
             "Slack limits how fast its history can be read, so a long gap takes long.",
             "Only missing messages are added. Newer content and deletions stay.",
         )
-        self.host.ask(
+        self.host.confirm_and_run(
             f"Backfill gap {gap.id}?",
             details,
             verb="Backfill",
-            then=lambda: self.host.attempt("Backfill", work()),
+            what="Backfill",
+            work=backfill,
         )
 
     @act_backfill.when
@@ -377,7 +378,7 @@ class TriageView(View):
         return is_over and self.backend.engine is not None
 
     def _ask_replay(self, about: str, selection: ReplaySelection) -> None:
-        async def work() -> str:
+        async def replay() -> str:
             report = await self.host.operator.replay(selection)
             self._detail = replace(self._detail, at=float("-inf"))
             outcomes = ", ".join(f"{n:,} {outcome}" for outcome, n in report.outcomes().items())
@@ -387,11 +388,12 @@ class TriageView(View):
             "The present rules and code decide what becomes of them. Stored rows do not change,",
             "newer content wins, deleted messages stay deleted. It can be repeated.",
         )
-        self.host.ask(
+        self.host.confirm_and_run(
             f"Replay {about}?",
             details,
             verb="Replay",
-            then=lambda: self.host.attempt("Replay", work()),
+            what="Replay",
+            work=replay,
         )
 
 

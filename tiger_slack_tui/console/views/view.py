@@ -14,9 +14,8 @@ from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.export import write_export
-from tiger_slack_tui.console.panes.pane import Pane
+from tiger_slack_tui.console.panes.pane import FAR, Pane
 
-_FAR = 10_000_000
 _COPIED = 5000
 """The most rows that are copied: terminals limit the size of their clipboard."""
 
@@ -109,7 +108,7 @@ class View(Container):
     @action("pane.first", "g,home", "First", footer=False)
     def act_first(self) -> None:
         """Go to the first row."""
-        self._move(-_FAR)
+        self._move(-FAR)
 
     def _move(self, rows: int) -> None:
         if self.pane:

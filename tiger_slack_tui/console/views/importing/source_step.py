@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import ClassVar
 
 import humanize
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.suggester import Suggester
@@ -16,7 +16,15 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import visible
-from tiger_slack_tui.console.actions import IMPORT, action, implements
+from tiger_slack_tui.console.actions import (
+    IMPORT,
+    Action,
+    action,
+    actions_in,
+    bindings,
+    implements,
+    perform,
+)
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.paint import DIM, KEY, MARKS, Column, Columns, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
@@ -57,15 +65,21 @@ class PathSuggester(Suggester):
 class PathInput(Input):
     """The field for the path. Tab completes it."""
 
-    BINDINGS = [Binding("tab", "complete", "Complete")]  # noqa: RUF012 as Textual types it
+    async def action_perform(self, action_id: str) -> None:
+        """Do the action of a key."""
+        await perform(self, action_id)
 
-    def action_complete(self) -> None:
+    @action("import.complete", "tab", "Complete", shown="Tab")
+    def act_complete(self) -> None:
         """Complete the path as far as all entries agree."""
         step = self.screen.query_one(SourceStep)
         completed = step.inspection.completed
         if step.inspection.text == self.value and len(completed) > len(self.value):
             self.value = completed
             self.cursor_position = len(completed)
+
+    ACTIONS: ClassVar[tuple[Action, ...]] = tuple(actions_in(vars()))
+    BINDINGS = [*bindings(ACTIONS)]  # noqa: RUF012 as Textual types it
 
 
 class SourceStep(Step):
