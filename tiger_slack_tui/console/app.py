@@ -414,8 +414,9 @@ class ConsoleApp(PatientApp):
         self._frozen = None if is_frozen else self.backend.sample(_WINDOWS[self._window]).frozen()
 
     def thaw(self) -> None:
-        """Show the present again."""
+        """Show the present again, at once."""
         self._frozen = None
+        self._sample()
 
     @action("display.narrower", "left_square_bracket", "Shorter window", shown="[", footer=False)
     def act_narrower(self) -> None:

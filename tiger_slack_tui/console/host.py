@@ -82,4 +82,4 @@ class Host(Protocol):
         """Let the operator type the text that the pane's rows must contain."""
 
     def thaw(self) -> None:
-        """Leave the frozen display: show the present again."""
+        """Leave the frozen display: show the present again, at once."""

@@ -191,7 +191,7 @@ class RulesScreen(Dialog[RuleDraft]):
 
     # Actions. Their order is that of the footer.
 
-    @action("rules.back", "escape", "Back (keeps the draft)", shown="Esc")
+    @action("rules.back", "escape", "Back", shown="Esc")
     def act_back(self) -> None:
         """Leave the rules. The draft is kept."""
         self.leave()

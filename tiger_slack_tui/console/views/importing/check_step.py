@@ -75,7 +75,7 @@ class CheckStep(Step):
             Body(
                 rows=self._rows(
                     lambda: findings(state),
-                    state,
+                    state.request,
                     state.ledger.problems,
                     len(state.notes),
                     state.notes[-1] if state.notes else None,
@@ -108,13 +108,13 @@ class CheckStep(Step):
 
     @act_options.when
     def _has_options(self) -> bool:
-        state = self.wizard.imports.check
+        state = self.wizard.check
         return state is not None and (state.is_planned or is_refused(state))
 
     @implements(CHECK_ARCHIVE)
     def act_check(self) -> None:
         """Check again."""
-        if self.wizard.imports.check is None:
+        if self.wizard.check is None:
             return
         try:
             self.host.operator.start_check(self.wizard.draft.check_request)
@@ -123,7 +123,7 @@ class CheckStep(Step):
 
     @act_check.when
     def _has_ended(self) -> bool:
-        state = self.wizard.imports.check
+        state = self.wizard.check
         return state is not None and state.phase.is_over
 
     @action("import.end_check", "x", "Stop check")
@@ -133,7 +133,7 @@ class CheckStep(Step):
 
     @act_end_check.when
     def _is_checking(self) -> bool:
-        return self.wizard.imports.is_checking
+        return self.wizard.is_checking
 
     def back(self) -> bool:
         self.wizard.go(SOURCE)

@@ -49,7 +49,7 @@ from tiger_slack_tui.imports.archive.names import shown
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState
 
-_OPTIONS = Columns(Column("", 11), Column("", 18), Column(""))
+_OPTIONS = Columns(Column("", 13), Column("", 18), Column(""))
 _FOLDERS = Columns(
     Column("", 3),
     Column("channel"),
@@ -133,7 +133,7 @@ class OptionsStep(Step):
         command = self.pane("options-command")
         width = max(command.size.width - 4, 20)
         lines = self._command(
-            lambda: wrapped(self.wizard.imports.command(draft.request), width, 30),
+            lambda: wrapped(self.wizard.backend.import_command(draft.request), width, 30),
             width,
             draft.channels,
             str(replace(draft, channels=None)),
@@ -196,7 +196,7 @@ class OptionsStep(Step):
             self._change_folder(channels.row)
             return
         row: FormRow | None = self.pane("options-form").row
-        draft, imports = self.wizard.draft, self.wizard.imports
+        draft, model = self.wizard.draft, self.wizard.model
         match row.name if row else "":
             case "since":
                 self._open_field(_time_edit(draft, "since", is_end=False))
@@ -226,10 +226,10 @@ class OptionsStep(Step):
                         "workers", str(draft.workers), _checked(read_workers), self._save_workers
                     )
                 )
-            case "live first":
+            case "wait for live":
                 self.host.operator.toggle_live_limit()
             case "  above":
-                limit = f"{(imports.live_limit or 0) * 1000:.0f}"
+                limit = f"{((model and model.live_limit) or 0) * 1000:.0f}"
                 self._open_field(
                     FieldEdit("live acks, ms", limit, _checked(read_limit), self._save_limit)
                 )
@@ -257,7 +257,7 @@ class OptionsStep(Step):
         return self._is_in_channels()
 
     def _change_folder(self, folder: FolderProgress | None) -> None:
-        check, draft = self.wizard.imports.check, self.wizard.draft
+        check, draft = self.wizard.check, self.wizard.draft
         if folder is None or check is None:
             return
         if folder.channel is None:
@@ -304,20 +304,19 @@ class OptionsStep(Step):
         if pane is not None and pane.id == "options-channels":
             text = await pane.copy_text()
         else:
-            text = self.wizard.imports.command(self.wizard.draft.request)
+            text = self.wizard.backend.import_command(self.wizard.draft.request)
         self.host.say(self.host.copy(text))
 
     @action("import.start", "I,shift+i", "Import", changes=True)
     def act_start(self) -> None:
         """Ask, then start the import."""
-        draft, imports = self.wizard.draft, self.wizard.imports
-        problem = self._problem(imports.check)
+        draft, check = self.wizard.draft, self.wizard.check
+        problem = self._problem(check)
         if problem is not None:
             self.host.say(problem, severity="error")
             return
         model = self.wizard.model
         past = draft.find_unfinished(model.database.imports) if model else None
-        check = imports.check
         names = draft.chosen(check.folders) if check else frozenset()
         chosen = [f for f in check.folders.values() if f.name in names] if check else []
         files = amount(sum(f.files for f in chosen), "file")
@@ -330,13 +329,13 @@ class OptionsStep(Step):
             details.append(f"It continues the import of {moment(past.started_at)}.")
         if model is not None and "imports" in model.database.problems:
             details.append("Earlier imports cannot be read. It may continue one of them.")
-        if imports.is_checking:
+        if self.wizard.is_checking:
             details.append("The check, which still runs, is stopped.")
         self.host.ask("Import this archive?", details, verb="Import", then=self._start_import)
 
     @act_start.when
     def _can_start(self) -> bool:
-        return not self.wizard.imports.is_running
+        return not self.wizard.is_running
 
     def _start_import(self) -> None:
         try:

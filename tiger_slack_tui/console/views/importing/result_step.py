@@ -58,7 +58,7 @@ class ResultStep(Step):
 
     @property
     def _state(self) -> ImportState | None:
-        return self.wizard.imports.run
+        return self.wizard.run
 
     def show(self, model: Model) -> None:
         state = model.run

@@ -69,7 +69,7 @@ class RunStep(Step):
 
     @property
     def _state(self) -> ImportState | None:
-        return self.wizard.imports.run
+        return self.wizard.run
 
     def show(self, model: Model) -> None:
         state = self._shown = model.run
@@ -194,7 +194,7 @@ class RunStep(Step):
 
     @act_resume.when
     def _can_resume(self) -> bool:
-        return self.wizard.imports.is_running and is_paused(self._state)
+        return self.wizard.is_running and is_paused(self._state)
 
     @action("import.stop", "S,shift+s", "Stop", changes=True)
     def act_stop(self) -> None:
@@ -211,24 +211,23 @@ class RunStep(Step):
         state = self._state
         return state is not None and not (state.phase.is_over or state.phase is Phase.STOPPING)
 
-    @action("import.live", "L,shift+l", "Live first", changes=True)
+    @action("import.live", "L,shift+l", "Wait for live events", changes=True)
     def act_live(self) -> None:
-        """Pause the import while live events are acknowledged late, or no longer do so."""
-        imports = self.wizard.imports
-
-        is_on = imports.live_limit is not None
+        """Turn waiting for live events on or off."""
+        model = self.wizard.model
+        is_on = model is not None and model.live_limit is not None
         self._ask(
-            "Stop waiting for live events?" if is_on else "Let live events go first?",
+            "Stop waiting for live events?" if is_on else "Wait for live events?",
             ["Live events may then be acknowledged late."]
             if is_on
             else ["The import pauses while they are acknowledged late."],
-            verb="Do not wait" if is_on else "Live first",
+            verb="Do not wait" if is_on else "Wait",
             then=self.host.operator.toggle_live_limit,
         )
 
     @act_live.when
     def _can_wait_for_live_events(self) -> bool:
-        return self.wizard.imports.is_running and self.wizard.backend.engine is not None
+        return self.wizard.is_running and self.wizard.backend.engine is not None
 
     def _ask(
         self, question: str, details: list[str], *, verb: str, then: Callable[[], None]

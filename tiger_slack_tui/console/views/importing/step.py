@@ -15,12 +15,14 @@ from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
-from tiger_slack_tui.imports.manager import ImportManager
+from tiger_slack_tui.imports.state import ImportState
 
 CHECK_ARCHIVE = Action(
     "import.check", "c", "Check", help="Read the archive without writing anything."
 )
-SHOW_DETAILS = Action("import.details", "enter", "Details", "Enter", "Show the selected row whole.")
+SHOW_DETAILS = Action(
+    "import.details", "enter", "Details", "Enter", "Show all fields of the selected row."
+)
 NEW_PATH = Action("import.path", "n", "New path", help="Type the path of an archive.")
 
 
@@ -36,8 +38,23 @@ class Wizard:
     """The newest model that was shown."""
 
     @property
-    def imports(self) -> ImportManager:
-        return self.backend.imports
+    def check(self) -> ImportState | None:
+        """The check that is shown."""
+        return self.model.check if self.model else None
+
+    @property
+    def run(self) -> ImportState | None:
+        """The import that is shown."""
+        return self.model.run if self.model else None
+
+    @property
+    def is_checking(self) -> bool:
+        return self.check is not None and not self.check.phase.is_over
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an import runs; also while it is paused."""
+        return self.run is not None and not self.run.phase.is_over
 
     def schema_problem(self) -> str | None:
         """Why the database cannot take an import now; None if it can."""

@@ -22,6 +22,7 @@ from tiger_slack_tui.console.views.importing.run_step import RunStep
 from tiger_slack_tui.console.views.importing.source_step import SourceStep
 from tiger_slack_tui.console.views.importing.step import Step, Wizard
 from tiger_slack_tui.console.views.view import Switcher, View
+from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.state import Phase
 
 _IDS = ("import-source", "import-check", "import-options", "import-run", "import-result")
@@ -44,8 +45,8 @@ class ImportView(View):
             host, backend, self.go, ImportDraft(workers=2 if backend.is_observing else 1)
         )
         self._step = SOURCE
-        self._seen: object = None
-        """The import whose result was shown."""
+        self._seen: ImportRequest | None = None
+        """The request of the import whose result was shown."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="import-steps")
@@ -71,8 +72,8 @@ class ImportView(View):
         self._wizard.model = model
         run = model.run
         if run is not None and not model.is_frozen:
-            if run.phase.is_over and self._seen is not run:
-                self._seen = run
+            if run.phase.is_over and self._seen is not run.request:
+                self._seen = run.request
                 self.go(RESULT)
                 return
             if not run.phase.is_over and self._step != RUN:
@@ -101,10 +102,11 @@ class ImportView(View):
     def badge(self, model: Model) -> str:
         now = model.importing
         if now is None:
-            return "check" if self.backend.imports.is_checking else ""
+            is_checking = model.check is not None and not model.check.phase.is_over
+            return "check" if is_checking else ""
         if not now.phase.is_over:
             return _running_badge(now)
-        if self._seen is self.backend.imports.run:
+        if model.run is not None and self._seen is model.run.request:
             return ""
         return {Phase.DONE: "✓", Phase.FAILED: "✗"}.get(now.phase, "○")
 
