@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.replay import ReplayReport, replay
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.console.model.audit_reader import connected
 from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.connections import connected
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
 from tiger_slack_tui.imports.manager import LIVE_LIMIT
 from tiger_slack_tui.imports.request import ImportRequest
@@ -115,11 +115,11 @@ class Operator:
     # Imports
 
     def start_check(self, request: ImportRequest) -> None:
-        """Begin to read an archive without writing anything. A check that runs is stopped. Raises SettingsError."""
+        """Start to read an archive without writing anything. It stops a running check. Raises SettingsError."""
         self._backend.imports.start_check(request)
 
     def stop_check(self) -> None:
-        """Stop the check. What it found stays."""
+        """Stop the check. Its findings stay."""
         self._backend.imports.stop_check()
 
     def start_import(self, request: ImportRequest) -> None:
@@ -139,11 +139,11 @@ class Operator:
         self._backend.imports.stop()
 
     def set_live_limit(self, seconds: float | None) -> None:
-        """Let the import wait while the p95 of live acks is above the limit; None lets it never wait."""
+        """Set the p95 of live acks above which the import waits, in seconds; None turns waiting off."""
         self._backend.imports.live_limit = seconds
 
     def toggle_live_limit(self) -> None:
-        """Let the import wait for live events, or not."""
+        """Turn waiting for live events on or off."""
         self.set_live_limit(None if self._backend.imports.live_limit is not None else LIVE_LIMIT)
 
     async def count_killed_imports(self) -> None:
@@ -177,4 +177,4 @@ class Operator:
         try:
             await asyncio.to_thread(self._backend.imports.save_map, request)
         except OSError as error:
-            raise TigerSlackError(f"it cannot be written: {error.strerror}") from None
+            raise TigerSlackError(f"The file cannot be written: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""The console's own themes. A state is always a symbol and a word, too, so nobody has to see colours."""
+"""The console's own themes. Each state is shown by a symbol and a word, not only by colour."""
 
 from __future__ import annotations
 

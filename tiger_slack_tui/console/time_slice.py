@@ -6,16 +6,16 @@ import asyncio
 from time import perf_counter
 
 SLICE_SECONDS = 0.004
-"""How long work may hold the event loop."""
+"""Seconds that work may block the event loop."""
 _STEPS = 16
-"""Calls between two looks at the clock."""
+"""Calls between two reads of the clock."""
 
 
 class TimeSlice:
     """A share of the event loop's time. Await `yield_if_due` before each small piece of work."""
 
     def __init__(self, steps: int = _STEPS) -> None:
-        """The clock is looked at once in `steps` calls."""
+        """The clock is read once in `steps` calls."""
         self._steps = steps
         self._left = steps
         self._since = perf_counter()

@@ -11,7 +11,7 @@ frame.py
     `ChopsUpdate.spans`: what was painted.
 app.py
     `App._display`: called with each update of the screen; `_driver`, `_running`, `_closed`, `_batch_count`,
-    `_sync_available`, `Screen._compositor`: what the original method looks at.
+    `_sync_available`, `Screen._compositor`: attributes that the original method reads.
     `App._handle_exception`: called with an error that nothing caught; `_return_code`, `_close_messages_no_wait`:
     how the original method ends the app.
 palette.py

@@ -19,7 +19,7 @@ from tiger_slack_tui.base.text import graphemes, is_plain, is_simple, visible
 Cells = list[tuple[str, Style | None]]
 
 _BRIDGE = 6
-"""Up to so many unchanged cells are written again, because moving the cursor over them takes as many bytes."""
+"""The most unchanged cells that are written again: moving the cursor over them takes as many bytes."""
 _ASCII = {
     ord(ours): theirs
     for ours, theirs in (

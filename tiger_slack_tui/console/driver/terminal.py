@@ -1,4 +1,4 @@
-"""A driver for Textual that never lets the terminal hold up the event loop, even if it stalls or vanishes."""
+"""A driver for Textual whose terminal never blocks the event loop, even if it stalls or vanishes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 
 _FRAMES = 2
-"""With so many writes waiting for the terminal, frames are left out: a late frame would show an old state."""
+"""The number of waiting writes from which frames are left out: a late frame would show an old state."""
 _MOST = 1000
 """The most writes that may wait. Further ones are dropped."""
 _END_SECONDS = 0.5
@@ -63,7 +63,7 @@ class PatientWriter(WriterThread):
 
 @runtime_checkable
 class LosesTerminal(Protocol):
-    """An app that is told when its terminal is gone."""
+    """An app whose `terminal_lost` is called when its terminal is gone."""
 
     def terminal_lost(self) -> None: ...
 

@@ -1,26 +1,15 @@
-"""Reads what a view asks of the audit trail and the discard rules: one event, all rules, what a rule would drop."""
+"""Reads an event, the discard rules, and previews of a rule for the views."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.detail import EventDetail, read_event
 from tiger_slack_tui.audit.preview import Preview, previews
-from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.failures import translate_errors
-from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.console.model.connections import connected
 from tiger_slack_tui.store.rules import Rule, list_rules
-
-
-@asynccontextmanager
-async def connected(conninfo: str) -> AsyncIterator[Connection]:
-    """A connection for one question or change. Raises DatabaseUnavailable; the server's errors say what they mean."""
-    async with await connect(conninfo) as connection:
-        with translate_errors():
-            yield connection
 
 
 class AuditReader:
@@ -40,7 +29,7 @@ class AuditReader:
             return tuple(await list_rules(connection))
 
     async def check_rule(self, match: str) -> None:
-        """Let the database judge the condition. Raises RuleRefused if it cannot be a rule."""
+        """Let the database check the condition. Raises RuleRefused if it cannot be a rule."""
         async with connected(self._conninfo) as connection:
             await rules.check_rule(connection, match)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from heapq import merge as merge_sorted
 from types import MappingProxyType
 
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.snapshot import LATE_SECONDS, Recent
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.time_slice import TimeSlice
@@ -17,8 +18,9 @@ from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
 
-KINDS = ("failed", "discarded", "unrouted", "late", "gap")
-FROM_DATABASE = ("failed", "discarded", "unrouted")
+LATE, GAP = "late", "gap"
+FROM_DATABASE = (Outcome.FAILED, Outcome.DISCARDED, Outcome.UNROUTED)
+KINDS = (*FROM_DATABASE, LATE, GAP)
 SECONDS = 2.0
 """Between two reads."""
 
@@ -100,7 +102,7 @@ NO_FINDINGS = Findings(counts=MappingProxyType({}), by_kind=MappingProxyType({})
 
 
 class FindingsMerger:
-    """Keeps `found` up to date. It works in short slices, so many findings do not hold up the event loop."""
+    """Keeps `found` up to date. It works in short slices, so that many findings do not block the event loop."""
 
     def __init__(self) -> None:
         self.found = NO_FINDINGS
@@ -185,8 +187,8 @@ def _is_settled(finding: Finding, state: StoredFindings, oldest: Mapping[str, fl
 
 def finding_of_event(event: Recent) -> Finding:
     """An event that the engine saw, as a finding. There are such ones also while the database is away."""
-    is_late = event.outcome in ("stored", "audit") and event.late > LATE_SECONDS
-    kind = "late" if is_late else event.outcome
+    is_late = event.outcome in (Outcome.STORED, Outcome.AUDIT) and event.late > LATE_SECONDS
+    kind = LATE if is_late else event.outcome
     cause = event.detail or event.type
     return Finding(
         key=event.event_id,
@@ -195,7 +197,7 @@ def finding_of_event(event: Recent) -> Finding:
         what=event_name(event.type, event.subtype),
         channel=event.channel_id or "-",
         user=event.user_id or "-",
-        cause="late" if is_late else cause,
+        cause=LATE if is_late else cause,
         detail=f"{event.late / 60:,.0f} min late" if is_late else cause,
         channel_id=event.channel_id,
         user_id=event.user_id,

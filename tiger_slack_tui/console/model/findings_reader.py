@@ -7,8 +7,10 @@ import logging
 from dataclasses import replace
 
 from tiger_slack_tui.base.clock import Clock, SystemClock
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.console.model.findings import (
     FROM_DATABASE,
+    GAP,
     SECONDS,
     Finding,
     StoredFindings,
@@ -101,7 +103,7 @@ def _of_row(row: EventRow) -> Finding:
     if row.discard_id is not None:
         cause = f"rule {row.discard_id}"
         detail = cause
-    if row.outcome == "unrouted":
+    if row.outcome == Outcome.UNROUTED:
         cause = row.type or "no type"
     text = f"  {row.text}" if row.text else ""
     return Finding(
@@ -129,7 +131,7 @@ def _of_gap(gap: Gap) -> Finding:
     error = f": {gap.error}" if gap.error and gap.closed_at is None else ""
     return Finding(
         key=f"gap {gap.id}",
-        kind="gap",
+        kind=GAP,
         at=gap.started_at.timestamp(),
         what=state,
         channel=gap.channel_id or "all",

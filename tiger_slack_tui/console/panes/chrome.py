@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from textual.content import Content
 
-from tiger_slack_tui.base.snapshot import Snapshot
+from tiger_slack_tui.base.outcome import Outcome
+from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
 from tiger_slack_tui.console.actions import TITLES, VIEWS, Action
 from tiger_slack_tui.console.formats import age, clock, count, millis
 from tiger_slack_tui.console.model.model import Importing, Model
@@ -37,8 +38,21 @@ PHASES = {
 """Symbol and style of each phase of an import."""
 _DELAYED = 30.0
 """Seconds that the oldest event may wait in the spool before a line says that the spool is drained."""
+_QUIET_STATUSES = (SlackStatus.CONNECTED, SlackStatus.STARTING, SlackStatus.STOPPED)
+"""No line says that these are problems."""
 _FAULTS = 2
 """The most faults that are shown."""
+
+
+def storage_state(
+    database_problem: str | None, spool_problem: str | None
+) -> tuple[str, str] | None:
+    """Where live events cannot be written: (a state of `paint.MARKS`, the words); None if nowhere."""
+    if database_problem and spool_problem:
+        return "bad", "not storing"
+    if database_problem:
+        return "note", "spooling"
+    return ("note", "no spool") if spool_problem else None
 
 
 def overall(model: Model) -> tuple[str, str]:
@@ -48,14 +62,19 @@ def overall(model: Model) -> tuple[str, str]:
         return "note", "STARTING"
     if now is None:
         return ("bad", "NO DATABASE") if model.database.problem else ("ok", "OBSERVING")
-    if now.slack_status == "stopped":
+    if now.slack_status == SlackStatus.STOPPED:
         return "off", "STOPPED"
-    if now.spool_problem is not None and now.database_problem is not None:
-        return "bad", "NOT STORING"
-    if now.slack_status != "connected":
-        return ("note", "STARTING") if now.slack_status == "starting" else ("bad", "NO SLACK")
-    if now.database_problem is not None:
-        return "note", "SPOOLING"
+    stored = storage_state(now.database_problem, now.spool_problem)
+    if stored is not None and stored[0] == "bad":
+        return stored[0], stored[1].upper()
+    if now.slack_status != SlackStatus.CONNECTED:
+        return (
+            ("note", "STARTING")
+            if now.slack_status == SlackStatus.STARTING
+            else ("bad", "NO SLACK")
+        )
+    if stored is not None and now.database_problem is not None:
+        return stored[0], stored[1].upper()
     if now.spool_events:
         return "note", "DRAINING"
     return "ok", "LIVE"
@@ -100,7 +119,7 @@ def _database(model: Model) -> list[StyledText]:
 
 
 def _slack(now: Snapshot) -> list[StyledText]:
-    if now.slack_status != "connected":
+    if now.slack_status != SlackStatus.CONNECTED:
         return ["slack ", mark("bad", f"{now.slack_status} {age(now.at - now.slack_since)}")]
     sockets = now.slack_connections
     return ["slack ", mark("ok"), f" {sockets} socket{'s' if sockets != 1 else ''}"]
@@ -123,11 +142,11 @@ def problem_lines(model: Model) -> list[Content]:
         if database.problem:
             lines.append(_bad(f"The database does not answer: {database.problem}"))
         return lines
-    if now.slack_status not in ("connected", "starting", "stopped"):
+    if now.slack_status not in _QUIET_STATUSES:
         why = f": {now.slack_reason}" if now.slack_reason else ""
         since = age(now.at - now.slack_since)
         lines.append(_bad(f"Slack: {now.slack_status} for {since}{why}"))
-    if now.database_problem is not None and now.slack_status != "starting":
+    if now.database_problem is not None and now.slack_status != SlackStatus.STARTING:
         since = age(now.at - now.database_since)
         lines.append(
             _bad(f"No event could be written to the database for {since}: {now.database_problem}")
@@ -221,7 +240,7 @@ def short_lines(model: Model, width: int) -> list[Content]:
     lines += problem_lines(model)
     if now is not None:
         outcomes = now.by_outcome()
-        failed, discarded = outcomes.get("failed", 0), outcomes.get("discarded", 0)
+        failed, discarded = outcomes.get(Outcome.FAILED, 0), outcomes.get(Outcome.DISCARDED, 0)
         lines.append(line(f" failed {failed:,}  discarded {discarded:,}  queue {now.queue:,}"))
         if now.gaps_open:
             lines.append(line(" ", mark("note", f"open gaps: {now.gaps_open:,}")))

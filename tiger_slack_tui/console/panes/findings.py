@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from textual.content import Content
 
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.console.formats import age, clock
-from tiger_slack_tui.console.model.findings import Finding
+from tiger_slack_tui.console.model.findings import GAP, LATE, Finding
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import STALE_SECONDS
 from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, Column, Columns, StyledText
 
-KIND_STYLES = {
-    "failed": ("✗ failed", BAD),
-    "discarded": ("○ discard", KEY),
-    "unrouted": ("▲ unrouted", NOTE),
-    "late": ("▲ late", NOTE),
-    "gap": ("✗ gap", BAD),
+KIND_STYLES: Mapping[str, tuple[str, str]] = {
+    Outcome.FAILED: ("✗ failed", BAD),
+    Outcome.DISCARDED: ("○ discard", KEY),
+    Outcome.UNROUTED: ("▲ unrouted", NOTE),
+    LATE: ("▲ late", NOTE),
+    GAP: ("✗ gap", BAD),
 }
 FINDINGS = Columns(
     Column("received", 8),

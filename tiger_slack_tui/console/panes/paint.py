@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
 
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.text import cells, cut, fit, lines, visible
 
 GOOD, NOTE, BAD = "$text-success", "$text-warning", "$text-error"
@@ -16,10 +17,16 @@ DIM, KEY, STRONG = "$text-muted", "$text-accent", "bold"
 StyledText = str | tuple[str, str]
 """A piece of a line, or a piece with its style. It is never parsed as markup."""
 
-OUTCOMES = {"stored": GOOD, "audit": DIM, "unrouted": NOTE, "discarded": KEY, "failed": BAD}
+OUTCOMES: Mapping[str, str] = {
+    Outcome.STORED: GOOD,
+    Outcome.AUDIT: DIM,
+    Outcome.UNROUTED: NOTE,
+    Outcome.DISCARDED: KEY,
+    Outcome.FAILED: BAD,
+}
 """The style of each outcome of an event."""
 MARKS = {"ok": ("●", GOOD), "note": ("▲", NOTE), "bad": ("✗", BAD), "off": ("○", DIM)}
-"""Symbol and style of a state. A word always follows, so nobody has to see colours."""
+"""Symbol and style of a state. A word follows the symbol: no state is shown only by colour."""
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _GAP = 2
 _BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")

@@ -1,4 +1,4 @@
-"""The widget that shows everything: a title, the titles of columns, and rows, one of which can be selected."""
+"""The table widget of all views: a title, the titles of columns, and rows, one of which can be selected."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _SOUGHT_AT_ONCE = 2000
 """The most rows that are searched for the selected one at once, without slices."""
 
 FAR = 10_000_000
-"""More rows than any pane has: moving so far goes to the first or the last row."""
+"""More rows than any pane has. Moving by this number goes to the first or the last row."""
 Paint = Callable[[T, int], Content]
-"""Makes a line of so many cells from a row."""
+"""Makes a line from a row. The number is the line's width in cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         find: Callable[[T], str] | None = None,
         help: str = "",  # noqa: A002
     ) -> None:
-        """`follow` keeps the newest row in sight. `copy` gives the text that copying a row gives.
+        """`follow` keeps the newest row in sight. `copy` gives the text to copy for a row.
 
         A filter searches the row as it is painted, or the text that `find` gives, which is faster.
         """
@@ -194,7 +194,7 @@ class Pane(Widget, Generic[T], can_focus=True):
             self.post_message(self.Opened(self, self.row))
 
     async def copy_text(self) -> str:
-        """The text that copying gives: the selected row, or all rows if none can be selected."""
+        """The text to copy: the selected row, or all rows if none can be selected."""
         row = self.row
         if row is not None:
             return self._copy(row) if self._copy else self._line(row, 500).plain.rstrip()

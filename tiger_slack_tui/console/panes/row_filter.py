@@ -1,4 +1,4 @@
-"""Filters rows by a text in short slices, so that many rows do not hold up the event loop."""
+"""Filters rows by a text in short slices, so that many rows do not block the event loop."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -40,7 +40,7 @@ from tiger_slack_tui.console.panes.paint import (
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.jobs.status import JobStatus
-from tiger_slack_tui.store.job_runs import JobRun
+from tiger_slack_tui.store.job_runs import JobRun, RunOutcome
 
 _JOBS = Columns(
     Column("job", 10),
@@ -89,11 +89,11 @@ _SIZES = Columns(
     Column("size", 10, right=True),
     Column("chunks"),
 )
-_RUN_STYLES = {
+_RUN_STYLES: Mapping[str | None, tuple[str, str]] = {
     None: ("▶ running", KEY),
-    "done": ("✓ done", GOOD),
-    "skipped": ("○ skipped", DIM),
-    "cancelled": ("○ cancelled", NOTE),
+    RunOutcome.DONE: ("✓ done", GOOD),
+    RunOutcome.SKIPPED: ("○ skipped", DIM),
+    RunOutcome.CANCELLED: ("○ cancelled", NOTE),
 }
 
 
@@ -108,7 +108,9 @@ def paint_run(run: JobRun, width: int) -> Content:
     """A run of a job."""
     took = age((run.finished_at - run.started_at).total_seconds()) if run.finished_at else "…"
     about: StyledText = (
-        (run.error, BAD if run.outcome != "skipped" else DIM) if run.error else run.instance
+        (run.error, BAD if run.outcome != RunOutcome.SKIPPED else DIM)
+        if run.error
+        else run.instance
     )
     return _RUNS.row(
         width,
@@ -412,7 +414,7 @@ class JobsView(View):
             text = (
                 f"{job.name}: {run.outcome}, {run.rows_seen:,} seen, {run.rows_changed:,} changed"
             )
-            if run.outcome not in ("done", "skipped"):
+            if run.outcome not in (RunOutcome.DONE, RunOutcome.SKIPPED):
                 raise TigerSlackError(f"{text}. {run.error or ''}")
             return f"{text}. {run.error or ''}"
 

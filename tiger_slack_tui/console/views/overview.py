@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.content import Content
 
-from tiger_slack_tui.base.snapshot import Snapshot
+from tiger_slack_tui.base.outcome import Outcome
+from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
 from tiger_slack_tui.base.text import fit
 from tiger_slack_tui.console.actions import JOBS, OVERVIEW, TRIAGE, action
 from tiger_slack_tui.console.formats import age, clock, count, millis
 from tiger_slack_tui.console.model.findings import Finding
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.rates import TypeRate
-from tiger_slack_tui.console.panes.chrome import import_parts
+from tiger_slack_tui.console.panes.chrome import import_parts, storage_state
 from tiger_slack_tui.console.panes.findings import findings_problem, paint_finding
 from tiger_slack_tui.console.panes.paint import (
     BAD,
@@ -35,12 +36,16 @@ from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.jobs.status import JobStatus
 from tiger_slack_tui.store.instances import Instance
+from tiger_slack_tui.store.job_runs import RunOutcome
 
 _SHADE = "$primary"
 _RUNNING = ("jobs", "imports", "migrations", "extension")
 """The database that the pane of jobs and schema shows."""
 
-Lines = Sequence[Content]
+_RUN_STYLES: Mapping[str, tuple[str, str]] = {
+    RunOutcome.DONE: ("✓", GOOD),
+    RunOutcome.SKIPPED: ("○", DIM),
+}
 
 _TYPES = Columns(
     Column("type"),
@@ -71,14 +76,10 @@ def paint_instance(row: Instance, width: int) -> Content:
         state = mark("bad", "lost")
     elif row.is_stopped:
         state = mark("off", "stopped")
-    elif row.spool_problem and row.database_problem:
-        state = mark("bad", "not storing")
-    elif row.spool_problem:
-        state = mark("note", "no spool")
-    elif row.database_problem:
-        state = mark("note", "spooling")
+    elif (stored := storage_state(row.database_problem, row.spool_problem)) is not None:
+        state = mark(*stored)
     else:
-        state = mark("ok" if row.status == "connected" else "note", row.status)
+        state = mark("ok" if row.status == SlackStatus.CONNECTED else "note", row.status)
     spool: StyledText = (count(row.spool_events), NOTE) if row.spool_events else "-"
     shown = _INSTANCES.row(
         width,
@@ -111,7 +112,7 @@ def chart_lines(model: Model, width: int, height: int) -> list[Content]:
 
 
 def flow_lines(now: Snapshot, width: int) -> list[Content]:
-    """How events pass: acks, commits, queue, spool, lateness. What seldom happens is counted as soon as it did."""
+    """A line of ack, commit, queue, spool and lateness figures. Rare counters appear once they are above zero."""
     flow = _flow(now)
     rare = [(name, (f"{number:,}", NOTE)) for name, number in _rare(now) if number]
     if not rare:
@@ -180,9 +181,8 @@ def job_line(job: JobStatus, at: float, width: int) -> Content:
         state = ("▶ running", KEY)
         when = f"{last.rows_seen:,} rows, {age(at - last.started_at.timestamp())}"
     else:
-        good = {"done": ("ok", "✓ "), "skipped": ("off", "○ ")}.get(last.outcome, ("bad", "✗ "))
-        style = {"ok": GOOD, "off": DIM, "bad": BAD}[good[0]]
-        state = (f"{good[1]}{last.outcome}", style)
+        symbol, style = _RUN_STYLES.get(last.outcome, ("✗", BAD))
+        state = (f"{symbol} {last.outcome}", style)
         when = f"{age(at - last.started_at.timestamp())} ago"
     lock = "lock free" if job.holder is None else f"lock {job.holder.application_name}"
     columns = Columns(
@@ -265,7 +265,9 @@ class OverviewView(View):
                 title="by type",
                 note=f"{len(rows)} types",
                 head=_TYPES.head,
-                empty_text=("No event yet. The first one shows here within a second.",),
+                empty_text=(
+                    "There were no events yet. The first one appears here within a second.",
+                ),
             )
         )
 
@@ -273,8 +275,8 @@ class OverviewView(View):
         now = self._model.engine if self._model else None
         latency = now.latencies.get(row.type) if now else None
         p50, p95, p99 = latency or (None, None, None)
-        failed, discarded = row.minute.get("failed", 0), row.minute.get("discarded", 0)
-        unrouted = row.minute.get("unrouted", 0)
+        failed, discarded = row.minute.get(Outcome.FAILED, 0), row.minute.get(Outcome.DISCARDED, 0)
+        unrouted = row.minute.get(Outcome.UNROUTED, 0)
         return _TYPES.row(
             width,
             [
@@ -351,9 +353,7 @@ class OverviewView(View):
                 rows=model.findings.rows,
                 title="last problems",
                 note="newest first · 3 shows all",
-                empty_text=(
-                    "None: no event failed, was discarded, is of an unknown type or came late since the start.",
-                ),
+                empty_text=("No failed, discarded, unknown or late events since the start.",),
                 problem=problem,
                 is_old=problem is not None,
             )

@@ -14,9 +14,17 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.console.actions import TRIAGE, action
 from tiger_slack_tui.console.formats import clock, moment
-from tiger_slack_tui.console.model.findings import FROM_DATABASE, KINDS, Finding, FindingGroup
+from tiger_slack_tui.console.model.findings import (
+    FROM_DATABASE,
+    GAP,
+    KINDS,
+    LATE,
+    Finding,
+    FindingGroup,
+)
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
 from tiger_slack_tui.console.panes.cached_value import CachedValue
@@ -36,6 +44,7 @@ from tiger_slack_tui.console.panes.paint import (
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.screens.rules import RuleDraft, RulesScreen
 from tiger_slack_tui.console.views.view import View
+from tiger_slack_tui.store.job_runs import RunOutcome
 from tiger_slack_tui.store.replay import ReplaySelection
 
 log = logging.getLogger(__name__)
@@ -119,7 +128,8 @@ class TriageView(View):
     def badge(self, model: Model) -> str:
         problems = model.engine.problems if model.engine else ()
         new = sum(
-            event.outcome in ("failed", "unrouted") and model.at - event.at < _BADGE_SECONDS
+            event.outcome in (Outcome.FAILED, Outcome.UNROUTED)
+            and model.at - event.at < _BADGE_SECONDS
             for event in problems
         )
         return f"▲{new}" if new else ""
@@ -159,7 +169,7 @@ class TriageView(View):
         now = model.engine
         live = f"{now.received:,} events were handled since the start." if now else ""
         return (
-            "No event failed, was discarded, is of an unknown type or came late.",
+            "No failed, discarded, unknown or late events.",
             live,
             "n shows the rules.",
         )
@@ -230,7 +240,7 @@ class TriageView(View):
             return Detail(finding, lambda width: list(gap_lines(gap, width)))
         event = await self.backend.audit.event(finding.key)
         if event is None:
-            missing = "The audit trail does not have it: it waits in the spool, or it was deleted because of its age."
+            missing = "The audit trail does not have it. It is still in the spool, or retention has deleted it."
             return Detail(finding, _text(missing))
         payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
         return Detail(finding, lambda width: list(event_lines(event, width)), payload)
@@ -262,27 +272,27 @@ class TriageView(View):
     @action("triage.only_failed", "f", "Only failed", footer=False)
     def act_only_failed(self) -> None:
         """Show only events that failed."""
-        self._only("failed")
+        self._only(Outcome.FAILED)
 
     @action("triage.only_discarded", "d", "Only discarded", footer=False)
     def act_only_discarded(self) -> None:
         """Show only events that a rule discarded."""
-        self._only("discarded")
+        self._only(Outcome.DISCARDED)
 
     @action("triage.only_unrouted", "u", "Only unrouted", footer=False)
     def act_only_unrouted(self) -> None:
         """Show only events of an unknown type."""
-        self._only("unrouted")
+        self._only(Outcome.UNROUTED)
 
     @action("triage.only_late", "l", "Only late", footer=False)
     def act_only_late(self) -> None:
         """Show only events that came late."""
-        self._only("late")
+        self._only(LATE)
 
     @action("triage.only_gaps", "p", "Only gaps", footer=False)
     def act_only_gaps(self) -> None:
         """Show only gaps."""
-        self._only("gap")
+        self._only(GAP)
 
     @action("triage.all", "a", "All kinds", footer=False)
     def act_all(self) -> None:
@@ -331,7 +341,7 @@ class TriageView(View):
         row = self._row()
         if isinstance(row, FindingGroup):
             return row.kind in FROM_DATABASE
-        return row is not None and row.gap is None and row.kind != "late"
+        return row is not None and row.gap is None and row.kind != LATE
 
     @action("triage.replay_failed", "F,shift+f", "Replay failed", changes=True)
     def act_replay_failed(self) -> None:
@@ -340,7 +350,7 @@ class TriageView(View):
 
     @act_replay_failed.when
     def _has_failed(self) -> bool:
-        return self._model is not None and bool(self._model.findings.counts.get("failed"))
+        return self._model is not None and bool(self._model.findings.counts.get(Outcome.FAILED))
 
     @action("triage.backfill", "B,shift+b", "Backfill gap", changes=True)
     def act_backfill(self) -> None:
@@ -353,7 +363,7 @@ class TriageView(View):
         async def backfill() -> str:
             run = await self.host.operator.backfill(gap.id)
             found = f"{run.rows_seen:,} messages read, {run.rows_changed:,} were missing or older"
-            if run.outcome != "done":
+            if run.outcome != RunOutcome.DONE:
                 raise TigerSlackError(f"{run.outcome}: {run.error or found}")
             return f"Gap {gap.id}: {found}"
 

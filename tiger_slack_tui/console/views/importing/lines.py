@@ -30,6 +30,7 @@ from tiger_slack_tui.imports.file_table import FileProgress, FileStep
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote, WorkerProgress
 from tiger_slack_tui.store.import_account import Account, ImportProblem
+from tiger_slack_tui.store.imports import ImportOutcome
 from tiger_slack_tui.store.past_imports import PastImport
 
 STEPS = ("Source", "Check", "Options", "Run", "Result")
@@ -273,12 +274,12 @@ def paint_note(row: TimedNote, width: int) -> Content:
     return line((clock(row.at), DIM), " ", (cut(row.text, max(width - 9, 1)), style))
 
 
-def paint_reader(state: ImportState, pid: int, reader: WorkerProgress, width: int) -> Content:
+def paint_worker(state: ImportState, pid: int, worker: WorkerProgress, width: int) -> Content:
     """A line for a worker and the file that it reads."""
-    file = state.file(reader.path) if reader.path else None
-    if reader.path is None or file is None:
+    file = state.file(worker.path) if worker.path else None
+    if worker.path is None or file is None:
         return line((f"{pid:>8}  ", DIM), ("· between two files", DIM)).truncate(width)
-    quiet = state.silence_of(reader)
+    quiet = state.silence_of(worker)
     if state.phase in (Phase.PAUSED, Phase.WAITING):
         end: StyledText = ("paused", NOTE)
     elif quiet > _QUIET_SECONDS:
@@ -286,7 +287,7 @@ def paint_reader(state: ImportState, pid: int, reader: WorkerProgress, width: in
     else:
         end = (f"{file.account.read:,} read", DIM)
     columns = Columns(Column("", 8, right=True), Column(""), Column("", 14, right=True))
-    return columns.row(width, [(str(pid), DIM), reader.path, end])
+    return columns.row(width, [(str(pid), DIM), worker.path, end])
 
 
 def paint_file(planned: PlannedFile, file: FileProgress | None, took: float, width: int) -> Content:
@@ -364,11 +365,11 @@ def past_state(past: PastImport) -> tuple[str, str]:
     """The state of an earlier import, with its colour."""
     if past.is_running:
         return ("▶ running", KEY)
-    known = {
-        "done": ("✓ done", GOOD),
-        "failed": ("✗ failed", BAD),
-        "cancelled": ("○ stopped", NOTE),
-        "replaced": ("○ replaced", DIM),
+    known: Mapping[str, tuple[str, str]] = {
+        ImportOutcome.DONE: ("✓ done", GOOD),
+        ImportOutcome.FAILED: ("✗ failed", BAD),
+        ImportOutcome.CANCELLED: ("○ stopped", NOTE),
+        ImportOutcome.REPLACED: ("○ replaced", DIM),
     }
     return known.get(past.outcome or "", ("✗ cut off", BAD))
 

@@ -121,7 +121,7 @@ def _classify(path: Path) -> tuple[str, str]:
         if database.is_slackdump:
             return "ok", f"A database of Slackdump, {size}."
         return "bad", f"This is {database.about}."
-    return "bad", f"A file, {size}; not a ZIP file, or one without its end."
+    return "bad", f"Not a ZIP file, or a truncated one ({size})."
 
 
 def _classify_folder(path: Path) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     paint_folder,
     paint_note,
     paint_problem,
-    paint_reader,
+    paint_worker,
     phase_part,
     run_lines,
 )
@@ -37,7 +37,7 @@ class RunStep(Step):
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="run-total")
-        yield Pane[tuple[int, WorkerProgress]](self._paint_reader, id="run-readers")
+        yield Pane[tuple[int, WorkerProgress]](self._paint_worker, id="run-workers")
         yield Pane[PlannedFile](
             self._paint_file,
             id="run-files",
@@ -59,7 +59,7 @@ class RunStep(Step):
         self._only_bad = False
         self._shown: ImportState | None = None
         self._folders: CachedValue[list[FolderProgress]] = CachedValue()
-        for name in ("run-total", "run-readers"):
+        for name in ("run-total", "run-workers"):
             self.pane(name).can_focus = False
 
     def focus_first(self) -> None:
@@ -87,8 +87,8 @@ class RunStep(Step):
                 note=text if isinstance(text, str) else text[0],
             )
         )
-        busy = [(pid, reader) for pid, reader in state.workers.items() if reader.path]
-        self.pane("run-readers").show(
+        busy = [(pid, worker) for pid, worker in state.workers.items() if worker.path]
+        self.pane("run-workers").show(
             Body(
                 rows=busy,
                 title="workers",
@@ -142,8 +142,8 @@ class RunStep(Step):
         )
         return f"live acks {millis(model.engine.ack_p95_now)} (p95), {off}"
 
-    def _paint_reader(self, row: tuple[int, WorkerProgress], width: int) -> Content:
-        return paint_reader(self._shown, *row, width) if self._shown else Content("")
+    def _paint_worker(self, row: tuple[int, WorkerProgress], width: int) -> Content:
+        return paint_worker(self._shown, *row, width) if self._shown else Content("")
 
     def _paint_file(self, row: PlannedFile, width: int) -> Content:
         state = self._shown
