@@ -19,7 +19,7 @@ from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
 from tiger_slack_tui.console.settings_file import read_options, remapped
-from tiger_slack_tui.console.views.catalog import VIEW_CLASSES
+from tiger_slack_tui.console.views.catalog import ACTION_GROUPS, VIEW_CLASSES
 
 ACTIONS = tuple(ConsoleApp.ACTIONS.values())
 TWICE = {"space", "enter", "P", "shift+p", "R", "shift+r", "f"}
@@ -269,6 +269,30 @@ async def test_a_remapped_key_is_shown_and_works(tmp_path: Path) -> None:
 
 def test_bindings_carry_their_ids() -> None:
     assert {binding.id for binding in ConsoleApp.BINDINGS} == set(ConsoleApp.ACTIONS)
+
+
+def test_actions_of_dialogs_and_fields_can_be_remapped_but_not_those_of_an_answer() -> None:
+    for group in ACTION_GROUPS:
+        for action in group.actions:
+            assert action.help.endswith("."), action.id
+            keymap, warnings = remapped({action.id: "f9"})
+            assert (action.id in keymap) != action.is_fixed, action.id
+            assert bool(warnings) == action.is_fixed
+    assert "cannot be changed" in remapped({"question.yes": "x"})[1][0]
+    assert "'y' confirms" in remapped({"question.down": "y"})[1][0]
+    assert "'y' confirms" in remapped({"rules.save": "y"})[1][0]
+
+
+async def test_a_remapped_key_of_the_rules_is_shown_and_works(tmp_path: Path) -> None:
+    keys, _ = remapped({"rules.back": "f8"})
+    options = ConsoleOptions(keys=keys)
+    async with console(tmp_path, size=(100, 120), options=options) as (app, pilot, _):
+        await pilot.press("3", "question_mark")
+        await shows(app, "rules.back")
+        await pilot.press("escape", "n")
+        await shows(app, "f8 Back")
+        await pilot.press("f8")
+        await until(lambda: len(app.screen_stack) == 1)
 
 
 async def test_typing_triggers_no_action(tmp_path: Path) -> None:
