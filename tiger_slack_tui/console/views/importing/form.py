@@ -114,17 +114,17 @@ def _live_rows(model: Model) -> list[FormRow]:
     limit = model.live_limit
     if model.engine is None:
         return [
-            FormRow("wait for live", ("○ off", DIM), ("this process receives no live events", DIM))
+            FormRow("live events", ("○ off", DIM), ("this process receives no live events", DIM))
         ]
     now = f"now {millis(model.engine.ack_p95_now)}"
     if limit is None:
         return [
             FormRow(
-                "wait for live", ("○ off", NOTE), f"live events may be acknowledged late; {now}"
+                "live events", ("○ no wait", NOTE), f"live events may be acknowledged late; {now}"
             )
         ]
     return [
-        FormRow("wait for live", ("✓ on", GOOD), f"pauses if acks are slower; {now} (p95)"),
+        FormRow("live events", ("✓ wait", GOOD), f"pauses if acks are slower; {now} (p95)"),
         FormRow("  above", f"{limit * 1000:.0f} ms", "p95 of live acks"),
     ]
 

@@ -49,7 +49,7 @@ from tiger_slack_tui.imports.archive.names import shown
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState
 
-_OPTIONS = Columns(Column("", 13), Column("", 18), Column(""))
+_OPTIONS = Columns(Column("", 11), Column("", 18), Column(""))
 _FOLDERS = Columns(
     Column("", 3),
     Column("channel"),
@@ -226,7 +226,7 @@ class OptionsStep(Step):
                         "workers", str(draft.workers), _checked(read_workers), self._save_workers
                     )
                 )
-            case "wait for live":
+            case "live events":
                 self.host.operator.toggle_live_limit()
             case "  above":
                 limit = f"{((model and model.live_limit) or 0) * 1000:.0f}"
