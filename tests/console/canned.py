@@ -323,8 +323,8 @@ class CannedBackend(Backend):
             window=window,
             read_only=self.read_only,
             findings=replace(self._found[2], problem=model.findings.problem),
-            run=self.imports.run,
-            check=self.imports.check,
+            run=self.imports.run and self.imports.run.frozen(),
+            check=self.imports.check and self.imports.check.frozen(),
             live_limit=self.imports.live_limit,
         )
 

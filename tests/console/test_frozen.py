@@ -121,6 +121,40 @@ def test_a_frozen_copy_of_an_import_does_not_change() -> None:
     assert frozen.file(later) is None
 
 
+def test_a_frozen_copy_shares_what_has_not_changed() -> None:
+    """Views get a copy several times a second, so it must not take time in proportion to the files."""
+    clock = Clock()
+    state = half(clock)
+    first, second = state.frozen(), state.frozen()
+    assert second.files is first.files
+    assert second.folders is first.folders
+    go_on(state, clock)
+    third = state.frozen()
+    assert third.files is first.files
+    assert third.folders[CHANNELS[0]] is first.folders[CHANNELS[0]]
+    assert third.folders[CHANNELS[2]] is not first.folders[CHANNELS[2]]
+    assert list(third.folders) == list(state.folders)
+    assert [third.file(one.member.path) for one in third.files] == [
+        state.file(one.member.path) for one in state.files
+    ]
+
+
+def test_a_frozen_table_of_files_does_not_grow() -> None:
+    files = half(Clock()).files
+    frozen = files.frozen()
+    before = list(frozen)
+    files.extend(before[:3])
+    assert list(frozen) == before
+    assert (len(frozen), len(files), len(files.frozen())) == (300, 303, 303)
+    assert (frozen[-1], list(frozen[-2:]), list(frozen[::100])) == (
+        before[-1],
+        before[-2:],
+        before[::100],
+    )
+    with pytest.raises(IndexError):
+        frozen[300]
+
+
 def test_a_frozen_model_stays_as_it_is(tmp_path: Path) -> None:
     backend = CannedBackend(tmp_path, database=KNOWN)
     clock = Clock()

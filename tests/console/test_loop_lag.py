@@ -134,7 +134,8 @@ class LargeBackend(Backend):
         self._merger.merge(self.stored_findings, now.problems)
         return Model(
             NOW, "x@y:1", now, rates(), database_state(), self.lines, self.stored_findings, 1.0,
-            self._merger.found, self.imports.run, self.imports.check, window,
+            self._merger.found, self.imports.run and self.imports.run.frozen(),
+            self.imports.check and self.imports.check.frozen(), window,
         )  # fmt: skip
 
 
@@ -215,7 +216,7 @@ async def test_the_form_with_many_channels(tmp_path: Path) -> None:
         await press(app, "G", "tab", "G")
         view.go(OPTIONS)
         await press(app, "tab", "space", "down", "space")
-        await until(lambda: len(view._wizard.draft.chosen(check.folders)) == CHANNELS - 2)
+        await until(lambda: len(view._wizard.draft.chosen(check)) == CHANNELS - 2)
         await press(app, "a", "a", "down", "space", "space", "space")
 
 

@@ -10,12 +10,16 @@ import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, overload
+from typing import Any, Generic, TypeVar, overload
 
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.store.import_account import Account
 from tiger_slack_tui.store.import_messages import Channel
+
+T = TypeVar("T")
+
+_BUCKETS = 256
 
 
 class FileStep(StrEnum):
@@ -44,14 +48,58 @@ class FileProgress:
     """The first problem of the file."""
 
 
+class SnapshotDict(Generic[T]):
+    """A dictionary by path. A snapshot of it shares all buckets; a bucket is copied at its first change after that.
+
+    So neither a snapshot nor a change takes time in proportion to the number of entries.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: list[dict[str, T]] = [{} for _ in range(_BUCKETS)]
+        self._own = set(range(_BUCKETS))
+        """The indexes of the buckets that no snapshot shares."""
+
+    def get(self, path: str) -> T | None:
+        return self._buckets[hash(path) % _BUCKETS].get(path)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._buckets[hash(path) % _BUCKETS]
+
+    def __setitem__(self, path: str, value: T) -> None:
+        self._bucket(path)[path] = value
+
+    def pop(self, path: str) -> T | None:
+        """Remove the entry, and return its value; None if there is none."""
+        return self._bucket(path).pop(path) if path in self else None
+
+    def snapshot(self) -> SnapshotDict[T]:
+        """A copy that no later change of this one changes, and the other way round."""
+        copied: SnapshotDict[T] = SnapshotDict.__new__(SnapshotDict)
+        copied._buckets, copied._own = self._buckets.copy(), set()
+        self._own = set()
+        return copied
+
+    def _bucket(self, path: str) -> dict[str, T]:
+        """The bucket of the path, which may be changed."""
+        index = hash(path) % _BUCKETS
+        if index not in self._own:
+            self._buckets[index] = self._buckets[index].copy()
+            self._own.add(index)
+        return self._buckets[index]
+
+
 class FileTable(Sequence[PlannedFile]):
-    """Files in the order of reading. Each access makes a new PlannedFile."""
+    """Files in the order of reading. It only grows. Each access makes a new PlannedFile."""
 
     def __init__(self, files: Iterable[PlannedFile] = ()) -> None:
         self._members: list[tuple[Any, ...]] = []
         self._folders: list[str] = []
         self._channels: list[Channel] = []
         self._known: dict[Channel, Channel] = {}
+        self._length: int | None = None
+        """Of a frozen table, which shares its lists with the table that grows on; else None."""
+        self._frozen: FileTable | None = None
+        """The last frozen copy."""
         self.extend(files)
 
     def extend(self, files: Iterable[PlannedFile]) -> None:
@@ -70,23 +118,31 @@ class FileTable(Sequence[PlannedFile]):
         path: str = self._members[index][0]
         return path
 
+    def frozen(self) -> FileTable:
+        """A view of the present files. While the table does not grow, it is the same object."""
+        if self._frozen is None or len(self._frozen) != len(self):
+            frozen = FileTable()
+            frozen._members, frozen._folders = self._members, self._folders
+            frozen._channels, frozen._length = self._channels, len(self)
+            self._frozen = frozen
+        return self._frozen
+
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._members) if self._length is None else self._length
 
     @overload
     def __getitem__(self, index: int) -> PlannedFile: ...
     @overload
     def __getitem__(self, index: slice) -> FileTable: ...
     def __getitem__(self, index: int | slice) -> PlannedFile | FileTable:
-        members, folders, channels = (
-            self._members[index],
-            self._folders[index],
-            self._channels[index],
-        )
-        if isinstance(index, int):
-            return PlannedFile(Member(*members), folders, channels)  # type: ignore[arg-type]
+        numbers = range(len(self))[index]
+        if isinstance(numbers, int):
+            member, folder = self._members[numbers], self._folders[numbers]
+            return PlannedFile(Member(*member), folder, self._channels[numbers])
         part = FileTable()
-        part._members, part._folders, part._channels = members, folders, channels  # type: ignore[assignment]
+        part._members = [self._members[number] for number in numbers]
+        part._folders = [self._folders[number] for number in numbers]
+        part._channels = [self._channels[number] for number in numbers]
         return part
 
 
@@ -95,7 +151,7 @@ class FileProgressTable:
 
     def __init__(self) -> None:
         self._open: dict[str, FileProgress] = {}
-        self._ended: dict[str, bytes] = {}
+        self._ended: SnapshotDict[bytes] = SnapshotDict()
 
     def get(self, path: str) -> FileProgress | None:
         """The progress, for reading only; None if the file was not begun."""
@@ -105,7 +161,7 @@ class FileProgressTable:
 
     def open(self, path: str, now: float) -> FileProgress:
         """The progress, which may be changed until `pack_if_ended`; a new one if the file was not begun."""
-        if (packed := self._ended.pop(path, None)) is not None:
+        if (packed := self._ended.pop(path)) is not None:
             self._open[path] = _unpacked(packed)
         return self._open.setdefault(path, FileProgress(began=now))
 
@@ -124,7 +180,7 @@ class FileProgressTable:
     def frozen(self) -> FileProgressTable:
         """A copy that no later call changes."""
         copied = FileProgressTable()
-        copied._ended = self._ended.copy()
+        copied._ended = self._ended.snapshot()
         copied._open = {
             path: replace(file, account=file.account.copy()) for path, file in self._open.items()
         }

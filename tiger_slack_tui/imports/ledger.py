@@ -71,6 +71,10 @@ class ImportLedger:
     _bytes_ended: int = 0
     _folder_names: dict[str, str] = field(default_factory=dict)
     """The folder of each file, by path."""
+    _frozen_folders: dict[str, FolderProgress] = field(default_factory=dict)
+    """Copies of the folders as of the last `frozen`. Neither the dictionary nor the copies change."""
+    _changed: dict[str, None] = field(default_factory=dict)
+    """The names of the folders that have changed since."""
     _rate: WorkRate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +90,7 @@ class ImportLedger:
                 self._list(files)
                 for name, number in unmapped.items():
                     self.folders[name] = FolderProgress(name, None, number)
+                    self._changed[name] = None
             case FileStarted(path):
                 self._open(path)
             case FileResumed(path, account):
@@ -161,13 +166,19 @@ class ImportLedger:
             for name, folder in self.folders.items()
         }
         return ImportLedger(
-            self.clock, self.files, self.bytes, folders=folders, _folder_names=self._folder_names
+            self.clock,
+            self.files,
+            self.bytes,
+            folders=folders,
+            _folder_names=self._folder_names,
+            _changed=dict.fromkeys(folders),
         )
 
     def add_committed(self, file: CommittedFile) -> None:
         """Count a file by its row in the database."""
         name = self._folder_names.get(file.path) or PurePosixPath(file.path).parent.name
         folder = self.folders.setdefault(name, FolderProgress(name, None))
+        self._changed[name] = None
         folder.account.add(file.account)
         folder.done += file.is_done
         self.total.add(file.account)
@@ -181,10 +192,8 @@ class ImportLedger:
             self,
             clock=lambda: now,
             total=self.total.copy(),
-            folders={
-                name: replace(folder, account=folder.account.copy())
-                for name, folder in self.folders.items()
-            },
+            folders=self._freeze_folders(),
+            _changed={},
             open_files={
                 path: replace(file, account=file.account.copy())
                 for path, file in self.open_files.items()
@@ -201,6 +210,15 @@ class ImportLedger:
         if self._rate.is_due:
             self._rate.add(self.records, self.bytes_read - self.bytes_skipped)
 
+    def _freeze_folders(self) -> dict[str, FolderProgress]:
+        """Copies of the folders, made anew only of those that have changed; the same object if none has."""
+        if self._changed:
+            found = ((name, self.folders[name]) for name in self._changed)
+            changed = {name: replace(one, account=one.account.copy()) for name, one in found}
+            self._frozen_folders = self._frozen_folders | changed
+            self._changed = {}
+        return self._frozen_folders
+
     def _list(self, files: Iterable[PlannedFile]) -> None:
         for planned in files:
             self._folder_names[planned.member.path] = planned.folder
@@ -208,6 +226,7 @@ class ImportLedger:
             if folder is None:
                 folder = FolderProgress(planned.folder, planned.channel.id)
                 self.folders[planned.folder] = folder
+            self._changed[folder.name] = None
             folder.files += 1
             folder.bytes += planned.member.size
 
@@ -225,8 +244,12 @@ class ImportLedger:
         file.account = account.copy()
 
     def _folder(self, path: str) -> FolderProgress | None:
+        """The folder of the file, to change its counts."""
         name = self._folder_names.get(path)
-        return None if name is None else self.folders[name]
+        if name is None:
+            return None
+        self._changed[name] = None
+        return self.folders[name]
 
     def _counts(self, path: str) -> list[Account]:
         """The accounts that the file is part of."""

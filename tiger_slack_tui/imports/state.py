@@ -102,7 +102,7 @@ class ImportState:
         self.resumed: datetime | None = None
         self.workers: dict[int, WorkerProgress] = {}
         """By process id."""
-        self.bad_files: list[PlannedFile] = []
+        self.bad_files = FileTable()
         """Files with a bad record, and files that could not be read to their end."""
         self.problems: deque[ImportProblem] = deque(maxlen=KEPT_PROBLEMS)
         self.notes: deque[TimedNote] = deque(maxlen=_KEPT_NOTES)
@@ -216,7 +216,8 @@ class ImportState:
     def planned(self, path: str) -> PlannedFile | None:
         """The file of messages with this path; None where there is none."""
         index = self._index.get(path)
-        return None if index is None else self.files[index]
+        # A frozen copy shares the index, which may know of later files.
+        return None if index is None or index >= len(self.files) else self.files[index]
 
     def file(self, path: str) -> FileProgress | None:
         """How far a file is; None where it was not begun."""
@@ -248,12 +249,16 @@ class ImportState:
         self.ledger.problems = number
 
     def frozen(self) -> ImportState:
-        """A copy of this moment. No later event changes it, and its clock stands still."""
+        """A copy of this moment. No later event changes it, and its clock stands still.
+
+        It takes some microseconds, however many files there are: views get such a copy several times a second.
+        """
         now = self._clock()
         copied = copy(self)
         copied._clock = lambda: now
         copied.ledger = self.ledger.frozen()
-        copied.files, copied.bad_files = self.files[:], self.bad_files[:]
+        copied.files, copied.bad_files = self.files.frozen(), self.bad_files.frozen()
+        copied.unmapped = self.unmapped.copy()
         copied.workers = {pid: copy(worker) for pid, worker in self.workers.items()}
         copied.problems, copied.notes = self.problems.copy(), self.notes.copy()
         copied._progress = self._progress.frozen()
@@ -315,7 +320,7 @@ class ImportState:
     def _mark_bad(self, path: str, file: FileProgress, reason: str) -> None:
         index = self._index.get(path)
         if file.reason is None and index is not None:
-            self.bad_files.append(self.files[index])
+            self.bad_files.extend([self.files[index]])
         file.reason = file.reason or reason
 
     def _add_known_problems(self, path: str, file: FileProgress, failure: str | None) -> None:

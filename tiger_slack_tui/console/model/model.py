@@ -34,7 +34,10 @@ class Importing:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The state at `at`. `engine` is None until it is made, and always in a console that only observes."""
+    """The state at `at`. It never changes.
+
+    `engine` is None until it is made, and always in a console that only observes.
+    """
 
     at: float
     instance: str
@@ -48,9 +51,9 @@ class Model:
     findings: Findings = NO_FINDINGS
     """The stored findings merged with those that the engine saw."""
     run: ImportState | None = None
-    """The present import, or the last one. It changes on, except in a frozen model."""
+    """A copy of the present import, or of the last one."""
     check: ImportState | None = None
-    """The present check of an archive, or the last one. It changes on, except in a frozen model."""
+    """A copy of the present check of an archive, or of the last one."""
     window: int = 160
     """Seconds that charts show."""
     live_limit: float | None = None
@@ -109,17 +112,8 @@ class Model:
         return ("This could not be read.",) if name in self.database.problems else otherwise
 
     def frozen(self) -> Model:
-        """A copy that stays as it is.
-
-        All but `run` and `check` is immutable. These two are copied here and not at each sample: the state of a
-        hundred thousand files takes several milliseconds to copy.
-        """
-        return replace(
-            self,
-            run=None if self.run is None else self.run.frozen(),
-            check=None if self.check is None else self.check.frozen(),
-            is_frozen=True,
-        )
+        """The same model, marked as one of an earlier moment."""
+        return replace(self, is_frozen=True)
 
 
 def importing(state: ImportState) -> Importing:

@@ -88,12 +88,7 @@ class CheckStep(Step):
         )
         self.pane("check-channels").show(
             Body(
-                rows=self._folders(
-                    lambda: list(state.folders.values()),
-                    state,
-                    len(state.folders),
-                    len(state.files),
-                ),
+                rows=self._folders(lambda: list(state.folders.values()), state.folders),
                 title="channels",
                 note=f"{len(state.folders):,}",
                 head=FOLDERS.head,

@@ -17,6 +17,7 @@ from tiger_slack_tui.imports.archive.members import Export
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest
+from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.store.past_imports import PastImport
 
 
@@ -136,12 +137,14 @@ class ImportDraft:
         patterns = self._patterns(lambda: ChannelPatterns(self.channels or ()), self.channels)
         return patterns.match(_title(folder), folder.channel or self.channel_map[folder.name])
 
-    def chosen(self, folders: Mapping[str, FolderProgress]) -> frozenset[str]:
-        """The names of the folders that will be imported."""
+    def chosen(self, check: ImportState | None) -> frozenset[str]:
+        """The names of the folders that will be imported, by the check of the archive."""
+        if check is None:
+            return frozenset()
         return self._chosen(
-            lambda: frozenset(f.name for f in folders.values() if self.selects(f)),
-            folders,
-            len(folders),
+            lambda: frozenset(f.name for f in check.folders.values() if self.selects(f)),
+            check.request,
+            len(check.folders),
             self.channels,
             str(self.channel_map),
         )

@@ -28,7 +28,7 @@ class FormRow:
 def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> list[FormRow]:
     """The rows of the form."""
     folders = check.folders.values() if check else ()
-    names = draft.chosen(check.folders) if check else frozenset()
+    names = draft.chosen(check)
     chosen = [folder for folder in folders if folder.name in names]
     files = f"{sum(f.files for f in chosen):,} of {sum(f.files for f in folders):,} files"
     nameless = [f for f in folders if f.channel is None and f.name not in draft.channel_map]

@@ -104,7 +104,7 @@ class OptionsStep(Step):
     def show(self, model: Model) -> None:
         check, draft = model.check, self.wizard.draft
         draft.exports = exports_of(check) or draft.exports
-        self._chosen = draft.chosen(check.folders) if check else frozenset()
+        self._chosen = draft.chosen(check)
         self.pane("options-form").show(
             Body(
                 rows=option_rows(draft, check, model),
@@ -117,9 +117,7 @@ class OptionsStep(Step):
                 check.folders.values() if check else (),
                 key=lambda f: (f.channel is not None, f.name),
             ),
-            check,
-            len(check.folders) if check else 0,
-            len(check.files) if check else 0,
+            check.folders if check else None,
         )
         self.pane("options-channels").show(
             Body(
@@ -317,7 +315,7 @@ class OptionsStep(Step):
             return
         model = self.wizard.model
         past = draft.find_unfinished(model.database.imports) if model else None
-        names = draft.chosen(check.folders) if check else frozenset()
+        names = draft.chosen(check)
         chosen = [f for f in check.folders.values() if f.name in names] if check else []
         files = amount(sum(f.files for f in chosen), "file")
         details = [

@@ -76,7 +76,9 @@ class ResultStep(Step):
             note = f"newest {kept:,} of {state.ledger.problems:,}; the report has all"
         self.pane("result-bad").show(
             Body(
-                rows=self._rows(lambda: list(state.problems), state, state.ledger.problems, kept),
+                rows=self._rows(
+                    lambda: list(state.problems), state.request, state.ledger.problems, kept
+                ),
                 title="bad records and files",
                 note=note,
                 head=PROBLEMS.head,
@@ -85,7 +87,7 @@ class ResultStep(Step):
         )
         self.pane("result-channels").show(
             Body(
-                rows=self._folders(lambda: list(state.folders.values()), state, len(state.folders)),
+                rows=self._folders(lambda: list(state.folders.values()), state.folders),
                 title="channels",
                 note=f"{len(state.folders):,}",
                 head=FOLDERS.head,

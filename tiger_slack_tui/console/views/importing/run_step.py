@@ -101,12 +101,7 @@ class RunStep(Step):
         self._show_files(state)
         self.pane("run-channels").show(
             Body(
-                rows=self._folders(
-                    lambda: list(state.folders.values()),
-                    state,
-                    len(state.folders),
-                    len(state.files),
-                ),
+                rows=self._folders(lambda: list(state.folders.values()), state.folders),
                 title="channels",
                 note=f"{sum(f.done == f.files for f in state.folders.values()):,} of"
                 f" {len(state.folders):,} done",
