@@ -11,7 +11,7 @@ return case event ->> 'subtype'
   else event
 end;
 comment on function slack.message_content(jsonb) is
-  'The message that an event carries: the event itself, or the nested message of a message_changed with what only the event knows of it.';
+  'The message that an event carries: the event itself, or the nested message of a message_changed, plus channel, channel_type and event_ts of the event.';
 
 drop function if exists slack.reactions(text, timestamptz); -- an earlier version, which returned one value and was slower
 
@@ -32,7 +32,7 @@ create or replace function slack.message_bucket(channel_id text, ts timestamptz)
 returns int4
 immutable parallel safe
 return hashtextextended(channel_id, extract(epoch from ts)::int8)::bit(7)::int4;
-comment on function slack.message_bucket(text, timestamptz) is 'The lock that a message shares with a 128th of all others.';
+comment on function slack.message_bucket(text, timestamptz) is 'Lock bucket (0 to 127) of a message.';
 
 create or replace function slack.lock_messages(items slack.routed_event[])
 returns void
@@ -76,7 +76,7 @@ begin
   end loop;
 end
 $func$;
-comment on function slack.delete_messages(slack.routed_event[]) is 'Deletes messages for good: a tombstone keeps late originals and edits away.';
+comment on function slack.delete_messages(slack.routed_event[]) is 'Deletes messages for good: a tombstone blocks later originals and edits.';
 
 create or replace function slack.store_reactions(items slack.routed_event[])
 returns void

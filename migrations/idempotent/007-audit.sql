@@ -59,7 +59,7 @@ begin
   loop
     i := k.item;
     update slack.event e set
-      -- what is stored stays stored: a rule only discards messages that are not stored yet
+      -- A replay never removes a stored message: a rule only discards messages that are not stored yet.
       outcome = case when e.outcome = 'stored' then 'stored' when discarded ? i.event_id then 'discarded' else i.outcome end
     , discard_id = case when e.outcome = 'stored' then null else (discarded ->> i.event_id)::int4 end
     , error = case when e.outcome = 'stored' then null else slack.present(i.error) end

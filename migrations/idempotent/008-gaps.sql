@@ -39,7 +39,7 @@ begin
   and g.ended_at >= started - within
   order by g.ended_at desc
   limit 1
-  for update; -- a backfill that begins now waits and reads the longer gap; if it was first, this row is not found
+  for update; -- A backfill that begins now waits for this lock, and then reads the longer gap. If the backfill was first, begun_at is set, and this query finds no row.
 
   if found is null then
     insert into slack.gap (team_id, reason, started_at, ended_at, instance)
@@ -154,7 +154,7 @@ begin
     update slack.connection set is_judged = true where id = c.id;
   end loop;
 
-  -- An instance that could not reach the database was connected after all: the gap was none.
+  -- An instance that could not reach the database was connected, so delete the gap.
   delete from slack.gap g
   where g.id = going_on.id
   and exists

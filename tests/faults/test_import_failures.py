@@ -102,6 +102,6 @@ async def test_an_internal_error_names_its_place_and_is_logged(
     assert any(
         each.exc_info
         for each in caplog.records
-        if each.message == "an import ended by an internal error"
+        if each.message == "an internal error ended an import"
     )
     assert "secret" not in str(state.error)

@@ -25,7 +25,7 @@ async def follow(
 ) -> AsyncIterator[tuple[EventRow, ...]]:
     """The events that are written from now on, in the order of writing, however late they are. Never ends.
 
-    Yields after each pause of so many seconds: the new events, or an empty tuple where there are none.
+    Yields every `pause` seconds: the new events, or an empty tuple where there are none.
     """
     # Transactions do not commit in the order of their ids. So each query looks back for a while, and leaves out
     # what was shown already.

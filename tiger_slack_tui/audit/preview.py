@@ -107,8 +107,8 @@ async def previews(
 ) -> AsyncIterator[Preview]:
     """The preview of a checked rule as it grows. The last one is complete.
 
-    Tests the newest `most` messages of each table (None for all), none older than `since`, for at most so many
-    seconds. Where the time is over before that, the last preview has `is_out_of_time`. Cancelling the task cancels
+    Tests the newest `most` messages of each table (None for all), none older than `since`, for at most
+    `seconds`. If the time is over before that, the last preview has `is_out_of_time`. Cancelling the task cancels
     the running statement. Raises psycopg.Error.
     """
     began = time.monotonic()

@@ -63,8 +63,8 @@ async def replay(
 ) -> AsyncIterator[ReplayReport]:
     """Replay the events, the oldest first. Yields its progress after each transaction, and at the end.
 
-    Replays the events that are in the table at the beginning: with those that arrive later it might never end. What
-    is stored stays as it is. Every other event gets the outcome that the present rules and code give it; its old
+    Replays the events that are in the table at the beginning: with those that arrive later it might never end. Stored
+    messages are never removed. Every other event gets the outcome that the present rules and code give it; its old
     outcome is added to slack.event.replays. The order and the number of replays do not matter for the result, and an
     interrupted replay can be repeated. `dry_run` rolls each transaction back. Raises psycopg.Error.
     """

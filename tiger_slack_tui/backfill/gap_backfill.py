@@ -50,7 +50,7 @@ _TICK = timedelta(microseconds=1)
 _FIRST = datetime.fromtimestamp(0, UTC)
 """Slack refuses earlier times."""
 _MOST_MISSING = 20
-"""If more messages of a page are missing in Slack, they are not taken for deleted."""
+"""If more messages of a page are missing in Slack, none of them counts as deleted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,12 +36,13 @@ from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.store.import_account import Account, ImportProblem
+from tiger_slack_tui.store.imports import ImportOutcome
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LINE_SECONDS = 5.0
 """Time between two lines of progress where there is no terminal."""
 _SHOWN_PROBLEMS = 20
-"""Bad records that are printed; all are counted."""
+"""Most problems that are printed. All are counted."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Output:
     """What the command writes besides the tables."""
 
     errors: Path | None
-    """File for the bad records."""
+    """File for the problems of the archive."""
     as_json: bool
 
 
@@ -111,7 +112,7 @@ class Output:
     "--errors",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write every bad record to this file, as JSON lines with its file, position and reason.",
+    help="Write every problem to this file: JSON lines with the file, the record's position, and the reason.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
 @plain_errors
@@ -163,7 +164,7 @@ def _import(loaded: Settings, request: ImportRequest, output: Output) -> int:
     if output.as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
-        click.echo("\n".join(_account(result, dry_run=request.dry_run)))
+        click.echo("\n".join(_result_lines(result, dry_run=request.dry_run)))
     return 1 if trouble else result.exit_code
 
 
@@ -231,7 +232,7 @@ class _Progress:
                     self._print(f"warning: {where}: {reason}")
                 elif problems == _SHOWN_PROBLEMS + 1:
                     self._print(
-                        "warning: there are more bad records; --errors FILE writes all of them to a file"
+                        "warning: there are more problems; --errors FILE writes all of them to a file"
                     )
             case _:
                 self._print_figures()
@@ -285,10 +286,11 @@ def _progress(has_terminal: bool) -> Iterator[_Progress]:
         yield _Progress(console, bar)
 
 
-def _account(result: ImportResult, *, dry_run: bool) -> Iterable[str]:
-    """The account as text."""
+def _result_lines(result: ImportResult, *, dry_run: bool) -> Iterable[str]:
+    """The result as text."""
     total = result.total
-    verb = "would be imported" if dry_run else "imported" if result.outcome == "done" else "stopped"
+    is_done = result.outcome == ImportOutcome.DONE
+    verb = "would be imported" if dry_run else "imported" if is_done else "stopped"
     yield f"{verb.capitalize()} in {result.seconds:,.1f} s, {result.rate:,.0f} messages/s"
     rows = [(visible(name), c.files, c.account) for name, c in result.by_channel.items()]
     width = max([7, *(len(name) for name, _, _ in rows)])
@@ -317,7 +319,7 @@ def _account(result: ImportResult, *, dry_run: bool) -> Iterable[str]:
             f" + {sum(total.discarded.values()):,} discarded + {total.filtered:,} filtered"
             f" + {sum(total.skipped.values()):,} skipped"
         )
-    if result.outcome != "done":
+    if not is_done:
         then = "Nothing was written." if dry_run else "To continue, run the same command again."
         yield f"Stopped before the end. {then}"
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from tiger_slack_tui.imports.archive.plan import ImportSelection, PlannedFile
 from tiger_slack_tui.imports.workers import protocol
 
-_AHEAD = 2
-"""Commands that a worker has at once, so that it need not wait for the next one."""
+_COMMANDS_AHEAD = 2
+"""Commands that a worker has at the same time, so that it never waits for the next one."""
 _CRASHES = 2
-"""How often a file may crash a worker that reads nothing else; after that it is not opened any more."""
+"""Crashes of workers that read only this file, after which the file is not opened again."""
 
 NumberedFile = tuple[int, PlannedFile]
 
@@ -33,14 +33,14 @@ class FileQueue:
         self._waiting.extend(batches)
 
     def new_worker(self) -> deque[protocol.ReadFiles]:
-        """The commands of a new worker, in order; none yet. Remove a command once the worker has done it."""
+        """Register a worker and return its empty list of commands. Remove a command once the worker has done it."""
         commands: deque[protocol.ReadFiles] = deque()
         self._given.append(commands)
         return commands
 
     def next_command(self, commands: deque[protocol.ReadFiles]) -> protocol.ReadFiles | None:
         """Another command for a worker, added to its `commands`; None where it has enough, or nothing waits."""
-        if not self._waiting or len(commands) >= _AHEAD:
+        if not self._waiting or len(commands) >= _COMMANDS_AHEAD:
             return None
         crashed = frozenset(n for n, times in self._crashes.items() if times >= _CRASHES)
         others = [

@@ -1,4 +1,4 @@
-"""Runs imports inside a program that also ingests: one at a time, and beside it the check of the next one."""
+"""Runs imports and checks of archives for the console: one import and one check at a time."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from tiger_slack_tui.store.imports import ImportOutcome, ImportRunning
 log = logging.getLogger(__name__)
 
 LIVE_LIMIT = 0.2
-"""An import waits for live events when their acknowledgements take longer than so many seconds (p95)."""
-_LOOK_SECONDS = 0.5
-"""Seconds between two looks at the live events."""
-_CALM = 0.7
-"""A waiting import continues below this share of the limit, so that it does not start and stop all the time."""
-_CALM_SECONDS = 2.0
-"""The least time that it waits."""
+"""p95 of the time to an acknowledgement, in seconds, above which an import waits for live events."""
+_POLL_SECONDS = 0.5
+"""Seconds between two checks of the live events."""
+_RESUME_BELOW = 0.7
+"""Fraction of the limit below which a waiting import continues (hysteresis)."""
+_LEAST_WAIT_SECONDS = 2.0
+"""Shortest wait."""
 _END_SECONDS = 15.0
-"""How long the running batches may take at the end. Then their workers are killed, and the batches rolled back."""
+"""Seconds in which the running batches have to end at `close`. Then the workers are killed, and PostgreSQL rolls back."""
 
 Live = Callable[[float], str | None]
-"""Why an import has to wait, if live events may take so many seconds; None if it need not."""
+"""Function of a limit in seconds: why an import has to wait for live events; None if it does not have to."""
 
 
 class ImportManager:
@@ -203,11 +203,11 @@ class ImportManager:
             try:
                 result = await job.run(state.handle)
             except TigerSlackError as failure:
-                # A job that was asked to stop may end by an error of its unfinished work.
+                # After a stop, unfinished work can fail: that error is not the import's.
                 error = None if state.is_stopping else failure
             except Exception as failure:
-                log.error("an import ended by an internal error", exc_info=failure)
-                text = f"The import ended by an internal error: {where(failure)}."
+                log.error("an internal error ended an import", exc_info=failure)
+                text = f"An internal error ended the import: {where(failure)}."
                 error = ImportFailed(text, hint="Start it again.")
             if job.import_id is not None:
                 account = result or job.result(
@@ -236,11 +236,14 @@ class ImportManager:
         return None
 
     async def _watch_live(self) -> None:
-        """Hold the import while live events take too long. It runs if that is unknown, which is logged."""
+        """Hold the import while live events take too long.
+
+        If the lateness is unknown, the import continues, and an error is logged once.
+        """
         since = 0.0
         has_failed = False
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
             state, limit = self.run, self.live_limit
             if state is None:
                 continue
@@ -248,14 +251,14 @@ class ImportManager:
             why = None
             if limit is not None:
                 try:
-                    why = self._live(limit * _CALM if is_waiting else limit)
-                except Exception as error:  # else the import would wait for ever
+                    why = self._live(limit * _RESUME_BELOW if is_waiting else limit)
+                except Exception as error:  # without this, the import would wait without end
                     if not has_failed:
-                        log.error("cannot tell whether live events are late", exc_info=error)
+                        log.error("it is unknown whether live events are late", exc_info=error)
                     has_failed = True
                 else:
                     has_failed = False
-            if why is None and is_waiting and time.monotonic() - since < _CALM_SECONDS:
+            if why is None and is_waiting and time.monotonic() - since < _LEAST_WAIT_SECONDS:
                 why = state.waits_for
             if why is not None and not is_waiting:
                 since = time.monotonic()

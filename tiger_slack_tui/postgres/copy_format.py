@@ -28,7 +28,7 @@ _count = struct.Struct("!i").pack
 _time = struct.Struct("!iq").pack
 _json = struct.Struct("!ib").pack
 row_of = struct.Struct("!h").pack
-"""The beginning of a row with so many cells."""
+"""The beginning of a row, of a number of cells."""
 
 
 def _copy_data(rows: Iterable[bytes]) -> bytes:

@@ -129,7 +129,7 @@ def _send_cancel(request: PGcancelConn) -> None:
 
 
 async def end_within(seconds: float, work: asyncio.Future[Any], connection: Connection) -> None:
-    """Wait until the work on the connection has ended. After so many seconds, abort the connection.
+    """Wait until the work on the connection has ended. After `seconds`, abort the connection.
 
     Marks the work's error as retrieved, because a caller that is cancelled never retrieves it.
     """

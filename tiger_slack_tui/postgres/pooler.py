@@ -1,7 +1,7 @@
 """Finds out whether a pooler keeps one session of the server for a client.
 
-A pooler is recognised by the process number that it gives its client (see `Connection.is_pooled`). It does not tell
-clients whether it works in session, transaction or statement mode, so that is found out by trying. The tests use
+A pooler is recognised by the process number that it gives its client (see `Connection.is_pooled`). It does not
+report its mode (session, transaction or statement) to clients, so the program finds it out by trying. The tests use
 pgbouncer in its three modes, last in first out and round robin. A pooler that keeps a session only after a lock is
 taken in it (RDS Proxy calls that pinning) can be refused by mistake; then DATABASE_DIRECT_URL helps.
 """

@@ -1,4 +1,4 @@
-"""The account of records: each record that was read is counted by what became of it, or it does not add up."""
+"""Counts of an import's records by outcome. The outcomes add up to the records read."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ImportProblem(NamedTuple):
 
 @dataclass(slots=True)
 class Account:
-    """Counts of records. `read` counts them when they are read, the others when it is clear what became of them."""
+    """Counts of records. `read` is incremented on reading, the other fields once the outcome is known."""
 
     read: int = 0
     inserted: int = 0

@@ -171,7 +171,7 @@ async def add_known(
 
 
 async def delete_messages(connection: Connection, keys: Iterable[MessageKey]) -> None:
-    """Delete rows that `copy_messages` then writes anew."""
+    """Delete rows that `copy_messages` then writes again."""
     times: dict[str, list[int]] = {}
     for channel, ts in keys:
         times.setdefault(channel, []).append(ts)
@@ -198,7 +198,7 @@ async def apply_effects(
 ) -> None:
     """Apply these changes through the function that applies live events.
 
-    `channel_changes` are messages that tell of a new name, topic or purpose of their channel. Messages are deleted
+    `channel_changes` are messages that report a new name, topic or purpose of their channel. Messages are deleted
     as of now.
     """
     events = [

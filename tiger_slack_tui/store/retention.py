@@ -1,6 +1,6 @@
-"""Deletes old rows, at most so many at a time. Which rows are old is the retention job's decision.
+"""Deletes old rows in small batches. The retention job decides which rows are old.
 
-A delete leaves out rows that another transaction has locked. So it never waits, and takes part in no deadlock.
+A delete leaves out rows that another transaction has locked. So it never waits and cannot deadlock.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ async def check_slack() -> AsyncIterator[Check]:
     yield Check(
         "delayed events",
         CheckState.WARNING,
-        "Slack does not tell whether “Delayed Events” is on",
+        "Slack does not report whether “Delayed Events” is on",
         "Turn it on at the app's page “Event Subscriptions”. Slack then retries a delivery for 24 h, not for 6 min.",
     )
 

@@ -29,11 +29,11 @@ from tiger_slack_tui.store.import_account import ImportProblem
 from tiger_slack_tui.store.import_messages import Channel
 
 _BATCH_FILES = 400
-"""A batch of files has at most so many files, ..."""
+"""Most files of a batch."""
 _BATCH_BYTES = 2 << 20
-"""... and ends after so many bytes."""
+"""Size in bytes at which a batch of files ends."""
 _SHOWN = 10
-"""The channels that an error lists."""
+"""Most channels that an error lists."""
 _MARGIN = timedelta(days=1)
 """Day files follow another time zone than UTC: a file this close to the dates may hold selected messages."""
 

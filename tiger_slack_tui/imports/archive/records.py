@@ -15,7 +15,7 @@ from tiger_slack_tui.slack import payload
 from tiger_slack_tui.store.import_account import Reason
 
 WHOLE = 4 << 20
-"""Files up to so many bytes are parsed at once, larger ones record by record, so that memory stays bounded."""
+"""Size in bytes up to which a file is parsed at once. Larger files are parsed record by record to bound memory."""
 _CHUNK = 1 << 20
 _LONGEST = 64 << 20
 """A record of more characters is skipped."""

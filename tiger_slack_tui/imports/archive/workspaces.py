@@ -1,4 +1,7 @@
-"""Chooses the exports of an archive to import. Messages of two workspaces must not be mixed unasked."""
+"""Chooses the exports of an archive to import.
+
+Messages of two workspaces are never mixed unless --workspace asks for it.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _ARRAYS = ("blocks", "attachments", "files", "x_files")
 _OBJECTS = ("icons", "language", "edited")
 _CONTENT = tuple("user" if name == "user_id" else name for name in MESSAGE_COLUMNS[6:-1])
 """The keys of a message's content; reactions and replies are not among them. Their order must not change: it is part
-of event_id, which tells whether two contents are equal."""
+of event_id, which is equal for equal contents."""
 _ROW = row_of(len(MESSAGE_COLUMNS))
 
 

@@ -153,7 +153,7 @@ def _supervise(home: Path, binaries: Path, *, durable: bool) -> subprocess.Popen
 
 
 def _reach(home: Path, seconds: float) -> str | None:
-    """The connection string of a server that accepts connections within so many seconds; None without one."""
+    """The connection string of a server that accepts connections within `seconds`; None without one."""
     try:
         lines = (home / "data" / "postmaster.pid").read_text().splitlines()
     except (FileNotFoundError, NotADirectoryError):
