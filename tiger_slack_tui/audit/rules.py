@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-import psycopg
-
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.jsonpath import readable
@@ -54,8 +52,8 @@ async def check_rule(connection: Connection, match: str) -> str:
     """The predicate in PostgreSQL's text. Raises RuleRefused where it is not a predicate, or is a constant."""
     try:
         canonical, answer = await rules.check_match(connection, match)
-    except (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
-        raise _refusal(match, error) from None
+    except rules.BadMatch as error:
+        raise _refusal(match, error.reason) from None
     # A predicate yields exactly one truth value. For a message without fields it can be unknown (null).
     if answer not in ("[true]", "[false]", "[null]"):
         raise RuleRefused(
@@ -95,9 +93,8 @@ def _no_rule(rule_id: int, wanted: str) -> NoSuchRule:
     return NoSuchRule(f"No rule {rule_id} {wanted}.", hint="See: tiger-slack discard list")
 
 
-def _refusal(match: str, error: psycopg.Error) -> RuleRefused:
-    """PostgreSQL's reason for refusing the text. Its message quotes nothing but the text itself."""
-    reason = error.diag.message_primary or type(error).__name__
+def _refusal(match: str, reason: str) -> RuleRefused:
+    """The error for a text that PostgreSQL refuses, with a hint for the reason."""
     hint = 'Write a condition over the message, such as $.subtype == "channel_join".'
     if "jsonpath variable" in reason:
         hint = "A name that begins with $ is a variable, and rules have none. Begin a field with $. (with a dot)."

@@ -39,6 +39,20 @@ def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> d
     return shift(time, timedelta(days=1 if is_whole_day else 0))
 
 
+def read_period(
+    since: str | None, until: str | None, now: datetime, prefix: str = "--"
+) -> tuple[datetime | None, datetime | None]:
+    """Read the two ends of a period as `read_time` does; None for an open end.
+
+    Raises SettingsError for a wrong text, and if the period is empty. `prefix` stands before the names in errors.
+    """
+    begin = read_time(since, now, f"{prefix}since") if since is not None else None
+    end = read_time(until, now, f"{prefix}until", is_end=True) if until is not None else None
+    if begin and end and begin >= end:
+        raise SettingsError(f"{prefix}since is not before {prefix}until.")
+    return begin, end
+
+
 def shift(time: datetime, by: timedelta) -> datetime:
     """The time plus `by`, in UTC, from EARLIEST to LATEST. A time without a time zone is in UTC. Never raises."""
     # The offset is subtracted here, because `astimezone` overflows within a day of Python's first and last time.

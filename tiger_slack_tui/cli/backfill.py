@@ -18,7 +18,7 @@ from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.telemetry import log_to_stderr
 from tiger_slack_tui.base.text import amount, visible
-from tiger_slack_tui.base.times import read_time
+from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.queries import run_query
@@ -165,14 +165,10 @@ async def _gap_finder(request: BackfillRequest, conninfo: str, web: SlackWeb, in
     if request.gap_ids:
         await _check_gaps(request.gap_ids, conninfo)
     now = datetime.now(UTC)
-    since = until = None
-    if request.since is not None:
-        since = read_time(request.since, now, "--since")
-    if request.until is not None:
-        until = read_time(request.until, now, "--until", is_end=True)
-    until = min(until or now, now)
+    since, end = read_period(request.since, request.until, now)
+    until = min(end or now, now)
     if since and since >= until:
-        raise SettingsError("--since is not before --until.")
+        raise SettingsError("--since is in the future.")
     channels = await _channel_ids(web, request.channels) if request.channels else [None]
 
     async def find(connection: Connection, team: str) -> list[Gap]:

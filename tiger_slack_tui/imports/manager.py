@@ -36,7 +36,7 @@ _RESUME_BELOW = 0.7
 _LEAST_WAIT_SECONDS = 2.0
 """Shortest wait."""
 _END_SECONDS = 15.0
-"""Seconds in which the running batches have to end at `close`. Then the workers are killed, and PostgreSQL rolls back."""
+"""Seconds in which the running batches have to end at `close`. Then the workers are killed."""
 
 Live = Callable[[float], str | None]
 """Function of a limit in seconds: why an import has to wait for live events; None if it does not have to."""

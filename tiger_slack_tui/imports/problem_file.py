@@ -10,11 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-import psycopg
-
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.imports.report import problem_line, write_problems
-from tiger_slack_tui.postgres.failures import describe
+from tiger_slack_tui.postgres.failures import translate_errors
 from tiger_slack_tui.store.import_account import ImportProblem
 
 
@@ -59,7 +57,8 @@ class ProblemFile:
         try:
             file = self._make()
             try:
-                await write_problems(file, conninfo, import_id)
+                with translate_errors():
+                    await write_problems(file, conninfo, import_id)
                 file.flush()
             except BaseException:
                 with suppress(OSError):
@@ -71,10 +70,9 @@ class ProblemFile:
                 added.close()
         except OSError as error:
             self._fail(error)
-        except (psycopg.Error, TigerSlackError) as error:
-            words = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
+        except TigerSlackError as error:
             self._trouble = self._trouble or (
-                f"--errors: {self._given} has only the problems of this run: {words}"
+                f"--errors: {self._given} has only the problems of this run: {error.args[0]}"
             )
 
     def close(self) -> str | None:

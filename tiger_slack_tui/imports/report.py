@@ -7,13 +7,11 @@ import json
 from pathlib import Path
 from typing import TextIO
 
-import psycopg
-
 from tiger_slack_tui.base import private_files
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.imports.state import KEPT_PROBLEMS, ImportState
-from tiger_slack_tui.postgres.failures import describe
+from tiger_slack_tui.postgres.failures import translate_errors
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.import_account import ImportProblem
 from tiger_slack_tui.store.import_files import problems
@@ -57,12 +55,12 @@ async def _write_all_problems(
 ) -> tuple[int, str | None]:
     """Write the problems of all runs, or of this one if the database is away; their number, and why it is away."""
     try:
-        first, number = await write_problems(file, conninfo, import_id)
-    except (psycopg.Error, TigerSlackError) as error:
+        with translate_errors():
+            first, number = await write_problems(file, conninfo, import_id)
+    except TigerSlackError as error:
         lines = [problem_line(problem) for problem in state.problems]
         await asyncio.to_thread(_overwrite, file, "".join(lines))
-        lost = describe(error) if isinstance(error, psycopg.Error) else str(error.args[0])
-        return len(lines), lost
+        return len(lines), str(error.args[0])
     state.replace_problems(first, number)
     return number, None
 

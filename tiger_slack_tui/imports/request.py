@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from tiger_slack_tui.base.errors import SettingsError
-from tiger_slack_tui.base.times import read_time
+from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
 from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.imports.archive.sources import not_an_archive
 from tiger_slack_tui.imports.archive.workspaces import Choice
 from tiger_slack_tui.imports.options import ImportOptions
+from tiger_slack_tui.slack.ids import is_channel_id
 
 MOST_WORKERS = 32
 
@@ -57,15 +58,14 @@ class ImportRequest:
 
     def options(self, limits: ArchiveLimits, now: datetime) -> ImportOptions:
         """The request, parsed and checked. Durations count back from `now`. Raises SettingsError."""
+        since, until = read_period(self.since or None, self.until or None, now)
         selection = ImportSelection(
-            since=read_time(self.since, now, "--since") if self.since else None,
-            until=read_time(self.until, now, "--until", is_end=True) if self.until else None,
+            since=since,
+            until=until,
             channels=self.channels,
             channel_map=self.channel_map,
             choice=Choice(self.root, self.workspace),
         )
-        if selection.since and selection.until and selection.since >= selection.until:
-            raise SettingsError("--since is not before --until, so no message is selected.")
         return ImportOptions(
             selection=selection,
             as_given=self.as_given,
@@ -134,7 +134,7 @@ def read_channel_map(path: Path) -> dict[str, str]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict) or not all(
-        isinstance(id_, str) and _CHANNEL_ID.fullmatch(id_) for id_ in value.values()
+        isinstance(id_, str) and is_channel_id(id_) for id_ in value.values()
     ):
         raise SettingsError(
             f"--channel-map: {path} is not a JSON object of folders and channel ids.",
@@ -149,7 +149,6 @@ def read_channel_map(path: Path) -> dict[str, str]:
 
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
 """Characters that no folder's name has. Bytes that are not UTF-8 are shown as %XX (`names.from_bytes`)."""
-_CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]+", re.ASCII)
 
 
 class _Repeated(Exception):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 
+import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
@@ -162,6 +163,14 @@ class CheckedMatch(NamedTuple):
     """What it yields for a message without fields, as a JSON array. A predicate yields one truth value."""
 
 
+class BadMatch(Exception):
+    """PostgreSQL cannot read a text as a jsonpath. `reason` quotes nothing but that text."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class ConditionAnswer(NamedTuple):
     """Whether a message meets a condition, and the values at a path, as a JSON array."""
 
@@ -202,8 +211,11 @@ async def count_rules(connection: Connection) -> int:
 
 
 async def check_match(connection: Connection, match: str) -> CheckedMatch:
-    """Let PostgreSQL read the text as a jsonpath. Raises psycopg.Error where it is none."""
-    row = await (await connection.execute(_CHECK, {"match": match})).fetchone()
+    """Let PostgreSQL read the text as a jsonpath. Raises BadMatch if it is none."""
+    try:
+        row = await (await connection.execute(_CHECK, {"match": match})).fetchone()
+    except (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
+        raise BadMatch(error.diag.message_primary or type(error).__name__) from None
     return CheckedMatch(*row) if row else CheckedMatch("", "[]")
 
 

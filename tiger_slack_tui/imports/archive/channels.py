@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +12,12 @@ from tiger_slack_tui.imports.archive.layout import CHANNEL_LISTS
 from tiger_slack_tui.imports.archive.members import DAMAGE, Member, Source
 from tiger_slack_tui.imports.archive.names import shown
 from tiger_slack_tui.imports.archive.records import BadFile, RepairedRecord, read_records
+from tiger_slack_tui.slack.ids import is_surely_channel_id
 from tiger_slack_tui.store.import_messages import Channel
 
 COMMENTS = "FC:"
 """The first characters of the names of folders with comments on canvases and files."""
 _TYPES = {"C": "channel", "D": "im", "G": "group"}
-_ID = re.compile(r"[CDG][A-Z0-9]{8,}", re.ASCII)
-"""The name of a folder that is a channel's id. Names of channels have no capitals."""
 
 
 class FolderChannel(NamedTuple):
@@ -94,7 +92,7 @@ class Channels:
             if ids:
                 self._refuse(folder, f"may be any of {', '.join(sorted(ids))}")
                 return None
-        if _ID.fullmatch(name):
+        if is_surely_channel_id(name):
             return FolderChannel(Channel(name, _TYPES[name[0]]))
         ids = self._names.get(name, set())
         if len(ids) == 1:

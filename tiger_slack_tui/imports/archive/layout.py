@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from tiger_slack_tui.imports.archive.members import Member
+from tiger_slack_tui.slack.ids import CHANNEL_ID
 
 USER_LISTS = ("users.json", "org_users.json")
 CHANNEL_LISTS = {
@@ -26,7 +27,7 @@ WORKSPACE = "workspace.json"
 _LISTS = frozenset((*USER_LISTS, *CHANNEL_LISTS))
 _DAY_FILE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:\D.*)?\.json", re.IGNORECASE | re.ASCII)
 """2024-03-09.json; browsers and file managers add " (1)" and " copy", systems turn .json into .JSON."""
-_DUMP = re.compile(r"([CDG][A-Z0-9]+)(?:-\d{1,12}\.\d{6})?\.json", re.ASCII)
+_DUMP = re.compile(rf"({CHANNEL_ID})(?:-\d{{1,12}}\.\d{{6}})?\.json", re.ASCII)
 """A channel's or thread's file in a dump of Slackdump."""
 _UPLOAD = re.compile(r"F[A-Z0-9]{7,}-.+", re.ASCII)
 """An uploaded file, which Slackdump names by its id."""

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tiger_slack_tui.base.errors import SettingsError
-from tiger_slack_tui.base.times import read_time
+from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.imports.archive.channel_patterns import ChannelPatterns
 from tiger_slack_tui.imports.archive.members import Export
@@ -18,6 +18,7 @@ from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest
 from tiger_slack_tui.imports.state import ImportState
+from tiger_slack_tui.slack.ids import is_channel_id
 from tiger_slack_tui.store.past_imports import PastImport
 
 
@@ -163,17 +164,9 @@ class ImportDraft:
         if self.channels == ():
             return "No channel is selected."
         try:
-            since, until = (
-                read_time(text, now or datetime.now(UTC), name, is_end=is_end) if text else None
-                for text, name, is_end in (
-                    (self.since, "since", False),
-                    (self.until, "until", True),
-                )
-            )
+            read_period(self.since or None, self.until or None, now or datetime.now(UTC), prefix="")
         except SettingsError as error:
             return str(error.args[0])
-        if since and until and since >= until:
-            return "since is not before until."
         return None
 
     def _choose(self, chosen: list[FolderProgress], folders: Iterable[FolderProgress]) -> None:
@@ -192,7 +185,7 @@ def read_workers(text: str) -> int:
 def read_channel(text: str) -> str:
     """The id of a channel. Raises SettingsError."""
     text = text.strip()
-    if len(text) >= 3 and text[0] in "CDG" and text.isascii() and text.isalnum() and text.isupper():
+    if is_channel_id(text):
         return text
     raise SettingsError("An id starts with C, D or G, such as C0123456789.")
 
