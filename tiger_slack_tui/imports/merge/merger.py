@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psycopg
 
 from tiger_slack_tui.base.backoff import backoff
+from tiger_slack_tui.base.batch_parts import BatchParts
 from tiger_slack_tui.imports.merge.decisions import (
     Changes,
     FileRecord,
@@ -77,21 +78,23 @@ class Merger:
         refuses is skipped as refused, and the others are merged. Raises CheckpointChanged, and psycopg.Error for an
         outage; the current transaction is then rolled back.
         """
-        try:
-            return await self._merge_with_retries(items, files, has_rules)
-        except psycopg.Error as error:
-            if not _is_about_data(error) or self._connection.broken:
-                raise
-            if len(items) == 1:
-                refused = items[0]
+        merged = Merged({}, [])
+        parts = BatchParts(items)
+        while part := parts.next:
+            try:
+                merged.add(await self._merge_with_retries(part, files, has_rules))
+            except psycopg.Error as error:
+                if not _is_about_data(error) or self._connection.broken:
+                    raise
+                if len(part) > 1:
+                    parts.halve()
+                    continue
+                refused = part[0]
                 if not isinstance(refused, FileRecord) or refused.content is Reason.REFUSED:
                     raise
                 refused = FileRecord(refused.file, refused.position, Reason.REFUSED)
-                return await self._merge_with_retries([refused], files, has_rules)
-        # Halving finds one bad record among 1,000 in 20 transactions, and merges the good halves whole.
-        middle = len(items) // 2
-        merged = await self.merge(items[:middle], files, has_rules=has_rules)
-        merged.add(await self.merge(items[middle:], files, has_rules=has_rules))
+                merged.add(await self._merge_with_retries([refused], files, has_rules))
+            parts.finish()
         return merged
 
     async def _merge_with_retries(

@@ -140,7 +140,7 @@ class Spool:
 
     async def open(self) -> None:
         """Create the directory, and take over segments of dead processes. Sets `problem` if it cannot be written."""
-        await _until_done(self._look_around(probe=True))
+        await _until_done(self._probe_and_scan(probe=True))
 
     async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
         """Release the segments; the next process takes over the events in them.
@@ -251,7 +251,7 @@ class Spool:
                 async with asyncio.timeout(self._scan_seconds):
                     await self._written.wait()
             except TimeoutError:
-                await _until_done(self._look_around())
+                await _until_done(self._probe_and_scan())
 
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         async with self._files:
@@ -296,11 +296,12 @@ class Spool:
         """`Clock.elapsed` of the next try after `failures` failures in a row."""
         return self._clock.elapsed() + backoff(failures, first=_RETRY_FIRST, most=_RETRY_MOST)
 
-    async def _look_around(self, *, probe: bool = False) -> None:
+    async def _probe_and_scan(self, *, probe: bool = False) -> None:
+        """Test whether the spool can be written, if that is due, and take over segments of dead processes."""
         async with self._files:
             if probe or (self.problem is not None and self._probe_at <= self._clock.elapsed()):
                 await self._probe()
-            await self._look_for_segments()
+            await self._scan_directory()
 
     async def _probe(self) -> None:
         """Test whether the spool takes events. The caller holds the lock."""
@@ -319,7 +320,7 @@ class Spool:
         self._probe_failures += 1
         self._probe_at = self._try_at(self._probe_failures)
 
-    async def _look_for_segments(self) -> None:
+    async def _scan_directory(self) -> None:
         """Take over segments of dead processes, and retry what failed. The caller holds the lock."""
         now = self._clock.elapsed()
         waiting = set(self._segments)
@@ -329,7 +330,7 @@ class Spool:
             if retry.segment and retry.segment not in waiting and retry.again_at <= now
         ]
         for segment in due:
-            await self._try_again(segment)
+            await self._retry_segment(segment)
         known = {segment.path.name for segment in self._segments}
         known |= {name for name, t in self._retries.items() if t.segment or t.again_at > now}
         try:
@@ -342,9 +343,9 @@ class Spool:
             self._directory_problem = problem
         else:
             self._directory_problem = None
-            await self._take(found, known)
+            await self._add_segments(found, known)
 
-    async def _take(self, found: TakenOver, known: set[str]) -> None:
+    async def _add_segments(self, found: TakenOver, known: set[str]) -> None:
         self.damaged = found.damaged
         for name, reason in found.refused.items():
             self.errors += 1
@@ -378,7 +379,7 @@ class Spool:
         self._segments.append(segment)
         self._segments = deque(sorted(self._segments, key=lambda each: each.path.name))
 
-    async def _try_again(self, segment: Segment) -> None:
+    async def _retry_segment(self, segment: Segment) -> None:
         """Read again what could not be read or was postponed, or delete what could not be deleted."""
         if segment.postponed is not None and segment.unreadable is None:
             segment.frames.extend(segment.unread)
