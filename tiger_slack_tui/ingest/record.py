@@ -1,4 +1,4 @@
-"""Encodes an event as a record: the form that the queue, the spool and slack.ingest() use."""
+"""Encodes events as records, and decodes them: the form that the queue, the spool and slack.ingest() use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts events by outcome, and logs the events with which Slack warns the operator."""
+"""Counts events by outcome, and logs the events with which Slack warns an operator."""
 
 from __future__ import annotations
 

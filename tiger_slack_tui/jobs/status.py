@@ -1,4 +1,4 @@
-"""Shows each job: its next run, who runs it now, and its last runs."""
+"""Reads the state of each job: its next run, who runs it now, and its last runs."""
 
 from __future__ import annotations
 
