@@ -1,4 +1,4 @@
-"""`tiger-slack import`: imports an archive, shows the progress, and prints the account."""
+"""`tiger-slack import`: imports an archive, shows the progress, and prints the result."""
 
 from __future__ import annotations
 
@@ -97,9 +97,7 @@ class Output:
     show_default=True,
     help="Number of processes that read the files.",
 )
-@click.option(
-    "--dry-run", is_flag=True, help="Read all files and print the account; write nothing."
-)
+@click.option("--dry-run", is_flag=True, help="Read all files and print the result; write nothing.")
 @click.option(
     "--restart", is_flag=True, help="Start from the beginning, even if an earlier run was stopped."
 )
@@ -114,7 +112,7 @@ class Output:
     type=click.Path(path_type=Path),
     help="Write every problem to this file: JSON lines with the file, the record's position, and the reason.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @plain_errors
 def import_command(
     path: Path,
@@ -140,7 +138,7 @@ def import_command(
 
 
 def _import(loaded: Settings, request: ImportRequest, output: Output) -> int:
-    """Import, show the progress on stderr, print the account, and return the exit code.
+    """Import, show the progress on stderr, print the result, and return the exit code.
 
     Raises SettingsError for wrong arguments, and what `Import.run` raises.
     """

@@ -210,10 +210,10 @@ class ImportManager:
                 text = f"An internal error ended the import: {where(failure)}."
                 error = ImportFailed(text, hint="Start it again.")
             if job.import_id is not None:
-                account = result or job.result(
+                known = result or job.result(
                     ImportOutcome.FAILED if error else ImportOutcome.CANCELLED
                 )
-                state.report = await self._report(state, account, error)
+                state.report = await self._report(state, known, error)
         except asyncio.CancelledError:
             state.is_stopping = True
             raise

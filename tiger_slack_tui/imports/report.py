@@ -1,4 +1,4 @@
-"""Saves the account of an import, and the problems of its archive, as files."""
+"""Saves the result of an import, and the problems of its archive, as files."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ async def save_report(
     command: str,
     error: TigerSlackError | None = None,
 ) -> Path:
-    """Write the account and the problems as two files; the path of the account.
+    """Write the result and the problems as two files; the path of the result.
 
     Only their owner can read them. `error` is why the import failed. The state gets the problems of earlier runs. If
-    the database is away, the file has only the problems of the state, and the account says so. Raises OSError.
+    the database is away, the file has only the problems of the state, and the result says so. Raises OSError.
     """
     name = f"import-{result.import_id}"
-    account = {"command": command, **result.as_json()}
+    content = {"command": command, **result.as_json()}
     if error is not None:
-        account["error"] = error.args[0]
+        content["error"] = error.args[0]
     if result.import_id is not None:
         bad, file = await asyncio.to_thread(private_files.create, directory, name, "-bad.jsonl")
         try:
@@ -99,16 +99,16 @@ async def save_report(
             bad.unlink(missing_ok=True)  # a part would be taken for the whole
             raise
         if loss is not None:
-            account["bad_records_of_earlier_runs"] = f"not known: {loss}"
+            content["bad_records_of_earlier_runs"] = f"not known: {loss}"
         if number:
-            account["bad_records"] = str(bad)
+            content["bad_records"] = str(bad)
         else:
             bad.unlink()
-    text = json.dumps(account, indent=2) + "\n"
-    return await asyncio.to_thread(_write_account, directory, name, text)
+    text = json.dumps(content, indent=2) + "\n"
+    return await asyncio.to_thread(_write_result, directory, name, text)
 
 
-def _write_account(directory: Path, name: str, text: str) -> Path:
+def _write_result(directory: Path, name: str, text: str) -> Path:
     path, file = private_files.create(directory, name, ".json")
     with file:
         file.write(text)

@@ -1,4 +1,4 @@
-"""The result of an import: the account of everything that it read."""
+"""The result of an import: how it ended, and the counts of everything that it read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tiger_slack_tui.store.imports import ImportOutcome
 
 @dataclass(slots=True)
 class ChannelResult:
-    """The files of a channel that have ended, and the account of all its files."""
+    """The number of a channel's files that have ended, and the account of all its files."""
 
     files: int = 0
     account: Account = field(default_factory=Account)
@@ -43,12 +43,12 @@ class ImportResult:
     by_channel: Mapping[str, ChannelResult]
     warnings: Sequence[str]
     mismatch: str | None
-    """Why the account does not add up; None if it does."""
+    """Why the counts do not add up; None if they do."""
 
     @property
     def exit_code(self) -> int:
         """0: everything is accounted for; 3: bad records, or files that may hold messages, were skipped;
-        1: the import did not finish, or its account does not add up."""
+        1: the import did not finish, or its counts do not add up."""
         if self.outcome != ImportOutcome.DONE or self.mismatch:
             return 1
         left_out = any(not LeftOut(reason).is_wanted for reason in self.files_left_out)

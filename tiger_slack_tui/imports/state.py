@@ -112,7 +112,7 @@ class ImportState:
         self.result: ImportResult | None = None
         self.error: TigerSlackError | None = None
         self.report: Path | None = None
-        """The file that the account was written to."""
+        """The file that the result was written to."""
         self.is_planned = False
         self.is_paused = False
         self.is_stopping = False
