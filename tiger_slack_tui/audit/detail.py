@@ -89,7 +89,7 @@ class EventDetail:
 
 
 async def read_event(connection: Connection, event_id: str) -> EventDetail | None:
-    """The event; None where it was never delivered, or was deleted because of its age."""
+    """The event; None if it was never delivered, or was deleted because of its age."""
     found = await read_record(connection, event_id)
     if found is None:
         return None

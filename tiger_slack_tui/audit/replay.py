@@ -36,7 +36,7 @@ class Replayed:
     before: str
     after: str
     reason: str | None = None
-    """SQLSTATE of the refusal, or the error's class; None where PostgreSQL did not refuse it."""
+    """SQLSTATE of the refusal, or the error's class; None if PostgreSQL did not refuse it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class NoSuchRule(TigerSlackError):
 
 @dataclass(frozen=True, slots=True)
 class ReadyRule:
-    """A rule to choose from a list. `needs` names the value that it is made for; None where it needs none."""
+    """A rule to choose from a list. `needs` names the value that it is made for; None if it needs none."""
 
     name: str
     title: str
@@ -49,7 +49,7 @@ READY_RULES = (
 
 
 async def check_rule(connection: Connection, match: str) -> str:
-    """The predicate in PostgreSQL's text. Raises RuleRefused where it is not a predicate, or is a constant."""
+    """The predicate in PostgreSQL's text. Raises RuleRefused if it is not a predicate, or is a constant."""
     try:
         canonical, answer = await rules.check_match(connection, match)
     except rules.BadMatch as error:
@@ -72,13 +72,13 @@ async def add_rule(connection: Connection, match: str, note: str | None) -> int:
 
 
 async def turn_rule_off(connection: Connection, rule_id: int) -> None:
-    """Stop the rule from discarding until it is turned on. Raises NoSuchRule where no such rule is on."""
+    """Stop the rule from discarding until it is turned on. Raises NoSuchRule if no such rule is on."""
     if not await rules.turn_off(connection, rule_id):
         raise _no_rule(rule_id, "is on")
 
 
 async def turn_rule_on(connection: Connection, rule_id: int) -> None:
-    """Let the rule discard again, under its old number. Raises NoSuchRule where no such rule is off."""
+    """Let the rule discard again, under its old number. Raises NoSuchRule if no such rule is off."""
     if not await rules.turn_on(connection, rule_id):
         raise _no_rule(rule_id, "is off")
 

@@ -109,7 +109,7 @@ class MessageHistory:
     channel_id: str
     channel_name: str | None
     is_member: bool | None
-    """Whether the app is a member of the channel: only then Slack sends its events. None where it is not known."""
+    """Whether the app is a member of the channel: only then Slack sends its events. None if it is not known."""
     ts: datetime
     """The nearest time that Python can hold; `slack_ts` is exact."""
     slack_ts: str
@@ -124,7 +124,7 @@ class MessageHistory:
     gap: CoveringGap | None
     """A gap that covers the message's time."""
     trail_since: datetime | None
-    """When the oldest event of the audit trail happened; None where there are no events."""
+    """When the oldest event of the audit trail happened; None if there are no events."""
 
 
 async def read_history(

@@ -39,7 +39,7 @@ class FileQueue:
         return commands
 
     def next_command(self, commands: deque[protocol.ReadFiles]) -> protocol.ReadFiles | None:
-        """Another command for a worker, added to its `commands`; None where it has enough, or nothing waits."""
+        """Another command for a worker, added to its `commands`; None if it has enough, or nothing waits."""
         if not self._waiting or len(commands) >= _COMMANDS_AHEAD:
             return None
         crashed = frozenset(n for n, times in self._crashes.items() if times >= _CRASHES)

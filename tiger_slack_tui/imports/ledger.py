@@ -26,7 +26,7 @@ from tiger_slack_tui.store.import_files import CommittedFile
 
 @dataclass(slots=True)
 class FolderProgress:
-    """A channel's folder. `channel` is its id; None where it is unknown, and the files are not read."""
+    """A channel's folder. `channel` is its id; None if it is unknown, and the files are not read."""
 
     name: str
     channel: str | None

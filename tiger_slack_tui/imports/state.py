@@ -117,7 +117,7 @@ class ImportState:
         self.is_paused = False
         self.is_stopping = False
         self.waits_for: str | None = None
-        """Why it waits for live events; None where it does not."""
+        """Why it waits for live events; None if it does not."""
         self._clock = clock
         self._progress = FileProgressTable()
         self._index: dict[str, int] = {}
@@ -200,7 +200,7 @@ class ImportState:
 
     @property
     def seconds_left(self) -> float | None:
-        """The estimated time to the end; None where it is unknown."""
+        """The estimated time to the end; None if it is unknown."""
         return self.ledger.seconds_left if self.phase in (Phase.READING, Phase.WAITING) else None
 
     @property
@@ -214,13 +214,13 @@ class ImportState:
         return self.ledger.files_failed
 
     def planned(self, path: str) -> PlannedFile | None:
-        """The file of messages with this path; None where there is none."""
+        """The file of messages with this path; None if there is none."""
         index = self._index.get(path)
         # A frozen copy shares the index, which may know of later files.
         return None if index is None or index >= len(self.files) else self.files[index]
 
     def file(self, path: str) -> FileProgress | None:
-        """How far a file is; None where it was not begun."""
+        """How far a file is; None if it was not begun."""
         return self._progress.get(path)
 
     def seconds_of(self, file: FileProgress) -> float:
@@ -265,7 +265,7 @@ class ImportState:
         return copied
 
     def end(self, result: ImportResult | None, error: TigerSlackError | None) -> None:
-        """Record that it has ended. `result` is None where an error ended it."""
+        """Record that it has ended. `result` is None if an error ended it."""
         self.result, self.error = result, error
         self.ended = self._clock()
         self.ledger.end()

@@ -110,7 +110,7 @@ class Connection(AsyncConnection[Any]):
     """The server's session as it was found, and the settings that the program needs."""
     _conninfo = ""
     _backend: int | None = None
-    """The server's process that runs the present transaction; None where it is not known."""
+    """The server's process that runs the present transaction; None if it is not known."""
 
     @classmethod
     async def connect(  # type: ignore[override]

@@ -133,7 +133,7 @@ class TableSize:
     compressed: int = 0
     """Chunks in the columnstore."""
     bytes_before: int | None = None
-    """Size of the compressed chunks before their compression; None where that is not known."""
+    """Size of the compressed chunks before their compression; None if that is not known."""
     bytes_after: int | None = None
     """Their size now."""
 
@@ -161,7 +161,7 @@ class SchemaRights:
     may_create: bool
     """Whether it may create the schema."""
     owner: str | None
-    """The schema's owner; None where there is no schema yet."""
+    """The schema's owner; None if there is no schema yet."""
     is_owner: bool
     """Whether our role has the rights of the owner."""
 
@@ -191,7 +191,7 @@ async def unsafe_settings(connection: Connection) -> list[str]:
 
 
 async def chunk_locks(connection: Connection) -> ChunkLocks | None:
-    """The locks of the largest hypertable; None where there are no chunks."""
+    """The locks of the largest hypertable; None if there are no chunks."""
     if await find_timescaledb(connection) is None:
         return None
     row = await (await connection.execute(_CHUNK_LOCKS)).fetchone()

@@ -114,7 +114,7 @@ def _split(text: str, operator: str) -> Iterator[str]:
 
 
 def _without_brackets(text: str) -> str | None:
-    """The text without the brackets that enclose all of it; None where it has none."""
+    """The text without the brackets that enclose all of it; None if it has none."""
     tokens: Sequence[str] = _TOKEN.findall(text)
     if not tokens or tokens[0] != "(":
         return None

@@ -61,7 +61,7 @@ class Holder:
     host: str
     pid: int
     since: datetime | None
-    """None where our role may not see the session."""
+    """None if our role may not see the session."""
 
     def __str__(self) -> str:
         name = self.application_name or "an unnamed program"

@@ -10,7 +10,7 @@ from tiger_slack_tui.postgres.connection import Connection
 
 
 async def fetch_value(connection: Connection, query: LiteralString, values: Any = None) -> Any:
-    """The first column of the first row; None where there is no row."""
+    """The first column of the first row; None if there is no row."""
     row = await (await connection.execute(query, values)).fetchone()
     return row[0] if row else None
 

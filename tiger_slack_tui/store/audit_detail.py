@@ -80,7 +80,7 @@ class Content(NamedTuple):
 
 
 async def read_record(connection: Connection, event_id: str) -> StoredEvent | None:
-    """The event; None where it was never delivered, or was deleted because of its age."""
+    """The event; None if it was never delivered, or was deleted because of its age."""
     async with connection.cursor(row_factory=class_row(StoredEvent)) as cursor:
         await cursor.execute(_EVENT, (event_id,), prepare=False)
         return await cursor.fetchone()
@@ -89,7 +89,7 @@ async def read_record(connection: Connection, event_id: str) -> StoredEvent | No
 async def message_content(
     connection: Connection, channel_id: str, slack_ts: str, *, event_id: str
 ) -> Content | None:
-    """The content of the message's row; None where there is no row."""
+    """The content of the message's row; None if there is no row."""
     values = {"channel_id": channel_id, "slack_ts": slack_ts, "event_id": event_id}
     return await _content(connection, _MESSAGE, values)
 
@@ -103,7 +103,7 @@ async def reaction_content(
     *,
     event_id: str,
 ) -> Content | None:
-    """The state of the reaction's row; None where there is no row."""
+    """The state of the reaction's row; None if there is no row."""
     values = {
         "channel_id": channel_id,
         "slack_ts": slack_ts,
@@ -115,7 +115,7 @@ async def reaction_content(
 
 
 async def deletion_time(connection: Connection, channel_id: str, slack_ts: str) -> datetime | None:
-    """When the message was deleted; None where it was not."""
+    """When the message was deleted; None if it was not."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
         values = {"channel_id": channel_id, "slack_ts": slack_ts}
         await cursor.execute(_TOMBSTONE, values, prepare=False)

@@ -144,7 +144,7 @@ _DELETE_CHANNELS: LiteralString = "delete from slack.gap_channel where gap_id = 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A gap. `ended_at` is None while it goes on; `channel_id` is None where it concerns all channels."""
+    """A gap. `ended_at` is None while it goes on; `channel_id` is None if it concerns all channels."""
 
     id: int
     reason: str
@@ -193,7 +193,7 @@ class OpenGaps:
     going_on: int
     """Those that have not ended."""
     since: datetime | None
-    """When the oldest began; None where there are none."""
+    """When the oldest began; None if there are none."""
 
 
 async def open_gaps(connection: Connection) -> OpenGaps:

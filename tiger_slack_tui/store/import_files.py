@@ -104,9 +104,9 @@ class FileCheckpoint:
     is_done: bool = False
     error: str | None = None
     stored_position: int | None = None
-    """`position` in the table; None where the file has no row there."""
+    """`position` in the table; None if the file has no row there."""
     times: list[int] | None = None
-    """The ts of all its messages, in microseconds since 1970; None where some are not known."""
+    """The ts of all its messages, in microseconds since 1970; None if some are not known."""
 
     def has_content_of(self, other: FileCheckpoint) -> bool:
         """Whether it is about the same content, for the same channel."""

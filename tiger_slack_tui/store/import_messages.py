@@ -105,7 +105,7 @@ _APPLY = "select slack.apply_effects(slack.routed_events(%s::jsonb))"
 
 @dataclass(frozen=True)
 class Channel:
-    """The channel that messages belong to. `type` is as in slack.message.channel_type, None where it is unknown."""
+    """The channel that messages belong to. `type` is as in slack.message.channel_type, None if it is unknown."""
 
     id: str
     type: str | None

@@ -175,7 +175,7 @@ async def last_done(connection: Connection, job: str) -> datetime | None:
 
 
 async def get(connection: Connection, run_id: int) -> JobRun:
-    """One run. Raises LookupError where there is none of this id."""
+    """One run. Raises LookupError if there is none of this id."""
     found = await _runs(connection, _GET, (run_id,))
     if not found:
         raise LookupError(run_id)

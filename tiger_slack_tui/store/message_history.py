@@ -118,11 +118,11 @@ class MessageFacts:
 
     channel_name: str | None
     is_member: bool | None
-    """Whether the app is a member of the channel; None where that is not known."""
+    """Whether the app is a member of the channel; None if that is not known."""
     ts: datetime
     deleted_at: datetime | None
     trail_since: datetime | None
-    """When the oldest event of the audit trail happened; None where there are no events."""
+    """When the oldest event of the audit trail happened; None if there are no events."""
     is_before_trail: bool
     """Whether the message is older than that event, or there are no events."""
 

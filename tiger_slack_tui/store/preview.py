@@ -107,7 +107,7 @@ class SliceResult:
     sqlstate: str | None
     """Of one of these failures."""
     oldest: datetime | None
-    """Time of the oldest tested message; None where none was tested."""
+    """Time of the oldest tested message; None if none was tested."""
     end: SlicePosition
     """Where the next slice begins."""
     examples: tuple[Example, ...]
@@ -128,12 +128,12 @@ class SliceQuery:
 
 
 async def try_rule_on_events(connection: Connection, wanted: SliceQuery) -> SliceResult | None:
-    """Test the messages and edits in slack.event. None where the time was too short. Raises psycopg.Error."""
+    """Test the messages and edits in slack.event. None if the time was too short. Raises psycopg.Error."""
     return await _test(connection, _EVENTS, wanted)
 
 
 async def try_rule_on_messages(connection: Connection, wanted: SliceQuery) -> SliceResult | None:
-    """Test the messages in slack.message. None where the time was too short. Raises psycopg.Error."""
+    """Test the messages in slack.message. None if the time was too short. Raises psycopg.Error."""
     return await _test(connection, _MESSAGES, wanted)
 
 

@@ -150,7 +150,7 @@ class Rule:
 
     @property
     def failure(self) -> str | None:
-        """Why it last failed, in words; None where it never failed."""
+        """Why it last failed, in words; None if it never failed."""
         return None if self.sqlstate is None else failure_words(self.sqlstate)
 
 
@@ -183,9 +183,9 @@ class RuleResults:
     """What the discard rules say of messages."""
 
     rules: Sequence[int | None]
-    """For each message the id of the rule that discards it, None where none does."""
+    """For each message the id of the rule that discards it, None if none does."""
     failures: Any
-    """The failures of rules, for `count_rule_failures`; None where there are none."""
+    """The failures of rules, for `count_rule_failures`; None if there are none."""
 
 
 def failure_words(sqlstate: str) -> str:
@@ -200,7 +200,7 @@ async def list_rules(connection: Connection) -> list[Rule]:
 
 
 async def find_rule(connection: Connection, rule_id: int) -> Rule | None:
-    """The rule, even if it is removed; None where no rule ever had this number."""
+    """The rule, even if it is removed; None if no rule ever had this number."""
     return next(iter(await _read(connection, rule_id)), None)
 
 

@@ -18,7 +18,7 @@ class FileRecord(NamedTuple):
     file: int
     position: int
     content: MessageRow | DeletionRow | Reason | None
-    """The row; the reason why there is none; None where the record is outside the dates of the selection."""
+    """The row; the reason why there is none; None if the record is outside the dates of the selection."""
     is_repaired: bool = False
 
 

@@ -56,7 +56,7 @@ class Server:
         self._sockets: Path | None = None
 
     def running(self) -> int | None:
-        """The server's pid; None where it does not run. A server of an earlier supervisor counts."""
+        """The server's pid; None if it does not run. A server of an earlier supervisor counts."""
         if self._process is not None:
             return self._process.pid if self._process.poll() is None else None
         try:
