@@ -70,8 +70,12 @@ async def _gaps_that_differ(world: World) -> list[str]:
         ("an instance that took nothing, and no gap", refusing, gaps),
     ):
         for begin, end in subtract(shrink(these, TOLERANCE), those):
+            reasons = sorted(
+                {reason for reason, since, until in over if since < end and until > begin}
+            )
             found.append(
                 f"{name}: from day {(begin - world.began) / DAY:.2f} to {(end - world.began) / DAY:.2f}"
+                f" (gaps there: {', '.join(reasons) or 'none'})"
             )
     return found
 
