@@ -227,7 +227,8 @@ class OptionsStep(Step):
             case "live events":
                 self.host.operator.toggle_live_limit()
             case "  above":
-                limit = f"{((model and model.live_limit) or 0) * 1000:.0f}"
+                seconds = model.live_limit if model is not None else None
+                limit = f"{(seconds or 0) * 1000:.0f}"
                 self._open_field(
                     FieldEdit("live acks, ms", limit, _checked(read_limit), self._save_limit)
                 )
