@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, Self, TypeVar, overload
 from textual.binding import Binding
 
 CONFIRM_KEY: Final = "y"
-"""Says yes. It opens no dialog, so that a key that is held down, and repeats, never confirms."""
+"""The key that says yes. No action that asks can have it: a key that is held down repeats, and would confirm."""
 OVERVIEW, JOBS, TRIAGE, IMPORT, LOG = VIEWS = ("overview", "jobs", "triage", "import", "log")
 TITLES: Final = {
     OVERVIEW: "Overview",

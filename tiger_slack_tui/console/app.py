@@ -99,7 +99,7 @@ class ConsoleApp(PatientApp):
         self.operator = Operator(backend)
         self.failure: BaseException | None = None
         self.is_lost = False
-        """Whether the terminal is gone. The engine may go on without it."""
+        """Whether the terminal is gone. The engine may continue without it."""
         self.keys_shown: Mapping[str, str] = dict(options.keys)
         self._options = options
         self._engine_work = engine_work
@@ -454,7 +454,7 @@ class ConsoleApp(PatientApp):
         self.say(f'Theme {self.theme}. To keep it, write theme = "{self.theme}" to {path}')
 
     def action_command_palette(self) -> None:
-        """Show the command palette. Textual also calls this, by a key of its own."""
+        """Show the command palette. Textual also calls this for its own key."""
         if not (self.is_too_small or isinstance(self.screen, Palette)):
             self.push_screen(Palette(id="--command-palette"))
 

@@ -1,4 +1,4 @@
-"""Runs the console and the engine in one event loop. The engine goes on if the screen ends."""
+"""Runs the console and the engine in one event loop. The engine continues if the screen fails."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tiger_slack_tui.store.rules import Rule, list_rules
 
 
 class AuditReader:
-    """Reads, each time over a connection of its own. Each method raises DatabaseUnavailable."""
+    """Opens a connection for each call. Each method raises DatabaseUnavailable."""
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo

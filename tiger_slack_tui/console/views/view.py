@@ -49,7 +49,7 @@ class View(Container):
         return ""
 
     def action_owners(self) -> Iterator[Any]:
-        """Whatever does the view's actions: first the part that is shown, then the view itself."""
+        """The objects that do the view's actions: first the part that is shown, then the view itself."""
         yield self
 
     def back(self) -> bool:
