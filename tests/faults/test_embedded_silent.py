@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
 import tempfile
 import threading
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tiger_slack_tui.postgres.embedded.server import _reach
+from tiger_slack_tui.base.errors import EmbeddedPostgresError
+from tiger_slack_tui.postgres.embedded import server as embedded
+from tiger_slack_tui.postgres.embedded.server import _answers, _ensure_running, _lock
 
 GREETING = (
     b"R\0\0\0\x08\0\0\0\0"  # no password is asked for
@@ -47,12 +51,25 @@ def silent() -> Iterator[Path]:
             each.close()
 
 
-def test_a_silent_server_is_given_up(silent: Path, tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    lines = ["1", "", "0", "5432", str(silent), "", "", "ready"]
-    (tmp_path / "data/postmaster.pid").write_text("\n".join(lines) + "\n")
-    found: list[str | None] = []
-    asking = threading.Thread(target=lambda: found.append(_reach(tmp_path, 0.5)), daemon=True)
+def test_a_silent_server_is_given_up(silent: Path) -> None:
+    found: list[bool] = []
+    address = f"host={silent} port=5432 user=postgres"
+    asking = threading.Thread(target=lambda: found.append(_answers(address, 0.5)), daemon=True)
     asking.start()
     asking.join(30)
-    assert found == [None]
+    assert found == [False]
+
+
+def test_a_server_that_runs_and_is_silent_is_named(
+    silent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_ANSWER_SECONDS", 1)
+    (tmp_path / "data").mkdir()
+    lines = ["4711", "", "0", "5432", str(silent), "", "", "ready"]
+    (tmp_path / "data/postmaster.pid").write_text("\n".join(lines) + "\n")
+    supervisor = _lock(tmp_path / "supervisor.lock", fcntl.LOCK_EX)
+    try:
+        with pytest.raises(EmbeddedPostgresError, match=r"process 4711.* does not answer"):
+            _ensure_running(tmp_path, tmp_path, durable=True)
+    finally:
+        os.close(supervisor)

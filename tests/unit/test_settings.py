@@ -110,3 +110,36 @@ def test_pool_sizes_must_fit() -> None:
 def test_an_address_gets_its_slash() -> None:
     _, slack = load_with_slack(SLACK | {"SLACK_API_URL": "http://127.0.0.1:1/api"})
     assert slack.api_url == "http://127.0.0.1:1/api/"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:hid@den@127.0.0.1/db",
+        "postgresql://me:hid@den@127.0.0.1:5x/db",
+        "postgresql://me:5/hid@den/db",
+        "postgresql://me:hidden/x@host/db",
+        "host=127.0.0.1 port=hidden",
+    ],
+)
+def test_a_password_that_is_not_escaped_is_refused_and_not_shown(address: str) -> None:
+    for name in ("DATABASE_URL", "DATABASE_DIRECT_URL"):
+        with pytest.raises(SettingsError) as raised:
+            load({"DATABASE_URL": "postgresql://me@host/db", name: address})
+        text = str(raised.value)
+        assert name in text
+        assert "hid" not in text
+        assert "den" not in text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:p%40ss@[::1]:5433,host:5432/db?sslmode=require",
+        "postgresql:///db?host=/var/run/postgresql",
+        "postgresql://me@a:1,b/db",
+        "host=a,b port=,5433 dbname=x",
+    ],
+)
+def test_addresses_of_all_forms(address: str) -> None:
+    assert load({"DATABASE_URL": address}).conninfo

@@ -303,6 +303,10 @@ def _direct_conninfo(check: _Check) -> str | None:
     return _address(check, "DATABASE_DIRECT_URL")
 
 
+_PORTS = re.compile(r"[0-9]{0,5}(,[0-9]{0,5})*")
+"""The ports of one host or several. An empty one is the default."""
+
+
 def _address(check: _Check, name: str) -> str | None:
     """The connection string in the variable, completed by libpq's variables."""
     # Imported late: `tiger-slack --help` needs no database driver.
@@ -315,6 +319,13 @@ def _address(check: _Check, name: str) -> str | None:
         check.problem(
             name, "cannot be read", "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
         )
+        return None
+    # After an unescaped character, libpq takes the rest of a password for the host, the port or the database, and
+    # its errors quote those.
+    is_wrong = any("@" in str(given.get(part, "")) for part in ("host", "dbname"))
+    if is_wrong or not _PORTS.fullmatch(str(given.get("port", ""))):
+        fix = "in the password write @ as %40, / as %2F, : as %3A, # as %23 and ? as %3F; a port is a number"
+        check.problem(name, "has a wrong host, port or database", fix)
         return None
     # libpq reads its variables from the process only, not from .env.
     for option in pq.Conninfo.get_defaults():

@@ -27,7 +27,10 @@ async def cancel(*tasks: asyncio.Future[Any], seconds: float) -> None:
             break
     for task in tasks:
         if not task.done():
-            log.warning("a task does not end: %s", task)
+            work = task.get_coro() if isinstance(task, asyncio.Task) else task
+            log.warning(
+                "the stop does not wait longer for %s", getattr(work, "__qualname__", "a future")
+            )
         elif not task.cancelled():
             task.exception()
 

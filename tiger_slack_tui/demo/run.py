@@ -50,10 +50,10 @@ def run_demo(
 
     The database, the spool and the log are in a temporary directory: a demo never touches the operator's data. Files
     that the console exported are moved to the working directory. Raises DemoDiffers if the tables differ from what
-    was sent.
+    was sent. A demo whose terminal vanishes stops.
     """
     with tempfile.TemporaryDirectory(prefix="tiger-slack-demo-") as home:
-        own = replace(settings, home=Path(home))
+        own = replace(settings, home=Path(home), stop_on_hangup=True)
         open_log(own, ui=options.ui)
         with (
             keep_exports(own.home, Path.cwd()) if options.ui else nullcontext(),

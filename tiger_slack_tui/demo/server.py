@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 import threading
@@ -114,7 +115,10 @@ def main() -> None:
 
 
 def _end_with_input() -> None:
-    sys.stdin.buffer.read()
+    while os.read(
+        0, 1 << 16
+    ):  # sys.stdin has a lock, which a thread must not hold when the interpreter ends
+        pass
     signal.raise_signal(signal.SIGTERM)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -35,6 +35,8 @@ from tiger_slack_tui.postgres.pool import abort_connection
 DATABASE = "tiger_slack"
 _FIRST_WITHOUT_PATH = 16
 _START_SECONDS = 60
+_ANSWER_SECONDS = 12
+"""Seconds for which a server that runs may be silent: it can be suspended, or the machine can be busy."""
 _STOP_SECONDS = 15
 
 
@@ -119,12 +121,22 @@ def _ensure_running(home: Path, binaries: Path, *, durable: bool) -> str:
     """The server's connection string, once it answers. Starts a supervisor if there is none."""
     supervisor: subprocess.Popen[bytes] | None = None
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+    silent_since: float | None = None
+    while (now := time.monotonic()) < deadline:
         if supervisor is None and not supervised(home):
             supervisor = _supervise(home, binaries, durable=durable)
-        left = deadline - time.monotonic()
-        if (conninfo := _reach(home, left)) is not None and supervised(home):
-            return conninfo
+        if (server := _ready_server(home)) is None:
+            silent_since = None
+        else:
+            silent_since = silent_since or now
+            give_up = deadline if supervisor else silent_since + _ANSWER_SECONDS
+            if _answers(server.address, give_up - now) and supervised(home):
+                return f"{server.address} dbname={DATABASE}"
+            if time.monotonic() >= give_up and supervisor is None:
+                raise EmbeddedPostgresError(
+                    f"The embedded PostgreSQL (process {server.pid}) runs but does not answer.",
+                    hint=f"If it is suspended, resume it with kill -CONT. See {log_path(home)}.",
+                )
         if supervisor is not None and supervisor.poll() is not None:
             break
         time.sleep(0.02)
@@ -152,19 +164,30 @@ def _supervise(home: Path, binaries: Path, *, durable: bool) -> subprocess.Popen
         os.close(log)
 
 
-def _reach(home: Path, seconds: float) -> str | None:
-    """The connection string of a server that accepts connections within `seconds`; None without one."""
+class _ReadyServer(NamedTuple):
+    pid: str
+    address: str
+    """Part of a connection string: host, port and user."""
+
+
+def _ready_server(home: Path) -> _ReadyServer | None:
+    """The server that says in its file that it accepts connections; it can be gone, or suspended."""
     try:
         lines = (home / "data" / "postmaster.pid").read_text().splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return None
     if len(lines) < 8 or lines[7].strip() != "ready":
         return None
-    server = f"host={lines[4]} port={lines[3]} user=postgres"
+    return _ReadyServer(lines[0], f"host={lines[4]} port={lines[3]} user=postgres")
+
+
+def _answers(address: str, seconds: float) -> bool:
+    """Whether the server answers within `seconds` (at least 2). Creates our database if it is missing."""
+    limit = max(2, min(5, round(seconds)))
     try:
         with (
             psycopg.connect(
-                f"{server} dbname=postgres connect_timeout=5", autocommit=True
+                f"{address} dbname=postgres connect_timeout={limit}", autocommit=True
             ) as connection,
             _cut_after(seconds, connection),
         ):
@@ -172,8 +195,8 @@ def _reach(home: Path, seconds: float) -> str | None:
             if known.fetchone() is None:
                 connection.execute(f"create database {DATABASE}")
     except psycopg.OperationalError:
-        return None
-    return f"{server} dbname={DATABASE}"
+        return False
+    return True
 
 
 @contextmanager
