@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,6 +24,17 @@ from tiger_slack_tui.postgres.pool import connect, make_pool
 from tiger_slack_tui.postgres.silence import BackendState, SilenceLimits, check_backend
 from tiger_slack_tui.store.events import EventStore
 
+EVENT = json.dumps(
+    {
+        "event_id": "Ev1",
+        "event_ts": "1700000000.000100",
+        "received_at": "2026-01-01T00:00:00Z",
+        "type": "emoji_changed",
+        "effects": [],
+        "outcome": "unrouted",
+        "event": {"type": "emoji_changed"},
+    }
+).encode()
 _BOUND = 30
 """Seconds after which a wait counts as endless."""
 
@@ -125,13 +137,13 @@ async def test_a_write_on_a_silent_connection_can_be_retried(conninfo: str, prox
     async with make_pool(through(proxy, conninfo), minimum=1, maximum=2) as pool:
         store = EventStore(pool)
         async with asyncio.timeout(_BOUND):
-            await store.write([])
+            await store.write([EVENT])
             proxy.freeze()
             with pytest.raises(DatabaseUnavailable):
-                await store.write([])
+                await store.write([EVENT])
             while True:  # the pool's other connections can be silent as well
                 try:
-                    await store.write([])
+                    await store.write([EVENT])
                 except DatabaseUnavailable:
                     continue
                 break

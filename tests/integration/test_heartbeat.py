@@ -17,7 +17,7 @@ from tests.support import QUICK, allow_connections, delivered, make_engine, runn
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.ingest.pipeline import PipelineLimits
-from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
+from tiger_slack_tui.presence.heartbeat import HeartbeatTiming, HeartbeatWriter
 
 NO_BACKFILL = JobSettings(backfill=False)
 HEARTBEAT = HeartbeatTiming(interval=0.1, stale=3, least_gap=0.3)
@@ -100,6 +100,25 @@ async def test_a_time_in_which_nothing_ran_is_a_gap(
     # Ages are taken just before the transaction whose time they count from.
     assert stopping - DEAD <= begin <= stopped + ROUNDING
     assert starting - ROUNDING <= begin + seconds <= started + ROUNDING
+
+
+async def test_an_instance_that_stops_as_soon_as_it_is_connected_leaves_a_gap(
+    conninfo: str, tmp_path: Path, observer: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is connected just after it looked for the workspace, and stops before it looks again."""
+
+    async def not_yet(_: HeartbeatWriter) -> None:
+        pass
+
+    async with LocalSlack() as slack:
+        with monkeypatch.context() as patch:
+            patch.setattr(HeartbeatWriter, "_find_team", not_yet)
+            async with running(engine(slack, conninfo, tmp_path)):
+                await until(lambda: observer("select from slack.connection") != [])
+        await asyncio.sleep(0.5)
+        async with running(engine(slack, conninfo, tmp_path)) as again:
+            await until(lambda: again.snapshot().gaps_open == 1)
+    assert [reason for reason, _, _ in observer(GAPS)] == ["not connected"]
 
 
 async def test_two_instances_one_of_which_stays_make_no_gap(

@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
@@ -128,8 +129,14 @@ class HeartbeatWriter:
 
     async def write_last(self) -> None:
         """Write that the instance stops. Does nothing while the database is away."""
-        if self._has_tried and self._ingestion.database_problem is None:
-            await self._try_to_write(self._timing.last_write, stopped=True)
+        if not self._has_tried or self._ingestion.database_problem is not None:
+            return
+        if self._team is None:
+            # The connection can be newer than the last look for the workspace, by which the next start finds the gap.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.last_write / 2):
+                    await self._ask_for_team()
+        await self._try_to_write(self._timing.last_write, stopped=True)
 
     async def _try_to_write(self, seconds: float, *, stopped: bool = False) -> None:
         try:
@@ -146,8 +153,10 @@ class HeartbeatWriter:
         """Ask Slack for the workspace, once connected; after a failure again with growing pauses."""
         if self._team is not None or not self._slack.state.connected:
             return
-        if self._clock.elapsed() < self._team_due:
-            return
+        if self._clock.elapsed() >= self._team_due:
+            await self._ask_for_team()
+
+    async def _ask_for_team(self) -> None:
         try:
             self._team = await self._ask_team()
         except TigerSlackError as error:
