@@ -146,7 +146,9 @@ class Expected:
         user, profile = event["user"], event["user"].get("profile", {})
         happened = float(event["event_ts"])
         version = (float(user.get("updated", happened)), happened)
-        row = self.users.setdefault(user["id"], {"user_name": user["id"]})
+        row = self.users.setdefault(
+            user["id"], {"user_name": user["id"], "deleted": False, "is_bot": False}
+        )
         values = {
             name: user.get(name)
             for name in ("team_id", "tz", "tz_label", "tz_offset", "deleted", "is_bot", "updated")
@@ -183,7 +185,7 @@ class Expected:
                 updated = float(channel["updated"])
                 version = (updated / 1000 if updated > 1e11 else updated, happened)
             channel_id = channel["id"]
-            row = self.channels.setdefault(channel_id, {"channel_name": channel_id})
+            row = self.channels.setdefault(channel_id, _new_channel(channel_id))
             for name in ("topic", "purpose"):
                 if name in channel:
                     set_at = max(version[0], float(channel[name].get("last_set", 0)))
@@ -214,7 +216,7 @@ class Expected:
                 "id_changed": {"successor_id": event.get("new_channel_id")},
             }
             values, channel_id = effects[kind], channel
-            row = self.channels.setdefault(channel_id, {"channel_name": channel_id})
+            row = self.channels.setdefault(channel_id, _new_channel(channel_id))
         else:
             return "unrouted"
         self._merge("channel", channel_id, row, values, version)
@@ -225,7 +227,7 @@ class Expected:
         if what not in ("topic", "purpose", "name") or what == event.get("subtype"):
             return
         happened = float(event["event_ts"])
-        row = self.channels.setdefault(event["channel"], {"channel_name": event["channel"]})
+        row = self.channels.setdefault(event["channel"], _new_channel(event["channel"]))
         column = "channel_name" if what == "name" else what
         self._merge(
             "channel", event["channel"], row, {column: event.get(what)}, (happened, happened)
@@ -256,3 +258,9 @@ def clean(value: Any) -> Any:
         )
         return _SECRET.sub("", value).rstrip("?&") if "=xox" in value else value
     return value
+
+
+def _new_channel(channel_id: str) -> dict[str, Any]:
+    """The row of a channel of which Slack has told nothing yet."""
+    flags = ("is_archived", "is_shared", "is_ext_shared", "is_org_shared", "is_deleted")
+    return {"channel_name": channel_id} | dict.fromkeys(flags, False)

@@ -1,0 +1,174 @@
+-- Functions for those who read the tables. They only read, and search with the caller's rights.
+
+create or replace function slack.find_user_by_email(email text)
+returns slack."user"
+language sql stable parallel safe
+as $func$
+  select u.*
+  from slack."user" u
+  where lower(u.email) = lower(find_user_by_email.email)
+  order by u.deleted, u.updated desc nulls last, u.id
+  limit 1
+$func$;
+comment on function slack.find_user_by_email(text) is
+  'The user with this e-mail address, in any case; null if there is none. Of several, an active one, then the one that changed last.';
+
+create or replace function slack.find_user_by_user_name(user_name text)
+returns slack."user"
+language sql stable parallel safe
+as $func$
+  select u.*
+  from slack."user" u
+  where lower(u.user_name) = lower(ltrim(find_user_by_user_name.user_name, '@'))
+  order by u.deleted, u.updated desc nulls last, u.id
+  limit 1
+$func$;
+comment on function slack.find_user_by_user_name(text) is
+  'The user with this handle, in any case, with or without "@"; null if there is none. Of several, an active one, then the one that changed last.';
+
+create or replace function slack.search_user_by_email(pattern text)
+returns setof slack."user"
+language sql stable parallel safe
+as $func$
+  select u.*
+  from slack."user" u
+  where u.email ~* pattern
+  order by u.user_name, u.id
+$func$;
+comment on function slack.search_user_by_email(text) is
+  'The users whose e-mail address matches the regular expression, in any case. Raises invalid_regular_expression.';
+
+create or replace function slack.search_user_by_user_name(pattern text)
+returns setof slack."user"
+language sql stable parallel safe
+as $func$
+  select u.*
+  from slack."user" u
+  where u.user_name ~* pattern
+  order by u.user_name, u.id
+$func$;
+comment on function slack.search_user_by_user_name(text) is
+  'The users whose handle matches the regular expression, in any case. Raises invalid_regular_expression.';
+
+create or replace function slack.search_user_by_names(pattern text)
+returns setof slack."user"
+language sql stable parallel safe
+as $func$
+  select u.*
+  from slack."user" u
+  where u.user_name ~* pattern
+  or u.real_name ~* pattern
+  or u.display_name ~* pattern
+  or u.real_name_normalized ~* pattern
+  or u.display_name_normalized ~* pattern
+  order by u.user_name, u.id
+$func$;
+comment on function slack.search_user_by_names(text) is
+  'The users whose handle, real name or display name, with or without diacritics, matches the regular expression, in any case. Raises invalid_regular_expression.';
+
+create or replace function slack.find_channel_by_name(channel_name text)
+returns slack.channel
+language sql stable parallel safe
+as $func$
+  with wanted as materialized
+  ( select lower(ltrim(find_channel_by_name.channel_name, '#')) as name )
+  select c.*
+  from wanted w
+  join slack.channel c on lower(c.channel_name) = w.name
+  or exists
+  ( select
+    from slack.channel_name n
+    where n.channel_id = c.id
+    and lower(n.channel_name) = w.name
+  )
+  order by lower(c.channel_name) = w.name desc, c.is_deleted, c.is_archived, c.updated desc nulls last, c.id
+  limit 1
+$func$;
+comment on function slack.find_channel_by_name(text) is
+  'The channel with this name, in any case, with or without "#", or that had it earlier; null if there is none. A present name goes before an earlier one, then a channel that is neither deleted nor archived.';
+
+create or replace function slack.search_channel_by_name(pattern text)
+returns setof slack.channel
+language sql stable parallel safe
+as $func$
+  select c.*
+  from slack.channel c
+  where c.channel_name ~* pattern
+  order by c.channel_name, c.id
+$func$;
+comment on function slack.search_channel_by_name(text) is
+  'The channels whose name matches the regular expression, in any case. Raises invalid_regular_expression.';
+
+create or replace function slack.get_thread_stats(channel text, thread timestamptz)
+returns table (num_msgs int8, min_ts timestamptz, max_ts timestamptz, length interval)
+language sql stable parallel safe
+as $func$
+  select count(*), min(m.ts), max(m.ts), max(m.ts) - min(m.ts)
+  from slack.message m
+  where m.channel_id = channel
+  and m.ts >= thread
+  and (m.ts = thread or m.thread_ts = thread)
+$func$;
+comment on function slack.get_thread_stats(text, timestamptz) is
+  'The number of messages of a thread, its parent included, the times of the first and the last, and the time between. `thread` is the parent''s ts. Without messages the number is 0 and the rest null.';
+
+create or replace function slack.get_thread_by_range(channel text, thread timestamptz, range tstzrange default null)
+returns setof slack.message
+language sql stable parallel safe
+as $func$
+  select m.*
+  from slack.message m
+  where m.channel_id = channel
+  and m.ts >= thread
+  and (m.ts = thread or m.thread_ts = thread)
+  -- The bounds by themselves, so that an index and the exclusion of chunks can use them.
+  and m.ts >= coalesce(lower(range), '-infinity')
+  and m.ts <= coalesce(upper(range), 'infinity')
+  and (range is null or m.ts <@ range)
+  order by m.ts
+$func$;
+comment on function slack.get_thread_by_range(text, timestamptz, tstzrange) is
+  'The messages of a thread, its parent included, that were posted in the range; null: all. Oldest first. `thread` is the parent''s ts.';
+
+create or replace function slack.get_thread_from_end(channel text, thread timestamptz, n int8 default 10)
+returns setof slack.message
+language sql stable parallel safe
+as $func$
+  select last.*
+  from
+  ( select m.*
+    from slack.message m
+    where m.channel_id = channel
+    and m.ts >= thread
+    and (m.ts = thread or m.thread_ts = thread)
+    order by m.ts desc
+    limit greatest(n, 0)
+  ) last
+  order by last.ts
+$func$;
+comment on function slack.get_thread_from_end(text, timestamptz, int8) is
+  'The last n messages of a thread, its parent included. Oldest first. `thread` is the parent''s ts.';
+
+create or replace function slack.get_channel_by_range
+( channel text
+, range tstzrange default tstzrange(now() - interval '1 hour', now(), '[]')
+, n int8 default 10
+)
+returns setof slack.message
+language sql stable parallel safe
+as $func$
+  select last.*
+  from
+  ( select m.*
+    from slack.message m
+    where m.channel_id = channel
+    and m.ts >= coalesce(lower(range), '-infinity')
+    and m.ts <= coalesce(upper(range), 'infinity')
+    and (range is null or m.ts <@ range)
+    order by m.ts desc
+    limit greatest(n, 0)
+  ) last
+  order by last.ts
+$func$;
+comment on function slack.get_channel_by_range(text, tstzrange, int8) is
+  'The last n messages of a channel that were posted in the range; null: of all. Replies in threads count too. Oldest first.';
