@@ -21,6 +21,7 @@ from tests.console.test_triage import FINDINGS
 from tests.faults.clock import ManualClock
 from tests.support import until
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.name_patterns import NamePatterns
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.actions import CONFIRM_KEY
 from tiger_slack_tui.console.model import findings as finding
@@ -35,7 +36,6 @@ from tiger_slack_tui.console.panes.export import write_export
 from tiger_slack_tui.console.screens.dialog import Confirm
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.jobs import paint_size
-from tiger_slack_tui.imports.archive.channel_patterns import ChannelPatterns
 from tiger_slack_tui.postgres.introspection import TableSize, table_sizes
 from tiger_slack_tui.postgres.timescale import find_timescaledb
 from tiger_slack_tui.store.import_account import Account
@@ -391,12 +391,12 @@ async def test_leaving_is_asked_in_words_that_cannot_be_mistaken(tmp_path: Path)
 
 def test_the_form_selects_what_the_import_selects() -> None:
     apart, whole = "cafe\u0301", "caf\u00e9"
-    assert ChannelPatterns([f"#{apart}"]).match(whole)
-    assert ChannelPatterns([whole]).match(apart, "C1")
-    assert ChannelPatterns(["a[*]b"]).match("a*b")
-    assert not ChannelPatterns(["a[*]b"]).match("axb")
-    assert ChannelPatterns(["C0*"]).match("general", "C01")
-    assert not ChannelPatterns([]).match("general")
+    assert NamePatterns([f"#{apart}"]).match(whole)
+    assert NamePatterns([whole]).match(apart, "C1")
+    assert NamePatterns(["a[*]b"]).match("a*b")
+    assert not NamePatterns(["a[*]b"]).match("axb")
+    assert NamePatterns(["C0*"]).match("general", "C01")
+    assert not NamePatterns([]).match("general")
 
 
 async def test_row_counts_are_estimates_that_are_there_before_an_analyze(

@@ -20,8 +20,8 @@ from tests.archives import (
     tables,
     write_folder,
 )
-from tiger_slack_tui.audit.names import find_channel
 from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store.names import find_channel
 
 
 async def import_twice(conninfo: str, path: Path) -> list[Imported]:

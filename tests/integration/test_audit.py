@@ -12,7 +12,6 @@ import pytest
 from tests.auditing import asking, at, deletion, edit, message, reaction, record, store, ts
 from tiger_slack_tui.audit.detail import EventDetail, read_event
 from tiger_slack_tui.audit.follow import follow
-from tiger_slack_tui.audit.names import NameUnknown, find_channel, find_user
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
 from tiger_slack_tui.audit.why import Effect, MessageHistory, Verdict, read_history
 from tiger_slack_tui.ingest.spool.spool import Spool
@@ -22,6 +21,14 @@ from tiger_slack_tui.store.audit_events import (
     EventRow,
     filter_conditions,
     read_page,
+)
+from tiger_slack_tui.store.names import (
+    NameUnknown,
+    find_channel,
+    find_channels,
+    find_types,
+    find_user,
+    find_users,
 )
 
 EVENTS = {
@@ -72,11 +79,19 @@ async def test_events_are_filtered(conninfo: str) -> None:
     assert await ids(conninfo, outcome="audit") == ["Ev4"]
     assert await ids(conninfo, outcome="unrouted") == ["Ev5"]
     assert await ids(conninfo, outcome="failed") == ["Ev6"]
-    assert await ids(conninfo, type="message", outcome="stored") == ["Ev1"]
-    assert await ids(conninfo, channel_id="C2") == ["Ev2"]
-    assert await ids(conninfo, channel_id="C1", user_id="U2") == ["Ev3"]
+    assert await ids(conninfo, types=("message",), outcome="stored") == ["Ev1"]
+    assert await ids(conninfo, channel_ids=("C2",)) == ["Ev2"]
+    assert await ids(conninfo, channel_ids=("C1",), user_ids=("U2",)) == ["Ev3"]
     assert await ids(conninfo, rule=rule) == ["Ev2"]
     assert await ids(conninfo, since=at(7)) == ["Ev8", "Ev7"]
+    assert await ids(conninfo, since=at(6), until=at(8)) == ["Ev7", "Ev6"]
+    assert await ids(conninfo, channel_ids=("C2", "C1"), types=("message",)) == [
+        "Ev6",
+        "Ev2",
+        "Ev1",
+    ]
+    assert await ids(conninfo, text="EXT 1") == ["Ev1"]
+    assert await ids(conninfo, text="%") == []
     async with asking(conninfo) as connection:
         page = await read_page(connection, EventFilter())
     rows = {row.event_id: row for row in page.rows}
@@ -94,7 +109,7 @@ async def test_pages_contain_each_event_once(conninfo: str) -> None:
     before: EventPosition | None = None
     async with asking(conninfo) as connection:
         while True:
-            page = await read_page(connection, EventFilter(user_id="U1"), before=before, most=7)
+            page = await read_page(connection, EventFilter(user_ids=("U1",)), before=before, most=7)
             seen += page.rows
             before = page.next
             if before is None:
@@ -118,7 +133,7 @@ async def test_following_shows_late_events_and_late_commits_once(
     async with asking(conninfo) as connection:
 
         async def watch() -> None:
-            async for rows in follow(connection, EventFilter(type="message"), pause=0.05):
+            async for rows in follow(connection, EventFilter(types=("message",)), pause=0.05):
                 seen.extend(row.event_id for row in rows)
 
         async def wait_for(n: int) -> None:
@@ -319,9 +334,22 @@ async def test_channels_and_users_are_found_by_name(conninfo: str) -> None:
             await find_channel(connection, "new")
         with pytest.raises(NameUnknown, match="No user"):
             await find_user(connection, "bob")
+        with pytest.raises(NameUnknown, match=r"No channel has the name opps\.\n.*#ops"):
+            await find_channels(connection, ["opps"])
+        assert await find_channels(connection, ["O*", "#ops", "c?"]) == ("C1", "C7")
+        assert await find_users(connection, ["@a*"]) == ("U1",)
+        with pytest.raises(NameUnknown, match="No user matches z"):
+            await find_users(connection, ["z*"])
+        assert await find_types(connection, ["app_mention"]) == ("app_mention",)
+        assert await find_types(connection, ["reaction_*"]) == (
+            "reaction_added",
+            "reaction_removed",
+        )
+        with pytest.raises(NameUnknown, match="Did you mean message"):
+            await find_types(connection, ["mesage"])
 
 
 def test_a_filter_has_only_the_conditions_that_it_needs() -> None:
     nothing = EventFilter()
     assert filter_conditions(nothing) == []
-    assert len(filter_conditions(replace(nothing, rule=0, type=""))) == 2
+    assert len(filter_conditions(replace(nothing, rule=0, types=("",)))) == 2

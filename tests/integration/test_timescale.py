@@ -188,9 +188,12 @@ async def test_the_audit_trail_answers_and_replays_from_compressed_chunks(connin
         for wanted, n in (
             (EventFilter(), 121),
             (EventFilter(rule=rule), len(kept_away)),
-            (EventFilter(outcome="discarded", user_id="U1", channel_id="C1"), len(kept_away)),
-            (EventFilter(outcome="failed", type="message"), 1),
-            (EventFilter(type="reaction_added"), 0),
+            (
+                EventFilter(outcome="discarded", user_ids=("U1",), channel_ids=("C1",)),
+                len(kept_away),
+            ),
+            (EventFilter(outcome="failed", types=("message",)), 1),
+            (EventFilter(types=("reaction_added",)), 0),
         ):
             page = await read_page(connection, wanted, most=500)
             assert len(page.rows) == n

@@ -288,6 +288,8 @@ NOW = datetime(2024, 3, 31, 12, tzinfo=UTC)
         ("2024-03-01T12:30", True, "2024-03-01T12:30:00+00:00"),
         ("2024-03-01T12:30+02:00", False, "2024-03-01T10:30:00+00:00"),
         ("30D", False, "2024-03-01T12:00:00+00:00"),
+        ("90m", False, "2024-03-31T10:30:00+00:00"),
+        ("13mo", False, "2023-02-28T12:00:00+00:00"),
         ("4w", False, "2024-03-03T12:00:00+00:00"),
         ("1M", False, "2024-02-29T12:00:00+00:00"),
         ("13M", False, "2023-02-28T12:00:00+00:00"),
@@ -300,7 +302,7 @@ def test_read_time(text: str, is_end: bool, time: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "30", "D", "-1D", "2024-02-30", "3000Y", "99999M"]
+    "text", ["", "yesterday", "30", "D", "-1D", "2024-02-30", "3000Y", "99999M", "5x", "5min"]
 )
 def test_read_time_refuses(text: str) -> None:
     with pytest.raises(SettingsError, match="--since"):

@@ -15,25 +15,28 @@ LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 _SHOWN = 60
 """Most characters of a wrong time that an error quotes."""
-_DURATION = re.compile(r"([0-9]{1,5})([HDWMY])", re.IGNORECASE)
-_UNITS = {"H": "hours", "D": "days", "W": "weeks"}
+_DURATION = re.compile(r"([0-9]{1,5}) ?([a-z]{1,10})", re.IGNORECASE)
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MONTHS = {"mo": 1, "y": 12}
+UNITS = "m minutes, h hours, d days, w weeks, mo months, y years"
+"""The units of durations, for help and errors."""
 _DATE = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}")
 
 
 def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> datetime:
-    """Read a date, a time, or a duration before now: 12H, 30D, 4W, 7M, 1Y.
+    """Read a date, a time, or a duration before now: 30m, 12h, 7d, 4w, 6mo, 1y.
 
     A date begins at 00:00 UTC; with `is_end`, the result is the end of that day. The result is in UTC, from EARLIEST
     to LATEST; a time beyond them becomes the nearer one. Raises SettingsError, which calls the text `name`.
     """
     if match := _DURATION.fullmatch(text):
-        return shift(_before(now, int(match[1]), match[2].upper(), name), timedelta())
+        return shift(_before(now, int(match[1]), match[2], name), timedelta())
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise SettingsError(
             f"{name} {cut(text, _SHOWN)!r} is no date and no duration.",
-            hint="Write 2024-03-01, 2024-03-01T12:00, or a duration before now: 12H, 30D, 4W, 7M, 1Y.",
+            hint=f"Write 2024-03-01, 2024-03-01T12:00 (UTC), or a duration before now: 12h, 30d ({UNITS}).",
         ) from None
     is_whole_day = is_end and _DATE.fullmatch(text)
     return shift(time, timedelta(days=1 if is_whole_day else 0))
@@ -65,10 +68,15 @@ def shift(time: datetime, by: timedelta) -> datetime:
 
 
 def _before(now: datetime, number: int, unit: str, name: str) -> datetime:
+    known = "mo" if unit == "M" else unit.lower()  # versions up to 0.4.0 wrote M for months
+    if known not in _SECONDS | _MONTHS:
+        raise SettingsError(
+            f"{name} {number}{unit}: there is no unit {unit!r}.", hint=f"The units are {UNITS}."
+        )
     try:
-        if unit in _UNITS:
-            return now - number * timedelta(**{_UNITS[unit]: 1})
-        months = now.year * 12 + now.month - 1 - number * (12 if unit == "Y" else 1)
+        if known in _SECONDS:
+            return now - number * timedelta(seconds=_SECONDS[known])
+        months = now.year * 12 + now.month - 1 - number * _MONTHS[known]
         year, month = months // 12, months % 12 + 1
         day = min(now.day, monthrange(year, month)[1])
         return now.replace(year=year, month=month, day=day)

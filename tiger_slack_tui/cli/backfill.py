@@ -86,7 +86,7 @@ class _BackfillEnd:
 @click.option(
     "--since",
     metavar="WHEN",
-    help="Read all of the history since then: a date, a time, or a duration such as 30D, 4W, 7M, 1Y.",
+    help="Read all of the history since then: a date, a time, or a duration such as 12h, 7d, 6mo.",
 )
 @click.option(
     "--until",

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import click
 
 from tiger_slack_tui.audit import rules
-from tiger_slack_tui.audit.names import find_channel, find_user
 from tiger_slack_tui.audit.preview import Preview, Tested, previews
 from tiger_slack_tui.audit.rules import READY_RULES
 from tiger_slack_tui.base import settings
@@ -23,6 +22,7 @@ from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json, format_channel, format_time
 from tiger_slack_tui.cli.queries import last, query_runner, run_query
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.store.names import find_channel, find_user
 from tiger_slack_tui.store.rules import Rule, failure_words, list_rules
 
 _PREVIEW_SECONDS = 30.0
@@ -38,7 +38,7 @@ _since = click.option(
     metavar="WHEN",
     default="7d",
     show_default=True,
-    help="Test the messages since then: a date, a time, or a duration such as 12h, 7d, 4w.",
+    help="Test the messages since then: a date, a time, or a duration such as 12h, 7d, 6mo.",
 )
 
 

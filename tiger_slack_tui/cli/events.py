@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +10,12 @@ import click
 import orjson
 
 from tiger_slack_tui.audit.detail import EndRow, EventDetail, read_event
+from tiger_slack_tui.audit.event_query import EventQuery
 from tiger_slack_tui.audit.follow import follow
-from tiger_slack_tui.audit.names import find_channel, find_user
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, cut, visible
-from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import (
@@ -42,34 +40,26 @@ class NoSuchEvent(TigerSlackError):
     """The audit trail does not have the event."""
 
 
-@dataclass(frozen=True, slots=True)
-class GivenFilters:
-    """The filters as the command line gives them: channel and user by id or name, `since` as text."""
-
-    outcome: str | None
-    type: str | None
-    channel: str | None
-    user: str | None
-    rule: int | None
-    since: str | None
-
-
 @click.command()
 @click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only events with this outcome.")
-@click.option("--type", metavar="TYPE", help="Only this type, such as message or reaction_added.")
-@click.option("--channel", metavar="CHANNEL", help="Only this channel, by id or name.")
-@click.option("--user", metavar="USER", help="Only this user, by id or name.")
+@click.option(
+    "--type",
+    "types",
+    metavar="TYPE",
+    multiple=True,
+    help="Only this type, such as message or reaction_*; repeatable.",
+)
+@options.channels
+@options.users
+@options.since
+@options.until
+@click.option("--text", metavar="TEXT", help="Only events whose text contains TEXT, in any case.")
 @click.option(
     "--discarded-by",
     "rule",
     metavar="ID",
     type=options.RULE_ID,
     help="Only events that this rule dropped.",
-)
-@click.option(
-    "--since",
-    metavar="WHEN",
-    help="Only events since then: a date, a time, or a duration such as 12h or 7d.",
 )
 @click.option(
     "--limit",
@@ -87,8 +77,10 @@ def events(limit: int, follows: bool, as_json: bool, **filters: Any) -> None:
     The newest come first; with --follow, the oldest. The outcome is one of: stored; discarded, by a rule; audit, kept
     in the audit trail only; failed, with an error; unrouted, of a type that is not processed.
     """
-    given = GivenFilters(**filters)
-    _show_events(settings.load(), given, limit=limit, follows=follows, as_json=as_json)
+    if follows and filters["until"] is not None:
+        raise click.UsageError("--follow waits for new events, and --until excludes them.")
+    query = EventQuery(**filters)
+    _show_events(settings.load(), query, limit=limit, follows=follows, as_json=as_json)
 
 
 @click.command()
@@ -104,14 +96,10 @@ def event(event_id: str, as_json: bool) -> None:
 
 
 def _show_events(
-    loaded: Settings, given: GivenFilters, *, limit: int, follows: bool, as_json: bool
+    loaded: Settings, query: EventQuery, *, limit: int, follows: bool, as_json: bool
 ) -> None:
-    since = None
-    if given.since is not None:
-        since = read_time(given.since, datetime.now(UTC), "--since")
-
     async def print_events(connection: Connection) -> None:
-        chosen = await _resolve(connection, given, since)
+        chosen = await query.resolve(connection, datetime.now(UTC))
         if follows:
             page = await read_page(connection, chosen, most=min(limit, _BEFORE_FOLLOWING))
             _print(page.rows[::-1], as_json=as_json)
@@ -137,26 +125,6 @@ def _show_event(loaded: Settings, event_id: str, *, as_json: bool) -> None:
         echo_json(found)
     else:
         click.echo("\n".join(detail_lines(found)))
-
-
-async def _resolve(
-    connection: Connection, given: GivenFilters, since: datetime | None
-) -> EventFilter:
-    """The filters with ids instead of names. Raises NameUnknown."""
-
-    async def id_of(
-        find: Callable[[Connection, str], Awaitable[str]], name: str | None
-    ) -> str | None:
-        return None if name is None else await find(connection, name)
-
-    return EventFilter(
-        outcome=given.outcome,
-        type=given.type,
-        channel_id=await id_of(find_channel, given.channel),
-        user_id=await id_of(find_user, given.user),
-        rule=given.rule,
-        since=since,
-    )
 
 
 async def _print_pages(

@@ -59,7 +59,7 @@ class Output:
 @click.option(
     "--since",
     metavar="WHEN",
-    help="Only messages since then: a date, a time, or a duration such as 30D, 4W, 7M, 1Y.",
+    help="Only messages since then: a date, a time, or a duration such as 12h, 7d, 6mo.",
 )
 @click.option(
     "--until",

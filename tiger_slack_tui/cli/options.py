@@ -9,6 +9,28 @@ import click
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 as_json_lines = click.option("--json", "as_json", is_flag=True, help="Print JSON, one line each.")
 
+_WHEN = "a date, a time, or a duration before now, such as 30m, 12h, 7d, 2w, 6mo, 1y"
+channels = click.option(
+    "--channel",
+    "channels",
+    metavar="CHANNEL",
+    multiple=True,
+    help="Only this channel: a name, an id, or a pattern such as ops-*; repeatable.",
+)
+users = click.option(
+    "--user",
+    "users",
+    metavar="USER",
+    multiple=True,
+    help="Only this user: a name, an id, or a pattern; repeatable.",
+)
+since = click.option("--since", metavar="WHEN", help=f"Only what happened since then: {_WHEN}.")
+until = click.option(
+    "--until",
+    metavar="WHEN",
+    help="Only what happened before then; a date means the end of its day.",
+)
+
 no_ui = click.option(
     "--no-ui", is_flag=True, help="Run without the console; write log lines to stderr."
 )

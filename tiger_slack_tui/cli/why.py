@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from tiger_slack_tui.audit.names import find_channel
 from tiger_slack_tui.audit.why import (
     Effect,
     HistoryEvent,
@@ -32,6 +31,7 @@ from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.ts import read_permalink, read_ts, slack_ts
 from tiger_slack_tui.store.message_history import CoveringGap, StoredMessage
+from tiger_slack_tui.store.names import find_channel
 
 _VERDICTS = {
     Verdict.STORED: "It is stored.",

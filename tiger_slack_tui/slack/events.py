@@ -95,7 +95,7 @@ def route(envelope: Envelope) -> Routed:
         return Routed(type_, subtype, (), Outcome.FAILED)
     if type_ == "message":
         return _route_message(event, subtype)
-    if type_ in ("reaction_added", "reaction_removed"):
+    if type_ in _REACTION_EVENTS:
         return _route_reaction(event, type_)
     outcome = Outcome.AUDIT if type_ in _AUDIT_ONLY else Outcome.UNROUTED
     effects: tuple[EventEffect, ...] = ()
@@ -139,6 +139,9 @@ _AUDIT_ONLY = frozenset(
         "tokens_revoked",
     }
 )
+_REACTION_EVENTS = frozenset({"reaction_added", "reaction_removed"})
+KNOWN_TYPES = _USER_EVENTS | _CHANNEL_EVENTS | _AUDIT_ONLY | _REACTION_EVENTS | {"message"}
+"""The types of events that this version processes, or knowingly keeps in the audit trail only."""
 
 
 def _route_message(event: Mapping[str, Any], subtype: str | None) -> Routed:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from psycopg.rows import class_row, scalar_row
-from psycopg.sql import SQL, Composed
+from psycopg.sql import SQL, Composed, Placeholder
 
+from tiger_slack_tui.base.name_patterns import like_literal
 from tiger_slack_tui.postgres.connection import Connection
 
 _SELECT = SQL("""
@@ -35,13 +36,16 @@ _NEWEST_FIRST = SQL("e.event_ts desc, e.id desc")
 _BY_WRITING = SQL("e.id")
 _CONDITIONS = {
     "outcome": SQL("e.outcome = %(outcome)s"),
-    "type": SQL("e.type = %(type)s"),
-    "channel_id": SQL("e.channel_id = %(channel_id)s"),
-    "user_id": SQL("e.user_id = %(user_id)s"),
     # psycopg sends small numbers as int2. TimescaleDB's Bloom filters do not serve that type, so cast to int4.
     "rule": SQL("e.discard_id = %(rule)s::int4"),
     "since": SQL("e.event_ts >= %(since)s"),
+    "until": SQL("e.event_ts < %(until)s"),
+    "text": SQL(
+        "coalesce(e.event -> 'message' ->> 'text', e.event ->> 'text', e.event ->> 'reaction') ilike %(text)s"
+    ),
 }
+_ONE_OF = {"types": SQL("e.type"), "channel_ids": SQL("e.channel_id"), "user_ids": SQL("e.user_id")}
+"""The columns of filters with several values."""
 _BEFORE = SQL("(e.event_ts, e.id) < (%(exact_ts)s::timestamptz, %(id)s)")
 _WRITTEN = SQL("e.id > %(low)s and e.id <> all (%(seen)s)")
 _LAST_ID = """
@@ -51,16 +55,21 @@ select coalesce(pg_sequence_last_value(pg_get_serial_sequence('slack.event', 'id
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events to read. None means any."""
+    """Which events to read. None and () mean any. `audit.event_query` makes it of what an operator writes."""
 
     outcome: str | None = None
-    type: str | None = None
-    channel_id: str | None = None
-    user_id: str | None = None
+    types: tuple[str, ...] = ()
+    channel_ids: tuple[str, ...] = ()
+    user_ids: tuple[str, ...] = ()
     rule: int | None = None
     """The rule that discarded them."""
     since: datetime | None = None
     """Only events that happened since then, by Slack's clock."""
+    until: datetime | None = None
+    """Only events that happened before then."""
+    text: str | None = None
+    """Only events whose text, or reaction, contains this, in any case. No index serves it: the events that match the
+    rest of the filter are read one after another, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,7 @@ async def read_page(
     before: EventPosition | None = None,
     most: int = 50,
 ) -> EventPage:
-    """A page of at most `most` events that match the filter. Every filter uses an index."""
+    """A page of at most `most` events that match the filter. Every filter but `text` uses an index."""
     conditions, values = filter_conditions(wanted), _values(wanted) | {"most": most + 1}
     if before is not None:
         conditions.append(_BEFORE)
@@ -144,16 +153,30 @@ async def newest_event_id(connection: Connection) -> int:
         return int(await cursor.fetchone() or 0)
 
 
-def filter_conditions(wanted: EventFilter) -> list[SQL]:
+def filter_conditions(wanted: EventFilter) -> list[SQL | Composed]:
     """The SQL conditions of the filter: only those that it needs, so that PostgreSQL finds the right index."""
-    return [clause for name, clause in _CONDITIONS.items() if getattr(wanted, name) is not None]
+    conditions: list[SQL | Composed] = [
+        clause for name, clause in _CONDITIONS.items() if getattr(wanted, name) is not None
+    ]
+    for name, column in _ONE_OF.items():
+        if values := getattr(wanted, name):
+            # Only for one value does PostgreSQL read an index in the order of time, and stop after a page.
+            test = SQL("{} = {}") if len(values) == 1 else SQL("{} = any ({})")
+            conditions.append(test.format(column, Placeholder(name)))
+    return conditions
 
 
 def _values(wanted: EventFilter) -> dict[str, Any]:
-    return {name: getattr(wanted, name) for name in _CONDITIONS}
+    given = {name: getattr(wanted, name) for name in _CONDITIONS}
+    for name in _ONE_OF:
+        values = getattr(wanted, name)
+        given[name] = values[0] if len(values) == 1 else list(values)
+    if wanted.text is not None:
+        given["text"] = f"%{like_literal(wanted.text)}%"
+    return given
 
 
-def _select(conditions: list[SQL], order: SQL) -> Composed:
+def _select(conditions: Sequence[SQL | Composed], order: SQL) -> Composed:
     wanted = SQL(" and ").join(conditions) if conditions else SQL("true")
     return _SELECT.format(conditions=wanted, order=order)
 

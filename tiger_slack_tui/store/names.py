@@ -1,18 +1,123 @@
-"""Finds the ids of channels and users by name."""
+"""Finds channels, users and types of events by what an operator writes: an id, a name, or a pattern with * and ?.
+
+Each function raises NameUnknown, with the names that are like the given one, where nothing is found.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import LiteralString
 
 from psycopg.rows import scalar_row
 
+from tiger_slack_tui.base.name_patterns import (
+    NamePatterns,
+    NameUnknown,
+    is_pattern,
+    key,
+    like_pattern,
+    unknown_name,
+)
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.slack.events import KNOWN_TYPES
 
-_CHANNELS: LiteralString = """
+_ID = re.compile(r"[A-Z][A-Z0-9]+")
+"""An id of Slack. Names of channels and handles are in lower case."""
+_MOST = 1000
+"""Most channels or users that a pattern may match."""
+_LIKE = 2000
+"""Most names that are compared with an unknown one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    noun: str
+    mark: str
+    """The character that Slack puts before a name."""
+    exact: LiteralString
+    """The ids of the name."""
+    pattern: LiteralString
+    """The ids of names that are like the pattern."""
+    near: LiteralString
+    """Names that contain the given one, and names of about its length."""
+
+
+_CHANNEL = _Kind(
+    "channel",
+    "#",
+    exact="""
 select n.channel_id from slack.channel_name n where n.channel_name = %(name)s
 union
 select c.id from slack.channel c where c.channel_name = %(name)s
 order by 1
+""",
+    pattern="""
+select n.channel_id from slack.channel_name n where lower(n.channel_name) like lower(%(name)s)
+union
+select c.id from slack.channel c
+where lower(c.channel_name) like lower(%(name)s)
+or lower(c.id) like lower(%(name)s)
+order by 1
+limit %(most)s
+""",
+    near="""
+select '#' || n.name
+from (select channel_name from slack.channel_name union select channel_name from slack.channel) n (name)
+where position(lower(%(name)s) in lower(n.name)) > 0
+or abs(length(n.name) - length(%(name)s)) <= 2
+order by position(lower(%(name)s) in lower(n.name)) = 0, length(n.name), n.name
+limit %(most)s
+""",
+)
+_USER = _Kind(
+    "user",
+    "@",
+    exact="""
+with named as
+( select u.id, u.user_name = %(name)s as is_handle
+  from slack."user" u
+  where u.user_name = %(name)s
+  or lower(%(name)s) in (lower(u.display_name), lower(u.real_name))
+)
+select n.id from named n
+where n.is_handle or not exists (select from named h where h.is_handle)
+order by 1
+""",
+    pattern="""
+select u.id from slack."user" u
+where lower(u.user_name) like lower(%(name)s)
+or lower(u.display_name) like lower(%(name)s)
+or lower(u.real_name) like lower(%(name)s)
+or lower(u.id) like lower(%(name)s)
+order by 1
+limit %(most)s
+""",
+    near="""
+select n.shown
+from slack."user" u
+cross join lateral
+( values ('@' || u.user_name, u.user_name), (u.display_name, u.display_name), (u.real_name, u.real_name)
+) n (shown, name)
+where position(lower(%(name)s) in lower(n.name)) > 0
+or abs(length(n.name) - length(%(name)s)) <= 2
+group by n.shown, n.name
+order by position(lower(%(name)s) in lower(n.name)) = 0, length(n.name), n.shown
+limit %(most)s
+""",
+)
+# A loose scan of event_type_idx: one look-up for each type, however many events there are.
+_TYPES: LiteralString = """
+with recursive known (type) as
+( select (select e.type from slack.event e where e.type is not null order by e.type limit 1)
+  union all
+  select (select e.type from slack.event e where e.type > k.type order by e.type limit 1)
+  from known k
+  where k.type is not null
+)
+select k.type from known k where k.type is not null limit %(most)s
 """
 _ALL_CHANNELS: LiteralString = """
 select n.channel_name, n.channel_id
@@ -22,14 +127,48 @@ union
 select c.id, c.id from slack.channel c
 order by 1, 2
 """
-_USERS: LiteralString = """
-select u.id from slack."user" u where u.user_name = %(name)s order by 1
-"""
 
 
-async def channels_of_name(connection: Connection, name: str) -> list[str]:
-    """The ids of the channels that have or had this name (without #)."""
-    return await _ids(connection, _CHANNELS, name)
+async def find_channel(connection: Connection, given: str) -> str:
+    """The id of the one channel that has or had this id or name (with or without #)."""
+    return await _one(connection, _CHANNEL, given)
+
+
+async def find_user(connection: Connection, given: str) -> str:
+    """The id of the one user with this id, handle (with or without @), display name or real name."""
+    return await _one(connection, _USER, given)
+
+
+async def find_channels(connection: Connection, given: Iterable[str]) -> tuple[str, ...]:
+    """The ids of the channels with these ids and names, and of those that match these patterns.
+
+    Patterns also match ids and earlier names, in any case.
+    """
+    return await _all(connection, _CHANNEL, given)
+
+
+async def find_users(connection: Connection, given: Iterable[str]) -> tuple[str, ...]:
+    """As `find_channels`, for users. Patterns match handles, display names, real names and ids."""
+    return await _all(connection, _USER, given)
+
+
+async def find_types(connection: Connection, given: Iterable[str]) -> tuple[str, ...]:
+    """The types of events with these names, and those that match these patterns.
+
+    A type is known if the audit trail has an event of it, or if this version processes it.
+    """
+    wanted = list(dict.fromkeys(given))
+    if all(type_ in KNOWN_TYPES for type_ in wanted):
+        return tuple(wanted)
+    known = sorted({*await _column(connection, _TYPES, most=_MOST), *KNOWN_TYPES})
+    found: dict[str, None] = {}
+    for type_ in wanted:
+        patterns = NamePatterns([type_])
+        matching = [each for each in known if patterns.match(each)]
+        if not matching:
+            raise unknown_name("event type", type_, known)
+        found |= dict.fromkeys(matching)
+    return tuple(found)
 
 
 async def channels_by_name(connection: Connection) -> dict[str, list[str]]:
@@ -46,12 +185,52 @@ async def channels_by_name(connection: Connection) -> dict[str, list[str]]:
     return found
 
 
-async def users_of_name(connection: Connection, name: str) -> list[str]:
-    """The ids of the users that have this handle (without @)."""
-    return await _ids(connection, _USERS, name)
+async def _all(connection: Connection, kind: _Kind, given: Iterable[str]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for text in dict.fromkeys(given):
+        if is_pattern(text):
+            found |= dict.fromkeys(await _matching(connection, kind, text))
+        else:
+            found[await _one(connection, kind, text)] = None
+    return tuple(found)
 
 
-async def _ids(connection: Connection, query: LiteralString, name: str) -> list[str]:
+async def _one(connection: Connection, kind: _Kind, given: str) -> str:
+    if _ID.fullmatch(given):
+        return given
+    name = _bare(kind, given)
+    ids = await _column(connection, kind.exact, name)
+    if len(ids) == 1:
+        return ids[0]
+    if ids:
+        raise NameUnknown(
+            f"Several {kind.noun}s have or had the name {given}.",
+            hint=f"Use an id: {', '.join(ids)}",
+        )
+    near = await _column(connection, kind.near, name, most=_LIKE)
+    # A thread compares them, because it takes milliseconds.
+    raise await asyncio.to_thread(unknown_name, kind.noun, given, near)
+
+
+async def _matching(connection: Connection, kind: _Kind, given: str) -> list[str]:
+    pattern = like_pattern(_bare(kind, given))
+    ids = await _column(connection, kind.pattern, pattern, most=_MOST + 1)
+    if not ids:
+        raise unknown_name(kind.noun, given, ())
+    if len(ids) > _MOST:
+        raise NameUnknown(
+            f"More than {_MOST:,} {kind.noun}s match {given}.", hint="Write a narrower pattern."
+        )
+    return ids
+
+
+def _bare(kind: _Kind, given: str) -> str:
+    return key(given.removeprefix(kind.mark))
+
+
+async def _column(
+    connection: Connection, query: LiteralString, name: str = "", *, most: int = _MOST
+) -> list[str]:
     async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(query, {"name": name})
+        await cursor.execute(query, {"name": name, "most": most})
         return await cursor.fetchall()

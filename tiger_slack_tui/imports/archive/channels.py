@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from tiger_slack_tui.base.name_patterns import key
 from tiger_slack_tui.imports.archive.layout import CHANNEL_LISTS
 from tiger_slack_tui.imports.archive.members import DAMAGE, Member, Source
 from tiger_slack_tui.imports.archive.names import shown
@@ -167,11 +167,6 @@ class Channels:
                         listed.add(value, kind)
         except (BadFile, *DAMAGE):
             pass  # whoever merges the list reports it
-
-
-def key(name: str) -> str:
-    """The name for comparisons: macOS stores accents as separate characters."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _kind(record: Mapping[str, Any], kind: str) -> str:

@@ -12,7 +12,7 @@ from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from tiger_slack_tui.imports.archive.channel_patterns import ChannelPatterns
+from tiger_slack_tui.base.name_patterns import NamePatterns
 from tiger_slack_tui.imports.archive.channels import COMMENTS, Channels, FolderChannel
 from tiger_slack_tui.imports.archive.layout import (
     USER_LISTS,
@@ -117,8 +117,8 @@ class ImportSelection:
         )
 
     @cached_property
-    def _patterns(self) -> ChannelPatterns:
-        return ChannelPatterns(self.channels)
+    def _patterns(self) -> NamePatterns:
+        return NamePatterns(self.channels)
 
 
 def make_plan(

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.name_patterns import NamePatterns
 from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.console.panes.cached_value import CachedValue
-from tiger_slack_tui.imports.archive.channel_patterns import ChannelPatterns
 from tiger_slack_tui.imports.archive.members import Export
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
 from tiger_slack_tui.imports.ledger import FolderProgress
@@ -43,7 +43,7 @@ class ImportDraft:
     restart: bool = False
     exports: tuple[Export, ...] = ()
     """The exports of the archive, after it was refused because it holds several."""
-    _patterns: CachedValue[ChannelPatterns] = field(
+    _patterns: CachedValue[NamePatterns] = field(
         default_factory=CachedValue, repr=False, compare=False
     )
     _chosen: CachedValue[frozenset[str]] = field(
@@ -135,7 +135,7 @@ class ImportDraft:
             return False
         if self.channels is None:
             return True
-        patterns = self._patterns(lambda: ChannelPatterns(self.channels or ()), self.channels)
+        patterns = self._patterns(lambda: NamePatterns(self.channels or ()), self.channels)
         return patterns.match(_title(folder), folder.channel or self.channel_map[folder.name])
 
     def chosen(self, check: ImportState | None) -> frozenset[str]:
