@@ -19,6 +19,7 @@ from tiger_slack_tui.console.model.findings import StoredFindings
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.pane import Pane
+from tiger_slack_tui.imports.file_table import SnapshotDict
 from tiger_slack_tui.imports.progress_events import (
     FileDone,
     FileResumed,
@@ -126,6 +127,7 @@ def test_a_frozen_copy_shares_what_has_not_changed() -> None:
     clock = Clock()
     state = half(clock)
     first, second = state.frozen(), state.frozen()
+    assert all(one is state.folders[name] for name, one in first.folders.items())
     assert second.files is first.files
     assert second.folders is first.folders
     go_on(state, clock)
@@ -137,6 +139,19 @@ def test_a_frozen_copy_shares_what_has_not_changed() -> None:
     assert [third.file(one.member.path) for one in third.files] == [
         state.file(one.member.path) for one in state.files
     ]
+
+
+def test_a_change_after_a_snapshot_copies_only_few_entries() -> None:
+    entries: SnapshotDict[int] = SnapshotDict()
+    for number in range(100_000):
+        entries[f"C/{number}.json"] = number
+    before = entries.snapshot()
+    entries["C/5.json"] = -5
+    copied = [
+        bucket for bucket in entries._buckets if all(bucket is not b for b in before._buckets)
+    ]
+    assert (entries.get("C/5.json"), before.get("C/5.json"), len(copied)) == (-5, 5, 1)
+    assert len(copied[0]) < 100
 
 
 def test_a_frozen_table_of_files_does_not_grow() -> None:

@@ -71,10 +71,10 @@ class ImportLedger:
     _bytes_ended: int = 0
     _folder_names: dict[str, str] = field(default_factory=dict)
     """The folder of each file, by path."""
-    _frozen_folders: dict[str, FolderProgress] = field(default_factory=dict)
-    """Copies of the folders as of the last `frozen`. Neither the dictionary nor the copies change."""
-    _changed: dict[str, None] = field(default_factory=dict)
-    """The names of the folders that have changed since."""
+    _frozen_folders: dict[str, FolderProgress] | None = None
+    """The folders as of the last `frozen`; None if one has changed since."""
+    _own: set[str] = field(default_factory=set)
+    """The names of the folders that no frozen copy shares."""
     _rate: WorkRate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,8 +89,7 @@ class ImportLedger:
             case FilesListed(files, unmapped):
                 self._list(files)
                 for name, number in unmapped.items():
-                    self.folders[name] = FolderProgress(name, None, number)
-                    self._changed[name] = None
+                    self._add_folder(FolderProgress(name, None, number))
             case FileStarted(path):
                 self._open(path)
             case FileResumed(path, account):
@@ -171,14 +170,15 @@ class ImportLedger:
             self.bytes,
             folders=folders,
             _folder_names=self._folder_names,
-            _changed=dict.fromkeys(folders),
+            _own=set(folders),
         )
 
     def add_committed(self, file: CommittedFile) -> None:
         """Count a file by its row in the database."""
         name = self._folder_names.get(file.path) or PurePosixPath(file.path).parent.name
-        folder = self.folders.setdefault(name, FolderProgress(name, None))
-        self._changed[name] = None
+        if name not in self.folders:
+            self._add_folder(FolderProgress(name, None))
+        folder = self._own_folder(name)
         folder.account.add(file.account)
         folder.done += file.is_done
         self.total.add(file.account)
@@ -186,14 +186,19 @@ class ImportLedger:
         self.files_failed += file.is_done and file.error is not None
 
     def frozen(self) -> ImportLedger:
-        """A copy that no later event changes, and whose clock stands still."""
+        """A copy that no later event changes, and whose clock stands still. It shares the folders.
+
+        While no folder changes, `folders` of all copies is the same object.
+        """
         now = self.clock()
+        if self._frozen_folders is None:
+            self._frozen_folders, self._own = self.folders.copy(), set()
         copied = replace(
             self,
             clock=lambda: now,
             total=self.total.copy(),
-            folders=self._freeze_folders(),
-            _changed={},
+            folders=self._frozen_folders,
+            _own=set(),
             open_files={
                 path: replace(file, account=file.account.copy())
                 for path, file in self.open_files.items()
@@ -210,25 +215,26 @@ class ImportLedger:
         if self._rate.is_due:
             self._rate.add(self.records, self.bytes_read - self.bytes_skipped)
 
-    def _freeze_folders(self) -> dict[str, FolderProgress]:
-        """Copies of the folders, made anew only of those that have changed; the same object if none has."""
-        if self._changed:
-            found = ((name, self.folders[name]) for name in self._changed)
-            changed = {name: replace(one, account=one.account.copy()) for name, one in found}
-            self._frozen_folders = self._frozen_folders | changed
-            self._changed = {}
-        return self._frozen_folders
-
     def _list(self, files: Iterable[PlannedFile]) -> None:
         for planned in files:
             self._folder_names[planned.member.path] = planned.folder
-            folder = self.folders.get(planned.folder)
-            if folder is None:
-                folder = FolderProgress(planned.folder, planned.channel.id)
-                self.folders[planned.folder] = folder
-            self._changed[folder.name] = None
+            if planned.folder not in self.folders:
+                self._add_folder(FolderProgress(planned.folder, planned.channel.id))
+            folder = self._own_folder(planned.folder)
             folder.files += 1
             folder.bytes += planned.member.size
+
+    def _add_folder(self, folder: FolderProgress) -> None:
+        self.folders[folder.name] = folder
+        self._own.add(folder.name)
+        self._frozen_folders = None
+
+    def _own_folder(self, name: str) -> FolderProgress:
+        """The folder, to change its counts. A frozen copy keeps the folder that it shares."""
+        if name not in self._own:
+            folder = self.folders[name]
+            self._add_folder(replace(folder, account=folder.account.copy()))
+        return self.folders[name]
 
     def _open(self, path: str) -> OpenFile:
         if (file := self.open_files.get(path)) is None:
@@ -243,24 +249,16 @@ class ImportLedger:
             counts.add(account)
         file.account = account.copy()
 
-    def _folder(self, path: str) -> FolderProgress | None:
-        """The folder of the file, to change its counts."""
-        name = self._folder_names.get(path)
-        if name is None:
-            return None
-        self._changed[name] = None
-        return self.folders[name]
-
     def _counts(self, path: str) -> list[Account]:
         """The accounts that the file is part of."""
-        folder = self._folder(path)
-        return [self.total] if folder is None else [self.total, folder.account]
+        name = self._folder_names.get(path)
+        return [self.total] if name is None else [self.total, self._own_folder(name).account]
 
     def _end(self, path: str, size: int, *, has_failed: bool) -> None:
         self.open_files.pop(path, None)
         self.files_done += 1
         self.files_failed += has_failed
         self._bytes_ended += size
-        if (folder := self._folder(path)) is not None:
-            folder.done += 1
+        if (name := self._folder_names.get(path)) is not None:
+            self._own_folder(name).done += 1
         self._sample()
