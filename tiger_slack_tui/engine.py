@@ -32,6 +32,7 @@ from tiger_slack_tui.jobs.backfill import BACKFILL, close_gaps
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler
+from tiger_slack_tui.postgres.connect_failures import direct
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.migrate.run import MigrationMessage, migrate
 from tiger_slack_tui.postgres.pool import make_pool, require_same_database
@@ -96,7 +97,7 @@ class Engine:
         self._web: SlackWeb | None = None
         timeout = settings.jobs.timeout
         self._jobs_conninfo = with_defaults(
-            settings.direct_conninfo or conninfo, application_name=settings.instance
+            direct(settings, conninfo), application_name=settings.instance
         )
         self._runner = Runner(
             self._jobs_conninfo, instance=settings.instance, timeout=timeout, clock=self._clock

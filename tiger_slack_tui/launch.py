@@ -34,12 +34,15 @@ def database(
     the server's supervisor, a process of its own, goes on stopping it.
     """
     if settings.conninfo is not None:
-        direct = settings.direct_conninfo if session else None
-        if direct is not None:
+        from tiger_slack_tui.postgres.connect_failures import direct, from_setting
+
+        conninfo = from_setting(settings.conninfo, settings.conninfo_setting)
+        if session and settings.direct_conninfo is not None:
             from tiger_slack_tui.postgres.pool import require_same_database
 
-            asyncio.run(require_same_database(settings.conninfo, direct))
-        yield direct or settings.conninfo
+            asyncio.run(require_same_database(conninfo, direct(settings, conninfo)))
+            conninfo = direct(settings, conninfo)
+        yield conninfo
         return
     from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 

@@ -124,7 +124,9 @@ def test_a_database_that_is_away(run: CommandLine, command: Command) -> None:
         return
     said = run(command.line(), AWAY)
     assert said.exit_code == 1
-    assert "database was not reached" in said.output
+    assert (
+        "127.0.0.1:9 (DATABASE_URL) refused the connection. Is PostgreSQL running?" in said.output
+    )
 
 
 @pytest.mark.parametrize("flag", ["", "--status"])

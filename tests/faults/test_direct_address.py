@@ -50,7 +50,9 @@ async def test_an_unavailable_direct_address_does_not_stop_the_ingestion(
     away = make_conninfo(conninfo, host="127.0.0.1", port=1)
     async with LocalSlack() as slack:
         async with running(make_engine(slack, conninfo, tmp_path, direct=away)) as engine:
-            await until(lambda: "jobs wait: The database was not reached" in caplog.text)
+            await until(
+                lambda: "jobs wait: 127.0.0.1:1 (DATABASE_DIRECT_URL) refused" in caplog.text
+            )
             with pytest.raises(DatabaseUnavailable):
                 await engine.run_job("retention")
             assert engine.snapshot().restarts == {}
@@ -63,6 +65,6 @@ def test_commands_that_need_a_session_are_refused(
     with pytest.raises(OtherDatabase), database(wrong, session=True):
         pass
     with database(wrong) as found:
-        assert found == conninfo
+        assert found.startswith(conninfo)
     with database(settings(conninfo, conninfo, tmp_path), session=True) as found:
-        assert found == conninfo
+        assert found.startswith(conninfo)

@@ -10,8 +10,8 @@ from psycopg.conninfo import make_conninfo
 
 from tests.support import count
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
+from tiger_slack_tui.postgres.connect_failures import connect_failure
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
-from tiger_slack_tui.postgres.failures import connect_failure
 from tiger_slack_tui.postgres.lock_keys import MIGRATION_LOCK_KEY
 from tiger_slack_tui.postgres.migrate.files import (
     MigrationFile,

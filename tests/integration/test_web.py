@@ -8,10 +8,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.client_reqrep import ConnectionKey
 
 from tiger_slack_tui.base.errors import SlackUnavailable
-from tiger_slack_tui.base.settings import Settings, SlackSettings
+from tiger_slack_tui.base.settings import SLACK_API_URL, Settings, SlackSettings
 from tiger_slack_tui.engine import Engine
+from tiger_slack_tui.slack.pages import retry
+from tiger_slack_tui.slack.unreached import unreached
 from tiger_slack_tui.slack.web import SlackWeb
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -73,6 +76,22 @@ async def test_waits_as_long_as_slack_asks_where_that_is_a_time(
     body = '{"ok": false, "error": "ratelimited"}'
     assert (await failure(429, body, **{"Retry-After": header})).retry_after == seconds
     assert (await failure(429, body)).retry_after is None
+
+
+async def test_an_error_names_the_host_and_gives_up_for_a_person() -> None:
+    settings = SlackSettings("xoxb-1", "xapp-1", "http://127.0.0.1:9/api/")
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(SlackUnavailable) as raised:
+            await retry(SlackWeb(settings, session, give_up_after=2).identity, pause_first=0.01)
+    assert str(raised.value).startswith(
+        "127.0.0.1:9 (SLACK_API_URL) was not reached (Connection refused)"
+    )
+    key = ConnectionKey("slack.com", 443, True, True, None, None, None)
+    error = aiohttp.ClientConnectorDNSError(key, OSError(-2, "Name or service not known"))
+    for url in (SLACK_API_URL, "wss://wss-primary.slack.com/link/?ticket=hidden"):
+        said = str(unreached(url, error))
+        assert said.endswith("slack.com does not resolve: network, DNS or proxy?")
+        assert "hidden" not in said
 
 
 async def test_a_stop_does_not_wait_for_a_slow_slack(conninfo: str, tmp_path: Path) -> None:

@@ -73,12 +73,14 @@ class SlackAbsent(SlackRefused):
 class SlackUnavailable(TigerSlackError):
     """Slack does not answer, or answers with a failure that can pass. A later try can succeed.
 
-    `retry_after` is the number of seconds that Slack asks to wait; None where it does not ask.
+    `retry_after` is the number of seconds that Slack asks to wait; None where it does not ask. With `is_final`, the
+    caller wants no further try now.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.is_final = False
 
 
 class SpoolError(TigerSlackError):

@@ -80,8 +80,10 @@ class Settings:
     """Directory of the spool and of the embedded PostgreSQL."""
     conninfo: str | None = field(repr=False)
     """libpq connection string; None for the embedded PostgreSQL."""
+    conninfo_setting: str = "DATABASE_URL"
+    """The setting that `conninfo` comes from, for errors."""
     direct_conninfo: str | None = field(default=None, repr=False)
-    """The same database without a pooler, for jobs and imports: their locks need a session."""
+    """The same database without a pooler, for jobs and imports: their locks need a session. DATABASE_DIRECT_URL."""
     pool_min: int = 5
     pool_max: int = 10
     spool_limit: int = 1 << 30
@@ -186,6 +188,7 @@ def _settings(check: _Check) -> Settings:
     settings = Settings(
         home=_home(check),
         conninfo=_conninfo(check),
+        conninfo_setting="DATABASE_URL" if check.text("DATABASE_URL") else "PGHOST",
         direct_conninfo=_direct_conninfo(check),
         pool_min=check.number("PG_MIN_POOL_SIZE", default=5, least=1, most=1000),
         pool_max=check.number("PG_MAX_POOL_SIZE", default=10, least=2, most=1000),

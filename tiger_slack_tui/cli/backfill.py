@@ -148,12 +148,12 @@ async def _run(
     import aiohttp
 
     from tiger_slack_tui.jobs.backfill import close_gaps
-    from tiger_slack_tui.slack.web import SlackWeb
+    from tiger_slack_tui.slack.web import BY_HAND_FAILURES, SlackWeb
 
     await migrate(conninfo)
     results: list[GapResult] = []
     async with aiohttp.ClientSession(trust_env=True) as session:
-        web = SlackWeb(slack, session)
+        web = SlackWeb(slack, session, give_up_after=BY_HAND_FAILURES)
         find = await _gap_finder(request, conninfo, web, loaded.instance)
         job = close_gaps(web, find, on_result=results.append, on_progress=_ProgressLines().show)
         runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)

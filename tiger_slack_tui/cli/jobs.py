@@ -116,12 +116,12 @@ async def _run(
     import aiohttp
 
     from tiger_slack_tui.jobs.catalog import make_jobs
-    from tiger_slack_tui.slack.web import SlackWeb
+    from tiger_slack_tui.slack.web import BY_HAND_FAILURES, SlackWeb
 
     conninfo = with_defaults(conninfo, application_name=loaded.instance)
     await migrate(conninfo)
     async with aiohttp.ClientSession(trust_env=True) as session:
-        web = SlackWeb(slack, session) if slack else None
+        web = SlackWeb(slack, session, give_up_after=BY_HAND_FAILURES) if slack else None
         made = make_jobs(web, loaded.jobs)
         runner = Runner(conninfo, instance=loaded.instance, timeout=loaded.jobs.timeout)
         return [

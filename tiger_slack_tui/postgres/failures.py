@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,24 +16,12 @@ from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, Mi
 _PASSING = ("08", "25", "40", "53", "55", "57", "58")
 # 53400 is TimescaleDB's limit on what one statement may decompress. A retry meets the same limit.
 _LASTING = ("53400",)
-# While connecting: authorisation failed, no such database, no right to connect.
-_REFUSED = ("28", "3D", "42501")
-# libpq reports most errors during connecting without a SQLSTATE.
-_REFUSED_TEXTS = (
-    "password authentication failed",
-    "authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "does not exist",
-    "permission denied for database",
-    "is not permitted to log in",
-    "certificate verify failed",
-    "does not support SSL",
-    "connection is bad: invalid",  # libpq does not know an option
-)
-_POOLER_FULL = (
+POOLER_FULL = (
     "the pooler has no session of the server left: raise its pool size (default_pool_size of pgbouncer),"
     " or lower PG_MAX_POOL_SIZE"
+)
+NO_CONNECTION_LEFT = (
+    "the server has no connection left: raise max_connections, or lower PG_MAX_POOL_SIZE"
 )
 _NOT_MIGRATED = (
     psycopg.errors.InvalidSchemaName,
@@ -81,7 +70,7 @@ class PoolerFull(psycopg.OperationalError):
     """The pooler has no free session of the server within its time limit or ours."""
 
     def __init__(self) -> None:
-        super().__init__(_POOLER_FULL)
+        super().__init__(POOLER_FULL)
 
 
 def is_pooler_full(error: psycopg.Error) -> bool:
@@ -96,9 +85,23 @@ def describe(error: psycopg.Error) -> str:
     """The error in words for people and logs. PostgreSQL's own message is left out, because it can quote data."""
     if isinstance(error, ReadOnlyServer | SilentServer | PoolerFull):
         return str(error)
-    name = f"{type(error).__name__} {error.sqlstate or ''}".rstrip()
     meaning = _meaning(error)
-    return f"{meaning} ({name})" if meaning else name
+    if error.sqlstate is None:
+        return meaning or _spaced(type(error).__name__)
+    return f"{meaning} ({error.sqlstate})" if meaning else sqlstate_words(error.sqlstate)
+
+
+def sqlstate_words(code: str) -> str:
+    """The SQLSTATE in words and as a code: "unique violation (23505)"; only the code if it is not known."""
+    try:
+        return f"{_spaced(psycopg.errors.lookup(code).__name__)} ({code})"
+    except KeyError:
+        return code
+
+
+def _spaced(name: str) -> str:
+    """The name of a class as words."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def _meaning(error: psycopg.Error) -> str | None:
@@ -110,9 +113,9 @@ def _meaning(error: psycopg.Error) -> str | None:
             " and restart it; tiger-slack doctor says to what"
         )
     if error.sqlstate == "53300":
-        return "the server has no connection left: raise max_connections, or lower PG_MAX_POOL_SIZE"
+        return NO_CONNECTION_LEFT
     if is_pooler_full(error):
-        return _POOLER_FULL
+        return POOLER_FULL
     if error.sqlstate == "42501":
         return (
             "the current role lacks a right: use the owner of the schema slack, or let the owner run"
@@ -123,28 +126,6 @@ def _meaning(error: psycopg.Error) -> str | None:
     if error.sqlstate == "26000":
         return "a pooler has lost a prepared statement"
     return None
-
-
-def connect_failure(error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefused:
-    """The error that says why no connection could be made. It contains no password."""
-    if isinstance(error, StatementPooler):
-        return DatabaseRefused(
-            "The pooler is in statement mode, which allows no transactions.",
-            hint="Set it to transaction or session mode (pool_mode of pgbouncer).",
-        )
-    if is_pooler_full(error):
-        return DatabaseUnavailable(f"The database was not reached: {_POOLER_FULL}")
-    # libpq: connection failed: connection to server at "host" (address), port 5432 failed: FATAL:  reason
-    text = str(error).strip().partition("\n")[0]
-    reason = text.rpartition(" failed: ")[2].removeprefix("connection is bad: ")
-    reason = reason.removeprefix("FATAL:").strip() or type(error).__name__
-    refused = error.sqlstate is not None and error.sqlstate.startswith(_REFUSED)
-    if refused or (error.sqlstate is None and any(part in text for part in _REFUSED_TEXTS)):
-        return DatabaseRefused(
-            f"The database refused the connection: {reason}",
-            hint="Check DATABASE_URL (or the PG* variables): user, password, database name, options.",
-        )
-    return DatabaseUnavailable(f"The database was not reached: {reason}")
 
 
 def not_migrated() -> MigrationError:

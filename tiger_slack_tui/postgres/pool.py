@@ -18,8 +18,9 @@ from psycopg.pq.abc import PGcancelConn
 from psycopg_pool import AsyncConnectionPool
 
 from tiger_slack_tui.base.errors import DatabaseRefused, OtherDatabase
+from tiger_slack_tui.postgres.connect_failures import connect_failure
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.failures import connect_failure, translate_errors
+from tiger_slack_tui.postgres.failures import translate_errors
 from tiger_slack_tui.postgres.pooler import holds_sessions, is_same_database
 
 Pool = AsyncConnectionPool[Connection]
@@ -38,7 +39,7 @@ async def connect(
     try:
         return await kind.connect(conninfo, statement_seconds=statement_seconds)
     except psycopg.Error as error:
-        raise connect_failure(error) from None
+        raise connect_failure(error, conninfo) from None
 
 
 async def connect_session(conninfo: str, kind: type[Connection] = Connection) -> Connection:

@@ -55,8 +55,8 @@ async def retry(
     """Call until it succeeds, and return the result.
 
     Waits as long as Slack asks for (429, Retry-After), at most `retry_after_most` seconds. After other failures the
-    pauses grow. Raises SlackRefused at once, and SlackUnavailable after 8 failures in a row. A rate limit counts as a
-    failure only if Slack asked for a longer wait.
+    pauses grow. Raises SlackRefused at once, and SlackUnavailable if it is final, or after 8 failures in a row. A
+    rate limit counts as a failure only if Slack asked for a longer wait.
     """
     failures = 0
     while True:
@@ -66,7 +66,7 @@ async def retry(
             asked = error.retry_after
             if asked is None or asked > retry_after_most:
                 failures += 1
-            if failures == _MOST_FAILURES:
+            if error.is_final or failures == _MOST_FAILURES:
                 raise
             if asked is None:
                 log.warning("%s; trying again", error)

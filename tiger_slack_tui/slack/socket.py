@@ -24,6 +24,7 @@ from tiger_slack_tui.slack.socket_connection import (
     SocketState,
     SocketTiming,
 )
+from tiger_slack_tui.slack.unreached import unreached
 from tiger_slack_tui.slack.web import MOST_BYTES, SlackWeb, read_retry_after
 
 log = logging.getLogger(__name__)
@@ -226,7 +227,7 @@ class SocketMode:
         except TimeoutError:
             raise SlackUnavailable(f"the socket was not open within {seconds:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise SlackUnavailable(f"the socket was not reached: {type(error).__name__}") from None
+            raise unreached(url, error) from None
         except Exception as error:  # a peer can make the library fail in any way
             raise SlackUnavailable(f"the handshake could not be read: {where(error)}") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from tiger_slack_tui.base.errors import SlackAbsent, SlackRefused, SlackUnavaila
 from tiger_slack_tui.base.settings import SlackSettings
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.slack.payload import decode, peer_text
+from tiger_slack_tui.slack.unreached import unreached
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ CALL_SECONDS = 10.0
 """Most seconds of silence of Slack, and most seconds of a call with a short answer."""
 LIST_SECONDS = 120.0
 """Most seconds of a page of a list, from the DNS look-up to the last byte. It can have many megabytes."""
+BY_HAND_FAILURES = 3
+"""Calls without an answer after which a command by hand gives up. They take about 3 s, or 30 s if Slack is silent."""
 MOST_BYTES = 64 << 20
 """Most bytes of an answer that is read. A page of the 200 longest messages has about 40 MB."""
 _LONGEST_ADDRESS = 8000
@@ -105,7 +109,8 @@ class SlackWeb:
 
     A call ends at the latest `seconds` after the last byte from Slack. In all, a page of a list takes at most
     `list_seconds`, and another call `seconds`. A call raises SlackRefused if a retry cannot help, SlackUnavailable
-    for all other failures, and no other error.
+    for all other failures, and no other error. After `give_up_after` calls in a row that Slack did not answer, errors
+    are final: a person waits for the command.
     """
 
     def __init__(
@@ -115,6 +120,7 @@ class SlackWeb:
         *,
         seconds: float = CALL_SECONDS,
         list_seconds: float = LIST_SECONDS,
+        give_up_after: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.time = PeerClock(clock or SystemClock())
@@ -122,6 +128,9 @@ class SlackWeb:
         guarded = cast(aiohttp.ClientSession, _Guarded(session, seconds))
         self._seconds = seconds
         self._list_seconds = list_seconds
+        self._url = settings.api_url
+        self._give_up_after = give_up_after
+        self._unanswered = 0
         self._bot = AsyncWebClient(settings.bot_token, base_url=settings.api_url, session=guarded)
         self._app = AsyncWebClient(settings.app_token, base_url=settings.api_url, session=guarded)
 
@@ -256,28 +265,33 @@ class SlackWeb:
         except SlackUnavailable:
             raise
         except SlackApiError as error:
+            self._unanswered = 0
             raise _failure(method, token, cast(AsyncSlackResponse, error.response)) from None
         except TimeoutError:
             if most is not None and limit.expired():
                 raise SlackUnavailable(
                     f"Slack's answer to {method} was not complete within {most:g} s"
                 ) from None
-            raise SlackUnavailable(
-                f"Slack did not answer {method} within {self._seconds:g} s"
-            ) from None
+            silent = f"Slack did not answer {method} within {self._seconds:g} s: network or proxy?"
+            raise self._counted(SlackUnavailable(silent)) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise SlackUnavailable(
-                f"Slack was not reached for {method}: {type(error).__name__}"
-            ) from None
+            raise self._counted(unreached(self._url, error)) from None
         except Exception as error:  # a peer can make the library fail in any way
             raise SlackUnavailable(
                 f"Slack's answer to {method} could not be read: {where(error)}"
             ) from None
+        self._unanswered = 0
         if answer.get("ok") is not True:
             raise _improper(method, "it says neither success nor failure")
         if (now := _time(_headers(answer.headers).get("date", ""))) is not None:
             self.time.observe(now)
         return answer
+
+    def _counted(self, error: SlackUnavailable) -> SlackUnavailable:
+        """The error of a call without an answer; after `give_up_after` of them in a row, one that ends retries."""
+        self._unanswered += 1
+        error.is_final = self._unanswered >= (self._give_up_after or math.inf)
+        return error
 
 
 class _Guarded:

@@ -80,9 +80,7 @@ async def _sessions(connection: Connection, conninfo: str, direct: str | None) -
                 found = "DATABASE_DIRECT_URL leads to another database"
                 return Check("sessions", CheckState.FAILED, found, fix)
     except TigerSlackError as error:
-        return Check(
-            "sessions", CheckState.FAILED, f"DATABASE_DIRECT_URL: {error.args[0]}", error.hint
-        )
+        return Check.of_error("sessions", error)
     through = "through a pooler; " if connection.is_pooled else ""
     return Check("sessions", CheckState.OK, f"{through}jobs and imports use DATABASE_DIRECT_URL")
 
