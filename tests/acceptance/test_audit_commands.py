@@ -1,4 +1,4 @@
-"""The commands about the audit trail as processes: what they print at 80 columns, as JSON, and their exit codes."""
+"""The commands about the audit trail: what they print at 80 columns, as JSON, and their exit codes."""
 
 import asyncio
 import contextlib
@@ -23,20 +23,25 @@ LINK = f"https://acme.slack.com/archives/C1/p{ts(2).replace('.', '')}?thread_ts=
 
 
 class Commands:
-    """Runs them against one database."""
+    """Runs them against one database, in this process. `test_a_process_says_the_same` shows that this is enough."""
 
     def __init__(self, conninfo: str, cwd: Path) -> None:
         self.conninfo, self.cwd = conninfo, cwd
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        done = tiger_slack(*arguments, cwd=self.cwd, DATABASE_URL=self.conninfo)
-        assert done.returncode == code, done.stderr + done.stdout
+        done = in_this_process(*arguments, home=self.cwd / "home", DATABASE_URL=self.conninfo)
+        assert done.exit_code == code, done.stderr + done.stdout
         assert "Traceback" not in done.stderr
         assert "\x1b" not in done.stdout
         if code == 0 and "--json" not in arguments:
             lines = done.stdout.partition("\npayload\n")[0].splitlines()
             ours = [line for line in lines if not line.startswith(("  context", "      "))]
             assert [line for line in ours if len(line) > 80] == []  # PostgreSQL's are as they are
+        return done.stdout if code == 0 else done.stdout + done.stderr
+
+    def as_process(self, *arguments: str, code: int = 0) -> str:
+        done = tiger_slack(*arguments, cwd=self.cwd, DATABASE_URL=self.conninfo)
+        assert done.returncode == code, done.stderr + done.stdout
         return done.stdout if code == 0 else done.stdout + done.stderr
 
     def json(self, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
@@ -123,6 +128,16 @@ def test_an_event_and_its_failure(conninfo: str, run: Commands) -> None:
     assert ("no event Ev0" in missing, "nothing to replay" in missing) == (True, False)
     assert "EVENT_ID is empty" in run("event", "", code=2)
     assert "1 event replayed:" in run("replay", "Ev7", code=1)
+
+
+def test_a_process_says_the_same(conninfo: str, run: Commands) -> None:
+    asyncio.run(store(conninfo, {"Ev1": message(1, text=NASTY), "Ev7": message(7, ts="x")}))
+    for arguments, code in (
+        (("events",), 0),
+        (("event", "Ev7", "--json"), 0),
+        (("replay", "--failed"), 1),
+    ):
+        assert run.as_process(*arguments, code=code) == run(*arguments, code=code)
 
 
 def test_why_by_link_and_never_delivered(conninfo: str, run: Commands) -> None:

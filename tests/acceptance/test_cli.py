@@ -38,9 +38,10 @@ def tiger_slack(*arguments: str, cwd: Path, **environ: str) -> subprocess.Comple
 
 
 def in_this_process(*arguments: str, home: Path, **environ: str) -> click.testing.Result:
-    """Run a command that ends with a usage error, without the cost of a process.
+    """Run a command without the cost of a process.
 
-    `test_missing_settings_are_all_named` shows that a process has the same output and exit code.
+    `test_missing_settings_are_all_named` and `test_a_process_says_the_same` show that a process has the same output
+    and exit code.
     """
     hidden = {name: None for name in os.environ if name not in CLEAN}
     given = hidden | {"TIGER_SLACK_HOME": str(home)} | environ

@@ -28,6 +28,7 @@ from tests.archives import (
     write_folder,
     write_zip,
 )
+from tests.servers import with_data
 from tests.support import count
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
@@ -117,8 +118,8 @@ def test_kill_9_at_any_time_ends_with_exactly_the_right_account(
 def test_the_next_run_continues_after_the_database_was_killed(tmp_path: Path) -> None:
     files = big()
     path = write_folder(tmp_path / "export", files)
-    home = tmp_path / "postgres"
     tmp_path.chmod(0o711)
+    home = with_data(tmp_path / "postgres")
     with EmbeddedPostgres.start(home) as server:
         process = begin(path, server.conninfo, tmp_path)
         wait_for_schema(server.conninfo)

@@ -18,6 +18,7 @@ import pytest
 from aiohttp import web
 
 from tests.acceptance.test_cli import CLEAN
+from tests.servers import with_data
 from tests.support import SCALE, allow_connections, check, count, until
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
@@ -161,7 +162,7 @@ def _signal_server(home: Path, number: signal.Signals) -> None:
 
 async def test_a_database_that_freezes_delays_neither_acks_nor_the_stop(tmp_path: Path) -> None:
     sent = list(Workspace(7, START, 100).events(900))
-    home = tmp_path / "postgres"
+    home = with_data(tmp_path / "postgres")
     server = await asyncio.to_thread(EmbeddedPostgres.start, home, durable=False)
     async with LocalSlack(retry_seconds=(60,)) as slack:
         program = Program(slack, server.conninfo, tmp_path / "home")

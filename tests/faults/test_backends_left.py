@@ -10,6 +10,7 @@ from psycopg.conninfo import make_conninfo
 
 from tests.auditing import message, record
 from tests.faults.pooler import transaction_pooler
+from tests.servers import with_data
 from tests.support import count, until
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
@@ -43,7 +44,7 @@ async def test_writes_that_wait_for_a_lock(conninfo: str) -> None:
 async def test_commits_that_wait_for_a_standby(tmp_path: Path) -> None:
     """A commit whose wait for a standby is cancelled reports success. The program must not rely on that."""
     tmp_path.chmod(0o711)
-    with EmbeddedPostgres.start(tmp_path / "home", durable=False) as server:
+    with EmbeddedPostgres.start(with_data(tmp_path / "home"), durable=False) as server:
         conninfo = server.conninfo
         await migrate(conninfo)
         admin = make_conninfo(conninfo, options="-c synchronous_commit=local")

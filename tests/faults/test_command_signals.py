@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from tiger_slack_tui.demo.slack import LocalSlack
 WITHOUT_A_DATABASE = {("run",), ("observe",), ("demo",), ("health",)}
 """Without a terminal, or an address."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-# A second one that would migrate asks again and again for the lock of the first one, and waits in no statement.
+BOTH = {("jobs",), ("events",)}
+"""Get each signal, the other commands one of them: all wait as one of these does."""
 _WAITING = """
-select case when count(*) filter (where a.wait_event_type = 'Lock') > 0 then count(*) else 0 end
-from pg_stat_activity a
+select count(*) from pg_stat_activity a
 where a.datname = current_database()
 and a.application_name like 'tiger-slack%'
+and a.wait_event_type = 'Lock'
 """
 _FOLLOWING = """
 select count(*) from pg_stat_activity a
@@ -62,25 +64,32 @@ def make_export(home: Path) -> None:
     (home / "export" / "place" / "2024-01-01.json").write_text("[]")
 
 
+def interrupted() -> Iterator[tuple[Command, signal.Signals]]:
+    """Each command that needs the database, and a signal that stops it."""
+    waiting = [command for command in commands() if command.words not in WITHOUT_A_DATABASE]
+    for number, command in enumerate(waiting):
+        given = SIGNALS if command.words in BOTH else [SIGNALS[number % 2]]
+        yield from ((command, each) for each in given)
+
+
 @pytest.mark.parametrize(
-    "command",
-    [command for command in commands() if command.words not in WITHOUT_A_DATABASE],
-    ids=lambda command: "-".join(command.words),
+    ("command", "number"),
+    list(interrupted()),
+    ids=lambda given: "-".join(given.words) if isinstance(given, Command) else given.name,
 )
 async def test_a_command_that_waits_for_the_database(
-    conninfo: str, tmp_path: Path, command: Command
+    conninfo: str, tmp_path: Path, command: Command, number: signal.Signals
 ) -> None:
     make_export(tmp_path)
     async with LocalSlack(directory=Directory([], [{"id": "C1", "name": "place"}])) as slack:
         program = Program(slack, conninfo, tmp_path)
         with psycopg.connect(conninfo) as connection:
             lock_all(connection)
-            processes = [await start(program, *command.line()) for _ in SIGNALS]
-            await until(lambda: count(conninfo, _WAITING) == len(SIGNALS))
-            for process, number in zip(processes, SIGNALS, strict=True):
-                code, said = await stop(process, number)
-                assert "Traceback" not in said
-                assert code in ((1, -signal.SIGTERM) if number == signal.SIGTERM else (1, 130))
+            process = await start(program, *command.line())
+            await until(lambda: count(conninfo, _WAITING) > 0)
+            code, said = await stop(process, number)
+            assert "Traceback" not in said
+            assert code in ((1, -signal.SIGTERM) if number == signal.SIGTERM else (1, 130))
 
 
 def lock_all(connection: psycopg.Connection[Any]) -> None:

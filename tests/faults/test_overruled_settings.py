@@ -12,6 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.auditing import message, record
+from tests.servers import with_data
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.postgres.connection import BlockingConnection, Connection
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
@@ -181,9 +182,7 @@ async def test_a_server_that_becomes_read_only_is_reported_as_such(conninfo: str
 
 async def test_a_standby_is_reported_until_it_is_promoted(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)
-    home = tmp_path / "home"
-    with EmbeddedPostgres.start(home, durable=False):
-        pass
+    home = with_data(tmp_path / "home")
     (home / "data" / "standby.signal").touch()
     with EmbeddedPostgres.start(home, durable=False) as server:
         async with await connect(server.conninfo) as connection:
@@ -214,7 +213,7 @@ async def test_a_full_table_of_locks_is_reported_with_its_fix(tmp_path: Path) ->
     assert describe(psycopg.errors.OutOfMemory()) == "OutOfMemory 53200"  # memory, not locks
     tmp_path.chmod(0o711)
     # A separate server, because all sessions share the table.
-    with EmbeddedPostgres.start(tmp_path / "home", durable=False) as server:
+    with EmbeddedPostgres.start(with_data(tmp_path / "home"), durable=False) as server:
         async with await connect(server.conninfo) as connection:
             with pytest.raises(psycopg.errors.OutOfMemory) as caught:
                 await connection.execute(

@@ -10,6 +10,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.faults.pooler import transaction_pooler
+from tests.servers import with_data
 from tiger_slack_tui.cli.checks.check import Check
 from tiger_slack_tui.cli.checks.server import check_locks, check_server_settings
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
@@ -61,9 +62,7 @@ async def test_a_pooler_in_transaction_mode_needs_a_direct_address(
 
 async def test_a_standby(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)
-    home = tmp_path / "home"
-    with EmbeddedPostgres.start(home, durable=False):
-        pass
+    home = with_data(tmp_path / "home")
     (home / "data" / "standby.signal").touch()
     with EmbeddedPostgres.start(home, durable=False) as server:
         found = (await checks(server.conninfo))["writes"]

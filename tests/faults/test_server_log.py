@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.integration.test_embedded import until
+from tests.servers import with_data
 from tiger_slack_tui.base.errors import EmbeddedPostgresError
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres, supervised
 from tiger_slack_tui.postgres.embedded.server_log import MOST_BYTES, log_path
@@ -31,7 +32,7 @@ FAILING = (
 def home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="tiger-slack-test-") as directory:
         Path(directory).chmod(0o711)
-        yield Path(directory) / "home"
+        yield with_data(Path(directory) / "home")
         until(lambda: not supervised(Path(directory) / "home"))
 
 
@@ -63,7 +64,6 @@ def test_no_text_reaches_the_log(home: Path) -> None:
 
 
 def test_a_log_of_an_older_version_is_removed(home: Path) -> None:
-    home.mkdir(mode=0o711)
     for path in (log_path(home), home / "postgres.log.1"):
         path.write_text("DETAIL:  Failing row contains (SECRET).\n")
         path.chmod(0o644)
@@ -104,8 +104,6 @@ def test_the_size_of_the_log_is_limited(home: Path) -> None:
     ids=["configuration", "control file", "WAL"],
 )
 def test_the_reason_of_a_failed_start_is_reported(home: Path, spoil: object, reason: str) -> None:
-    with EmbeddedPostgres.start(home, durable=False):
-        pass
     assert callable(spoil)
     spoil(home / "data")
     with pytest.raises(EmbeddedPostgresError, match=f"did not start: .*{reason}"):

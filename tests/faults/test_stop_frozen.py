@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from tests.acceptance.test_processes import START, Program
+from tests.servers import with_data
 from tests.support import check, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -66,7 +67,7 @@ async def stop(process: asyncio.subprocess.Process) -> float:
 @pytest.mark.parametrize("is_own", [False, True], ids=["a server", "the embedded server"])
 async def test_a_batch_of_a_frozen_database_goes_to_the_spool(tmp_path: Path, is_own: bool) -> None:
     home = tmp_path / "home"
-    postgres = home / "postgres" if is_own else tmp_path / "postgres"
+    postgres = with_data(home / "postgres" if is_own else tmp_path / "postgres")
     sent = list(Workspace(1, START, 100, nasty=True).events(600))
     async with LocalSlack(remember=True, in_flight=10_000, retry_seconds=(60,)) as slack:
         with EmbeddedPostgres.start(postgres, durable=False) as server:
@@ -98,7 +99,7 @@ async def test_a_batch_of_a_frozen_database_goes_to_the_spool(tmp_path: Path, is
 
 
 async def test_a_job_that_waits_for_a_frozen_database_ends(tmp_path: Path) -> None:
-    postgres = tmp_path / "postgres"
+    postgres = with_data(tmp_path / "postgres")
     waits = b"select from pg_stat_activity where wait_event_type = 'Lock'"
     users = Workspace(1, START, 100).users
     async with LocalSlack(directory=Directory(users, [])) as slack:

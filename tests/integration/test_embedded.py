@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 import tiger_slack_tui
+from tests.servers import with_data
 from tiger_slack_tui.base.errors import EmbeddedPostgresError
 from tiger_slack_tui.postgres.embedded.binaries import (
     ServerUser,
@@ -80,25 +81,32 @@ def another_user(home: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
+def empty_home() -> Iterator[Path]:
+    """A home without data. It is deleted when the server has stopped."""
     with tempfile.TemporaryDirectory(prefix="tiger-slack-test-") as directory:
         Path(directory).chmod(0o711)
         yield Path(directory) / "home"
         until(lambda: not supervised(Path(directory) / "home"))
 
 
-def test_it_keeps_its_data_and_stops_with_its_last_user(home: Path) -> None:
-    with EmbeddedPostgres.start(home) as first:
-        pid = server_pid(home)
-        with EmbeddedPostgres.start(home) as second:
+@pytest.fixture
+def home(empty_home: Path) -> Path:
+    """The same, with data."""
+    return with_data(empty_home)
+
+
+def test_it_keeps_its_data_and_stops_with_its_last_user(empty_home: Path) -> None:
+    with EmbeddedPostgres.start(empty_home) as first:
+        pid = server_pid(empty_home)
+        with EmbeddedPostgres.start(empty_home) as second:
             assert second.conninfo == first.conninfo
             with psycopg.connect(first.conninfo) as connection:
                 connection.execute("create table kept as select 1")
         assert alive(pid)
         assert rows(first.conninfo) == 1
     assert not alive(pid)
-    assert not supervised(home)
-    with EmbeddedPostgres.start(home, durable=False) as again:
+    assert not supervised(empty_home)
+    with EmbeddedPostgres.start(empty_home, durable=False) as again:
         assert rows(again.conninfo) == 1
 
 
@@ -179,11 +187,11 @@ def test_a_killed_supervisor_is_replaced_at_the_next_start(home: Path) -> None:
     until(lambda: not alive(pid))
 
 
-def test_a_start_that_was_killed_does_not_prevent_the_next(home: Path) -> None:
-    (home / "data.new" / "base").mkdir(parents=True)
-    (home / "data.new" / "PG_VERSION").write_text("18")
-    with EmbeddedPostgres.start(home, durable=False):
-        assert not (home / "data.new").exists()
+def test_a_start_that_was_killed_does_not_prevent_the_next(empty_home: Path) -> None:
+    (empty_home / "data.new" / "base").mkdir(parents=True)
+    (empty_home / "data.new" / "PG_VERSION").write_text("18")
+    with EmbeddedPostgres.start(empty_home, durable=False):
+        assert not (empty_home / "data.new").exists()
 
 
 def test_a_stale_pid_file_does_not_prevent_a_start(home: Path) -> None:
@@ -195,16 +203,14 @@ def test_a_stale_pid_file_does_not_prevent_a_start(home: Path) -> None:
         assert server_pid(home) != os.getpid()
 
 
-def test_data_of_another_version_is_named(home: Path) -> None:
-    (home / "data").mkdir(parents=True)
-    (home / "data" / "PG_VERSION").write_text("9\n")
+def test_data_of_another_version_is_named(empty_home: Path) -> None:
+    (empty_home / "data").mkdir(parents=True)
+    (empty_home / "data" / "PG_VERSION").write_text("9\n")
     with pytest.raises(EmbeddedPostgresError, match="created by PostgreSQL 9"):
-        EmbeddedPostgres.start(home)
+        EmbeddedPostgres.start(empty_home)
 
 
 def test_a_server_that_cannot_start_is_reported_with_its_reason(home: Path) -> None:
-    with EmbeddedPostgres.start(home, durable=False):
-        pass
     with (home / "data" / "postgresql.auto.conf").open("a") as configuration:
         configuration.write("nonsense = 5\n")
     with pytest.raises(EmbeddedPostgresError, match="did not start"):

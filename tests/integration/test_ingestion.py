@@ -13,6 +13,7 @@ import orjson
 import psycopg
 import pytest
 
+from tests.servers import with_data
 from tests.support import (
     QUICK,
     SCALE,
@@ -333,7 +334,7 @@ def postmaster(home: Path) -> int | None:
 
 async def test_a_killed_database(tmp_path: Path, template: str) -> None:
     sent = workspace(2000)
-    home = tmp_path / "postgres"
+    home = with_data(tmp_path / "postgres")
     server = await asyncio.to_thread(EmbeddedPostgres.start, home)
     killed: int | None = None
 
