@@ -1,5 +1,6 @@
 """The command as a process: what it prints, and its exit code."""
 
+import fcntl
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from tests.faults.commands import commands
 from tests.support import count
 from tiger_slack_tui import __version__
 from tiger_slack_tui.cli.main import main
+from tiger_slack_tui.demo.home import remove_killed
 
 CLEAN = {
     name: value
@@ -192,7 +194,34 @@ def test_the_demo_is_stopped_from_the_terminal(tmp_path: Path, number: signal.Si
     assert "Traceback" not in rest
 
 
-def test_the_demo_without_an_end_needs_the_console(tmp_path: Path) -> None:
-    result = tiger_slack("demo", "--no-ui", cwd=tmp_path)
-    assert result.returncode == 2
-    assert "--events" in result.stderr
+def test_a_demo_that_is_kept(tmp_path: Path) -> None:
+    """It also removes the directory of a demo that was killed, and not that of one that runs."""
+    for name in ("killed", "running"):
+        (tmp_path / f"tiger-slack-demo-{name}").mkdir()
+        (tmp_path / f"tiger-slack-demo-{name}" / "demo.lock").touch()
+    kept = tmp_path / "kept"
+    with (tmp_path / "tiger-slack-demo-running" / "demo.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        remove_killed(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiger-slack-demo-running"]
+    command = [sys.executable, "-m", "tiger_slack_tui", "demo", "--no-ui", "--keep", str(kept)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=CLEAN
+    ) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(json.loads(line))
+            if lines[-1]["message"] == "connected":
+                break
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate()
+    assert process.returncode == 0
+    assert out.startswith("Stopped. ")
+    assert f"TIGER_SLACK_HOME={kept} tiger-slack observe" in out
+    begun = next(line for line in lines if line["message"] == "the demo has started")
+    assert begun["observe"] == f"DATABASE_URL='{begun['database']}' tiger-slack observe"
+    found = tiger_slack("events", "--limit", "1", cwd=tmp_path, TIGER_SLACK_HOME=str(kept))
+    assert found.returncode == 0, found.stderr
+    again = tiger_slack("demo", "--no-ui", "--keep", str(kept), cwd=tmp_path)
+    assert (again.returncode, "is not empty" in again.stderr) == (2, True)

@@ -53,5 +53,7 @@ def test_an_interrupt(tmp_path: Path, module: str, code: int) -> None:
 def test_a_stop_of_what_runs_until_it_is_stopped(
     tmp_path: Path, words: tuple[str, ...], module: str
 ) -> None:
-    assert run(tmp_path, module, signal.SIGTERM, *words) == (0, "")
+    code, said = run(tmp_path, module, signal.SIGTERM, *words)
+    assert code == 0
+    assert ("The demo was stopped" in said) == ("demo" in words)
     assert not list(tmp_path.glob("tiger-slack-demo-*"))

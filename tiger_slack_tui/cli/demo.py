@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import click
 
@@ -36,7 +37,7 @@ def _number(context: click.Context, parameter: click.Parameter, value: float) ->
 @click.option(
     "--events",
     type=click.IntRange(min=1),
-    help="Stop after this many events; --no-ui needs it.",
+    help="Stop after this many events. With --no-ui, then check the tables.",
 )
 @click.option(
     "--seed",
@@ -44,6 +45,12 @@ def _number(context: click.Context, parameter: click.Parameter, value: float) ->
     default=1,
     show_default=True,
     help="The same seed makes the same people, channels and messages.",
+)
+@click.option(
+    "--keep",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Keep the database and the settings in this new directory.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @plain_errors
@@ -54,26 +61,27 @@ def demo(
     rate: float,
     events: int | None,
     seed: int,
+    keep: Path | None,
     as_json: bool,
 ) -> None:
     """Ingest an invented workspace; no Slack or database is needed.
 
-    A local Slack sends the events, and an embedded PostgreSQL stores them, both only while the demo runs. With
-    --no-ui, the demo compares the tables with what was sent, and prints a summary.
+    A local Slack sends the events, and an embedded PostgreSQL stores them, both only while the demo runs. Nothing is
+    kept without --keep. With --no-ui, the demo runs until SIGTERM or Ctrl-C; with --events, too, it ends after these,
+    compares the tables with what was sent, and prints a summary.
 
-    Exit code 1: the tables differ from what was sent.
+    Exit code 1: the tables differ from what was sent, or the demo was stopped before all --events were sent.
     """
-    exit_on_sigterm()
+    exit_on_sigterm("The demo was stopped before it began. Nothing is kept.")
     from tiger_slack_tui.demo.run import run_demo  # takes long: SIGTERM must work before
     from tiger_slack_tui.launch import UiOptions
 
-    if no_ui and events is None:
-        raise click.UsageError("--no-ui needs --events: otherwise the demo would not end.")
     run_demo(
         settings.load(),
         UiOptions(ui=not no_ui, read_only=read_only, mouse=not no_mouse),
         rate=rate,
         events=events,
         seed=seed,
+        keep=keep,
         as_json=as_json,
     )

@@ -70,10 +70,19 @@ def exit_on_interrupt() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def exit_on_sigterm() -> None:
-    """Make SIGTERM end the process with exit code 0, after its cleanup, until an event loop handles the signal."""
+def exit_on_sigterm(message: str | None = None) -> None:
+    """Make SIGTERM end the process with exit code 0, after its cleanup, until an event loop handles the signal.
+
+    The message, if there is one, is printed then.
+    """
+
+    def end(*_: object) -> None:
+        if message is not None:
+            click.echo(message, err=True)
+        sys.exit(0)
+
     if _is_main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGTERM, end)
 
 
 def _is_main_thread() -> bool:

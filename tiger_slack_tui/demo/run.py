@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.demo.check import differences
 from tiger_slack_tui.demo.expected import Expected
+from tiger_slack_tui.demo.home import demo_home
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.headless.run import run_headless
@@ -29,6 +32,8 @@ from tiger_slack_tui.launch import UiOptions, open_log, show_console
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.whole_tables import count_rows
+
+log = logging.getLogger(__name__)
 
 _SHOWN_ERRORS = 5
 
@@ -44,34 +49,58 @@ def run_demo(
     rate: float,
     events: int | None,
     seed: int,
+    keep: Path | None,
     as_json: bool,
 ) -> None:
     """Ingest from a local Slack. Without the console, stop after `events` events, compare, and print a summary.
 
-    The database, the spool and the log are in a temporary directory: a demo never touches the operator's data. Files
-    that the console exported are moved to the working directory. Raises DemoDiffers if the tables differ from what
-    was sent. A demo whose terminal vanishes stops.
+    The database, the spool and the log are in a temporary directory, or in `keep`: a demo never touches the
+    operator's data. Files that the console exported are moved to the working directory, or stay in `keep`. Raises
+    DemoDiffers if the tables differ from what was sent, and as `demo_home`. A demo whose terminal vanishes stops.
     """
-    with tempfile.TemporaryDirectory(prefix="tiger-slack-demo-") as home:
-        own = replace(settings, home=Path(home), stop_on_hangup=True)
+    with demo_home(keep) as home:
+        own = replace(settings, home=home, stop_on_hangup=True)
         open_log(own, ui=options.ui)
         with (
-            keep_exports(own.home, Path.cwd()) if options.ui else nullcontext(),
-            EmbeddedPostgres.start(own.home / "postgres") as server,
+            keep_exports(home, Path.cwd()) if options.ui and keep is None else nullcontext(),
+            EmbeddedPostgres.start(home / "postgres") as server,
             _local_slack(rate=rate, events=events or 0, seed=seed) as (process, hello),
         ):
             slack = SlackSettings(hello["bot_token"], hello["app_token"], hello["url"])
+            _announce(server.conninfo, home, is_kept=keep is not None, ui=options.ui)
             if options.ui:
 
                 def make_engine() -> Engine:
                     return Engine(own, slack, server.conninfo)
 
-                show_console(own, server.conninfo, options, make_engine, options_home=settings.home)
+                options_home = settings.home if keep is None else home
+                show_console(own, server.conninfo, options, make_engine, options_home=options_home)
                 return
-            summary = _run_headless(own, slack, server.conninfo, process, hello)
-        print(json.dumps(summary) if as_json else _text(summary))  # noqa: T201 it is the command's result
+            summary = _run_headless(own, slack, server.conninfo, process, hello, events=events)
+        summary["kept"] = str(home) if keep else None
+        print(json.dumps(summary) if as_json else "\n".join(_lines(summary)))  # noqa: T201 the command's result
         if summary["differences"]:
             raise DemoDiffers("The tables differ from what was sent.")
+
+
+def _announce(conninfo: str, home: Path, *, is_kept: bool, ui: bool) -> None:
+    """Say where the database is, how to watch the demo, and what it keeps: on stderr, or in the log."""
+    observe = f"DATABASE_URL={shlex.quote(conninfo)} tiger-slack observe"
+    if not ui:
+        extra = {"database": conninfo, "observe": observe, "kept": str(home) if is_kept else None}
+        log.info("the demo has started", extra=extra)
+        return
+    click.echo(f"The demo's database, while it runs: {conninfo}", err=True)
+    click.echo(f"To watch it from another terminal:   {observe}", err=True)
+    click.echo(_kept_line(str(home) if is_kept else None), err=True)
+
+
+def _kept_line(home: str | None) -> str:
+    if home is None:
+        return "Nothing is kept. To keep the database and the settings: --keep DIR"
+    return (
+        f"Kept in {home}. To look at it: TIGER_SLACK_HOME={shlex.quote(home)} tiger-slack observe"
+    )
 
 
 def _run_headless(
@@ -80,15 +109,31 @@ def _run_headless(
     conninfo: str,
     process: subprocess.Popen[str],
     hello: dict[str, Any],
+    *,
+    events: int | None,
 ) -> dict[str, Any]:
-    """Ingest all events of the local Slack, compare the tables with them, and return the summary."""
-    engine, sent = asyncio.run(_ingest(settings, slack, conninfo, process))
+    """Ingest all events of the local Slack, compare the tables with them, and return the summary.
+
+    Without `events`, ingest until a signal; then nothing is compared.
+    """
+    engine, sent = asyncio.run(_ingest(settings, slack, conninfo, process, events=events))
+    if sent is None:
+        return _summary(engine, conninfo)
     workspace = Workspace(hello["seed"], hello["start"], hello["rate"])
     expected = Expected()
     expected.apply_lists(users=workspace.users, channels=workspace.channels)
     for payload in workspace.events(sent["sent"]):
         expected.apply(payload)
-    return _summary(engine, sent, conninfo, asyncio.run(differences(conninfo, expected)))
+    summary = _summary(engine, conninfo)
+    summary |= {
+        "sent": sent["sent"],
+        "acked": sent["acked"],
+        "seconds": sent["seconds"],
+        "events_per_second": round(sent["sent"] / sent["seconds"], 1),
+        "ack_ms": sent["ack_ms"],
+        "differences": asyncio.run(differences(conninfo, expected)),
+    }
+    return summary
 
 
 @contextmanager
@@ -144,9 +189,17 @@ def _local_slack(
 
 
 async def _ingest(
-    settings: Settings, slack: SlackSettings, conninfo: str, process: subprocess.Popen[str]
-) -> tuple[Snapshot, dict[str, Any]]:
-    """Ingest until every event is acknowledged and stored. Return the engine's state and the local Slack's report."""
+    settings: Settings,
+    slack: SlackSettings,
+    conninfo: str,
+    process: subprocess.Popen[str],
+    *,
+    events: int | None,
+) -> tuple[Snapshot, dict[str, Any] | None]:
+    """Ingest until every event is acknowledged and stored. Return the engine's state and the local Slack's report.
+
+    Without `events`, ingest until a signal; there is no report.
+    """
     engine = Engine(settings, slack, conninfo)
     running = asyncio.create_task(run_headless(engine))
     assert process.stdout is not None  # noqa: S101 for the types
@@ -157,6 +210,8 @@ async def _ingest(
     if not await report:
         engine.stop()
         await running
+        if events is None:
+            return engine.snapshot(), None
         raise TigerSlackError("The demo was stopped before all events were sent.")
     while not running.done() and not _is_settled(engine.snapshot()):
         await asyncio.sleep(0.05)
@@ -171,19 +226,14 @@ def _is_settled(now: Snapshot) -> bool:
     return not now.spool_events and all(job.last_outcome is not None for job in now.jobs)
 
 
-def _summary(
-    engine: Snapshot, sent: dict[str, Any], conninfo: str, found: list[str]
-) -> dict[str, Any]:
+def _summary(engine: Snapshot, conninfo: str) -> dict[str, Any]:
     return {
-        "sent": sent["sent"],
-        "acked": sent["acked"],
+        "sent": None,
+        "acked": engine.acked,
         "outcomes": engine.by_outcome(),
         "duplicates": engine.duplicates,
-        "seconds": sent["seconds"],
-        "events_per_second": round(sent["sent"] / sent["seconds"], 1),
-        "ack_ms": sent["ack_ms"],
         "rows": asyncio.run(_count_rows(conninfo)),
-        "differences": found,
+        "differences": [],
     }
 
 
@@ -192,18 +242,18 @@ async def _count_rows(conninfo: str) -> dict[str, int]:
         return await count_rows(connection)
 
 
-def _text(summary: dict[str, Any]) -> str:
-    ack = summary["ack_ms"]
-    lines = [
-        f"sent         {summary['sent']:,} events, {summary['events_per_second']:,.0f} a second",
-        f"acknowledged {summary['acked']:,}, within {ack['p50']:.1f} ms (median), {ack['p99']:.1f} ms (p99)",
-        "outcomes     "
-        + ", ".join(f"{n:,} {outcome}" for outcome, n in summary["outcomes"].items()),
-        "rows         " + ", ".join(f"{n:,} {table}" for table, n in summary["rows"].items()),
-    ]
-    if summary["differences"]:
-        lines += ["The tables differ from what was sent:"]
-        lines += [f"  {line}" for line in summary["differences"]]
+def _lines(summary: dict[str, Any]) -> Iterator[str]:
+    if summary["sent"] is None:
+        yield f"Stopped. {amount(summary['acked'], 'event')} acknowledged; the tables were not checked."
     else:
-        lines += ["The tables hold exactly what was sent."]
-    return "\n".join(lines)
+        ack = summary["ack_ms"]
+        yield f"sent         {amount(summary['sent'], 'event')}, {summary['events_per_second']:,.0f} a second"
+        yield f"acknowledged {summary['acked']:,}, within {ack['p50']:.1f} ms (median), {ack['p99']:.1f} ms (p99)"
+    yield "outcomes     " + ", ".join(f"{n:,} {name}" for name, n in summary["outcomes"].items())
+    yield "rows         " + ", ".join(f"{n:,} {table}" for table, n in summary["rows"].items())
+    if summary["differences"]:
+        yield "The tables differ from what was sent:"
+        yield from (f"  {line}" for line in summary["differences"])
+    elif summary["sent"] is not None:
+        yield "The tables hold exactly what was sent."
+    yield _kept_line(summary["kept"])
