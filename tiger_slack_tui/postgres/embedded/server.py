@@ -38,6 +38,8 @@ _START_SECONDS = 60
 _ANSWER_SECONDS = 12
 """Seconds for which a server that runs may be silent: it can be suspended, or the machine can be busy."""
 _STOP_SECONDS = 15
+_ABANDON_SECONDS = 4
+"""Seconds for which a start that was interrupted waits for the end of what it began."""
 
 
 class EmbeddedPostgres:
@@ -73,8 +75,13 @@ class EmbeddedPostgres:
                 conninfo = _ensure_running(home, binaries, durable=durable)
             finally:
                 os.close(starting)
-        except BaseException:
+        except EmbeddedPostgresError:
             os.close(share)
+            raise
+        except (
+            BaseException
+        ):  # a signal: the caller may delete the directory, so nothing may write to it any more
+            cls(home, share, "").close(_ABANDON_SECONDS)
             raise
         return cls(home, share, conninfo)
 

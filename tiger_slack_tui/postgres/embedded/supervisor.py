@@ -13,12 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tiger_slack_tui.postgres.embedded import server_log
 from tiger_slack_tui.postgres.embedded.binaries import ServerUser, server_user
 
 _LOOK_SECONDS = 0.1
+_INITDB_LOOK_SECONDS = 0.02
 _STOP_SECONDS = 10
 _PROVEN_SECONDS = 5
 """A server that ends by itself sooner has failed to start. After _MOST_FAILURES in a row, the supervisor gives up."""
@@ -73,10 +75,10 @@ class Server:
         """Whether a signal ended the server that `start` started last."""
         return self._process is not None and (self._process.poll() or 0) < 0
 
-    def start(self) -> None:
-        """Start the server. Creates the data directory if there is none."""
-        if not self._data.is_dir():
-            self._make_data()
+    def start(self, is_wanted: Callable[[], bool]) -> None:
+        """Start the server. Creates the data directory if there is none, unless nobody wants the server any more."""
+        if not self._data.is_dir() and not self._make_data(is_wanted):
+            return
         (self._data / "postmaster.pid").unlink(missing_ok=True)  # left by a server that is gone
         if self._sockets is None:
             # Its path is short, because a socket's path has at most 107 bytes. Only the server's user can enter it.
@@ -101,8 +103,11 @@ class Server:
         if self._sockets is not None:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
-    def _make_data(self) -> None:
-        """Create the data under another name and rename it, so that it is either complete or missing."""
+    def _make_data(self, is_wanted: Callable[[], bool]) -> bool:
+        """Create the data under another name and rename it, so that it is either complete or missing.
+
+        Returns False, and leaves it missing, if nobody wants it any more.
+        """
         new = self._home / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
@@ -114,11 +119,19 @@ class Server:
             "--no-locale",
             "--no-sync",
         ]
-        if self._run("initdb", new, options).wait() != 0:
+        initdb = self._run("initdb", new, options)
+        while initdb.poll() is None:
+            if not is_wanted():
+                initdb.terminate()  # it then removes what it has made
+                initdb.wait()
+                return False
+            time.sleep(_INITDB_LOOK_SECONDS)
+        if initdb.returncode != 0:
             sys.exit(1)  # initdb has printed why
         if self._durable:
             subprocess.run(["/bin/sync"], check=False)
         new.rename(self._data)
+        return True
 
     def _run(self, program: str, data: Path, options: list[str]) -> subprocess.Popen[bytes]:
         # Another user may be unable to enter the directories above (a home below /root). It reaches its working
@@ -158,7 +171,7 @@ def main() -> None:
                 sys.exit(server_log.GIVEN_UP)
             time.sleep(failures * _LOOK_SECONDS)
             started = time.monotonic()
-            server.start()
+            server.start(lambda: _in_use(users))
         server_log.limit_log(home)
         time.sleep(_LOOK_SECONDS)
     server.stop()  # new users wait for the lock meanwhile
