@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from tiger_slack_tui.engine import Engine
 
 
+_INSTEAD = (
+    "Without one: tiger-slack events, why, jobs --status, backfill --status, health and doctor."
+)
+
+
 @contextmanager
 def database(
     settings: Settings, *, session: bool = False, shutdown: Shutdown | None = None
@@ -83,7 +88,7 @@ def run_engine(settings: Settings, slack: SlackSettings, options: UiOptions) -> 
 
 def observe_database(settings: Settings, options: UiOptions) -> None:
     """Show the instances that ingest into the database. Raises NoTerminalError and EmbeddedPostgresError."""
-    open_log(settings, ui=True)
+    open_log(settings, ui=True, without_terminal=_INSTEAD)
     with database(settings) as conninfo:
         show_console(settings, conninfo, options, None)
 
@@ -122,11 +127,16 @@ async def _headless(
     await run_headless(engine, http=settings.http)
 
 
-def open_log(settings: Settings, *, ui: bool) -> None:
-    """Open the log: a file for a console, else stderr. Raises NoTerminalError for a console without a terminal."""
+def open_log(
+    settings: Settings, *, ui: bool, without_terminal: str = "Without one, add --no-ui."
+) -> None:
+    """Open the log: a file for a console, else stderr. Raises NoTerminalError for a console without a terminal.
+
+    `without_terminal` says what exists instead of the console.
+    """
     if not ui:
         log_to_stderr(settings)
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
-        raise NoTerminalError("The console needs a terminal.", hint="Without one, add --no-ui.")
+        raise NoTerminalError("The console needs a terminal.", hint=without_terminal)
     log_to_file(settings)

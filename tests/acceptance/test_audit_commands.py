@@ -78,12 +78,16 @@ def test_a_message_is_missed_explained_and_brought_back(conninfo: str, run: Comm
     assert "discarded by rule 1" in why
     assert "tiger-slack replay --discarded-by 1" in why
     one = run("event", "Ev4")
+    assert one == run("why", "Ev4")
     assert '$.user == "U1"' in one
     assert 'found: "U1"' in one
     assert "slack.message C1" in one
 
-    assert "Rule 1 is removed" in run("discard", "remove", "1")
-    assert "No rule 1" in run("discard", "remove", "1", code=1)
+    assert "Rule 1 is on already" in run("discard", "on", "1")
+    assert "--yes" in run("discard", "remove", "1", code=2)
+    assert "Rule 1 is removed" in run("discard", "remove", "1", "--yes")
+    assert "There is no rule 1" in run("discard", "remove", "1", "--yes", code=1)
+    assert "There is no rule 77" in run("replay", "--discarded-by", "77", code=1)
     dry = run("replay", "--discarded-by", "1", "--dry-run")
     assert "2 events would be replayed" in dry
     assert "discarded → stored" in dry
@@ -101,7 +105,7 @@ def test_events_as_a_list(conninfo: str, run: Commands) -> None:
     listed = run("events")
     assert listed.count("stored") == 5
     assert listed.index("Ev7") < listed.index("Ev5") < listed.index("Ev1")
-    assert "error 22P02" in listed
+    assert "invalid text representation (22P02)" in listed
     assert "␛]0;title" in listed
     rows = run.json("events", "--outcome", "stored", "--type", "message", "--user", "U1")
     assert [row["event_id"] for row in rows] == ["Ev5", "Ev4", "Ev3", "Ev2", "Ev1"]
@@ -117,7 +121,7 @@ def test_events_as_a_list(conninfo: str, run: Commands) -> None:
 def test_an_event_and_its_failure(conninfo: str, run: Commands) -> None:
     asyncio.run(store(conninfo, {"Ev7": message(7, ts="x", text=NASTY)}))
     shown = run("event", "Ev7")
-    for part in ("failed", "22P02", "invalid input syntax for type numeric", "500 milliseconds"):
+    for part in ("failed", "22P02", "invalid input syntax for type numeric", "500 ms"):
         assert part in shown
     (as_json,) = run.json("event", "Ev7")
     assert as_json["error"]["diagnostics"].keys() & {"context", "message_detail"} == set()
@@ -144,6 +148,14 @@ def test_why_by_link_and_never_delivered(conninfo: str, run: Commands) -> None:
     asyncio.run(store(conninfo, {"Ev1": message(1), "Ev2": message(2), "Ev9": message(9)}))
     assert "text 2" in run("why", LINK)
     assert run.json("why", LINK)[0]["verdict"] == "stored"
+    second = ts(2).partition(".")[0]
+    assert run("why", "C1", second) == run("why", "C1", ts(2))
+    asyncio.run(store(conninfo, {"Ev10": message(2, ts=f"{second}.5", text="another")}))
+    assert "2 messages of that second:" in run("why", "C1", second)
+    assert [m["text"] for m in run.json("why", "C1", second)[0]["messages"]] == [
+        "text 2",
+        "another",
+    ]
     never = run("why", "C1", ts(5), code=1)
     assert "Slack never delivered it." in never
     assert "No gap covers its time" in never

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.archives import DAY, message, report
 from tiger_slack_tui.base.errors import SettingsError
-from tiger_slack_tui.base.times import read_time
+from tiger_slack_tui.base.times import duration, read_time
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_queue import take_batch
@@ -301,8 +301,16 @@ def test_read_time(text: str, is_end: bool, time: str) -> None:
     assert read_time(text, NOW, "--since", is_end=is_end).isoformat() == time
 
 
+def test_durations() -> None:
+    seconds = (-3, 0.0004, 0.368, 0.99999, 1.25, 9.996, 59.4, 60, 200, 7860, 86_399.9, 90_000, 1e8)
+    assert [duration(timedelta(seconds=each)) for each in seconds] == [
+        *("0 ms", "0 ms", "368 ms", "1 s", "1.25 s", "10 s", "59 s", "1 min", "3 min 20 s"),
+        *("2 h 11 min", "1 d", "1 d 1 h", "1,157 d 9 h"),
+    ]
+
+
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "30", "D", "-1D", "2024-02-30", "3000Y", "99999M", "5x", "5min"]
+    "text", ["", "yesterday", "30", "D", "-1D", "2024-02-30", "3000Y", "99999M", "5x", "5 minutes"]
 )
 def test_read_time_refuses(text: str) -> None:
     with pytest.raises(SettingsError, match="--since"):

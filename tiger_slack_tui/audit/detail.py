@@ -81,6 +81,8 @@ class EventDetail:
     replays: tuple[Replay, ...]
     rows: tuple[EndRow, ...]
     """The rows that it is about, as they are now; none for an event that changes no table."""
+    channel_name: str | None = None
+    user_name: str | None = None
 
     @property
     def lateness(self) -> timedelta:
@@ -117,6 +119,8 @@ async def read_event(connection: Connection, event_id: str) -> EventDetail | Non
         matched=await met_conditions(connection, rule.match, found.message) if rule else (),
         replays=read_replays(found.replays),
         rows=await _rows(connection, found, event.get("reaction")),
+        channel_name=found.channel_name,
+        user_name=found.user_name,
     )
 
 

@@ -9,6 +9,7 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.jsonpath import readable
 from tiger_slack_tui.store import rules
+from tiger_slack_tui.store.rules import Rule
 
 
 class RuleRefused(TigerSlackError):
@@ -71,26 +72,40 @@ async def add_rule(connection: Connection, match: str, note: str | None) -> int:
     return await rules.insert_rule(connection, match, note)
 
 
-async def turn_rule_off(connection: Connection, rule_id: int) -> None:
-    """Stop the rule from discarding until it is turned on. Raises NoSuchRule if no such rule is on."""
-    if not await rules.turn_off(connection, rule_id):
-        raise _no_rule(rule_id, "is on")
+async def turn_rule_off(connection: Connection, rule_id: int) -> bool:
+    """Stop the rule from discarding until it is turned on. False if it is off already. Raises NoSuchRule."""
+    if await rules.turn_off(connection, rule_id):
+        return True
+    await require_rule(connection, rule_id)
+    return False
 
 
-async def turn_rule_on(connection: Connection, rule_id: int) -> None:
-    """Let the rule discard again, under its old number. Raises NoSuchRule if no such rule is off."""
-    if not await rules.turn_on(connection, rule_id):
-        raise _no_rule(rule_id, "is off")
+async def turn_rule_on(connection: Connection, rule_id: int) -> bool:
+    """Let the rule discard again, under its old number. False if it is on already. Raises NoSuchRule."""
+    if await rules.turn_on(connection, rule_id):
+        return True
+    await require_rule(connection, rule_id)
+    return False
 
 
 async def remove_rule(connection: Connection, rule_id: int) -> None:
     """End the rule for good. Messages that it discarded come back only by a replay. Raises NoSuchRule."""
     if not await rules.remove(connection, rule_id):
-        raise _no_rule(rule_id, "exists")
+        raise _no_rule(rule_id)
 
 
-def _no_rule(rule_id: int, wanted: str) -> NoSuchRule:
-    return NoSuchRule(f"No rule {rule_id} {wanted}.", hint="See: tiger-slack discard list")
+async def require_rule(connection: Connection, rule_id: int, *, removed: bool = False) -> Rule:
+    """The rule, on or off; with `removed`, also one that was removed. Raises NoSuchRule."""
+    found = await rules.find_rule(connection, rule_id)
+    if found is None or (found.is_removed and not removed):
+        raise _no_rule(rule_id)
+    return found
+
+
+def _no_rule(rule_id: int) -> NoSuchRule:
+    return NoSuchRule(
+        f"There is no rule {rule_id}.", hint="To list the rules: tiger-slack discard list"
+    )
 
 
 def _refusal(match: str, reason: str) -> RuleRefused:

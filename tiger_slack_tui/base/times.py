@@ -1,4 +1,4 @@
-"""Reads times as an operator writes them, and keeps them in a range that Python can calculate with."""
+"""Times and durations: as an operator writes them, as the program writes them, and in a range that Python can use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 _SHOWN = 60
 """Most characters of a wrong time that an error quotes."""
 _DURATION = re.compile(r"([0-9]{1,5}) ?([a-z]{1,10})", re.IGNORECASE)
-_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_SECONDS = {"m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MONTHS = {"mo": 1, "y": 12}
 UNITS = "m minutes, h hours, d days, w weeks, mo months, y years"
 """The units of durations, for help and errors."""
@@ -54,6 +54,25 @@ def read_period(
     if begin and end and begin >= end:
         raise SettingsError(f"{prefix}since is not before {prefix}until.")
     return begin, end
+
+
+def duration(time: timedelta) -> str:
+    """The duration with at most two units: 368 ms, 1.25 s, 3 min 20 s, 2 h 11 min, 3 d 4 h. If negative, 0 ms."""
+    seconds = max(time.total_seconds(), 0.0)
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.995:
+        return f"{seconds:.2f}".rstrip("0").rstrip(".") + " s"
+    whole = round(seconds)
+    for unit, size, part, part_size in (
+        ("d", 86_400, "h", 3600),
+        ("h", 3600, "min", 60),
+        ("min", 60, "s", 1),
+    ):
+        if whole >= size:
+            rest = whole % size // part_size
+            return f"{whole // size:,} {unit}" + (f" {rest} {part}" if rest else "")
+    return f"{whole} s"
 
 
 def shift(time: datetime, by: timedelta) -> datetime:

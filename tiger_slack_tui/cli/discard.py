@@ -15,11 +15,11 @@ from tiger_slack_tui.audit.preview import Preview, Tested, previews
 from tiger_slack_tui.audit.rules import READY_RULES
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
-from tiger_slack_tui.base.text import cut, visible
+from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
-from tiger_slack_tui.cli.output import echo_json, format_channel, format_time
+from tiger_slack_tui.cli.output import echo_json, format_channel, format_time, format_user
 from tiger_slack_tui.cli.queries import last, query_runner, run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.names import find_channel, find_user
@@ -32,6 +32,7 @@ _OFF = "To store the messages that it dropped: tiger-slack replay --discarded-by
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_yes = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 _rule_id = click.argument("rule_id", metavar="ID", type=options.RULE_ID)
 _since = click.option(
     "--since",
@@ -123,7 +124,7 @@ def discard_test(match: str | None, since: str, as_json: bool, **ready: Any) -> 
 @_rule_options
 @click.option("--note", help="What the rule is for.")
 @_since
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@_yes
 @options.as_json
 @plain_errors
 def discard_add(
@@ -141,8 +142,10 @@ def discard_add(
 @plain_errors
 def discard_off(rule_id: int) -> None:
     """Turn a rule off; it keeps its id."""
-    run_query(settings.load(), "discard", lambda c: rules.turn_rule_off(c, rule_id))
-    click.echo(f"Rule {rule_id} is off.\n{_OFF.format(rule_id)}")
+    if run_query(settings.load(), "discard", lambda c: rules.turn_rule_off(c, rule_id)):
+        click.echo(f"Rule {rule_id} is off.\n{_OFF.format(rule_id)}")
+    else:
+        click.echo(f"Rule {rule_id} is off already.")
 
 
 @discard.command(name="on")
@@ -150,20 +153,35 @@ def discard_off(rule_id: int) -> None:
 @plain_errors
 def discard_on(rule_id: int) -> None:
     """Turn a rule on again."""
-    run_query(settings.load(), "discard", lambda c: rules.turn_rule_on(c, rule_id))
-    click.echo(f"Rule {rule_id} is on.\n{_ON}")
+    if run_query(settings.load(), "discard", lambda c: rules.turn_rule_on(c, rule_id)):
+        click.echo(f"Rule {rule_id} is on.\n{_ON}")
+    else:
+        click.echo(f"Rule {rule_id} is on already.")
 
 
 @discard.command(name="remove")
 @_rule_id
+@_yes
 @plain_errors
-def discard_remove(rule_id: int) -> None:
-    """Remove a rule for good.
+def discard_remove(rule_id: int, yes: bool) -> None:
+    """Remove a rule for good, after asking.
 
     `tiger-slack replay --discarded-by ID` stores the messages that it dropped.
     """
-    run_query(settings.load(), "discard", lambda c: rules.remove_rule(c, rule_id))
+    with query_runner(settings.load(), "discard") as run:
+        rule = run(lambda c: rules.require_rule(c, rule_id))
+        if not yes:
+            click.echo("\n".join(_rule_lines(rule)))
+            _confirm("Remove this rule for good?", "remove")
+        run(lambda c: rules.remove_rule(c, rule_id))
     click.echo(f"Rule {rule_id} is removed.\n{_OFF.format(rule_id)}")
+
+
+def _confirm(question: str, verb: str, *, as_json: bool = False) -> None:
+    """Ask at the terminal. Raises Abort if the answer is no, and UsageError if there is no terminal to ask."""
+    if as_json or not sys.stdin.isatty():
+        raise click.UsageError(f"There is no terminal to ask: add --yes to {verb} the rule.")
+    click.confirm(question, abort=True)
 
 
 def _add(
@@ -182,9 +200,7 @@ def _add(
         if not as_json:
             click.echo("\n".join(_preview_lines(match, preview)))
         if not yes:
-            if as_json or not sys.stdin.isatty():
-                raise click.UsageError("There is no terminal to ask: add --yes to add the rule.")
-            click.confirm(f"\n{_ON}\nAdd this rule?", abort=True)
+            _confirm(f"\n{_ON}\nAdd this rule?", "add", as_json=as_json)
         rule_id = run(lambda c: rules.add_rule(c, match, note))
     if as_json:
         echo_json({"id": rule_id, "match": match, "note": note, "preview": preview})
@@ -227,7 +243,7 @@ def _rule_lines(rule: Rule) -> Iterator[str]:
     yield f"           {made}{imported}"
     if rule.failures:
         when = format_time(rule.failed_at) if rule.failed_at else ""
-        yield f"           failed on {rule.failures:,} messages, which were stored; last {when}:"
+        yield f"           failed on {amount(rule.failures, 'message')}, stored nevertheless; last {when}:"
         yield f"           {rule.failure}"
     if rule.off_at:
         yield f"           off since {format_time(rule.off_at)}"
@@ -242,7 +258,7 @@ def _preview_lines(match: str, preview: Preview) -> Iterator[str]:
     if preview.recent.known:
         yield f"{'':21}({preview.recent.known:,} of these are already dropped by a rule)"
     if preview.failed and preview.sqlstate:
-        yield f"  It fails on {preview.failed:,} messages, which it does not drop:"
+        yield f"  It fails on {amount(preview.failed, 'message')}, and drops none of these:"
         yield f"  {failure_words(preview.sqlstate)}"
     if preview.is_out_of_time:
         yield f"  Stopped after {preview.seconds:.0f} s. A shorter --since can test all messages."
@@ -250,10 +266,10 @@ def _preview_lines(match: str, preview: Preview) -> Iterator[str]:
         {*preview.stored.examples, *preview.recent.examples}, key=lambda e: e.at, reverse=True
     )
     for example in examples[:5]:
-        who = example.user_id or example.bot_id or "-"
-        where = format_channel(example.channel_id, example.channel_name, 16)
-        head = f"  {format_time(example.at)}  {where}  {cut(who, 12)}  "
-        yield head + cut(example.text or f"({example.subtype or 'no text'})", 79 - len(head))
+        who = format_user(example.user_id or example.bot_id, example.user_name, 26)
+        where = format_channel(example.channel_id, example.channel_name, 25)
+        yield f"  {format_time(example.at)}  {where}  {who}"
+        yield "      " + cut(example.text or f"({example.subtype or 'no text'})", 73)
 
 
 def _tested(tested: Tested) -> str:

@@ -14,14 +14,16 @@ from tiger_slack_tui.audit.event_query import EventQuery
 from tiger_slack_tui.audit.follow import follow
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, cut, visible
+from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import (
     echo_json,
     format_channel,
-    format_duration,
+    format_error,
     format_time,
     format_user,
 )
@@ -32,6 +34,8 @@ from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, Event
 _OUTCOMES = ("stored", "discarded", "audit", "failed", "unrouted")
 _PAGE = 200
 """Events of one query."""
+UNROUTED = "this version does not store this type of Slack's events; harmless, kept in slack.event"
+"""What the outcome unrouted means."""
 _BEFORE_FOLLOWING = 10
 """Events that `--follow` prints before it waits for new ones."""
 
@@ -75,7 +79,8 @@ def events(limit: int, follows: bool, as_json: bool, **filters: Any) -> None:
     """List received events and what became of each.
 
     The newest come first; with --follow, the oldest. The outcome is one of: stored; discarded, by a rule; audit, kept
-    in the audit trail only; failed, with an error; unrouted, of a type that is not processed.
+    in the audit trail only; failed, with an error; unrouted, of an event type of Slack that this version does not
+    store (harmless: the event is kept in slack.event).
     """
     if follows and filters["until"] is not None:
         raise click.UsageError("--follow waits for new events, and --until excludes them.")
@@ -92,7 +97,7 @@ def event(event_id: str, as_json: bool) -> None:
 
     It shows the payload, the outcome and its reason, the deliveries, and the table rows that the event changed.
     """
-    _show_event(settings.load(), event_id, as_json=as_json)
+    show_event(settings.load(), event_id, as_json=as_json)
 
 
 def _show_events(
@@ -111,7 +116,7 @@ def _show_events(
     run_query(loaded, "events", print_events)
 
 
-def _show_event(loaded: Settings, event_id: str, *, as_json: bool) -> None:
+def show_event(loaded: Settings, event_id: str, *, as_json: bool) -> None:
     """Print one event. Raises NoSuchEvent."""
     if not event_id:
         raise click.UsageError("EVENT_ID is empty.")
@@ -144,7 +149,10 @@ async def _print_pages(
 
 def _summary(shown: int, before: EventPosition | None) -> str:
     if before is not None:
-        return f"These are the newest {shown:,} events; --limit shows more."
+        newest = (
+            "This is the newest event" if shown == 1 else f"These are the newest {shown:,} events"
+        )
+        return f"{newest}; --limit shows more."
     return f"{amount(shown, 'event')}." if shown else "No such events."
 
 
@@ -158,13 +166,13 @@ def _print(rows: Sequence[EventRow], *, as_json: bool) -> None:
 
 def row_lines(row: EventRow) -> Iterator[str]:
     """The event in two lines."""
-    kind = cut("/".join(part for part in (row.type, row.subtype) if part) or "no type", 26)
-    where = format_channel(row.channel_id, row.channel_name, 20)
-    yield f"{format_time(row.event_ts)}  {row.outcome:<9}  {kind:<26} {where}".rstrip()
+    kind = cut("/".join(part for part in (row.type, row.subtype) if part) or "no type", 23)
+    where = format_channel(row.channel_id, row.channel_name, 22)
+    yield f"{format_time(row.event_ts)} {row.outcome:<9} {kind:<23} {where}".rstrip()
     detail = f"rule {row.discard_id}, " if row.discard_id is not None else ""
-    detail += f"error {cut(row.error, 30)}, " if row.error else ""
+    detail += f"{cut(format_error(row.error), 40)}, " if row.error else ""
     detail += "replayed, " if row.replays else ""
-    head = f"  {cut(row.event_id, 24)}  {format_user(row.user_id, row.user_name, 16)}  {detail}"
+    head = f"  {cut(row.event_id, 20)}  {format_user(row.user_id, row.user_name, 24)}  {detail}"
     text = cut(row.text, max(79 - len(head), 8)) if row.text else ""
     yield (head + text).rstrip(" ,")
 
@@ -174,20 +182,19 @@ def detail_lines(event: EventDetail) -> Iterator[str]:
     kind = "/".join(part for part in (event.type, event.subtype) if part) or "no type"
     yield f"event     {visible(event.event_id)}  {visible(kind)}"
     yield f"happened  {format_time(event.event_ts)}"
-    late = format_duration(max(event.lateness, event.lateness * 0))
-    yield f"received  {format_time(event.received_at)}, {late} later"
+    yield f"received  {format_time(event.received_at)}, {duration(event.lateness)} later"
     if event.deliveries > 1:
         last = format_time(event.last_received_at)
         yield f"          {event.deliveries} times, the last time {last}"
-    about = (
-        ("workspace", event.team_id),
-        ("channel", event.channel_id),
-        ("user", event.user_id),
-    )
-    for name, value in about:
-        if value:
-            yield f"{name:<9} {visible(value)}"
+    if event.team_id:
+        yield f"workspace {visible(event.team_id)}"
+    if event.channel_id:
+        yield f"channel   {format_channel(event.channel_id, event.channel_name, 69)}"
+    if event.user_id:
+        yield f"user      {format_user(event.user_id, event.user_name, 69)}"
     yield f"outcome   {event.outcome}"
+    if event.outcome == Outcome.UNROUTED:
+        yield f"          {UNROUTED}"
     yield from _reason_lines(event)
     for replay in event.replays:
         why = f" by rule {replay.discard_id}" if replay.discard_id is not None else ""
@@ -212,8 +219,8 @@ def _reason_lines(event: EventDetail) -> Iterator[str]:
             yield f"  matched {visible(match.condition)}"
             yield f"          found: {cut(found or 'nothing', 60)}"
     if event.error is not None:
-        code = event.error.get("sqlstate") or ""
-        yield f"error     {visible(str(event.error.get('class')))} {code}".rstrip()
+        code = event.error.get("sqlstate")
+        yield f"error     {format_error(code) if code else visible(str(event.error.get('class')))}"
         yield f"          {visible(str(event.error.get('message')))}"
         diagnostics: dict[str, Any] = event.error.get("diagnostics") or {}
         for name, value in diagnostics.items():

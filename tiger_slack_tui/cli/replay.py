@@ -8,6 +8,7 @@ from tiger_slack_tui.audit.replay import ReplayReport
 from tiger_slack_tui.audit.replay import (
     replay as replay_events,
 )
+from tiger_slack_tui.audit.rules import require_rule
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.outcome import Outcome
@@ -60,7 +61,10 @@ def _replay(loaded: Settings, selection: ReplaySelection, *, dry_run: bool, as_j
     async def run(connection: Connection) -> tuple[ReplayReport, tuple[str, ...]]:
         unknown = await unknown_events(connection, selection.event_ids)
         reports = replay_events(connection, selection, dry_run=dry_run)
-        return await last(reports, ReplayReport()), unknown
+        report = await last(reports, ReplayReport())
+        if not report.events and selection.rule is not None:
+            await require_rule(connection, selection.rule, removed=True)
+        return report, unknown
 
     report, unknown = run_query(loaded, "replay", run)
     if as_json:

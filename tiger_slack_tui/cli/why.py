@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
@@ -17,20 +17,27 @@ from tiger_slack_tui.audit.why import (
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.settings import Settings
-from tiger_slack_tui.base.text import cut, visible
+from tiger_slack_tui.base.text import amount, cut, visible
+from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.events import show_event
 from tiger_slack_tui.cli.output import (
     echo_json,
     format_channel,
-    format_duration,
+    format_error,
     format_time,
     format_user,
 )
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.ts import read_permalink, read_ts, slack_ts
-from tiger_slack_tui.store.message_history import CoveringGap, StoredMessage
+from tiger_slack_tui.store.message_history import (
+    CoveringGap,
+    MessageOfSecond,
+    StoredMessage,
+    messages_of_second,
+)
 from tiger_slack_tui.store.names import find_channel
 
 _VERDICTS = {
@@ -56,35 +63,61 @@ _DID = {
 }
 
 
+_EVENT_ID = re.compile(r"Ev[A-Z0-9]+|sha256:[0-9a-f]+")
+
+
 class NotKnown(TigerSlackError):
     """Nothing is known about the message."""
 
 
 @click.command()
-@click.argument("channel", metavar="CHANNEL|PERMALINK")
+@click.argument("channel", metavar="CHANNEL|PERMALINK|EVENT_ID")
 @click.argument("ts", required=False)
 @options.as_json
 @plain_errors
 def why(channel: str, ts: str | None, as_json: bool) -> None:
     """Explain why a message is stored, or why it is not.
 
-    Name the message by CHANNEL (id or name) and TS, or by its link in Slack (PERMALINK).
+    Name the message by CHANNEL (id or name) and TS, or by its link in Slack (PERMALINK). A TS of whole seconds lists
+    the messages of that second. With an EVENT_ID, the command shows the event.
 
     Exit code 1: nothing is known about the message.
     """
+    if ts is None and _EVENT_ID.fullmatch(channel):
+        show_event(settings.load(), channel, as_json=as_json)
+        return
     linked = read_permalink(channel) if ts is None else None
     exact = linked[1] if linked else read_ts(ts or "")
     if exact is None:
         raise click.UsageError(
             "Name the message by CHANNEL and TS (1700000000.000100), or by its link in Slack."
         )
-    _explain(settings.load(), linked[0] if linked else channel, exact, as_json=as_json)
+    is_second = not linked and "." not in (ts or "")
+    channel = linked[0] if linked else channel
+    _explain(settings.load(), channel, exact, is_second=is_second, as_json=as_json)
 
 
-def _explain(loaded: Settings, channel: str, ts: str, *, as_json: bool) -> None:
-    """Print the history of the message. Raises NotKnown, after it printed what it found."""
+def _explain(loaded: Settings, channel: str, ts: str, *, is_second: bool, as_json: bool) -> None:
+    """Print the history of the message, or the messages of the second if there are several.
+
+    Raises NotKnown, after it printed what it found.
+    """
     spool = loaded.home / "spool"
-    found = run_query(loaded, "why", lambda c: _history(c, channel, ts, spool))
+
+    async def find(connection: Connection) -> MessageHistory | list[MessageOfSecond]:
+        channel_id = await find_channel(connection, channel)
+        exact = ts
+        if is_second:
+            messages = await messages_of_second(connection, channel_id, ts)
+            if len(messages) > 1:
+                return messages
+            exact = messages[0].slack_ts if messages else ts
+        return await read_history(connection, channel_id, exact, spool=spool)
+
+    found = run_query(loaded, "why", find)
+    if isinstance(found, list):
+        _show_second(channel, found, as_json=as_json)
+        return
     if as_json:
         echo_json(found)
     else:
@@ -93,9 +126,17 @@ def _explain(loaded: Settings, channel: str, ts: str, *, as_json: bool) -> None:
         raise NotKnown("Nothing is known about this message.")
 
 
-async def _history(connection: Connection, channel: str, ts: str, spool: Path) -> MessageHistory:
-    channel_id = await find_channel(connection, channel)
-    return await read_history(connection, channel_id, ts, spool=spool)
+def _show_second(channel: str, messages: list[MessageOfSecond], *, as_json: bool) -> None:
+    """Print the messages of a second."""
+    if as_json:
+        echo_json({"messages": messages})
+        return
+    click.echo(f"{amount(len(messages), 'message')} of that second:")
+    for message in messages:
+        who = format_user(message.user_id, message.user_name, 24)
+        head = f"  {message.slack_ts}  {who}  "
+        click.echo(head + cut(message.text or "(not stored)", max(79 - len(head), 8)))
+    click.echo(f"→ to explain one: tiger-slack why {visible(channel)} {messages[0].slack_ts}")
 
 
 def lines(found: MessageHistory) -> Iterator[str]:
@@ -124,14 +165,14 @@ def lines(found: MessageHistory) -> Iterator[str]:
         kind = "/".join(part for part in (spooled.type, spooled.subtype) if part)
         yield f"in the spool: {visible(spooled.event_id)}  {visible(kind)}"
     if found.gap:
-        yield _gap_line(found.gap)
+        yield from _gap_lines(found.gap)
     yield from _hints(found)
 
 
 def _message_lines(message: StoredMessage) -> Iterator[str]:
     who = format_user(message.user_id, message.user_name)
     edited = ", edited" if message.is_edited else ""
-    reactions = f", {message.reactions} reactions" if message.reactions else ""
+    reactions = f", {amount(message.reactions, 'reaction')}" if message.reactions else ""
     reply = f", reply to {slack_ts(message.thread_ts)}" if message.thread_ts else ""
     yield f"  by {who}{edited}{reactions}{reply}"
     yield f"  {cut(message.text or '(no text)', 77)}"
@@ -150,23 +191,24 @@ def _event_lines(event: HistoryEvent) -> Iterator[str]:
         if event.did is Effect.DISCARDED
         else _DID[event.did]
     )
-    yield f"{format_time(event.event_ts)}  {cut(kind, 26):<26} {did}"
-    late = format_duration(max(event.lateness, event.lateness * 0))
+    yield f"{format_time(event.event_ts)}  {cut(kind, 23):<23} {did}"
     times = f", {event.deliveries} deliveries" if (event.deliveries or 1) > 1 else ""
-    yield f"    {cut(event.event_id, 24)}  received {late} later{times}"
+    yield f"    {cut(event.event_id, 24)}  received {duration(event.lateness)} later{times}"
     if event.did is Effect.REACTION:
         yield f"    {cut(event.text or '-', 40)} by {format_user(event.user_id, event.user_name)}"
     if event.error:
-        yield f"    {visible(event.error)}: {cut(event.error_message or '', 66)}"
+        yield f"    {cut(format_error(event.error), 75)}"
+        yield f"    {cut(event.error_message or '', 75)}"
     for replay in event.replays:
         rule = f" by rule {replay.discard_id}" if replay.discard_id is not None else ""
         yield f"    replayed {format_time(replay.at)}; before: {replay.outcome}{rule}"
 
 
-def _gap_line(gap: CoveringGap) -> str:
+def _gap_lines(gap: CoveringGap) -> Iterator[str]:
     until = format_time(gap.ended_at) if gap.ended_at else "now"
     state = f"closed {format_time(gap.closed_at)}" if gap.closed_at else "still open"
-    return f"gap {gap.id}: {visible(gap.reason)}, {format_time(gap.started_at)} to {until}, {state}"
+    yield f"gap {gap.id}, {visible(gap.reason)}: {state}"
+    yield f"    {format_time(gap.started_at)} to {until}"
 
 
 def _hints(found: MessageHistory) -> Iterator[str]:

@@ -15,8 +15,11 @@ _EVENT: LiteralString = """
 select e.id, e.event_id, e.event_ts, e.received_at, e.type, e.subtype, e.outcome, e.discard_id, e.team_id
 , e.channel_id, e.user_id, e.message_ts, slack.to_ts(e.message_ts) as slack_ts, e.event::text as event, e.error
 , e.replays, d.deliveries, d.last_received_at, slack.message_content(e.event)::text as message
+, c.channel_name, u.user_name
 from slack.delivery d
 join slack.event e on e.event_ts = d.event_ts and e.event_id = d.event_id
+left join slack.channel c on c.id = e.channel_id
+left join slack."user" u on u.id = e.user_id
 where d.event_id = %s
 """
 _MESSAGE: LiteralString = """
@@ -70,6 +73,8 @@ class StoredEvent:
     last_received_at: datetime
     message: str
     """The message in the event, as rules see it. JSON."""
+    channel_name: str | None
+    user_name: str | None
 
 
 class Content(NamedTuple):

@@ -65,6 +65,27 @@ limit 1
 """
 
 
+_OF_SECOND: LiteralString = """
+with known as
+( select m.ts from slack.message m
+  where m.channel_id = %(channel_id)s
+  and m.ts >= slack.to_timestamptz(%(ts)s)
+  and m.ts < slack.to_timestamptz(%(ts)s) + interval '1 second'
+  union
+  select e.message_ts from slack.event e
+  where e.channel_id = %(channel_id)s
+  and e.message_ts >= slack.to_timestamptz(%(ts)s)
+  and e.message_ts < slack.to_timestamptz(%(ts)s) + interval '1 second'
+)
+select slack.to_ts(k.ts) as slack_ts, m.user_id, u.user_name, left(m.text, 200) as text
+from known k
+left join slack.message m on m.channel_id = %(channel_id)s and m.ts = k.ts
+left join slack."user" u on u.id = m.user_id
+order by k.ts
+limit 100
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
     """A row of slack.message. `text` was written by people."""
@@ -88,6 +109,16 @@ class StoredMessage:
     def is_live(self) -> bool:
         """Whether the content comes from an event."""
         return bool(self.event_id) and not self.is_imported
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOfSecond:
+    """A message that is stored, or that an event is about. `text` was written by people; None if it is not stored."""
+
+    slack_ts: str
+    user_id: str | None
+    user_name: str | None
+    text: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +186,13 @@ class CoveringGap:
 async def stored_message(connection: Connection, channel_id: str, ts: str) -> StoredMessage | None:
     """The message's row. `ts` is Slack's text, here and below."""
     return next(iter(await _rows(connection, StoredMessage, _MESSAGE, channel_id, ts)), None)
+
+
+async def messages_of_second(
+    connection: Connection, channel_id: str, ts: str
+) -> list[MessageOfSecond]:
+    """The messages of the second that begins at `ts`, stored or only known from events; at most 100."""
+    return await _rows(connection, MessageOfSecond, _OF_SECOND, channel_id, ts)
 
 
 async def message_facts(connection: Connection, channel_id: str, ts: str) -> MessageFacts:

@@ -171,6 +171,14 @@ async def find_types(connection: Connection, given: Iterable[str]) -> tuple[str,
     return tuple(found)
 
 
+async def channel_names(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The names of these channels, as far as they are known."""
+    cursor = await connection.execute(
+        "select c.id, c.channel_name from slack.channel c where c.id = any (%s)", (list(ids),)
+    )
+    return dict(await cursor.fetchall())
+
+
 async def channels_by_name(connection: Connection) -> dict[str, list[str]]:
     """The ids of channels by id and by every name that they have or had; empty if there are no tables yet.
 

@@ -35,9 +35,10 @@ select count(*) as tested
 , ( select jsonb_agg(to_jsonb(x) order by x.at desc)
     from
     ( select m.at, m.channel_id, c.channel_name, m.message ->> 'user' as user_id, m.message ->> 'bot_id' as bot_id
-      , m.message ->> 'subtype' as subtype, left(m.message ->> 'text', 200) as text
+      , m.message ->> 'subtype' as subtype, left(m.message ->> 'text', 200) as text, u.user_name
       from tested m
       left join slack.channel c on c.id = m.channel_id
+      left join slack."user" u on u.id = m.message ->> 'user'
       where m.is_match
       order by m.at desc
       limit %(examples)s
@@ -83,6 +84,7 @@ class Example:
     bot_id: str | None
     subtype: str | None
     text: str | None
+    user_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
