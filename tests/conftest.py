@@ -22,6 +22,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.servers import DIRECTORY, exclusive
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
@@ -37,6 +38,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ.pop(DIRECTORY), ignore_errors=True)
+
+
+class _Scheduling(LoadScopeScheduling):
+    """A worker gets test after test. One gets all tests of TimescaleDB first, because they share a slow server.
+
+    The groups of pytest-xdist 3.8 have no effect with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.endswith("/test_timescale.py") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
+    return _Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

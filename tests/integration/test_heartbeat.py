@@ -114,7 +114,10 @@ async def test_an_instance_that_stops_as_soon_as_it_is_connected_leaves_a_gap(
         with monkeypatch.context() as patch:
             patch.setattr(HeartbeatWriter, "_find_team", not_yet)
             async with running(engine(slack, conninfo, tmp_path)):
-                await until(lambda: observer("select from slack.connection") != [])
+                await until(lambda: observer("select from slack.instance") != [])
+                await asyncio.sleep(0.3)
+                # A kill now would leave a connection without a workspace, and so no gap.
+                assert observer("select from slack.connection") == []
         await asyncio.sleep(0.5)
         async with running(engine(slack, conninfo, tmp_path)) as again:
             await until(lambda: again.snapshot().gaps_open == 1)

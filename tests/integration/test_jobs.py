@@ -25,6 +25,7 @@ from tiger_slack_tui.jobs.users import load_users
 from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.lock_keys import USERS_LOCK_KEY
 from tiger_slack_tui.postgres.locks import holders
+from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store.job_runs import JobRun
 
@@ -353,7 +354,9 @@ async def test_the_engine_loads_the_tables_at_its_first_start_and_by_hand(
             await until(lambda: all(job.last_outcome == "done" for job in engine.snapshot().jobs))
             by_hand: JobRun = await engine.run_job("channels")
             assert (by_hand.outcome, by_hand.rows_seen) == ("done", 1)
-        async with running(make_engine(slack, conninfo, tmp_path)) as engine:
+        # A slow machine makes no gap between the two, which would start a backfill.
+        timing = HeartbeatTiming(least_gap=600)
+        async with running(make_engine(slack, conninfo, tmp_path, heartbeat=timing)):
             await asyncio.sleep(0.3)
     found = sorted(runs(database))
     assert found == [

@@ -34,7 +34,7 @@ from tiger_slack_tui.store.audit_events import EventFilter, read_page
 from tiger_slack_tui.store.replay import ReplaySelection
 from tiger_slack_tui.store.rules import list_rules
 
-pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300), pytest.mark.xdist_group("timescale")]
+pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300)]
 
 BESIDE = Path(__file__).parents[3] / "shared" / "timescaledb" / "serve"
 

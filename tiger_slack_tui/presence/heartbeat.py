@@ -183,6 +183,10 @@ class HeartbeatWriter:
         timing, began = self._timing, self._clock.elapsed()
         connected, stalled = self._slack.connected(), self._ingestion.stalled
         periods, stalls = connected.all(), stalled.all()
+        if self._team is None and not self._team_failures and not stopped:
+            # It has connected since it last asked for the workspace. The next heartbeat writes the period with the
+            # workspace, by which the next start finds the gap if this process is killed.
+            periods = []
         over = [period for period in periods if period.is_over]  # another may end meanwhile
         received, others_are_up_to_date = self._snapshot().received, self._others_are_up_to_date()
 

@@ -214,8 +214,8 @@ class World:
             raise AssertionError(f"not well after a minute: {unwell()}") from None
 
     async def _returns_to(self, before: dict[str, int]) -> None:
-        """Measure until nothing is more than before, for half a minute at most: idle connections close by then."""
-        deadline = time.monotonic() + 30
+        """Measure until nothing is more than before, for 90 s at most: idle connections close by then."""
+        deadline = time.monotonic() + 90
         while True:
             self.after = await self._footprint()
             if not more(before, self.after) or time.monotonic() > deadline:
