@@ -136,6 +136,7 @@ async def run_import(
 
 TABLES = {
     "message": "select * from slack.message order by channel_id, ts",
+    "message_search": "select * from slack.message_search order by channel_id, ts",
     "reaction": "select * from slack.reaction order by channel_id, ts, user_id, reaction",
     "tombstone": "select channel_id, ts from slack.tombstone order by channel_id, ts",
     "user": 'select * from slack."user" order by id',

@@ -23,6 +23,7 @@ from tiger_slack_tui.ingest.pipeline import PipelineLimits
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.paged_history import HistoryPace
 from tiger_slack_tui.slack.socket_connection import SocketTiming
+from tiger_slack_tui.store.search_index import WRONG_DOCUMENTS
 
 SCALE = int(os.environ.get("TIGER_SLACK_TEST_SCALE", "1"))
 """How many times as much random and property tests try: more examples, more seeds, more days."""
@@ -138,3 +139,8 @@ def count(conninfo: str, query: str) -> int:
         row = connection.execute(query.encode()).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def wrong_documents(connection: psycopg.Connection[Any]) -> list[Any]:
+    """The messages whose search document is not what their row gives."""
+    return connection.execute(WRONG_DOCUMENTS).fetchall()

@@ -73,10 +73,14 @@ begin
     delete from slack.message m
     where m.channel_id = i.channel_id
     and m.ts = i.message_ts;
+
+    delete from slack.message_search s
+    where s.channel_id = i.channel_id
+    and s.ts = i.message_ts;
   end loop;
 end
 $func$;
-comment on function slack.delete_messages(slack.routed_event[]) is 'Deletes messages for good: a tombstone blocks later originals and edits.';
+comment on function slack.delete_messages(slack.routed_event[]) is 'Deletes messages and their documents for good: a tombstone blocks later originals and edits.';
 
 create or replace function slack.store_reactions(items slack.routed_event[])
 returns void
@@ -131,81 +135,94 @@ language plpgsql
 -- Otherwise each call would be planned anew, which takes longer than storing a message.
 set plan_cache_mode = force_generic_plan
 as $func$
+declare
+  config constant regconfig := slack.document_config();
 begin
-  insert into slack.message as m
-  ( ts, channel_id, team, text, type, user_id, blocks, event_ts, thread_ts, channel_type, client_msg_id, parent_user_id
-  , updated_at, bot_id, attachments, files, app_id, subtype, trigger_id, workflow_id, display_as_bot, upload, x_files
-  , icons, language, edited, reactions, event_id
+  with stored as
+  ( insert into slack.message as m
+    ( ts, channel_id, team, text, type, user_id, blocks, event_ts, thread_ts, channel_type, client_msg_id, parent_user_id
+    , updated_at, bot_id, attachments, files, app_id, subtype, trigger_id, workflow_id, display_as_bot, upload, x_files
+    , icons, language, edited, reactions, event_id
+    )
+    select distinct on (i.channel_id, i.message_ts)
+      i.message_ts
+    , i.channel_id
+    , slack.id_of(c.content, 'team')
+    , slack.text_of(c.content, 'text')
+    , coalesce(slack.text_of(c.content, 'type'), 'message')
+    , slack.id_of(c.content, 'user')
+    , slack.of_type(c.content -> 'blocks', 'array')
+    , i.event_ts
+    , slack.time_of(c.content, 'thread_ts')
+    , slack.text_of(c.content, 'channel_type')
+    , slack.to_uuid(slack.text_of(c.content, 'client_msg_id'))
+    , slack.id_of(c.content, 'parent_user_id')
+    , case when i.subtype = 'message_changed' then i.event_ts end
+    , slack.id_of(c.content, 'bot_id')
+    , slack.of_type(c.content -> 'attachments', 'array')
+    , slack.of_type(c.content -> 'files', 'array')
+    , slack.id_of(c.content, 'app_id')
+    , slack.text_of(c.content, 'subtype')
+    , slack.id_of(c.content, 'trigger_id')
+    , slack.id_of(c.content, 'workflow_id')
+    , slack.to_bool(c.content -> 'display_as_bot')
+    , slack.to_bool(c.content -> 'upload')
+    , slack.of_type(c.content -> 'x_files', 'array')
+    , slack.of_type(c.content -> 'icons', 'object')
+    , slack.of_type(c.content -> 'language', 'object')
+    , slack.of_type(c.content -> 'edited', 'object')
+    , r.reactions
+    , i.event_id
+    from unnest(items) i
+    cross join lateral (select slack.message_content(i.event) as content offset 0) c
+    cross join lateral slack.reactions_of(i.channel_id, i.message_ts) r
+    where not exists
+    ( select from slack.tombstone t
+      where t.channel_id = i.channel_id
+      and t.ts = i.message_ts
+    )
+    order by i.channel_id, i.message_ts, i.event_ts desc, i.event_id desc
+    on conflict (channel_id, ts) do update set
+      team = excluded.team
+    , text = excluded.text
+    , type = excluded.type
+    , user_id = excluded.user_id
+    , blocks = excluded.blocks
+    , event_ts = excluded.event_ts
+    , thread_ts = excluded.thread_ts
+    , channel_type = excluded.channel_type
+    , client_msg_id = excluded.client_msg_id
+    , parent_user_id = excluded.parent_user_id
+    , updated_at = excluded.updated_at
+    , bot_id = excluded.bot_id
+    , attachments = excluded.attachments
+    , files = excluded.files
+    , app_id = excluded.app_id
+    , subtype = excluded.subtype
+    , trigger_id = excluded.trigger_id
+    , workflow_id = excluded.workflow_id
+    , display_as_bot = excluded.display_as_bot
+    , upload = excluded.upload
+    , x_files = excluded.x_files
+    , icons = excluded.icons
+    , language = excluded.language
+    , edited = excluded.edited
+    , event_id = excluded.event_id
+    where (excluded.event_ts, coalesce(excluded.event_id, '')) > (coalesce(m.event_ts, '-infinity'), coalesce(m.event_id, ''))
+    returning m.ts, m.channel_id, m.user_id, m.bot_id, m.subtype, m.thread_ts, m.edited, m.text, m.blocks, m.attachments, m.files
   )
-  select distinct on (i.channel_id, i.message_ts)
-    i.message_ts
-  , i.channel_id
-  , slack.id_of(c.content, 'team')
-  , slack.text_of(c.content, 'text')
-  , coalesce(slack.text_of(c.content, 'type'), 'message')
-  , slack.id_of(c.content, 'user')
-  , slack.of_type(c.content -> 'blocks', 'array')
-  , i.event_ts
-  , slack.time_of(c.content, 'thread_ts')
-  , slack.text_of(c.content, 'channel_type')
-  , slack.to_uuid(slack.text_of(c.content, 'client_msg_id'))
-  , slack.id_of(c.content, 'parent_user_id')
-  , case when i.subtype = 'message_changed' then i.event_ts end
-  , slack.id_of(c.content, 'bot_id')
-  , slack.of_type(c.content -> 'attachments', 'array')
-  , slack.of_type(c.content -> 'files', 'array')
-  , slack.id_of(c.content, 'app_id')
-  , slack.text_of(c.content, 'subtype')
-  , slack.id_of(c.content, 'trigger_id')
-  , slack.id_of(c.content, 'workflow_id')
-  , slack.to_bool(c.content -> 'display_as_bot')
-  , slack.to_bool(c.content -> 'upload')
-  , slack.of_type(c.content -> 'x_files', 'array')
-  , slack.of_type(c.content -> 'icons', 'object')
-  , slack.of_type(c.content -> 'language', 'object')
-  , slack.of_type(c.content -> 'edited', 'object')
-  , r.reactions
-  , i.event_id
-  from unnest(items) i
-  cross join lateral (select slack.message_content(i.event) as content offset 0) c
-  cross join lateral slack.reactions_of(i.channel_id, i.message_ts) r
-  where not exists
-  ( select from slack.tombstone t
-    where t.channel_id = i.channel_id
-    and t.ts = i.message_ts
-  )
-  order by i.channel_id, i.message_ts, i.event_ts desc, i.event_id desc
-  on conflict (channel_id, ts) do update set
-    team = excluded.team
-  , text = excluded.text
-  , type = excluded.type
-  , user_id = excluded.user_id
-  , blocks = excluded.blocks
-  , event_ts = excluded.event_ts
-  , thread_ts = excluded.thread_ts
-  , channel_type = excluded.channel_type
-  , client_msg_id = excluded.client_msg_id
-  , parent_user_id = excluded.parent_user_id
-  , updated_at = excluded.updated_at
-  , bot_id = excluded.bot_id
-  , attachments = excluded.attachments
-  , files = excluded.files
-  , app_id = excluded.app_id
-  , subtype = excluded.subtype
-  , trigger_id = excluded.trigger_id
-  , workflow_id = excluded.workflow_id
-  , display_as_bot = excluded.display_as_bot
-  , upload = excluded.upload
-  , x_files = excluded.x_files
-  , icons = excluded.icons
-  , language = excluded.language
-  , edited = excluded.edited
-  , event_id = excluded.event_id
-  where (excluded.event_ts, coalesce(excluded.event_id, '')) > (coalesce(m.event_ts, '-infinity'), coalesce(m.event_id, ''));
+  insert into slack.message_search as s (ts, channel_id, document)
+  select
+    m.ts
+  , m.channel_id
+  , slack.search_document
+    (config, m.channel_id, m.user_id, m.bot_id, m.subtype, m.thread_ts, m.edited, m.text, m.blocks, m.attachments, m.files)
+  from stored m
+  on conflict (ts, channel_id) do update set document = excluded.document;
 end
 $func$;
 comment on function slack.store_messages(slack.routed_event[]) is
-  'Stores the newest content of each message, except of deleted ones; a value of another type than its column''s as null, of an object in place of an id the id. The caller holds the locks of slack.lock_messages().';
+  'Stores the newest content of each message and its document, except of deleted ones; a value of another type than its column''s as null, of an object in place of an id the id. The caller holds the locks of slack.lock_messages().';
 
 create or replace function slack.insert_message(message jsonb)
 returns text

@@ -149,7 +149,8 @@ begin
   --   3. buckets of messages                             slack.lock_messages(): exclusive; slack.lock_for_import(): shared
   --   4. rows of slack.event                             only replays change them
   --   5. rows of slack.delivery, by event_id
-  --   6. rows of slack.tombstone, reaction and message   only under their bucket's lock, so in any order
+  --   6. rows of slack.tombstone, reaction, message and message_search
+  --                                                    only under their bucket's lock, so in any order
   --   7. rows of slack."user", by id
   --   8. rows of slack.channel, by id
   --   9. gaps                                            slack.lock_gaps()

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from tests.support import SCALE
+from tests.support import SCALE, wrong_documents
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.slack.events import read_envelope, route
 
@@ -121,6 +121,7 @@ event = st.one_of(
 
 STATE = {
     "message": "select * from slack.message order by channel_id, ts",
+    "message_search": "select * from slack.message_search order by channel_id, ts",
     "reaction": "select * from slack.reaction order by channel_id, ts, user_id, reaction",
     "tombstone": "select * from slack.tombstone order by channel_id, ts",
     "user": 'select * from slack."user" order by id',
@@ -150,6 +151,7 @@ def _state(connection: psycopg.Connection[Any], batches: list[list[bytes]]) -> d
     for batch in batches:
         text = (b"[" + b",".join(batch) + b"]").decode()
         connection.execute("select slack.ingest(%s::jsonb)", (text,))
+    assert wrong_documents(connection) == []
     with connection.cursor(row_factory=dict_row) as cursor:
         return {table: cursor.execute(query).fetchall() for table, query in STATE.items()}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.archives import tables
 from tests.integration.test_convergence import _record, channels, event, texts, times, users
-from tests.support import SCALE
+from tests.support import SCALE, wrong_documents
 from tiger_slack_tui.imports.merge.decisions import FileRecord
 from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.rows import read_row
@@ -54,7 +54,17 @@ exports = st.lists(st.tuples(channels, exported), min_size=1, max_size=5)
 
 
 _WRITTEN = (
-    *("message", "reaction", "tombstone", '"user"', "channel", "channel_name", "event", "delivery"),
+    *(
+        "message",
+        "message_search",
+        "reaction",
+        "tombstone",
+        '"user"',
+        "channel",
+        "channel_name",
+        "event",
+        "delivery",
+    ),
     *("message_discard", "import_file", "import_problem"),
 )
 
@@ -99,6 +109,7 @@ def importer(conninfo: str) -> Iterator[Importer]:
 
 def _state(connection: psycopg.Connection[Any]) -> dict[str, Any]:
     """The tables, without the reactions of deleted and discarded messages, which are not shown."""
+    assert wrong_documents(connection) == []
     state = tables(connection)
     there = {(row["channel_id"], row["ts"]) for row in state["message"]}
     state["reaction"] = [r for r in state["reaction"] if (r["channel_id"], r["ts"]) in there]

@@ -79,7 +79,7 @@ def conninfo(server: str) -> str:
         if _schema_is_current(connection):
             tables = connection.execute(
                 "select string_agg(format('slack.%I', tablename), ', ') from pg_tables"
-                " where schemaname = 'slack' and tablename not in ('migration', 'version')"
+                " where schemaname = 'slack' and tablename not in ('migration', 'version', 'search_progress')"
             ).fetchone()
             assert tables is not None
             connection.execute(f"truncate {tables[0]} restart identity".encode())

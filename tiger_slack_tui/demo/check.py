@@ -8,6 +8,7 @@ from typing import Any
 
 from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.store.search_index import wrong_documents
 from tiger_slack_tui.store.whole_tables import Table, read_table
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,11 +20,15 @@ async def differences(conninfo: str, expected: Expected, *, most: int = 20) -> l
     """The differences between the tables and `expected`, at most `most` lines; empty if there are none."""
     async with await connect(conninfo) as connection:
         rows = {table: await read_table(connection, table) for table in _TABLES}
-    found: list[str] = []
+        documents = await wrong_documents(connection)
+    found = [
+        f"slack.message_search: the document of {(channel, _slack(ts))} is not that of its message"
+        for channel, ts in documents[:most]
+    ]
     for line in _compare(rows, expected):
-        found.append(line)
         if len(found) == most:
             break
+        found.append(line)
     return found
 
 

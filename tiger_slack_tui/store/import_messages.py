@@ -94,6 +94,7 @@ where m.channel_id = %(channel)s
 and m.ts between %(first)s and %(last)s
 and m.ts = any (%(times)s::timestamptz[])
 """
+_INDEX = "select slack.index_messages(%(channel)s, %(times)s::timestamptz[])"
 _COPY_MESSAGES: LiteralString = (
     f"copy slack.message ({', '.join(MESSAGE_COLUMNS)}) from stdin (format binary)"
 )
@@ -172,16 +173,15 @@ async def add_known(
 
 async def delete_messages(connection: Connection, keys: Iterable[MessageKey]) -> None:
     """Delete rows that `copy_messages` then writes again."""
-    times: dict[str, list[int]] = {}
-    for channel, ts in keys:
-        times.setdefault(channel, []).append(ts)
-    for channel, found in times.items():
-        await connection.execute(_DELETE, times_of(channel, found))
+    for values in _by_channel(keys):
+        await connection.execute(_DELETE, values)
 
 
-async def copy_messages(connection: Connection, rows: Sequence[bytes]) -> None:
-    """Insert messages. Each row holds the cells of MESSAGE_COLUMNS in the binary format of COPY."""
-    await copy_rows(connection, _COPY_MESSAGES, rows)
+async def copy_messages(connection: Connection, rows: Mapping[MessageKey, bytes]) -> None:
+    """Insert messages and their search documents. A row has the cells of MESSAGE_COLUMNS in COPY's binary format."""
+    await copy_rows(connection, _COPY_MESSAGES, list(rows.values()))
+    for values in _by_channel(rows):
+        await connection.execute(_INDEX, values)
 
 
 async def copy_reactions(connection: Connection, reactions: NewReactions) -> None:
@@ -234,6 +234,15 @@ def times_of(channel: str, times: Sequence[int]) -> dict[str, Any]:
     """`range_of`, and the parameter `times`: as text, which is far faster than psycopg's list of datetimes."""
     text = f"{{{','.join(map(str, map(from_micros, times)))}}}"
     return range_of(channel, times) | {"times": text}
+
+
+def _by_channel(keys: Iterable[MessageKey]) -> Iterator[dict[str, Any]]:
+    """The parameters of a query for each channel."""
+    times: dict[str, list[int]] = {}
+    for channel, ts in keys:
+        times.setdefault(channel, []).append(ts)
+    for channel, found in times.items():
+        yield times_of(channel, found)
 
 
 def _reaction_rows(reactions: NewReactions) -> Iterator[bytes]:

@@ -142,10 +142,10 @@ async def _write_messages(connection: Connection, changes: Changes, known: Known
     await import_messages.delete_messages(connection, changes.updates)
     contents = changes.inserts | changes.updates
     shown = known.reactions
-    rows = [
-        row.row(_reactions_json(shown[key]) if key in shown else None)
+    rows = {
+        key: row.row(_reactions_json(shown[key]) if key in shown else None)
         for key, row in contents.items()
-    ]
+    }
     await import_messages.copy_messages(connection, rows)
     with_content = {key: new for key, new in changes.reactions.items() if key in contents}
     await import_messages.copy_reactions(connection, with_content)

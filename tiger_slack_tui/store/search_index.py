@@ -1,0 +1,98 @@
+"""slack.message_search: the documents that are searched, and the progress of the job that makes older ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+
+from psycopg.rows import class_row
+
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value
+
+_PROGRESS: LiteralString = """
+select p.language, p.previous_language, p.done, p.total, p.finished_at from slack.search_progress p
+"""
+_INDEX = "select slack.index_history(%s)"
+# What a crash of the server undoes, it undoes together with the progress.
+_SESSION = "select set_config('synchronous_commit', 'off', false)"
+_SET_LANGUAGE = "select slack.set_search_language(%s)"
+_HAS_LANGUAGE = "select slack.search_config(%s) is not null"
+WRONG_DOCUMENTS: LiteralString = """
+select coalesce(m.channel_id, s.channel_id), coalesce(m.ts, s.ts)
+from slack.message m
+full join slack.message_search s on s.channel_id = m.channel_id and s.ts = m.ts
+where s.document is distinct from slack.search_document
+( slack.document_config(), m.channel_id, m.user_id, m.bot_id, m.subtype, m.thread_ts, m.edited, m.text, m.blocks
+, m.attachments, m.files
+)
+or m.ts is null
+order by 2, 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexProgress:
+    """How much of the history can be searched, and in which language (a text search configuration)."""
+
+    language: str
+    previous_language: str | None
+    """The language of the documents that are not made anew yet; None if there are none."""
+    done: int
+    """Messages that the job has reached."""
+    total: int | None
+    """Messages that there were when the job began; None before."""
+    finished_at: datetime | None
+    """None while older messages have no document in the language."""
+
+    @property
+    def percent(self) -> int:
+        """The part of the history that is indexed: 100 only when all of it is."""
+        if self.finished_at is not None:
+            return 100
+        return min(99, 100 * self.done // self.total) if self.total else 0
+
+    @property
+    def languages(self) -> list[str]:
+        """The languages of the documents."""
+        return [self.language, *([self.previous_language] if self.previous_language else [])]
+
+
+async def read_progress(connection: Connection) -> IndexProgress:
+    """How much of the history can be searched."""
+    async with connection.cursor(row_factory=class_row(IndexProgress)) as cursor:
+        await cursor.execute(_PROGRESS)
+        row = await cursor.fetchone()
+    return row or IndexProgress("english", None, 0, None, None)
+
+
+async def set_up_index_session(connection: Connection) -> None:
+    """Set up the session for `index_history`."""
+    await connection.execute(_SESSION)
+
+
+async def index_history(connection: Connection, messages: int) -> int:
+    """Make the documents of the next messages in one transaction. Returns how many it reached; 0 when all have one.
+
+    Live events of these messages' lock buckets wait meanwhile. One session at a time calls it.
+    """
+    return int(await fetch_value(connection, _INDEX, (messages,)))
+
+
+async def has_language(connection: Connection, language: str) -> bool:
+    """Whether the server has a text search configuration of this name."""
+    return bool(await fetch_value(connection, _HAS_LANGUAGE, (language,)))
+
+
+async def set_language(connection: Connection, language: str) -> bool:
+    """Set the language of documents. Returns whether it was another; the job then makes all documents anew."""
+    return bool(await fetch_value(connection, _SET_LANGUAGE, (language,)))
+
+
+async def wrong_documents(connection: Connection) -> list[tuple[str, datetime]]:
+    """The messages (channel id, ts) whose document is not what their row gives, or is missing or left over.
+
+    Reads both tables whole: for small databases, such as the demo's and the tests'.
+    """
+    return await (await connection.execute(WRONG_DOCUMENTS)).fetchall()
