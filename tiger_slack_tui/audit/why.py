@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from tiger_slack_tui.store.message_history import (
     CoveringGap,
     ImportedFile,
     MessageEvent,
+    MessageEventRow,
     MessageFacts,
     StoredMessage,
     covering_gap,
@@ -68,22 +69,9 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryEvent:
-    """An event about the message. `text` is the beginning of the message's text, or the name of a reaction."""
+class HistoryEvent(MessageEvent):
+    """An event about the message, and what it did."""
 
-    event_id: str
-    event_ts: datetime
-    received_at: datetime
-    deliveries: int | None
-    type: str | None
-    subtype: str | None
-    outcome: str
-    discard_id: int | None
-    user_id: str | None
-    user_name: str | None
-    error: str | None
-    error_message: str | None
-    text: str | None
     did: Effect
     replays: tuple[Replay, ...]
 
@@ -164,27 +152,12 @@ async def read_history(
     )
 
 
-def _history_event(event: MessageEvent, effect: Effect) -> HistoryEvent:
-    return HistoryEvent(
-        event_id=event.event_id,
-        event_ts=event.event_ts,
-        received_at=event.received_at,
-        deliveries=event.deliveries,
-        type=event.type,
-        subtype=event.subtype,
-        outcome=event.outcome,
-        discard_id=event.discard_id,
-        user_id=event.user_id,
-        user_name=event.user_name,
-        error=event.error,
-        error_message=event.error_message,
-        text=event.text,
-        did=effect,
-        replays=read_replays(event.replays),
-    )
+def _history_event(row: MessageEventRow, effect: Effect) -> HistoryEvent:
+    shared = {each.name: getattr(row, each.name) for each in fields(MessageEvent)}
+    return HistoryEvent(**shared, did=effect, replays=read_replays(row.replays))
 
 
-def _effect(event: MessageEvent, message: StoredMessage | None, *, is_deleted: bool) -> Effect:
+def _effect(event: MessageEventRow, message: StoredMessage | None, *, is_deleted: bool) -> Effect:
     if event.outcome != Outcome.STORED:
         effects = {Outcome.DISCARDED: Effect.DISCARDED, Outcome.FAILED: Effect.FAILED}
         return effects.get(Outcome(event.outcome), Effect.NOTHING)

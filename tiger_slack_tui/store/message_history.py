@@ -63,8 +63,6 @@ and (g.channel_id is null or g.channel_id = %(channel_id)s)
 order by g.channel_id nulls last, g.id desc
 limit 1
 """
-
-
 _OF_SECOND: LiteralString = """
 with known as
 ( select m.ts from slack.message m
@@ -138,6 +136,12 @@ class MessageEvent:
     error: str | None
     error_message: str | None
     text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEventRow(MessageEvent):
+    """The event with what decides what it did. `replays` is slack.event.replays."""
+
     is_tombstone: bool
     """Whether it replaces the message by Slack's note that it was deleted."""
     replays: list[dict[str, Any]] | None
@@ -201,9 +205,9 @@ async def message_facts(connection: Connection, channel_id: str, ts: str) -> Mes
     return facts
 
 
-async def message_events(connection: Connection, channel_id: str, ts: str) -> list[MessageEvent]:
+async def message_events(connection: Connection, channel_id: str, ts: str) -> list[MessageEventRow]:
     """The events about the message, in the order in which they happened."""
-    return await _rows(connection, MessageEvent, _EVENTS, channel_id, ts)
+    return await _rows(connection, MessageEventRow, _EVENTS, channel_id, ts)
 
 
 async def imported_file(connection: Connection, channel_id: str, ts: str) -> ImportedFile | None:
