@@ -13,13 +13,14 @@ import click
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.preview import Preview, Tested, previews
 from tiger_slack_tui.audit.rules import READY_RULES
+from tiger_slack_tui.audit.words import format_channel, format_time, format_user
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
-from tiger_slack_tui.cli.output import echo_json, format_channel, format_time, format_user
+from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import last, query_runner, run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.names import find_channel, find_user

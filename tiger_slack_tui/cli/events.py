@@ -12,6 +12,7 @@ import orjson
 from tiger_slack_tui.audit.detail import EndRow, EventDetail, read_event
 from tiger_slack_tui.audit.event_query import EventQuery
 from tiger_slack_tui.audit.follow import follow
+from tiger_slack_tui.audit.words import format_channel, format_error, format_time, format_user
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.outcome import Outcome
@@ -20,13 +21,7 @@ from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
-from tiger_slack_tui.cli.output import (
-    echo_json,
-    format_channel,
-    format_error,
-    format_time,
-    format_user,
-)
+from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, EventRow, read_page

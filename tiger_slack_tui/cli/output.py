@@ -1,49 +1,13 @@
-"""How commands print values: JSON, times, channels, users and codes."""
+"""How commands print values."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 import orjson
 
-from tiger_slack_tui.base.text import cells, cut
-from tiger_slack_tui.postgres.failures import sqlstate_words
-
-_LONGEST_ID = 14
-"""Most columns of an id. Slack's have 9 to 11 characters."""
-
 
 def echo_json(value: Any) -> None:
     """Print the value, which may hold dataclasses, as one line of JSON."""
     click.echo(orjson.dumps(value, default=str))
-
-
-def format_time(time: datetime | None) -> str:
-    """The time in UTC, to the second, with its zone; "-" for None."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if time else "-"
-
-
-def format_channel(channel_id: str | None, name: str | None, most: int = 34) -> str:
-    """The channel as #name and its id, or its id alone; at most `most` columns wide."""
-    return _named("#", channel_id, name, most)
-
-
-def format_user(user_id: str | None, name: str | None, most: int = 34) -> str:
-    """The user as @name and its id, or its id alone; at most `most` columns wide."""
-    return _named("@", user_id, name, most)
-
-
-def format_error(code: str | None) -> str:
-    """The SQLSTATE or the class of an error, in words where it is a SQLSTATE."""
-    return sqlstate_words(code) if code else "-"
-
-
-def _named(mark: str, id_: str | None, name: str | None, most: int) -> str:
-    if not id_:
-        return "-"
-    shown = cut(id_, min(_LONGEST_ID, most))
-    if not name or name == id_:
-        return shown
-    return f"{cut(mark + name, most - cells(shown) - 1)} {shown}"
