@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,27 @@ async def running(engine: Engine) -> AsyncIterator[Engine]:
     finally:
         engine.stop()
         await asyncio.wait_for(run, 60)
+
+
+@contextmanager
+def slack_in_a_thread(**options: Any) -> Iterator[LocalSlack]:
+    """A local Slack in a thread of its own, for a test whose commands run an event loop in this one."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def run(work: Coroutine[Any, Any, Any]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(30)
+
+    slack = LocalSlack(**options)
+    try:
+        run(slack.start())
+        yield slack
+    finally:
+        run(slack.close())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 async def until(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -29,8 +29,8 @@ class Commands:
         self.conninfo, self.cwd = conninfo, cwd
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        done = in_this_process(*arguments, home=self.cwd / "home", DATABASE_URL=self.conninfo)
-        assert done.exit_code == code, done.stderr + done.stdout
+        done = in_this_process(*arguments, cwd=self.cwd, DATABASE_URL=self.conninfo)
+        assert done.returncode == code, done.stderr + done.stdout
         assert "Traceback" not in done.stderr
         assert "\x1b" not in done.stdout
         if code == 0 and "--json" not in arguments:
@@ -178,8 +178,8 @@ def test_why_by_link_and_never_delivered(conninfo: str, run: Commands) -> None:
     ],
 )
 def test_usage(conninfo: str, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    refused = in_this_process(*arguments, home=tmp_path, DATABASE_URL=conninfo)
-    assert (refused.exit_code, refused.stdout) == (2, "")
+    refused = in_this_process(*arguments, cwd=tmp_path, DATABASE_URL=conninfo)
+    assert (refused.returncode, refused.stdout) == (2, "")
     assert "Traceback" not in refused.stderr
 
 

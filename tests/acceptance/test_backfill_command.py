@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from tests.acceptance.test_cli import in_this_process
-from tests.acceptance.test_observing import command
+from tests.acceptance.test_observing import command, run
 from tests.acceptance.test_processes import Program
-from tests.support import count, until
+from tests.support import count, slack_in_a_thread, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 
@@ -36,17 +36,20 @@ def post(number: int, channel: str = "C1") -> dict[str, Any]:
     return {"event_id": f"Ev{number}", "event": event | {"event_ts": ts}}
 
 
+def directory(channels: int = 2) -> Directory:
+    return Directory([], [{"id": f"C{n}", "name": f"place-{n}"} for n in range(1, channels + 1)])
+
+
 def workspace(channels: int = 2) -> LocalSlack:
-    listed = [{"id": f"C{n}", "name": f"place-{n}"} for n in range(1, channels + 1)]
-    return LocalSlack(directory=Directory([], listed))
+    return LocalSlack(directory=directory(channels))
 
 
-async def test_history_is_read_by_channel_and_time(conninfo: str, tmp_path: Path) -> None:
-    async with workspace() as slack:
+def test_history_is_read_by_channel_and_time(conninfo: str, tmp_path: Path) -> None:
+    with slack_in_a_thread(directory=directory()) as slack:
         for number in range(300):
             slack.lose(post(number, f"C{number % 2 + 1}"))
         program = Program(slack, conninfo, tmp_path)
-        code, out, err = await command(
+        code, out, err = run(
             program, "backfill", "--channel", "#place-2", "--since", SINCE, "--json"
         )
         assert code == 0, err
@@ -58,15 +61,15 @@ async def test_history_is_read_by_channel_and_time(conninfo: str, tmp_path: Path
             150,
         )
         assert "SECRET" not in out + err
-        code, out, _ = await command(program, "backfill", "--since", SINCE)
+        code, out, _ = run(program, "backfill", "--since", SINCE)
         assert code == 0
         assert "300 messages read = 150 inserted + 150 already there + 0 updated" in out
-        code, out, _ = await command(program, "backfill")
+        code, out, _ = run(program, "backfill")
         assert (code, out) == (0, "There are no gaps to close.\n")
-        code, out, _ = await command(program, "backfill", "--status")
+        code, out, _ = run(program, "backfill", "--status")
         assert code == 0
         assert [line.split(",")[0] for line in out.splitlines()] == ["gap 2", "gap 1"]
-        code, out, _ = await command(program, "backfill", "--gap", "1", "--json")
+        code, out, _ = run(program, "backfill", "--gap", "1", "--json")
         assert json.loads(out)["gaps"][0]["messages"]["already_there"] == 150
     assert count(conninfo, "select count(*) from slack.message") == 300
 
@@ -90,34 +93,34 @@ def test_what_makes_no_sense_is_said(
         "SLACK_APP_TOKEN": "xapp-1",
         "DATABASE_URL": conninfo,
     }
-    refused = in_this_process("backfill", *arguments, home=tmp_path, **given)
-    assert (refused.exit_code, refused.stdout) == (2, "")
+    refused = in_this_process("backfill", *arguments, cwd=tmp_path, **given)
+    assert (refused.returncode, refused.stdout) == (2, "")
     assert says in refused.stderr
     assert "Traceback" not in refused.stderr
 
 
-async def test_a_channel_that_slack_does_not_list(conninfo: str, tmp_path: Path) -> None:
-    async with workspace() as slack:
+def test_a_channel_that_slack_does_not_list(conninfo: str, tmp_path: Path) -> None:
+    with slack_in_a_thread(directory=directory()) as slack:
         program = Program(slack, conninfo, tmp_path)
-        code, out, err = await command(program, "backfill", "--since", "1D", "--channel", "nowhere")
+        code, out, err = run(program, "backfill", "--since", "1D", "--channel", "nowhere")
     assert (code, out) == (2, "")
     assert "nowhere" in err
     assert "Traceback" not in err
 
 
-async def test_a_gap_that_goes_on_is_not_closed(
+def test_a_gap_that_goes_on_is_not_closed(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     database.execute(
         "insert into slack.gap (team_id, reason, started_at) values ('T0LOCAL', 'not connected', now())"
     )
-    async with workspace() as slack:
+    with slack_in_a_thread(directory=directory()) as slack:
         program = Program(slack, conninfo, tmp_path)
-        code, _, err = await command(program, "backfill", "--gap", "1")
+        code, _, err = run(program, "backfill", "--gap", "1")
         assert (code, "has not ended yet" in err) == (2, True)
-        code, out, _ = await command(program, "backfill", "--status")
+        code, out, _ = run(program, "backfill", "--status")
         assert "not ended" in out
-        code, out, _ = await command(program, "doctor")
+        code, out, _ = run(program, "doctor")
         assert "1 open" in out
 
 

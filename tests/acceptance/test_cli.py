@@ -1,5 +1,6 @@
 """The command as a process: what it prints, and its exit code."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -39,15 +40,19 @@ def tiger_slack(*arguments: str, cwd: Path, **environ: str) -> subprocess.Comple
     )
 
 
-def in_this_process(*arguments: str, home: Path, **environ: str) -> click.testing.Result:
-    """Run a command without the cost of a process.
+def in_this_process(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a command without the cost of a process, outside of any event loop.
 
     `test_missing_settings_are_all_named` and `test_a_process_says_the_same` show that a process has the same output
     and exit code.
     """
     hidden = {name: None for name in os.environ if name not in CLEAN}
-    given = hidden | {"TIGER_SLACK_HOME": str(home)} | environ
-    return CliRunner().invoke(main, arguments, env=given)
+    given = hidden | {"TIGER_SLACK_HOME": str(cwd / "home")} | environ
+    with contextlib.chdir(cwd):
+        said = CliRunner().invoke(main, arguments, env=given)
+    if said.exception is not None and not isinstance(said.exception, SystemExit):
+        raise said.exception
+    return subprocess.CompletedProcess(arguments, said.exit_code, said.stdout, said.stderr)
 
 
 def test_help_and_version(tmp_path: Path) -> None:

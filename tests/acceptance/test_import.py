@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.test_cli import CLEAN, tiger_slack
+from tests.acceptance.test_cli import CLEAN, in_this_process, tiger_slack
 from tests.acceptance.test_processes import _signal_server
 from tests.archives import (
     DAY,
@@ -189,7 +189,7 @@ def test_exit_codes_and_what_is_printed(tmp_path: Path, conninfo: str) -> None:
     assert "2 read = 2 inserted" in good.stdout
     assert re.search(r"general +1 +2 +2 ", good.stdout)
     (tmp_path / "nothing").mkdir()
-    refused = tiger_slack("import", "nothing", cwd=tmp_path, DATABASE_URL=conninfo)
+    refused = in_this_process("import", "nothing", cwd=tmp_path, DATABASE_URL=conninfo)
     assert refused.returncode == 1
     assert "not a Slack export" in refused.stderr
     for wrong in (
@@ -198,7 +198,7 @@ def test_exit_codes_and_what_is_printed(tmp_path: Path, conninfo: str) -> None:
         ["import", "good.zip", "--channel-map", "good.zip"],
         ["import", "good.zip", "--errors", "nowhere/errors"],
     ):
-        usage = tiger_slack(*wrong, cwd=tmp_path, DATABASE_URL=conninfo)
+        usage = in_this_process(*wrong, cwd=tmp_path, DATABASE_URL=conninfo)
         assert usage.returncode == 2, wrong
         assert "Traceback" not in usage.stderr
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.acceptance.test_cli import CLEAN, in_this_process
 from tests.acceptance.test_processes import Program
-from tests.support import ADVISORY_LOCKS, allow_connections, until
+from tests.support import ADVISORY_LOCKS, allow_connections, slack_in_a_thread, until
 from tiger_slack_tui import __version__
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -44,6 +44,7 @@ def marked(number: int, **fields: Any) -> dict[str, Any]:
 
 
 async def command(program: Program, *arguments: str) -> tuple[int, str, str]:
+    """Run it as a process: its exit code and output."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tiger_slack_tui", *arguments),
         env=program.environ,
@@ -52,6 +53,12 @@ async def command(program: Program, *arguments: str) -> tuple[int, str, str]:
     )
     out, err = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode or 0, out.decode(), err.decode()
+
+
+def run(program: Program, *arguments: str) -> tuple[int, str, str]:
+    """The same in this process, for a program of `slack_in_a_thread`."""
+    done = in_this_process(*arguments, cwd=program.home.parent, **program.environ)
+    return done.returncode, done.stdout, done.stderr
 
 
 async def test_all_of_it_is_exported_but_no_text_and_no_secret(
@@ -151,37 +158,37 @@ async def test_health_and_metrics_over_http(
             assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
-async def test_jobs_by_hand_and_their_status(conninfo: str, tmp_path: Path) -> None:
+def test_jobs_by_hand_and_their_status(conninfo: str, tmp_path: Path) -> None:
     directory = Directory([{"id": "U1", "name": "one"}], [{"id": "C1", "name": "place"}])
-    async with LocalSlack(directory=directory) as slack:
+    with slack_in_a_thread(directory=directory) as slack:
         program = Program(slack, conninfo, tmp_path / "home")
-        code, out, _ = await command(program, "jobs")
+        code, out, _ = run(program, "jobs")
         assert code == 0
         assert [line.split()[2:4] for line in out.splitlines()] == [
             ["users", "done"],
             ["channels", "done"],
         ]
-        code, out, _ = await command(program, "jobs", "retention", "--json")
+        code, out, _ = run(program, "jobs", "retention", "--json")
         assert (code, json.loads(out)[0]["outcome"]) == (0, "done")
 
         with psycopg.connect(conninfo, autocommit=True) as other:
             other.execute("set application_name = 'a person'")
             other.execute("select pg_advisory_lock(5245366294413312)")
-            code, out, _ = await command(program, "jobs", "users")
+            code, out, _ = run(program, "jobs", "users")
             assert (code, "a person (local, pid" in out) == (0, True)
-            code, out, _ = await command(program, "jobs", "--status", "--json")
+            code, out, _ = run(program, "jobs", "--status", "--json")
             assert code == 0
             users = json.loads(out)[0]
             assert users["holder"]["application_name"] == "a person"
             assert users["holder"]["pid"] == other.info.backend_pid
             assert [run["outcome"] for run in users["runs"]] == ["skipped", "done"]
-            code, out, _ = await command(program, "jobs", "--status")
+            code, out, _ = run(program, "jobs", "--status")
             assert "users: next run" in out
             assert "held by a person" in out
             assert "lock  free" in out
 
         program.environ["SLACK_BOT_TOKEN"] = "xoxb-other"
-        code, out, err = await command(program, "jobs", "users")
+        code, out, err = run(program, "jobs", "users")
         assert code == 1
         assert "invalid_auth" in out
         assert "1 job failed: users" in err
@@ -216,20 +223,20 @@ async def test_a_killed_job_is_shown_as_cut_off(conninfo: str, tmp_path: Path) -
         assert (code, json.loads(out)[0]["runs"][0]["outcome"]) == (0, "cut off")
 
 
-async def test_the_doctor_finds_what_is_wrong(conninfo: str, tmp_path: Path) -> None:
-    async with LocalSlack() as slack:
+def test_the_doctor_finds_what_is_wrong(conninfo: str, tmp_path: Path) -> None:
+    with slack_in_a_thread() as slack:
         program = Program(slack, conninfo, tmp_path / "home")
-        code, out, _ = await command(program, "doctor")
+        code, out, _ = run(program, "doctor")
         assert code == 0, out
         assert "✓ bot token: U0TIGER of Local" in out
         assert "! delayed events" in out
         assert "✗" not in out
-        code, out, _ = await command(program, "doctor", "--json")
+        code, out, _ = run(program, "doctor", "--json")
         assert {check["state"] for check in json.loads(out)} == {"ok", "warning"}
 
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("update slack.version set version = '99.0.0'")
-        code, out, _ = await command(program, "doctor")
+        code, out, _ = run(program, "doctor")
         assert (code, "✗ migrations: the database has version 99.0.0" in out) == (1, True)
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("update slack.version set version = %s", (__version__,))
@@ -240,7 +247,7 @@ async def test_the_doctor_finds_what_is_wrong(conninfo: str, tmp_path: Path) -> 
         (tmp_path / "home" / "spool").rmdir()
         (tmp_path / "home" / "spool").write_text("in the way")
         program.environ["SLACK_APP_TOKEN"] = "xapp-other"
-        code, out, err = await command(program, "doctor", "--json")
+        code, out, err = run(program, "doctor", "--json")
         assert code == 1
         states = {check["name"]: check for check in json.loads(out)}
         failed = {name for name, check in states.items() if check["state"] == "failed"}
@@ -262,7 +269,7 @@ async def test_the_doctor_finds_what_is_wrong(conninfo: str, tmp_path: Path) -> 
     ],
 )
 def test_wrong_settings_of_jobs_are_named(tmp_path: Path, name: str, value: str) -> None:
-    done = in_this_process("jobs", "--status", home=tmp_path, **{name: value})
-    assert done.exit_code == 2
+    done = in_this_process("jobs", "--status", cwd=tmp_path, **{name: value})
+    assert done.returncode == 2
     assert name in done.stderr
     assert "Traceback" not in done.stderr

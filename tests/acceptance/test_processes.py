@@ -40,17 +40,17 @@ class Program:
             "PG_MIN_POOL_SIZE": "1",
             "PG_MAX_POOL_SIZE": "3",
         }
-        self._home = home
+        self.home = home
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[asyncio.subprocess.Process]:
         """A process of it; killed at the end, if it still runs."""
-        self._home.mkdir(exist_ok=True)
-        with (self._home / "log").open("ab") as log:
+        self.home.mkdir(exist_ok=True)
+        with (self.home / "log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tiger_slack_tui", "run", "--no-ui"),
                 env=self.environ,
-                cwd=self._home,
+                cwd=self.home,
                 stderr=log,
             )
         try:
@@ -62,7 +62,7 @@ class Program:
 
     @property
     def log(self) -> str:
-        return (self._home / "log").read_text()
+        return (self.home / "log").read_text()
 
 
 @pytest.mark.parametrize("seed", range(1, SCALE + 1))

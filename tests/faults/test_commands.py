@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.acceptance.test_cli import CLEAN, tiger_slack
+from tests.acceptance.test_cli import CLEAN, in_this_process, tiger_slack
 from tests.faults.commands import Command, commands
+from tests.support import slack_in_a_thread
 from tiger_slack_tui.cli.main import main
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -44,21 +42,9 @@ by_command = pytest.mark.parametrize("command", ALL, ids=lambda command: "-".joi
 
 @pytest.fixture(scope="module")
 def slack() -> Iterator[LocalSlack]:
-    """A local Slack in a thread of its own, because each command runs an event loop in this one."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-
-    def run(work: Coroutine[Any, Any, Any]) -> None:
-        asyncio.run_coroutine_threadsafe(work, loop).result(30)
-
-    server = LocalSlack(directory=Directory([], [{"id": "C1", "name": "place"}]))
-    run(server.start())
-    yield server
-    run(server.close())
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    directory = Directory([], [{"id": "C1", "name": "place"}])
+    with slack_in_a_thread(directory=directory) as server:
+        yield server
 
 
 class CommandLine:
@@ -172,7 +158,7 @@ def test_bytes_that_are_no_text_come_through_the_system(tmp_path: Path, words: l
 
 
 def test_doctor_gives_each_problem_a_line(tmp_path: Path) -> None:
-    said = tiger_slack("doctor", cwd=tmp_path, DATABASE_URL=AWAY)
+    said = in_this_process("doctor", cwd=tmp_path, DATABASE_URL=AWAY)
     lines = [line.strip() for line in said.stdout.splitlines()]
     for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"):
         assert any(line.startswith(f"{name} is missing") for line in lines), said.stdout

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.acceptance.test_cli import tiger_slack
+from tests.acceptance.test_cli import in_this_process
 from tests.auditing import asking, deletion, edit, message, reaction, store, ts
 from tiger_slack_tui.audit.detail import read_event
 from tiger_slack_tui.audit.why import read_history
@@ -94,7 +94,7 @@ def test_a_message_beyond_the_years_of_python(conninfo: str, tmp_path: Path, odd
     asyncio.run(store(conninfo, {"Ev1": message(1, ts=odd)}))
 
     def run(*words: str) -> str:
-        done = tiger_slack(*words, cwd=tmp_path, DATABASE_URL=conninfo)
+        done = in_this_process(*words, cwd=tmp_path, DATABASE_URL=conninfo)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -107,7 +107,7 @@ def test_a_message_beyond_the_years_of_python(conninfo: str, tmp_path: Path, odd
 
 
 def test_why_with_an_empty_trail(conninfo: str, tmp_path: Path) -> None:
-    said = tiger_slack("why", "C1", ts(1), cwd=tmp_path, DATABASE_URL=conninfo)
+    said = in_this_process("why", "C1", ts(1), cwd=tmp_path, DATABASE_URL=conninfo)
     assert "It is not stored. The audit trail is empty." in said.stdout
 
 
@@ -123,7 +123,7 @@ def test_an_error_does_not_store_the_text_a_second_time(
     assert ("refusing" in row[0], "my secret" in row[0]) == (True, False)
     old = '{"diagnostics": {"context": "pages\\nof SQL", "message_detail": "(my secret)"}}'
     database.execute("update slack.event set error = error || %s", (old,))
-    said = tiger_slack("event", "Ev1", cwd=tmp_path, DATABASE_URL=conninfo).stdout
+    said = in_this_process("event", "Ev1", cwd=tmp_path, DATABASE_URL=conninfo).stdout
     shown, _, payload = said.partition("\npayload\n")
     assert ("refusing" in shown, "my secret" in payload) == (True, True)
     assert not [part for part in ("my secret", "of SQL") if part in shown]
@@ -137,11 +137,11 @@ def test_a_role_without_rights(
             sql.Identifier(database.info.dbname)
         )
     )
-    done = tiger_slack("events", cwd=tmp_path, DATABASE_URL=conninfo)
+    done = in_this_process("events", cwd=tmp_path, DATABASE_URL=conninfo)
     assert done.returncode == 1
     for part in ("42501", "grant usage on schema slack", "set role"):
         assert part in done.stderr
-    found = tiger_slack("doctor", "--json", cwd=tmp_path, DATABASE_URL=conninfo).stdout
+    found = in_this_process("doctor", "--json", cwd=tmp_path, DATABASE_URL=conninfo).stdout
     names = [check["name"] for check in orjson.loads(found)]
     assert names.count("database") == 1
     assert "tables" in names

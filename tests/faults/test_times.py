@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.acceptance.test_cli import tiger_slack
+from tests.acceptance.test_cli import in_this_process
 from tests.auditing import asking, message, store
 from tests.integration.test_backfill import web_of
 from tests.support import AT_ONCE, SCALE
@@ -63,7 +63,7 @@ def test_a_shifted_time_stays_in_reach(time: datetime, by: timedelta) -> None:
 
 @pytest.mark.parametrize("time", ["9999-12-31", "0001-01-01T00:00+14:00"])
 def test_a_command_takes_any_time(conninfo: str, tmp_path: Path, time: str) -> None:
-    said = tiger_slack("events", "--since", time, cwd=tmp_path, DATABASE_URL=conninfo)
+    said = in_this_process("events", "--since", time, cwd=tmp_path, DATABASE_URL=conninfo)
     assert (said.returncode, said.stderr) == (0, "No such events.\n")
 
 
