@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tiger_slack_tui.audit.why import Effect, HistoryEvent, MessageHistory, Verdict
 from tiger_slack_tui.audit.words import format_channel, format_error, format_time, format_user
 from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.slack.ts import slack_ts
-from tiger_slack_tui.store.message_history import CoveringGap, StoredMessage
+from tiger_slack_tui.store.message_history import CoveringGap, MessageOfSecond, StoredMessage
 
 _VERDICTS = {
     Verdict.STORED: "It is stored.",
@@ -62,6 +62,15 @@ def why_lines(found: MessageHistory) -> Iterator[str]:
     if found.gap:
         yield from _gap_lines(found.gap)
     yield from _hints(found)
+
+
+def second_lines(channel: str, messages: Sequence[MessageOfSecond]) -> Iterator[str]:
+    """The messages of one second, and how to explain one of them."""
+    yield f"{amount(len(messages), 'message')} of that second:"
+    for message in messages:
+        head = f"  {message.slack_ts}  {format_user(message.user_id, message.user_name, 24)}  "
+        yield head + cut(message.text or "(not stored)", max(79 - len(head), 8))
+    yield f"→ to explain one: tiger-slack why {visible(channel)} {messages[0].slack_ts}"
 
 
 def _message_lines(message: StoredMessage) -> Iterator[str]:
