@@ -43,6 +43,8 @@ _COMMANDS = {
     "jobs": _Declaration("jobs", "jobs", "Run jobs now, or show their schedule and last runs."),
     "events": _Declaration("events", "events", "List received events and what became of each."),
     "event": _Declaration("events", "event", "Show one event in full."),
+    "search": _Declaration("search", "search", "Find messages."),
+    "thread": _Declaration("search", "thread", "Show a thread, the oldest message first."),
     "why": _Declaration("why", "why", "Explain why a message is stored, or why it is not."),
     "discard": _Declaration("discard", "discard", "Manage the rules that drop messages."),
     "replay": _Declaration("replay", "replay", "Process received events again."),

@@ -1,0 +1,67 @@
+"""`tiger-slack search` and `tiger-slack thread`: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import psycopg
+
+from tests.acceptance.test_audit_commands import NASTY
+from tests.acceptance.test_cli import in_this_process
+from tests.auditing import message, reaction, store, ts
+
+
+def test_search_and_thread(conninfo: str, tmp_path: Path) -> None:
+    def run(*arguments: str, code: int = 0) -> str:
+        done = in_this_process(*arguments, home=tmp_path, DATABASE_URL=conninfo)
+        assert done.exit_code == code, done.stderr + done.stdout
+        assert "\x1b" not in done.stdout
+        return done.stdout if code == 0 else done.stdout + done.stderr
+
+    events = {
+        "Ev1": message(1, text="the invoice is lost", thread_ts=ts(1)),
+        "Ev2": message(2, text=f"found the invoice {NASTY}", thread_ts=ts(1)),
+        "Ev3": message(3, text="something else"),
+        "Ev4": reaction(1, 4),
+    }
+    asyncio.run(store(conninfo, events))
+    user, channel = (
+        '{"user": {"id": "U1", "name": "ana"}}',
+        '{"channel": {"id": "C1", "name": "ops"}}',
+    )
+    with psycopg.connect(conninfo) as database:
+        database.execute("select slack.upsert_user(%s), slack.upsert_channel(%s)", (user, channel))
+
+    said = run("search", "invoice", "from:@ana", "--newest")
+    assert said.index("found the invoice ␛]0;title␇[/bold]") < said.index("the invoice is lost")
+    assert "#ops  @ana" in said
+    assert ":eyes: 1" in said
+    assert f"https://slack.com/archives/C1/p{ts(1).replace('.', '')}\n" in said
+    assert said.endswith("2 messages.\n")
+    assert "--limit shows more" in run("search", "invoice", "--limit", "1")
+    assert "something else" in run("search", "--context", "2", "lost")
+    found = json.loads(run("search", "lost", "--json"))
+    assert [each["message"]["ts"] for each in found["results"]] == [ts(1)]
+    assert [each["text"] for each in found["results"][0]["snippet"] if each["is_match"]] == ["lost"]
+    assert "No message matches" in run("search", "nothing", code=1)
+    assert "Did you mean from:?" in run("search", "form:ana", code=2)
+    assert "Did you mean @ana?" in run("search", "from:anna", code=1)
+
+    whole = run("thread", "ops", ts(2))
+    assert "the invoice is lost" in whole.splitlines()[1]
+    assert "found the invoice" in whole.splitlines()[4]
+    assert (
+        len(
+            run.json("thread", f"https://x.slack.com/archives/C1/p{ts(1).replace('.', '')}")[0][
+                "messages"
+            ]
+        )
+        == 2
+    )
+    assert "tiger-slack why C1" in run("thread", "ops", ts(9), code=1)
+    assert "Name the message" in run("thread", "ops", code=2)
+    with psycopg.connect(conninfo) as database:
+        database.execute("update slack.search_progress set finished_at = null")
+    assert "0 % of the history is indexed" in run("search", "nothing", code=1)

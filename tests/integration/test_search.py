@@ -1,0 +1,218 @@
+"""Searches: what queries find, in which order, page by page; snippets, names and links."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support import SCALE
+from tests.unit.test_search_query import pieces
+from tiger_slack_tui.base.name_patterns import NameUnknown
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.search.query import QueryError
+from tiger_slack_tui.search.search import SearchPage, search
+from tiger_slack_tui.store import search as store
+
+NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
+BASE = 1772000000
+"""2026-02-25 06:13:20 UTC."""
+
+
+class Searching:
+    """Stores messages and searches them, in one database."""
+
+    def __init__(self, database: psycopg.Connection[Any], conninfo: str) -> None:
+        self._database = database
+        self._runner = asyncio.Runner()
+        self._connection: Connection = self._runner.run(connect(conninfo))
+        self._n = 0
+
+    def post(self, text: str, *, channel: str = "C1", user: str = "U1", **content: Any) -> str:
+        """Store a message, newer than the ones before by a minute. Returns its ts."""
+        self._n += 1
+        ts = f"{BASE + 60 * self._n}.000100"
+        message = {"channel": channel, "ts": ts, "user": user, "text": text} | content
+        self._database.execute("select slack.insert_message(%s)", (json.dumps(message),))
+        return ts
+
+    def upsert(self, kind: str, **content: Any) -> None:
+        event = json.dumps({kind: content})
+        self._database.execute(f"select slack.upsert_{kind}(%s)".encode(), (event,))
+
+    def page(self, text: str, **options: Any) -> SearchPage:
+        return self._runner.run(search(self._connection, text, now=NOW, **options))
+
+    def texts(self, text: str, **options: Any) -> list[str]:
+        return [each.message.text for each in self.page(text, **options).results]
+
+    def close(self) -> None:
+        self._runner.run(self._connection.close())
+        self._runner.close()
+
+
+@pytest.fixture
+def searching(database: psycopg.Connection[Any], conninfo: str) -> Iterator[Searching]:
+    searching = Searching(database, conninfo)
+    searching.upsert("user", id="U1", name="ana", profile={"real_name": "Ana Lima"})
+    searching.upsert("user", id="U2", name="bob", profile={"display_name": "Bobby"})
+    searching.upsert("channel", id="C1", name="ops")
+    searching.upsert("channel", id="C2", name="ops-alerts")
+    yield searching
+    searching.close()
+
+
+def test_conditions(searching: Searching, database: psycopg.Connection[Any]) -> None:
+    find = searching.texts
+    searching.post("one invoice", user="U1")
+    searching.post("two invoices to pay", user="U2", channel="C2")
+    ts = searching.post("three bills", user="U2")
+    searching.post("four <https://x.org/a>", thread_ts=ts, edited={"user": "U1", "ts": ts})
+    searching.post("five", files=[{"name": "plan.pdf"}], subtype="file_share")
+    searching.post("six from a bot", user=None, bot_id="B1", subtype="bot_message")
+    for user, name in (("U1", "eyes"), ("U2", "+1::skin-tone-2")):
+        reaction = {"type": "reaction_added", "user_id": user, "event": {"reaction": name}}
+        about = {"channel_id": "C1", "message_ts": ts, "event_ts": f"{BASE + 9999}.0"}
+        event = reaction | about | {"event_id": name, "effects": ["reaction"]}
+        database.execute(
+            "select slack.apply_effects(slack.routed_events(%s))", (json.dumps([event]),)
+        )
+    cases = {
+        "invoice": ["two", "one"],
+        "invoice pay": ["two"],
+        "invoice -pay": ["one"],
+        '"invoices to"': ["two"],
+        '"to invoices"': [],
+        "inv*": ["two", "one"],
+        "invoice or bill": ["three", "two", "one"],
+        "invoice or bill -two": ["three", "one"],
+        "from:@bob": ["three", "two"],
+        "from:Bobby invoice": ["two"],
+        "-from:bob -from:ana": ["six"],
+        "from:U1 in:#ops": ["five", "four", "one"],
+        "in:ops-*": ["two"],
+        "-in:ops": ["two"],
+        "has:link": ["four"],
+        "has:file": ["five"],
+        "plan.pdf": ["five"],
+        "has:thread": ["four"],
+        "is:edited": ["four"],
+        "is:bot": ["six"],
+        "subtype:file_share": ["five"],
+        "has:reaction": ["three"],
+        "has::eyes:": ["three"],
+        "has::+1:": ["three"],
+        "bill has::eyes:": ["three"],
+        "bill has::tada:": [],
+        "-has:reaction from:bob": ["two"],
+        "on:2026-02-25 invoice": ["two", "one"],
+        "before:2026-02-25 invoice": [],
+        "after:2026-02-25": [],
+        "during:2026-02 bill": ["three"],
+        "-invoice": ["six", "five", "four", "three"],
+        "invoice !!!": ["two", "one"],
+    }
+    found = {q: [text.split()[0] for text in find(q, newest=True)] for q in cases}
+    assert {q: f[0].split()[0] if isinstance(f, str) else f for q, f in found.items()} == cases
+    for wrong in ("!!!", '""', "-"):
+        with pytest.raises(QueryError, match="no words"):
+            find(wrong)
+    with pytest.raises(NameUnknown, match="Did you mean @ana"):
+        find("from:@anna")
+
+
+def test_order(searching: Searching) -> None:
+    searching.post("apple " + "filler " * 30 + "pear")
+    searching.post("apple pear")
+    searching.post("pear and then some other words before apple")
+    assert [len(text) for text in searching.texts("apple pear")] == [10, 43, 220]
+    assert [len(text) for text in searching.texts("apple pear", newest=True)] == [43, 10, 220]
+    # Equally relevant: the newest first.
+    searching.post("plum 1 x")
+    searching.post("plum 2 x")
+    assert searching.texts("plum") == ["plum 2 x", "plum 1 x"]
+
+
+@pytest.mark.parametrize("newest", [True, False])
+@pytest.mark.parametrize("sample", [2, 2000])
+def test_pages(
+    searching: Searching, monkeypatch: pytest.MonkeyPatch, sample: int, newest: bool
+) -> None:
+    """All pages together are the whole list, whichever way the messages are found."""
+    monkeypatch.setattr(store, "_SAMPLE", sample)
+    monkeypatch.setattr(store, "_WALK", 2 * sample)
+    for n in range(23):
+        searching.post("kiwi " * (1 + n % 3) + f"number{n}" + " other" * (n % 2))
+        searching.post("nothing")
+    for query in ("kiwi", "kiwi -other", "-nothing", "kiwi other from:ana"):
+        whole = searching.page(query, newest=newest, limit=100)
+        assert whole.next is None
+        found, after = [], None
+        while True:
+            page = searching.page(query, newest=newest, limit=4, after=after)
+            found += [each.message.text for each in page.results]
+            if (after := page.next) is None:
+                break
+        assert found == [each.message.text for each in whole.results]
+        assert len(found) == {"kiwi": 23, "kiwi -other": 12, "-nothing": 23}.get(query, 11)
+
+
+def test_results(searching: Searching, database: psycopg.Connection[Any]) -> None:
+    parent = searching.post("start")
+    ts = searching.post(
+        "Running &amp; <@U2> in <#C2|old> <https://x.org|the link> <!here>", thread_ts=parent
+    )
+    (result,) = searching.page("run bobby").results
+    message = result.message
+    assert message.text == "Running & @Bobby in #ops-alerts the link @here"
+    assert (message.user_name, message.channel_name, message.ts) == ("Ana Lima", "ops", ts)
+    assert [piece.text for piece in result.snippet if piece.is_match] == ["Running", "Bobby"]
+    assert (
+        message.permalink
+        == f"https://slack.com/archives/C1/p{ts.replace('.', '')}?thread_ts={parent}&cid=C1"
+    )
+    database.execute("insert into slack.workspace values ('T1', 'x', 'https://x.slack.com/')")
+    (result,) = searching.page("start").results
+    assert result.message.permalink == f"https://x.slack.com/archives/C1/p{parent.replace('.', '')}"
+    searching.post("前文" * 200 + "数据库迁移" + "后文" * 200)
+    (result,) = searching.page("数据库").results
+    shown = "".join(piece.text for piece in result.snippet)
+    assert [piece.text for piece in result.snippet if piece.is_match] == ["数据库"]
+    assert shown[0] == shown[-1] == "…"
+
+
+def test_history_that_is_not_indexed(
+    searching: Searching, database: psycopg.Connection[Any]
+) -> None:
+    searching.post("kiwi")
+    assert searching.page("kiwi").progress.percent == 100
+    database.execute("update slack.search_progress set finished_at = null, total = 3, done = 2")
+    assert searching.page("kiwi").progress.percent == 66
+    # A document in the language before is found until it is made anew.
+    database.execute("update slack.search_progress set finished_at = now()")
+    searching.post("houses")
+    database.execute("select slack.set_search_language('german')")
+    assert searching.texts("house") == ["houses"]
+
+
+@settings(
+    max_examples=100 * SCALE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(pieces | st.text(max_size=5), max_size=8).map("".join))
+def test_whatever_is_typed_never_is_an_error_of_the_database(
+    searching: Searching, text: str
+) -> None:
+    for newest in (True, False):
+        with contextlib.suppress(QueryError, NameUnknown):
+            searching.page(text, newest=newest)

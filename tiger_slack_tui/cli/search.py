@@ -1,0 +1,217 @@
+"""`tiger-slack search` finds messages; `tiger-slack thread` shows a thread."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from shutil import get_terminal_size
+
+import click
+
+from tiger_slack_tui.base import settings
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.text import amount, cells, lines, visible
+from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.output import echo_json, format_time
+from tiger_slack_tui.cli.queries import run_query
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.search.render import Piece
+from tiger_slack_tui.search.search import Message, Result, SearchPage
+from tiger_slack_tui.search.search import search as find
+from tiger_slack_tui.search.thread import Surroundings, around, thread_of
+from tiger_slack_tui.slack.ts import read_permalink, read_ts
+from tiger_slack_tui.store.names import find_channel
+
+_INDENT = "  "
+_UNBROKEN = 50_000
+"""More columns than a message has characters."""
+_MOST_LINES = 200
+"""Most lines of a message that are printed."""
+
+
+class NothingFound(TigerSlackError):
+    """No message matches the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    page: SearchPage
+    context: dict[str, Surroundings]
+    """By permalink."""
+
+
+@click.command()
+@click.argument("query", nargs=-1, required=True)
+@click.option("--newest", is_flag=True, help="Show the newest first, not the most relevant.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most results."
+)
+@click.option(
+    "--context",
+    type=click.IntRange(0, 50),
+    default=0,
+    metavar="N",
+    help="Show the N messages before and after each result.",
+)
+@options.as_json
+@plain_errors
+def search(query: tuple[str, ...], newest: bool, limit: int, context: int, as_json: bool) -> None:
+    """Find messages.
+
+    All words must be in a message: invoice "pay now" deploy* -draft. `a or b` needs one of them. Filters: from:@ana
+    in:#ops before:2026-03-01 after:7d on:today during:2026-03 has:link has:file has:thread has:reaction has::eyes:
+    is:edited is:bot subtype:NAME. Write -- before a query that begins with a minus.
+
+    Exit code 1: nothing was found.
+    """
+
+    async def ask(connection: Connection) -> _Answer:
+        page = await find(connection, " ".join(query), newest=newest, limit=limit)
+        found = [each.message for each in page.results] if context else []
+        near = {m.permalink: await around(connection, m.channel_id, m.ts, context) for m in found}
+        return _Answer(page, near)
+
+    answer = run_query(settings.load(), "search", ask)
+    if as_json:
+        echo_json(_as_json(answer))
+    else:
+        for line in _answer_lines(answer, _width(), is_styled=sys.stdout.isatty()):
+            click.echo(line)
+    if not answer.page.results:
+        raise NothingFound("No message matches.", hint=_not_indexed(answer.page))
+    if not as_json and (hint := _not_indexed(answer.page)):
+        click.echo(hint, err=True)
+
+
+@click.command()
+@click.argument("channel", metavar="CHANNEL|PERMALINK")
+@click.argument("ts", required=False)
+@options.as_json
+@plain_errors
+def thread(channel: str, ts: str | None, as_json: bool) -> None:
+    """Show a thread, the oldest message first.
+
+    Name any of its messages by CHANNEL (id or name) and TS, or by its link in Slack (PERMALINK).
+
+    Exit code 1: the message is not stored.
+    """
+    linked = read_permalink(channel) if ts is None else None
+    exact = linked[1] if linked else read_ts(ts or "")
+    if exact is None:
+        raise click.UsageError(
+            "Name the message by CHANNEL and TS (1700000000.000100), or by its link in Slack."
+        )
+
+    async def ask(connection: Connection) -> list[Message]:
+        channel_id = await find_channel(connection, linked[0] if linked else channel)
+        return await thread_of(connection, channel_id, exact)
+
+    messages = run_query(settings.load(), "thread", ask)
+    if as_json:
+        echo_json({"messages": messages})
+        return
+    width = _width()
+    for number, message in enumerate(messages):
+        for line in _message_lines(message, [Piece(message.text)], width, is_styled=False):
+            click.echo((_INDENT if number else "") + line)
+
+
+def _as_json(answer: _Answer) -> object:
+    page = answer.page
+    return {
+        "results": [
+            {
+                "message": each.message,
+                "snippet": each.snippet,
+                "score": each.position.score,
+                "context": answer.context.get(each.message.permalink),
+            }
+            for each in page.results
+        ],
+        "has_more": page.next is not None,
+        "is_ranked": page.is_ranked,
+        "percent_indexed": page.progress.percent,
+    }
+
+
+def _answer_lines(answer: _Answer, width: int, *, is_styled: bool) -> Iterator[str]:
+    for result in answer.page.results:
+        yield from _result_lines(result, answer.context, width, is_styled=is_styled)
+        yield ""
+    found = amount(len(answer.page.results), "message")
+    if answer.page.next is not None:
+        yield f"The first {found}. --limit shows more."
+    elif answer.page.results:
+        yield f"{found}."
+
+
+def _result_lines(
+    result: Result, context: dict[str, Surroundings], width: int, *, is_styled: bool
+) -> Iterator[str]:
+    near = context.get(result.message.permalink)
+    for message in near.before if near else ():
+        yield from _indented(_message_lines(message, [Piece(message.text)], width, is_styled=False))
+    yield from _message_lines(result.message, result.snippet, width, is_styled=is_styled)
+    yield _INDENT + visible(result.message.permalink)
+    for message in near.after if near else ():
+        yield from _indented(_message_lines(message, [Piece(message.text)], width, is_styled=False))
+
+
+def _message_lines(
+    message: Message, pieces: Iterable[Piece], width: int, *, is_styled: bool
+) -> Iterator[str]:
+    channel = f"#{message.channel_name}" if message.channel_name else message.channel_id
+    author = message.user_name or message.user_id or message.bot_id
+    who = f"@{author}" if author else "-"
+    edited = ", edited" if message.is_edited else ""
+    head = f"{format_time(message.time)}  {visible(channel)}  {visible(who)}{edited}"
+    yield click.style(head, bold=True) if is_styled else head
+    yield from _indented(_text_lines(list(pieces), width - len(_INDENT), is_styled=is_styled))
+    if message.reactions:
+        yield _INDENT + visible(" ".join(f":{name}: {n}" for name, n in message.reactions))
+
+
+def _text_lines(pieces: Sequence[Piece], width: int, *, is_styled: bool) -> Iterator[str]:
+    """The text in lines of at most `width` columns; `is_styled` underlines what matches, in a text of one line."""
+    if not is_styled:
+        for line in "".join(piece.text for piece in pieces).split("\n"):
+            yield from lines(line, width, _MOST_LINES) if line else [""]
+        return
+    shown: list[str] = []
+    used = 0
+    for piece in pieces:
+        for part in _parts(visible(piece.text)):
+            if used and used + cells(part) > width:
+                yield "".join(shown)
+                shown, used = [], 0
+            shown.append(click.style(part, bold=True, underline=True) if piece.is_match else part)
+            used += cells(part)
+    yield "".join(shown)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The text in words, each with the space after it."""
+    while text:
+        head, space, text = text.partition(" ")
+        yield head + space
+
+
+def _indented(shown: Iterable[str]) -> Iterator[str]:
+    return (_INDENT + line for line in shown)
+
+
+def _not_indexed(page: SearchPage) -> str | None:
+    """How much of the history cannot be searched yet; None if all of it can."""
+    if page.progress.finished_at is not None:
+        return None
+    return (
+        f"{page.progress.percent} % of the history is indexed. The job `search` indexes the rest:"
+        " it runs with tiger-slack run."
+    )
+
+
+def _width() -> int:
+    """Columns of a line: those of the terminal; without one, lines are not broken, for grep and other programs."""
+    return max(get_terminal_size().columns, 20) if sys.stdout.isatty() else _UNBROKEN

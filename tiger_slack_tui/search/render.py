@@ -1,0 +1,154 @@
+"""Turns messages into plain text with names in place of ids, and marks what a query found."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import unescape
+from typing import Any, Final
+
+from tiger_slack_tui.store.readable_messages import ReadableMessage
+
+_REFERENCE = re.compile(r"<([^<>]*)>")
+_MENTION = re.compile(r"<([@#])([A-Z0-9]{2,40})(?:\|[^<>]*)?>")
+_CJK = (  # as in slack.split_text()
+    "\u3005\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
+_CJK_TEXT = re.compile(f"[{_CJK}]+")
+_WORD = re.compile(rf"[^\W_{_CJK}]+")
+_BLOCK_TEXTS: Final = ("text", "user_id", "channel_id", "url", "name")
+_MOST_DEPTH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a snippet. `is_match`: the query found it."""
+
+    text: str
+    is_match: bool = False
+
+
+def mentioned(messages: Iterable[ReadableMessage]) -> set[str]:
+    """The ids of the channels and users that the messages are of or mention."""
+    found: set[str] = set()
+    for message in messages:
+        found |= {message.channel_id, message.user_id or "", message.bot_id or ""}
+        found.update(match[2] for match in _MENTION.finditer(_source(message)))
+        found.update(reaction.get("user_id") or "" for reaction in message.reactions or ())
+    return found - {""}
+
+
+def readable(message: ReadableMessage, names: Mapping[str, str]) -> str:
+    """The message's text with names in place of ids and labels in place of links, or what it has instead of a text.
+
+    The result is not safe for terminals yet: see base/text.py.
+    """
+    return unescape(_REFERENCE.sub(lambda match: _shown(match[1], names), _source(message))).strip()
+
+
+def mark(text: str, is_match: Callable[[str], bool], *, parts: Sequence[str] = ()) -> list[Piece]:
+    """The text in pieces. `is_match` decides about words; `parts` are marked wherever they are (Chinese)."""
+    spans = [match.span() for match in _WORD.finditer(text) if is_match(match[0])]
+    for part in parts:
+        spans += [match.span() for match in re.finditer(re.escape(part), text)]
+    pieces: list[Piece] = []
+    at = 0
+    for begin, end in sorted(spans):
+        begin = max(begin, at)
+        if begin >= end:
+            continue
+        if text[at:begin]:
+            pieces.append(Piece(text[at:begin]))
+        pieces.append(Piece(text[begin:end], is_match=True))
+        at = end
+    return [*pieces, Piece(text[at:])] if text[at:] or not pieces else pieces
+
+
+def snippet(pieces: Sequence[Piece], most: int) -> list[Piece]:
+    """At most about `most` characters around the first match, on one line; ellipses show what was cut."""
+    length = sum(len(piece.text) for piece in pieces)
+    if length <= most:
+        return [_one_line(piece) for piece in pieces]
+    at, first = 0, 0
+    for piece in pieces:
+        if piece.is_match:
+            first = at
+            break
+        at += len(piece.text)
+    begin = max(0, min(first - most // 4, length - most))
+    end = begin + most
+    cut: list[Piece] = []
+    at = 0
+    for piece in pieces:
+        part = piece.text[max(begin - at, 0) : max(end - at, 0)]
+        if part:
+            cut.append(Piece(part, piece.is_match))
+        at += len(piece.text)
+    before = [Piece("…")] if begin else []
+    after = [Piece("…")] if end < length else []
+    return [_one_line(piece) for piece in (*before, *cut, *after)]
+
+
+def words_in(text: str) -> set[str]:
+    """The words of a text, as `mark` sees them."""
+    return set(_WORD.findall(text))
+
+
+def cjk_parts(text: str) -> list[str]:
+    """The parts of a term in Chinese, Japanese or Korean."""
+    return _CJK_TEXT.findall(unicodedata.normalize("NFKC", text))
+
+
+def _one_line(piece: Piece) -> Piece:
+    return Piece(re.sub(r"\s+", " ", piece.text), piece.is_match)
+
+
+def _shown(reference: str, names: Mapping[str, str]) -> str:
+    """What Slack shows for <reference>."""
+    target, _, label = reference.partition("|")
+    if target[:1] in "@#" and target[1:]:
+        name = names.get(target[1:]) or label.lstrip("@#") or target[1:]
+        return target[0] + name
+    if target.startswith("!"):
+        return label or "@" + target[1:].partition("^")[0]
+    return label or target.removeprefix("mailto:")
+
+
+def _source(message: ReadableMessage) -> str:
+    """The text as Slack sends it; without one, that of blocks, attachments and files."""
+    if message.text:
+        return message.text
+    texts = [*_strings(message.blocks, _BLOCK_TEXTS)]
+    if not texts:
+        texts = [*_strings(message.attachments, ("pretext", "title", "text"))]
+        texts = texts or [*_strings(message.attachments, ("fallback",))]
+    return " ".join([*texts, *(f"[{name}]" for name in file_names(message))])
+
+
+def file_names(message: ReadableMessage) -> list[str]:
+    """The titles or names of the message's files."""
+    files = message.files if isinstance(message.files, list) else []
+    found = [file.get("title") or file.get("name") for file in files if isinstance(file, dict)]
+    return [name for name in found if isinstance(name, str)]
+
+
+def _strings(value: Any, keys: Sequence[str], depth: int = 0) -> Iterator[str]:
+    """The strings below these keys, at any depth, in order. Ids of users and channels become mentions."""
+    if depth > _MOST_DEPTH:
+        return
+    if isinstance(value, list):
+        for item in value:
+            yield from _strings(item, keys, depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, str) and key in keys:
+                yield {
+                    "user_id": f"<@{item}>",
+                    "channel_id": f"<#{item}>",
+                    "name": f":{item}:",
+                }.get(key, item)
+            else:
+                yield from _strings(item, keys, depth + 1)

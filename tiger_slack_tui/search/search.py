@@ -1,0 +1,240 @@
+"""Searches messages: a query in, a page of results with names, snippets and links out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.search.query import Condition, Filter, Query, QueryError, Words, read_query
+from tiger_slack_tui.search.render import (
+    Piece,
+    cjk_parts,
+    mark,
+    mentioned,
+    readable,
+    snippet,
+    words_in,
+)
+from tiger_slack_tui.store import search as store
+from tiger_slack_tui.store.names import find_channels, find_users
+from tiger_slack_tui.store.readable_messages import (
+    ReadableMessage,
+    names_of,
+    read_messages,
+    workspace_url,
+)
+from tiger_slack_tui.store.search import Match, Position, lexeme
+from tiger_slack_tui.store.search_index import IndexProgress, read_progress
+
+_SNIPPET = 300
+"""Characters of a snippet."""
+_ANY_WORKSPACE = "https://slack.com/"
+"""Slack leads from here to the workspace that the reader is signed in to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message for people: names in place of ids. `text` was written by people and is not safe for terminals."""
+
+    channel_id: str
+    channel_name: str | None
+    ts: str
+    """Slack's text."""
+    time: datetime
+    user_id: str | None
+    user_name: str | None
+    bot_id: str | None
+    subtype: str | None
+    text: str
+    thread_ts: str | None
+    is_edited: bool
+    reactions: tuple[tuple[str, int], ...]
+    """(emoji, number of people)."""
+    permalink: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A message that was found, and its snippet."""
+
+    message: Message
+    snippet: tuple[Piece, ...]
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """A page of results. `next` begins the page after it; None on the last page."""
+
+    results: tuple[Result, ...]
+    next: Position | None
+    is_ranked: bool
+    """Whether the most relevant result is the first; else the newest is."""
+    progress: IndexProgress
+    """How much of the history was searched."""
+
+
+async def search(
+    connection: Connection,
+    text: str,
+    *,
+    newest: bool = False,
+    limit: int = 20,
+    after: Position | None = None,
+    now: datetime | None = None,
+) -> SearchPage:
+    """Search messages by a query; see `search.query`. A query without words to rank by gives the newest first.
+
+    `after` continues a search of the same query and order: `SearchPage.next`. Raises QueryError and NameUnknown for
+    what is wrong with the query, and psycopg.Error.
+    """
+    query = read_query(text, now or datetime.now(UTC))
+    progress = await read_progress(connection)
+    match = await _match(connection, query, progress.languages)
+    is_ranked = match.ranking is not None and not newest
+    find = store.most_relevant if is_ranked else store.newest
+    found = await find(connection, match, after=after, limit=limit + 1)
+    page = found[:limit]
+    messages = await read_messages(connection, [(each.channel_id, each.ts) for each in page])
+    readers = await describe(connection, messages)
+    positions = {(each.channel_id, each.ts): each.position(is_ranked=is_ranked) for each in page}
+    snippets = await _snippets(connection, query, match, readers, progress.languages)
+    return SearchPage(
+        tuple(
+            Result(message, pieces, positions[message.channel_id, message.ts])
+            for message, pieces in zip(readers, snippets, strict=True)
+        ),
+        page[-1].position(is_ranked=is_ranked) if len(found) > limit else None,
+        is_ranked,
+        progress,
+    )
+
+
+async def describe(connection: Connection, messages: Sequence[ReadableMessage]) -> list[Message]:
+    """The messages with names, plain text and links."""
+    names = await names_of(connection, mentioned(messages))
+    url = await workspace_url(connection) or _ANY_WORKSPACE
+    return [_message(message, names, url) for message in messages]
+
+
+def permalink(url: str, channel_id: str, ts: str, thread_ts: str | None) -> str:
+    """The link to a message. `url` is the workspace's address, with a slash at its end."""
+    link = f"{url}archives/{channel_id}/p{ts.replace('.', '')}"
+    return f"{link}?thread_ts={thread_ts}&cid={channel_id}" if thread_ts not in (None, ts) else link
+
+
+def _message(message: ReadableMessage, names: Mapping[str, str], url: str) -> Message:
+    counts: dict[str, int] = {}
+    for reaction in message.reactions or ():
+        name = str(reaction.get("reaction"))
+        counts[name] = counts.get(name, 0) + 1
+    return Message(
+        message.channel_id,
+        names.get(message.channel_id),
+        message.ts,
+        message.time,
+        message.user_id,
+        names.get(message.user_id or message.bot_id or ""),
+        message.bot_id,
+        message.subtype,
+        readable(message, names),
+        message.thread_ts,
+        message.is_edited,
+        tuple(counts.items()),
+        permalink(url, message.channel_id, message.ts, message.thread_ts),
+    )
+
+
+async def _match(connection: Connection, query: Query, languages: Sequence[str]) -> Match:
+    """The query with ids and lexemes. Raises QueryError if nothing is left of it."""
+    conditions = [each for clause in query.clauses for each in clause]
+    words = list(dict.fromkeys(each for each in conditions if isinstance(each, Words)))
+    terms = [(each.text, each.is_prefix) for each in words]
+    found = await store.term_queries(connection, terms, languages) if terms else []
+    queries: dict[Condition, str | None] = dict(zip(words, found, strict=True))
+    for each in conditions:
+        if isinstance(each, Filter) and not each.is_reaction:
+            queries[each] = await _filter_query(connection, each)
+    clauses: list[str] = []
+    ranking: list[str] = []
+    alternatives: list[str] = []
+    is_selective = False
+    for clause in query.clauses:
+        parts = [(each, q) for each in clause if (q := queries.get(each))]
+        if not parts:
+            continue
+        clauses.append(_any(f"!({q})" if each.is_negated else q for each, q in parts))
+        is_selective |= not any(each.is_negated for each, _ in parts)
+        ranked = [q for each, q in parts if isinstance(each, Words) and not each.is_negated]
+        if ranked:
+            ranking.append(_any(ranked))
+        if len(parts) > 1:
+            alternatives += ranked
+    reactions = tuple(
+        (each.value.strip(":") if each.value != "reaction" else "", each.is_negated)
+        for each in conditions
+        if isinstance(each, Filter) and each.is_reaction
+    )
+    if not clauses and not reactions and query.since is None and query.until is None:
+        raise QueryError("The query has no words to search for.", hint="Write a word or a name.")
+    return Match(
+        " & ".join(clauses) or None,
+        is_selective,
+        # Words that all must be there count by their distance, words of which one must be there by themselves.
+        " & ".join(ranking) or None,
+        tuple(alternatives),
+        reactions,
+        str(query.since) if query.since else "-infinity",
+        str(query.until) if query.until else "infinity",
+    )
+
+
+def _any(queries: Iterable[str]) -> str:
+    return "(" + " | ".join(f"({query})" for query in queries) + ")"
+
+
+async def _filter_query(connection: Connection, condition: Filter) -> str:
+    """The tsquery of a filter. Raises NameUnknown."""
+    if condition.name == "from":
+        users = await find_users(connection, [condition.value])
+        return _any(lexeme(f"from:{user}") for user in users)
+    if condition.name == "in":
+        channels = await find_channels(connection, [condition.value])
+        return _any(lexeme(f"in:{channel}") for channel in channels)
+    return lexeme(f"{condition.name}:{condition.value}")
+
+
+async def _snippets(
+    connection: Connection,
+    query: Query,
+    match: Match,
+    messages: Sequence[Message],
+    languages: Sequence[str],
+) -> list[tuple[Piece, ...]]:
+    """The text around what was found in each message, with the words that match marked."""
+    if match.ranking is None:
+        return [tuple(snippet([Piece(each.text)], _SNIPPET)) for each in messages]
+    wanted = [
+        each
+        for clause in query.clauses
+        for each in clause
+        if isinstance(each, Words) and not each.is_negated
+    ]
+    words = reduce(set.union, (words_in(each.text) for each in messages), set[str]())
+    terms = reduce(set.union, (words_in(each.text) for each in wanted), set[str]())
+    lexemes = await store.lexemes_of(connection, sorted(words | terms), languages)
+    exact = {each for term in terms for each in lexemes.get(term, ())}
+    ends = [w.text.split()[-1] for w in wanted if w.is_prefix and w.text.split()]
+    prefixes = tuple(
+        each for end in ends for word in words_in(end) for each in lexemes.get(word, (word,))
+    )
+
+    def is_match(word: str) -> bool:
+        found = lexemes.get(word, ())
+        return any(each in exact or (prefixes and each.startswith(prefixes)) for each in found)
+
+    parts = [part for each in wanted for part in cjk_parts(each.text)]
+    return [tuple(snippet(mark(each.text, is_match, parts=parts), _SNIPPET)) for each in messages]
