@@ -52,14 +52,8 @@ def test_search_and_thread(conninfo: str, tmp_path: Path) -> None:
     whole = run("thread", "ops", ts(2))
     assert "the invoice is lost" in whole.splitlines()[1]
     assert "found the invoice" in whole.splitlines()[4]
-    assert (
-        len(
-            run.json("thread", f"https://x.slack.com/archives/C1/p{ts(1).replace('.', '')}")[0][
-                "messages"
-            ]
-        )
-        == 2
-    )
+    link = f"https://x.slack.com/archives/C1/p{ts(1).replace('.', '')}"
+    assert len(json.loads(run("thread", link, "--json"))["messages"]) == 2
     assert "tiger-slack why C1" in run("thread", "ops", ts(9), code=1)
     assert "Name the message" in run("thread", "ops", code=2)
     with psycopg.connect(conninfo) as database:
