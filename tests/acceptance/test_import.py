@@ -186,12 +186,24 @@ def test_exit_codes_and_what_is_printed(tmp_path: Path, conninfo: str) -> None:
     path = write_zip(tmp_path / "good.zip", SMALL)
     good = tiger_slack("import", str(path), cwd=tmp_path, DATABASE_URL=conninfo)
     assert good.returncode == 0, good.stderr
-    assert "2 read = 2 inserted" in good.stdout
+    assert "All accounted for:\n  2 read = 2 inserted" in good.stdout
+    assert max(map(len, good.stdout.splitlines())) <= 80
     assert re.search(r"general +1 +2 +2 ", good.stdout)
     (tmp_path / "nothing").mkdir()
     refused = in_this_process("import", "nothing", cwd=tmp_path, DATABASE_URL=conninfo)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "not a Slack export" in refused.stderr
+    for option in (
+        ["--since", "2024-01-01"],
+        ["--since", "2023-11-14T23:59"],
+        ["--channel", "generl"],
+    ):
+        nothing = in_this_process(
+            "import", "good.zip", *option, cwd=tmp_path, DATABASE_URL=conninfo
+        )
+        assert nothing.returncode == 1, option
+        assert "generl" not in option or "Did you mean general?" in nothing.stderr
+        assert "2024-01-01" not in option or "days are 2023-11-14 to 2023-11-14" in nothing.stderr
     for wrong in (
         ["import", "missing.zip"],
         ["import", "good.zip", "--since", "2024-01-02", "--until", "2024-01-01"],
@@ -209,6 +221,10 @@ def test_no_secret_and_no_text_leaves_the_tables(tmp_path: Path, conninfo: str) 
         done = tiger_slack("import", "bad", *options, cwd=tmp_path, DATABASE_URL=conninfo)
         assert done.returncode == 3, done.stderr
         assert "2023-11-15.json, record 2: no usable ts" in done.stderr
+        if "--json" not in options:
+            assert "All accounted for" not in done.stdout
+            assert "1 file only in part" in done.stdout
+            assert re.search(r"^[0-9]+ warnings, see above", done.stdout, re.MULTILINE)
         for said in (
             done.stdout,
             done.stderr,

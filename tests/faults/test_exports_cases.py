@@ -189,7 +189,7 @@ async def test_users_with_bad_values(
     assert told == {
         (2, f"{without} tz_offset, deleted"),
         (3, f"{without} tz, tz_offset, updated, profile"),
-        (4, "repaired"),
+        (4, "repaired: NUL removed"),
         (5, "object without an id"),
         (6, "no JSON object"),
         (7, "no JSON object"),

@@ -77,13 +77,13 @@ async def test_other_bad_records(conninfo: str, tmp_path: Path) -> None:
     files = export({"deep": {}}) | {DAY_FILE: between(*records)}
     imported = await run_import(conninfo, write_folder(tmp_path, files))
     assert [(e.position, e.reason) for e in imported.events_of(ImportProblem)] == [
-        (2, "repaired"),
-        (3, "repaired"),
+        (2, "repaired: a very large number made text"),
+        (3, "repaired: a very large number made text"),
         (3, "no JSON object"),
-        (4, "repaired"),
+        (4, "repaired: NUL removed, half a character replaced"),
         (5, "malformed record"),
         (6, "invalid UTF-8"),
-        (7, "repaired"),
+        (7, "repaired: a very large number made text"),
         (7, "no usable ts"),
     ]
     assert count(conninfo, MESSAGES) == 4

@@ -131,7 +131,7 @@ async def test_damage_is_skipped_counted_and_reported(
     assert {(e.path[8:18], e.reason) for e in imported.events_of(FileFailed)} == {
         ("2023-11-22", "not a JSON array"),
         ("2023-11-23", "malformed JSON"),
-        ("2023-11-24", "malformed JSON"),
+        ("2023-11-24", "empty file"),
     }
     told = {(e.path, e.position, e.reason) for e in imported.events_of(ImportProblem)}
     assert ("general/2023-11-20.json", 9, "no usable ts") in told

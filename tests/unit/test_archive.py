@@ -256,17 +256,36 @@ def test_a_damaged_member_is_told_as_such(tmp_path: Path, damage: str) -> None:
         verify(open_source(path), member)
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\5\6" + bytes(10)])
-def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "about"),
+    [
+        (b"", "empty"),
+        (b"no zip at all", "a text file"),
+        ("café ".encode() * 200, "a text file"),
+        (b"PK\5\6" + bytes(10), "of no kind that is known"),
+        (b"\x1f\x8b\x08\0", "a gzip file"),
+        (b"%PDF-1.7", "a PDF"),
+        (bytes(257) + b"ustar", "a tar archive"),
+        (b"\n<!DOCTYPE html><html>", "a web page"),
+        (b'[{"id": "U1"}]', "a JSON file"),
+    ],
+)
+def test_what_is_no_zip_is_refused_with_what_it_is(
+    tmp_path: Path, content: bytes, about: str
+) -> None:
     (tmp_path / "e.zip").write_bytes(content)
-    with pytest.raises(ArchiveRefused, match="not a ZIP"):
+    with pytest.raises(ArchiveRefused, match=f"not a ZIP that can be read: it is {about}"):
         open_source(tmp_path / "e.zip").list(LIMITS)
 
 
 def test_a_download_that_broke_off_is_refused(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "e.zip", FILES)
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(ArchiveRefused, match="not a ZIP"):
+    with pytest.raises(ArchiveRefused, match=r"it is a ZIP that is cut off at \d"):
+        open_source(path).list(LIMITS)
+    path = write_zip(tmp_path / "e.zip", {"g/2024-01-01.json": os.urandom(5000)})
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ArchiveRefused, match=r"cut off at 3\.0 kB of at least 5\.\d kB"):
         open_source(path).list(LIMITS)
 
 

@@ -64,7 +64,7 @@ def test_blocks_may_end_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("content", "found", "reason"),
     [
-        (b"", [], Reason.BAD_JSON),
+        (b"", [], Reason.EMPTY),
         (b"{}", [], Reason.NO_ARRAY),
         (b"null", [], None),
         (b'{"messages": null}', [], None),

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -21,9 +21,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
+from tiger_slack_tui.base.shutdown import stop_on_signals
 from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
-from tiger_slack_tui.base.text import amount, visible
+from tiger_slack_tui.base.text import amount, cells, fit, visible
+from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.output import format_time
+from tiger_slack_tui.imports.archive.layout import LeftOut
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.ledger import ImportLedger
@@ -38,9 +42,10 @@ from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.store.import_account import Account, ImportProblem
 from tiger_slack_tui.store.imports import ImportOutcome
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LINE_SECONDS = 5.0
 """Time between two lines of progress where there is no terminal."""
+_NAME = 22
+"""Most columns of a channel's name in the result."""
 _SHOWN_PROBLEMS = 20
 """Most problems that are printed. All are counted."""
 
@@ -128,7 +133,7 @@ def import_command(
     its slackdump.sqlite. The same command continues an import that was stopped.
 
     Exit code 0: every record is accounted for; 3: the same, but bad records or files that may hold messages were
-    skipped; 1: it failed or was stopped; 2: wrong arguments or settings.
+    skipped; 1: it failed, was stopped, or selected nothing; 2: wrong arguments or settings, or PATH is no export.
     """
     channels_of_folders = read_channel_map(channel_map) if channel_map else {}
     request = ImportRequest(
@@ -162,7 +167,12 @@ def _import(loaded: Settings, request: ImportRequest, output: Output) -> int:
     if output.as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
-        click.echo("\n".join(_result_lines(result, dry_run=request.dry_run)))
+        click.echo("\n".join(_result_lines(result, progress.warnings, dry_run=request.dry_run)))
+    if result.total.read and result.total.read == result.total.filtered:
+        click.echo(
+            "tiger-slack: No message of the archive is within --since and --until.", err=True
+        )
+        return 1
     return 1 if trouble else result.exit_code
 
 
@@ -183,15 +193,12 @@ async def _run(
         instance=loaded.instance,
         ledger=progress.ledger,
     )
-    loop = asyncio.get_running_loop()
 
-    def stop() -> None:
+    def stop(number: signal.Signals) -> None:
+        progress.end(f"Stopping on {number.name}; a second signal ends the process at once.")
         job.cancel()
-        for number in _SIGNALS:  # the next one ends the process at once
-            loop.remove_signal_handler(number)
 
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop)
+    stop_on_signals(stop)
 
     def on_event(event: ImportEvent) -> None:
         progress.on_event(event)
@@ -215,6 +222,15 @@ class _Progress:
         self._bar = bar
         self._task = bar.add_task("reading the archive", total=None, figures="") if bar else None
         self._next_line = 0.0
+        self.warnings = 0
+        """Warnings and problems, also those that were not printed."""
+
+    def end(self, text: str) -> None:
+        """End the bar, if there is one, and print the text."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+        self._print(text)
 
     def on_event(self, event: ImportEvent) -> None:
         """Print a counted event if an operator should see it."""
@@ -222,9 +238,11 @@ class _Progress:
             case Planned():
                 self._print_plan(event)
             case ImportNote(text, is_warning):
+                self.warnings += is_warning
                 self._print(f"{'warning: ' if is_warning else ''}{text}")
             case ImportProblem(path, position, reason):
                 problems = self.ledger.problems
+                self.warnings += 1
                 if problems <= _SHOWN_PROBLEMS:
                     where = f"{path}, record {position}" if position else path
                     self._print(f"warning: {where}: {reason}")
@@ -237,7 +255,7 @@ class _Progress:
 
     def _print_plan(self, planned: Planned) -> None:
         if planned.resumed:
-            self._print(f"Continuing the import of {planned.resumed:%Y-%m-%d %H:%M:%S} UTC.")
+            self._print(f"Continuing the import of {format_time(planned.resumed)}.")
         for reason, number in planned.left_out.items():
             self._print(f"skipping {amount(number, 'file')}: {reason}")
         size = humanize.naturalsize(planned.bytes)
@@ -249,9 +267,7 @@ class _Progress:
     def _print_figures(self) -> None:
         ledger = self.ledger
         left = ledger.seconds_left
-        wait = (
-            "" if left is None else f", {humanize.precisedelta(timedelta(seconds=int(left)))} left"
-        )
+        wait = "" if left is None else f", {duration(timedelta(seconds=int(left)))} left"
         figures = (
             f"{ledger.files_done:,}/{ledger.files:,} files, {ledger.records:,} messages,"
             f" {ledger.rate:,.0f}/s{wait}"
@@ -284,65 +300,76 @@ def _progress(has_terminal: bool) -> Iterator[_Progress]:
         yield _Progress(console, bar)
 
 
-def _result_lines(result: ImportResult, *, dry_run: bool) -> Iterable[str]:
-    """The result as text."""
-    total = result.total
+def _result_lines(result: ImportResult, warnings: int, *, dry_run: bool) -> Iterator[str]:
+    """The result as text, at most 80 columns wide."""
     is_done = result.outcome == ImportOutcome.DONE
     verb = "would be imported" if dry_run else "imported" if is_done else "stopped"
-    yield f"{verb.capitalize()} in {result.seconds:,.1f} s, {result.rate:,.0f} messages/s"
+    took = duration(timedelta(seconds=result.seconds))
+    yield f"{verb.capitalize()} in {took}, {result.rate:,.0f} messages/s"
     rows = [(visible(name), c.files, c.account) for name, c in result.by_channel.items()]
-    width = max([7, *(len(name) for name, _, _ in rows)])
-    names = (
-        "files",
-        "read",
-        "inserted",
-        "there",
-        "updated",
-        "discarded",
-        "filtered",
-        "skipped",
-        "reactions",
-    )
-    yield f"{'channel':<{width}} " + " ".join(f"{name:>10}" for name in names)
-    for name, files, account in [*rows, ("total", result.files_done, total)]:
-        yield f"{name:<{width}} " + " ".join(f"{n:>10,}" for n in (files, *_figures(account)))
+    width = min(_NAME, max([7, *(cells(name) for name, _, _ in rows)]))
+    names = ("read", "inserted", "there", "updated", "left out")
+    yield f"{'channel':<{width}} {'files':>6} " + " ".join(f"{name:>9}" for name in names)
+    for name, files, account in [*rows, ("total", result.files_done, result.total)]:
+        figures = " ".join(f"{n:>9,}" for n in _figures(account))
+        yield f"{fit(name, width)} {files:>6,} {figures}"
     yield f"the lists of the archive: {amount(result.users, 'user')}, {amount(result.channels, 'channel')}"
     yield from _details(result)
-    if result.mismatch:
-        yield f"The account does NOT add up: {result.mismatch}."
-    else:
-        yield (
-            f"All accounted for: {total.read:,} read = {total.inserted:,} inserted"
-            f" + {total.already_there:,} already there + {total.updated:,} updated"
-            f" + {sum(total.discarded.values()):,} discarded + {total.filtered:,} filtered"
-            f" + {sum(total.skipped.values()):,} skipped"
-        )
+    yield from _account_lines(result)
     if not is_done:
         then = "Nothing was written." if dry_run else "To continue, run the same command again."
         yield f"Stopped before the end. {then}"
+    if warnings:
+        yield f"{amount(warnings, 'warning')}, see above. --errors FILE writes every problem to a file."
 
 
 def _figures(account: Account) -> tuple[int, ...]:
-    return (
-        account.read,
-        account.inserted,
-        account.already_there,
-        account.updated,
-        sum(account.discarded.values()),
-        account.filtered,
-        sum(account.skipped.values()),
-        account.reactions,
+    left_out = account.accounted - account.inserted - account.already_there - account.updated
+    return account.read, account.inserted, account.already_there, account.updated, left_out
+
+
+def _account_lines(result: ImportResult) -> Iterator[str]:
+    """What became of the records, and whether all of the archive was read."""
+    if result.mismatch:
+        yield f"The account does NOT add up: {result.mismatch}."
+        return
+    total = result.total
+    unread = [
+        f"{amount(result.files_failed, 'file')} only in part" if result.files_failed else "",
+        *(
+            f"{amount(number, 'file')} not at all ({reason})"
+            for reason, number in result.files_left_out.items()
+            if not LeftOut(reason).is_wanted
+        ),
+    ]
+    if any(unread):
+        yield "Not all of the archive was read:"
+        yield from (f"  {files}" for files in unread if files)
+        yield "Every record that was read is accounted for:"
+    else:
+        yield "All accounted for:"
+    yield (
+        f"  {total.read:,} read = {total.inserted:,} inserted + {total.already_there:,} already there"
+        f" + {total.updated:,} updated"
+    )
+    yield (
+        f"    + {sum(total.discarded.values()):,} discarded + {total.filtered:,} filtered"
+        f" + {sum(total.skipped.values()):,} skipped"
     )
 
 
 def _details(result: ImportResult) -> Iterator[str]:
     total = result.total
+    if total.reactions:
+        yield f"reactions of these messages: {total.reactions:,}"
+    if total.filtered:
+        yield f"outside --since and --until: {total.filtered:,}"
     for rule, number in sorted(total.discarded.items()):
         yield f"discarded by rule {rule}: {number:,}"
     for reason, number in sorted(total.skipped.items()):
         yield f"skipped, {reason}: {number:,}"
     if total.repaired:
-        yield f"stored after a repair (NUL, lone surrogates, NaN, values of a wrong type): {total.repaired:,}"
+        yield f"repaired, without values that no database holds: {total.repaired:,}"
     if result.files_failed:
         yield f"files that could only be read in part: {result.files_failed:,}"
     if result.bad_list_rows:

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.shutdown import stop_on_signals
 from tiger_slack_tui.postgres.failures import translate_errors
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ class CommandStopped(TigerSlackError):
 def run_until_stopped(work: Coroutine[Any, Any, T], *, hint: str) -> T:
     """Run the work to its end, and return its result.
 
-    The first SIGTERM and the first SIGINT cancel the work; the same signal again ends the process at once.
+    The first SIGTERM or SIGINT cancels the work; a second signal ends the process at once.
     Raises CommandStopped with the hint after a signal; DatabaseUnavailable, DatabaseRefused and MigrationError for
     errors of the database; and what the work raises.
     """
@@ -32,12 +33,10 @@ def run_until_stopped(work: Coroutine[Any, Any, T], *, hint: str) -> T:
 
 
 async def _cancelled_by_signals(work: Coroutine[Any, Any, T]) -> T:
-    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    task = asyncio.ensure_future(work)
 
-    def stop(number: signal.Signals) -> None:
-        loop.remove_signal_handler(number)
+    def stop(_: signal.Signals) -> None:
         task.cancel()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
+    stop_on_signals(stop)
     return await task

@@ -18,7 +18,7 @@ import psycopg
 from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError, TigerSlackError
 from tiger_slack_tui.base.telemetry import span
 from tiger_slack_tui.base.text import amount
-from tiger_slack_tui.imports.archive.members import ArchiveRefused
+from tiger_slack_tui.imports.archive.members import ArchiveRefused, NothingSelected
 from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
 from tiger_slack_tui.imports.archive.plan import Plan
 from tiger_slack_tui.imports.control import ImportControl
@@ -334,8 +334,9 @@ class Import:
         match await worker.receive():
             case None if self._control.is_cancelled:
                 return None
-            case protocol.Refused(message, hint, exports):
-                raise ArchiveRefused(message, hint=hint, exports=exports)
+            case protocol.Refused(message, hint, exports, selects_nothing):
+                refusal = NothingSelected if selects_nothing else ArchiveRefused
+                raise refusal(message, hint=hint, exports=exports)
             case report if isinstance(report, kind):
                 return report
             case report:

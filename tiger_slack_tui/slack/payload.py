@@ -24,6 +24,7 @@ _TOKEN = re.compile(r"x(?:ox[a-z]|app)[-.]\S*")
 _BEFORE = len("&amp;token")
 """Most characters of a secret before its `=xox`."""
 
+_NO_NUMBER = re.compile(r"[\[:,]\s*(?:NaN|-?Infinity)\b")
 _DEEPEST = 200  # orjson writes 254 levels, PostgreSQL reads thousands; messages have a dozen
 
 
@@ -41,6 +42,21 @@ def decode(text: str) -> Any:
         return _writable(text, decode_sound(text))
     except ValueError:
         return _without_secrets(text, cut_off(_decode_odd(text)))
+
+
+def what_is_repaired(text: str) -> str:
+    """What `decode` repairs in the text, in words."""
+    codes = [int(match[1], 16) for match in _ESCAPE.finditer(text) if match[1]]
+    found = []
+    if 0 in codes:
+        found.append("NUL removed")
+    if any(0xD800 <= code <= 0xDFFF for code in codes):
+        found.append("half a character replaced")
+    if _NO_NUMBER.search(text):
+        found.append("NaN or Infinity made null")
+    if text.count("[") + text.count("{") > _DEEPEST:
+        found.append("values nested too deeply made null")
+    return ", ".join(found) or "a very large number made text"
 
 
 def decode_sound(text: str) -> Any:

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     TOO_LONG = "longer than 64 MiB"
     REFUSED = "refused by the database"
     # Reasons for files:
+    EMPTY = "empty file"
     BAD_JSON = "malformed JSON"
     NO_ARRAY = "not a JSON array"
     DAMAGED = "damaged in the archive"

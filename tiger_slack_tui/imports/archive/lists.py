@@ -50,8 +50,7 @@ def _check(position: int, value: Any, kind: Kind) -> Iterator[ListRow | ListProb
         return
     if value == "":  # a placeholder
         return
-    is_repaired = isinstance(value, RepairedRecord)
-    row = value.value if is_repaired else value
+    row = value.value if isinstance(value, RepairedRecord) else value
     if not isinstance(row, dict):
         yield ListProblem(position, Reason.NO_OBJECT)
         return
@@ -60,8 +59,8 @@ def _check(position: int, value: Any, kind: Kind) -> Iterator[ListRow | ListProb
         return
     if bad := bad_fields(row, kind):
         yield ListProblem(position, f"stored without bad values of {', '.join(bad)}", is_bad=False)
-    elif is_repaired:
-        yield ListProblem(position, "repaired", is_bad=False)
+    elif isinstance(value, RepairedRecord):
+        yield ListProblem(position, f"repaired: {value.what}", is_bad=False)
     yield ListRow(position, row)
 
 

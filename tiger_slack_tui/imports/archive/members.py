@@ -33,11 +33,19 @@ class ArchiveRefused(TigerSlackError):
     `exports` has the exports that an operator has to choose from, if that is the reason.
     """
 
+    exit_code = 2
+
     def __init__(
         self, message: str, *, hint: str | None = None, exports: Sequence[Export] = ()
     ) -> None:
         super().__init__(message, hint=hint)
         self.exports = tuple(exports)
+
+
+class NothingSelected(ArchiveRefused):
+    """The channels and dates of the import select nothing of the archive."""
+
+    exit_code = 1
 
 
 class MemberDamaged(Exception):

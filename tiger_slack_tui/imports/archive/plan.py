@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from tiger_slack_tui.base.name_patterns import NamePatterns
+from tiger_slack_tui.base.name_patterns import NamePatterns, closest, did_you_mean
 from tiger_slack_tui.imports.archive.channels import COMMENTS, Channels, FolderChannel
 from tiger_slack_tui.imports.archive.layout import (
     USER_LISTS,
@@ -22,7 +22,13 @@ from tiger_slack_tui.imports.archive.layout import (
     find_roots,
     why_nothing,
 )
-from tiger_slack_tui.imports.archive.members import ArchiveRefused, Listing, Member, Source
+from tiger_slack_tui.imports.archive.members import (
+    ArchiveRefused,
+    Listing,
+    Member,
+    NothingSelected,
+    Source,
+)
 from tiger_slack_tui.imports.archive.names import from_bytes, shown
 from tiger_slack_tui.imports.archive.workspaces import Choice, choose
 from tiger_slack_tui.store.import_account import ImportProblem
@@ -69,6 +75,8 @@ class Plan:
     """Names and ids of all channels and folders that have files, also of those that are not selected."""
     titles: set[str] = field(default_factory=set)
     """Of these, the name by which an operator knows each."""
+    days: tuple[date, date] | None = None
+    """The first and the last day of all files whose names tell a day."""
 
     def skip(self, reason: LeftOut, files: int = 1) -> None:
         self.left_out[reason.value] = self.left_out.get(reason.value, 0) + files
@@ -190,6 +198,9 @@ def _plan_folder(
             plan.names.add(name)
             plan.titles.add(name)
         return
+    for day in (file.day for file in files if file.day):
+        first, last = plan.days or (day, day)
+        plan.days = (min(first, day), max(last, day))
     plan.names |= {name, found.name or name, found.channel.id}
     plan.titles.add(found.name or name)
     if not selection.selects(found, name):
@@ -206,23 +217,40 @@ def _plan_folder(
 
 
 def _check_patterns(plan: Plan, selection: ImportSelection) -> None:
-    """Warn about patterns that match no channel. Raises ArchiveRefused if none matches: probably a typing error."""
+    """Warn about patterns that match no channel. Raises NothingSelected if none matches, or no file has the dates."""
     unmatched = selection.unmatched(plan.names)
     if unmatched and not selection.matches_any(plan.names):
         listed = ", ".join(shown(pattern) for pattern in unmatched[:_SHOWN])
         titles = sorted(plan.titles)
-        more = f" and {len(titles) - _SHOWN:,} more" if len(titles) > _SHOWN else ""
-        there = ", ".join(map(shown, titles[:_SHOWN])) + more
-        raise ArchiveRefused(
+        raise NothingSelected(
             f"No channel of the archive matches --channel {listed}.",
-            hint=f"Its channels are: {there}." if titles else "It holds no channels.",
+            hint=" ".join(filter(None, (_meant(unmatched, titles), _channels_line(titles)))),
+        )
+    if not plan.files and plan.left_out.get(LeftOut.OUTSIDE):
+        dates = f"{plan.days[0]} to {plan.days[1]}" if plan.days else "no date that its names tell"
+        raise NothingSelected(
+            "No file of the archive is within --since and --until.",
+            hint=f"Its days are {dates}. {_channels_line(sorted(plan.titles))}",
         )
     plan.warnings += [
         f"--channel {shown(pattern)} matches no channel of the archive." for pattern in unmatched
     ]
-    # The import does not need them, and the plan goes through a pipe.
+    # The import does not need these, and the plan goes through a pipe.
     plan.names.clear()
     plan.titles.clear()
+
+
+def _meant(patterns: Iterable[str], titles: Sequence[str]) -> str | None:
+    """The question for channels whose names are like the patterns."""
+    return did_you_mean(
+        list(dict.fromkeys(map(shown, chain(*(closest(p, titles) for p in patterns)))))[:3]
+    )
+
+
+def _channels_line(titles: Sequence[str]) -> str:
+    more = f" and {len(titles) - _SHOWN:,} more" if len(titles) > _SHOWN else ""
+    there = ", ".join(map(shown, titles[:_SHOWN])) + more
+    return f"Its channels are: {there}." if titles else "It holds no channels."
 
 
 def split_files(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 from tiger_slack_tui.imports.archive.members import DAMAGE, reason_of
@@ -35,9 +35,11 @@ class UnreadableRecord:
 
 @dataclass(frozen=True, slots=True)
 class RepairedRecord:
-    """A value from which was removed what jsonb cannot hold: NUL, lone surrogates, NaN."""
+    """A value from which was removed what jsonb cannot hold."""
 
     value: Any
+    what: str = field(default="", compare=False)
+    """What was repaired, in words."""
 
 
 class BadFile(Exception):
@@ -92,7 +94,7 @@ def _with_replies(values: Iterable[Any]) -> Iterator[Any]:
         replies = record.pop(_REPLIES, None) if isinstance(record, dict) else None
         yield value
         for reply in replies if isinstance(replies, list) else ():
-            yield RepairedRecord(reply) if isinstance(value, RepairedRecord) else reply
+            yield RepairedRecord(reply, value.what) if isinstance(value, RepairedRecord) else reply
 
 
 class _Reader:
@@ -114,6 +116,8 @@ class _Reader:
             yield from self._records_of_object()
         elif mark == "[":
             yield from self._array()
+        elif not mark:
+            raise self._failure or BadFile(Reason.EMPTY)
         elif self._value() is not None:
             raise BadFile(Reason.NO_ARRAY)
         if self._next():  # such as a second array
@@ -289,6 +293,6 @@ def _decode(text: str) -> Any:
     except ValueError:
         pass
     try:
-        return RepairedRecord(payload.decode(text))
+        return RepairedRecord(payload.decode(text), payload.what_is_repaired(text))
     except ValueError:
         return UnreadableRecord(Reason.BAD_RECORD)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from tiger_slack_tui.imports.archive.folder import unreadable
+from tiger_slack_tui.imports.archive.kinds import kind_of_file
 from tiger_slack_tui.imports.archive.members import (
     ArchiveLimits,
     ArchiveRefused,
@@ -93,13 +94,17 @@ def _infos(path: Path) -> list[zipfile.ZipInfo]:
         with zipfile.ZipFile(path) as archive:
             return archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError):
-        raise ArchiveRefused(
-            f"{shown(from_bytes(os.fsencode(path)))} is not a ZIP that can be read.",
-            hint="If the download is not complete, download it again."
-            " Unpack archives of other kinds, and import the folder.",
-        ) from None
+        pass
     except OSError as error:
         raise unreadable(path, error) from None
+    try:
+        kind = kind_of_file(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    name = shown(from_bytes(os.fsencode(path)))
+    raise ArchiveRefused(
+        f"{name} is not a ZIP that can be read: it is {kind.about}.", hint=kind.hint
+    )
 
 
 def _name(info: zipfile.ZipInfo) -> str:

@@ -19,7 +19,8 @@ class FileRecord(NamedTuple):
     position: int
     content: MessageRow | DeletionRow | Reason | None
     """The row; the reason why there is none; None if the record is outside the dates of the selection."""
-    is_repaired: bool = False
+    repair: str | None = None
+    """What was repaired in it, because no database can hold it; None if nothing was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +91,15 @@ def decide(
             if item.failure is not None:
                 changes.problems.append(RecordProblem(item.file, None, item.failure))
             continue
-        file, position, content, is_repaired = item
+        file, position, content, repair = item
         account.read += 1
         changes.positions[file] = position
         bad_fields = content.bad_fields if isinstance(content, MessageRow) else ()
-        if is_repaired or bad_fields:
+        if repair is not None or bad_fields:
             account.repaired += 1
-            reason = f"stored without bad values of {', '.join(bad_fields)}"
-            changes.problems.append(
-                RecordProblem(file, position, reason if bad_fields else "repaired")
-            )
+            without = f"stored without bad values of {', '.join(bad_fields)}"
+            reason = without if bad_fields else f"repaired: {repair}"
+            changes.problems.append(RecordProblem(file, position, reason))
         if isinstance(content, MessageRow):
             if content.changes_channel:
                 changes.channels.append(content)  # even if a rule discards the message

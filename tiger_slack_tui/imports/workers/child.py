@@ -23,7 +23,7 @@ import psycopg
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import error_attributes, where
 from tiger_slack_tui.imports.archive.lists import Kind, ListRow, read_list
-from tiger_slack_tui.imports.archive.members import ArchiveRefused, Member, Source
+from tiger_slack_tui.imports.archive.members import ArchiveRefused, Member, NothingSelected, Source
 from tiger_slack_tui.imports.archive.plan import make_plan, split_files
 from tiger_slack_tui.imports.archive.sources import open_source
 from tiger_slack_tui.imports.merge.merger import Merger
@@ -147,7 +147,8 @@ class Worker:
             listing = self._source.list(command.limits)
             plan = make_plan(self._path, self._source, listing, command.selection, names, held)
         except ArchiveRefused as error:
-            self.report(protocol.Refused(error.args[0], error.hint, error.exports))
+            selects_nothing = isinstance(error, NothingSelected)
+            self.report(protocol.Refused(error.args[0], error.hint, error.exports, selects_nothing))
             return
         batches = [protocol.FileBatch.of(files) for files in split_files(plan.files)]
         number, size = len(plan.files), sum(planned.member.size for planned in plan.files)

@@ -215,15 +215,15 @@ class FileReader:
         try:
             for value in islice(read_records(stream, size), skip, None):
                 position += 1
-                is_repaired = isinstance(value, RepairedRecord)
+                repair = value.what if isinstance(value, RepairedRecord) else None
                 if isinstance(value, UnreadableRecord):
                     content = value.reason
                 else:
-                    record = value.value if is_repaired else value
+                    record = value.value if isinstance(value, RepairedRecord) else value
                     content = read_row(record, channel, keep=self._keep_records)
                     if self._has_dates and not self._is_wanted(content):
                         content = None
-                self._batch.append(FileRecord(number, position, content, is_repaired))
+                self._batch.append(FileRecord(number, position, content, repair))
                 if isinstance(content, MessageRow):
                     self._batch_bytes += len(content.cells)
                 if len(self._batch) >= _BATCH_RECORDS or self._batch_bytes >= _BATCH_BYTES:

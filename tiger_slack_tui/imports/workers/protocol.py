@@ -107,6 +107,8 @@ class Refused:
     message: str
     hint: str | None
     exports: tuple[Export, ...] = ()
+    selects_nothing: bool = False
+    """Whether it is a NothingSelected."""
 
 
 @dataclass(frozen=True)
