@@ -19,6 +19,7 @@ import humanize
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.shutdown import stop_on_signals
@@ -26,7 +27,6 @@ from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
 from tiger_slack_tui.base.text import amount, cells, fit, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli.errors import plain_errors
-from tiger_slack_tui.cli.output import format_time
 from tiger_slack_tui.imports.archive.layout import LeftOut
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.job import Import
