@@ -16,7 +16,7 @@ from tests.auditing import message, reaction, store, ts
 def test_search_and_thread(conninfo: str, tmp_path: Path) -> None:
     def run(*arguments: str, code: int = 0) -> str:
         done = in_this_process(*arguments, cwd=tmp_path, DATABASE_URL=conninfo)
-        assert done.exit_code == code, done.stderr + done.stdout
+        assert done.returncode == code, done.stderr + done.stdout
         assert "\x1b" not in done.stdout
         return done.stdout if code == 0 else done.stdout + done.stderr
 

@@ -9,19 +9,20 @@ from shutil import get_terminal_size
 
 import click
 
+from tiger_slack_tui.audit.reference import HOW_TO_NAME, MessageReference
+from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.text import amount, cells, lines, visible
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
-from tiger_slack_tui.cli.output import echo_json, format_time
+from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.render import Piece
 from tiger_slack_tui.search.search import Message, Result, SearchPage
 from tiger_slack_tui.search.search import search as find
 from tiger_slack_tui.search.thread import Surroundings, around, thread_of
-from tiger_slack_tui.slack.ts import read_permalink, read_ts
 from tiger_slack_tui.store.names import find_channel
 
 _INDENT = "  "
@@ -97,16 +98,12 @@ def thread(channel: str, ts: str | None, as_json: bool) -> None:
 
     Exit code 1: the message is not stored.
     """
-    linked = read_permalink(channel) if ts is None else None
-    exact = linked[1] if linked else read_ts(ts or "")
-    if exact is None:
-        raise click.UsageError(
-            "Name the message by CHANNEL and TS (1700000000.000100), or by its link in Slack."
-        )
+    named = MessageReference.read(channel, ts)
+    if named is None:
+        raise click.UsageError(HOW_TO_NAME)
 
     async def ask(connection: Connection) -> list[Message]:
-        channel_id = await find_channel(connection, linked[0] if linked else channel)
-        return await thread_of(connection, channel_id, exact)
+        return await thread_of(connection, await find_channel(connection, named.channel), named.ts)
 
     messages = run_query(settings.load(), "thread", ask)
     if as_json:
