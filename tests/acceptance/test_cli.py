@@ -60,10 +60,10 @@ def test_help_and_version(tmp_path: Path) -> None:
     assert tiger_slack("--version", cwd=tmp_path).stdout == f"{__version__}\n"
 
 
-@pytest.mark.parametrize("words", [(), ("discard",)])
-def test_help_shows_one_whole_sentence_for_each_command(words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("words", "first"), [((), "Run:"), (("discard",), "Commands:")])
+def test_help_shows_one_whole_sentence_for_each_command(words: tuple[str, ...], first: str) -> None:
     said = CliRunner().invoke(main, [*words, "--help"], terminal_width=80).stdout
-    shown = said.partition("Commands:\n")[2].splitlines()
+    shown = [line for line in said.partition(f"{first}\n")[2].splitlines() if line[:1] == " "]
     named = [command for command in commands() if command.words[:-1] == words]
     assert len(shown) >= len(named) > 5
     assert all(line.endswith(".") and "..." not in line for line in shown), said

@@ -18,40 +18,51 @@ class _Declaration(NamedTuple):
     """The first sentence of the command's help. It stands here, too, because importing the module takes long."""
 
 
-_COMMANDS = {
-    "run": _Declaration(
-        "run", "run", "Ingest from Slack until stopped, with the console or without it."
-    ),
-    "observe": _Declaration(
-        "run", "observe", "Show the console of instances that run elsewhere; ingest nothing."
-    ),
-    "health": _Declaration(
-        "health", "health", "Ask the program that runs on this machine whether it is ready."
-    ),
-    "doctor": _Declaration(
-        "doctor", "doctor", "Check everything that a run needs, and say what to fix."
-    ),
-    "migrate": _Declaration(
-        "migrate", "migrate", "Bring the database's schema up to date, or show its state."
-    ),
-    "import": _Declaration(
-        "imports", "import_command", "Import a Slack export, or what Slackdump wrote."
-    ),
-    "backfill": _Declaration(
-        "backfill", "backfill", "Close gaps with messages from Slack's history, or show gaps."
-    ),
-    "jobs": _Declaration("jobs", "jobs", "Run jobs now, or show their schedule and last runs."),
-    "events": _Declaration("events", "events", "List received events and what became of each."),
-    "event": _Declaration("events", "event", "Show one event in full."),
-    "search": _Declaration("search", "search", "Find messages."),
-    "thread": _Declaration("search", "thread", "Show a thread, the oldest message first."),
-    "why": _Declaration("why", "why", "Explain why a message is stored, or why it is not."),
-    "discard": _Declaration("discard", "discard", "Manage the rules that drop messages."),
-    "replay": _Declaration("replay", "replay", "Process received events again."),
-    "demo": _Declaration(
-        "demo", "demo", "Ingest an invented workspace; no Slack or database is needed."
-    ),
+_GROUPS = {
+    "Run": {
+        "run": _Declaration(
+            "run", "run", "Ingest from Slack until stopped, with the console or without it."
+        ),
+        "observe": _Declaration(
+            "run", "observe", "Show the console of instances that run elsewhere; ingest nothing."
+        ),
+        "demo": _Declaration(
+            "demo", "demo", "Ingest an invented workspace; no Slack or database is needed."
+        ),
+        "health": _Declaration(
+            "health", "health", "Ask the program that runs on this machine whether it is ready."
+        ),
+    },
+    "Import and history": {
+        "import": _Declaration(
+            "imports", "import_command", "Import a Slack export, or what Slackdump wrote."
+        ),
+        "backfill": _Declaration(
+            "backfill", "backfill", "Close gaps with messages from Slack's history, or show gaps."
+        ),
+    },
+    "Questions": {
+        "search": _Declaration("search", "search", "Find messages."),
+        "thread": _Declaration("search", "thread", "Show a thread, the oldest message first."),
+        "why": _Declaration("why", "why", "Explain why a message is stored, or why it is not."),
+        "events": _Declaration("events", "events", "List received events and what became of each."),
+        "event": _Declaration("events", "event", "Show one event in full."),
+    },
+    "Rules": {
+        "discard": _Declaration("discard", "discard", "Manage the rules that drop messages."),
+        "replay": _Declaration("replay", "replay", "Process received events again."),
+    },
+    "Maintenance": {
+        "doctor": _Declaration(
+            "doctor", "doctor", "Check everything that a run needs, and say what to fix."
+        ),
+        "migrate": _Declaration(
+            "migrate", "migrate", "Bring the database's schema up to date, or show its state."
+        ),
+        "jobs": _Declaration("jobs", "jobs", "Run jobs now, or show their schedule and last runs."),
+    },
 }
+_COMMANDS = {name: each for group in _GROUPS.values() for name, each in group.items()}
 
 
 class _Commands(click.Group):
@@ -70,8 +81,12 @@ class _Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, each.summary) for name, each in _COMMANDS.items()])
+        width = max(map(len, _COMMANDS))
+        for title, group in _GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), each.summary) for name, each in group.items()]
+                )
 
 
 @click.group(

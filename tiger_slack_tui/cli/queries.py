@@ -9,13 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import psycopg
-
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
-from tiger_slack_tui.postgres.failures import translate_errors
-from tiger_slack_tui.postgres.pool import abort_connection, connect
+from tiger_slack_tui.postgres.failures import DriverError
+from tiger_slack_tui.postgres.pool import abort_connection, connected
 
 T = TypeVar("T")
 Query = Callable[[Connection], Awaitable[T]]
@@ -49,9 +47,8 @@ async def last(results: AsyncIterator[T], default: T) -> T:
 
 
 async def _run(conninfo: str, query: Query[T]) -> T:
-    async with await connect(conninfo) as connection:
-        with translate_errors():
-            return await _interruptible(connection, query)
+    async with connected(conninfo) as connection:
+        return await _interruptible(connection, query)
 
 
 async def _interruptible(connection: Connection, query: Query[T]) -> T:
@@ -69,7 +66,7 @@ async def _interruptible(connection: Connection, query: Query[T]) -> T:
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
     try:
         return await running
-    except (asyncio.CancelledError, psycopg.Error):
+    except (asyncio.CancelledError, DriverError):
         if is_interrupted:
             raise KeyboardInterrupt from None
         raise

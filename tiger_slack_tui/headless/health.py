@@ -78,7 +78,8 @@ def parse_address(address: str) -> tuple[str | None, int]:
 def readiness(now: Snapshot) -> dict[str, Any]:
     """Whether events can arrive and become durable: {"ready", "problems", "slack", "database", "spool", "faults"}.
 
-    `faults` are sentences about what works only in part. They do not make the program unready.
+    A database that is away while the spool takes events is a problem, too, but the program is ready. `faults` are
+    sentences about what works only in part. They do not make the program unready.
     """
     problems = []
     if now.slack_status != SlackStatus.CONNECTED:
@@ -89,8 +90,11 @@ def readiness(now: Snapshot) -> dict[str, Any]:
         problems.append(f"spool: {now.spool_problem}")
     if now.stalled_since is not None:
         problems.append(f"events: not stored for {now.at - now.stalled_since:.0f} s")
+    is_ready = not problems
+    if now.database_problem is not None and now.spool_problem is None:
+        problems.append(f"database: {now.database_problem}; events go to the spool")
     return {
-        "ready": not problems,
+        "ready": is_ready,
         "problems": problems,
         "slack": now.slack_status,
         "database": now.database_problem or "ok",

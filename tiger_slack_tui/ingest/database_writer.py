@@ -55,7 +55,7 @@ class DatabaseWriter:
         """Send events to the spool until a write succeeds."""
         if self.problem is None:
             self.since = self._clock.elapsed()
-            log.error("events go to the spool: %s", problem)
+            log.warning("events go to the spool: %s", problem)  # nothing is lost
         self.problem = problem
 
     def mark_back(self) -> None:

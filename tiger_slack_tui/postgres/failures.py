@@ -38,6 +38,10 @@ def is_unavailable(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(_PASSING) and error.sqlstate not in _LASTING
 
 
+DriverError = psycopg.Error
+"""The base of all errors of the driver, for callers that do not use the driver otherwise."""
+
+
 class ReadOnlyServer(psycopg.errors.ReadOnlySqlTransaction):
     """The server takes no writes: it is a standby or a read-only primary. `server` is its host and port."""
 

@@ -7,7 +7,8 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,17 @@ async def connect(
         return await kind.connect(conninfo, statement_seconds=statement_seconds)
     except psycopg.Error as error:
         raise connect_failure(error, conninfo) from None
+
+
+@asynccontextmanager
+async def connected(conninfo: str) -> AsyncIterator[Connection]:
+    """A connection for one question or change.
+
+    Raises DatabaseUnavailable, DatabaseRefused, and MigrationError where tables are missing.
+    """
+    async with await connect(conninfo) as connection:
+        with translate_errors():
+            yield connection
 
 
 async def connect_session(conninfo: str, kind: type[Connection] = Connection) -> Connection:

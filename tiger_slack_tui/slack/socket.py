@@ -37,6 +37,11 @@ _BLOCKED_REASONS = {
     "link_disabled": "Socket Mode is off for the app: turn it on at the app's page at Slack",
     "too_many_websockets": "the app has more than 10 connections: stop other instances",
 }
+_REASONS = _BLOCKED_REASONS | {
+    "warning": "Slack closes it in a few seconds (warning)",
+    "refresh_requested": "Slack asks for a new one (refresh_requested)",
+}
+"""What Slack's reasons for a disconnect mean: https://docs.slack.dev/apis/events-api/using-socket-mode."""
 
 
 class _Blocked(Exception):
@@ -93,7 +98,7 @@ class SocketMode:
             reason = connection.reason
             self._failures = 0 if connection.proven else self._failures + 1
             if self._should_log_failure():
-                log.info("connection ends: %s", reason)
+                log.info("connection ends: %s", _REASONS.get(reason, reason))
             why = _BLOCKED_REASONS.get(reason, reason)
             if reason in _BLOCKED_REASONS:
                 await connection.close()

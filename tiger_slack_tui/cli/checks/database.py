@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import psycopg
-
 from tiger_slack_tui import __version__
-from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.audit.words import format_time
+from tiger_slack_tui.base.errors import MigrationError, TigerSlackError
 from tiger_slack_tui.cli.checks.check import Check, CheckState
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.failures import describe
+from tiger_slack_tui.postgres.failures import translate_errors
 from tiger_slack_tui.postgres.introspection import connected_instances, schema_rights
 from tiger_slack_tui.postgres.migrate.files import MigrationFileState, version_number
 from tiger_slack_tui.postgres.migrate.run import check_server, migration_status
@@ -30,12 +29,13 @@ async def check_database(conninfo: str) -> AsyncIterator[Check]:
         else:
             yield Check("database", CheckState.OK, f"PostgreSQL {version}")
         try:
-            yield await _rights(connection)
-            yield await _timescaledb(connection)
-            yield await _instances(connection)
-            yield await _gaps(connection)
-        except psycopg.Error as error:
-            yield Check("tables", CheckState.FAILED, describe(error))
+            with translate_errors():
+                yield await _rights(connection)
+                yield await _timescaledb(connection)
+                yield await _instances(connection)
+                yield await _gaps(connection)
+        except TigerSlackError as error:
+            yield Check.of_error("tables", error)
     yield await _migrations(conninfo)
 
 
@@ -71,13 +71,14 @@ async def _instances(connection: Connection) -> Check:
 
 async def _gaps(connection: Connection) -> Check:
     try:
-        gaps = await open_gaps(connection)
-    except psycopg.errors.UndefinedTable:
+        with translate_errors():
+            gaps = await open_gaps(connection)
+    except MigrationError:
         return Check("gaps", CheckState.OK, "not known yet; the first start looks for them")
     if not gaps.count:
         return Check("gaps", CheckState.OK, "none open")
     fix = "The next daily run closes them. To close them now: tiger-slack backfill"
-    found = f"{gaps.count:,} open, the oldest from {gaps.since:%Y-%m-%d %H:%M} UTC"
+    found = f"{gaps.count:,} open, the oldest from {format_time(gaps.since)}"
     return Check("gaps", CheckState.WARNING, f"{found}; {gaps.going_on:,} of them not ended", fix)
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import psycopg
-
 from tiger_slack_tui.base.errors import DatabaseRefused, TigerSlackError
 from tiger_slack_tui.cli.checks.check import Check, CheckState
 from tiger_slack_tui.postgres import introspection as facts
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.introspection import ChunkLocks
-from tiger_slack_tui.postgres.pool import connect, connect_session
+from tiger_slack_tui.postgres.pool import connect_session, connected
 from tiger_slack_tui.postgres.pooler import is_same_database
 
 _LOCKS_PARTS = 4
@@ -25,7 +22,7 @@ _DIRECT = (
 async def check_server_settings(conninfo: str, direct: str | None) -> AsyncIterator[Check]:
     """Check that the server takes writes, makes commits durable, gives sessions, and has room for locks."""
     try:
-        async with await connect(conninfo) as connection:
+        async with connected(conninfo) as connection:
             yield _primary(connection)
             yield await _durability(connection)
             yield _settings(connection)
@@ -35,8 +32,6 @@ async def check_server_settings(conninfo: str, direct: str | None) -> AsyncItera
                 yield check_locks(locks)
     except TigerSlackError as error:
         yield Check.of_error("server", error)
-    except psycopg.Error as error:
-        yield Check("server", CheckState.FAILED, describe(error))
 
 
 def _primary(connection: Connection) -> Check:

@@ -8,7 +8,7 @@ from datetime import datetime
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.detail import EventDetail, read_event
 from tiger_slack_tui.audit.preview import Preview, previews
-from tiger_slack_tui.console.model.connections import connected
+from tiger_slack_tui.postgres.pool import connected
 from tiger_slack_tui.store.rules import Rule, list_rules
 
 
