@@ -9,6 +9,8 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import aiohttp
+import psycopg
+from psycopg_pool import PoolTimeout
 
 from tiger_slack_tui.base.backoff import LogThrottle, backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
@@ -45,6 +47,8 @@ from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.events import EventStore
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.job_runs import JobRun, RunReason
+from tiger_slack_tui.store.readable_messages import save_workspace
+from tiger_slack_tui.store.search_index import use_language
 
 log = logging.getLogger(__name__)
 
@@ -276,8 +280,9 @@ class Engine:
         self, web: SlackWeb, slack: SocketMode, scheduler: Scheduler
     ) -> HeartbeatWriter:
         async def team_id() -> str:
-            self._identity = self._identity or await web.identity()
-            return self._identity.team_id
+            self._identity = identity = self._identity or await web.identity()
+            await self._save_workspace(identity)
+            return identity.team_id
 
         return HeartbeatWriter(
             self._pool,
@@ -393,6 +398,20 @@ class Engine:
         await self._database_ready.wait()
         await heartbeat.run()
 
+    async def _set_search_language(self) -> None:
+        """Raises DatabaseUnavailable and DatabaseRefused."""
+        language = self._settings.jobs.search_language
+        if await use_language(self._conninfo, language):
+            log.warning("all search documents are made anew", extra={"language": language})
+
+    async def _save_workspace(self, identity: Identity) -> None:
+        """Store the workspace's address, for links. A failure is logged: the next start tries again."""
+        try:
+            async with self._pool.connection(timeout=2) as connection:
+                await save_workspace(connection, identity.team_id, identity.team, identity.url)
+        except (psycopg.Error, PoolTimeout) as error:
+            log.warning("the workspace's address was not stored: %s", type(error).__name__)
+
     async def _prepare_database(self, tried: asyncio.Event) -> None:
         """Migrate the schema and open the pool. Retries while the database is away."""
         failures = 0
@@ -404,6 +423,7 @@ class Engine:
                     report=report,
                     lock_seconds=_MIGRATION_SECONDS,
                 )
+                await self._set_search_language()
             except DatabaseUnavailable as error:
                 self._pipeline.database_away(str(error))
                 tried.set()

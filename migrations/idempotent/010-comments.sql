@@ -107,13 +107,13 @@ comment on type slack.routed_event is 'An event on its way into the tables: its 
 
 comment on table slack.job_run is 'The runs of the jobs: why and where each began, and what it did. Kept for a year.';
 comment on column slack.job_run.id is 'Order in which runs began.';
-comment on column slack.job_run.job is 'users, channels, retention or backfill.';
-comment on column slack.job_run.reason is 'schedule: its time had come; catch-up: its time came while no instance ran, or the run at that time failed; first start: it had never succeeded before; by hand: an operator started it; gap: a gap was found.';
+comment on column slack.job_run.job is 'users, channels, retention, backfill or search.';
+comment on column slack.job_run.reason is 'schedule: its time had come; catch-up: its time came while no instance ran, or the run at that time failed; first start: it had never succeeded before; by hand: an operator started it; gap: a gap was found; pending: messages had no search document yet.';
 comment on column slack.job_run.scheduled_for is 'Time of the schedule that the run is for. Null where the schedule did not start it.';
 comment on column slack.job_run.instance is 'Instance that ran it: the application_name of its sessions, SERVICE_NAME@HOST:PID.';
 comment on column slack.job_run.finished_at is 'When it ended. For a run that was cut off: when the next run noticed that. Null while it runs, and after a crash until the job''s next run.';
 comment on column slack.job_run.outcome is 'done; failed; timed out; cancelled: the instance was stopped; cut off: its session was lost, for example in a crash; skipped: another session held the lock. Null while it runs.';
-comment on column slack.job_run.rows_seen is 'Users or channels that Slack listed. For retention: rows deleted. For backfill: messages read.';
+comment on column slack.job_run.rows_seen is 'Users or channels that Slack listed. For retention: rows deleted. For backfill: messages read. For search: messages that got a document.';
 comment on column slack.job_run.rows_changed is 'Rows that it added or changed. For retention: rows deleted.';
 comment on column slack.job_run.rows_failed is 'Rows that PostgreSQL refused. bad_rows has the first of them.';
 comment on column slack.job_run.cursor is 'Slack''s cursor of the next page. If the run does not succeed, the next run continues from it.';

@@ -364,6 +364,7 @@ async def test_the_engine_loads_the_tables_at_its_first_start_and_by_hand(
         ("channels", "by hand", "done"),
         ("channels", "first start", "done"),
         ("retention", "first start", "done"),
+        ("search", "first start", "done"),
         ("users", "first start", "done"),
     ]
 

@@ -60,6 +60,8 @@ class JobSettings:
     """Age in days at which events are deleted if no policy of TimescaleDB does it."""
     backfill: bool = True
     """Whether the backfill job closes gaps from Slack's history."""
+    search_language: str = "english"
+    """A text search configuration of the server; see `search_index.use_language`."""
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,7 @@ def _jobs(check: _Check) -> JobSettings:
         timeout=check.number("TIGER_SLACK_JOBS_TIMEOUT", default=3600, least=1, most=10**6),
         event_days=check.number("TIGER_SLACK_EVENT_DAYS", default=90, least=1, most=36_500),
         backfill=check.switch("TIGER_SLACK_BACKFILL", default=JobSettings.backfill),
+        search_language=_search_language(check),
     )
     try:
         zone = ZoneInfo(given.time_zone)
@@ -258,6 +261,15 @@ def _jobs(check: _Check) -> JobSettings:
         fix = "write five fields, such as 0 1 * * * for daily at 01:00, or unset it"
         check.problem("TIGER_SLACK_JOBS_SCHEDULE", "is not a schedule", fix)
     return given
+
+
+def _search_language(check: _Check) -> str:
+    """The name of a text search configuration. Only the server knows which there are."""
+    given = check.text("TIGER_SLACK_SEARCH_LANGUAGE") or JobSettings.search_language
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?", given):
+        fix = "set a language that PostgreSQL has, such as english, german or simple, or unset it"
+        check.problem("TIGER_SLACK_SEARCH_LANGUAGE", "is no name of a language", fix)
+    return given.lower() if "." not in given else given
 
 
 def _slack(check: _Check) -> SlackSettings:

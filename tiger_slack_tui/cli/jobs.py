@@ -53,7 +53,7 @@ def jobs(names: tuple[str, ...], status: bool, as_json: bool) -> None:
     """
     if status:
         _show(settings.load(), as_json=as_json)
-    elif names and set(names) == {"retention"}:  # the only job that does not need Slack
+    elif names and set(names) <= {"retention", "search"}:  # these do not need Slack
         _run_jobs(settings.load(), None, names, as_json=as_json)
     else:
         _run_jobs(*settings.load_with_slack(), names or ("users", "channels"), as_json=as_json)

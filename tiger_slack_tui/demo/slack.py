@@ -392,6 +392,7 @@ class LocalSlack:
         if method == "auth.test":
             identity = {
                 "team": "Local",
+                "url": "https://local.slack.com/",
                 "team_id": "T0LOCAL",
                 "user": "tiger",
                 "user_id": "U0TIGER",

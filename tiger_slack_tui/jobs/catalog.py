@@ -9,6 +9,7 @@ from tiger_slack_tui.jobs.backfill import backfill
 from tiger_slack_tui.jobs.channels import load_channels
 from tiger_slack_tui.jobs.job import Job
 from tiger_slack_tui.jobs.retention import retention
+from tiger_slack_tui.jobs.search import index_messages
 from tiger_slack_tui.jobs.users import load_users
 from tiger_slack_tui.slack.paged_history import HistoryPace
 
@@ -24,5 +25,5 @@ def make_jobs(
     if web is not None:
         jobs += [load_users(web), load_channels(web)]
         jobs.append(backfill(web, is_scheduled=settings.backfill, pace=pace))
-    jobs.append(retention(settings.event_days))
+    jobs += [retention(settings.event_days), index_messages()]
     return {job.name: job for job in jobs}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store import job_runs
+from tiger_slack_tui.store.job_runs import RunReason
 
 _BAD_ROWS = 20
 """Refused rows that are stored with their ids. All refused rows are counted."""
@@ -67,3 +68,7 @@ class Job:
     """Whether there is something to do before its scheduled time."""
     is_scheduled: bool = True
     """False where it runs only when an operator starts it."""
+    wanted_reason: RunReason = RunReason.GAP
+    """Why a run begins that `is_wanted` asks for."""
+    has_time_limit: bool = True
+    """Whether a run is ended after TIGER_SLACK_JOBS_TIMEOUT."""

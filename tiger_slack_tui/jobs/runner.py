@@ -130,7 +130,7 @@ class Runner:
         work = asyncio.ensure_future(job.work(run))
         outcome, error = RunOutcome.CANCELLED, "the instance was stopped"
         try:
-            await asyncio.wait({work}, timeout=self._timeout)
+            await asyncio.wait({work}, timeout=self._timeout if job.has_time_limit else None)
             outcome, error = self._classify(work)
         finally:
             work.cancel()

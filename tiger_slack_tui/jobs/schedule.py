@@ -151,7 +151,7 @@ class Scheduler:
             reason = RunReason.SCHEDULE if now - due < _LATE else RunReason.CATCH_UP
             await self._run(job, reason, scheduled_for=due, is_due=_not_done_since(job, due))
         elif await self._runner.is_wanted(job):
-            await self._run(job, RunReason.GAP, is_due=job.is_wanted)
+            await self._run(job, job.wanted_reason, is_due=job.is_wanted)
 
     async def _run(
         self,

@@ -15,12 +15,14 @@ USERS_LOCK_KEY = 5245366294413312
 CHANNELS_LOCK_KEY = 6801911210587046
 RETENTION_LOCK_KEY = 7226612417840853
 BACKFILL_LOCK_KEY = 3947120865531127
+SEARCH_LOCK_KEY = 6155291470823909
 
 JOB_LOCK_KEYS = {
     "users": USERS_LOCK_KEY,
     "channels": CHANNELS_LOCK_KEY,
     "retention": RETENTION_LOCK_KEY,
     "backfill": BACKFILL_LOCK_KEY,
+    "search": SEARCH_LOCK_KEY,
 }
 """By the job's name, in the order in which jobs are shown. The session that runs the job holds its lock."""
 

@@ -90,6 +90,8 @@ class Identity:
     """The token's scopes; None if Slack did not send them."""
     server_time: float | None
     """Slack's clock, in whole seconds since 1970."""
+    url: str | None = None
+    """The workspace's address, with a slash at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class SlackWeb:
             peer_text(answer.get("user_id")),
             None if scopes is None else frozenset(filter(None, re.split(r"[,\s]+", scopes))),
             _time(headers.get("date", "")),
+            _url(answer.get("url")),
         )
 
     async def users_page(self, cursor: str | None) -> Page:
@@ -404,6 +407,12 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {str(name).lower(): peer_text(value, 8000) for name, value in headers.items()}
+
+
+def _url(value: object) -> str | None:
+    """An https address, with a slash at its end; None for anything else."""
+    url = peer_text(value)
+    return f"{url.rstrip('/')}/" if re.fullmatch(r"https://[A-Za-z0-9.-]{1,200}/?", url) else None
 
 
 def _time(date: str) -> float | None:

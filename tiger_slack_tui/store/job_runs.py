@@ -66,6 +66,7 @@ class RunReason(StrEnum):
     FIRST_START = "first start"
     BY_HAND = "by hand"
     GAP = "gap"
+    PENDING = "pending"
 
 
 class RunOutcome(StrEnum):

@@ -8,7 +8,10 @@ from typing import LiteralString
 
 from psycopg.rows import class_row
 
+from tiger_slack_tui.base.errors import DatabaseRefused
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.failures import translate_errors
+from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.postgres.queries import fetch_value
 
 _PROGRESS: LiteralString = """
@@ -80,14 +83,20 @@ async def index_history(connection: Connection, messages: int) -> int:
     return int(await fetch_value(connection, _INDEX, (messages,)))
 
 
-async def has_language(connection: Connection, language: str) -> bool:
-    """Whether the server has a text search configuration of this name."""
-    return bool(await fetch_value(connection, _HAS_LANGUAGE, (language,)))
+async def use_language(conninfo: str, language: str) -> bool:
+    """Set the language of documents. Returns whether it was another; the job then makes all documents anew.
 
-
-async def set_language(connection: Connection, language: str) -> bool:
-    """Set the language of documents. Returns whether it was another; the job then makes all documents anew."""
-    return bool(await fetch_value(connection, _SET_LANGUAGE, (language,)))
+    Waits until transactions that store messages have ended. Raises DatabaseUnavailable, and DatabaseRefused if the
+    server has no such language.
+    """
+    async with await connect(conninfo) as connection:
+        with translate_errors():
+            if not await fetch_value(connection, _HAS_LANGUAGE, (language,)):
+                raise DatabaseRefused(
+                    f"The server has no text search configuration {language}.",
+                    hint="Set TIGER_SLACK_SEARCH_LANGUAGE to one that \\dF of psql lists, such as english.",
+                )
+            return bool(await fetch_value(connection, _SET_LANGUAGE, (language,)))
 
 
 async def wrong_documents(connection: Connection) -> list[tuple[str, datetime]]:
