@@ -233,9 +233,16 @@ def test_follow_goes_on_until_it_is_interrupted(conninfo: str, run: Commands) ->
         said = b""
         while b"Ev1" not in said:
             said += os.read(master, 1000)
+        with psycopg.connect(conninfo, autocommit=True) as database:
+            database.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and application_name like '%events'"
+            )
         asyncio.run(store(conninfo, {"Ev2": message(2)}))
         while b"Ev2" not in said:
             said += os.read(master, 1000)
+        assert b"Waiting for the database." in said
+        assert b"The database is back." in said
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         with contextlib.suppress(OSError):  # Linux tells the end so

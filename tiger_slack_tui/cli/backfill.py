@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-import humanize
 
+from tiger_slack_tui.audit.words import format_channel, format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.name_patterns import NamePatterns, closest, did_you_mean
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.telemetry import log_to_stderr
 from tiger_slack_tui.base.text import amount, visible
-from tiger_slack_tui.base.times import read_period
+from tiger_slack_tui.base.times import duration, read_period
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.queries import run_query
@@ -31,6 +32,7 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
+from tiger_slack_tui.store.names import channel_names
 
 if TYPE_CHECKING:
     from tiger_slack_tui.backfill.gap_backfill import BackfillProgress, GapResult
@@ -79,9 +81,9 @@ class _BackfillEnd:
 @click.option(
     "--channel",
     "channels",
-    metavar="NAME",
+    metavar="CHANNEL",
     multiple=True,
-    help="With --since: read only this channel (id or name); repeatable.",
+    help="With --since: read only this channel: a name, an id, or a pattern such as ops-*; repeatable.",
 )
 @click.option(
     "--since",
@@ -134,11 +136,19 @@ def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) 
 
 def _show_gaps(loaded: Settings, *, as_json: bool) -> None:
     """Print the newest gaps, open ones first."""
-    found = run_query(loaded, "backfill", lambda c: gaps.newest(c, most=_SHOWN))
+
+    async def read(connection: Connection) -> tuple[list[Gap], dict[str, str]]:
+        found = await gaps.newest(connection, most=_SHOWN)
+        ids = {gap.channel_id for gap in found if gap.channel_id}
+        return found, await channel_names(connection, ids)
+
+    found, names = run_query(loaded, "backfill", read)
     if as_json:
         click.echo(json.dumps([asdict(gap) for gap in found], default=str, indent=2))
+    elif found:
+        click.echo("\n".join(line for gap in found for line in _gap_lines(gap, names)))
     else:
-        click.echo("\n".join(map(_gap_line, found)) or "There are no gaps.")
+        click.echo("There are no gaps.")
 
 
 async def _run(
@@ -199,7 +209,7 @@ async def _check_gaps(ids: Sequence[int], conninfo: str) -> None:
 
 
 async def _channel_ids(web: SlackWeb, wanted: Sequence[str]) -> list[str | None]:
-    """The ids of channels that are given by name or id. Raises SettingsError for an unknown one."""
+    """The ids of channels that are given by name, id or pattern. Raises SettingsError for an unknown one."""
     from tiger_slack_tui.backfill.gap_backfill import readable_kinds
     from tiger_slack_tui.slack.paged_history import HistoryReader
     from tiger_slack_tui.slack.pages import retry
@@ -207,18 +217,22 @@ async def _channel_ids(web: SlackWeb, wanted: Sequence[str]) -> list[str | None]
     identity = await retry(web.identity)
     reader = HistoryReader(web)
     listed = await reader.conversations(readable_kinds(identity.scopes))
-    by_name = {item["name"]: item["id"] for item in listed if item.get("name")}
-    ids = {item["id"] for item in listed}
-    found: list[str | None] = []
+    ids = [item["id"] for item in listed]
+    names = {item["id"]: (item["name"],) for item in listed if item.get("name")}
+    by_name = [name for (name,) in names.values()]
+    found: dict[str, None] = {}
     for name in dict.fromkeys(wanted):
-        id_ = name if name in ids else by_name.get(name.removeprefix("#"))
-        if id_ is None:
+        patterns = NamePatterns([name])
+        matching = [id_ for id_ in ids if patterns.match(id_, *names.get(id_, ()))]
+        if not matching:
+            meant = did_you_mean([f"#{each}" for each in closest(name, by_name)])
+            invite = "Slack shows the history of a channel only to its members: invite the app."
             raise SettingsError(
-                f"The app is not a member of a channel {visible(name)!r}.",
-                hint="Invite it: Slack shows the history of a channel only to its members.",
+                f"The app is in no channel that matches {visible(name)!r}.",
+                hint=f"{meant} {invite}" if meant else invite,
             )
-        found.append(id_)
-    return found
+        found |= dict.fromkeys(matching)
+    return list(found)
 
 
 class _ProgressLines:
@@ -263,14 +277,17 @@ def _as_text(ended: _BackfillEnd) -> Iterator[str]:
     for result in ended.results:
         gap, messages = result.gap, result.messages
         state = "closed" if result.is_closed else "still open"
-        yield f"gap {gap.id}, {gap.reason}, {_time_of(gap)}: {state}"
+        yield f"gap {gap.id}, {gap.reason}: {state}"
+        yield f"  {_time_of(gap)}"
         skipped = sum(result.skipped_channels.values())
         channels = f"{amount(result.channels, 'channel')} read, {skipped:,} skipped"
         yield f"  {channels}, {amount(result.threads, 'thread')}, {amount(result.deleted, 'deletion')} found"
         yield (
             f"  {messages.read:,} messages read = {messages.inserted:,} inserted"
             f" + {messages.already_there:,} already there + {messages.updated:,} updated"
-            f" + {sum(messages.discarded.values()):,} discarded"
+        )
+        yield (
+            f"    + {sum(messages.discarded.values()):,} discarded"
             f" + {sum(messages.skipped.values()):,} skipped"
         )
         if result.error:
@@ -282,22 +299,26 @@ def _as_text(ended: _BackfillEnd) -> Iterator[str]:
         yield "What it read is stored. To continue, run the same command again."
 
 
-def _gap_line(gap: Gap) -> str:
-    where = f", channel {gap.channel_id}" if gap.channel_id else ""
-    line = f"gap {gap.id}, {gap.reason}{where}, {_time_of(gap)}: "
+def _gap_lines(gap: Gap, names: Mapping[str, str]) -> Iterator[str]:
+    where = ""
+    if gap.channel_id:
+        where = f", {format_channel(gap.channel_id, names.get(gap.channel_id), 40)}"
     if gap.ended_at is None:
-        return line + "not ended"
-    if gap.closed_at is None:
-        return line + (f"open, because {visible(gap.error)}" if gap.error else "open")
-    inserted = ((gap.account or {}).get("messages") or {}).get("inserted", 0)
-    return line + f"closed {gap.closed_at:%Y-%m-%d %H:%M}, {amount(inserted, 'message')} inserted"
+        state = "not ended"
+    elif gap.closed_at is None:
+        state = "open"
+    else:
+        inserted = ((gap.account or {}).get("messages") or {}).get("inserted", 0)
+        state = f"closed, {amount(inserted, 'message')} inserted"
+    yield f"gap {gap.id}, {gap.reason}{where}: {state}"
+    yield f"    {_time_of(gap)}"
+    if gap.closed_at is not None:
+        yield f"    closed {format_time(gap.closed_at)}"
+    elif gap.error:
+        yield f"    {visible(gap.error)}"
 
 
 def _time_of(gap: Gap) -> str:
-    begin = f"{gap.started_at:%Y-%m-%d %H:%M:%S}"
     if gap.ended_at is None:
-        return f"since {begin} UTC"
-    lasted = humanize.precisedelta(
-        gap.ended_at - gap.started_at, minimum_unit="seconds", format="%d"
-    )
-    return f"{begin} UTC, {lasted}"
+        return f"since {format_time(gap.started_at)}"
+    return f"{format_time(gap.started_at)}, {duration(gap.ended_at - gap.started_at)}"

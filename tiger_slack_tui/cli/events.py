@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,10 +12,11 @@ import orjson
 
 from tiger_slack_tui.audit.detail import EndRow, EventDetail, read_event
 from tiger_slack_tui.audit.event_query import EventQuery
-from tiger_slack_tui.audit.follow import follow
+from tiger_slack_tui.audit.follow import FollowPosition, follow
 from tiger_slack_tui.audit.words import format_channel, format_error, format_time, format_user
 from tiger_slack_tui.base import settings
-from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.backoff import backoff
+from tiger_slack_tui.base.errors import DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, cut, visible
@@ -22,7 +24,7 @@ from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json
-from tiger_slack_tui.cli.queries import run_query
+from tiger_slack_tui.cli.queries import query_runner, run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, EventRow, read_page
 
@@ -67,7 +69,13 @@ class NoSuchEvent(TigerSlackError):
     show_default=True,
     help="Number of events, the newest first.",
 )
-@click.option("--follow", "-f", "follows", is_flag=True, help="Wait for new events and print them.")
+@click.option(
+    "--follow",
+    "-f",
+    "follows",
+    is_flag=True,
+    help="Wait for new events and print them, also while the database is away.",
+)
 @options.as_json_lines
 @plain_errors
 def events(limit: int, follows: bool, as_json: bool, **filters: Any) -> None:
@@ -98,17 +106,51 @@ def event(event_id: str, as_json: bool) -> None:
 def _show_events(
     loaded: Settings, query: EventQuery, *, limit: int, follows: bool, as_json: bool
 ) -> None:
+    if follows:
+        _follow_events(loaded, query, min(limit, _BEFORE_FOLLOWING), as_json=as_json)
+        return
+
     async def print_events(connection: Connection) -> None:
         chosen = await query.resolve(connection, datetime.now(UTC))
-        if follows:
-            page = await read_page(connection, chosen, most=min(limit, _BEFORE_FOLLOWING))
-            _print(page.rows[::-1], as_json=as_json)
-            async for rows in follow(connection, chosen):
-                _print(rows, as_json=as_json)
-        else:
-            await _print_pages(connection, chosen, limit, as_json=as_json)
+        await _print_pages(connection, chosen, limit, as_json=as_json)
 
     run_query(loaded, "events", print_events)
+
+
+def _follow_events(loaded: Settings, query: EventQuery, limit: int, *, as_json: bool) -> None:
+    """Print the newest events and all that follow, until interrupted. Waits for a database that goes away meanwhile.
+
+    Raises DatabaseUnavailable if it is away at the beginning.
+    """
+    position = FollowPosition()
+    chosen: EventFilter | None = None
+    failures = 0
+
+    async def print_events(connection: Connection) -> None:
+        nonlocal chosen, failures
+        if chosen is None:
+            chosen = await query.resolve(connection, datetime.now(UTC))
+            page = await read_page(connection, chosen, most=limit)
+            _print(page.rows[::-1], as_json=as_json)
+        async for rows in follow(connection, chosen, position=position):
+            if failures:
+                click.echo("The database is back.", err=True)
+                failures = 0
+            _print(rows, as_json=as_json)
+
+    with query_runner(loaded, "events") as run:
+        while True:
+            try:
+                run(print_events)
+            except DatabaseUnavailable as error:
+                if position.low is None:
+                    raise
+                failures += 1
+                if failures == 1:
+                    click.echo(
+                        f"tiger-slack: {error.args[0]}\n  Waiting for the database.", err=True
+                    )
+                time.sleep(backoff(failures, first=0.5, most=10))
 
 
 def show_event(loaded: Settings, event_id: str, *, as_json: bool) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
-import humanize
 
+from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.telemetry import log_to_stderr
 from tiger_slack_tui.base.text import amount
+from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.queries import run_query
@@ -75,7 +76,7 @@ def _run_jobs(
     if as_json:
         click.echo(json.dumps([asdict(run) for run in ended], default=str, indent=2))
     else:
-        click.echo("\n".join(_run_line(run) for run in ended))
+        click.echo("\n".join(line for run in ended for line in _run_lines(run)))
     if failed := [
         run.job for run in ended if run.outcome not in (RunOutcome.DONE, RunOutcome.SKIPPED)
     ]:
@@ -130,20 +131,21 @@ async def _run(
 
 
 def _as_text(job: JobStatus) -> str:
-    wait = humanize.naturaltime(datetime.now(UTC) - job.next_run)
+    wait = duration(job.next_run - datetime.now(UTC))
     lines = [
-        f"{job.name}: next run {job.next_run:%Y-%m-%d %H:%M %Z} ({wait}), schedule {job.schedule}",
+        f"{job.name}: next run {format_time(job.next_run)}, in {wait}; schedule {job.schedule}",
         f"  lock  {f'held by {job.holder}' if job.holder else 'free'}",
     ]
-    lines += [f"  {_run_line(run)}" for run in job.runs] or ["  has not run yet"]
+    lines += [f"  {line}" for run in job.runs for line in _run_lines(run)] or ["  has not run yet"]
     return "\n".join(lines)
 
 
-def _run_line(run: JobRun) -> str:
-    took = f"{(run.finished_at - run.started_at).total_seconds():.1f} s" if run.finished_at else "-"
-    line = (
-        f"{run.started_at:%Y-%m-%d %H:%M:%S}  {run.job:<9} {run.outcome or 'running':<9} {took:>8}"
-        f"  {run.rows_seen:,} seen, {run.rows_changed:,} changed, {run.rows_failed:,} failed"
-        f"  {run.reason}, {run.instance}"
+def _run_lines(run: JobRun) -> Iterator[str]:
+    took = f", {duration(run.finished_at - run.started_at)}" if run.finished_at else ""
+    yield f"{format_time(run.started_at)}  {run.job} {run.outcome or 'running'}{took}"
+    yield (
+        f"    {run.rows_seen:,} seen, {run.rows_changed:,} changed, {run.rows_failed:,} failed;"
+        f" {run.reason}, {run.instance}"
     )
-    return f"{line}\n    {run.error}" if run.error else line
+    if run.error:
+        yield f"    {run.error}"

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import click
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.cli import options
@@ -98,9 +99,7 @@ def _as_text(found: MigrationStatus) -> str:
     width = max((len(file.name) for file in found.files), default=0)
     for file in found.files:
         when = (
-            f"{file.applied_at:%Y-%m-%d %H:%M}, {file.applied_at_version}"
-            if file.applied_at
-            else ""
+            f"{format_time(file.applied_at)}, {file.applied_at_version}" if file.applied_at else ""
         )
         lines.append(f"{file.state:<8} {file.name:<{width}} {when}".rstrip())
         if file.difference:
