@@ -137,7 +137,10 @@ class _Check:
 
     def raise_problems(self) -> None:
         if self.problems:
-            raise SettingsError("The settings cannot be used:\n" + "\n".join(self.problems))
+            raise SettingsError(
+                "The settings cannot be used:\n" + "\n".join(self.problems),
+                hint="They come from the environment, or else from .env; .env.sample describes each.",
+            )
 
     def problem(self, name: str, what: str, fix: str) -> None:
         line = f"  {name} {what}: {fix}"

@@ -88,7 +88,7 @@ class _BackfillEnd:
 @click.option(
     "--since",
     metavar="WHEN",
-    help="Read all of the history since then: a date, a time, or a duration such as 12h, 7d, 6mo.",
+    help=f"Read all of the history since then: {options.WHEN}.",
 )
 @click.option(
     "--until",

@@ -40,7 +40,7 @@ _since = click.option(
     metavar="WHEN",
     default="7d",
     show_default=True,
-    help="Test the messages since then: a date, a time, or a duration such as 12h, 7d, 6mo.",
+    help=f"Test the messages since then: {options.WHEN}.",
 )
 
 

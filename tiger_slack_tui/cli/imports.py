@@ -26,6 +26,7 @@ from tiger_slack_tui.base.shutdown import stop_on_signals
 from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
 from tiger_slack_tui.base.text import amount, cells, fit, visible
 from tiger_slack_tui.base.times import duration
+from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.imports.archive.layout import LeftOut
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
@@ -61,23 +62,9 @@ class Output:
 
 @click.command(name="import")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--since",
-    metavar="WHEN",
-    help="Only messages since then: a date, a time, or a duration such as 12h, 7d, 6mo.",
-)
-@click.option(
-    "--until",
-    metavar="WHEN",
-    help="Only messages until then; a date means the end of its day.",
-)
-@click.option(
-    "--channel",
-    "channels",
-    metavar="NAME",
-    multiple=True,
-    help="Only channels of this name or id, with the wildcards * and ?; repeatable.",
-)
+@options.since
+@options.until
+@options.channels
 @click.option(
     "--channel-map",
     type=click.Path(path_type=Path),

@@ -6,10 +6,13 @@ from typing import Any
 
 import click
 
+from tiger_slack_tui.base.times import UNITS
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 as_json_lines = click.option("--json", "as_json", is_flag=True, help="Print JSON, one line each.")
 
-_WHEN = "a date, a time, or a duration before now, such as 30m, 12h, 7d, 2w, 6mo, 1y"
+WHEN = f"a date, a time, or a duration before now such as 7d ({UNITS})"
+"""What --since takes."""
 channels = click.option(
     "--channel",
     "channels",
@@ -24,7 +27,7 @@ users = click.option(
     multiple=True,
     help="Only this user: a name, an id, or a pattern; repeatable.",
 )
-since = click.option("--since", metavar="WHEN", help=f"Only what happened since then: {_WHEN}.")
+since = click.option("--since", metavar="WHEN", help=f"Only what happened since then: {WHEN}.")
 until = click.option(
     "--until",
     metavar="WHEN",
