@@ -121,7 +121,8 @@ async def test_an_instance_that_stops_as_soon_as_it_is_connected_leaves_a_gap(
         await asyncio.sleep(0.5)
         async with running(engine(slack, conninfo, tmp_path)) as again:
             await until(lambda: again.snapshot().gaps_open == 1)
-    assert [reason for reason, _, _ in observer(GAPS)] == ["not connected"]
+    # A busy machine can make further gaps.
+    assert {reason for reason, _, _ in observer(GAPS)} == {"not connected"}
 
 
 async def test_two_instances_one_of_which_stays_make_no_gap(
