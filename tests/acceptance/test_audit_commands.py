@@ -71,6 +71,9 @@ def test_a_message_is_missed_explained_and_brought_back(conninfo: str, run: Comm
     assert '1  on   $.user == "U1"' in listed
     assert "matched 2 " in listed
     assert "noise" in listed
+    renamed = {"type": "user_change", "user": {"id": "U1", "name": "ann"}, "event_ts": ts(5)}
+    asyncio.run(store(conninfo, {"Ev5u": renamed}))
+    assert "about @ann U1\n" in run("discard", "list")
     assert run.json("discard", "list")[0]["hits"] == 2
 
     why = run("why", "C1", ts(4))

@@ -78,6 +78,12 @@ def test_help_says_the_same_of_a_command_in_both_places() -> None:
         assert f"{name:<8}  {command.get_short_help_str(limit=80)}\n" in shown
 
 
+def test_a_command_that_does_not_exist() -> None:
+    said = CliRunner().invoke(main, ["evnts"])
+    assert (said.exit_code, "Did you mean events" in said.stderr) == (2, True)
+    assert "Did you mean" not in CliRunner().invoke(main, ["xyz"]).stderr
+
+
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; sys.argv = ['tiger-slack', '--help']\n"

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tiger_slack_tui.audit.words import format_channel, format_time
+from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.name_patterns import NamePatterns, closest, did_you_mean
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.telemetry import log_to_stderr
-from tiger_slack_tui.base.text import amount, visible
+from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import duration, read_period
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
@@ -32,7 +32,7 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
-from tiger_slack_tui.store.names import channel_names
+from tiger_slack_tui.store.names import names_of
 
 if TYPE_CHECKING:
     from tiger_slack_tui.backfill.gap_backfill import BackfillProgress, GapResult
@@ -140,7 +140,7 @@ def _show_gaps(loaded: Settings, *, as_json: bool) -> None:
     async def read(connection: Connection) -> tuple[list[Gap], dict[str, str]]:
         found = await gaps.newest(connection, most=_SHOWN)
         ids = {gap.channel_id for gap in found if gap.channel_id}
-        return found, await channel_names(connection, ids)
+        return found, await names_of(connection, ids)
 
     found, names = run_query(loaded, "backfill", read)
     if as_json:
@@ -302,7 +302,7 @@ def _as_text(ended: _BackfillEnd) -> Iterator[str]:
 def _gap_lines(gap: Gap, names: Mapping[str, str]) -> Iterator[str]:
     where = ""
     if gap.channel_id:
-        where = f", {format_channel(gap.channel_id, names.get(gap.channel_id), 40)}"
+        where = f", {cut(names.get(gap.channel_id, ''), 30)} {gap.channel_id}".replace("  ", " ")
     if gap.ended_at is None:
         state = "not ended"
     elif gap.closed_at is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -23,13 +24,15 @@ from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import last, query_runner, run_query
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.store.names import find_channel, find_user
+from tiger_slack_tui.store.names import find_channel, find_user, names_of
 from tiger_slack_tui.store.rules import Rule, failure_words, list_rules
 
 _PREVIEW_SECONDS = 30.0
 """Time after which a preview ends, with the messages that it has tested by then."""
 _ON = "Every instance drops messages by it from now on. Stored messages stay."
 _OFF = "To store the messages that it dropped: tiger-slack replay --discarded-by {}"
+
+_QUOTED_ID = re.compile(r'"([CDGUW][A-Z0-9]+)"')
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -94,12 +97,12 @@ def discard() -> None:
 @plain_errors
 def discard_list(as_json: bool) -> None:
     """List the rules and how often each matched."""
-    found = run_query(settings.load(), "discard", list_rules)
+    found, names = run_query(settings.load(), "discard", _rules_with_names)
     if as_json:
         for rule in found:
             echo_json(rule)
     elif found:
-        click.echo("\n".join(line for rule in found for line in _rule_lines(rule)))
+        click.echo("\n".join(line for rule in found for line in _rule_lines(rule, names)))
     else:
         click.echo("There are no rules: every message is stored.")
         click.echo("To add one: tiger-slack discard add --help")
@@ -172,7 +175,8 @@ def discard_remove(rule_id: int, yes: bool) -> None:
     with query_runner(settings.load(), "discard") as run:
         rule = run(lambda c: rules.require_rule(c, rule_id))
         if not yes:
-            click.echo("\n".join(_rule_lines(rule)))
+            names = run(lambda c: names_of(c, _ids(rule)))
+            click.echo("\n".join(_rule_lines(rule, names)))
             _confirm("Remove this rule for good?", "remove")
         run(lambda c: rules.remove_rule(c, rule_id))
     click.echo(f"Rule {rule_id} is removed.\n{_OFF.format(rule_id)}")
@@ -232,10 +236,24 @@ async def _jsonpath(connection: Connection, request: RuleRequest) -> str:
     return next(rule for rule in READY_RULES if rule.name == request.ready).match(value)
 
 
-def _rule_lines(rule: Rule) -> Iterator[str]:
+async def _rules_with_names(connection: Connection) -> tuple[list[Rule], dict[str, str]]:
+    """The rules, and the names of the channels and users in them, by id."""
+    found = await list_rules(connection)
+    return found, await names_of(connection, {id_ for rule in found for id_ in _ids(rule)})
+
+
+def _ids(rule: Rule) -> list[str]:
+    """The ids of channels and users that the rule compares with."""
+    return _QUOTED_ID.findall(rule.readable)
+
+
+def _rule_lines(rule: Rule, names: Mapping[str, str]) -> Iterator[str]:
     state = "on" if rule.is_on else "off"
     when = f", last {format_time(rule.last_hit)}" if rule.last_hit else ""
     yield f"{rule.id:>4}  {state:<3}  {visible(rule.readable)}"
+    about = [f"{names[id_]} {id_}" for id_ in _ids(rule) if id_ in names]
+    if about:
+        yield f"           about {cut(', '.join(about), 63)}"
     yield f"           matched {rule.hits:,} ({rule.hits_of_a_day:,} in 24 h){when}"
     imported = f", {rule.imported:,} from imports" if rule.imported else ""
     made = (
@@ -253,7 +271,8 @@ def _rule_lines(rule: Rule) -> Iterator[str]:
 
 
 def _preview_lines(match: str, preview: Preview) -> Iterator[str]:
-    yield f"{visible(match)} would have dropped, since {format_time(preview.since)}:"
+    yield visible(match)
+    yield f"since {format_time(preview.since)}, would have dropped:"
     yield f"  of stored messages {_tested(preview.stored)}"
     yield f"  of recent events   {_tested(preview.recent)}"
     if preview.recent.known:
@@ -275,6 +294,6 @@ def _preview_lines(match: str, preview: Preview) -> Iterator[str]:
 
 def _tested(tested: Tested) -> str:
     if not tested.tested:
-        return "none: there are no such messages"
+        return "none: there are none"
     share = f"{tested.matched:,} of {tested.tested:,} ({tested.share:.1%})"
     return share if tested.is_whole else f"{share}, back to {format_time(tested.oldest)}"

@@ -80,6 +80,20 @@ class _Commands(click.Group):
         command: click.Command = getattr(module, declared.function)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click, but a command that does not exist is answered with those that are like it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from tiger_slack_tui.base.name_patterns import closest, did_you_mean
+
+            meant = did_you_mean(closest(args[0], _COMMANDS))
+            if meant is None:
+                raise
+            raise click.UsageError(f"{error.message} {meant}", ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, _COMMANDS))
         for title, group in _GROUPS.items():

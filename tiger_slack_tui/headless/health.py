@@ -126,7 +126,8 @@ def ask(address: str, *, live: bool, timeout: float = 5) -> str:
         raise NotHealthy(f"Not ready: {problems}") from None
     except (OSError, HTTPException, ValueError) as error:
         strange = isinstance(error, HTTPException)
-        reason = "the answer is not HTTP" if strange else getattr(error, "reason", error)
+        cause = getattr(error, "reason", error)
+        reason = "the answer is not HTTP" if strange else getattr(cause, "strerror", None) or cause
         raise NotHealthy(
             f"No answer on port {port}: {reason}",
             hint="Is it running with --http, or TIGER_SLACK_HTTP, and this port?",

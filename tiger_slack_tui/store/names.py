@@ -119,6 +119,11 @@ with recursive known (type) as
 )
 select k.type from known k where k.type is not null limit %(most)s
 """
+_NAMES: LiteralString = """
+select c.id, '#' || c.channel_name from slack.channel c where c.id = any (%(ids)s) and c.channel_name <> c.id
+union all
+select u.id, '@' || u.user_name from slack."user" u where u.id = any (%(ids)s)
+"""
 _ALL_CHANNELS: LiteralString = """
 select n.channel_name, n.channel_id
 from slack.channel_name n
@@ -171,11 +176,9 @@ async def find_types(connection: Connection, given: Iterable[str]) -> tuple[str,
     return tuple(found)
 
 
-async def channel_names(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
-    """The names of these channels, as far as they are known."""
-    cursor = await connection.execute(
-        "select c.id, c.channel_name from slack.channel c where c.id = any (%s)", (list(ids),)
-    )
+async def names_of(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The names of these channels (with #) and users (with @) by id, as far as they are known."""
+    cursor = await connection.execute(_NAMES, {"ids": list(ids)})
     return dict(await cursor.fetchall())
 
 
