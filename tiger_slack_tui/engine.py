@@ -226,7 +226,7 @@ class Engine:
             lateness_p99=lateness_p99,
             recent=tuple(stats.recent),
             problems=tuple(stats.problems),
-            latencies=stats.latencies(),
+            ack_by_type=stats.ack_by_type(),
             jobs=self._scheduler.states() if self._scheduler else (),
             gaps_open=self._heartbeat.gaps_open if self._heartbeat else None,
         )
@@ -425,14 +425,14 @@ class Engine:
                 )
                 await self._set_search_language()
             except DatabaseUnavailable as error:
-                self._pipeline.database_away(str(error))
+                self._pipeline.mark_database_away(str(error))
                 tried.set()
                 failures += 1
                 await asyncio.sleep(backoff(failures, first=0.5, most=5))
             else:
                 break
         await self._pool.open()
-        self._pipeline.database_is_ready()
+        self._pipeline.mark_database_ready()
         self._database_ready.set()
         tried.set()
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from textual.app import App
 
 from tiger_slack_tui.base.settings import Settings
-from tiger_slack_tui.base.snapshot import Recent, Snapshot
+from tiger_slack_tui.base.snapshot import RecentEvent, Snapshot
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.findings import Findings, StoredFindings, merge_findings
@@ -74,18 +74,18 @@ def snapshot() -> Snapshot:
         lateness_p99=2.1,
         recent=problems(),
         problems=problems(),
-        latencies=dict.fromkeys(("message", "reaction_added", "user_change"), latency),
+        ack_by_type=dict.fromkeys(("message", "reaction_added", "user_change"), latency),
         jobs=(),
         gaps_open=0,
     )
 
 
-def problems() -> tuple[Recent, ...]:
+def problems() -> tuple[RecentEvent, ...]:
     """Events of every kind that an operator looks at."""
 
-    def one(ago: float, outcome: str, detail: str | None, **more: object) -> Recent:
+    def one(ago: float, outcome: str, detail: str | None, **more: object) -> RecentEvent:
         fields = {"type": "message", "subtype": None, "channel_id": "C01AB2", "user_id": "B0BOT"}
-        return Recent(
+        return RecentEvent(
             at=NOW - ago, event_id=f"Ev{ago:.0f}", outcome=outcome, detail=detail, **(fields | more)
         )
 
@@ -329,7 +329,7 @@ class CannedBackend(Backend):
         )
 
 
-def found(stored: StoredFindings, problems: Sequence[Recent]) -> Findings:
+def found(stored: StoredFindings, problems: Sequence[RecentEvent]) -> Findings:
     """The findings, without the pauses in which others would have their turn."""
     work = merge_findings(stored, problems)
     while True:

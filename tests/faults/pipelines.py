@@ -94,6 +94,6 @@ async def tasks(*works: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio
 @asynccontextmanager
 async def working(pipeline: Pipeline) -> AsyncIterator[Pipeline]:
     """The pipeline with its database there, and its tasks running."""
-    pipeline.database_is_ready()
+    pipeline.mark_database_ready()
     async with tasks(pipeline.write(), pipeline.acks.run(), pipeline.drain.run()):
         yield pipeline

@@ -137,12 +137,12 @@ def test_of_too_many_connected_periods_the_shortest_counts_as_a_gap(
     state = SocketState(clock)
     lasted = [600 + n % 7 for n in range(700)]
     for seconds in lasted:
-        state.connected.begin()
+        state.connected_periods.begin()
         clock.advance(seconds)
-        state.connected.end(clock.elapsed())
+        state.connected_periods.end(clock.elapsed())
         clock.advance(5)
-    state.connected.begin()
-    kept = state.connected.all()
+    state.connected_periods.begin()
+    kept = state.connected_periods.all()
     assert len(kept) == 500
     assert not kept[-1].is_over
     assert [period.number for period in kept] == sorted(period.number for period in kept)

@@ -104,7 +104,7 @@ async def test_a_hundred_thousand_failed_connects_cost_nothing(
         assert days > 20
         assert sleep.longest <= timing.backoff_most
         assert len(caplog.records) < days * 24 + 30
-        assert len(found.socket.state.connected) == 1
+        assert len(found.socket.state.connected_periods) == 1
 
 
 async def test_a_token_that_is_refused_for_months_is_tried_at_least_each_ten_minutes(

@@ -59,7 +59,7 @@ async def test_large_events_fill_the_queue_by_their_bytes(tmp_path: Path) -> Non
 async def test_records_are_freed_before_their_acks(tmp_path: Path) -> None:
     store, connection = FakeStore(), FakeConnection()
     pipeline = await make(tmp_path, store, batch_events=1)
-    pipeline.database_is_ready()
+    pipeline.mark_database_ready()
     async with tasks(pipeline.write()):  # and nobody sends acks
         for n in range(20):
             await pipeline.receive(envelope(n, text="x" * 10_000), connection.as_connection())
@@ -95,13 +95,13 @@ async def test_a_stall_is_recorded_however_it_ends(
             store.gate.set()
             await until(lambda: pipeline.queued == 0)
         await pipeline.flush()
-        (stall,) = pipeline.stalled.all()
+        (stall,) = pipeline.stalled_periods.all()
         assert (stall.began, stall.ended) == (began, began + 10)
         clock.advance(1000)
         assert pipeline.stalled_since is None
-        assert len(pipeline.stalled) == 1
-        pipeline.stalled.forget([stall])
-        assert pipeline.stalled.all() == []
+        assert len(pipeline.stalled_periods) == 1
+        pipeline.stalled_periods.forget([stall])
+        assert pipeline.stalled_periods.all() == []
 
 
 async def test_two_connections_that_wait_make_one_stall(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ async def test_two_connections_that_wait_make_one_stall(tmp_path: Path) -> None:
             store.gate.set()
             await asyncio.gather(*receiving)
             await pipeline.flush()
-    assert [stall.ended - stall.began for stall in pipeline.stalled.all()] == [10]
+    assert [stall.ended - stall.began for stall in pipeline.stalled_periods.all()] == [10]
     assert pipeline.stalled_since is None
 
 

@@ -86,7 +86,7 @@ async def test_an_event_that_is_not_durable_shows_as_a_stall(tmp_path: Path) -> 
     assert pipeline.stalled_since is None
     clock.advance(10)
     assert pipeline.stalled_since == began
-    pipeline.database_is_ready()
+    pipeline.mark_database_ready()
     store.gate.clear()
     async with tasks(pipeline.write()):
         await until(lambda: pipeline.queued == 0)

@@ -15,7 +15,7 @@ from tests.faults.pipelines import FakeConnection, FakeStore, envelope, working
 from tests.faults.spools import drain, opened, segments
 from tests.support import until
 from tiger_slack_tui.base.errors import DatabaseUnavailable
-from tiger_slack_tui.base.snapshot import Recent, Stats
+from tiger_slack_tui.base.snapshot import RecentEvent, Stats
 from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
 from tiger_slack_tui.ingest.record import encode_record, read_record
 from tiger_slack_tui.ingest.spool.spool import Spool
@@ -170,7 +170,7 @@ async def test_after_a_restart_the_same_batch_is_written(tmp_path: Path) -> None
     class FailsOnce(Stats):
         fails = True
 
-        def count(self, event: Recent) -> None:
+        def count(self, event: RecentEvent) -> None:
             if self.fails:
                 self.fails = False
                 raise ZeroDivisionError
@@ -178,7 +178,7 @@ async def test_after_a_restart_the_same_batch_is_written(tmp_path: Path) -> None
 
     store, connection = FakeStore(), FakeConnection()
     pipeline = make(store, await opened(tmp_path), FailsOnce())
-    pipeline.database_is_ready()
+    pipeline.mark_database_ready()
     await pipeline.receive(envelope(1), connection.as_connection())
     with pytest.raises(ZeroDivisionError):
         await pipeline.write()

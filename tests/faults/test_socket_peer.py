@@ -237,7 +237,7 @@ async def test_a_machine_that_slept_was_not_connected_meanwhile() -> None:
         clock.advance(3600)
         await slack.send(star(1))
         await until(lambda: slack.sockets_opened == 2 and found.socket.state.connects == 2)
-        before, after = found.socket.connected().all()
+        before, after = found.socket.connected_periods().all()
         assert (before.began, before.heard, before.is_over) == (slept, slept, True)
         assert after.began >= slept + 3600
 
@@ -329,7 +329,7 @@ async def test_a_connection_that_ends_during_a_long_wait_is_not_shown_as_connect
         assert state.status == "connected"  # the old connection is still read
         await slack.drop()
         await until(lambda: state.status == "backing off")
-        assert state.connected.current is None
+        assert state.connected_periods.current is None
         slack.refuse_opening = None
         go_on.set()
         await until(lambda: state.connects == 2 and state.status == "connected")

@@ -32,7 +32,7 @@ class SlackStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class RecentEvent:
     """One event, as a line for the operator. Contains no text of a message."""
 
     at: float
@@ -54,11 +54,11 @@ class Percentiles:
     def __init__(self, size: int = 2000) -> None:
         self._ring: deque[float] = deque(maxlen=size)
 
-    def add(self, seconds: float) -> None:
-        self._ring.append(seconds)
+    def add(self, value: float) -> None:
+        self._ring.append(value)
 
-    def extend(self, seconds: Iterable[float]) -> None:
-        self._ring.extend(seconds)
+    def extend(self, values: Iterable[float]) -> None:
+        self._ring.extend(values)
 
     def at(self, *fractions: float) -> list[float | None]:
         """The values at the fractions (0.5 is the median); None if nothing was measured."""
@@ -80,23 +80,23 @@ class Stats:
     duplicates: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Number of events by (type, outcome). Repeated deliveries do not count."""
-    recent: deque[Recent] = field(default_factory=lambda: deque(maxlen=500))
-    problems: deque[Recent] = field(default_factory=lambda: deque(maxlen=1000))
+    recent: deque[RecentEvent] = field(default_factory=lambda: deque(maxlen=500))
+    problems: deque[RecentEvent] = field(default_factory=lambda: deque(maxlen=1000))
     """The newest events that failed, were discarded or unrouted, or came late."""
-    by_type: dict[str, Percentiles] = field(default_factory=dict)
+    acks_by_type: dict[str, Percentiles] = field(default_factory=dict)
     """Seconds from reading an event to its ack, by type."""
     commit: Percentiles = field(default_factory=Percentiles)
     """Seconds of a batch's transaction."""
     ack: Percentiles = field(default_factory=Percentiles)
     """Seconds from reading an event to its ack."""
     newest_acks: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=1000))
-    """The newest of these, each with its `Clock.elapsed`."""
+    """The newest acks: `Clock.elapsed` of each, and its seconds."""
     batch: Percentiles = field(default_factory=Percentiles)
     """Number of events in a batch."""
     lateness: Percentiles = field(default_factory=Percentiles)
     """Seconds from an event, by Slack's clock, to its receipt."""
 
-    def count(self, event: Recent) -> None:
+    def count(self, event: RecentEvent) -> None:
         """Count one event, and add it to the newest ones."""
         self.recent.append(event)
         if event.outcome in _PROBLEMS or event.late > LATE_SECONDS:
@@ -110,11 +110,11 @@ class Stats:
         """Add the seconds from reading an event to its ack."""
         self.ack.add(seconds)
         self.newest_acks.append((self.clock.elapsed(), seconds))
-        times = self.by_type.get(type_)
+        times = self.acks_by_type.get(type_)
         if times is None:
-            if len(self.by_type) >= _KINDS:
+            if len(self.acks_by_type) >= _KINDS:
                 return
-            times = self.by_type[type_] = Percentiles(300)
+            times = self.acks_by_type[type_] = Percentiles(300)
         times.add(seconds)
 
     def ack_p95_now(self) -> float | None:
@@ -124,10 +124,10 @@ class Stats:
         recent.extend(seconds for at, seconds in self.newest_acks if at >= since)
         return recent.at(0.95)[0]
 
-    def latencies(self) -> dict[str, tuple[float | None, float | None, float | None]]:
+    def ack_by_type(self) -> dict[str, tuple[float | None, float | None, float | None]]:
         """p50, p95 and p99 of the seconds to the ack, by type."""
         found = {}
-        for type_, times in self.by_type.items():
+        for type_, times in self.acks_by_type.items():
             p50, p95, p99 = times.at(0.5, 0.95, 0.99)
             found[type_] = (p50, p95, p99)
         return found
@@ -190,9 +190,9 @@ class Snapshot:
     batch_p99: float | None
     lateness_p50: float | None
     lateness_p99: float | None
-    recent: tuple[Recent, ...]
-    problems: tuple[Recent, ...]
-    latencies: Mapping[str, tuple[float | None, float | None, float | None]]
+    recent: tuple[RecentEvent, ...]
+    problems: tuple[RecentEvent, ...]
+    ack_by_type: Mapping[str, tuple[float | None, float | None, float | None]]
     """p50, p95 and p99 of the seconds to the ack, by type."""
     jobs: tuple[JobState, ...]
     gaps_open: int | None

@@ -52,7 +52,7 @@ class Pipeline:
 
     Three tasks run at the same time. `write` takes batches from the queue and writes them to the database or the
     spool. `acks.run` sends the acks while the next batch is written. `drain.run` moves the spool into the database.
-    Until `database_is_ready` all events go to the spool. Each task can be started again after an error.
+    Until `mark_database_ready` all events go to the spool. Each task can be started again after an error.
     """
 
     def __init__(
@@ -127,15 +127,15 @@ class Pipeline:
         return self._stalls.since(self._batch[0].read_at if self._batch else self._queue.oldest)
 
     @property
-    def stalled(self) -> StalledPeriods:
-        """The times in which no event was taken and that are not stored yet."""
+    def stalled_periods(self) -> StalledPeriods:
+        """The periods in which no event was taken, until they are stored."""
         return self._stalls.periods
 
-    def database_is_ready(self) -> None:
+    def mark_database_ready(self) -> None:
         """Call this when the schema is current and the pool is open."""
         self._database.mark_ready()
 
-    def database_away(self, problem: str) -> None:
+    def mark_database_away(self, problem: str) -> None:
         """Send events to the spool until a write succeeds."""
         self._database.mark_away(problem)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from tiger_slack_tui.base.outcome import Outcome
-from tiger_slack_tui.base.snapshot import Recent, Stats
+from tiger_slack_tui.base.snapshot import RecentEvent, Stats
 from tiger_slack_tui.slack.events import Routed
 from tiger_slack_tui.store.events import BatchResult
 
@@ -38,7 +38,7 @@ def count(
         outcome, detail = Outcome.FAILED, written.failed[event_id]
     type_ = routed.type or "none"
     stats.count(
-        Recent(
+        RecentEvent(
             at,
             type_,
             routed.subtype,

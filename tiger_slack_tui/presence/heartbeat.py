@@ -72,7 +72,7 @@ class Ingestion(Protocol):
     def stalled_since(self) -> float | None: ...
 
     @property
-    def stalled(self) -> StalledPeriods: ...
+    def stalled_periods(self) -> StalledPeriods: ...
 
 
 class HeartbeatWriter:
@@ -116,7 +116,7 @@ class HeartbeatWriter:
 
     async def run(self) -> None:
         """Write a heartbeat every few seconds, and whenever a connected period begins or ends."""
-        changed = self._slack.state.connected.changed
+        changed = self._slack.state.connected_periods.changed
         while True:
             changed.clear()
             await self._find_team()
@@ -151,7 +151,7 @@ class HeartbeatWriter:
 
     async def _find_team(self) -> None:
         """Ask Slack for the workspace, once connected; after a failure again with growing pauses."""
-        if self._team is not None or not self._slack.state.connected:
+        if self._team is not None or not self._slack.state.connected_periods:
             return
         if self._clock.elapsed() >= self._team_due:
             await self._ask_for_team()
@@ -181,7 +181,7 @@ class HeartbeatWriter:
     async def _write(self, connection: Connection, *, stopped: bool) -> None:
         self._has_tried = True
         timing, began = self._timing, self._clock.elapsed()
-        connected, stalled = self._slack.connected(), self._ingestion.stalled
+        connected, stalled = self._slack.connected_periods(), self._ingestion.stalled_periods
         periods, stalls = connected.all(), stalled.all()
         if self._team is None and not self._team_failures and not stopped:
             # It has connected since it last asked for the workspace. The next heartbeat writes the period with the

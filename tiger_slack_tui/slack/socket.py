@@ -111,11 +111,11 @@ class SocketMode:
         """Read nothing more. Acks can still be sent. Call it when `run` has ended."""
         if self._connection is not None:
             self._connection.stop_reading()
-            self.state.connected.end(self._connection.heard)
+            self.state.connected_periods.end(self._connection.heard)
 
-    def connected(self) -> ConnectedPeriods:
+    def connected_periods(self) -> ConnectedPeriods:
         """The connected periods that are not stored yet. `heard` of the current one is up to date."""
-        periods = self.state.connected
+        periods = self.state.connected_periods
         if self._connection is not None and (current := periods.current) is not None:
             current.heard = max(current.heard, self._connection.heard)
         return periods
@@ -153,7 +153,7 @@ class SocketMode:
                     log.warning("no connection: %s", why, extra={"failures": self._failures})
             else:
                 self._end_period_if_lost()
-                self.state.connected.begin()
+                self.state.connected_periods.begin()
                 self.state.connects += 1
                 self.state.set(SlackStatus.CONNECTED)
                 self._status_without_connection = (SlackStatus.CONNECTING, None)
@@ -262,4 +262,4 @@ class SocketMode:
     def _end_period_if_lost(self) -> None:
         """End the connected period if the connection that is being replaced can no longer be read."""
         if self._connection is not None and not self._connection.is_readable:
-            self.state.connected.end(self._connection.heard)
+            self.state.connected_periods.end(self._connection.heard)

@@ -105,7 +105,7 @@ class SocketState:
         self.malformed = 0
         """Frames that could not be read. They cannot be acknowledged."""
         self.malformed_log = LogThrottle(clock)
-        self.connected = ConnectedPeriods(clock)
+        self.connected_periods = ConnectedPeriods(clock)
 
     def set(self, status: SlackStatus, reason: str | None = None) -> None:
         if status != self.status:

@@ -11,7 +11,7 @@ from heapq import merge as merge_sorted
 from types import MappingProxyType
 
 from tiger_slack_tui.base.outcome import Outcome
-from tiger_slack_tui.base.snapshot import LATE_SECONDS, Recent
+from tiger_slack_tui.base.snapshot import LATE_SECONDS, RecentEvent
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.time_slice import TimeSlice
 from tiger_slack_tui.store.gaps import Gap
@@ -109,7 +109,7 @@ class FindingsMerger:
         self._of: tuple[object, ...] | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def merge(self, stored: StoredFindings, problems: Sequence[Recent]) -> None:
+    def merge(self, stored: StoredFindings, problems: Sequence[RecentEvent]) -> None:
         """Begin to merge these, unless they are the same as before or a merge is running."""
         newest = problems[-1] if problems else None
         of = (stored.findings, stored.more, stored.at, newest, len(problems))
@@ -127,7 +127,7 @@ class FindingsMerger:
             for one, other in zip(before, of, strict=True)
         )
 
-    async def _run(self, stored: StoredFindings, problems: Sequence[Recent]) -> None:
+    async def _run(self, stored: StoredFindings, problems: Sequence[RecentEvent]) -> None:
         try:
             self.found = await merge_findings(stored, problems)
         except Exception as error:
@@ -137,7 +137,7 @@ class FindingsMerger:
             self.found = replace(self.found, problem=words)
 
 
-async def merge_findings(stored: StoredFindings, problems: Sequence[Recent]) -> Findings:
+async def merge_findings(stored: StoredFindings, problems: Sequence[RecentEvent]) -> Findings:
     """Each finding once, the newest first. A stored one replaces the one that the engine saw: it has more details."""
     time_slice = TimeSlice()
     read: dict[str, Finding] = {}
@@ -185,7 +185,7 @@ def _is_settled(finding: Finding, state: StoredFindings, oldest: Mapping[str, fl
     return finding.kind not in state.more or finding.at > oldest.get(finding.kind, 0.0)
 
 
-def finding_of_event(event: Recent) -> Finding:
+def finding_of_event(event: RecentEvent) -> Finding:
     """An event that the engine saw, as a finding. There are such ones also while the database is away."""
     is_late = event.outcome in (Outcome.STORED, Outcome.AUDIT) and event.late > LATE_SECONDS
     kind = LATE if is_late else event.outcome

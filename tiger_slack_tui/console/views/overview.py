@@ -273,7 +273,7 @@ class OverviewView(View):
 
     def _paint_type(self, row: TypeRate, width: int) -> Content:
         now = self._model.engine if self._model else None
-        latency = now.latencies.get(row.type) if now else None
+        latency = now.ack_by_type.get(row.type) if now else None
         p50, p95, p99 = latency or (None, None, None)
         failed, discarded = row.minute.get(Outcome.FAILED, 0), row.minute.get(Outcome.DISCARDED, 0)
         unrouted = row.minute.get(Outcome.UNROUTED, 0)
