@@ -35,7 +35,11 @@ def unreached(url: str, error: Exception) -> SlackUnavailable:
 
 
 def _host(url: str) -> str:
-    """The host, with its port if it has one, and with the setting that names it unless it is Slack's own."""
-    host = urlsplit(url).netloc.rpartition("@")[2]
-    is_slack = f".{urlsplit(url).hostname}".endswith(f".{urlsplit(SLACK_API_URL).hostname}")
+    """The host and its port, if it has one. Unless it is Slack's own, with the setting that it comes from."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # the peer sent something else
+        return "an invalid URL (SLACK_API_URL)"
+    host = parts.netloc.rpartition("@")[2]
+    is_slack = f".{parts.hostname}".endswith(f".{urlsplit(SLACK_API_URL).hostname}")
     return host if is_slack else f"{host} (SLACK_API_URL)"
