@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
-from tiger_slack_tui.imports.archive.plan import ImportSelection, PlannedFile
+from tiger_slack_tui.imports.archive.plan import ImportSelection, NumberedFile
 from tiger_slack_tui.imports.workers import protocol
 
 _COMMANDS_AHEAD = 2
 """Commands that a worker has at the same time, so that it never waits for the next one."""
 _CRASHES = 2
 """Crashes of workers that read only this file, after which the file is not opened again."""
-
-NumberedFile = tuple[int, PlannedFile]
 
 
 class FileQueue:

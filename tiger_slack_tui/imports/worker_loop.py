@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from tiger_slack_tui.base.errors import DatabaseUnavailable
-from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.archive.plan import NumberedFile, PlannedFile
 from tiger_slack_tui.imports.control import ImportControl
-from tiger_slack_tui.imports.file_queue import FileQueue, NumberedFile
+from tiger_slack_tui.imports.file_queue import FileQueue
 from tiger_slack_tui.imports.progress_events import (
     FileDone,
     FileFailed,

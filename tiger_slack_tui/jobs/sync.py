@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tiger_slack_tui.jobs.job import ActiveRun
 from tiger_slack_tui.slack.pages import pages
-from tiger_slack_tui.store.directory import upsert
+from tiger_slack_tui.store.directory import DirectoryKind, upsert
 
 if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import Page
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 async def sync(
     run: ActiveRun,
     fetch: Callable[[str | None], Awaitable[Page]],
-    kind: Literal["user", "channel"],
+    kind: DirectoryKind,
 ) -> None:
     """Merge every page into the table. No transaction is open while a page is requested.
 

@@ -18,7 +18,10 @@ from tiger_slack_tui.postgres.failures import is_unavailable
 _ROWS = 100
 """Rows of a transaction. A live event about one of them waits until it ends."""
 
-_UPSERT: dict[str, LiteralString] = {
+DirectoryKind = Literal["user", "channel"]
+"""What a list of Slack contains."""
+
+_UPSERT: dict[DirectoryKind, LiteralString] = {
     "user": "select count(*) filter (where slack.upsert_user(jsonb_build_object('user', u)))"
     " from jsonb_array_elements(%s) u",
     "channel": "select count(*) filter (where slack.upsert_channel(jsonb_build_object('channel', c)))"
@@ -37,7 +40,7 @@ class UpsertResult:
 
 async def upsert(
     connection: Connection,
-    kind: Literal["user", "channel"],
+    kind: DirectoryKind,
     rows: Sequence[Mapping[str, Any]],
 ) -> UpsertResult:
     """Merge users or channels, as Slack lists them, into the table. A refused row does not affect the others.
@@ -59,7 +62,7 @@ async def upsert(
 
 async def _upsert_singly(
     connection: Connection,
-    kind: str,
+    kind: DirectoryKind,
     rows: Sequence[Mapping[str, Any]],
     result: UpsertResult,
 ) -> None:
@@ -73,7 +76,9 @@ async def _upsert_singly(
             result.bad_rows.append({"id": str(row.get("id"))[:40], "sqlstate": reason})
 
 
-async def _upsert(connection: Connection, kind: str, rows: Sequence[Mapping[str, Any]]) -> int:
+async def _upsert(
+    connection: Connection, kind: DirectoryKind, rows: Sequence[Mapping[str, Any]]
+) -> int:
     cursor = await connection.execute(_UPSERT[kind], (Jsonb(rows),))
     row = await cursor.fetchone()
     return int(row[0]) if row else 0

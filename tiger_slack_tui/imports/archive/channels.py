@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from tiger_slack_tui.base.name_patterns import key
 from tiger_slack_tui.imports.archive.layout import CHANNEL_LISTS
-from tiger_slack_tui.imports.archive.members import DAMAGE, Member, Source
+from tiger_slack_tui.imports.archive.members import Member, Source
 from tiger_slack_tui.imports.archive.names import shown
-from tiger_slack_tui.imports.archive.records import BadFile, RepairedRecord, read_records
+from tiger_slack_tui.imports.archive.records import read_objects
 from tiger_slack_tui.slack.ids import is_surely_channel_id
 from tiger_slack_tui.store.import_messages import Channel
 
@@ -159,14 +159,8 @@ class Channels:
         if kind is None:
             return
         listed = self._listed.setdefault(str(path.parent), _Listed())
-        try:
-            with source.open(member) as stream:
-                for record in read_records(stream, member.size):
-                    value = record.value if isinstance(record, RepairedRecord) else record
-                    if isinstance(value, dict):
-                        listed.add(value, kind)
-        except (BadFile, *DAMAGE):
-            pass  # whoever merges the list reports it
+        for record in read_objects(source, member):
+            listed.add(record, kind)
 
 
 def _kind(record: Mapping[str, Any], kind: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from tiger_slack_tui.imports.archive.members import DAMAGE, Member, Source, reason_of
 from tiger_slack_tui.imports.archive.records import (
@@ -12,9 +12,8 @@ from tiger_slack_tui.imports.archive.records import (
     UnreadableRecord,
     read_records,
 )
+from tiger_slack_tui.store.directory import DirectoryKind
 from tiger_slack_tui.store.import_account import Reason
-
-Kind = Literal["user", "channel"]
 
 
 class ListRow(NamedTuple):
@@ -32,7 +31,9 @@ class ListProblem(NamedTuple):
     is_bad: bool = True
 
 
-def read_list(source: Source, member: Member, kind: Kind) -> Iterator[ListRow | ListProblem]:
+def read_list(
+    source: Source, member: Member, kind: DirectoryKind
+) -> Iterator[ListRow | ListProblem]:
     """The rows of a list and its problems. A row with a bad value is stored without that field. Blocks."""
     try:
         with source.open(member) as stream:
@@ -44,7 +45,7 @@ def read_list(source: Source, member: Member, kind: Kind) -> Iterator[ListRow | 
         yield ListProblem(None, reason_of(error))
 
 
-def _check(position: int, value: Any, kind: Kind) -> Iterator[ListRow | ListProblem]:
+def _check(position: int, value: Any, kind: DirectoryKind) -> Iterator[ListRow | ListProblem]:
     if isinstance(value, UnreadableRecord):
         yield ListProblem(position, value.reason)
         return
@@ -64,7 +65,7 @@ def _check(position: int, value: Any, kind: Kind) -> Iterator[ListRow | ListProb
     yield ListRow(position, row)
 
 
-def bad_fields(row: Mapping[str, Any], kind: Kind) -> list[str]:
+def bad_fields(row: Mapping[str, Any], kind: DirectoryKind) -> list[str]:
     """The fields whose values slack.upsert_user() or slack.upsert_channel() leaves out. Nested ones are named a.b."""
     return list(_bad_fields(row, _USER if kind == "user" else _CHANNEL, ""))
 

@@ -31,6 +31,7 @@ from tiger_slack_tui.imports.archive.members import (
 )
 from tiger_slack_tui.imports.archive.names import from_bytes, shown
 from tiger_slack_tui.imports.archive.workspaces import Choice, choose
+from tiger_slack_tui.store.directory import DirectoryKind
 from tiger_slack_tui.store.import_account import ImportProblem
 from tiger_slack_tui.store.import_messages import Channel
 
@@ -55,12 +56,16 @@ class PlannedFile(NamedTuple):
     channel: Channel
 
 
+NumberedFile = tuple[int, PlannedFile]
+"""A file and its number in the plan's order."""
+
+
 @dataclass(slots=True)
 class Plan:
     """What an import reads, in this order, and what it leaves out."""
 
-    lists: list[tuple[str, Member]] = field(default_factory=list)
-    """("user" or "channel", its file)."""
+    lists: list[tuple[DirectoryKind, Member]] = field(default_factory=list)
+    """The files with lists, each with what it lists."""
     files: list[PlannedFile] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
     """The number of files that are not read and may hold messages, by reason (`LeftOut`)."""
@@ -253,9 +258,9 @@ def _channels_line(titles: Sequence[str]) -> str:
     return f"Its channels are: {there}." if titles else "It holds no channels."
 
 
-def split_files(files: Iterable[PlannedFile]) -> list[list[tuple[int, PlannedFile]]]:
+def split_files(files: Iterable[PlannedFile]) -> list[list[NumberedFile]]:
     """The files, numbered, in batches for workers."""
-    batches: list[list[tuple[int, PlannedFile]]] = []
+    batches: list[list[NumberedFile]] = []
     size = 0
     for number, planned in enumerate(files):
         if not batches or size >= _BATCH_BYTES or len(batches[-1]) == _BATCH_FILES:

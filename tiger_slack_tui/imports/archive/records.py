@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from tiger_slack_tui.imports.archive.members import DAMAGE, reason_of
+from tiger_slack_tui.imports.archive.members import DAMAGE, Member, Source, reason_of
 from tiger_slack_tui.slack import payload
 from tiger_slack_tui.store.import_account import Reason
 
@@ -73,6 +73,18 @@ def read_records(stream: IO[bytes], size: int) -> Iterator[Any]:
         yield from _with_replies(_Reader(stream).records())
     except DAMAGE as error:
         raise BadFile(reason_of(error)) from None
+
+
+def read_objects(source: Source, member: Member) -> Iterator[dict[str, Any]]:
+    """The records of a file that are JSON objects. Ends, without an error, where the file cannot be read. Blocks."""
+    try:
+        with source.open(member) as stream:
+            for record in read_records(stream, member.size):
+                value = record.value if isinstance(record, RepairedRecord) else record
+                if isinstance(value, dict):
+                    yield value
+    except (BadFile, *DAMAGE):
+        return  # whoever merges the file reports the error
 
 
 def _array_of(value: Any) -> list[Any]:

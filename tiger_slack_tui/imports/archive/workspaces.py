@@ -10,14 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import Any
 
 import orjson
 
 from tiger_slack_tui.imports.archive.layout import USER_LISTS, Root
 from tiger_slack_tui.imports.archive.members import DAMAGE, ArchiveRefused, Export, Member, Source
 from tiger_slack_tui.imports.archive.names import shown
-from tiger_slack_tui.imports.archive.records import WHOLE, BadFile, RepairedRecord, read_records
+from tiger_slack_tui.imports.archive.records import WHOLE, read_objects
 
 _USERS = 10_000
 """The users of a list whose workspace is read. More would not change the most frequent one."""
@@ -100,7 +99,7 @@ def teams_of(source: Source, root: Root) -> set[str]:
         if name not in USER_LISTS:
             continue
         has_workspaces |= name == "org_users.json"
-        for user in islice(_records(source, member), _USERS):
+        for user in islice(read_objects(source, member), _USERS):
             team = user.get("team_id")
             if not isinstance(team, str) or not team or user.get("is_stranger") is True:
                 continue
@@ -125,7 +124,7 @@ def _teams_of_messages(source: Source, root: Root) -> Counter[str]:
     found: Counter[str] = Counter()
     first = {file.folder: file.member for file in reversed(root.files)}
     for folder in sorted(first)[:_FOLDERS]:
-        for message in islice(_records(source, first[folder]), _MESSAGES):
+        for message in islice(read_objects(source, first[folder]), _MESSAGES):
             if isinstance(team := message.get("team"), str) and team:
                 found[team] += 1
     return found
@@ -139,17 +138,6 @@ def _written(source: Source, member: Member) -> set[str]:
         return set()
     ids = (value.get("team_id"), value.get("enterprise_id")) if isinstance(value, dict) else ()
     return {id_ for id_ in ids if isinstance(id_, str) and id_}
-
-
-def _records(source: Source, member: Member) -> Iterable[dict[str, Any]]:
-    try:
-        with source.open(member) as stream:
-            for record in read_records(stream, member.size):
-                value = record.value if isinstance(record, RepairedRecord) else record
-                if isinstance(value, dict):
-                    yield value
-    except (BadFile, *DAMAGE):
-        return  # whoever merges the list reports it
 
 
 def _refuse(message: str, roots: Sequence[Root], teams: dict[str, set[str]]) -> ArchiveRefused:

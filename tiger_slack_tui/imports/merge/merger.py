@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -146,20 +146,16 @@ class Merger:
 
 def _advanced(before: FileCheckpoint, number: int, changes: Changes) -> FileCheckpoint:
     """The checkpoint of a file after a batch, in which the file has this number."""
-    account = Account()
-    account.add(before.account)
+    account = before.account.copy()
     account.add(changes.accounts[number])
-    return FileCheckpoint(
-        before.path,
-        before.size,
-        before.crc,
-        before.channel_id,
-        changes.positions.get(number, before.position),
-        account,
-        number in changes.ended,
-        changes.ended.get(number),
-        before.stored_position,
-        None if before.times is None else before.times + changes.times.get(number, []),
+    times = None if before.times is None else before.times + changes.times.get(number, [])
+    return replace(
+        before,
+        position=changes.positions.get(number, before.position),
+        account=account,
+        is_done=number in changes.ended,
+        error=changes.ended.get(number),
+        times=times,
     )
 
 

@@ -16,13 +16,13 @@ from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
-from typing import IO, cast
+from typing import IO
 
 import psycopg
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import error_attributes, where
-from tiger_slack_tui.imports.archive.lists import Kind, ListRow, read_list
+from tiger_slack_tui.imports.archive.lists import ListRow, read_list
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Member, NothingSelected, Source
 from tiger_slack_tui.imports.archive.plan import make_plan, split_files
 from tiger_slack_tui.imports.archive.sources import open_source
@@ -33,7 +33,7 @@ from tiger_slack_tui.imports.workers.file_reader import FileReader
 from tiger_slack_tui.postgres.connection import BlockingConnection, Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import connect_session
-from tiger_slack_tui.store.directory import upsert
+from tiger_slack_tui.store.directory import DirectoryKind, upsert
 from tiger_slack_tui.store.import_account import ImportProblem, Reason
 from tiger_slack_tui.store.import_files import CheckpointChanged
 from tiger_slack_tui.store.imports import join_as_worker
@@ -158,15 +158,15 @@ class Worker:
             self.report(batch)
 
     async def _read_lists(self, command: protocol.ReadLists, connection: Connection) -> None:
-        seen = {"user": 0, "channel": 0}
+        seen: dict[str, int] = {"user": 0, "channel": 0}
         read = protocol.ListsRead(seen, [], [])
         for kind, member in command.lists:
-            rows = iter(self._list_rows(member, cast(Kind, kind), read))
+            rows = iter(self._list_rows(member, kind, read))
             while part := list(islice(rows, _LIST_BATCH)):
                 seen[kind] += len(part)
                 if command.dry_run:
                     continue
-                applied = await upsert(connection, cast(Kind, kind), [row.row for row in part])
+                applied = await upsert(connection, kind, [row.row for row in part])
                 positions = {str(row.row["id"])[:40]: row.position for row in part}
                 read.bad.extend(
                     ImportProblem(member.path, positions.get(row["id"]), Reason.REFUSED)
@@ -174,7 +174,9 @@ class Worker:
                 )
         self.report(read)
 
-    def _list_rows(self, member: Member, kind: Kind, read: protocol.ListsRead) -> Iterator[ListRow]:
+    def _list_rows(
+        self, member: Member, kind: DirectoryKind, read: protocol.ListsRead
+    ) -> Iterator[ListRow]:
         """The rows of a list that can be stored. Problems are added to `read`."""
         for found in read_list(self._source, member, kind):
             if isinstance(found, ListRow):

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import IO, Protocol
 
 from tiger_slack_tui.imports.archive.members import DAMAGE, Member, Source, reason_of, verify
-from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.archive.plan import NumberedFile, PlannedFile
 from tiger_slack_tui.imports.archive.records import (
     WHOLE,
     BadFile,
@@ -104,7 +104,7 @@ class FileReader:
                 self._forget_batch()
         self._parent.report(protocol.FilesRead())
 
-    async def _read_all(self, files: Sequence[tuple[int, PlannedFile]], *, is_retry: bool) -> None:
+    async def _read_all(self, files: Sequence[NumberedFile], *, is_retry: bool) -> None:
         await self._begin_files(files, is_retry=is_retry)
         self._keep_records = await self._merger.has_rules()
         try:
@@ -117,9 +117,7 @@ class FileReader:
     def _forget_batch(self) -> None:
         self._batch, self._batch_bytes, self._started = [], 0, []
 
-    async def _begin_files(
-        self, files: Sequence[tuple[int, PlannedFile]], *, is_retry: bool
-    ) -> None:
+    async def _begin_files(self, files: Sequence[NumberedFile], *, is_retry: bool) -> None:
         """Find out where to begin with each file."""
         saved: Mapping[str, FileCheckpoint] = {}
         if self._import_id is not None:
@@ -180,7 +178,7 @@ class FileReader:
         ended = dict.fromkeys(accounts, None)
         self._parent.report(protocol.BatchDone(list(accounts), accounts, ended, self._at, ()))
 
-    async def _read_files(self, files: Sequence[tuple[int, PlannedFile]]) -> None:
+    async def _read_files(self, files: Sequence[NumberedFile]) -> None:
         """Merge what is not committed of the files. Raises _RulesAdded."""
         for number, planned in files:
             if number in self._open:

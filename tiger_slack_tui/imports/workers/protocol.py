@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from tiger_slack_tui.imports.archive.members import ArchiveLimits, Export, Member
-from tiger_slack_tui.imports.archive.plan import ImportSelection, Plan, PlannedFile
+from tiger_slack_tui.imports.archive.plan import ImportSelection, NumberedFile, Plan, PlannedFile
 from tiger_slack_tui.imports.merge.decisions import RecordProblem
+from tiger_slack_tui.store.directory import DirectoryKind
 from tiger_slack_tui.store.import_account import Account, ImportProblem, Reason
 
 _MAGIC = b"TSI1"
@@ -85,7 +86,7 @@ class FileBatch:
     """The ids of their channels."""
 
     @classmethod
-    def of(cls, files: Sequence[tuple[int, PlannedFile]]) -> FileBatch:
+    def of(cls, files: Sequence[NumberedFile]) -> FileBatch:
         plain = [
             (number, tuple(planned.member), planned.folder, planned.channel)
             for number, planned in files
@@ -93,7 +94,7 @@ class FileBatch:
         channels = frozenset(planned.channel.id for _, planned in files)
         return cls(pickle.dumps(plain, pickle.HIGHEST_PROTOCOL), channels)
 
-    def files(self) -> list[tuple[int, PlannedFile]]:
+    def files(self) -> list[NumberedFile]:
         return [
             (number, PlannedFile(Member(*member), folder, channel))
             for number, member, folder, channel in pickle.loads(self.packed)  # noqa: S301 from our own child
@@ -113,9 +114,9 @@ class Refused:
 
 @dataclass(frozen=True)
 class ReadLists:
-    """Answered by a `ListsRead`. Each list is "user" or "channel", and its file."""
+    """Answered by a `ListsRead`. `lists` is as in `Plan`."""
 
-    lists: Sequence[tuple[str, Member]]
+    lists: Sequence[tuple[DirectoryKind, Member]]
     dry_run: bool
 
 
