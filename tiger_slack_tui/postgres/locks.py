@@ -10,6 +10,7 @@ from typing import LiteralString
 from psycopg.rows import class_row
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value
 
 # pg_locks also lists those who wait for a lock. It shows a key of 64 bits as two halves, with objsubid 1. Each
 # database has its own locks. https://www.postgresql.org/docs/current/view-pg-locks.html
@@ -71,9 +72,7 @@ class Holder:
 
 async def try_lock(connection: Connection, key: int) -> bool:
     """Take the lock for the session, until `unlock` or its end; False where another session has it. Never waits."""
-    cursor = await connection.execute("select pg_try_advisory_lock(%s)", (key,))
-    row = await cursor.fetchone()
-    return bool(row and row[0])
+    return bool(await fetch_value(connection, "select pg_try_advisory_lock(%s)", (key,)))
 
 
 async def unlock(connection: Connection, key: int) -> None:

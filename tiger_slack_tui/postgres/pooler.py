@@ -18,6 +18,7 @@ import psycopg
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import PoolerFull, is_pooler_full
 from tiger_slack_tui.postgres.locks import holders
+from tiger_slack_tui.postgres.queries import fetch_value
 
 _ROUNDS = 3
 _BACKEND = "select pg_backend_pid()"
@@ -81,6 +82,4 @@ async def is_same_database(one: Connection, other: Connection) -> bool:
 
 
 async def _backend(connection: Connection) -> int:
-    row = await (await connection.execute(_BACKEND)).fetchone()
-    assert row is not None  # noqa: S101 for the types
-    return int(row[0])
+    return int(await fetch_value(connection, _BACKEND))

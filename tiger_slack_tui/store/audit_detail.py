@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, LiteralString, NamedTuple
 
-from psycopg.rows import class_row, scalar_row
+from psycopg.rows import class_row
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value
 
 # slack.event is partitioned by event_ts, which slack.delivery knows.
 _EVENT: LiteralString = """
@@ -121,18 +122,14 @@ async def reaction_content(
 
 async def deletion_time(connection: Connection, channel_id: str, slack_ts: str) -> datetime | None:
     """When the message was deleted; None if it was not."""
-    async with connection.cursor(row_factory=scalar_row) as cursor:
-        values = {"channel_id": channel_id, "slack_ts": slack_ts}
-        await cursor.execute(_TOMBSTONE, values, prepare=False)
-        found: datetime | None = await cursor.fetchone()
-        return found
+    values = {"channel_id": channel_id, "slack_ts": slack_ts}
+    found: datetime | None = await fetch_value(connection, _TOMBSTONE, values, prepare=False)
+    return found
 
 
 async def has_row(connection: Connection, table: Literal["user", "channel"], id_: str) -> bool:
     """Whether slack."user" or slack.channel has a row of this id."""
-    async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(_EXISTS[table], (id_,), prepare=False)
-        return bool(await cursor.fetchone())
+    return bool(await fetch_value(connection, _EXISTS[table], (id_,), prepare=False))
 
 
 async def _content(

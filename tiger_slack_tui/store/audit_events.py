@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import class_row, scalar_row
+from psycopg.rows import class_row
 from psycopg.sql import SQL, Composed, Placeholder
 
 from tiger_slack_tui.base.name_patterns import like_literal
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value
 
 _SELECT = SQL("""
 with page as materialized
@@ -148,9 +149,7 @@ async def read_written(
 
 async def newest_event_id(connection: Connection) -> int:
     """The greatest id that slack.event has given out, also to transactions that have not committed yet."""
-    async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(_LAST_ID)
-        return int(await cursor.fetchone() or 0)
+    return int(await fetch_value(connection, _LAST_ID))
 
 
 def filter_conditions(wanted: EventFilter) -> list[SQL | Composed]:

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.failures import is_unavailable
+from tiger_slack_tui.postgres.queries import fetch_value
 
 _ROWS = 100
 """Rows of a transaction. A live event about one of them waits until it ends."""
@@ -79,6 +80,4 @@ async def _upsert_singly(
 async def _upsert(
     connection: Connection, kind: DirectoryKind, rows: Sequence[Mapping[str, Any]]
 ) -> int:
-    cursor = await connection.execute(_UPSERT[kind], (Jsonb(rows),))
-    row = await cursor.fetchone()
-    return int(row[0]) if row else 0
+    return int(await fetch_value(connection, _UPSERT[kind], (Jsonb(rows),)))

@@ -19,6 +19,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.failures import describe, is_unavailable, may_be_the_connection
 from tiger_slack_tui.postgres.pool import Pool, abort_connection
+from tiger_slack_tui.postgres.queries import fetch_value
 
 log = logging.getLogger(__name__)
 
@@ -260,9 +261,8 @@ async def _stored(
 
 
 async def _ingest(connection: Connection, records: Sequence[bytes]) -> BatchResult:
-    cursor = await connection.execute(_INGEST, (as_array(records),), prepare=True)
-    row = await cursor.fetchone()
-    answer: Mapping[str, Any] = orjson.loads(row[0]) if row else {}
+    text = await fetch_value(connection, _INGEST, (as_array(records),), prepare=True)
+    answer: Mapping[str, Any] = orjson.loads(text)
     return BatchResult(set(answer["first"]), dict(answer["discarded"]))
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString
 
-import orjson
-from psycopg.rows import class_row, scalar_row, tuple_row
+from psycopg.rows import class_row, scalar_row
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value, to_json
 from tiger_slack_tui.store.import_account import Account
 
 _COLUMNS: LiteralString = (
@@ -204,23 +204,19 @@ async def open_gaps(connection: Connection) -> OpenGaps:
 
 async def summarize(connection: Connection, team: str | None) -> GapSummary:
     """The open gaps of the workspace; of all workspaces where `team` is None."""
-    async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(_SUMMARY, {"team": team})
-        row = await cursor.fetchone()
+    row = await (await connection.execute(_SUMMARY, {"team": team})).fetchone()
     return GapSummary(*row) if row else GapSummary()
 
 
 async def database_time(connection: Connection) -> datetime:
     """The time by the database's clock. All columns of slack.gap are by that clock."""
-    (now,) = await _times(connection, "select now()", {})
+    now: datetime = await fetch_value(connection, "select now()")
     return now
 
 
 async def has_due(connection: Connection, team: str, since: datetime) -> bool:
     """Whether `due` has a gap of which no backfill has finished since then, by the database's clock."""
-    async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(_HAS_DUE, {"team": team, "since": since})
-        return bool(await cursor.fetchone())
+    return bool(await fetch_value(connection, _HAS_DUE, {"team": team, "since": since}))
 
 
 async def due(connection: Connection, team: str, *, growing: bool) -> list[Gap]:
@@ -273,14 +269,13 @@ async def begin(
             return None
         for query in (_RETRY_SKIPPED, _BEGIN_CHANNELS):
             await connection.execute(query, values)
-    async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(_CHANNELS, values)
-        return found[0], [
-            ChannelState(
-                channel, reached, is_done, skipped, threads, deleted, Account.from_json(account)
-            )
-            async for channel, reached, is_done, skipped, threads, deleted, account in cursor
-        ]
+    cursor = await connection.execute(_CHANNELS, values)
+    return found[0], [
+        ChannelState(
+            channel, reached, is_done, skipped, threads, deleted, Account.from_json(account)
+        )
+        async for channel, reached, is_done, skipped, threads, deleted, account in cursor
+    ]
 
 
 async def save(connection: Connection, gap: Gap, state: ChannelState) -> None:
@@ -293,7 +288,7 @@ async def save(connection: Connection, gap: Gap, state: ChannelState) -> None:
         "skipped": state.skipped,
         "threads": state.threads,
         "deleted": state.deleted,
-        "account": orjson.dumps(state.account.as_json()).decode(),
+        "account": to_json(state.account),
     }
     await connection.execute(_SAVE, values)
 
@@ -346,7 +341,7 @@ async def end(
     values = {
         "gap": gap.id,
         "is_closed": is_closed,
-        "account": orjson.dumps(account).decode(),
+        "account": to_json(account),
         "error": error,
     }
     async with connection.transaction():

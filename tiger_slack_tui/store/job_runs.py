@@ -8,10 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, LiteralString, NamedTuple
 
-from psycopg.rows import class_row, scalar_row
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value
 
 _COLUMNS: LiteralString = (
     "id, job, reason, scheduled_for, instance, started_at, finished_at, outcome"
@@ -122,12 +123,11 @@ async def begin(
     The run continues from the cursor of the one before it, if that ended badly and began less than an hour ago:
     Slack's cursors expire.
     """
-    async with connection.transaction(), connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(_END_CUT_OFF, (job,))
-        await cursor.execute(_CURSOR, (job,))
-        left_at: str | None = await cursor.fetchone()
-        await cursor.execute(_BEGIN, (job, reason, scheduled_for, instance))
-        return BegunRun(int(await cursor.fetchone() or 0), left_at)
+    async with connection.transaction():
+        await connection.execute(_END_CUT_OFF, (job,))
+        left_at: str | None = await fetch_value(connection, _CURSOR, (job,))
+        values = (job, reason, scheduled_for, instance)
+        return BegunRun(int(await fetch_value(connection, _BEGIN, values)), left_at)
 
 
 async def skip(
@@ -140,9 +140,8 @@ async def skip(
     why: str,
 ) -> int:
     """Record that the job did not run because of another session. Returns the id of the record."""
-    async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(_SKIP, (job, reason, scheduled_for, instance, why))
-        return int(await cursor.fetchone() or 0)
+    values = (job, reason, scheduled_for, instance, why)
+    return int(await fetch_value(connection, _SKIP, values))
 
 
 async def save_progress(
@@ -169,10 +168,8 @@ async def end(
 
 async def last_done(connection: Connection, job: str) -> datetime | None:
     """The time for which the newest successful run was scheduled, or at which it began; None without one."""
-    async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(_LAST_DONE, (job,))
-        found: datetime | None = await cursor.fetchone()
-        return found
+    found: datetime | None = await fetch_value(connection, _LAST_DONE, (job,))
+    return found
 
 
 async def get(connection: Connection, run_id: int) -> JobRun:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString, TypeVar
 
-from psycopg.rows import class_row, scalar_row
+from psycopg.rows import class_row
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value
 
 T = TypeVar("T")
 
@@ -217,10 +218,8 @@ async def imported_file(connection: Connection, channel_id: str, ts: str) -> Imp
 
 async def covering_gap(connection: Connection, channel_id: str, ts: str) -> CoveringGap | None:
     """The gap that covers the time. A gap of the channel comes before one of all channels."""
-    async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(_HAS_GAPS)
-        if not await cursor.fetchone():  # the schema of an older version
-            return None
+    if not await fetch_value(connection, _HAS_GAPS):  # the schema of an older version
+        return None
     return next(iter(await _rows(connection, CoveringGap, _GAP, channel_id, ts)), None)
 
 

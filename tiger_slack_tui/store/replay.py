@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from psycopg.sql import SQL
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.store.events import as_array
 
 _SELECT = SQL("""
@@ -102,9 +103,8 @@ async def replay_records(
     Events whose rows are gone are left out.
     """
     async with connection.transaction(force_rollback=dry_run):
-        cursor = await connection.execute(_REPLAY, (as_array(records),))
-        row = await cursor.fetchone()
-    outcomes: dict[str, str] = orjson.loads(row[0]) if row else {}
+        text = await fetch_value(connection, _REPLAY, (as_array(records),))
+    outcomes: dict[str, str] = orjson.loads(text)
     return outcomes
 
 

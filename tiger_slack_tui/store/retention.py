@@ -6,12 +6,13 @@ A delete leaves out rows that another transaction has locked. So it never waits 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, LiteralString, NamedTuple
+from typing import LiteralString, NamedTuple
 
-from psycopg.rows import class_row, scalar_row
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.rows import class_row
+from psycopg.sql import SQL, Identifier
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.postgres.timescale import TimescaleDB
 
 _POLICY: LiteralString = """
@@ -138,7 +139,7 @@ async def event_policy_age(connection: Connection) -> timedelta | None:
 
     Call it only where TimescaleDB is installed. Its Apache edition has no policies.
     """
-    age: timedelta | None = await _value(connection, _POLICY)
+    age: timedelta | None = await fetch_value(connection, _POLICY)
     return age
 
 
@@ -153,7 +154,7 @@ async def drop_old_chunks(connection: Connection, timescaledb: TimescaleDB, age:
         async with connection.transaction():
             # The lock keeps others from adding an event to the chunk until it is dropped.
             await connection.execute(_LOCK_CHUNK.format(name))
-            if not await _value(connection, _IS_NEEDED.format(name), (age,)):
+            if not await fetch_value(connection, _IS_NEEDED.format(name), (age,)):
                 await connection.execute(drop, (chunk.range_start, chunk.range_end))
 
 
@@ -194,11 +195,3 @@ async def delete_gaps(connection: Connection, age: timedelta, rows: int) -> int:
 
 async def _delete(connection: Connection, query: LiteralString, age: timedelta, rows: int) -> int:
     return (await connection.execute(query, {"age": age, "rows": rows})).rowcount
-
-
-async def _value(
-    connection: Connection, query: LiteralString | Composed, values: tuple[Any, ...] = ()
-) -> Any:
-    async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchone()

@@ -206,8 +206,7 @@ async def find_rule(connection: Connection, rule_id: int) -> Rule | None:
 
 async def count_rules(connection: Connection) -> int:
     """The number of rules that are on."""
-    row = await (await connection.execute("select count(*) from slack.message_discard")).fetchone()
-    return row[0] if row else 0
+    return int(await fetch_value(connection, "select count(*) from slack.message_discard"))
 
 
 async def check_match(connection: Connection, match: str) -> CheckedMatch:
@@ -233,8 +232,7 @@ async def evaluate_conditions(
 
 async def insert_rule(connection: Connection, match: str, note: str | None) -> int:
     """Store the rule and return its number."""
-    row = await (await connection.execute(_ADD, (match, note))).fetchone()
-    return int(row[0]) if row else 0
+    return int(await fetch_value(connection, _ADD, (match, note)))
 
 
 async def turn_off(connection: Connection, rule_id: int) -> bool:

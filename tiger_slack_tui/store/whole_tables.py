@@ -7,6 +7,7 @@ from typing import Any, Literal, LiteralString
 from psycopg.rows import dict_row
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value
 
 Table = Literal["user", "channel", "message", "reaction", "tombstone", "event"]
 
@@ -31,6 +32,5 @@ async def count_rows(connection: Connection) -> dict[str, int]:
     """The number of rows of each table."""
     counts: dict[str, int] = {}
     for table, source in _FROM.items():
-        row = await (await connection.execute("select count(*) " + source)).fetchone()
-        counts[table] = row[0] if row else 0
+        counts[table] = await fetch_value(connection, "select count(*) " + source)
     return counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_value
 
 _HAS_TABLES = (
     "select to_regclass('slack.instance') is not null and to_regclass('slack.\"user\"') is not null"
@@ -25,8 +26,7 @@ async def held_teams(connection: Connection) -> frozenset[str]:
     They are those of the instances; where there are none, the workspace of most users. Empty where neither is known,
     or where there are no tables yet.
     """
-    row = await (await connection.execute(_HAS_TABLES)).fetchone()
-    if not row or not row[0]:
+    if not await fetch_value(connection, _HAS_TABLES):
         return frozenset()
     for query in (_OF_INSTANCES, _OF_USERS):
         cursor = await connection.execute(query)
