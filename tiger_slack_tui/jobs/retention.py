@@ -19,23 +19,23 @@ The rules, and their reasons:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from tiger_slack_tui.jobs.job import ActiveRun, Job
-from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import RETENTION_LOCK_KEY
 from tiger_slack_tui.postgres.timescale import find_timescaledb
-from tiger_slack_tui.store import retention as old_rows
+from tiger_slack_tui.store.retention import (
+    OldTable,
+    delete_old,
+    drop_old_chunks,
+    event_policy_age,
+)
 
 _JOB_RUN_AGE = timedelta(days=366)
 _INSTANCE_AGE = timedelta(days=30)
 _GAP_AGE = timedelta(days=366)
 _ROWS = 5000
 """Rows of a transaction, so that none delays the ingestion."""
-
-Delete = Callable[[Connection, timedelta, int], Awaitable[int]]
-"""Deletes rows that are older than the age, at most as many as the number, and returns how many it deleted."""
 
 
 def retention(event_days: int) -> Job:
@@ -50,25 +50,25 @@ def retention(event_days: int) -> Job:
 async def _delete_old_rows(run: ActiveRun, age: timedelta) -> None:
     policy_age = None
     if timescaledb := await find_timescaledb(run.connection):
-        policy_age = await old_rows.event_policy_age(run.connection)
+        policy_age = await event_policy_age(run.connection)
         if policy_age is None:
-            await old_rows.drop_old_chunks(run.connection, timescaledb, age)
+            await drop_old_chunks(run.connection, timescaledb, age)
     if policy_age is None:
-        await _delete_all(run, old_rows.delete_events, age)
+        await _delete_all(run, "event", age)
     else:
         age = policy_age
-    await _delete_all(run, old_rows.delete_deliveries, age)
-    await _delete_all(run, old_rows.delete_reactions, age)
-    await _delete_all(run, old_rows.delete_job_runs, _JOB_RUN_AGE)
-    await _delete_all(run, old_rows.delete_connections, _INSTANCE_AGE)
-    await _delete_all(run, old_rows.delete_instances, _INSTANCE_AGE)
-    await _delete_all(run, old_rows.delete_gaps, _GAP_AGE)
+    await _delete_all(run, "delivery", age)
+    await _delete_all(run, "reaction", age)
+    await _delete_all(run, "job_run", _JOB_RUN_AGE)
+    await _delete_all(run, "connection", _INSTANCE_AGE)  # before the instances that they belong to
+    await _delete_all(run, "instance", _INSTANCE_AGE)
+    await _delete_all(run, "gap", _GAP_AGE)
 
 
-async def _delete_all(run: ActiveRun, delete: Delete, age: timedelta) -> None:
-    """Delete until no row of this age is left."""
+async def _delete_all(run: ActiveRun, table: OldTable, age: timedelta) -> None:
+    """Delete until the table has no row of this age left."""
     while True:
-        deleted = await delete(run.connection, age, _ROWS)
+        deleted = await delete_old(run.connection, table, age, _ROWS)
         if deleted > 0:
             await run.advance(seen=deleted, changed=deleted)
         if deleted < _ROWS:

@@ -6,7 +6,7 @@ A delete leaves out rows that another transaction has locked. So it never waits 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import LiteralString, NamedTuple
+from typing import Literal, LiteralString, NamedTuple
 
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier
@@ -37,7 +37,11 @@ _DROP_CHUNK = SQL(
     "select count(*) from {}.drop_chunks('slack.event', newer_than => %s, older_than => %s)"
 )
 
-_EVENTS: LiteralString = """
+OldTable = Literal["event", "delivery", "reaction", "job_run", "connection", "instance", "gap"]
+"""The tables of the schema slack whose old rows are deleted."""
+_DELETE: dict[OldTable, LiteralString] = {
+    # Its age counts from its time or its receipt, whichever is later.
+    "event": """
 delete from slack.event e
 where (e.event_ts, e.id) in
 ( select o.event_ts, o.id
@@ -48,8 +52,9 @@ where (e.event_ts, e.id) in
   limit %(rows)s
   for update skip locked
 )
-"""
-_DELIVERIES: LiteralString = """
+""",
+    # From the event's time or the last delivery, whichever is later.
+    "delivery": """
 delete from slack.delivery d
 where d.ctid = any (array
 ( select o.ctid
@@ -60,8 +65,9 @@ where d.ctid = any (array
   limit %(rows)s
   for update skip locked
 ))
-"""
-_REACTIONS: LiteralString = """
+""",
+    # From the deletion of its message. Reactions to other messages stay.
+    "reaction": """
 delete from slack.reaction r
 where r.ctid = any (array
 ( select o.ctid
@@ -71,8 +77,9 @@ where r.ctid = any (array
   limit %(rows)s
   for update of o skip locked
 ))
-"""
-_JOB_RUNS: LiteralString = """
+""",
+    # From its start.
+    "job_run": """
 delete from slack.job_run r
 where r.id in
 ( select o.id
@@ -81,8 +88,9 @@ where r.id in
   limit %(rows)s
   for update skip locked
 )
-"""
-_CONNECTIONS: LiteralString = """
+""",
+    # From when it was last seen. The newest connection of each workspace stays.
+    "connection": """
 delete from slack.connection c
 where c.id in
 ( select o.id
@@ -101,8 +109,9 @@ where c.id in
   limit %(rows)s
   for update of o skip locked
 )
-"""
-_INSTANCES: LiteralString = """
+""",
+    # From its last heartbeat. An instance with a connection stays.
+    "instance": """
 delete from slack.instance i
 where i.id in
 ( select o.id
@@ -112,8 +121,9 @@ where i.id in
   limit %(rows)s
   for update skip locked
 )
-"""
-_GAPS: LiteralString = """
+""",
+    # From its closing. An open gap stays.
+    "gap": """
 delete from slack.gap g
 where g.id in
 ( select o.id
@@ -122,7 +132,8 @@ where g.id in
   limit %(rows)s
   for update skip locked
 )
-"""
+""",
+}
 
 
 class Chunk(NamedTuple):
@@ -158,40 +169,9 @@ async def drop_old_chunks(connection: Connection, timescaledb: TimescaleDB, age:
                 await connection.execute(drop, (chunk.range_start, chunk.range_end))
 
 
-async def delete_events(connection: Connection, age: timedelta, rows: int) -> int:
-    """Delete events that are older than `age` and were received that long ago. Returns how many, as all below do."""
-    return await _delete(connection, _EVENTS, age, rows)
+async def delete_old(connection: Connection, table: OldTable, age: timedelta, rows: int) -> int:
+    """Delete at most `rows` rows of the table that are older than `age`, and return how many.
 
-
-async def delete_deliveries(connection: Connection, age: timedelta, rows: int) -> int:
-    """Delete deliveries that were last received before `age`, of events that are older than it."""
-    return await _delete(connection, _DELIVERIES, age, rows)
-
-
-async def delete_reactions(connection: Connection, age: timedelta, rows: int) -> int:
-    """Delete reactions to messages that were deleted before `age`."""
-    return await _delete(connection, _REACTIONS, age, rows)
-
-
-async def delete_job_runs(connection: Connection, age: timedelta, rows: int) -> int:
-    """Delete runs of jobs that started before `age`."""
-    return await _delete(connection, _JOB_RUNS, age, rows)
-
-
-async def delete_connections(connection: Connection, age: timedelta, rows: int) -> int:
-    """Delete connections to Slack that were last seen before `age`, except the newest of each workspace."""
-    return await _delete(connection, _CONNECTIONS, age, rows)
-
-
-async def delete_instances(connection: Connection, age: timedelta, rows: int) -> int:
-    """Delete instances that were last seen before `age` and have no connection left."""
-    return await _delete(connection, _INSTANCES, age, rows)
-
-
-async def delete_gaps(connection: Connection, age: timedelta, rows: int) -> int:
-    """Delete gaps that were closed before `age`."""
-    return await _delete(connection, _GAPS, age, rows)
-
-
-async def _delete(connection: Connection, query: LiteralString, age: timedelta, rows: int) -> int:
-    return (await connection.execute(query, {"age": age, "rows": rows})).rowcount
+    `_DELETE` says from when a row's age counts.
+    """
+    return (await connection.execute(_DELETE[table], {"age": age, "rows": rows})).rowcount
