@@ -30,11 +30,11 @@ from tiger_slack_tui.base.supervisor import Supervisor
 from tiger_slack_tui.base.tasks import cancel, finish_within, first_end
 from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
 from tiger_slack_tui.ingest.spool.spool import Spool
-from tiger_slack_tui.jobs.backfill import BACKFILL, close_gaps
+from tiger_slack_tui.jobs.backfill import BACKFILL, make_gaps_job
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler
-from tiger_slack_tui.postgres.connect_failures import direct
+from tiger_slack_tui.postgres.connect_failures import session_conninfo
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.migrate.run import MigrationMessage, migrate
 from tiger_slack_tui.postgres.pool import make_pool, require_same_database
@@ -101,7 +101,7 @@ class Engine:
         self._web: SlackWeb | None = None
         timeout = settings.jobs.timeout
         self._jobs_conninfo = with_defaults(
-            direct(settings, conninfo), application_name=settings.instance
+            session_conninfo(settings, conninfo), application_name=settings.instance
         )
         self._runner = Runner(
             self._jobs_conninfo, instance=settings.instance, timeout=timeout, clock=self._clock
@@ -174,7 +174,7 @@ class Engine:
             return await gaps.get(connection, [gap_id])
 
         await self._check_jobs_database()
-        job = close_gaps(self._web, find, pace=self._pace)
+        job = make_gaps_job(self._web, find, pace=self._pace)
         return await self._runner.run(job, reason=RunReason.BY_HAND)
 
     def snapshot(self) -> Snapshot:

@@ -39,14 +39,14 @@ def database(
     the server's supervisor, a process of its own, goes on stopping it.
     """
     if settings.conninfo is not None:
-        from tiger_slack_tui.postgres.connect_failures import direct, from_setting
+        from tiger_slack_tui.postgres.connect_failures import from_setting, session_conninfo
 
         conninfo = from_setting(settings.conninfo, settings.conninfo_setting)
         if session and settings.direct_conninfo is not None:
             from tiger_slack_tui.postgres.pool import require_same_database
 
-            asyncio.run(require_same_database(conninfo, direct(settings, conninfo)))
-            conninfo = direct(settings, conninfo)
+            asyncio.run(require_same_database(conninfo, session_conninfo(settings, conninfo)))
+            conninfo = session_conninfo(settings, conninfo)
         yield conninfo
         return
     from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres

@@ -289,7 +289,7 @@ def no_imports(home: Path) -> ImportManager:
         instance=INSTANCE,
         limits=ArchiveLimits(500, 1 << 40),
         reports=home / "imports",
-        live=lambda _: None,
+        reason_to_wait=lambda _: None,
     )
 
 

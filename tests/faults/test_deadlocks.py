@@ -19,9 +19,9 @@ from tests.integration.test_backfill import post, web_of
 from tests.support import AT_ONCE, count, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.jobs.backfill import close_gaps
+from tiger_slack_tui.jobs.backfill import make_gaps_job
 from tiger_slack_tui.jobs.job import ActiveRun
-from tiger_slack_tui.jobs.retention import retention
+from tiger_slack_tui.jobs.retention import make_retention_job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
@@ -95,7 +95,7 @@ async def test_a_backfill_an_import_and_live_events(conninfo: str) -> None:
                 return [added]
 
             runner = Runner(conninfo, instance="test", timeout=60)
-            job = close_gaps(web, find, pace=AT_ONCE)
+            job = make_gaps_job(web, find, pace=AT_ONCE)
             async with blocker.transaction():
                 await blocker.execute("lock table slack.tombstone in share mode")
                 closing = asyncio.create_task(runner.run(job, reason="by hand"))
@@ -206,7 +206,7 @@ async def removals(connection: Connection, chosen: random.Random, number: int) -
         connection, "retention", reason="by hand", scheduled_for=None, instance="test"
     )
     run = ActiveRun(run_id, connection, None)
-    await retention(1).work(run)
+    await make_retention_job(1).work(run)
 
 
 async def ingest(connection: Connection, *records: bytes) -> None:

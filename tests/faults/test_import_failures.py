@@ -24,7 +24,7 @@ from tiger_slack_tui.imports.workers.handle import WorkerProcess
 def make_manager(conninfo: str, reports: Path) -> ImportManager:
     limits = ArchiveLimits(500, 1 << 40)
     return ImportManager(
-        conninfo, instance="test", limits=limits, reports=reports, live=lambda _: None
+        conninfo, instance="test", limits=limits, reports=reports, reason_to_wait=lambda _: None
     )
 
 

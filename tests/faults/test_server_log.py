@@ -13,7 +13,7 @@ import pytest
 from tests.integration.test_embedded import until
 from tests.servers import with_data
 from tiger_slack_tui.base.errors import EmbeddedPostgresError
-from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres, supervised
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres, is_supervised
 from tiger_slack_tui.postgres.embedded.server_log import MOST_BYTES, log_path
 
 FAILING = (
@@ -33,7 +33,7 @@ def home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="tiger-slack-test-") as directory:
         Path(directory).chmod(0o711)
         yield with_data(Path(directory) / "home")
-        until(lambda: not supervised(Path(directory) / "home"))
+        until(lambda: not is_supervised(Path(directory) / "home"))
 
 
 def logged(home: Path) -> str:

@@ -23,7 +23,7 @@ from tiger_slack_tui.postgres.embedded.binaries import (
     major_version,
     reachable,
 )
-from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres, supervised
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres, is_supervised
 
 
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -86,7 +86,7 @@ def empty_home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="tiger-slack-test-") as directory:
         Path(directory).chmod(0o711)
         yield Path(directory) / "home"
-        until(lambda: not supervised(Path(directory) / "home"))
+        until(lambda: not is_supervised(Path(directory) / "home"))
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_it_keeps_its_data_and_stops_with_its_last_user(empty_home: Path) -> Non
         assert alive(pid)
         assert rows(first.conninfo) == 1
     assert not alive(pid)
-    assert not supervised(empty_home)
+    assert not is_supervised(empty_home)
     with EmbeddedPostgres.start(empty_home, durable=False) as again:
         assert rows(again.conninfo) == 1
 
@@ -179,11 +179,11 @@ def test_a_killed_supervisor_is_replaced_at_the_next_start(home: Path) -> None:
         pid = server_pid(home)
         for supervisor in supervisor_pids(home):
             os.kill(supervisor, signal.SIGKILL)
-        until(lambda: not supervised(home))
+        until(lambda: not is_supervised(home))
         assert alive(pid)
         with EmbeddedPostgres.start(home, durable=False) as second:
             assert second.conninfo == server.conninfo
-            assert supervised(home)
+            assert is_supervised(home)
     until(lambda: not alive(pid))
 
 
@@ -208,7 +208,7 @@ def test_a_start_that_a_signal_ends_leaves_nothing_running(
     monkeypatch.setattr(time, "sleep", interrupt)
     with pytest.raises(SystemExit):
         EmbeddedPostgres.start(home, durable=False)
-    assert not supervised(home)
+    assert not is_supervised(home)
     assert not (home / "data").exists()
 
 

@@ -48,7 +48,7 @@ async def manager(conninfo: str, tmp_path: Path, live: Live) -> AsyncIterator[Im
         instance="test",
         limits=ArchiveLimits(500, 1 << 40),
         reports=tmp_path / "reports",
-        live=live,
+        reason_to_wait=live,
     )
     yield manager
     async with asyncio.timeout(30):

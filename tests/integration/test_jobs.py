@@ -17,11 +17,11 @@ from tiger_slack_tui.base.settings import JobSettings, SlackSettings
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.jobs.channels import load_channels
+from tiger_slack_tui.jobs.channels import make_channels_job
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler, previous_run
-from tiger_slack_tui.jobs.users import load_users
+from tiger_slack_tui.jobs.users import make_users_job
 from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.lock_keys import USERS_LOCK_KEY
 from tiger_slack_tui.postgres.locks import holders
@@ -73,11 +73,11 @@ async def test_all_users_and_channels_are_loaded_although_slack_fails_at_times(
         LocalSlack(faults=faults, directory=Directory(people, places)) as slack,
         web_of(slack) as web,
     ):
-        loaded = await make_runner(conninfo).run(load_users(web), reason="by hand")
+        loaded = await make_runner(conninfo).run(make_users_job(web), reason="by hand")
         assert (loaded.outcome, loaded.rows_seen, loaded.rows_changed) == ("done", 2500, 2500)
-        loaded = await make_runner(conninfo).run(load_channels(web), reason="by hand")
+        loaded = await make_runner(conninfo).run(make_channels_job(web), reason="by hand")
         assert (loaded.outcome, loaded.rows_seen, loaded.rows_changed) == ("done", 1200, 1200)
-        again = await make_runner(conninfo).run(load_users(web), reason="by hand")
+        again = await make_runner(conninfo).run(make_users_job(web), reason="by hand")
         assert (again.rows_seen, again.rows_changed, again.rows_failed) == (2500, 0, 0)
     row = database.execute(
         'select (select count(*) from slack."user"), (select count(*) from slack.channel)'
@@ -198,7 +198,7 @@ async def test_a_bad_row_is_recorded_and_does_not_affect_the_others(
     directory = Directory(people[:-1])
     directory.users["none"] = people[-1]
     async with LocalSlack(directory=directory) as slack, web_of(slack) as web:
-        loaded = await make_runner(conninfo).run(load_users(web), reason="by hand")
+        loaded = await make_runner(conninfo).run(make_users_job(web), reason="by hand")
     assert (loaded.outcome, loaded.rows_seen, loaded.rows_failed) == ("done", 251, 1)
     row = database.execute("select bad_rows from slack.job_run").fetchone()
     assert row is not None
@@ -221,7 +221,7 @@ async def test_newer_live_state_wins_over_what_slack_lists(
         LocalSlack(directory=Directory([person(1, real_name="Only listed")])) as slack,
         web_of(slack) as web,
     ):
-        await make_runner(conninfo).run(load_users(web), reason="by hand")
+        await make_runner(conninfo).run(make_users_job(web), reason="by hand")
     row = database.execute('select user_name, real_name from slack."user"').fetchone()
     assert row == ("newer", "Only listed")
 

@@ -228,7 +228,7 @@ def test_the_real_files_document_every_table_and_column(conninfo: str) -> None:
 
 async def test_the_real_files_run_again_after_themselves(conninfo: str) -> None:
     ran = await migrate(conninfo, version="999.0.0")
-    assert ran == [file.name for file in shipped_migrations() if not file.incremental]
+    assert ran == [file.name for file in shipped_migrations() if not file.is_incremental]
     assert (await migration_status(conninfo)).database_version == "999.0.0"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from tiger_slack_tui.jobs.retention import retention
+from tiger_slack_tui.jobs.retention import make_retention_job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import with_defaults
 
@@ -53,7 +53,9 @@ async def test_old_rows_are_deleted_and_needed_ones_stay(
         "update slack.delivery set last_received_at = now() where event_id = 'ancient'"
     )
     named = with_defaults(conninfo, application_name="test")
-    ended = await Runner(named, instance="test", timeout=30).run(retention(90), reason="by hand")
+    ended = await Runner(named, instance="test", timeout=30).run(
+        make_retention_job(90), reason="by hand"
+    )
 
     assert ended.outcome == "done"
     assert ended.rows_changed == 2 + 1 + 2 + 1
@@ -85,7 +87,9 @@ async def test_more_rows_than_one_transaction_deletes(
         " from generate_series(1, 12000) n"
     )
     named = with_defaults(conninfo, application_name="test")
-    ended = await Runner(named, instance="test", timeout=60).run(retention(30), reason="by hand")
+    ended = await Runner(named, instance="test", timeout=60).run(
+        make_retention_job(30), reason="by hand"
+    )
     assert (ended.outcome, ended.rows_changed) == ("done", 12000)
     assert names(database, "select event_id from slack.event") == []
 
@@ -110,7 +114,7 @@ async def test_instances_are_deleted_but_not_the_newest_connection_of_a_workspac
             (name, name),
         )
     named = with_defaults(conninfo, application_name="test")
-    await Runner(named, instance="test", timeout=30).run(retention(90), reason="by hand")
+    await Runner(named, instance="test", timeout=30).run(make_retention_job(90), reason="by hand")
     assert names(database, "select instance from slack.instance order by 1") == ["old", "other"]
     assert len(names(database, "select id from slack.connection")) == 2
     assert names(database, "select instance from slack.gap order by 1") == ["older", "other"]

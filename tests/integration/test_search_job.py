@@ -18,7 +18,7 @@ from tiger_slack_tui.base.errors import DatabaseRefused
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs import search as search_job
-from tiger_slack_tui.jobs.search import index_messages
+from tiger_slack_tui.jobs.search import make_search_job
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.events import as_array
 from tiger_slack_tui.store.search_index import read_progress
@@ -51,7 +51,7 @@ async def test_the_job_ends_also_beside_edits_and_deletions(
 
     runner = make_runner(conninfo, timeout=0.01)  # the job has no time limit
     ended, _, _ = await asyncio.gather(
-        runner.run(index_messages(), reason="pending"), change(0), change(1)
+        runner.run(make_search_job(), reason="pending"), change(0), change(1)
     )
     assert (ended.outcome, ended.rows_seen) == ("done", ended.rows_changed)
     assert 200 < ended.rows_seen <= 300
@@ -63,7 +63,7 @@ async def test_a_run_goes_on_where_the_last_one_ended(
 ) -> None:
     monkeypatch.setattr(search_job, "_MESSAGES", 7)
     store_history(database, 100)
-    runner, job = make_runner(conninfo), index_messages()
+    runner, job = make_runner(conninfo), make_search_job()
     run = asyncio.create_task(runner.run(job, reason="pending"))
     async with await connect(conninfo) as connection:
         while (await read_progress(connection)).done <= 10:

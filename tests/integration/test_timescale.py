@@ -26,7 +26,7 @@ from tiger_slack_tui.audit.why import Verdict, read_history
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.imports.progress_events import ImportNote
-from tiger_slack_tui.jobs.retention import retention
+from tiger_slack_tui.jobs.retention import make_retention_job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.introspection import chunk_locks
 from tiger_slack_tui.postgres.migrate.run import migrate, migration_status
@@ -130,7 +130,9 @@ async def chunks_after_retention(conninfo: str, days: int) -> int:
         " select now() - n * interval '200 days', '{}', 'Ev' || n, now() - n * interval '200 days', 'audit'"
         " from generate_series(0, 2) n returning 1",
     )
-    run = await Runner(conninfo, instance="test", timeout=60).run(retention(days), reason="by hand")
+    run = await Runner(conninfo, instance="test", timeout=60).run(
+        make_retention_job(days), reason="by hand"
+    )
     assert (run.outcome, run.error) == ("done", None)
     return len(rows(conninfo, "select public.show_chunks('slack.event')"))
 

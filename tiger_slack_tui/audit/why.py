@@ -81,7 +81,7 @@ class HistoryEvent(MessageEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class SpooledEvent:
+class EventInSpool:
     """An event about the message that is in the spool of this machine, or has just left it."""
 
     event_id: str
@@ -105,7 +105,7 @@ class MessageHistory:
     message: StoredMessage | None
     deleted_at: datetime | None
     events: tuple[HistoryEvent, ...]
-    spooled: tuple[SpooledEvent, ...]
+    spooled: tuple[EventInSpool, ...]
     rules: tuple[Rule, ...]
     """The rules that discarded events about it, as far as they are still known."""
     import_file: ImportedFile | None
@@ -176,7 +176,7 @@ def _verdict(
     message: StoredMessage | None,
     facts: MessageFacts,
     events: Iterable[HistoryEvent],
-    spooled: Iterable[SpooledEvent],
+    spooled: Iterable[EventInSpool],
 ) -> Verdict:
     effects = {event.did for event in events}
     possible = {
@@ -193,7 +193,7 @@ def _verdict(
     return next(verdict for verdict, holds in possible.items() if holds)
 
 
-def _spooled(spool: Path | None, channel_id: str, ts: str) -> Iterable[SpooledEvent]:
+def _spooled(spool: Path | None, channel_id: str, ts: str) -> Iterable[EventInSpool]:
     """The events about the message that are in the spool. Reads files."""
     if spool is None:
         return
@@ -204,4 +204,4 @@ def _spooled(spool: Path | None, channel_id: str, ts: str) -> Iterable[SpooledEv
         event = orjson.loads(record)
         if (event["channel_id"], event["message_ts"]) == (channel_id, ts):
             received_at = datetime.fromisoformat(event["received_at"])
-            yield SpooledEvent(event["event_id"], received_at, event["type"], event["subtype"])
+            yield EventInSpool(event["event_id"], received_at, event["type"], event["subtype"])

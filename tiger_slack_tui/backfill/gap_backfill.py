@@ -35,7 +35,7 @@ from tiger_slack_tui.slack.paged_history import RESTRICTED, HistoryReader
 from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.slack.web import CONVERSATION_TYPES
 from tiger_slack_tui.store import gaps
-from tiger_slack_tui.store.gaps import ChannelState, Gap
+from tiger_slack_tui.store.gaps import ChannelProgress, Gap
 from tiger_slack_tui.store.import_account import Account
 from tiger_slack_tui.store.import_messages import Channel
 
@@ -97,7 +97,7 @@ class GapResult:
             "messages": self.messages.as_json(),
         }
 
-    def add(self, state: ChannelState) -> None:
+    def add(self, state: ChannelProgress) -> None:
         """Add the counts of a channel."""
         self.threads += state.threads
         self.deleted += state.deleted
@@ -126,7 +126,7 @@ class Backfill:
         self._merger = Merger(connection, TablesTarget(connection))
         self._kinds = readable_kinds(scopes)
         self._channels: dict[str, Channel] | None = None
-        self._states: list[ChannelState] = []
+        self._states: list[ChannelProgress] = []
 
     async def close_gap(self, gap: Gap) -> GapResult:
         """Read the history of the gap, from where the last attempt ended, and record the result.
@@ -207,7 +207,9 @@ class Backfill:
             }
         return self._channels
 
-    async def _read_channel(self, window: _Window, channel: Channel, state: ChannelState) -> None:
+    async def _read_channel(
+        self, window: _Window, channel: Channel, state: ChannelProgress
+    ) -> None:
         try:
             await self._read_history(window, channel, state)
             for thread in await gaps.threads(self._connection, window.gap, channel.id):
@@ -217,7 +219,9 @@ class Backfill:
         state.is_done = True
         await gaps.save(self._connection, window.gap, state)
 
-    async def _read_history(self, window: _Window, channel: Channel, state: ChannelState) -> None:
+    async def _read_history(
+        self, window: _Window, channel: Channel, state: ChannelProgress
+    ) -> None:
         """Merge the history page by page. Each page is committed with its checkpoint."""
         before = state.reached or window.latest + _TICK
         if before <= window.oldest:
@@ -248,7 +252,7 @@ class Backfill:
             before = min(times, default=before)
 
     async def _commit_page(
-        self, gap: Gap, channel: Channel, state: ChannelState, page: _Page
+        self, gap: Gap, channel: Channel, state: ChannelProgress, page: _Page
     ) -> Account:
         """Commit a page and its checkpoint. If it raises, `state` is unchanged."""
         after = replace(state, reached=page.reached, deleted=state.deleted + len(page.gone))
@@ -261,7 +265,7 @@ class Backfill:
         return account
 
     async def _read_thread(
-        self, window: _Window, channel: Channel, state: ChannelState, thread: datetime
+        self, window: _Window, channel: Channel, state: ChannelProgress, thread: datetime
     ) -> None:
         """Merge the replies of the gap to a thread in one transaction: a cursor that expires is no checkpoint."""
         found: list[dict[str, Any]] = []
@@ -281,7 +285,7 @@ class Backfill:
         self,
         gap: Gap,
         channel: Channel,
-        state: ChannelState,
+        state: ChannelProgress,
         thread: datetime,
         replies: Sequence[MergeItem],
     ) -> Account:
@@ -298,7 +302,7 @@ class Backfill:
         done = sum(state.is_done for state in self._states)
         await self._on_progress(BackfillProgress(gap, done, len(self._states), account))
 
-    async def _merge(self, gap: Gap, state: ChannelState, items: Sequence[MergeItem]) -> Account:
+    async def _merge(self, gap: Gap, state: ChannelProgress, items: Sequence[MergeItem]) -> Account:
         """Merge the records and save the channel's account, in the current transaction."""
         merged = await self._merge_items(items)
         state.account = state.account.copy()

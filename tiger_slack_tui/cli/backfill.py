@@ -157,7 +157,7 @@ async def _run(
     # These take long to import, and --status does not need them.
     import aiohttp
 
-    from tiger_slack_tui.jobs.backfill import close_gaps
+    from tiger_slack_tui.jobs.backfill import make_gaps_job
     from tiger_slack_tui.slack.web import BY_HAND_FAILURES, SlackWeb
 
     await migrate(conninfo)
@@ -165,7 +165,7 @@ async def _run(
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session, give_up_after=BY_HAND_FAILURES)
         find = await _gap_finder(request, conninfo, web, loaded.instance)
-        job = close_gaps(web, find, on_result=results.append, on_progress=_ProgressLines().show)
+        job = make_gaps_job(web, find, on_result=results.append, on_progress=_ProgressLines().show)
         runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)
         return _BackfillEnd(await runner.run(job, reason=RunReason.BY_HAND), results)
 

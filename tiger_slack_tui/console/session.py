@@ -29,7 +29,7 @@ from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.manager import ImportManager
-from tiger_slack_tui.postgres.connect_failures import direct
+from tiger_slack_tui.postgres.connect_failures import session_conninfo
 from tiger_slack_tui.postgres.connection import with_defaults
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ async def _run(
     monitor = Monitor(named, settings.jobs, is_observing=make_engine is None)
     findings_reader = FindingsReader(named)
     imports = ImportManager(
-        with_defaults(direct(settings, conninfo), application_name=settings.instance),
+        with_defaults(session_conninfo(settings, conninfo), application_name=settings.instance),
         instance=settings.instance,
         limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),
         reports=settings.home / "imports",
-        live=lambda limit: reason_to_wait(backend.engine, limit),
+        reason_to_wait=lambda limit: reason_to_wait(backend.engine, limit),
     )
     backend = Backend(
         settings,

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tiger_slack_tui.base.errors import SettingsError
-from tiger_slack_tui.postgres.embedded.server import supervised
+from tiger_slack_tui.postgres.embedded.server import is_supervised
 
 _PREFIX = "tiger-slack-demo-"
 _LOCK = "demo.lock"
@@ -53,7 +53,7 @@ def remove_killed(place: Path) -> None:
 
 def _is_served(home: Path) -> bool:
     """Whether the demo's PostgreSQL still runs: it ends soon after its demo."""
-    return (home / "postgres").exists() and supervised(home / "postgres")
+    return (home / "postgres").exists() and is_supervised(home / "postgres")
 
 
 def _make(keep: Path) -> Path:

@@ -38,8 +38,8 @@ _LEAST_WAIT_SECONDS = 2.0
 _END_SECONDS = 15.0
 """Seconds in which the running batches have to end at `close`. Then the workers are killed."""
 
-Live = Callable[[float], str | None]
-"""Function of a limit in seconds: why an import has to wait for live events; None if it does not have to."""
+ReasonToWait = Callable[[float], str | None]
+"""Function of a limit in seconds: why an import has to wait for live events; None if it need not."""
 
 
 class ImportManager:
@@ -49,7 +49,13 @@ class ImportManager:
     """
 
     def __init__(
-        self, conninfo: str, *, instance: str, limits: ArchiveLimits, reports: Path, live: Live
+        self,
+        conninfo: str,
+        *,
+        instance: str,
+        limits: ArchiveLimits,
+        reports: Path,
+        reason_to_wait: ReasonToWait,
     ) -> None:
         """`reports` is a directory. It is made when a report is saved."""
         self.run: ImportState | None = None
@@ -60,7 +66,7 @@ class ImportManager:
         self._conninfo = conninfo
         self._instance = instance
         self._limits = limits
-        self._live = live
+        self._reason_to_wait = reason_to_wait
         self._import: Import | None = None
         self._checking: Import | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -251,7 +257,7 @@ class ImportManager:
             why = None
             if limit is not None:
                 try:
-                    why = self._live(limit * _RESUME_BELOW if is_waiting else limit)
+                    why = self._reason_to_wait(limit * _RESUME_BELOW if is_waiting else limit)
                 except Exception as error:  # without this, the import would wait without end
                     if not has_failed:
                         log.error("it is unknown whether live events are late", exc_info=error)

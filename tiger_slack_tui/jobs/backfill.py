@@ -22,7 +22,7 @@ FindGaps = Callable[[Connection, str], Awaitable[list[Gap]]]
 """Returns the gaps to close in a workspace (team id)."""
 
 
-def backfill(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | None = None) -> Job:
+def make_backfill_job(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | None = None) -> Job:
     """The job that closes gaps that have ended: at the start, when one is found, and daily."""
     began: datetime | None = None
     team: str | None = None
@@ -40,11 +40,11 @@ def backfill(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | None = No
             team = (await web.identity()).team_id
         return await gaps.has_due(connection, team, began)
 
-    job = close_gaps(web, find, pace=pace)
+    job = make_gaps_job(web, find, pace=pace)
     return Job(job.name, job.lock_key, job.work, is_wanted, is_scheduled)
 
 
-def close_gaps(
+def make_gaps_job(
     web: SlackWeb,
     find: FindGaps,
     *,

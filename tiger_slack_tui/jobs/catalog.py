@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tiger_slack_tui.base.settings import JobSettings
-from tiger_slack_tui.jobs.backfill import backfill
-from tiger_slack_tui.jobs.channels import load_channels
+from tiger_slack_tui.jobs.backfill import make_backfill_job
+from tiger_slack_tui.jobs.channels import make_channels_job
 from tiger_slack_tui.jobs.job import Job
-from tiger_slack_tui.jobs.retention import retention
-from tiger_slack_tui.jobs.search import index_messages
-from tiger_slack_tui.jobs.users import load_users
+from tiger_slack_tui.jobs.retention import make_retention_job
+from tiger_slack_tui.jobs.search import make_search_job
+from tiger_slack_tui.jobs.users import make_users_job
 from tiger_slack_tui.slack.paged_history import HistoryPace
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def make_jobs(
     """The jobs by name. Without `web`, only those that do not need Slack. `pace` limits the backfill's requests."""
     jobs = []
     if web is not None:
-        jobs += [load_users(web), load_channels(web)]
-        jobs.append(backfill(web, is_scheduled=settings.backfill, pace=pace))
-    jobs += [retention(settings.event_days), index_messages()]
+        jobs += [make_users_job(web), make_channels_job(web)]
+        jobs.append(make_backfill_job(web, is_scheduled=settings.backfill, pace=pace))
+    jobs += [make_retention_job(settings.event_days), make_search_job()]
     return {job.name: job for job in jobs}

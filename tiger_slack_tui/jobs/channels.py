@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import SlackWeb
 
 
-def load_channels(web: SlackWeb) -> Job:
+def make_channels_job(web: SlackWeb) -> Job:
     """The job that merges public and private channels of conversations.list into slack.channel."""
 
     async def work(run: ActiveRun) -> None:

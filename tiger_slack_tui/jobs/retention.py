@@ -38,7 +38,7 @@ _ROWS = 5000
 """Rows of a transaction, so that none delays the ingestion."""
 
 
-def retention(event_days: int) -> Job:
+def make_retention_job(event_days: int) -> Job:
     """The job that deletes by the rules above, a few thousand rows at a time."""
 
     async def work(run: ActiveRun) -> None:

@@ -19,7 +19,7 @@ _SAVE_SECONDS = 2.0
 """Seconds between two records of how far the run is."""
 
 
-def index_messages() -> Job:
+def make_search_job() -> Job:
     """The job that goes through the history, from the newest message to the oldest, until all can be searched.
 
     Its progress is stored with the documents, so a new run continues where the last one ended. It works at most half

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import SlackWeb
 
 
-def load_users(web: SlackWeb) -> Job:
+def make_users_job(web: SlackWeb) -> Job:
     """The job that merges users.list into slack."user"."""
 
     async def work(run: ActiveRun) -> None:

@@ -55,8 +55,8 @@ def from_setting(conninfo: str, setting: str) -> str:
     return make_conninfo(conninfo, fallback_application_name=setting)
 
 
-def direct(settings: Settings, conninfo: str) -> str:
-    """The address for jobs and imports: DATABASE_DIRECT_URL, or else `conninfo`."""
+def session_conninfo(settings: Settings, conninfo: str) -> str:
+    """The address at which a connection keeps its session: DATABASE_DIRECT_URL, or else `conninfo`."""
     if settings.direct_conninfo is None:
         return conninfo
     return from_setting(settings.direct_conninfo, "DATABASE_DIRECT_URL")

@@ -160,7 +160,7 @@ class Gap:
 
 
 @dataclass(slots=True)
-class ChannelState:
+class ChannelProgress:
     """The progress of a backfill in one channel."""
 
     channel_id: str
@@ -256,7 +256,7 @@ async def add(
 
 async def begin(
     connection: Connection, gap_id: int, channels: Sequence[str]
-) -> tuple[Gap, list[ChannelState]] | None:
+) -> tuple[Gap, list[ChannelProgress]] | None:
     """Record that a backfill of the gap begins. Returns the gap, and the backfill's progress in each channel.
 
     From then on the gap's period does not change. It may have become longer since the caller read the gap. None
@@ -271,14 +271,14 @@ async def begin(
             await connection.execute(query, values)
     cursor = await connection.execute(_CHANNELS, values)
     return found[0], [
-        ChannelState(
+        ChannelProgress(
             channel, reached, is_done, skipped, threads, deleted, Account.from_json(account)
         )
         async for channel, reached, is_done, skipped, threads, deleted, account in cursor
     ]
 
 
-async def save(connection: Connection, gap: Gap, state: ChannelState) -> None:
+async def save(connection: Connection, gap: Gap, state: ChannelProgress) -> None:
     """Save the progress in a channel."""
     values = {
         "gap": gap.id,

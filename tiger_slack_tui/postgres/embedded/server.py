@@ -100,7 +100,7 @@ class EmbeddedPostgres:
             was_last = False
         os.close(share)
         deadline = time.monotonic() + seconds
-        while was_last and supervised(self._home) and time.monotonic() < deadline:
+        while was_last and is_supervised(self._home) and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def __enter__(self) -> EmbeddedPostgres:
@@ -115,7 +115,7 @@ class EmbeddedPostgres:
         self.close()
 
 
-def supervised(home: Path) -> bool:
+def is_supervised(home: Path) -> bool:
     """Whether a supervisor of the server is running."""
     try:
         os.close(_lock(home / "supervisor.lock", fcntl.LOCK_SH | fcntl.LOCK_NB))
@@ -130,14 +130,14 @@ def _ensure_running(home: Path, binaries: Path, *, durable: bool) -> str:
     deadline = time.monotonic() + _START_SECONDS
     silent_since: float | None = None
     while (now := time.monotonic()) < deadline:
-        if supervisor is None and not supervised(home):
+        if supervisor is None and not is_supervised(home):
             supervisor = _supervise(home, binaries, durable=durable)
         if (server := _ready_server(home)) is None:
             silent_since = None
         else:
             silent_since = silent_since or now
             give_up = deadline if supervisor else silent_since + _ANSWER_SECONDS
-            if _answers(server.address, give_up - now) and supervised(home):
+            if _answers(server.address, give_up - now) and is_supervised(home):
                 return f"{server.address} dbname={DATABASE}"
             if time.monotonic() >= give_up and supervisor is None:
                 raise EmbeddedPostgresError(

@@ -178,7 +178,7 @@ def main() -> None:
 
 
 def _owns(own: int) -> bool:
-    """Take the supervisor's lock. `supervised` takes it for a moment as well, so try several times."""
+    """Take the supervisor's lock. `is_supervised` takes it for a moment as well, so try several times."""
     for _ in range(20):
         try:
             fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)

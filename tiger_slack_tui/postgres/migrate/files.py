@@ -23,7 +23,7 @@ class MigrationFile:
     body: str
 
     @property
-    def incremental(self) -> bool:
+    def is_incremental(self) -> bool:
         """Whether it runs once. An idempotent file runs whenever it or the program's version has changed."""
         return self.name.startswith("incremental/")
 
@@ -98,7 +98,7 @@ def file_states(
         row = applied.get(file.name)
         if row is None:
             state = MigrationFileState.PENDING
-        elif file.incremental:
+        elif file.is_incremental:
             state = (
                 MigrationFileState.APPLIED if row.body == file.body else MigrationFileState.CHANGED
             )
@@ -128,7 +128,7 @@ def pending(
         )
     states = file_states(files, applied, same_version=version == database_version)
     due = [file for file in files if states[file.name] is MigrationFileState.PENDING]
-    new = [file for file in due if file.incremental]
+    new = [file for file in due if file.is_incremental]
     newest = max((name for name in applied if name.startswith("incremental/")), default="")
     for file in new:
         if database_version == version:
