@@ -252,7 +252,7 @@ class Engine:
     async def _identify(self, web: SlackWeb) -> None:
         """Ask Slack for the workspace, which also finds a bad token at once. A stop ends this.
 
-        Raises SlackRefused. Does not retry where Slack is away.
+        Raises SlackRefused. Does not retry if Slack is away.
         """
         asking = asyncio.create_task(web.identity())
         stop = asyncio.create_task(self._shutdown.wait())

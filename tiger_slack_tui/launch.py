@@ -33,7 +33,7 @@ def database(
     """The conninfo of the operator's database, or of the embedded PostgreSQL, which runs as long as the block.
 
     `session` asks for the address at which a connection keeps its session of the server (see DATABASE_DIRECT_URL).
-    Raises OtherDatabase where that leads to another database, and as `connect` where one of the two does not answer.
+    Raises OtherDatabase if that leads to another database, and as `connect` if one of the two does not answer.
 
     At the end of the block the embedded server is stopped. With `shutdown`, this waits no longer than its deadline;
     the server's supervisor, a process of its own, goes on stopping it.

@@ -30,7 +30,7 @@ class MetCondition:
 async def met_conditions(
     connection: Connection, canonical: str, message: str
 ) -> tuple[MetCondition, ...]:
-    """The conditions of the predicate that make it true for the message (JSON); none where it is false."""
+    """The conditions of the predicate that make it true for the message (JSON); none if it is false."""
     mode, predicate = split_mode(canonical)
     tree = parse(predicate)
     texts = list(dict.fromkeys(conditions(tree)))

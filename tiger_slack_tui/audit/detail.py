@@ -75,7 +75,7 @@ class EventDetail:
     rule_id: int | None
     """The rule that discarded it."""
     rule: Rule | None
-    """That rule; None also where the rule is not known any more."""
+    """That rule; None, too, if the rule is no longer known."""
     matched: tuple[MetCondition, ...]
     """The conditions of that rule which the message meets."""
     replays: tuple[Replay, ...]

@@ -42,7 +42,7 @@ async def follow(
 ) -> AsyncIterator[tuple[EventRow, ...]]:
     """The events that are written from now on, in the order of writing, however late they are. Never ends.
 
-    Yields every `pause` seconds: the new events, or an empty tuple where there are none. Goes on from `position`, and
+    Yields every `pause` seconds: the new events, or an empty tuple if there are none. Goes on from `position`, and
     updates it.
     """
     # Transactions do not commit in the order of their ids. So each query looks back for a while, and leaves out

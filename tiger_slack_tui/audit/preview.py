@@ -41,7 +41,7 @@ class Tested:
 
     @property
     def share(self) -> float:
-        """Matched messages divided by tested ones; 0 where none was tested."""
+        """Matched messages divided by tested ones; 0 if none was tested."""
         return self.matched / self.tested if self.tested else 0.0
 
 

@@ -32,7 +32,7 @@ class ReadyRule:
     needs: str | None = None
 
     def match(self, value: str | None = None) -> str:
-        """The predicate, for this value where it needs one."""
+        """The predicate, for this value if it needs one."""
         return self.template.format(json.dumps(value))
 
 

@@ -38,7 +38,7 @@ class SystemClock:
 
 
 class PeerClock:
-    """A wall clock for times that are compared with a peer's. It follows the peer where the two clocks disagree."""
+    """A wall clock for times that are compared with a peer's. It follows the peer if the two clocks disagree."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -103,7 +103,7 @@ class ConnectedPeriods(PendingPeriods[ConnectedPeriod]):
             self.changed.set()
 
     def end(self, heard: float) -> None:
-        """End the current period; Slack last sent something at `heard`. Does nothing where none lasts."""
+        """End the current period; Slack last sent something at `heard`. Does nothing if none lasts."""
         if (current := self.current) is not None:
             current.heard, current.is_over = max(current.heard, heard), True
             self.changed.set()

@@ -52,7 +52,7 @@ class ImportRequest:
             "channels": sorted(self.channels),
             "channel_map": dict(self.channel_map),
         }
-        # Options that came later are left out where they are not set: imports begun before them can be continued.
+        # Options that came later are left out if they are not set: imports begun before them can be continued.
         chosen = {"root": self.root, "workspace": self.workspace}
         return given | {name: value for name, value in chosen.items() if value is not None}
 

@@ -67,7 +67,7 @@ class Job:
     is_wanted: Callable[[Connection], Awaitable[bool]] | None = None
     """Whether there is something to do before its scheduled time."""
     is_scheduled: bool = True
-    """False where it runs only when an operator starts it."""
+    """False if it runs only when an operator starts it."""
     wanted_reason: RunReason = RunReason.GAP
     """Why a run begins that `is_wanted` asks for."""
     has_time_limit: bool = True

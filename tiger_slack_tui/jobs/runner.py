@@ -51,7 +51,7 @@ class Runner:
         self._running: dict[str, _Running] = {}
 
     def running(self, name: str) -> tuple[float, int] | None:
-        """Since when the job runs here (seconds since 1970), and its rows so far; None where it does not run."""
+        """Since when the job runs here (seconds since 1970), and its rows so far; None if it does not run."""
         running = self._running.get(name)
         return (wall_time(self._clock, running.since), running.run.seen) if running else None
 
@@ -87,8 +87,8 @@ class Runner:
         is skipped.
 
         The lock belongs to a session that lives as long as the run, so it is released when the run, its connection
-        or the process ends. Raises DatabaseUnavailable or DatabaseRefused where the run could not begin, and where
-        its end could not be recorded.
+        or the process ends. Raises DatabaseUnavailable or DatabaseRefused if the run could not begin, or its
+        end could not be recorded.
         """
         async with await connect_session(self._conninfo) as connection:
             try:

@@ -57,7 +57,7 @@ async def read_status(
 
 
 def _settled(run: JobRun, holder: Holder | None) -> JobRun:
-    """The run. It counts as cut off where its instance no longer holds the lock."""
+    """The run. It counts as cut off if its instance no longer holds the lock."""
     if run.outcome is None and (holder is None or holder.application_name != run.instance):
         return replace(run, outcome=RunOutcome.CUT_OFF, error="its session was lost")
     return run

@@ -19,7 +19,7 @@ and j.hypertable_name = 'message'
 
 
 async def compress(connection: Connection, on_start: Callable[[], None]) -> None:
-    """Compress the old chunks of slack.message, where TimescaleDB has a policy for that. Can take minutes.
+    """Compress the old chunks of slack.message, if TimescaleDB has a policy for that. Can take minutes.
 
     `on_start` is called before the work begins. The connection must not be in a transaction. Raises psycopg.Error;
     the policy then compresses the chunks at its next run.

@@ -50,7 +50,7 @@ _HOST_UNKNOWN = re.compile(r"failed to resolve host|could not translate host nam
 def from_setting(conninfo: str, setting: str) -> str:
     """`conninfo`, which knows the name of the setting that it comes from: `connect_failure` names it.
 
-    PostgreSQL shows it as the application's name where no other name is given.
+    PostgreSQL shows it as the application's name if no other name is given.
     """
     return make_conninfo(conninfo, fallback_application_name=setting)
 

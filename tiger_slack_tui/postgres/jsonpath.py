@@ -67,7 +67,7 @@ def conditions(node: Node) -> Iterator[str]:
 
 
 def holding(node: Node, holds: Mapping[str, bool]) -> list[str]:
-    """The conditions that make the predicate true; empty where it is false. `holds` says which are true."""
+    """The conditions that make the predicate true; empty if it is false. `holds` says which are true."""
     if isinstance(node, Condition):
         return [node.text] if holds[node.text] else []
     parts = [holding(part, holds) for part in node.parts]
@@ -90,7 +90,7 @@ def readable(canonical: str) -> str:
 
 
 def first_path(text: str) -> str:
-    """The first path of a condition, without filters and methods; `$` where it has no path."""
+    """The first path of a condition, without filters and methods; `$` if it has no path."""
     at = 0
     for token in _TOKEN.findall(text):
         if "$" in token and not token.startswith('"'):

@@ -40,7 +40,7 @@ limit 200
 class AdvisoryLock:
     """A session that holds an advisory lock, or waits for it.
 
-    `since` is the session's start; it is None, and texts are empty, where our role may not see the session.
+    `since` is the session's start; it is None, and texts are empty, if our role may not see the session.
     """
 
     key: int
@@ -71,7 +71,7 @@ class Holder:
 
 
 async def try_lock(connection: Connection, key: int) -> bool:
-    """Take the lock for the session, until `unlock` or its end; False where another session has it. Never waits."""
+    """Take the lock for the session, until `unlock` or its end; False if another session has it. Never waits."""
     return bool(await fetch_value(connection, "select pg_try_advisory_lock(%s)", (key,)))
 
 

@@ -57,7 +57,7 @@ async def connected(conninfo: str) -> AsyncIterator[Connection]:
 async def connect_session(conninfo: str, kind: type[Connection] = Connection) -> Connection:
     """As `connect`, for advisory locks and temporary tables, which need one session for all transactions.
 
-    Also raises DatabaseRefused where a pooler runs each transaction in another session.
+    Also raises DatabaseRefused if a pooler runs each transaction in another session.
     """
     connection = await connect(conninfo, kind)
     try:
@@ -80,7 +80,7 @@ async def connect_session(conninfo: str, kind: type[Connection] = Connection) ->
 async def require_same_database(conninfo: str, direct: str) -> None:
     """Check that DATABASE_DIRECT_URL leads to the same database: jobs and imports use it.
 
-    Raises OtherDatabase where it does not; DatabaseUnavailable and DatabaseRefused where one cannot be reached.
+    Raises OtherDatabase if it does not; DatabaseUnavailable and DatabaseRefused if one cannot be reached.
     """
     async with await connect(conninfo) as one, await connect(direct) as other:
         with translate_errors():

@@ -27,7 +27,7 @@ from pg_stat_activity a
 where a.pid = %s
 and a.datname = current_database()
 """
-# Texts of libpq and the operating system where no server answers. Any other error comes from a server that runs.
+# Texts of libpq and the operating system if no server answers. Any other error comes from a server that runs.
 _UNREACHED = (
     "closed the connection",
     "could not receive",

@@ -167,7 +167,7 @@ class HeartbeatWriter:
                 log.warning("gaps cannot be found until Slack names the workspace: %s", error)
 
     async def _write_within(self, seconds: float, connection: Connection, *, stopped: bool) -> None:
-        """Write one heartbeat. Raises TimeoutError after `seconds`, also where the server stays silent."""
+        """Write one heartbeat. Raises TimeoutError after `seconds`, also if the server stays silent."""
         work = asyncio.ensure_future(self._write(connection, stopped=stopped))
         try:
             done, _ = await asyncio.wait({work}, timeout=seconds)

@@ -37,7 +37,7 @@ def from_micros(micros: int) -> datetime:
 
 
 def parse_ts(value: object) -> int | None:
-    """Microseconds since 1970 of a ts that a peer sent, as text or as a number; None where the value is no ts.
+    """Microseconds since 1970 of a ts that a peer sent, as text or as a number; None if the value is no ts.
 
     Up to nine decimals are rounded to microseconds, as slack.to_timestamptz() rounds them. The result can be beyond
     the year 9999.
@@ -57,7 +57,7 @@ def parse_ts(value: object) -> int | None:
 def lateness(event_ts: str, received_at: float) -> float:
     """Seconds from an event, by Slack's clock, to its receipt at `received_at` (seconds since 1970).
 
-    Raises ValueError where `event_ts` is no ts.
+    Raises ValueError if `event_ts` is no ts.
     """
     micros = parse_ts(event_ts)
     if micros is None:
@@ -73,7 +73,7 @@ def number_text(value: object) -> str:
 
 
 def read_ts(text: str) -> str | None:
-    """An operator's "seconds.microseconds" as `slack_ts` writes it; None where PostgreSQL has no such time."""
+    """An operator's "seconds.microseconds" as `slack_ts` writes it; None if PostgreSQL has no such time."""
     found = _parts(text)
     if found is None or len(found[1]) > 6:
         return None
@@ -81,7 +81,7 @@ def read_ts(text: str) -> str | None:
 
 
 def read_permalink(text: str) -> tuple[str, str] | None:
-    """Channel and ts of the message that a permalink leads to; None where the text is none."""
+    """Channel and ts of the message that a permalink leads to; None if the text is none."""
     found = _PERMALINK.fullmatch(text)
     if found is None or (ts := read_ts(f"{found[2]}.{found[3]}")) is None:
         return None
@@ -89,7 +89,7 @@ def read_permalink(text: str) -> tuple[str, str] | None:
 
 
 def _parts(text: str) -> tuple[int, str] | None:
-    """Seconds and decimals; None where PostgreSQL has no such time."""
+    """Seconds and decimals; None if PostgreSQL has no such time."""
     found = _TS.fullmatch(text)
     if found is None or not _FIRST < int(found[1]) < _END:
         return None

@@ -93,7 +93,7 @@ class EventRow:
     user_name: str | None
     message_ts: datetime | None
     error: str | None
-    """SQLSTATE of a failed event, or the error's class where it has none."""
+    """SQLSTATE of a failed event, or the error's class if it has none."""
     text: str | None
     """The beginning of the message's text; the name of a reaction."""
     replays: int

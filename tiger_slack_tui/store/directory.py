@@ -46,7 +46,7 @@ async def upsert(
 ) -> UpsertResult:
     """Merge users or channels, as Slack lists them, into the table. A refused row does not affect the others.
 
-    Commits after every 100 rows. Raises psycopg.Error where the database cannot be used.
+    Commits after every 100 rows. Raises psycopg.Error if the database cannot be used.
     """
     result = UpsertResult()
     # Every transaction that locks several of these rows does it in this order, so that none meets a deadlock.

@@ -52,7 +52,7 @@ class BatchResult:
     discarded: dict[str, int] = field(default_factory=dict)
     """The rule that discarded the event's message, by event."""
     failed: dict[str, str] = field(default_factory=dict)
-    """SQLSTATE of the failure, or the error's class where it has none, by event."""
+    """SQLSTATE of the failure, or the error's class if it has none, by event."""
 
     def add(self, other: BatchResult) -> None:
         self.new |= other.new
@@ -82,8 +82,8 @@ class EventStore:
         """Commit the records: the audit row and the effects of each event. A record can be written repeatedly.
 
         An event that PostgreSQL refuses is stored in slack.event with its error, and does not affect the others.
-        Raises DatabaseUnavailable where the database cannot take events now, does not answer within `seconds`, or
-        `abort` is called. Raises its subclass EventsRefused where the server answered with an error, so that one of
+        Raises DatabaseUnavailable if the database cannot take events now, does not answer within `seconds`, or
+        `abort` is called. Raises its subclass EventsRefused if the server answered with an error, so that one of
         the events may be the cause. After an error, any part of the records may be written.
 
         `unconfirmed` names events whose records an earlier call may have written without getting an answer. Such an
@@ -120,7 +120,7 @@ class EventStore:
     ) -> BatchResult:
         """Write the records on one connection of the pool.
 
-        Where the connection may have caused a refusal, closes it and raises _RetryElsewhere, unless `is_last`.
+        If the connection may have caused a refusal, closes it and raises _RetryElsewhere, unless `is_last`.
         """
         is_silent = False
 
@@ -181,11 +181,11 @@ async def write_in_parts(
     records: Sequence[bytes],
     write_part: Callable[[Sequence[bytes]], Awaitable[T]],
 ) -> list[tuple[T, str | None]]:
-    """Call `write_part` for all records, or for smaller parts where PostgreSQL refuses some. Returns its results.
+    """Call `write_part` for all records, or for smaller parts if PostgreSQL refuses some. Returns its results.
 
     `write_part` writes in a transaction of its own on the connection. A record that PostgreSQL refuses twice on its
     own is written as a failed event with its error. The result of such a record comes with the error's SQLSTATE, or
-    with its class where it has none. Raises psycopg.Error where the database is unavailable.
+    with its class if it has none. Raises psycopg.Error if the database is unavailable.
     """
     results: list[tuple[T, str | None]] = []
     parts = BatchParts(records)
@@ -213,7 +213,7 @@ async def _write_failed(
     error: psycopg.Error,
     write_part: Callable[[Sequence[bytes]], Awaitable[T]],
 ) -> T:
-    """Write the event with its error. Where that is refused too, write it without its subject, or as plain text."""
+    """Write the event with its error. If that is refused, too, write it without its subject, or as plain text."""
     *forms, last = _failed_forms(record, error)
     for form in forms:
         try:
@@ -240,7 +240,7 @@ def _failed_forms(record: bytes, error: psycopg.Error) -> list[bytes]:
 
 
 def _raise_if_unavailable(connection: Connection, error: psycopg.Error) -> None:
-    """Raise the error again where it says nothing about the records."""
+    """Raise the error again if it says nothing about the records."""
     if is_unavailable(error) or connection.broken:
         raise error
 

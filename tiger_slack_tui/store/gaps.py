@@ -203,7 +203,7 @@ async def open_gaps(connection: Connection) -> OpenGaps:
 
 
 async def summarize(connection: Connection, team: str | None) -> GapSummary:
-    """The open gaps of the workspace; of all workspaces where `team` is None."""
+    """The open gaps of the workspace; of all workspaces if `team` is None."""
     row = await (await connection.execute(_SUMMARY, {"team": team})).fetchone()
     return GapSummary(*row) if row else GapSummary()
 
@@ -260,7 +260,7 @@ async def begin(
     """Record that a backfill of the gap begins. Returns the gap, and the backfill's progress in each channel.
 
     From then on the gap's period does not change. It may have become longer since the caller read the gap. None
-    where the gap has been deleted, or goes on.
+    if the gap has been deleted, or goes on.
     """
     values = {"gap": gap_id, "channels": list(channels)}
     async with connection.transaction():

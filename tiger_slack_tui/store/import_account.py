@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
 
 class ImportProblem(NamedTuple):
-    """A record that was skipped as bad or was repaired; a file, where `position` is None."""
+    """A record that was skipped as bad or was repaired; a file, if `position` is None."""
 
     path: str
     position: int | None

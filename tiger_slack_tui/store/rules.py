@@ -236,17 +236,17 @@ async def insert_rule(connection: Connection, match: str, note: str | None) -> i
 
 
 async def turn_off(connection: Connection, rule_id: int) -> bool:
-    """Move the rule to those that are off; False where no rule of this number is on."""
+    """Move the rule to those that are off; False if no rule of this number is on."""
     return (await connection.execute(_TURN_OFF, (rule_id,))).rowcount > 0
 
 
 async def turn_on(connection: Connection, rule_id: int) -> bool:
-    """Move the rule back to those that are on; False where no rule of this number is off."""
+    """Move the rule back to those that are on; False if no rule of this number is off."""
     return (await connection.execute(_TURN_ON, (rule_id,))).rowcount > 0
 
 
 async def remove(connection: Connection, rule_id: int) -> bool:
-    """Mark the rule as removed; False where no rule of this number is on or off."""
+    """Mark the rule as removed; False if no rule of this number is on or off."""
     return (await connection.execute(_REMOVE, {"id": rule_id})).rowcount > 0
 
 

@@ -23,8 +23,8 @@ limit 1
 async def held_teams(connection: Connection) -> frozenset[str]:
     """The ids of the workspaces whose messages the database contains.
 
-    They are those of the instances; where there are none, the workspace of most users. Empty where neither is known,
-    or where there are no tables yet.
+    They are those of the instances; if there are none, the workspace of most users. Empty if neither is known, or if
+    there are no tables yet.
     """
     if not await fetch_value(connection, _HAS_TABLES):
         return frozenset()

@@ -36,7 +36,7 @@ MergeItem = FileRecord | FileEnd
 
 @dataclass(frozen=True, slots=True)
 class RecordProblem:
-    """A record that was skipped as bad or was repaired; the file itself, where `position` is None."""
+    """A record that was skipped as bad or was repaired; the file itself, if `position` is None."""
 
     file: int
     position: int | None

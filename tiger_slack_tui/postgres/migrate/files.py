@@ -61,8 +61,8 @@ def shipped_migrations() -> tuple[MigrationFile, ...]:
 def read_migrations(directory: Path) -> tuple[MigrationFile, ...]:
     """All files of a directory, in the order in which they run: first incremental/, then idempotent/.
 
-    Each of the two directories numbers its files from 001. Raises MigrationError where a name is not
-    NNN-lower-case-words.sql, and where a number is missing or used twice.
+    Each of the two directories numbers its files from 001. Raises MigrationError if a name is not
+    NNN-lower-case-words.sql, or a number is missing or used twice.
     """
     files: list[MigrationFile] = []
     for kind in ("incremental", "idempotent"):
@@ -118,8 +118,8 @@ def pending(
 ) -> list[MigrationFile]:
     """The files to run on a database of `database_version` (None: a new one), in order.
 
-    Raises MigrationError where the database is newer than the program, where an incremental file is new although
-    the version is not, and where a new one precedes one that was applied.
+    Raises MigrationError if the database is newer than the program, an incremental file is new although the
+    version is not, or a new one precedes one that was applied.
     """
     if database_version is not None and version_number(version) < version_number(database_version):
         raise MigrationError(

@@ -111,9 +111,9 @@ async def migrate(
     """Run the pending files, all or none, and return the names of those that ran.
 
     Without `files`, runs those that belong to this program. Waits at most `lock_seconds` for another instance that
-    migrates, then raises MigrationRunning, which names it. Raises MigrationError where the schema cannot be brought
-    to `version`, DatabaseRefused where the server is too old or refuses us, and DatabaseUnavailable where a retry
-    can help. After an error, nothing has changed. A file may run as long as the server works on it.
+    migrates, then raises MigrationRunning, which names it. Raises MigrationError if the schema cannot be brought
+    to `version`, DatabaseRefused if the server is too old or refuses us, and DatabaseUnavailable if a retry can
+    help. After an error, nothing has changed. A file may run as long as the server works on it.
     """
     files = shipped_migrations() if files is None else files
     async with await connect(conninfo) as connection:
@@ -169,7 +169,7 @@ async def migration_status(
 
 
 async def check_server(connection: Connection) -> None:
-    """Check version, encoding and the schema's owner. Raises DatabaseRefused where one does not fit."""
+    """Check version, encoding and the schema's owner. Raises DatabaseRefused if one does not fit."""
     if connection.info.server_version < _OLDEST_POSTGRESQL * 10_000:
         raise DatabaseRefused(
             f"The server's PostgreSQL is too old; {_OLDEST_POSTGRESQL} or newer is needed."
