@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -19,7 +18,7 @@ from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError, Tige
 from tiger_slack_tui.base.telemetry import span
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, NothingSelected
-from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
+from tiger_slack_tui.imports.archive.names import from_path, is_possible, shown
 from tiger_slack_tui.imports.archive.plan import Plan
 from tiger_slack_tui.imports.control import ImportControl
 from tiger_slack_tui.imports.file_queue import FileQueue
@@ -201,7 +200,7 @@ class Import:
         try:
             begun = await begin_import(
                 connection,
-                from_bytes(os.fsencode(self._path)),
+                from_path(self._path),
                 self._options.as_given,
                 since=self._selection.since,
                 until=self._selection.until,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import stat
@@ -17,7 +16,7 @@ from typing import Any
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
-from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
+from tiger_slack_tui.imports.archive.names import from_path, is_possible, shown
 from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.imports.archive.sources import not_an_archive
 from tiger_slack_tui.imports.archive.workspaces import Choice
@@ -106,7 +105,7 @@ def resolved(path: Path) -> Path:
         with suppress(OSError):  # opening the archive reports the error
             mode = found.stat().st_mode
             if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-                message, hint = not_an_archive(shown(from_bytes(os.fsencode(path))))
+                message, hint = not_an_archive(shown(from_path(path)))
                 raise SettingsError(message, hint=hint)
         return found
     except FileNotFoundError:  # the working directory's; a missing file raises nothing here

@@ -15,7 +15,7 @@ from tiger_slack_tui.imports.archive.members import (
     Member,
     is_system,
 )
-from tiger_slack_tui.imports.archive.names import from_bytes, shown
+from tiger_slack_tui.imports.archive.names import from_path, shown
 from tiger_slack_tui.imports.archive.slackdump import SlackdumpSource, kind_of
 
 
@@ -35,7 +35,7 @@ class FolderSource:
         names: dict[str, str] = {}
         try:
             for name, status in self._walk(found):
-                path = from_bytes(os.fsencode(name))
+                path = from_path(name)
                 if names.setdefault(path, name) != name:
                     raise ArchiveRefused(
                         f"Two files of the archive have names that read as {shown(path)!r}.",
@@ -73,7 +73,7 @@ class FolderSource:
                 raise error
             inside = os.path.relpath(error.filename, self._path)
             found.left_out.append(
-                (_text(inside), f"a folder that cannot be read: {error.strerror}")
+                (from_path(inside), f"a folder that cannot be read: {error.strerror}")
             )
 
         for directory, folders, files in os.walk(self._path, onerror=leave_out):
@@ -88,20 +88,22 @@ class FolderSource:
                     status = os.stat(path)
                 except FileNotFoundError:
                     why = "a link that leads nowhere" if is_link else "a file that was deleted"
-                    found.left_out.append((_text(relative), why))
+                    found.left_out.append((from_path(relative), why))
                     continue
                 except OSError as error:
                     why = "link that cannot be followed" if is_link else "file that cannot be read"
-                    found.left_out.append((_text(relative), f"a {why}: {error.strerror}"))
+                    found.left_out.append((from_path(relative), f"a {why}: {error.strerror}"))
                     continue
                 if stat.S_ISDIR(status.st_mode):
-                    found.left_out.append((_text(relative), "a link to a folder"))
+                    found.left_out.append((from_path(relative), "a link to a folder"))
                 elif is_link and not _is_within(os.path.realpath(path), top):
-                    found.left_out.append((_text(relative), "a link that leads out of the archive"))
+                    found.left_out.append(
+                        (from_path(relative), "a link that leads out of the archive")
+                    )
                 elif stat.S_ISREG(status.st_mode):
                     yield relative, status
                 else:
-                    found.left_out.append((_text(relative), "not a file"))
+                    found.left_out.append((from_path(relative), "not a file"))
 
     @staticmethod
     def _list_database(
@@ -120,10 +122,6 @@ def _is_within(path: str, top: str) -> bool:
     return path == top or path.startswith(f"{top.rstrip('/')}/")
 
 
-def _text(path: str) -> str:
-    return from_bytes(os.fsencode(path))
-
-
 def unreadable(path: str | Path, error: OSError) -> ArchiveRefused:
     """The error for a path that the operating system does not let us read."""
-    return ArchiveRefused(f"{shown(_text(str(path)))!r} cannot be read: {error.strerror}.")
+    return ArchiveRefused(f"{shown(from_path(path))!r} cannot be read: {error.strerror}.")

@@ -15,6 +15,11 @@ def from_bytes(name: bytes) -> str:
         return "".join(_escaped(c) if "\udc80" <= c <= "\udcff" else c for c in text)
 
 
+def from_path(path: str | Path) -> str:
+    """The path as text, as `from_bytes`."""
+    return from_bytes(os.fsencode(path))
+
+
 def is_possible(path: Path) -> bool:
     """Whether the system can open such a path: it has no NUL, and only characters of the system's encoding."""
     try:

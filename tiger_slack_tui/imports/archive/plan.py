@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -29,7 +28,7 @@ from tiger_slack_tui.imports.archive.members import (
     NothingSelected,
     Source,
 )
-from tiger_slack_tui.imports.archive.names import from_bytes, shown
+from tiger_slack_tui.imports.archive.names import from_path, shown
 from tiger_slack_tui.imports.archive.workspaces import Choice, choose
 from tiger_slack_tui.store.directory import DirectoryKind
 from tiger_slack_tui.store.import_account import ImportProblem
@@ -152,7 +151,7 @@ def make_plan(
     if not roots:
         why = why_nothing(listing.members)
         raise ArchiveRefused(
-            f"{shown(from_bytes(os.fsencode(path)))} is not a Slack export:"
+            f"{shown(from_path(path))} is not a Slack export:"
             " it holds neither lists of users or channels nor day files.",
             hint=why
             or _first_left_out(listing)

@@ -27,7 +27,7 @@ from tiger_slack_tui.imports.archive.members import (
     Member,
     MemberDamaged,
 )
-from tiger_slack_tui.imports.archive.names import from_bytes, shown
+from tiger_slack_tui.imports.archive.names import from_path, shown
 
 _MAGIC = b"SQLite format 3\0"
 _BAD_RECORD = b'{"": not JSON}'
@@ -176,7 +176,7 @@ class SlackdumpSource:
 
     @property
     def _shown(self) -> str:
-        return shown(from_bytes(os.fsencode(self._path)))
+        return shown(from_path(self._path))
 
 
 class _Stream(io.BufferedIOBase):

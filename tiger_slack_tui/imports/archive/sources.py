@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tiger_slack_tui.imports.archive.folder import FolderSource, unreadable
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Source
-from tiger_slack_tui.imports.archive.names import from_bytes, shown
+from tiger_slack_tui.imports.archive.names import from_path, shown
 from tiger_slack_tui.imports.archive.slackdump import SlackdumpSource, kind_of
 from tiger_slack_tui.imports.archive.zips import ZipSource
 
@@ -19,7 +18,7 @@ def open_source(path: Path) -> Source:
     """
     if path.is_dir():
         return FolderSource(path)
-    name = shown(from_bytes(os.fsencode(path)))
+    name = shown(from_path(path))
     if not path.exists():
         raise ArchiveRefused(f"There is no folder and no file {name}.")
     if not path.is_file():

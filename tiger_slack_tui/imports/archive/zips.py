@@ -20,7 +20,7 @@ from tiger_slack_tui.imports.archive.members import (
     MemberDamaged,
     is_system,
 )
-from tiger_slack_tui.imports.archive.names import from_bytes, shown
+from tiger_slack_tui.imports.archive.names import from_path, shown
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 """Signature, length of the name, length of the extra field: APPNOTE.TXT of ZIP, 4.3.7."""
@@ -101,7 +101,7 @@ def _infos(path: Path) -> list[zipfile.ZipInfo]:
         kind = kind_of_file(path)
     except OSError as error:
         raise unreadable(path, error) from None
-    name = shown(from_bytes(os.fsencode(path)))
+    name = shown(from_path(path))
     raise ArchiveRefused(
         f"{name} is not a ZIP that can be read: it is {kind.about}.", hint=kind.hint
     )

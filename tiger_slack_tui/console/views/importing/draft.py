@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from tiger_slack_tui.base.name_patterns import NamePatterns
 from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.imports.archive.members import Export
-from tiger_slack_tui.imports.archive.names import from_bytes, is_possible, shown
+from tiger_slack_tui.imports.archive.names import from_path, is_possible, shown
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest
 from tiger_slack_tui.imports.state import ImportState
@@ -123,7 +122,7 @@ class ImportDraft:
         request = self.request
         if not is_possible(request.path):
             return None
-        source, given = from_bytes(os.fsencode(request.path)), request.as_given
+        source, given = from_path(request.path), request.as_given
         for past in imports:
             if past.source == source and past.options == given:
                 return past if past.can_continue else None
