@@ -53,7 +53,7 @@ from tiger_slack_tui.store.search_index import use_language
 log = logging.getLogger(__name__)
 
 # Seconds of the stop's deadline that are reserved for the steps after the named one. A step uses all of its own time
-# only where a server, a peer or a disk stays silent.
+# only if a server, a peer or a disk stays silent.
 _AFTER_READING = 3.8
 _AFTER_FLUSH = 1.4
 _AFTER_WRITES = 1.0
@@ -122,7 +122,7 @@ class Engine:
     def stop(self) -> None:
         """Ask `run` to read nothing more, store and acknowledge what was read, and end. Returns at once.
 
-        `run` then ends within `SHUTDOWN_SECONDS`, also where the database, Slack or the disk is silent.
+        `run` then ends within `SHUTDOWN_SECONDS`, even if the database, Slack or the disk is silent.
         """
         self._shutdown.request()
 

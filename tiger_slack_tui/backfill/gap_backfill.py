@@ -164,8 +164,8 @@ class Backfill:
         finally:
             for state in states:
                 result.add(state)
-        lacks = f"not read because a scope is missing: {', '.join(result.not_allowed)}"
-        result.error = lacks if result.not_allowed and not gap.channel_id else None
+        unread = f"not read because a scope is missing: {', '.join(result.not_allowed)}"
+        result.error = unread if result.not_allowed and not gap.channel_id else None
         if gap.channel_id and result.skipped_channels:
             result.error = f"Slack does not show the channel: {', '.join(result.skipped_channels)}"
         else:
@@ -227,7 +227,7 @@ class Backfill:
         if before <= window.oldest:
             return
         async for page in self._reader.history(channel.id, window.oldest, before - _TICK):
-            items = list(_entries(page.items, channel))
+            items = list(_file_records(page.items, channel))
             times = [
                 item.content.ts
                 for item in items
@@ -275,7 +275,7 @@ class Backfill:
         except SlackAbsent as error:
             if error.reason != "thread_not_found":
                 raise
-        replies = list(_entries(_hidden_replies(found, thread), channel))
+        replies = list(_file_records(_hidden_replies(found, thread), channel))
         account = await retry_deadlocks(
             partial(self._commit_thread, window.gap, channel, state, thread, replies)
         )
@@ -320,7 +320,7 @@ class Backfill:
     async def _gone(
         self, window: _Window, channel: Channel, times: Sequence[datetime], before: datetime
     ) -> list[FileRecord]:
-        """Deletions of messages that Slack does not return any more, from the page's oldest message on."""
+        """Deletions of stored messages, from the page's oldest message on, that Slack no longer returns."""
         if not times:
             return []
         ours = await gaps.messages(
@@ -385,7 +385,7 @@ def _kind(conversation: dict[str, Any]) -> str:
     return "channel"
 
 
-def _entries(records: Iterable[dict[str, Any]], channel: Channel) -> Iterable[FileRecord]:
+def _file_records(records: Iterable[dict[str, Any]], channel: Channel) -> Iterable[FileRecord]:
     for position, record in enumerate(records, start=1):
         yield FileRecord(0, position, read_row(record, channel))
 

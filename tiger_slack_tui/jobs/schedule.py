@@ -53,8 +53,8 @@ def previous_run(settings: JobSettings, now: datetime) -> datetime:
 def _is_near_shift(zone: ZoneInfo, now: datetime) -> bool:
     """Whether the zone's clocks are set forward or back near that time.
 
-    Where an hour comes twice, CronSim takes it for the first one, so it has to start outside of that hour. Times of
-    one zone must not be compared or subtracted here: Python then uses what clocks show, not the real time.
+    If an hour comes twice, CronSim takes its times for those of the first one, so it has to start outside of it.
+    Times of one zone must not be compared or subtracted here: Python then uses what clocks show, not the real time.
     """
     near = (now + way * _NEAR_SHIFT for way in (-1, 1))
     return len({at.astimezone(zone).utcoffset() for at in near}) > 1

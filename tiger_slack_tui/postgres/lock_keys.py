@@ -1,8 +1,7 @@
 """The numbers of all advisory locks: those that the program takes, and those that its SQL functions take.
 
-PostgreSQL names a lock by one key of 64 bits, or by two of 32 bits, a class and a key. A key of one part
-and a key of two parts never conflict. All instances that share a database must use the same numbers, so a number is
-never changed.
+PostgreSQL names a lock by one key of 64 bits, or by two of 32 bits, a class and a key. A key of one part and a key of
+two parts never conflict. All instances that share a database must use the same numbers, so a number is never changed.
 https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
 

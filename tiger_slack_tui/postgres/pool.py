@@ -112,8 +112,7 @@ def _cancellation(
 ) -> Callable[[], None] | None:
     """A function that cancels the connection's statement on the server, also once the connection is cut.
 
-    None if no statement runs. The function blocks until the server has answered, at most
-    `_CANCEL_SECONDS`.
+    None if no statement runs. The function blocks until the server has answered, at most `_CANCEL_SECONDS`.
     """
     if connection.pgconn.transaction_status != TransactionStatus.ACTIVE:
         return None

@@ -110,7 +110,8 @@ class HeartbeatWriter:
         # At the start other instances may not have written their heartbeats yet, as after an outage.
         self._database_lost_at: float | None = self._clock.elapsed()
         self._gaps = GapSummary()
-        self._last = (self._clock.elapsed(), 0)
+        self._last_received = (self._clock.elapsed(), 0)
+        """`Clock.elapsed` of the last heartbeat, and the number of events received until then."""
         self.gaps_open: int | None = None
         """Gaps that no backfill has closed; None until the database has answered."""
 
@@ -132,7 +133,8 @@ class HeartbeatWriter:
         if not self._has_tried or self._ingestion.database_problem is not None:
             return
         if self._team is None:
-            # The connection can be newer than the last look for the workspace, by which the next start finds the gap.
+            # The connection can be newer than the last look for the workspace. Without the workspace, the next start
+            # would not find the gap.
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timing.last_write / 2):
                     await self._ask_for_team()
@@ -213,7 +215,7 @@ class HeartbeatWriter:
         self._is_failing = False
         if others_are_up_to_date:
             self._database_lost_at = None
-        self._last = (began, received)
+        self._last_received = (began, received)
         await self._report_gaps(connection)
 
     async def _report_gaps(self, connection: Connection) -> None:
@@ -253,7 +255,7 @@ class HeartbeatWriter:
 
     def _state(self, now: float, *, stopped: bool) -> InstanceState:
         found = self._snapshot()
-        since, before = self._last
+        since, before = self._last_received
         return InstanceState(
             start_id=self._start_id,
             instance=self._instance,

@@ -159,8 +159,10 @@ async def add_known(
     messages: LiteralString,
     reactions: LiteralString,
 ) -> None:
-    """Add what two queries find of a channel's messages: (ts, event_ts, event_id, is_deleted), and
-    (ts, user, name, event_ts, is_present) of reactions."""
+    """Add what two queries find of a channel's messages. `values` are the parameters of both.
+
+    `messages` yields (ts, event_ts, event_id, is_deleted), `reactions` yields (ts, user, name, event_ts, is_present).
+    """
     cursor = await connection.execute(messages, values)
     for ts, event_ts, event_id, is_deleted in await cursor.fetchall():
         changed = 0 if event_ts is None else to_micros(event_ts)

@@ -38,8 +38,8 @@ group by f.import_id
 class PastImport:
     """A row of slack.import. The counts are of its last end; if it was killed, of what is committed.
 
-    `files_now` has the ended files of a running import. `files_planned` is 0
-    after a kill, because only the end of an import stores it.
+    `files_now` is the number of ended files of a running import. `files_planned` is 0 after a kill, because only the
+    end of an import stores it.
     """
 
     id: int

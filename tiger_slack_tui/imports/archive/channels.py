@@ -125,8 +125,9 @@ class Channels:
         for name, ids in known.items():
             names.setdefault(key(name), set()).update(ids)
         for listed in self._listed.values():
-            for of in (listed.names, listed.previous, {id_: {id_} for id_ in listed.channels}):
-                for name, found in of.items():
+            by_id = {id_: {id_} for id_ in listed.channels}
+            for by_name in (listed.names, listed.previous, by_id):
+                for name, found in by_name.items():
                     names.setdefault(name, set()).update(found)
         return names
 

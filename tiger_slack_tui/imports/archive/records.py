@@ -35,7 +35,7 @@ class UnreadableRecord:
 
 @dataclass(frozen=True, slots=True)
 class RepairedRecord:
-    """A value from which was removed what jsonb cannot hold."""
+    """A value whose parts that jsonb cannot hold (NUL, lone surrogates, NaN) were removed."""
 
     value: Any
     what: str = field(default="", compare=False)

@@ -9,6 +9,11 @@ import stat
 from pathlib import Path
 
 
+def os_reason(error: OSError) -> str:
+    """The operating system's words for the error; its class if it has none."""
+    return error.strerror or type(error).__name__
+
+
 class FileSystem:
     """The file system of this machine. Tests pass a subclass whose calls fail."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiger_slack_tui.base.errors import SpoolFull
-from tiger_slack_tui.ingest.spool.file_system import FileSystem
+from tiger_slack_tui.ingest.spool.file_system import FileSystem, os_reason
 from tiger_slack_tui.ingest.spool.frames import SegmentContent, SpoolFrame, decode_frame, scan
 
 SUFFIX = ".segment"
@@ -156,7 +156,7 @@ class SegmentDirectory:
                     continue
                 taken = self._take(self.path / name)
             except OSError as error:
-                found.refused[name] = error.strerror or type(error).__name__
+                found.refused[name] = os_reason(error)
                 continue
             if taken is not None:
                 found.taken.append(taken)
@@ -202,7 +202,7 @@ class SegmentDirectory:
         try:
             return scan(self._files.read(file, size, 0))
         except OSError as error:
-            reason = error.strerror or type(error).__name__
+            reason = os_reason(error)
         blocks = []
         for offset in range(0, size, _BLOCK):
             length = min(_BLOCK, size - offset)

@@ -22,7 +22,7 @@ from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.errors import SpoolError, SpoolFull
 from tiger_slack_tui.base.text import visible
-from tiger_slack_tui.ingest.spool.file_system import FileSystem
+from tiger_slack_tui.ingest.spool.file_system import FileSystem, os_reason
 from tiger_slack_tui.ingest.spool.frames import (
     SegmentContent,
     SpoolFrame,
@@ -98,7 +98,7 @@ class Spool:
         self.problem: str | None = None
         """Why it takes no events; None if the last try succeeded."""
         self._written = asyncio.Event()
-        self._files = asyncio.Lock()
+        self._disk_lock = asyncio.Lock()
         self._depth = 0
         self._size = 0
         self.errors = 0
@@ -145,20 +145,20 @@ class Spool:
     async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
         """Release the segments; the next process takes over the events in them.
 
-        Waits for a busy disk for `seconds`. After that the end of the process releases the segments. It does not
-        wait for the disk where the loop runs on `DaemonThreads`.
+        Waits for a busy disk for `seconds`. After that, the end of the process releases the segments. It does not
+        wait for the disk if the event loop's executor is `DaemonThreads`.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(seconds, 0.05)):
-                await self._files.acquire()
-            held = {s for t in self._retries.values() if (s := t.segment) is not None}
+                await self._disk_lock.acquire()
+            held = {retry.segment for retry in self._retries.values() if retry.segment is not None}
             for segment in held.union(self._segments):
                 self._disk.release(segment)
             self._segments.clear()
             self._retries.clear()
             self._current = None
             self._depth = self._size = 0
-            self._files.release()
+            self._disk_lock.release()
 
     async def append(self, records: Sequence[bytes], *, oldest: float) -> None:
         """Write the records durably: when this returns, they survive a crash of the process and of the machine.
@@ -170,7 +170,7 @@ class Spool:
         await _until_done(self._append(encode_frame(records, oldest), len(records), oldest))
 
     async def _append(self, data: bytes, count: int, oldest: float) -> None:
-        async with self._files:
+        async with self._disk_lock:
             current = self._current
             if current is not None and current.size >= self._segment_bytes:
                 current = None
@@ -195,7 +195,7 @@ class Spool:
     def _refused(self, error: OSError) -> SpoolError:
         self.errors += 1
         refused = SpoolError(
-            f"The spool {self._directory} cannot be written: {_reason(error)}.",
+            f"The spool {self._directory} cannot be written: {os_reason(error)}.",
             hint="Free some room on its disk or make it writable, or set TIGER_SLACK_HOME to another directory.",
         )
         self.problem = _one_line(refused)
@@ -210,7 +210,7 @@ class Spool:
                 data = await _until_done(self._in_thread(self._disk.read, segment, frame))
             except OSError as error:
                 self.errors += 1
-                segment.unreadable = _unreadable(_reason(error))
+                segment.unreadable = _unreadable(os_reason(error))
                 segment.unread.append(frame)
                 await _until_done(self._drop_first_frame(segment))
                 continue
@@ -254,12 +254,12 @@ class Spool:
                 await _until_done(self._probe_and_scan())
 
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
-        async with self._files:
+        async with self._disk_lock:
             return await asyncio.to_thread(call, *arguments)
 
     async def _drop_first_frame(self, segment: Segment) -> None:
         """Remove the first frame of the segment. After the last one, finish the segment."""
-        async with self._files:
+        async with self._disk_lock:
             segment.frames.popleft()
             if not segment.frames:
                 self._segments.remove(segment)
@@ -277,7 +277,7 @@ class Spool:
             except OSError as error:
                 self.errors += 1
                 reason = (
-                    f"All its events are stored, but the file cannot be deleted: {_reason(error)}"
+                    f"All its events are stored, but the file cannot be deleted: {os_reason(error)}"
                 )
             else:
                 self.damaged += segment.is_damaged
@@ -298,7 +298,7 @@ class Spool:
 
     async def _probe_and_scan(self, *, probe: bool = False) -> None:
         """Test whether the spool can be written, if that is due, and take over segments of dead processes."""
-        async with self._files:
+        async with self._disk_lock:
             if probe or (self.problem is not None and self._probe_at <= self._clock.elapsed()):
                 await self._probe()
             await self._scan_directory()
@@ -332,12 +332,14 @@ class Spool:
         for segment in due:
             await self._retry_segment(segment)
         known = {segment.path.name for segment in self._segments}
-        known |= {name for name, t in self._retries.items() if t.segment or t.again_at > now}
+        known |= {
+            name for name, retry in self._retries.items() if retry.segment or retry.again_at > now
+        }
         try:
             found = await asyncio.to_thread(self._disk.take_over, known)
         except OSError as error:
             self.errors += 1
-            problem = f"The spool {self._directory} cannot be read: {_reason(error)}"
+            problem = f"The spool {self._directory} cannot be read: {os_reason(error)}"
             if self._directory_problem is None:
                 log.error("%s", problem)
             self._directory_problem = problem
@@ -388,7 +390,7 @@ class Spool:
             try:
                 content = await asyncio.to_thread(self._disk.read_again, segment)
             except OSError as error:
-                content = SegmentContent(unreadable=_reason(error))
+                content = SegmentContent(unreadable=os_reason(error))
             missing = {frame.offset for frame in segment.unread}
             segment.unreadable = content.unreadable and _unreadable(content.unreadable)
             if content.other_version:
@@ -426,7 +428,3 @@ def _one_line(error: SpoolError) -> str:
 
 def _unreadable(reason: str) -> str:
     return f"Some events cannot be read. They are retried: {reason}"
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or type(error).__name__
