@@ -172,16 +172,19 @@ def show_event(loaded: Settings, event_id: str, *, as_json: bool) -> None:
 async def _print_pages(
     connection: Connection, chosen: EventFilter, limit: int, *, as_json: bool
 ) -> None:
-    shown, before = 0, None
+    shown, before, has_unrouted = 0, None, False
     while shown < limit:
         most = min(limit - shown, _PAGE)
         page = await read_page(connection, chosen, before=before, most=most)
         _print(page.rows, as_json=as_json)
+        has_unrouted |= any(row.outcome == Outcome.UNROUTED for row in page.rows)
         shown, before = shown + len(page.rows), page.next
         if before is None:
             break
     if not as_json:
         click.echo(_summary(shown, before), err=True)
+        if has_unrouted:
+            click.echo(f"unrouted: {UNROUTED}", err=True)
 
 
 def _summary(shown: int, before: EventPosition | None) -> str:

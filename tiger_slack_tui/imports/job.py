@@ -354,8 +354,8 @@ class Import:
             await forget_files(connection, self.import_id, missing)
             text = (
                 f"{amount(len(missing), 'file')} of an earlier run will not be read any more: gone, or in a"
-                f" folder that no longer matches one channel. The {stored:,} messages stored from there are"
-                " kept, but are not in this account."
+                " folder that no longer matches one channel. What was stored from there"
+                f" ({amount(stored, 'message')}) is kept, but not counted in this account."
             )
             self._report(ImportNote(text, is_warning=True))
 

@@ -66,7 +66,7 @@ class Holder:
 
     def __str__(self) -> str:
         name = self.application_name or "an unnamed program"
-        since = "" if self.since is None else f", since {self.since:%Y-%m-%d %H:%M:%S}"
+        since = "" if self.since is None else f", since {self.since:%Y-%m-%d %H:%M:%S} UTC"
         return f"{name} ({self.host}, pid {self.pid}{since})"
 
 
