@@ -1,0 +1,305 @@
+"""Measures the search. Compare ratios of one run: absolute figures depend on the machine.
+
+    python benchmarks/search.py queries [MESSAGES]   time of queries, size of the index, known items (1,000,000)
+    python benchmarks/search.py ingest               throughput of ingestion with search documents, and without
+
+The messages have words of a vocabulary of 50,000 with the frequencies of English (Zipf and Mandelbrot: the word of
+rank r has a share of 1 / (r + 2.7)). The database is the embedded PostgreSQL, with fsync and synchronous_commit on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from typing import Any
+
+import psycopg
+from ingest import place, sent
+
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.migrate.run import migrate
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.search.search import search
+
+_VOCABULARY = 50_000
+_USERS, _CHANNELS = 300, 100
+_START = datetime(2020, 1, 1, tzinfo=UTC)
+_ROUNDS = 5
+_FREQUENT = (
+    *(
+        "the",
+        "to",
+        "a",
+        "i",
+        "and",
+        "you",
+        "it",
+        "is",
+        "in",
+        "for",
+        "of",
+        "that",
+        "on",
+        "we",
+        "this",
+        "have",
+    ),
+    *(
+        "be",
+        "with",
+        "not",
+        "can",
+        "do",
+        "so",
+        "if",
+        "are",
+        "but",
+        "as",
+        "at",
+        "was",
+        "just",
+        "will",
+        "or",
+    ),
+    *(
+        "what",
+        "there",
+        "my",
+        "they",
+        "me",
+        "from",
+        "all",
+        "like",
+        "now",
+        "get",
+        "up",
+        "one",
+        "out",
+        "when",
+    ),
+)
+
+
+class Text:
+    """Texts of words with the frequencies of English, the same for one seed."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.chance = random.Random(seed)
+        syllables = [
+            a + b for a in "bcdfghjklmnprstvwz" for b in ("a", "e", "i", "o", "u", "an", "er")
+        ]
+        words = dict.fromkeys(_FREQUENT)
+        while len(words) < _VOCABULARY:
+            words["".join(self.chance.choices(syllables, k=self.chance.randint(2, 4)))] = None
+        self.words = list(words)
+        self.rank = {word: rank for rank, word in enumerate(self.words)}
+        self._weights = list(accumulate(1 / (rank + 3.7) for rank in range(_VOCABULARY)))
+        self._people = list(accumulate(1 / (rank + 10) for rank in range(_USERS)))
+
+    def message(self) -> str:
+        count = min(2 + int(self.chance.expovariate(1 / 12)), 120)
+        return " ".join(self.chance.choices(self.words, cum_weights=self._weights, k=count))
+
+    def person(self) -> int:
+        return self.chance.choices(range(_USERS), cum_weights=self._people)[0]
+
+    def word_of_share(self, share: float) -> str:
+        """A word that about this share of the messages has."""
+        total = self._weights[-1]
+        rank = max(int(14 / (share * total) - 3.7), 0)
+        return self.words[min(rank, _VOCABULARY - 1)]
+
+
+def _rows(text: Text, messages: int) -> Iterator[tuple[Any, ...]]:
+    step = timedelta(days=1800) / messages
+    for number in range(messages):
+        user = text.person()
+        channel = (user * 7 + text.chance.randrange(12)) % _CHANNELS
+        ts = _START + number * step
+        yield (ts, f"C{channel:08}", text.message(), f"U{user:08}", "message", ts)
+
+
+def fill(conninfo: str, text: Text, messages: int) -> float:
+    """Store the messages as an earlier version did, and let the job make their documents. Returns documents/s."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        with (
+            connection.cursor() as cursor,
+            cursor.copy(
+                "copy slack.message (ts, channel_id, text, user_id, type, event_ts) from stdin"
+            ) as copy,
+        ):
+            for row in _rows(text, messages):
+                copy.write_row(row)
+        for number in range(_USERS):
+            connection.execute(
+                'insert into slack."user" (id, user_name) values (%s, %s)',
+                (f"U{number:08}", f"person{number}"),
+            )
+        for number in range(_CHANNELS):
+            connection.execute(
+                "insert into slack.channel (id, channel_name) values (%s, %s)",
+                (f"C{number:08}", f"channel-{number}"),
+            )
+        connection.execute("update slack.search_progress set finished_at = null")
+        connection.execute("set synchronous_commit = off")
+        began = time.perf_counter()
+        while connection.execute("select slack.index_history(2000)").fetchone() != (0,):
+            pass
+        rate = messages / (time.perf_counter() - began)
+        connection.execute("vacuum analyze slack.message_search")
+        connection.execute("vacuum analyze slack.message")
+        return rate
+
+
+async def _timed(connection: Connection, query: str, **options: Any) -> float:
+    """Milliseconds of a search."""
+    began = time.perf_counter()
+    await search(connection, query, **options)
+    return (time.perf_counter() - began) * 1000
+
+
+async def _median(connection: Connection, make: Callable[[], str], **options: Any) -> float:
+    return statistics.median([await _timed(connection, make(), **options) for _ in range(_ROUNDS)])
+
+
+def _mixed(text: Text) -> tuple[str, bool]:
+    """A query as people write them, and whether the newest come first."""
+    share = text.chance.choice((0.1, 0.02, 0.005, 0.001, 0.0001))
+    query = text.word_of_share(share)
+    more = text.chance.choice(("", "", "word", "or", "prefix", "from", "in", "during"))
+    other = text.word_of_share(text.chance.choice((0.02, 0.005, 0.001)))
+    query += {
+        "word": f" {other}",
+        "or": f" or {other}",
+        "prefix": f" {other[:4]}*",
+        "from": f" from:person{text.person()}",
+        "in": f" in:channel-{text.chance.randrange(_CHANNELS)}",
+        "during": " during:2022-03",
+    }.get(more, "")
+    return query, text.chance.random() < 0.5
+
+
+async def _ask(conninfo: str, text: Text, messages: int) -> None:
+    async with await connect(conninfo) as connection:
+        rare, common = text.words[-200:], text.word_of_share(0.02)
+        await _timed(connection, common)
+        cursor = await connection.execute(
+            "select count(*) from slack.message_search where document @@ slack.search_term(%s, false, '{english}')",
+            (common,),
+        )
+        row = await cursor.fetchone()
+        share = row[0] / messages if row else 0
+        print(
+            f"rare word: {await _median(connection, lambda: text.chance.choice(rare)):.1f} ms (target: 10)"
+        )
+        newest = await _median(connection, lambda: common, newest=True)
+        print(f"word of {share:.1%}, newest first: {newest:.1f} ms (target: 50)")
+        relevant = await _median(connection, lambda: common)
+        print(f"word of {share:.1%}, by relevance: {relevant:.1f} ms (target: 150)")
+        words = " ".join(text.word_of_share(each) for each in (0.02, 0.05, 0.1))
+        filtered = f"{words} from:person3 in:channel-25"
+        print(
+            f"three words, from:, in: {await _median(connection, lambda: filtered):.1f} ms (target: 50)"
+        )
+        times = []
+        for _ in range(300):
+            query, is_newest = _mixed(text)
+            times.append((await _timed(connection, query, newest=is_newest), query, is_newest))
+        times.sort()
+        print(
+            f"mixed: median {times[150][0]:.1f} ms, p99 {times[296][0]:.0f} ms (target at 10,000,000: 300)"
+        )
+        for slow in times[-5:]:
+            print(f"  {slow[0]:.0f} ms {slow[1]!r}{' newest' if slow[2] else ''}")
+        await _known_items(connection, text, messages)
+
+
+async def _known_items(connection: Connection, text: Text, messages: int) -> None:
+    """Messages of at least four words are found by three of them; the rarest word is not used."""
+    chance = random.Random(7)
+    wanted = found = 0
+    while wanted < 500:
+        at = _START + chance.randrange(messages) * (timedelta(days=1800) / messages)
+        cursor = await connection.execute(
+            "select m.text, slack.to_ts(m.ts) from slack.message m where m.ts >= %s order by m.ts limit 1",
+            (at,),
+        )
+        row = await cursor.fetchone()
+        words = sorted(set(row[0].split()), key=text.rank.__getitem__, reverse=True) if row else []
+        if row is None or len(words) < 4:
+            continue
+        wanted += 1
+        page = await search(connection, " ".join(words[1:4]), limit=10)
+        found += row[1] in {result.message.ts for result in page.results}
+    print(f"known items within the first ten: {found / wanted:.1%} (target: 95 %)")
+
+
+def queries(messages: int = 1_000_000) -> None:
+    text = Text()
+    with place() as (_, conninfo):
+        asyncio.run(migrate(conninfo))
+        rate = fill(conninfo, text, messages)
+        print(f"{messages:,} messages; the job made {rate:,.0f} documents/s")
+        with psycopg.connect(conninfo) as connection:
+            sizes = connection.execute(
+                "select pg_relation_size('slack.message_search_document_idx')"
+                ", pg_total_relation_size('slack.message_search')"
+            ).fetchone()
+            assert sizes is not None
+        index, whole = (size / messages / 1000 for size in sizes)
+        print(
+            f"index {index:.2f} kB a message (target: 0.5), table with all indexes {whole:.2f} kB"
+        )
+        asyncio.run(_ask(conninfo, text, messages))
+
+
+def ingest() -> None:
+    ratios = []
+    for _ in range(_ROUNDS):
+        rates = {}
+        for how in ("without", "with"):
+            with place() as (home, conninfo):
+                asyncio.run(migrate(conninfo))
+                if how == "without":
+                    _stop_documents(conninfo)
+                rates[how] = asyncio.run(sent(home, conninfo, 40_000, 0))["per_second"]
+        ratios.append(rates["with"] / rates["without"])
+        print(
+            f"  {rates['with']:,.0f} events/s with, {rates['without']:,.0f} without: {ratios[-1]:.0%}",
+            flush=True,
+        )
+    print(
+        f"ingestion with search documents: {statistics.median(ratios):.0%} of the speed without (target: 85 %)"
+    )
+
+
+def _stop_documents(conninfo: str) -> None:
+    """Let ingestion store messages without documents."""
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute(
+            "select pg_get_functiondef('slack.store_messages(slack.routed_event[])'::regprocedure)"
+        ).fetchone()
+        assert row is not None
+        plain = re.sub(r"with stored as\s*\(", "", row[0])
+        plain = re.sub(r"returning m\.ts.*?;", ";", plain, flags=re.DOTALL)
+        assert "message_search" not in plain
+        connection.execute(plain.encode())
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.ERROR)
+    figures: dict[str, Callable[..., Awaitable[None] | None]] = {
+        "queries": queries,
+        "ingest": ingest,
+    }
+    if len(sys.argv) not in (2, 3) or sys.argv[1] not in figures:
+        sys.exit(__doc__)
+    figures[sys.argv[1]](*map(int, sys.argv[2:]))
