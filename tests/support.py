@@ -31,13 +31,13 @@ SCALE = int(os.environ.get("TIGER_SLACK_TEST_SCALE", "1"))
 QUICK = SocketTiming(
     hello=5, ping=0.2, dead=4, backoff_first=0.05, backoff_most=0.5, blocked_first=60
 )
-"""The rules of the socket, at a speed for tests; a loop that waits for a busy machine is not dead after 4 s."""
+"""The socket's timing, shortened for tests. `dead` is long enough for an event loop on a busy machine."""
 AT_ONCE = HistoryPace(call=0, restricted=0)
 ADVISORY_LOCKS = (
     b"select from pg_locks where locktype = 'advisory'"
     b" and database = (select oid from pg_database where datname = current_database())"
 )
-"""Those of this database: other tests run on the same server."""
+"""Selects the advisory locks of this database. Other tests run on the same server."""
 
 
 def make_engine(
@@ -77,7 +77,7 @@ def make_engine(
 
 @asynccontextmanager
 async def running(engine: Engine) -> AsyncIterator[Engine]:
-    """The engine, connected; stopped at the end. Fails where it fails."""
+    """The engine, once it is connected. It is stopped at the end. Raises the error that ends it."""
     run = asyncio.create_task(engine.run())
     try:
         await until(lambda: run.done() or engine.snapshot().slack_status == "connected")
@@ -111,14 +111,14 @@ def slack_in_a_thread(**options: Any) -> Iterator[LocalSlack]:
 
 
 async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until it holds; fail after so many seconds."""
+    """Wait until the condition holds. Raises TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
 
 
 async def steady(value: Callable[[], object], seconds: float = 1) -> None:
-    """Wait until a value has not changed for so many seconds; fail after a minute."""
+    """Wait until the value has not changed for `seconds`. Raises TimeoutError after a minute."""
     last, since = value(), time.monotonic()
     async with asyncio.timeout(60):
         while time.monotonic() - since < seconds:
@@ -136,7 +136,7 @@ async def delivered(slack: LocalSlack, engine: Engine, seconds: float = 60) -> N
 
 
 async def check(conninfo: str, payloads: Iterable[dict[str, Any]], **options: Any) -> None:
-    """Fail where the tables are not what the events lead to."""
+    """Fail unless the tables are what the events lead to."""
     expected = Expected(**options)
     for payload in payloads:
         expected.apply(payload)
@@ -144,7 +144,7 @@ async def check(conninfo: str, payloads: Iterable[dict[str, Any]], **options: An
 
 
 def allow_connections(conninfo: str, *, allowed: bool) -> None:
-    """Switch a database off, as seen by its users, or on again."""
+    """Let the database accept connections again; or refuse new ones, and end the present ones."""
     name = str(conninfo_to_dict(conninfo)["dbname"])
     with psycopg.connect(make_conninfo(conninfo, dbname="postgres"), autocommit=True) as connection:
         connection.execute(

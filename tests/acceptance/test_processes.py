@@ -15,11 +15,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from aiohttp import web
 
 from tests.acceptance.test_cli import CLEAN
 from tests.servers import with_data
 from tests.support import SCALE, allow_connections, check, count, until
+from tests.telemetry import collecting
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
@@ -246,19 +246,7 @@ async def test_no_secret_and_no_text_in_the_log(conninfo: str, tmp_path: Path) -
 async def test_telemetry_goes_to_the_given_endpoints_and_holds_no_secret(
     conninfo: str, tmp_path: Path
 ) -> None:
-    received: dict[str, bytes] = {"traces": b"", "logs": b""}
-
-    async def collect(request: web.Request) -> web.Response:
-        received[request.match_info["signal"]] += await request.read()
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_post("/v1/{signal}", collect)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    collector = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    async with LocalSlack() as slack:
+    async with collecting() as (collector, received), LocalSlack() as slack:
         endpoints = {name: f"{collector}/{name.lower()}" for name in ("TRACES", "LOGS")}
         program = Program(slack, conninfo, tmp_path / "home")
         program.environ |= {
@@ -270,7 +258,6 @@ async def test_telemetry_goes_to_the_given_endpoints_and_holds_no_secret(
             await asyncio.wait_for(slack.wait_acked(), 30)
             process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(process.wait(), 60) == 0
-    await runner.cleanup()
     for body in received.values():
         assert b"connected" in body
         assert b"tiger-slack-ingest" in body

@@ -1,4 +1,4 @@
-"""A file system for the spool some of whose calls raise."""
+"""A file system for the spool. A test sets which of its calls fail."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tiger_slack_tui.store.events import BatchResult, EventStore
 
 
 class FakeStore:
-    """Takes events at once. `gate` holds writes up, `errors` are raised by the next ones."""
+    """Takes events at once. Writes wait for `gate`. The next writes raise `errors`."""
 
     def __init__(self) -> None:
         self.stored: dict[str, bytes] = {}
@@ -54,7 +54,7 @@ class FakeStore:
 
 
 class FakeConnection:
-    """Notes acks. `errors` are raised by the next ones."""
+    """Keeps the ids of its acks. The next calls raise `errors`."""
 
     def __init__(self) -> None:
         self.acked: list[str] = []
@@ -81,7 +81,7 @@ def envelope(number: int, *, text: str = "hi", type_: str = "message") -> Envelo
 
 @asynccontextmanager
 async def tasks(*works: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Runs the works during the block, and cancels them at its end."""
+    """Tasks of these coroutines. They run during the block and are cancelled at its end."""
     made = [asyncio.create_task(work) for work in works]
     try:
         yield made
@@ -93,7 +93,7 @@ async def tasks(*works: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio
 
 @asynccontextmanager
 async def working(pipeline: Pipeline) -> AsyncIterator[Pipeline]:
-    """The pipeline with its database there, and its tasks running."""
+    """The pipeline, while its database is ready and its tasks run."""
     pipeline.mark_database_ready()
     async with tasks(pipeline.write(), pipeline.acks.run(), pipeline.drain.run()):
         yield pipeline

@@ -15,11 +15,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.acceptance.test_cli import CLEAN
+from tests.telemetry import collecting
 from tiger_slack_tui.base.errors import DatabaseUnavailable, SpoolError
 from tiger_slack_tui.base.log_records import SafeRecord
 from tiger_slack_tui.base.stacktrace import stacktrace, where
@@ -201,25 +201,19 @@ def test_an_error_of_the_program_is_logged_as_its_sentence(
 async def test_nothing_that_leaves_the_process_holds_an_errors_words(
     conninfo: str, tmp_path: Path
 ) -> None:
-    received: dict[str, bytes] = {"traces": b"", "logs": b""}
-
-    async def collect(request: web.Request) -> web.Response:
-        received[request.match_info["signal"]] += await request.read()
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_post("/v1/{signal}", collect)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    address = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(ROOT / "tests/faults/failing.py"), address, conninfo, str(tmp_path)),
-        env=CLEAN | {"PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
-    )
-    _, log = await asyncio.wait_for(process.communicate(), 60)
-    await runner.cleanup()
+    async with collecting() as (address, received):
+        process = await asyncio.create_subprocess_exec(
+            *(
+                sys.executable,
+                str(ROOT / "tests/faults/failing.py"),
+                address,
+                conninfo,
+                str(tmp_path),
+            ),
+            env=CLEAN | {"PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+        )
+        _, log = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
     for place in (log, received["traces"], received["logs"]):
         assert SECRET.encode() not in place

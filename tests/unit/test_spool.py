@@ -12,27 +12,16 @@ from typing import Any
 
 import pytest
 
+from tests.faults.spools import drain, segments
 from tests.support import until
 from tiger_slack_tui.base.errors import SpoolError, SpoolFull
 from tiger_slack_tui.ingest.spool.spool import Spool
-
-
-async def drain(spool: Spool) -> list[bytes]:
-    records: list[bytes] = []
-    while batch := await spool.read():
-        records += batch.records
-        await spool.done(batch)
-    return records
 
 
 async def opened(directory: Path, **options: Any) -> Spool:
     spool = Spool(directory, **options)
     await spool.open()
     return spool
-
-
-def segments(directory: Path) -> list[Path]:
-    return sorted(directory.glob("*.segment"))
 
 
 async def test_first_in_first_out_over_many_segments(tmp_path: Path) -> None:
