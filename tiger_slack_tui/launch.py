@@ -114,7 +114,9 @@ def show_console(
         mouse=options.mouse,
         stop_on_hangup=settings.stop_on_hangup,
     )
-    run_console(settings, conninfo, console_options, make_engine)
+    # A demo that keeps nothing reads the operator's settings file, and its own log vanishes with it.
+    is_log_kept = options_home in (None, settings.home)
+    run_console(settings, conninfo, console_options, make_engine, is_log_kept=is_log_kept)
 
 
 async def _headless(

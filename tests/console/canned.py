@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import sin
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,9 +18,11 @@ from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.findings import Findings, StoredFindings, merge_findings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
+from tiger_slack_tui.console.model.history_reader import DAY, History
 from tiger_slack_tui.console.model.log_ring import LogLine, LogRing
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
+from tiger_slack_tui.console.model.names import Names
 from tiger_slack_tui.console.model.rates import Rates, TypeRate
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.manager import ImportManager
@@ -263,6 +266,13 @@ def rates() -> Rates:
     return Rates(412.4, seconds, max(seconds), NOW - 21, types)
 
 
+def history() -> History:
+    """A day with a quiet night; its oldest hours are not read yet."""
+    end = (int(NOW) // 600 + 1) * 600
+    rates = [3.0 + 90 * max(0.0, sin((n - 40) / 33)) + (n * 7919) % 11 for n in range(144)]
+    return History(DAY, 600, end, tuple(None if n < 12 else rate for n, rate in enumerate(rates)))
+
+
 def log_ring() -> LogRing:
     """Lines of every level."""
     ring = LogRing()
@@ -320,7 +330,7 @@ class CannedBackend(Backend):
             self._found = (model.stored_findings, problems, found(model.stored_findings, problems))
         return replace(
             model,
-            window=window,
+            window=model.window if model.history else window,
             read_only=self.read_only,
             findings=replace(self._found[2], problem=model.findings.problem),
             run=self.imports.run and self.imports.run.frozen(),
@@ -329,9 +339,16 @@ class CannedBackend(Backend):
         )
 
 
+def names() -> Names:
+    """Some of the channels and users, as if they had been read."""
+    known = Names()
+    known._names |= {"C01AB2": "#releases", "C09ZZ1": "#support", "U02KJ": "@ana"}
+    return known
+
+
 def found(stored: StoredFindings, problems: Sequence[RecentEvent]) -> Findings:
     """The findings, without the pauses in which others would have their turn."""
-    work = merge_findings(stored, problems)
+    work = merge_findings(stored, problems, names())
     while True:
         try:
             work.send(None)

@@ -12,7 +12,7 @@ from textual.app import App
 
 from tests.console.canned import screen_text
 
-HERE = Path(__file__).parent / "golden"
+HERE = Path(__file__).resolve().parent / "golden"
 _SETTLED_SECONDS = 1.0
 """A screen that is written to a golden has been refreshed a few times by then."""
 _STAYS_SECONDS = 0.6
@@ -20,6 +20,12 @@ _STAYS_SECONDS = 0.6
 _LONGEST_SECONDS = 20.0
 
 Golden = Callable[[str, App[None]], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def _working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports go to the working directory."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

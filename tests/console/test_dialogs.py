@@ -13,7 +13,7 @@ from tests.console.test_any_size import backend_of
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions
-from tiger_slack_tui.console.screens.dialog import Confirm, Document
+from tiger_slack_tui.console.screens.dialog import Confirm, ConfirmQuit, Document
 
 
 def post(app: ConsoleApp, *keys: str) -> None:
@@ -28,13 +28,43 @@ async def test_two_quick_keys_answer_a_question_once(tmp_path: Path, keys: str) 
     async with app.run_test() as pilot:
         await pilot.press("2")
         answers: list[bool | None] = []
-        await app.push_screen(
-            Confirm("Run it?", ["Now."], verb="Run", stay="Stay"), callback=answers.append
-        )
+        await app.push_screen(Confirm("Run it?", ["Now."], verb="Run"), callback=answers.append)
         post(app, keys, keys, "y", "enter")
         await until(lambda: len(app.screen_stack) == 1)
         await pilot.pause()
         assert answers == [keys == "y"]
+
+
+async def test_enter_gives_the_marked_answer(tmp_path: Path) -> None:
+    app = ConsoleApp(backend_of(tmp_path), ConsoleOptions())
+    async with app.run_test() as pilot:
+        for move, expected in (((), False), (("tab",), True), (("right", "left"), False)):
+            answers: list[bool | None] = []
+            await app.push_screen(Confirm("Run it?", ["Now."], verb="Run"), callback=answers.append)
+            await pilot.press(*move)
+            marked = "▸ Run (y)" if expected else "▸ Cancel (Esc)"
+            await until(lambda marked=marked: marked in screen_text(app))
+            await pilot.press("enter")
+            await until(lambda answers=answers: bool(answers))
+            assert answers == [expected]
+
+
+@pytest.mark.parametrize("keys", [("q", "q"), ("ctrl+c", "ctrl+c"), ("q", "ctrl+c")])
+async def test_the_key_that_quits_asks_first_and_says_yes_the_second_time(
+    tmp_path: Path, keys: tuple[str, str]
+) -> None:
+    app = ConsoleApp(backend_of(tmp_path), ConsoleOptions())
+    stopped: list[bool] = []
+    async with app.run_test() as pilot:
+        app.stop = lambda: stopped.append(True)  # type: ignore[method-assign]
+        await pilot.press("2", "slash", "x")  # Ctrl-C works also while a text is typed
+        if keys[0] == "q":
+            await pilot.press("escape")
+        await pilot.press(keys[0])
+        await until(lambda: isinstance(app.screen, ConfirmQuit))
+        assert not stopped
+        await pilot.press(keys[1])
+        await until(lambda: stopped == [True])
 
 
 async def test_two_quick_keys_close_a_text_once(tmp_path: Path) -> None:
@@ -57,7 +87,7 @@ async def test_a_question_outlives_a_small_terminal(tmp_path: Path) -> None:
         await pilot.pause()
         shown = screen_text(app)
         assert "y" in shown
-        assert "Esc Stay" in " ".join(shown.split())
+        assert "Cancel (Esc)" in " ".join(shown.split())
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert isinstance(app.screen, Confirm)

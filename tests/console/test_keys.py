@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.color import Color
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.console.canned import NOW, CannedBackend, screen_text
+from tests.console.canned import NOW, CannedBackend, screen_text, snapshot
 from tests.support import until
 from tiger_slack_tui.console.actions import CONFIRM_KEY, VIEWS, declared
 from tiger_slack_tui.console.app import ConsoleApp
@@ -22,6 +23,12 @@ from tiger_slack_tui.console.settings_file import read_options, remapped
 from tiger_slack_tui.console.views.catalog import ACTION_GROUPS, VIEW_CLASSES
 
 ACTIONS = tuple(ConsoleApp.ACTIONS.values())
+STRONGER = {
+    "pane.last": "pane.first",
+    "pane.copy_all": "pane.copy",
+    "pane.reverse": "pane.sort",
+}
+"""Capitals that change no data, and the actions of their lower-case keys."""
 TWICE = {"space", "enter", "P", "shift+p", "R", "shift+r", "f"}
 """Keys with two actions in one step, only one of which is possible at a time. Space selects a channel or freezes."""
 
@@ -65,8 +72,11 @@ def test_each_action_has_a_method_and_no_two_share_a_key_in_one_place() -> None:
 def test_what_changes_something_is_upper_case_and_what_looks_is_not() -> None:
     for action in ACTIONS:
         first = action.keys.split(",")[0]
-        if len(first) == 1 and first.isalpha() and action.id not in ("pane.copy_all", "pane.last"):
+        if len(first) == 1 and first.isalpha() and action.id not in STRONGER:
             assert first.isupper() == action.changes, action.id
+    keys = {action.id: action.keys.split(",")[0] for action in ACTIONS}
+    for stronger, plain in STRONGER.items():
+        assert keys[stronger] == keys[plain].upper()
 
 
 async def test_digits_switch_views_and_escape_leaves_nothing(tmp_path: Path) -> None:
@@ -100,6 +110,38 @@ async def test_moving_in_a_pane(tmp_path: Path) -> None:
             assert pane.row.name == name, key
         await pilot.press("tab")
         assert app.view.pane is not pane
+
+
+@pytest.mark.parametrize(("view", "pane_id"), [("1", "#last-problems"), ("3", "#findings")])
+async def test_a_list_with_the_newest_first_follows_it_until_somebody_moves(
+    tmp_path: Path, view: str, pane_id: str
+) -> None:
+    async with console(tmp_path) as (app, pilot, backend):
+        await pilot.press(view)
+        pane = app.view.query_one(pane_id, Pane)
+        pane.focus()
+        engine = snapshot()
+
+        async def arrive(*event_ids: str) -> None:
+            nonlocal engine
+            last = engine.problems[-1]
+            new = [replace(last, event_id=name, at=last.at + 1) for name in event_ids]
+            engine = replace(engine, problems=(*engine.problems, *new))
+            backend.change(engine=engine)
+            app._sample()
+            await pilot.pause()
+
+        await until(lambda: pane.row is not None)
+        await arrive("EvA")
+        assert pane.row.key == "EvA"
+        await pilot.press("down")
+        moved = pane.row.key
+        assert moved != "EvA"
+        await arrive("EvB")
+        assert pane.row.key == moved
+        await pilot.press("g")
+        await arrive("EvC")
+        assert pane.row.key == "EvC"
 
 
 async def test_a_filter_is_typed_and_left(tmp_path: Path) -> None:
@@ -143,15 +185,15 @@ async def test_zoom_copy_export_and_the_rest(tmp_path: Path) -> None:
         await until(lambda: len(copied) == 2)
         assert copied[0].startswith("users")
         assert "retention" in copied[1]
-        await pilot.press("e")
+        await pilot.press("e", "enter")
         await shows(app, "Written to")
-        files = list((tmp_path / "exports").iterdir())
+        files = list(tmp_path.glob("job-list-*.txt"))
         assert len(files) == 1
         assert "retention" in files[0].read_text()
         await pilot.press("1", "left_square_bracket")
-        await shows(app, "60 s")
+        await shows(app, "· 1 min ")
         await pilot.press("right_square_bracket", "right_square_bracket")
-        await shows(app, "300 s")
+        await shows(app, "· 5 min ")
         await pilot.press("plus")
         await shows(app, "Shown 4 times a second")
         await pilot.press("minus", "minus", "minus", "minus")
@@ -176,6 +218,33 @@ async def test_help_and_palette_know_each_action_of_the_view(tmp_path: Path) -> 
         await pilot.press("escape")
 
 
+@pytest.mark.parametrize("theme", ["tiger-dark", "tiger-light", "tiger-contrast"])
+async def test_what_is_dimmed_stands_back(tmp_path: Path, theme: str) -> None:
+    """It has less contrast to the background than other text, and more than enough to be read."""
+    async with console(tmp_path, options=ConsoleOptions(theme=theme)) as (app, _, _):
+        await shows(app, "rate/s")
+        strips = app.screen._compositor.render_strips()
+        [head] = [strip for strip in strips if "last min" in strip.text]
+        dimmed = next(segment.style for segment in head if "last min" in segment.text)
+        assert dimmed is not None
+        assert dimmed.color is not None
+        colors = app.get_css_variables()
+        back = Color.parse(colors["background"]).brightness
+        text = abs(Color.parse(colors["foreground"]).brightness - back)
+        assert 0.4 < abs(Color.from_rich_color(dimmed.color).brightness - back) < text
+
+
+async def test_the_palette_has_one_line_for_a_command(tmp_path: Path) -> None:
+    async with console(tmp_path, size=(80, 24)) as (app, pilot, _):
+        await pilot.press("colon")
+        await shows(app, "Sort in reverse")
+        lines = screen_text(app).splitlines()
+        number = next(n for n, text in enumerate(lines) if "Sort in reverse" in text)
+        assert "Reverse the order" in lines[number]
+        assert "Zoom" in lines[number + 1]
+        await pilot.press("escape")
+
+
 @pytest.mark.parametrize(("view", "keys"), [("2", "R"), ("1", "q"), ("3", "R")])
 async def test_only_its_own_key_says_yes(tmp_path: Path, view: str, keys: str) -> None:
     async with console(tmp_path) as (app, pilot, backend):
@@ -183,7 +252,8 @@ async def test_only_its_own_key_says_yes(tmp_path: Path, view: str, keys: str) -
             backend.engine = object()  # type: ignore[assignment]
         await pilot.press(view)
         await pilot.pause(0.3)
-        for leave in ("enter", "escape", "x", keys, "r", "Y"):
+        others = () if keys == "q" else (keys,)  # a second q quits
+        for leave in ("enter", "escape", "x", *others, "r", "Y"):
             await pilot.press(keys)
             await until(lambda: isinstance(app.screen, Confirm))
             await pilot.press(leave)
@@ -233,6 +303,37 @@ def test_the_key_that_confirms_cannot_be_the_key_that_asks() -> None:
     assert "'y' confirms" in remapped({"app.quit": "y"})[1][0]
 
 
+@pytest.mark.parametrize("copies", [1, 400])
+async def test_columns_are_sorted_and_reversed(tmp_path: Path, copies: int) -> None:
+    """A few rows at once, many in slices."""
+    async with console(tmp_path) as (app, pilot, backend):
+        sizes = backend.model.database.sizes
+        many = tuple(
+            replace(size, name=f"{size.name}{number:03}", rows=size.rows + number)
+            for size in sizes
+            for number in range(copies)
+        )
+        backend.change(database=replace(backend.model.database, sizes=many))
+        await pilot.press("2")
+        pane = app.view.query_one("#sizes", Pane)
+        pane.focus()
+        own = sorted(size.name for size in many)
+        by_rows = sorted(many, key=lambda size: -size.rows)
+
+        async def has_order(names: list[str]) -> None:
+            await until(lambda: [row.name for row in pane.rows] == names)
+
+        await pilot.press("s")
+        await has_order(own)
+        await pilot.press("S")
+        await has_order(own[::-1])
+        await pilot.press("s")
+        await has_order([size.name for size in by_rows])
+        await shows(app, "by rows")
+        await pilot.press("s", "s", "s")
+        await has_order([size.name for size in many])
+
+
 @pytest.mark.parametrize("is_long", [False, True])
 async def test_a_filter_that_fails_is_logged_with_its_stack(
     is_long: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -244,9 +345,9 @@ async def test_a_filter_that_fails_is_logged_with_its_stack(
         await pilot.press("5")
         pane = app.view.pane
         assert pane is not None
-        monkeypatch.setattr(pane._row_filter, "_text", fail)
+        monkeypatch.setattr(pane._arrangement._row_filter, "_text", fail)
         if is_long:
-            monkeypatch.setattr(pane._row_filter, "wants_more", lambda *_: True)
+            monkeypatch.setattr(pane._arrangement._row_filter, "wants_more", lambda *_: True)
         pane.filter_rows("slow")
         await until(lambda: any("filter" in record.message for record in caplog.records))
         [record] = [record for record in caplog.records if "filter" in record.message]
@@ -264,11 +365,12 @@ async def test_a_remapped_key_is_shown_and_works(tmp_path: Path) -> None:
         await pilot.press("x")
         assert app.view.NAME == "jobs"
         await pilot.press("question_mark")
-        await shows(app, "x       View Jobs")
+        await shows(app, "x       Show jobs, locks")
 
 
 def test_bindings_carry_their_ids() -> None:
-    assert {binding.id for binding in ConsoleApp.BINDINGS} == set(ConsoleApp.ACTIONS)
+    ids = {binding.id for binding in ConsoleApp.BINDINGS if binding.key != "ctrl+c"}
+    assert ids == set(ConsoleApp.ACTIONS)
 
 
 def test_actions_of_dialogs_and_fields_can_be_remapped_but_not_those_of_an_answer() -> None:

@@ -28,6 +28,7 @@ from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
+from tiger_slack_tui.console.model.names import Names
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
@@ -172,7 +173,7 @@ async def press(app: ConsoleApp, *keys: str) -> None:
 async def filtered(app: ConsoleApp, pane: Pane[object], text: str, rows: int) -> None:
     """Filter as by keys; wait for the rows."""
     pane.filter_rows(text)
-    await until(lambda: pane.num_rows == rows and not pane._is_filtering, 60)
+    await until(lambda: pane.num_rows == rows and not pane._arrangement.is_filtering, 60)
 
 
 async def test_triage(tmp_path: Path) -> None:
@@ -237,10 +238,10 @@ async def test_exports_and_copies_of_everything(tmp_path: Path) -> None:
     async with measured(backend, lambda: large_import(20_000)) as (app, run):
         app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
         backend.imports.run = run
-        await press(app, "4", "Y", "e")
+        await press(app, "4", "Y", "e", "enter")
         await until(lambda: bool(copied), 100)
 
-        [path] = (tmp_path / "exports").iterdir()
+        [path] = tmp_path.glob("*.txt")
         await until(lambda: path.read_bytes().count(b"\n") == 20_001, 100)
 
 
@@ -255,7 +256,7 @@ async def test_what_an_import_keeps_costs_the_collector_little() -> None:
 
 
 async def test_findings_are_found_once_newest_first() -> None:
-    found = await merge_findings(StoredFindings(findings()[:10], NOW), snapshot().problems)
+    found = await merge_findings(StoredFindings(findings()[:10], NOW), snapshot().problems, Names())
     times = [finding.at for finding in found.rows]
     assert times == sorted(times, reverse=True)
     assert sum(found.counts.values()) == len(found.rows) == len({row.key for row in found.rows})

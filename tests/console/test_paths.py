@@ -122,6 +122,12 @@ async def test_no_step_fails_for_an_odd_path(text: str, tmp_path: Path, gone: No
         assert backend.imports.run is None
 
 
+async def test_the_field_for_the_path_replaces_the_old_one(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, _):
+        await pilot.press("4", "n", *"/old", "escape", "n", *"/new")
+        assert app.view.query_one(source_step.SourceStep).field.value == "/new"
+
+
 async def test_a_disk_that_does_not_answer_delays_only_the_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

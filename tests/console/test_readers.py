@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import errno
+import json
 import os
 import stat
 from collections.abc import AsyncIterator
@@ -15,7 +17,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.console.canned import NOW, CannedBackend, database_state, screen_text
+from tests.console.canned import (
+    NOW,
+    CannedBackend,
+    database_state,
+    migrations,
+    problems,
+    screen_text,
+)
 from tests.console.test_keys import console, shows
 from tests.console.test_triage import FINDINGS
 from tests.faults.clock import ManualClock
@@ -29,15 +38,23 @@ from tiger_slack_tui.console.model import findings_reader as trailing
 from tiger_slack_tui.console.model import monitor as monitoring
 from tiger_slack_tui.console.model.findings import Findings, FindingsMerger, StoredFindings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
+from tiger_slack_tui.console.model.history_reader import DAY, HistoryReader
 from tiger_slack_tui.console.model.monitor import Monitor
-from tiger_slack_tui.console.model.rates import RateMeter
+from tiger_slack_tui.console.model.names import Names
+from tiger_slack_tui.console.model.rates import ObservedRates, RateMeter
 from tiger_slack_tui.console.operator import Operator
-from tiger_slack_tui.console.panes.export import write_export
+from tiger_slack_tui.console.panes.export import write_lines, write_pane
+from tiger_slack_tui.console.panes.jobs import paint_size
+from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
-from tiger_slack_tui.console.views.jobs import paint_size
+from tiger_slack_tui.postgres import introspection
 from tiger_slack_tui.postgres.introspection import TableSize, table_sizes
+from tiger_slack_tui.postgres.migrate.files import MigrationFileState
+from tiger_slack_tui.postgres.migrate.run import MigrationStatus
+from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.postgres.timescale import find_timescaledb
+from tiger_slack_tui.store.arrivals import Arrivals
 from tiger_slack_tui.store.import_account import Account
 
 
@@ -208,6 +225,54 @@ async def test_a_fact_that_cannot_be_read_says_so_where_it_is_shown(tmp_path: Pa
         assert "There are no imports" not in screen_text(app)
 
 
+async def test_tables_that_have_rows_never_show_zero(
+    conninfo: str, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL forgets its statistics after a crash, and knows none of a table that was just filled."""
+    monkeypatch.setattr(introspection, "COUNTED_ROWS", 5)
+    database.execute(
+        """insert into slack."user" (id, user_name) select 'U' || n, 'n' from generate_series(1, 3) n"""
+    )
+    database.execute(
+        "insert into slack.channel (id, channel_name) select 'C' || n, 'n' from generate_series(1, 9) n"
+    )
+    database.commit()
+    database.execute("select pg_stat_reset()")
+    async with await connect(conninfo) as connection:
+        rows = {
+            size.name: size.rows
+            for size in await table_sizes(connection, await find_timescaledb(connection))
+        }
+    assert (rows["user"], rows["channel"], rows["message"]) == (3, 6, 0)
+    for number, shown in ((1234, " 1,234 "), (10_001, " >10,000 "), (12_345, " ~12,345 ")):
+        assert shown in paint_size(TableSize("user", number, 9), 80).plain
+
+
+async def test_pending_migrations_are_read_again_at_once(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read rarely. Those that another process applies meanwhile must not be shown as pending for long."""
+    read: list[MigrationStatus] = []
+
+    async def status(_: str) -> MigrationStatus:
+        found = migrations()
+        if not read:
+            [first, *rest] = found.files
+            found = replace(found, files=(replace(first, state=MigrationFileState.PENDING), *rest))
+        read.append(found)
+        return found
+
+    monkeypatch.setattr(monitoring, "_SECONDS", 0.05)
+    monkeypatch.setattr(monitoring, "migration_status", status)
+    monitor = Monitor(conninfo, JobSettings(), clock=ManualClock())
+    running = asyncio.create_task(monitor.run())
+    try:
+        await until(lambda: len(read) == 2)
+        await until(lambda: monitor.state.migrations is read[1])
+    finally:
+        running.cancel()
+
+
 async def test_a_refresh_that_is_asked_for_while_the_monitor_reads_is_done(
     conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +293,70 @@ async def test_a_refresh_that_is_asked_for_while_the_monitor_reads_is_done(
         await until(lambda: looks == 2)
     finally:
         running.cancel()
+
+
+async def test_the_history_is_read_from_the_database_part_by_part(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    clock = ManualClock()
+    end = (int(clock.wall()) // 600 + 1) * 600
+    clock.step(end - 1 - clock.wall())
+    database.execute(
+        "insert into slack.event (event_ts, received_at, event_id, event, outcome)"
+        " select to_timestamp(%s - 600 * n - 1), now(), 'E' || n || '-' || m, '{}', 'stored'"
+        " from generate_series(1, 200) n, generate_series(1, n) m",
+        (end,),
+    )
+    database.commit()
+    reader = HistoryReader(conninfo, clock=clock)
+    running = asyncio.create_task(reader.run())
+    try:
+        reader.keep_reading(DAY)
+        await until(lambda: bool((found := reader.state(DAY)) and found.is_whole))
+    finally:
+        running.cancel()
+    found = reader.state(DAY)
+    assert found is not None
+    assert found.end == end
+    assert found.rates == tuple(n / 600 for n in range(143, -1, -1))
+
+
+async def test_events_of_the_engine_are_named(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    database.execute("""insert into slack."user" (id, user_name) values ('U02KJ', 'ana')""")
+    database.execute("insert into slack.channel (id, channel_name) values ('C01AB2', 'releases')")
+    database.commit()
+    reader = FindingsReader(conninfo)
+    event = next(event for event in problems() if event.user_id == "U02KJ" and event.channel_id)
+
+    def shown() -> tuple[str, str]:
+        found = finding.finding_of_event(replace(event, channel_id="C01AB2"), reader.names)
+        return found.channel, found.user
+
+    assert shown() == ("C01AB2", "U02KJ")
+    running = asyncio.create_task(reader.run())
+    try:
+        reader.glance()
+        await until(lambda: not reader.names.is_wanted)
+    finally:
+        running.cancel()
+    assert shown() == ("#releases", "@ana")
+
+
+def test_findings_are_old_only_if_a_view_waits_for_them() -> None:
+    """A view that is shown again shows what was read before, and reads again at once."""
+    clock = ManualClock()
+    reader = FindingsReader("", clock=clock)
+    reader.keep_reading()
+    reader._read_at = clock.elapsed()
+    clock.advance(38)
+    reader.keep_reading()
+    assert (reader.age, reader.waited) == (38, 0)
+    for _ in range(11):
+        clock.advance(1)
+        reader.keep_reading()
+    assert (reader.age, reader.waited) == (49, 11)
 
 
 async def test_the_findings_reader_goes_on_after_any_error(
@@ -262,7 +391,7 @@ async def test_findings_that_cannot_be_listed_say_so(
     async def fail(*_: object) -> Findings:
         raise KeyError("what a user wrote")
 
-    finder = FindingsMerger()
+    finder = FindingsMerger(Names())
     finder.merge(StoredFindings(FINDINGS, NOW), ())
     await until(lambda: bool(finder.found.rows))
     before = finder.found
@@ -296,13 +425,24 @@ async def test_views_show_that_their_findings_are_not_the_newest(tmp_path: Path)
 
 
 async def test_what_is_old_says_so(tmp_path: Path) -> None:
+    def of_findings(seconds: float) -> dict[str, float]:
+        return {"stored_findings_age": seconds, "stored_findings_waited": seconds}
+
     async with console(tmp_path, size=(160, 48)) as (app, pilot, backend):
-        backend.change(database=replace(database_state(), at=NOW - 45), stored_findings_age=45.0)
-        await shows(app, "as of 14:06:46, 45 s ago")
+        backend.change(
+            database=replace(database_state(), at=NOW - 45),
+            stored_findings_age=45.0,
+            stored_findings_waited=45.0,
+        )
+        await shows(app, "as of 45 s ago")
         for key in "243":
             await pilot.press(key)
             await shows(app, "45 s ago")
-        backend.change(database=replace(database_state(), at=NOW - 2), stored_findings_age=1.0)
+        backend.change(
+            database=replace(database_state(), at=NOW - 2),
+            stored_findings_age=1.0,
+            stored_findings_waited=1.0,
+        )
         await until(lambda: "s ago" not in screen_text(app))
 
 
@@ -323,28 +463,43 @@ def test_rates_survive_a_clock_that_is_set() -> None:
     assert clock.wall() - 61 <= found.peak_at <= clock.wall()
 
 
+@pytest.mark.parametrize("pause", [0.25, 0.5, 0.55, 1.0, 2.0])
+def test_the_last_minute_is_a_minute_at_every_pause_between_samples(pause: float) -> None:
+    clock, meter = ManualClock(), RateMeter()
+    for number in range(int(150 / pause)):
+        received = int(number * pause * 20)
+        meter.add(clock.elapsed(), received, {("message", "stored"): received})
+        clock.advance(pause)
+    [found] = meter.rates(clock.elapsed(), clock.wall()).by_type
+    assert found.of_minute == pytest.approx(1200, abs=pause * 20 + 1)
+    assert found.per_second == pytest.approx(20, abs=1)
+
+
+def test_the_minute_of_an_observer_ends_where_its_rate_ends() -> None:
+    rates = ObservedRates()
+    counts = {(second, "message", "stored"): 20 for second in range(1000, 1100)}
+    rates.add(Arrivals(now=1100, since=1000, counts=counts))
+    [found] = rates.rates().by_type
+    assert (found.of_minute, found.per_second) == (1200, 20)
+
+
 async def _lines(*texts: str) -> AsyncIterator[str]:
     for text in texts:
         yield text
 
 
 async def test_exports_are_for_their_owner_alone_and_replace_nothing(tmp_path: Path) -> None:
-    place = tmp_path / "exports"
-    place.mkdir(mode=0o755)
-    found = [await write_export(place, "findings", _lines("text", "日\ud800")) for _ in range(4)]
-    assert len(set(found)) == 4
-    assert found[0].read_text() == "text\n日?\n"
-    assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o600}
-    assert stat.S_IMODE(place.stat().st_mode) == 0o700
-
-
-async def test_exports_follow_no_symlink(tmp_path: Path) -> None:
-    target = tmp_path / "target"
-    target.mkdir()
-    (tmp_path / "exports").symlink_to(target)
-    with pytest.raises(TigerSlackError, match="cannot be written"):
-        await write_export(tmp_path / "exports", "findings", _lines("text"))
-    assert not list(target.iterdir())
+    path, link = tmp_path / "findings.txt", tmp_path / "link.txt"
+    link.symlink_to(tmp_path / "target")
+    await write_lines(path, _lines("text", "日\ud800"))
+    assert path.read_text() == "text\n日?\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for taken in (path, link):
+        with pytest.raises(TigerSlackError, match="exists already"):
+            await write_lines(taken, _lines("other"))
+    assert path.read_text() == "text\n日?\n"
+    with pytest.raises(TigerSlackError, match="No such file"):
+        await write_lines(tmp_path / "none" / "x.txt", _lines("text"))
 
 
 async def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -353,15 +508,35 @@ async def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(TigerSlackError, match="No space left"):
-        await write_export(tmp_path / "exports", "findings", failing())
-    assert not list((tmp_path / "exports").iterdir())
+        await write_lines(tmp_path / "findings.txt", failing())
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_pane_is_written_as_the_suffix_says(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, backend):
+        backend.change(stored_findings=StoredFindings(FINDINGS, NOW))
+        await pilot.press("3")
+        await shows(app, "#ops")
+        pane = app.view.query_one("#findings", Pane)
+        for suffix in ("txt", "csv", "json"):
+            await write_pane(tmp_path / f"found.{suffix}", pane)
+        with pytest.raises(TigerSlackError, match=r"must end in \.txt, \.csv or \.json"):
+            await write_pane(tmp_path / "found.xlsx", pane)
+    text = (tmp_path / "found.txt").read_text().splitlines()
+    rows = list(csv.DictReader((tmp_path / "found.csv").open()))
+    objects = json.loads((tmp_path / "found.json").read_text())
+    assert len(text) == len(rows) + 1 == len(objects) + 1
+    assert all(line == line.strip() for line in text)
+    by_channel = {row["channel"]: row["channel_id"] for row in rows}
+    assert by_channel["#ops"] == "C04QX8"
+    assert objects[0]["event_id"] == rows[0]["event_id"]
 
 
 async def test_a_key_that_is_held_down_confirms_nothing(tmp_path: Path) -> None:
     async with console(tmp_path) as (app, pilot, backend):
         backend.engine = SimpleNamespace(stop=lambda: None)  # type: ignore[assignment]
         backend.change(stored_findings=StoredFindings(FINDINGS, NOW, None))
-        for view, key in (("2", "R"), ("3", "R"), ("3", "F"), ("1", "q")):
+        for view, key in (("2", "R"), ("3", "R"), ("3", "F")):
             await pilot.press(view)
             await pilot.pause(0.3)
             await pilot.press(*[key] * 8)
@@ -376,17 +551,17 @@ async def test_a_key_that_is_held_down_confirms_nothing(tmp_path: Path) -> None:
 async def test_a_long_question_scrolls_and_keeps_its_keys(tmp_path: Path) -> None:
     async with console(tmp_path, size=(60, 15)) as (app, pilot, _):
         app.ask("Migrate?", [f"file {n}" for n in range(60)], verb="Migrate", then=lambda: None)
-        await shows(app, "y Migrate   Esc Cancel")
+        await shows(app, "▸ Cancel (Esc)    Migrate (y)")
         assert "file 59" not in screen_text(app)
         await pilot.press(*["pagedown"] * 12)
         await shows(app, "file 59")
-        assert "y Migrate   Esc Cancel" in screen_text(app)
+        assert "▸ Cancel (Esc)    Migrate (y)" in screen_text(app)
 
 
 async def test_leaving_is_asked_in_words_that_cannot_be_mistaken(tmp_path: Path) -> None:
     async with console(tmp_path) as (app, pilot, _):
         await pilot.press("q")
-        await shows(app, "y Stop and leave   Esc Stay")
+        await shows(app, "▸ Cancel (Esc)    Quit (y)")
 
 
 def test_the_form_selects_what_the_import_selects() -> None:
@@ -397,26 +572,3 @@ def test_the_form_selects_what_the_import_selects() -> None:
     assert not NamePatterns(["a[*]b"]).match("axb")
     assert NamePatterns(["C0*"]).match("general", "C01")
     assert not NamePatterns([]).match("general")
-
-
-async def test_row_counts_are_estimates_that_are_there_before_an_analyze(
-    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
-) -> None:
-    database.execute(
-        "insert into slack.import (source, options, instance, outcome, finished_at)"
-        " select '/x', '{}', 'a@b:1', 'done', now() from generate_series(1, 50)"
-    )
-    database.commit()
-    database.execute("select pg_stat_force_next_flush()")
-    database.execute("select 1")
-    database.commit()
-
-    async def rows() -> int:
-        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
-            sizes = await table_sizes(connection, await find_timescaledb(connection))
-        return next(size.rows for size in sizes if size.name == "import")
-
-    async with asyncio.timeout(30):
-        while await rows() != 50:
-            await asyncio.sleep(0.1)
-    assert "~1,234 " in paint_size(TableSize("user", 1234, 9), 80).plain

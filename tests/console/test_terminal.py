@@ -63,15 +63,17 @@ async def test_shows_what_comes_and_restores_the_terminal(conninfo: str, tmp_pat
             terminal.press(key)
             await terminal.shows(what)
         terminal.press("q")
-        await terminal.shows("Stop the ingestion, and leave?")
+        await terminal.shows("Stop the ingestion, and quit?")
         terminal.press("\r")  # Enter leaves all as it is
         await terminal.shows("by type")
         terminal.press("q")
-        await terminal.shows("Stop the ingestion, and leave?")
-        terminal.press("y")
+        await terminal.shows("Stop the ingestion, and quit?")
+        terminal.press("\x03")  # Ctrl-C: the second time, it quits
         assert await asyncio.wait_for(terminal.process.wait(), 60) == 0
         await check(conninfo, sent)
         await until(lambda: b"\x1b[?1049l" in terminal.raw)
+        last = terminal.raw[terminal.raw.rindex(b"\x1b[?1049l") :]
+        assert f"Stopped. {len(sent):,} events stored, none lost. Log: ".encode() in last
         assert terminal.raw.rindex(b"\x1b[?25h") > terminal.raw.rindex(b"\x1b[?25l")
         assert termios.tcgetattr(terminal.fd)[:4] == before[:4]
 

@@ -119,7 +119,7 @@ async def test_the_draft_of_a_rule_survives_leaving(conninfo: str, tmp_path: Pat
     async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
         await pilot.press("3", "n")
         await until(lambda: isinstance(app.screen, RulesScreen))
-        await pilot.press(*"$.user == 1 && $.text == 2")
+        await pilot.press("n", *"$.user == 1 && $.text == 2")
         await pilot.press("escape", "n")
         await until(lambda: isinstance(app.screen, RulesScreen))
         assert app.screen.query_one("#match", Input).value == "$.user == 1 && $.text == 2"
@@ -133,7 +133,7 @@ async def test_a_rule_that_is_made_after_its_screen_was_left_is_no_draft(
     async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
         await pilot.press("3", "n")
         await until(lambda: isinstance(app.screen, RulesScreen))
-        await pilot.press(*'$.text == "x"')
+        await pilot.press("n", *'$.text == "x"')
         await shows(app, "✓ a condition")
         await pilot.press("ctrl+s")
         await shows(app, "Save this rule and turn it on?")
@@ -159,7 +159,7 @@ async def test_an_event_is_explained_whole(conninfo: str, tmp_path: Path) -> Non
         await slack.send(message(1, type="star_added", text="\x1b[31m[/red]日本"))
         await asyncio.wait_for(slack.wait_acked(), 30)
         await pilot.press("3")
-        await shows(app, "▲ unrouted")
+        await shows(app, "○ unrouted")
         await shows(app, "outcome")
         await pilot.press("enter")
         await until(lambda: len(app.screen_stack) == 2)
@@ -168,7 +168,8 @@ async def test_an_event_is_explained_whole(conninfo: str, tmp_path: Path) -> Non
 
 
 FINDINGS = (
-    Finding("Ev1", "failed", NOW - 2, "message", "#ops", "@ana", "22P05", "22P05  see [/etc/hosts]"),
+    Finding("Ev1", "failed", NOW - 2, "message", "#ops", "@ana", "22P05", "22P05  see [/etc/hosts]",
+            channel_id="C04QX8", user_id="U7TTA"),
     Finding("Ev2", "discarded", NOW - 19, "bot_message", "#releases", "B0BOT", "rule 3", "rule 3  deploy", rule=3),
     Finding("Ev3", "discarded", NOW - 40, "bot_message", "#releases", "B0BOT", "rule 3", "rule 3  build", rule=3),
     Finding("Ev4", "unrouted", NOW - 95, "star_added", "-", "@vk", "star_added", ""),
@@ -236,7 +237,7 @@ async def test_the_detail_of_an_event_is_read_again(
         await slack.send(message(1, type="star_added"))
         await asyncio.wait_for(slack.wait_acked(), 30)
         await pilot.press("3", "u")
-        await shows(app, "outcome   ▲ unrouted")
+        await shows(app, "outcome   ○ unrouted")
         assert "replayed" not in screen_text(app)
         await pilot.press("R")
         await shows(app, "Replay the event Ev1?")

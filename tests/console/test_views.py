@@ -11,6 +11,7 @@ from tests.console.canned import (
     NOW,
     CannedBackend,
     database_state,
+    history,
     log_ring,
     several_instances,
     snapshot,
@@ -18,6 +19,7 @@ from tests.console.canned import (
 from tests.console.conftest import Golden
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.database_state import DatabaseState
+from tiger_slack_tui.console.model.history_reader import DAY
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.options import ConsoleOptions
 
@@ -48,6 +50,26 @@ STATES = {
         "is_observing": True,
         "database": replace(database_state(), instances=several_instances()),
     },
+    "observing-killed": {
+        "engine": None,
+        "is_observing": True,
+        "database": replace(
+            database_state(), instances=several_instances(),
+            problem="connection refused", problem_since=NOW - 12, at=NOW - 14,
+        ),
+    },
+    "observing-lost": {
+        "engine": None,
+        "is_observing": True,
+        "database": replace(
+            database_state(),
+            instances=(
+                replace(several_instances()[0], seen_age=340.0),
+                replace(several_instances()[1], seen_age=14.0),
+            ),
+        ),
+    },
+    "day": {"window": DAY, "history": history()},
     "slack-away": {
         "engine": replace(
             snapshot(), slack_status="held back", slack_since=NOW - 200,
@@ -74,3 +96,12 @@ async def test_view(
     async with app.run_test(size=size) as pilot:
         await pilot.press(key)
         await golden(f"{name}-well-{size[0]}x{size[1]}", app)
+
+
+@pytest.mark.parametrize("state", ["well", "database-away", "observing-lost"])
+async def test_a_small_terminal_has_the_state_in_words(
+    tmp_path: Path, golden: Golden, state: str
+) -> None:
+    app = ConsoleApp(CannedBackend(tmp_path, **STATES[state]), ConsoleOptions())
+    async with app.run_test(size=(58, 14)):
+        await golden(f"overview-{state}-58x14", app)

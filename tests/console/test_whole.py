@@ -34,14 +34,14 @@ async def test_the_demo_through_all_views_and_a_whole_import(tmp_path: Path) -> 
             (f"{archive}\r", "82 messages"),
             ("\r", "the same as a command"),
             ("I", "Import this archive?"),
-            ("y", "All messages that were read are accounted for"),
+            ("y", "accounted for"),
         ):
             terminal.press(keys)
             await terminal.shows(answer)
         assert "80 new" in terminal.text
         assert "2 bad" in terminal.text
         terminal.press("q")
-        await terminal.shows("Stop the ingestion, and leave?")
+        await terminal.shows("Stop the ingestion, and quit?")
         terminal.press("y")
         assert await asyncio.wait_for(terminal.process.wait(), 30) == 0
 

@@ -155,7 +155,7 @@ def test_every_layout_takes_every_width(text: str, width: int) -> None:
     assert columns.head(width).cell_length == room
     assert facing(line(text), line(text), width).cell_length == room
     assert cells(bar(0.5, width)) == room
-    assert all(len(row) == room for row in chart([1, 2, 3], width, 2))
+    assert all(len(row) == room for row in chart([1, 2, 3], width, 2, 3))
     assert pairs(width, (text, text))
     assert cells(end_of_path(text, width)) <= room
     assert steps_line(1, text, width, {}).cell_length == room

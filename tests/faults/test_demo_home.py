@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.test_cli import CLEAN
 from tests.console.terminal import at_terminal
-from tiger_slack_tui.demo.run import keep_exports
+from tiger_slack_tui.demo.run import printing_errors
 
 
 async def test_a_demo_in_a_console(tmp_path: Path) -> None:
@@ -20,17 +20,19 @@ async def test_a_demo_in_a_console(tmp_path: Path) -> None:
         terminal.press("2")
         await terminal.shows("advisory locks")
         terminal.press("e")
+        await terminal.shows("Accept")
+        terminal.press("\r")
         await terminal.shows("Written to")
         terminal.press("q")
-        await terminal.shows("Stop the ingestion, and leave?")
+        await terminal.shows("Stop the ingestion, and quit?")
         terminal.press("y")
         assert await asyncio.wait_for(terminal.process.wait(), 60) == 0
     assert not home.exists() or not list(home.iterdir())
-    assert len(list(cwd.glob("tiger-slack-exports-*/*.txt"))) == 1
+    assert len(list(cwd.glob("*.txt"))) == 1
 
 
 def test_the_errors_of_a_demo_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with keep_exports(tmp_path, tmp_path):
+    with printing_errors(tmp_path):
         (tmp_path / "tiger-slack.log").write_text(
             '{"level": "INFO", "message": "all is well"}\n{"level": "ERROR", "message": "it broke"}\n'
         )

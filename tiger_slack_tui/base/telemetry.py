@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 from opentelemetry import trace
 from opentelemetry.util.types import AttributeValue
@@ -55,11 +56,18 @@ def log_to_stderr(settings: Settings) -> None:
     log_uncaught_errors()
 
 
+def log_path(settings: Settings) -> Path:
+    """The log file of a console."""
+    return settings.home / "tiger-slack.log"
+
+
 def log_to_file(settings: Settings) -> None:
-    """Write the program's log to tiger-slack.log in the home directory, because the console uses the terminal."""
+    """Write the program's log to `log_path`, because the console uses the terminal."""
     settings.home.mkdir(parents=True, exist_ok=True)
-    path = settings.home / "tiger-slack.log"
-    _install(RotatingFileHandler(path, maxBytes=_FILE_BYTES, backupCount=_OLD_FILES), settings)
+    _install(
+        RotatingFileHandler(log_path(settings), maxBytes=_FILE_BYTES, backupCount=_OLD_FILES),
+        settings,
+    )
     log_uncaught_errors(sys.stderr)
 
 

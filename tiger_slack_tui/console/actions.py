@@ -26,7 +26,7 @@ OwnerT = TypeVar("OwnerT")
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that a person can do. Keys that change data are upper-case, and a question comes first."""
+    """Something that a person can do. A key that changes data is a capital, and a question comes first."""
 
     id: str
     """Its name in the settings file. Up to the dot: the view where it can be done; another word if everywhere."""

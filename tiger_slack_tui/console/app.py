@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.base.stacktrace import where
-from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.console.actions import (
     IMPORT,
     JOBS,
@@ -26,21 +25,24 @@ from tiger_slack_tui.console.actions import (
     TRIAGE,
     VIEWS,
     Action,
+    ActionGroup,
     ActionMethod,
     action,
     bindings,
     declared,
 )
-from tiger_slack_tui.console.driver.app import PatientApp
+from tiger_slack_tui.console.asking import AskingApp
 from tiger_slack_tui.console.driver.palette import Palette
 from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.history_reader import PARTS
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
 from tiger_slack_tui.console.panes import chrome
-from tiger_slack_tui.console.panes.filter_field import FilterField
+from tiger_slack_tui.console.panes.keys_line import KeysLine
 from tiger_slack_tui.console.panes.pane import Pane
-from tiger_slack_tui.console.screens.dialog import Confirm, Dialog, Document
+from tiger_slack_tui.console.panes.pane_fields import ExportField, FilterField, PaneField
+from tiger_slack_tui.console.screens.dialog import ConfirmQuit, Dialog
 from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
 from tiger_slack_tui.console.themes import OUR_THEMES
 from tiger_slack_tui.console.views.catalog import ACTION_GROUPS, all_actions, make_views
@@ -48,13 +50,11 @@ from tiger_slack_tui.console.views.view import Switcher, View
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 _RATES = (0.5, 1.0, 2.0, 4.0)
 """Samples a second; + and - choose among them."""
 _LEAST_SIZE = (60, 15)
 """The least columns and rows that the views need."""
-_WINDOWS = (60, 160, 300, 600, 900)
+_WINDOWS = (60, 120, 300, 900, *PARTS)
 """Seconds that the charts show; [ and ] choose among them."""
 
 
@@ -64,7 +64,7 @@ class MainScreen(Screen[None]):
     BLANK = True
 
 
-class ConsoleApp(PatientApp):
+class ConsoleApp(AskingApp):
     """The console. A timer samples the backend, and the shown view gets the sample.
 
     `engine_work` runs the engine. When it ends, the console ends; its error becomes `failure`.
@@ -124,7 +124,8 @@ class ConsoleApp(PatientApp):
         with Switcher(id="views", initial=self._view):
             yield from self._views.values()
         yield FilterField(on_pane_hidden=lambda: self.view.focus_first())
-        yield Static(id="footer")
+        yield ExportField(on_pane_hidden=lambda: self.view.focus_first())
+        yield KeysLine(id="footer")
         yield Static(id="short")
 
     def get_default_screen(self) -> Screen[Any]:
@@ -160,9 +161,12 @@ class ConsoleApp(PatientApp):
     def _paint(self, model: Model) -> None:
         width = self.size.width
         if self.is_too_small:
-            self._fill("#short", Content("\n").join(chrome.short_lines(model, width)))
+            self._fill(
+                "#short", Content("\n").join(chrome.short_lines(model, width, self.size.height))
+            )
             return
-        self.screen_stack[0].query_one(FilterField).close_if_pane_is_hidden()
+        for field in self.screen_stack[0].query(PaneField):
+            field.close_if_pane_is_hidden()
         self._fill("#status", chrome.status_line(model, width))
         badges = {name: view.badge(model) for name, view in self._views.items()}
         self._fill(
@@ -170,12 +174,14 @@ class ConsoleApp(PatientApp):
         )
         self._show_problems(chrome.problem_lines(model))
         self.view.show(self._frozen or model)
-        self._fill("#footer", self._footer(self.screen_stack[0].focused, width))
+        footer = self.screen_stack[0].query_one("#footer", KeysLine)
+        footer.show_keys(self._footer(self.screen_stack[0].focused, width))
 
     def _footer(self, focused: Widget | None, width: int) -> Content:
         if isinstance(focused, Input):
             actions = [one.action for one in declared(type(focused)).values()]
-            return chrome.typing_line(actions, self.keys_shown)
+            hint = focused.hint if isinstance(focused, PaneField) else ""
+            return chrome.typing_line(actions, self.keys_shown, hint)
         possible = [one for one in self.offered() if self._is_possible(one)]
         return chrome.footer_line(possible, self.keys_shown, width)
 
@@ -322,86 +328,17 @@ class ConsoleApp(PatientApp):
         self.view.focus_first()
         self._sample()
 
-    def copy(self, text: str) -> str:
-        """Put the text into the terminal's clipboard. Returns what to tell the operator."""
-        self.copy_to_clipboard(text)
-        return f"Copied {len(text):,} characters to the terminal's clipboard"
-
-    def say(self, text: str, *, severity: str = "information") -> None:
-        """Show the text for six seconds."""
-        level: Any = severity
-        self.notify(visible(text), markup=False, severity=level, timeout=6)
-
-    def attempt(
-        self, what: str, work: Awaitable[str | None], *, then: Callable[[], None] | None = None
-    ) -> None:
-        """Await the work in the background, then say its result or its error."""
-
-        async def run() -> None:
-            try:
-                said = await work
-            except TigerSlackError as error:
-                self.say(f"{what}: {error}", severity="error")
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:  # an action that fails must not end the console
-                log.error("%s failed", what, exc_info=error)
-                self.say(f"{what} failed: {where(error)}", severity="error")
-            else:
-                if said:
-                    self.say(said)
-            if then:
-                then()
-            self.backend.monitor.refresh_now()
-
-        self.run_worker(run(), exit_on_error=False)
-
-    def ask(
-        self,
-        question: str,
-        details: Iterable[str],
-        *,
-        verb: str,
-        then: Callable[[], None],
-        stay: str = "Cancel",
-    ) -> None:
-        """Ask, and call `then` if the answer is yes. `verb` and `stay` are what yes and Escape do."""
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                then()
-
-        self.push_screen(Confirm(question, list(details), verb=verb, stay=stay), answered)
-
-    def confirm_and_run(
-        self,
-        question: str,
-        details: Iterable[str],
-        *,
-        verb: str,
-        what: str,
-        work: Callable[[], Awaitable[str | None]],
-        then: Callable[[], None] | None = None,
-    ) -> None:
-        """Ask. If the answer is yes, await `work` in the background, then say its result or its error."""
-        self.ask(question, details, verb=verb, then=lambda: self.attempt(what, work(), then=then))
-
-    def open_screen(self, screen: Screen[T], on_left: Callable[[T | None], None]) -> None:
-        """Show a screen above the views."""
-        self.push_screen(screen, on_left)
-
-    def read(self, title: str, lines: Iterable[Content], *, copied: str | None = None) -> None:
-        """Show a long text."""
-        self.push_screen(Document(title, list(lines), copied=copied, keys=self.keys_shown))
-
-    def on_document_copied(self, event: Document.Copied) -> None:
-        self.say(self.copy(event.text))
-
     @action("pane.back", "escape", "Back", shown="Esc", footer=False)
     def act_back(self) -> None:
         """Leave a filter, a zoom, a step of the view, or the frozen display."""
         if not self.view.step_back() and self._frozen is not None:
             self.act_freeze()
+
+    def choose_file(
+        self, pane: Pane[Any], proposed: Path, on_chosen: Callable[[Path], None]
+    ) -> None:
+        """Let the operator type the path of the file for a pane."""
+        self.query_one(ExportField).open(pane, proposed, on_chosen)
 
     def open_filter(self, pane: Pane[Any]) -> None:
         """Let the operator type the text that the pane's rows must contain."""
@@ -420,12 +357,12 @@ class ConsoleApp(PatientApp):
 
     @action("display.narrower", "left_square_bracket", "Shorter window", shown="[", footer=False)
     def act_narrower(self) -> None:
-        """Show fewer seconds in the charts."""
+        """Show less time in the chart, down to a minute."""
         self._window = max(self._window - 1, 0)
 
     @action("display.wider", "right_square_bracket", "Longer window", shown="]", footer=False)
     def act_wider(self) -> None:
-        """Show more seconds in the charts."""
+        """Show more time in the chart, up to 90 days."""
         self._window = min(self._window + 1, len(_WINDOWS) - 1)
 
     @action("display.faster", "plus", "Show more often", shown="+", footer=False)
@@ -470,18 +407,46 @@ class ConsoleApp(PatientApp):
         if self.view.pane is not None and self.view.pane.help_text:
             about += f"\n\n{self.view.pane.help_text}"
         width = min(self.size.width, 100) - 2
-        groups = [group for group in ACTION_GROUPS if group.view in (None, self._view)]
-        self.read("help", help_lines(self.offered(), groups, self.keys_shown, about, width))
+        groups = [
+            *self._groups_of_view(),
+            ActionGroup("Everywhere", tuple(one for one in self.offered() if one.view is None)),
+            *(group for group in ACTION_GROUPS if group.view in (None, self._view)),
+        ]
+        self.read("help", help_lines(groups, self.keys_shown, about, width))
+
+    def _groups_of_view(self) -> Iterator[ActionGroup]:
+        """The actions of each part of the view, then those of the view itself."""
+        for owner, title in (
+            *((part, part.TITLE) for part in self.view.PARTS),
+            (type(self.view), "Here"),
+        ):
+            own = (method.action for method in declared(owner).values())
+            yield ActionGroup(
+                title,
+                tuple(
+                    one
+                    for one in own
+                    if one.view == self._view and not (self.backend.read_only and one.changes)
+                ),
+            )
 
     @action("app.quit", "q,ctrl+q", "Quit")
     def act_quit(self) -> None:
-        """Stop what runs here, and leave."""
+        """Stop what runs here, and leave. A second time says yes to the question."""
+        if isinstance(self.screen, ConfirmQuit):
+            self.screen.act_yes()
+            return
         question = chrome.quit_question(self.backend.sample(60))
         if question is None:
             self.exit()
             return
-        self.ask(*question, verb="Stop and leave", stay="Stay", then=self.stop)
+        keys = self.keys_shown.get("app.quit", self.ACTIONS["app.quit"].keys).split(",")
+        self.push_question(ConfirmQuit(*question, verb="Quit", keys=keys), self.stop)
 
     # At the end of the class, where all of its actions are declared.
     ACTIONS: ClassVar[dict[str, Action]] = all_actions(vars())
-    BINDINGS: ClassVar[list[Any]] = bindings(ACTIONS.values())
+    BINDINGS: ClassVar[list[Any]] = [
+        *bindings(ACTIONS.values()),
+        # Also while a text is typed, and above dialogs.
+        Binding("ctrl+c", "perform('app.quit')", "Quit", show=False, priority=True),
+    ]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+from tiger_slack_tui.base.times import duration
 
 
 def age(seconds: float) -> str:
-    """A duration in at most six characters: 14 s, 3m20s, 2h11m, 3d04h."""
-    whole = max(int(seconds), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    if whole < 86_400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
+    """A duration of whole seconds with at most two units: 14 s, 3 min 20 s, 2 h 11 min, 3 d 4 h."""
+    return duration(timedelta(seconds=int(seconds))) if seconds >= 1 else "0 s"
+
+
+def brief(seconds: float) -> str:
+    """A duration with one unit, for a narrow column: 14 s, 3 min, 2 h, 3 d."""
+    number, unit, *_ = age(seconds).split()
+    return f"{number} {unit}"
 
 
 def millis(seconds: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from textual.content import Content
@@ -56,9 +57,8 @@ class Host(Protocol):
         *,
         verb: str,
         then: Callable[[], None],
-        stay: str = "Cancel",
     ) -> None:
-        """Ask the operator, and call `then` if the answer is yes. `verb` and `stay` are what yes and Escape do."""
+        """Ask the operator, and call `then` if the answer is yes. `verb` is what yes does."""
 
     def confirm_and_run(
         self,
@@ -77,6 +77,11 @@ class Host(Protocol):
 
     def read(self, title: str, lines: Iterable[Content], *, copied: str | None = None) -> None:
         """Show a long text until the operator leaves it. `copied` is the text to copy instead of the lines."""
+
+    def choose_file(
+        self, pane: Pane[Any], proposed: Path, on_chosen: Callable[[Path], None]
+    ) -> None:
+        """Let the operator type the path of the file for a pane."""
 
     def open_filter(self, pane: Pane[Any]) -> None:
         """Let the operator type the text that the pane's rows must contain."""

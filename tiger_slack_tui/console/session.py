@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,14 +20,17 @@ from tiger_slack_tui.base.garbage_collector import freeze_startup_objects
 from tiger_slack_tui.base.metrics import observe
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.shutdown import stop_on_signals
+from tiger_slack_tui.base.telemetry import log_path
 from tiger_slack_tui.base.threads import DaemonThreads
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.driver.terminal import watching_terminal
 from tiger_slack_tui.console.model.backend import Backend, reason_to_wait
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
+from tiger_slack_tui.console.model.history_reader import HistoryReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.panes.chrome import farewell
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.manager import ImportManager
 from tiger_slack_tui.postgres.connect_failures import session_conninfo
@@ -50,15 +54,19 @@ def run_console(
     conninfo: str,
     options: ConsoleOptions,
     make_engine: Callable[[], Engine] | None,
+    *,
+    is_log_kept: bool = True,
 ) -> None:
     """Show the console until the operator or a signal ends it. Blocks. Without `make_engine`, it only observes.
 
-    `make_engine` is called once, inside the event loop, after the first frame.
+    `make_engine` is called once, inside the event loop, after the first frame. `is_log_kept` says whether the log
+    file outlives the program.
 
     Raises what the engine raised, and ConsoleCrashed. If the terminal vanishes or the screen fails, the engine goes
     on without a screen until a signal stops it; with `options.stop_on_hangup`, it is stopped.
     """
-    asyncio.run(_run(settings, conninfo, options, make_engine))
+    log_file = log_path(settings) if is_log_kept else None
+    asyncio.run(_run(settings, conninfo, options, make_engine, log_file))
 
 
 async def _run(
@@ -66,6 +74,7 @@ async def _run(
     conninfo: str,
     options: ConsoleOptions,
     make_engine: Callable[[], Engine] | None,
+    log_file: Path | None,
 ) -> None:
     asyncio.get_running_loop().set_default_executor(DaemonThreads())
     ring = LogRing()
@@ -73,7 +82,7 @@ async def _run(
     name = settings.instance if make_engine else f"{settings.service_name} observe"
     named = with_defaults(conninfo, application_name=f"{name} console")
     monitor = Monitor(named, settings.jobs, is_observing=make_engine is None)
-    findings_reader = FindingsReader(named)
+    findings_reader, history_reader = FindingsReader(named), HistoryReader(named)
     imports = ImportManager(
         with_defaults(session_conninfo(settings, conninfo), application_name=settings.instance),
         instance=settings.instance,
@@ -88,11 +97,13 @@ async def _run(
         ring,
         findings_reader,
         imports,
+        history_reader=history_reader,
         read_only=options.read_only,
         is_observing=make_engine is None,
     )
     watching = [
-        asyncio.create_task(work, name="watch") for work in (monitor.run(), findings_reader.run())
+        asyncio.create_task(work, name="watch")
+        for work in (monitor.run(), findings_reader.run(), history_reader.run())
     ]
     shown = asyncio.Event()
     work = (
@@ -118,6 +129,8 @@ async def _run(
         await _go_on(app, work, options)
         if work:
             await work
+            if backend.engine is not None and not (app.is_lost or app.crash):
+                click.echo(farewell(backend.engine.snapshot(), log_file), err=True)
     finally:
         if imports.is_running and not app.is_lost:
             click.echo(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.theme import Theme
 
+# Textual's own text-muted, "auto 60%", is drawn by our panes in full white or black: brighter than the text.
 OUR_THEMES = (
     Theme(
         "tiger-dark",
@@ -18,6 +19,7 @@ OUR_THEMES = (
         warning="#ffd75f",
         error="#ff8787",
         dark=True,
+        variables={"text-muted": "#8a8a8a"},
     ),
     Theme(
         "tiger-light",
@@ -32,6 +34,7 @@ OUR_THEMES = (
         warning="#875f00",
         error="#af0000",
         dark=False,
+        variables={"text-muted": "#626262"},
     ),
     Theme(
         "tiger-contrast",
@@ -47,6 +50,6 @@ OUR_THEMES = (
         error="#ff5f5f",
         text_alpha=1.0,
         dark=True,
-        variables={"text-muted": "#ffffff"},
+        variables={"text-muted": "#bcbcbc"},
     ),
 )

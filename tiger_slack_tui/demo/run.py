@@ -6,10 +6,8 @@ import asyncio
 import json
 import logging
 import shlex
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -55,14 +53,14 @@ def run_demo(
     """Ingest from a local Slack. Without the console, stop after `events` events, compare, and print a summary.
 
     The database, the spool and the log are in a temporary directory, or in `keep`: a demo never touches the
-    operator's data. Files that the console exported are moved to the working directory, or stay in `keep`. Raises
-    DemoDiffers if the tables differ from what was sent, and as `demo_home`. A demo whose terminal vanishes stops.
+    operator's data. Raises DemoDiffers if the tables differ from what was sent, and as `demo_home`. A demo whose
+    terminal vanishes stops.
     """
     with demo_home(keep) as home:
         own = replace(settings, home=home, stop_on_hangup=True)
         open_log(own, ui=options.ui)
         with (
-            keep_exports(home, Path.cwd()) if options.ui and keep is None else nullcontext(),
+            printing_errors(home) if options.ui and keep is None else nullcontext(),
             EmbeddedPostgres.start(home / "postgres") as server,
             _local_slack(rate=rate, events=events or 0, seed=seed) as (process, hello),
         ):
@@ -137,8 +135,8 @@ def _run_headless(
 
 
 @contextmanager
-def keep_exports(home: Path, directory: Path) -> Iterator[None]:
-    """At the end of the block, print the errors of its log to stderr, and move its exports into the directory."""
+def printing_errors(home: Path) -> Iterator[None]:
+    """At the end of the block, print the errors of its log to stderr."""
     try:
         yield
     finally:
@@ -151,17 +149,6 @@ def keep_exports(home: Path, directory: Path) -> Iterator[None]:
             click.echo(f"The demo logged {amount(len(errors), 'error')}. The newest:", err=True)
             for line in errors[-_SHOWN_ERRORS:]:
                 click.echo(line, err=True)
-        if (home / "exports").exists():
-            try:
-                place = Path(tempfile.mkdtemp(prefix="tiger-slack-exports-", dir=directory))
-                for file in (home / "exports").iterdir():
-                    shutil.move(file, place)
-                click.echo(f"The files that the console exported are in {place}", err=True)
-            except OSError as error:
-                click.echo(
-                    f"The files that the console exported could not be kept: {error.strerror}",
-                    err=True,
-                )
 
 
 @contextmanager

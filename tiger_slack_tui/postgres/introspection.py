@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import LiteralString
 
 import psycopg
@@ -94,6 +94,9 @@ from taken t
 order by t.locks desc
 limit 1
 """
+_FIRST_ROWS: LiteralString = """
+select count(*) from (select 1 from slack.{} limit {}) r
+"""
 _HYPERTABLE: LiteralString = """
 select {}.hypertable_size(h.table_name)
 , greatest
@@ -106,6 +109,11 @@ _COLUMNSTORE: LiteralString = """
 select sum(s.before_compression_total_bytes)::int8, sum(s.after_compression_total_bytes)::int8
 from {}.hypertable_compression_stats(format('slack.%%I', %s::text)::regclass) s
 """
+
+
+COUNTED_ROWS = 10_000
+"""The most rows of a table that are counted. PostgreSQL's estimate is 0 for tables that were filled after the last
+analyze, and for all tables after a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +131,11 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """A table with its indexes. `rows` is PostgreSQL's estimate."""
+    """A table with its indexes."""
 
     name: str
     rows: int
+    """The exact number up to `COUNTED_ROWS`. Above it: PostgreSQL's estimate, at least `COUNTED_ROWS` + 1."""
     bytes: int
     chunks: int = 0
     """Number of chunks of a hypertable."""
@@ -211,7 +220,7 @@ async def table_sizes(connection: Connection, timescaledb: TimescaleDB | None) -
         await cursor.execute(_TABLES)
         sizes = await cursor.fetchall()
     if timescaledb is None:
-        return sizes
+        return [await _with_count(connection, size) for size in sizes]
     chunks = {name: numbers async for name, *numbers in await connection.execute(_CHUNKS)}
     whole = [
         await _hypertable(connection, size, timescaledb.schema, *chunks[size.name])
@@ -219,6 +228,7 @@ async def table_sizes(connection: Connection, timescaledb: TimescaleDB | None) -
         else size
         for size in sizes
     ]
+    whole = [await _with_count(connection, size) for size in whole]
     return sorted(whole, key=lambda size: -size.bytes)
 
 
@@ -238,3 +248,16 @@ async def _hypertable(
         except psycopg.errors.FeatureNotSupported:
             pass  # the Apache edition does not compress
     return TableSize(size.name, rows or 0, total or 0, chunks, compressed, before, after)
+
+
+async def _with_count(connection: Connection, size: TableSize) -> TableSize:
+    """The table with its number of rows counted, as far as `COUNTED_ROWS`."""
+    if size.rows > COUNTED_ROWS:
+        return size
+    question = SQL(_FIRST_ROWS).format(Identifier(size.name), COUNTED_ROWS + 1)
+    try:
+        row = await (await connection.execute(question)).fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        return size
+    [counted] = row or (0,)
+    return replace(size, rows=counted if counted <= COUNTED_ROWS else max(size.rows, counted))

@@ -10,6 +10,7 @@ from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.model.audit_reader import AuditReader
 from tiger_slack_tui.console.model.findings import FindingsMerger
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
+from tiger_slack_tui.console.model.history_reader import PARTS, History, HistoryReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
@@ -33,16 +34,19 @@ class Backend:
     imports: ImportManager
     engine: Engine | None = None
     """None until it is made, and always in a console that only observes."""
+    history_reader: HistoryReader | None = None
+    """None if charts only show what is in memory."""
     read_only: bool = False
     is_observing: bool = False
     is_stopping: bool = False
     clock: Clock = field(default_factory=SystemClock)
     audit: AuditReader = field(init=False)
     _meter: RateMeter = field(default_factory=RateMeter)
-    _merger: FindingsMerger = field(default_factory=FindingsMerger)
+    _merger: FindingsMerger = field(init=False)
 
     def __post_init__(self) -> None:
         self.audit = AuditReader(self.conninfo)
+        self._merger = FindingsMerger(self.findings_reader.names)
 
     def stop(self) -> None:
         """Ask the engine and the import to end cleanly, or keep the engine from being made. Returns at once."""
@@ -50,6 +54,13 @@ class Backend:
         self.imports.stop()
         if self.engine is not None:
             self.engine.stop()
+
+    def _history(self, window: int) -> History | None:
+        """What the database has of the last `window` seconds; None if these are in memory."""
+        if self.history_reader is None or window not in PARTS:
+            return None
+        self.history_reader.keep_reading(window)
+        return self.history_reader.state(window)
 
     def import_command(self, request: ImportRequest) -> str:
         """The command line that does the same as the request."""
@@ -63,6 +74,7 @@ class Backend:
             self._meter.add(elapsed, now.received, now.outcomes)
         at = now.at if now else self.clock.wall()
         database, stored = self.monitor.state, self.findings_reader.state
+        self.findings_reader.glance()
         self._merger.merge(stored, now.problems if now else ())
         return Model(
             at=at,
@@ -73,11 +85,13 @@ class Backend:
             log=self.log.lines(),
             stored_findings=stored,
             stored_findings_age=self.findings_reader.age,
+            stored_findings_waited=self.findings_reader.waited,
             findings=self._merger.found,
             run=self.imports.run and self.imports.run.frozen(),
             check=self.imports.check and self.imports.check.frozen(),
             live_limit=self.imports.live_limit,
             window=window,
+            history=self._history(window),
             read_only=self.read_only,
             is_observing=self.is_observing,
         )

@@ -13,7 +13,10 @@ from types import MappingProxyType
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.snapshot import LATE_SECONDS, RecentEvent
 from tiger_slack_tui.base.stacktrace import where
+from tiger_slack_tui.console.formats import age
+from tiger_slack_tui.console.model.names import Names
 from tiger_slack_tui.console.time_slice import TimeSlice
+from tiger_slack_tui.postgres.failures import sqlstate_words
 from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
@@ -21,6 +24,8 @@ log = logging.getLogger(__name__)
 LATE, GAP = "late", "gap"
 FROM_DATABASE = (Outcome.FAILED, Outcome.DISCARDED, Outcome.UNROUTED)
 KINDS = (*FROM_DATABASE, LATE, GAP)
+NOT_STORED = "harmless: this version does not store the type"
+"""What is said of an unrouted event."""
 SECONDS = 2.0
 """Between two reads."""
 
@@ -104,15 +109,16 @@ NO_FINDINGS = Findings(counts=MappingProxyType({}), by_kind=MappingProxyType({})
 class FindingsMerger:
     """Keeps `found` up to date. It works in short slices, so that many findings do not block the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Names) -> None:
         self.found = NO_FINDINGS
+        self._names = names
         self._of: tuple[object, ...] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def merge(self, stored: StoredFindings, problems: Sequence[RecentEvent]) -> None:
         """Begin to merge these, unless they are the same as before or a merge is running."""
         newest = problems[-1] if problems else None
-        of = (stored.findings, stored.more, stored.at, newest, len(problems))
+        of = (stored.findings, stored.more, stored.at, newest, len(problems), self._names.version)
         if self._is_same(of) or (self._task is not None and not self._task.done()):
             return
         self._of = of
@@ -129,7 +135,7 @@ class FindingsMerger:
 
     async def _run(self, stored: StoredFindings, problems: Sequence[RecentEvent]) -> None:
         try:
-            self.found = await merge_findings(stored, problems)
+            self.found = await merge_findings(stored, problems, self._names)
         except Exception as error:
             words = f"the newest findings cannot be listed: {where(error)}"
             if words != self.found.problem:
@@ -137,7 +143,9 @@ class FindingsMerger:
             self.found = replace(self.found, problem=words)
 
 
-async def merge_findings(stored: StoredFindings, problems: Sequence[RecentEvent]) -> Findings:
+async def merge_findings(
+    stored: StoredFindings, problems: Sequence[RecentEvent], names: Names
+) -> Findings:
     """Each finding once, the newest first. A stored one replaces the one that the engine saw: it has more details."""
     time_slice = TimeSlice()
     read: dict[str, Finding] = {}
@@ -152,7 +160,7 @@ async def merge_findings(stored: StoredFindings, problems: Sequence[RecentEvent]
     for event in problems:
         await time_slice.yield_if_due()
         if event.event_id not in read and not _is_settled(
-            one := finding_of_event(event), stored, oldest
+            one := finding_of_event(event, names), stored, oldest
         ):
             seen.append(one)
     for rows in by_kind.values():
@@ -185,23 +193,35 @@ def _is_settled(finding: Finding, state: StoredFindings, oldest: Mapping[str, fl
     return finding.kind not in state.more or finding.at > oldest.get(finding.kind, 0.0)
 
 
-def finding_of_event(event: RecentEvent) -> Finding:
+def finding_of_event(event: RecentEvent, names: Names) -> Finding:
     """An event that the engine saw, as a finding. There are such ones also while the database is away."""
     is_late = event.outcome in (Outcome.STORED, Outcome.AUDIT) and event.late > LATE_SECONDS
     kind = LATE if is_late else event.outcome
-    cause = event.detail or event.type
+    cause = cause_of(event.outcome, event.type, event.detail)
     return Finding(
         key=event.event_id,
         kind=kind,
         at=event.at,
         what=event_name(event.type, event.subtype),
-        channel=event.channel_id or "-",
-        user=event.user_id or "-",
+        channel=names.of(event.channel_id),
+        user=names.of(event.user_id),
         cause=LATE if is_late else cause,
-        detail=f"{event.late / 60:,.0f} min late" if is_late else cause,
+        detail=f"{age(event.late)} late" if is_late else detail_of(event.outcome, cause),
         channel_id=event.channel_id,
         user_id=event.user_id,
     )
+
+
+def cause_of(outcome: str, type_: str | None, reason: str | None) -> str:
+    """What events are grouped by. `reason` is the rule of a discarded event, or the SQLSTATE of a failed one."""
+    if outcome == Outcome.FAILED:
+        return sqlstate_words(reason) if reason else "unknown error"
+    return reason or type_ or "no type"
+
+
+def detail_of(outcome: str, cause: str) -> str:
+    """Why the event is listed, in words."""
+    return NOT_STORED if outcome == Outcome.UNROUTED else cause
 
 
 def event_name(type_: str | None, subtype: str | None) -> str:

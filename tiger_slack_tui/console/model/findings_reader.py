@@ -7,15 +7,18 @@ import logging
 from dataclasses import replace
 
 from tiger_slack_tui.base.clock import Clock, SystemClock
-from tiger_slack_tui.base.outcome import Outcome
+from tiger_slack_tui.console.formats import age
 from tiger_slack_tui.console.model.findings import (
     FROM_DATABASE,
     GAP,
     SECONDS,
     Finding,
     StoredFindings,
+    cause_of,
+    detail_of,
     event_name,
 )
+from tiger_slack_tui.console.model.names import Names
 from tiger_slack_tui.console.model.polling import WakeUp, log_read_error, poll
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS
 from tiger_slack_tui.postgres.connection import Connection
@@ -30,24 +33,34 @@ _WANTED_SECONDS = 3.0
 _ROWS = 300
 """Rows of each kind that are read."""
 _GAPS = 50
+_GLANCE_SECONDS = 30.0
+"""Without a view that shows findings, they are read so rarely: the tab of Triage shows how many events failed."""
 
 
 class FindingsReader:
     """Reads while a view calls `keep_reading`. If the database is away, `state` keeps what was read before."""
 
     def __init__(self, conninfo: str, *, clock: Clock | None = None) -> None:
+        self.names = Names(clock)
         self._conninfo = conninfo
         self._clock = clock or SystemClock()
-        self._asked = float("-inf")
+        self._asked = self._wanted_since = float("-inf")
         self._read_at: float | None = None
         self._wake_up = WakeUp()
         self.state = StoredFindings()
 
     def keep_reading(self) -> None:
         """Go on reading for a few seconds. A view that shows findings calls this with each sample."""
+        now = self._clock.elapsed()
         if not self._is_wanted:
+            self._wanted_since = now
             self._wake_up.set()
-        self._asked = self._clock.elapsed()
+        self._asked = now
+
+    def glance(self) -> None:
+        """Read if the last try was some time ago, or a name is wanted. Called with each sample."""
+        if self.names.is_wanted or self._clock.elapsed() - self._asked > _GLANCE_SECONDS:
+            self.keep_reading()
 
     @property
     def _is_wanted(self) -> bool:
@@ -57,6 +70,14 @@ class FindingsReader:
     def age(self) -> float | None:
         """Seconds since the last read; None if there was none."""
         return None if self._read_at is None else self._clock.elapsed() - self._read_at
+
+    @property
+    def waited(self) -> float:
+        """Seconds since the last read, or since a view began to call `keep_reading`, if that is later."""
+        last = (
+            self._wanted_since if self._read_at is None else max(self._read_at, self._wanted_since)
+        )
+        return self._clock.elapsed() - last
 
     def read_now(self) -> None:
         """Read at once."""
@@ -78,7 +99,8 @@ class FindingsReader:
 
     async def _poll(self, connection: Connection) -> None:
         async with asyncio.timeout(QUERY_SECONDS):
-            self.state = await _read(connection, self._clock)
+            self.state = await _read(connection, self._clock, self.names)
+            await self.names.read(connection)
         self._read_at = self._clock.elapsed()
 
     def _fail(self, error: Exception, pause: float) -> None:
@@ -86,7 +108,7 @@ class FindingsReader:
         self.state = replace(self.state, problem=reason)
 
 
-async def _read(connection: Connection, clock: Clock) -> StoredFindings:
+async def _read(connection: Connection, clock: Clock, names: Names) -> StoredFindings:
     findings: list[Finding] = []
     more = set()
     for outcome in FROM_DATABASE:
@@ -94,17 +116,13 @@ async def _read(connection: Connection, clock: Clock) -> StoredFindings:
         findings += map(_of_row, page.rows)
         if page.next is not None:
             more.add(outcome)
-    findings += map(_of_gap, await gaps.newest(connection, most=_GAPS))
+    findings += [_of_gap(gap, names) for gap in await gaps.newest(connection, most=_GAPS)]
     return StoredFindings(tuple(findings), clock.wall(), None, frozenset(more))
 
 
 def _of_row(row: EventRow) -> Finding:
-    cause = detail = row.error or ""
-    if row.discard_id is not None:
-        cause = f"rule {row.discard_id}"
-        detail = cause
-    if row.outcome == Outcome.UNROUTED:
-        cause = row.type or "no type"
+    rule = None if row.discard_id is None else f"rule {row.discard_id}"
+    cause = cause_of(row.outcome, row.type, rule or row.error)
     text = f"  {row.text}" if row.text else ""
     return Finding(
         key=row.event_id,
@@ -114,19 +132,15 @@ def _of_row(row: EventRow) -> Finding:
         channel=f"#{row.channel_name}" if row.channel_name else row.channel_id or "-",
         user=f"@{row.user_name}" if row.user_name else row.user_id or "-",
         cause=cause,
-        detail=f"{detail}{text}",
+        detail=f"{detail_of(row.outcome, cause)}{text}",
         channel_id=row.channel_id,
         user_id=row.user_id,
         rule=row.discard_id,
     )
 
 
-def _of_gap(gap: Gap) -> Finding:
-    end = (
-        f"{(gap.ended_at - gap.started_at).total_seconds() / 60:,.0f} min"
-        if gap.ended_at
-        else "goes on"
-    )
+def _of_gap(gap: Gap, names: Names) -> Finding:
+    end = age((gap.ended_at - gap.started_at).total_seconds()) if gap.ended_at else "goes on"
     state = "open" if gap.closed_at is None else "closed"
     error = f": {gap.error}" if gap.error and gap.closed_at is None else ""
     return Finding(
@@ -134,7 +148,8 @@ def _of_gap(gap: Gap) -> Finding:
         kind=GAP,
         at=gap.started_at.timestamp(),
         what=state,
-        channel=gap.channel_id or "all",
+        channel=names.of(gap.channel_id) if gap.channel_id else "all",
+        channel_id=gap.channel_id,
         user="-",
         cause=gap.reason,
         detail=f"{gap.reason}, {end}{error}",

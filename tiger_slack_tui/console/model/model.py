@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tiger_slack_tui.base.snapshot import Snapshot
-from tiger_slack_tui.console.formats import age, clock
+from tiger_slack_tui.console.formats import age
 from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.findings import NO_FINDINGS, Findings, StoredFindings
+from tiger_slack_tui.console.model.history_reader import History
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.model.read_errors import STALE_SECONDS
@@ -48,14 +49,18 @@ class Model:
     stored_findings: StoredFindings = field(default_factory=StoredFindings)
     stored_findings_age: float | None = None
     """Seconds since the findings were read from the database."""
+    stored_findings_waited: float = 0.0
+    """Seconds for which a view has waited for them."""
     findings: Findings = NO_FINDINGS
     """The stored findings merged with those that the engine saw."""
     run: ImportState | None = None
     """A copy of the present import, or of the last one."""
     check: ImportState | None = None
     """A copy of the present check of an archive, or of the last one."""
-    window: int = 160
+    window: int = 120
     """Seconds that charts show."""
+    history: History | None = None
+    """The events of these seconds, if they are more than `rates` has."""
     live_limit: float | None = None
     """Seconds (p95) that live acks may take before an import waits for them; None if it never waits."""
     read_only: bool = False
@@ -70,7 +75,7 @@ class Model:
 
     @property
     def is_database_old(self) -> bool:
-        """Whether the database are old: the database does not answer, or has not for some time."""
+        """Whether its answers are old: the database does not answer, or has not for some time."""
         database = self.database
         return database.problem is not None or bool(
             database.at and self.at - database.at > STALE_SECONDS
@@ -78,14 +83,18 @@ class Model:
 
     @property
     def last_read(self) -> str | None:
-        """When the database were read, as a phrase; None if that is just now."""
-        if not self.is_database_old or self.database.at is None:
-            return None
-        return f"as of {clock(self.database.at)}, {age(self.at - self.database.at)} ago"
+        """When the database was read, as a phrase; None if that is just now."""
+        return self.read_ago if self.is_database_old and self.database.at is not None else None
+
+    @property
+    def read_ago(self) -> str:
+        """When the database was read, as a phrase."""
+        at = self.database.at
+        return "not read yet" if at is None else f"as of {age(self.at - at)} ago"
 
     @property
     def database_problem_text(self) -> str | None:
-        """Why the database are old, when they were read, and when the next try is; None if they are new."""
+        """Why its answers are old, when they were read, and when the next try is; None if they are new."""
         database, old = self.database, self.last_read
         if database.problem is None:
             return old
@@ -95,11 +104,11 @@ class Model:
         return f"{database.problem}{f' ({old})' if old else ''}{retry}"
 
     def is_old(self, *names: str) -> bool:
-        """Whether one of the named database is old."""
+        """Whether one of the named answers of the database is old."""
         return self.is_database_old or any(name in self.database.problems for name in names)
 
     def error_of(self, *names: str) -> str | None:
-        """Why one of the named database is old although the database answers; None if none is."""
+        """Why one of the named answers is old although the database answers; None if none is."""
         problems = self.database.problems
         return next(
             (f"cannot be read: {problems[name]}" for name in names if name in problems), None

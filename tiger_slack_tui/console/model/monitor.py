@@ -109,9 +109,9 @@ class Monitor:
         state = await self._poll_slow(connection, state)
         found = state.migrations
         is_known = "migrations" not in state.problems
-        if is_known and (found is None or found.database_version is None):
+        if is_known and (found is None or found.database_version is None or found.pending):
             self._due.pop("migrations", None)  # a migration may be running
-        else:
+        if not is_known or (found is not None and found.database_version is not None):
             state = await self._poll_fast(connection, state)
         self._state = replace(state, at=self._clock.elapsed())
 

@@ -11,6 +11,9 @@ from tiger_slack_tui.store.arrivals import Arrivals
 
 _KEPT = 900
 """Seconds that are remembered."""
+_MINUTE = 60
+_NOW = 5
+"""Seconds that the present rate is the mean of."""
 
 _UNSETTLED = 2
 """Newest seconds whose events may not all be written yet."""
@@ -53,7 +56,8 @@ class RateMeter:
 
     _seconds: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_KEPT))
     """(second, events received until its end)."""
-    _counts: deque[tuple[float, Counts]] = field(default_factory=lambda: deque(maxlen=62))
+    _counts: deque[tuple[float, Counts]] = field(default_factory=deque)
+    """The counters of the last minute, each with its time."""
 
     def add(self, at: float, received: int, counts: Counts) -> None:
         """Remember the counters at this moment."""
@@ -66,8 +70,18 @@ class RateMeter:
             while self._seconds and self._seconds[-1][0] < second - 1:
                 self._seconds.append((self._seconds[-1][0] + 1, self._seconds[-1][1]))
             self._seconds.append((second, received))
-        if not self._counts or at - self._counts[-1][0] >= 1:
-            self._counts.append((at, dict(counts)))
+        self._counts.append((at, dict(counts)))
+        while len(self._counts) > 2 and self._age(1) >= _MINUTE:
+            self._counts.popleft()
+
+    def _age(self, index: int) -> float:
+        """Seconds from the counters at this index to the newest ones."""
+        return self._counts[-1][0] - self._counts[index][0]
+
+    def _counts_before(self, seconds: float) -> tuple[float, Counts]:
+        """The counters nearest to so many seconds before the newest ones, and their time."""
+        nearest = min(range(len(self._counts)), key=lambda index: abs(self._age(index) - seconds))
+        return self._counts[nearest]
 
     def rates(self, at: float, wall: float) -> Rates:
         """The rates at this moment. `wall` is the same moment by the wall clock, which `peak_at` is given in."""
@@ -77,7 +91,7 @@ class RateMeter:
         peak = max(whole, default=0.0)
         first = self._seconds[0][0] if self._seconds else 0
         peak_at = wall - at + first + whole.index(peak) + 1.0 if peak else None
-        recent = whole[-5:]
+        recent = whole[-_NOW:]
         now = sum(recent) / len(recent) if recent else 0.0
         return Rates(now, tuple(whole), peak, peak_at, tuple(self._by_type()))
 
@@ -85,8 +99,8 @@ class RateMeter:
         if not self._counts:
             return []
         newest_at, newest = self._counts[-1]
-        minute = self._counts[0][1]
-        near_at, near = self._counts[max(len(self._counts) - 6, 0)]
+        _, minute = self._counts_before(_MINUTE)
+        near_at, near = self._counts_before(_NOW)
         found: dict[str, tuple[Counter[str], int, int]] = {}
         for (type_, outcome), n in newest.items():
             outcomes, lately, total = found.get(type_, (Counter(), 0, 0))
@@ -125,7 +139,7 @@ class ObservedRates:
         totals = [float(sum(self._seconds.get(s, {}).values())) for s in range(begin, end)]
         peak = max(totals, default=0.0)
         peak_at = float(begin + totals.index(peak)) if peak else None
-        recent = totals[-5:]
+        recent = totals[-_NOW:]
         now = sum(recent) / len(recent) if recent else 0.0
         return Rates(now, tuple(totals), peak, peak_at, tuple(self._by_type(end)))
 
@@ -136,12 +150,12 @@ class ObservedRates:
         for second, counts in self._seconds.items():
             for (type_, outcome), n in counts.items():
                 totals[type_] += n
-                if second >= end - 60:
+                if end - _MINUTE <= second < end:
                     minutes.setdefault(type_, Counter())[outcome] += n
-                if end - 5 <= second < end:
+                if end - _NOW <= second < end:
                     lately[type_] += n
         rates = [
-            TypeRate(type_, lately[type_] / 5, minutes.get(type_, Counter()), total)
+            TypeRate(type_, lately[type_] / _NOW, minutes.get(type_, Counter()), total)
             for type_, total in totals.items()
         ]
         return sorted(rates, key=lambda rate: (-rate.total, rate.type))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from textual.content import Content
 
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import TITLES, VIEWS, Action
 from tiger_slack_tui.console.formats import age, clock, count, millis
 from tiger_slack_tui.console.model.model import Importing, Model
@@ -40,6 +42,7 @@ _DELAYED = 30.0
 """Seconds that the oldest event may wait in the spool before a line says that the spool is drained."""
 _QUIET_STATUSES = (SlackStatus.CONNECTED, SlackStatus.STARTING, SlackStatus.STOPPED)
 """No line says that these are problems."""
+_LEAST = "60 columns and 15 rows"
 _FAULTS = 2
 """The most faults that are shown."""
 
@@ -61,7 +64,7 @@ def overall(model: Model) -> tuple[str, str]:
     if now is None and not model.is_observing:
         return "note", "STARTING"
     if now is None:
-        return ("bad", "NO DATABASE") if model.database.problem else ("ok", "OBSERVING")
+        return _observed(model)
     if now.slack_status == SlackStatus.STOPPED:
         return "off", "STOPPED"
     stored = storage_state(now.database_problem, now.spool_problem)
@@ -80,6 +83,20 @@ def overall(model: Model) -> tuple[str, str]:
     return "ok", "LIVE"
 
 
+def _observed(model: Model) -> tuple[str, str]:
+    """The whole state, as a console sees it that only observes."""
+    instances = model.database.instances
+    if model.database.problem:
+        return "bad", "NO DATABASE"
+    if model.database.at is None:
+        return "note", "STARTING"
+    if all(row.is_stopped for row in instances):
+        return "off", "NONE RUNS"
+    if all(row.is_stopped or row.is_lost for row in instances):
+        return "bad", "ALL LOST"
+    return "ok", "OBSERVING"
+
+
 def status_line(model: Model, width: int) -> Content:
     """The first line: whether all is well, and if not, what is not. The less important parts are left out first."""
     now = model.engine
@@ -93,7 +110,7 @@ def status_line(model: Model, width: int) -> Content:
     if now is not None and now.spool_events:
         groups.append([f"spool {count(now.spool_events)}"])
     if now is not None and now.gaps_open:
-        groups.append([mark("note", f"{now.gaps_open:,} gap{'s' if now.gaps_open != 1 else ''}")])
+        groups.append([mark("note", f"{amount(now.gaps_open, 'gap')}")])
     right: list[StyledText] = []
     if model.read_only:
         right.append(("read-only ", NOTE))
@@ -122,7 +139,7 @@ def _slack(now: Snapshot) -> list[StyledText]:
     if now.slack_status != SlackStatus.CONNECTED:
         return ["slack ", mark("bad", f"{now.slack_status} {age(now.at - now.slack_since)}")]
     sockets = now.slack_connections
-    return ["slack ", mark("ok"), f" {sockets} socket{'s' if sockets != 1 else ''}"]
+    return ["slack ", mark("ok"), f" {amount(sockets, 'socket')}"]
 
 
 def _schema(model: Model) -> list[StyledText]:
@@ -141,6 +158,8 @@ def problem_lines(model: Model) -> list[Content]:
     if now is None:
         if database.problem:
             lines.append(_bad(f"The database does not answer: {database.problem}"))
+        elif model.is_observing:
+            lines += _lost_lines(model)
         return lines
     if now.slack_status not in _QUIET_STATUSES:
         why = f": {now.slack_reason}" if now.slack_reason else ""
@@ -152,7 +171,7 @@ def problem_lines(model: Model) -> list[Content]:
             _bad(f"No event could be written to the database for {since}: {now.database_problem}")
         )
         if now.spool_problem is None:
-            waiting = f"{now.spool_events:,} events wait in the spool and are acknowledged"
+            waiting = f"{amount(now.spool_events, 'acknowledged event')} in the spool"
             lines.append(line((f"   Nothing is lost: {waiting}.", DIM)))
     if now.spool_problem is not None:
         lines.append(_bad(f"No event can be written to the spool: {now.spool_problem}"))
@@ -164,9 +183,23 @@ def problem_lines(model: Model) -> list[Content]:
             lines.append(line(("   Nothing is lost: events are written to the database.", DIM)))
     elif now.spool_oldest and now.at - now.spool_oldest > _DELAYED and not now.database_problem:
         lines.append(
-            line((f" ▲ The spool is being drained: {now.spool_events:,} events left", NOTE))
+            line((f" ▲ The spool is being drained: {amount(now.spool_events, 'event')} left", NOTE))
         )
     lines += [line((f" ▲ {fault}", NOTE)) for fault in now.faults[:_FAULTS]]
+    return lines
+
+
+def _lost_lines(model: Model) -> list[Content]:
+    """A line for each lost instance, at most two."""
+    lost = [row for row in model.database.instances if row.is_lost]
+    lines = [
+        _bad(
+            f"Lost: {row.host}:{row.pid}, silent for {age(row.seen_age)}. It crashed or is cut off."
+        )
+        for row in lost[:_FAULTS]
+    ]
+    if len(lost) > _FAULTS:
+        lines.append(_bad(f"{len(lost) - _FAULTS:,} more are lost."))
     return lines
 
 
@@ -209,12 +242,13 @@ def footer_line(actions: Iterable[Action], keys: Mapping[str, str], width: int) 
     return Content(" ") + Content("  ").join([*fitting, *end])
 
 
-def typing_line(actions: Iterable[Action], keys: Mapping[str, str]) -> Content:
+def typing_line(actions: Iterable[Action], keys: Mapping[str, str], hint: str = "") -> Content:
     """The last line while a text is typed, with the actions of the field. Other keys are part of the text then."""
     parts: list[StyledText] = [" "]
     for action in actions:
         parts += [(keys.get(action.id, action.key), f"bold {KEY}"), f" {action.title}  "]
     parts += [("Enter", f"bold {KEY}"), " Accept  ", ("Esc", f"bold {KEY}"), " Leave the field"]
+    parts += [(f"   {hint}", DIM)] if hint else []
     return line(*parts)
 
 
@@ -227,27 +261,72 @@ def import_parts(importing: Importing) -> list[StyledText]:
         parts.append(f"  {importing.rate:,.0f} msg/s")
         if importing.seconds_left is not None:
             parts.append(f"  left {age(importing.seconds_left)}")
-    parts.append(f"  {importing.files_done:,} of {importing.files:,} files")
+    parts.append(f"  {importing.files_done:,} of {amount(importing.files, 'file')}")
     parts += [(f"  {importing.bad:,} bad", BAD)] if importing.bad else []
     return parts
 
 
-def short_lines(model: Model, width: int) -> list[Content]:
-    """The most important lines, for a terminal that has no room for panes."""
-    now, rates = model.engine, model.rates
-    state, word = overall(model)
-    lines = [line(" ", mark(state, word), f"  {rates.now:,.0f}/s  {clock(model.at)}Z")]
-    lines += problem_lines(model)
+def short_lines(model: Model, width: int, height: int) -> list[Content]:
+    """The state in words, for a terminal that has no room for panes. The most important lines come first."""
+    lines = [line(" ", mark(*overall(model)), (f"   {clock(model.at)}Z", DIM))]
+    problems = problem_lines(model)
+    lines += problems
+    now = model.engine
     if now is not None:
-        outcomes = now.by_outcome()
-        failed, discarded = outcomes.get(Outcome.FAILED, 0), outcomes.get(Outcome.DISCARDED, 0)
-        lines.append(line(f" failed {failed:,}  discarded {discarded:,}  queue {now.queue:,}"))
-        if now.gaps_open:
-            lines.append(line(" ", mark("note", f"open gaps: {now.gaps_open:,}")))
+        lines += _short_state(now, model.rates.now)
+    else:
+        lines.append(_short("events", f"{model.rates.now:,.1f} a second"))
+    lines += _short_instances(model)
     if model.importing is not None:
-        lines.append(line(" import ", *import_parts(model.importing)))
-    lines.append(line((" q", KEY), (" Quit  needs 60x15", DIM)))
-    return [shown.truncate(width) for shown in lines]
+        lines.append(line((f" {'import':<9}", DIM), *import_parts(model.importing)))
+    if not problems:
+        lines.append(_short("problems", "none"))
+    lines = lines[: max(height - 1, 1)]
+    lines.append(line((" q", KEY), " Quit", (f"   The views need {_LEAST}.", DIM)))
+    return [shown.truncate(width, ellipsis=True) for shown in lines]
+
+
+def _short_state(now: Snapshot, rate: float) -> list[Content]:
+    outcomes = now.by_outcome()
+    failed, discarded = outcomes.get(Outcome.FAILED, 0), outcomes.get(Outcome.DISCARDED, 0)
+    sockets = amount(now.slack_connections, "connection")
+    spool = f"{amount(now.spool_events, 'event')} waiting" if now.spool_events else "empty"
+    lines = [
+        _short("Slack", f"{now.slack_status}, {sockets}"),
+        _short("database", "away" if now.database_problem else "takes events"),
+        _short("events", f"{rate:,.1f} a second, {failed:,} failed, {discarded:,} discarded"),
+        _short("ack", f"after {millis(now.ack_p50)}, at most {millis(now.ack_p99)} for 99 %"),
+        _short("queue", f"{now.queue:,} of {now.queue_limit:,}"),
+        _short("spool", spool),
+    ]
+    if now.gaps_open:
+        lines.append(_short("gaps", f"{now.gaps_open:,} open"))
+    return lines
+
+
+def _short_instances(model: Model) -> list[Content]:
+    if not model.is_observing:
+        return []
+    rows = [row for row in model.database.instances if not row.is_stopped]
+    lost = sum(row.is_lost for row in rows)
+    return [_short("instances", f"{len(rows) - lost:,} running, {lost:,} lost")]
+
+
+def _short(name: str, text: str) -> Content:
+    return line((f" {name:<9} ", DIM), text)
+
+
+def farewell(now: Snapshot, log_file: Path | None) -> str:
+    """The line that stays on the terminal: what became of the events of this run."""
+    stored = sum(now.outcomes.values())
+    text = f"Stopped. {amount(stored, 'event')} stored, none lost."
+    if now.spool_events:
+        text += (
+            f" {amount(now.spool_events, 'more event')} in the spool: the next start stores them."
+        )
+    if (left := now.received - now.acked) > 0:
+        text += f" {left:,} not acknowledged: Slack sends them again."
+    return f"{text} Log: {log_file}" if log_file else text
 
 
 def quit_question(model: Model) -> tuple[str, list[str]] | None:
@@ -256,8 +335,8 @@ def quit_question(model: Model) -> tuple[str, list[str]] | None:
     if model.engine is not None:
         running.append("ingestion")
         details += [
-            f"{model.rates.now:,.0f} events a second are being ingested.",
-            "Events that were read are stored and acknowledged first. Slack keeps later ones for a while.",
+            f"{model.rates.now:,.0f} events a second arrive now.",
+            "Events that were read are stored first. Slack repeats later ones for a while.",
         ]
     if model.importing is not None and not model.importing.phase.is_over:
         running.append("import")
@@ -265,4 +344,4 @@ def quit_question(model: Model) -> tuple[str, list[str]] | None:
             f"The import of {model.importing.path} is at {model.importing.share:.0%}.",
             "It stops after its present batches. The same import can be resumed later.",
         ]
-    return (f"Stop the {' and the '.join(running)}, and leave?", details) if running else None
+    return (f"Stop the {' and the '.join(running)}, and quit?", details) if running else None

@@ -9,7 +9,8 @@ import orjson
 from textual.content import Content
 
 from tiger_slack_tui.audit.detail import EventDetail
-from tiger_slack_tui.console.formats import age, moment
+from tiger_slack_tui.base.outcome import Outcome
+from tiger_slack_tui.console.formats import millis, moment
 from tiger_slack_tui.console.panes.findings import (
     KIND_STYLES,
 )
@@ -21,6 +22,7 @@ from tiger_slack_tui.console.panes.paint import (
     pairs,
     wrapped,
 )
+from tiger_slack_tui.postgres.failures import sqlstate_words
 from tiger_slack_tui.store.gaps import Gap
 
 
@@ -32,20 +34,27 @@ def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
         width,
         ("outcome", KIND_STYLES.get(event.outcome, (event.outcome, ""))),
         ("event", f"{event.event_id}  {'/'.join(filter(None, (event.type, event.subtype)))}"),
-        ("happened", f"{moment(event.event_ts)}Z, received {age(late)} later"),
+        ("happened", f"{moment(event.event_ts)}Z, received {millis(late)} later"),
     )
     if event.deliveries > 1:
         yield from pairs(width, ("received", times))
     about = " ".join(
         f"{name} {value}"
         for name, value in (
-            ("channel", event.channel_id),
-            ("user", event.user_id),
+            ("channel", _named("#", event.channel_name, event.channel_id)),
+            ("user", _named("@", event.user_name, event.user_id)),
             ("message", moment(event.message_ts) if event.message_ts else None),
         )
         if value
     )
     yield from pairs(width, ("about", about or "-"))
+    if event.outcome == Outcome.UNROUTED:
+        kind = event.type or "without a type"
+        yield from pairs(
+            width,
+            ("why", f"This version does not store Slack's events of the type {kind}."),
+            ("", "That is harmless: the event is kept in slack.event."),
+        )
     yield from _why(event, width)
     for again in event.replays:
         yield from pairs(width, ("replayed", f"{moment(again.at)}Z; it was {again.outcome} before"))
@@ -56,6 +65,11 @@ def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
     yield Content("")
     payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
     yield from wrapped(payload, width, most=5000)
+
+
+def _named(prefix: str, name: str | None, given: str | None) -> str | None:
+    """The name with the id behind it, or only the id."""
+    return f"{prefix}{name} ({given})" if name else given
 
 
 def _why(event: EventDetail, width: int) -> Iterator[Content]:
@@ -77,7 +91,7 @@ def _why(event: EventDetail, width: int) -> Iterator[Content]:
         code = event.error.get("sqlstate") or ""
         yield from pairs(
             width,
-            ("error", (f"{event.error.get('class')} {code}", BAD)),
+            ("error", (sqlstate_words(code) if code else str(event.error.get("class")), BAD)),
             ("", str(event.error.get("message"))),
         )
         diagnostics: dict[str, Any] = event.error.get("diagnostics") or {}

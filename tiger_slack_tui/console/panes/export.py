@@ -3,26 +3,66 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import csv
+import io
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any, TextIO
 
-from tiger_slack_tui.base import private_files
+import orjson
+
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.console.panes.arrangement import Field
+from tiger_slack_tui.console.panes.pane import Pane
+from tiger_slack_tui.console.time_slice import TimeSlice
 
+SUFFIXES = (".txt", ".csv", ".json")
 _CHUNK = 1 << 18
 """Characters that are written with one call."""
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
-async def write_export(directory: Path, name: str, lines: AsyncIterator[str]) -> Path:
-    """Write the lines to a new file NAME-TIME.txt that only its owner can read, and return its path.
-
-    Makes the directory, and closes it to others. Never replaces a file and follows no symlink: the new file gets
-    another name. A file that cannot be completed is removed. Raises TigerSlackError.
-    """
+def proposed_path(name: str, home: Path) -> Path:
+    """A new file in the working directory, or in `home` if that is not writable."""
     try:
-        path, file = await asyncio.to_thread(private_files.create, directory, name, ".txt")
-    except OSError as error:
-        raise TigerSlackError(f"{directory} cannot be written: {error.strerror}") from None
+        directory = Path.cwd() if os.access(".", os.W_OK) else home
+    except OSError:  # the working directory was removed
+        directory = home
+    return directory / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.txt"
+
+
+async def write_pane(path: Path, pane: Pane[Any]) -> Path:
+    """Write the pane's rows to a new file, as its suffix says: .txt as they are shown, .csv or .json by field.
+
+    Returns the absolute path; a ~ at its beginning is the operator's home directory.
+
+    Only the owner can read the file. Never replaces a file, and follows no symlink. A file that cannot be completed
+    is removed. Raises TigerSlackError.
+    """
+    kinds: dict[str, Callable[[Pane[Any]], AsyncIterator[str]]] = {
+        ".txt": _text_lines,
+        ".csv": _csv_lines,
+        ".json": _json_lines,
+    }
+    if path.suffix not in kinds:
+        raise TigerSlackError(f"The file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+    path = await asyncio.to_thread(lambda: path.expanduser().absolute())
+    await write_lines(path, kinds[path.suffix](pane))
+    return path
+
+
+async def write_lines(path: Path, lines: AsyncIterator[str]) -> None:
+    """Write the lines to a new file, as `write_pane` does. Raises TigerSlackError."""
+    try:
+        file = await asyncio.to_thread(_create, path)
+    except FileExistsError:
+        raise TigerSlackError(f"{path} exists already. Choose another name.") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "the name is not possible"
+        raise TigerSlackError(f"{path} cannot be written: {reason}") from None
     try:
         try:
             chunk: list[str] = []
@@ -37,8 +77,61 @@ async def write_export(directory: Path, name: str, lines: AsyncIterator[str]) ->
         finally:
             await asyncio.to_thread(file.close)
     except BaseException as error:
-        path.unlink(missing_ok=True)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
         if isinstance(error, OSError):
             raise TigerSlackError(f"{path} cannot be written: {error.strerror}") from None
         raise
-    return path
+
+
+def _create(path: Path) -> TextIO:
+    return os.fdopen(os.open(path, _NEW, 0o600), "w", encoding="utf-8", errors="replace")
+
+
+async def _text_lines(pane: Pane[Any]) -> AsyncIterator[str]:
+    async for text in pane.export():
+        yield text
+
+
+async def _csv_lines(pane: Pane[Any]) -> AsyncIterator[str]:
+    fields = _fields_of(pane)
+    yield _csv_line([field.name for field in fields])
+    async for values in _values(pane, fields):
+        yield _csv_line(["" if value is None else value for value in values])
+
+
+def _csv_line(values: Sequence[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()
+
+
+async def _json_lines(pane: Pane[Any]) -> AsyncIterator[str]:
+    """An array with one object a line."""
+    fields = _fields_of(pane)
+    names = [field.name.replace(" ", "_") for field in fields]
+    before = "["
+    async for values in _values(pane, fields):
+        row = orjson.dumps(dict(zip(names, values, strict=True)), default=str)
+        yield f"{before}{row.decode(errors='replace')}"
+        before = ","
+    yield "]" if before == "," else "[]"
+
+
+async def _values(pane: Pane[Any], fields: Sequence[Field[Any]]) -> AsyncIterator[list[object]]:
+    time_slice = TimeSlice(1)
+    for row in pane.rows:
+        await time_slice.yield_if_due()
+        yield [_plain(field.of(row)) for field in fields]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    return value
+
+
+def _fields_of(pane: Pane[Any]) -> Sequence[Field[Any]]:
+    """The pane's fields. A pane without fields has its lines as the only one."""
+    return pane.fields or (Field("line", lambda row: pane.text_of(row)),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from textual.content import Content
 
@@ -11,22 +12,45 @@ from tiger_slack_tui.console.formats import age, clock
 from tiger_slack_tui.console.model.findings import GAP, LATE, Finding
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import STALE_SECONDS
+from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, Column, Columns, StyledText
 
 KIND_STYLES: Mapping[str, tuple[str, str]] = {
     Outcome.FAILED: ("✗ failed", BAD),
     Outcome.DISCARDED: ("○ discard", KEY),
-    Outcome.UNROUTED: ("▲ unrouted", NOTE),
+    Outcome.UNROUTED: ("○ unrouted", DIM),
     LATE: ("▲ late", NOTE),
     GAP: ("✗ gap", BAD),
 }
-FINDINGS = Columns(
+_WIDE = 90
+"""Narrower tables have the name of the channel without its id, and no user."""
+_NARROW = Columns(
     Column("received", 8),
     Column("what", 10),
     Column("event", 17),
     Column("channel", 13),
-    Column("user", 12, least=100),
     Column("why"),
+)
+_WITH_IDS = Columns(
+    Column("received", 8),
+    Column("what", 10),
+    Column("event", 17),
+    Column("channel", 24),
+    Column("user", 24, least=120),
+    Column("why"),
+)
+
+
+FINDING_FIELDS = (
+    Field[Finding]("received", lambda row: datetime.fromtimestamp(row.at, UTC)),
+    Field[Finding]("what", lambda row: row.kind),
+    Field[Finding]("event", lambda row: row.what),
+    Field[Finding]("channel", lambda row: row.channel),
+    Field[Finding]("user", lambda row: row.user),
+    Field[Finding]("why", lambda row: row.detail),
+    Field[Finding]("event_id", lambda row: row.key, is_sortable=False),
+    Field[Finding]("channel_id", lambda row: row.channel_id, is_sortable=False),
+    Field[Finding]("user_id", lambda row: row.user_id, is_sortable=False),
 )
 
 
@@ -37,7 +61,7 @@ def findings_problem(model: Model) -> str | None:
     stored, old = model.stored_findings, model.stored_findings_age
     since = f"as of {age(old)} ago" if old is not None else "not read yet"
     if stored.problem is None:
-        return since if old is not None and old > STALE_SECONDS else None
+        return since if model.stored_findings_waited > STALE_SECONDS else None
     return (
         f"{stored.problem}: the database's part is {since}; newer ones are those of this instance"
     )
@@ -46,12 +70,18 @@ def findings_problem(model: Model) -> str | None:
 def paint_finding(row: Finding, width: int) -> Content:
     """A finding as a line of `width` cells."""
     kind = KIND_STYLES[row.kind]
-    cells: list[StyledText] = [
-        (clock(row.at), DIM),
-        kind,
-        row.what,
-        row.channel,
-        row.user,
-        row.detail,
-    ]
-    return FINDINGS.row(width, cells)
+    first: list[StyledText] = [(clock(row.at), DIM), kind, row.what]
+    if width < _WIDE:
+        return _NARROW.row(width, [*first, row.channel, row.detail])
+    channel, user = _with_id(row.channel, row.channel_id), _with_id(row.user, row.user_id)
+    return _WITH_IDS.row(width, [*first, channel, user, row.detail])
+
+
+def findings_head(width: int) -> Content:
+    """The titles of the columns of `paint_finding`."""
+    return (_NARROW if width < _WIDE else _WITH_IDS).head(width)
+
+
+def _with_id(name: str, given: str | None) -> str:
+    """The name with the id behind it. A name that is not known is the id."""
+    return name if given is None or given == name else f"{name} {given}"

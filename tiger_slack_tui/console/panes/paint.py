@@ -147,10 +147,9 @@ def bar(share: float, width: int) -> str:
     return "█" * filled + "░" * (width - filled)
 
 
-def chart(values: Sequence[float], width: int, height: int) -> list[str]:
-    """A chart as lines: one column for each value, the newest on the right. The highest fills the height."""
+def chart(values: Sequence[float], width: int, height: int, top: float) -> list[str]:
+    """A chart as lines: one column for each value, the newest on the right. The value `top` fills the height."""
     shown = list(values[-width:]) if width > 0 else []
-    top = max([*shown, 1e-9])
     eighths = [max(round(value / top * height * 8), 1 if value > 0 else 0) for value in shown]
     return [
         "".join(_BLOCKS[max(0, min(8, level - row * 8))] for level in eighths).rjust(width)

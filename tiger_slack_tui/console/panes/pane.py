@@ -16,8 +16,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tiger_slack_tui.base.stacktrace import where
+from tiger_slack_tui.console.panes.arrangement import Arrangement, Field
 from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, facing, line
-from tiger_slack_tui.console.panes.row_filter import RowFilter
 from tiger_slack_tui.console.time_slice import TimeSlice
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,10 @@ T = TypeVar("T")
 _SOUGHT_AT_ONCE = 2000
 """The most rows that are searched for the selected one at once, without slices."""
 
+_EXPORTED = 240
+"""Cells of a line that is exported or copied."""
+MOST_COPIED = 5000
+"""The most rows that are copied: terminals limit the size of their clipboard."""
 FAR = 10_000_000
 """More rows than any pane has. Moving by this number goes to the first or the last row."""
 Paint = Callable[[T, int], Content]
@@ -49,7 +53,7 @@ class Body(Generic[T]):
     """Why the rows are old or missing."""
     is_old: bool = False
     newest: int | None = None
-    """The index of the row that following keeps in sight; None for the last one."""
+    """The index of the newest row: the cursor follows it until the operator moves. None if no row is the newest."""
 
 
 class Pane(Widget, Generic[T], can_focus=True):
@@ -94,12 +98,12 @@ class Pane(Widget, Generic[T], can_focus=True):
         id: str,  # noqa: A002 as Textual names it
         key: Callable[[T], Hashable] | None = None,
         selectable: bool = False,
-        follow: bool = False,
         copy: Callable[[T], str] | None = None,
         find: Callable[[T], str] | None = None,
         help: str = "",  # noqa: A002
+        fields: Sequence[Field[T]] = (),
     ) -> None:
-        """`follow` keeps the newest row in sight. `copy` gives the text to copy for a row.
+        """`copy` gives the text to copy for a row. `fields` are what rows are sorted by, and what exports contain.
 
         A filter searches the row as it is painted, or the text that `find` gives, which is faster.
         """
@@ -108,16 +112,23 @@ class Pane(Widget, Generic[T], can_focus=True):
         self._key = key
         self._selectable = selectable
         self._copy = copy
-        self._row_filter: RowFilter[T] = RowFilter(find or (lambda row: self._line(row, 300).plain))
-        self._is_filtering = False
+        self.fields = fields
+        self._arrangement: Arrangement[T] = Arrangement(
+            find or (lambda row: self._line(row, 300).plain),
+            fields,
+            run=lambda work, name: self.run_worker(
+                work, exclusive=True, group=name, exit_on_error=False
+            ),
+            cancel=lambda name: self.workers.cancel_group(self, name),
+            on_arranged=lambda: self.show(self._body),
+        )
         self._body: Body[T] = Body()
         self._rows: Sequence[T] = ()
         self._cursor = 0
         self._top = 0
-        self._filter = ""
         self._painted: tuple[Size, list[Content]] | None = None
         self.can_focus = True
-        self.is_following = follow
+        self._is_following = True
         self.help_text = help
 
     @property
@@ -139,16 +150,34 @@ class Pane(Widget, Generic[T], can_focus=True):
 
     @property
     def filter_text(self) -> str:
-        return self._filter
+        return self._arrangement.filter_text
+
+    @property
+    def can_sort(self) -> bool:
+        return self._arrangement.can_sort
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether the operator has chosen an order."""
+        return bool(self._arrangement.sorted_by)
+
+    def sort_by_next(self) -> None:
+        """Sort by the next field; after the last one, show the rows in their own order."""
+        self._arrangement.sort_by_next()
+        self.show(self._body)
+
+    def reverse(self) -> None:
+        """Reverse the order of the sorted rows."""
+        self._arrangement.is_reversed = not self._arrangement.is_reversed
+        self.show(self._body)
 
     def show(self, body: Body[T]) -> None:
         """Show this. The cursor stays on its row if that is still there."""
         before = self.row
         self._body = body
-        self._rows = self._filtered(body.rows)
+        self._rows = self._arrangement.arrange(body.rows)
         if self.is_following:
-            last = len(self._rows) - 1
-            self._cursor = last if body.newest is None or self._filter else body.newest
+            self._cursor = self._newest or 0
         elif before is not None and self._key is not None:
             self._find(self._key(before))
         self._settle()
@@ -161,28 +190,54 @@ class Pane(Widget, Generic[T], can_focus=True):
 
         Many rows are searched in slices, and the result is shown when all were searched.
         """
-        self._filter = text
-        if self._is_filtering:
-            self.workers.cancel_group(self, "filter")
-            self._is_filtering = False
+        self._arrangement.filter(text)
         self.show(self._body)
+
+    @property
+    def is_following(self) -> bool:
+        """Whether the cursor follows the newest row."""
+        return self._is_following and self._newest is not None
+
+    @property
+    def _newest(self) -> int | None:
+        """The index of the newest row among the shown ones; None if no row is the newest, or they are sorted."""
+        newest, last = self._body.newest, len(self._rows) - 1
+        if self._arrangement.sorted_by:
+            return None
+        return last if newest and self.filter_text else newest
 
     def follow(self) -> None:
         """From now on, keep the newest row in sight."""
-        self.is_following = True
+        self._is_following = True
         self.show(self._body)
 
+    def to_end(self) -> None:
+        """Go to the last row. If new rows come at the end, follow them."""
+        if self._newest:
+            self.follow()
+        else:
+            self.move(FAR)
+
     def move(self, rows: int) -> None:
-        """Move the cursor or scroll, and stop following."""
-        self.is_following = False
+        """Move the cursor or scroll. This ends following, unless it leads to the newest row."""
+        self._is_following = False
         if not self._selectable:
             self._top += rows
         before = self.row
         self._cursor += rows
         self._settle()
+        ends = (0, len(self._rows) - 1)
+        self._is_following = self._newest in ends and self._position == self._newest
         self._repaint()
         if self.row is not None and before is not None and self._is_other(before, self.row):
             self.post_message(self.Selected(self, self.row))
+
+    @property
+    def _position(self) -> int:
+        """The index of the row with the cursor. Without a cursor: of the first or last row in sight."""
+        if self._selectable or not self._newest:
+            return self._cursor if self._selectable else self._top
+        return min(self._top + self._room, len(self._rows)) - 1
 
     def page(self, pages: int) -> None:
         """Move by as many rows as are in sight."""
@@ -194,11 +249,27 @@ class Pane(Widget, Generic[T], can_focus=True):
             self.post_message(self.Opened(self, self.row))
 
     async def copy_text(self) -> str:
-        """The text to copy: the selected row, or all rows if none can be selected."""
+        """The text to copy: the selected row, or the pane if no row can be selected."""
         row = self.row
         if row is not None:
-            return self._copy(row) if self._copy else self._line(row, 500).plain.rstrip()
-        return "\n".join([text async for text in self.export()])
+            return self._copy(row) if self._copy else self._line(row, 500).plain.strip()
+        return await self.copy_rows()
+
+    async def copy_rows(self) -> str:
+        """The rows as text, at most `MOST_COPIED` of them. Other tasks run in between."""
+        shown = [text async for text in self.export(MOST_COPIED)]
+        if (left := self.num_rows - MOST_COPIED) > 0:
+            shown.append(f"… {left:,} more rows; e writes all to a file")
+        return "\n".join(shown)
+
+    @property
+    def rows(self) -> Sequence[T]:
+        """The rows that pass the filter, in the order in which they are shown."""
+        return self._rows
+
+    def text_of(self, row: T) -> str:
+        """The row as it is shown in a wide pane, without the spaces around it."""
+        return self._line(row, _EXPORTED).plain.strip()
 
     @property
     def num_rows(self) -> int:
@@ -210,45 +281,15 @@ class Pane(Widget, Generic[T], can_focus=True):
         time_slice, rows, head = TimeSlice(1), self._rows, self._body.head
         end = len(rows) if most is None else min(most, len(rows))
         if head is not None:
-            yield self._guarded(head, 200).plain.rstrip()
+            yield self._guarded(head, _EXPORTED).plain.strip()
         for index in range(end):
             await time_slice.yield_if_due()
-            yield self._line(rows[index], 200).plain.rstrip()
+            yield self.text_of(rows[index])
 
     @property
     def _room(self) -> int:
         """Rows in sight."""
         return max(self.size.height - 1 - (self._body.head is not None) - len(self._warning()), 0)
-
-    def _filtered(self, rows: Sequence[T]) -> Sequence[T]:
-        if not self._filter.removeprefix("!"):
-            return rows
-        try:
-            is_more = not self._is_filtering and self._row_filter.wants_more(rows, self._filter)
-        except Exception as error:
-            self._drop_filter(error)
-            return rows
-        if is_more:
-            self._is_filtering = True
-            self.run_worker(
-                self._filter_slowly(rows, self._filter),
-                exclusive=True,
-                group="filter",
-                exit_on_error=False,
-            )
-        return self._row_filter.found
-
-    async def _filter_slowly(self, rows: Sequence[T], wanted: str) -> None:
-        try:
-            await self._row_filter.filter(rows, wanted)
-        except Exception as error:
-            self._drop_filter(error)
-        self._is_filtering = False
-        self.show(self._body)
-
-    def _drop_filter(self, error: Exception) -> None:
-        log.error("the pane %s cannot filter its rows", self.id, exc_info=error)
-        self._filter = ""
 
     def _find(self, key: Hashable) -> None:
         assert self._key is not None  # noqa: S101 the caller looked
@@ -289,7 +330,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         if self._selectable:
             self._top = max(self._cursor - self._room + 1, min(self._top, self._cursor))
         if not self._selectable and self.is_following:
-            self._top = len(self._rows)
+            self._top = self._newest or 0
         self._top = max(0, min(self._top, len(self._rows) - self._room))
 
     def _repaint(self) -> None:
@@ -381,12 +422,13 @@ class Pane(Widget, Generic[T], can_focus=True):
     def _title(self, width: int) -> Content:
         body = self._body
         style = KEY if self.has_focus else DIM
-        name = f"{body.title} /{self._filter}" if self._filter else body.title
+        wanted = self.filter_text
+        name = f"{body.title} /{wanted}" if wanted else body.title
         left = line(("── ", style), (name, f"bold {KEY}" if self.has_focus else "bold"), " ")
-        note = body.note
-        if self._filter:
+        note = self._arrangement.sorted_by or body.note  # the note can name the rows' own order
+        if wanted:
             note = f"{len(self._rows):,} of {len(body.rows):,}"
-            note = "searching …" if self._is_filtering and not self._rows else note
+            note = "searching …" if self._arrangement.is_filtering and not self._rows else note
         elif self._selectable and len(self._rows) > self._room > 0:
             note = f"{note} · {self._cursor + 1:,}/{len(self._rows):,}".removeprefix(" · ")
         right = line(" ", (note, DIM), (" ──", style)) if note else Content("")
@@ -397,10 +439,10 @@ class Pane(Widget, Generic[T], can_focus=True):
         return [] if problem is None else [line((f" ✗ {problem}", NOTE))]
 
     def _nothing(self, width: int, room: int) -> list[Content]:
-        if self._filter and self._body.rows:
-            if self._is_filtering:
+        if self.filter_text and self._body.rows:
+            if self._arrangement.is_filtering:
                 return [line((f"  Searching {len(self._body.rows):,} rows …", DIM))]
-            return [line((f"  No row contains {self._filter!r}. Esc shows all.", DIM))]
+            return [line((f"  No row contains {self.filter_text!r}. Esc shows all.", DIM))]
         texts = list(self._body.empty_text)
         above = max((room - len(texts)) // 3, 0)
         return [Content("")] * above + [line((f"  {text}", DIM)) for text in texts]

@@ -81,8 +81,11 @@ def _tested(name: str, tested: Tested) -> Content:
 
 
 def _example(example: Example) -> Content:
-    where = f"#{example.channel_name}" if example.channel_name else example.channel_id or "-"
-    who = example.user_id or example.bot_id or "-"
+    where, who = example.channel_id or "-", example.user_id or example.bot_id or "-"
+    if example.channel_name:
+        where = f"#{example.channel_name} ({where})"
+    if example.user_name:
+        who = f"@{example.user_name} ({who})"
     return line(
         (f"  {example.at:%m-%d %H:%M} ", DIM),
         f"{where} {who}  ",

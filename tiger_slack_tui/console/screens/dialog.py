@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import (
     CONFIRM_KEY,
     Action,
@@ -24,7 +25,8 @@ from tiger_slack_tui.console.actions import (
     perform,
 )
 from tiger_slack_tui.console.panes.chrome import footer_line
-from tiger_slack_tui.console.panes.paint import DIM, KEY, line
+from tiger_slack_tui.console.panes.keys_line import KeysLine
+from tiger_slack_tui.console.panes.paint import DIM, KEY, StyledText, line
 from tiger_slack_tui.console.panes.pane import FAR, Body, Pane
 
 _UNSCROLLED = 5
@@ -54,37 +56,47 @@ class Dialog(ModalScreen[_Answer]):
 
 YES: Final = Action("question.yes", CONFIRM_KEY, "Yes", help="Do what was asked.", is_fixed=True)
 NO: Final = Action(
-    "question.no", "escape,enter", "No", "Esc", "Change nothing, and go back.", is_fixed=True
+    "question.no", "escape", "No", "Esc", "Change nothing, and go back.", is_fixed=True
 )
 
 
 class Confirm(Dialog[bool]):
-    """Asks before something is changed. Only `CONFIRM_KEY` says yes; Enter and Escape change nothing."""
+    """Asks before something is changed. Enter gives the marked answer, which is "no" at first."""
 
     LEAST_SIZE = (20, 5)
 
-    def __init__(self, question: str, details: Sequence[str], *, verb: str, stay: str) -> None:
-        """`verb` and `stay` are what yes and Escape do."""
+    def __init__(self, question: str, details: Sequence[str], *, verb: str) -> None:
+        """`verb` is what yes does."""
         super().__init__()
         self._question = question
         self._details = details
         self._verb = verb
-        self._stay = stay
+        self._is_yes = False
+        """Whether Enter says yes."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Static(line((self._question, "bold")), id="question")
             with VerticalScroll(id="details", can_focus=False):
                 yield Static(Content("\n").join(line(text) for text in self._details))
-            more = "   ↑↓ Scroll" if len(self._details) > _UNSCROLLED else ""
-            yes, no = (YES.key, f"bold {KEY}"), (NO.key, f"bold {KEY}")
-            yield Static(
-                line(yes, f" {self._verb}   ", no, f" {self._stay}", (more, DIM)), id="choice"
-            )
+            yield Static(self._choice(), id="choice")
+
+    def _choice(self) -> Content:
+        """The two answers. The pointer and the colours show which one Enter gives."""
+        parts: list[StyledText] = []
+        for is_yes, key, name in ((False, NO.key, "Cancel"), (True, YES.key, self._verb)):
+            is_here = is_yes == self._is_yes
+            style = "bold reverse" if is_here else ""
+            parts += [("▸" if is_here else " ", KEY), (f" {name} ({key}) ", style), " "]
+        more = "  ↑↓ scroll" if len(self._details) > _UNSCROLLED else ""
+        return line(*parts, (more, DIM))
 
     def on_key(self, event: Key) -> None:
         # Not bindings: those apply to the screen that is shown when a key's turn comes. Two quick keys answer once.
-        if event.key in NO.keys.split(","):
+        if event.key == "enter":
+            event.stop()
+            self.answer(self._is_yes)
+        elif event.key in NO.keys.split(","):
             event.stop()
             self.act_no()
         elif event.character == CONFIRM_KEY:
@@ -98,6 +110,12 @@ class Confirm(Dialog[bool]):
     @implements(NO)
     def act_no(self) -> None:
         self.answer(False)
+
+    @action("question.other", "tab,shift+tab,left,right", "Other answer", shown="Tab")
+    def act_other(self) -> None:
+        """Move between the two answers. Enter gives the marked one."""
+        self._is_yes = not self._is_yes
+        self.query_one("#choice", Static).update(self._choice())
 
     @action("question.down", "down", "Scroll down", shown="↓")
     def act_down(self) -> None:
@@ -124,6 +142,24 @@ class Confirm(Dialog[bool]):
 
     ACTIONS: ClassVar[tuple[Action, ...]] = tuple(actions_in(vars()))
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(a for a in ACTIONS if not a.is_fixed)]
+
+
+class ConfirmQuit(Confirm):
+    """The question before the program ends. The key that asks it says yes, too."""
+
+    def __init__(
+        self, question: str, details: Sequence[str], *, verb: str, keys: Sequence[str]
+    ) -> None:
+        """`keys` are those that ask the question."""
+        super().__init__(question, details, verb=verb)
+        self._keys = keys
+
+    def on_key(self, event: Key) -> None:
+        if event.key in self._keys:
+            event.stop()
+            self.act_yes()
+        else:
+            super().on_key(event)
 
 
 class Document(Dialog[None]):
@@ -153,11 +189,11 @@ class Document(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](lambda row, width: row.truncate(width), id="document")
-        yield Static(footer_line(self.ACTIONS, self._keys, self.app.size.width), id="keys")
+        yield KeysLine(footer_line(self.ACTIONS, self._keys, self.app.size.width), id="keys")
 
     def on_mount(self) -> None:
         self._pane.show(
-            Body(rows=self._lines, title=self._title, note=f"{len(self._lines):,} lines")
+            Body(rows=self._lines, title=self._title, note=amount(len(self._lines), "line"))
         )
         self._pane.focus()
 

@@ -3,79 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from inspect import cleandoc
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from tiger_slack_tui.base.text import fit
-from tiger_slack_tui.console.actions import TITLES, Action, ActionGroup
+from tiger_slack_tui.base.text import cut, fit
+from tiger_slack_tui.console.actions import Action, ActionGroup
 from tiger_slack_tui.console.host import Host
-from tiger_slack_tui.console.panes.paint import DIM, KEY, line, worded
+from tiger_slack_tui.console.panes.paint import DIM, KEY, facing, line, worded
+
+_KEY, _TITLE = 8, 26
+"""Cells of the key and of the title in the palette."""
+_AROUND = 6
+"""Cells around a line of the palette."""
+
+
+RULE = (
+    "Lower case only looks. A capital changes data, and asks first; or it is the stronger form of its lower-case key:"
+    " g first and G last row, y row and Y pane, s next column and S reverse order. Esc goes back."
+)
+"""What the case of a key says."""
 
 
 def help_lines(
-    actions: Iterable[Action],
-    groups: Iterable[ActionGroup],
-    keys: Mapping[str, str],
-    about: str,
-    width: int,
+    groups: Iterable[ActionGroup], keys: Mapping[str, str], about: str, width: int
 ) -> Iterator[Content]:
-    """The help of a view: what it shows, and the keys with the ids by which they can be remapped.
-
-    `groups` are those of the screens and fields that can be opened from the view.
-    """
-    actions = list(actions)
+    """The help of a view: what it shows, and its keys by group, each with a sentence and the id to remap it by."""
     for paragraph in cleandoc(about).split("\n\n"):
         yield from worded(paragraph, width)
         yield Content("")
-    for title, shown in (
-        ("Here", [action for action in actions if action.view]),
-        ("Everywhere", [action for action in actions if not action.view]),
-        *((group.title, group.actions) for group in groups),
-    ):
-        if not shown:
+    for group in groups:
+        if not group.actions:
             continue
-        yield line((title, "bold"))
-        for action in shown:
-            asks = " (asks first)" if action.changes else ""
-            key = fit(keys.get(action.id, action.key), 8)
-            yield line("  ", (key, KEY), fit(f"{action.title}{asks}", 42), (action.id, DIM))
+        yield line((group.title, "bold"))
+        for action in group.actions:
+            yield from _action_lines(action, keys, width)
         yield Content("")
-    yield line(
-        (
-            "Keys that change data are upper-case and ask first. Esc goes back.",
-            DIM,
-        )
-    )
+    for row in worded(RULE, width):
+        yield row.stylize(DIM)
+
+
+def _action_lines(action: Action, keys: Mapping[str, str], width: int) -> Iterator[Content]:
+    """The key, what it does, and its id at the right end if there is room for both."""
+    asks = " Asks first." if action.changes else ""
+    end = line((f"  {action.id}", DIM))
+    rows = worded(f"{action.help}{asks}", width - 2 - _KEY)
+    rows[0] = line("  ", (fit(keys.get(action.id, action.key), _KEY), KEY)) + rows[0]
+    rows[1:] = [Content(" " * (2 + _KEY)) + row for row in rows[1:]]
+    if rows[-1].cell_length + end.cell_length >= width:
+        rows.append(Content(""))
+    rows[-1] = facing(rows[-1], end, width)
+    yield from rows
 
 
 class ActionCommands(Provider):
-    """Finds the actions of the shown view by name, for the command palette."""
+    """Finds the actions of the shown view by name, for the command palette. Each takes one line."""
 
     async def discover(self) -> Hits:
-        for title, action_id, help_text in self._offered():
-            yield DiscoveryHit(title, lambda name=action_id: self._do(name), help=help_text)
+        for action in self._offered():
+            shown = self._line(action, Content(action.title))
+            yield DiscoveryHit(shown, partial(self._do, action.id), text=action.title)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for title, action_id, help_text in self._offered():
-            score = matcher.match(title)
+        for action in self._offered():
+            score = matcher.match(action.title)
             if score > 0:
+                title = matcher.highlight(action.title)
                 yield Hit(
                     score,
-                    matcher.highlight(title),
-                    lambda name=action_id: self._do(name),
-                    help=help_text,
+                    self._line(action, title),
+                    partial(self._do, action.id),
+                    text=action.title,
                 )
 
-    def _offered(self) -> Iterator[tuple[str, str, str]]:
-        if isinstance(self.app, Host):
-            keys = self.app.keys_shown
-            for action in self.app.offered():
-                where = f"{TITLES[action.view] if action.view else 'Everywhere'}: {action.help}"
-                title = f"{action.title}  ({keys.get(action.id, action.key)})"
-                yield title, action.id, where
+    def _offered(self) -> list[Action]:
+        return self.app.offered() if isinstance(self.app, Host) else []
+
+    def _line(self, action: Action, title: Content) -> Content:
+        """The key, the title, and what the action does."""
+        keys = self.app.keys_shown if isinstance(self.app, Host) else {}
+        room = max(self.app.size.width - _AROUND - _KEY - _TITLE, 0)
+        key = fit(keys.get(action.id, action.key), _KEY)
+        return Content.assemble(
+            (key, KEY), title.truncate(_TITLE, pad=True), (cut(action.help, room), DIM)
+        )
 
     async def _do(self, action_id: str) -> None:
         await self.app.run_action(f"perform('{action_id}')")

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -18,18 +18,21 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.audit.preview import Preview
 from tiger_slack_tui.audit.rules import READY_RULES, ReadyRule
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.console.actions import Action, action, actions_in, bindings
+from tiger_slack_tui.base.text import amount
+from tiger_slack_tui.console.actions import Action, action, actions_in, bindings, declared
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.findings import Finding
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
 from tiger_slack_tui.console.panes.chrome import footer_line
+from tiger_slack_tui.console.panes.keys_line import KeysLine
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
     GOOD,
     StyledText,
     line,
+    worded,
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.panes.rules import RULES, paint_rule, preview_lines
@@ -96,12 +99,12 @@ class RulesScreen(Dialog[RuleDraft]):
             )
         yield Static(id="verdict")
         yield Pane[Content](lambda row, width: row.truncate(width), id="preview")
-        yield Static(id="rule-keys")
+        yield KeysLine(id="rule-keys")
 
     def on_mount(self) -> None:
         self._show()
         self.run_worker(self._load(), group="rules", exit_on_error=False)
-        self.query_one("#match" if not self._backend.read_only else "#rules").focus()
+        self.query_one("#rules").focus()
         if self._draft.match:
             self._test(_NEWEST)
 
@@ -116,6 +119,7 @@ class RulesScreen(Dialog[RuleDraft]):
                 title="discard rules",
                 note=f"{on} on, {len(self._rules) - on} off · what they discarded can be replayed",
                 head=RULES.head,
+                newest=0,  # the rules are read after the ready ones are shown
             )
         )
         about = self._draft.about
@@ -123,7 +127,7 @@ class RulesScreen(Dialog[RuleDraft]):
         self.query_one("#editor-title", Static).update(
             line(("── ", DIM), (made, "bold"), ("─" * width, DIM)).truncate(width)
         )
-        self.query_one("#verdict", Static).update(line("  ", self._verdict).truncate(width))
+        self.query_one("#verdict", Static).update(self._verdict_lines(width))
         rows = preview_lines(self._preview, width) if self._preview else []
         took = f"{self._preview.seconds:.1f} s" if self._preview else ""
         self.query_one("#preview", Pane).show(
@@ -134,10 +138,24 @@ class RulesScreen(Dialog[RuleDraft]):
                 empty_text=("A rule applies to new events. Nothing that is stored is deleted.",),
             )
         )
-        shown = [one for one in self.ACTIONS if not (one.changes and self._backend.read_only)]
-        self.query_one("#rule-keys", Static).update(
+        methods = declared(type(self)).values()
+        shown = [one.action for one in methods if one.is_possible(self)]
+        self.query_one("#rule-keys", KeysLine).show_keys(
             footer_line(shown, self._host.keys_shown, width)
         )
+
+    def _verdict_lines(self, width: int) -> Content:
+        """What the database says of the condition: as many lines as it needs."""
+        text, style = (self._verdict, "") if isinstance(self._verdict, str) else self._verdict
+        rows = worded(text, width - 4) or [Content("")]
+        return Content("\n").join(Content("  ") + row.stylize(style) for row in rows)
+
+    def on_descendant_focus(self) -> None:
+        self._show()
+
+    @property
+    def _is_in_list(self) -> bool:
+        return self.focused is self.query_one("#rules")
 
     async def _load(self) -> None:
         try:
@@ -220,13 +238,26 @@ class RulesScreen(Dialog[RuleDraft]):
         self._confirm("Save this rule and turn it on?", details, "Save", save)
 
     @act_save.when
-    def _can_change(self) -> bool:
-        return not self._backend.read_only
+    def _can_save(self) -> bool:
+        return not self._backend.read_only and bool(self._draft.match.strip())
 
     @action("rules.test_all", "f5,ctrl+t", "Test all", shown="F5")
     def act_test_all(self) -> None:
         """Test all messages of the days, not only the newest."""
         self._test(None)
+
+    @act_test_all.when
+    def _can_test(self) -> bool:
+        return bool(self._draft.match.strip())
+
+    @action("rules.new", "n", "New rule")
+    def act_new(self) -> None:
+        """Type the condition of a new rule."""
+        self.query_one("#match").focus()
+
+    @act_new.when
+    def _can_type(self) -> bool:
+        return self._is_in_list and not self._backend.read_only
 
     @action("rules.switch", "T,shift+t", "On/off", changes=True)
     def act_switch(self) -> None:
@@ -239,7 +270,7 @@ class RulesScreen(Dialog[RuleDraft]):
         change = operator.turn_rule_off if rule.is_on else operator.turn_rule_on
         details = (
             rule.readable,
-            f"It has discarded {rule.hits:,} events. They stay in the audit trail.",
+            f"It has discarded {amount(rule.hits, 'event')}, which stay in the audit trail.",
         )
 
         async def switch() -> str:
@@ -285,6 +316,25 @@ class RulesScreen(Dialog[RuleDraft]):
             self.query_one("#match", Input).value = row.match(self._value_for(row))
             self.query_one("#note", Input).value = row.title
         self.query_one("#match").focus()
+
+    @act_use.when
+    def _can_use(self) -> bool:
+        return self._is_in_list
+
+    @action("rules.copy", "y", "Copy", footer=False)
+    def act_copy(self) -> None:
+        """Copy the selected row to the terminal's clipboard."""
+        if isinstance(self.focused, Pane):
+            self._host.attempt("Copy", self._copy(self.focused, whole=False))
+
+    @action("rules.copy_all", "Y,shift+y", "Copy the whole pane", footer=False)
+    def act_copy_all(self) -> None:
+        """Copy the pane to the terminal's clipboard."""
+        if isinstance(self.focused, Pane):
+            self._host.attempt("Copy", self._copy(self.focused, whole=True))
+
+    async def _copy(self, pane: Pane[Any], *, whole: bool) -> str:
+        return self._host.copy(await (pane.copy_rows() if whole else pane.copy_text()))
 
     @action("rules.down", "down,j", "Down", shown="↓ j", footer=False)
     def act_down(self) -> None:
@@ -334,8 +384,11 @@ class RulesScreen(Dialog[RuleDraft]):
 
     def _selected(self) -> Rule | None:
         row = self.query_one("#rules", Pane).row
-        is_here = self.focused is self.query_one("#rules")
-        return row if is_here and isinstance(row, Rule) and not self._backend.read_only else None
+        return (
+            row
+            if self._is_in_list and isinstance(row, Rule) and not self._backend.read_only
+            else None
+        )
 
     ACTIONS: ClassVar[tuple[Action, ...]] = tuple(actions_in(vars()))
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(ACTIONS)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from textual.content import Content
 from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import JOBS, action
-from tiger_slack_tui.console.formats import age, moment
+from tiger_slack_tui.console.formats import age, brief, moment
 from tiger_slack_tui.console.model.database_state import (
     AdvisoryLock,
     MigrationFileState,
@@ -24,15 +24,32 @@ from tiger_slack_tui.console.model.database_state import (
     lock_name,
 )
 from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.jobs import (
+    FILE_FIELDS,
+    FILES,
+    JOB_FIELDS,
+    LOCK_FIELDS,
+    LOCKS,
+    RUN_FIELDS,
+    RUNS,
+    SESSION_FIELDS,
+    SESSIONS,
+    SIZE_FIELDS,
+    SIZES,
+    outcome,
+    paint_file,
+    paint_run,
+    paint_session,
+    paint_size,
+)
+from tiger_slack_tui.console.panes.jobs import (
+    JOBS as JOB_COLUMNS,
+)
 from tiger_slack_tui.console.panes.paint import (
     BAD,
-    DIM,
     GOOD,
     KEY,
     NOTE,
-    Column,
-    Columns,
-    StyledText,
     line,
     pairs,
     wrapped,
@@ -41,134 +58,6 @@ from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.jobs.status import JobStatus
 from tiger_slack_tui.store.job_runs import JobRun, RunOutcome
-
-_JOBS = Columns(
-    Column("job", 10),
-    Column("state", 12),
-    Column("last start", 19, least=90),
-    Column("ago", 6, right=True),
-    Column("took", 6, right=True),
-    Column("seen", 7, right=True),
-    Column("changed", 7, right=True),
-    Column("failed", 6, right=True, least=86),
-    Column("next"),
-)
-_RUNS = Columns(
-    Column("started", 19),
-    Column("took", 7, right=True),
-    Column("outcome", 11),
-    Column("seen", 9, right=True),
-    Column("changed", 8, right=True),
-    Column("why", 11, least=100),
-    Column("by / error"),
-)
-_LOCKS = Columns(
-    Column("lock", 12),
-    Column("state", 8),
-    Column("pid", 8, right=True),
-    Column("since", 7, right=True),
-    Column("who"),
-)
-_FILES = Columns(
-    Column("file"),
-    Column("state", 9),
-    Column("applied at", 19, least=70),
-    Column("by", 8),
-)
-_SESSIONS = Columns(
-    Column("pid", 8, right=True),
-    Column("who", 30),
-    Column("state", 12),
-    Column("for", 7, right=True),
-    Column("wait", 18, least=74),
-    Column("query"),
-)
-_SIZES = Columns(
-    Column("table", 16),
-    Column("rows", 12, right=True),
-    Column("size", 10, right=True),
-    Column("chunks"),
-)
-_RUN_STYLES: Mapping[str | None, tuple[str, str]] = {
-    None: ("▶ running", KEY),
-    RunOutcome.DONE: ("✓ done", GOOD),
-    RunOutcome.SKIPPED: ("○ skipped", DIM),
-    RunOutcome.CANCELLED: ("○ cancelled", NOTE),
-}
-
-
-def outcome(run: JobRun | None) -> tuple[str, str]:
-    """Text and style of how a run ended."""
-    if run is None:
-        return ("○ never ran", DIM)
-    return _RUN_STYLES.get(run.outcome, (f"✗ {run.outcome}", BAD))
-
-
-def paint_run(run: JobRun, width: int) -> Content:
-    """A run of a job."""
-    took = age((run.finished_at - run.started_at).total_seconds()) if run.finished_at else "…"
-    about: StyledText = (
-        (run.error, BAD if run.outcome != RunOutcome.SKIPPED else DIM)
-        if run.error
-        else run.instance
-    )
-    return _RUNS.row(
-        width,
-        [
-            moment(run.started_at),
-            took,
-            outcome(run),
-            f"{run.rows_seen:,}",
-            f"{run.rows_changed:,}",
-            (run.reason, DIM),
-            about,
-        ],
-    )
-
-
-def paint_file(file: MigrationFileStatus, width: int) -> Content:
-    """A migration file."""
-    style = {MigrationFileState.APPLIED: GOOD, MigrationFileState.PENDING: NOTE}.get(
-        file.state, BAD
-    )
-    symbol = {MigrationFileState.APPLIED: "✓", MigrationFileState.PENDING: "▲"}.get(file.state, "✗")
-    return _FILES.row(
-        width,
-        [
-            file.name,
-            (f"{symbol} {file.state.value}", style),
-            moment(file.applied_at),
-            file.applied_at_version or "-",
-        ],
-    )
-
-
-def paint_size(size: TableSize, width: int) -> Content:
-    """A table."""
-    about = ""
-    if size.chunks:
-        about = f"{size.chunks} chunks, {size.compressed} in the columnstore"
-        if size.bytes_before and size.bytes_after:
-            about += f", {size.bytes_before / size.bytes_after:.0f} times smaller"
-    return _SIZES.row(
-        width, [size.name, f"~{size.rows:,}", humanize.naturalsize(size.bytes), (about, DIM)]
-    )
-
-
-def paint_session(session: Session, width: int) -> Content:
-    """A session of the database."""
-    busy = session.state == "active"
-    return _SESSIONS.row(
-        width,
-        [
-            str(session.pid),
-            session.application_name or session.host,
-            (session.state or "hidden", KEY if busy else DIM),
-            age(session.seconds),
-            (session.wait, DIM),
-            " ".join(session.query.split()),
-        ],
-    )
 
 
 class JobsView(View):
@@ -180,20 +69,39 @@ class JobsView(View):
     NAME: ClassVar[str] = JOBS
 
     def compose(self) -> ComposeResult:
+        def key_of_lock(lock: AdvisoryLock) -> tuple[int, int]:
+            return (lock.key, lock.pid)
+
         yield Pane[JobStatus](
-            self._paint_job, id="job-list", key=lambda job: job.name, selectable=True
+            self._paint_job,
+            id="job-list",
+            key=lambda job: job.name,
+            selectable=True,
+            fields=JOB_FIELDS,
         )
         yield Pane[AdvisoryLock](
-            self._paint_lock, id="locks", key=lambda lock: (lock.key, lock.pid), selectable=True
+            self._paint_lock, id="locks", key=key_of_lock, selectable=True, fields=LOCK_FIELDS
         )
-        yield Pane[JobRun](paint_run, id="runs", key=lambda run: run.id, selectable=True)
+        yield Pane[JobRun](
+            paint_run, id="runs", key=lambda run: run.id, selectable=True, fields=RUN_FIELDS
+        )
         yield Pane[MigrationFileStatus](
-            paint_file, id="migrations", key=lambda file: file.name, selectable=True
+            paint_file,
+            id="migrations",
+            key=lambda file: file.name,
+            selectable=True,
+            fields=FILE_FIELDS,
         )
         yield Pane[Session](
-            paint_session, id="sessions", key=lambda session: session.pid, selectable=True
+            paint_session,
+            id="sessions",
+            key=lambda session: session.pid,
+            selectable=True,
+            fields=SESSION_FIELDS,
         )
-        yield Pane[TableSize](paint_size, id="sizes", key=lambda size: size.name, selectable=True)
+        yield Pane[TableSize](
+            paint_size, id="sizes", key=lambda size: size.name, selectable=True, fields=SIZE_FIELDS
+        )
 
     def on_mount(self) -> None:
         self._model: Model | None = None
@@ -206,10 +114,10 @@ class JobsView(View):
             Body(
                 rows=database.jobs,
                 title="jobs",
-                note=f"{database.jobs[0].schedule} {database.jobs[0].time_zone}"
+                note=f"cron {database.jobs[0].schedule} {database.jobs[0].time_zone}"
                 if database.jobs
                 else "",
-                head=_JOBS.head,
+                head=JOB_COLUMNS.head,
                 empty_text=model.empty_text("jobs"),
                 is_old=model.is_old("jobs"),
                 problem=model.database_problem_text or model.error_of("jobs"),
@@ -220,7 +128,8 @@ class JobsView(View):
             Body(
                 rows=chosen.runs if chosen else (),
                 title=f"runs of {chosen.name}" if chosen else "runs",
-                head=_RUNS.head,
+                newest=0,
+                head=RUNS.head,
                 empty_text=("This job never ran. R runs it now.",)
                 if chosen
                 else model.empty_text("jobs"),
@@ -240,7 +149,7 @@ class JobsView(View):
                 rows=database.locks,
                 title="advisory locks",
                 note=f"{held} held" + (f" · {queued} waiting" if queued else ""),
-                head=_LOCKS.head,
+                head=LOCKS.head,
                 empty_text=model.empty_text(
                     "locks", "All are free: no job, migration or import is running."
                 ),
@@ -252,13 +161,12 @@ class JobsView(View):
     def _show_migrations(self, model: Model) -> None:
         found = model.database.migrations
         files = found.files if found else ()
-        pending = sum(file.state is MigrationFileState.PENDING for file in files)
         note = ""
         if found:
             same = found.database_version == found.version
             note = f"database {found.database_version or 'none'}"
             note += " ✓" if same else f" ▲ program {found.version}"
-            note += f" · {pending} pending" if pending else ""
+            note += f" · {found.pending} pending" if found.pending else ""
         self.query_one("#migrations", Pane).show(
             Body(
                 rows=sorted(
@@ -270,7 +178,7 @@ class JobsView(View):
                 ),
                 title="migrations",
                 note=note,
-                head=_FILES.head,
+                head=FILES.head,
                 empty_text=model.empty_text("migrations"),
                 is_old=model.is_old("migrations"),
                 problem=model.error_of("migrations"),
@@ -285,7 +193,7 @@ class JobsView(View):
                 rows=database.sessions,
                 title="database sessions",
                 note=f"{len(database.sessions)} · {active} active",
-                head=_SESSIONS.head,
+                head=SESSIONS.head,
                 empty_text=model.empty_text("sessions"),
                 is_old=model.is_old("sessions"),
                 problem=model.error_of("sessions"),
@@ -301,7 +209,7 @@ class JobsView(View):
                 rows=database.sizes,
                 title="tables",
                 note=f"{server} · {humanize.naturalsize(sum(s.bytes for s in database.sizes))}",
-                head=_SIZES.head,
+                head=SIZES.head,
                 empty_text=model.empty_text("sizes"),
                 is_old=model.is_old("sizes"),
                 problem=model.error_of("sizes"),
@@ -313,11 +221,11 @@ class JobsView(View):
         now = self._model.at if self._model else 0.0
         took = since = "-"
         if last is not None:
-            since = age(now - last.started_at.timestamp())
+            since = brief(now - last.started_at.timestamp())
             end = last.finished_at.timestamp() if last.finished_at else now
-            took = age(end - last.started_at.timestamp())
+            took = brief(end - last.started_at.timestamp())
         wait = job.next_run - datetime.fromtimestamp(now, UTC)
-        return _JOBS.row(
+        return JOB_COLUMNS.row(
             width,
             [
                 job.name,
@@ -335,9 +243,9 @@ class JobsView(View):
     def _paint_lock(self, lock: AdvisoryLock, width: int) -> Content:
         model = self._model
         is_ours = model is not None and lock.application_name == model.instance
-        since = age(model.at - lock.since.timestamp()) if model and lock.since else "-"
+        since = brief(model.at - lock.since.timestamp()) if model and lock.since else "-"
         who = f"{lock.application_name or 'unnamed'} ({lock.host})"
-        return _LOCKS.row(
+        return LOCKS.row(
             width,
             [
                 lock_name(lock.key),
@@ -354,6 +262,7 @@ class JobsView(View):
     def on_pane_selected(self, event: Pane.Selected) -> None:
         if event.pane.id == "job-list" and self._model is not None:
             self.show(self._model)
+            self.query_one("#runs", Pane).follow()
 
     def _job(self) -> JobStatus | None:
         pane: Pane[JobStatus] = self.query_one("#job-list", Pane)
@@ -456,7 +365,7 @@ class JobsView(View):
     @act_migrate.when
     def _can_migrate(self) -> bool:
         found = self._model.database.migrations if self._model else None
-        return found is not None and any(f.state is MigrationFileState.PENDING for f in found.files)
+        return found is not None and found.pending > 0
 
 
 def _fields(row: Any) -> list[tuple[str, object]]:

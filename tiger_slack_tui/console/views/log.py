@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,6 +15,7 @@ from tiger_slack_tui.console.actions import LOG, action
 from tiger_slack_tui.console.formats import clock, moment
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.paint import BAD, DIM, NOTE, line, wrapped
 from tiger_slack_tui.console.panes.pane import Body, Pane
@@ -36,6 +38,14 @@ def paint_line(row: LogLine, width: int) -> Content:
     )
 
 
+_FIELDS = (
+    Field[LogLine]("time", lambda row: datetime.fromtimestamp(row.at, UTC)),
+    Field[LogLine]("level", lambda row: logging.getLevelName(row.level)),
+    Field[LogLine]("logger", lambda row: row.logger),
+    Field[LogLine]("text", lambda row: row.text),
+)
+
+
 class LogView(View):
     """Shows the program's own log: starts and stops, problems, jobs. It never contains messages or tokens.
 
@@ -50,7 +60,7 @@ class LogView(View):
             id="log-lines",
             key=lambda row: row.number,
             selectable=True,
-            follow=True,
+            fields=_FIELDS,
             find=lambda row: f"{logging.getLevelName(row.level)} {row.logger} {row.text}",
         )
 
@@ -69,6 +79,7 @@ class LogView(View):
             Body(
                 rows=rows,
                 title="log",
+                newest=len(rows) - 1,
                 note=f"{name} and above · {'following' if pane.is_following else 'G follows'}",
                 empty_text=("Nothing was logged at this level.", "l shows other levels."),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -11,14 +12,21 @@ from textual.content import Content
 
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
-from tiger_slack_tui.base.text import fit
+from tiger_slack_tui.base.text import amount, fit
 from tiger_slack_tui.console.actions import JOBS, OVERVIEW, TRIAGE, action
-from tiger_slack_tui.console.formats import age, clock, count, millis
+from tiger_slack_tui.console.formats import age, brief, clock, count, millis
 from tiger_slack_tui.console.model.findings import Finding
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.rates import TypeRate
+from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.chrome import import_parts, storage_state
-from tiger_slack_tui.console.panes.findings import findings_problem, paint_finding
+from tiger_slack_tui.console.panes.event_chart import IN_MEMORY, chart_lines, peak_of_history
+from tiger_slack_tui.console.panes.findings import (
+    FINDING_FIELDS,
+    findings_head,
+    findings_problem,
+    paint_finding,
+)
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
@@ -28,7 +36,6 @@ from tiger_slack_tui.console.panes.paint import (
     Column,
     Columns,
     StyledText,
-    chart,
     line,
     mark,
 )
@@ -38,7 +45,6 @@ from tiger_slack_tui.jobs.status import JobStatus
 from tiger_slack_tui.store.instances import Instance
 from tiger_slack_tui.store.job_runs import RunOutcome
 
-_SHADE = "$primary"
 _RUNNING = ("jobs", "imports", "migrations", "extension")
 """The database that the pane of jobs and schema shows."""
 
@@ -66,49 +72,66 @@ _INSTANCES = Columns(
     Column("spool", 6, right=True),
     Column("received", 10, right=True, least=100),
     Column("up", 6, right=True, least=90),
-    Column("seen", 5, right=True),
+    Column("seen", 6, right=True),
 )
+
+
+_TYPE_FIELDS = (
+    Field[TypeRate]("type", lambda row: row.type),
+    Field[TypeRate]("rate", lambda row: row.per_second),
+    Field[TypeRate]("last minute", lambda row: row.of_minute),
+    Field[TypeRate]("failed", lambda row: row.minute.get(Outcome.FAILED, 0)),
+    Field[TypeRate]("discarded", lambda row: row.minute.get(Outcome.DISCARDED, 0)),
+)
+_INSTANCE_FIELDS = (
+    Field[Instance]("instance", lambda row: row.instance),
+    Field[Instance]("state", lambda row: row.status),
+    Field[Instance]("events/s", lambda row: row.events_per_second),
+    Field[Instance]("ack p99", lambda row: row.ack_p99),
+    Field[Instance]("queue", lambda row: row.queue),
+    Field[Instance]("spool", lambda row: row.spool_events),
+    Field[Instance]("received", lambda row: row.received),
+    Field[Instance]("up", lambda row: row.age),
+    Field[Instance]("seen", lambda row: row.seen_age),
+)
+_LATE_SECONDS = 12.0
+"""An instance whose last heartbeat is older is shown dimmed: it has missed two."""
 
 
 def paint_instance(row: Instance, width: int) -> Content:
     """An instance, as of its last heartbeat."""
+    is_late = not row.is_stopped and row.seen_age > _LATE_SECONDS
     if row.is_lost:
         state = mark("bad", "lost")
     elif row.is_stopped:
         state = mark("off", "stopped")
+    elif is_late:
+        state = mark("note", f"as of {age(row.seen_age)} ago")
     elif (stored := storage_state(row.database_problem, row.spool_problem)) is not None:
         state = mark(*stored)
     else:
         state = mark("ok" if row.status == SlackStatus.CONNECTED else "note", row.status)
+    is_old = row.is_stopped or is_late
     spool: StyledText = (count(row.spool_events), NOTE) if row.spool_events else "-"
-    shown = _INSTANCES.row(
-        width,
-        [
-            row.instance.partition("@")[2] or row.instance,
-            state,
-            f"{row.events_per_second:,.1f}",
-            millis(row.ack_p99),
-            f"{row.queue:,}",
-            spool,
-            count(row.received),
-            age(row.age),
-            (age(row.seen_age), BAD if row.is_lost else DIM),
-        ],
-    )
-    return shown.stylize(DIM) if row.is_stopped else shown
-
-
-def chart_lines(model: Model, width: int, height: int) -> list[Content]:
-    """The events of each second as columns, newest on the right."""
-    seconds = model.rates.seconds[-model.window :]
-    step = max(-(-model.window // max(width, 1)), 1)
-    # Columns begin at whole steps of the clock, so a column does not change once its time is over.
-    values = [
-        sum(part) / len(part)
-        for begin in range(len(seconds) % step, len(seconds), step)
-        if (part := seconds[begin : begin + step])
+    name = row.instance.partition("@")[2] or row.instance
+    figures: list[StyledText] = [
+        f"{row.events_per_second:,.1f}",
+        millis(row.ack_p99),
+        f"{row.queue:,}",
+        spool,
+        count(row.received),
+        brief(row.age),
     ]
-    return [line((row, _SHADE)) for row in chart(values, width, height)]
+    cells = [(part if isinstance(part, str) else part[0], DIM) for part in figures]
+    seen = (brief(row.seen_age), BAD if row.is_lost else DIM)
+    return _INSTANCES.row(
+        width,
+        [(name, DIM) if is_old else name, state, *(cells if is_old else figures), seen],
+    )
+
+
+def _rate(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:,.1f}"
 
 
 def flow_lines(now: Snapshot, width: int) -> list[Content]:
@@ -172,18 +195,18 @@ def _spool(now: Snapshot) -> StyledText:
 
 def job_line(job: JobStatus, at: float, width: int) -> Content:
     """A job: how its last run ended, when it runs next, and who holds its lock."""
-    wait = age((job.next_run - datetime.fromtimestamp(at, UTC)).total_seconds())
+    wait = brief((job.next_run - datetime.fromtimestamp(at, UTC)).total_seconds())
     last = next(iter(job.runs), None)
     if last is None:
         state: StyledText = mark("off", "never ran")
         when = ""
     elif last.outcome is None:
         state = ("▶ running", KEY)
-        when = f"{last.rows_seen:,} rows, {age(at - last.started_at.timestamp())}"
+        when = f"{amount(last.rows_seen, 'row')}, {brief(at - last.started_at.timestamp())}"
     else:
         symbol, style = _RUN_STYLES.get(last.outcome, ("✗", BAD))
         state = (f"{symbol} {last.outcome}", style)
-        when = f"{age(at - last.started_at.timestamp())} ago"
+        when = f"{brief(at - last.started_at.timestamp())} ago"
     lock = "lock free" if job.holder is None else f"lock {job.holder.application_name}"
     columns = Columns(
         Column("", 10), Column("", 12), Column("", 16), Column("", 12), Column("", least=64)
@@ -201,7 +224,7 @@ def import_lines(model: Model, width: int) -> Iterator[Content]:
         return
     for past in model.database.imports:
         if past.is_running:
-            so_far = f"  {past.files_now:,} files done  by {past.instance}"
+            so_far = f"  {amount(past.files_now, 'file')} done  by {past.instance}"
             yield line(
                 fit("import", 12), ("▶ running", KEY), so_far, (f"  {past.source}", DIM)
             ).truncate(width)
@@ -210,7 +233,8 @@ def import_lines(model: Model, width: int) -> Iterator[Content]:
 class OverviewView(View):
     """Shows whether ingestion is healthy: which events come, how fast they are stored, what runs, what went wrong.
 
-    A column of the chart is one second, or several if the window has more seconds than the screen has columns.
+    The chart has a scale of events a second and a time axis in UTC. [ and ] show less or more time: from a minute
+    to 90 days. More than 15 minutes are counted in the database, the newest first.
     """
 
     NAME: ClassVar[str] = OVERVIEW
@@ -218,12 +242,26 @@ class OverviewView(View):
     def compose(self) -> ComposeResult:
         yield Pane[Content](_as_is, id="chart")
         yield Pane[Instance](
-            paint_instance, id="instances", key=lambda row: row.instance, selectable=True
+            paint_instance,
+            id="instances",
+            key=lambda row: row.instance,
+            selectable=True,
+            fields=_INSTANCE_FIELDS,
         )
-        yield Pane[TypeRate](self._paint_type, id="types", key=lambda row: row.type)
-        yield Pane[Content](_as_is, id="running")
+        yield Pane[TypeRate](
+            self._paint_type,
+            id="types",
+            key=lambda row: row.type,
+            selectable=True,
+            fields=_TYPE_FIELDS,
+        )
+        yield Pane[Content](_as_is, id="running", selectable=True)
         yield Pane[Finding](
-            paint_finding, id="last-problems", key=lambda row: row.key, selectable=True
+            paint_finding,
+            id="last-problems",
+            key=lambda row: row.key,
+            selectable=True,
+            fields=FINDING_FIELDS,
         )
 
     def on_mount(self) -> None:
@@ -244,26 +282,38 @@ class OverviewView(View):
         rates, now = model.rates, model.engine
         flow = flow_lines(now, width) if now is not None else [Content("")]
         rows = [*chart_lines(model, width, max(height - 1 - len(flow), 1)), *flow]
-        peak = f" · peak {rates.peak:,.0f}" if rates.peak else ""
-        at = f" at {clock(rates.peak_at)}" if rates.peak_at and width >= 120 else ""
+        highest = peak_of_history(model) if model.history else rates.peak
+        peak = f" · peak {_rate(highest)}" if highest else ""
+        has_time = rates.peak_at and width >= 120 and model.history is None
+        at = f" at {clock(rates.peak_at)}" if has_time and rates.peak_at else ""
         received = f"{now.received:,} received · {now.acked:,} acknowledged · " if now else ""
-        note = f"now {rates.now:,.1f}{peak}{at} · {model.window} s"
+        is_old = model.is_observing and model.is_old("observed")
+        present = model.read_ago if is_old else f"now {rates.now:,.1f}"
+        note = f"{present}{peak}{at} · {age(model.window)}"
+        problem = model.error_of("observed")
+        if model.window > IN_MEMORY:
+            history = model.history
+            problem = problem or (history.problem if history else None)
+            note = f"{note}{'' if history and history.is_whole else ' · reading …'}"
         pane.show(
             Body(
                 rows=rows,
                 title="events/s",
                 note=f"{received}{note}" if width >= 110 else note,
-                problem=model.error_of("observed"),
+                is_old=is_old,
+                problem=problem,
             )
         )
 
     def _show_types(self, model: Model) -> None:
         rows = model.rates.by_type
+        is_old = model.is_observing and model.is_old("observed")
         self.query_one("#types", Pane).show(
             Body(
                 rows=rows,
                 title="by type",
-                note=f"{len(rows)} types",
+                note=model.read_ago if is_old else amount(len(rows), "type"),
+                is_old=is_old,
                 head=_TYPES.head,
                 empty_text=(
                     "There were no events yet. The first one appears here within a second.",
@@ -293,14 +343,15 @@ class OverviewView(View):
 
     def _show_running(self, model: Model) -> None:
         pane, database = self.query_one("#running", Pane), model.database
-        width = pane.size.width
+        width = pane.size.width - 2  # beside the pointer
         rows = [*import_lines(model, width)]
         self.set_class(bool(rows), "-importing")
         rows += [job_line(job, model.at, width) for job in database.jobs]
         if (found := database.migrations) is not None:
-            waiting = sum(file.state.value == "pending" for file in found.files)
-            good = found.database_version == found.version and not waiting
-            state: StyledText = ("✓ current", GOOD) if good else (f"▲ {waiting} pending", NOTE)
+            good = found.database_version == found.version and not found.pending
+            state: StyledText = (
+                ("✓ current", GOOD) if good else (f"▲ {found.pending} pending", NOTE)
+            )
             edition = (
                 f"TimescaleDB {database.extension.version} {database.extension.edition}"
                 if database.extension
@@ -321,7 +372,9 @@ class OverviewView(View):
         )
 
     def _show_instances(self, model: Model) -> None:
-        rows = model.database.instances
+        # The ages are those of the last read.
+        more = model.at - (model.database.at or model.at) if model.is_old("instances") else 0.0
+        rows = [replace(row, seen_age=row.seen_age + more) for row in model.database.instances]
         alive = [row for row in rows if not (row.is_stopped or row.is_lost)]
         is_shown = model.is_observing or len(alive) > 1 or any(row.is_lost for row in rows)
         self.set_class(is_shown, "-many")
@@ -332,14 +385,15 @@ class OverviewView(View):
             Body(
                 rows=rows,
                 title="instances",
-                note=f"{len(alive)} alive · {rate:,.0f} events/s",
+                note=model.read_ago
+                if model.is_old("instances")
+                else f"{len(alive)} alive · {rate:,.0f} events/s",
                 head=_INSTANCES.head,
                 empty_text=model.empty_text(
                     "instances", "No instance ran in the last day. Start one: tiger-slack run"
                 ),
                 is_old=model.is_old("instances"),
-                problem=(model.last_read if model.is_observing else None)
-                or model.error_of("instances"),
+                problem=model.error_of("instances"),
             )
         )
 
@@ -352,8 +406,10 @@ class OverviewView(View):
             Body(
                 rows=model.findings.rows,
                 title="last problems",
+                head=findings_head if self.query_one("#last-problems").size.height > 8 else None,
                 note="newest first · 3 shows all",
-                empty_text=("No failed, discarded, unknown or late events since the start.",),
+                newest=0,
+                empty_text=("No failed, discarded, unrouted or late events since the start.",),
                 problem=problem,
                 is_old=problem is not None,
             )

@@ -15,6 +15,7 @@ from textual.content import Content
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.outcome import Outcome
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import TRIAGE, action
 from tiger_slack_tui.console.formats import clock, moment
 from tiger_slack_tui.console.model.findings import (
@@ -27,11 +28,13 @@ from tiger_slack_tui.console.model.findings import (
 )
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
+from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.details import event_lines, gap_lines
 from tiger_slack_tui.console.panes.findings import (
-    FINDINGS,
+    FINDING_FIELDS,
     KIND_STYLES,
+    findings_head,
     findings_problem,
     paint_finding,
 )
@@ -39,7 +42,7 @@ from tiger_slack_tui.console.panes.paint import (
     Column,
     Columns,
     StyledText,
-    wrapped,
+    worded,
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.screens.rules import RuleDraft, RulesScreen
@@ -51,8 +54,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_BADGE_SECONDS = 300.0
-"""The badge counts failed and unrouted events for so long."""
 _LOOK_SECONDS = 0.15
 """How long a row must be selected before its event is read."""
 _DETAIL_SECONDS = 5.0
@@ -93,8 +94,26 @@ def paint_row(row: Finding | FindingGroup, width: int) -> Content:
     return _GROUPS.row(width, cells)
 
 
+def _newest(row: Finding | FindingGroup) -> Finding:
+    return row if isinstance(row, Finding) else row.findings[0]
+
+
+def _of_newest(field: Field[Finding]) -> Field[Finding | FindingGroup]:
+    """The field of a finding; of a group, that of its newest finding."""
+    return Field(field.name, lambda row: field.of(_newest(row)), field.is_sortable)
+
+
+_FIELDS: tuple[Field[Finding | FindingGroup], ...] = (
+    *map(_of_newest, FINDING_FIELDS),
+    Field("count", lambda row: 1 if isinstance(row, Finding) else len(row.findings)),
+)
+
+
 class TriageView(View):
-    """Shows events that failed, were discarded by a rule, are of an unknown type or came late, and gaps.
+    """Shows events that failed, were discarded by a rule, are unrouted or came late, and gaps.
+
+    Unrouted events are of a type that this version does not store. They are harmless, and kept in slack.event. The
+    tab shows how many events failed.
 
     Select an event to see what became of it and why. If a rule discards too much, press n to turn it off or remove
     it; then R replays the events that it discarded.
@@ -110,6 +129,7 @@ class TriageView(View):
             selectable=True,
             copy=lambda row: _key(row),
             find=_searched,
+            fields=_FIELDS,
         )
         yield Pane[Finding | Content](_paint_detail, id="finding")
 
@@ -126,13 +146,9 @@ class TriageView(View):
         """The screen of the rules that was opened last."""
 
     def badge(self, model: Model) -> str:
-        problems = model.engine.problems if model.engine else ()
-        new = sum(
-            event.outcome in (Outcome.FAILED, Outcome.UNROUTED)
-            and model.at - event.at < _BADGE_SECONDS
-            for event in problems
-        )
-        return f"▲{new}" if new else ""
+        failed = model.findings.counts.get(Outcome.FAILED, 0)
+        more = "+" if Outcome.FAILED in model.stored_findings.more else ""
+        return f"✗ {failed:,}{more} failed" if failed else ""
 
     def show(self, model: Model) -> None:
         self._model = model
@@ -153,7 +169,8 @@ class TriageView(View):
                 rows=rows,
                 title=f"only {only}" if only else kinds or "nothing to look at",
                 note="by cause" if self._is_grouped else "newest first",
-                head=_GROUPS.head if self._is_grouped else FINDINGS.head,
+                newest=None if self._is_grouped else 0,
+                head=_GROUPS.head if self._is_grouped else findings_head,
                 empty_text=self._empty(model),
                 problem=findings_problem(model),
                 is_old=model.stored_findings.problem is not None or found.problem is not None,
@@ -167,9 +184,9 @@ class TriageView(View):
         if self._kind or self._cause:
             return ("None of this kind.", "a shows all.")
         now = model.engine
-        live = f"{now.received:,} events were handled since the start." if now else ""
+        live = f"{amount(now.received, 'event')} handled since the start." if now else ""
         return (
-            "No failed, discarded, unknown or late events.",
+            "No failed, discarded, unrouted or late events.",
             live,
             "n shows the rules.",
         )
@@ -257,6 +274,7 @@ class TriageView(View):
         row = self._row()
         if isinstance(row, FindingGroup):
             self._kind, self._cause, self._is_grouped = row.kind, row.cause, False
+            self.query_one("#findings", Pane).follow()
         elif row is not None and self._detail.is_of(row):
             lines = self._detail.lines(self.app.size.width - 2)
             self.host.read(row.key, lines, copied=self._detail.copied)
@@ -268,6 +286,7 @@ class TriageView(View):
 
     def _only(self, kind: str | None) -> None:
         self._kind, self._cause = (None if kind == self._kind else kind), None
+        self.query_one("#findings", Pane).follow()
 
     @action("triage.only_failed", "f", "Only failed", footer=False)
     def act_only_failed(self) -> None:
@@ -281,7 +300,7 @@ class TriageView(View):
 
     @action("triage.only_unrouted", "u", "Only unrouted", footer=False)
     def act_only_unrouted(self) -> None:
-        """Show only events of an unknown type."""
+        """Show only unrouted events: this version does not store their type."""
         self._only(Outcome.UNROUTED)
 
     @action("triage.only_late", "l", "Only late", footer=False)
@@ -328,7 +347,7 @@ class TriageView(View):
             about = f"all events that {row.cause} discarded"
         elif isinstance(row, FindingGroup):
             selection = ReplaySelection(event_ids=tuple(finding.key for finding in row.findings))
-            about = f"{len(row.findings):,} events"
+            about = amount(len(row.findings), "event")
         elif row is not None:
             selection = ReplaySelection(event_ids=(row.key,))
             about = f"the event {row.key}"
@@ -362,7 +381,7 @@ class TriageView(View):
 
         async def backfill() -> str:
             run = await self.host.operator.backfill(gap.id)
-            found = f"{run.rows_seen:,} messages read, {run.rows_changed:,} were missing or older"
+            found = f"{amount(run.rows_seen, 'message')} read, {run.rows_changed:,} of them missing or older here"
             if run.outcome != RunOutcome.DONE:
                 raise TigerSlackError(f"{run.outcome}: {run.error or found}")
             return f"Gap {gap.id}: {found}"
@@ -412,7 +431,7 @@ def _paint_detail(row: Finding | Content, width: int) -> Content:
 
 
 def _text(text: str) -> Callable[[int], list[Content]]:
-    return lambda width: wrapped(text, width)
+    return lambda width: worded(text, width)
 
 
 def _key(row: Finding | FindingGroup) -> str:

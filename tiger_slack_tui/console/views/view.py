@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.containers import Container
@@ -13,11 +14,8 @@ from tiger_slack_tui.console.actions import action
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.export import write_export
-from tiger_slack_tui.console.panes.pane import FAR, Pane
-
-_COPIED = 5000
-"""The most rows that are copied: terminals limit the size of their clipboard."""
+from tiger_slack_tui.console.panes.export import proposed_path, write_pane
+from tiger_slack_tui.console.panes.pane import FAR, MOST_COPIED, Pane
 
 
 class Switcher(ContentSwitcher):
@@ -26,12 +24,20 @@ class Switcher(ContentSwitcher):
     BLANK = True
 
 
+class ViewPart(Container):
+    """A part of a view that declares actions of its own."""
+
+    BLANK = True
+    TITLE: ClassVar[str]
+    """Its title in the help."""
+
+
 class View(Container):
     """A set of panes, and the actions that each of them has."""
 
     BLANK = True  # it shows only its children, so it need not be painted line by line
     NAME: ClassVar[str]
-    PARTS: ClassVar[tuple[type, ...]] = ()
+    PARTS: ClassVar[tuple[type[ViewPart], ...]] = ()
     """Classes of the view's parts that declare actions, too."""
     zoomed: var[Pane[Any] | None] = var(None)
 
@@ -107,7 +113,7 @@ class View(Container):
 
     @action("pane.first", "g,home", "First", footer=False)
     def act_first(self) -> None:
-        """Go to the first row."""
+        """Go to the first row. A list with its newest row there follows it again."""
         self._move(-FAR)
 
     def _move(self, rows: int) -> None:
@@ -126,17 +132,37 @@ class View(Container):
         if self.pane:
             self.pane.page(-1)
 
-    @action("pane.last", "G,shift+g,end", "Last, and follow", footer=False)
+    @action("pane.last", "G,shift+g,end", "Last", footer=False)
     def act_last(self) -> None:
-        """Go to the newest row, and follow new ones."""
+        """Go to the last row. A list with its newest row there follows it again."""
         if self.pane:
-            self.pane.follow()
+            self.pane.to_end()
 
     @action("pane.filter", "slash", "Filter", shown="/")
     def act_filter(self) -> None:
         """Show only the rows that contain a text."""
         if self.pane:
             self.host.open_filter(self.pane)
+
+    @action("pane.sort", "s", "Sort by the next column", footer=False)
+    def act_sort(self) -> None:
+        """Sort by the next column; after the last one, return to the list's own order."""
+        if self.pane:
+            self.pane.sort_by_next()
+
+    @act_sort.when
+    def _can_sort(self) -> bool:
+        return self.pane is not None and self.pane.can_sort
+
+    @action("pane.reverse", "S,shift+s", "Sort in reverse", footer=False)
+    def act_reverse(self) -> None:
+        """Reverse the order of the sorted rows. This changes only what is shown."""
+        if self.pane:
+            self.pane.reverse()
+
+    @act_reverse.when
+    def _is_sorted(self) -> bool:
+        return self.pane is not None and self.pane.is_sorted
 
     @action("pane.zoom", "z", "Zoom", footer=False)
     def act_zoom(self) -> None:
@@ -160,20 +186,21 @@ class View(Container):
         return self.host.copy(await pane.copy_text())
 
     async def _copy_all(self, pane: Pane[Any]) -> str:
-        rows = pane.num_rows
-        said = self.host.copy("\n".join([text async for text in pane.export(_COPIED)]))
-        left = rows - _COPIED
-        return (
-            f"{said}: the first {_COPIED:,} of {rows:,} rows. e writes all." if left > 0 else said
-        )
+        said = self.host.copy(await pane.copy_rows())
+        is_cut = pane.num_rows > MOST_COPIED
+        return f"{said}: the first {MOST_COPIED:,} rows. e writes all." if is_cut else said
 
     @action("pane.export", "e", "Export the pane to a file", footer=False)
     def act_export(self) -> None:
-        """Write the pane's rows to a file in the home directory."""
-        if self.pane is None:
+        """Write the pane's rows to a file: text, or CSV or JSON by its suffix."""
+        pane = self.pane
+        if pane is None:
             return
-        self.host.attempt("Export", self._export(self.pane))
+        path = proposed_path(str(pane.id), self.backend.settings.home)
+        self.host.choose_file(
+            pane, path, lambda path: self.host.attempt("Export", _export(pane, path))
+        )
 
-    async def _export(self, pane: Pane[Any]) -> str:
-        place = self.backend.settings.home / "exports"
-        return f"Written to {await write_export(place, str(pane.id), pane.export())}"
+
+async def _export(pane: Pane[Any], path: Path) -> str:
+    return f"Written to {await write_pane(path, pane)}"

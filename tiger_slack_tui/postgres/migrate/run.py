@@ -93,6 +93,11 @@ class MigrationStatus:
     timescaledb: str | None
     files: tuple[MigrationFileStatus, ...]
 
+    @property
+    def pending(self) -> int:
+        """How many files are to be applied."""
+        return sum(file.state is MigrationFileState.PENDING for file in self.files)
+
 
 @dataclass(frozen=True, slots=True)
 class _State:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
 from textual.content import Content
 
@@ -10,6 +12,7 @@ from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
 from tiger_slack_tui.console.views.importing.lines import (
     FOLDERS,
     OPTIONS,
@@ -33,6 +36,8 @@ from tiger_slack_tui.imports.state import ImportState, Phase
 class CheckStep(Step):
     """Reads all files as an import would. The operator need not wait for its end."""
 
+    TITLE: ClassVar[str] = "Step 2, Check"
+
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="check-total")
         yield Pane[CheckFinding](
@@ -44,6 +49,7 @@ class CheckStep(Step):
             key=lambda row: row.name,
             selectable=True,
             find=folder_search_text,
+            fields=FOLDER_FIELDS,
         )
 
     def on_mount(self) -> None:

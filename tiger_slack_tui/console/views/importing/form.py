@@ -30,7 +30,7 @@ def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> 
     folders = check.folders.values() if check else ()
     names = draft.chosen(check)
     chosen = [folder for folder in folders if folder.name in names]
-    files = f"{sum(f.files for f in chosen):,} of {sum(f.files for f in folders):,} files"
+    files = f"{sum(f.files for f in chosen):,} of {amount(sum(f.files for f in folders), 'file')}"
     nameless = [f for f in folders if f.channel is None and f.name not in draft.channel_map]
     if nameless:
         about: StyledText = (f"{files}; {amount(len(nameless), 'folder')} without a channel", NOTE)
@@ -50,7 +50,7 @@ def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> 
     if past is not None or draft.restart:
         why = "no unfinished import"
         if past is not None:
-            done = "" if past.needs_count else f", {past.files_done:,} files done"
+            done = "" if past.needs_count else f", {amount(past.files_done, 'file')} done"
             why = f"unfinished import of {moment(past.started_at):.16}{done}"
         value: StyledText = (
             ("✓ from the beginning", NOTE) if draft.restart else ("○ continues", GOOD)
@@ -133,5 +133,5 @@ def _discards(check: ImportState | None, model: Model) -> FormRow:
     rules = model.database.discard_rules
     found = sum(check.total.discarded.values()) if check else 0
     value = "?" if rules is None else amount(rules, "rule")
-    about = f"would drop {found:,} of {check.total.read:,} messages" if check else ""
+    about = f"would drop {found:,} of {amount(check.total.read, 'message')}" if check else ""
     return FormRow("discard", (value, DIM), (about, DIM))

@@ -9,7 +9,7 @@ from itertools import islice
 from textual.content import Content
 
 from tiger_slack_tui.base.text import amount, cells, cut, visible
-from tiger_slack_tui.console.formats import age, clock, count, moment
+from tiger_slack_tui.console.formats import age, brief, clock, count, moment
 from tiger_slack_tui.console.panes.chrome import PHASES
 from tiger_slack_tui.console.panes.paint import (
     BAD,
@@ -111,7 +111,7 @@ def phase_part(state: ImportState) -> StyledText:
 def progress_line(state: ImportState, width: int, name: str) -> Content:
     """A progress bar, the share in percent, and the number of files."""
     ledger = state.ledger
-    end = f"  {state.share * 100:3.0f} %   {ledger.files_done:,} of {ledger.files:,} files"
+    end = f"  {state.share * 100:3.0f} %   {ledger.files_done:,} of {amount(ledger.files, 'file')}"
     room = max(width - len(end) - 12, 8)
     return line((f"  {name:<8}  ", DIM), (bar(state.share, room), KEY), end).truncate(width)
 
@@ -119,7 +119,7 @@ def progress_line(state: ImportState, width: int, name: str) -> Content:
 def account_parts(total: Account) -> list[StyledText]:
     """What became of the messages, in the order of the account."""
     discarded, skipped = sum(total.discarded.values()), sum(total.skipped.values())
-    parts: list[StyledText] = [f"  {total.read:,} messages"]
+    parts: list[StyledText] = [f"  {amount(total.read, 'message')}"]
     for name, number, style in (
         ("new", total.inserted, GOOD),
         ("bad", total.bad, BAD),
@@ -187,7 +187,7 @@ def check_lines(state: ImportState, width: int) -> list[Content]:
     )
     about += f"   days {state.days[0]} … {state.days[1]}" if state.days else ""
     if state.result is not None:
-        about += f"   lists: {state.result.users:,} users, {state.result.channels:,} channels"
+        about += f"   lists: {amount(state.result.users, 'user')}, {amount(state.result.channels, 'channel')}"
     lines.append(line(about).truncate(width, ellipsis=True))
     left_out = [f"{amount(number, 'file')}: {reason}" for reason, number in state.left_out.items()]
     lines.append(line((f"  left out   {'   '.join(left_out)}" if left_out else "", NOTE)))
@@ -283,7 +283,7 @@ def paint_worker(state: ImportState, pid: int, worker: WorkerProgress, width: in
     if state.phase in (Phase.PAUSED, Phase.WAITING):
         end: StyledText = ("paused", NOTE)
     elif quiet > _QUIET_SECONDS:
-        end = (f"▲ silent {age(quiet)}", NOTE)
+        end = (f"▲ silent {brief(quiet)}", NOTE)
     else:
         end = (f"{file.account.read:,} read", DIM)
     columns = Columns(Column("", 8, right=True), Column(""), Column("", 14, right=True))
@@ -314,7 +314,7 @@ def paint_file(planned: PlannedFile, file: FileProgress | None, took: float, wid
             symbol,
             name,
             f"{account.read:,}",
-            f"{took:.1f} s" if took < 1000 else age(took),
+            f"{took:.1f} s" if took < 1000 else brief(took),
             f"{account.inserted:,}",
             f"{account.already_there + account.updated:,}",
             f"{left_out:,}",
@@ -427,21 +427,22 @@ def result_lines(state: ImportState, width: int) -> list[Content]:
         hint = (state.error.hint or "").splitlines()
         lines += [line((f"    {hint[0]}", DIM))] if hint else []
     ledger = state.ledger
-    files = f"  {ledger.files_done:,} of {ledger.files:,} files done   {state.num_failed:,} failed"
+    files = f"  {ledger.files_done:,} of {amount(ledger.files, 'file')} done   {state.num_failed:,} failed"
     left_out = sum(state.left_out.values())
     files += f"   {left_out:,} left out" if left_out else ""
     if result is not None:
-        files += f"   lists: {result.users:,} users, {result.channels:,} channels"
+        files += f"   lists: {amount(result.users, 'user')}, {amount(result.channels, 'channel')}"
     lines += [line(files), line(*account_parts(total))]
     if result is not None and result.mismatch:
         lines.append(line((f"  ✗ The account does NOT add up: {result.mismatch}", BAD)))
     elif result is not None:
-        lines.append(
-            line(
-                ("  ✓ All messages that were read are accounted for", GOOD),
-                f"   {state.rate:,.0f} msg/s",
-            )
+        unread = state.num_failed + left_out
+        account: StyledText = (
+            (f"  ▲ {amount(unread, 'file')} not read in full, the rest is accounted for", NOTE)
+            if unread
+            else ("  ✓ All messages are accounted for", GOOD)
         )
+        lines.append(line(account, f"   {state.rate:,.0f} msg/s"))
     if state.report is not None:
         lines.append(line(("  report   ", DIM), end_of_path(str(state.report), width - 11)))
     return [shown.truncate(width, ellipsis=True) for shown in lines]

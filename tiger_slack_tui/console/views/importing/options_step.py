@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -37,6 +38,7 @@ from tiger_slack_tui.console.views.importing.draft import (
     read_limit,
     read_workers,
 )
+from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
 from tiger_slack_tui.console.views.importing.form import FormRow, check_problem, option_rows
 from tiger_slack_tui.console.views.importing.lines import (
     CHECK,
@@ -73,6 +75,8 @@ class FieldEdit:
 class OptionsStep(Step):
     """Shows the options; Enter changes one. I asks, then starts the import: nothing is written before."""
 
+    TITLE: ClassVar[str] = "Step 3, Options"
+
     def compose(self) -> ComposeResult:
         yield Pane[FormRow](
             lambda row, width: _OPTIONS.row(width, [(row.name, DIM), row.value, row.about]),
@@ -90,6 +94,7 @@ class OptionsStep(Step):
             key=lambda row: row.name,
             selectable=True,
             find=lambda row: f"{row.name} {row.channel}",
+            fields=FOLDER_FIELDS,
         )
         yield Pane[Content](as_is, id="options-command")
 
@@ -308,7 +313,7 @@ class OptionsStep(Step):
 
     @action("import.start", "I,shift+i", "Import", changes=True)
     def act_start(self) -> None:
-        """Ask, then start the import."""
+        """Start the import."""
         draft, check = self.wizard.draft, self.wizard.check
         problem = self._problem(check)
         if problem is not None:

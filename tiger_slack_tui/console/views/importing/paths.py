@@ -12,6 +12,7 @@ from pathlib import Path
 import humanize
 
 from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.imports.archive.names import is_possible
 from tiger_slack_tui.imports.archive.slackdump import kind_of
 from tiger_slack_tui.imports.request import resolved
@@ -134,7 +135,10 @@ def _classify_folder(path: Path) -> tuple[str, str]:
             lists += [entry.name] if entry.name in _LISTS else []
     if lists:
         more = "over " if folders >= _MOST - len(lists) else ""
-        return "ok", f"A folder with {', '.join(sorted(lists))}, and {more}{folders:,} folders."
+        return (
+            "ok",
+            f"A folder with {', '.join(sorted(lists))}, and {more}{amount(folders, 'folder')}.",
+        )
     return "note", "A folder without users.json or channels.json. Is it the export's folder?"
 
 

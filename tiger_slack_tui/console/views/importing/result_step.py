@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.content import Content
@@ -12,6 +13,7 @@ from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS, PROBLEM_FIELDS
 from tiger_slack_tui.console.views.importing.lines import (
     FOLDERS,
     PROBLEMS,
@@ -34,6 +36,8 @@ from tiger_slack_tui.store.import_account import ImportProblem
 class ResultStep(Step):
     """Shows what became of every message. R continues a stopped import, or reads bad files again."""
 
+    TITLE: ClassVar[str] = "Step 5, Result"
+
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="result-total")
         yield Pane[ImportProblem](
@@ -42,6 +46,7 @@ class ResultStep(Step):
             key=lambda row: (row.path, row.position, row.reason),
             selectable=True,
             find=search_text,
+            fields=PROBLEM_FIELDS,
         )
         yield Pane[FolderProgress](
             paint_folder,
@@ -49,6 +54,7 @@ class ResultStep(Step):
             key=lambda row: row.name,
             selectable=True,
             find=folder_search_text,
+            fields=FOLDER_FIELDS,
         )
 
     def on_mount(self) -> None:

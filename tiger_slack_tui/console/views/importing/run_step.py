@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.content import Content
 
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.formats import millis
 from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.paint import StyledText, line, pairs
 from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
 from tiger_slack_tui.console.views.importing.lines import (
     FILES,
     FOLDERS,
@@ -28,12 +32,15 @@ from tiger_slack_tui.console.views.importing.lines import (
 )
 from tiger_slack_tui.console.views.importing.step import SHOW_DETAILS, Step, as_is
 from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.file_table import FileProgress
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote, WorkerProgress
 
 
 class RunStep(Step):
-    """Shows the progress of every file. P pauses and S stops the import, after a question; it can continue later."""
+    """Shows the progress of every file. P pauses and X stops the import, after a question; it can continue later."""
+
+    TITLE: ClassVar[str] = "Step 4, Run"
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="run-total")
@@ -43,8 +50,8 @@ class RunStep(Step):
             id="run-files",
             key=lambda row: row.member.path,
             selectable=True,
-            follow=True,
             find=lambda row: row.member.path,
+            fields=self._file_fields(),
         )
         yield Pane[FolderProgress](
             paint_folder,
@@ -52,8 +59,9 @@ class RunStep(Step):
             key=lambda row: row.name,
             selectable=True,
             find=folder_search_text,
+            fields=FOLDER_FIELDS,
         )
-        yield Pane[TimedNote](paint_note, id="run-notes", follow=True)
+        yield Pane[TimedNote](paint_note, id="run-notes")
 
     def on_mount(self) -> None:
         self._only_bad = False
@@ -109,7 +117,12 @@ class RunStep(Step):
             )
         )
         self.pane("run-notes").show(
-            Body(rows=list(state.notes), title="notes", empty_text=("There are no notes.",))
+            Body(
+                rows=list(state.notes),
+                title="notes",
+                empty_text=("There are no notes.",),
+                newest=len(state.notes) - 1,
+            )
         )
 
     def _show_files(self, state: ImportState) -> None:
@@ -121,7 +134,7 @@ class RunStep(Step):
                 title="bad files" if self._only_bad else "files",
                 note=left,
                 head=FILES.head,
-                newest=None if self._only_bad else state.first_open_index,
+                newest=len(bad) - 1 if self._only_bad else state.first_open_index,
                 empty_text=("There are no bad files so far. f shows all files.",)
                 if self._only_bad
                 else ("Listing the archive …",),
@@ -146,6 +159,24 @@ class RunStep(Step):
             return Content("")
         file = state.file(row.member.path)
         return paint_file(row, file, state.seconds_of(file) if file else 0.0, width)
+
+    def _file_fields(self) -> tuple[Field[PlannedFile], ...]:
+        def of(value: Callable[[FileProgress], object]) -> Callable[[PlannedFile], object]:
+            def get(row: PlannedFile) -> object:
+                file = self._shown.file(row.member.path) if self._shown else None
+                return None if file is None else value(file)
+
+            return get
+
+        return (
+            Field("file", lambda row: row.member.path),
+            Field("size", lambda row: row.member.size),
+            Field("state", of(lambda file: file.step.value)),
+            Field("read", of(lambda file: file.account.read)),
+            Field("new", of(lambda file: file.account.inserted)),
+            Field("bad", of(lambda file: file.bad)),
+            Field("reason", of(lambda file: file.reason)),
+        )
 
     # Actions
 
@@ -191,7 +222,7 @@ class RunStep(Step):
     def _can_resume(self) -> bool:
         return self.wizard.is_running and is_paused(self._state)
 
-    @action("import.stop", "S,shift+s", "Stop", changes=True)
+    @action("import.stop", "X,shift+x", "Stop", changes=True)
     def act_stop(self) -> None:
         """Stop the import after the current batches."""
         self._ask(
@@ -248,7 +279,7 @@ def file_lines(state: ImportState, planned: PlannedFile, width: int) -> Iterator
     rows: list[tuple[str, StyledText]] = [
         ("path", planned.member.path),
         ("channel", f"{planned.folder}, {planned.channel.id}"),
-        ("size", f"{planned.member.size:,} bytes"),
+        ("size", amount(planned.member.size, "byte")),
         ("state", "waiting" if file is None else file.step.value),
     ]
     if file is not None:
@@ -268,7 +299,7 @@ def folder_lines(folder: FolderProgress, width: int) -> Iterator[Content]:
         ("folder", folder.name),
         ("channel", folder.channel or "unknown: its files are left out"),
         ("files", f"{folder.done:,} of {folder.files:,}"),
-        ("size", f"{folder.bytes:,} bytes"),
+        ("size", amount(folder.bytes, "byte")),
         *_account(folder.account.as_json()),
     ]
     yield from pairs(width, *rows, name=16)

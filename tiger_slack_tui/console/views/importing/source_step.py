@@ -29,6 +29,7 @@ from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.paint import DIM, KEY, MARKS, Column, Columns, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
+from tiger_slack_tui.console.views.importing.fields import PAST_FIELDS
 from tiger_slack_tui.console.views.importing.lines import (
     CHECK,
     PAST_IMPORTS,
@@ -85,6 +86,8 @@ class PathInput(Input):
 class SourceStep(Step):
     """Type a path, or take the path of an earlier import."""
 
+    TITLE: ClassVar[str] = "Step 1, Source"
+
     def compose(self) -> ComposeResult:
         with Horizontal(id="source-path"):
             yield Static(line(("  path  ", DIM)), id="source-label")
@@ -100,7 +103,11 @@ class SourceStep(Step):
             _paint_entry, id="source-entries", key=lambda row: row.text, selectable=True
         )
         yield Pane[PastImport](
-            paint_past, id="source-recent", key=lambda row: row.id, selectable=True
+            paint_past,
+            id="source-recent",
+            key=lambda row: row.id,
+            selectable=True,
+            fields=PAST_FIELDS,
         )
         yield Pane[Content](as_is, id="source-about")
 
@@ -136,6 +143,7 @@ class SourceStep(Step):
                 rows=database.imports,
                 title="imports",
                 note="newest first",
+                newest=0,
                 head=PAST_IMPORTS.head,
                 empty_text=empty,
                 is_old=model.is_old("imports"),
@@ -264,9 +272,9 @@ class SourceStep(Step):
 
     @implements(NEW_PATH)
     def act_path(self) -> None:
-        """Type a path."""
+        """Type a path. The first key replaces the old one."""
         self.field.focus()
-        self.field.cursor_position = len(self.field.value)
+        self.field.select_all()
 
     @act_path.when
     def _can_change(self) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from textual.containers import Container
 from textual.content import Content
 
 from tiger_slack_tui.console.actions import Action
@@ -15,6 +14,7 @@ from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
+from tiger_slack_tui.console.views.view import ViewPart
 from tiger_slack_tui.imports.state import ImportState
 
 CHECK_ARCHIVE = Action(
@@ -75,10 +75,8 @@ class Wizard:
         return None
 
 
-class Step(Container):
+class Step(ViewPart):
     """One step: its panes, and the actions that can be done in it."""
-
-    BLANK = True
 
     def __init__(self, wizard: Wizard, *, id: str) -> None:  # noqa: A002 as Textual names it
         super().__init__(id=id)
