@@ -57,7 +57,7 @@ def export(channels: Mapping[str, Mapping[str, Iterable[Any]]]) -> Files:
     return files
 
 
-def many(files: int = 6, each: int = 1500, channel: str = "general") -> Files:
+def long_export(files: int = 6, each: int = 1500, channel: str = "general") -> Files:
     """An export that takes several batches."""
     return export(
         {

@@ -14,7 +14,7 @@ from tests.archives import (
     Imported,
     day_file,
     export,
-    many,
+    long_export,
     message,
     run_import,
     tables,
@@ -92,7 +92,7 @@ async def test_paths_that_are_not_utf_8_are_imports_of_their_own(
     """Both had the same replacement character in their name: the second continued the import of the first."""
     sources = []
     for name in (b"\xff", b"\xfe"):
-        path = write_folder(tmp_path / os.fsdecode(name), many(1, 10))
+        path = write_folder(tmp_path / os.fsdecode(name), long_export(1, 10))
         imported = await run_import(conninfo, path)
         assert imported.result.resumed is None
         database.execute("update slack.import set outcome = 'cancelled'")

@@ -17,7 +17,7 @@ from tests.archives import (
     Imported,
     day_file,
     export,
-    many,
+    long_export,
     message,
     run_import,
     write_folder,
@@ -87,7 +87,7 @@ async def test_a_file_that_crashes_its_worker_counts_with_what_is_committed(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     """The worker could not report it: the account said 0."""
-    watched = Watched(conninfo, write_folder(tmp_path, many(1, 12_000)))
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(1, 12_000)))
     killed: set[int] = set()
 
     def kill_two(
@@ -118,7 +118,7 @@ async def test_a_file_that_crashes_its_worker_counts_with_what_is_committed(
 async def test_a_failed_import_counts_the_files_that_were_open(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    watched = Watched(conninfo, write_folder(tmp_path, many(1, 20_000)))
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(1, 20_000)))
 
     def end_sessions(batches: int) -> None:
         if batches == 2:
@@ -142,7 +142,7 @@ async def test_a_failed_import_counts_the_files_that_were_open(
 async def test_kills_at_random_points(conninfo: str, tmp_path: Path, seed: int) -> None:
     """Workers are killed and the import is stopped, again and again. Each time it continues."""
     chance = random.Random(seed)
-    path = write_folder(tmp_path, many(6, 4000))
+    path = write_folder(tmp_path, long_export(6, 4000))
     while True:
         watched = Watched(conninfo, path, workers=2)
         kills, stop = {chance.randrange(1, 6) for _ in range(2)}, chance.randrange(3, 10)
@@ -168,7 +168,7 @@ async def test_a_worker_that_commits_after_it_was_taken_for_dead_is_not_counted_
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     """It is killed while its commit waits. The commit happens after the next worker has read the checkpoint."""
-    watched = Watched(conninfo, write_folder(tmp_path, many(1, 100)))
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(1, 100)))
     blocked = (
         "select count(*) from pg_locks l where l.relation = 'slack.import_file'::regclass"
         " and not l.granted and l.database = (select oid from pg_database where datname = current_database())"
@@ -187,7 +187,7 @@ async def test_a_worker_that_commits_after_it_was_taken_for_dead_is_not_counted_
 async def test_a_worker_that_is_silent_or_writes_garbage(
     conninfo: str, tmp_path: Path, how: str
 ) -> None:
-    path = write_folder(tmp_path, many(3, 3000))
+    path = write_folder(tmp_path, long_export(3, 3000))
     watched = Watched(conninfo, path, silent_seconds=2.0)
 
     def disturb(batches: int) -> None:
@@ -212,7 +212,7 @@ async def test_the_first_error_is_raised_even_if_a_worker_hangs(
     conninfo: str, tmp_path: Path
 ) -> None:
     """A worker that did not end in time replaced it by a TimeoutError without a message."""
-    watched = Watched(conninfo, write_folder(tmp_path, many(1, 20_000)), silent_seconds=30.0)
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(1, 20_000)), silent_seconds=30.0)
 
     def fail(batches: int) -> None:
         kill_workers(signal.SIGSTOP)
@@ -266,7 +266,7 @@ async def test_a_dry_run_has_the_counts_of_the_import(
 async def test_a_killed_import_shows_what_it_has_committed(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    await run_import(conninfo, write_folder(tmp_path, many(2, 10)))
+    await run_import(conninfo, write_folder(tmp_path, long_export(2, 10)))
     database.execute("update slack.import set outcome = null, finished_at = null, account = null")
     async with asking(conninfo) as connection:
         (past,) = await recent_imports(connection, 5)
@@ -286,7 +286,7 @@ async def test_a_killed_import_shows_what_it_has_committed(
 async def test_a_continued_import_is_counted_again_after_the_next_kill(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    watched = Watched(conninfo, write_folder(tmp_path, many(1, 20_000)))
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(1, 20_000)))
     watched.on_batch = lambda batches: watched.job.cancel()
     await watched.run()
     assert saved(database)[1].read > 0
@@ -301,7 +301,7 @@ async def test_polling_does_not_read_the_files(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     """For a killed import of very many files, summing its files took seconds, and ran every 2 s."""
-    await run_import(conninfo, write_folder(tmp_path, many(2, 10)))
+    await run_import(conninfo, write_folder(tmp_path, long_export(2, 10)))
     database.execute("update slack.import set outcome = null, finished_at = null, account = null")
     trap = (
         "create or replace function slack.import_account(import_id int8) returns jsonb language plpgsql stable"

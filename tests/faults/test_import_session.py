@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.archives import many, write_folder
+from tests.archives import long_export, write_folder
 from tests.faults.test_import_account import MESSAGES, Watched, saved
 from tests.support import count, until
 from tiger_slack_tui.imports import job as import_job
@@ -36,7 +36,7 @@ async def test_an_import_whose_idle_session_was_cut_is_completed(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     assert IMPORT_LOCK_CLASS == 1768778863
-    watched = Watched(conninfo, write_folder(tmp_path, many(3, 3000)))
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(3, 3000)))
     watched.on_batch = lambda batches: end_session(database) if batches == 1 else None
     result = await watched.run()
     assert (result.outcome, result.exit_code) == ("done", 0)
@@ -47,7 +47,7 @@ async def test_an_import_whose_idle_session_was_cut_is_completed(
 async def test_the_lock_is_taken_again_while_the_workers_read(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    watched = Watched(conninfo, write_folder(tmp_path, many(3, 3000)), silent_seconds=6.0)
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(3, 3000)), silent_seconds=6.0)
     ended: list[int] = []
 
     def pause_and_cut(batches: int) -> None:
@@ -70,7 +70,7 @@ async def test_an_end_that_is_not_recorded_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Another session has the lock: the import's row stays as it is, and the log says so."""
-    watched = Watched(conninfo, write_folder(tmp_path, many(1, 3000)))
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(1, 3000)))
 
     def take_lock(batches: int) -> None:
         if batches == 1:
@@ -99,7 +99,7 @@ async def test_a_stop_after_the_last_batch_skips_the_compression(
 
     monkeypatch.setattr(import_job, "compress", compressing)
     monkeypatch.setattr(import_job, "_COMPRESS_FROM", 1)
-    watched = Watched(conninfo, write_folder(tmp_path, many(1, 10)))
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(1, 10)))
     read = watched.job._count_committed
 
     async def stop_while_counting(*args: Any) -> None:

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from tests.archives import many, message, run_import, write_folder
+from tests.archives import long_export, message, run_import, write_folder
 from tests.faults.test_exports_slackdump import Database
 from tests.faults.test_import_account import MESSAGES, Watched, kill_workers, saved
 from tests.integration.test_import_interrupted import worker_pids
@@ -29,7 +29,7 @@ async def test_a_stop_does_not_wait_for_a_worker_that_hangs(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     """It waited for a minute. The account has what the worker has committed."""
-    watched = Watched(conninfo, write_folder(tmp_path, many(1, 20_000)))
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(1, 20_000)))
     pids: list[int] = []
 
     def freeze(batches: int) -> None:
@@ -64,7 +64,7 @@ async def test_a_checkpoint_that_another_session_changes_is_read_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It counted as a crash of the file. After two crashes a file is not opened any more."""
-    watched = Watched(conninfo, write_folder(tmp_path, many(1, 14_000)))
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(1, 14_000)))
 
     def begin_again(batches: int) -> None:
         if batches in (1, 3):
@@ -92,7 +92,7 @@ async def test_a_checkpoint_that_changes_all_the_time_is_named(
         "create trigger change before insert or update on slack.import_file"
         " for each row execute function slack.change()"
     )
-    watched = Watched(conninfo, write_folder(tmp_path, many(1, 14_000)))
+    watched = Watched(conninfo, write_folder(tmp_path, long_export(1, 14_000)))
     with pytest.raises(Exception, match=r"changing this import.s rows of slack\.import_file"):
         await watched.run()
 

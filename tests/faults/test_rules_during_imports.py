@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.archives import many, write_folder
+from tests.archives import long_export, write_folder
 from tests.auditing import asking
 from tests.support import until
 from tiger_slack_tui.audit.rules import add_rule, remove_rule, turn_rule_off
@@ -26,7 +26,7 @@ class PausedImport:
     """An import of so many files that is paused after its first batch."""
 
     def __init__(self, conninfo: str, directory: Path, files: int = 1) -> None:
-        path = write_folder(directory, many(files, RECORDS // files))
+        path = write_folder(directory, long_export(files, RECORDS // files))
         self._job = Import(conninfo, path, ImportOptions(workers=1), instance="test")
         self._run: asyncio.Task[ImportResult] | None = None
 

@@ -18,7 +18,7 @@ from tests.archives import (
     count_files,
     day_file,
     export,
-    many,
+    long_export,
     message,
     run_import,
     tables,
@@ -165,7 +165,7 @@ async def test_a_dry_run_without_tables_and_over_some(
 async def test_known_files_have_the_same_account_as_files_that_are_read_again(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    files = many(2, 20) | {"general/2023-11-20.json": day_file(message(1e6), "")}
+    files = long_export(2, 20) | {"general/2023-11-20.json": day_file(message(1e6), "")}
     files["general/2023-11-20.json"] = day_file(
         message(500_000), "", message(9, subtype="tombstone")
     )

@@ -16,7 +16,7 @@ import pytest
 from tests.archives import (
     day_file,
     export,
-    many,
+    long_export,
     message,
     run_import,
     write_folder,
@@ -54,7 +54,7 @@ async def stop_after(
 async def test_a_cancelled_import_continues_and_reads_changed_files_again(
     conninfo: str, tmp_path: Path
 ) -> None:
-    files = many()
+    files = long_export()
     path = write_folder(tmp_path, files)
     await stop_after(conninfo, path, 3)
     committed = count(conninfo, "select count(*) from slack.message")
@@ -76,7 +76,7 @@ async def test_a_cancelled_import_continues_and_reads_changed_files_again(
 async def test_an_import_that_is_cancelled_before_it_reads(
     conninfo: str, tmp_path: Path, steps: int
 ) -> None:
-    job = Import(conninfo, write_folder(tmp_path, many()), ImportOptions(), instance="test")
+    job = Import(conninfo, write_folder(tmp_path, long_export()), ImportOptions(), instance="test")
     run = asyncio.create_task(job.run(lambda _: None))
     await asyncio.sleep(0.2 * steps)
     job.cancel()
@@ -108,7 +108,7 @@ async def test_many_files_of_several_channels(conninfo: str, tmp_path: Path, wor
 
 
 async def test_restart_begins_anew(conninfo: str, tmp_path: Path) -> None:
-    path = write_folder(tmp_path, many())
+    path = write_folder(tmp_path, long_export())
     await stop_after(conninfo, path, 3)
     imported = await run_import(conninfo, path, restart=True)
     assert imported.result.resumed is None
@@ -119,7 +119,7 @@ async def test_restart_begins_anew(conninfo: str, tmp_path: Path) -> None:
 
 
 async def test_durations_count_from_the_first_run(conninfo: str, tmp_path: Path) -> None:
-    path = write_folder(tmp_path, many())
+    path = write_folder(tmp_path, long_export())
     first, later = (datetime(2023, 11, day, tzinfo=UTC) for day in (10, 18))
     options = {"as_given": {"since": "30D"}}
     await stop_after(conninfo, path, 2, selection=ImportSelection(since=first), **options)
@@ -130,7 +130,7 @@ async def test_durations_count_from_the_first_run(conninfo: str, tmp_path: Path)
 
 async def test_a_paused_import_waits(conninfo: str, tmp_path: Path) -> None:
     job = Import(
-        conninfo, write_folder(tmp_path, many()), ImportOptions(workers=1), instance="test"
+        conninfo, write_folder(tmp_path, long_export()), ImportOptions(workers=1), instance="test"
     )
     seen = 0
 
@@ -153,7 +153,7 @@ async def test_a_paused_import_waits(conninfo: str, tmp_path: Path) -> None:
 
 
 async def test_the_same_import_runs_once_at_a_time(conninfo: str, tmp_path: Path) -> None:
-    path = write_folder(tmp_path, many())
+    path = write_folder(tmp_path, long_export())
     job = Import(conninfo, path, ImportOptions(workers=1), instance="the first")
     run = asyncio.create_task(
         job.run(lambda event: job.pause() if isinstance(event, FileStarted) else None)
@@ -168,7 +168,7 @@ async def test_the_same_import_runs_once_at_a_time(conninfo: str, tmp_path: Path
 async def test_overlapping_sources_at_once(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    files = many()
+    files = long_export()
     paths = (write_folder(tmp_path / "one", files), write_zip(tmp_path / "two.zip", files))
     both = await asyncio.gather(*(run_import(conninfo, path, workers=2) for path in paths))
     totals = [imported.result.total for imported in both]
@@ -189,7 +189,7 @@ def worker_pids() -> list[int]:
 
 
 async def test_a_killed_worker_costs_one_file_at_most(conninfo: str, tmp_path: Path) -> None:
-    path = write_folder(tmp_path, many())
+    path = write_folder(tmp_path, long_export())
     job = Import(conninfo, path, ImportOptions(workers=1), instance="test")
     kills = 0
 
@@ -212,7 +212,7 @@ async def test_an_import_waits_for_workers_of_a_run_that_was_killed(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     """A worker outlives its import for one batch. Two runs must not both count what it commits."""
-    path = write_folder(tmp_path, many(1, 100))
+    path = write_folder(tmp_path, long_export(1, 100))
     with database.transaction():
         database.execute("lock table slack.message in exclusive mode")  # holds up the batch
         job = Import(conninfo, path, ImportOptions(workers=1), instance="test")

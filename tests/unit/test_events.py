@@ -8,7 +8,7 @@ from tiger_slack_tui.slack.events import (
     Envelope,
     EventEffect,
     Outcome,
-    Routed,
+    Route,
     read_envelope,
     route,
 )
@@ -17,7 +17,7 @@ TS = "1700000000.000100"
 CHANNEL = {"id": "C1", "name": "general", "created": 1}
 
 
-def routed(event: dict[str, Any]) -> Routed:
+def routed(event: dict[str, Any]) -> Route:
     frame = {"envelope_id": "e", "payload": {"event_id": "Ev1", "event": event}}
     envelope = read_envelope(frame, received_at=0)
     assert envelope is not None
@@ -42,7 +42,7 @@ def message(**fields: Any) -> dict[str, Any]:
 )
 def test_messages_of_every_subtype_are_stored(subtype: str | None) -> None:
     result = routed(message(subtype=subtype))
-    assert result == Routed(
+    assert result == Route(
         "message", subtype, (EventEffect.MESSAGE,), Outcome.STORED, "C1", "U1", TS
     )
 
@@ -99,7 +99,7 @@ def test_audit_only(event: dict[str, Any]) -> None:
 def test_reactions(type_: str) -> None:
     item = {"type": "message", "channel": "C1", "ts": TS}
     result = routed({"type": type_, "user": "U1", "reaction": "x", "item": item})
-    assert result == Routed(type_, None, (EventEffect.REACTION,), Outcome.STORED, "C1", "U1", TS)
+    assert result == Route(type_, None, (EventEffect.REACTION,), Outcome.STORED, "C1", "U1", TS)
 
 
 @pytest.mark.parametrize("type_", ["user_change", "team_join", "user_profile_changed"])

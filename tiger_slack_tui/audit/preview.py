@@ -22,8 +22,8 @@ _ROWS = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
-    """The result for the messages of one table, tested from the newest back."""
+class TablePreview:
+    """What a rule would have done with the messages of one table, tested from the newest back."""
 
     tested: int = 0
     matched: int = 0
@@ -50,9 +50,9 @@ class Preview:
     """What a rule would have done since a time."""
 
     since: datetime
-    stored: Tested = field(default_factory=Tested)
+    stored: TablePreview = field(default_factory=TablePreview)
     """Messages in slack.message. A rule sees only their columns; `username`, for example, is not stored."""
-    recent: Tested = field(default_factory=Tested)
+    recent: TablePreview = field(default_factory=TablePreview)
     """Messages and edits in slack.event, as they arrived."""
     seconds: float = 0.0
     is_out_of_time: bool = False
@@ -78,13 +78,13 @@ class _Source:
 
     try_rule: Callable[[Connection, SliceQuery], Awaitable[SliceResult | None]]
     before: SlicePosition = field(default_factory=SlicePosition)
-    tested: Tested = field(default_factory=Tested)
+    tested: TablePreview = field(default_factory=TablePreview)
 
     def add(self, found: SliceResult, rows: int) -> None:
         """Add the result for a slice of at most `rows` messages."""
         total = self.tested
         self.before = found.end
-        self.tested = Tested(
+        self.tested = TablePreview(
             tested=total.tested + found.tested,
             matched=total.matched + found.matched,
             known=total.known + found.known,

@@ -29,7 +29,7 @@ _ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ReplayedEvent:
     """An event, its outcome before the replay, and its outcome now."""
 
     event_id: str
@@ -44,7 +44,7 @@ class ReplayReport:
     """The progress of a replay. `changes` counts events by (outcome before, outcome now)."""
 
     changes: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    refused: tuple[Replayed, ...] = ()
+    refused: tuple[ReplayedEvent, ...] = ()
     """The first 100 events that PostgreSQL refused now."""
     gone: int = 0
     """Events whose rows were deleted during the replay."""
@@ -125,12 +125,12 @@ def _add(
 ) -> ReplayReport:
     outcomes, refused = answer
     changes = Counter(report.changes)
-    new: list[Replayed] = []
+    new: list[ReplayedEvent] = []
     for row in rows:
         after = outcomes.get(row.event_id)
         if after is not None:
             changes[row.outcome, after] += 1
             if reason := refused.get(row.event_id):
-                new.append(Replayed(row.event_id, row.outcome, after, reason))
+                new.append(ReplayedEvent(row.event_id, row.outcome, after, reason))
     gone = sum(row.event_id not in outcomes for row in rows)
     return ReplayReport(dict(changes), (*report.refused, *new)[:100], report.gone + gone)

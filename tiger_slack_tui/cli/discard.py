@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from tiger_slack_tui.audit import rules
-from tiger_slack_tui.audit.preview import Preview, Tested, previews
+from tiger_slack_tui.audit.preview import Preview, TablePreview, previews
 from tiger_slack_tui.audit.rules import READY_RULES
 from tiger_slack_tui.audit.words import format_channel, format_time, format_user
 from tiger_slack_tui.base import settings
@@ -292,7 +292,7 @@ def _preview_lines(match: str, preview: Preview) -> Iterator[str]:
         yield "      " + cut(example.text or f"({example.subtype or 'no text'})", 73)
 
 
-def _tested(tested: Tested) -> str:
+def _tested(tested: TablePreview) -> str:
     if not tested.tested:
         return "none: there are none"
     share = f"{tested.matched:,} of {tested.tested:,} ({tested.share:.1%})"

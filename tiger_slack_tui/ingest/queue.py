@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from tiger_slack_tui.slack.events import Routed
+from tiger_slack_tui.slack.events import Route
 from tiger_slack_tui.slack.socket_connection import SocketConnection
 
 
@@ -16,7 +16,7 @@ class QueuedEvent:
     """An event that was read and is not durable yet."""
 
     record: bytes
-    routed: Routed
+    routed: Route
     event_id: str
     envelope_id: str
     connection: SocketConnection

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from tiger_slack_tui.base.outcome import Outcome
-from tiger_slack_tui.slack.events import Envelope, EventEffect, Routed
+from tiger_slack_tui.slack.events import Envelope, EventEffect, Route
 from tiger_slack_tui.slack.ts import lateness
 
 _VERSION = 1
@@ -20,7 +20,7 @@ the spool.
 """
 
 
-def encode_record(envelope: Envelope, routed: Routed) -> bytes:
+def encode_record(envelope: Envelope, routed: Route) -> bytes:
     """Encode the event as a JSON object with the fields of slack.routed_event."""
     problem = envelope.problem
     return orjson.dumps(
@@ -52,7 +52,7 @@ class SpooledEvent:
     """Seconds since 1970."""
     late: float
     """Seconds from the event, by Slack's clock, to its receipt."""
-    routed: Routed
+    routed: Route
 
 
 def read_record(data: bytes) -> SpooledEvent | None:
@@ -63,7 +63,7 @@ def read_record(data: bytes) -> SpooledEvent | None:
             return None
         event_id = fields["event_id"]
         received_at = datetime.fromisoformat(fields["received_at"]).timestamp()
-        routed = Routed(
+        routed = Route(
             _text(fields.get("type")),
             _text(fields.get("subtype")),
             tuple(EventEffect(effect) for effect in fields["effects"]),

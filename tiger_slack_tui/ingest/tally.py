@@ -6,7 +6,7 @@ import logging
 
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.snapshot import RecentEvent, Stats
-from tiger_slack_tui.slack.events import Routed
+from tiger_slack_tui.slack.events import Route
 from tiger_slack_tui.store.events import BatchResult
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ _WARNINGS = {
 
 
 def count(
-    stats: Stats, written: BatchResult, event_id: str, *, at: float, late: float, routed: Routed
+    stats: Stats, written: BatchResult, event_id: str, *, at: float, late: float, routed: Route
 ) -> None:
     """Count an event that is in the database, as new or as a repeated delivery.
 

@@ -46,7 +46,7 @@ from timescaledb_information.chunks c
 where c.hypertable_schema = 'slack'
 group by c.hypertable_name
 """
-_PROGRAMS: LiteralString = """
+_INSTANCES: LiteralString = """
 select distinct a.application_name
 from pg_stat_activity a
 where a.datname = current_database()
@@ -191,7 +191,7 @@ async def schema_rights(connection: Connection) -> SchemaRights:
 
 async def connected_instances(connection: Connection) -> list[str]:
     """The names of the instances that are connected to this database: SERVICE_NAME@HOST:PID."""
-    return [row[0] for row in await (await connection.execute(_PROGRAMS)).fetchall()]
+    return [row[0] for row in await (await connection.execute(_INSTANCES)).fetchall()]
 
 
 async def unsafe_settings(connection: Connection) -> list[str]:

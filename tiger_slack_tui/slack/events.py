@@ -44,7 +44,7 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
-class Routed:
+class Route:
     """The subject of an event, and the changes that follow from it."""
 
     type: str | None
@@ -87,12 +87,12 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
     )
 
 
-def route(envelope: Envelope) -> Routed:
+def route(envelope: Envelope) -> Route:
     """Find what the event concerns and changes. Never raises; a field of a wrong type counts as missing."""
     event = envelope.event
     type_, subtype = _name(event.get("type")), _name(event.get("subtype"))
     if envelope.problem is not None:
-        return Routed(type_, subtype, (), Outcome.FAILED)
+        return Route(type_, subtype, (), Outcome.FAILED)
     if type_ == "message":
         return _route_message(event, subtype)
     if type_ in _REACTION_EVENTS:
@@ -103,7 +103,7 @@ def route(envelope: Envelope) -> Routed:
         effects, outcome = (EventEffect.USER,), Outcome.STORED
     elif type_ in _CHANNEL_EVENTS:
         effects, outcome = (EventEffect.CHANNEL,), Outcome.STORED
-    return Routed(type_, subtype, effects, outcome, _channel(event), _user(event))
+    return Route(type_, subtype, effects, outcome, _channel(event), _user(event))
 
 
 _USER_EVENTS = frozenset({"user_change", "team_join", "user_profile_changed"})
@@ -144,38 +144,38 @@ KNOWN_TYPES = _USER_EVENTS | _CHANNEL_EVENTS | _AUDIT_ONLY | _REACTION_EVENTS | 
 """The types of events that this version processes, or knowingly keeps in the audit trail only."""
 
 
-def _route_message(event: Mapping[str, Any], subtype: str | None) -> Routed:
+def _route_message(event: Mapping[str, Any], subtype: str | None) -> Route:
     channel = _channel(event)
     nested = event.get("message")
     if subtype == "message_changed":
         if not isinstance(nested, dict):
-            return Routed("message", subtype, (EventEffect.MESSAGE,), Outcome.STORED, channel)
+            return Route("message", subtype, (EventEffect.MESSAGE,), Outcome.STORED, channel)
         gone = nested.get("subtype") == "tombstone"  # a deleted parent whose thread still exists
         effect = EventEffect.DELETION if gone else EventEffect.MESSAGE
         target, user = _text(nested.get("ts")), _name(nested.get("user"))
-        return Routed("message", subtype, (effect,), Outcome.STORED, channel, user, target)
+        return Route("message", subtype, (effect,), Outcome.STORED, channel, user, target)
     if subtype == "message_deleted":
         target = _text(event.get("deleted_ts"))
-        return Routed(
+        return Route(
             "message", subtype, (EventEffect.DELETION,), Outcome.STORED, channel, None, target
         )
     target = _text(event.get("ts"))
     replied = subtype is None and isinstance(nested, dict) and "text" not in event
     if subtype == "message_replied" or replied:
-        return Routed("message", subtype, (), Outcome.AUDIT, channel, None, target)
+        return Route("message", subtype, (), Outcome.AUDIT, channel, None, target)
     effects: tuple[EventEffect, ...] = (EventEffect.MESSAGE,)
     if subtype in CHANNEL_SUBTYPES:
         effects = (EventEffect.MESSAGE, EventEffect.CHANNEL)
-    return Routed("message", subtype, effects, Outcome.STORED, channel, _user(event), target)
+    return Route("message", subtype, effects, Outcome.STORED, channel, _user(event), target)
 
 
-def _route_reaction(event: Mapping[str, Any], type_: str) -> Routed:
+def _route_reaction(event: Mapping[str, Any], type_: str) -> Route:
     item = event.get("item")
     user = _name(event.get("user"))
     if not isinstance(item, dict) or item.get("type") != "message":
-        return Routed(type_, None, (), Outcome.AUDIT, None, user)
+        return Route(type_, None, (), Outcome.AUDIT, None, user)
     channel, target = _name(item.get("channel")), _text(item.get("ts"))
-    return Routed(type_, None, (EventEffect.REACTION,), Outcome.STORED, channel, user, target)
+    return Route(type_, None, (EventEffect.REACTION,), Outcome.STORED, channel, user, target)
 
 
 def _channel(event: Mapping[str, Any]) -> str | None:

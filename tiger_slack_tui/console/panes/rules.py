@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from tiger_slack_tui.audit.preview import Preview, Tested
+from tiger_slack_tui.audit.preview import Preview, TablePreview
 from tiger_slack_tui.audit.rules import ReadyRule
 from tiger_slack_tui.console.formats import moment
 from tiger_slack_tui.console.panes.paint import (
@@ -70,7 +70,7 @@ def preview_lines(preview: Preview, width: int) -> list[Content]:
     return lines
 
 
-def _tested(name: str, tested: Tested) -> Content:
+def _tested(name: str, tested: TablePreview) -> Content:
     style = KEY if tested.matched else DIM
     whole = "all" if tested.is_whole else "the newest"
     return line(

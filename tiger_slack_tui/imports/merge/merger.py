@@ -31,14 +31,14 @@ _TRIES = 5
 
 
 @dataclass(slots=True)
-class Merged:
+class MergeResult:
     """What became of a batch."""
 
     accounts: dict[int, Account]
     """By file."""
     problems: list[RecordProblem]
 
-    def add(self, other: Merged) -> None:
+    def add(self, other: MergeResult) -> None:
         """Add what became of another batch."""
         for number, account in other.accounts.items():
             self.accounts.setdefault(number, Account()).add(account)
@@ -70,7 +70,7 @@ class Merger:
 
     async def merge(
         self, items: Sequence[MergeItem], files: dict[int, FileCheckpoint], *, has_rules: bool
-    ) -> Merged:
+    ) -> MergeResult:
         """Merge the items and commit them with their account; bring the checkpoints in `files` up to date.
 
         `files` has the checkpoints by the file numbers of the items; it is empty for records that are of no file.
@@ -78,7 +78,7 @@ class Merger:
         refuses is skipped as refused, and the others are merged. Raises CheckpointChanged, and psycopg.Error for an
         outage; the current transaction is then rolled back.
         """
-        merged = Merged({}, [])
+        merged = MergeResult({}, [])
         parts = BatchParts(items)
         while part := parts.next:
             try:
@@ -99,7 +99,7 @@ class Merger:
 
     async def _merge_with_retries(
         self, items: Sequence[MergeItem], files: dict[int, FileCheckpoint], has_rules: bool
-    ) -> Merged:
+    ) -> MergeResult:
         for tries in range(1, _TRIES):
             try:
                 return await self._merge(items, files, has_rules)
@@ -111,7 +111,7 @@ class Merger:
 
     async def _merge(
         self, items: Sequence[MergeItem], files: dict[int, FileCheckpoint], has_rules: bool
-    ) -> Merged:
+    ) -> MergeResult:
         discarded: dict[int, int] = {}
         results = RuleResults((), None)
         if has_rules:
@@ -141,7 +141,7 @@ class Merger:
         for number, checkpoint in after.items():
             checkpoint.stored_position = checkpoint.position
             files[number] = checkpoint
-        return Merged(changes.accounts, changes.problems)
+        return MergeResult(changes.accounts, changes.problems)
 
 
 def _advanced(before: FileCheckpoint, number: int, changes: Changes) -> FileCheckpoint:

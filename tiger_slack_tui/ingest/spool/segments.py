@@ -55,7 +55,7 @@ class Segment:
 
 
 @dataclass(slots=True)
-class TakenOver:
+class TakeOver:
     """The result of `SegmentDirectory.take_over`."""
 
     taken: list[tuple[Segment, int]] = field(default_factory=list)
@@ -136,9 +136,9 @@ class SegmentDirectory:
         """Close the segment, so that another process can take it over."""
         self._close(segment.file)
 
-    def take_over(self, known: Collection[str]) -> TakenOver:
+    def take_over(self, known: Collection[str]) -> TakeOver:
         """Lock and read the segments that no process holds, except those with `known` names."""
-        found = TakenOver()
+        found = TakeOver()
         try:
             listed = self._files.list(self.path)
         except FileNotFoundError:  # the directory was deleted

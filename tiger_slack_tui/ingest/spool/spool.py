@@ -33,7 +33,7 @@ from tiger_slack_tui.ingest.spool.segments import (
     OTHER_VERSION,
     Segment,
     SegmentDirectory,
-    TakenOver,
+    TakeOver,
 )
 
 log = logging.getLogger(__name__)
@@ -347,7 +347,7 @@ class Spool:
             self._directory_problem = None
             await self._add_segments(found, known)
 
-    async def _add_segments(self, found: TakenOver, known: set[str]) -> None:
+    async def _add_segments(self, found: TakeOver, known: set[str]) -> None:
         self.damaged = found.damaged
         for name, reason in found.refused.items():
             self.errors += 1
