@@ -210,7 +210,7 @@ def test_of_several_servers_the_primary_is_used() -> None:
 
 
 async def test_a_full_table_of_locks_is_reported_with_its_fix(tmp_path: Path) -> None:
-    assert describe(psycopg.errors.OutOfMemory()) == "OutOfMemory 53200"  # memory, not locks
+    assert describe(psycopg.errors.OutOfMemory()) == "out of memory (53200)"  # memory, not locks
     tmp_path.chmod(0o711)
     # A separate server, because all sessions share the table.
     with EmbeddedPostgres.start(with_data(tmp_path / "home"), durable=False) as server:

@@ -100,3 +100,6 @@ def test_a_stall_is_not_ready() -> None:
     assert readiness(now)["ready"]
     found = readiness(replace(now, stalled_since=now.at - 12))
     assert (found["ready"], found["problems"]) == (False, ["events: not stored for 12 s"])
+    found = readiness(replace(now, database_problem="it is frozen", spool_problem=None))
+    assert found["ready"]
+    assert found["problems"] == ["database: it is frozen; events go to the spool"]

@@ -1,0 +1,71 @@
+"""Errors of connecting name the address and the setting, never the password, and say what to do."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable
+from tiger_slack_tui.postgres.connect_failures import connect_failure, from_setting
+from tiger_slack_tui.postgres.failures import sqlstate_words
+
+_HEAD = 'connection failed: connection to server at "10.0.0.1", port 5433 failed: '
+ADDRESS = "postgresql://me:hidden@db:5433/x"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "Connection refused\n\tIs the server running",
+            "refused the connection. Is PostgreSQL running?",
+        ),
+        ("timeout expired", "did not answer."),
+        (
+            "received invalid response to SSL negotiation: H",
+            "does not speak PostgreSQL's protocol.",
+        ),
+        ("FATAL:  the database system is starting up", "is starting."),
+        ("FATAL:  sorry, too many clients already", "the server has no connection left"),
+        ("something new", "was not reached: something new"),
+    ],
+)
+def test_an_address_that_is_not_reached(text: str, said: str) -> None:
+    conninfo = from_setting(ADDRESS, "DATABASE_URL")
+    error = connect_failure(psycopg.OperationalError(_HEAD + text), conninfo)
+    assert isinstance(error, DatabaseUnavailable)
+    assert str(error).startswith("db:5433 (DATABASE_URL) ")
+    assert said in str(error)
+    assert "hidden" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        (
+            'FATAL:  password authentication failed for user "me"',
+            "Check the user and the password in PGHOST.",
+        ),
+        ('FATAL:  database "x" does not exist', "Check the user and the database in PGHOST"),
+        ("FATAL:  no pg_hba.conf entry for host", "pg_hba.conf admit"),
+    ],
+)
+def test_an_address_that_refuses(text: str, fix: str) -> None:
+    conninfo = from_setting(ADDRESS, "PGHOST")
+    error = connect_failure(psycopg.OperationalError(_HEAD + text), conninfo)
+    assert isinstance(error, DatabaseRefused)
+    assert str(error).startswith("db:5433 (PGHOST) refused the connection: ")
+    assert fix in str(error.hint)
+
+
+def test_other_targets() -> None:
+    unknown = psycopg.OperationalError("failed to resolve host 'db': [Errno -2] Name or service")
+    two = from_setting("host=a,b port=1", "DATABASE_DIRECT_URL")
+    assert str(connect_failure(unknown, two)).startswith("a:1, b:1 (DATABASE_DIRECT_URL) does not")
+    gone = psycopg.OperationalError(_HEAD + "No such file or directory")
+    assert str(connect_failure(gone, "host=/tmp/x")).startswith("The embedded PostgreSQL is not")
+
+
+def test_codes_in_words() -> None:
+    assert sqlstate_words("22P02") == "invalid text representation (22P02)"
+    assert sqlstate_words("ZZZZZ") == "ZZZZZ"
