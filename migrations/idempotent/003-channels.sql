@@ -1,3 +1,15 @@
+create or replace function slack.channel_type_of(channel jsonb)
+returns text
+immutable parallel safe
+return case
+  when channel -> 'is_im' = 'true' then 'im'
+  when channel -> 'is_mpim' = 'true' then 'mpim'
+  when channel -> 'is_private' = 'true' or channel -> 'is_group' = 'true' then 'group'
+  when channel -> 'is_private' = 'false' or channel -> 'is_channel' = 'true' then 'channel'
+end;
+comment on function slack.channel_type_of(jsonb) is
+  'The type of a channel by the flags of Slack''s channel object, as in slack.message.channel_type; null without flags.';
+
 create or replace function slack.channel_attributes(event jsonb)
 returns jsonb
 immutable parallel safe
@@ -12,6 +24,7 @@ return
         , 'is_ext_shared', slack.of_type(c -> 'is_ext_shared', 'boolean')
         , 'is_org_shared', slack.of_type(c -> 'is_org_shared', 'boolean')
         , 'is_member', slack.of_type(c -> 'is_member', 'boolean')
+        , 'channel_type', slack.channel_type_of(c)
         , 'updated', slack.integer_of(c -> 'updated', 0, 99999999999999999)
         )
       , version
@@ -43,6 +56,8 @@ return
           when 'group_unarchive' then '{"is_archived": false}'
           when 'channel_deleted' then '{"is_deleted": true}'
           when 'group_deleted' then '{"is_deleted": true}'
+          when 'channel_convert_to_private' then '{"channel_type": "group"}'
+          when 'channel_convert_to_public' then '{"channel_type": "channel"}'
           when 'channel_left' then '{"is_member": false}'
           when 'group_left' then '{"is_member": false}'
           when 'channel_shared' then '{"is_shared": true, "is_ext_shared": true}'
@@ -135,6 +150,7 @@ begin
   , is_org_shared = coalesce((merged -> 'is_org_shared' ->> 2)::bool, c.is_org_shared)
   , is_deleted = coalesce((merged -> 'is_deleted' ->> 2)::bool, c.is_deleted)
   , is_member = coalesce((merged -> 'is_member' ->> 2)::bool, c.is_member)
+  , channel_type = coalesce(merged -> 'channel_type' ->> 2, c.channel_type)
   , successor_id = coalesce(merged -> 'successor_id' ->> 2, c.successor_id)
   , updated = coalesce((merged -> 'updated' ->> 2)::numeric::int8, c.updated)
   where c.id = channel_id

@@ -172,3 +172,10 @@ as $func$
 $func$;
 comment on function slack.get_channel_by_range(text, tstzrange, int8) is
   'The last n messages of a channel that were posted in the range; null: of all. Replies in threads count too. Oldest first.';
+
+create or replace function slack.is_visible(channel_id text, visible text[])
+returns bool
+immutable parallel safe
+return visible is null or channel_id = any (visible) or ('D*' = any (visible) and channel_id like 'D%');
+comment on function slack.is_visible(text, text[]) is
+  'Whether a reader who may see only some channels sees this one. visible holds their ids; "D*" stands for all direct messages, whose ids begin with D. Null: all channels.';

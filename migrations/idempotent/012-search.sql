@@ -327,7 +327,8 @@ immutable parallel safe
 return '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''';
 comment on function slack.quote_lexeme(text) is 'The lexeme as tsquery reads it.';
 
-create or replace function slack.search_term(term text, is_prefix bool, languages text[])
+drop function if exists slack.search_term(text, bool, text[]);
+create or replace function slack.search_term(term text, is_prefix bool, languages text[], visible text[] default null)
 returns tsquery
 language plpgsql stable
 as $func$
@@ -380,6 +381,7 @@ begin
       ( select phraseto_tsquery(config, c.id)::text
         from slack.channel c
         where slack.name_document(c.channel_name) @@ names
+        and slack.is_visible(c.id, visible)
         order by c.is_deleted, c.is_archived, c.id
         limit 100
       )
@@ -388,5 +390,5 @@ begin
   return nullif(array_to_string(array_remove(found, ''), ' | '), '')::tsquery;
 end
 $func$;
-comment on function slack.search_term(text, bool, text[]) is
-  'The query for a word, an identifier or a phrase, in any of the languages; with is_prefix, for words that begin with its last word. Finds mentions of up to 100 users and 100 channels with such names, too. Null if the term has no words. Takes any text.';
+comment on function slack.search_term(text, bool, text[], text[]) is
+  'The query for a word, an identifier or a phrase, in any of the languages; with is_prefix, for words that begin with its last word. Finds mentions of up to 100 users and 100 channels with such names, too. With visible, only of channels that slack.is_visible() shows. Null if the term has no words. Takes any text.';

@@ -29,6 +29,7 @@ from tiger_slack_tui.store.message_history import (
     stored_message,
 )
 from tiger_slack_tui.store.rules import Rule, find_rule
+from tiger_slack_tui.store.visible_channels import VisibleChannels
 
 
 class Verdict(StrEnum):
@@ -116,14 +117,20 @@ class MessageHistory:
 
 
 async def read_history(
-    connection: Connection, channel_id: str, ts: str, *, spool: Path | None = None
+    connection: Connection,
+    channel_id: str,
+    ts: str,
+    *,
+    spool: Path | None = None,
+    visible: VisibleChannels | None = None,
 ) -> MessageHistory:
     """Everything that is known about the message. `ts` is Slack's text, as `read_ts` returns it.
 
-    `spool` is the directory of this machine's spool.
+    `spool` is the directory of this machine's spool. A reader who may see only some channels gives them as `visible`;
+    the message's channel must be one of them.
     """
     message = await stored_message(connection, channel_id, ts)
-    facts = await message_facts(connection, channel_id, ts)
+    facts = await message_facts(connection, channel_id, ts, visible)
     is_deleted = facts.deleted_at is not None
     events = tuple(
         _history_event(event, _effect(event, message, is_deleted=is_deleted))

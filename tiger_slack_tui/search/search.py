@@ -28,11 +28,16 @@ from tiger_slack_tui.store.readable_messages import (
 )
 from tiger_slack_tui.store.search import Match, Position, lexeme
 from tiger_slack_tui.store.search_index import IndexProgress, read_progress
+from tiger_slack_tui.store.visible_channels import VisibleChannels
 
 _SNIPPET = 300
 """Characters of a snippet."""
 _ANY_WORKSPACE = "https://slack.com/"
 """Slack leads from here to the workspace that the reader is signed in to."""
+
+
+_CHANNEL = ("C", "D", "G")
+"""How ids of channels begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +90,23 @@ async def search(
     limit: int = 20,
     after: Position | None = None,
     now: datetime | None = None,
+    visible: VisibleChannels | None = None,
 ) -> SearchPage:
     """Search messages by a query; see `search.query`. A query without words to rank by gives the newest first.
 
-    `after` continues a search of the same query and order: `SearchPage.next`. Raises QueryError and NameUnknown for
-    what is wrong with the query, and psycopg.Error.
+    `after` continues a search of the same query and order: `SearchPage.next`. `visible` limits the search and
+    the names in the results to these channels, as if no other existed. Raises QueryError and NameUnknown for what is
+    wrong with the query, and psycopg.Error.
     """
     query = read_query(text, now or datetime.now(UTC))
     progress = await read_progress(connection)
-    match = await _match(connection, query, progress.languages)
+    match = await _match(connection, query, progress.languages, visible)
     is_ranked = match.ranking is not None and not newest
     find = store.most_relevant if is_ranked else store.newest
     found = await find(connection, match, after=after, limit=limit + 1)
     page = found[:limit]
     messages = await read_messages(connection, [(each.channel_id, each.ts) for each in page])
-    readers = await describe(connection, messages)
+    readers = await describe(connection, messages, visible)
     positions = {(each.channel_id, each.ts): each.position(is_ranked=is_ranked) for each in page}
     snippets = await _snippets(connection, query, match, readers, progress.languages)
     return SearchPage(
@@ -113,9 +120,18 @@ async def search(
     )
 
 
-async def describe(connection: Connection, messages: Sequence[ReadableMessage]) -> list[Message]:
-    """The messages with names, plain text and links."""
-    names = await names_of(connection, mentioned(messages))
+async def describe(
+    connection: Connection,
+    messages: Sequence[ReadableMessage],
+    visible: VisibleChannels | None = None,
+) -> list[Message]:
+    """The messages with names, plain text and links. A channel that is not `visible` is shown by its id."""
+    ids = mentioned(messages)
+    names = await names_of(connection, ids, visible)
+    if visible is not None:  # a mention can hold the name, too
+        names |= {
+            i: i for i in ids if i.startswith(_CHANNEL) and i not in names and i not in visible
+        }
     url = await workspace_url(connection) or _ANY_WORKSPACE
     return [_message(message, names, url) for message in messages]
 
@@ -148,16 +164,21 @@ def _message(message: ReadableMessage, names: Mapping[str, str], url: str) -> Me
     )
 
 
-async def _match(connection: Connection, query: Query, languages: Sequence[str]) -> Match:
+async def _match(
+    connection: Connection,
+    query: Query,
+    languages: Sequence[str],
+    visible: VisibleChannels | None,
+) -> Match:
     """The query with ids and lexemes. Raises QueryError if nothing is left of it."""
     conditions = [each for clause in query.clauses for each in clause]
     words = list(dict.fromkeys(each for each in conditions if isinstance(each, Words)))
     terms = [(each.text, each.is_prefix) for each in words]
-    found = await store.term_queries(connection, terms, languages) if terms else []
+    found = await store.term_queries(connection, terms, languages, visible) if terms else []
     queries: dict[Condition, str | None] = dict(zip(words, found, strict=True))
     for each in conditions:
         if isinstance(each, Filter) and not each.is_reaction:
-            queries[each] = await _filter_query(connection, each)
+            queries[each] = await _filter_query(connection, each, visible)
     clauses: list[str] = []
     ranking: list[str] = []
     alternatives: list[str] = []
@@ -189,6 +210,7 @@ async def _match(connection: Connection, query: Query, languages: Sequence[str])
         reactions,
         str(query.since) if query.since else "-infinity",
         str(query.until) if query.until else "infinity",
+        visible,
     )
 
 
@@ -196,13 +218,15 @@ def _any(queries: Iterable[str]) -> str:
     return "(" + " | ".join(f"({query})" for query in queries) + ")"
 
 
-async def _filter_query(connection: Connection, condition: Filter) -> str:
+async def _filter_query(
+    connection: Connection, condition: Filter, visible: VisibleChannels | None
+) -> str:
     """The tsquery of a filter. Raises NameUnknown."""
     if condition.name == "from":
         users = await find_users(connection, [condition.value])
         return _any(lexeme(f"from:{user}") for user in users)
     if condition.name == "in":
-        channels = await find_channels(connection, [condition.value])
+        channels = await find_channels(connection, [condition.value], visible)
         return _any(lexeme(f"in:{channel}") for channel in channels)
     return lexeme(f"{condition.name}:{condition.value}")
 

@@ -8,6 +8,7 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.search import Message, describe
 from tiger_slack_tui.store.readable_messages import read_around, read_messages, read_thread
+from tiger_slack_tui.store.visible_channels import VisibleChannels
 
 MOST_REPLIES = 1000
 """Most messages of a thread that are read at once."""
@@ -41,13 +42,22 @@ async def thread_of(
     return await describe(connection, messages)
 
 
-async def around(connection: Connection, channel_id: str, ts: str, n: int) -> Surroundings:
-    """A message with the n messages before it and the n after it. Raises MessageUnknown."""
+async def around(
+    connection: Connection,
+    channel_id: str,
+    ts: str,
+    n: int,
+    visible: VisibleChannels | None = None,
+) -> Surroundings:
+    """A message with the n messages before it and the n after it. Raises MessageUnknown.
+
+    Of channels that are not `visible`, no names are shown.
+    """
     found = await read_messages(connection, [(channel_id, ts)])
     if not found:
         raise _unknown(channel_id, ts)
     before, after = await read_around(connection, found[0], n)
-    described = await describe(connection, [*before, found[0], *after])
+    described = await describe(connection, [*before, found[0], *after], visible)
     at = len(before)
     return Surroundings(tuple(described[:at]), described[at], tuple(described[at + 1 :]))
 

@@ -128,7 +128,7 @@ _CHANNEL_EVENTS = frozenset(
 # System messages about a change of their channel.
 CHANNEL_SUBTYPES = frozenset(
     f"{kind}_{what}" for kind in ("channel", "group") for what in ("topic", "purpose", "name")
-)
+) | {"channel_convert_to_private", "channel_convert_to_public"}
 _AUDIT_ONLY = frozenset(
     {
         "app_mention",

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
 T = TypeVar("T")
 
@@ -41,7 +42,14 @@ select c.channel_name, c.is_member, v.ts, t.deleted_at, o.event_ts as trail_sinc
 from (values (%(channel_id)s::text, slack.to_timestamptz(%(ts)s))) v (channel_id, ts)
 left join slack.channel c on c.id = v.channel_id
 left join slack.tombstone t on t.channel_id = v.channel_id and t.ts = v.ts
-left join (select e.event_ts from slack.event e order by e.event_ts, e.id limit 1) o on true
+left join
+( select e.event_ts
+  from slack.event e
+  where e.channel_id is null
+  or slack.is_visible(e.channel_id, %(visible)s::text[])
+  order by e.event_ts, e.id
+  limit 1
+) o on true
 """
 _FILE: LiteralString = """
 select f.path, i.source, i.started_at
@@ -200,10 +208,17 @@ async def messages_of_second(
     return await _rows(connection, MessageOfSecond, _OF_SECOND, channel_id, ts)
 
 
-async def message_facts(connection: Connection, channel_id: str, ts: str) -> MessageFacts:
-    """What is known about the message whether it is stored or not."""
-    (facts,) = await _rows(connection, MessageFacts, _FACTS, channel_id, ts)
-    return facts
+async def message_facts(
+    connection: Connection, channel_id: str, ts: str, visible: VisibleChannels | None = None
+) -> MessageFacts:
+    """What is known about the message whether it is stored or not.
+
+    With `visible`, the audit trail begins with the first event of these channels, or of none.
+    """
+    values = {"channel_id": channel_id, "ts": ts, "visible": visible_parameter(visible)}
+    async with connection.cursor(row_factory=class_row(MessageFacts)) as cursor:
+        await cursor.execute(_FACTS, values, prepare=False)
+        return (await cursor.fetchall())[0]
 
 
 async def message_events(connection: Connection, channel_id: str, ts: str) -> list[MessageEventRow]:

@@ -23,6 +23,7 @@ from tiger_slack_tui.base.name_patterns import (
 )
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.events import KNOWN_TYPES
+from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
 _ID = re.compile(r"[A-Z][A-Z0-9]+")
 """An id of Slack. Names of channels and handles are in lower case."""
@@ -49,25 +50,39 @@ _CHANNEL = _Kind(
     "channel",
     "#",
     exact="""
-select n.channel_id from slack.channel_name n where n.channel_name = %(name)s
-union
-select c.id from slack.channel c where c.channel_name = %(name)s
+with named as
+( select n.channel_id as id from slack.channel_name n where n.channel_name = %(name)s
+  union
+  select c.id from slack.channel c where c.channel_name = %(name)s
+)
+select n.id from named n
+where slack.is_visible(n.id, %(visible)s::text[])
 order by 1
 """,
     pattern="""
-select n.channel_id from slack.channel_name n where lower(n.channel_name) like lower(%(name)s)
-union
-select c.id from slack.channel c
-where lower(c.channel_name) like lower(%(name)s)
-or lower(c.id) like lower(%(name)s)
+with named as
+( select n.channel_id as id from slack.channel_name n where lower(n.channel_name) like lower(%(name)s)
+  union
+  select c.id from slack.channel c
+  where lower(c.channel_name) like lower(%(name)s)
+  or lower(c.id) like lower(%(name)s)
+)
+select n.id from named n
+where slack.is_visible(n.id, %(visible)s::text[])
 order by 1
 limit %(most)s
 """,
     near="""
+with named as
+( select channel_name as name, channel_id as id from slack.channel_name
+  union
+  select channel_name, id from slack.channel
+)
 select '#' || n.name
-from (select channel_name from slack.channel_name union select channel_name from slack.channel) n (name)
-where position(lower(%(name)s) in lower(n.name)) > 0
-or abs(length(n.name) - length(%(name)s)) <= 2
+from named n
+where (position(lower(%(name)s) in lower(n.name)) > 0 or abs(length(n.name) - length(%(name)s)) <= 2)
+and slack.is_visible(n.id, %(visible)s::text[])
+group by n.name
 order by position(lower(%(name)s) in lower(n.name)) = 0, length(n.name), n.name
 limit %(most)s
 """,
@@ -134,9 +149,14 @@ order by 1, 2
 """
 
 
-async def find_channel(connection: Connection, given: str) -> str:
-    """The id of the one channel that has or had this id or name (with or without #)."""
-    return await _one(connection, _CHANNEL, given)
+async def find_channel(
+    connection: Connection, given: str, visible: VisibleChannels | None = None
+) -> str:
+    """The id of the one channel that has or had this id or name (with or without #).
+
+    With `visible`, names of other channels are unknown, but an id is returned as it is.
+    """
+    return await _one(connection, _CHANNEL, given, visible)
 
 
 async def find_user(connection: Connection, given: str) -> str:
@@ -144,12 +164,14 @@ async def find_user(connection: Connection, given: str) -> str:
     return await _one(connection, _USER, given)
 
 
-async def find_channels(connection: Connection, given: Iterable[str]) -> tuple[str, ...]:
+async def find_channels(
+    connection: Connection, given: Iterable[str], visible: VisibleChannels | None = None
+) -> tuple[str, ...]:
     """The ids of the channels with these ids and names, and of those that match these patterns.
 
-    Patterns also match ids and earlier names, in any case.
+    Patterns also match ids and earlier names, in any case. `visible` is as for `find_channel`.
     """
-    return await _all(connection, _CHANNEL, given)
+    return await _all(connection, _CHANNEL, given, visible)
 
 
 async def find_users(connection: Connection, given: Iterable[str]) -> tuple[str, ...]:
@@ -196,21 +218,28 @@ async def channels_by_name(connection: Connection) -> dict[str, list[str]]:
     return found
 
 
-async def _all(connection: Connection, kind: _Kind, given: Iterable[str]) -> tuple[str, ...]:
+async def _all(
+    connection: Connection,
+    kind: _Kind,
+    given: Iterable[str],
+    visible: VisibleChannels | None = None,
+) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for text in dict.fromkeys(given):
         if is_pattern(text):
-            found |= dict.fromkeys(await _matching(connection, kind, text))
+            found |= dict.fromkeys(await _matching(connection, kind, text, visible))
         else:
-            found[await _one(connection, kind, text)] = None
+            found[await _one(connection, kind, text, visible)] = None
     return tuple(found)
 
 
-async def _one(connection: Connection, kind: _Kind, given: str) -> str:
+async def _one(
+    connection: Connection, kind: _Kind, given: str, visible: VisibleChannels | None = None
+) -> str:
     if _ID.fullmatch(given):
         return given
     name = _bare(kind, given)
-    ids = await _column(connection, kind.exact, name)
+    ids = await _column(connection, kind.exact, name, visible=visible)
     if len(ids) == 1:
         return ids[0]
     if ids:
@@ -218,14 +247,16 @@ async def _one(connection: Connection, kind: _Kind, given: str) -> str:
             f"Several {kind.noun}s have or had the name {given}.",
             hint=f"Use an id: {', '.join(ids)}",
         )
-    near = await _column(connection, kind.near, name, most=_LIKE)
+    near = await _column(connection, kind.near, name, most=_LIKE, visible=visible)
     # A thread compares them, because it takes milliseconds.
     raise await asyncio.to_thread(unknown_name, kind.noun, given, near)
 
 
-async def _matching(connection: Connection, kind: _Kind, given: str) -> list[str]:
+async def _matching(
+    connection: Connection, kind: _Kind, given: str, visible: VisibleChannels | None
+) -> list[str]:
     pattern = like_pattern(_bare(kind, given))
-    ids = await _column(connection, kind.pattern, pattern, most=_MOST + 1)
+    ids = await _column(connection, kind.pattern, pattern, most=_MOST + 1, visible=visible)
     if not ids:
         raise unknown_name(kind.noun, given, ())
     if len(ids) > _MOST:
@@ -240,8 +271,14 @@ def _bare(kind: _Kind, given: str) -> str:
 
 
 async def _column(
-    connection: Connection, query: LiteralString, name: str = "", *, most: int = _MOST
+    connection: Connection,
+    query: LiteralString,
+    name: str = "",
+    *,
+    most: int = _MOST,
+    visible: VisibleChannels | None = None,
 ) -> list[str]:
+    values = {"name": name, "most": most, "visible": visible_parameter(visible)}
     async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(query, {"name": name, "most": most})
+        await cursor.execute(query, values)
         return await cursor.fetchall()

@@ -13,13 +13,14 @@ from tiger_slack_tui.base.times import EARLIEST, LATEST
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.slack.ts import from_micros, parse_ts, to_micros
+from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
-_COLUMNS: LiteralString = """
+MESSAGE_COLUMNS: LiteralString = """
 m.channel_id, slack.to_ts(m.ts) as ts, m.user_id, m.bot_id, m.subtype, m.text, m.blocks, m.attachments, m.files
 , slack.to_ts(m.thread_ts) as thread_ts, m.edited is not null as is_edited, m.reactions
 """
 _SOME: LiteralString = f"""
-select {_COLUMNS}
+select {MESSAGE_COLUMNS}
 from unnest(%(channels)s::text[], %(times)s::timestamptz[]) with ordinality k (channel_id, ts, n)
 join slack.message m on m.channel_id = k.channel_id and m.ts = k.ts
 where m.ts between %(first)s::timestamptz and %(last)s::timestamptz -- excludes chunks
@@ -27,13 +28,13 @@ order by k.n
 """  # noqa: S608 our own text
 _THREAD: LiteralString = f"""
 select * from
-( select {_COLUMNS}
+( select {MESSAGE_COLUMNS}
   from slack.get_thread_by_range(%(channel)s, %(ts)s::timestamptz) m
   limit %(most)s
 ) m
 """  # noqa: S608 our own text
 _BEFORE: LiteralString = f"""
-select {_COLUMNS}
+select {MESSAGE_COLUMNS}
 from slack.message m
 where m.channel_id = %(channel)s
 and m.ts < %(ts)s::timestamptz
@@ -43,7 +44,7 @@ order by m.ts desc
 limit %(n)s
 """  # noqa: S608 our own text
 _AFTER: LiteralString = f"""
-select {_COLUMNS}
+select {MESSAGE_COLUMNS}
 from slack.message m
 where m.channel_id = %(channel)s
 and m.ts > %(ts)s::timestamptz
@@ -60,6 +61,7 @@ union all
 select c.id, c.channel_name
 from slack.channel c
 where c.id = any (%(ids)s)
+and slack.is_visible(c.id, %(visible)s::text[])
 """
 _URL = "select w.url from slack.workspace w where w.url is not null order by w.seen_at desc limit 1"
 _SAVE_WORKSPACE = """
@@ -134,9 +136,15 @@ async def read_around(
     return before[::-1], await _read(connection, _AFTER, values)
 
 
-async def names_of(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
-    """The names of users and channels by id, as far as they are known. A user's name is the one that Slack shows."""
-    cursor = await connection.execute(_NAMES, {"ids": list(ids)})
+async def names_of(
+    connection: Connection, ids: Iterable[str], visible: VisibleChannels | None = None
+) -> dict[str, str]:
+    """The names of users and channels by id, as far as they are known. A user's name is the one that Slack shows.
+
+    With `visible`, only the names of these channels.
+    """
+    values = {"ids": list(ids), "visible": visible_parameter(visible)}
+    cursor = await connection.execute(_NAMES, values)
     return dict(await cursor.fetchall())
 
 

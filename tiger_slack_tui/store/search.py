@@ -15,6 +15,7 @@ from typing import Any, Final, LiteralString
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.store.readable_messages import time_text
+from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
 _SAMPLE: Final = 2000
 """The newest messages that are looked at first."""
@@ -29,12 +30,13 @@ _RARE: Final = 0.0001
 
 _LEXEME = re.compile(r"'((?:[^']|'')*)'")
 _TERMS: LiteralString = """
-select slack.search_term(t.term, t.is_prefix, %(languages)s)::text
+select slack.search_term(t.term, t.is_prefix, %(languages)s, %(visible)s::text[])::text
 from unnest(%(terms)s::text[], %(prefixes)s::bool[]) with ordinality t (term, is_prefix, n)
 order by t.n
 """
 _MATCHES: LiteralString = """
-(%(query)s::tsquery is null or s.document @@ %(query)s::tsquery)
+slack.is_visible(s.channel_id, %(visible)s::text[])
+and (%(query)s::tsquery is null or s.document @@ %(query)s::tsquery)
 and
 ( %(reactions)s::text[] = '{}'
   or not exists
@@ -202,6 +204,8 @@ class Match:
     """(name, is_negated); the name "" is any reaction."""
     since: str = "-infinity"
     until: str = "infinity"
+    visible: VisibleChannels | None = None
+    """The channels that the reader may see; None for all."""
 
     def values(self, **more: Any) -> dict[str, Any]:
         """The parameters of queries."""
@@ -212,6 +216,7 @@ class Match:
             "negated": [is_negated for _, is_negated in self.reactions],
             "since": self.since,
             "until": self.until,
+            "visible": visible_parameter(self.visible),
             "terms": [],
             "weights": [],
             "ts": "infinity",
@@ -226,13 +231,20 @@ def lexeme(text: str) -> str:
 
 
 async def term_queries(
-    connection: Connection, terms: Sequence[tuple[str, bool]], languages: Sequence[str]
+    connection: Connection,
+    terms: Sequence[tuple[str, bool]],
+    languages: Sequence[str],
+    visible: VisibleChannels | None = None,
 ) -> list[str | None]:
-    """The tsquery of each term, which is (text, is_prefix); None if it has no words. Takes any text without NUL."""
+    """The tsquery of each term, which is (text, is_prefix); None if it has no words. Takes any text without NUL.
+
+    A name of a channel that the reader may not see finds no mentions of it.
+    """
     values = {
         "terms": [text for text, _ in terms],
         "prefixes": [is_prefix for _, is_prefix in terms],
         "languages": list(languages),
+        "visible": visible_parameter(visible),
     }
     cursor = await connection.execute(_TERMS, values)
     return [query for (query,) in await cursor.fetchall()]

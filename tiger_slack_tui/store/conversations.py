@@ -1,0 +1,305 @@
+"""Reads channels, users, threads and activity page by page, for readers who see only some channels.
+
+Each function that takes a channel's id trusts that the caller has checked it; the others take the visible channels.
+A page begins after the position that the caller gives, so that a change of the tables skips or repeats nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, LiteralString, TypeVar
+
+from psycopg.rows import class_row
+
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.store.readable_messages import (
+    MESSAGE_COLUMNS,
+    ReadableMessage,
+    time_text,
+)
+from tiger_slack_tui.store.visible_channels import VisibleChannels
+
+T = TypeVar("T")
+
+_CHANNELS: LiteralString = """
+select c.id, c.channel_name as name, nullif(c.topic, '') as topic, nullif(c.purpose, '') as purpose, c.is_archived
+, c.is_shared or c.is_ext_shared or c.is_org_shared as is_shared
+from slack.channel c
+where slack.is_visible(c.id, %(visible)s::text[])
+and (%(name)s::text is null or lower(c.channel_name) like lower(%(name)s) or c.id = %(id)s)
+and (%(archived)s or not c.is_archived)
+and (c.channel_name, c.id) > (%(after_name)s, %(after_id)s)
+order by c.channel_name, c.id
+limit %(n)s
+"""
+_USERS: LiteralString = """
+select u.id, u.user_name as handle, nullif(u.real_name, '') as real_name, nullif(u.display_name, '') as display_name
+, u.tz, u.is_bot, u.deleted as is_deactivated, case when %(emails)s then u.email end as email
+from slack."user" u
+where
+( %(name)s::text is null
+  or u.id = %(id)s
+  or lower(u.user_name) like lower(%(name)s)
+  or lower(u.real_name) like lower(%(name)s)
+  or lower(u.display_name) like lower(%(name)s)
+  or %(emails)s and lower(u.email) like lower(%(name)s)
+)
+and (%(deactivated)s or not u.deleted)
+and (u.user_name, u.id) > (%(after_name)s, %(after_id)s)
+order by u.user_name, u.id
+limit %(n)s
+"""
+_THREAD: LiteralString = f"""
+select {MESSAGE_COLUMNS}
+from slack.message m
+where m.channel_id = %(channel)s
+and m.ts >= %(thread)s::timestamptz
+and m.ts > %(after)s::timestamptz
+and (m.ts = %(thread)s::timestamptz or m.thread_ts = %(thread)s::timestamptz)
+order by m.ts
+limit %(n)s
+"""  # noqa: S608 our own text
+_TOP_LEVEL: LiteralString = f"""
+select {MESSAGE_COLUMNS}
+from slack.message m
+where m.channel_id = %(channel)s
+and m.ts >= %(since)s::timestamptz
+and m.ts < %(until)s::timestamptz
+and m.ts < %(before)s::timestamptz
+and (m.thread_ts is null or m.thread_ts = m.ts)
+order by m.ts desc
+limit %(n)s
+"""  # noqa: S608 our own text
+_REPLIES: LiteralString = f"""
+select r.*
+from unnest(%(threads)s::timestamptz[]) t (ts)
+cross join lateral
+( select {MESSAGE_COLUMNS}
+  from slack.message m
+  where m.channel_id = %(channel)s
+  and m.thread_ts = t.ts
+  and m.ts > t.ts
+  order by m.ts
+  limit %(n)s
+) r
+"""  # noqa: S608 our own text
+_ACTIVITY: LiteralString = """
+select a.day, a.channel_id, a.messages, a.people, a.threads
+from
+( select (m.ts at time zone 'UTC')::date as day, m.channel_id, count(*) as messages
+  , count(distinct m.user_id) as people, count(*) filter (where m.thread_ts = m.ts) as threads
+  from slack.message m
+  where slack.is_visible(m.channel_id, %(visible)s::text[])
+  and m.ts >= %(since)s::timestamptz
+  and m.ts < %(until)s::timestamptz
+  and (%(channel)s::text is null or m.channel_id = %(channel)s)
+  and (%(user)s::text is null or m.user_id = %(user)s)
+  group by 1, 2
+) a
+where (a.day, a.channel_id) < (%(day)s::date, %(after_id)s)
+order by a.day desc, a.channel_id desc
+limit %(n)s
+"""
+_GAPS: LiteralString = """
+select g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.closed_at
+from slack.gap g
+where (g.channel_id is null or slack.is_visible(g.channel_id, %(visible)s::text[]))
+and (%(channel)s::text is null or g.channel_id is null or g.channel_id = %(channel)s)
+and (%(closed)s or g.closed_at is null)
+and g.started_at < %(until)s::timestamptz
+and coalesce(g.ended_at, 'infinity') >= %(since)s::timestamptz
+and g.id < %(before)s
+order by g.id desc
+limit %(n)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A channel. Name, topic and purpose were written by people."""
+
+    id: str
+    name: str
+    topic: str | None
+    purpose: str | None
+    is_archived: bool
+    is_shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """A user. Names were written by people. `email` is None unless e-mail addresses were asked for."""
+
+    id: str
+    handle: str
+    real_name: str | None
+    display_name: str | None
+    tz: str | None
+    is_bot: bool
+    is_deactivated: bool
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRow:
+    """What happened in a channel on a day of UTC."""
+
+    day: date
+    channel_id: str
+    messages: int
+    people: int
+    threads: int
+    """Threads that began."""
+
+
+@dataclass(frozen=True, slots=True)
+class GapRow:
+    """A gap. `ended_at` is None while it goes on; `channel_id` is None if it concerns all channels."""
+
+    id: int
+    reason: str
+    started_at: datetime
+    ended_at: datetime | None
+    channel_id: str | None
+    closed_at: datetime | None
+
+
+async def list_channels(
+    connection: Connection,
+    visible: VisibleChannels,
+    *,
+    name: tuple[str, str] | None,
+    archived: bool,
+    after: tuple[str, str],
+    n: int,
+) -> list[ChannelRow]:
+    """Visible channels by name. `name` is a pattern of LIKE and an id; `after` is (name, id)."""
+    values = {"visible": visible.parameter(), "archived": archived, "n": n}
+    return await _rows(connection, ChannelRow, _CHANNELS, values | _named(name, after))
+
+
+async def list_users(
+    connection: Connection,
+    *,
+    name: tuple[str, str] | None,
+    deactivated: bool,
+    emails: bool,
+    after: tuple[str, str],
+    n: int,
+) -> list[UserRow]:
+    """Users by handle. `name` is a pattern of LIKE and an id; `after` is (handle, id)."""
+    values = {"deactivated": deactivated, "emails": emails, "n": n}
+    return await _rows(connection, UserRow, _USERS, values | _named(name, after))
+
+
+async def read_thread_page(
+    connection: Connection, channel_id: str, thread_ts: str, *, after: str | None, n: int
+) -> list[ReadableMessage]:
+    """The messages of a thread after a ts, its parent included, the oldest first."""
+    values = {
+        "channel": channel_id,
+        "thread": time_text(thread_ts),
+        "after": time_text(after) if after else "-infinity",
+        "n": n,
+    }
+    return await _rows(connection, ReadableMessage, _THREAD, values)
+
+
+async def read_top_level(
+    connection: Connection,
+    channel_id: str,
+    *,
+    since: datetime,
+    until: datetime,
+    before: str | None,
+    n: int,
+) -> list[ReadableMessage]:
+    """The messages of a channel that are no replies, before a ts, the newest first."""
+    values = {
+        "channel": channel_id,
+        "since": str(since),
+        "until": str(until),
+        "before": time_text(before) if before else "infinity",
+        "n": n,
+    }
+    return await _rows(connection, ReadableMessage, _TOP_LEVEL, values)
+
+
+async def read_first_replies(
+    connection: Connection, channel_id: str, threads: Sequence[str], *, n: int
+) -> list[ReadableMessage]:
+    """The first n replies of each thread, the oldest first."""
+    if not threads:
+        return []
+    times = [time_text(ts) for ts in threads]
+    values = {"channel": channel_id, "threads": times, "n": n}
+    return await _rows(connection, ReadableMessage, _REPLIES, values)
+
+
+async def count_activity(
+    connection: Connection,
+    visible: VisibleChannels,
+    *,
+    since: datetime,
+    until: datetime,
+    channel_id: str | None,
+    user_id: str | None,
+    after: tuple[str, str] | None,
+    n: int,
+) -> list[ActivityRow]:
+    """Messages, people and new threads by day and visible channel, the newest day first, after (day, channel)."""
+    day, after_id = after or ("infinity", "")
+    values = {
+        "visible": visible.parameter(),
+        "since": str(since),
+        "until": str(until),
+        "channel": channel_id,
+        "user": user_id,
+        "day": day,
+        "after_id": after_id,
+        "n": n,
+    }
+    return await _rows(connection, ActivityRow, _ACTIVITY, values)
+
+
+async def gaps_between(
+    connection: Connection,
+    visible: VisibleChannels,
+    *,
+    since: datetime,
+    until: datetime,
+    channel_id: str | None = None,
+    closed: bool = False,
+    before: int | None = None,
+    n: int,
+) -> list[GapRow]:
+    """The gaps that touch the period, the newest first, before an id: of all channels, and of visible ones.
+
+    With `channel_id`, none of other channels. `closed` adds those that a backfill closed.
+    """
+    values = {
+        "visible": visible.parameter(),
+        "since": str(since),
+        "until": str(until),
+        "channel": channel_id,
+        "closed": closed,
+        "before": (1 << 62) if before is None else before,
+        "n": n,
+    }
+    return await _rows(connection, GapRow, _GAPS, values)
+
+
+def _named(name: tuple[str, str] | None, after: tuple[str, str]) -> dict[str, Any]:
+    pattern, id_ = name or (None, None)
+    return {"name": pattern, "id": id_, "after_name": after[0], "after_id": after[1]}
+
+
+async def _rows(
+    connection: Connection, row_type: type[T], query: LiteralString, values: dict[str, Any]
+) -> list[T]:
+    async with connection.cursor(row_factory=class_row(row_type)) as cursor:
+        # Not prepared, because the best plan depends on the values.
+        await cursor.execute(query, values, prepare=False)
+        return await cursor.fetchall()
