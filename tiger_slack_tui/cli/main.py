@@ -47,6 +47,7 @@ _GROUPS = {
         "why": _Declaration("why", "why", "Explain why a message is stored, or why it is not."),
         "events": _Declaration("events", "events", "List received events and what became of each."),
         "event": _Declaration("events", "event", "Show one event in full."),
+        "mcp": _Declaration("mcp", "mcp", "Let AI clients ask about the workspace, over MCP."),
     },
     "Rules": {
         "discard": _Declaration("discard", "discard", "Manage the rules that drop messages."),

@@ -1,0 +1,157 @@
+"""The tools, asked by the SDK's client: what they answer about known content, and about nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.mcp.serving import Workspace, asking, ordinary
+
+
+@pytest.fixture
+def workspace(database: psycopg.Connection[Any]) -> Workspace:
+    return ordinary(Workspace(database))
+
+
+def texts(messages: list[dict[str, Any]]) -> list[str]:
+    return [each["quoted_text"] for each in messages]
+
+
+async def test_channels_and_users(workspace: Workspace, conninfo: str, tmp_path: Path) -> None:
+    workspace.channel("C3", "old", is_archived=True)
+    workspace.user("U3", "zoe", deleted=True)
+    async with asking(conninfo, tmp_path) as client:
+        answer = await client.ask("get_channels")
+        assert answer["channels"][0] == {
+            "id": "C1",
+            "name": "ops",
+            "type": "channel",
+            "quoted_topic": "Servers",
+            "is_archived": False,
+            "is_shared": False,
+        }
+        assert [each["id"] for each in answer["channels"]] == ["C1", "C2"]
+        first = await client.ask("get_channels", include_archived=True, limit=2)
+        arguments = {"include_archived": True, "limit": 2, "cursor": first["next_cursor"]}
+        second = await client.ask("get_channels", **arguments)
+        names = [each["name"] for each in first["channels"] + second["channels"]]
+        assert names == ["old", "ops", "sales"]
+        assert "next_cursor" not in second
+        assert len((await client.ask("get_channels", name="#sal"))["channels"]) == 1
+        assert "does not belong" in await client.error("get_channels", cursor=first["next_cursor"])
+        assert "does not belong" in await client.error("get_channels", cursor="Äé=")
+
+        answer = await client.ask("get_users")
+        assert answer["users"][0] == {
+            "id": "U1",
+            "handle": "ana",
+            "name": "Ana Lima",
+            "real_name": "Ana Lima",
+            "is_bot": False,
+            "is_deactivated": False,
+        }
+        assert [each["id"] for each in answer["users"]] == ["U1", "U2"]
+        assert len((await client.ask("get_users", include_deactivated=True))["users"]) == 3
+        assert (await client.ask("get_users", name="ana@example"))["users"] == []
+
+
+async def test_search(workspace: Workspace, conninfo: str, tmp_path: Path) -> None:
+    for number in range(5):
+        workspace.post(f"invoice {number}", channel="C1" if number % 2 else "C2")
+    async with asking(conninfo, tmp_path) as client:
+        answer = await client.ask("search", query="invoices", order="newest", limit=3)
+        assert texts(answer["results"]) == ["invoice 4", "invoice 3", "invoice 2"]
+        assert answer["results"][1]["channel"] == "ops"
+        assert answer["results"][1]["user"] == "Ana Lima"
+        assert answer["results"][1]["time"] == "2026-02-25T06:17:20.000100+00:00"
+        assert answer["results"][1]["permalink"].startswith("https://slack.com/archives/C1/p")
+        assert "notes" not in answer or answer["notes"] == []
+        more = await client.ask(
+            "search", query="invoices", order="newest", limit=3, cursor=answer["next_cursor"]
+        )
+        assert texts(more["results"]) == ["invoice 1", "invoice 0"]
+        assert (await client.ask("search", query="nothing"))["results"] == []
+        assert "Did you mean from:?" in await client.error("search", query="form:ana")
+        assert "empty" in await client.error("search", query="a\0b")
+        workspace.database.execute("update slack.search_progress set finished_at = null")
+        workspace.gap(1, "2026-02-01", "2026-02-02")
+        notes = " ".join((await client.ask("search", query="invoices"))["notes"])
+        assert "not indexed" in notes
+        assert "from 2026-02-01T00:00:00+00:00" in notes
+        notes = " ".join((await client.ask("search", query="invoices after:2026-02-10"))["notes"])
+        assert "may be missing:" not in notes
+
+
+async def test_threads_and_context(workspace: Workspace, conninfo: str, tmp_path: Path) -> None:
+    workspace.post("before")
+    parent = workspace.post("question", thread_ts="1772000120.000100")
+    replies = [workspace.post(f"reply {n}", user="U2", thread_ts=parent) for n in range(4)]
+    after = workspace.post("after")
+    async with asking(conninfo, tmp_path) as client:
+        answer = await client.ask("get_thread_messages", channel="#ops", ts=replies[2])
+        assert texts(answer["messages"]) == ["question", *(f"reply {n}" for n in range(4))]
+        link = answer["messages"][1]["permalink"]
+        arguments: dict[str, Any] = {"channel": link, "limit": 3}
+        first = await client.ask("get_thread_messages", **arguments)
+        second = await client.ask("get_thread_messages", **arguments, cursor=first["next_cursor"])
+        assert first["messages"] + second["messages"] == answer["messages"]
+        assert "next_cursor" not in second
+        assert (
+            len((await client.ask("get_thread_messages", channel="C1", ts=after))["messages"]) == 1
+        )
+
+        near = await client.ask("get_message_context", channel="C1", ts=replies[1], n=1)
+        assert texts([*near["before"], near["message"], *near["after"]]) == [
+            "reply 0",
+            "reply 1",
+            "reply 2",
+        ]
+        near = await client.ask("get_message_context", channel="ops", ts=parent)
+        assert (texts(near["before"]), texts(near["after"])) == (["before"], ["after"])
+        for tool in ("get_thread_messages", "get_message_context"):
+            assert "No message is stored" in await client.error(tool, channel="C1", ts="1.5")
+            assert "no channel C9" in await client.error(tool, channel="C9", ts="1.5")
+            assert "Did you mean #ops?" in await client.error(tool, channel="opps", ts="1.5")
+            assert "names no message" in await client.error(tool, channel="C1", ts="yesterday")
+
+
+async def test_activity_gaps_and_why(workspace: Workspace, conninfo: str, tmp_path: Path) -> None:
+    stored = workspace.post("one", user="U1")
+    workspace.post("two", user="U2", thread_ts="1772000120.000100")
+    workspace.skip(1440)
+    workspace.post("three", user="U2", channel="C2")
+    workspace.gap(1, "2026-02-25", "2026-02-25T12:00")
+    workspace.gap(2, "2026-03-25", None, "C2")
+    async with asking(conninfo, tmp_path) as client:
+        period = {"since": "2026-02-20", "until": "2026-03-01"}
+        answer = await client.ask("get_activity", **period)
+        rows = [tuple(each.values()) for each in answer["activity"]]
+        assert rows == [
+            ("2026-02-26", "C2", "sales", 1, 1, 0),
+            ("2026-02-25", "C1", "ops", 2, 2, 1),
+        ]
+        assert "may be missing" in answer["notes"][0]
+        first = await client.ask("get_activity", **period, limit=1)
+        rest = await client.ask("get_activity", **period, limit=1, cursor=first["next_cursor"])
+        assert first["activity"] + rest["activity"] == answer["activity"]
+        only = await client.ask("get_activity", **period, user="@bob", channel="sales")
+        assert [each["messages"] for each in only["activity"]] == [1]
+        assert "92 days" in await client.error("get_activity", since="2025-01-01")
+        assert "no date" in await client.error("get_activity", since="soon")
+
+        gaps = await client.ask("get_gaps")
+        assert [each["channel_id"] for each in gaps["gaps"] if "channel_id" in each] == ["C2"]
+        assert len((await client.ask("get_gaps", channel="C1"))["gaps"]) == 1
+
+        found = await client.ask("why", channel="C1", ts=stored)
+        assert (found["verdict"], found["quoted_text"], found["user"]) == (
+            "stored",
+            "one",
+            "Ana Lima",
+        )
+        assert found["gap"]["reason"] == "not connected"
+        found = await client.ask("why", channel="C1", ts="1.5")
+        assert found["verdict"] == "before the audit trail"

@@ -1,0 +1,1 @@
+"""The MCP server: answers questions of AI clients from the stored workspace. It only reads, and knows no Slack."""

@@ -1,0 +1,152 @@
+"""The tool `why`: what became of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from tiger_slack_tui.audit.why import HistoryEvent, MessageHistory, Verdict, read_history
+from tiger_slack_tui.mcp.answers import Answer, Model, Time
+from tiger_slack_tui.mcp.call import Call
+from tiger_slack_tui.mcp.quoting import quote, quote_name
+from tiger_slack_tui.mcp.tools.directory import GapInfo
+from tiger_slack_tui.mcp.tools.parameters import MessageChannel, MessageTs
+from tiger_slack_tui.store.message_history import messages_of_second
+from tiger_slack_tui.store.readable_messages import names_of
+
+_MOST_TEXT = 500
+_EXPLANATIONS = {
+    Verdict.STORED: "It is stored.",
+    Verdict.DELETED: "It was deleted in Slack.",
+    Verdict.LOST_ROW: "It was stored. Its row is gone, but Slack reported no deletion.",
+    Verdict.FAILED: "It is not stored: the database refused it.",
+    Verdict.DISCARDED: "It is not stored: a rule of the operators dropped it.",
+    Verdict.SPOOLED: "It is not stored yet: it waits on the disk of the machine that received it.",
+    Verdict.AUDIT_ONLY: "It is not stored: there are events about it, but none with its content.",
+    Verdict.BEFORE_TRAIL: "It is not stored, and it is older than the audit trail of events.",
+    Verdict.NEVER_DELIVERED: "It is not stored: Slack never delivered an event about it.",
+}
+
+
+class MessageEventInfo(Model):
+    """An event of Slack about the message."""
+
+    event_id: str
+    type: str | None = None
+    subtype: str | None = None
+    happened_at: Time
+    received_at: Time
+    effect: str = Field(description="What the event did to the message.")
+    rule_id: int | None = Field(default=None, description="The rule that dropped it.")
+    error: str | None = Field(
+        default=None, description="SQLSTATE or class of the error, if it failed."
+    )
+
+
+class MessageOfSecond(Model):
+    """One of several messages of a second."""
+
+    ts: str
+    user_id: str | None = None
+    user: str | None = None
+    quoted_text: str | None = Field(
+        default=None, description="Absent if the message is not stored."
+    )
+
+
+class Why(Answer):
+    """What is known about a message. If the ts was whole seconds and fits several, only `candidates` is there."""
+
+    channel_id: str
+    channel: str | None = None
+    ts: str
+    verdict: str | None = None
+    explanation: str | None = None
+    quoted_text: str | None = Field(default=None, description="The beginning of the stored text.")
+    user_id: str | None = None
+    user: str | None = None
+    deleted_at: Time | None = None
+    is_member: bool | None = Field(
+        default=None,
+        description="Whether the app is in the channel: only then Slack sends its messages.",
+    )
+    events: list[MessageEventInfo] = Field(default=[])
+    import_file: str | None = Field(
+        default=None, description="The file of an export that contains it."
+    )
+    gap: GapInfo | None = Field(default=None, description="A time without events that covers it.")
+    candidates: list[MessageOfSecond] | None = None
+
+
+async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
+    """Explain what became of a message: why it is stored, deleted, dropped, or missing."""
+    channel_id, named = await call.message(channel, ts)
+    exact = named.ts
+    if named.is_second:
+        found = await messages_of_second(call.connection, channel_id, exact)
+        if len(found) > 1:
+            return Why(
+                channel_id=channel_id,
+                channel=quote_name(
+                    (await names_of(call.connection, [channel_id], call.visible)).get(channel_id)
+                ),
+                ts=exact,
+                candidates=[
+                    MessageOfSecond(
+                        ts=each.slack_ts,
+                        user_id=each.user_id,
+                        user=quote_name(each.user_name),
+                        quoted_text=None if each.text is None else quote(each.text),
+                    )
+                    for each in found
+                ],
+            )
+        exact = found[0].slack_ts if found else exact
+    history = await read_history(
+        call.connection, channel_id, exact, spool=call.spool, visible=call.visible
+    )
+    user_id = history.message.user_id if history.message else None
+    names = await names_of(call.connection, {channel_id, user_id or ""}, call.visible)
+    return _why(history, names)
+
+
+def _why(found: MessageHistory, names: Mapping[str, str]) -> Why:
+    message, gap = found.message, found.gap
+    return Why(
+        channel_id=found.channel_id,
+        channel=quote_name(names.get(found.channel_id)),
+        ts=found.slack_ts,
+        verdict=found.verdict,
+        explanation=_EXPLANATIONS[found.verdict],
+        quoted_text=quote(message.text)[:_MOST_TEXT] if message and message.text else None,
+        user_id=message.user_id if message else None,
+        user=quote_name(names.get(message.user_id or "")) if message else None,
+        deleted_at=found.deleted_at,
+        is_member=found.is_member,
+        events=[_event(each) for each in found.events],
+        import_file=found.import_file.path if found.import_file else None,
+        gap=GapInfo(
+            id=gap.id,
+            reason=gap.reason,
+            started_at=gap.started_at,
+            ended_at=gap.ended_at,
+            channel_id=gap.channel_id,
+            closed_at=gap.closed_at,
+        )
+        if gap
+        else None,
+    )
+
+
+def _event(event: HistoryEvent) -> MessageEventInfo:
+    return MessageEventInfo(
+        event_id=event.event_id,
+        type=event.type,
+        subtype=event.subtype,
+        happened_at=event.event_ts,
+        received_at=event.received_at,
+        effect=event.did,
+        rule_id=event.discard_id,
+        error=event.error,
+    )
