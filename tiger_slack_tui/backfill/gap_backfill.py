@@ -3,9 +3,9 @@
 It reads the history of the gap, and of LOOK_BACK before it, in the channels that the app is a member of. It finds:
 
 - Messages of the gap.
-- Replies of the gap to threads whose parent is in that history (it has the ts of the newest reply), and to older
-  threads that have a stored reply since then. It does not find a first reply to an older message: no method of Slack
-  lists it.
+- Replies of the gap to threads whose parent is in that history: a parent has the ts of its newest reply.
+- Replies of the gap to older threads that have a stored reply since then. It does not find a first reply to an older
+  message: no method of Slack lists it.
 - Edits of messages in that history, by `edited.ts`. It does not find changes without it, such as unfurled links.
 - Reactions that are not known. It does not find removals: Slack's list of reactions need not be complete.
 - Deletions of messages in that history. A deletion is final, so Slack must not return the message when asked for it

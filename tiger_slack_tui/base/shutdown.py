@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 SHUTDOWN_SECONDS = 4.5
-"""How long a stop may take, from the signal. Docker and Kubernetes kill a process after 10 s and 30 s; the promise to
-operators is 5 s to the end of the process, and the interpreter needs the rest."""
+"""How long a stop may take, from the signal. Operators are promised the end of the process within 5 s, and the
+interpreter needs the rest. Docker kills a process after 10 s, Kubernetes after 30 s."""
 
 
 def stop_on_signals(stop: Callable[[signal.Signals], None]) -> None:

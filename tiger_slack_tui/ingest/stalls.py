@@ -26,9 +26,9 @@ class StallDetector:
     def since(self, oldest: float | None) -> float | None:
         """Since when no event is taken; None while events are taken.
 
-        `oldest` is the receipt of the oldest event that is not durable, if there is one. No event is taken while the
-        queue is full and does not move, while database and spool both refuse events, and while an event has waited
-        for more than `least` seconds to become durable.
+        `oldest` is the receipt of the oldest event that is not durable, if there is one. No event is taken in three
+        cases: the queue is full and does not move, database and spool both refuse events, or an event has waited for
+        more than `least` seconds to become durable.
         """
         waits = [self._full_since, oldest] if self._refused_since is None else [oldest]
         found = [since for since in waits if since is not None and self._is_long(since)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 
 from tiger_slack_tui.backfill.gap_backfill import Backfill, BackfillProgress, GapResult
@@ -41,7 +42,7 @@ def make_backfill_job(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | 
         return await gaps.has_due(connection, team, began)
 
     job = make_gaps_job(web, find, pace=pace)
-    return Job(job.name, job.lock_key, job.work, is_wanted, is_scheduled)
+    return replace(job, is_wanted=is_wanted, is_scheduled=is_scheduled)
 
 
 def make_gaps_job(

@@ -47,7 +47,7 @@ async def connect(
 async def connected(conninfo: str) -> AsyncIterator[Connection]:
     """A connection for one question or change.
 
-    Raises DatabaseUnavailable, DatabaseRefused, and MigrationError where tables are missing.
+    Raises DatabaseUnavailable, DatabaseRefused, and MigrationError if tables are missing.
     """
     async with await connect(conninfo) as connection:
         with translate_errors():

@@ -39,7 +39,7 @@ async def holds_sessions(connection: Connection, conninfo: str) -> bool:
 
     If the pooler has no session for a second client within a few seconds, but ours answers, then our session is kept
     for us: otherwise the second client would have got it. The result is not stored, because a pooler's mode can
-    change while it runs. Probes of a process wait for each other. Raises psycopg.Error, also where the pooler has no
+    change while it runs. Probes of a process wait for each other. Raises psycopg.Error, also if the pooler has no
     session for us either, and DatabaseUnavailable.
     """
     async with (

@@ -148,7 +148,7 @@ class Chunk(NamedTuple):
 async def event_policy_age(connection: Connection) -> timedelta | None:
     """The age at which TimescaleDB's retention policy drops events; None without a policy.
 
-    Call it only where TimescaleDB is installed. Its Apache edition has no policies.
+    Call it only if TimescaleDB is installed. Its Apache edition has no policies.
     """
     age: timedelta | None = await fetch_value(connection, _POLICY)
     return age

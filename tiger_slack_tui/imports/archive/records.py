@@ -76,7 +76,7 @@ def read_records(stream: IO[bytes], size: int) -> Iterator[Any]:
 
 
 def read_objects(source: Source, member: Member) -> Iterator[dict[str, Any]]:
-    """The records of a file that are JSON objects. Ends, without an error, where the file cannot be read. Blocks."""
+    """The records of a file that are JSON objects. Ends without an error at a place that cannot be read. Blocks."""
     try:
         with source.open(member) as stream:
             for record in read_records(stream, member.size):

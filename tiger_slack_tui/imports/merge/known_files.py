@@ -17,9 +17,9 @@ async def accounts_of_known_files(
     """The accounts that reading the files again would give, by index. Files that have to be read are left out.
 
     A file is known if its content was merged before, all its records are selected, and each of its messages is still
-    stored or was deleted since: merging it again would change nothing. Two kinds of contents have to be read because
-    only that gives their counts: those with a deleted message that had reactions, and, for a selection by dates,
-    those with records about deletions.
+    stored or was deleted since. Merging it again would change nothing. Two kinds of such contents are read all the
+    same, because nothing else gives their counts: those with a deleted message that had reactions, and, if the
+    selection has dates, those with records about deletions.
     """
     contents = [
         content
