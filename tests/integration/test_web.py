@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.client_reqrep import ConnectionKey
 
-from tiger_slack_tui.base.errors import SlackUnavailable
+from tiger_slack_tui.base.errors import SlackUnavailable, TigerSlackError
 from tiger_slack_tui.base.settings import SLACK_API_URL, Settings, SlackSettings
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.slack.pages import retry
@@ -92,6 +92,24 @@ async def test_an_error_names_the_host_and_gives_up_for_a_person() -> None:
         said = str(unreached(url, error))
         assert said.endswith("slack.com does not resolve: network, DNS or proxy?")
         assert "hidden" not in said
+
+
+async def test_codes_of_slack_are_given_in_words() -> None:
+    async def said(body: str) -> str:
+        async def handler(_: web.Request) -> web.Response:
+            return web.Response(text=body, content_type="application/json")
+
+        async with answering(handler) as settings, aiohttp.ClientSession() as session:
+            with pytest.raises(TigerSlackError) as raised:
+                await SlackWeb(settings, session).identity()
+        return str(raised.value)
+
+    scope = '{"ok": false, "error": "missing_scope", "needed": "users:read"}'
+    assert "missing_scope (the app lacks the scope users:read)" in await said(scope)
+    busy = '{"ok": false, "error": "ratelimited"}'
+    assert "ratelimited (too many calls)" in await said(busy)
+    gone = '{"ok": false, "error": "channel_not_found"}'
+    assert "channel_not_found (the channel does not exist" in await said(gone)
 
 
 async def test_a_stop_does_not_wait_for_a_slow_slack(conninfo: str, tmp_path: Path) -> None:

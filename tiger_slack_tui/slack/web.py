@@ -62,14 +62,20 @@ _FINAL = {
 }
 
 # Errors that concern only the requested channel or thread.
-_ABSENT = frozenset(
-    {
-        "channel_not_found",
-        "not_in_channel",
-        "thread_not_found",
-        "method_not_supported_for_channel_type",
-    }
-)
+_ABSENT = {
+    "channel_not_found": "the channel does not exist, or the app is not in it: invite it",
+    "not_in_channel": "the app is not in the channel: invite it",
+    "thread_not_found": "the thread does not exist",
+    "method_not_supported_for_channel_type": "such a channel has no history for apps",
+}
+# Errors that can pass, in words.
+_PASSING = {
+    "fatal_error": "an error in Slack",
+    "internal_error": "an error in Slack",
+    "ratelimited": "too many calls",
+    "request_timeout": "Slack did not get the whole request",
+    "service_unavailable": "Slack is down",
+}
 CONVERSATION_TYPES = {
     "public_channel": "channels",
     "private_channel": "groups",
@@ -380,12 +386,16 @@ def _failure(method: str, token: str, answer: AsyncSlackResponse) -> Exception:
     data: Any = answer.data
     reason = peer_text(data.get("error")) if isinstance(data, dict) else ""
     if reason in _FINAL:
+        needed = peer_text(data.get("needed")) if reason == "missing_scope" else ""
+        meaning = f"the app lacks the scope {needed}" if needed else _FINAL[reason]
         return SlackRefused(
-            f"Slack refused {method}: {reason} ({_FINAL[reason]})",
+            f"Slack refused {method}: {reason} ({meaning})",
             hint=f"Check {token} on the app's page at Slack; after a change of scopes, reinstall the app.",
         )
     if reason in _ABSENT:
-        return SlackAbsent(f"Slack refused {method}: {reason}", reason=reason)
+        return SlackAbsent(f"Slack refused {method}: {reason} ({_ABSENT[reason]})", reason=reason)
+    if reason in _PASSING:
+        reason = f"{reason} ({_PASSING[reason]})"
     return SlackUnavailable(
         f"Slack could not serve {method}: {reason or f'no proper answer, HTTP {answer.status_code}'}",
         retry_after=read_retry_after(answer.headers),
