@@ -228,13 +228,11 @@ def _check_patterns(plan: Plan, selection: ImportSelection) -> None:
         titles = sorted(plan.titles)
         raise NothingSelected(
             f"No channel of the archive matches --channel {listed}.",
-            hint=" ".join(filter(None, (_meant(unmatched, titles), _channels_line(titles)))),
+            hint=" ".join(filter(None, (_meant(unmatched, titles), _contents(plan)))),
         )
     if not plan.files and plan.left_out.get(LeftOut.OUTSIDE):
-        dates = f"{plan.days[0]} to {plan.days[1]}" if plan.days else "no date that its names tell"
         raise NothingSelected(
-            "No file of the archive is within --since and --until.",
-            hint=f"Its days are {dates}. {_channels_line(sorted(plan.titles))}",
+            "No file of the archive is within --since and --until.", hint=_contents(plan)
         )
     plan.warnings += [
         f"--channel {shown(pattern)} matches no channel of the archive." for pattern in unmatched
@@ -251,10 +249,13 @@ def _meant(patterns: Iterable[str], titles: Sequence[str]) -> str | None:
     )
 
 
-def _channels_line(titles: Sequence[str]) -> str:
+def _contents(plan: Plan) -> str:
+    """The channels and the days of the archive."""
+    titles = sorted(plan.titles)
     more = f" and {len(titles) - _SHOWN:,} more" if len(titles) > _SHOWN else ""
     there = ", ".join(map(shown, titles[:_SHOWN])) + more
-    return f"Its channels are: {there}." if titles else "It holds no channels."
+    channels = f"Its channels are: {there}." if titles else "It holds no channels."
+    return f"{channels} Its days are {plan.days[0]} to {plan.days[1]}." if plan.days else channels
 
 
 def split_files(files: Iterable[PlannedFile]) -> list[list[NumberedFile]]:
