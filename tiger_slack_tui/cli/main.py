@@ -34,6 +34,11 @@ _GROUPS = {
         ),
     },
     "Import and history": {
+        "roles": _Declaration(
+            "roles",
+            "roles",
+            "Print SQL that makes roles for owner, ingester and reader.",
+        ),
         "import": _Declaration(
             "imports", "import_command", "Import a Slack export, or what Slackdump wrote."
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from typing import Any
 
 CHANNELS = (
@@ -104,6 +105,12 @@ def word(chance: random.Random) -> str:
 def name(chance: random.Random) -> tuple[str, str]:
     """A first and a last name."""
     return chance.choice(_FIRST), chance.choice(_LAST)
+
+
+def email(first: str, last: str) -> str:
+    """An address for this name, in ASCII."""
+    letters = unicodedata.normalize("NFKD", f"{first}.{last}".lower().replace("ø", "o"))
+    return f"{letters.encode('ascii', 'ignore').decode()}@example.org"
 
 
 def title(chance: random.Random) -> str:

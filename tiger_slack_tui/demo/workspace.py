@@ -392,7 +392,7 @@ class Workspace:
                 "real_name_normalized": f"{first} {last}",
                 "display_name": first.lower(),
                 "display_name_normalized": first.lower(),
-                "email": f"{first}.{last}@example.org".lower(),
+                "email": prose.email(first, last),
             },
         }
 

@@ -58,6 +58,7 @@ select current_user::text as role
 , has_database_privilege(current_database(), 'create') as may_create
 , (select n.nspowner::regrole::text from pg_namespace n where n.nspname = 'slack') as owner
 , coalesce((select pg_has_role(n.nspowner, 'usage') from pg_namespace n where n.nspname = 'slack'), false) as is_owner
+, coalesce(has_table_privilege(to_regclass('slack.message'), 'insert, update, delete'), false) as may_ingest
 """
 _UNSAFE: LiteralString = """
 select s.name
@@ -173,6 +174,8 @@ class SchemaRights:
     """The schema's owner; None if there is no schema yet."""
     is_owner: bool
     """Whether our role has the rights of the owner."""
+    may_ingest: bool
+    """Whether our role may store messages, if the schema is current."""
 
 
 async def ping(connection: Connection) -> None:

@@ -45,6 +45,8 @@ async def _rights(connection: Connection) -> Check:
     if owner is None and not rights.may_create:
         fix = f"As the database's owner, run: grant create on database … to {role}"
         return Check("rights", CheckState.FAILED, f"{role} may not create the schema slack", fix)
+    if owner is not None and not rights.is_owner and rights.may_ingest:
+        return Check("rights", CheckState.OK, f"{role} may ingest; {owner} migrates")
     if owner is not None and not rights.is_owner:
         fix = f"Connect as {owner}, or run: alter schema slack owner to {role}"
         return Check("rights", CheckState.FAILED, f"the schema slack belongs to {owner}", fix)

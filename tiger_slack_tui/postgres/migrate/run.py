@@ -129,6 +129,7 @@ async def migrate(
                 _warn(files, state, report)
                 due = pending(files, state.applied, version=version, database_version=state.version)
                 if due or state.version != version:
+                    await _check_owner(connection)
                     await _apply(connection, due, state, version, report)
             return [file.name for file in due]
         except psycopg.Error as error:
@@ -174,7 +175,7 @@ async def migration_status(
 
 
 async def check_server(connection: Connection) -> None:
-    """Check version, encoding and the schema's owner. Raises DatabaseRefused if one does not fit."""
+    """Check version and encoding. Raises DatabaseRefused if one does not fit."""
     if connection.info.server_version < _OLDEST_POSTGRESQL * 10_000:
         raise DatabaseRefused(
             f"The server's PostgreSQL is too old; {_OLDEST_POSTGRESQL} or newer is needed."
@@ -192,6 +193,10 @@ async def check_server(connection: Connection) -> None:
             f"TimescaleDB {timescaledb.version} is too old; {oldest} or newer is needed.",
             hint="Update it: alter extension timescaledb update.",
         )
+
+
+async def _check_owner(connection: Connection) -> None:
+    """Raise DatabaseRefused if another role owns the schema: only its owner can change it."""
     row = await _one(
         connection,
         "select nspowner::regrole::text, nspowner = current_user::regrole, current_user"
@@ -303,6 +308,8 @@ async def _apply(
                 logging.INFO, f"applied {file.name} ({time.monotonic() - began:.2f} s)"
             )
         )
+    if await _one(connection, "select where to_regprocedure('slack.grant_to_roles()') is not null"):
+        await connection.execute("select slack.grant_to_roles()")
     await connection.execute(
         "insert into slack.version (version) values (%s)"
         " on conflict ((true)) do update set version = excluded.version, at = excluded.at",
