@@ -3,7 +3,17 @@ returns void
 language plpgsql
 as $func$
 declare
+  for_readers constant text[] := array
+  [ 'find_user_by_email', 'find_user_by_user_name', 'search_user_by_email', 'search_user_by_user_name'
+  , 'search_user_by_names', 'find_channel_by_name', 'search_channel_by_name', 'get_thread_stats', 'get_thread_by_range'
+  , 'get_thread_from_end', 'get_channel_by_range', 'search_term', 'to_ts', 'to_timestamptz'
+  -- What search_term() calls:
+  , 'search_config', 'split_text', 'fold_text', 'quote_lexeme', 'name_document', 'is_visible'
+  -- What other reading commands call: the history of a message, the trial of a rule, imports.
+  , 'text_of', 'time_of', 'id_of', 'of_type', 'number_of', 'message_content', 'stored_message', 'evaluate_rules', 'matches', 'is_settled', 'import_account'
+  ];
   role text;
+  routine text;
 begin
   if to_regrole('tiger_slack_ingester') is null and to_regrole('tiger_slack_reader') is null then
     return;
@@ -19,28 +29,14 @@ begin
     grant execute on all functions in schema slack to tiger_slack_ingester;
   end if;
   if to_regrole('tiger_slack_reader') is not null then
-    grant execute on function
-      slack.find_user_by_email(text)
-    , slack.find_user_by_user_name(text)
-    , slack.search_user_by_email(text)
-    , slack.search_user_by_user_name(text)
-    , slack.search_user_by_names(text)
-    , slack.find_channel_by_name(text)
-    , slack.search_channel_by_name(text)
-    , slack.get_thread_stats(text, timestamptz)
-    , slack.get_thread_by_range(text, timestamptz, tstzrange)
-    , slack.get_thread_from_end(text, timestamptz, int8)
-    , slack.get_channel_by_range(text, tstzrange, int8)
-    , slack.search_term(text, bool, text[])
-    , slack.to_ts(timestamptz)
-    , slack.to_timestamptz(text)
-    -- What these call:
-    , slack.search_config(text)
-    , slack.split_text(text, bool)
-    , slack.fold_text(text)
-    , slack.quote_lexeme(text)
-    , slack.name_document(text[])
-    to tiger_slack_reader;
+    for routine in
+      select p.oid::regprocedure::text
+      from pg_proc p
+      where p.pronamespace = 'slack'::regnamespace
+      and p.proname = any (for_readers)
+    loop
+      execute format('grant execute on function %s to tiger_slack_reader', routine);
+    end loop;
   end if;
 end
 $func$;
