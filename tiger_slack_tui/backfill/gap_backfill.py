@@ -31,7 +31,7 @@ from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row
 from tiger_slack_tui.imports.merge.targets import TablesTarget
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
-from tiger_slack_tui.slack.paged_history import RESTRICTED, HistoryReader
+from tiger_slack_tui.slack.paged_history import RESTRICTED, SlackHistory
 from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.slack.web import CONVERSATION_TYPES
 from tiger_slack_tui.store import gaps
@@ -114,7 +114,7 @@ class Backfill:
     def __init__(
         self,
         connection: Connection,
-        reader: HistoryReader,
+        reader: SlackHistory,
         *,
         scopes: frozenset[str] | None,
         on_progress: OnProgress,

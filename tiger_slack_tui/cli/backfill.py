@@ -211,11 +211,11 @@ async def _check_gaps(ids: Sequence[int], conninfo: str) -> None:
 async def _channel_ids(web: SlackWeb, wanted: Sequence[str]) -> list[str | None]:
     """The ids of channels that are given by name, id or pattern. Raises SettingsError for an unknown one."""
     from tiger_slack_tui.backfill.gap_backfill import readable_kinds
-    from tiger_slack_tui.slack.paged_history import HistoryReader
+    from tiger_slack_tui.slack.paged_history import SlackHistory
     from tiger_slack_tui.slack.pages import retry
 
     identity = await retry(web.identity)
-    reader = HistoryReader(web)
+    reader = SlackHistory(web)
     listed = await reader.conversations(readable_kinds(identity.scopes))
     ids = [item["id"] for item in listed]
     names = {item["id"]: (item["name"],) for item in listed if item.get("name")}

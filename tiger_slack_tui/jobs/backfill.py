@@ -10,7 +10,7 @@ from tiger_slack_tui.backfill.gap_backfill import Backfill, BackfillProgress, Ga
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
-from tiger_slack_tui.slack.paged_history import HistoryPace, HistoryReader
+from tiger_slack_tui.slack.paged_history import HistoryPace, SlackHistory
 from tiger_slack_tui.slack.pages import retry
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
@@ -66,7 +66,7 @@ def make_gaps_job(
             await run.advance(seen=account.read, changed=account.inserted + account.updated)
 
         identity = await retry(web.identity)
-        reader = HistoryReader(web, pace)
+        reader = SlackHistory(web, pace)
         closing = Backfill(run.connection, reader, scopes=identity.scopes, on_progress=advance)
         for gap in await find(run.connection, identity.team_id):
             on_result(await closing.close_gap(gap))

@@ -36,8 +36,8 @@ class HistoryPace:
     restricted: float = 60
 
 
-class HistoryReader:
-    """The calls of a backfill. Each keeps to the rate limit, and waits as long as Slack asks for.
+class SlackHistory:
+    """Slack's history, for a backfill. Each call keeps to the rate limit, and waits as long as Slack asks for.
 
     A call raises SlackAbsent for a channel or thread that Slack does not show, SlackUnavailable after failures for
     minutes, and SlackRefused if an operator must act.

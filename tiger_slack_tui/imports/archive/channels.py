@@ -61,7 +61,7 @@ class _Listed:
         return self.names.get(name) or self.previous.get(name) or set()
 
 
-class Channels:
+class FolderChannels:
     """Finds the channels of folders, and collects warnings about folders without one."""
 
     def __init__(

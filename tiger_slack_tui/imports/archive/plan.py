@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from tiger_slack_tui.base.name_patterns import NamePatterns, closest, did_you_mean
-from tiger_slack_tui.imports.archive.channels import COMMENTS, Channels, FolderChannel
+from tiger_slack_tui.imports.archive.channels import COMMENTS, FolderChannel, FolderChannels
 from tiger_slack_tui.imports.archive.layout import (
     USER_LISTS,
     LeftOut,
@@ -165,7 +165,7 @@ def make_plan(
         for member in sorted(lists, key=lambda member: not _is_of_users(member))
     ]
     _warn_of_missing(plan, chosen)
-    channels = Channels(source, lists, selection.channel_map, names)
+    channels = FolderChannels(source, lists, selection.channel_map, names)
     titles: dict[str, str] = {}
     for root in chosen:
         plan.other_files += root.harmless
@@ -183,7 +183,7 @@ def make_plan(
 
 def _plan_folder(
     plan: Plan,
-    channels: Channels,
+    channels: FolderChannels,
     selection: ImportSelection,
     titles: dict[str, str],
     folder: str,
