@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.jobs.status import JobStatus
-from tiger_slack_tui.postgres.introspection import Session, TableSize
+from tiger_slack_tui.postgres.introspection import COUNTED_ROWS, Session, TableSize
 from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, JOB_LOCK_KEYS, MIGRATION_LOCK_KEY
 from tiger_slack_tui.postgres.locks import AdvisoryLock
 from tiger_slack_tui.postgres.migrate.files import MigrationFileState
@@ -17,6 +17,7 @@ from tiger_slack_tui.store.instances import Instance
 from tiger_slack_tui.store.past_imports import PastImport
 
 __all__ = [
+    "COUNTED_ROWS",
     "AdvisoryLock",
     "DatabaseState",
     "MigrationFileState",

@@ -9,6 +9,7 @@ import orjson
 from textual.content import Content
 
 from tiger_slack_tui.audit.detail import EventDetail
+from tiger_slack_tui.audit.words import format_error
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.console.formats import millis, moment
 from tiger_slack_tui.console.panes.findings import (
@@ -22,7 +23,6 @@ from tiger_slack_tui.console.panes.paint import (
     pairs,
     wrapped,
 )
-from tiger_slack_tui.postgres.failures import sqlstate_words
 from tiger_slack_tui.store.gaps import Gap
 
 
@@ -91,7 +91,7 @@ def _why(event: EventDetail, width: int) -> Iterator[Content]:
         code = event.error.get("sqlstate") or ""
         yield from pairs(
             width,
-            ("error", (sqlstate_words(code) if code else str(event.error.get("class")), BAD)),
+            ("error", (format_error(code) if code else str(event.error.get("class")), BAD)),
             ("", str(event.error.get("message"))),
         )
         diagnostics: dict[str, Any] = event.error.get("diagnostics") or {}

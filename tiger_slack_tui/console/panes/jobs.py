@@ -9,6 +9,7 @@ from textual.content import Content
 
 from tiger_slack_tui.console.formats import brief, moment
 from tiger_slack_tui.console.model.database_state import (
+    COUNTED_ROWS,
     AdvisoryLock,
     MigrationFileState,
     MigrationFileStatus,
@@ -28,7 +29,6 @@ from tiger_slack_tui.console.panes.paint import (
     StyledText,
 )
 from tiger_slack_tui.jobs.status import JobStatus
-from tiger_slack_tui.postgres.introspection import COUNTED_ROWS
 from tiger_slack_tui.store.job_runs import JobRun, RunOutcome
 
 JOBS = Columns(
