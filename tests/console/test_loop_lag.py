@@ -134,10 +134,19 @@ class LargeBackend(Backend):
         now = snapshot()
         self._merger.merge(self.stored_findings, now.problems)
         return Model(
-            NOW, "x@y:1", now, rates(), database_state(), self.lines, self.stored_findings, 1.0,
-            self._merger.found, self.imports.run and self.imports.run.frozen(),
-            self.imports.check and self.imports.check.frozen(), window,
-        )  # fmt: skip
+            NOW,
+            "x@y:1",
+            now,
+            rates(),
+            database_state(),
+            self.lines,
+            stored_findings=self.stored_findings,
+            stored_findings_age=1.0,
+            findings=self._merger.found,
+            run=self.imports.run and self.imports.run.frozen(),
+            check=self.imports.check and self.imports.check.frozen(),
+            window=window,
+        )
 
 
 @asynccontextmanager

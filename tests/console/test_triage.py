@@ -23,7 +23,7 @@ from tiger_slack_tui.audit import rules
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.backend import Backend
-from tiger_slack_tui.console.model.findings import Finding, StoredFindings
+from tiger_slack_tui.console.model.findings import NOT_STORED, Finding, StoredFindings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.monitor import Monitor
@@ -168,11 +168,12 @@ async def test_an_event_is_explained_whole(conninfo: str, tmp_path: Path) -> Non
 
 
 FINDINGS = (
-    Finding("Ev1", "failed", NOW - 2, "message", "#ops", "@ana", "22P05", "22P05  see [/etc/hosts]",
-            channel_id="C04QX8", user_id="U7TTA"),
+    Finding("Ev1", "failed", NOW - 2, "message", "#ops", "@ana", "untranslatable character (22P05)",
+            "untranslatable character (22P05)  see [/etc/hosts]", channel_id="C04QX8", user_id="U7TTA"),
     Finding("Ev2", "discarded", NOW - 19, "bot_message", "#releases", "B0BOT", "rule 3", "rule 3  deploy", rule=3),
     Finding("Ev3", "discarded", NOW - 40, "bot_message", "#releases", "B0BOT", "rule 3", "rule 3  build", rule=3),
-    Finding("Ev4", "unrouted", NOW - 95, "star_added", "-", "@vk", "star_added", ""),
+    Finding("Ev4", "unrouted", NOW - 95, "star_added", "-", "@vk", "star_added", NOT_STORED,
+            user_id="U02VK"),
 )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.panes.pane_fields import ExportField, FilterField, PaneField
 from tiger_slack_tui.console.screens.dialog import ConfirmQuit, Dialog
 from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
-from tiger_slack_tui.console.themes import OUR_THEMES
+from tiger_slack_tui.console.themes import DIMMED, OUR_THEMES
 from tiger_slack_tui.console.views.catalog import ACTION_GROUPS, all_actions, make_views
 from tiger_slack_tui.console.views.view import Switcher, View
 
@@ -127,6 +127,9 @@ class ConsoleApp(AskingApp):
         yield ExportField(on_pane_hidden=lambda: self.view.focus_first())
         yield KeysLine(id="footer")
         yield Static(id="short")
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {"dimmed": DIMMED}
 
     def get_default_screen(self) -> Screen[Any]:
         return MainScreen(id="_default")

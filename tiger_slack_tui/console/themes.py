@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textual.theme import Theme
 
+DIMMED = "ansi_default dim"
+"""The style of dimmed text in themes that do not define it: those that use the terminal's own colours."""
 # Textual's own text-muted, "auto 60%", is drawn by our panes in full white or black: brighter than the text.
 OUR_THEMES = (
     Theme(
@@ -19,7 +21,7 @@ OUR_THEMES = (
         warning="#ffd75f",
         error="#ff8787",
         dark=True,
-        variables={"text-muted": "#8a8a8a"},
+        variables={"text-muted": "#8a8a8a", "dimmed": "#8a8a8a"},
     ),
     Theme(
         "tiger-light",
@@ -34,7 +36,7 @@ OUR_THEMES = (
         warning="#875f00",
         error="#af0000",
         dark=False,
-        variables={"text-muted": "#626262"},
+        variables={"text-muted": "#626262", "dimmed": "#626262"},
     ),
     Theme(
         "tiger-contrast",
@@ -50,6 +52,6 @@ OUR_THEMES = (
         error="#ff5f5f",
         text_alpha=1.0,
         dark=True,
-        variables={"text-muted": "#bcbcbc"},
+        variables={"text-muted": "#bcbcbc", "dimmed": "#bcbcbc"},
     ),
 )

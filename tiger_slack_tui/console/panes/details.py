@@ -99,8 +99,9 @@ def _why(event: EventDetail, width: int) -> Iterator[Content]:
             yield from pairs(width, (f"  {name}", " ".join(str(value).split())), name=20)
 
 
-def gap_lines(gap: Gap, width: int) -> Iterator[Content]:
-    """All about a gap: from when to when, why, and what a backfill found."""
+def gap_lines(gap: Gap, channel: str, width: int) -> Iterator[Content]:
+    """All about a gap: from when to when, why, and what a backfill found. `channel` is the name of its channel."""
+    where = f"{channel} ({gap.channel_id})" if gap.channel_id not in (None, channel) else channel
     state: StyledText = ("✗ open", BAD) if gap.closed_at is None else ("✓ closed", GOOD)
     yield from pairs(
         width,
@@ -108,7 +109,7 @@ def gap_lines(gap: Gap, width: int) -> Iterator[Content]:
         ("state", state),
         ("from", f"{moment(gap.started_at)}Z"),
         ("to", f"{moment(gap.ended_at)}Z" if gap.ended_at else "not ended yet"),
-        ("channel", gap.channel_id or "all"),
+        ("channel", where),
         ("found by", gap.instance or "-"),
         ("tried", f"{moment(gap.tried_at)}Z" if gap.tried_at else "not yet"),
         ("closed", f"{moment(gap.closed_at)}Z" if gap.closed_at else "-"),

@@ -27,8 +27,9 @@ def chart_lines(model: Model, width: int, height: int) -> list[Content]:
     """The chart in `height` lines, the last of which is the time axis. The newest column is on the right."""
     room = max(width - _SCALE, 1)
     values, seconds = _columns(model, room)
-    top = _top_of(max(values, default=0.0))
-    rows = chart(values, room, max(height - 1, 1), top)
+    top = _top_of(max((value or 0.0 for value in values), default=0.0))
+    rows = chart([value or 0.0 for value in values], room, max(height - 1, 1), top)
+    rows[-1] = _with_unread(rows[-1], values)
     marks = {0: top}
     if len(rows) > 3 and len(rows) % 2 == 0:
         marks[len(rows) // 2] = top / 2
@@ -47,13 +48,13 @@ def peak_of_history(model: Model) -> float:
     return max((rate for rate in rates if rate is not None), default=0.0)
 
 
-def _columns(model: Model, room: int) -> tuple[list[float], float]:
-    """The value of each column, and the seconds of a column."""
+def _columns(model: Model, room: int) -> tuple[list[float | None], float]:
+    """The value of each column, None if it was not read yet, and the seconds of a column."""
     history = model.history
-    given: Sequence[float] = model.rates.seconds if model.window <= IN_MEMORY else ()
+    given: Sequence[float | None] = model.rates.seconds if model.window <= IN_MEMORY else ()
     part = 1
     if history is not None:
-        given, part = [rate or 0.0 for rate in history.rates], history.part
+        given, part = history.rates, history.part
     parts = max(model.window // part, 1)
     if parts <= room:  # a part has one or several columns
         repeat = room // parts
@@ -61,12 +62,22 @@ def _columns(model: Model, room: int) -> tuple[list[float], float]:
     # Columns begin at whole steps of the clock, so a column does not change once its time is over.
     step = -(-parts // room)
     given = given[-step * room :]  # as much as there is room for, which can be more than the window
-    means = [
-        sum(some) / len(some)
-        for begin in range(len(given) % step, len(given), step)
-        if (some := given[begin : begin + step])
-    ]
-    return means, part * step
+    groups = (given[begin : begin + step] for begin in range(len(given) % step, len(given), step))
+    return [_mean(group) for group in groups], part * step
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _with_unread(row: str, values: Sequence[float | None]) -> str:
+    """The lowest line of the chart, with a dot in each column that was not read yet."""
+    unread = [value is None for value in values[-len(row) :]]
+    begin = len(row) - len(unread)
+    return row[:begin] + "".join(
+        "·" if is_unread else cell for cell, is_unread in zip(row[begin:], unread, strict=True)
+    )
 
 
 def _end_of(model: Model) -> float:

@@ -280,7 +280,7 @@ class OverviewView(View):
         pane = self.query_one("#chart", Pane)
         width, height = pane.size
         rates, now = model.rates, model.engine
-        flow = flow_lines(now, width) if now is not None else [Content("")]
+        flow = flow_lines(now, width) if now is not None else []
         rows = [*chart_lines(model, width, max(height - 1 - len(flow), 1)), *flow]
         highest = peak_of_history(model) if model.history else rates.peak
         peak = f" · peak {_rate(highest)}" if highest else ""

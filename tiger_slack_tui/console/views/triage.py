@@ -254,7 +254,7 @@ class TriageView(View):
 
     async def _read(self, finding: Finding) -> Detail:
         if (gap := finding.gap) is not None:
-            return Detail(finding, lambda width: list(gap_lines(gap, width)))
+            return Detail(finding, lambda width: list(gap_lines(gap, finding.channel, width)))
         event = await self.backend.audit.event(finding.key)
         if event is None:
             missing = "The audit trail does not have it. It is still in the spool, or retention has deleted it."
