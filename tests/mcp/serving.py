@@ -101,4 +101,4 @@ async def asking(conninfo: str, home: Path, access: Access | None = None) -> Asy
         async with Client(make_server(service)) as client:
             yield Asking(client)
     finally:
-        await service.database.close()
+        service.database.close()

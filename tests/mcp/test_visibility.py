@@ -88,20 +88,27 @@ async def everything(client: Asking, messages: list[tuple[str, str]]) -> list[An
         ("get_activity", {"since": "2026-02-20", "until": "2026-03-01"}),
         ("get_activity", {"since": "2026-02-20", "until": "2026-03-01", "user": "ana"}),
     ]
-    for query in (
+    queries = (
         *WORDS,
         "secret-plans",
         "in:secret-plans",
         "in:s*",
         "in:secret-plan",
         "from:@ana",
-    ):
-        calls += [("search", {"query": query, "order": o}) for o in ("newest", "relevance")]
+    )
+    calls += [
+        ("search", {"query": query, "order": "newest" if len(query) % 2 else "relevance"})
+        for query in queries
+    ]
     calls += [("search", {"query": f"in:{channel}"}) for channel in CHANNELS]
     calls += [
         ("get_activity", {"since": "2026-02-20", "channel": c}) for c in ("C3", "secret-plans")
     ]
-    for channel, ts in messages[::4]:
+    for name in ("ana", "@bob"):
+        calls.append(("get_conversations_with_user", {"user": name, "limit": 7}))
+    for channel in ("ops", "secret-plans", "D6", "C4"):
+        calls.append(("get_conversations_in_channel", {"channel": channel, "since": "2026-02-20"}))
+    for channel, ts in messages[::8]:
         for tool in ("get_thread_messages", "get_message_context", "why"):
             calls.append((tool, {"channel": channel, "ts": ts}))
     answers = []
@@ -182,4 +189,4 @@ async def test_transactions_only_read(conninfo: str) -> None:
 
     with pytest.raises(QuestionTooSlow):
         await slow()
-    await reading.close()
+    reading.close()

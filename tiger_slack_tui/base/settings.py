@@ -16,6 +16,7 @@ from cronsim import CronSim, CronSimError
 
 from tiger_slack_tui.base.errors import SettingsError
 
+_LEAST_TOKEN = 16
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 SLACK_API_URL = "https://slack.com/api/"
@@ -96,6 +97,8 @@ class Settings:
     imports: ImportSettings = ImportSettings()
     http: str | None = None
     """[HOST:]PORT of health and metrics."""
+    mcp_token: str | None = field(default=None, repr=False)
+    """What clients of the MCP server send as bearer token."""
     stop_on_hangup: bool = False
     """Whether a console stops the ingestion when its terminal is closed."""
 
@@ -215,6 +218,7 @@ def _settings(check: _Check) -> Settings:
             << 30,
         ),
         http=_http(check),
+        mcp_token=_mcp_token(check),
         stop_on_hangup=check.switch("TIGER_SLACK_STOP_ON_HANGUP", default=False),
     )
     if settings.pool_min > settings.pool_max:
@@ -240,6 +244,14 @@ def _http(check: _Check) -> str | None:
             "TIGER_SLACK_HTTP", "is not an address to listen on", "write it as PORT or HOST:PORT"
         )
     return address
+
+
+def _mcp_token(check: _Check) -> str | None:
+    token = check.text("TIGER_SLACK_MCP_TOKEN")
+    if token and (len(token) < _LEAST_TOKEN or not token.isascii() or " " in token):
+        fix = "set at least 16 random letters and digits, as openssl rand -hex 32 prints them"
+        check.problem("TIGER_SLACK_MCP_TOKEN", "is no safe token", fix)
+    return token or None
 
 
 def _jobs(check: _Check) -> JobSettings:

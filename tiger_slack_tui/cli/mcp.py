@@ -10,7 +10,7 @@ import click
 
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.errors import exit_on_sigterm, plain_errors
 
 
 class McpMissing(TigerSlackError):
@@ -18,6 +18,19 @@ class McpMissing(TigerSlackError):
 
 
 @click.command()
+@click.option(
+    "--http",
+    metavar="[HOST:]PORT",
+    help="Serve over HTTP at this address, not on stdin and stdout. The host is 127.0.0.1 by default; any other needs"
+    " TIGER_SLACK_MCP_TOKEN.",
+)
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="With --http: a name by which clients reach the server, as through a proxy. Can be repeated.",
+)
 @click.option("--private", is_flag=True, help="Show private channels, too.")
 @click.option("--direct-messages", is_flag=True, help="Show direct messages, too.")
 @click.option(
@@ -29,12 +42,20 @@ class McpMissing(TigerSlackError):
 )
 @click.option("--emails", is_flag=True, help="Show e-mail addresses of people.")
 @plain_errors
-def mcp(private: bool, direct_messages: bool, channels: tuple[str, ...], emails: bool) -> None:
+def mcp(
+    http: str | None,
+    allowed_hosts: tuple[str, ...],
+    private: bool,
+    direct_messages: bool,
+    channels: tuple[str, ...],
+    emails: bool,
+) -> None:
     """Let AI clients ask about the workspace, over MCP.
 
-    Serves one client of the Model Context Protocol on stdin and stdout. It only reads the database, and shows only
-    public channels unless an option says more. The log goes to stderr.
+    Serves one client of the Model Context Protocol on stdin and stdout, or with --http many. It only reads the
+    database, and shows only public channels unless an option says more. The log goes to stderr.
     """
+    exit_on_sigterm()
     # Without these two, the imports take twice as long.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()
@@ -46,10 +67,20 @@ def mcp(private: bool, direct_messages: bool, channels: tuple[str, ...], emails:
         ) from None
     from tiger_slack_tui.launch import database, open_log
     from tiger_slack_tui.mcp.access import Access
-    from tiger_slack_tui.mcp.run import run_stdio
+    from tiger_slack_tui.mcp.run import run_http, run_stdio
 
     gc.enable()
     loaded = settings.load()
     access = Access(private, direct_messages, channels, emails)
+    address = partial(database, loaded)
+    if http is None:
+        if allowed_hosts:
+            raise click.UsageError("--allow-host needs --http.")
+        open_log(loaded, ui=False)
+        run_stdio(loaded, address, access)
+        return
+    from tiger_slack_tui.mcp.http import HttpOptions
+
+    options = HttpOptions.read(http, loaded.mcp_token, allowed_hosts)
     open_log(loaded, ui=False)
-    run_stdio(loaded, partial(database, loaded), access)
+    run_http(loaded, address, access, options)

@@ -24,6 +24,10 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.mcp.access import Access, VisibleNow
 from tiger_slack_tui.mcp.answers import as_json, rows
 from tiger_slack_tui.mcp.call import Call
+from tiger_slack_tui.mcp.tools.conversations import (
+    get_conversations_in_channel,
+    get_conversations_with_user,
+)
 from tiger_slack_tui.mcp.tools.directory import get_activity, get_channels, get_gaps, get_users
 from tiger_slack_tui.mcp.tools.messages import get_message_context, get_thread_messages, search
 from tiger_slack_tui.mcp.tools.why import why
@@ -37,6 +41,8 @@ TOOLS: tuple[Tool, ...] = (
     get_channels,
     get_users,
     search,
+    get_conversations_in_channel,
+    get_conversations_with_user,
     get_thread_messages,
     get_message_context,
     get_activity,

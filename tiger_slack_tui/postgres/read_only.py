@@ -67,11 +67,11 @@ class ReadOnlyDatabase:
                         hint="Ask for less: a shorter period, one channel, or rarer words.",
                     ) from None
 
-    async def close(self) -> None:
-        """Close the connections, and stop an embedded server that was started."""
+    def close(self) -> None:
+        """Close the idle connections, and stop an embedded server that was started. Blocks until it has stopped."""
         while self._idle:
             self._idle.pop().pgconn.finish()
-        await asyncio.to_thread(self._stack.close)
+        self._stack.close()
 
     async def _connection(self) -> Connection:
         """An idle connection that still works, or a new one."""

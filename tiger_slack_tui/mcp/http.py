@@ -1,0 +1,185 @@
+"""Serves clients over streamable HTTP, behind a token, checks of Host and Origin, and limits."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import uvicorn
+from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.settings import parse_listen
+
+log = logging.getLogger(__name__)
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_ALL = ("0.0.0.0", "::")  # noqa: S104 compared with, not listened on
+PATH = "/mcp"
+MOST_BODY = 256 * 1024
+"""Bytes of a request."""
+_STOP_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """Where to serve, and for whom."""
+
+    host: str
+    port: int
+    token: str | None = field(default=None, repr=False)
+    """What clients must send as bearer token; None: nothing."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names, without a port, by which clients reach the server, for example through a proxy."""
+
+    @classmethod
+    def read(cls, address: str, token: str | None, allowed_hosts: Sequence[str]) -> HttpOptions:
+        """The options for an address [HOST:]PORT. Raises SettingsError for one that would not be safe."""
+        try:
+            host, port = parse_listen(address)
+        except ValueError:
+            raise SettingsError(
+                f"{address!r} is not an address for --http.", hint="Write it as PORT or HOST:PORT."
+            ) from None
+        host = host or "127.0.0.1"
+        if host not in _LOOPBACK and not token:
+            raise SettingsError(
+                f"Without a token, everyone who reaches {host} could read the messages.",
+                hint="Set TIGER_SLACK_MCP_TOKEN to a long random text, and give it to the clients.",
+            )
+        if host in _ALL and not allowed_hosts:
+            raise SettingsError(
+                f"{host} does not say by which name clients reach the server.",
+                hint="Add --allow-host NAME for each name or address that they use.",
+            )
+        return cls(host, port, token, tuple(allowed_hosts))
+
+    def security(self) -> TransportSecuritySettings:
+        """The values of Host and Origin that are accepted. A browser's page of another site has another Origin."""
+        own = _LOOPBACK if self.host in _LOOPBACK else () if self.host in _ALL else (self.host,)
+        names = [f"[{n}]" if ":" in n else n for n in (*own, *self.allowed_hosts)]
+        hosts = [form for name in names for form in (name, f"{name}:*")]
+        return TransportSecuritySettings(
+            allowed_hosts=hosts,
+            allowed_origins=[
+                f"{scheme}://{host}" for host in hosts for scheme in ("http", "https")
+            ],
+        )
+
+
+@dataclass(slots=True)
+class Limits:
+    """How much all clients together may ask."""
+
+    rate: float = 20
+    """Requests a second."""
+    burst: float = 60
+    """Requests at once after a pause."""
+    concurrent: int = 32
+    """Requests at the same time. More than 4 of them wait for a connection to the database."""
+    clock: Callable[[], float] = time.monotonic
+
+
+class Guard:
+    """Lets only requests with the token to the app, and not too many."""
+
+    def __init__(self, app: ASGIApp, token: str | None, limits: Limits) -> None:
+        self._app = app
+        self._token = token
+        self._limits = limits
+        self._left = limits.burst
+        self._counted_at = limits.clock()
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as an ASGI app does."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        self._running += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._running -= 1
+
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        """The answer to a request that is refused; None if it is not. A refused request counts, too."""
+        wait = {"Retry-After": "1"}
+        if not self._takes_one():
+            return PlainTextResponse("Too many requests a second.", 429, wait)
+        if not self._is_known(Headers(scope=scope).get("authorization", "")):
+            ask = {"WWW-Authenticate": "Bearer"}
+            return PlainTextResponse("The bearer token is missing or wrong.", 401, ask)
+        if self._running >= self._limits.concurrent:
+            return PlainTextResponse("Too many requests at the same time.", 429, wait)
+        return None
+
+    def _is_known(self, authorization: str) -> bool:
+        if self._token is None:
+            return True
+        scheme, _, given = authorization.partition(" ")
+        is_same = hmac.compare_digest(given.strip().encode(), self._token.encode())
+        return is_same and scheme.lower() == "bearer"
+
+    def _takes_one(self) -> bool:
+        """Whether the rate allows one more request: a bucket of tokens that fills with time."""
+        now = self._limits.clock()
+        filled = self._left + (now - self._counted_at) * self._limits.rate
+        self._left, self._counted_at = min(filled, self._limits.burst), now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+def make_app(server: MCPServer[None], options: HttpOptions, limits: Limits | None = None) -> Guard:
+    """The server as an ASGI app. Each request stands for itself, so that a proxy can spread them."""
+    app = server.streamable_http_app(
+        streamable_http_path=PATH,
+        json_response=True,
+        stateless_http=True,
+        max_request_body_size=MOST_BODY,
+        transport_security=options.security(),
+        host=options.host,
+    )
+    return Guard(app, options.token, limits or Limits())
+
+
+def listen(options: HttpOptions) -> socket.socket:
+    """The socket to serve on. Raises SettingsError if the address cannot be used."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        return socket.create_server((options.host, options.port), family=family, backlog=128)
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot listen on {options.host}, port {options.port}: {error.strerror or error}",
+            hint="Choose another address with --http.",
+        ) from None
+
+
+async def serve(
+    server: MCPServer[None], options: HttpOptions, limits: Limits | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT. Raises SettingsError."""
+    with listen(options) as listening:
+        config = uvicorn.Config(
+            make_app(server, options, limits),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+        log.info("serving MCP at port %d, path %s", listening.getsockname()[1], PATH)
+        await uvicorn.Server(config).serve(sockets=[listening])

@@ -1,0 +1,203 @@
+"""Tools that read conversations: of a channel, and with a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from tiger_slack_tui.mcp.answers import (
+    Model,
+    Page,
+    QuotedMessage,
+    fitting,
+    noted,
+    quoted,
+    truncated,
+)
+from tiger_slack_tui.mcp.call import NOT_INDEXED, Call
+from tiger_slack_tui.mcp.tools.parameters import Channel, Cursor, Since, Until, User
+from tiger_slack_tui.search.search import Message, describe
+from tiger_slack_tui.store.conversations import read_first_replies, read_top_level
+from tiger_slack_tui.store.readable_messages import ReadableMessage, read_messages
+from tiger_slack_tui.store.search import Found, Match, Position, lexeme, newest, term_queries
+from tiger_slack_tui.store.search_index import read_progress
+
+_REPLIES = 5
+"""Replies of a thread that a list of conversations shows."""
+_MOST_TEXT = 2000
+"""Most characters of a message in a list of conversations."""
+Limit = Annotated[int, Field(ge=1, le=100, description="Most items of a page.")]
+
+
+class Conversation(Model):
+    """A message with the first replies to it, or with those that were asked for. The oldest is the first."""
+
+    channel_id: str
+    thread_ts: str | None = Field(default=None, description="Absent if nobody replied.")
+    messages: list[QuotedMessage]
+    has_more: bool = Field(
+        description="Whether the thread has more messages: get_thread_messages reads them."
+    )
+
+
+class Conversations(Page):
+    """Conversations, the newest first."""
+
+    conversations: list[Conversation]
+
+
+async def get_conversations_in_channel(
+    call: Call,
+    channel: Channel,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Conversations:
+    """Read a channel, the newest message first, each with the first replies to it."""
+    channel_id = await call.channel(channel)
+    begin, end = call.period(since, until)
+    after = call.position(str)
+    found = await read_top_level(
+        call.connection,
+        channel_id,
+        since=begin,
+        until=end,
+        before=str(after[0]) if after else None,
+        n=limit + 1,
+    )
+    page = found[:limit]
+    replies: dict[str, list[ReadableMessage]] = {m.ts: [] for m in page if m.thread_ts == m.ts}
+    for reply in await read_first_replies(
+        call.connection, channel_id, list(replies), n=_REPLIES + 1
+    ):
+        replies[reply.thread_ts or ""].append(reply)
+    shown = [m for first in page for m in (first, *replies.get(first.ts, [])[:_REPLIES])]
+    messages = {m.ts: m for m in await _described(call, shown)}
+    items, all_fit = fitting(
+        _conversation(
+            first,
+            [messages[first.ts], *(messages[m.ts] for m in replies.get(first.ts, [])[:_REPLIES])],
+            has_more=len(replies.get(first.ts, [])) > _REPLIES,
+        )
+        for first in page
+    )
+    last = page[len(items) - 1].ts if items and len(items) < len(found) else None
+    return Conversations(
+        notes=noted(truncated(all_fit=all_fit), await call.gap_note(begin, end, channel_id)),
+        next_cursor=call.cursor(last) if last else None,
+        conversations=items,
+    )
+
+
+async def get_conversations_with_user(
+    call: Call,
+    user: User,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Conversations:
+    """Read what a person wrote, and what others wrote that mentions them, the newest first.
+
+    For a reply, the message that began the thread is added.
+    """
+    user_id = await call.user(user)
+    begin, end = call.period(since, until)
+    after = call.position(str, str)
+    progress = await read_progress(call.connection)
+    mention, *_ = await term_queries(
+        call.connection, [(user_id, False)], progress.languages, call.visible
+    )
+    queries = [query for query in (lexeme(f"from:{user_id}"), mention) if query]
+    found = await newest(
+        call.connection,
+        Match(
+            " | ".join(f"({query})" for query in queries),
+            since=str(begin),
+            until=str(end),
+            visible=call.visible,
+        ),
+        after=Position(str(after[0]), str(after[1])) if after else None,
+        limit=limit + 1,
+    )
+    page = found[:limit]
+    rows = await read_messages(call.connection, [(each.channel_id, each.ts) for each in page])
+    firsts = await read_messages(
+        call.connection, sorted({(m.channel_id, m.thread_ts) for m in rows if m.thread_ts})
+    )
+    known = {(m.channel_id, m.ts): m for m in await _described(call, [*rows, *firsts])}
+    threads = _by_thread(rows)
+    items, all_fit = fitting(
+        _conversation(
+            messages[0],
+            [known[each] for each in _with_first(messages, known)],
+            has_more=messages[0].thread_ts is not None,
+        )
+        for messages in threads
+    )
+    # A page ends before the first conversation that does not fit: its newest message is the first of the next page.
+    last = _last(page, threads, len(items)) if len(found) > limit or not all_fit else None
+    return Conversations(
+        notes=noted(
+            truncated(all_fit=all_fit),
+            NOT_INDEXED if progress.finished_at is None else None,
+            await call.gap_note(begin, end),
+        ),
+        next_cursor=call.cursor(last.ts, last.channel_id) if last else None,
+        conversations=items,
+    )
+
+
+def _by_thread(messages: Iterable[ReadableMessage]) -> list[list[ReadableMessage]]:
+    """The messages, the newest first, in runs of one thread each. A long run is cut, to fit into an answer."""
+    runs: list[list[ReadableMessage]] = []
+    for message in messages:
+        is_same = bool(runs and message.thread_ts) and _thread(runs[-1][0]) == _thread(message)
+        if is_same and len(runs[-1]) < _REPLIES:
+            runs[-1].append(message)
+        else:
+            runs.append([message])
+    return runs
+
+
+def _thread(message: ReadableMessage) -> tuple[str, str | None]:
+    return message.channel_id, message.thread_ts
+
+
+def _with_first(
+    messages: Sequence[ReadableMessage], known: dict[tuple[str, str], Message]
+) -> list[tuple[str, str]]:
+    """The keys of the messages, the oldest first, and before them that of the thread's first message."""
+    keys = [(m.channel_id, m.ts) for m in reversed(messages)]
+    first = (messages[0].channel_id, messages[0].thread_ts or "")
+    return keys if first in keys or first not in known else [first, *keys]
+
+
+def _last(
+    page: Sequence[Found], threads: Sequence[Sequence[ReadableMessage]], count: int
+) -> Found | None:
+    """The position of the last message of the first `count` conversations."""
+    shown = sum(len(thread) for thread in threads[:count])
+    if count == len(threads):
+        return page[-1]
+    key = (threads[count][0].channel_id, threads[count][0].ts)
+    at = next(i for i, each in enumerate(page) if (each.channel_id, each.ts) == key)
+    return page[at - 1] if shown else None
+
+
+def _conversation(
+    message: ReadableMessage, messages: Sequence[Message], *, has_more: bool
+) -> Conversation:
+    return Conversation(
+        channel_id=message.channel_id,
+        thread_ts=message.thread_ts,
+        messages=[quoted(each, _MOST_TEXT) for each in messages],
+        has_more=has_more,
+    )
+
+
+async def _described(call: Call, messages: Sequence[ReadableMessage]) -> list[Message]:
+    return await describe(call.connection, messages, call.visible)
