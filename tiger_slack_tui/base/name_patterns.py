@@ -98,7 +98,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> NameUnknown:
     hint = did_you_mean(closest(name, known))
     return NameUnknown(
         f"No {kind} has the name {visible(name)}.",
-        hint=hint or f"Write it as Slack shows it, or with *: *{_part(name)}*",
+        hint=hint or f"Write it as Slack shows it, or a part of it with *: *{_part(name)}*",
     )
 
 

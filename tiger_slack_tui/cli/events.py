@@ -31,7 +31,7 @@ from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, Event
 _OUTCOMES = ("stored", "discarded", "audit", "failed", "unrouted")
 _PAGE = 200
 """Events of one query."""
-UNROUTED = "this version does not store this type of Slack's events; harmless, kept in slack.event"
+UNROUTED = "a type that this version does not store; harmless, kept in slack.event"
 """What the outcome unrouted means."""
 _BEFORE_FOLLOWING = 10
 """Events that `--follow` prints before it waits for new ones."""

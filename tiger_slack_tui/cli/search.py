@@ -139,7 +139,8 @@ def _answer_lines(answer: _Answer, width: int, *, is_styled: bool) -> Iterator[s
         yield ""
     found = amount(len(answer.page.results), "message")
     if answer.page.next is not None:
-        yield f"The first {found}. --limit shows more."
+        first = "The first message" if len(answer.page.results) == 1 else f"The first {found}"
+        yield f"{first}. --limit shows more."
     elif answer.page.results:
         yield f"{found}."
 
