@@ -74,12 +74,10 @@ as $func$
   ( select lower(ltrim(find_channel_by_name.channel_name, '#')) as name )
   select c.*
   from wanted w
-  join slack.channel c on lower(c.channel_name) = w.name
-  or exists
-  ( select
-    from slack.channel_name n
-    where n.channel_id = c.id
-    and lower(n.channel_name) = w.name
+  join slack.channel c on c.id in
+  ( select p.id from slack.channel p where lower(p.channel_name) = w.name
+    union
+    select n.channel_id from slack.channel_name n where lower(n.channel_name) = w.name
   )
   order by lower(c.channel_name) = w.name desc, c.is_deleted, c.is_archived, c.updated desc nulls last, c.id
   limit 1
