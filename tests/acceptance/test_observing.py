@@ -164,9 +164,9 @@ def test_jobs_by_hand_and_their_status(conninfo: str, tmp_path: Path) -> None:
         program = Program(slack, conninfo, tmp_path / "home")
         code, out, _ = run(program, "jobs")
         assert code == 0
-        assert [line.split()[2:4] for line in out.splitlines()] == [
-            ["users", "done"],
-            ["channels", "done"],
+        assert [line.split()[3:5] for line in out.splitlines()[::2]] == [
+            ["users", "done,"],
+            ["channels", "done,"],
         ]
         code, out, _ = run(program, "jobs", "retention", "--json")
         assert (code, json.loads(out)[0]["outcome"]) == (0, "done")

@@ -32,7 +32,11 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "load_with_slack", load)
 
 
-@pytest.mark.parametrize("command", list(commands()), ids=lambda command: "-".join(command.words))
+@pytest.mark.parametrize(
+    "command",
+    [command for command in commands() if command.words != ("roles",)],  # it reads no settings
+    ids=lambda command: "-".join(command.words),
+)
 @pytest.mark.usefixtures("broken")
 def test_each_command_shows_its_stack_without_data(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
