@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.mcp.serving import Workspace, asking, ordinary
+from tests.support import allow_connections
 
 
 @pytest.fixture
@@ -232,3 +233,98 @@ async def test_activity_gaps_and_why(workspace: Workspace, conninfo: str, tmp_pa
         assert found["gap"]["reason"] == "not connected"
         found = await client.ask("why", channel="C1", ts="1.5")
         assert found["verdict"] == "before the audit trail"
+
+
+async def test_schemas_resources_and_prompts(
+    workspace: Workspace, conninfo: str, tmp_path: Path
+) -> None:
+    workspace.channel("C3", "secret", is_private=True)
+    async with asking(conninfo, tmp_path) as asked:
+        client = asked.client
+        tools = (await client.list_tools()).tools
+        assert {tool.name for tool in tools} == {
+            *("get_channels", "get_users", "get_conversations_in_channel"),
+            *("get_conversations_with_user", "get_thread_messages", "get_message_context"),
+            *("search", "why", "get_gaps", "get_activity"),
+        }
+        for tool in tools:
+            assert tool.description
+            assert tool.output_schema
+            assert tool.annotations
+            assert tool.annotations.read_only_hint
+            assert "call" not in tool.input_schema["properties"]
+            for parameter in tool.input_schema["properties"].values():
+                assert "description" in parameter or "default" in parameter
+        resources = (await client.list_resources()).resources
+        texts = {}
+        for resource in resources:
+            (content,) = (await client.read_resource(resource.uri)).contents
+            texts[resource.name] = content.text  # type: ignore[union-attr]
+        assert [each["id"] for each in json.loads(texts["channels"])["channels"]] == ["C1", "C2"]
+        assert "- `thread_ts` timestamp with time zone: " in texts["schema"]
+        assert "secret" not in texts["schema"].split("secrets")[0]
+        prompts = (await client.list_prompts()).prompts
+        assert len(prompts) == 3
+        for prompt in prompts:
+            assert prompt.arguments
+            given = {each.name: "xyz" for each in prompt.arguments}
+            (message,) = (await client.get_prompt(prompt.name, given)).messages
+            assert "xyz" in message.content.text  # type: ignore[union-attr]
+        result = await client.call_tool("get_users", {"limit": "many"})
+        assert result.is_error
+
+
+async def test_the_log_has_no_text(
+    workspace: Workspace, conninfo: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace.post("alpha beta")
+    caplog.set_level("INFO")
+    async with asking(conninfo, tmp_path) as client:
+        await client.ask("search", query="alpha", limit=7)
+        await client.error("get_thread_messages", channel="alpha beta", ts="1.5")
+        await client.error("search", query="alpha:beta")
+        await client.client.call_tool("search", {"limit": "alpha beta"})
+        await client.client.call_tool("alpha beta", {})
+    calls = [record for record in caplog.records if record.getMessage() == "call"]
+    assert [(r.tool, r.arguments, r.rows) for r in calls] == [  # type: ignore[attr-defined]
+        ("search", {"query": "…", "order": "relevance", "limit": 7}, 1),
+        ("get_thread_messages", {"channel": "…", "ts": "1.5", "limit": 100}, 0),
+        ("search", {"query": "…", "order": "relevance", "limit": 20}, 0),
+    ]
+    assert "alpha" not in "".join(
+        str(vars(r)) for r in caplog.records if r.name.startswith("tiger")
+    )
+
+
+async def test_a_thread_of_ten_thousand_replies(
+    workspace: Workspace, conninfo: str, tmp_path: Path
+) -> None:
+    workspace.database.execute(
+        "insert into slack.message (ts, channel_id, user_id, text, type, thread_ts)"
+        " select '2026-03-01'::timestamptz + n * interval '1 second', 'C1', 'U1', 'reply ' || n, 'message'"
+        ", '2026-03-01' from generate_series(0, 10000) n"
+    )
+    arguments: dict[str, Any] = {"channel": "C1", "ts": "1772323300.000000", "limit": 500}
+    seen = 0
+    async with asking(conninfo, tmp_path) as client:
+        answer = await client.ask("get_thread_messages", **arguments)
+        assert answer["messages"][0]["quoted_text"] == "reply 0"
+        seen += len(answer["messages"])
+        for _ in range(2):
+            cursor = answer["next_cursor"]
+            answer = await client.ask("get_thread_messages", **arguments, cursor=cursor)
+            assert answer["messages"][0]["quoted_text"] == f"reply {seen}"
+            seen += len(answer["messages"])
+
+
+async def test_the_database_goes_away_and_comes_back(
+    workspace: Workspace, conninfo: str, tmp_path: Path
+) -> None:
+    workspace.post("hello")
+    async with asking(conninfo, tmp_path) as client:
+        assert (await client.ask("search", query="hello"))["results"]
+        workspace.database.close()
+        allow_connections(conninfo, allowed=False)
+        assert "was not reached" in await client.error("search", query="hello")
+        allow_connections(conninfo, allowed=True)
+        assert (await client.ask("search", query="hello"))["results"]

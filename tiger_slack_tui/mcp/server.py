@@ -6,8 +6,8 @@ import inspect
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import orjson
 from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ResourceError, ToolError
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel
 
@@ -24,6 +24,8 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.mcp.access import Access, VisibleNow
 from tiger_slack_tui.mcp.answers import as_json, rows
 from tiger_slack_tui.mcp.call import Call
+from tiger_slack_tui.mcp.prompts import PROMPTS
+from tiger_slack_tui.mcp.resources import channels, schema
 from tiger_slack_tui.mcp.tools.conversations import (
     get_conversations_in_channel,
     get_conversations_with_user,
@@ -99,6 +101,15 @@ def make_server(service: Service) -> MCPServer[None]:
                 open_world_hint=False,
             ),
         )
+    for resource, mime_type in ((channels, "application/json"), (schema, "text/markdown")):
+        server.resource(
+            f"slack://{_name(resource)}",
+            name=_name(resource),
+            description=inspect.getdoc(resource),
+            mime_type=mime_type,
+        )(_resource(service, resource))
+    for prompt in PROMPTS:
+        server.prompt(name=_name(prompt), description=inspect.getdoc(prompt))(prompt)
     return server
 
 
@@ -107,30 +118,13 @@ def _callable(service: Service, tool: Tool) -> Callable[..., Awaitable[CallToolR
     name = _name(tool)
 
     async def run(**arguments: Any) -> CallToolResult:
-        started = time.monotonic()
-        count, failure = 0, None
         try:
-            async with service.call(name, arguments) as call:
-                answer = await tool(call, **arguments)
-            count = rows(answer)
+            with logged(name, arguments) as record:
+                async with service.call(name, arguments) as call:
+                    answer = await tool(call, **arguments)
+                record["rows"] = rows(answer)
         except TigerSlackError as error:
-            failure = type(error).__name__
             raise ToolError(str(error)) from None
-        except BaseException as error:
-            failure = type(error).__name__
-            raise
-        finally:
-            milliseconds = round((time.monotonic() - started) * 1000, 1)
-            log.info(
-                "call",
-                extra={
-                    "tool": name,
-                    "arguments": loggable(arguments),
-                    "rows": count,
-                    "ms": milliseconds,
-                    "error": failure,
-                },
-            )
         content = as_json(answer)
         text = TextContent(type="text", text=orjson.dumps(content).decode())
         return CallToolResult(content=[text], structured_content=content)
@@ -146,6 +140,38 @@ def _callable(service: Service, tool: Tool) -> Callable[..., Awaitable[CallToolR
     return run
 
 
+def _resource(
+    service: Service, resource: Callable[[Call], Awaitable[str]]
+) -> Callable[[], Awaitable[str]]:
+    """The resource as the SDK reads it."""
+    name = _name(resource)
+
+    async def read() -> str:
+        try:
+            with logged(name, {}):
+                async with service.call(name, {}) as call:
+                    return await resource(call)
+        except TigerSlackError as error:
+            raise ResourceError(str(error)) from None
+
+    return read
+
+
+@contextmanager
+def logged(tool: str, arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Log the call when the block ends, with what the block adds to the record."""
+    record: dict[str, Any] = {"tool": tool, "arguments": loggable(arguments), "rows": 0}
+    started = time.monotonic()
+    try:
+        yield record
+    except BaseException as error:
+        record["error"] = type(error).__name__
+        raise
+    finally:
+        record["ms"] = round((time.monotonic() - started) * 1000, 1)
+        log.info("call", extra=record)
+
+
 def loggable(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without anything that can be text of people."""
     shown: dict[str, Any] = {}
@@ -157,5 +183,5 @@ def loggable(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _name(tool: Tool) -> str:
+def _name(tool: Callable[..., object]) -> str:
     return str(tool.__name__)

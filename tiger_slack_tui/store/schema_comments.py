@@ -1,0 +1,40 @@
+"""The tables of the schema slack as their comments describe them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import LiteralString
+
+from psycopg.rows import class_row
+
+from tiger_slack_tui.postgres.connection import Connection
+
+_COLUMNS: LiteralString = """
+select c.relname as table, obj_description(c.oid, 'pg_class') as table_comment, a.attname as column
+, format_type(a.atttypid, a.atttypmod) as type, col_description(c.oid, a.attnum) as comment
+from pg_class c
+join pg_attribute a on a.attrelid = c.oid
+where c.relnamespace = 'slack'::regnamespace
+and c.relkind in ('r', 'p', 'v', 'm')
+and a.attnum > 0
+and not a.attisdropped
+order by c.relname, a.attnum
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnComment:
+    """A column of a table of the schema slack."""
+
+    table: str
+    table_comment: str | None
+    column: str
+    type: str
+    comment: str | None
+
+
+async def column_comments(connection: Connection) -> list[ColumnComment]:
+    """All columns of the schema's tables and views, by table."""
+    async with connection.cursor(row_factory=class_row(ColumnComment)) as cursor:
+        await cursor.execute(_COLUMNS)
+        return await cursor.fetchall()
