@@ -92,6 +92,14 @@ backfill *ARGS:
 doctor *ARGS:
     {{dev}} tiger-slack doctor {{ARGS}}
 
+# Serve AI clients that ask about the workspace, on stdin and stdout; --http [HOST:]PORT serves over HTTP
+mcp *ARGS:
+    {{dev}} tiger-slack mcp {{ARGS}}
+
+# Add `tiger-slack mcp`, with the settings in .env, to Claude Code; options go to tiger-slack mcp, such as --private
+setup-mcp *ARGS: deps
+    claude mcp add tiger-slack -- {{justfile_directory()}}/scripts/dev tiger-slack mcp {{ARGS}}
+
 # Add the Logfire MCP server to Claude Code; LOGFIRE_READ_TOKEN must be set
 setup-logfire-mcp: deps
     claude mcp add logfire --env LOGFIRE_READ_TOKEN="${LOGFIRE_READ_TOKEN:?set it to a read token of Logfire}" \
@@ -101,7 +109,7 @@ setup-logfire-mcp: deps
 screenshots:
     {{dev}} python scripts/screenshots.py
 
-# Run a benchmark of benchmarks/GROUP.py (ingest, imports, console, audit); its docstring names them
+# Run a benchmark of benchmarks/GROUP.py (ingest, imports, console, audit, mcp); its docstring names them
 benchmark GROUP NAME *ARGS:
     {{dev}} python benchmarks/{{GROUP}}.py {{NAME}} {{ARGS}}
 

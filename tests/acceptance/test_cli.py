@@ -215,7 +215,16 @@ def test_a_demo_that_is_kept(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         remove_killed(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["tiger-slack-demo-running"]
-    command = [sys.executable, "-m", "tiger_slack_tui", "demo", "--no-ui", "--keep", str(kept)]
+    command = [
+        sys.executable,
+        "-m",
+        "tiger_slack_tui",
+        "demo",
+        "--no-ui",
+        "--mcp",
+        "--keep",
+        str(kept),
+    ]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=CLEAN
     ) as process:
@@ -232,6 +241,7 @@ def test_a_demo_that_is_kept(tmp_path: Path) -> None:
     assert f"TIGER_SLACK_HOME={kept} tiger-slack observe" in out
     begun = next(line for line in lines if line["message"] == "the demo has started")
     assert begun["observe"] == f"DATABASE_URL='{begun['database']}' tiger-slack observe"
+    assert begun["mcp"] == f"DATABASE_URL='{begun['database']}' tiger-slack mcp"
     found = tiger_slack("events", "--limit", "1", cwd=tmp_path, TIGER_SLACK_HOME=str(kept))
     assert found.returncode == 0, found.stderr
     again = tiger_slack("demo", "--no-ui", "--keep", str(kept), cwd=tmp_path)

@@ -52,6 +52,7 @@ def _number(context: click.Context, parameter: click.Parameter, value: float) ->
     type=click.Path(path_type=Path),
     help="Keep the database and the settings in this new directory.",
 )
+@click.option("--mcp", is_flag=True, help="Print how an AI client can ask about the demo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @plain_errors
 def demo(
@@ -62,6 +63,7 @@ def demo(
     events: int | None,
     seed: int,
     keep: Path | None,
+    mcp: bool,
     as_json: bool,
 ) -> None:
     """Ingest an invented workspace; no Slack or database is needed.
@@ -84,4 +86,5 @@ def demo(
         seed=seed,
         keep=keep,
         as_json=as_json,
+        mcp=mcp,
     )

@@ -49,12 +49,13 @@ def run_demo(
     seed: int,
     keep: Path | None,
     as_json: bool,
+    mcp: bool = False,
 ) -> None:
     """Ingest from a local Slack. Without the console, stop after `events` events, compare, and print a summary.
 
-    The database, the spool and the log are in a temporary directory, or in `keep`: a demo never touches the
-    operator's data. Raises DemoDiffers if the tables differ from what was sent, and as `demo_home`. A demo whose
-    terminal vanishes stops.
+    With `mcp`, also say how an AI client can ask about it. The database, the spool and the log are in a temporary
+    directory, or in `keep`: a demo never touches the operator's data. Raises DemoDiffers if the tables differ from
+    what was sent, and as `demo_home`. A demo whose terminal vanishes stops.
     """
     with demo_home(keep) as home:
         own = replace(settings, home=home, stop_on_hangup=True)
@@ -65,7 +66,7 @@ def run_demo(
             _local_slack(rate=rate, events=events or 0, seed=seed) as (process, hello),
         ):
             slack = SlackSettings(hello["bot_token"], hello["app_token"], hello["url"])
-            _announce(server.conninfo, home, is_kept=keep is not None, ui=options.ui)
+            _announce(server.conninfo, home, is_kept=keep is not None, ui=options.ui, mcp=mcp)
             if options.ui:
 
                 def make_engine() -> Engine:
@@ -81,15 +82,28 @@ def run_demo(
             raise DemoDiffers("The tables differ from what was sent.")
 
 
-def _announce(conninfo: str, home: Path, *, is_kept: bool, ui: bool) -> None:
-    """Say where the database is, how to watch the demo, and what it keeps: on stderr, or in the log."""
-    observe = f"DATABASE_URL={shlex.quote(conninfo)} tiger-slack observe"
+def _announce(conninfo: str, home: Path, *, is_kept: bool, ui: bool, mcp: bool) -> None:
+    """Say where the database is, how to watch it or ask about it, and what is kept: on stderr, or in the log."""
+    setting = f"DATABASE_URL={shlex.quote(conninfo)}"
+    observe = f"{setting} tiger-slack observe"
+    ask = f"{setting} tiger-slack mcp" if mcp else None
     if not ui:
-        extra = {"database": conninfo, "observe": observe, "kept": str(home) if is_kept else None}
+        extra = {
+            "database": conninfo,
+            "observe": observe,
+            "mcp": ask,
+            "kept": str(home) if is_kept else None,
+        }
         log.info("the demo has started", extra=extra)
         return
     click.echo(f"The demo's database, while it runs: {conninfo}", err=True)
     click.echo(f"To watch it from another terminal:   {observe}", err=True)
+    if ask is not None:
+        click.echo(f"The command for an AI client:          {ask}", err=True)
+        click.echo(
+            f"With Claude Code: claude mcp add slack-demo --env {setting} -- tiger-slack mcp",
+            err=True,
+        )
     click.echo(_kept_line(str(home) if is_kept else None), err=True)
 
 
