@@ -41,7 +41,7 @@ async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str
             instance=settings.instance,
             limits=ArchiveLimits(settings.imports.ratio, settings.imports.total_bytes),
             reports=home / "imports",
-            live=lambda _: None,
+            reason_to_wait=lambda _: None,
         )
         backend = Backend(settings, conninfo, monitor, LogRing(), reader, imports, engine)
         app = ConsoleApp(backend, ConsoleOptions(), engine_work=engine.run())

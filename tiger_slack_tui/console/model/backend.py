@@ -74,7 +74,8 @@ class Backend:
             self._meter.add(elapsed, now.received, now.outcomes)
         at = now.at if now else self.clock.wall()
         database, stored = self.monitor.state, self.findings_reader.state
-        self.findings_reader.glance()
+        if database.migrations is not None and database.migrations.database_version is not None:
+            self.findings_reader.glance()
         self._merger.merge(stored, now.problems if now else ())
         return Model(
             at=at,
