@@ -405,7 +405,8 @@ class Pane(Widget, Generic[T], can_focus=True):
         pointer = ("▸ ", KEY) if is_here else "  "
         shown = line(pointer) + self._line(self._rows[index], width - 2)
         if is_here and self.has_focus:
-            shown = shown.truncate(width, pad=True).stylize("reverse")
+            # Without the colours of its parts, which would make a bar of patches: symbols and words stay.
+            shown = Content(shown.truncate(width, pad=True).plain).stylize("reverse")
         return shown
 
     def _line(self, row: T, width: int) -> Content:
