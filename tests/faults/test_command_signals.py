@@ -19,8 +19,8 @@ from tests.support import count, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 
-WITHOUT_A_DATABASE = {("run",), ("observe",), ("demo",), ("health",)}
-"""Without a terminal, or an address."""
+WITHOUT_A_DATABASE = {("run",), ("observe",), ("demo",), ("health",), ("mcp",), ("roles",)}
+"""Without a terminal, an address or a client, or because they only print."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BOTH = {("jobs",), ("events",)}
 """Get each signal, the other commands one of them: all wait as one of these does."""

@@ -35,7 +35,8 @@ ODD = (
     "\u202e\x1b[31m",
 )
 AWAY = "host=127.0.0.1 port=9 connect_timeout=2"
-NEED_A_TERMINAL = {("run",), ("observe",), ("demo",)}
+NEED_NO_DATABASE_AT_ONCE = {("run",), ("observe",), ("demo",), ("health",), ("mcp",), ("roles",)}
+"""They need a terminal or a client first, ask another program, or only print."""
 ALL = list(commands())
 by_command = pytest.mark.parametrize("command", ALL, ids=lambda command: "-".join(command.words))
 
@@ -106,7 +107,7 @@ def test_odd_arguments(run: CommandLine, conninfo: str, command: Command) -> Non
 
 @by_command
 def test_a_database_that_is_away(run: CommandLine, command: Command) -> None:
-    if command.words == ("health",) or command.words in NEED_A_TERMINAL:
+    if command.words in NEED_NO_DATABASE_AT_ONCE:
         return
     said = run(command.line(), AWAY)
     assert said.exit_code == 1
@@ -120,7 +121,7 @@ def test_a_database_that_is_away(run: CommandLine, command: Command) -> None:
 def test_a_database_without_the_tables(
     run: CommandLine, empty_conninfo: str, command: Command, flag: str
 ) -> None:
-    if command.words == ("health",) or command.words in NEED_A_TERMINAL:
+    if command.words in NEED_NO_DATABASE_AT_ONCE:
         return
     if flag and flag not in command.flags:
         return
@@ -134,7 +135,7 @@ def test_a_home_that_is_no_directory(run: CommandLine, tmp_path: Path, command: 
     """The embedded PostgreSQL would have its data there."""
     (tmp_path / "home").write_text("a file")
     said = run(command.line(), "")
-    if command.words != ("health",) and command.words not in NEED_A_TERMINAL:
+    if command.words not in NEED_NO_DATABASE_AT_ONCE:
         assert (said.exit_code, str(tmp_path / "home") in said.output) == (1, True), said.output
 
 
