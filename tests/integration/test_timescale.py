@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,17 @@ from tiger_slack_tui.jobs.retention import make_retention_job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.introspection import chunk_locks
 from tiger_slack_tui.postgres.migrate.run import migrate, migration_status
+from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.audit_events import EventFilter, read_page
+from tiger_slack_tui.store.conversations import (
+    count_activity,
+    read_first_replies,
+    read_thread_page,
+    read_top_level,
+)
 from tiger_slack_tui.store.replay import ReplaySelection
 from tiger_slack_tui.store.rules import list_rules
+from tiger_slack_tui.store.visible_channels import VisibleChannels, channel_types
 
 pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300)]
 
@@ -283,3 +292,33 @@ async def test_imports_into_chunks_and_into_compressed_ones(conninfo: str, tmp_p
 async def test_migrations_run_again(conninfo: str) -> None:
     assert await migrated(conninfo) == []
     assert all(name.startswith("idempotent/") for name in await migrated(conninfo, "999.0.0"))
+
+
+async def test_readers_of_conversations_read_compressed_chunks(conninfo: str) -> None:
+    everything = VisibleChannels({"C1": "channel"})
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("insert into slack.channel (id, channel_name) values ('C1', 'ops')")
+        connection.execute(
+            "insert into slack.message (ts, channel_id, user_id, text, thread_ts, channel_type)"
+            " select '2024-03-01'::timestamptz + n * interval '1 day', 'C1', 'U1', 'n' || n"
+            ", case when n % 2 = 0 then '2024-03-01'::timestamptz end, 'channel' from generate_series(0, 9) n"
+        )
+        connection.execute(
+            "select public.compress_chunk(c) from public.show_chunks('slack.message') c"
+        )
+    day = datetime(2024, 3, 1, tzinfo=UTC)
+    async with await connect(conninfo) as connection:
+        assert [(c.id, c.type) for c in await channel_types(connection)] == [("C1", "channel")]
+        page = await read_thread_page(connection, "C1", "1709251200.000000", after=None, n=3)
+        assert [message.text for message in page] == ["n0", "n2", "n4"]
+        rest = await read_thread_page(connection, "C1", "1709251200.000000", after=page[2].ts, n=9)
+        assert [message.text for message in rest] == ["n6", "n8"]
+        period: dict[str, Any] = {"since": day, "until": day + timedelta(days=5)}
+        top = await read_top_level(connection, "C1", **period, before=None, n=9)
+        assert [message.text for message in top] == ["n3", "n1", "n0"]
+        replies = await read_first_replies(connection, "C1", ["1709251200.000000"], n=2)
+        assert [message.text for message in replies] == ["n2", "n4"]
+        activity = await count_activity(
+            connection, everything, **period, channel_id=None, user_id=None, after=None, n=9
+        )
+        assert len(activity) == 5

@@ -1,0 +1,194 @@
+"""Measures the MCP server. The figures depend on the machine.
+
+    python benchmarks/mcp.py questions [MESSAGES]   time of calls of tools, over 1,000,000 messages
+    python benchmarks/mcp.py start                  time to the first answer, and memory of an idle process
+
+`questions` uses the embedded PostgreSQL, or the TimescaleDB of TIGER_SLACK_BENCHMARK_DSN. It drops the schema slack
+there, and also measures messages in the columnstore.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+# This file must not hide the SDK, which has the same name.
+sys.path.append(sys.path.pop(0))
+
+import psycopg
+from ingest import place
+from mcp import Client
+from search import _CHANNELS, Text, _mixed, fill
+
+from tiger_slack_tui.base.settings import Settings
+from tiger_slack_tui.mcp.access import Access
+from tiger_slack_tui.mcp.run import make_service
+from tiger_slack_tui.mcp.server import make_server
+from tiger_slack_tui.postgres.migrate.run import migrate
+
+_CALLS = 300
+_TARGETS = {"search": 300, "get_thread_messages": 50, "get_message_context": 50}
+# Every third of eight following messages of a channel are a thread.
+_THREADS = """
+update slack.message m set thread_ts = t.thread_ts
+from
+( select g.channel_id, g.ts, min(g.ts) over (partition by g.channel_id, g.n / 8) as thread_ts, g.n
+  from
+  ( select m.channel_id, m.ts, row_number() over (partition by m.channel_id order by m.ts) as n
+    from slack.message m
+  ) g
+) t
+where t.channel_id = m.channel_id
+and t.ts = m.ts
+and t.n / 8 % 3 = 0
+"""
+_SOME = """
+select m.channel_id, slack.to_ts(m.ts)
+from slack.message m tablesample system (1)
+where not %s or m.thread_ts is not null
+order by random()
+limit 300
+"""
+_COMPRESS = """
+select compress_chunk(c, true) from show_chunks('slack.message', older_than => now() - interval '45 days') c
+"""
+
+
+@contextmanager
+def _database() -> Iterator[tuple[str, bool]]:
+    """The conninfo of an empty database, and whether it has the columnstore."""
+    if given := os.environ.get("TIGER_SLACK_BENCHMARK_DSN"):
+        with psycopg.connect(given, autocommit=True) as connection:
+            connection.execute("create extension if not exists timescaledb")
+            connection.execute("drop schema if exists slack cascade")
+        yield given, True
+    else:
+        with place() as (_, conninfo):
+            yield conninfo, False
+
+
+async def _times(
+    client: Client, tool: str, calls: list[dict[str, Any]]
+) -> list[tuple[float, dict[str, Any]]]:
+    """Milliseconds of each call, and its arguments, the slowest last."""
+    times = []
+    for arguments in calls:
+        began = time.perf_counter()
+        result = await client.call_tool(tool, arguments)
+        times.append(((time.perf_counter() - began) * 1000, arguments))
+        assert not result.is_error, result.content
+    return sorted(times, key=lambda each: each[0])
+
+
+async def _ask(conninfo: str, text: Text, what: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        messages = [
+            dict(zip(("channel", "ts"), row, strict=True)) for row in _rows(connection, False)
+        ]
+        threads = [
+            dict(zip(("channel", "ts"), row, strict=True)) for row in _rows(connection, True)
+        ]
+    queries = [_mixed(text) for _ in range(_CALLS)]
+    calls = {
+        "search": [
+            {"query": query, "order": "newest" if newest else "relevance"}
+            for query, newest in queries
+        ],
+        "get_thread_messages": threads,
+        "get_message_context": messages,
+        "get_conversations_in_channel": [
+            {"channel": f"C{random.randrange(_CHANNELS):08}"} for _ in range(100)
+        ],
+        "get_conversations_with_user": [
+            {"user": f"person{random.randrange(300)}"} for _ in range(100)
+        ],
+        "why": messages[:100],
+    }
+    service = make_service(
+        Settings(home=Path("/nowhere"), conninfo=conninfo), lambda: nullcontext(conninfo), Access()
+    )
+    async with Client(make_server(service)) as client:
+        await client.call_tool("get_channels", {})
+        for tool, asked in calls.items():
+            times = await _times(client, tool, asked)
+            median, p99 = times[len(times) // 2][0], times[len(times) * 99 // 100 - 1][0]
+            target = f" (target: {_TARGETS[tool]})" if tool in _TARGETS else ""
+            print(f"{tool}, {what}: median {median:.1f} ms, p99 {p99:.0f} ms{target}")
+            for slow, arguments in times[-2:]:
+                print(f"    {slow:.0f} ms {arguments}")
+    service.database.close()
+
+
+def _rows(connection: psycopg.Connection[Any], threads: bool) -> list[tuple[Any, ...]]:
+    return connection.execute(_SOME, (threads,)).fetchall()
+
+
+def questions(messages: int = 1_000_000) -> None:
+    text = Text()
+    with _database() as (conninfo, has_columnstore):
+        asyncio.run(migrate(conninfo))
+        fill(conninfo, text, messages)
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute("update slack.channel set channel_type = 'channel'")
+            connection.execute(_THREADS)
+            connection.execute("vacuum analyze slack.message")
+        asyncio.run(_ask(conninfo, text, f"{messages:,} messages in rows"))
+        if has_columnstore:
+            with psycopg.connect(conninfo, autocommit=True) as connection:
+                connection.execute(_COMPRESS)
+            asyncio.run(_ask(conninfo, text, f"{messages:,} messages in the columnstore"))
+
+
+def start() -> None:
+    hello = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "benchmark", "version": "1"},
+        },
+    }
+    times = []
+    memory = 0
+    for _ in range(5):
+        began = time.perf_counter()
+        with subprocess.Popen(
+            [sys.executable, "-m", "tiger_slack_tui", "mcp"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps(hello) + "\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            times.append(time.perf_counter() - began)
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            memory = int(status.partition("VmRSS:")[2].split()[0])
+            process.stdin.close()
+    print(
+        f"initialised within {min(times):.2f} s at best, {sorted(times)[2]:.2f} s median (target: 1)"
+    )
+    print(f"memory of the idle process: {memory / 1024:.0f} MB (target: 120)")
+
+
+if __name__ == "__main__":
+    name, *arguments = sys.argv[1:] or [""]
+    if name == "questions":
+        questions(*map(int, arguments))
+    elif name == "start":
+        start()
+    else:
+        sys.exit(__doc__)
