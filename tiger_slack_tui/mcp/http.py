@@ -115,13 +115,16 @@ class Guard:
             self._running -= 1
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
-        """The answer to a request that is refused; None if it is not. A refused request counts, too."""
+        """The answer to a request that is refused; None if it is not.
+
+        Requests without the token do not count: strangers must not use up what the clients may ask.
+        """
         wait = {"Retry-After": "1"}
-        if not self._takes_one():
-            return PlainTextResponse("Too many requests a second.", 429, wait)
         if not self._is_known(Headers(scope=scope).get("authorization", "")):
             ask = {"WWW-Authenticate": "Bearer"}
             return PlainTextResponse("The bearer token is missing or wrong.", 401, ask)
+        if not self._takes_one():
+            return PlainTextResponse("Too many requests a second.", 429, wait)
         if self._running >= self._limits.concurrent:
             return PlainTextResponse("Too many requests at the same time.", 429, wait)
         return None

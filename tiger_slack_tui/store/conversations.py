@@ -17,6 +17,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.readable_messages import (
     MESSAGE_COLUMNS,
     ReadableMessage,
+    read_messages,
     time_text,
 )
 from tiger_slack_tui.store.visible_channels import VisibleChannels
@@ -51,13 +52,15 @@ and (u.user_name, u.id) > (%(after_name)s, %(after_id)s)
 order by u.user_name, u.id
 limit %(n)s
 """
+# Without the parent, which `or` would add: thread_ts alone uses the index, and the columnstore's least and greatest
+# values of a batch.
 _THREAD: LiteralString = f"""
 select {MESSAGE_COLUMNS}
 from slack.message m
 where m.channel_id = %(channel)s
-and m.ts >= %(thread)s::timestamptz
+and m.thread_ts = %(thread)s::timestamptz
+and m.ts > %(thread)s::timestamptz
 and m.ts > %(after)s::timestamptz
-and (m.ts = %(thread)s::timestamptz or m.thread_ts = %(thread)s::timestamptz)
 order by m.ts
 limit %(n)s
 """  # noqa: S608 our own text
@@ -197,14 +200,15 @@ async def list_users(
 async def read_thread_page(
     connection: Connection, channel_id: str, thread_ts: str, *, after: str | None, n: int
 ) -> list[ReadableMessage]:
-    """The messages of a thread after a ts, its parent included, the oldest first."""
+    """The messages of a thread after a ts, the oldest first; without `after`, from its parent on."""
+    parent = [] if after else await read_messages(connection, [(channel_id, thread_ts)])
     values = {
         "channel": channel_id,
         "thread": time_text(thread_ts),
         "after": time_text(after) if after else "-infinity",
-        "n": n,
+        "n": n - len(parent),
     }
-    return await _rows(connection, ReadableMessage, _THREAD, values)
+    return parent + await _rows(connection, ReadableMessage, _THREAD, values)
 
 
 async def read_top_level(
