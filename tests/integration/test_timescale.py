@@ -32,6 +32,7 @@ from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.introspection import chunk_locks
 from tiger_slack_tui.postgres.migrate.run import migrate, migration_status
 from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.search.search import search
 from tiger_slack_tui.store.audit_events import EventFilter, read_page
 from tiger_slack_tui.store.conversations import (
     count_activity,
@@ -183,6 +184,18 @@ async def test_edits_deletions_and_reactions_reach_compressed_chunks(
         await slack.send_all([*sent[300:], *sent[:100]])
         await delivered(slack, engine)
     await check(conninfo, sent)
+    # Documents are made anew from compressed chunks, and found.
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("delete from slack.message_search")
+        connection.execute("select slack.set_search_language('german')")
+        while connection.execute("select slack.index_history(90)").fetchone() != (0,):
+            pass
+    await check(conninfo, sent)
+    async with asking(conninfo) as session:
+        page = await search(session, "from:u* has:reaction", limit=5)
+        assert len(page.results) == 5
+        (word, *_) = page.results[0].message.text.split()
+        assert (await search(session, f'"{word}"')).results
 
 
 async def test_the_audit_trail_answers_and_replays_from_compressed_chunks(conninfo: str) -> None:
