@@ -12,6 +12,7 @@ import psycopg
 from mcp import Client, StdioServerParameters, stdio_client
 from psycopg.conninfo import make_conninfo
 
+from tests.acceptance.test_cli import in_this_process
 from tests.mcp.serving import Asking, Workspace, ordinary
 from tests.support import allow_connections
 
@@ -45,3 +46,17 @@ async def test_stdio(database: psycopg.Connection[Any], conninfo: str, tmp_path:
     assert [(each["tool"], each["rows"]) for each in calls] == [("search", 0), ("search", 1)]
     assert calls[1]["arguments"]["query"] == "…"
     assert "secret" not in (tmp_path / "log").read_text()
+
+
+def test_options_that_are_not_safe(tmp_path: Path) -> None:
+    for arguments, reason in (
+        (["--http", "0.0.0.0:1"], "Set TIGER_SLACK_MCP_TOKEN"),
+        (["--http", "x"], "Write it as PORT or HOST:PORT"),
+        (["--allow-host", "x"], "needs --http"),
+        (["--channel", "ops", "--private"], "cannot be combined"),
+    ):
+        done = in_this_process("mcp", *arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert reason in done.stderr
+    done = in_this_process("mcp", cwd=tmp_path, TIGER_SLACK_MCP_TOKEN="short")
+    assert (done.returncode, "is no safe token" in done.stderr) == (2, True)

@@ -120,6 +120,18 @@ async def test_threads_and_context(workspace: Workspace, conninfo: str, tmp_path
             assert "names no message" in await client.error(tool, channel="C1", ts="yesterday")
 
 
+async def test_an_empty_database(conninfo: str, tmp_path: Path) -> None:
+    async with asking(conninfo, tmp_path) as client:
+        for tool in ("get_channels", "get_users", "get_activity", "get_gaps"):
+            (items,) = [v for k, v in (await client.ask(tool)).items() if k.endswith(tool[4:])]
+            assert items == []
+        assert (await client.ask("search", query="anything"))["results"] == []
+        for tool in ("get_thread_messages", "get_message_context", "why"):
+            assert "no channel C1" in await client.error(tool, channel="C1", ts="1772323300.000000")
+        assert "No channel" in await client.error("get_conversations_in_channel", channel="ops")
+        assert "No user" in await client.error("get_conversations_with_user", user="ana")
+
+
 async def test_conversations(workspace: Workspace, conninfo: str, tmp_path: Path) -> None:
     workspace.post("one")
     parent = workspace.post("two", thread_ts="1772000120.000100")

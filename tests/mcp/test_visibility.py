@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.conftest import new_database
+from tests.faults.pooler import transaction_pooler
 from tests.mcp.serving import Asking, Workspace, asking
 from tests.support import SCALE
 from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError
@@ -170,23 +172,31 @@ async def test_an_allow_list_that_names_nothing(conninfo: str, tmp_path: Path) -
         Access(channels=("ops",), private=True)
 
 
-async def test_transactions_only_read(conninfo: str) -> None:
-    reading = ReadOnlyDatabase(lambda: nullcontext(make_conninfo(conninfo)), "x mcp")
-    with pytest.raises(DatabaseUnavailable, match="takes no writes"):
+@pytest.mark.parametrize("is_pooled", [False, True])
+async def test_transactions_only_read(conninfo: str, is_pooled: bool) -> None:
+    async with transaction_pooler(conninfo, size=4) if is_pooled else nullcontext(conninfo) as near:
+        reading = ReadOnlyDatabase(partial(nullcontext, make_conninfo(near)), "x mcp")
+        with pytest.raises(DatabaseUnavailable, match="takes no writes"):
+            async with reading.transaction() as connection:
+                await connection.execute("delete from slack.gap")
         async with reading.transaction() as connection:
-            await connection.execute("delete from slack.gap")
-    async with reading.transaction() as connection:
-        cursor = await connection.execute(
-            "select current_setting('default_transaction_read_only'), current_setting('statement_timeout')"
-            ", current_setting('application_name')"
-        )
-        assert await cursor.fetchone() == ("on", "5s", "x mcp")
+            cursor = await connection.execute(
+                "select current_setting('transaction_read_only'), current_setting('statement_timeout')"
+            )
+            assert await cursor.fetchone() == ("on", "5s")
+        if not is_pooled:
+            async with reading.transaction() as connection:
+                cursor = await connection.execute(
+                    "select current_setting('default_transaction_read_only')"
+                    ", current_setting('application_name')"
+                )
+                assert await cursor.fetchone() == ("on", "x mcp")
 
-    async def slow() -> None:
-        async with reading.transaction() as connection:
-            await connection.execute("set local statement_timeout = 1")
-            await connection.execute("select pg_sleep(10)")
+        async def slow() -> None:
+            async with reading.transaction() as connection:
+                await connection.execute("set local statement_timeout = 1")
+                await connection.execute("select pg_sleep(10)")
 
-    with pytest.raises(QuestionTooSlow):
-        await slow()
-    reading.close()
+        with pytest.raises(QuestionTooSlow):
+            await slow()
+        reading.close()
