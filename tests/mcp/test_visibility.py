@@ -143,6 +143,10 @@ async def test_as_if_it_had_never_existed(
         if not access.channels:
             answers = json.dumps([each[2] for each in found])
             assert ("mpdm-ana" in answers) == access.direct_messages
+        if "C3" not in visible:
+            blind = [each for each in found if "secret-plan" not in str(each[1])]
+            assert "secret-plan" not in json.dumps(blind)
+            assert "C3" in json.dumps(blind)
         assert ("bob@example.org" in json.dumps(found)) == access.emails
 
 

@@ -20,6 +20,15 @@ _INVISIBLE = re.compile(
 )
 
 
+# A text that was cut can end in a mention.
+_LABEL = re.compile(r"<([#@][A-Z0-9]+)\|[^<>]*(>|$)")
+
+
+def quote_source(text: str) -> str:
+    """A text as Slack sends it, without the names that its mentions hold: they can be those of hidden channels."""
+    return quote(_LABEL.sub(r"<\1>", text))
+
+
 def quote(text: str) -> str:
     """The text, without invisible characters. Line breaks and tabs stay."""
     return _INVISIBLE.sub("", text.replace("\r\n", "\n"))

@@ -13,11 +13,13 @@ from tiger_slack_tui.mcp.call import ArgumentWrong, Call, name_filter
 from tiger_slack_tui.mcp.quoting import quote, quote_name
 from tiger_slack_tui.mcp.tools.parameters import Channel, Cursor, Since, Until, User
 from tiger_slack_tui.store.conversations import (
+    GapRow,
     count_activity,
     gaps_between,
     list_channels,
     list_users,
 )
+from tiger_slack_tui.store.message_history import CoveringGap
 from tiger_slack_tui.store.readable_messages import names_of
 
 _MOST_TOPIC = 300
@@ -260,15 +262,22 @@ async def get_gaps(
         before=int(str(after[0])) if after else None,
         n=limit + 1,
     )
-    items = [
-        GapInfo(
-            id=row.id,
-            reason=row.reason,
-            started_at=row.started_at,
-            ended_at=row.ended_at,
-            channel_id=row.channel_id,
-            closed_at=row.closed_at,
-        )
-        for row in found[:limit]
-    ]
-    return Gaps(next_cursor=call.cursor(items[-1].id) if len(found) > limit else None, gaps=items)
+    items, all_fit = fitting(gap_info(row) for row in found[:limit])
+    is_more = len(items) < len(found)
+    return Gaps(
+        notes=noted(truncated(all_fit=all_fit)),
+        next_cursor=call.cursor(items[-1].id) if is_more else None,
+        gaps=items,
+    )
+
+
+def gap_info(gap: GapRow | CoveringGap) -> GapInfo:
+    """The gap for a model."""
+    return GapInfo(
+        id=gap.id,
+        reason=gap.reason,
+        started_at=gap.started_at,
+        ended_at=gap.ended_at,
+        channel_id=gap.channel_id,
+        closed_at=gap.closed_at,
+    )

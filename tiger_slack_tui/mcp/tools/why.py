@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from tiger_slack_tui.audit.why import HistoryEvent, MessageHistory, Verdict, read_history
-from tiger_slack_tui.mcp.answers import Answer, Model, Time
+from tiger_slack_tui.mcp.answers import Answer, Model, Time, fitting, noted
 from tiger_slack_tui.mcp.call import Call
-from tiger_slack_tui.mcp.quoting import quote, quote_name
-from tiger_slack_tui.mcp.tools.directory import GapInfo
+from tiger_slack_tui.mcp.quoting import quote_name, quote_source
+from tiger_slack_tui.mcp.tools.directory import GapInfo, gap_info
 from tiger_slack_tui.mcp.tools.parameters import MessageChannel, MessageTs
 from tiger_slack_tui.store.message_history import messages_of_second
 from tiger_slack_tui.store.readable_messages import names_of
 
 _MOST_TEXT = 500
+_EVENTS_BUDGET = 30_000
+"""Characters of the events in an answer."""
 _EXPLANATIONS = {
     Verdict.STORED: "It is stored.",
     Verdict.DELETED: "It was deleted in Slack.",
@@ -63,7 +65,9 @@ class Why(Answer):
     ts: str
     verdict: str | None = None
     explanation: str | None = None
-    quoted_text: str | None = Field(default=None, description="The beginning of the stored text.")
+    quoted_text: str | None = Field(
+        default=None, description="The beginning of the text as Slack sent it."
+    )
     user_id: str | None = None
     user: str | None = None
     deleted_at: Time | None = None
@@ -97,7 +101,7 @@ async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
                         ts=each.slack_ts,
                         user_id=each.user_id,
                         user=quote_name(each.user_name),
-                        quoted_text=None if each.text is None else quote(each.text),
+                        quoted_text=None if each.text is None else quote_source(each.text),
                     )
                     for each in found
                 ],
@@ -112,30 +116,23 @@ async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
 
 
 def _why(found: MessageHistory, names: Mapping[str, str]) -> Why:
-    message, gap = found.message, found.gap
+    message = found.message
+    events, all_fit = fitting(map(_event, found.events), _EVENTS_BUDGET)
     return Why(
+        notes=noted(None if all_fit else "Truncated: there are more events about the message."),
         channel_id=found.channel_id,
         channel=quote_name(names.get(found.channel_id)),
         ts=found.slack_ts,
         verdict=found.verdict,
         explanation=_EXPLANATIONS[found.verdict],
-        quoted_text=quote(message.text)[:_MOST_TEXT] if message and message.text else None,
+        quoted_text=quote_source(message.text)[:_MOST_TEXT] if message and message.text else None,
         user_id=message.user_id if message else None,
         user=quote_name(names.get(message.user_id or "")) if message else None,
         deleted_at=found.deleted_at,
         is_member=found.is_member,
-        events=[_event(each) for each in found.events],
+        events=events,
         import_file=found.import_file.path if found.import_file else None,
-        gap=GapInfo(
-            id=gap.id,
-            reason=gap.reason,
-            started_at=gap.started_at,
-            ended_at=gap.ended_at,
-            channel_id=gap.channel_id,
-            closed_at=gap.closed_at,
-        )
-        if gap
-        else None,
+        gap=gap_info(found.gap) if found.gap else None,
     )
 
 
