@@ -110,7 +110,7 @@ async def test_a_rule_is_made_by_keys_and_what_it_discarded_comes_back(
         await pilot.press("R")
         await shows(app, "Replay the event Ev3?")
         await pilot.press("y")
-        await shows(app, "Replayed 1: 1 stored")
+        await shows(app, "Replayed 1 event: 1 stored")
         await until(lambda: "rule 1" not in screen_text(app), 20)
         assert database.execute("select count(*) from slack.message").fetchone() == (3,)
 

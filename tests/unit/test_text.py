@@ -97,3 +97,19 @@ def test_lines_fit_and_lose_nothing(text: str, width: int, most: int) -> None:
 def test_any_text_fits_any_width(text: str, width: int) -> None:
     assert cells(fit(text, width)) == max(width, 0)
     assert cells(cut(text, width)) <= max(width, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "expected"),
+    [
+        ("one two three", 8, ["one two", "three"]),
+        ("one two", 3, ["one", "two"]),
+        ("abcdefghij kl", 5, ["abcde", "fghij", "kl"]),
+        ("a verylongword", 8, ["a", "verylong", "word"]),
+        ("日本 語を 読む", 7, ["日本", "語を", "読む"]),
+        ("one  two", 4, ["one", "two"]),
+        ("\x1b[1m two three", 9, ["␛[1m two", "three"]),
+    ],
+)
+def test_lines_end_after_words(text: str, width: int, expected: list[str]) -> None:
+    assert list(lines(text, width, 10, at_words=True)) == expected

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.name_patterns import closest, did_you_mean, unknown_name
+from tiger_slack_tui.base.outcome import Outcome
+from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.slack.ts import read_ts
 from tiger_slack_tui.store.audit_events import EventFilter
 from tiger_slack_tui.store.names import find_channels, find_types, find_users
+
+_REPEATABLE = {"type": "types", "channel": "channels", "user": "users"}
+"""The filters that can be written several times, by the name of their field."""
+_SINGLE = ("outcome", "message", "rule", "since", "until")
+FILTERS = ("outcome", *_REPEATABLE, "message", "rule", "since", "until")
+"""What can be written before a colon."""
+_PART = re.compile(r'(?:([a-z]+):(?!//))?("[^"]*"?|\S+)', re.IGNORECASE)
+"""A filter with its value, a word of the text, or several words in quotation marks."""
+_MOST_RULE = 2**31 - 1
+
+
+class FilterRefused(TigerSlackError):
+    """A filter is unknown, or its value is not one of its values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +39,8 @@ class EventQuery:
     types: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
+    message: str | None = None
+    """The ts of the message that they are about."""
     rule: int | None = None
     since: str | None = None
     """A date, a time, or a duration before now; see `times.read_time`."""
@@ -26,16 +48,87 @@ class EventQuery:
     text: str | None = None
     """A part of the text, in any case."""
 
-    async def resolve(self, connection: Connection, now: datetime) -> EventFilter:
-        """The filter with ids and times. Raises NameUnknown, and SettingsError for a time that cannot be read."""
-        since, until = read_period(self.since, self.until, now)
+    @classmethod
+    def parse(cls, text: str) -> EventQuery:
+        """Read one line: `channel:#ops user:ana* outcome:failed since:2h disk full`.
+
+        The words without a filter are searched in the text, in this order with one space between. Raises
+        FilterRefused.
+        """
+        given: dict[str, list[str]] = {}
+        for name, value in _parts(text):
+            given.setdefault(name, []).append(value)
+        for name in _SINGLE:
+            if len(given.get(name, ())) > 1:
+                raise FilterRefused(f"{name}: can be written only once.")
+        single = {name: given[name][0] for name in _SINGLE if name in given}
+        many = {field: tuple(given.get(name, ())) for name, field in _REPEATABLE.items()}
+        return cls(
+            outcome=_outcome(single.get("outcome")),
+            message=_message(single.get("message")),
+            rule=_rule(single.get("rule")),
+            since=single.get("since"),
+            until=single.get("until"),
+            text=" ".join(given.get("text", ())) or None,
+            **many,
+        )
+
+    async def resolve(
+        self, connection: Connection, now: datetime, *, prefix: str = "--"
+    ) -> EventFilter:
+        """The filter with ids and times. `prefix` stands before the names of filters in errors.
+
+        Raises NameUnknown, and SettingsError for a time that cannot be read.
+        """
+        since, until = read_period(self.since, self.until, now, prefix)
         return EventFilter(
             outcome=self.outcome,
             types=await find_types(connection, self.types),
             channel_ids=await find_channels(connection, self.channels),
             user_ids=await find_users(connection, self.users),
+            message=self.message,
             rule=self.rule,
             since=since,
             until=until,
             text=self.text or None,
         )
+
+
+def _parts(text: str) -> Iterator[tuple[str, str]]:
+    """Each part as a filter and its value; parts of the text have the name "text"."""
+    for match in _PART.finditer(text):
+        name, value = (match[1] or "text").lower(), match[2]
+        is_quoted = value.startswith('"')
+        value = value.strip('"') if is_quoted else value
+        if not is_quoted and value.endswith(":") and value[:-1].lower() in FILTERS:
+            raise FilterRefused(f"{value.lower()} needs a value behind the colon.")
+        if match[1] and name not in FILTERS:
+            raise FilterRefused(
+                f"There is no filter {visible(name)}:",
+                hint=did_you_mean([f"{near}:" for near in closest(name, FILTERS)])
+                or f"The filters are {', '.join(FILTERS)}. Text with a colon needs quotation marks.",
+            )
+        if value:
+            yield name, value
+
+
+def _outcome(given: str | None) -> str | None:
+    if given is not None and given not in list(Outcome):
+        raise unknown_name("outcome", given, list(Outcome))
+    return given
+
+
+def _message(given: str | None) -> str | None:
+    if given is None:
+        return None
+    if (ts := read_ts(given)) is None:
+        raise FilterRefused(f"message:{visible(given[:20])} is no ts (1700000000.000100).")
+    return ts
+
+
+def _rule(given: str | None) -> int | None:
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and int(given[:11]) <= _MOST_RULE):
+        raise FilterRefused(f"rule:{visible(given[:20])}: a rule is named by its number.")
+    return int(given)

@@ -114,8 +114,10 @@ def cut(text: str, width: int) -> str:
     return "".join(kept) + "…"
 
 
-def lines(text: str, width: int, most: int) -> Iterator[str]:
-    """The first lines of the visible text, at most `most`, each of at most `width` cells. Breaks anywhere.
+def lines(text: str, width: int, most: int, *, at_words: bool = False) -> Iterator[str]:
+    """The first lines of the visible text, at most `most`, each of at most `width` cells.
+
+    Breaks anywhere, or with `at_words` after a word, if the line has one that ends.
 
     `width` is at least 1. A character that is wider than a line becomes a replacement character. The time taken grows
     with the result, not with the text.
@@ -125,14 +127,24 @@ def lines(text: str, width: int, most: int) -> Iterator[str]:
     for _ in range(most):
         line = text[at : at + width]
         if _PLAIN.fullmatch(text[at : at + width + 1]) and cells(line) == len(line):
-            yield line
-            at += len(line)
+            raw, shown = len(line), line
         else:
             raw, shown = _line(text[at : at + width * (_MOST_JOINED + 1) + 1], width)
-            yield shown
-            at += raw
+        if at_words and (end := _word_end(text, at, at + raw)) is not None:
+            raw, shown = end - at, _line(text[at:end].rstrip(" "), width)[1]
+        yield shown
+        at += raw
         if at >= len(text):
             return
+
+
+def _word_end(text: str, begin: int, end: int) -> int | None:
+    """Where the line from `begin` should end so that no word is broken; None if it is right at `end`."""
+    if end >= len(text):
+        return None
+    if text[end] == " ":
+        return end + 1
+    return text.rfind(" ", begin, end) + 1 or None
 
 
 def _line(text: str, width: int) -> tuple[int, str]:

@@ -11,13 +11,23 @@ from textual.binding import Binding
 
 CONFIRM_KEY: Final = "y"
 """The key that says yes. No action that asks can have it: a key that is held down repeats, and would confirm."""
-OVERVIEW, JOBS, TRIAGE, IMPORT, LOG = VIEWS = ("overview", "jobs", "triage", "import", "log")
+OVERVIEW, JOBS, TRIAGE, IMPORT, LOG, MESSAGES, EVENTS = VIEWS = (
+    "overview",
+    "jobs",
+    "triage",
+    "import",
+    "log",
+    "messages",
+    "events",
+)
 TITLES: Final = {
     OVERVIEW: "Overview",
     JOBS: "Jobs",
     TRIAGE: "Triage",
     IMPORT: "Import",
     LOG: "Log",
+    MESSAGES: "Messages",
+    EVENTS: "Events",
 }
 
 Result = Awaitable[None] | None

@@ -17,10 +17,13 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.console.actions import (
+    EVENTS,
     IMPORT,
     JOBS,
     LOG,
+    MESSAGES,
     OVERVIEW,
     TRIAGE,
     VIEWS,
@@ -46,6 +49,8 @@ from tiger_slack_tui.console.screens.dialog import ConfirmQuit, Dialog
 from tiger_slack_tui.console.screens.help import ActionCommands, help_lines
 from tiger_slack_tui.console.themes import DIMMED, OUR_THEMES
 from tiger_slack_tui.console.views.catalog import ACTION_GROUPS, all_actions, make_views
+from tiger_slack_tui.console.views.events import EventsView
+from tiger_slack_tui.console.views.messages import MessagesView
 from tiger_slack_tui.console.views.view import Switcher, View
 
 log = logging.getLogger(__name__)
@@ -324,12 +329,32 @@ class ConsoleApp(AskingApp):
         """Show the program's log."""
         self.go_to(LOG)
 
+    @action("view.messages", "6", "View Messages", footer=False)
+    def act_messages(self) -> None:
+        """Search stored messages, and read threads and channels."""
+        self.go_to(MESSAGES)
+
+    @action("view.events", "7", "View Events", footer=False)
+    def act_events(self) -> None:
+        """Show every event that was received, and look for some."""
+        self.go_to(EVENTS)
+
     def go_to(self, name: str) -> None:
         """Show another view."""
         self._view = name
         self.query_one("#views", Switcher).current = name
         self.view.focus_first()
         self._sample()
+
+    def show_message(self, message: MessageReference) -> None:
+        """Show what was said around a message."""
+        self.go_to(MESSAGES)
+        self.query_one(MessagesView).open_message(message)
+
+    def show_events(self, text: str) -> None:
+        """Show the events that pass these filters."""
+        self.go_to(EVENTS)
+        self.query_one(EventsView).find(text)
 
     @action("pane.back", "escape", "Back", shown="Esc", footer=False)
     def act_back(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from textual.content import Content
 from textual.screen import Screen
 
+from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.console.actions import Action
 from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.panes.pane import Pane
@@ -38,6 +39,12 @@ class Host(Protocol):
 
     def go_to(self, name: str) -> None:
         """Show another view."""
+
+    def show_message(self, message: MessageReference) -> None:
+        """Show what was said around a message, in the view Messages."""
+
+    def show_events(self, text: str) -> None:
+        """Show the events that pass these filters, in the view Events."""
 
     def say(self, text: str, *, severity: str = "information") -> None:
         """Show the text for a few seconds. `severity` is information, warning or error."""

@@ -44,12 +44,12 @@ async def connect(
 
 
 @asynccontextmanager
-async def connected(conninfo: str) -> AsyncIterator[Connection]:
-    """A connection for one question or change.
+async def connected(conninfo: str, *, statement_seconds: float = 0) -> AsyncIterator[Connection]:
+    """A connection for one question or change. `statement_seconds` limits each statement; 0 means none.
 
     Raises DatabaseUnavailable, DatabaseRefused, and MigrationError if tables are missing.
     """
-    async with await connect(conninfo) as connection:
+    async with await connect(conninfo, statement_seconds=statement_seconds) as connection:
         with translate_errors():
             yield connection
 

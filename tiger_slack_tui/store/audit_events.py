@@ -37,6 +37,7 @@ _NEWEST_FIRST = SQL("e.event_ts desc, e.id desc")
 _BY_WRITING = SQL("e.id")
 _CONDITIONS = {
     "outcome": SQL("e.outcome = %(outcome)s"),
+    "message": SQL("e.message_ts = slack.to_timestamptz(%(message)s)"),
     # psycopg sends small numbers as int2. TimescaleDB's Bloom filters do not serve that type, so cast to int4.
     "rule": SQL("e.discard_id = %(rule)s::int4"),
     "since": SQL("e.event_ts >= %(since)s"),
@@ -62,6 +63,8 @@ class EventFilter:
     types: tuple[str, ...] = ()
     channel_ids: tuple[str, ...] = ()
     user_ids: tuple[str, ...] = ()
+    message: str | None = None
+    """The ts of the message that they are about."""
     rule: int | None = None
     """The rule that discarded them."""
     since: datetime | None = None

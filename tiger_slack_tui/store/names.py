@@ -167,7 +167,7 @@ async def find_user(connection: Connection, given: str) -> str:
 async def find_channels(
     connection: Connection, given: Iterable[str], visible: VisibleChannels | None = None
 ) -> tuple[str, ...]:
-    """The ids of the channels with these ids and names, and of those that match these patterns.
+    """The ids of all channels with these ids and names, and of those that match these patterns.
 
     Patterns also match ids and earlier names, in any case. `visible` is as for `find_channel`.
     """
@@ -226,27 +226,32 @@ async def _all(
 ) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for text in dict.fromkeys(given):
-        if is_pattern(text):
-            found |= dict.fromkeys(await _matching(connection, kind, text, visible))
-        else:
-            found[await _one(connection, kind, text, visible)] = None
+        named = _matching if is_pattern(text) else _named
+        found |= dict.fromkeys(await named(connection, kind, text, visible))
     return tuple(found)
 
 
 async def _one(
     connection: Connection, kind: _Kind, given: str, visible: VisibleChannels | None = None
 ) -> str:
-    if _ID.fullmatch(given):
-        return given
-    name = _bare(kind, given)
-    ids = await _column(connection, kind.exact, name, visible=visible)
-    if len(ids) == 1:
-        return ids[0]
-    if ids:
+    ids = await _named(connection, kind, given, visible)
+    if len(ids) > 1:
         raise NameUnknown(
             f"Several {kind.noun}s have or had the name {given}.",
             hint=f"Use an id: {', '.join(ids)}",
         )
+    return ids[0]
+
+
+async def _named(
+    connection: Connection, kind: _Kind, given: str, visible: VisibleChannels | None = None
+) -> list[str]:
+    """The ids with this name, or the given id. At least one."""
+    if _ID.fullmatch(given):
+        return [given]
+    name = _bare(kind, given)
+    if ids := await _column(connection, kind.exact, name, visible=visible):
+        return ids
     near = await _column(connection, kind.near, name, most=_LIKE, visible=visible)
     # A thread compares them, because it takes milliseconds.
     raise await asyncio.to_thread(unknown_name, kind.noun, given, near)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.detail import EventDetail, read_event
+from tiger_slack_tui.audit.event_query import EventQuery
 from tiger_slack_tui.audit.preview import Preview, previews
+from tiger_slack_tui.audit.reference import MessageReference
+from tiger_slack_tui.audit.why_lines import second_lines, why_lines
 from tiger_slack_tui.postgres.pool import connected
+from tiger_slack_tui.store.audit_events import EventFilter, EventPage, EventPosition, read_page
 from tiger_slack_tui.store.rules import Rule, list_rules
 
 
@@ -22,6 +27,31 @@ class AuditReader:
         """What became of the event; None if it is not in the audit trail."""
         async with connected(self._conninfo) as connection:
             return await read_event(connection, event_id)
+
+    async def find_events(self, query: EventQuery, *, most: int) -> tuple[EventFilter, EventPage]:
+        """The newest events that the query asks for, and the filter with which the next pages are read.
+
+        Raises NameUnknown and SettingsError for a query that names nothing.
+        """
+        async with connected(self._conninfo) as connection:
+            chosen = await query.resolve(connection, datetime.now(UTC), prefix="")
+            return chosen, await read_page(connection, chosen, most=most)
+
+    async def more_events(
+        self, chosen: EventFilter, before: EventPosition, *, most: int
+    ) -> EventPage:
+        """The next page."""
+        async with connected(self._conninfo) as connection:
+            return await read_page(connection, chosen, before=before, most=most)
+
+    async def why(self, message: MessageReference, spool: Path) -> list[str]:
+        """What is known about the message, line by line, as `tiger-slack why` prints it. Raises NameUnknown."""
+        async with connected(self._conninfo) as connection:
+            found = await message.explain(connection, spool)
+        lines = (
+            second_lines(message.channel, found) if isinstance(found, list) else why_lines(found)
+        )
+        return list(lines)
 
     async def rules(self) -> tuple[Rule, ...]:
         """All discard rules."""

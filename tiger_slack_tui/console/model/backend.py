@@ -12,6 +12,7 @@ from tiger_slack_tui.console.model.findings import FindingsMerger
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.history_reader import PARTS, History, HistoryReader
 from tiger_slack_tui.console.model.log_ring import LogRing
+from tiger_slack_tui.console.model.message_reader import MessageReader
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.rates import RateMeter
@@ -41,12 +42,14 @@ class Backend:
     is_stopping: bool = False
     clock: Clock = field(default_factory=SystemClock)
     audit: AuditReader = field(init=False)
+    messages: MessageReader = field(init=False)
     _meter: RateMeter = field(default_factory=RateMeter)
     _merger: FindingsMerger = field(init=False)
 
     def __post_init__(self) -> None:
         self.audit = AuditReader(self.conninfo)
         self._merger = FindingsMerger(self.findings_reader.names)
+        self.messages = MessageReader(self.conninfo)
 
     def stop(self) -> None:
         """Ask the engine and the import to end cleanly, or keep the engine from being made. Returns at once."""

@@ -209,19 +209,31 @@ def _bad(text: str) -> Content:
 
 def tabs_line(current: str, badges: Mapping[str, str], width: int, *, frozen: str) -> Content:
     """The second line: the views with their badges. The current one is in brackets."""
+    note = line((frozen, f"bold {NOTE}"))
+    widest = _tabs(current, badges, gap=4)
+    narrower = (_tabs(current, badges, gap=2), _tabs(current, badges, gap=1))
+    narrowest = _tabs(current, badges, gap=1, title=4)
+    room = width - note.cell_length
+    tabs = next((t for t in (widest, *narrower) if t.cell_length <= room), narrowest)
+    return facing(tabs, note, width)
+
+
+def _tabs(current: str, badges: Mapping[str, str], *, gap: int, title: int = 20) -> Content:
+    """The views, `gap` spaces apart. The current one has brackets in place of two spaces, if there are two.
+
+    Titles of the others are cut to `title` cells.
+    """
+    side = " " if gap > 1 else ""
     parts: list[StyledText] = []
     for number, name in enumerate(VIEWS, 1):
-        text = f"{number} {TITLES[name]}"
-        badge = badges.get(name, "")
+        badge: list[StyledText] = [(f" {badges[name]}", NOTE)] if badges.get(name) else []
         if name == current:
-            parts.append((f"[{text}", f"bold {KEY}"))
-            parts += [(f" {badge}", NOTE)] if badge else []
-            parts.append(("]", f"bold {KEY}"))
+            text = f"{number} {TITLES[name]}"
+            parts += [(f"[{text}", f"bold {KEY}"), *badge, ("]", f"bold {KEY}")]
         else:
-            parts.append(f" {text}")
-            parts += [(f" {badge}", NOTE), " "] if badge else [" "]
-        parts.append("  ")
-    return facing(line(" ", *parts), line((frozen, f"bold {NOTE}")), width)
+            parts += [f"{side}{number} {TITLES[name][:title]}", *badge, side]
+        parts.append(" " * max(gap - 2, gap == 1))
+    return line(" ", *parts[:-1])
 
 
 def footer_line(actions: Iterable[Action], keys: Mapping[str, str], width: int) -> Content:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from tiger_slack_tui.base.outcome import Outcome
-from tiger_slack_tui.base.text import cells, cut, fit, lines, visible
+from tiger_slack_tui.base.text import cut, fit, lines, visible
 
 GOOD, NOTE, BAD = "$text-success", "$text-warning", "$text-error"
 DIM, KEY, STRONG = "$dimmed", "$text-accent", "bold"
@@ -76,6 +76,12 @@ class Columns:
         """The line with the titles."""
         return self.row(width, [(column.title, DIM) for column in self._columns])
 
+    def room(self, width: int) -> int:
+        """The cells of the column without a width, in a table of this width."""
+        shown = [column for column in self._columns if width >= column.least]
+        fixed = sum(column.width for column in shown) + _GAP * (len(shown) - 1)
+        return max(width - fixed, 0)
+
     def row(self, width: int, given: Sequence[StyledText]) -> Content:
         """A row as a line of exactly `width` cells."""
         shown = [
@@ -83,13 +89,11 @@ class Columns:
             for column, part in zip(self._columns, given, strict=True)
             if width >= column.least
         ]
-        fixed = sum(column.width for column, _ in shown) + _GAP * (len(shown) - 1)
+        room = self.room(width)
         parts: list[StyledText] = []
         for column, part in shown:
             text, style = (part, "") if isinstance(part, str) else part
-            parts.append(
-                (fit(text, column.width or max(width - fixed, 0), right=column.right), style)
-            )
+            parts.append((fit(text, column.width or room, right=column.right), style))
             parts.append(" " * _GAP)
         return Content.assemble(*parts[:-1]).truncate(max(width, 0), pad=True)
 
@@ -105,14 +109,16 @@ def pairs(width: int, *given: tuple[str, StyledText], name: int = 10) -> list[Co
     return lines
 
 
-def wrapped(text: str, width: int, most: int = 200) -> list[Content]:
+def wrapped(text: str, width: int, most: int = 200, *, at_words: bool = False) -> list[Content]:
     """The text in at most `most` lines of at most `width` cells (at least 1). Its own line breaks are kept.
+
+    With `at_words`, lines end after words.
 
     Takes time in proportion to the lines that it returns, whatever the length of the text.
     """
     shown: list[Content] = []
     for paragraph in _paragraphs(text):
-        shown += map(Content, lines(paragraph, width, most - len(shown)))
+        shown += map(Content, lines(paragraph, width, most - len(shown), at_words=at_words))
         if len(shown) >= most:
             break
     return shown
@@ -129,15 +135,8 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 def worded(text: str, width: int) -> list[Content]:
     """The text in lines of at most `width` cells (at least 1), broken between words."""
-    width = max(width, 1)
-    rows = [""]
-    for word in visible(" ".join(text.split())).split(" "):
-        longer = f"{rows[-1]} {word}" if rows[-1] else word
-        if cells(longer) <= width:
-            rows[-1] = longer
-        else:
-            rows += lines(word, width, len(word))
-    return [Content(row) for row in rows if row]
+    one_line = " ".join(text.split())
+    return [Content(row) for row in lines(one_line, width, len(one_line), at_words=True)]
 
 
 def bar(share: float, width: int) -> str:

@@ -143,6 +143,11 @@ class Pane(Widget, Generic[T], can_focus=True):
         return self._rows[min(self._cursor, len(self._rows) - 1)]
 
     @property
+    def rows_below(self) -> int:
+        """How many rows come after the one with the cursor."""
+        return max(len(self._rows) - 1 - self._cursor, 0)
+
+    @property
     def is_in_sight(self) -> bool:
         """Whether the pane and all of its parents are displayed."""
         nodes = (node for node in self.ancestors_with_self if isinstance(node, Widget))
@@ -238,6 +243,10 @@ class Pane(Widget, Generic[T], can_focus=True):
         if self._selectable or not self._newest:
             return self._cursor if self._selectable else self._top
         return min(self._top + self._room, len(self._rows)) - 1
+
+    def scroll_to_row(self, index: int) -> None:
+        """Scroll so that this row is at the top, or as near as can be."""
+        self.move(index - (self._cursor if self._selectable else self._top))
 
     def page(self, pages: int) -> None:
         """Move by as many rows as are in sight."""

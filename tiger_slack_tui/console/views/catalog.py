@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from tiger_slack_tui.console.actions import (
     IMPORT,
+    MESSAGES,
     TRIAGE,
     Action,
     ActionGroup,
@@ -16,10 +17,12 @@ from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
 from tiger_slack_tui.console.screens.rules import RulesScreen
+from tiger_slack_tui.console.views.events import EventsView
 from tiger_slack_tui.console.views.importing.source_step import PathInput
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.console.views.jobs import JobsView
 from tiger_slack_tui.console.views.log import LogView
+from tiger_slack_tui.console.views.messages import MessagesView, SearchField
 from tiger_slack_tui.console.views.overview import OverviewView
 from tiger_slack_tui.console.views.triage import TriageView
 from tiger_slack_tui.console.views.view import View
@@ -30,12 +33,15 @@ VIEW_CLASSES: tuple[type[View], ...] = (
     TriageView,
     ImportView,
     LogView,
+    MessagesView,
+    EventsView,
 )
 """In the order of their digits."""
 
 
 ACTION_GROUPS: tuple[ActionGroup, ...] = (
     ActionGroup("In the path", PathInput.ACTIONS, IMPORT),
+    ActionGroup("In the search", SearchField.ACTIONS, MESSAGES),
     ActionGroup("In the rules", RulesScreen.ACTIONS, TRIAGE),
     ActionGroup("In a question", Confirm.ACTIONS),
     ActionGroup("In a text", Document.ACTIONS),

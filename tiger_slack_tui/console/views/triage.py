@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import ClassVar, TypeVar
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
 
-import orjson
 from textual.app import ComposeResult
 from textual.content import Content
 
@@ -27,10 +23,10 @@ from tiger_slack_tui.console.model.findings import (
     FindingGroup,
 )
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
 from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.cached_value import CachedValue
-from tiger_slack_tui.console.panes.details import event_lines, gap_lines
+from tiger_slack_tui.console.panes.details import gap_lines
+from tiger_slack_tui.console.panes.event_pane import LOOK_SECONDS, EventPane
 from tiger_slack_tui.console.panes.findings import (
     FINDING_FIELDS,
     KIND_STYLES,
@@ -42,22 +38,14 @@ from tiger_slack_tui.console.panes.paint import (
     Column,
     Columns,
     StyledText,
-    worded,
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.screens.rules import RuleDraft, RulesScreen
+from tiger_slack_tui.console.views.replay_question import ask_replay
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.store.job_runs import RunOutcome
 from tiger_slack_tui.store.replay import ReplaySelection
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-_LOOK_SECONDS = 0.15
-"""How long a row must be selected before its event is read."""
-_DETAIL_SECONDS = 5.0
-"""The shown event is read again when it is older than this."""
 _GROUPS = Columns(
     Column("what", 10),
     Column("count", 7, right=True),
@@ -66,21 +54,6 @@ _GROUPS = Columns(
     Column("cause", 24),
     Column("newest"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """The details of a finding, as lines of a given width, and the text that copying gives."""
-
-    of: Finding | None
-    lines: Callable[[int], list[Content]]
-    copied: str | None = None
-    at: float = 0.0
-    """When it was read, by the monotonic clock."""
-
-    def is_of(self, row: Finding | FindingGroup | None) -> bool:
-        """Whether it has the details of that row, perhaps old ones."""
-        return isinstance(row, Finding) and self.of is not None and row.key == self.of.key
 
 
 def paint_row(row: Finding | FindingGroup, width: int) -> Content:
@@ -131,16 +104,16 @@ class TriageView(View):
             find=_searched,
             fields=_FIELDS,
         )
-        yield Pane[Finding | Content](_paint_detail, id="finding")
+        yield EventPane(
+            self.backend.audit.event, self.backend.clock, id="finding", paint=_paint_detail
+        )
 
     def on_mount(self) -> None:
         self._model: Model | None = None
         self._kind: str | None = None
         self._cause: str | None = None
         self._is_grouped = False
-        self._detail = Detail(None, lambda _: [])
-        self._detail_lines: CachedValue[list[Content]] = CachedValue()
-        self._is_loading = False
+        self._gap_lines: CachedValue[list[Content]] = CachedValue()
         self._draft = RuleDraft()
         self._rules: RulesScreen | None = None
         """The screen of the rules that was opened last."""
@@ -176,9 +149,7 @@ class TriageView(View):
                 is_old=model.stored_findings.problem is not None or found.problem is not None,
             )
         )
-        if not model.is_frozen:
-            self._refresh_detail()
-        self._show_detail()
+        self._show_detail(is_fresh=not model.is_frozen)
 
     def _empty(self, model: Model) -> Sequence[str]:
         if self._kind or self._cause:
@@ -191,76 +162,30 @@ class TriageView(View):
             "n shows the rules.",
         )
 
-    def _show_detail(self) -> None:
-        pane, row = self.query_one("#finding", Pane), self._row()
-        width = max(pane.size.width, 20)
+    @property
+    def _event(self) -> EventPane:
+        return self.query_one("#finding", EventPane)
+
+    def _show_detail(self, *, pause: float = 0.0, is_fresh: bool = True) -> None:
+        """Show the selected event, gap or group. An event is read after `pause` seconds."""
+        pane, row = self._event, self._row()
         if isinstance(row, FindingGroup):
             title = f"{row.kind}, {row.cause}"
-            pane.show(Body(rows=row.findings, title=title, note="Enter shows only these"))
-            return
-        detail = self._detail
-        is_here = detail.is_of(row)
-        pane.show(
-            Body(
-                rows=self._detail_lines(lambda: detail.lines(width), detail, width)
-                if is_here
-                else (),
-                title=row.key if row else "event",
-                note="Enter full screen" if row else "",
-                empty_text=("Reading it …",)
-                if row
-                else ("Select an event to see what became of it.",),
-            )
-        )
+            pane.show_other(Body(rows=row.findings, title=title, note="Enter shows only these"))
+        elif row is not None and (gap := row.gap) is not None:
+            width = max(pane.size.width, 20)
+            lines = self._gap_lines(lambda: list(gap_lines(gap, row.channel, width)), gap, width)
+            pane.show_other(Body(rows=lines, title=row.key, note="Enter full screen"))
+        else:
+            pane.show_event(row.key if row else None, version=row, pause=pause, is_fresh=is_fresh)
 
     def _row(self) -> Finding | FindingGroup | None:
         pane: Pane[Finding | FindingGroup] = self.query_one("#findings", Pane)
         return pane.row
 
     def on_pane_selected(self, event: Pane.Selected) -> None:
-        if event.pane.id == "findings" and isinstance(event.row, Finding):
-            self._start_loading(event.row, _LOOK_SECONDS)
-        self._show_detail()
-
-    def _refresh_detail(self) -> None:
-        """Read the selected event again if it has changed, and every few seconds: others may replay it."""
-        row, detail = self._row(), self._detail
-        if self._is_loading or not isinstance(row, Finding):
-            return
-        is_old = self.backend.clock.elapsed() - detail.at > _DETAIL_SECONDS
-        if not detail.is_of(row) or row != detail.of or (is_old and row.gap is None):
-            self._start_loading(row, 0)
-
-    def _start_loading(self, finding: Finding, pause: float) -> None:
-        self._is_loading = True
-        work = partial(
-            self._load, finding, pause
-        )  # a function: a coroutine that is replaced before it begins would never be awaited
-        self.run_worker(work, exclusive=True, group="detail", exit_on_error=False)  # type: ignore[arg-type]
-
-    async def _load(self, finding: Finding, pause: float) -> None:
-        """Read the event of the selected row. Selecting another row cancels this."""
-        await asyncio.sleep(pause)
-        now = self.backend.clock.elapsed()
-        try:
-            self._detail = replace(await self._read(finding), at=now)
-        except Exception as error:
-            words = f"It cannot be read: {describe_error(error)}"
-            if (stack := unexpected(error)) is not None:
-                log.error("an event cannot be read", exc_info=stack)
-            self._detail = Detail(finding, _text(words), at=now)
-        self._is_loading = False
-        self._show_detail()
-
-    async def _read(self, finding: Finding) -> Detail:
-        if (gap := finding.gap) is not None:
-            return Detail(finding, lambda width: list(gap_lines(gap, finding.channel, width)))
-        event = await self.backend.audit.event(finding.key)
-        if event is None:
-            missing = "The audit trail does not have it. It is still in the spool, or retention has deleted it."
-            return Detail(finding, _text(missing))
-        payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
-        return Detail(finding, lambda width: list(event_lines(event, width)), payload)
+        if event.pane.id == "findings":
+            self._show_detail(pause=LOOK_SECONDS)
 
     def back(self) -> bool:
         if self._cause is None and self._kind is None:
@@ -275,9 +200,11 @@ class TriageView(View):
         if isinstance(row, FindingGroup):
             self._kind, self._cause, self._is_grouped = row.kind, row.cause, False
             self.query_one("#findings", Pane).follow()
-        elif row is not None and self._detail.is_of(row):
-            lines = self._detail.lines(self.app.size.width - 2)
-            self.host.read(row.key, lines, copied=self._detail.copied)
+        elif row is not None and row.gap is not None:
+            self.host.read(row.key, gap_lines(row.gap, row.channel, self.app.size.width - 2))
+        elif row is not None and (answer := self._event.answer) is not None:
+            lines = answer.lines(self.app.size.width - 2)
+            self.host.read(row.key, lines, copied=answer.copied)
 
     @action("triage.group", "o", "Group or order")
     def act_group(self) -> None:
@@ -353,7 +280,7 @@ class TriageView(View):
             about = f"the event {row.key}"
         else:
             return
-        self._ask_replay(about, selection)
+        ask_replay(self.host, about, selection, self._event.read_again)
 
     @act_replay.when
     def _can_replay(self) -> bool:
@@ -365,7 +292,8 @@ class TriageView(View):
     @action("triage.replay_failed", "F,shift+f", "Replay failed", changes=True)
     def act_replay_failed(self) -> None:
         """Process all events that failed again."""
-        self._ask_replay("all events that failed", ReplaySelection(failed=True))
+        selection = ReplaySelection(failed=True)
+        ask_replay(self.host, "all events that failed", selection, self._event.read_again)
 
     @act_replay_failed.when
     def _has_failed(self) -> bool:
@@ -406,32 +334,9 @@ class TriageView(View):
         is_over = gap is not None and gap.ended_at is not None
         return is_over and self.backend.engine is not None
 
-    def _ask_replay(self, about: str, selection: ReplaySelection) -> None:
-        async def replay() -> str:
-            report = await self.host.operator.replay(selection)
-            self._detail = replace(self._detail, at=float("-inf"))
-            outcomes = ", ".join(f"{n:,} {outcome}" for outcome, n in report.outcomes().items())
-            return f"Replayed {report.events:,}: {outcomes or 'nothing to do'}"
-
-        details = (
-            "The present rules and code decide what becomes of them. Stored rows do not change,",
-            "newer content wins, deleted messages stay deleted. It can be repeated.",
-        )
-        self.host.confirm_and_run(
-            f"Replay {about}?",
-            details,
-            verb="Replay",
-            what="Replay",
-            work=replay,
-        )
-
 
 def _paint_detail(row: Finding | Content, width: int) -> Content:
     return paint_finding(row, width) if isinstance(row, Finding) else row.truncate(width)
-
-
-def _text(text: str) -> Callable[[int], list[Content]]:
-    return lambda width: worded(text, width)
 
 
 def _key(row: Finding | FindingGroup) -> str:

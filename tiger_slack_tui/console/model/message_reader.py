@@ -1,0 +1,58 @@
+"""Searches messages, and reads the conversation around one, for the view Messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tiger_slack_tui.postgres.pool import connected
+from tiger_slack_tui.search.search import Message, SearchPage, search
+from tiger_slack_tui.search.thread import around, thread_of
+from tiger_slack_tui.store.search import Position
+
+PAGE = 50
+"""Results of one page."""
+_AROUND = 30
+"""Messages of a channel that are read before and after the selected one."""
+_STATEMENT_SECONDS = 10
+
+
+class Place(StrEnum):
+    """What is shown beside the results."""
+
+    THREAD = "thread"
+    CHANNEL = "channel"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The messages around a message, the oldest first."""
+
+    place: Place
+    messages: tuple[Message, ...]
+    selected: int
+    """The index of the message itself."""
+
+
+class MessageReader:
+    """Opens a connection for each call. Each method raises DatabaseUnavailable, and what it names."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+
+    async def search(self, text: str, *, newest: bool, after: Position | None) -> SearchPage:
+        """A page of results. Raises QueryError and NameUnknown."""
+        async with connected(self._conninfo, statement_seconds=_STATEMENT_SECONDS) as connection:
+            return await search(connection, text, newest=newest, limit=PAGE, after=after)
+
+    async def conversation(self, channel_id: str, ts: str, place: Place) -> Conversation:
+        """The thread of the message, or what was said around it in its channel. Raises MessageUnknown."""
+        async with connected(self._conninfo, statement_seconds=_STATEMENT_SECONDS) as connection:
+            if place is Place.CHANNEL:
+                near = await around(connection, channel_id, ts, _AROUND)
+                messages: Sequence[Message] = (*near.before, near.message, *near.after)
+                return Conversation(place, tuple(messages), len(near.before))
+            messages = await thread_of(connection, channel_id, ts)
+            selected = next((n for n, one in enumerate(messages) if one.ts == ts), 0)
+            return Conversation(place, tuple(messages), selected)

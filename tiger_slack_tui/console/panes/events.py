@@ -1,0 +1,48 @@
+"""How the view Events shows an event as a line."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from tiger_slack_tui.console.formats import moment
+from tiger_slack_tui.console.model.findings import event_name
+from tiger_slack_tui.console.panes.paint import DIM, OUTCOMES, Column, Columns, StyledText
+from tiger_slack_tui.store.audit_events import EventRow
+
+EVENTS_LIST = Columns(
+    Column("happened (UTC)", 19),
+    Column("outcome", 9),
+    Column("event", 17),
+    Column("channel", 14),
+    Column("user", 12, least=70),
+    Column("text or error"),
+)
+
+
+def channel_of(row: EventRow) -> str:
+    """The channel's name, or its id."""
+    return f"#{row.channel_name}" if row.channel_name else row.channel_id or "-"
+
+
+def user_of(row: EventRow) -> str:
+    """The user's handle, or the id."""
+    return f"@{row.user_name}" if row.user_name else row.user_id or "-"
+
+
+def paint_event(row: EventRow, width: int) -> Content:
+    """An event as a line of `width` cells."""
+    cells: list[StyledText] = [
+        (moment(row.event_ts), DIM),
+        (row.outcome, OUTCOMES.get(row.outcome, "")),
+        event_name(row.type, row.subtype),
+        channel_of(row),
+        user_of(row),
+        _about(row),
+    ]
+    return EVENTS_LIST.row(width, cells)
+
+
+def _about(row: EventRow) -> str:
+    reason = f"rule {row.discard_id}  " if row.discard_id is not None else ""
+    reason += f"{row.error}  " if row.error else ""
+    return reason + (row.text or "")

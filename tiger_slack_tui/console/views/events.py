@@ -1,0 +1,284 @@
+"""The view Events: every event that was received, and a line of filters to find some."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.events import Key
+from textual.widgets import Input, Static
+
+from tiger_slack_tui.audit.event_query import EventQuery
+from tiger_slack_tui.audit.reference import MessageReference
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.console.actions import EVENTS, action, declared, implements
+from tiger_slack_tui.console.model.event_list import MOST, PAGE, EventList
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
+from tiger_slack_tui.console.panes.event_pane import LOOK_SECONDS, EventPane
+from tiger_slack_tui.console.panes.events import EVENTS_LIST, paint_event
+from tiger_slack_tui.console.panes.paint import DIM, line
+from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.views.replay_question import ask_replay
+from tiger_slack_tui.console.views.view import View
+from tiger_slack_tui.console.views.why import explain
+from tiger_slack_tui.slack.ts import slack_ts
+from tiger_slack_tui.store.audit_events import EventRow
+from tiger_slack_tui.store.replay import ReplaySelection
+
+log = logging.getLogger(__name__)
+
+_LEAST_SECONDS = 2.0
+"""The list is read again after this time, or after _PAUSES times as long as the last read took."""
+_PAUSES = 10
+_NEAR_END = 50
+"""The next page is read when the cursor is this close to the last row."""
+
+
+class QueryField(Input):
+    """The field for the filters. Enter looks for the events; Escape leaves it as it was."""
+
+    def on_key(self, event: Key) -> None:
+        # Here and at once, because the next key may be waiting already: a message would come after it.
+        if event.key in ("escape", "enter"):
+            event.stop()
+            event.prevent_default()
+            view = self.screen.query_one(EventsView)
+            if event.key == "enter":
+                view.find(self.value)
+            else:
+                view.leave_field()
+
+
+class EventsView(View):
+    """Shows every received event, and finds those that you look for, with / and a line of filters.
+
+    The list follows new events until you move. Filters are channel:#ops, user:ana, type:reaction_*, outcome:failed,
+    rule:3, since:2h and until:2026-03-01; other words are searched in the text. A message's link, or its channel and
+    ts, shows why that message is stored or not.
+    """
+
+    NAME: ClassVar[str] = EVENTS
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="events-query"):
+            yield Static(line(("  find  ", DIM)), id="events-label")
+            yield QueryField(
+                id="events-field",
+                compact=True,
+                placeholder="press / and type filters, or a message's link to explain it",
+                select_on_focus=False,
+            )
+        yield Pane[EventRow](
+            paint_event,
+            id="events-list",
+            key=lambda row: row.event_id,
+            selectable=True,
+            copy=lambda row: row.event_id,
+        )
+        yield EventPane(self.backend.audit.event, self.backend.clock, id="events-event")
+
+    def on_mount(self) -> None:
+        self._list = EventList()
+        self._text = ""
+        """The filters as they were typed."""
+        self._is_reading = False
+        self._field.can_focus = False
+
+    @property
+    def _field(self) -> QueryField:
+        return self.query_one(QueryField)
+
+    @property
+    def _pane(self) -> Pane[EventRow]:
+        return self.query_one("#events-list", Pane)
+
+    @property
+    def _event(self) -> EventPane:
+        return self.query_one(EventPane)
+
+    def on_pane_selected(self, event: Pane.Selected) -> None:
+        if event.pane is self._pane:
+            self._event.show_event(event.row.event_id, pause=LOOK_SECONDS)
+
+    def show(self, model: Model) -> None:
+        if not model.is_frozen and not self._is_reading:
+            self._read_if_due()
+        self._show_list()
+        row = self._pane.row
+        self._event.show_event(row.event_id if row else None, is_fresh=not model.is_frozen)
+
+    def _read_if_due(self) -> None:
+        found, pane = self._list, self._pane
+        if found.at is None or ((pane.is_following or not found.rows) and self._age > self._pause):
+            self._start_reading(found, is_more=False)
+        elif found.has_more and found.problem is None and pane.rows_below < _NEAR_END:
+            self._start_reading(found, is_more=True)
+
+    @property
+    def _age(self) -> float:
+        return self.backend.clock.elapsed() - (self._list.at or 0.0)
+
+    @property
+    def _pause(self) -> float:
+        return max(_LEAST_SECONDS, _PAUSES * self._list.seconds)
+
+    def _start_reading(self, wanted: EventList, *, is_more: bool) -> None:
+        """Read a page in the background. A later call cancels it, so that an old answer never replaces a new one."""
+        self._is_reading = True
+        work = partial(self._read, wanted, is_more)
+        self.run_worker(work, exclusive=True, group="events", exit_on_error=False)  # type: ignore[arg-type]
+
+    async def _read(self, wanted: EventList, is_more: bool) -> None:
+        audit, clock = self.backend.audit, self.backend.clock
+        began = clock.elapsed()
+        try:
+            async with asyncio.timeout(QUERY_SECONDS):
+                if is_more and wanted.chosen is not None and wanted.next is not None:
+                    page = await audit.more_events(wanted.chosen, wanted.next, most=PAGE)
+                    self._list = wanted.next_page(page)
+                else:
+                    chosen, page = await audit.find_events(wanted.query, most=PAGE)
+                    self._list = wanted.first_page(chosen, page, began, clock.elapsed() - began)
+        except Exception as error:
+            hint = error.hint if isinstance(error, TigerSlackError) else None
+            if isinstance(error, TimeoutError) and wanted.query.text:
+                hint = "No index serves texts. Add since:, channel:, user: or type:."
+            self._list = wanted.failed(describe_error(error), hint, began, clock.elapsed() - began)
+            if (stack := unexpected(error)) is not None:
+                log.error("the events cannot be read", exc_info=stack)
+        self._is_reading = False
+        self._show_list()
+
+    def _show_list(self) -> None:
+        found = self._list
+        more = "+" if found.next is not None else ""
+        note = f"{len(found.rows):,}{more}, newest first"
+        if len(found.rows) >= MOST and found.next is not None:
+            note = f"the newest {MOST:,}; filters show older ones"
+        self._pane.show(
+            Body(
+                rows=found.rows,
+                title="all events" if found.query == EventQuery() else "events found",
+                note=note if found.rows else "",
+                head=EVENTS_LIST.head,
+                empty_text=self._empty(),
+                problem=found.problem if found.rows else None,
+                is_old=found.problem is not None,
+                newest=0,
+            )
+        )
+
+    def _empty(self) -> Sequence[str]:
+        found = self._list
+        if found.problem is not None:
+            return (found.problem, *((found.hint,) if found.hint else ()), "/ changes the filters.")
+        if found.at is None:
+            return ("Reading …",)
+        if found.query == EventQuery():
+            return ("No event was received yet, or retention has deleted all of them.",)
+        return ("No event passes these filters.", "/ changes them, Esc removes them.")
+
+    def leave_field(self) -> None:
+        """Give the focus back to the list. The field then shows the present filters."""
+        field = self._field
+        field.value = self._text
+        field.can_focus = False
+        self.screen.set_focus(self._pane)
+
+    def find(self, text: str) -> None:
+        """Show the events that pass these filters, or explain the message that the text names.
+
+        A text that cannot be read stays in the field, and the operator is told why.
+        """
+        if (message := _named_message(text)) is not None:
+            self.leave_field()
+            explain(self.host, self.backend, message)
+            return
+        try:
+            query = EventQuery.parse(text)
+        except TigerSlackError as refused:
+            self.host.say(str(refused), severity="warning")
+            return
+        self._text = text.strip()
+        self._look_for(query)
+        self.leave_field()
+
+    def _look_for(self, query: EventQuery) -> None:
+        self._list = EventList(query)
+        self._pane.follow()
+        self._start_reading(self._list, is_more=False)
+
+    def back(self) -> bool:
+        if self._list.query == EventQuery():
+            return False
+        self._text = ""
+        self.leave_field()
+        self._look_for(EventQuery())
+        return True
+
+    @implements(declared(View)["pane.filter"].action)
+    def act_filter(self) -> None:
+        """Type filters, and look for the events that pass them."""
+        field = self._field
+        field.can_focus = True
+        field.focus()
+
+    @action("events.open", "enter", "Open", shown="Enter")
+    def act_open(self) -> None:
+        """Show the whole event."""
+        row, answer = self._pane.row, self._event.answer
+        if row is not None and answer is not None:
+            lines = answer.lines(self.app.size.width - 2)
+            self.host.read(row.event_id, lines, copied=answer.copied)
+
+    @action("events.message", "m", "Message")
+    def act_message(self) -> None:
+        """Show the event's message in its thread or channel."""
+        if (message := self._message()) is not None:
+            self.host.show_message(message)
+
+    @action("events.why", "w", "Why")
+    def act_why(self) -> None:
+        """Explain why the event's message is stored, or why it is not."""
+        if (message := self._message()) is not None:
+            explain(self.host, self.backend, message)
+
+    @act_why.when
+    @act_message.when
+    def _has_message(self) -> bool:
+        return self._message() is not None
+
+    def _message(self) -> MessageReference | None:
+        row = self._pane.row
+        if row is None or row.channel_id is None or row.message_ts is None:
+            return None
+        return MessageReference(row.channel_id, slack_ts(row.message_ts))
+
+    @action("events.replay", "R,shift+r", "Replay", changes=True)
+    def act_replay(self) -> None:
+        """Process the selected event again."""
+        if (row := self._pane.row) is not None:
+            ask_replay(
+                self.host,
+                f"the event {row.event_id}",
+                ReplaySelection(event_ids=(row.event_id,)),
+                self._event.read_again,
+            )
+
+    @act_replay.when
+    def _can_replay(self) -> bool:
+        return self._pane.row is not None
+
+
+def _named_message(text: str) -> MessageReference | None:
+    """The message of a link in Slack, or of a channel and a ts; None if the text is neither."""
+    parts = text.split()
+    if len(parts) not in (1, 2):
+        return None
+    return MessageReference.read(parts[0], parts[1] if len(parts) == 2 else None)

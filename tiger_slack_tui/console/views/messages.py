@@ -1,0 +1,409 @@
+"""The view Messages: search, and the thread or the channel around what was found."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal
+from textual.content import Content
+from textual.events import Key
+from textual.widgets import Input, Static
+
+from tiger_slack_tui.audit.reference import MessageReference
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.name_patterns import NameUnknown
+from tiger_slack_tui.base.text import amount
+from tiger_slack_tui.console.actions import (
+    MESSAGES,
+    Action,
+    action,
+    actions_in,
+    bindings,
+    declared,
+    implements,
+    perform,
+)
+from tiger_slack_tui.console.model.findings import GAP
+from tiger_slack_tui.console.model.message_reader import Conversation, Place
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
+from tiger_slack_tui.console.panes.messages import (
+    RESULTS,
+    conversation_lines,
+    first_line_of,
+    paint_result,
+)
+from tiger_slack_tui.console.panes.paint import DIM, line
+from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.views.view import View
+from tiger_slack_tui.console.views.why import explain
+from tiger_slack_tui.search.query import QueryError, completions, read_query
+from tiger_slack_tui.search.search import Message, Result, SearchPage
+from tiger_slack_tui.store.search import Position
+
+log = logging.getLogger(__name__)
+
+_TYPING_SECONDS = 0.2
+"""How long the operator must pause before what was typed is searched."""
+_LOOK_SECONDS = 0.15
+"""How long a result must be selected before its conversation is read."""
+_RETRY_SECONDS = 3.0
+"""When a search is repeated that the database could not answer."""
+_NEAR_END = 10
+"""The next page is read when the cursor is this close to the last result."""
+_MOST = 2000
+"""The most results that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The results of a query so far."""
+
+    text: str = ""
+    newest: bool = False
+    results: tuple[Result, ...] = ()
+    page: SearchPage | None = None
+    """The newest page; None before the first."""
+    problem: str | None = None
+    hint: str | None = None
+    failed_at: float | None = None
+    """When the database could not answer, by the monotonic clock; None if the query itself is wrong."""
+
+    def with_page(self, page: SearchPage) -> Found:
+        return Found(self.text, self.newest, self.results + page.results, page)
+
+    @property
+    def next(self) -> Position | None:
+        """Where the next page begins; None if there is none."""
+        return self.page.next if self.page is not None and len(self.results) < _MOST else None
+
+
+class SearchField(Input):
+    """The field for the query. Results appear while the operator types."""
+
+    async def action_perform(self, action_id: str) -> None:
+        """Do the action of a key."""
+        await perform(self, action_id)
+
+    @action("messages.complete", "tab", "Complete", shown="Tab")
+    def act_complete(self) -> None:
+        """Complete a modifier, such as from: or has:link."""
+        found = completions(self.value)
+        if len(found) == 1 or (found and all(one.startswith(found[0]) for one in found)):
+            head, space, _ = self.value.rpartition(" ")
+            self.value = head + space + found[0]
+            self.cursor_position = len(self.value)
+
+    def on_key(self, event: Key) -> None:
+        # Here and at once, because the next key may be waiting already: a message would come after it.
+        if event.key in ("escape", "enter"):
+            event.stop()
+            event.prevent_default()
+            self.screen.query_one(MessagesView).leave_field()
+
+    ACTIONS: ClassVar[tuple[Action, ...]] = tuple(actions_in(vars()))
+    BINDINGS = [*bindings(ACTIONS)]  # noqa: RUF012 as Textual types it
+
+
+class MessagesView(View):
+    """Finds stored messages, and shows what was said around them.
+
+    Press / and type: invoice "pay now" deploy* -draft, bill or invoice, from:@ana in:#ops after:7d on:today has:link
+    has::eyes: is:edited. All of it must hold. Beside the results is the thread of the selected message, or its
+    channel.
+    """
+
+    NAME: ClassVar[str] = MESSAGES
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="messages-query"):
+            yield Static(line(("  search  ", DIM)), id="messages-label")
+            yield SearchField(
+                id="messages-field",
+                compact=True,
+                placeholder="press / and type what to look for",
+                select_on_focus=False,
+            )
+        yield Static(id="messages-hints")
+        with Container(id="messages-panes"):
+            yield Pane[Result](
+                paint_result,
+                id="results",
+                key=lambda result: (result.message.channel_id, result.message.ts),
+                selectable=True,
+                copy=lambda result: result.message.permalink,
+            )
+            yield Pane[Content](lambda row, width: row.truncate(width), id="conversation")
+
+    def on_mount(self) -> None:
+        self._found = Found()
+        self._is_searching = False
+        self._place = Place.THREAD
+        self._reference: MessageReference | None = None
+        """The message whose conversation is shown, or read."""
+        self._conversation: Conversation | None = None
+        self._lines: Sequence[Content] = ()
+        self._problem: str | None = None
+        """Why the conversation cannot be shown."""
+        self._model: Model | None = None
+        self._field.can_focus = False
+
+    @property
+    def _field(self) -> SearchField:
+        return self.query_one(SearchField)
+
+    @property
+    def _results(self) -> Pane[Result]:
+        return self.query_one("#results", Pane)
+
+    def show(self, model: Model) -> None:
+        self._model = model
+        if not self._is_searching and (self._is_retry_due or self._is_near_end):
+            self._search(self._found, pause=0)
+        self._show_results()
+        self._show_conversation()
+
+    @property
+    def _is_retry_due(self) -> bool:
+        failed = self._found.failed_at
+        return failed is not None and self.backend.clock.elapsed() - failed > _RETRY_SECONDS
+
+    @property
+    def _is_near_end(self) -> bool:
+        found = self._found
+        has_more = found.next is not None and found.problem is None
+        return has_more and self._results.rows_below < _NEAR_END
+
+    # The query
+
+    @implements(declared(View)["pane.filter"].action)
+    def act_filter(self) -> None:
+        """Type what to look for."""
+        self._field.can_focus = True
+        self._field.focus()
+        self._show_hints()
+
+    def leave_field(self) -> None:
+        """Give the focus back to the results."""
+        self._field.can_focus = False
+        self.screen.set_focus(self._results)
+        self._show_hints()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._show_hints()
+        if event.value.strip() != self._found.text:
+            self._look_for(event.value.strip(), pause=_TYPING_SECONDS)
+
+    def back(self) -> bool:
+        if not self._field.value:
+            return False
+        self._field.value = ""
+        return True
+
+    def _look_for(self, text: str, *, pause: float) -> None:
+        self._found = Found(text, self._found.newest)
+        self._results.follow()
+        self._forget_conversation()
+        if text:
+            self._search(self._found, pause=pause)
+        else:
+            self.workers.cancel_group(self, "search")
+            self._is_searching = False
+        self._show_results()
+
+    def _search(self, wanted: Found, *, pause: float) -> None:
+        """Read a page in the background. A later call cancels it, so that an old answer never replaces a new one."""
+        self._is_searching = True
+        work = partial(self._read_page, wanted, pause)
+        self.run_worker(work, exclusive=True, group="search", exit_on_error=False)  # type: ignore[arg-type]
+
+    async def _read_page(self, wanted: Found, pause: float) -> None:
+        await asyncio.sleep(pause)
+        try:
+            read_query(wanted.text, datetime.now(UTC))  # a wrong query needs no connection
+            async with asyncio.timeout(QUERY_SECONDS):
+                page = await self.backend.messages.search(
+                    wanted.text, newest=wanted.newest, after=wanted.next
+                )
+        except Exception as error:
+            hint = error.hint if isinstance(error, TigerSlackError) else None
+            is_wrong = isinstance(error, QueryError | NameUnknown)
+            failed_at = None if is_wrong else self.backend.clock.elapsed()
+            self._found = replace(
+                wanted, problem=describe_error(error), hint=hint, failed_at=failed_at
+            )
+            if (stack := unexpected(error)) is not None:
+                log.error("the search failed", exc_info=stack)
+        else:
+            self._found = wanted.with_page(page)
+        self._is_searching = False
+        self._show_results()
+
+    def _show_hints(self) -> None:
+        """Say what the part that is being typed can become."""
+        hints = self.query_one("#messages-hints", Static)
+        found = completions(self._field.value)[:12] if self._field.has_focus else ()
+        hints.display = bool(found)
+        hints.update(line(("          " + "  ".join(found), DIM)))
+
+    def _show_results(self) -> None:
+        found, page = self._found, self._found.page
+        more = "+" if found.next is not None else ""
+        order = "most relevant first" if page is not None and page.is_ranked else "newest first"
+        self._results.show(
+            Body(
+                rows=found.results,
+                title=f"{len(found.results):,}{more} found" if found.results else "results",
+                note=f"{order} · {page.progress.percent} % indexed"
+                if _indexed(page) and page
+                else order,
+                head=RESULTS.head if found.results else None,
+                empty_text=self._empty(),
+                newest=0,
+            )
+        )
+
+    def _empty(self) -> Sequence[str]:
+        found = self._found
+        if found.problem is not None:
+            return (found.problem, *((found.hint,) if found.hint else ()))
+        if not found.text:
+            return ("/ searches all stored messages.", "? shows what can be written.")
+        if found.page is None:
+            return ("Searching …",)
+        return (
+            "No message matches.",
+            *(f"{text}." for text in [_indexed(found.page)] if text),
+            *self._gaps(),
+        )
+
+    def _gaps(self) -> Sequence[str]:
+        gaps = self._model.findings.of(GAP, None) if self._model else ()
+        open_ones = [gap for gap in gaps if gap.gap is not None and gap.gap.closed_at is None]
+        if not open_ones:
+            return ()
+        return (f"Messages may be missing: {amount(len(open_ones), 'gap')} are open (3 Triage).",)
+
+    # The conversation
+
+    def on_pane_selected(self, event: Pane.Selected) -> None:
+        if event.pane is self._results:
+            message = event.row.message
+            self.open_message(MessageReference(message.channel_id, message.ts), _LOOK_SECONDS)
+
+    def open_message(self, reference: MessageReference, pause: float = 0.0) -> None:
+        """Show the conversation around a message. It is read after `pause` seconds, unless another one is wanted."""
+        self._forget_conversation()
+        self._reference = reference
+        work = partial(self._read_conversation, reference, self._place, pause)
+        self.run_worker(work, exclusive=True, group="conversation", exit_on_error=False)  # type: ignore[arg-type]
+        self._show_conversation()
+
+    def _forget_conversation(self) -> None:
+        self._reference = self._conversation = self._problem = None
+        self._lines = ()
+
+    async def _read_conversation(
+        self, reference: MessageReference, place: Place, pause: float
+    ) -> None:
+        await asyncio.sleep(pause)
+        pane = self.query_one("#conversation", Pane)
+        try:
+            async with asyncio.timeout(QUERY_SECONDS):
+                read = await self.backend.messages.conversation(
+                    reference.channel, reference.ts, place
+                )
+            width = max(pane.size.width, 20)
+            # A thread, because the texts can be long.
+            self._lines = await asyncio.to_thread(
+                lambda: list(conversation_lines(read.messages, read.selected, width))
+            )
+            first = await asyncio.to_thread(first_line_of, read.messages, read.selected, width)
+        except Exception as error:
+            self._problem = describe_error(error)
+            if (stack := unexpected(error)) is not None:
+                log.error("a conversation cannot be read", exc_info=stack)
+            self._show_conversation()
+            return
+        self._conversation = read
+        self._show_conversation()
+        pane.scroll_to_row(first)
+
+    def _show_conversation(self) -> None:
+        read, wanted = self._conversation, self._reference
+        empty = "Select a message to see its thread." if wanted is None else "Reading it …"
+        title = str(self._place)
+        if read is not None:
+            name = read.messages[0].channel_name
+            title = f"{read.place} in #{name}" if name else str(read.place)
+        self.query_one("#conversation", Pane).show(
+            Body(
+                rows=self._lines,
+                title=title,
+                note=amount(len(read.messages), "message") if read is not None else "",
+                empty_text=(self._problem or empty,),
+            )
+        )
+
+    def _selected(self) -> Message | None:
+        """The message whose conversation is shown."""
+        read = self._conversation
+        return read.messages[read.selected] if read is not None else None
+
+    @action("messages.open", "enter", "Open", shown="Enter")
+    def act_open(self) -> None:
+        """Show the whole conversation."""
+        if (read := self._conversation) is not None:
+            width = self.app.size.width - 2
+            lines = list(conversation_lines(read.messages, read.selected, width))
+            link = read.messages[read.selected].permalink
+            self.host.read(f"{read.place} {link}", lines, copied=link)
+
+    @act_open.when
+    def _has_conversation(self) -> bool:
+        return self._conversation is not None
+
+    @action("messages.place", "c", "Channel or thread")
+    def act_place(self) -> None:
+        """Show the channel around the message, or its thread."""
+        self._place = Place.THREAD if self._place is Place.CHANNEL else Place.CHANNEL
+        if self._reference is not None:
+            self.open_message(self._reference)
+
+    @action("messages.order", "o", "Order")
+    def act_order(self) -> None:
+        """Order the results by relevance, or by time."""
+        self._found = Found(newest=not self._found.newest)
+        self._look_for(self._field.value.strip(), pause=0)
+
+    @action("messages.why", "w", "Why")
+    def act_why(self) -> None:
+        """Explain why the message is stored, and list its events."""
+        if (message := self._selected()) is not None:
+            explain(self.host, self.backend, MessageReference(message.channel_id, message.ts))
+
+    @action("messages.events", "v", "Events")
+    def act_events(self) -> None:
+        """Show the events of the message."""
+        if (message := self._selected()) is not None:
+            self.host.show_events(f"channel:{message.channel_id} message:{message.ts}")
+
+    @act_why.when
+    @act_events.when
+    def _has_message(self) -> bool:
+        return self._selected() is not None
+
+
+def _indexed(page: SearchPage | None) -> str | None:
+    """How much of the history cannot be searched yet; None if all of it can."""
+    if page is None or page.progress.finished_at is not None:
+        return None
+    return f"{page.progress.percent} % of the history is indexed"

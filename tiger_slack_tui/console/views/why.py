@@ -1,0 +1,18 @@
+"""Shows why a message is stored, or why it is not."""
+
+from __future__ import annotations
+
+from tiger_slack_tui.audit.reference import MessageReference
+from tiger_slack_tui.console.host import Host
+from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.panes.paint import line
+
+
+def explain(host: Host, backend: Backend, message: MessageReference) -> None:
+    """Read what is known about the message, and show it as `tiger-slack why` prints it."""
+
+    async def read() -> None:
+        lines = await backend.audit.why(message, backend.settings.home / "spool")
+        host.read("why", [line(text) for text in lines], copied="\n".join(lines))
+
+    host.attempt("Why", read())
