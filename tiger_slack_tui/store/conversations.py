@@ -88,11 +88,21 @@ cross join lateral
   limit %(n)s
 ) r
 """  # noqa: S608 our own text
+_REPLIED: LiteralString = """
+select k.channel_id, k.ts
+from unnest(%(channels)s::text[], %(ts)s::text[], %(times)s::timestamptz[]) k (channel_id, ts, time)
+where exists
+( select from slack.message m
+  where m.channel_id = k.channel_id
+  and m.thread_ts = k.time
+  and m.ts > k.time
+)
+"""
 _ACTIVITY: LiteralString = """
 select a.day, a.channel_id, a.messages, a.people, a.threads
 from
 ( select (m.ts at time zone 'UTC')::date as day, m.channel_id, count(*) as messages
-  , count(distinct m.user_id) as people, count(*) filter (where m.thread_ts = m.ts) as threads
+  , count(distinct m.user_id) as people, count(distinct m.thread_ts) filter (where m.thread_ts <> m.ts) as threads
   from slack.message m
   where slack.is_visible(m.channel_id, %(visible)s::text[])
   and m.ts >= %(since)s::timestamptz
@@ -154,7 +164,7 @@ class ActivityRow:
     messages: int
     people: int
     threads: int
-    """Threads that began."""
+    """Threads with replies of that day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +252,19 @@ async def read_first_replies(
     return await _rows(connection, ReadableMessage, _REPLIES, values)
 
 
+async def with_replies(
+    connection: Connection, keys: Sequence[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Those of the messages, given by channel id and ts, to which there are replies."""
+    values = {
+        "channels": [channel_id for channel_id, _ in keys],
+        "ts": [ts for _, ts in keys],
+        "times": [time_text(ts) for _, ts in keys],
+    }
+    cursor = await connection.execute(_REPLIED, values, prepare=False)
+    return {(channel_id, ts) for channel_id, ts in await cursor.fetchall()}
+
+
 async def count_activity(
     connection: Connection,
     visible: VisibleChannels,
@@ -253,7 +276,7 @@ async def count_activity(
     after: tuple[str, str] | None,
     n: int,
 ) -> list[ActivityRow]:
-    """Messages, people and new threads by day and visible channel, the newest day first, after (day, channel)."""
+    """Messages, people and threads by day and visible channel, the newest day first, after (day, channel)."""
     day, after_id = after or ("infinity", "")
     values = {
         "visible": visible.parameter(),

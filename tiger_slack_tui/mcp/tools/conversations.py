@@ -19,7 +19,7 @@ from tiger_slack_tui.mcp.answers import (
 from tiger_slack_tui.mcp.call import NOT_INDEXED, Call
 from tiger_slack_tui.mcp.tools.parameters import Channel, Cursor, Since, Until, User
 from tiger_slack_tui.search.search import Message, describe
-from tiger_slack_tui.store.conversations import read_first_replies, read_top_level
+from tiger_slack_tui.store.conversations import read_first_replies, read_top_level, with_replies
 from tiger_slack_tui.store.readable_messages import ReadableMessage, read_messages
 from tiger_slack_tui.store.search import Found, Match, Position, lexeme, newest, term_queries
 from tiger_slack_tui.store.search_index import read_progress
@@ -38,7 +38,7 @@ class Conversation(Model):
     thread_ts: str | None = Field(default=None, description="Absent if nobody replied.")
     messages: list[QuotedMessage]
     has_more: bool = Field(
-        description="Whether the thread has more messages: get_thread_messages reads them."
+        description="Whether the thread has, or may have, more messages: get_thread_messages reads them."
     )
 
 
@@ -69,18 +69,18 @@ async def get_conversations_in_channel(
         n=limit + 1,
     )
     page = found[:limit]
-    replies: dict[str, list[ReadableMessage]] = {m.ts: [] for m in page if m.thread_ts == m.ts}
+    replies: dict[str, list[ReadableMessage]] = {m.ts: [] for m in page}
     for reply in await read_first_replies(
         call.connection, channel_id, list(replies), n=_REPLIES + 1
     ):
         replies[reply.thread_ts or ""].append(reply)
-    shown = [m for first in page for m in (first, *replies.get(first.ts, [])[:_REPLIES])]
+    shown = [m for first in page for m in (first, *replies[first.ts][:_REPLIES])]
     messages = {m.ts: m for m in await _described(call, shown)}
     items, all_fit = fitting(
         _conversation(
             first,
-            [messages[first.ts], *(messages[m.ts] for m in replies.get(first.ts, [])[:_REPLIES])],
-            has_more=len(replies.get(first.ts, [])) > _REPLIES,
+            [messages[first.ts], *(messages[m.ts] for m in replies[first.ts][:_REPLIES])],
+            has_more=len(replies[first.ts]) > _REPLIES,
         )
         for first in page
     )
@@ -130,11 +130,12 @@ async def get_conversations_with_user(
     )
     known = {(m.channel_id, m.ts): m for m in await _described(call, [*rows, *firsts])}
     threads = _by_thread(rows)
+    replied = await with_replies(call.connection, [_key(m) for m in rows if not m.thread_ts])
     items, all_fit = fitting(
         _conversation(
             messages[0],
             [known[each] for each in _with_first(messages, known)],
-            has_more=messages[0].thread_ts is not None,
+            has_more=_key(messages[0]) in replied or messages[0].thread_ts is not None,
         )
         for messages in threads
     )
@@ -155,7 +156,7 @@ def _by_thread(messages: Iterable[ReadableMessage]) -> list[list[ReadableMessage
     """The messages, the newest first, in runs of one thread each. A long run is cut, to fit into an answer."""
     runs: list[list[ReadableMessage]] = []
     for message in messages:
-        is_same = bool(runs and message.thread_ts) and _thread(runs[-1][0]) == _thread(message)
+        is_same = bool(runs) and _thread(runs[-1][0]) == _thread(message)
         if is_same and len(runs[-1]) < _REPLIES:
             runs[-1].append(message)
         else:
@@ -163,8 +164,13 @@ def _by_thread(messages: Iterable[ReadableMessage]) -> list[list[ReadableMessage
     return runs
 
 
-def _thread(message: ReadableMessage) -> tuple[str, str | None]:
-    return message.channel_id, message.thread_ts
+def _key(message: ReadableMessage) -> tuple[str, str]:
+    return message.channel_id, message.ts
+
+
+def _thread(message: ReadableMessage) -> tuple[str, str]:
+    # Slack sends the first message of a thread without thread_ts.
+    return message.channel_id, message.thread_ts or message.ts
 
 
 def _with_first(
@@ -193,7 +199,7 @@ def _conversation(
 ) -> Conversation:
     return Conversation(
         channel_id=message.channel_id,
-        thread_ts=message.thread_ts,
+        thread_ts=_thread(message)[1] if has_more or len(messages) > 1 else None,
         messages=[quoted(each, _MOST_TEXT) for each in messages],
         has_more=has_more,
     )

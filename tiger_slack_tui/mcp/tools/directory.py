@@ -74,7 +74,7 @@ class ActivityInfo(Model):
     channel: str | None = None
     messages: int
     people: int = Field(description="People who wrote.")
-    threads: int = Field(description="Threads that began.")
+    threads: int = Field(description="Threads in which people replied.")
 
 
 class Activity(Page):
@@ -198,7 +198,7 @@ async def get_activity(
     limit: Limit = 200,
     cursor: Cursor = None,
 ) -> Activity:
-    """Count messages, people and new threads by day (UTC) and channel: of 7 days, or of a period of at most 92."""
+    """Count messages, people and threads by day (UTC) and channel: of 7 days, or of a period of at most 92."""
     begin, end = call.period(since, until)
     if end == LATEST:
         end = call.now
