@@ -129,15 +129,16 @@ $func$;
 comment on function slack.split_text(text, bool) is
   'The words that the text is searched by, separated by spaces: of identifiers the parts, of URLs the host and the path, of Chinese, Japanese and Korean the pairs of neighbours. Without is_query, what may be searched alone comes at the end, too: whole identifiers, last characters.';
 
-create or replace function slack.json_texts(value jsonb, keys text[])
+create or replace function slack.json_texts(value jsonb, keys jsonpath[])
 returns text
 immutable parallel safe
+returns null on null input
 return
 ( select string_agg(t.text #>> '{}', ' ')
   from unnest(keys) k (key)
-  cross join lateral jsonb_path_query(value, ('strict $.**.' || k.key || ' ? (@.type() == "string")')::jsonpath, silent => true) t (text)
+  cross join lateral jsonb_path_query(value, k.key, silent => true) t (text)
 );
-comment on function slack.json_texts(jsonb, text[]) is 'All strings below these keys, at any depth.';
+comment on function slack.json_texts(jsonb, jsonpath[]) is 'All strings that the paths lead to.';
 
 create or replace function slack.search_document
 ( config regconfig
@@ -166,9 +167,44 @@ return to_tsvector
       end
     else
       slack.split_text
-      ( coalesce(nullif(text, ''), slack.json_texts(blocks, '{text,user_id,channel_id,url,name}'), '')
-        || coalesce(' ' || slack.json_texts(attachments, '{pretext,title,text,fallback,value,author_name}'), '')
-        || coalesce(' ' || slack.json_texts(files, '{name,title}'), '')
+      ( coalesce
+        ( nullif(text, '')
+        , slack.json_texts
+          ( blocks
+          , array
+            [ 'strict $.**.text ? (@.type() == "string")'
+            , 'strict $.**.user_id ? (@.type() == "string")'
+            , 'strict $.**.channel_id ? (@.type() == "string")'
+            , 'strict $.**.url ? (@.type() == "string")'
+            , 'strict $.**.name ? (@.type() == "string")'
+            ]::jsonpath[]
+          )
+        , ''
+        )
+        || coalesce
+        ( ' ' || slack.json_texts
+          ( attachments
+          , array
+            [ 'strict $.**.pretext ? (@.type() == "string")'
+            , 'strict $.**.title ? (@.type() == "string")'
+            , 'strict $.**.text ? (@.type() == "string")'
+            , 'strict $.**.fallback ? (@.type() == "string")'
+            , 'strict $.**.value ? (@.type() == "string")'
+            , 'strict $.**.author_name ? (@.type() == "string")'
+            ]::jsonpath[]
+          )
+        , ''
+        )
+        || coalesce
+        ( ' ' || slack.json_texts
+          ( files
+          , array
+            [ 'strict $.**.name ? (@.type() == "string")'
+            , 'strict $.**.title ? (@.type() == "string")'
+            ]::jsonpath[]
+          )
+        , ''
+        )
       )
   end
 )
@@ -190,6 +226,8 @@ return to_tsvector
 );
 comment on function slack.search_document(regconfig, text, text, text, text, timestamptz, jsonb, text, jsonb, jsonb, jsonb) is
   'The document of a message: its text, or the text of its blocks where it has none; titles, texts and fallbacks of attachments; names and titles of files; and what filters look for.';
+
+drop function if exists slack.json_texts(jsonb, text[]); -- an earlier version, which read its paths for each message
 
 create or replace function slack.index_messages(channel_id text, times timestamptz[])
 returns int8
