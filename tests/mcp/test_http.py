@@ -93,6 +93,7 @@ def test_addresses() -> None:
         ("10.0.0.1:80", None, ["a"]),
         ("0.0.0.0:80", TOKEN, []),
         ("[::]:80", None, []),
+        ("80", None, ["slack.test"]),
     ):
         with pytest.raises(SettingsError):
             HttpOptions.read(address, token, hosts)

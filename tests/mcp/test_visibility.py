@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from tests.auditing import message, store
 from tests.conftest import new_database
 from tests.faults.pooler import transaction_pooler
 from tests.mcp.serving import Asking, Workspace, asking
@@ -156,14 +157,14 @@ async def test_a_channel_that_becomes_private_is_hidden(
     workspace = Workspace(database)
     workspace.channel("C1", "ops")
     workspace.channel("C2", "sales")
-    change = {"type": "message", "subtype": "channel_convert_to_private", "channel": "C2"}
-    database.execute("select slack.upsert_channel(%s)", (json.dumps(change | {"event_ts": "9.5"}),))
+    change = message(1, channel="C2", subtype="channel_convert_to_private")
+    await store(conninfo, {"Ev1": change})
     async with asking(conninfo, tmp_path) as client:
         assert [c["id"] for c in (await client.ask("get_channels"))["channels"]] == ["C1"]
-    message = {"channel": "C1", "user": "U1", "text": "x", "channel_type": "group"}
+    private = {"channel": "C1", "user": "U1", "text": "x", "channel_type": "group"}
     database.execute(
         "select slack.insert_message(jsonb_build_object('ts', slack.to_ts(now())) || %s)",
-        (json.dumps(message),),
+        (json.dumps(private),),
     )
     async with asking(conninfo, tmp_path) as client:
         assert (await client.ask("get_channels"))["channels"] == []

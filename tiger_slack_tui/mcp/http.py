@@ -50,9 +50,9 @@ class HttpOptions:
                 f"{address!r} is not an address for --http.", hint="Write it as PORT or HOST:PORT."
             ) from None
         host = host or "127.0.0.1"
-        if host not in _LOOPBACK and not token:
+        if not token and not {host, *allowed_hosts} <= {*_LOOPBACK}:
             raise SettingsError(
-                f"Without a token, everyone who reaches {host} could read the messages.",
+                "Without a token, everyone who reaches the server could read the messages.",
                 hint="Set TIGER_SLACK_MCP_TOKEN to a long random text, and give it to the clients.",
             )
         if host in _ALL and not allowed_hosts:
