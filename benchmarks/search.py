@@ -2,6 +2,7 @@
 
     python benchmarks/search.py queries [MESSAGES]   time of queries, size of the index, known items (1,000,000)
     python benchmarks/search.py ingest               throughput of ingestion with search documents, and without
+    python benchmarks/search.py imports [MESSAGES]   rate of imports with search documents, and without (40,000)
 
 The messages have words of a vocabulary of 50,000 with the frequencies of English (Zipf and Mandelbrot: the word of
 rank r has a share of 1 / (r + 2.7)). The database is the embedded PostgreSQL, with fsync and synchronous_commit on.
@@ -22,6 +23,7 @@ from itertools import accumulate
 from typing import Any
 
 import psycopg
+from imports import data, database, drop, run
 from ingest import place, sent
 
 from tiger_slack_tui.postgres.connection import Connection
@@ -281,6 +283,29 @@ def ingest() -> None:
     )
 
 
+def imports(messages: int = 40_000) -> None:
+    ratios = []
+    with data(messages) as root, place() as (_, conninfo):
+        for number in range(3):
+            rates = {}
+            for how in ("without", "with"):
+                target = database(conninfo, f"{how}{number}")
+                if how == "without":
+                    with psycopg.connect(target) as connection:
+                        connection.execute(
+                            "create or replace function slack.index_messages(channel_id text, times timestamptz[])"
+                            " returns int8 language sql as 'select 0::int8'"
+                        )
+                rates[how] = run(target, root).rate
+                drop(target)
+            ratios.append(rates["with"] / rates["without"])
+            print(
+                f"  {rates['with']:,.0f} messages/s with, {rates['without']:,.0f} without: {ratios[-1]:.0%}",
+                flush=True,
+            )
+    print(f"imports with search documents: {statistics.median(ratios):.0%} of the rate without")
+
+
 def _stop_documents(conninfo: str) -> None:
     """Let ingestion store messages without documents."""
     with psycopg.connect(conninfo) as connection:
@@ -299,6 +324,7 @@ if __name__ == "__main__":
     figures: dict[str, Callable[..., Awaitable[None] | None]] = {
         "queries": queries,
         "ingest": ingest,
+        "imports": imports,
     }
     if len(sys.argv) not in (2, 3) or sys.argv[1] not in figures:
         sys.exit(__doc__)
