@@ -10,11 +10,11 @@ from tiger_slack_tui.console.panes.paint import DIM, OUTCOMES, Column, Columns, 
 from tiger_slack_tui.store.audit_events import EventRow
 
 EVENTS_LIST = Columns(
-    Column("happened (UTC)", 19),
+    Column("happened (UTC)", 14),
     Column("outcome", 9),
-    Column("event", 17),
-    Column("channel", 14),
-    Column("user", 12, least=70),
+    Column("event", 16),
+    Column("channel", 13),
+    Column("user", 13, least=90),
     Column("text or error"),
 )
 
@@ -32,7 +32,7 @@ def user_of(row: EventRow) -> str:
 def paint_event(row: EventRow, width: int) -> Content:
     """An event as a line of `width` cells."""
     cells: list[StyledText] = [
-        (moment(row.event_ts), DIM),
+        (moment(row.event_ts)[5:], DIM),  # without the year, which the event itself shows
         (row.outcome, OUTCOMES.get(row.outcome, "")),
         event_name(row.type, row.subtype),
         channel_of(row),
