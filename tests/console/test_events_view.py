@@ -127,6 +127,21 @@ async def test_more_pages_are_read_at_the_end_of_the_list(tmp_path: Path) -> Non
         await shows(app, "text 450")
 
 
+async def test_the_events_are_sorted_by_a_column(tmp_path: Path) -> None:
+    app = console(tmp_path, CannedAudit(ROWS))
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("7")
+        await shows(app, "Build 47")
+        await pilot.press("s", "s")  # the second column
+        await until(lambda: outcomes(app) == sorted(outcomes(app)), 20)
+
+
+def outcomes(app: ConsoleApp) -> list[str]:
+    """The column of outcomes, from the top."""
+    lines = [line[2:] for line in screen_text(app).splitlines()]
+    return [line.split()[2] for line in lines if line.startswith("09-20")]
+
+
 async def test_an_old_answer_never_replaces_a_newer_one(tmp_path: Path) -> None:
     audit = CannedAudit(ROWS)
     app = console(tmp_path, audit)

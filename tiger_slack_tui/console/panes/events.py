@@ -6,6 +6,7 @@ from textual.content import Content
 
 from tiger_slack_tui.console.formats import moment
 from tiger_slack_tui.console.model.findings import event_name
+from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.paint import DIM, OUTCOMES, Column, Columns, StyledText
 from tiger_slack_tui.store.audit_events import EventRow
 
@@ -16,6 +17,21 @@ EVENTS_LIST = Columns(
     Column("channel", 13),
     Column("user", 13, least=90),
     Column("text or error"),
+)
+
+
+EVENT_FIELDS = (
+    Field[EventRow]("happened", lambda row: row.event_ts),
+    Field[EventRow]("outcome", lambda row: row.outcome),
+    Field[EventRow]("event", lambda row: event_name(row.type, row.subtype)),
+    Field[EventRow]("channel", lambda row: channel_of(row)),
+    Field[EventRow]("user", lambda row: user_of(row)),
+    Field[EventRow]("text", lambda row: row.text or ""),
+    Field[EventRow]("rule", lambda row: row.discard_id, is_sortable=False),
+    Field[EventRow]("error", lambda row: row.error, is_sortable=False),
+    Field[EventRow]("event_id", lambda row: row.event_id, is_sortable=False),
+    Field[EventRow]("channel_id", lambda row: row.channel_id, is_sortable=False),
+    Field[EventRow]("user_id", lambda row: row.user_id, is_sortable=False),
 )
 
 

@@ -8,6 +8,7 @@ from textual.content import Content
 
 from tiger_slack_tui.base.text import cut, visible
 from tiger_slack_tui.console.formats import clock, moment
+from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.paint import DIM, KEY, Column, Columns, line, wrapped
 from tiger_slack_tui.search.render import Piece, snippet
 from tiger_slack_tui.search.search import Message, Result
@@ -20,6 +21,18 @@ RESULTS = Columns(
     Column("channel", 14),
     Column("author", 12, least=60),
     Column("text"),
+)
+
+
+RESULT_FIELDS = (
+    Field[Result]("written", lambda result: result.message.time),
+    Field[Result]("channel", lambda result: channel_of(result.message)),
+    Field[Result]("author", lambda result: author_of(result.message)),
+    Field[Result]("text", lambda result: result.message.text),
+    Field[Result]("link", lambda result: result.message.permalink, is_sortable=False),
+    Field[Result]("channel_id", lambda result: result.message.channel_id, is_sortable=False),
+    Field[Result]("ts", lambda result: result.message.ts, is_sortable=False),
+    Field[Result]("user_id", lambda result: result.message.user_id, is_sortable=False),
 )
 
 

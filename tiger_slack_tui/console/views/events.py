@@ -21,7 +21,7 @@ from tiger_slack_tui.console.model.event_list import MOST, PAGE, EventList
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
 from tiger_slack_tui.console.panes.event_pane import LOOK_SECONDS, EventPane
-from tiger_slack_tui.console.panes.events import EVENTS_LIST, paint_event
+from tiger_slack_tui.console.panes.events import EVENT_FIELDS, EVENTS_LIST, paint_event
 from tiger_slack_tui.console.panes.paint import DIM, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.replay_question import ask_replay
@@ -80,6 +80,7 @@ class EventsView(View):
             key=lambda row: row.event_id,
             selectable=True,
             copy=lambda row: row.event_id,
+            fields=EVENT_FIELDS,
         )
         yield EventPane(self.backend.audit.event, self.backend.clock, id="events-event")
 

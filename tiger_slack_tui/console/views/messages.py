@@ -35,6 +35,7 @@ from tiger_slack_tui.console.model.message_reader import Conversation, Place
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
 from tiger_slack_tui.console.panes.messages import (
+    RESULT_FIELDS,
     RESULTS,
     conversation_lines,
     first_line_of,
@@ -139,6 +140,7 @@ class MessagesView(View):
                 key=lambda result: (result.message.channel_id, result.message.ts),
                 selectable=True,
                 copy=lambda result: result.message.permalink,
+                fields=RESULT_FIELDS,
             )
             yield Pane[Content](lambda row, width: row.truncate(width), id="conversation")
 
