@@ -195,21 +195,21 @@ def test_a_start_that_was_killed_does_not_prevent_the_next(empty_home: Path) -> 
 
 
 def test_a_start_that_a_signal_ends_leaves_nothing_running(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    empty_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The demo deletes its directory then, and initdb must not write to it any more."""
 
     def interrupt(_: float, sleep: Callable[[float], None] = time.sleep) -> None:
         sleep(0.02)
-        if (home / "data.new" / "PG_VERSION").exists():
+        if (empty_home / "data.new" / "PG_VERSION").exists():
             monkeypatch.undo()
             sys.exit(0)
 
     monkeypatch.setattr(time, "sleep", interrupt)
     with pytest.raises(SystemExit):
-        EmbeddedPostgres.start(home, durable=False)
-    assert not is_supervised(home)
-    assert not (home / "data").exists()
+        EmbeddedPostgres.start(empty_home, durable=False)
+    assert not is_supervised(empty_home)
+    assert not (empty_home / "data").exists()
 
 
 def test_a_stale_pid_file_does_not_prevent_a_start(home: Path) -> None:
