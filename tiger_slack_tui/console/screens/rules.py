@@ -279,10 +279,6 @@ class RulesScreen(Dialog[RuleDraft]):
 
         self._confirm(f"Turn rule {rule.id} {verb}?", details, f"Turn {verb}", switch)
 
-    @act_switch.when
-    def _can_switch(self) -> bool:
-        return self._selected() is not None
-
     @action("rules.remove", "D,shift+d", "Remove", changes=True)
     def act_remove(self) -> None:
         """Remove the selected rule."""
@@ -297,8 +293,9 @@ class RulesScreen(Dialog[RuleDraft]):
         details = (rule.readable, "R in Triage replays the events that it discarded.")
         self._confirm(f"Remove rule {rule.id}?", details, "Remove", remove)
 
+    @act_switch.when
     @act_remove.when
-    def _can_remove(self) -> bool:
+    def _has_selected(self) -> bool:
         return self._selected() is not None
 
     @action("rules.next_field", "tab", "Field", shown="Tab")
