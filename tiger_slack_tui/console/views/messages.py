@@ -324,10 +324,7 @@ class MessagesView(View):
                     reference.channel, reference.ts, place
                 )
             width = max(pane.size.width, 20)
-            # A thread, because the texts can be long.
-            self._lines = await asyncio.to_thread(
-                lambda: list(conversation_lines(read.messages, read.selected, width))
-            )
+            self._lines = await _lines_of(read, width)
             first = await asyncio.to_thread(first_line_of, read.messages, read.selected, width)
         except Exception as error:
             self._problem = describe_error(error)
@@ -364,10 +361,13 @@ class MessagesView(View):
     def act_open(self) -> None:
         """Show the whole conversation."""
         if (read := self._conversation) is not None:
-            width = self.app.size.width - 2
-            lines = list(conversation_lines(read.messages, read.selected, width))
-            link = read.messages[read.selected].permalink
-            self.host.read(f"{read.place} {link}", lines, copied=link)
+            self.host.attempt("Open", self._open(read))
+
+    async def _open(self, read: Conversation) -> None:
+        width = self.app.size.width - 2
+        lines = await _lines_of(read, width)
+        link = read.messages[read.selected].permalink
+        self.host.read(f"{read.place} {link}", lines, copied=link)
 
     @act_open.when
     def _has_conversation(self) -> bool:
@@ -402,6 +402,13 @@ class MessagesView(View):
     @act_events.when
     def _has_message(self) -> bool:
         return self._selected() is not None
+
+
+async def _lines_of(read: Conversation, width: int) -> list[Content]:
+    """The lines of a conversation. A thread makes them, because the texts can be long."""
+    return await asyncio.to_thread(
+        lambda: list(conversation_lines(read.messages, read.selected, width))
+    )
 
 
 def _indexed(page: SearchPage | None) -> str | None:
