@@ -142,6 +142,20 @@ def outcomes(app: ConsoleApp) -> list[str]:
     return [line.split()[2] for line in lines if line.startswith("09-20")]
 
 
+async def test_a_number_behind_a_word_is_text_and_a_ts_behind_a_channel_a_message(
+    tmp_path: Path,
+) -> None:
+    app = console(tmp_path, CannedAudit(ROWS))
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("7", "slash", *"Build 4711", "enter")
+        await shows(app, "events found")
+        await shows(app, "Build 4711 passed")
+        await pilot.press("slash", *" channel:#ops", "enter")
+        await shows(app, "events found")
+        await pilot.press("escape", "slash", *"#ops 1700000000.000100", "enter")
+        await shows(app, "Why:")  # there is no database to ask
+
+
 async def test_an_old_answer_never_replaces_a_newer_one(tmp_path: Path) -> None:
     audit = CannedAudit(ROWS)
     app = console(tmp_path, audit)

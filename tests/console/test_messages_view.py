@@ -72,6 +72,7 @@ class CannedMessages(MessageReader):
         self.progress = IndexProgress(
             "english", None, percent, 100, DONE if percent == 100 else None
         )
+        self.conversation_delay = 0.0
         self.delay: dict[str, float] = {}
         """Seconds before an answer, by the text that is searched."""
 
@@ -83,6 +84,7 @@ class CannedMessages(MessageReader):
         return SearchPage(found, None, not newest, self.progress)
 
     async def conversation(self, channel_id: str, ts: str, place: Place) -> Conversation:
+        await asyncio.sleep(self.conversation_delay)
         at = next(n for n, one in enumerate(self.messages) if one.ts == ts)
         return Conversation(place, tuple(self.messages), at)
 
@@ -135,6 +137,20 @@ async def test_an_old_answer_never_replaces_a_newer_one(tmp_path: Path) -> None:
         await asyncio.sleep(1.2)
         assert "Has anybody seen the invoice of March?" in screen_text(app)
         assert field.value == "March"
+
+
+async def test_a_conversation_of_an_earlier_query_is_not_shown(tmp_path: Path) -> None:
+    reader = CannedMessages()
+    reader.conversation_delay = 1.0
+    app = console(tmp_path, reader)
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("6", "slash", *"invoice")
+        await shows(app, "Reading it")
+        await asyncio.sleep(0.3)  # the read has begun
+        app.query_one(SearchField).value = "nothing like it"
+        await shows(app, "No message matches")
+        await asyncio.sleep(1.2)
+        assert "Select a message to see its thread." in screen_text(app)
 
 
 async def test_tab_completes_and_enter_leaves_the_field_at_once(tmp_path: Path) -> None:

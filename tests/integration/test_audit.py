@@ -338,6 +338,8 @@ async def test_channels_and_users_are_found_by_name(conninfo: str) -> None:
             await find_channels(connection, ["opps"])
         assert await find_channels(connection, ["O*", "#ops", "c?"]) == ("C1", "C7")
         assert await find_users(connection, ["@a*"]) == ("U1",)
+        assert await find_users(connection, ["ANN"]) == ("U1",)
+        assert await find_channels(connection, ["new", "OPS"]) == ("C1", "C7")  # all of a name
         with pytest.raises(NameUnknown, match="No user matches z"):
             await find_users(connection, ["z*"])
         assert await find_types(connection, ["app_mention"]) == ("app_mention",)

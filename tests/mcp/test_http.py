@@ -57,6 +57,8 @@ async def test_what_is_refused(conninfo: str, tmp_path: Path) -> None:
             return (await client.post("/mcp", headers=headers, **request)).status_code
 
         assert await status() == 200
+        for method in ("GET", "DELETE"):  # a stream that stays open would count as a request
+            assert (await client.request(method, "/mcp")).status_code == 405
         for wrong in ("", "Bearer", f"Basic {TOKEN}", f"Bearer {TOKEN}x", TOKEN):
             assert await status({"Authorization": wrong}) == 401
         assert await status({"Host": "evil.test"}) == 421

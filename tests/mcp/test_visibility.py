@@ -162,10 +162,13 @@ async def test_a_channel_that_becomes_private_is_hidden(
     async with asking(conninfo, tmp_path) as client:
         assert [c["id"] for c in (await client.ask("get_channels"))["channels"]] == ["C1"]
     private = {"channel": "C1", "user": "U1", "text": "x", "channel_type": "group"}
-    database.execute(
-        "select slack.insert_message(jsonb_build_object('ts', slack.to_ts(now())) || %s)",
-        (json.dumps(private),),
-    )
+    unsaid = {"channel": "C1", "user": "U1", "text": "y"}  # newer, and of no type
+    for ago, given in (("1 min", private), ("0 min", unsaid)):
+        database.execute(
+            "select slack.insert_message("
+            "jsonb_build_object('ts', slack.to_ts(now() - %s::interval)) || %s)",
+            (ago, json.dumps(given)),
+        )
     async with asking(conninfo, tmp_path) as client:
         assert (await client.ask("get_channels"))["channels"] == []
 

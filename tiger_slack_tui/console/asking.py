@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
@@ -58,8 +57,6 @@ class AskingApp(PatientApp):
                 said = await work
             except TigerSlackError as error:
                 self.say(f"{what}: {error}", severity="error")
-            except asyncio.CancelledError:
-                raise
             except Exception as error:  # an action that fails must not end the console
                 log.error("%s failed", what, exc_info=error)
                 self.say(f"{what} failed: {where(error)}", severity="error")

@@ -123,6 +123,9 @@ class Guard:
         if not self._is_known(Headers(scope=scope).get("authorization", "")):
             ask = {"WWW-Authenticate": "Bearer"}
             return PlainTextResponse("The bearer token is missing or wrong.", 401, ask)
+        if scope["method"] != "POST":
+            # A GET would only open a stream that never has anything to say, and count as a request until it ends.
+            return PlainTextResponse("Only POST.", 405, {"Allow": "POST"})
         if not self._takes_one():
             return PlainTextResponse("Too many requests a second.", 429, wait)
         if self._running >= self._limits.concurrent:

@@ -27,6 +27,8 @@ from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_para
 
 _ID = re.compile(r"[A-Z][A-Z0-9]+")
 """An id of Slack. Names of channels and handles are in lower case."""
+_LONG_ID = re.compile(r"[A-Z][A-Z0-9]{8,}")
+"""An id of the length that Slack gives them, which is looked up no further."""
 _MOST = 1000
 """Most channels or users that a pattern may match."""
 _LIKE = 2000
@@ -247,8 +249,11 @@ async def _named(
     connection: Connection, kind: _Kind, given: str, visible: VisibleChannels | None = None
 ) -> list[str]:
     """The ids with this name, or the given id. At least one."""
-    if _ID.fullmatch(given):
+    if _LONG_ID.fullmatch(given):
         return [given]
+    if _ID.fullmatch(given):  # an id, or a name in capitals
+        lower = given.lower()
+        return await _column(connection, kind.exact, lower, visible=visible) or [given]
     name = _bare(kind, given)
     if ids := await _column(connection, kind.exact, name, visible=visible):
         return ids

@@ -21,6 +21,8 @@ _SAMPLE: Final = 2000
 """The newest messages that are looked at first."""
 _WALK: Final = 40_000
 """Messages that are read in order, if the sample says that they hold enough matches."""
+_ALL: Final = 1 << 40
+"""More messages than there are."""
 _RANKED: Final = 30_000
 """Matches that are ranked at most, as far as the sample can tell. If there are more, the newest are ranked."""
 _RANKED_WALK: Final = 100_000
@@ -261,12 +263,12 @@ async def newest(
     """The newest messages that match, after a position."""
     values = match.values(limit=limit, **_after(after))
     wanted = any(not is_negated for _, is_negated in match.reactions)
-    windows = [_SAMPLE, _WALK] if match.is_selective or wanted else [_SAMPLE, 1 << 40]
+    windows = [_SAMPLE, _WALK] if match.is_selective or wanted else [_SAMPLE, _ALL]
     for window in windows:
         found = await _fetch(connection, _WALKED, values | {"window": window})
-        if len(found) >= limit or not await fetch_value(
-            connection, _IS_MORE, values | {"window": window}
-        ):
+        if len(found) >= limit or window == _ALL:
+            return found
+        if not await fetch_value(connection, _IS_MORE, values | {"window": window}):
             return found
         if (match.is_selective or wanted) and len(found) * _WALK < limit * _SAMPLE:
             break  # the next window would not have enough either
@@ -280,7 +282,7 @@ async def most_relevant(
 ) -> list[Found]:
     """The messages that match, the most relevant first, after a position; newer ones first if equally relevant.
 
-    Relevant is a message that has the words close together, in a short text, and the rarer of alternative words.
+    A message is more relevant if it has the words close together, in a short text, and the rarer alternative words.
     `match.ranking` must not be None.
     """
     weights = await _weights(connection, match.terms)

@@ -33,6 +33,7 @@ left join lateral
   where c.channel_type = 'channel'
   and m.channel_id = c.id
   and m.ts > now() - interval '2 days'
+  and m.channel_type is not null -- a message of which nobody said it must not hide an earlier one
   order by m.ts desc
   limit 1
 ) recent on true
@@ -41,6 +42,7 @@ left join lateral
   from slack.message m
   where c.channel_type is null
   and m.channel_id = c.id
+  and m.channel_type is not null
   order by m.ts desc
   limit 1
 ) newest on true

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
@@ -32,6 +33,9 @@ from tiger_slack_tui.store.audit_events import EventRow
 from tiger_slack_tui.store.replay import ReplaySelection
 
 log = logging.getLogger(__name__)
+
+_TS = re.compile(r"[0-9]{9,13}(\.[0-9]{1,6})?")
+"""A ts after a channel. Other numbers are words of the text: port 5432."""
 
 _LEAST_SECONDS = 2.0
 """The list is read again after this time, or after _PAUSES times as long as the last read took."""
@@ -280,6 +284,8 @@ class EventsView(View):
 def _named_message(text: str) -> MessageReference | None:
     """The message of a link in Slack, or of a channel and a ts; None if the text is neither."""
     parts = text.split()
-    if len(parts) not in (1, 2):
-        return None
-    return MessageReference.read(parts[0], parts[1] if len(parts) == 2 else None)
+    if len(parts) == 1:
+        return MessageReference.read(parts[0], None)
+    if len(parts) == 2 and _TS.fullmatch(parts[1]) and ":" not in parts[0]:
+        return MessageReference.read(*parts)
+    return None

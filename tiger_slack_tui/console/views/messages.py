@@ -56,7 +56,8 @@ _TYPING_SECONDS = 0.2
 _LOOK_SECONDS = 0.15
 """How long a result must be selected before its conversation is read."""
 _RETRY_SECONDS = 3.0
-"""When a search is repeated that the database could not answer."""
+"""When a search is repeated that the database could not answer, or after _PAUSES times as long as it took."""
+_PAUSES = 10
 _NEAR_END = 10
 """The next page is read when the cursor is this close to the last result."""
 _MOST = 2000
@@ -74,8 +75,8 @@ class Found:
     """The newest page; None before the first."""
     problem: str | None = None
     hint: str | None = None
-    failed_at: float | None = None
-    """When the database could not answer, by the monotonic clock; None if the query itself is wrong."""
+    retry_at: float | None = None
+    """When to search again, by the monotonic clock; None if nothing failed, or the query itself is wrong."""
 
     def with_page(self, page: SearchPage) -> Found:
         return Found(self.text, self.newest, self.results + page.results, page)
@@ -174,8 +175,8 @@ class MessagesView(View):
 
     @property
     def _is_retry_due(self) -> bool:
-        failed = self._found.failed_at
-        return failed is not None and self.backend.clock.elapsed() - failed > _RETRY_SECONDS
+        retry_at = self._found.retry_at
+        return retry_at is not None and self.backend.clock.elapsed() > retry_at
 
     @property
     def _is_near_end(self) -> bool:
@@ -229,6 +230,7 @@ class MessagesView(View):
 
     async def _read_page(self, wanted: Found, pause: float) -> None:
         await asyncio.sleep(pause)
+        began = self.backend.clock.elapsed()
         try:
             read_query(wanted.text, datetime.now(UTC))  # a wrong query needs no connection
             async with asyncio.timeout(QUERY_SECONDS):
@@ -238,9 +240,11 @@ class MessagesView(View):
         except Exception as error:
             hint = error.hint if isinstance(error, TigerSlackError) else None
             is_wrong = isinstance(error, QueryError | NameUnknown)
-            failed_at = None if is_wrong else self.backend.clock.elapsed()
+            now = self.backend.clock.elapsed()
+            # A search that takes long must not keep the database busy.
+            retry_at = None if is_wrong else now + max(_RETRY_SECONDS, _PAUSES * (now - began))
             self._found = replace(
-                wanted, problem=describe_error(error), hint=hint, failed_at=failed_at
+                wanted, problem=describe_error(error), hint=hint, retry_at=retry_at
             )
             if (stack := unexpected(error)) is not None:
                 log.error("the search failed", exc_info=stack)
@@ -269,6 +273,8 @@ class MessagesView(View):
                 else order,
                 head=RESULTS.head if found.results else None,
                 empty_text=self._empty(),
+                problem=found.problem if found.results else None,
+                is_old=found.problem is not None,
                 newest=0,
             )
         )
@@ -292,7 +298,7 @@ class MessagesView(View):
         open_ones = [gap for gap in gaps if gap.gap is not None and gap.gap.closed_at is None]
         if not open_ones:
             return ()
-        return (f"Messages may be missing: {amount(len(open_ones), 'gap')} are open (3 Triage).",)
+        return (f"Messages may be missing: {amount(len(open_ones), 'open gap')} (3 Triage).",)
 
     # The conversation
 
@@ -310,6 +316,7 @@ class MessagesView(View):
         self._show_conversation()
 
     def _forget_conversation(self) -> None:
+        self.workers.cancel_group(self, "conversation")
         self._reference = self._conversation = self._problem = None
         self._lines = ()
 

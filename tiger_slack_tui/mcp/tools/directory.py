@@ -10,6 +10,7 @@ from pydantic import Field
 from tiger_slack_tui.base.times import EARLIEST, LATEST, shift
 from tiger_slack_tui.mcp.answers import Model, Page, Time, fitting, noted, truncated
 from tiger_slack_tui.mcp.call import ArgumentWrong, Call, name_filter
+from tiger_slack_tui.mcp.cursors import CursorWrong, Position
 from tiger_slack_tui.mcp.quoting import quote, quote_name
 from tiger_slack_tui.mcp.tools.parameters import Channel, Cursor, Since, Until, User
 from tiger_slack_tui.store.conversations import (
@@ -216,7 +217,7 @@ async def get_activity(
         until=end,
         channel_id=channel_id,
         user_id=user_id,
-        after=(str(date.fromisoformat(str(after[0]))), str(after[1])) if after else None,
+        after=_day_and_channel(after) if after else None,
         n=limit + 1,
     )
     names = await names_of(call.connection, {row.channel_id for row in found}, call.visible)
@@ -281,3 +282,11 @@ def gap_info(gap: GapRow | CoveringGap) -> GapInfo:
         channel_id=gap.channel_id,
         closed_at=gap.closed_at,
     )
+
+
+def _day_and_channel(position: Position) -> tuple[str, str]:
+    """The position in a list of days and channels. Raises CursorWrong."""
+    try:
+        return str(date.fromisoformat(str(position[0]))), str(position[1])
+    except ValueError:
+        raise CursorWrong from None

@@ -78,9 +78,8 @@ class EmbeddedPostgres:
         except EmbeddedPostgresError:
             os.close(share)
             raise
-        except (
-            BaseException
-        ):  # a signal: the caller may delete the directory, so nothing may write to it any more
+        except BaseException:
+            # A signal. The caller may delete the directory, so nothing may write to it any more.
             cls(home, share, "").close(_ABANDON_SECONDS)
             raise
         return cls(home, share, conninfo)

@@ -122,8 +122,7 @@ class Server:
         initdb = self._run("initdb", new, options)
         while initdb.poll() is None:
             if not is_wanted():
-                initdb.terminate()  # it then removes what it has made
-                initdb.wait()
+                _end(initdb)
                 return False
             time.sleep(_INITDB_LOOK_SECONDS)
         if initdb.returncode != 0:
@@ -175,6 +174,16 @@ def main() -> None:
         server_log.limit_log(home)
         time.sleep(_LOOK_SECONDS)
     server.stop()  # new users wait for the lock meanwhile
+
+
+def _end(initdb: subprocess.Popen[bytes]) -> None:
+    """End initdb, which then removes what it has made; by force if it does not end."""
+    initdb.terminate()
+    try:
+        initdb.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        initdb.kill()
+        initdb.wait()
 
 
 def _owns(own: int) -> bool:
