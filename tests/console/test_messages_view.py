@@ -153,6 +153,17 @@ async def test_a_conversation_of_an_earlier_query_is_not_shown(tmp_path: Path) -
         assert "Select a message to see its thread." in screen_text(app)
 
 
+async def test_a_resized_conversation_is_wrapped_again(tmp_path: Path) -> None:
+    app = console(tmp_path, CannedMessages())
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("6", "slash", *"customer", "enter")
+        await shows(app, "The customer asks for it again.")
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("c")
+        await pilot.resize_terminal(64, 24)
+        await shows(app, "▌ it again.")
+
+
 async def test_tab_completes_and_enter_leaves_the_field_at_once(tmp_path: Path) -> None:
     app = console(tmp_path, CannedMessages())
     async with app.run_test(size=(160, 48)) as pilot:

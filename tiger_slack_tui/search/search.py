@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -126,14 +127,14 @@ async def describe(
     visible: VisibleChannels | None = None,
 ) -> list[Message]:
     """The messages with names, plain text and links. A channel that is not `visible` is shown by its id."""
-    ids = mentioned(messages)
+    ids = await asyncio.to_thread(mentioned, messages)  # texts can be long
     names = await names_of(connection, ids, visible)
     if visible is not None:  # a mention can hold the name, too
         names |= {
             i: i for i in ids if i.startswith(_CHANNEL) and i not in names and i not in visible
         }
     url = await workspace_url(connection) or _ANY_WORKSPACE
-    return [_message(message, names, url) for message in messages]
+    return await asyncio.to_thread(lambda: [_message(each, names, url) for each in messages])
 
 
 def permalink(url: str, channel_id: str, ts: str, thread_ts: str | None) -> str:
@@ -247,7 +248,9 @@ async def _snippets(
         for each in clause
         if isinstance(each, Words) and not each.is_negated
     ]
-    words = reduce(set.union, (words_in(each.text) for each in messages), set[str]())
+    words = await asyncio.to_thread(
+        lambda: set[str]().union(*(words_in(each.text) for each in messages))
+    )
     terms = reduce(set.union, (words_in(each.text) for each in wanted), set[str]())
     lexemes = await store.lexemes_of(connection, sorted(words | terms), languages)
     exact = {each for term in terms for each in lexemes.get(term, ())}
@@ -261,4 +264,8 @@ async def _snippets(
         return any(each in exact or (prefixes and each.startswith(prefixes)) for each in found)
 
     parts = [part for each in wanted for part in cjk_parts(each.text)]
-    return [tuple(snippet(mark(each.text, is_match, parts=parts), _SNIPPET)) for each in messages]
+    return await asyncio.to_thread(
+        lambda: [
+            tuple(snippet(mark(each.text, is_match, parts=parts), _SNIPPET)) for each in messages
+        ]
+    )

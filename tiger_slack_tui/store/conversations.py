@@ -71,7 +71,7 @@ where m.channel_id = %(channel)s
 and m.ts >= %(since)s::timestamptz
 and m.ts < %(until)s::timestamptz
 and m.ts < %(before)s::timestamptz
-and (m.thread_ts is null or m.thread_ts = m.ts)
+and (m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
 order by m.ts desc
 limit %(n)s
 """  # noqa: S608 our own text

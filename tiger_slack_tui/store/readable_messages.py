@@ -39,7 +39,8 @@ from slack.message m
 where m.channel_id = %(channel)s
 and m.ts < %(ts)s::timestamptz
 and m.ts >= coalesce(%(thread)s::timestamptz, '-infinity')
-and (%(thread)s::timestamptz is null and (m.thread_ts is null or m.thread_ts = m.ts)
+and (%(thread)s::timestamptz is null
+  and (m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
   or m.thread_ts = %(thread)s::timestamptz or m.ts = %(thread)s::timestamptz)
 order by m.ts desc
 limit %(n)s
@@ -49,7 +50,8 @@ select {MESSAGE_COLUMNS}
 from slack.message m
 where m.channel_id = %(channel)s
 and m.ts > %(ts)s::timestamptz
-and (%(thread)s::timestamptz is null and (m.thread_ts is null or m.thread_ts = m.ts)
+and (%(thread)s::timestamptz is null
+  and (m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
   or m.thread_ts = %(thread)s::timestamptz)
 order by m.ts
 limit %(n)s

@@ -153,6 +153,8 @@ class MessagesView(View):
         """The message whose conversation is shown, or read."""
         self._conversation: Conversation | None = None
         self._lines: Sequence[Content] = ()
+        self._width = 0
+        """The width of the pane that `_lines` were made for."""
         self._problem: str | None = None
         """Why the conversation cannot be shown."""
         self._model: Model | None = None
@@ -170,6 +172,7 @@ class MessagesView(View):
         self._model = model
         if not self._is_searching and (self._is_retry_due or self._is_near_end):
             self._search(self._found, pause=0)
+        self._wrap_again_if_resized()
         self._show_results()
         self._show_conversation()
 
@@ -324,24 +327,36 @@ class MessagesView(View):
         self, reference: MessageReference, place: Place, pause: float
     ) -> None:
         await asyncio.sleep(pause)
-        pane = self.query_one("#conversation", Pane)
         try:
             async with asyncio.timeout(QUERY_SECONDS):
                 read = await self.backend.messages.conversation(
                     reference.channel, reference.ts, place
                 )
-            width = max(pane.size.width, 20)
-            self._lines = await _lines_of(read, width)
-            first = await asyncio.to_thread(first_line_of, read.messages, read.selected, width)
         except Exception as error:
             self._problem = describe_error(error)
             if (stack := unexpected(error)) is not None:
                 log.error("a conversation cannot be read", exc_info=stack)
             self._show_conversation()
             return
+        await self._wrap(read)
+
+    async def _wrap(self, read: Conversation) -> None:
+        """Show the conversation in lines that fit the pane, from the selected message on."""
+        pane = self.query_one("#conversation", Pane)
+        self._width = pane.size.width
+        width = max(self._width, 20)
+        self._lines = await _lines_of(read, width)
+        first = await asyncio.to_thread(first_line_of, read.messages, read.selected, width)
         self._conversation = read
         self._show_conversation()
         pane.scroll_to_row(first)
+
+    def _wrap_again_if_resized(self) -> None:
+        read, width = self._conversation, self.query_one("#conversation", Pane).size.width
+        if read is not None and width not in (0, self._width):
+            self._width = width
+            work = partial(self._wrap, read)
+            self.run_worker(work, exclusive=True, group="conversation", exit_on_error=False)  # type: ignore[arg-type]
 
     def _show_conversation(self) -> None:
         read, wanted = self._conversation, self._reference
