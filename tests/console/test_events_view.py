@@ -193,8 +193,12 @@ async def test_filters_over_a_real_database(conninfo: str, tmp_path: Path) -> No
         await pilot.press("enter")
         await shows(app, "Did you mean channel:?")
         await pilot.press("escape")
-        assert app.query_one("#events-field").value == "type:mesage"  # type: ignore[attr-defined]
-        await pilot.press("escape", "R")
+        assert app.query_one("#events-field").value == ""  # type: ignore[attr-defined]
+        await shows(app, "text 3")
+        await pilot.press("slash", *"outc", "tab", *"unrouted", "enter")
+        await shows(app, "events found")
+        await until(lambda: "text 1" not in screen_text(app), 20)
+        await pilot.press("R")
         await shows(app, "Replay the event Ev3?")
         await pilot.press("y")
         await shows(app, "Replayed 1 event: 1 unrouted")

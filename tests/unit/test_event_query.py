@@ -22,6 +22,7 @@ from tiger_slack_tui.base.name_patterns import NameUnknown
         ('"no end', EventQuery(text="no end")),
         ("https://example.com", EventQuery(text="https://example.com")),
         ('"a: b"', EventQuery(text="a: b")),
+        ("text:refund text:paid", EventQuery(text="refund paid")),
         ("outcome:failed RULE:7", EventQuery(outcome="failed", rule=7)),
         (
             "channel:#ops channel:eng-* refund",
@@ -42,6 +43,7 @@ def test_a_line_of_filters(text: str, query: EventQuery) -> None:
     ("text", "words"),
     [
         ("chanel:#ops", "Did you mean channel:?"),
+        ("outcome:bogus", "The outcomes are stored, discarded"),
         ("nonsense:1", "The filters are outcome, type, channel"),
         ("outcome:faild", "Did you mean failed?"),
         ("rule:x", "by its number"),

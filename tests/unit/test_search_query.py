@@ -75,6 +75,7 @@ def test_times(text: str, since: datetime | None, until: datetime | None) -> Non
         ("from:@me", "from:me is not supported"),
         ("from:", "from: has no value"),
         ("in:\"\"", "in: has no value"),
+        ("has:: deploy", "has:: has no value"),
         ("has:lnk", "Did you mean has:link?"),
         ("has:zzzz", "There are has:link, has:file, has:reaction, has:thread and has::emoji:."),
         ("is:botty", "Did you mean is:bot?"),

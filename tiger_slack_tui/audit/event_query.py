@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.base.name_patterns import closest, did_you_mean, unknown_name
+from tiger_slack_tui.base.name_patterns import closest, did_you_mean
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.base.times import read_period
@@ -20,7 +20,7 @@ from tiger_slack_tui.store.names import find_channels, find_types, find_users
 _REPEATABLE = {"type": "types", "channel": "channels", "user": "users"}
 """The filters that can be written several times, by the name of their field."""
 _SINGLE = ("outcome", "message", "rule", "since", "until")
-FILTERS = ("outcome", *_REPEATABLE, "message", "rule", "since", "until")
+FILTERS = ("outcome", *_REPEATABLE, "message", "rule", "since", "until", "text")
 """What can be written before a colon."""
 _PART = re.compile(r'(?:([a-z]+):(?!//))?("[^"]*"?|\S+)', re.IGNORECASE)
 """A filter with its value, a word of the text, or several words in quotation marks."""
@@ -114,7 +114,10 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
 
 def _outcome(given: str | None) -> str | None:
     if given is not None and given not in list(Outcome):
-        raise unknown_name("outcome", given, list(Outcome))
+        raise FilterRefused(
+            f"There is no outcome {visible(given)}.",
+            hint=did_you_mean(closest(given, Outcome)) or f"The outcomes are {', '.join(Outcome)}.",
+        )
     return given
 
 

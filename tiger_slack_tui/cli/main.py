@@ -34,11 +34,6 @@ _GROUPS = {
         ),
     },
     "Import and history": {
-        "roles": _Declaration(
-            "roles",
-            "roles",
-            "Print SQL that makes roles for owner, ingester and reader.",
-        ),
         "import": _Declaration(
             "imports", "import_command", "Import a Slack export, or what Slackdump wrote."
         ),
@@ -61,6 +56,11 @@ _GROUPS = {
     "Maintenance": {
         "doctor": _Declaration(
             "doctor", "doctor", "Check everything that a run needs, and say what to fix."
+        ),
+        "roles": _Declaration(
+            "roles",
+            "roles",
+            "Print SQL that makes roles for owner, ingester and reader.",
         ),
         "migrate": _Declaration(
             "migrate", "migrate", "Bring the database's schema up to date, or show its state."

@@ -49,7 +49,7 @@ _TIMES = ("before", "after", "on", "during")
 _TOKEN = re.compile(
     r"""(?P<minus>-?)
     (?: (?P<name>[A-Za-z_]+):(?![:/])(?P<value>"[^"]*"?|\S*)
-    |   (?P<has>has)::(?P<emoji>[^\s:]+):?
+    |   (?P<has>has)::(?P<emoji>[^\s:]*):?
     |   "(?P<phrase>[^"]*)"?
     |   (?P<word>[^\s"]+)
     )""",
@@ -180,6 +180,8 @@ def _next_is_or(tokens: list[re.Match[str]], at: int) -> bool:
 def _condition(token: re.Match[str]) -> Condition | None:
     """The condition; None if the token has nothing to search for."""
     is_negated = bool(token["minus"])
+    if token["has"] and not token["emoji"]:
+        raise QueryError("has:: has no value.", hint="Write the emoji's name: has::eyes:")
     if token["has"]:
         return Filter("has", f":{token['emoji']}:", is_negated)
     if token["phrase"] is not None:

@@ -27,6 +27,8 @@ class EventList:
     """Why the newest read failed."""
     hint: str | None = None
     """What to do about it."""
+    is_wrong: bool = False
+    """Whether the filters cannot be read: it is then not read again."""
     at: float | None = None
     """When the first page was read; None before that."""
     seconds: float = 0.0

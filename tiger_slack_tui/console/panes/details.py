@@ -58,7 +58,13 @@ def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
     yield from _why(event, width)
     for again in event.replays:
         yield from pairs(width, ("replayed", f"{moment(again.at)}Z; it was {again.outcome} before"))
-    states = {"content": "shows this event's", "newer": "shows newer", "deleted": "deleted"}
+    states = {
+        "content": "has the content of this event",
+        "newer": "has newer content",
+        "deleted": "was deleted",
+        "merged": "merges the values of several events",
+        "missing": "does not exist",
+    }
     for row in event.rows:
         state = states.get(row.state, row.state)
         yield from pairs(width, ("row", f"slack.{row.table} {' '.join(row.key)}: {state}"))

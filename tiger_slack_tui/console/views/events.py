@@ -14,7 +14,7 @@ from textual.containers import Horizontal
 from textual.events import Key
 from textual.widgets import Input, Static
 
-from tiger_slack_tui.audit.event_query import EventQuery
+from tiger_slack_tui.audit.event_query import FILTERS, EventQuery
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import EVENTS, action, declared, implements
@@ -57,6 +57,18 @@ class QueryField(Input):
                 view.find(self.value)
             else:
                 view.leave_field()
+        elif event.key == "tab":
+            event.stop()
+            event.prevent_default()
+            self._complete()
+
+    def _complete(self) -> None:
+        """Complete the name of a filter, if only one begins so."""
+        head, space, part = self.value.rpartition(" ")
+        found = [f"{name}:" for name in FILTERS if part and name.startswith(part.lower())]
+        if len(found) == 1:
+            self.value = head + space + found[0]
+            self.cursor_position = len(self.value)
 
 
 class EventsView(View):
@@ -120,6 +132,8 @@ class EventsView(View):
 
     def _read_if_due(self) -> None:
         found, pane = self._list, self._pane
+        if found.is_wrong:
+            return
         if found.at is None or ((pane.is_following or not found.rows) and self._age > self._pause):
             self._start_reading(found, is_more=False)
         elif found.has_more and found.problem is None and pane.rows_below < _NEAR_END:
@@ -169,7 +183,7 @@ class EventsView(View):
         self._pane.show(
             Body(
                 rows=found.rows,
-                title="all events" if found.query == EventQuery() else "events found",
+                title="events found" if self._text else "all events",
                 note=note if found.rows else "",
                 head=EVENTS_LIST.head,
                 empty_text=self._empty(),
@@ -199,20 +213,23 @@ class EventsView(View):
     def find(self, text: str) -> None:
         """Show the events that pass these filters, or explain the message that the text names.
 
-        A text that cannot be read stays in the field, and the operator is told why.
+        If the text cannot be read, the list says why.
         """
         if (message := _named_message(text)) is not None:
             self.leave_field()
             explain(self.host, self.backend, message)
             return
-        try:
-            query = EventQuery.parse(text)
-        except TigerSlackError as refused:
-            self.host.say(str(refused), severity="warning")
-            return
         self._text = text.strip()
-        self._look_for(query)
         self.leave_field()
+        try:
+            self._look_for(EventQuery.parse(text))
+        except TigerSlackError as refused:
+            self.workers.cancel_group(self, "events")
+            self._is_reading = False
+            self._list = EventList(is_wrong=True).failed(
+                str(refused.args[0]), refused.hint, self.backend.clock.elapsed(), 0
+            )
+            self._show_list()
 
     def _look_for(self, query: EventQuery) -> None:
         self._list = EventList(query)
@@ -220,7 +237,7 @@ class EventsView(View):
         self._start_reading(self._list, is_more=False)
 
     def back(self) -> bool:
-        if self._list.query == EventQuery():
+        if not self._text:
             return False
         self._text = ""
         self.leave_field()
@@ -229,9 +246,10 @@ class EventsView(View):
 
     @implements(declared(View)["pane.filter"].action)
     def act_filter(self) -> None:
-        """Type filters, and look for the events that pass them."""
+        """Type filters to find events, or a message's link to explain it."""
         field = self._field
         field.can_focus = True
+        field.cursor_position = len(field.value)
         field.focus()
 
     @action("events.open", "enter", "Open", shown="Enter")

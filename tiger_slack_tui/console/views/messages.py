@@ -153,7 +153,7 @@ class MessagesView(View):
         """The message whose conversation is shown, or read."""
         self._conversation: Conversation | None = None
         self._lines: Sequence[Content] = ()
-        self._width = 0
+        self._wrapped_for = 0
         """The width of the pane that `_lines` were made for."""
         self._problem: str | None = None
         """Why the conversation cannot be shown."""
@@ -191,8 +191,9 @@ class MessagesView(View):
 
     @implements(declared(View)["pane.filter"].action)
     def act_filter(self) -> None:
-        """Type what to look for."""
+        """Search all stored messages while you type."""
         self._field.can_focus = True
+        self._field.cursor_position = len(self._field.value)
         self._field.focus()
         self._show_hints()
 
@@ -343,8 +344,8 @@ class MessagesView(View):
     async def _wrap(self, read: Conversation) -> None:
         """Show the conversation in lines that fit the pane, from the selected message on."""
         pane = self.query_one("#conversation", Pane)
-        self._width = pane.size.width
-        width = max(self._width, 20)
+        self._wrapped_for = pane.size.width
+        width = max(self._wrapped_for, 20)
         self._lines = await _lines_of(read, width)
         first = await asyncio.to_thread(first_line_of, read.messages, read.selected, width)
         self._conversation = read
@@ -353,8 +354,8 @@ class MessagesView(View):
 
     def _wrap_again_if_resized(self) -> None:
         read, width = self._conversation, self.query_one("#conversation", Pane).size.width
-        if read is not None and width not in (0, self._width):
-            self._width = width
+        if read is not None and width not in (0, self._wrapped_for):
+            self._wrapped_for = width
             work = partial(self._wrap, read)
             self.run_worker(work, exclusive=True, group="conversation", exit_on_error=False)  # type: ignore[arg-type]
 
