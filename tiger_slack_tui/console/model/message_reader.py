@@ -15,6 +15,8 @@ PAGE = 50
 """Results of one page."""
 _AROUND = 30
 """Messages of a channel that are read before and after the selected one."""
+_MOST_OF_THREAD = 300
+"""The most messages of a thread that are read."""
 _STATEMENT_SECONDS = 10
 
 
@@ -53,6 +55,6 @@ class MessageReader:
                 near = await around(connection, channel_id, ts, _AROUND)
                 messages: Sequence[Message] = (*near.before, near.message, *near.after)
                 return Conversation(place, tuple(messages), len(near.before))
-            messages = await thread_of(connection, channel_id, ts)
+            messages = await thread_of(connection, channel_id, ts, most=_MOST_OF_THREAD)
             selected = next((n for n, one in enumerate(messages) if one.ts == ts), 0)
             return Conversation(place, tuple(messages), selected)

@@ -14,6 +14,7 @@ from tiger_slack_tui.search.render import Piece, snippet
 from tiger_slack_tui.search.search import Message, Result
 
 _INDENT = 2
+_BAR = "▌"
 _MOST_LINES = 40
 """The most lines of one message that a conversation shows."""
 RESULTS = Columns(
@@ -67,14 +68,14 @@ def conversation_lines(messages: Sequence[Message], selected: int, width: int) -
         if date != day:
             day = date
             yield line((f"── {day} ", DIM))
-        bar = line(("▌ ", KEY)) if number == selected else line("  ")
+        bar = line((f"{_BAR} ", KEY)) if number == selected else line("  ")
         for shown in _message_lines(message, max(width - _INDENT, 1)):
             yield bar + shown
 
 
-def first_line_of(messages: Sequence[Message], selected: int, width: int) -> int:
-    """The index of the first line of the selected message among `conversation_lines`."""
-    return sum(1 for _ in conversation_lines(messages[:selected], -1, width))
+def first_line_of_selected(lines: Sequence[Content]) -> int:
+    """The index of the first of these lines that has the bar; 0 if none has."""
+    return next((n for n, shown in enumerate(lines) if shown.plain.startswith(_BAR)), 0)
 
 
 def _message_lines(message: Message, width: int) -> Iterator[Content]:

@@ -38,7 +38,7 @@ from tiger_slack_tui.console.panes.messages import (
     RESULT_FIELDS,
     RESULTS,
     conversation_lines,
-    first_line_of,
+    first_line_of_selected,
     paint_result,
 )
 from tiger_slack_tui.console.panes.paint import DIM, line
@@ -347,10 +347,9 @@ class MessagesView(View):
         self._wrapped_for = pane.size.width
         width = max(self._wrapped_for, 20)
         self._lines = await _lines_of(read, width)
-        first = await asyncio.to_thread(first_line_of, read.messages, read.selected, width)
         self._conversation = read
         self._show_conversation()
-        pane.scroll_to_row(first)
+        pane.scroll_to_row(first_line_of_selected(self._lines))
 
     def _wrap_again_if_resized(self) -> None:
         read, width = self._conversation, self.query_one("#conversation", Pane).size.width
