@@ -18,9 +18,6 @@ from typing import TypeVar
 from tests.archives import report
 from tests.console.canned import NOW, database_state, log_ring, no_imports, rates, snapshot
 from tests.console.imports import Clock
-from tests.console.test_events_view import CannedAudit, row
-from tests.console.test_messages_view import CannedMessages, one
-from tests.console.test_triage import shows
 from tests.support import until
 from tiger_slack_tui.base.garbage_collector import freeze_startup_objects
 from tiger_slack_tui.base.settings import Settings
@@ -242,23 +239,6 @@ async def test_the_other_views(tmp_path: Path) -> None:
             await press(app, key)
             backend.stored_findings = state
             await press(app, "G", "g", "tab", "z", "z", "space", "space")
-
-
-async def test_long_threads_and_many_pages_of_events(tmp_path: Path) -> None:
-    backend = LargeBackend(tmp_path)
-    backend.messages = CannedMessages([one(n, "invoice " * 500) for n in range(300)])
-    backend.audit = CannedAudit([row(n) for n in range(1, 4_001)])
-    async with measured(backend) as (app, _):
-        await press(app, "6", "slash", *"invoice", "enter")
-        await shows(app, "▌")
-        await press(app, "enter")
-        await shows(app, "lines")
-        await press(app, "G", "escape", "7")
-        events: Pane[object] = app.view.query_one("#events-list", Pane)
-        for _ in range(20):
-            await press(app, "end")
-            await until(lambda: events.rows_below > 0 or events.num_rows == 4_000, 20)
-        assert events.num_rows == 4_000
 
 
 async def test_exports_and_copies_of_everything(tmp_path: Path) -> None:

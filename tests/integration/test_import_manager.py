@@ -68,9 +68,10 @@ async def ended(manager: ImportManager) -> ImportState:
 
 
 async def at_rest(state: ImportState) -> None:
-    """Wait until the running batches have ended."""
-    before = -1
-    while before != state.ledger.records:
+    """Wait until the running batches have ended: nothing is reported for 4 s."""
+    before, quiet = -1, 0
+    while quiet < 4:
+        quiet = quiet + 1 if before == state.ledger.records else 0
         before = state.ledger.records
         await asyncio.sleep(1)
 
