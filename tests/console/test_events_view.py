@@ -27,7 +27,7 @@ from tiger_slack_tui.store.audit_events import EventFilter, EventPage, EventPosi
 SIZES = [(80, 24), (160, 48)]
 
 
-def row(number: int, **changes: Any) -> EventRow:
+def row(number: int, kind: type[EventRow] = EventRow, **changes: Any) -> EventRow:
     """The event of this number; 1 is the newest."""
     at = datetime.fromtimestamp(NOW, UTC) - timedelta(seconds=7 * number)
     values = {
@@ -36,7 +36,7 @@ def row(number: int, **changes: Any) -> EventRow:
         "channel_name": "ops", "user_id": "U01", "user_name": "ana", "message_ts": at, "error": None,
         "text": f"text {number}", "replays": 0,
     }  # fmt: skip
-    return EventRow(**values | changes)  # type: ignore[arg-type]
+    return kind(**values | changes)  # type: ignore[arg-type]
 
 
 ROWS = (
@@ -114,8 +114,17 @@ async def test_pictures(
         await golden(f"events-{state}-{size[0]}x{size[1]}", app)
 
 
+class Unprintable(EventRow):
+    """Fails if somebody makes a text of all of its data: Textual does of the work that it runs."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        raise AssertionError("all data is printed on the event loop")
+
+
 async def test_more_pages_are_read_at_the_end_of_the_list(tmp_path: Path) -> None:
-    app = console(tmp_path, CannedAudit([row(number) for number in range(1, 451)]))
+    app = console(tmp_path, CannedAudit([row(number, Unprintable) for number in range(1, 451)]))
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("7")
         await shows(app, "200+")

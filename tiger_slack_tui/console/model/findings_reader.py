@@ -19,7 +19,12 @@ from tiger_slack_tui.console.model.findings import (
     event_name,
 )
 from tiger_slack_tui.console.model.names import Names
-from tiger_slack_tui.console.model.polling import WakeUp, log_read_error, poll
+from tiger_slack_tui.console.model.polling import (
+    Interest,
+    WakeUp,
+    log_read_error,
+    poll_while_wanted,
+)
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store import gaps
@@ -28,8 +33,6 @@ from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
 
-_WANTED_SECONDS = 3.0
-"""Seconds after the last call of `keep_reading` in which it still reads."""
 _ROWS = 300
 """Rows of each kind that are read."""
 _GAPS = 50
@@ -44,27 +47,22 @@ class FindingsReader:
         self.names = Names(clock)
         self._conninfo = conninfo
         self._clock = clock or SystemClock()
-        self._asked = self._wanted_since = float("-inf")
+        self._wanted_since = float("-inf")
         self._read_at: float | None = None
         self._wake_up = WakeUp()
+        self._interest = Interest(self._clock, self._wake_up)
         self.state = StoredFindings()
 
     def keep_reading(self) -> None:
         """Go on reading for a few seconds. A view that shows findings calls this with each sample."""
-        now = self._clock.elapsed()
-        if not self._is_wanted:
-            self._wanted_since = now
-            self._wake_up.set()
-        self._asked = now
+        if not self._interest.is_wanted:
+            self._wanted_since = self._clock.elapsed()
+        self._interest.renew()
 
     def glance(self) -> None:
         """Read if the last try was some time ago, or a name is wanted. Called with each sample."""
-        if self.names.is_wanted or self._clock.elapsed() - self._asked > _GLANCE_SECONDS:
+        if self.names.is_wanted or self._interest.age > _GLANCE_SECONDS:
             self.keep_reading()
-
-    @property
-    def _is_wanted(self) -> bool:
-        return self._clock.elapsed() - self._asked < _WANTED_SECONDS
 
     @property
     def age(self) -> float | None:
@@ -85,17 +83,14 @@ class FindingsReader:
 
     async def run(self) -> None:
         """Read until cancelled. After any error, connect again with backoff."""
-        while True:
-            await self._wake_up.wait()
-            await poll(
-                self._conninfo,
-                self._poll,
-                seconds=SECONDS,
-                first_pause=SECONDS,
-                wake_up=self._wake_up,
-                on_error=self._fail,
-                is_wanted=lambda: self._is_wanted,
-            )
+        await poll_while_wanted(
+            self._conninfo,
+            self._poll,
+            self._interest,
+            self._wake_up,
+            seconds=SECONDS,
+            on_error=self._fail,
+        )
 
     async def _poll(self, connection: Connection) -> None:
         async with asyncio.timeout(QUERY_SECONDS):

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tiger_slack_tui.base.clock import Clock, SystemClock
-from tiger_slack_tui.console.model.polling import WakeUp, log_read_error, poll
+from tiger_slack_tui.console.model.polling import (
+    Interest,
+    WakeUp,
+    log_read_error,
+    poll_while_wanted,
+)
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.arrivals import count_events
 
@@ -25,8 +30,6 @@ PARTS: Final[Mapping[int, int]] = {
     90 * DAY: 12 * HOUR,
 }
 """By the seconds that a chart shows: the seconds of one part of it."""
-_WANTED_SECONDS = 3.0
-"""Seconds after the last call of `keep_reading` in which it still reads."""
 _SECONDS = 5.0
 """Between two reads of the newest parts."""
 _UNSETTLED = 2
@@ -90,40 +93,34 @@ class HistoryReader:
     def __init__(self, conninfo: str, *, clock: Clock | None = None) -> None:
         self._conninfo = conninfo
         self._clock = clock or SystemClock()
-        self._asked = float("-inf")
         self._window = HOUR
         self._counts: dict[int, _Counts] = {}
         self._parts_at_once = 16
         self._wake_up = WakeUp()
+        self._interest = Interest(self._clock, self._wake_up)
         self._states: dict[int, History] = {}
 
     def keep_reading(self, window: int) -> None:
         """Go on reading the last `window` seconds, one of `PARTS`. Called with each sample that shows them."""
-        if not self._is_wanted or window != self._window:
+        if window != self._window:
             self._wake_up.set()
-        self._asked, self._window = self._clock.elapsed(), window
+        self._window = window
+        self._interest.renew()
 
     def state(self, window: int) -> History | None:
         """What was read of the last `window` seconds; None if nothing."""
         return self._states.get(window)
 
-    @property
-    def _is_wanted(self) -> bool:
-        return self._clock.elapsed() - self._asked < _WANTED_SECONDS
-
     async def run(self) -> None:
         """Read until cancelled. After any error, connect again with backoff."""
-        while True:
-            await self._wake_up.wait()
-            await poll(
-                self._conninfo,
-                self._poll,
-                seconds=_SECONDS,
-                first_pause=_SECONDS,
-                wake_up=self._wake_up,
-                on_error=self._fail,
-                is_wanted=lambda: self._is_wanted,
-            )
+        await poll_while_wanted(
+            self._conninfo,
+            self._poll,
+            self._interest,
+            self._wake_up,
+            seconds=_SECONDS,
+            on_error=self._fail,
+        )
 
     async def _poll(self, connection: Connection) -> None:
         """Read what is missing of the wanted time."""
@@ -134,7 +131,7 @@ class HistoryReader:
             del counts.counts[number]
         for number in range(newest - _UNSETTLED + 1, newest + 1):
             counts.counts.pop(number, None)
-        while self._is_wanted and self._window == window:
+        while self._interest.is_wanted and self._window == window:
             missing = counts.missing(newest, self._parts_at_once)
             if missing is None:
                 return

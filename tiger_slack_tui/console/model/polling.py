@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from tiger_slack_tui.base.backoff import backoff
+from tiger_slack_tui.base.clock import Clock
 from tiger_slack_tui.console.model.read_errors import (
     describe_error,
     raise_if_cancelled,
@@ -17,6 +18,8 @@ from tiger_slack_tui.postgres.pool import connect
 
 _STATEMENT_SECONDS = 5
 """The server ends a statement after this time."""
+_WANTED_SECONDS = 3.0
+"""How long a view wants what it has asked for. It asks with each sample."""
 _MOST_SECONDS = 10.0
 """The longest pause before the next connection."""
 
@@ -39,6 +42,54 @@ class WakeUp:
         except TimeoutError:
             pass
         self._event.clear()
+
+
+class Interest:
+    """Whether a view wants what a reader reads: for some seconds after each call of `renew`."""
+
+    def __init__(self, clock: Clock, wake_up: WakeUp) -> None:
+        """`wake_up` is set when a view begins to want it."""
+        self._clock = clock
+        self._wake_up = wake_up
+        self._renewed = float("-inf")
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.age < _WANTED_SECONDS
+
+    @property
+    def age(self) -> float:
+        """Seconds since `renew`."""
+        return self._clock.elapsed() - self._renewed
+
+    def renew(self) -> None:
+        """Want it for some more seconds."""
+        if not self.is_wanted:
+            self._wake_up.set()
+        self._renewed = self._clock.elapsed()
+
+
+async def poll_while_wanted(
+    conninfo: str,
+    read: Callable[[Connection], Awaitable[None]],
+    interest: Interest,
+    wake_up: WakeUp,
+    *,
+    seconds: float,
+    on_error: Callable[[Exception, float], None],
+) -> None:
+    """Poll whenever a view wants it, until cancelled. After any error, connect again with backoff."""
+    while True:
+        await wake_up.wait()
+        await poll(
+            conninfo,
+            read,
+            seconds=seconds,
+            first_pause=seconds,
+            wake_up=wake_up,
+            on_error=on_error,
+            is_wanted=lambda: interest.is_wanted,
+        )
 
 
 async def poll(

@@ -15,6 +15,7 @@ from textual.content import Content
 from tiger_slack_tui.audit.detail import EventDetail
 from tiger_slack_tui.base.clock import Clock
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
+from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.details import event_lines
 from tiger_slack_tui.console.panes.paint import worded
@@ -87,9 +88,7 @@ class EventPane(Pane[Any]):
         if event_id is not None and (is_other or (is_fresh and self._is_old(version))):
             self._version = version
             self._is_reading = True
-            # A function, because a coroutine that is replaced before it begins would never be awaited.
-            work = partial(self._load, event_id, pause)
-            self.run_worker(work, exclusive=True, group="event", exit_on_error=False)  # type: ignore[arg-type]
+            run_latest(self, "event", partial(self._load, event_id, pause))
         self._show()
 
     def _is_old(self, version: object) -> bool:

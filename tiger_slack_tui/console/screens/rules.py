@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -24,6 +25,7 @@ from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.findings import Finding
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
+from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.chrome import footer_line
 from tiger_slack_tui.console.panes.keys_line import KeysLine
 from tiger_slack_tui.console.panes.paint import (
@@ -178,8 +180,7 @@ class RulesScreen(Dialog[RuleDraft]):
 
     def _test(self, most: int | None) -> None:
         self._checked = None
-        work = self._check(self._draft.match, most)
-        self.run_worker(work, exclusive=True, group="preview", exit_on_error=False)
+        run_latest(self, "preview", partial(self._check, self._draft.match, most))
 
     async def _check(self, match: str, most: int | None) -> None:
         """Let the database check the condition, then test it on the newest messages and events."""

@@ -21,6 +21,7 @@ from tiger_slack_tui.console.actions import EVENTS, action, declared, implements
 from tiger_slack_tui.console.model.event_list import MOST, PAGE, EventList
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
+from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.event_pane import LOOK_SECONDS, EventPane
 from tiger_slack_tui.console.panes.events import EVENT_FIELDS, EVENTS_LIST, paint_event
 from tiger_slack_tui.console.panes.paint import DIM, line
@@ -150,8 +151,7 @@ class EventsView(View):
     def _start_reading(self, wanted: EventList, *, is_more: bool) -> None:
         """Read a page in the background. A later call cancels it, so that an old answer never replaces a new one."""
         self._is_reading = True
-        work = partial(self._read, wanted, is_more)
-        self.run_worker(work, exclusive=True, group="events", exit_on_error=False)  # type: ignore[arg-type]
+        run_latest(self, "events", partial(self._read, wanted, is_more))
 
     async def _read(self, wanted: EventList, is_more: bool) -> None:
         audit, clock = self.backend.audit, self.backend.clock

@@ -34,6 +34,7 @@ from tiger_slack_tui.console.model.findings import GAP
 from tiger_slack_tui.console.model.message_reader import Conversation, Place
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
+from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.messages import (
     RESULT_FIELDS,
     RESULTS,
@@ -229,8 +230,7 @@ class MessagesView(View):
     def _search(self, wanted: Found, *, pause: float) -> None:
         """Read a page in the background. A later call cancels it, so that an old answer never replaces a new one."""
         self._is_searching = True
-        work = partial(self._read_page, wanted, pause)
-        self.run_worker(work, exclusive=True, group="search", exit_on_error=False)  # type: ignore[arg-type]
+        run_latest(self, "search", partial(self._read_page, wanted, pause))
 
     async def _read_page(self, wanted: Found, pause: float) -> None:
         await asyncio.sleep(pause)
@@ -316,7 +316,7 @@ class MessagesView(View):
         self._forget_conversation()
         self._reference = reference
         work = partial(self._read_conversation, reference, self._place, pause)
-        self.run_worker(work, exclusive=True, group="conversation", exit_on_error=False)  # type: ignore[arg-type]
+        run_latest(self, "conversation", work)
         self._show_conversation()
 
     def _forget_conversation(self) -> None:
@@ -355,8 +355,7 @@ class MessagesView(View):
         read, width = self._conversation, self.query_one("#conversation", Pane).size.width
         if read is not None and width not in (0, self._wrapped_for):
             self._wrapped_for = width
-            work = partial(self._wrap, read)
-            self.run_worker(work, exclusive=True, group="conversation", exit_on_error=False)  # type: ignore[arg-type]
+            run_latest(self, "conversation", partial(self._wrap, read))
 
     def _show_conversation(self) -> None:
         read, wanted = self._conversation, self._reference

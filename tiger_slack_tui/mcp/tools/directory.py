@@ -142,11 +142,10 @@ async def get_channels(
         )
         for row in page
     )
-    last = page[len(items) - 1] if items else None
-    is_more = len(items) < len(found) and last is not None
+    last = page[len(items) - 1] if items and len(items) < len(found) else None
     return Channels(
         notes=noted(truncated(all_fit=all_fit), call.access.describe()),
-        next_cursor=call.cursor(last.name, last.id) if is_more and last else None,
+        next_cursor=call.cursor(last.name, last.id) if last else None,
         channels=items,
     )
 
