@@ -11,7 +11,7 @@ from tests.acceptance.test_cli import CLEAN
 from tests.acceptance.test_processes import Program
 from tests.archives import export, message, write_zip
 from tests.console.terminal import at_terminal
-from tests.support import count
+from tests.support import count, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 
@@ -53,6 +53,7 @@ async def test_observing_a_program_without_a_screen(conninfo: str, tmp_path: Pat
             await slack.wait_connected()
             await slack.send_all(Workspace(1, time.time(), 100).events(300))
             await asyncio.wait_for(slack.wait_acked(), 60)
+            await until(lambda: not program.spooled)
             observe = ("-m", "tiger_slack_tui", "observe")
             environ = CLEAN | {"DATABASE_URL": conninfo, "TIGER_SLACK_HOME": str(tmp_path / "own")}
             async with at_terminal(observe, environ, tmp_path / "own", (160, 48)) as terminal:
