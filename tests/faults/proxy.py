@@ -12,7 +12,7 @@ from types import TracebackType
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 _PIECE = 1 << 16
-_RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: close() sends RST
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: close() sends RST
 
 
 @dataclass(eq=False)
@@ -104,7 +104,7 @@ class Proxy:
                     peer = writer.get_extra_info("socket")
                     if peer is not None and peer.family != socket.AF_UNIX:
                         with contextlib.suppress(OSError):
-                            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+                            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
                     writer.transport.abort()
             if link.task is not None:
                 link.task.cancel()
@@ -144,7 +144,7 @@ class Proxy:
     async def _pump(
         self, link: _Link, source: asyncio.StreamReader, sink: asyncio.StreamWriter
     ) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while data := await source.read(_PIECE):
                 await link.passes.wait()
                 if self.delay:
@@ -154,6 +154,10 @@ class Proxy:
             await link.passes.wait()
             if sink.can_write_eof():
                 sink.write_eof()
+        except (
+            OSError
+        ):  # one side was reset; the other must learn of it, or its connection stays for ever
+            sink.transport.abort()
 
 
 def postgres_target(conninfo: str) -> tuple[str, int] | str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 
 import psycopg
 import pytest
 
-from tests.faults.proxy import Proxy, postgres_target, through
+from tests.faults.proxy import RESET_AT_CLOSE, Proxy, postgres_target, through
+from tests.support import until
 
 
 async def test_it_passes_freezes_and_cuts(conninfo: str) -> None:
@@ -36,3 +39,24 @@ async def test_it_refuses_and_answers_garbage(conninfo: str) -> None:
         await proxy.refuse()
         with pytest.raises(psycopg.OperationalError):
             await psycopg.AsyncConnection.connect(through(proxy, conninfo))
+
+
+async def test_a_reset_of_one_side_ends_the_other() -> None:
+    came, ended = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Says nothing, as an idle connection."""
+        came.set()
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+        ended.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, Proxy(("127.0.0.1", server.sockets[0].getsockname()[1])) as proxy:
+        client = socket.create_connection(("127.0.0.1", proxy.port))
+        await came.wait()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+        client.close()
+        await asyncio.wait_for(ended.wait(), 30)
+        await until(lambda: proxy.open == 0)

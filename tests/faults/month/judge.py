@@ -103,5 +103,8 @@ async def summary(world: World, plan: list[Fault]) -> list[tuple[str, str]]:
         ("days without a connection", f"{total(outages(world)) / DAY:.2f}"),
         ("gaps", f"{len(gaps)}, {total(union(gaps)) / DAY:.2f} days"),
         ("tolerance", f"{TOLERANCE / DAY:.2f} days"),
-        *((name, f"{before} → {world.after[name]}") for name, before in world.before.items()),
+        *(
+            (name, f"{before} → {world.after.get(name, 0)}")
+            for name, before in world.before.items()
+        ),
     ]

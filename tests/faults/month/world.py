@@ -225,13 +225,22 @@ class World:
     async def _footprint(self) -> dict[str, int]:
         gc.collect()
         status = Path("/proc/self/status").read_text().partition("VmRSS:")[2]
-        found = {
-            "tasks": len(asyncio.all_tasks()),
+        tasks = Counter(
+            f"tasks of {task.get_coro().__qualname__}"  # type: ignore[union-attr]
+            for task in asyncio.all_tasks()
+        )
+        found = dict(tasks)
+        found |= {
             "threads": threading.active_count(),
             "descriptors": len(os.listdir("/proc/self/fd")),
             "KiB": int(status.split()[0]),
         }
         for instance in self.instances:
+            for name, proxy in (
+                ("Slack", instance.slack_proxy),
+                ("the database", instance.database_proxy),
+            ):
+                found[f"{instance.home.name}: connections to {name}"] = proxy.open
             found |= {
                 f"{instance.home.name}: {name}": value
                 for name, value in instance.footprint().items()
@@ -244,9 +253,9 @@ def more(before: dict[str, int], after: dict[str, int]) -> list[str]:
     allowed = Counter({name: MEMORY_KIB for name in before if name.endswith("KiB")})
     allowed.update({name: _THREADS for name in before if name.endswith("threads")})
     return [
-        f"{name}: {after[name]} after {before[name]}"
-        for name in before
-        if after[name] > before[name] + allowed[name]
+        f"{name}: {count} after {before.get(name, 0)}"
+        for name, count in after.items()
+        if count > before.get(name, 0) + allowed[name]
     ]
 
 
