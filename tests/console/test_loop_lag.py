@@ -15,6 +15,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from textual import events
+from textual.keys import key_to_character
+
 from tests.archives import report
 from tests.console.canned import NOW, database_state, log_ring, no_imports, rates, snapshot
 from tests.console.imports import Clock
@@ -176,7 +179,13 @@ async def measured(
 
 
 async def press(app: ConsoleApp, *keys: str) -> None:
-    await app._press_keys(keys)
+    """Press the keys, each a moment after the last.
+
+    The pilot would wait for 2 s a key until the processor rests, which `Loop` never lets it.
+    """
+    for key in keys:
+        app.post_message(events.Key(key, key_to_character(key)))
+        await asyncio.sleep(0.1)
 
 
 async def filtered(app: ConsoleApp, pane: Pane[object], text: str, rows: int) -> None:
