@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiger_slack_tui.base.errors import NoTerminalError
+from tiger_slack_tui.base.errors import NoData, NoTerminalError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.shutdown import Shutdown
 from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
@@ -26,12 +26,27 @@ _INSTEAD = (
 )
 
 
+def require_data(settings: Settings) -> None:
+    """Raise NoData if the settings lead to the embedded PostgreSQL, and no command has created its data yet."""
+    if settings.conninfo is None and _is_missing(_embedded(settings) / "data"):
+        raise NoData(
+            f"There is no data in {settings.home} (TIGER_SLACK_HOME).",
+            hint="Set TIGER_SLACK_HOME to the directory that has it, or DATABASE_URL to a server."
+            " tiger-slack run, import and migrate create a new database.",
+        )
+
+
 @contextmanager
 def database(
-    settings: Settings, *, session: bool = False, shutdown: Shutdown | None = None
+    settings: Settings,
+    *,
+    creates: bool = False,
+    session: bool = False,
+    shutdown: Shutdown | None = None,
 ) -> Iterator[str]:
     """The conninfo of the operator's database, or of the embedded PostgreSQL, which runs as long as the block.
 
+    With `creates`, the data of the embedded PostgreSQL is created if there is none; without it, NoData is raised.
     `session` asks for the address at which a connection keeps its session of the server (see DATABASE_DIRECT_URL).
     Raises OtherDatabase if that leads to another database, and as `connect` if one of the two does not answer.
 
@@ -49,12 +64,28 @@ def database(
             conninfo = session_conninfo(settings, conninfo)
         yield conninfo
         return
+    if not creates:
+        require_data(settings)
     from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
-    with EmbeddedPostgres.start(settings.home / "postgres") as server:
+    with EmbeddedPostgres.start(_embedded(settings)) as server:
         yield server.conninfo
         if shutdown is not None:
             server.close(shutdown.left())
+
+
+def _embedded(settings: Settings) -> Path:
+    """The directory of the embedded PostgreSQL."""
+    return settings.home / "postgres"
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether nothing is at the path. For one that cannot be read, False: starting the server says why."""
+    try:
+        path.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +104,7 @@ def run_engine(settings: Settings, slack: SlackSettings, options: UiOptions) -> 
     """
     open_log(settings, ui=options.ui)
     shutdown = Shutdown()
-    with database(settings, shutdown=shutdown) as conninfo:
+    with database(settings, creates=True, shutdown=shutdown) as conninfo:
         if options.ui:
 
             def make_engine() -> Engine:
@@ -87,7 +118,8 @@ def run_engine(settings: Settings, slack: SlackSettings, options: UiOptions) -> 
 
 
 def observe_database(settings: Settings, options: UiOptions) -> None:
-    """Show the instances that ingest into the database. Raises NoTerminalError and EmbeddedPostgresError."""
+    """Show the instances that ingest into the database. Raises NoData, NoTerminalError and EmbeddedPostgresError."""
+    require_data(settings)  # before the log makes the directory
     open_log(settings, ui=True, without_terminal=_INSTEAD)
     with database(settings) as conninfo:
         show_console(settings, conninfo, options, None)

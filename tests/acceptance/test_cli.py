@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from dotenv import dotenv_values
 
 from tests.faults.commands import commands
 from tests.support import count
 from tiger_slack_tui import __version__
+from tiger_slack_tui.base.settings import load_with_slack
 from tiger_slack_tui.cli.main import main
 from tiger_slack_tui.demo.home import remove_killed
 
@@ -139,7 +142,7 @@ def test_a_console_without_a_terminal_names_no_ui(tmp_path: Path, command: str) 
 
 def test_migrates_the_embedded_database_by_itself(tmp_path: Path) -> None:
     before = tiger_slack("migrate", "--status", "--json", cwd=tmp_path)
-    assert json.loads(before.stdout)["database_version"] is None
+    assert (before.returncode, "There is no data" in before.stderr) == (1, True)
     assert tiger_slack("migrate", cwd=tmp_path).returncode == 0
     after = json.loads(tiger_slack("migrate", "--status", "--json", cwd=tmp_path).stdout)
     assert after["database_version"] == __version__
@@ -210,7 +213,7 @@ def test_a_demo_that_is_kept(tmp_path: Path) -> None:
     for name in ("killed", "running"):
         (tmp_path / f"tiger-slack-demo-{name}").mkdir()
         (tmp_path / f"tiger-slack-demo-{name}" / "demo.lock").touch()
-    kept = tmp_path / "kept"
+    kept = tmp_path / "it's kept"
     with (tmp_path / "tiger-slack-demo-running" / "demo.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         remove_killed(tmp_path)
@@ -238,11 +241,15 @@ def test_a_demo_that_is_kept(tmp_path: Path) -> None:
         out, _ = process.communicate()
     assert process.returncode == 0
     assert out.startswith("Stopped. ")
-    assert f"TIGER_SLACK_HOME={kept} tiger-slack observe" in out
+    assert f"TIGER_SLACK_HOME={shlex.quote(str(kept))} tiger-slack observe" in out
     begun = next(line for line in lines if line["message"] == "the demo has started")
     assert begun["observe"] == f"DATABASE_URL='{begun['database']}' tiger-slack observe"
     assert begun["mcp"] == f"DATABASE_URL='{begun['database']}' tiger-slack mcp"
-    found = tiger_slack("events", "--limit", "1", cwd=tmp_path, TIGER_SLACK_HOME=str(kept))
+    assert (kept / ".env").stat().st_mode & 0o777 == 0o600
+    given = {name: value or "" for name, value in dotenv_values(kept / ".env").items()}
+    loaded, slack = load_with_slack(given)
+    assert (loaded.home, slack.api_url.startswith("http://127.0.0.1:")) == (kept, True)
+    found = tiger_slack("events", "--limit", "1", cwd=tmp_path, **given)
     assert found.returncode == 0, found.stderr
     again = tiger_slack("demo", "--no-ui", "--keep", str(kept), cwd=tmp_path)
     assert (again.returncode, "is not empty" in again.stderr) == (2, True)

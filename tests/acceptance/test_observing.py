@@ -244,7 +244,6 @@ def test_the_doctor_finds_what_is_wrong(conninfo: str, tmp_path: Path) -> None:
         slack.scopes.remove("reactions:read")
         allow_connections(conninfo, allowed=False)
         (tmp_path / "home").mkdir(exist_ok=True)
-        (tmp_path / "home" / "spool").rmdir()
         (tmp_path / "home" / "spool").write_text("in the way")
         program.environ["SLACK_APP_TOKEN"] = "xapp-other"
         code, out, err = run(program, "doctor", "--json")

@@ -55,6 +55,14 @@ def test_search_and_thread(conninfo: str, tmp_path: Path) -> None:
     link = f"https://x.slack.com/archives/C1/p{ts(1).replace('.', '')}"
     assert len(json.loads(run("thread", link, "--json"))["messages"]) == 2
     assert "tiger-slack why C1" in run("thread", "ops", ts(9), code=1)
+    second = ts(2).partition(".")[0]
+    assert run("thread", "ops", second) == whole
+    asyncio.run(store(conninfo, {"Ev5": message(2, ts=f"{second}.5", text="another")}))
+    several = run("thread", "ops", second)
+    assert "2 messages of that second:" in several
+    assert f"tiger-slack thread ops {ts(2)}" in several
+    found = json.loads(run("thread", "ops", second, "--json"))
+    assert [each["text"] for each in found["candidates"]][1] == "another"
     assert "Name the message" in run("thread", "ops", code=2)
     with psycopg.connect(conninfo) as database:
         database.execute("update slack.search_progress set finished_at = null")

@@ -139,6 +139,23 @@ def test_a_home_that_is_no_directory(run: CommandLine, tmp_path: Path, command: 
         assert (said.exit_code, str(tmp_path / "home") in said.output) == (1, True), said.output
 
 
+@pytest.mark.parametrize("flag", ["", "--status", "--dry-run"])
+@by_command
+def test_a_mistyped_home(run: CommandLine, tmp_path: Path, command: Command, flag: str) -> None:
+    """A command that only reads does not create a database there, nor a log."""
+    if flag and flag not in command.flags:
+        return
+    if command.words in NEED_NO_DATABASE_AT_ONCE - {("observe",)}:
+        return
+    if not flag and command.words in {("import",), ("backfill",), ("jobs",), ("migrate",)}:
+        return  # these create the database
+    said = run(command.line(*filter(None, [flag])), "")
+    assert f"There is no data in {tmp_path / 'home'} (TIGER_SLACK_HOME)" in said.output
+    assert "tiger-slack run, import and migrate create" in said.output
+    assert said.exit_code == (0 if command.words == ("doctor",) else 1)
+    assert not (tmp_path / "home").exists()
+
+
 def test_ingestion_with_a_home_that_is_no_directory(run: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
     assert run(["run", "--no-ui"], "").exit_code == 1

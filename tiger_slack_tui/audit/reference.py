@@ -41,11 +41,17 @@ class MessageReference:
 
         `spool` is the directory of this machine's spool. Raises NameUnknown.
         """
+        found = await self.find(connection)
+        if isinstance(found, list):
+            return found
+        return await read_history(connection, *found, spool=spool)
+
+    async def find(self, connection: Connection) -> tuple[str, str] | list[MessageOfSecond]:
+        """The channel's id and the exact ts; the messages of the second if there are several. Raises NameUnknown."""
         channel_id = await find_channel(connection, self.channel)
-        ts = self.ts
-        if self.is_second:
-            messages = await messages_of_second(connection, channel_id, ts)
-            if len(messages) > 1:
-                return messages
-            ts = messages[0].slack_ts if messages else ts
-        return await read_history(connection, channel_id, ts, spool=spool)
+        if not self.is_second:
+            return channel_id, self.ts
+        messages = await messages_of_second(connection, channel_id, self.ts)
+        if len(messages) > 1:
+            return messages
+        return channel_id, messages[0].slack_ts if messages else self.ts

@@ -64,13 +64,15 @@ def why_lines(found: MessageHistory) -> Iterator[str]:
     yield from _hints(found)
 
 
-def second_lines(channel: str, messages: Sequence[MessageOfSecond]) -> Iterator[str]:
-    """The messages of one second, and how to explain one of them."""
+def second_lines(
+    channel: str, messages: Sequence[MessageOfSecond], command: str = "why"
+) -> Iterator[str]:
+    """The messages of one second, and the command line that asks for one of them."""
     yield f"{amount(len(messages), 'message')} of that second:"
     for message in messages:
         head = f"  {message.slack_ts}  {format_user(message.user_id, message.user_name, 24)}  "
         yield head + cut(message.text or "(not stored)", max(79 - len(head), 8))
-    yield f"→ to explain one: tiger-slack why {visible(channel)} {messages[0].slack_ts}"
+    yield f"→ for one of them: tiger-slack {command} {visible(channel)} {messages[0].slack_ts}"
 
 
 def _message_lines(message: StoredMessage) -> Iterator[str]:

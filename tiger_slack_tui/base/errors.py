@@ -34,6 +34,10 @@ class EmbeddedPostgresError(TigerSlackError):
     """The embedded PostgreSQL could not be found, started or reached."""
 
 
+class NoData(EmbeddedPostgresError):
+    """The embedded PostgreSQL has no data yet, and a command that only reads does not create it."""
+
+
 class DatabaseUnavailable(TigerSlackError):
     """The database does not answer now. A later try can succeed."""
 

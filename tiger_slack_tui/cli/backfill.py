@@ -123,7 +123,7 @@ def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) 
     if request.gap_ids and request.since is not None:
         raise SettingsError("--gap and --since exclude each other: a gap has its own times.")
     log_to_stderr(loaded)
-    with database(loaded, session=True) as conninfo:
+    with database(loaded, creates=True, session=True) as conninfo:
         named = with_defaults(conninfo, application_name=loaded.instance)
         work = _run(loaded, slack, request, named)
         ended = run_until_stopped(work, hint="To continue, run the same command again.")

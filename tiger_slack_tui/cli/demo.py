@@ -50,7 +50,7 @@ def _number(context: click.Context, parameter: click.Parameter, value: float) ->
     "--keep",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Keep the database and the settings in this new directory.",
+    help="Keep the database, the log and a .env with the settings in this new directory.",
 )
 @click.option("--mcp", is_flag=True, help="Print how an AI client can ask about the demo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")

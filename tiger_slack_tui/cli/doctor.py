@@ -10,7 +10,7 @@ from dataclasses import asdict
 import click
 
 from tiger_slack_tui.base import settings
-from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.errors import NoData, TigerSlackError
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.cli import options
@@ -23,6 +23,7 @@ from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connect_failures import session_conninfo
 from tiger_slack_tui.postgres.connection import with_defaults
+from tiger_slack_tui.postgres.embedded.binaries import find_binaries, reachable, server_user
 
 _SYMBOL = {CheckState.OK: "✓", CheckState.WARNING: "!", CheckState.FAILED: "✗"}
 
@@ -59,6 +60,15 @@ def _lines(check: Check) -> Iterator[str]:
         yield f"    {check.fix}"
 
 
+def _check_programs(missing: NoData) -> Check:
+    """Check that the embedded PostgreSQL, which has no data yet, can be started."""
+    try:
+        reachable(find_binaries(), server_user())
+    except TigerSlackError as error:
+        return Check.of_error("database", error)
+    return Check("database", CheckState.WARNING, missing.args[0], missing.hint)
+
+
 async def _check_all(loaded: Settings) -> list[Check]:
     checks = [check async for check in check_slack()]
     try:
@@ -68,6 +78,8 @@ async def _check_all(loaded: Settings) -> list[Check]:
             checks += [check async for check in check_database(named)]
             address = session_conninfo(loaded, named) if loaded.direct_conninfo else None
             checks += [check async for check in check_server_settings(named, address)]
+    except NoData as error:
+        checks.append(_check_programs(error))
     except TigerSlackError as error:
         checks.append(Check.of_error("database", error))
     return [*checks, *check_spool(loaded.home / "spool", loaded.spool_limit)]

@@ -68,7 +68,7 @@ def _run_jobs(
     Raises JobFailed if one was neither done nor skipped, and CommandStopped after a signal.
     """
     log_to_stderr(loaded)
-    with database(loaded, session=True) as conninfo:
+    with database(loaded, creates=True, session=True) as conninfo:
         work = _run(loaded, slack, names, conninfo)
         ended = run_until_stopped(
             work, hint="To see how far the job came: tiger-slack jobs --status"

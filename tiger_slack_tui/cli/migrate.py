@@ -43,7 +43,7 @@ def migrate(status: bool, as_json: bool) -> None:
 
 def _apply(loaded: Settings, *, as_json: bool) -> None:
     """Migrate, and print what was applied."""
-    with _connected(loaded) as conninfo:
+    with _connected(loaded, creates=True) as conninfo:
         applied = asyncio.run(run.migrate(conninfo, report=_print_message))
     if as_json:
         click.echo(json.dumps({"version": __version__, "applied": applied}))
@@ -54,14 +54,14 @@ def _apply(loaded: Settings, *, as_json: bool) -> None:
 
 
 def _show(loaded: Settings, *, as_json: bool) -> None:
-    with _connected(loaded) as conninfo:
+    with _connected(loaded, creates=False) as conninfo:
         found = asyncio.run(migration_status(conninfo))
     click.echo(json.dumps(_as_json(found), indent=2) if as_json else _as_text(found))
 
 
 @contextmanager
-def _connected(loaded: Settings) -> Iterator[str]:
-    with database(loaded) as conninfo:
+def _connected(loaded: Settings, *, creates: bool) -> Iterator[str]:
+    with database(loaded, creates=creates) as conninfo:
         yield with_defaults(conninfo, application_name=f"{loaded.service_name} migrate")
 
 

@@ -23,7 +23,7 @@ Query = Callable[[Connection], Awaitable[T]]
 def query_runner(settings: Settings, name: str) -> Iterator[Callable[[Query[Any]], Any]]:
     """A function that runs a query over a connection of its own, and returns its result.
 
-    `name` is the command's name; pg_stat_activity shows it. The function raises DatabaseUnavailable,
+    `name` is the command's name; pg_stat_activity shows it. Raises NoData. The function raises DatabaseUnavailable,
     DatabaseRefused and MigrationError, KeyboardInterrupt at SIGINT, and what the query raises.
     """
     with database(settings) as conninfo:

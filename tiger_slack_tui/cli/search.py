@@ -10,6 +10,7 @@ from shutil import get_terminal_size
 import click
 
 from tiger_slack_tui.audit.reference import HOW_TO_NAME, MessageReference
+from tiger_slack_tui.audit.why_lines import second_lines
 from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
@@ -23,7 +24,7 @@ from tiger_slack_tui.search.render import Piece
 from tiger_slack_tui.search.search import Message, Result, SearchPage
 from tiger_slack_tui.search.search import search as find
 from tiger_slack_tui.search.thread import Surroundings, around, thread_of
-from tiger_slack_tui.store.names import find_channel
+from tiger_slack_tui.store.message_history import MessageOfSecond
 
 _INDENT = "  "
 _UNBROKEN = 50_000
@@ -41,6 +42,13 @@ class _Answer:
     page: SearchPage
     context: dict[str, Surroundings]
     """By permalink."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """The messages of a second that holds several."""
+
+    candidates: list[MessageOfSecond]
 
 
 @click.command()
@@ -94,7 +102,8 @@ def search(query: tuple[str, ...], newest: bool, limit: int, context: int, as_js
 def thread(channel: str, ts: str | None, as_json: bool) -> None:
     """Show a thread, the oldest message first.
 
-    Name any of its messages by CHANNEL (id or name) and TS, or by its link in Slack (PERMALINK).
+    Name any of its messages by CHANNEL (id or name) and TS, or by its link in Slack (PERMALINK). A TS of whole
+    seconds lists the messages of that second if there are several.
 
     Exit code 1: the message is not stored.
     """
@@ -102,17 +111,29 @@ def thread(channel: str, ts: str | None, as_json: bool) -> None:
     if named is None:
         raise click.UsageError(HOW_TO_NAME)
 
-    async def ask(connection: Connection) -> list[Message]:
-        return await thread_of(connection, await find_channel(connection, named.channel), named.ts)
+    async def ask(connection: Connection) -> list[Message] | _Candidates:
+        found = await named.find(connection)
+        if isinstance(found, list):
+            return _Candidates(found)
+        return await thread_of(connection, *found)
 
     messages = run_query(settings.load(), "thread", ask)
-    if as_json:
+    if isinstance(messages, _Candidates):
+        if as_json:
+            echo_json(messages)
+        else:
+            click.echo("\n".join(second_lines(named.channel, messages.candidates, "thread")))
+    elif as_json:
         echo_json({"messages": messages})
-        return
-    width = _width()
+    else:
+        for line in _thread_lines(messages, _width()):
+            click.echo(line)
+
+
+def _thread_lines(messages: Sequence[Message], width: int) -> Iterator[str]:
     for number, message in enumerate(messages):
-        for line in _message_lines(message, [Piece(message.text)], width, is_styled=False):
-            click.echo((_INDENT if number else "") + line)
+        shown = _message_lines(message, [Piece(message.text)], width, is_styled=False)
+        yield from _indented(shown) if number else shown
 
 
 def _as_json(answer: _Answer) -> object:

@@ -11,11 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.settings import SlackSettings
 from tiger_slack_tui.postgres.embedded.server import is_supervised
 
 _PREFIX = "tiger-slack-demo-"
 _LOCK = "demo.lock"
 """The file that a demo holds locked in its directory. The kernel unlocks it when the demo ends, however it ends."""
+
+_ABOUT = """\
+# Settings of a demo, for tiger-slack commands that are started in this directory, such as observe and search.
+# The local Slack ends with the demo. To ingest your own workspace, use another directory."""
 
 
 @contextmanager
@@ -36,6 +41,26 @@ def demo_home(keep: Path | None) -> Iterator[Path]:
             yield Path(name)
         finally:
             os.close(lock)
+
+
+def write_settings(home: Path, slack: SlackSettings) -> None:
+    """Write the file .env, with which commands started in `home` use the demo's data. Raises SettingsError."""
+    values = {
+        "TIGER_SLACK_HOME": str(home),
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "SLACK_APP_TOKEN": slack.app_token,
+        "SLACK_API_URL": slack.api_url,
+    }
+    quoted = {
+        name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in values.items()
+    }
+    lines = [_ABOUT, *(f"{name}='{value}'" for name, value in quoted.items())]
+    try:
+        file = os.open(home / ".env", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(file, "w", encoding="utf-8") as opened:
+            opened.write("\n".join(lines) + "\n")
+    except OSError as error:
+        raise SettingsError(f"--keep: {home}/.env cannot be written: {error.strerror}.") from None
 
 
 def remove_killed(place: Path) -> None:

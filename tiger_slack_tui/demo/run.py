@@ -22,7 +22,7 @@ from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.demo.check import differences
 from tiger_slack_tui.demo.expected import Expected
-from tiger_slack_tui.demo.home import demo_home
+from tiger_slack_tui.demo.home import demo_home, write_settings
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.headless.run import run_headless
@@ -66,6 +66,8 @@ def run_demo(
             _local_slack(rate=rate, events=events or 0, seed=seed) as (process, hello),
         ):
             slack = SlackSettings(hello["bot_token"], hello["app_token"], hello["url"])
+            if keep is not None:
+                write_settings(home, slack)
             _announce(server.conninfo, home, is_kept=keep is not None, ui=options.ui, mcp=mcp)
             if options.ui:
 
@@ -109,10 +111,9 @@ def _announce(conninfo: str, home: Path, *, is_kept: bool, ui: bool, mcp: bool) 
 
 def _kept_line(home: str | None) -> str:
     if home is None:
-        return "Nothing is kept. To keep the database and the settings: --keep DIR"
-    return (
-        f"Kept in {home}. To look at it: TIGER_SLACK_HOME={shlex.quote(home)} tiger-slack observe"
-    )
+        return "Nothing is kept. To keep the database and its settings: --keep DIR"
+    command = f"TIGER_SLACK_HOME={shlex.quote(home)} tiger-slack observe"
+    return f"Kept in {home}, with the settings in .env. To look at it:\n  {command}"
 
 
 def _run_headless(

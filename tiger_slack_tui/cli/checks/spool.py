@@ -16,15 +16,15 @@ from tiger_slack_tui.cli.checks.check import Check, CheckState
 def check_spool(place: Path, limit: int) -> Iterator[Check]:
     """Check that files can be made durable in the directory, and that its disk has room for `limit` bytes.
 
-    The directory is made if it is missing. Blocks as long as the disk takes.
+    Where it is missing, the directory is checked in which a run would make it. Blocks as long as the disk takes.
     """
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place) as file:
+        existing = next(path for path in (place, *place.parents) if path.exists())
+        with tempfile.TemporaryFile(dir=existing) as file:
             file.write(b"doctor")
             file.flush()
             os.fsync(file.fileno())
-        free = shutil.disk_usage(place).free
+        free = shutil.disk_usage(existing).free
     except OSError as error:
         fix = "Set TIGER_SLACK_HOME to a directory that this user can write to."
         yield Check("spool", CheckState.FAILED, f"cannot be written to: {error.strerror}", fix)
