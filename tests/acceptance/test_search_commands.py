@@ -7,18 +7,20 @@ import json
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.acceptance.test_audit_commands import NASTY
 from tests.acceptance.test_cli import in_this_process
 from tests.auditing import message, reaction, store, ts
+from tiger_slack_tui.store import search as store_search
 
 
-def test_search_and_thread(conninfo: str, tmp_path: Path) -> None:
-    def run(*arguments: str, code: int = 0) -> str:
+def test_search_and_thread(conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*arguments: str, code: int = 0, both: bool = False) -> str:
         done = in_this_process(*arguments, cwd=tmp_path, DATABASE_URL=conninfo)
         assert done.returncode == code, done.stderr + done.stdout
         assert "\x1b" not in done.stdout
-        return done.stdout if code == 0 else done.stdout + done.stderr
+        return done.stdout if code == 0 and not both else done.stdout + done.stderr
 
     events = {
         "Ev1": message(1, text="the invoice is lost", thread_ts=ts(1)),
@@ -48,6 +50,13 @@ def test_search_and_thread(conninfo: str, tmp_path: Path) -> None:
     assert "No message matches" in run("search", "nothing", code=1)
     assert "Did you mean from:?" in run("search", "form:ana", code=2)
     assert "Did you mean @ana?" in run("search", "from:anna", code=1)
+
+    assert "Very many" not in run("search", "invoice", both=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_search, "_RANKED", 1)
+        said = run("search", "invoice", both=True)
+        assert "Very many messages match: only those among the newest 100,000" in said
+        assert json.loads(run("search", "invoice", "--json"))["is_limited"]
 
     whole = run("thread", "ops", ts(2))
     assert "the invoice is lost" in whole.splitlines()[1]

@@ -69,6 +69,7 @@ class CannedMessages(MessageReader):
         super().__init__("")
         self.messages = messages
         self.problem = problem
+        self.is_limited = False
         self.progress = IndexProgress(
             "english", None, percent, 100, DONE if percent == 100 else None
         )
@@ -81,7 +82,7 @@ class CannedMessages(MessageReader):
         if self.problem is not None:
             raise self.problem
         found = tuple(result(one) for one in self.messages[::-1] if text in one.text)
-        return SearchPage(found, None, not newest, self.progress)
+        return SearchPage(found, None, not newest, self.progress, self.is_limited)
 
     async def conversation(self, channel_id: str, ts: str, place: Place) -> Conversation:
         await asyncio.sleep(self.conversation_delay)
@@ -137,6 +138,17 @@ async def test_an_old_answer_never_replaces_a_newer_one(tmp_path: Path) -> None:
         await asyncio.sleep(1.2)
         assert "Has anybody seen the invoice of March?" in screen_text(app)
         assert field.value == "March"
+
+
+async def test_where_too_many_match_to_rank_them_all(tmp_path: Path) -> None:
+    reader = CannedMessages()
+    reader.is_limited = True
+    app = console(tmp_path, reader)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6", "slash", *"invoice", "enter")
+        await shows(app, "most relevant of the newest 100,000 messages first")
+        await pilot.press("o")
+        await shows(app, "── newest first")
 
 
 async def test_a_conversation_of_an_earlier_query_is_not_shown(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.search.query import QueryError
 from tiger_slack_tui.search.search import SearchPage, search
 from tiger_slack_tui.store import search as store
+from tiger_slack_tui.store.visible_channels import VisibleChannels
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 BASE = 1772000000
@@ -140,6 +141,48 @@ def test_order(searching: Searching) -> None:
     searching.post("plum 1 x")
     searching.post("plum 2 x")
     assert searching.texts("plum") == ["plum 2 x", "plum 1 x"]
+
+
+@pytest.mark.parametrize("estimate", [0, 1_000_000])
+def test_where_very_many_match_only_the_newest_are_ranked(
+    searching: Searching,
+    database: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    estimate: int,
+) -> None:
+    """Whatever the server's statistics say, and whatever is hidden."""
+    monkeypatch.setattr(store, "_RANKED", 9)
+    monkeypatch.setattr(store, "RANKED_WALK", 5)
+    visible = VisibleChannels({"C1": "channel"})
+    for n in range(9):
+        searching.post("kiwi " * (9 - n) + str(n))
+        searching.post("kiwi", channel="C9")
+    database.execute(
+        "update pg_class set reltuples = %s where oid = 'slack.message_search'::regclass",
+        (estimate,),
+    )
+
+    def numbers(query: str, **options: Any) -> tuple[list[str], bool]:
+        page = searching.page(query, **options)
+        return [each.message.text[-1] for each in page.results], page.is_limited
+
+    best = [*"012345678"]
+    assert numbers("kiwi", visible=visible) == (best, False)
+    assert numbers("kiwi or plum", visible=visible) == (best[4:], True)
+    assert sorted(numbers("kiwi")[0]) == ["7", "8", "i", "i", "i"]
+    searching.post("plum kiwi 9")
+    assert numbers("kiwi", visible=visible) == (["5", "6", "7", "8", "9"], True)
+    assert numbers("kiwi", visible=visible, limit=2)[0] == ["5", "6"]
+    assert numbers("kiwi", newest=True, visible=visible) == (["9", *best[::-1]], False)
+
+
+def test_rarer_alternatives_count_more(searching: Searching) -> None:
+    for n in range(8):
+        searching.post("plum pear apple" if n == 3 else "plum pear")
+    searching.post("apple and " + "more words " * 9)
+    found = searching.texts("plum or apple", limit=2)
+    assert found[0] == "plum pear apple"
+    assert found[1].startswith("apple and")
 
 
 @pytest.mark.parametrize("newest", [True, False])

@@ -69,6 +69,7 @@ def mcp(
     from tiger_slack_tui.mcp.access import Access
     from tiger_slack_tui.mcp.run import run_http, run_stdio
 
+    gc.freeze()  # else the first collection looks at all of it
     gc.enable()
     loaded = settings.load()
     access = Access(private, direct_messages, channels, emails)

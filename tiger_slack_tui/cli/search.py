@@ -21,7 +21,7 @@ from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.render import Piece
-from tiger_slack_tui.search.search import Message, Result, SearchPage
+from tiger_slack_tui.search.search import LIMITED, Message, Result, SearchPage
 from tiger_slack_tui.search.search import search as find
 from tiger_slack_tui.search.thread import Surroundings, around, thread_of
 from tiger_slack_tui.store.message_history import MessageOfSecond
@@ -90,8 +90,9 @@ def search(query: tuple[str, ...], newest: bool, limit: int, context: int, as_js
             click.echo(line)
     if not answer.page.results:
         raise NothingFound("No message matches.", hint=_not_indexed(answer.page))
-    if not as_json and (hint := _not_indexed(answer.page)):
-        click.echo(hint, err=True)
+    if not as_json:
+        for hint in filter(None, (_limited(answer.page), _not_indexed(answer.page))):
+            click.echo(hint, err=True)
 
 
 @click.command()
@@ -150,6 +151,7 @@ def _as_json(answer: _Answer) -> object:
         ],
         "has_more": page.next is not None,
         "is_ranked": page.is_ranked,
+        "is_limited": page.is_limited,
         "percent_indexed": page.progress.percent,
     }
 
@@ -219,6 +221,11 @@ def _parts(text: str) -> Iterator[str]:
 
 def _indented(shown: Iterable[str]) -> Iterator[str]:
     return (_INDENT + line for line in shown)
+
+
+def _limited(page: SearchPage) -> str | None:
+    """What the reader must know if only some of the matches were ranked."""
+    return f"{LIMITED} --newest shows all." if page.is_limited else None
 
 
 def _not_indexed(page: SearchPage) -> str | None:

@@ -117,6 +117,11 @@ def _shown(reference: str, names: Mapping[str, str]) -> str:
     return label or target.removeprefix("mailto:")
 
 
+def is_plain(message: ReadableMessage) -> bool:
+    """Whether the message has a text, and nothing else."""
+    return bool(message.text) and not message.attachments and not message.files
+
+
 def _source(message: ReadableMessage) -> str:
     """The text as Slack sends it; without one, that of blocks, attachments and files."""
     if message.text:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
+from typing import TypeVar
 
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.query import Condition, Filter, Query, QueryError, Words, read_query
 from tiger_slack_tui.search.render import (
     Piece,
     cjk_parts,
+    is_plain,
     mark,
     mentioned,
     readable,
@@ -23,20 +25,26 @@ from tiger_slack_tui.store import search as store
 from tiger_slack_tui.store.names import find_channels, find_users
 from tiger_slack_tui.store.readable_messages import (
     ReadableMessage,
-    names_of,
+    names_and_url,
     read_messages,
-    workspace_url,
 )
 from tiger_slack_tui.store.search import Match, Position, lexeme
-from tiger_slack_tui.store.search_index import IndexProgress, read_progress
+from tiger_slack_tui.store.search_index import IndexProgress
 from tiger_slack_tui.store.visible_channels import VisibleChannels
+
+T = TypeVar("T")
 
 _SNIPPET = 300
 """Characters of a snippet."""
+_LONG = 20_000
+"""Characters that take more than a few milliseconds."""
 _ANY_WORKSPACE = "https://slack.com/"
 """Slack leads from here to the workspace that the reader is signed in to."""
-
-
+LIMITED = (
+    "Very many messages match: only those among the newest"
+    f" {store.RANKED_WALK:,} messages are ranked."
+)
+"""What to tell the reader of a page that `is_limited`."""
 _CHANNEL = ("C", "D", "G")
 """How ids of channels begin."""
 
@@ -81,6 +89,8 @@ class SearchPage:
     """Whether the most relevant result is the first; else the newest is."""
     progress: IndexProgress
     """How much of the history was searched."""
+    is_limited: bool = False
+    """Whether so many messages match that only some were ranked: LIMITED says it."""
 
 
 async def search(
@@ -100,11 +110,15 @@ async def search(
     wrong with the query, and psycopg.Error.
     """
     query = read_query(text, now or datetime.now(UTC))
-    progress = await read_progress(connection)
-    match = await _match(connection, query, progress.languages, visible)
+    progress, match = await _match(connection, query, visible)
     is_ranked = match.ranking is not None and not newest
-    find = store.most_relevant if is_ranked else store.newest
-    found = await find(connection, match, after=after, limit=limit + 1)
+    if is_ranked:
+        found, is_limited = await store.most_relevant(
+            connection, match, after=after, limit=limit + 1
+        )
+    else:
+        found = await store.newest(connection, match, after=after, limit=limit + 1)
+        is_limited = False
     page = found[:limit]
     messages = await read_messages(connection, [(each.channel_id, each.ts) for each in page])
     readers = await describe(connection, messages, visible)
@@ -118,6 +132,7 @@ async def search(
         page[-1].position(is_ranked=is_ranked) if len(found) > limit else None,
         is_ranked,
         progress,
+        is_limited,
     )
 
 
@@ -127,14 +142,21 @@ async def describe(
     visible: VisibleChannels | None = None,
 ) -> list[Message]:
     """The messages with names, plain text and links. A channel that is not `visible` is shown by its id."""
-    ids = await asyncio.to_thread(mentioned, messages)  # texts can be long
-    names = await names_of(connection, ids, visible)
+    size = sum(len(each.text or "") if is_plain(each) else _LONG for each in messages)
+    ids = await _compute(size, lambda: mentioned(messages))
+    names, url = await names_and_url(connection, ids, visible)
     if visible is not None:  # a mention can hold the name, too
         names |= {
             i: i for i in ids if i.startswith(_CHANNEL) and i not in names and i not in visible
         }
-    url = await workspace_url(connection) or _ANY_WORKSPACE
-    return await asyncio.to_thread(lambda: [_message(each, names, url) for each in messages])
+    return await _compute(
+        size, lambda: [_message(each, names, url or _ANY_WORKSPACE) for each in messages]
+    )
+
+
+async def _compute(size: int, work: Callable[[], T]) -> T:
+    """Do the work on `size` characters: in a thread if they are many, because the event loop must not wait."""
+    return work() if size < _LONG else await asyncio.to_thread(work)
 
 
 def permalink(url: str, channel_id: str, ts: str, thread_ts: str | None) -> str:
@@ -168,14 +190,13 @@ def _message(message: ReadableMessage, names: Mapping[str, str], url: str) -> Me
 async def _match(
     connection: Connection,
     query: Query,
-    languages: Sequence[str],
     visible: VisibleChannels | None,
-) -> Match:
-    """The query with ids and lexemes. Raises QueryError if nothing is left of it."""
+) -> tuple[IndexProgress, Match]:
+    """What is indexed, and the query with ids and lexemes. Raises QueryError if nothing is left of the query."""
     conditions = [each for clause in query.clauses for each in clause]
     words = list(dict.fromkeys(each for each in conditions if isinstance(each, Words)))
     terms = [(each.text, each.is_prefix) for each in words]
-    found = await store.term_queries(connection, terms, languages, visible) if terms else []
+    progress, found = await store.term_queries(connection, terms, visible)
     queries: dict[Condition, str | None] = dict(zip(words, found, strict=True))
     for each in conditions:
         if isinstance(each, Filter) and not each.is_reaction:
@@ -202,7 +223,7 @@ async def _match(
     )
     if not clauses and not reactions and query.since is None and query.until is None:
         raise QueryError("The query has no words to search for.", hint="Write a word or a name.")
-    return Match(
+    return progress, Match(
         " & ".join(clauses) or None,
         is_selective,
         # Words that all must be there count by their distance, words of which one must be there by themselves.
@@ -248,8 +269,9 @@ async def _snippets(
         for each in clause
         if isinstance(each, Words) and not each.is_negated
     ]
-    words = await asyncio.to_thread(
-        lambda: set[str]().union(*(words_in(each.text) for each in messages))
+    size = sum(len(each.text) for each in messages)
+    words = await _compute(
+        size, lambda: set[str]().union(*(words_in(each.text) for each in messages))
     )
     terms = reduce(set.union, (words_in(each.text) for each in wanted), set[str]())
     lexemes = await store.lexemes_of(connection, sorted(words | terms), languages)
@@ -264,8 +286,9 @@ async def _snippets(
         return any(each in exact or (prefixes and each.startswith(prefixes)) for each in found)
 
     parts = [part for each in wanted for part in cjk_parts(each.text)]
-    return await asyncio.to_thread(
+    return await _compute(
+        size,
         lambda: [
             tuple(snippet(mark(each.text, is_match, parts=parts), _SNIPPET)) for each in messages
-        ]
+        ],
     )

@@ -11,7 +11,6 @@ from psycopg.rows import class_row
 
 from tiger_slack_tui.base.times import EARLIEST, LATEST
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.slack.ts import from_micros, parse_ts, to_micros
 from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
@@ -66,7 +65,11 @@ from slack.channel c
 where c.id = any (%(ids)s)
 and slack.is_visible(c.id, %(visible)s::text[])
 """
-_URL = "select w.url from slack.workspace w where w.url is not null order by w.seen_at desc limit 1"
+_NAMES_AND_URL: LiteralString = f"""
+{_NAMES}
+union all
+(select '', w.url from slack.workspace w where w.url is not null order by w.seen_at desc limit 1)
+"""  # noqa: S608 our own text
 _SAVE_WORKSPACE = """
 insert into slack.workspace as w (team_id, team, url)
 values (%(team_id)s, %(team)s, %(url)s)
@@ -151,10 +154,14 @@ async def names_of(
     return dict(await cursor.fetchall())
 
 
-async def workspace_url(connection: Connection) -> str | None:
-    """The address of the workspace, https://NAME.slack.com/; None if it is not known."""
-    url: str | None = await fetch_value(connection, _URL)
-    return url
+async def names_and_url(
+    connection: Connection, ids: Iterable[str], visible: VisibleChannels | None = None
+) -> tuple[dict[str, str], str | None]:
+    """As `names_of`; and the address of the workspace, https://NAME.slack.com/, None if it is not known."""
+    values = {"ids": list(ids), "visible": visible_parameter(visible)}
+    cursor = await connection.execute(_NAMES_AND_URL, values)
+    names = dict(await cursor.fetchall())
+    return names, names.pop("", None)
 
 
 async def save_workspace(connection: Connection, team_id: str, team: str, url: str | None) -> None:

@@ -6,15 +6,14 @@ reading the index, so that the server's statistics, which miss rare and combined
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log
 from typing import Any, Final, LiteralString
 
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.store.readable_messages import time_text
+from tiger_slack_tui.store.search_index import NO_PROGRESS, IndexProgress
 from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
 _SAMPLE: Final = 2000
@@ -24,17 +23,19 @@ _WALK: Final = 40_000
 _ALL: Final = 1 << 40
 """More messages than there are."""
 _RANKED: Final = 30_000
-"""Matches that are ranked at most, as far as the sample can tell. If there are more, the newest are ranked."""
-_RANKED_WALK: Final = 100_000
-"""The newest messages that are ranked instead."""
-_RARE: Final = 0.0001
-"""The part of the messages that has a word, for words that the server's statistics do not list."""
+"""Matches that are ranked at most; of alternatives, which take three times as long, a third."""
+RANKED_WALK: Final = 100_000
+"""If more match, only those among so many newest messages are ranked."""
 
-_LEXEME = re.compile(r"'((?:[^']|'')*)'")
 _TERMS: LiteralString = """
-select slack.search_term(t.term, t.is_prefix, %(languages)s, %(visible)s::text[])::text
-from unnest(%(terms)s::text[], %(prefixes)s::bool[]) with ordinality t (term, is_prefix, n)
-order by t.n
+select p.language, p.previous_language, p.done, p.total, p.finished_at
+, array
+  ( select slack.search_term
+    (t.term, t.is_prefix, array_remove(array[p.language, p.previous_language], null), %(visible)s::text[])::text
+    from unnest(%(terms)s::text[], %(prefixes)s::bool[]) with ordinality t (term, is_prefix, n)
+    order by t.n
+  )
+from slack.search_progress p
 """
 _MATCHES: LiteralString = """
 slack.is_visible(s.channel_id, %(visible)s::text[])
@@ -70,7 +71,6 @@ where {_MATCHES}
 order by s.ts desc, s.channel_id desc
 limit %(limit)s
 """  # noqa: S608 our own texts
-_IS_MORE: LiteralString = f"select count(*) = %(window)s from {_NEWEST}"  # noqa: S608 our own text
 # Materialised, so that the server does not read all messages in order to find a few.
 _INDEXED: LiteralString = f"""
 with found as materialized
@@ -107,60 +107,75 @@ where {_MATCHES}
 order by s.ts desc, s.channel_id desc
 limit %(limit)s
 """  # noqa: S608 our own texts
-_SCORE: LiteralString = """
-ts_rank_cd(s.document, %(ranking)s::tsquery, 1)
-+ case
-    when %(terms)s::text[] = '{}' then 0
-    else
-    ( select coalesce(sum(t.weight), 0)
-      from unnest(%(terms)s::text[], %(weights)s::float8[]) t (term, weight)
-      where s.document @@ t.term::tsquery
-    )
-  end
+# How frequent the matches seem to be. It decides how they are found, not which.
+_ESTIMATE: LiteralString = f"""
+select coalesce(max(c.reltuples), 0) / %(window)s
+* (select count(*) from {_NEWEST} where {_MATCHES})
+from pg_class c
+where c.oid = 'slack.message_search'::regclass
+"""  # noqa: S608 our own texts
+_MATCHING: LiteralString = f"""
+from slack.message_search s
+where s.ts >= %(since)s::timestamptz
+and s.ts < %(until)s::timestamptz
+and {_MATCHES}
 """
+_ARE_MORE: LiteralString = f"""
+select count(*) > %(most)s from (select {_MATCHING} limit %(most)s + 1) s
+"""  # noqa: S608 our own text
+# Of hidden channels nothing counts, so that they change neither the results nor their order.
+_MATCHING_NEWEST: LiteralString = f"""
+from
+( select w.ts, w.channel_id, w.document
+  from slack.message_search w
+  where w.ts >= %(since)s::timestamptz
+  and w.ts < %(until)s::timestamptz
+  and slack.is_visible(w.channel_id, %(visible)s::text[])
+  order by w.ts desc, w.channel_id desc
+  limit %(window)s
+) s
+where {_MATCHES}
+"""  # noqa: S608 our own texts
+_CLOSENESS: LiteralString = "ts_rank_cd(s.document, %(ranking)s::tsquery, 1)::float8"
 _RANK: LiteralString = """
-select f.channel_id, slack.to_ts(f.ts), f.score
+select f.channel_id, slack.to_ts(f.ts), f.score, (select count(*) from found)
 from found f
 where (f.score, f.ts, f.channel_id) < (%(score)s::float8, %(ts)s::timestamptz, %(channel)s)
 or %(score)s::float8 is null
 order by f.score desc, f.ts desc, f.channel_id desc
 limit %(limit)s
 """
-_RANKED_INDEXED: LiteralString = f"""
-with found as materialized
-( select s.ts, s.channel_id, ({_SCORE})::float8 as score
-  from slack.message_search s
-  where s.ts >= %(since)s::timestamptz
-  and s.ts < %(until)s::timestamptz
-  and {_MATCHES}
+_TOGETHER: tuple[LiteralString, LiteralString] = (
+    f"with found as materialized (select s.ts, s.channel_id, {_CLOSENESS} as score",
+    f") {_RANK}",
+)
+# A term is worth more the fewer of the matches have it. The worth has steps, to be the same for the next page.
+_ALTERNATIVES: tuple[LiteralString, LiteralString] = (
+    f"""
+with matching as materialized
+( select s.ts, s.channel_id, {_CLOSENESS} as closeness
+  , array
+    ( select s.document @@ t.term::tsquery
+      from unnest(%(terms)s::text[]) with ordinality t (term, n)
+      order by t.n
+    ) as has
+""",  # noqa: S608 our own text
+    f"""
+)
+, worth as materialized
+( select t.n, round(-2 * ln(greatest(count(*) filter (where m.has[t.n]), 1)::float8 / count(*))) / 2 as worth
+  from matching m
+  cross join generate_subscripts(%(terms)s::text[], 1) t (n)
+  group by t.n
+)
+, found as materialized
+( select m.ts, m.channel_id
+  , m.closeness + (select coalesce(sum(w.worth), 0) from worth w where m.has[w.n]) as score
+  from matching m
 )
 {_RANK}
-"""  # noqa: S608 our own texts
-_RANKED_NEWEST: LiteralString = f"""
-with found as materialized
-( select s.ts, s.channel_id, ({_SCORE})::float8 as score
-  from
-  ( select w.ts, w.channel_id, w.document
-    from slack.message_search w
-    where w.ts >= %(since)s::timestamptz
-    and w.ts < %(until)s::timestamptz
-    order by w.ts desc, w.channel_id desc
-    limit %(window)s
-  ) s
-  where {_MATCHES}
+""",  # noqa: S608 our own text
 )
-{_RANK}
-"""  # noqa: S608 our own texts
-_TOTAL = "select greatest(c.reltuples, 0)::int8 from pg_class c where c.oid = 'slack.message_search'::regclass"
-_FREQUENCIES: LiteralString = """
-select e.lexeme, e.frequency
-from pg_stats p
-cross join lateral unnest(p.most_common_elems::text::text[], p.most_common_elem_freqs) e (lexeme, frequency)
-where p.schemaname = 'slack'
-and p.tablename = 'message_search'
-and p.attname = 'document'
-and e.lexeme = any (%s)
-"""
 _WORDS: LiteralString = """
 with c as materialized
 ( select slack.search_config(l.language) as config from unnest(%(languages)s::text[]) l (language) )
@@ -224,8 +239,7 @@ class Match:
             "since": self.since,
             "until": self.until,
             "visible": visible_parameter(self.visible),
-            "terms": [],
-            "weights": [],
+            "terms": list(self.terms),
             "ts": "infinity",
             "channel": "",
             "score": None,
@@ -240,21 +254,21 @@ def lexeme(text: str) -> str:
 async def term_queries(
     connection: Connection,
     terms: Sequence[tuple[str, bool]],
-    languages: Sequence[str],
     visible: VisibleChannels | None = None,
-) -> list[str | None]:
-    """The tsquery of each term, which is (text, is_prefix); None if it has no words. Takes any text without NUL.
+) -> tuple[IndexProgress, list[str | None]]:
+    """How much of the history can be searched, and the tsquery of each term, which is (text, is_prefix).
 
-    A name of a channel that the reader may not see finds no mentions of it.
+    A query is None if the term has no words. Takes any text without NUL. A name of a channel that the reader may not
+    see finds no mentions of it.
     """
     values = {
         "terms": [text for text, _ in terms],
         "prefixes": [is_prefix for _, is_prefix in terms],
-        "languages": list(languages),
         "visible": visible_parameter(visible),
     }
     cursor = await connection.execute(_TERMS, values)
-    return [query for (query,) in await cursor.fetchall()]
+    *progress, queries = await cursor.fetchone() or [*NO_PROGRESS, [None] * len(terms)]
+    return IndexProgress(*progress), queries
 
 
 async def newest(
@@ -263,12 +277,10 @@ async def newest(
     """The newest messages that match, after a position."""
     values = match.values(limit=limit, **_after(after))
     wanted = any(not is_negated for _, is_negated in match.reactions)
-    windows = [_SAMPLE, _WALK] if match.is_selective or wanted else [_SAMPLE, _ALL]
-    for window in windows:
+    found: list[Found] = []
+    for window in [_SAMPLE, _WALK] if match.is_selective or wanted else [_SAMPLE, _ALL]:
         found = await _fetch(connection, _WALKED, values | {"window": window})
-        if len(found) >= limit or window == _ALL:
-            return found
-        if not await fetch_value(connection, _IS_MORE, values | {"window": window}):
+        if len(found) >= limit:
             return found
         if (match.is_selective or wanted) and len(found) * _WALK < limit * _SAMPLE:
             break  # the next window would not have enough either
@@ -279,21 +291,26 @@ async def newest(
 
 async def most_relevant(
     connection: Connection, match: Match, *, after: Position | None, limit: int
-) -> list[Found]:
+) -> tuple[list[Found], bool]:
     """The messages that match, the most relevant first, after a position; newer ones first if equally relevant.
 
     A message is more relevant if it has the words close together, in a short text, and the rarer alternative words.
+    The second value says that very many messages match, so that only those among the newest RANKED_WALK are ranked.
     `match.ranking` must not be None.
     """
-    weights = await _weights(connection, match.terms)
-    values = match.values(limit=limit, terms=list(match.terms), weights=weights)
-    sample = values | {"window": _SAMPLE, "limit": _SAMPLE}
-    hits = len(await _fetch(connection, _WALKED, sample))
-    total = int(await fetch_value(connection, _TOTAL) or 0)
-    values |= _after(after) | {"window": _RANKED_WALK}
-    # To weigh alternatives takes three times as long.
-    many = hits * total > _SAMPLE * (_RANKED // 3 if match.terms else _RANKED)
-    return await _fetch(connection, _RANKED_NEWEST if many else _RANKED_INDEXED, values)
+    most = _RANKED // 3 if match.terms else _RANKED
+    values = match.values(limit=limit, most=most, window=_SAMPLE)
+    begin, end = _ALTERNATIVES if match.terms else _TOGETHER
+    seem_many = await fetch_value(connection, _ESTIMATE, values) > most
+    are_many = seem_many and await fetch_value(connection, _ARE_MORE, values)
+    values |= _after(after)
+    if not are_many:
+        found = await _fetch_ranked(connection, begin + _MATCHING + end, values)
+        if not found or found[0][1] <= most:
+            return [each for each, _ in found], False
+    values["window"] = RANKED_WALK
+    found = await _fetch_ranked(connection, begin + _MATCHING_NEWEST + end, values)
+    return [each for each, _ in found], True
 
 
 async def lexemes_of(
@@ -302,20 +319,6 @@ async def lexemes_of(
     """The lexemes of each word, as in documents."""
     cursor = await connection.execute(_WORDS, {"words": list(words), "languages": list(languages)})
     return dict(await cursor.fetchall())
-
-
-async def _weights(connection: Connection, terms: Sequence[str]) -> list[float]:
-    """How rare each term is: the logarithm of how many messages there are for one that has it."""
-    if not terms:
-        return []
-    lexemes = {term: _LEXEME.findall(term) for term in terms}
-    names = [each for found in lexemes.values() for each in found]
-    cursor = await connection.execute(_FREQUENCIES, (names,))
-    frequencies: Mapping[str, float] = dict(await cursor.fetchall())
-    return [
-        -log(min(max([frequencies.get(each, _RARE) for each in lexemes[term]] or [_RARE]), 0.9))
-        for term in terms
-    ]
 
 
 def _after(position: Position | None) -> dict[str, Any]:
@@ -331,3 +334,11 @@ async def _fetch(
     # Not prepared: the best plan depends on the values.
     cursor = await connection.execute(query, values, prepare=False)
     return [Found(*row) for row in await cursor.fetchall()]
+
+
+async def _fetch_ranked(
+    connection: Connection, query: LiteralString, values: Mapping[str, Any]
+) -> list[tuple[Found, int]]:
+    """Each message, and how many match."""
+    cursor = await connection.execute(query, values, prepare=False)
+    return [(Found(channel, ts, score), n) for channel, ts, score, n in await cursor.fetchall()]

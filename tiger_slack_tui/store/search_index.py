@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from typing import Final, LiteralString
 
 from psycopg.rows import class_row
 
@@ -62,12 +62,16 @@ class IndexProgress:
         return [self.language, *([self.previous_language] if self.previous_language else [])]
 
 
+NO_PROGRESS: Final = ("english", None, 0, None, None)
+"""The progress if slack.search_progress has lost its row."""
+
+
 async def read_progress(connection: Connection) -> IndexProgress:
     """How much of the history can be searched."""
     async with connection.cursor(row_factory=class_row(IndexProgress)) as cursor:
         await cursor.execute(_PROGRESS)
         row = await cursor.fetchone()
-    return row or IndexProgress("english", None, 0, None, None)
+    return row or IndexProgress(*NO_PROGRESS)
 
 
 async def set_up_index_session(connection: Connection) -> None:

@@ -48,7 +48,7 @@ from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.console.views.why import explain
 from tiger_slack_tui.search.query import QueryError, completions, read_query
 from tiger_slack_tui.search.search import Message, Result, SearchPage
-from tiger_slack_tui.store.search import Position
+from tiger_slack_tui.store.search import RANKED_WALK, Position
 
 log = logging.getLogger(__name__)
 
@@ -267,7 +267,7 @@ class MessagesView(View):
     def _show_results(self) -> None:
         found, page = self._found, self._found.page
         more = "+" if found.next is not None else ""
-        order = "most relevant first" if page is not None and page.is_ranked else "newest first"
+        order = _order(page)
         self._results.show(
             Body(
                 rows=found.results,
@@ -430,6 +430,15 @@ async def _lines_of(read: Conversation, width: int) -> list[Content]:
     return await asyncio.to_thread(
         lambda: list(conversation_lines(read.messages, read.selected, width))
     )
+
+
+def _order(page: SearchPage | None) -> str:
+    """Which results come first."""
+    if page is None or not page.is_ranked:
+        return "newest first"
+    if page.is_limited:
+        return f"most relevant of the newest {RANKED_WALK:,} messages first"
+    return "most relevant first"
 
 
 def _indexed(page: SearchPage | None) -> str | None:

@@ -22,7 +22,6 @@ from tiger_slack_tui.search.search import Message, describe
 from tiger_slack_tui.store.conversations import read_first_replies, read_top_level, with_replies
 from tiger_slack_tui.store.readable_messages import ReadableMessage, read_messages
 from tiger_slack_tui.store.search import Found, Match, Position, lexeme, newest, term_queries
-from tiger_slack_tui.store.search_index import read_progress
 
 _REPLIES = 5
 """Replies of a thread that a list of conversations shows."""
@@ -107,10 +106,7 @@ async def get_conversations_with_user(
     user_id = await call.user(user)
     begin, end = call.period(since, until)
     after = call.position(str, str)
-    progress = await read_progress(call.connection)
-    mention, *_ = await term_queries(
-        call.connection, [(user_id, False)], progress.languages, call.visible
-    )
+    progress, (mention,) = await term_queries(call.connection, [(user_id, False)], call.visible)
     queries = [query for query in (lexeme(f"from:{user_id}"), mention) if query]
     found = await newest(
         call.connection,
