@@ -14,7 +14,7 @@ from mcp import Client
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.mcp.access import Access
 from tiger_slack_tui.mcp.run import make_service
-from tiger_slack_tui.mcp.server import make_server
+from tiger_slack_tui.mcp.server import Service, make_server
 
 BASE = 1772000000
 """2026-02-25 06:13:20 UTC."""
@@ -43,6 +43,19 @@ class Workspace:
         message = {"channel": channel, "ts": ts, "user": user, "text": text} | content
         self.database.execute("select slack.insert_message(%s)", (json.dumps(message),))
         return ts
+
+    def react(self, channel: str, ts: str, name: str, user: str = "U1") -> None:
+        """Add a reaction to a message."""
+        event = {"type": "reaction_added", "user_id": user, "event": {"reaction": name}} | {
+            "channel_id": channel,
+            "message_ts": ts,
+            "event_ts": f"{BASE + 99_999}.0",
+            "event_id": f"Ev{ts}{name}",
+            "effects": ["reaction"],
+        }
+        self.database.execute(
+            "select slack.apply_effects(slack.routed_events(%s))", (json.dumps([event]),)
+        )
 
     @property
     def last_ts(self) -> str:
@@ -92,11 +105,16 @@ class Asking:
         return str(result.content[0].text)  # type: ignore[union-attr]
 
 
+def serving(conninfo: str, home: Path, access: Access | None = None) -> Service:
+    """What answers the calls. The caller closes its database."""
+    settings = Settings(home=home, conninfo=conninfo)
+    return make_service(settings, lambda: nullcontext(conninfo), access or Access())
+
+
 @asynccontextmanager
 async def asking(conninfo: str, home: Path, access: Access | None = None) -> AsyncIterator[Asking]:
     """A client and a server in this process."""
-    settings = Settings(home=home, conninfo=conninfo)
-    service = make_service(settings, lambda: nullcontext(conninfo), access or Access())
+    service = serving(conninfo, home, access)
     try:
         async with Client(make_server(service)) as client:
             yield Asking(client)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -17,12 +18,23 @@ from psycopg.conninfo import make_conninfo
 from tests.auditing import message, store
 from tests.conftest import new_database
 from tests.faults.pooler import transaction_pooler
-from tests.mcp.serving import Asking, Workspace, asking
+from tests.mcp.serving import Workspace, asking, serving
 from tests.support import SCALE
-from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError
+from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError, TigerSlackError
 from tiger_slack_tui.mcp.access import Access
+from tiger_slack_tui.mcp.answers import as_json
+from tiger_slack_tui.mcp.resources import channels, schema
+from tiger_slack_tui.mcp.server import Service, Tool
+from tiger_slack_tui.mcp.tools.conversations import (
+    get_conversations_in_channel,
+    get_conversations_with_user,
+)
+from tiger_slack_tui.mcp.tools.directory import get_activity, get_channels, get_gaps, get_users
+from tiger_slack_tui.mcp.tools.messages import get_message_context, get_thread_messages, search
+from tiger_slack_tui.mcp.tools.why import why
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.read_only import QuestionTooSlow, ReadOnlyDatabase
+from tiger_slack_tui.store import search as store_search
 
 CHANNELS = {
     "C1": ("ops", {"is_private": False}),
@@ -42,6 +54,15 @@ ACCESSES = {
     Access(channels=("secret-plans", "C1")): {"C1", "C3"},
 }
 WORDS = ("invoice", "deploy", "ana", "<#C3|secret-plans>", "<@U2>", "<#C2|sales>", "ops", "plans")
+
+
+QUERIES = (
+    *WORDS,
+    *("secret-plans", "in:secret-plans", "in:s*", "in:secret-plan", "from:@ana"),
+    *("-invoice", "ops -deploy -ana", "deploy or plans", "<@U2> or invoice -ana"),
+    *("ana before:2026-02-25T06:40Z", "before:2026-02-25T06:30Z", "after:2026-02-25T06:50Z ops"),
+    *("has:reaction", "-has:reaction invoice", "has::eyes:", "has:thread -deploy", "de*"),
+)
 
 
 def fill(database: psycopg.Connection[Any], seed: int, visible: set[str]) -> list[tuple[str, str]]:
@@ -66,8 +87,11 @@ def fill(database: psycopg.Connection[Any], seed: int, visible: set[str]) -> lis
             "thread_ts": parents[0] if is_reply else None,
         }
         content = {name: value for name, value in content.items() if value is not None}
+        reactions = chance.sample(("eyes", "tada"), k=chance.choice((0, 0, 1, 2)))
         if channel in visible:
             known.append((channel, workspace.post(**content)))
+            for name in reactions:
+                workspace.react(*known[-1], name)
         else:
             workspace.skip(1)
             known.append((channel, workspace.last_ts))
@@ -80,63 +104,80 @@ def fill(database: psycopg.Connection[Any], seed: int, visible: set[str]) -> lis
     return known
 
 
-async def everything(client: Asking, messages: list[tuple[str, str]]) -> list[Any]:
-    """What all tools answer to many questions; errors as their texts."""
-    calls: list[tuple[str, dict[str, Any]]] = [
-        ("get_channels", {"include_archived": True}),
-        ("get_channels", {"name": "s*"}),
-        ("get_users", {}),
-        ("get_users", {"name": "example.org"}),
-        ("get_gaps", {"include_closed": True}),
-        ("get_activity", {"since": "2026-02-20", "until": "2026-03-01"}),
-        ("get_activity", {"since": "2026-02-20", "until": "2026-03-01", "user": "ana"}),
-    ]
-    queries = (
-        *WORDS,
-        "secret-plans",
-        "in:secret-plans",
-        "in:s*",
-        "in:secret-plan",
-        "from:@ana",
-    )
-    calls += [
-        ("search", {"query": query, "order": "newest" if len(query) % 2 else "relevance"})
-        for query in queries
-    ]
-    calls += [("search", {"query": f"in:{channel}"}) for channel in CHANNELS]
-    calls += [
-        ("get_activity", {"since": "2026-02-20", "channel": c}) for c in ("C3", "secret-plans")
-    ]
+def questions(messages: list[tuple[str, str]]) -> Iterator[tuple[Tool, dict[str, Any]]]:
+    """Calls of all tools, whose small pages lead to second ones."""
+    week = {"since": "2026-02-20", "until": "2026-03-01"}
+    yield get_channels, {"include_archived": True}
+    yield get_channels, {"name": "s*", "limit": 1}
+    yield get_users, {"limit": 2}
+    yield get_users, {"name": "example.org"}
+    yield get_gaps, {"include_closed": True, "limit": 2}
+    yield get_activity, week | {"limit": 2}
+    yield get_activity, week | {"user": "ana"}
+    for number, query in enumerate((*QUERIES, *(f"in:{channel}" for channel in CHANNELS))):
+        order = "newest" if number % 2 else "relevance"
+        yield search, {"query": query, "order": order, "limit": 4}
+    for channel in ("C3", "secret-plans"):
+        yield get_activity, {"since": "2026-02-20", "channel": channel}
     for name in ("ana", "@bob"):
-        calls.append(("get_conversations_with_user", {"user": name, "limit": 7}))
+        yield get_conversations_with_user, {"user": name, "limit": 4}
     for channel in ("ops", "secret-plans", "D6", "C4"):
-        calls.append(("get_conversations_in_channel", {"channel": channel, "since": "2026-02-20"}))
-    for channel, ts in messages[::8]:
-        for tool in ("get_thread_messages", "get_message_context", "why"):
-            calls.append((tool, {"channel": channel, "ts": ts}))
-    answers = []
-    for tool, arguments in calls:
-        result = await client.client.call_tool(tool, arguments)
-        shown = json.loads(json.dumps(result.structured_content))
-        answers.append((tool, arguments, shown or result.content[0].text))  # type: ignore[union-attr]
+        yield get_conversations_in_channel, {"channel": channel, **week, "limit": 4}
+    for channel, ts in messages[::9]:
+        yield get_thread_messages, {"channel": channel, "ts": ts, "limit": 2}
+        yield get_message_context, {"channel": channel, "ts": ts}
+        yield why, {"channel": channel, "ts": ts}
+
+
+async def everything(service: Service, messages: list[tuple[str, str]]) -> list[Any]:
+    """What all tools and resources answer to many questions, page after page; errors as their texts."""
+    answers: list[Any] = []
+    for tool, arguments in questions(messages):
+        answer = await ask(service, tool, arguments)
+        answers.append((tool.__name__, arguments, answer))
+        for _ in range(2):
+            if isinstance(answer, dict) and "next_cursor" in answer:
+                answer = await ask(service, tool, arguments | {"cursor": answer["next_cursor"]})
+                answers.append((tool.__name__, arguments, answer))
+    for resource in (channels, schema):
+        async with service.call("resource", {}) as call:
+            answers.append((resource.__name__, {}, await resource(call)))
+    service.database.close()
     return answers
+
+
+async def ask(service: Service, tool: Tool, arguments: dict[str, Any]) -> dict[str, Any] | str:
+    """What a client gets, without the SDK between."""
+    try:
+        async with service.call(tool.__name__, arguments) as call:
+            return as_json(await tool(call, **arguments))
+    except TigerSlackError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("seed", range(SCALE))
 async def test_as_if_it_had_never_existed(
-    postgres: EmbeddedPostgres, template: str, tmp_path: Path, seed: int
+    postgres: EmbeddedPostgres,
+    template: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
 ) -> None:
+    # So small that all ways to find messages are taken.
+    for name, value in (("_SAMPLE", 8), ("_WALK", 16), ("_RANKED", 9), ("RANKED_WALK", 12)):
+        monkeypatch.setattr(store_search, name, value)
     whole = new_database(postgres, template)
-    with psycopg.connect(whole, autocommit=True) as database:
+    with psycopg.connect(whole) as database:
         fill(database, seed, set(CHANNELS))
+        database.execute("analyze slack.message_search")
     for access, visible in ACCESSES.items():
         part = new_database(postgres, template)
-        with psycopg.connect(part, autocommit=True) as database:
+        with psycopg.connect(part) as database:
             messages = fill(database, seed, visible)
-        async with asking(whole, tmp_path, access) as client:
-            found = await everything(client, messages)
-        async with asking(part, tmp_path, access) as client:
-            expected = await everything(client, messages)
+        found, expected = [
+            await everything(serving(conninfo, tmp_path, access), messages)
+            for conninfo in (whole, part)
+        ]
         for one, other in itertools.zip_longest(found, expected):
             assert one == other
         shown = {each["id"] for each in found[0][2]["channels"]}
@@ -144,6 +185,7 @@ async def test_as_if_it_had_never_existed(
         if not access.channels:
             answers = json.dumps([each[2] for each in found])
             assert ("mpdm-ana" in answers) == access.direct_messages
+            assert "Very many messages match" in answers
         if "C3" not in visible:
             blind = [each for each in found if "secret-plan" not in str(each[1])]
             assert "secret-plan" not in json.dumps(blind)

@@ -138,12 +138,17 @@ where {_MATCHES}
 """  # noqa: S608 our own texts
 _CLOSENESS: LiteralString = "ts_rank_cd(s.document, %(ranking)s::tsquery, 1)::float8"
 _RANK: LiteralString = """
-select f.channel_id, slack.to_ts(f.ts), f.score, (select count(*) from found)
-from found f
-where (f.score, f.ts, f.channel_id) < (%(score)s::float8, %(ts)s::timestamptz, %(channel)s)
-or %(score)s::float8 is null
-order by f.score desc, f.ts desc, f.channel_id desc
-limit %(limit)s
+select c.n, r.channel_id, slack.to_ts(r.ts), r.score
+from (select count(*) as n from found) c
+left join lateral
+( select f.channel_id, f.ts, f.score
+  from found f
+  where (f.score, f.ts, f.channel_id) < (%(score)s::float8, %(ts)s::timestamptz, %(channel)s)
+  or %(score)s::float8 is null
+  order by f.score desc, f.ts desc, f.channel_id desc
+  limit %(limit)s
+) r on true
+order by r.score desc, r.ts desc, r.channel_id desc
 """
 _TOGETHER: tuple[LiteralString, LiteralString] = (
     f"with found as materialized (select s.ts, s.channel_id, {_CLOSENESS} as score",
@@ -305,12 +310,12 @@ async def most_relevant(
     are_many = seem_many and await fetch_value(connection, _ARE_MORE, values)
     values |= _after(after)
     if not are_many:
-        found = await _fetch_ranked(connection, begin + _MATCHING + end, values)
-        if not found or found[0][1] <= most:
-            return [each for each, _ in found], False
+        found, matching = await _fetch_ranked(connection, begin + _MATCHING + end, values)
+        if matching <= most:
+            return found, False
     values["window"] = RANKED_WALK
-    found = await _fetch_ranked(connection, begin + _MATCHING_NEWEST + end, values)
-    return [each for each, _ in found], True
+    found, _ = await _fetch_ranked(connection, begin + _MATCHING_NEWEST + end, values)
+    return found, True
 
 
 async def lexemes_of(
@@ -338,7 +343,7 @@ async def _fetch(
 
 async def _fetch_ranked(
     connection: Connection, query: LiteralString, values: Mapping[str, Any]
-) -> list[tuple[Found, int]]:
-    """Each message, and how many match."""
-    cursor = await connection.execute(query, values, prepare=False)
-    return [(Found(channel, ts, score), n) for channel, ts, score, n in await cursor.fetchall()]
+) -> tuple[list[Found], int]:
+    """The messages, and how many match, on all pages together."""
+    rows = await (await connection.execute(query, values, prepare=False)).fetchall()
+    return [Found(*found) for _, *found in rows if found[0] is not None], rows[0][0]
