@@ -314,7 +314,7 @@ def _stop_documents(conninfo: str) -> None:
         ).fetchone()
         assert row is not None
         plain = re.sub(r"with stored as\s*\(", "", row[0])
-        plain = re.sub(r"returning m\.ts.*?excluded\.document;", ";", plain, flags=re.DOTALL)
+        plain = re.sub(r"returning m\.ts.*?excluded\.thread_ts;", ";", plain, flags=re.DOTALL)
         assert "message_search" not in plain
         connection.execute(plain.encode())
 

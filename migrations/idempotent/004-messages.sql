@@ -213,14 +213,15 @@ begin
     -- A document has the words of blocks only in place of a text; without them, the rows are half as large.
     , case when m.text <> '' then null else m.blocks end as blocks
   )
-  insert into slack.message_search as s (ts, channel_id, document)
+  insert into slack.message_search as s (ts, channel_id, thread_ts, document)
   select
     m.ts
   , m.channel_id
+  , case when m.thread_ts <> m.ts then m.thread_ts end
   , slack.search_document
     (config, m.channel_id, m.user_id, m.bot_id, m.subtype, m.thread_ts, m.edited, m.text, m.blocks, m.attachments, m.files)
   from stored m
-  on conflict (ts, channel_id) do update set document = excluded.document;
+  on conflict (ts, channel_id) do update set document = excluded.document, thread_ts = excluded.thread_ts;
 end
 $func$;
 comment on function slack.store_messages(slack.routed_event[]) is

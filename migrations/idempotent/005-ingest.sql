@@ -146,15 +146,16 @@ begin
   -- transactions deadlock: not those of ingestion, imports, backfills, replays, jobs or heartbeats.
   --   1. one replay at a time                            slack.replay()
   --   2. weeks of channels                               slack.lock_for_import(): imports and backfills
-  --   3. buckets of messages                             slack.lock_messages(): exclusive; slack.lock_for_import(): shared
-  --   4. rows of slack.event                             only replays change them
-  --   5. rows of slack.delivery, by event_id
-  --   6. rows of slack.tombstone, reaction, message and message_search
+  --   3. the row of slack.search_progress            the job "search", slack.renew_documents(); others only read it
+  --   4. buckets of messages                             slack.lock_messages(): exclusive; slack.lock_for_import(): shared
+  --   5. rows of slack.event                             only replays change them
+  --   6. rows of slack.delivery, by event_id
+  --   7. rows of slack.tombstone, reaction, message and message_search
   --                                                    only under their bucket's lock, so in any order
-  --   7. rows of slack."user", by id
-  --   8. rows of slack.channel, by id
-  --   9. gaps                                            slack.lock_gaps()
-  --  10. rows of slack.instance, connection and gap      a backfill starts with a row of slack.gap
+  --   8. rows of slack."user", by id
+  --   9. rows of slack.channel, by id
+  --  10. gaps                                            slack.lock_gaps()
+  --  11. rows of slack.instance, connection and gap      a backfill starts with a row of slack.gap
   -- No transaction waits for a row of slack.message_discard_failure: slack.count_rule_failures() skips locked rows. The
   -- retention job skips them as well. A transaction that needs locks of one kind in two steps takes all of them in the
   -- first. Keys are compared as bytes (collate "C"), as Python does.

@@ -18,6 +18,13 @@ $func$;
 comment on function slack.search_config(text) is
   'The text search configuration of a language: ours, which keeps stop words, or that of this name. Null if there is none.';
 
+create or replace function slack.document_version()
+returns int4
+immutable parallel safe
+return 2;
+comment on function slack.document_version() is
+  'The version of what slack.message_search has for a message. A change of that raises it: the migration then lets the job "search" make all documents anew.';
+
 create or replace function slack.document_config()
 returns regconfig
 language sql stable parallel safe
@@ -241,17 +248,18 @@ declare
   last_ts constant timestamptz := (select max(t) from unnest(times) t);
   n int8;
 begin
-  insert into slack.message_search as s (ts, channel_id, document)
+  insert into slack.message_search as s (ts, channel_id, thread_ts, document)
   select
     m.ts
   , m.channel_id
+  , case when m.thread_ts <> m.ts then m.thread_ts end
   , slack.search_document
     (config, m.channel_id, m.user_id, m.bot_id, m.subtype, m.thread_ts, m.edited, m.text, m.blocks, m.attachments, m.files)
   from slack.message m
   where m.channel_id = index_messages.channel_id
   and m.ts between first_ts and last_ts
   and m.ts = any (times)
-  on conflict on constraint message_search_pkey do update set document = excluded.document;
+  on conflict on constraint message_search_pkey do update set document = excluded.document, thread_ts = excluded.thread_ts;
   get diagnostics n = row_count;
   return n;
 end
@@ -265,12 +273,14 @@ language plpgsql
 set plan_cache_mode = force_custom_plan
 as $func$
 declare
-  config constant regconfig := slack.document_config();
+  config regconfig;
   progress slack.search_progress;
   channel_ids text[];
   times timestamptz[];
 begin
-  select * into strict progress from slack.search_progress p;
+  -- The row first, then the buckets, as slack.renew_documents() does: the language stays until the end.
+  select * into strict progress from slack.search_progress p for update;
+  config := slack.document_config();
   if progress.finished_at is not null then
     return 0;
   end if;
@@ -288,7 +298,7 @@ begin
     limit n
   ) k;
   if times is null then
-    update slack.search_progress set finished_at = now(), previous_language = null;
+    update slack.search_progress set finished_at = now(), previous_languages = '{}';
     return 0;
   end if;
   -- Exclusive, so that no import, which shares these locks, changes the messages meanwhile. Then the messages are read
@@ -299,16 +309,17 @@ begin
     from unnest(channel_ids, times) k (channel_id, ts)
     order by bucket
   ) b;
-  insert into slack.message_search as s (ts, channel_id, document)
+  insert into slack.message_search as s (ts, channel_id, thread_ts, document)
   select
     m.ts
   , m.channel_id
+  , case when m.thread_ts <> m.ts then m.thread_ts end
   , slack.search_document
     (config, m.channel_id, m.user_id, m.bot_id, m.subtype, m.thread_ts, m.edited, m.text, m.blocks, m.attachments, m.files)
   from slack.message m
   where m.ts between times[cardinality(times)] and times[1]
   and (m.channel_id, m.ts) in (select k.channel_id, k.ts from unnest(channel_ids, times) k (channel_id, ts))
-  on conflict on constraint message_search_pkey do update set document = excluded.document;
+  on conflict on constraint message_search_pkey do update set document = excluded.document, thread_ts = excluded.thread_ts;
   update slack.search_progress set
     ts = times[cardinality(times)]
   , channel_id = channel_ids[cardinality(times)]
@@ -319,6 +330,45 @@ $func$;
 comment on function slack.index_history(int4) is
   'Makes the documents of the next n messages that have none yet, from the newest to the oldest. Returns how many; 0 when all have. Only the job "search" calls it, one session at a time.';
 
+create or replace function slack.renew_documents(language text)
+returns bool
+language plpgsql
+as $func$
+declare
+  progress slack.search_progress;
+  is_empty bool;
+begin
+  select * into progress from slack.search_progress p for update;
+  if not found or (progress.language, progress.version) = (renew_documents.language, slack.document_version()) then
+    return false;
+  end if;
+  -- Whoever makes documents as before commits them first: the job reads them after that.
+  perform pg_advisory_xact_lock(1936482657, b.bucket)
+  from (select generate_series(0, 127) as bucket order by bucket) b;
+  is_empty := not exists (select from slack.message);
+  update slack.search_progress p set
+    language = renew_documents.language
+  , previous_languages = case
+      when is_empty then '{}'
+      else array
+      ( select distinct l.name
+        from unnest(p.previous_languages || p.language) l (name)
+        where l.name <> renew_documents.language
+        order by l.name
+      )
+    end
+  , version = slack.document_version()
+  , ts = 'infinity'
+  , channel_id = ''
+  , done = 0
+  , total = null
+  , finished_at = case when is_empty then now() end;
+  return true;
+end
+$func$;
+comment on function slack.renew_documents(text) is
+  'Lets the job "search" make all documents anew if they are not of this language and of slack.document_version(). Returns whether it must.';
+
 create or replace function slack.set_search_language(language text)
 returns bool
 language plpgsql
@@ -327,26 +377,13 @@ begin
   if slack.search_config(language) is null then
     raise invalid_parameter_value using message = 'there is no text search configuration of this name';
   end if;
-  if exists (select from slack.search_progress p where p.language = set_search_language.language) then
-    return false;
-  end if;
-  -- Whoever makes documents in the language before commits them first: the job reads them after that.
-  perform pg_advisory_xact_lock(1936482657, b.bucket)
-  from (select generate_series(0, 127) as bucket order by bucket) b;
-  update slack.search_progress p set
-    language = set_search_language.language
-  , previous_language = case when p.finished_at is not null or p.ts < 'infinity' then p.language else p.previous_language end
-  , ts = 'infinity'
-  , channel_id = ''
-  , done = 0
-  , total = null
-  , finished_at = null
-  where p.language <> set_search_language.language;
-  return found;
+  return slack.renew_documents(language);
 end
 $func$;
 comment on function slack.set_search_language(text) is
   'Sets the language of documents, and lets the job "search" make all documents anew. Returns whether it was another. Raises invalid_parameter_value for an unknown text search configuration.';
+
+select slack.renew_documents(p.language) from slack.search_progress p;
 
 create or replace function slack.name_document(variadic names text[])
 returns tsvector

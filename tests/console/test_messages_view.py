@@ -70,9 +70,7 @@ class CannedMessages(MessageReader):
         self.messages = messages
         self.problem = problem
         self.is_limited = False
-        self.progress = IndexProgress(
-            "english", None, percent, 100, DONE if percent == 100 else None
-        )
+        self.progress = IndexProgress("english", (), percent, 100, DONE if percent == 100 else None)
         self.conversation_delay = 0.0
         self.delay: dict[str, float] = {}
         """Seconds before an answer, by the text that is searched."""

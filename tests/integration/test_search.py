@@ -105,7 +105,10 @@ def test_conditions(searching: Searching, database: psycopg.Connection[Any]) -> 
         "has:link": ["four"],
         "has:file": ["five"],
         "plan.pdf": ["five"],
-        "has:thread": ["four"],
+        "has:thread": ["four", "three"],
+        "bill has:thread": ["three"],
+        "in:ops -has:thread": ["six", "five", "one"],
+        "has:thread -has:thread": [],
         "is:edited": ["four"],
         "is:bot": ["six"],
         "subtype:file_share": ["five"],
@@ -193,10 +196,12 @@ def test_pages(
     """All pages together are the whole list, whichever way the messages are found."""
     monkeypatch.setattr(store, "_SAMPLE", sample)
     monkeypatch.setattr(store, "_WALK", 2 * sample)
+    parent = searching.post("nothing of a thread")
+    searching.post("nothing of a reply", thread_ts=parent)
     for n in range(23):
         searching.post("kiwi " * (1 + n % 3) + f"number{n}" + " other" * (n % 2))
         searching.post("nothing")
-    for query in ("kiwi", "kiwi -other", "-nothing", "kiwi other from:ana"):
+    for query in ("kiwi", "kiwi -other", "-nothing", "has:thread", "kiwi other from:ana"):
         whole = searching.page(query, newest=newest, limit=100)
         assert whole.next is None
         found, after = [], None
@@ -206,7 +211,8 @@ def test_pages(
             if (after := page.next) is None:
                 break
         assert found == [each.message.text for each in whole.results]
-        assert len(found) == {"kiwi": 23, "kiwi -other": 12, "-nothing": 23}.get(query, 11)
+        counts = {"kiwi": 23, "kiwi -other": 12, "-nothing": 23, "has:thread": 2}
+        assert len(found) == counts.get(query, 11)
 
 
 def test_results(searching: Searching, database: psycopg.Connection[Any]) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 from tests.support import SCALE, wrong_documents
 
 Database = psycopg.Connection[Any]
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 def post(database: Database, text: str, **content: Any) -> None:
@@ -124,7 +129,7 @@ def test_any_text_can_be_stored_and_searched(database: Database, text: str) -> N
 
 def progress(database: Database) -> tuple[Any, ...]:
     row = database.execute(
-        "select language, previous_language, done, total, finished_at is null from slack.search_progress"
+        "select language, previous_languages, done, total, finished_at is null from slack.search_progress"
     ).fetchone()
     assert row is not None
     return row
@@ -143,24 +148,106 @@ def test_documents_of_older_messages(database: Database) -> None:
     database.execute("update slack.search_progress set finished_at = null")
     index = "select slack.index_history(4)"
     assert database.execute(index).fetchone() == (4,)
-    assert progress(database) == ("english", None, 4, 10, True)
+    assert progress(database) == ("english", [], 4, 10, True)
     newest = database.execute("select max(ts), count(*) from slack.message_search").fetchone()
     assert newest == database.execute("select max(ts), 4 from slack.message").fetchone()
     assert [database.execute(index).fetchone() for _ in range(3)] == [(4,), (2,), (0,)]
-    assert progress(database) == ("english", None, 10, 10, False)
+    assert progress(database) == ("english", [], 10, 10, False)
     assert wrong_documents(database) == []
     # Another language: the documents are made anew, and those that are not yet are found by the language before.
     assert database.execute("select slack.set_search_language('german')").fetchone() == (True,)
     assert database.execute("select slack.set_search_language('german')").fetchone() == (False,)
-    assert progress(database) == ("german", "english", 0, None, True)
+    assert progress(database) == ("german", ["english"], 0, None, True)
     assert len(wrong_documents(database)) == 10
     while database.execute(index).fetchone() != (0,):
         pass
     assert wrong_documents(database) == []
-    assert progress(database) == ("german", None, 10, 10, False)
+    assert progress(database) == ("german", [], 10, 10, False)
     assert finds(database, "haus", language="german") == 10
     with pytest.raises(psycopg.errors.InvalidParameterValue):
         database.execute("select slack.set_search_language('klingon')")
+
+
+def index_all(database: Database) -> None:
+    while database.execute("select slack.index_history(4)").fetchone() != (0,):
+        pass
+
+
+def store_ten(database: Database) -> None:
+    for n in range(10):
+        message = {
+            "channel": "C1",
+            "ts": f"17000000{n:02}.000100",
+            "text": f"häuser and houses {n}",
+        }
+        database.execute("select slack.insert_message(%s)", (json.dumps(message),))
+
+
+def test_languages_that_follow_one_another(database: Database) -> None:
+    """Each document is found by its language, however many changes came before it is made anew."""
+    store_ten(database)
+    languages = "select language || previous_languages from slack.search_progress"
+    for language, known in (
+        ("german", ["german", "english"]),
+        ("simple", ["simple", "english", "german"]),
+        ("german", ["german", "english", "simple"]),
+        ("english", ["english", "german", "simple"]),
+    ):
+        assert database.execute("select slack.set_search_language(%s)", (language,)).fetchone() == (
+            True,
+        )
+        assert database.execute(languages).fetchone() == (known,)
+        database.execute("select slack.index_history(2)")
+    index_all(database)
+    assert progress(database) == ("english", [], 10, 10, False)
+    assert wrong_documents(database) == []
+
+
+def test_a_language_that_is_set_while_the_job_waits(database: Database, conninfo: str) -> None:
+    """The job's batch does not begin before, nor does it take the new language's progress away."""
+    store_ten(database)
+    database.execute("update slack.search_progress set finished_at = null")
+    database.execute("select slack.index_history(4)")
+    waits = "select exists (select from pg_locks where pid = %s and not granted)"
+    with psycopg.connect(conninfo, autocommit=True) as job, ThreadPoolExecutor() as threads:
+        with database.transaction():
+            database.execute("select slack.set_search_language('german')")
+            batch = threads.submit(job.execute, "select slack.index_history(4)")
+            while database.execute(waits, (job.info.backend_pid,)).fetchone() == (False,):
+                assert not batch.done()
+        assert batch.result().fetchone() == (4,)
+    assert progress(database) == ("german", ["english"], 4, 10, True)
+    index_all(database)
+    assert wrong_documents(database) == []
+
+
+def test_documents_of_another_version_are_made_anew(database: Database) -> None:
+    file = MIGRATIONS / "idempotent" / "012-search.sql"
+    next_version = re.sub(r"return 2;", "return 3;", file.read_text())
+    database.execute(file.read_bytes())  # the same version again
+    assert progress(database) == ("english", [], 0, None, False)
+    database.execute(next_version.encode())  # nothing is stored
+    assert progress(database) == ("english", [], 0, None, False)
+    store_ten(database)
+    database.execute(file.read_bytes())  # an older release is installed again
+    assert progress(database) == ("english", [], 0, None, True)
+    database.execute("update slack.message_search set document = '', thread_ts = now()")
+    index_all(database)
+    assert wrong_documents(database) == []
+    assert progress(database) == ("english", [], 10, 10, False)
+
+
+def test_the_version_is_raised_with_each_change() -> None:
+    """If this fails: raise slack.document_version() where documents of before differ, and write its digest here."""
+    text = (MIGRATIONS / "idempotent" / "012-search.sql").read_text()
+    begin, end = (
+        text.index("function slack.fold_text"),
+        text.index("drop function if exists slack.json_texts"),
+    )
+    version = re.search(r"function slack.document_version.*?return (\d+);", text, re.DOTALL)
+    digest = hashlib.sha256(text[begin:end].encode()).hexdigest()[:16]
+    assert version is not None
+    assert (int(version[1]), digest) == (2, "df0c360f7e92877b")
 
 
 def test_messages_are_stored_without_a_language(database: Database) -> None:

@@ -92,6 +92,15 @@ class Filter:
     def is_reaction(self) -> bool:
         return self.name == "has" and (self.value == "reaction" or self.value.startswith(":"))
 
+    @property
+    def is_thread(self) -> bool:
+        return self.name == "has" and self.value == "thread"
+
+    @property
+    def is_of_document(self) -> bool:
+        """Whether the message's document decides it. Else other messages and reactions do."""
+        return not self.is_reaction and not self.is_thread
+
 
 Condition = Words | Filter
 
@@ -153,8 +162,8 @@ def read_query(text: str, now: datetime) -> Query:
         if conditions > _MOST:
             raise QueryError(f"A query has at most {_MOST} conditions.")
     for clause in clauses:
-        if len(clause) > 1 and any(isinstance(c, Filter) and c.is_reaction for c in clause):
-            raise QueryError("has:reaction and has::emoji: cannot be combined by or.")
+        if len(clause) > 1 and any(isinstance(c, Filter) and not c.is_of_document for c in clause):
+            raise QueryError("has:reaction, has::emoji: and has:thread cannot be combined by or.")
     return Query(tuple(clauses), since, until)
 
 

@@ -199,7 +199,7 @@ async def _match(
     progress, found = await store.term_queries(connection, terms, visible)
     queries: dict[Condition, str | None] = dict(zip(words, found, strict=True))
     for each in conditions:
-        if isinstance(each, Filter) and not each.is_reaction:
+        if isinstance(each, Filter) and each.is_of_document:
             queries[each] = await _filter_query(connection, each, visible)
     clauses: list[str] = []
     ranking: list[str] = []
@@ -221,7 +221,16 @@ async def _match(
         for each in conditions
         if isinstance(each, Filter) and each.is_reaction
     )
-    if not clauses and not reactions and query.since is None and query.until is None:
+    threads = {
+        not each.is_negated for each in conditions if isinstance(each, Filter) and each.is_thread
+    }
+    if (
+        not clauses
+        and not reactions
+        and not threads
+        and query.since is None
+        and query.until is None
+    ):
         raise QueryError("The query has no words to search for.", hint="Write a word or a name.")
     return progress, Match(
         " & ".join(clauses) or None,
@@ -230,6 +239,7 @@ async def _match(
         " & ".join(ranking) or None,
         tuple(alternatives),
         reactions,
+        tuple(threads),
         str(query.since) if query.since else "-infinity",
         str(query.until) if query.until else "infinity",
         visible,

@@ -28,20 +28,31 @@ RANKED_WALK: Final = 100_000
 """If more match, only those among so many newest messages are ranked."""
 
 _TERMS: LiteralString = """
-select p.language, p.previous_language, p.done, p.total, p.finished_at
+select p.language, p.previous_languages, p.done, p.total, p.finished_at
 , array
   ( select slack.search_term
-    (t.term, t.is_prefix, array_remove(array[p.language, p.previous_language], null), %(visible)s::text[])::text
+    (t.term, t.is_prefix, p.language || p.previous_languages, %(visible)s::text[])::text
     from unnest(%(terms)s::text[], %(prefixes)s::bool[]) with ordinality t (term, is_prefix, n)
     order by t.n
   )
 from slack.search_progress p
 """
-_MATCHES: LiteralString = """
+# Slack gives its thread to a reply. The first message has one only in exports, and where it was edited.
+_IS_IN_THREAD: LiteralString = """
+( s.document @@ '''has:thread'''::tsquery
+  or exists
+  ( select from slack.message_search r
+    where r.channel_id = s.channel_id
+    and r.thread_ts = s.ts
+  )
+)
+"""
+_MATCHES: LiteralString = f"""
 slack.is_visible(s.channel_id, %(visible)s::text[])
 and (%(query)s::tsquery is null or s.document @@ %(query)s::tsquery)
+and (%(threads)s::bool[] = '{{}}' or %(threads)s::bool[] = array[{_IS_IN_THREAD}])
 and
-( %(reactions)s::text[] = '{}'
+( %(reactions)s::text[] = '{{}}'
   or not exists
   ( select from unnest(%(reactions)s::text[], %(negated)s::bool[]) c (name, is_negated)
     where c.is_negated = exists
@@ -53,7 +64,7 @@ and
     )
   )
 )
-"""
+"""  # noqa: S608 our own text
 _NEWEST: LiteralString = """
 ( select w.ts, w.channel_id, w.document
   from slack.message_search w
@@ -86,6 +97,17 @@ from found f
 order by f.ts desc, f.channel_id desc
 limit %(limit)s
 """  # noqa: S608 our own texts
+_OF_CANDIDATES: LiteralString = f"""
+select s.channel_id, slack.to_ts(s.ts), 0::float8
+from found f
+join slack.message_search s on s.ts = f.ts and s.channel_id = f.channel_id
+where {_MATCHES}
+and s.ts >= %(since)s::timestamptz
+and s.ts < %(until)s::timestamptz
+and (s.ts, s.channel_id) < (%(ts)s::timestamptz, %(channel)s)
+order by s.ts desc, s.channel_id desc
+limit %(limit)s
+"""  # noqa: S608 our own texts
 _BY_REACTION: LiteralString = f"""
 with found as materialized
 ( select distinct r.ts, r.channel_id
@@ -100,12 +122,19 @@ with found as materialized
   and r.ts < %(until)s::timestamptz
   and (r.ts, r.channel_id) < (%(ts)s::timestamptz, %(channel)s)
 )
-select s.channel_id, slack.to_ts(s.ts), 0::float8
-from found f
-join slack.message_search s on s.ts = f.ts and s.channel_id = f.channel_id
-where {_MATCHES}
-order by s.ts desc, s.channel_id desc
-limit %(limit)s
+{_OF_CANDIDATES}
+"""  # noqa: S608 our own texts
+_BY_THREAD: LiteralString = f"""
+with found as materialized
+( select t.ts, t.channel_id
+  from slack.message_search t
+  where t.document @@ '''has:thread'''::tsquery
+  union
+  select r.thread_ts, r.channel_id
+  from slack.message_search r
+  where r.thread_ts is not null
+)
+{_OF_CANDIDATES}
 """  # noqa: S608 our own texts
 # How frequent the matches seem to be. It decides how they are found, not which.
 _ESTIMATE: LiteralString = f"""
@@ -229,6 +258,8 @@ class Match:
     """Words of which only some must be there: those that are rare count more."""
     reactions: tuple[tuple[str, bool], ...] = ()
     """(name, is_negated); the name "" is any reaction."""
+    threads: tuple[bool, ...] = ()
+    """Whether the message is in a thread, or is the first of one."""
     since: str = "-infinity"
     until: str = "infinity"
     visible: VisibleChannels | None = None
@@ -241,6 +272,7 @@ class Match:
             "ranking": self.ranking,
             "reactions": [name for name, _ in self.reactions],
             "negated": [is_negated for _, is_negated in self.reactions],
+            "threads": list(self.threads),
             "since": self.since,
             "until": self.until,
             "visible": visible_parameter(self.visible),
@@ -281,17 +313,22 @@ async def newest(
 ) -> list[Found]:
     """The newest messages that match, after a position."""
     values = match.values(limit=limit, **_after(after))
-    wanted = any(not is_negated for _, is_negated in match.reactions)
+    # How to find them if they are few.
+    few: LiteralString | None = None
+    if match.is_selective:
+        few = _INDEXED
+    elif any(not is_negated for _, is_negated in match.reactions):
+        few = _BY_REACTION
+    elif True in match.threads:
+        few = _BY_THREAD
     found: list[Found] = []
-    for window in [_SAMPLE, _WALK] if match.is_selective or wanted else [_SAMPLE, _ALL]:
+    for window in [_SAMPLE, _ALL] if few is None else [_SAMPLE, _WALK]:
         found = await _fetch(connection, _WALKED, values | {"window": window})
         if len(found) >= limit:
             return found
-        if (match.is_selective or wanted) and len(found) * _WALK < limit * _SAMPLE:
+        if few is not None and len(found) * _WALK < limit * _SAMPLE:
             break  # the next window would not have enough either
-    if match.is_selective:
-        return await _fetch(connection, _INDEXED, values)
-    return await _fetch(connection, _BY_REACTION, values) if wanted else found
+    return found if few is None else await _fetch(connection, few, values)
 
 
 async def most_relevant(

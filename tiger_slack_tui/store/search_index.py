@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
@@ -15,7 +16,7 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.postgres.queries import fetch_value
 
 _PROGRESS: LiteralString = """
-select p.language, p.previous_language, p.done, p.total, p.finished_at from slack.search_progress p
+select p.language, p.previous_languages, p.done, p.total, p.finished_at from slack.search_progress p
 """
 _INDEX = "select slack.index_history(%s)"
 # What a crash of the server undoes, it undoes together with the progress.
@@ -30,6 +31,7 @@ where s.document is distinct from slack.search_document
 ( slack.document_config(), m.channel_id, m.user_id, m.bot_id, m.subtype, m.thread_ts, m.edited, m.text, m.blocks
 , m.attachments, m.files
 )
+or s.thread_ts is distinct from case when m.thread_ts <> m.ts then m.thread_ts end
 or m.ts is null
 order by 2, 1
 """
@@ -40,8 +42,8 @@ class IndexProgress:
     """How much of the history can be searched, and in which language (a text search configuration)."""
 
     language: str
-    previous_language: str | None
-    """The language of the documents that are not made anew yet; None if there are none."""
+    previous_languages: Sequence[str]
+    """Other languages of documents that are not made anew yet."""
     done: int
     """Messages that the job has reached."""
     total: int | None
@@ -59,10 +61,10 @@ class IndexProgress:
     @property
     def languages(self) -> list[str]:
         """The languages of the documents."""
-        return [self.language, *([self.previous_language] if self.previous_language else [])]
+        return [self.language, *self.previous_languages]
 
 
-NO_PROGRESS: Final = ("english", None, 0, None, None)
+NO_PROGRESS: Final = ("english", (), 0, None, None)
 """The progress if slack.search_progress has lost its row."""
 
 
