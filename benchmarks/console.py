@@ -40,6 +40,7 @@ from tests.console.test_loop_lag import (
     LargeBackend,
     findings,
     large_import,
+    with_pages,
     without_earlier_objects,
 )
 from tests.support import until
@@ -275,6 +276,13 @@ async def lag() -> None:
         ("overview", with_findings, "1", ("G", "tab", "g", "z", "z")),
         ("jobs", with_findings, "2", ("G", "tab", "z", "z", "Y")),
         ("log", with_findings, "5", ("G", "g", "slash", *"line 19", "enter", "Y")),
+        (
+            "messages",
+            with_pages,
+            "6",
+            ("slash", *"invoice", "enter", "G", "g", "t", "c", "Y"),
+        ),
+        ("events", with_pages, "7", (*("G",) * 20, "g", "pagedown", "enter", "escape", "Y")),
     ):
         with tempfile.TemporaryDirectory() as home:
             backend = LargeBackend(Path(home))

@@ -21,6 +21,8 @@ from textual.keys import key_to_character
 from tests.archives import report
 from tests.console.canned import NOW, database_state, log_ring, no_imports, rates, snapshot
 from tests.console.imports import Clock
+from tests.console.test_events_view import CannedAudit, row
+from tests.console.test_messages_view import CannedMessages, one
 from tests.support import until
 from tiger_slack_tui.base.garbage_collector import freeze_startup_objects
 from tiger_slack_tui.base.settings import Settings
@@ -52,7 +54,7 @@ from tiger_slack_tui.store.import_messages import Channel
 
 T = TypeVar("T")
 
-ROWS, CHANNELS, BAD = 100_000, 2_000, 10_000
+ROWS, CHANNELS, BAD, PAGED, FOUND = 100_000, 2_000, 10_000, 3_000, 300
 MOST_SECONDS = 0.3
 """Of the loop's work without a pause, in processor time. Wanted are 50 ms, which `benchmarks/console.py lag` prints;
 a busy machine makes processor time longer, too. Work in proportion to these amounts takes seconds."""
@@ -248,6 +250,32 @@ async def test_the_other_views(tmp_path: Path) -> None:
             await press(app, key)
             backend.stored_findings = state
             await press(app, "G", "g", "tab", "z", "z", "space", "space")
+
+
+def with_pages(backend: LargeBackend) -> LargeBackend:
+    """Much for Events and Messages to read."""
+    backend.audit = CannedAudit([row(n) for n in range(1, PAGED + 1)])
+    backend.messages = CannedMessages([one(n, f"invoice {n} " * 9) for n in range(FOUND, 0, -1)])
+    return backend
+
+
+async def look_through_pages(app: ConsoleApp) -> None:
+    """Read every page of Events, and find messages and their conversations."""
+    await press(app, "7")
+    events_pane: Pane[object] = app.view.query_one("#events-list", Pane)
+    await until(lambda: events_pane.num_rows > 0)
+    while (read := events_pane.num_rows) < PAGED:
+        events_pane.to_end()
+        await until(lambda read=read: events_pane.num_rows > read)  # type: ignore[misc]
+    await press(app, "g", "pagedown", "G", "6", "slash", *"invoice", "enter")
+    results: Pane[object] = app.view.query_one("#results", Pane)
+    await until(lambda: results.num_rows == FOUND)
+    await press(app, "G", "g", "pagedown", "t", "c", "space", "space")
+
+
+async def test_pages_of_events_and_messages(tmp_path: Path) -> None:
+    async with measured(with_pages(LargeBackend(tmp_path))) as (app, _):
+        await look_through_pages(app)
 
 
 async def test_exports_and_copies_of_everything(tmp_path: Path) -> None:
