@@ -280,7 +280,7 @@ async def lag() -> None:
             "messages",
             with_pages,
             "6",
-            ("slash", *"invoice", "enter", "G", "g", "t", "c", "Y"),
+            ("slash", *"invoice", "enter", "G", "g", "c", "c", "Y"),
         ),
         ("events", with_pages, "7", (*("G",) * 20, "g", "pagedown", "enter", "escape", "Y")),
     ):

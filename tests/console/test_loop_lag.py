@@ -270,7 +270,7 @@ async def look_through_pages(app: ConsoleApp) -> None:
     await press(app, "g", "pagedown", "G", "6", "slash", *"invoice", "enter")
     results: Pane[object] = app.view.query_one("#results", Pane)
     await until(lambda: results.num_rows == FOUND)
-    await press(app, "G", "g", "pagedown", "t", "c", "space", "space")
+    await press(app, "G", "g", "pagedown", "c", "c", "space", "space")
 
 
 async def test_pages_of_events_and_messages(tmp_path: Path) -> None:
