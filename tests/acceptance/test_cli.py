@@ -144,11 +144,11 @@ def test_migrates_the_embedded_database_by_itself(tmp_path: Path) -> None:
     before = tiger_slack("migrate", "--status", "--json", cwd=tmp_path)
     assert (before.returncode, "There is no data" in before.stderr) == (1, True)
     assert tiger_slack("migrate", cwd=tmp_path).returncode == 0
-    after = json.loads(tiger_slack("migrate", "--status", "--json", cwd=tmp_path).stdout)
+    after = json.loads(in_this_process("migrate", "--status", "--json", cwd=tmp_path).stdout)
     assert after["database_version"] == __version__
     assert {file["state"] for file in after["files"]} == {"applied"}
-    assert "Nothing pending" in tiger_slack("migrate", "--status", cwd=tmp_path).stdout
-    assert "Nothing to do" in tiger_slack("migrate", cwd=tmp_path).stdout
+    assert "Nothing pending" in in_this_process("migrate", "--status", cwd=tmp_path).stdout
+    assert "Nothing to do" in in_this_process("migrate", cwd=tmp_path).stdout
 
 
 def test_migrates_the_given_database(tmp_path: Path, empty_conninfo: str) -> None:

@@ -35,8 +35,8 @@ from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 MESSAGES = "select count(*) from slack.message"
 
 
-def big(files: int = 6, each: int = 1000) -> Files:
-    """An export that takes a second or two, with reactions and threads."""
+def big(files: int = 6, each: int = 500) -> Files:
+    """An export that takes a second, with reactions and threads."""
     return export(
         {
             name: {
@@ -94,7 +94,7 @@ def test_kill_9_at_any_time_ends_with_exactly_the_right_account(
     path = write_zip(tmp_path / "export.zip", files)
     chance = random.Random(1)
     kills = 0
-    for least in (0, 1, 6000):
+    for least in (0, 1, 3000):
         process = begin(path, conninfo, tmp_path)
         wait_for_rows(conninfo, least, process)
         time.sleep(chance.random() / 3)
@@ -106,7 +106,7 @@ def test_kill_9_at_any_time_ends_with_exactly_the_right_account(
     counted = count_files(files)
     assert account["resumed"]
     total = account["messages"]
-    assert total["read"] == total["inserted"] == counted.read == 12_000
+    assert total["read"] == total["inserted"] == counted.read == 6_000
     assert total["reactions"] == count(conninfo, "select count(*) from slack.reaction")
     assert count(conninfo, MESSAGES) == len(counted.messages)
     files_done = "select count(*) from slack.import_file where is_done"
@@ -120,19 +120,19 @@ def test_the_next_run_continues_after_the_database_was_killed(tmp_path: Path) ->
     path = write_folder(tmp_path / "export", files)
     tmp_path.chmod(0o711)
     home = with_data(tmp_path / "postgres")
-    with EmbeddedPostgres.start(home) as server:
+    with EmbeddedPostgres.start(home, durable=False) as server:
         process = begin(path, server.conninfo, tmp_path)
         wait_for_schema(server.conninfo)
-        wait_for_rows(server.conninfo, 3000, process)
+        wait_for_rows(server.conninfo, 1500, process)
         _signal_server(home, signal.SIGKILL)
         _, log = process.communicate(timeout=60)
         assert process.returncode == 1
         assert "database" in log
         assert "Traceback" not in log
-    with EmbeddedPostgres.start(home) as server:
+    with EmbeddedPostgres.start(home, durable=False) as server:
         account = finish(path, server.conninfo, tmp_path)
         assert account["resumed"]
-        assert account["messages"]["inserted"] == count(server.conninfo, MESSAGES) == 12_000
+        assert account["messages"]["inserted"] == count(server.conninfo, MESSAGES) == 6_000
 
 
 def wait_for_schema(conninfo: str) -> None:
@@ -154,8 +154,8 @@ def test_the_next_run_continues_after_a_signal(
     account = json.loads(output)
     assert process.returncode == 1
     assert account["outcome"] == "cancelled"
-    assert account["messages"]["read"] == count(conninfo, MESSAGES) < 12_000
-    assert finish(path, conninfo, tmp_path)["messages"]["inserted"] == 12_000
+    assert account["messages"]["read"] == count(conninfo, MESSAGES) < 6_000
+    assert finish(path, conninfo, tmp_path)["messages"]["inserted"] == 6_000
 
 
 SECRET = "xoxe-1-verysecret"

@@ -12,11 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.acceptance.test_cli import CLEAN, in_this_process, tiger_slack
+from tests.conftest import new_database
 from tests.faults.commands import Command, commands
 from tests.support import slack_in_a_thread
 from tiger_slack_tui.cli.main import main
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 ODD = (
     "\udcff",
@@ -69,6 +71,12 @@ class CommandLine:
         if said.exit_code:
             assert said.stderr.strip(), f"{words} failed without a reason"
         return said
+
+
+@pytest.fixture(scope="module")
+def conninfo(postgres: EmbeddedPostgres, template: str) -> str:
+    """One database for all commands: what one has stored is no reason for another to end with a traceback."""
+    return new_database(postgres, template)
 
 
 @pytest.fixture

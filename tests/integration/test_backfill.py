@@ -411,14 +411,14 @@ async def test_what_happens_while_nothing_runs_is_in_the_tables_after_the_next_s
     conninfo: str, tmp_path: Path
 ) -> None:
     """The whole way: stopped, the workspace goes on, started; the gap is found and closed by itself."""
-    count, rate = 900, 200
-    begin = time.time() - 400 / rate
+    count, rate = 450, 100
+    begin = time.time() - 200 / rate
     workspace = Workspace(3, begin, rate)
     directory = Directory(
         [dict(user) for user in workspace.users], [dict(c) for c in workspace.channels]
     )
     events = list(workspace.events(count))
-    heard, missed, after = events[:400], events[400:800], events[800:]
+    heard, missed, after = events[:200], events[200:400], events[400:]
     async with LocalSlack(directory=directory) as slack:
         async with running(make_engine(slack, conninfo, tmp_path)) as engine:
             await slack.send_all(heard)
@@ -426,7 +426,7 @@ async def test_what_happens_while_nothing_runs_is_in_the_tables_after_the_next_s
             await until(lambda: engine.snapshot().gaps_open == 0)
         for one in missed:
             slack.lose(one)
-        await asyncio.sleep(max(begin + 800 / rate - time.time(), 0) + 0.5)
+        await asyncio.sleep(max(begin + 400 / rate - time.time(), 0) + 0.5)
         async with running(make_engine(slack, conninfo, tmp_path)) as engine:
             await slack.send_all(after)
             await delivered(slack, engine)

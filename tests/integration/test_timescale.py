@@ -18,7 +18,7 @@ import pytest
 from tests.archives import DAY, export, message, run_import, write_folder
 from tests.auditing import asking, at, store, ts
 from tests.auditing import message as received
-from tests.support import check, delivered, make_engine, running
+from tests.support import SCALE, check, delivered, make_engine, running
 from tiger_slack_tui import __version__
 from tiger_slack_tui.audit.preview import previews
 from tiger_slack_tui.audit.replay import replay
@@ -238,6 +238,7 @@ async def test_the_audit_trail_answers_and_replays_from_compressed_chunks(connin
     ]
 
 
+@pytest.mark.skipif(SCALE < 2, reason="starts two more servers: with TIGER_SLACK_TEST_SCALE=2")
 async def test_the_apache_edition_has_hypertables_only(tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     with beside(data) as conninfo, psycopg.connect(conninfo, autocommit=True) as connection:
