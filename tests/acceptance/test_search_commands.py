@@ -38,7 +38,7 @@ def test_search_and_thread(conninfo: str, tmp_path: Path, monkeypatch: pytest.Mo
 
     said = run("search", "invoice", "from:@ana", "--newest")
     assert said.index("found the invoice ␛]0;title␇[/bold]") < said.index("the invoice is lost")
-    assert "#ops  @ana" in said
+    assert "#ops C1  @ana U1\n" in said
     assert ":eyes: 1" in said
     assert f"https://slack.com/archives/C1/p{ts(1).replace('.', '')}\n" in said
     assert said.endswith("2 messages.\n")

@@ -14,6 +14,7 @@ from textual.app import App
 
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.snapshot import RecentEvent, Snapshot
+from tiger_slack_tui.console.actions import VIEWS
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.findings import Findings, StoredFindings, merge_findings
@@ -35,6 +36,8 @@ from tiger_slack_tui.postgres.timescale import TimescaleDB
 from tiger_slack_tui.store.instances import Instance
 from tiger_slack_tui.store.job_runs import JobRun
 
+VIEW_KEYS = [str(number) for number, _ in enumerate(VIEWS, 1)]
+"""The keys that show the views."""
 AT = datetime(2026, 9, 20, 14, 7, 31, tzinfo=UTC)
 NOW = AT.timestamp()
 INSTANCE = "tiger-slack-ingest@prod-slack-1:4121"

@@ -12,11 +12,12 @@ from textual import events
 from textual.keys import key_to_character
 from textual.widgets import Input
 
-from tests.console.canned import NOW, CannedBackend, database_state, screen_text
+from tests.console.canned import NOW, VIEW_KEYS, CannedBackend, database_state, screen_text
 from tests.console.imports import Clock, half, past, whole
 from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
 from tests.support import SCALE
+from tiger_slack_tui.console.actions import VIEWS
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.findings import StoredFindings
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -90,8 +91,9 @@ async def test_every_key_of_every_view(tmp_path: Path, size: tuple[int, int]) ->
     acks = Acks()
     async with app.run_test(size=size, notifications=True) as pilot:
         going = asyncio.create_task(acks.run())
-        for view in "12345":
-            for key in KEYS:
+        for name, view in zip(VIEWS, VIEW_KEYS, strict=True):
+            actions = [one for one in ConsoleApp.ACTIONS.values() if one.view in (None, name)]
+            for key in sorted({key for one in actions for key in one.keys.split(",")}):
                 await press(app, view)
                 await press(app, key)
                 if len(app.screen_stack) > 1:
@@ -121,7 +123,7 @@ async def test_keys_and_resizes_at_random(tmp_path: Path, seed: int) -> None:
                 backend.imports.run = half(Clock())
             if number == 150:
                 backend.imports.run = whole(Clock())
-            await press(app, chance.choice([*KEYS, *"12345", *IN_DIALOGS]))
+            await press(app, chance.choice([*KEYS, *VIEW_KEYS, *IN_DIALOGS]))
         await leave(app)
         await pilot.resize_terminal(80, 24)
         await press(app, "1")
@@ -133,7 +135,7 @@ async def test_a_key_of_a_view_that_is_not_shown_does_nothing(tmp_path: Path) ->
     backend = backend_of(tmp_path)
     app = ConsoleApp(backend, ConsoleOptions())
     async with app.run_test(size=(59, 14)) as pilot:
-        for view in "2345":
+        for view in VIEW_KEYS[1:]:
             await pilot.press(view)
             for key in ("enter", "slash", "z", "space", "n", "R", "e", "Y"):
                 await pilot.press(key)
@@ -142,5 +144,5 @@ async def test_a_key_of_a_view_that_is_not_shown_does_nothing(tmp_path: Path) ->
         assert "FROZEN" not in screen_text(app)
         await pilot.resize_terminal(80, 24)
         await pilot.pause(0.3)
-        await pilot.press("enter")
+        await pilot.press("5", "enter")
         assert len(app.screen_stack) == 2

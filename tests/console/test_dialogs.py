@@ -13,6 +13,7 @@ from tests.console.test_any_size import backend_of
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.panes.paint import line
 from tiger_slack_tui.console.screens.dialog import Confirm, ConfirmQuit, Document
 
 
@@ -76,6 +77,19 @@ async def test_two_quick_keys_close_a_text_once(tmp_path: Path) -> None:
         text.act_back()
         await until(lambda: len(app.screen_stack) == 1)
         await pilot.pause()
+
+
+async def test_a_text_is_folded_at_the_width_of_the_terminal(tmp_path: Path) -> None:
+    app = ConsoleApp(backend_of(tmp_path), ConsoleOptions())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.push_screen(Document("A text", [line("  " + "and so on " * 12 + "to the end")]))
+        for width in (80, 60):
+            await pilot.resize_terminal(width, 24)
+            await until(lambda: "to the end" in screen_text(app))
+            [first, second, *_] = screen_text(app).splitlines()[1:]
+            assert first.startswith("  and so on")
+            assert width - 6 < len(first) <= width
+            assert (second[:4], second[4] != " ") == ("    ", True)
 
 
 async def test_a_question_outlives_a_small_terminal(tmp_path: Path) -> None:

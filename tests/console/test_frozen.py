@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.archives import report
-from tests.console.canned import NOW, CannedBackend, database_state, screen_text
+from tests.console.canned import NOW, VIEW_KEYS, CannedBackend, database_state, screen_text
 from tests.console.imports import CHANNELS, Clock, _account, half, past
 from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
@@ -49,7 +49,7 @@ def go_on(state: ImportState, clock: Clock) -> None:
     report(state, ImportNote("something else", is_warning=True))
 
 
-@pytest.mark.parametrize("key", "12345")
+@pytest.mark.parametrize("key", VIEW_KEYS)
 async def test_no_view_changes(tmp_path: Path, key: str) -> None:
     backend = CannedBackend(
         tmp_path, database=KNOWN, stored_findings=StoredFindings(FINDINGS, NOW, None)
@@ -80,7 +80,8 @@ async def test_no_view_changes(tmp_path: Path, key: str) -> None:
         assert views(app) == before
         await pilot.press("space")
         await until(lambda: "FROZEN" not in screen_text(app))
-        await until(lambda: views(app) != before)
+        if key not in "67":  # those show nothing of what has changed
+            await until(lambda: views(app) != before)
 
 
 async def test_an_import_that_ends_does_not_take_a_frozen_view_away(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from textual.color import Color
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.console.canned import NOW, CannedBackend, screen_text, snapshot
+from tests.console.canned import NOW, VIEW_KEYS, CannedBackend, screen_text, snapshot
 from tests.support import until
 from tiger_slack_tui.console.actions import CONFIRM_KEY, VIEWS, declared
 from tiger_slack_tui.console.app import ConsoleApp
@@ -218,6 +218,17 @@ async def test_help_and_palette_know_each_action_of_the_view(tmp_path: Path) -> 
         await pilot.press("escape")
 
 
+async def test_a_view_can_name_and_explain_a_shared_action_itself(tmp_path: Path) -> None:
+    async with console(tmp_path, size=(100, 60)) as (app, pilot, _):
+        for view, title in (("1", "Filter"), ("6", "Search"), ("7", "Filter")):
+            await pilot.press(view)
+            await shows(app, f"/ {title}")
+            [action] = [one for one in app.offered() if one.id == "pane.filter"]
+            assert action.title == title
+        await pilot.press("6", "question_mark")
+        await shows(app, "/       Search all stored messages while you type.")
+
+
 @pytest.mark.parametrize("theme", THEMES)
 async def test_what_is_dimmed_stands_back(tmp_path: Path, theme: str) -> None:
     """It has less contrast to the background than other text, and more than enough to be read."""
@@ -272,7 +283,7 @@ async def test_read_only_has_no_action_that_changes_anything(tmp_path: Path) -> 
     async with console(tmp_path, options=options) as (app, pilot, backend):
         backend.engine = object()  # type: ignore[assignment]
         await shows(app, "read-only")
-        for number in "12345":
+        for number in VIEW_KEYS:
             await pilot.press(number)
             for action in ACTIONS:
                 if action.changes:

@@ -22,10 +22,13 @@ from tests.console.test_keys import console, shows
 from tests.console.test_triage import FINDINGS
 from tests.faults.clock import ManualClock
 from tests.support import until
+from tiger_slack_tui.audit.event_query import EventQuery
+from tiger_slack_tui.audit.rules import NoSuchRule
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.console.model import findings as finding
 from tiger_slack_tui.console.model import findings_reader as trailing
 from tiger_slack_tui.console.model import monitor as monitoring
+from tiger_slack_tui.console.model.audit_reader import AuditReader
 from tiger_slack_tui.console.model.findings import Findings, FindingsMerger, StoredFindings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.history_reader import DAY, HistoryReader
@@ -40,6 +43,7 @@ from tiger_slack_tui.postgres.migrate.files import MigrationFileState
 from tiger_slack_tui.postgres.migrate.run import MigrationStatus
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.postgres.timescale import find_timescaledb
+from tiger_slack_tui.store import instances
 from tiger_slack_tui.store.import_account import Account
 
 
@@ -306,10 +310,36 @@ async def test_the_history_is_read_from_the_database_part_by_part(
     assert found.rates == tuple(n / 600 for n in range(143, -1, -1))
 
 
+async def test_events_of_a_rule_that_never_existed(conninfo: str) -> None:
+    with pytest.raises(NoSuchRule, match="There is no rule 77"):
+        await AuditReader(conninfo).find_events(EventQuery.parse("rule:77"), most=10)
+
+
+async def test_an_instance_that_stopped_grows_no_older(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        """
+        insert into slack.instance
+        ( instance, version, host, pid, started_at, last_seen_at, status, status_since, queue, queue_limit
+        , spool_events, spool_bytes, received, acked, events_per_second
+        )
+        select 'a', '0.5.0', 'h', 1, now() - interval '9 hours', now() - interval '7 hours', 'stopped', now(), 0, 0
+        , 0, 0, 0, 0, 0
+        """
+    )
+    database.commit()
+    async with await connect(conninfo) as connection:
+        [found] = await instances.newest(connection, most=9)
+    assert (found.age, found.seen_age > 7 * 3600) == (7200, True)
+
+
 async def test_events_of_the_engine_are_named(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    database.execute("""insert into slack."user" (id, user_name) values ('U02KJ', 'ana')""")
+    database.execute(
+        """insert into slack."user" (id, user_name, display_name) values ('U02KJ', 'ana', 'Ana L')"""
+    )
     database.execute("insert into slack.channel (id, channel_name) values ('C01AB2', 'releases')")
     database.commit()
     reader = FindingsReader(conninfo)
@@ -326,7 +356,7 @@ async def test_events_of_the_engine_are_named(
         await until(lambda: not reader.names.is_wanted)
     finally:
         running.cancel()
-    assert shown() == ("#releases", "@ana")
+    assert shown() == ("#releases", "@Ana L")
 
 
 def test_findings_are_old_only_if_a_view_waits_for_them() -> None:

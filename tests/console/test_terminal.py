@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.test_processes import Program
+from tests.console.canned import VIEW_KEYS
 from tests.console.terminal import Terminal, at_terminal
 from tests.support import check, until
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -163,7 +164,7 @@ async def test_what_people_write_never_reaches_the_terminal_as_a_command(
     async with LocalSlack() as slack, console(slack, conninfo, tmp_path / "home") as terminal:
         await terminal.shows("LIVE")
         await acknowledged(slack, 1, 400, nasty=True)
-        for key in "12345":
+        for key in VIEW_KEYS:
             terminal.press(key)
             await asyncio.sleep(0.7)
         assert terminal.foreign_bytes() == b""

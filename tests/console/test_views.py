@@ -17,11 +17,14 @@ from tests.console.canned import (
     snapshot,
 )
 from tests.console.conftest import Golden
+from tests.console.test_events_view import ROWS, CannedAudit, console
+from tests.console.test_triage import shows
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.history_reader import DAY
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.panes.pane_fields import ExportField
 
 SIZES = [(80, 24), (160, 48)]
 STATES = {
@@ -105,3 +108,28 @@ async def test_a_small_terminal_has_the_state_in_words(
     app = ConsoleApp(CannedBackend(tmp_path, **STATES[state]), ConsoleOptions())
     async with app.run_test(size=(58, 14)):
         await golden(f"overview-{state}-58x14", app)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("quit", "1q"),
+        ("replay", "7R"),
+        ("help", "6?"),
+        ("palette", "2:"),
+        ("export-field", "2e"),
+    ],
+)
+async def test_what_lies_above_a_view(
+    tmp_path: Path, golden: Golden, size: tuple[int, int], name: str, keys: str
+) -> None:
+    app = console(tmp_path, CannedAudit(ROWS))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press(keys[0])
+        if name == "replay":
+            await shows(app, "stored     message")
+        await pilot.press(keys[1])
+        if name == "export-field":  # the proposed path has the time in it
+            app.query_one(ExportField).value = "/srv/exports/job-list-20260920-140731.txt"
+        await golden(f"{name}-{size[0]}x{size[1]}", app)

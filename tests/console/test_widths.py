@@ -28,6 +28,7 @@ from tiger_slack_tui.console.panes.paint import (
     bar,
     chart,
     facing,
+    folded,
     line,
     pairs,
     worded,
@@ -156,7 +157,8 @@ def test_every_layout_takes_every_width(text: str, width: int) -> None:
     assert facing(line(text), line(text), width).cell_length == room
     assert cells(bar(0.5, width)) == room
     assert all(len(row) == room for row in chart([1, 2, 3], width, 2, 3))
-    assert pairs(width, (text, text))
+    assert all(row.cell_length <= max(width, 11) for row in pairs(width, (text, text)))
+    assert all(row.cell_length <= room for row in folded(line("  " + text), width))
     assert cells(end_of_path(text, width)) <= room
     assert steps_line(1, text, width, {}).cell_length == room
     assert tabs_line("jobs", {"jobs": text}, width, frozen=text).cell_length == room

@@ -31,6 +31,7 @@ from tiger_slack_tui.store.names import (
     find_users,
 )
 
+ANN = {"display_name": "Ann B."}
 EVENTS = {
     "Ev1": message(1),
     "Ev2": message(2, channel="C2", subtype="channel_join"),
@@ -38,7 +39,11 @@ EVENTS = {
     "Ev4": {"type": "app_mention", "channel": "C1", "user": "U1", "event_ts": ts(4), "text": "x"},
     "Ev5": {"type": "emoji_changed", "event_ts": ts(5)},
     "Ev6": message(6, text="refused"),
-    "Ev7": {"type": "user_change", "user": {"id": "U1", "name": "ann"}, "event_ts": ts(7)},
+    "Ev7": {
+        "type": "user_change",
+        "user": {"id": "U1", "name": "ann", "profile": ANN},
+        "event_ts": ts(7),
+    },
     "Ev8": {"type": "channel_created", "channel": {"id": "C1", "name": "ops"}, "event_ts": ts(8)},
 }
 
@@ -95,7 +100,7 @@ async def test_events_are_filtered(conninfo: str) -> None:
     async with asking(conninfo) as connection:
         page = await read_page(connection, EventFilter())
     rows = {row.event_id: row for row in page.rows}
-    assert (rows["Ev1"].channel_name, rows["Ev1"].user_name) == ("ops", "ann")
+    assert (rows["Ev1"].channel_name, rows["Ev1"].user_name) == ("ops", "Ann B.")
     assert (rows["Ev1"].text, rows["Ev3"].text) == ("text 1", "eyes")
     assert (rows["Ev2"].discard_id, rows["Ev6"].error) == (rule, "23514")
 

@@ -62,8 +62,13 @@ def test_other_targets() -> None:
     unknown = psycopg.OperationalError("failed to resolve host 'db': [Errno -2] Name or service")
     two = from_setting("host=a,b port=1", "DATABASE_DIRECT_URL")
     assert str(connect_failure(unknown, two)).startswith("a:1, b:1 (DATABASE_DIRECT_URL) does not")
-    gone = psycopg.OperationalError(_HEAD + "No such file or directory")
-    assert str(connect_failure(gone, "host=/tmp/x")).startswith("The embedded PostgreSQL is not")
+    for text, said in (
+        ("No such file or directory", "does not run. It is started again"),
+        ("timeout expired", "does not answer. The machine is busy, or the server is suspended"),
+    ):
+        error = connect_failure(psycopg.OperationalError(_HEAD + text), "host=/tmp/x")
+        assert str(error).startswith(f"The embedded PostgreSQL {said}")
+        assert "firewall" not in str(error)
 
 
 def test_codes_in_words() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from tiger_slack_tui.audit.rules import require_rule
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.name_patterns import closest, did_you_mean
 from tiger_slack_tui.base.outcome import Outcome
@@ -92,6 +93,11 @@ class EventQuery:
             until=until,
             text=self.text or None,
         )
+
+    async def require_rule(self, connection: Connection) -> None:
+        """For a query that found nothing: raise NoSuchRule if it names a rule that never existed."""
+        if self.rule is not None:
+            await require_rule(connection, self.rule, removed=True)
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:

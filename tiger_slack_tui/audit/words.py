@@ -16,6 +16,16 @@ def format_time(time: datetime | None) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if time else "-"
 
 
+def channel_name(channel_id: str | None, name: str | None) -> str:
+    """The channel as #name, or its id; "-" for no channel."""
+    return f"#{name}" if name else channel_id or "-"
+
+
+def person_name(user_id: str | None, name: str | None) -> str:
+    """The person as @name, or the id; "-" for nobody. `name` is what `store.names.PERSON_NAME` gives."""
+    return f"@{name}" if name else user_id or "-"
+
+
 def format_channel(channel_id: str | None, name: str | None, most: int = 34) -> str:
     """The channel as #name and its id, or its id alone; at most `most` columns wide."""
     return _named("#", channel_id, name, most)

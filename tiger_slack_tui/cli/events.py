@@ -112,7 +112,8 @@ def _show_events(
 
     async def print_events(connection: Connection) -> None:
         chosen = await query.resolve(connection, datetime.now(UTC))
-        await _print_pages(connection, chosen, limit, as_json=as_json)
+        if not await _print_pages(connection, chosen, limit, as_json=as_json):
+            await query.require_rule(connection)
 
     run_query(loaded, "events", print_events)
 
@@ -171,7 +172,8 @@ def show_event(loaded: Settings, event_id: str, *, as_json: bool) -> None:
 
 async def _print_pages(
     connection: Connection, chosen: EventFilter, limit: int, *, as_json: bool
-) -> None:
+) -> int:
+    """Print the newest events, at most `limit`, and return how many they are."""
     shown, before, has_unrouted = 0, None, False
     while shown < limit:
         most = min(limit - shown, _PAGE)
@@ -185,6 +187,7 @@ async def _print_pages(
         click.echo(_summary(shown, before), err=True)
         if has_unrouted:
             click.echo(f"unrouted: {UNROUTED}", err=True)
+    return shown
 
 
 def _summary(shown: int, before: EventPosition | None) -> str:

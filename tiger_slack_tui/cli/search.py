@@ -11,7 +11,7 @@ import click
 
 from tiger_slack_tui.audit.reference import HOW_TO_NAME, MessageReference
 from tiger_slack_tui.audit.why_lines import second_lines
-from tiger_slack_tui.audit.words import format_time
+from tiger_slack_tui.audit.words import format_channel, format_time, format_user
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.text import amount, cells, lines, visible
@@ -183,11 +183,10 @@ def _result_lines(
 def _message_lines(
     message: Message, pieces: Iterable[Piece], width: int, *, is_styled: bool
 ) -> Iterator[str]:
-    channel = f"#{message.channel_name}" if message.channel_name else message.channel_id
-    author = message.user_name or message.user_id or message.bot_id
-    who = f"@{author}" if author else "-"
+    channel = format_channel(message.channel_id, message.channel_name, 25)
+    who = format_user(message.user_id or message.bot_id, message.user_name, 25)
     edited = ", edited" if message.is_edited else ""
-    head = f"{format_time(message.time)}  {visible(channel)}  {visible(who)}{edited}"
+    head = f"{format_time(message.time)}  {channel}  {who}{edited}"
     yield click.style(head, bold=True) if is_styled else head
     yield from _indented(_text_lines(list(pieces), width - len(_INDENT), is_styled=is_styled))
     if message.reactions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, Generic, Self, TypeVar, overload
 
@@ -108,9 +108,19 @@ class ActionMethod(Generic[OwnerT]):
         return self if owner is None else lambda: self._method(owner)
 
 
-def implements(action: Action) -> Callable[[Callable[[OwnerT], Result]], ActionMethod[OwnerT]]:
-    """Declares that the method does this action, which another class declared."""
-    return lambda method: ActionMethod(action, method)
+def implements(
+    action: Action, *, title: str | None = None
+) -> Callable[[Callable[[OwnerT], Result]], ActionMethod[OwnerT]]:
+    """Declares that the method does this action, which another class declared.
+
+    `title` is what this class calls it. A docstring of the method replaces the action's help.
+    """
+
+    def declare(method: Callable[[OwnerT], Result]) -> ActionMethod[OwnerT]:
+        own = replace(action, title=title or action.title, help=_first_line(method) or action.help)
+        return ActionMethod(own, method)
+
+    return declare
 
 
 def action(
@@ -125,10 +135,15 @@ def action(
     """Declares that the method does the action of this id. The first line of its docstring is the action's help."""
 
     def declare(method: Callable[[OwnerT], Result]) -> ActionMethod[OwnerT]:
-        text = (method.__doc__ or "").partition("\n")[0]
-        return ActionMethod(Action(id, keys, title, shown, text, changes, footer), method)
+        help_text = _first_line(method)
+        return ActionMethod(Action(id, keys, title, shown, help_text, changes, footer), method)
 
     return declare
+
+
+def _first_line(method: Callable[[Any], Result]) -> str:
+    """Of its docstring; "" if it has none."""
+    return (method.__doc__ or "").partition("\n")[0]
 
 
 @cache

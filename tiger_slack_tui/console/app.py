@@ -180,7 +180,7 @@ class ConsoleApp(AskingApp):
         self._fill(
             "#tabs", chrome.tabs_line(self._view, badges, width, frozen=self._freeze_note(model))
         )
-        self._show_problems(chrome.problem_lines(model))
+        self._show_problems(chrome.problem_lines(model, width))
         self.view.show(self._frozen or model)
         footer = self.screen_stack[0].query_one("#footer", KeysLine)
         footer.show_keys(self._footer(self.screen_stack[0].focused, width))
@@ -266,10 +266,15 @@ class ConsoleApp(AskingApp):
     def offered(self) -> list[Action]:
         """The actions of the shown view. A terminal that is too small offers only those that need no view."""
         owners = (declared(type(owner)).values() for owner in self._action_owners())
-        first = [method.action for methods in owners for method in methods]
+        found: dict[str, Action] = {}
+        for candidate in (
+            *(one.action for methods in owners for one in methods),
+            *self.ACTIONS.values(),
+        ):
+            found.setdefault(candidate.id, candidate)  # a view's own title comes first
         return [
             candidate
-            for candidate in dict.fromkeys([*first, *self.ACTIONS.values()])
+            for candidate in found.values()
             if candidate.view in (None, self._view)
             and not (self.backend.read_only and candidate.changes)
             and (candidate.is_of_app or not self.is_too_small)
@@ -278,8 +283,8 @@ class ConsoleApp(AskingApp):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action != "perform":
             return super().check_action(action, parameters)
-        wanted = self.ACTIONS.get(str(parameters[0])) if parameters else None
-        return wanted is not None and wanted in self.offered() and self._is_possible(wanted)
+        wanted = next((one for one in self.offered() if (one.id,) == parameters), None)
+        return wanted is not None and self._is_possible(wanted)
 
     def _is_possible(self, wanted: Action) -> bool:
         owner, method = self._method(wanted)

@@ -44,6 +44,12 @@ _UNREACHED = {
     "remaining connection slots": f"refused the connection: {NO_CONNECTION_LEFT}.",
     "too many clients": f"refused the connection: {NO_CONNECTION_LEFT}.",
 }
+_EMBEDDED_UNREACHED = {
+    "Connection refused": "does not run. It is started again within seconds.",
+    "No such file or directory": "does not run. It is started again within seconds.",
+    "timeout expired": "does not answer. The machine is busy, or the server is suspended (kill -CONT resumes it).",
+}
+"""As `_UNREACHED`: no firewall is between it and us, and its supervisor restarts it."""
 _HOST_UNKNOWN = re.compile(r"failed to resolve host|could not translate host name")
 
 
@@ -73,7 +79,9 @@ def connect_failure(
         )
     given = conninfo_to_dict(conninfo)
     setting = str(given.get("fallback_application_name") or "")
-    target = f"{_address(given)} ({setting})" if setting else _embedded(given)
+    is_embedded = not setting and str(given.get("host") or "").startswith("/")
+    target = "The embedded PostgreSQL" if is_embedded else _address(given)
+    target += f" ({setting})" if setting else ""
     if is_pooler_full(error):
         return DatabaseUnavailable(f"{target} was not reached: {POOLER_FULL}")
     # libpq: connection failed: connection to server at "host" (address), port 5432 failed: FATAL:  reason
@@ -89,7 +97,8 @@ def connect_failure(
         return DatabaseUnavailable(
             f"{target} does not resolve. Is the host right, and are network and DNS up?"
         )
-    for sign, meaning in _UNREACHED.items():
+    meanings = _UNREACHED | (_EMBEDDED_UNREACHED if is_embedded else {})
+    for sign, meaning in meanings.items():
         if sign in text:
             return DatabaseUnavailable(f"{target} {meaning}")
     return DatabaseUnavailable(f"{target} was not reached: {reason}")
@@ -108,8 +117,3 @@ def _address(given: dict[str, str | int | None]) -> str:
     ports = str(given.get("port") or "5432").split(",")
     ports += ports[-1:] * (len(hosts) - len(ports))
     return ", ".join(f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=False))
-
-
-def _embedded(given: dict[str, str | int | None]) -> str:
-    host = str(given.get("host") or "")
-    return "The embedded PostgreSQL" if host.startswith("/") else _address(given)

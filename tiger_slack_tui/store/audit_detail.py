@@ -10,19 +10,20 @@ from psycopg.rows import class_row
 
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.store.names import PERSON_NAME
 
 # slack.event is partitioned by event_ts, which slack.delivery knows.
-_EVENT: LiteralString = """
+_EVENT: LiteralString = f"""
 select e.id, e.event_id, e.event_ts, e.received_at, e.type, e.subtype, e.outcome, e.discard_id, e.team_id
 , e.channel_id, e.user_id, e.message_ts, slack.to_ts(e.message_ts) as slack_ts, e.event::text as event, e.error
 , e.replays, d.deliveries, d.last_received_at, slack.message_content(e.event)::text as message
-, c.channel_name, u.user_name
+, c.channel_name, {PERSON_NAME} as user_name
 from slack.delivery d
 join slack.event e on e.event_ts = d.event_ts and e.event_id = d.event_id
 left join slack.channel c on c.id = e.channel_id
 left join slack."user" u on u.id = e.user_id
 where d.event_id = %s
-"""
+"""  # noqa: S608 our own text
 _MESSAGE: LiteralString = """
 select m.event_id = %(event_id)s as is_own, m.event_ts
 from slack.message m

@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Composed, Placeholder
 from tiger_slack_tui.base.name_patterns import like_literal
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.store.names import PERSON_NAME
 
 _SELECT = SQL("""
 with page as materialized
@@ -23,7 +24,7 @@ with page as materialized
   limit %(most)s
 )
 select e.id, e.event_id, e.event_ts, e.event_ts::text as exact_ts, e.received_at, e.type, e.subtype, e.outcome
-, e.discard_id, e.channel_id, c.channel_name, e.user_id, u.user_name, e.message_ts
+, e.discard_id, e.channel_id, c.channel_name, e.user_id, {person} as user_name, e.message_ts
 , coalesce(e.error ->> 'sqlstate', e.error ->> 'class') as error
 , left(coalesce(e.event -> 'message' ->> 'text', e.event ->> 'text', e.event ->> 'reaction'), 200) as text
 , coalesce(jsonb_array_length(e.replays), 0) as replays
@@ -180,7 +181,7 @@ def _values(wanted: EventFilter) -> dict[str, Any]:
 
 def _select(conditions: Sequence[SQL | Composed], order: SQL) -> Composed:
     wanted = SQL(" and ").join(conditions) if conditions else SQL("true")
-    return _SELECT.format(conditions=wanted, order=order)
+    return _SELECT.format(person=SQL(PERSON_NAME), conditions=wanted, order=order)
 
 
 async def _read(connection: Connection, query: Composed, values: dict[str, Any]) -> list[EventRow]:

@@ -100,7 +100,7 @@ select i.instance
 , i.received
 , i.events_per_second
 , i.ack_p99
-, extract(epoch from now() - i.started_at)::float8 as age
+, extract(epoch from i.last_seen_at - i.started_at)::float8 as age
 , extract(epoch from now() - i.last_seen_at)::float8 as seen_age
 , i.stopped_at is not null as is_stopped
 from slack.instance i
@@ -134,6 +134,7 @@ class Instance:
     events_per_second: float
     ack_p99: float | None
     age: float
+    """How long it had run at its last heartbeat: it does not grow after that."""
     seen_age: float
     is_stopped: bool
     """Whether it ended by a regular stop."""

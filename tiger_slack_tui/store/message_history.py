@@ -10,13 +10,15 @@ from psycopg.rows import class_row
 
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.store.names import PERSON_NAME
 from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
 T = TypeVar("T")
 
-_EVENTS: LiteralString = """
+_EVENTS: LiteralString = f"""
 select e.event_id, e.event_ts, e.received_at, d.deliveries, e.type, e.subtype, e.outcome, e.discard_id, e.user_id
-, u.user_name, coalesce(e.error ->> 'sqlstate', e.error ->> 'class') as error, e.error ->> 'message' as error_message
+, {PERSON_NAME} as user_name, coalesce(e.error ->> 'sqlstate', e.error ->> 'class') as error
+, e.error ->> 'message' as error_message
 , left(coalesce(e.event -> 'message' ->> 'text', e.event ->> 'text', e.event ->> 'reaction'), 200) as text
 , e.event -> 'message' ->> 'subtype' is not distinct from 'tombstone' as is_tombstone
 , e.replays
@@ -26,16 +28,16 @@ left join slack."user" u on u.id = e.user_id
 where e.message_ts = slack.to_timestamptz(%(ts)s)
 and e.channel_id = %(channel_id)s
 order by e.event_ts, e.id
-"""
-_MESSAGE: LiteralString = """
-select m.event_id, m.event_ts, m.user_id, u.user_name, m.subtype, m.text, m.thread_ts
+"""  # noqa: S608 our own text
+_MESSAGE: LiteralString = f"""
+select m.event_id, m.event_ts, m.user_id, {PERSON_NAME} as user_name, m.subtype, m.text, m.thread_ts
 , m.updated_at is not null or m.edited is not null as is_edited
 , coalesce(jsonb_array_length(m.reactions), 0) as reactions
 from slack.message m
 left join slack."user" u on u.id = m.user_id
 where m.channel_id = %(channel_id)s
 and m.ts = slack.to_timestamptz(%(ts)s)
-"""
+"""  # noqa: S608 our own text
 _FACTS: LiteralString = """
 select c.channel_name, c.is_member, v.ts, t.deleted_at, o.event_ts as trail_since
 , coalesce(v.ts < o.event_ts, true) as is_before_trail
@@ -72,7 +74,7 @@ and (g.channel_id is null or g.channel_id = %(channel_id)s)
 order by g.channel_id nulls last, g.id desc
 limit 1
 """
-_OF_SECOND: LiteralString = """
+_OF_SECOND: LiteralString = f"""
 with known as
 ( select m.ts from slack.message m
   where m.channel_id = %(channel_id)s
@@ -84,13 +86,13 @@ with known as
   and e.message_ts >= slack.to_timestamptz(%(ts)s)
   and e.message_ts < slack.to_timestamptz(%(ts)s) + interval '1 second'
 )
-select slack.to_ts(k.ts) as slack_ts, m.user_id, u.user_name, left(m.text, 200) as text
+select slack.to_ts(k.ts) as slack_ts, m.user_id, {PERSON_NAME} as user_name, left(m.text, 200) as text
 from known k
 left join slack.message m on m.channel_id = %(channel_id)s and m.ts = k.ts
 left join slack."user" u on u.id = m.user_id
 order by k.ts
 limit 100
-"""
+"""  # noqa: S608 our own text
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,11 +136,15 @@ with recursive known (type) as
 )
 select k.type from known k where k.type is not null limit %(most)s
 """
-_NAMES: LiteralString = """
+PERSON_NAME: LiteralString = (
+    "coalesce(nullif(u.display_name, ''), nullif(u.real_name, ''), u.user_name)"
+)
+"""The name that every list and answer shows of a person, as Slack does: an expression over slack."user" u."""
+_NAMES: LiteralString = f"""
 select c.id, '#' || c.channel_name from slack.channel c where c.id = any (%(ids)s) and c.channel_name <> c.id
 union all
-select u.id, '@' || u.user_name from slack."user" u where u.id = any (%(ids)s)
-"""
+select u.id, '@' || {PERSON_NAME} from slack."user" u where u.id = any (%(ids)s)
+"""  # noqa: S608 our own text
 _ALL_CHANNELS: LiteralString = """
 select n.channel_name, n.channel_id
 from slack.channel_name n

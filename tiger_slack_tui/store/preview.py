@@ -11,9 +11,10 @@ from psycopg.rows import dict_row
 
 from tiger_slack_tui.base.times import LATEST
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.store.names import PERSON_NAME
 
 # For both sources: tests the rows of a slice, counts, and returns the newest that match.
-_ANSWER: LiteralString = """
+_ANSWER: LiteralString = f"""
 , numbered as materialized (select s.*, row_number() over () as number from slice s)
 , tried as materialized
 ( select t.is_match, t.error, t.number
@@ -35,7 +36,7 @@ select count(*) as tested
 , ( select jsonb_agg(to_jsonb(x) order by x.at desc)
     from
     ( select m.at, m.channel_id, c.channel_name, m.message ->> 'user' as user_id, m.message ->> 'bot_id' as bot_id
-      , m.message ->> 'subtype' as subtype, left(m.message ->> 'text', 200) as text, u.user_name
+      , m.message ->> 'subtype' as subtype, left(m.message ->> 'text', 200) as text, {PERSON_NAME} as user_name
       from tested m
       left join slack.channel c on c.id = m.channel_id
       left join slack."user" u on u.id = m.message ->> 'user'
@@ -45,7 +46,7 @@ select count(*) as tested
     ) x
   ) as examples
 from tested t
-"""
+"""  # noqa: S608 our own text
 _EVENTS: LiteralString = """
 with slice as materialized
 ( select e.event_ts as at, e.id as key, e.channel_id, e.discard_id, slack.message_content(e.event) as message

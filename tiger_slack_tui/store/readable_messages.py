@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from tiger_slack_tui.base.times import EARLIEST, LATEST
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.ts import from_micros, parse_ts, to_micros
+from tiger_slack_tui.store.names import PERSON_NAME
 from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
 MESSAGE_COLUMNS: LiteralString = """
@@ -55,8 +56,8 @@ and (%(thread)s::timestamptz is null
 order by m.ts
 limit %(n)s
 """  # noqa: S608 our own text
-_NAMES: LiteralString = """
-select u.id, coalesce(nullif(u.display_name, ''), nullif(u.real_name, ''), u.user_name)
+_NAMES: LiteralString = f"""
+select u.id, {PERSON_NAME}
 from slack."user" u
 where u.id = any (%(ids)s)
 union all
@@ -64,7 +65,7 @@ select c.id, c.channel_name
 from slack.channel c
 where c.id = any (%(ids)s)
 and slack.is_visible(c.id, %(visible)s::text[])
-"""
+"""  # noqa: S608 our own text
 _NAMES_AND_URL: LiteralString = f"""
 {_NAMES}
 union all

@@ -31,11 +31,14 @@ class AuditReader:
     async def find_events(self, query: EventQuery, *, most: int) -> tuple[EventFilter, EventPage]:
         """The newest events that the query asks for, and the filter with which the next pages are read.
 
-        Raises NameUnknown and SettingsError for a query that names nothing.
+        Raises NameUnknown, NoSuchRule and SettingsError for a query that names nothing.
         """
         async with connected(self._conninfo) as connection:
             chosen = await query.resolve(connection, datetime.now(UTC), prefix="")
-            return chosen, await read_page(connection, chosen, most=most)
+            page = await read_page(connection, chosen, most=most)
+            if not page.rows:
+                await query.require_rule(connection)
+            return chosen, page
 
     async def more_events(
         self, chosen: EventFilter, before: EventPosition, *, most: int

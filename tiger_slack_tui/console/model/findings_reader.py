@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import replace
 
+from tiger_slack_tui.audit.words import channel_name, person_name
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.console.formats import age
 from tiger_slack_tui.console.model.findings import (
@@ -124,8 +125,8 @@ def _of_row(row: EventRow) -> Finding:
         kind=row.outcome,
         at=row.received_at.timestamp(),
         what=event_name(row.type, row.subtype),
-        channel=f"#{row.channel_name}" if row.channel_name else row.channel_id or "-",
-        user=f"@{row.user_name}" if row.user_name else row.user_id or "-",
+        channel=channel_name(row.channel_id, row.channel_name),
+        user=person_name(row.user_id, row.user_name),
         cause=cause,
         detail=f"{detail_of(row.outcome, cause)}{text}",
         channel_id=row.channel_id,

@@ -21,6 +21,7 @@ from tiger_slack_tui.console.panes.paint import (
     NOTE,
     StyledText,
     facing,
+    folded,
     line,
     mark,
 )
@@ -151,8 +152,12 @@ def _schema(model: Model) -> list[StyledText]:
     return [(f"schema {found.database_version or 'none'} ▲ not {found.version}", NOTE)]
 
 
-def problem_lines(model: Model) -> list[Content]:
+def problem_lines(model: Model, width: int) -> list[Content]:
     """The lines below the tabs: what is wrong now and what it means for the data. None if all is well."""
+    return [row for problem in _problems(model) for row in folded(problem, width)]
+
+
+def _problems(model: Model) -> list[Content]:
     now, database = model.engine, model.database
     lines: list[Content] = []
     if now is None:
@@ -281,7 +286,7 @@ def import_parts(importing: Importing) -> list[StyledText]:
 def short_lines(model: Model, width: int, height: int) -> list[Content]:
     """The state in words, for a terminal that has no room for panes. The most important lines come first."""
     lines = [line(" ", mark(*overall(model)), (f"   {clock(model.at)}Z", DIM))]
-    problems = problem_lines(model)
+    problems = problem_lines(model, width)
     lines += problems
     now = model.engine
     if now is not None:

@@ -9,7 +9,7 @@ import orjson
 from textual.content import Content
 
 from tiger_slack_tui.audit.detail import EventDetail
-from tiger_slack_tui.audit.words import format_error
+from tiger_slack_tui.audit.words import format_channel, format_error, format_user
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.console.formats import millis, moment
 from tiger_slack_tui.console.panes.findings import (
@@ -41,8 +41,13 @@ def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
     about = " ".join(
         f"{name} {value}"
         for name, value in (
-            ("channel", _named("#", event.channel_name, event.channel_id)),
-            ("user", _named("@", event.user_name, event.user_id)),
+            (
+                "channel",
+                format_channel(event.channel_id, event.channel_name, width)
+                if event.channel_id
+                else None,
+            ),
+            ("user", format_user(event.user_id, event.user_name, width) if event.user_id else None),
             ("message", moment(event.message_ts) if event.message_ts else None),
         )
         if value
@@ -71,11 +76,6 @@ def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
     yield Content("")
     payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
     yield from wrapped(payload, width, most=5000)
-
-
-def _named(prefix: str, name: str | None, given: str | None) -> str | None:
-    """The name with the id behind it, or only the id."""
-    return f"{prefix}{name} ({given})" if name else given
 
 
 def _why(event: EventDetail, width: int) -> Iterator[Content]:
@@ -107,7 +107,7 @@ def _why(event: EventDetail, width: int) -> Iterator[Content]:
 
 def gap_lines(gap: Gap, channel: str, width: int) -> Iterator[Content]:
     """All about a gap: from when to when, why, and what a backfill found. `channel` is the name of its channel."""
-    where = f"{channel} ({gap.channel_id})" if gap.channel_id not in (None, channel) else channel
+    where = f"{channel} {gap.channel_id}" if gap.channel_id not in (None, channel) else channel
     state: StyledText = ("✗ open", BAD) if gap.closed_at is None else ("✓ closed", GOOD)
     yield from pairs(
         width,

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from tiger_slack_tui.audit.words import channel_name, format_channel, format_user, person_name
 from tiger_slack_tui.console.formats import moment
 from tiger_slack_tui.console.model.findings import event_name
 from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.paint import DIM, OUTCOMES, Column, Columns, StyledText
 from tiger_slack_tui.store.audit_events import EventRow
 
-EVENTS_LIST = Columns(
-    Column("happened (UTC)", 14),
-    Column("outcome", 9),
-    Column("event", 16),
-    Column("channel", 13),
-    Column("user", 13, least=90),
-    Column("text or error"),
-)
+_WIDE = 130
+"""Narrower tables have the names of channels and people without their ids, which the event itself shows."""
+
+
+def _columns(width: int) -> Columns:
+    of_name = 24 if width >= _WIDE else 13
+    return Columns(
+        Column("happened (UTC)", 14),
+        Column("outcome", 9),
+        Column("event", 16),
+        Column("channel", of_name),
+        Column("user", of_name, least=90),
+        Column("text or error"),
+    )
 
 
 EVENT_FIELDS = (
@@ -36,26 +43,30 @@ EVENT_FIELDS = (
 
 
 def channel_of(row: EventRow) -> str:
-    """The channel's name, or its id."""
-    return f"#{row.channel_name}" if row.channel_name else row.channel_id or "-"
+    return channel_name(row.channel_id, row.channel_name)
 
 
 def user_of(row: EventRow) -> str:
-    """The user's handle, or the id."""
-    return f"@{row.user_name}" if row.user_name else row.user_id or "-"
+    return person_name(row.user_id, row.user_name)
 
 
 def paint_event(row: EventRow, width: int) -> Content:
     """An event as a line of `width` cells."""
+    is_wide = width >= _WIDE
     cells: list[StyledText] = [
         (moment(row.event_ts)[5:], DIM),  # without the year, which the event itself shows
         (row.outcome, OUTCOMES.get(row.outcome, "")),
         event_name(row.type, row.subtype),
-        channel_of(row),
-        user_of(row),
+        format_channel(row.channel_id, row.channel_name, 24) if is_wide else channel_of(row),
+        format_user(row.user_id, row.user_name, 24) if is_wide else user_of(row),
         _about(row),
     ]
-    return EVENTS_LIST.row(width, cells)
+    return _columns(width).row(width, cells)
+
+
+def events_head(width: int) -> Content:
+    """The titles of the columns of `paint_event`."""
+    return _columns(width).head(width)
 
 
 def _about(row: EventRow) -> str:

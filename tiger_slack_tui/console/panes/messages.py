@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from textual.content import Content
 
+from tiger_slack_tui.audit.words import channel_name, person_name
 from tiger_slack_tui.base.text import cut, visible
 from tiger_slack_tui.console.formats import clock, moment
 from tiger_slack_tui.console.panes.arrangement import Field
@@ -38,13 +39,11 @@ RESULT_FIELDS = (
 
 
 def channel_of(message: Message) -> str:
-    """The channel's name, or its id."""
-    return f"#{message.channel_name}" if message.channel_name else message.channel_id
+    return channel_name(message.channel_id, message.channel_name)
 
 
 def author_of(message: Message) -> str:
-    """The author's name, or the id."""
-    return message.user_name or message.user_id or message.bot_id or "-"
+    return person_name(message.user_id or message.bot_id, message.user_name)
 
 
 def paint_result(result: Result, width: int) -> Content:
@@ -80,8 +79,9 @@ def first_line_of_selected(lines: Sequence[Content]) -> int:
 
 def _message_lines(message: Message, width: int) -> Iterator[Content]:
     edited = "  (edited)" if message.is_edited else ""
-    name = cut(visible(author_of(message)), max(width - 20, 8))
-    yield line((name, "bold"), ("  " + clock(message.time) + edited, DIM)).truncate(width)
+    name = cut(visible(author_of(message)), max(width - 32, 8))
+    given = f" {message.user_id}" if message.user_id and message.user_name else ""
+    yield line((name, "bold"), (f"{given}  {clock(message.time)}{edited}", DIM)).truncate(width)
     yield from wrapped(message.text or "(no text)", width, _MOST_LINES, at_words=True)
     if message.reactions:
         counts = " ".join(f":{name}: {n}" for name, n in message.reactions)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from tiger_slack_tui.base.outcome import Outcome
-from tiger_slack_tui.base.text import cut, fit, lines, visible
+from tiger_slack_tui.base.text import fit, lines, visible
 
 GOOD, NOTE, BAD = "$text-success", "$text-warning", "$text-error"
 DIM, KEY, STRONG = "$dimmed", "$text-accent", "bold"
@@ -29,6 +29,10 @@ MARKS = {"ok": ("●", GOOD), "note": ("▲", NOTE), "bad": ("✗", BAD), "off":
 """Symbol and style of a state. A word follows the symbol: no state is shown only by colour."""
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _GAP = 2
+_HANGING = 2
+"""Cells by which the later lines of a folded line are indented."""
+_MOST_OF_VALUE = 40
+"""The most lines of one value."""
 _BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 """Where str.splitlines breaks a text."""
 
@@ -99,14 +103,27 @@ class Columns:
 
 
 def pairs(width: int, *given: tuple[str, StyledText], name: int = 10) -> list[Content]:
-    """One line for each name and its value."""
-    lines = []
+    """The names, each with its value. A long value goes on below itself, in at most `_MOST_OF_VALUE` lines."""
+    shown = []
     for title, part in given:
         text, style = (part, "") if isinstance(part, str) else part
-        lines.append(
-            Content.assemble((fit(title, name), DIM), (cut(text, max(width - name, 1)), style))
-        )
-    return lines
+        for row in lines(text, width - name, _MOST_OF_VALUE, at_words=True):
+            shown.append(Content.assemble((fit(title, name), DIM), (row, style)))
+            title = ""
+    return shown
+
+
+def folded(shown: Content, width: int) -> list[Content]:
+    """The line in lines of at most `width` cells, broken between words. The later ones are indented a little more."""
+    if shown.cell_length <= width:
+        return [shown]
+    text = shown.plain
+    indent = min(len(text) - len(text.lstrip(" ")), max(width // 2, 0))
+    rows = shown[indent:].wrap(max(width - indent - _HANGING, 1))
+    return [
+        (Content(" " * (indent + _HANGING * (number > 0))) + row.rstrip()).truncate(max(width, 0))
+        for number, row in enumerate(rows)
+    ]
 
 
 def wrapped(text: str, width: int, most: int = 200, *, at_words: bool = False) -> list[Content]:

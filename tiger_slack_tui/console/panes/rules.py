@@ -6,6 +6,7 @@ from textual.content import Content
 
 from tiger_slack_tui.audit.preview import Preview, TablePreview
 from tiger_slack_tui.audit.rules import ReadyRule
+from tiger_slack_tui.audit.words import format_channel, format_user
 from tiger_slack_tui.console.formats import moment
 from tiger_slack_tui.console.panes.paint import (
     DIM,
@@ -81,11 +82,8 @@ def _tested(name: str, tested: TablePreview) -> Content:
 
 
 def _example(example: Example) -> Content:
-    where, who = example.channel_id or "-", example.user_id or example.bot_id or "-"
-    if example.channel_name:
-        where = f"#{example.channel_name} ({where})"
-    if example.user_name:
-        who = f"@{example.user_name} ({who})"
+    where = format_channel(example.channel_id, example.channel_name)
+    who = format_user(example.user_id or example.bot_id, example.user_name)
     return line(
         (f"  {example.at:%m-%d %H:%M} ", DIM),
         f"{where} {who}  ",

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.events import Key
+from textual.events import Key, Resize
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -26,11 +26,13 @@ from tiger_slack_tui.console.actions import (
 )
 from tiger_slack_tui.console.panes.chrome import footer_line
 from tiger_slack_tui.console.panes.keys_line import KeysLine
-from tiger_slack_tui.console.panes.paint import DIM, KEY, StyledText, line
+from tiger_slack_tui.console.panes.paint import DIM, KEY, StyledText, folded, line, worded
 from tiger_slack_tui.console.panes.pane import FAR, Body, Pane
 
 _UNSCROLLED = 5
-"""Details that a small terminal shows without scrolling."""
+"""Lines of details that a small terminal shows without scrolling."""
+_DETAILS_WIDTH = 68
+"""Cells of a line of details, in a terminal of 80 columns or more."""
 _Answer = TypeVar("_Answer")
 
 
@@ -88,7 +90,8 @@ class Confirm(Dialog[bool]):
             is_here = is_yes == self._is_yes
             style = "bold reverse" if is_here else ""
             parts += [("▸" if is_here else " ", KEY), (f" {name} ({key}) ", style), " "]
-        more = "  ↑↓ scroll" if len(self._details) > _UNSCROLLED else ""
+        rows = sum(len(worded(text, _DETAILS_WIDTH)) for text in self._details)
+        more = "  ↑↓ scroll" if rows > _UNSCROLLED else ""
         return line(*parts, (more, DIM))
 
     def on_key(self, event: Key) -> None:
@@ -192,10 +195,16 @@ class Document(Dialog[None]):
         yield KeysLine(footer_line(self.ACTIONS, self._keys, self.app.size.width), id="keys")
 
     def on_mount(self) -> None:
-        self._pane.show(
-            Body(rows=self._lines, title=self._title, note=amount(len(self._lines), "line"))
-        )
+        self._show_lines(self.app.size.width)
         self._pane.focus()
+
+    def on_resize(self, event: Resize) -> None:
+        self._show_lines(event.size.width)
+
+    def _show_lines(self, width: int) -> None:
+        """Show the lines; those that are too long are folded."""
+        rows = [row for shown in self._lines for row in folded(shown, width)]
+        self._pane.show(Body(rows=rows, title=self._title, note=amount(len(rows), "line")))
 
     @property
     def _pane(self) -> Pane[Any]:

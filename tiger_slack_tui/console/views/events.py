@@ -23,7 +23,7 @@ from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.event_pane import LOOK_SECONDS, EventPane
-from tiger_slack_tui.console.panes.events import EVENT_FIELDS, EVENTS_LIST, paint_event
+from tiger_slack_tui.console.panes.events import EVENT_FIELDS, events_head, paint_event
 from tiger_slack_tui.console.panes.paint import DIM, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.replay_question import ask_replay
@@ -185,7 +185,7 @@ class EventsView(View):
                 rows=found.rows,
                 title="events found" if self._text else "all events",
                 note=note if found.rows else "",
-                head=EVENTS_LIST.head,
+                head=events_head,
                 empty_text=self._empty(),
                 problem=found.problem if found.rows else None,
                 is_old=found.problem is not None,

@@ -17,6 +17,7 @@ from textual.events import Key
 from textual.widgets import Input, Static
 
 from tiger_slack_tui.audit.reference import MessageReference
+from tiger_slack_tui.audit.words import format_channel
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.name_patterns import NameUnknown
 from tiger_slack_tui.base.text import amount
@@ -190,7 +191,7 @@ class MessagesView(View):
 
     # The query
 
-    @implements(declared(View)["pane.filter"].action)
+    @implements(declared(View)["pane.filter"].action, title="Search")
     def act_filter(self) -> None:
         """Search all stored messages while you type."""
         self._field.can_focus = True
@@ -362,8 +363,8 @@ class MessagesView(View):
         empty = "Select a message to see its thread." if wanted is None else "Reading it …"
         title = str(self._place)
         if read is not None:
-            name = read.messages[0].channel_name
-            title = f"{read.place} in #{name}" if name else str(read.place)
+            first = read.messages[0]
+            title = f"{read.place} in {format_channel(first.channel_id, first.channel_name)}"
         self.query_one("#conversation", Pane).show(
             Body(
                 rows=self._lines,

@@ -20,8 +20,9 @@ def ask_replay(
         return f"Replayed {amount(report.events, 'event')}: {outcomes or 'nothing to do'}"
 
     details = (
-        "The present rules and code decide what becomes of them. Stored rows do not change,",
-        "newer content wins, deleted messages stay deleted. It can be repeated.",
+        "The present rules and code decide what becomes of them.",
+        "Stored rows do not change, newer content wins, and deleted messages stay deleted.",
+        "A replay can be repeated.",
     )
     host.confirm_and_run(
         f"Replay {about}?",

@@ -14,7 +14,7 @@ from tiger_slack_tui.console.formats import millis
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.cached_value import CachedValue
-from tiger_slack_tui.console.panes.paint import StyledText, line, pairs
+from tiger_slack_tui.console.panes.paint import BAD, StyledText, line, pairs
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
 from tiger_slack_tui.console.views.importing.lines import (
@@ -25,7 +25,6 @@ from tiger_slack_tui.console.views.importing.lines import (
     paint_file,
     paint_folder,
     paint_note,
-    paint_problem,
     paint_worker,
     phase_part,
     run_lines,
@@ -290,7 +289,9 @@ def file_lines(state: ImportState, planned: PlannedFile, width: int) -> Iterator
     if found:
         yield Content("")
         yield line(("problems", "bold"))
-        yield from (paint_problem(row, width) for row in found)
+        for row in found:
+            where = "whole file" if row.position is None else f"record {row.position:,}"
+            yield from pairs(width, (where, (row.reason, BAD)), name=16)
 
 
 def folder_lines(folder: FolderProgress, width: int) -> Iterator[Content]:
