@@ -146,7 +146,7 @@ begin
   -- transactions deadlock: not those of ingestion, imports, backfills, replays, jobs or heartbeats.
   --   1. one replay at a time                            slack.replay()
   --   2. weeks of channels                               slack.lock_for_import(): imports and backfills
-  --   3. the row of slack.search_progress            the job "search", slack.renew_documents(); others only read it
+  --   3. the row of slack.search_progress                the job "search", slack.renew_documents(); others only read it
   --   4. buckets of messages                             slack.lock_messages(): exclusive; slack.lock_for_import(): shared
   --   5. rows of slack.event                             only replays change them
   --   6. rows of slack.delivery, by event_id

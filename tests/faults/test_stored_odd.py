@@ -83,7 +83,7 @@ async def test_each_part_of_an_event_may_be_anything(conninfo: str, tmp_path: Pa
             assert list(detail_lines(found))
             assert list(console_lines(found, 80))
             assert not [key for row in found.rows for key in row.key if key in ("", "None")]
-        history = await read_history(connection, "C1", ts(1), spool=tmp_path)
+        history = await read_history(connection, "C1", ts(1))
         assert list(why_lines(history))
 
 

@@ -13,7 +13,7 @@ from tests.auditing import asking, at, deletion, edit, message, reaction, record
 from tiger_slack_tui.audit.detail import EventDetail, read_event
 from tiger_slack_tui.audit.follow import follow
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
-from tiger_slack_tui.audit.why import Effect, MessageHistory, Verdict, read_history
+from tiger_slack_tui.audit.why import Effect, MessageHistory, Verdict, read_history, read_spool
 from tiger_slack_tui.ingest.spool.spool import Spool
 from tiger_slack_tui.store.audit_events import (
     EventFilter,
@@ -260,11 +260,14 @@ async def test_why_a_message_is_not_stored(
     await spool.open()
     waiting = [record("Ev15", message(15)), record("Ev16", message(16))]
     await spool.append(waiting, oldest=0)
-    spooled = await history(conninfo, 15, spool=tmp_path)
+    read = await read_spool(tmp_path, ts(15))
+    assert [each.event.event_id for each in read] == ["Ev15"]
+    assert len(await read_spool(tmp_path, ts(15), is_second=True)) >= 1
+    spooled = await history(conninfo, 15, spooled=read)
     assert spooled.verdict is Verdict.SPOOLED
     assert [event.event_id for event in spooled.spooled] == ["Ev15"]
     await store(conninfo, {"Ev15": message(15)})
-    assert (await history(conninfo, 15, spool=tmp_path)).spooled == ()
+    assert (await history(conninfo, 15, spooled=read)).spooled == ()  # it was drained since
     await spool.close()
 
 

@@ -16,9 +16,12 @@ from tests.integration.test_jobs import make_runner
 from tests.support import make_engine, running, until, wrong_documents
 from tiger_slack_tui.base.errors import DatabaseRefused
 from tiger_slack_tui.base.settings import JobSettings
+from tiger_slack_tui.cli.jobs import _run_lines
+from tiger_slack_tui.console.panes.jobs import outcome
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs import search as search_job
 from tiger_slack_tui.jobs.search import make_search_job
+from tiger_slack_tui.jobs.status import read_status
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.events import as_array
 from tiger_slack_tui.store.search_index import read_progress
@@ -68,8 +71,17 @@ async def test_a_run_goes_on_where_the_last_one_ended(
     async with await connect(conninfo) as connection:
         while (await read_progress(connection)).done <= 10:
             await asyncio.sleep(0.001)
+        status = {
+            each.name: each.runs for each in await read_status(connection, JobSettings(), most=1)
+        }
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
+        (going_on,) = status["search"]
+        if going_on.outcome is None:  # else it was quicker
+            assert going_on.percent is not None
+            assert 10 <= going_on.percent <= 99
+            assert outcome(going_on)[0] == f"▶ {going_on.percent} %"
+            assert f"running, {going_on.percent} % done" in "\n".join(_run_lines(going_on))
         done = (await read_progress(connection)).done
         assert job.is_wanted is not None
         if done < 100:  # else it was quicker than the cancellation

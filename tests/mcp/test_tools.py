@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.auditing import message, record, ts
 from tests.mcp.serving import Workspace, asking, ordinary
 from tests.support import allow_connections
 
@@ -248,6 +250,28 @@ async def test_activity_gaps_and_why(workspace: Workspace, conninfo: str, tmp_pa
         assert found["gap"]["reason"] == "not connected"
         found = await client.ask("why", channel="C1", ts="1.5")
         assert found["verdict"] == "before the audit trail"
+
+
+async def test_why_reads_the_spool_outside_of_its_transaction(
+    workspace: Workspace, conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = record("Ev1", message(1))
+    in_transaction = (
+        "select count(*) from pg_stat_activity where datname = current_database() and xact_start is not null"
+        " and pid <> pg_backend_pid() and backend_type = 'client backend'"
+    )
+    seen = []
+
+    def peek(directory: Path) -> Iterator[bytes]:
+        seen.append((directory, workspace.database.execute(in_transaction).fetchone()))
+        yield waiting
+
+    monkeypatch.setattr("tiger_slack_tui.audit.why.peek", peek)
+    async with asking(conninfo, tmp_path) as client:
+        for given in (ts(1), ts(1).partition(".")[0]):
+            found = await client.ask("why", channel="C1", ts=given)
+            assert found["verdict"] == ("spooled" if given == ts(1) else "before the audit trail")
+    assert seen == [(tmp_path / "spool", (0,))] * 2
 
 
 async def test_schemas_resources_and_prompts(

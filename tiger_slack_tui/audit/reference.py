@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiger_slack_tui.audit.why import MessageHistory, read_history
+from tiger_slack_tui.audit.why import MessageHistory, SpooledEvent, read_history, read_spool
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.ts import read_permalink, read_ts
 from tiger_slack_tui.store.message_history import MessageOfSecond, messages_of_second
@@ -34,17 +35,21 @@ class MessageReference:
         exact = read_ts(ts or "")
         return None if exact is None else cls(channel, exact, "." not in (ts or ""))
 
+    async def read_spool(self, spool: Path) -> tuple[SpooledEvent, ...]:
+        """The events about it in the directory of this machine's spool. Call it while no transaction is open."""
+        return await read_spool(spool, self.ts, is_second=self.is_second)
+
     async def explain(
-        self, connection: Connection, spool: Path
+        self, connection: Connection, spooled: Iterable[SpooledEvent]
     ) -> MessageHistory | list[MessageOfSecond]:
         """What is known about the message; the messages of the second if there are several.
 
-        `spool` is the directory of this machine's spool. Raises NameUnknown.
+        `spooled` is what `read_spool` found. Raises NameUnknown.
         """
         found = await self.find(connection)
         if isinstance(found, list):
             return found
-        return await read_history(connection, *found, spool=spool)
+        return await read_history(connection, *found, spooled=spooled)
 
     async def find(self, connection: Connection) -> tuple[str, str] | list[MessageOfSecond]:
         """The channel's id and the exact ts; the messages of the second if there are several. Raises NameUnknown."""

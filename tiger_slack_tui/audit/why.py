@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -92,6 +92,15 @@ class EventInSpool:
 
 
 @dataclass(frozen=True, slots=True)
+class SpooledEvent:
+    """An event of the spool, and the message that it is about."""
+
+    channel_id: str
+    message_ts: str
+    event: EventInSpool
+
+
+@dataclass(frozen=True, slots=True)
 class MessageHistory:
     """Everything that is known about a message."""
 
@@ -116,18 +125,27 @@ class MessageHistory:
     """When the oldest event of the audit trail happened; None if there are no events."""
 
 
+async def read_spool(spool: Path, ts: str, *, is_second: bool = False) -> tuple[SpooledEvent, ...]:
+    """The events in the spool of this machine about messages of a ts, or of the second that begins with it.
+
+    Reads all files of the directory `spool`, so call it while no transaction is open.
+    """
+    begin = ts.partition(".")[0] + "." if is_second else ts
+    return await asyncio.to_thread(lambda: tuple(_spooled(spool, begin)))
+
+
 async def read_history(
     connection: Connection,
     channel_id: str,
     ts: str,
     *,
-    spool: Path | None = None,
+    spooled: Iterable[SpooledEvent] = (),
     visible: VisibleChannels | None = None,
 ) -> MessageHistory:
     """Everything that is known about the message. `ts` is Slack's text, as `read_ts` returns it.
 
-    `spool` is the directory of this machine's spool. A reader who may see only some channels gives them as `visible`;
-    the message's channel must be one of them.
+    `spooled` is what `read_spool` found before: an event that was drained since is found in the database. A reader
+    who may see only some channels gives them as `visible`; the message's channel must be one of them.
     """
     message = await stored_message(connection, channel_id, ts)
     facts = await message_facts(connection, channel_id, ts, visible)
@@ -137,8 +155,12 @@ async def read_history(
         for event in await message_events(connection, channel_id, ts)
     )
     known = {event.event_id for event in events}
-    spooled = await asyncio.to_thread(lambda: tuple(_spooled(spool, channel_id, ts)))
-    spooled = tuple(event for event in spooled if event.event_id not in known)
+    waiting = tuple(
+        each.event
+        for each in spooled
+        if (each.channel_id, each.message_ts) == (channel_id, ts)
+        and each.event.event_id not in known
+    )
     ids = sorted({event.discard_id for event in events if event.discard_id is not None})
     rules = [rule for id_ in ids if (rule := await find_rule(connection, id_))]
     return MessageHistory(
@@ -147,11 +169,11 @@ async def read_history(
         is_member=facts.is_member,
         ts=facts.ts,
         slack_ts=ts,
-        verdict=_verdict(message, facts, events, spooled),
+        verdict=_verdict(message, facts, events, waiting),
         message=message,
         deleted_at=facts.deleted_at,
         events=events,
-        spooled=spooled,
+        spooled=waiting,
         rules=tuple(rules),
         import_file=await imported_file(connection, channel_id, ts),
         gap=await covering_gap(connection, channel_id, ts),
@@ -200,15 +222,14 @@ def _verdict(
     return next(verdict for verdict, holds in possible.items() if holds)
 
 
-def _spooled(spool: Path | None, channel_id: str, ts: str) -> Iterable[EventInSpool]:
-    """The events about the message that are in the spool. Reads files."""
-    if spool is None:
-        return
-    wanted = ts.encode()
+def _spooled(spool: Path, begin: str) -> Iterator[SpooledEvent]:
+    """The events about messages whose ts begins so. Reads files."""
+    wanted = begin.encode()
     for record in peek(spool):
         if wanted not in record:
             continue
         event = orjson.loads(record)
-        if (event["channel_id"], event["message_ts"]) == (channel_id, ts):
+        if str(event["message_ts"]).startswith(begin):
             received_at = datetime.fromisoformat(event["received_at"])
-            yield EventInSpool(event["event_id"], received_at, event["type"], event["subtype"])
+            about = EventInSpool(event["event_id"], received_at, event["type"], event["subtype"])
+            yield SpooledEvent(event["channel_id"], event["message_ts"], about)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import click
@@ -52,7 +53,8 @@ def _explain(loaded: Settings, message: MessageReference, *, as_json: bool) -> N
 
     Raises NotKnown, after it printed what it found.
     """
-    found = run_query(loaded, "why", lambda c: message.explain(c, loaded.home / "spool"))
+    spooled = asyncio.run(message.read_spool(loaded.home / "spool"))
+    found = run_query(loaded, "why", lambda c: message.explain(c, spooled))
     if as_json:
         echo_json({"messages": found} if isinstance(found, list) else found)
     elif isinstance(found, list):

@@ -9,12 +9,14 @@ import psycopg
 
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.jobs.schedule import next_run
+from tiger_slack_tui.jobs.search import SEARCH
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import not_migrated
 from tiger_slack_tui.postgres.lock_keys import JOB_LOCK_KEYS
 from tiger_slack_tui.postgres.locks import Holder, holders
 from tiger_slack_tui.store import job_runs
 from tiger_slack_tui.store.job_runs import JobRun, RunOutcome
+from tiger_slack_tui.store.search_index import read_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ async def read_status(
     coming = next_run(settings, datetime.now(UTC))
     held = await holders(connection, list(JOB_LOCK_KEYS.values()))
     try:
+        indexed = (await read_progress(connection)).percent
         return [
             JobStatus(
                 name,
@@ -46,18 +49,18 @@ async def read_status(
                 coming,
                 held.get(key),
                 tuple(
-                    _settled(run, held.get(key))
+                    _settled(run, held.get(key), indexed if name == SEARCH else None)
                     for run in await job_runs.newest(connection, name, most=most)
                 ),
             )
             for name, key in JOB_LOCK_KEYS.items()
         ]
-    except psycopg.errors.UndefinedTable:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         raise not_migrated() from None
 
 
-def _settled(run: JobRun, holder: Holder | None) -> JobRun:
-    """The run. It counts as cut off if its instance no longer holds the lock."""
+def _settled(run: JobRun, holder: Holder | None, percent: int | None) -> JobRun:
+    """The run. While it goes on, so much is done. It counts as cut off if its instance no longer holds the lock."""
     if run.outcome is None and (holder is None or holder.application_name != run.instance):
         return replace(run, outcome=RunOutcome.CUT_OFF, error="its session was lost")
-    return run
+    return replace(run, percent=percent) if run.outcome is None else run

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from tiger_slack_tui.audit.reference import MessageReference
+from tiger_slack_tui.audit.why import SpooledEvent
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.name_patterns import NameUnknown, is_pattern, like_literal, like_pattern
 from tiger_slack_tui.base.times import EARLIEST, LATEST, read_period
@@ -41,8 +41,8 @@ class Call:
     visible: VisibleChannels
     access: Access
     now: datetime
-    spool: Path
-    """Directory of this machine's spool, for `why`."""
+    spooled: tuple[SpooledEvent, ...] = ()
+    """Events about the message in this machine's spool, for `why`."""
 
     def position(self, *kinds: type) -> Position | None:
         """Where the page begins; None for the first page. Raises CursorWrong."""

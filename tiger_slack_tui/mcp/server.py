@@ -32,7 +32,7 @@ from tiger_slack_tui.mcp.tools.conversations import (
 )
 from tiger_slack_tui.mcp.tools.directory import get_activity, get_channels, get_gaps, get_users
 from tiger_slack_tui.mcp.tools.messages import get_message_context, get_thread_messages, search
-from tiger_slack_tui.mcp.tools.why import why
+from tiger_slack_tui.mcp.tools.why import events_in_spool, why
 from tiger_slack_tui.postgres.read_only import ReadOnlyDatabase
 
 log = logging.getLogger(__name__)
@@ -72,10 +72,12 @@ class Service:
     @asynccontextmanager
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> AsyncIterator[Call]:
         """A call, in a transaction that only reads. Raises as `database.transaction` and `visible.read`."""
+        is_why = tool == _name(why)
+        spooled = await events_in_spool(self.spool, arguments) if is_why else ()
         async with self.database.transaction() as connection:
             visible = await self.visible.read(connection)
             yield Call(
-                tool, arguments, connection, visible, self.access, datetime.now(UTC), self.spool
+                tool, arguments, connection, visible, self.access, datetime.now(UTC), spooled
             )
 
 

@@ -101,6 +101,8 @@ class JobRun:
     rows_changed: int
     rows_failed: int
     error: str | None
+    percent: int | None = None
+    """How much of its work is done; None after it, and for jobs that do not know how much there is."""
 
 
 class BegunRun(NamedTuple):

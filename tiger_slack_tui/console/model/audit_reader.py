@@ -49,8 +49,9 @@ class AuditReader:
 
     async def why(self, message: MessageReference, spool: Path) -> list[str]:
         """What is known about the message, line by line, as `tiger-slack why` prints it. Raises NameUnknown."""
+        spooled = await message.read_spool(spool)
         async with connected(self._conninfo) as connection:
-            found = await message.explain(connection, spool)
+            found = await message.explain(connection, spooled)
         lines = (
             second_lines(message.channel, found) if isinstance(found, list) else why_lines(found)
         )

@@ -90,6 +90,8 @@ def outcome(run: JobRun | None) -> tuple[str, str]:
     """Text and style of how a run ended."""
     if run is None:
         return ("○ never ran", DIM)
+    if run.outcome is None and run.percent is not None:
+        return (f"▶ {run.percent} %", KEY)
     return _RUN_STYLES.get(run.outcome, (f"✗ {run.outcome}", BAD))
 
 

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from tiger_slack_tui.audit.why import HistoryEvent, MessageHistory, Verdict, read_history
+from tiger_slack_tui.audit.reference import MessageReference
+from tiger_slack_tui.audit.why import (
+    HistoryEvent,
+    MessageHistory,
+    SpooledEvent,
+    Verdict,
+    read_history,
+)
 from tiger_slack_tui.mcp.answers import Answer, Model, Time, fitting, noted
 from tiger_slack_tui.mcp.call import Call
 from tiger_slack_tui.mcp.quoting import quote_name, quote_source
@@ -83,6 +92,12 @@ class Why(Answer):
     candidates: list[MessageOfSecond] | None = None
 
 
+async def events_in_spool(spool: Path, arguments: Mapping[str, Any]) -> tuple[SpooledEvent, ...]:
+    """What `why` needs of the spool. It is read before the call's transaction begins, because it can be large."""
+    named = MessageReference.read(arguments["channel"], arguments.get("ts"))
+    return await named.read_spool(spool) if named else ()
+
+
 async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
     """Explain what became of a message: why it is stored, deleted, dropped, or missing."""
     channel_id, named = await call.message(channel, ts)
@@ -108,7 +123,7 @@ async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
             )
         exact = found[0].slack_ts if found else exact
     history = await read_history(
-        call.connection, channel_id, exact, spool=call.spool, visible=call.visible
+        call.connection, channel_id, exact, spooled=call.spooled, visible=call.visible
     )
     user_id = history.message.user_id if history.message else None
     names = await names_of(call.connection, {channel_id, user_id or ""}, call.visible)
