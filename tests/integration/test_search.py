@@ -239,6 +239,33 @@ def test_results(searching: Searching, database: psycopg.Connection[Any]) -> Non
     assert shown[0] == shown[-1] == "…"
 
 
+def test_what_was_found_in_attachments_and_files_is_shown(searching: Searching) -> None:
+    attachment = {
+        "title": "Plan of <@U2>",
+        "fallback": "Plan",
+        "fields": [{"value": "it costs ninety &amp; more"}],
+    }
+    files = [{"name": "tables.xlsx", "title": "Quarterly Tables"}]
+    searching.post("see the plan here", attachments=[attachment], files=files)
+    searching.post("", attachments=[attachment])
+
+    def shown(query: str) -> list[tuple[str, list[str], str | None]]:
+        return [
+            (
+                "".join(piece.text for piece in each.snippet),
+                [piece.text for piece in each.snippet if piece.is_match],
+                each.attached,
+            )
+            for each in searching.page(query, newest=True).results
+        ]
+
+    both = "Plan of @Bobby it costs ninety & more Plan Quarterly Tables tables.xlsx"
+    assert shown("see plan") == [("see the plan here", ["see", "plan"], None)]
+    assert shown("see quarter*")[0][1:] == (["see", "Quarterly"], both)
+    assert shown("ninety see") == [(f"see the plan here {both}", ["see", "ninety"], both)]
+    assert [each[1] for each in shown("ninety")] == [["ninety"], ["ninety"]]
+
+
 def test_history_that_is_not_indexed(
     searching: Searching, database: psycopg.Connection[Any]
 ) -> None:

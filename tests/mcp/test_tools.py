@@ -78,6 +78,9 @@ async def test_search(workspace: Workspace, conninfo: str, tmp_path: Path) -> No
         )
         assert texts(more["results"]) == ["invoice 1", "invoice 0"]
         assert (await client.ask("search", query="nothing"))["results"] == []
+        workspace.post("have a look", attachments=[{"title": "The budget"}])
+        (found,) = (await client.ask("search", query="budget"))["results"]
+        assert found["quoted_text"] == "have a look\n[attached] The budget"
         assert "Did you mean from:?" in await client.error("search", query="form:ana")
         assert "empty" in await client.error("search", query="a\0b")
         workspace.database.execute("update slack.search_progress set finished_at = null")

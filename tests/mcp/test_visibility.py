@@ -86,6 +86,8 @@ def fill(database: psycopg.Connection[Any], seed: int, visible: set[str]) -> lis
             "channel_type": TYPES.get(channel, "channel" if channel != "C4" else None),
             "thread_ts": parents[0] if is_reply else None,
         }
+        if chance.random() < 0.2:
+            content["attachments"] = [{"title": " ".join(chance.choices(WORDS, k=2))}]
         content = {name: value for name, value in content.items() if value is not None}
         reactions = chance.sample(("eyes", "tada"), k=chance.choice((0, 0, 1, 2)))
         if channel in visible:

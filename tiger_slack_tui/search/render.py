@@ -20,6 +20,8 @@ _CJK = (  # as in slack.split_text()
 _CJK_TEXT = re.compile(f"[{_CJK}]+")
 _WORD = re.compile(rf"[^\W_{_CJK}]+")
 _BLOCK_TEXTS: Final = ("text", "user_id", "channel_id", "url", "name")
+_ATTACHMENT_TEXTS: Final = ("author_name", "pretext", "title", "text", "fallback", "value")
+"""As in slack.search_document()."""
 _MOST_DEPTH = 50
 
 
@@ -36,7 +38,8 @@ def mentioned(messages: Iterable[ReadableMessage]) -> set[str]:
     found: set[str] = set()
     for message in messages:
         found |= {message.channel_id, message.user_id or "", message.bot_id or ""}
-        found.update(match[2] for match in _MENTION.finditer(_source(message)))
+        for source in (_source(message), _attached(message)):
+            found.update(match[2] for match in _MENTION.finditer(source))
         found.update(reaction.get("user_id") or "" for reaction in message.reactions or ())
     return found - {""}
 
@@ -46,7 +49,16 @@ def readable(message: ReadableMessage, names: Mapping[str, str]) -> str:
 
     The result is not safe for terminals yet: see base/text.py.
     """
-    return unescape(_REFERENCE.sub(lambda match: _shown(match[1], names), _source(message))).strip()
+    return _readable(_source(message), names)
+
+
+def attached(message: ReadableMessage, names: Mapping[str, str]) -> str:
+    """All texts of the message's attachments and files that are searched, as `readable`."""
+    return _readable(_attached(message), names)
+
+
+def _readable(source: str, names: Mapping[str, str]) -> str:
+    return unescape(_REFERENCE.sub(lambda match: _shown(match[1], names), source)).strip()
 
 
 def mark(text: str, is_match: Callable[[str], bool], *, parts: Sequence[str] = ()) -> list[Piece]:
@@ -131,6 +143,15 @@ def _source(message: ReadableMessage) -> str:
         texts = [*_strings(message.attachments, ("pretext", "title", "text"))]
         texts = texts or [*_strings(message.attachments, ("fallback",))]
     return " ".join([*texts, *(f"[{name}]" for name in file_names(message))])
+
+
+def _attached(message: ReadableMessage) -> str:
+    """The texts of attachments, and the names and titles of files, each once, as Slack sends them."""
+    texts = [*_strings(message.attachments, _ATTACHMENT_TEXTS)]
+    files = message.files if isinstance(message.files, list) else []
+    for file in files:
+        texts += [file[key] for key in ("title", "name") if isinstance(file, dict) and key in file]
+    return "\n".join(dict.fromkeys(text for text in texts if isinstance(text, str)))
 
 
 def file_names(message: ReadableMessage) -> list[str]:

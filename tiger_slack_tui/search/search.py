@@ -13,6 +13,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.query import Condition, Filter, Query, QueryError, Words, read_query
 from tiger_slack_tui.search.render import (
     Piece,
+    attached,
     cjk_parts,
     is_plain,
     mark,
@@ -77,6 +78,8 @@ class Result:
     message: Message
     snippet: tuple[Piece, ...]
     position: Position
+    attached: str | None = None
+    """What was found in attachments or files, and not in the text: the snippet's second half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +124,20 @@ async def search(
         is_limited = False
     page = found[:limit]
     messages = await read_messages(connection, [(each.channel_id, each.ts) for each in page])
-    readers = await describe(connection, messages, visible)
+    names, url = await _names(connection, messages, visible)
+    readers, texts = await _compute(
+        _size(messages),
+        lambda: (
+            [_message(each, names, url) for each in messages],
+            [(readable(each, names), attached(each, names)) for each in messages],
+        ),
+    )
     positions = {(each.channel_id, each.ts): each.position(is_ranked=is_ranked) for each in page}
-    snippets = await _snippets(connection, query, match, readers, progress.languages)
+    snippets = await _snippets(connection, query, match, texts, progress.languages)
     return SearchPage(
         tuple(
-            Result(message, pieces, positions[message.channel_id, message.ts])
-            for message, pieces in zip(readers, snippets, strict=True)
+            Result(message, pieces, positions[message.channel_id, message.ts], found_in)
+            for message, (pieces, found_in) in zip(readers, snippets, strict=True)
         ),
         page[-1].position(is_ranked=is_ranked) if len(found) > limit else None,
         is_ranked,
@@ -142,16 +152,28 @@ async def describe(
     visible: VisibleChannels | None = None,
 ) -> list[Message]:
     """The messages with names, plain text and links. A channel that is not `visible` is shown by its id."""
-    size = sum(len(each.text or "") if is_plain(each) else _LONG for each in messages)
-    ids = await _compute(size, lambda: mentioned(messages))
+    names, url = await _names(connection, messages, visible)
+    return await _compute(
+        _size(messages), lambda: [_message(each, names, url) for each in messages]
+    )
+
+
+async def _names(
+    connection: Connection, messages: Sequence[ReadableMessage], visible: VisibleChannels | None
+) -> tuple[dict[str, str], str]:
+    """The names of the users and channels of the messages, and the workspace's address."""
+    ids = await _compute(_size(messages), lambda: mentioned(messages))
     names, url = await names_and_url(connection, ids, visible)
     if visible is not None:  # a mention can hold the name, too
         names |= {
             i: i for i in ids if i.startswith(_CHANNEL) and i not in names and i not in visible
         }
-    return await _compute(
-        size, lambda: [_message(each, names, url or _ANY_WORKSPACE) for each in messages]
-    )
+    return names, url or _ANY_WORKSPACE
+
+
+def _size(messages: Iterable[ReadableMessage]) -> int:
+    """About how many characters they have. Blocks, attachments and files count as many."""
+    return sum(len(each.text or "") if is_plain(each) else _LONG for each in messages)
 
 
 async def _compute(size: int, work: Callable[[], T]) -> T:
@@ -267,21 +289,25 @@ async def _snippets(
     connection: Connection,
     query: Query,
     match: Match,
-    messages: Sequence[Message],
+    texts: Sequence[tuple[str, str]],
     languages: Sequence[str],
-) -> list[tuple[Piece, ...]]:
-    """The text around what was found in each message, with the words that match marked."""
+) -> list[tuple[tuple[Piece, ...], str | None]]:
+    """The text around what was found in each message, with the words that match marked.
+
+    `texts` are each message's text, and that of its attachments and files. If these have words that match and that
+    the text lacks, the snippet has both, and the second value is what is shown of them.
+    """
     if match.ranking is None:
-        return [tuple(snippet([Piece(each.text)], _SNIPPET)) for each in messages]
+        return [(tuple(snippet([Piece(text)], _SNIPPET)), None) for text, _ in texts]
     wanted = [
         each
         for clause in query.clauses
         for each in clause
         if isinstance(each, Words) and not each.is_negated
     ]
-    size = sum(len(each.text) for each in messages)
+    size = sum(len(text) + len(more) for text, more in texts)
     words = await _compute(
-        size, lambda: set[str]().union(*(words_in(each.text) for each in messages))
+        size, lambda: set[str]().union(*(words_in(text) for both in texts for text in both))
     )
     terms = reduce(set.union, (words_in(each.text) for each in wanted), set[str]())
     lexemes = await store.lexemes_of(connection, sorted(words | terms), languages)
@@ -290,15 +316,22 @@ async def _snippets(
     prefixes = tuple(
         each for end in ends for word in words_in(end) for each in lexemes.get(word, (word,))
     )
+    parts = [part for each in wanted for part in cjk_parts(each.text)]
 
     def is_match(word: str) -> bool:
         found = lexemes.get(word, ())
         return any(each in exact or (prefixes and each.startswith(prefixes)) for each in found)
 
-    parts = [part for each in wanted for part in cjk_parts(each.text)]
-    return await _compute(
-        size,
-        lambda: [
-            tuple(snippet(mark(each.text, is_match, parts=parts), _SNIPPET)) for each in messages
-        ],
-    )
+    def found_in(pieces: Iterable[Piece]) -> set[str]:
+        matches = [piece.text for piece in pieces if piece.is_match]
+        return {each for text in matches for each in lexemes.get(text, [text])}
+
+    def one(text: str, more: str) -> tuple[tuple[Piece, ...], str | None]:
+        pieces, others = mark(text, is_match, parts=parts), mark(more, is_match, parts=parts)
+        if found_in(others) <= found_in(pieces):
+            return tuple(snippet(pieces, _SNIPPET)), None
+        half = snippet(others, _SNIPPET // 2)
+        shown = [*snippet(pieces, _SNIPPET // 2), Piece(" "), *half] if text else half
+        return tuple(shown), "".join(piece.text for piece in half)
+
+    return await _compute(size, lambda: [one(text, more) for text, more in texts])

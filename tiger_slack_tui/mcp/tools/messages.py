@@ -173,7 +173,11 @@ async def _described(call: Call, messages: list[ReadableMessage]) -> list[Messag
 
 def _found(result: Result) -> QuotedMessage:
     if len(result.message.text) <= _MOST_FOUND:
-        return quoted(result.message)
+        message = quoted(result.message)
+        if result.attached is None:
+            return message
+        text = f"{message.quoted_text}\n[attached] {quote(result.attached)}".strip()
+        return message.model_copy(update={"quoted_text": text})
     snippet = quote("".join(piece.text for piece in result.snippet))
     return quoted(result.message).model_copy(update={"quoted_text": snippet, "is_cut": True})
 
