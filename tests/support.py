@@ -111,10 +111,15 @@ def slack_in_a_thread(**options: Any) -> Iterator[LocalSlack]:
 
 
 async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until the condition holds. Raises TimeoutError after `seconds`."""
+    """Wait until the condition holds. Raises TimeoutError after `seconds`.
+
+    A condition that takes long is asked less often: what it waits for needs the processor.
+    """
     async with asyncio.timeout(seconds):
+        began = time.monotonic()
         while not condition():
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(max(0.01, 4 * (time.monotonic() - began)))
+            began = time.monotonic()
 
 
 async def steady(value: Callable[[], object], seconds: float = 1) -> None:

@@ -84,7 +84,7 @@ def wait_for_rows(conninfo: str, least: int, process: subprocess.Popen[str]) -> 
     while time.monotonic() < deadline and process.poll() is None:
         if count(conninfo, MESSAGES) >= least:
             return
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def test_kill_9_at_any_time_ends_with_exactly_the_right_account(

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from textual.app import App
 
+from tests.support import until
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.snapshot import RecentEvent, Snapshot
 from tiger_slack_tui.console.actions import VIEWS
@@ -364,6 +365,14 @@ def screen_text(app: App[None]) -> str:
     """What the screen shows, line by line, without trailing spaces."""
     strips = app.screen._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
+
+
+async def shows(app: App[None], text: str) -> None:
+    """Wait until the text is on the screen; fail after 20 s."""
+    try:
+        await until(lambda: text in screen_text(app), 20)
+    except TimeoutError:
+        raise AssertionError(f"{text!r} is not on the screen:\n{screen_text(app)}") from None
 
 
 MakeChanges = Callable[[CannedBackend], None]

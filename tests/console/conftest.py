@@ -44,7 +44,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
                 await asyncio.sleep(_STAYS_SECONDS)
                 if screen_text(app) == expected:
                     return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         assert screen_text(app) == expected
 
     return compare

@@ -12,9 +12,8 @@ from textual import events
 from textual.keys import key_to_character
 from textual.widgets import Input
 
-from tests.console.canned import NOW, VIEW_KEYS, CannedBackend, database_state, screen_text
+from tests.console.canned import NOW, VIEW_KEYS, CannedBackend, database_state, screen_text, shows
 from tests.console.imports import Clock, half, past, whole
-from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
 from tests.support import SCALE
 from tiger_slack_tui.console.actions import VIEWS

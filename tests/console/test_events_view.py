@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.console.canned import NOW, CannedBackend, screen_text
+from tests.console.canned import NOW, CannedBackend, screen_text, shows
 from tests.console.conftest import Golden
-from tests.console.test_triage import live, message, shows
+from tests.console.test_triage import live, message
 from tests.support import until
 from tiger_slack_tui.audit.detail import EventDetail
 from tiger_slack_tui.audit.event_query import EventQuery

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.archives import report
-from tests.console.canned import NOW, VIEW_KEYS, CannedBackend, database_state, screen_text
+from tests.console.canned import NOW, VIEW_KEYS, CannedBackend, database_state, screen_text, shows
 from tests.console.imports import CHANNELS, Clock, _account, half, past
-from tests.console.test_keys import shows
 from tests.console.test_triage import FINDINGS
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp

@@ -12,7 +12,7 @@ from textual.color import Color
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.console.canned import NOW, VIEW_KEYS, CannedBackend, screen_text, snapshot
+from tests.console.canned import NOW, VIEW_KEYS, CannedBackend, screen_text, shows, snapshot
 from tests.support import until
 from tiger_slack_tui.console.actions import CONFIRM_KEY, VIEWS, declared
 from tiger_slack_tui.console.app import ConsoleApp
@@ -44,13 +44,6 @@ async def console(
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause(0.2)
         yield app, pilot, backend
-
-
-async def shows(app: ConsoleApp, text: str) -> None:
-    try:
-        await until(lambda: text in screen_text(app), 15)
-    except TimeoutError:
-        raise AssertionError(f"{text!r} is not on the screen:\n{screen_text(app)}") from None
 
 
 def test_each_action_has_a_method_and_no_two_share_a_key_in_one_place() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.console.canned import NOW, CannedBackend, screen_text
+from tests.console.canned import NOW, CannedBackend, screen_text, shows
 from tests.console.conftest import Golden
-from tests.console.test_triage import live, message, shows
+from tests.console.test_triage import live, message
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.message_reader import Conversation, MessageReader, Place

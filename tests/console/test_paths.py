@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.canned import database_state
+from tests.console.canned import database_state, shows
 from tests.console.imports import past
-from tests.console.test_keys import console, shows
+from tests.console.test_keys import console
 from tests.support import until
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.console.views.importing import source_step

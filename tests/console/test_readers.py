@@ -17,8 +17,9 @@ from tests.console.canned import (
     migrations,
     problems,
     screen_text,
+    shows,
 )
-from tests.console.test_keys import console, shows
+from tests.console.test_keys import console
 from tests.console.test_triage import FINDINGS
 from tests.faults.clock import ManualClock
 from tests.support import until

@@ -16,7 +16,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.console.canned import NOW, CannedBackend, no_imports, screen_text
+from tests.console.canned import NOW, CannedBackend, no_imports, screen_text, shows
 from tests.console.conftest import Golden
 from tests.support import make_engine, until
 from tiger_slack_tui.audit import rules
@@ -60,14 +60,6 @@ def message(number: int, **fields: Any) -> dict[str, Any]:
     ts = f"{int(time.time()) - 10 + number}.000100"
     event = {"type": "message", "channel": "C1", "user": "U1", "text": f"text {number}", "ts": ts}
     return {"event_id": f"Ev{number}", "event": event | {"event_ts": ts} | fields}
-
-
-async def shows(app: ConsoleApp, text: str) -> None:
-    """Wait until the text is on the screen."""
-    try:
-        await until(lambda: text in screen_text(app), 20)
-    except TimeoutError:
-        raise AssertionError(f"{text!r} is not on the screen:\n{screen_text(app)}") from None
 
 
 async def test_a_rule_is_made_by_keys_and_what_it_discarded_comes_back(
