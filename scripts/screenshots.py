@@ -25,6 +25,8 @@ from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 TARGET = Path(__file__).parent.parent / "docs"
 _SECONDS = 40
 _RATE = 60
+_SETTLED_SECONDS = 2
+"""A view shows what it has read by then."""
 
 
 async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str, str]:
@@ -51,9 +53,14 @@ async def pictures(conninfo: str, home: Path, size: tuple[int, int]) -> dict[str
             for payload in Workspace(1, time.time(), _RATE).events(_SECONDS * _RATE):
                 await slack.send(payload)
                 await pilot.pause(1 / _RATE)
-            for key, name in (("2", "jobs"), ("3", "triage"), ("1", "console")):
-                await pilot.press(key)
-                await pilot.pause(1)
+            for keys, name in (
+                (("2",), "jobs"),
+                (("3",), "triage"),
+                (("6", "slash", *"invoice has:thread", "enter"), "messages"),
+                (("1",), "console"),
+            ):
+                await pilot.press(*keys)
+                await pilot.pause(_SETTLED_SECONDS)
                 shots[name] = app.export_screenshot(title="tiger-slack")
             await pilot.press("q", "y")
             while app.return_code is None:

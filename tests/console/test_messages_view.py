@@ -182,6 +182,13 @@ async def test_tab_completes_and_enter_leaves_the_field_at_once(tmp_path: Path) 
         await pilot.press("tab", "l", "tab")
         field = app.query_one(SearchField)
         assert field.value == "invoice has:link"
+        hints = app.query_one("#messages-hints")
+        assert not hints.display  # the word is complete
+        await pilot.press("backspace")
+        assert hints.display
+        await pilot.press("enter")
+        assert not hints.display
+        await pilot.press("slash")
         field.value = "invoice"
         await shows(app, "4 found")
         await pilot.press("enter", "j", "j")

@@ -14,11 +14,11 @@ from tests.console.canned import (
     history,
     log_ring,
     several_instances,
+    shows,
     snapshot,
 )
 from tests.console.conftest import Golden
 from tests.console.test_events_view import ROWS, CannedAudit, console
-from tests.console.test_triage import shows
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.history_reader import DAY

@@ -17,13 +17,13 @@ def format_time(time: datetime | None) -> str:
 
 
 def channel_name(channel_id: str | None, name: str | None) -> str:
-    """The channel as #name, or its id; "-" for no channel."""
-    return f"#{name}" if name else channel_id or "-"
+    """The channel as #name, or its id if the name is not known; "-" for no channel."""
+    return f"#{name}" if name and name != channel_id else channel_id or "-"
 
 
 def person_name(user_id: str | None, name: str | None) -> str:
     """The person as @name, or the id; "-" for nobody. `name` is what `store.names.PERSON_NAME` gives."""
-    return f"@{name}" if name else user_id or "-"
+    return f"@{name}" if name and name != user_id else user_id or "-"
 
 
 def format_channel(channel_id: str | None, name: str | None, most: int = 34) -> str:

@@ -261,7 +261,10 @@ class MessagesView(View):
     def _show_hints(self) -> None:
         """Say what the part that is being typed can become."""
         hints = self.query_one("#messages-hints", Static)
-        found = completions(self._field.value)[:12] if self._field.has_focus else ()
+        text = self._field.value
+        # Not `has_focus`, which changes only when the field has handled the message about it.
+        found = completions(text)[:12] if self._field.can_focus else ()
+        found = tuple(one for one in found if one != text.rpartition(" ")[2])
         hints.display = bool(found)
         hints.update(line(("          " + "  ".join(found), DIM)))
 
