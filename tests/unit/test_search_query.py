@@ -86,6 +86,7 @@ def test_times(text: str, since: datetime | None, until: datetime | None) -> Non
         ("a or on:today", "on: cannot be combined by or"),
         ("on:today or a", "on: cannot be combined by or"),
         ("a or has:reaction", "cannot be combined by or"),
+        ("has:thread or a", "cannot be combined by or"),
         ("subtype:a-b", "a-b is no subtype of Slack"),
         ("a " * 501, "at most 1,000 characters"),
         ("a " * 41, "at most 40 conditions"),
