@@ -70,6 +70,7 @@ def test_search_and_thread(conninfo: str, tmp_path: Path, monkeypatch: pytest.Mo
     several = run("thread", "ops", second)
     assert "2 messages of that second:" in several
     assert f"tiger-slack thread ops {ts(2)}" in several
+    assert f"tiger-slack thread '#ops' {ts(2)}" in run("thread", "#ops", second)
     found = json.loads(run("thread", "ops", second, "--json"))
     assert [each["text"] for each in found["candidates"]][1] == "another"
     assert "Name the message" in run("thread", "ops", code=2)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from tiger_slack_tui.audit.why import Effect, HistoryEvent, MessageHistory, Verdict
 from tiger_slack_tui.audit.words import format_channel, format_error, format_time, format_user
-from tiger_slack_tui.base.text import amount, cut, visible
+from tiger_slack_tui.base.text import amount, cut, lines, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.store.message_history import CoveringGap, MessageOfSecond, StoredMessage
@@ -32,6 +33,8 @@ _DID = {
     Effect.NOTHING: "kept in the audit trail only",
     Effect.LOST: "stored; its row is gone",
 }
+_MOST_OF_ERROR = 10
+"""The most lines of PostgreSQL's message about an event that failed."""
 
 
 def why_lines(found: MessageHistory) -> Iterator[str]:
@@ -72,7 +75,8 @@ def second_lines(
     for message in messages:
         head = f"  {message.slack_ts}  {format_user(message.user_id, message.user_name, 24)}  "
         yield head + cut(message.text or "(not stored)", max(79 - len(head), 8))
-    yield f"→ for one of them: tiger-slack {command} {visible(channel)} {messages[0].slack_ts}"
+    named = shlex.quote(visible(channel))  # a # begins a comment of the shell
+    yield f"→ for one of them: tiger-slack {command} {named} {messages[0].slack_ts}"
 
 
 def _message_lines(message: StoredMessage) -> Iterator[str]:
@@ -104,7 +108,8 @@ def _event_lines(event: HistoryEvent) -> Iterator[str]:
         yield f"    {cut(event.text or '-', 40)} by {format_user(event.user_id, event.user_name)}"
     if event.error:
         yield f"    {cut(format_error(event.error), 75)}"
-        yield f"    {cut(event.error_message or '', 75)}"
+        for row in lines(event.error_message or "", 75, _MOST_OF_ERROR, at_words=True):
+            yield f"    {row}"
     for replay in event.replays:
         rule = f" by rule {replay.discard_id}" if replay.discard_id is not None else ""
         yield f"    replayed {format_time(replay.at)}; before: {replay.outcome}{rule}"

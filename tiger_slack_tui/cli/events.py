@@ -112,8 +112,11 @@ def _show_events(
 
     async def print_events(connection: Connection) -> None:
         chosen = await query.resolve(connection, datetime.now(UTC))
-        if not await _print_pages(connection, chosen, limit, as_json=as_json):
-            await query.require_rule(connection)
+        if await _print_pages(connection, chosen, limit, as_json=as_json):
+            return
+        await query.require_rule(connection)
+        if not as_json:
+            click.echo("No such events.", err=True)
 
     run_query(loaded, "events", print_events)
 
@@ -183,7 +186,7 @@ async def _print_pages(
         shown, before = shown + len(page.rows), page.next
         if before is None:
             break
-    if not as_json:
+    if shown and not as_json:
         click.echo(_summary(shown, before), err=True)
         if has_unrouted:
             click.echo(f"unrouted: {UNROUTED}", err=True)
@@ -196,7 +199,7 @@ def _summary(shown: int, before: EventPosition | None) -> str:
             "This is the newest event" if shown == 1 else f"These are the newest {shown:,} events"
         )
         return f"{newest}; --limit shows more."
-    return f"{amount(shown, 'event')}." if shown else "No such events."
+    return f"{amount(shown, 'event')}."
 
 
 def _print(rows: Sequence[EventRow], *, as_json: bool) -> None:

@@ -294,8 +294,9 @@ class EventsView(View):
                 self._event.read_again,
             )
 
+    @act_open.when
     @act_replay.when
-    def _can_replay(self) -> bool:
+    def _has_event(self) -> bool:
         return self._pane.row is not None
 
 
