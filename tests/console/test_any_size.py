@@ -91,7 +91,8 @@ async def test_every_key_of_every_view(tmp_path: Path, size: tuple[int, int]) ->
     async with app.run_test(size=size, notifications=True) as pilot:
         going = asyncio.create_task(acks.run())
         for name, view in zip(VIEWS, VIEW_KEYS, strict=True):
-            actions = [one for one in ConsoleApp.ACTIONS.values() if one.view in (None, name)]
+            here = (one for one in ConsoleApp.ACTIONS.values() if one.view in (None, name))
+            actions = [one for one in here if not one.id.startswith("view.")]
             for key in sorted({key for one in actions for key in one.keys.split(",")}):
                 await press(app, view)
                 await press(app, key)
