@@ -144,7 +144,7 @@ async def test_where_too_many_match_to_rank_them_all(tmp_path: Path) -> None:
     app = console(tmp_path, reader)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("6", "slash", *"invoice", "enter")
-        await shows(app, "most relevant of the newest 100,000 messages first")
+        await shows(app, "most relevant of the newest 50,000 messages first")
         await pilot.press("o")
         await shows(app, "── newest first")
 

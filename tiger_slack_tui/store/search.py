@@ -24,7 +24,7 @@ _ALL: Final = 1 << 40
 """More messages than there are."""
 _RANKED: Final = 30_000
 """Matches that are ranked at most; of alternatives, which take three times as long, a third."""
-RANKED_WALK: Final = 100_000
+RANKED_WALK: Final = 50_000
 """If more match, only those among so many newest messages are ranked."""
 
 _TERMS: LiteralString = """
