@@ -55,11 +55,49 @@ end
 $func$;
 comment on function slack.lock_messages(slack.routed_event[]) is 'Serialises transactions that write about the same messages.';
 
+create or replace function slack.delete_rows(channel text, times timestamptz[])
+returns void
+language plpgsql
+-- A custom plan knows the times: it reads and locks no other chunks.
+set plan_cache_mode = force_custom_plan
+as $func$
+declare
+  first_ts constant timestamptz := (select min(t) from unnest(times) t);
+  last_ts constant timestamptz := (select max(t) from unnest(times) t);
+  parts regclass[];
+  part regclass;
+begin
+  -- PostgreSQL plans and locks every chunk of a hypertable for a DELETE, whatever its condition. So each chunk that has
+  -- one of the rows is asked by its own name.
+  select array_agg(distinct m.tableoid::regclass)
+  into parts
+  from slack.message m
+  where m.channel_id = channel
+  and m.ts between first_ts and last_ts
+  and m.ts = any (times);
+
+  if parts <> array['slack.message'::regclass] then
+    -- Only INSERT brings rows of the columnstore back to a chunk's own table.
+    insert into slack.message as m (ts, channel_id)
+    select o.ts, o.channel_id
+    from slack.message o
+    where o.channel_id = channel
+    and o.ts between first_ts and last_ts
+    and o.ts = any (times)
+    on conflict (channel_id, ts) do update set event_id = m.event_id;
+  end if;
+
+  foreach part in array coalesce(parts, '{}') loop
+    execute format('delete from %s m where m.channel_id = $1 and m.ts = any ($2)', part) using channel, times;
+  end loop;
+end
+$func$;
+comment on function slack.delete_rows(text, timestamptz[]) is
+  'Deletes rows of slack.message, given by channel and ts, and leaves no tombstone. The caller holds the locks of these messages.';
+
 create or replace function slack.delete_messages(items slack.routed_event[])
 returns void
 language plpgsql
--- A custom plan knows the values: it excludes all other chunks, and decompresses no more than the one message.
-set plan_cache_mode = force_custom_plan
 as $func$
 declare
   i slack.routed_event;
@@ -70,9 +108,7 @@ begin
     on conflict (channel_id, ts) do update set deleted_at = excluded.deleted_at
     where excluded.deleted_at < t.deleted_at;
 
-    delete from slack.message m
-    where m.channel_id = i.channel_id
-    and m.ts = i.message_ts;
+    perform slack.delete_rows(i.channel_id, array[i.message_ts]);
 
     delete from slack.message_search s
     where s.channel_id = i.channel_id
@@ -110,6 +146,7 @@ comment on function slack.store_reactions(slack.routed_event[]) is 'Keeps the ne
 create or replace function slack.show_reactions(items slack.routed_event[])
 returns void
 language plpgsql
+-- A custom plan knows the time: it reads and locks no other chunks.
 set plan_cache_mode = force_custom_plan
 as $func$
 declare
@@ -120,10 +157,14 @@ begin
     from (select distinct i.channel_id, i.message_ts from unnest(items) i) i
     cross join lateral slack.reactions_of(i.channel_id, i.message_ts) r
   loop
-    update slack.message m set reactions = k.reactions
-    where m.channel_id = k.channel_id
-    and m.ts = k.message_ts
-    and m.reactions is distinct from k.reactions;
+    -- An UPDATE would plan and lock every chunk of a hypertable. The row is there, so this INSERT only updates it.
+    insert into slack.message as m (ts, channel_id, reactions)
+    select o.ts, o.channel_id, k.reactions
+    from slack.message o
+    where o.channel_id = k.channel_id
+    and o.ts = k.message_ts
+    and o.reactions is distinct from k.reactions
+    on conflict (channel_id, ts) do update set reactions = excluded.reactions;
   end loop;
 end
 $func$;

@@ -97,32 +97,89 @@ $func$;
 comment on function slack.search_channel_by_name(text) is
   'The channels whose name matches the regular expression, in any case. Raises invalid_regular_expression.';
 
+create or replace function slack.get_messages(channel text, times timestamptz[])
+returns setof slack.message
+language plpgsql stable
+-- A custom plan knows the times: it reads and locks no chunks without them.
+set plan_cache_mode = force_custom_plan
+as $func$
+declare
+  has_chunks constant bool := exists (select from pg_inherits i where i.inhparent = 'slack.message'::regclass);
+  week record;
+begin
+  for week in
+    select array_agg(t) as times, min(t) as first_ts, max(t) as last_ts
+    from unnest(times) t
+    where isfinite(t)
+    group by case when has_chunks then date_bin('7 days', t, 'epoch') end
+    order by 2
+  loop
+    return query
+    select m.*
+    from slack.message m
+    where m.channel_id = channel
+    and m.ts between week.first_ts and week.last_ts
+    and m.ts = any (week.times)
+    order by m.ts;
+  end loop;
+end
+$func$;
+comment on function slack.get_messages(text, timestamptz[]) is
+  'The messages of a channel with these ts, as far as they are stored. Oldest first. With years of messages it is faster than a join, which looks into every chunk.';
+
+create or replace function slack.thread_times(channel text, thread timestamptz)
+returns timestamptz[]
+language plpgsql stable
+as $func$
+begin
+  if (select p.finished_at is null from slack.search_progress p) then -- older messages have no document yet
+    return array
+    ( select m.ts
+      from slack.message m
+      where m.channel_id = channel
+      and m.ts >= thread
+      and (m.ts = thread or m.thread_ts = thread)
+      order by m.ts
+    );
+  end if;
+  return array
+  ( select s.ts
+    from slack.message_search s
+    where s.channel_id = channel
+    and s.ts = thread
+    union all
+    ( select s.ts
+      from slack.message_search s
+      where s.channel_id = channel
+      and s.thread_ts = thread
+      and s.ts > thread
+      order by s.ts
+    )
+  );
+end
+$func$;
+comment on function slack.thread_times(text, timestamptz) is
+  'The ts of the messages of a thread, its parent included, the oldest first. `thread` is the parent''s ts. An index of documents knows them, so no chunk is read.';
+
 create or replace function slack.get_thread_stats(channel text, thread timestamptz)
 returns table (num_msgs int8, min_ts timestamptz, max_ts timestamptz, length interval)
-language sql stable parallel safe
+language sql stable
 as $func$
-  select count(*), min(m.ts), max(m.ts), max(m.ts) - min(m.ts)
-  from slack.message m
-  where m.channel_id = channel
-  and m.ts >= thread
-  and (m.ts = thread or m.thread_ts = thread)
+  select count(*), min(t), max(t), max(t) - min(t)
+  from unnest(slack.thread_times(channel, thread)) t
 $func$;
 comment on function slack.get_thread_stats(text, timestamptz) is
   'The number of messages of a thread, its parent included, the times of the first and the last, and the time between. `thread` is the parent''s ts. Without messages the number is 0 and the rest null.';
 
 create or replace function slack.get_thread_by_range(channel text, thread timestamptz, range tstzrange default null)
 returns setof slack.message
-language sql stable parallel safe
+language sql stable
 as $func$
   select m.*
-  from slack.message m
-  where m.channel_id = channel
-  and m.ts >= thread
-  and (m.ts = thread or m.thread_ts = thread)
-  -- The bounds by themselves, so that an index and the exclusion of chunks can use them.
-  and m.ts >= coalesce(lower(range), '-infinity')
-  and m.ts <= coalesce(upper(range), 'infinity')
-  and (range is null or m.ts <@ range)
+  from slack.get_messages
+  ( channel
+  , array(select t from unnest(slack.thread_times(channel, thread)) t where range is null or t <@ range)
+  ) m
   order by m.ts
 $func$;
 comment on function slack.get_thread_by_range(text, timestamptz, tstzrange) is
@@ -130,19 +187,14 @@ comment on function slack.get_thread_by_range(text, timestamptz, tstzrange) is
 
 create or replace function slack.get_thread_from_end(channel text, thread timestamptz, n int8 default 10)
 returns setof slack.message
-language sql stable parallel safe
+language sql stable
 as $func$
-  select last.*
-  from
-  ( select m.*
-    from slack.message m
-    where m.channel_id = channel
-    and m.ts >= thread
-    and (m.ts = thread or m.thread_ts = thread)
-    order by m.ts desc
-    limit greatest(n, 0)
-  ) last
-  order by last.ts
+  select m.*
+  from slack.get_messages
+  ( channel
+  , array(select t from unnest(slack.thread_times(channel, thread)) t order by t desc limit greatest(n, 0))
+  ) m
+  order by m.ts
 $func$;
 comment on function slack.get_thread_from_end(text, timestamptz, int8) is
   'The last n messages of a thread, its parent included. Oldest first. `thread` is the parent''s ts.';

@@ -37,9 +37,9 @@ from tiger_slack_tui.store.audit_events import EventFilter, read_page
 from tiger_slack_tui.store.conversations import (
     count_activity,
     read_first_replies,
-    read_thread_page,
     read_top_level,
 )
+from tiger_slack_tui.store.readable_messages import read_thread
 from tiger_slack_tui.store.replay import ReplaySelection
 from tiger_slack_tui.store.rules import list_rules
 from tiger_slack_tui.store.visible_channels import VisibleChannels, channel_types
@@ -318,14 +318,17 @@ async def test_readers_of_conversations_read_compressed_chunks(conninfo: str) ->
             ", case when n % 2 = 0 then '2024-03-01'::timestamptz end, 'channel' from generate_series(0, 9) n"
         )
         connection.execute(
+            "select slack.index_messages('C1', array(select m.ts from slack.message m))"
+        )
+        connection.execute(
             "select public.compress_chunk(c) from public.show_chunks('slack.message') c"
         )
     day = datetime(2024, 3, 1, tzinfo=UTC)
     async with await connect(conninfo) as connection:
         assert [(c.id, c.type) for c in await channel_types(connection)] == [("C1", "channel")]
-        page = await read_thread_page(connection, "C1", "1709251200.000000", after=None, n=3)
+        page = await read_thread(connection, "C1", "1709251200.000000", 3)
         assert [message.text for message in page] == ["n0", "n2", "n4"]
-        rest = await read_thread_page(connection, "C1", "1709251200.000000", after=page[2].ts, n=9)
+        rest = await read_thread(connection, "C1", "1709251200.000000", 9, after=page[2].ts)
         assert [message.text for message in rest] == ["n6", "n8"]
         period: dict[str, Any] = {"since": day, "until": day + timedelta(days=5)}
         top = await read_top_level(connection, "C1", **period, before=None, n=9)

@@ -346,6 +346,9 @@ async def test_a_thread_of_ten_thousand_replies(
         " select '2026-03-01'::timestamptz + n * interval '1 second', 'C1', 'U1', 'reply ' || n, 'message'"
         ", '2026-03-01' from generate_series(0, 10000) n"
     )
+    workspace.database.execute(
+        "select slack.index_messages('C1', array(select m.ts from slack.message m))"
+    )
     arguments: dict[str, Any] = {"channel": "C1", "ts": "1772323300.000000", "limit": 500}
     seen = 0
     async with asking(conninfo, tmp_path) as client:

@@ -17,7 +17,6 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.readable_messages import (
     MESSAGE_COLUMNS,
     ReadableMessage,
-    read_messages,
     time_text,
 )
 from tiger_slack_tui.store.visible_channels import VisibleChannels
@@ -52,18 +51,6 @@ and (u.user_name, u.id) > (%(after_name)s, %(after_id)s)
 order by u.user_name, u.id
 limit %(n)s
 """
-# Without the parent, which `or` would add: thread_ts alone uses the index, and the columnstore's least and greatest
-# values of a batch.
-_THREAD: LiteralString = f"""
-select {MESSAGE_COLUMNS}
-from slack.message m
-where m.channel_id = %(channel)s
-and m.thread_ts = %(thread)s::timestamptz
-and m.ts > %(thread)s::timestamptz
-and m.ts > %(after)s::timestamptz
-order by m.ts
-limit %(n)s
-"""  # noqa: S608 our own text
 _TOP_LEVEL: LiteralString = f"""
 select {MESSAGE_COLUMNS}
 from slack.message m
@@ -76,27 +63,23 @@ order by m.ts desc
 limit %(n)s
 """  # noqa: S608 our own text
 _REPLIES: LiteralString = f"""
-select r.*
+select {MESSAGE_COLUMNS}
 from unnest(%(threads)s::timestamptz[]) t (ts)
-cross join lateral
-( select {MESSAGE_COLUMNS}
-  from slack.message m
-  where m.channel_id = %(channel)s
-  and m.thread_ts = t.ts
-  and m.ts > t.ts
-  order by m.ts
-  limit %(n)s
-) r
+cross join lateral slack.get_messages
+( %(channel)s
+, array
+  ( select r
+    from unnest(slack.thread_times(%(channel)s, t.ts)) r
+    where r > t.ts
+    order by r
+    limit %(n)s
+  )
+) m
 """  # noqa: S608 our own text
 _REPLIED: LiteralString = """
 select k.channel_id, k.ts
 from unnest(%(channels)s::text[], %(ts)s::text[], %(times)s::timestamptz[]) k (channel_id, ts, time)
-where exists
-( select from slack.message m
-  where m.channel_id = k.channel_id
-  and m.thread_ts = k.time
-  and m.ts > k.time
-)
+where k.time < any (slack.thread_times(k.channel_id, k.time))
 """
 _ACTIVITY: LiteralString = """
 select a.day, a.channel_id, a.messages, a.people, a.threads
@@ -205,20 +188,6 @@ async def list_users(
     """Users by handle. `name` is a pattern of LIKE and an id; `after` is (handle, id)."""
     values = {"deactivated": deactivated, "emails": emails, "n": n}
     return await _rows(connection, UserRow, _USERS, values | _named(name, after))
-
-
-async def read_thread_page(
-    connection: Connection, channel_id: str, thread_ts: str, *, after: str | None, n: int
-) -> list[ReadableMessage]:
-    """The messages of a thread after a ts, the oldest first; without `after`, from its parent on."""
-    parent = [] if after else await read_messages(connection, [(channel_id, thread_ts)])
-    values = {
-        "channel": channel_id,
-        "thread": time_text(thread_ts),
-        "after": time_text(after) if after else "-infinity",
-        "n": n - len(parent),
-    }
-    return parent + await _rows(connection, ReadableMessage, _THREAD, values)
 
 
 async def read_top_level(

@@ -88,12 +88,7 @@ from slack.reaction r
 where r.channel_id = %(channel)s
 and r.ts = any (%(times)s::timestamptz[])
 """
-_DELETE = """
-delete from slack.message m
-where m.channel_id = %(channel)s
-and m.ts between %(first)s and %(last)s
-and m.ts = any (%(times)s::timestamptz[])
-"""
+_DELETE = "select slack.delete_rows(%(channel)s, %(times)s::timestamptz[])"
 _INDEX = "select slack.index_messages(%(channel)s, %(times)s::timestamptz[])"
 _COPY_MESSAGES: LiteralString = (
     f"copy slack.message ({', '.join(MESSAGE_COLUMNS)}) from stdin (format binary)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 from psycopg.rows import class_row
@@ -22,26 +22,39 @@ m.channel_id, slack.to_ts(m.ts) as ts, m.user_id, m.bot_id, m.subtype, m.text, m
 _SOME: LiteralString = f"""
 select {MESSAGE_COLUMNS}
 from unnest(%(channels)s::text[], %(times)s::timestamptz[]) with ordinality k (channel_id, ts, n)
-join slack.message m on m.channel_id = k.channel_id and m.ts = k.ts
-where m.ts between %(first)s::timestamptz and %(last)s::timestamptz -- excludes chunks
+join
+( select g.*
+  from
+  ( select c.channel_id, array_agg(c.ts) as times
+    from unnest(%(channels)s::text[], %(times)s::timestamptz[]) c (channel_id, ts)
+    group by c.channel_id
+  ) c
+  cross join lateral slack.get_messages(c.channel_id, c.times) g
+) m on m.channel_id = k.channel_id and m.ts = k.ts
 order by k.n
 """  # noqa: S608 our own text
-_THREAD: LiteralString = f"""
-select * from
-( select {MESSAGE_COLUMNS}
-  from slack.get_thread_by_range(%(channel)s, %(ts)s::timestamptz) m
-  limit %(most)s
+_OF_THREAD: LiteralString = f"""
+select {MESSAGE_COLUMNS}
+from slack.get_messages
+( %(channel)s
+, array
+  ( select t
+    from unnest(slack.thread_times(%(channel)s, %(thread)s::timestamptz)) t
+    where t > %(after)s::timestamptz
+    and t < %(before)s::timestamptz
+    order by case when %(from_end)s then t end desc, t
+    limit %(n)s
+  )
 ) m
+order by m.ts
 """  # noqa: S608 our own text
 _BEFORE: LiteralString = f"""
 select {MESSAGE_COLUMNS}
 from slack.message m
 where m.channel_id = %(channel)s
 and m.ts < %(ts)s::timestamptz
-and m.ts >= coalesce(%(thread)s::timestamptz, '-infinity')
-and (%(thread)s::timestamptz is null
-  and (m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
-  or m.thread_ts = %(thread)s::timestamptz or m.ts = %(thread)s::timestamptz)
+and m.ts >= %(since)s::timestamptz
+and (m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
 order by m.ts desc
 limit %(n)s
 """  # noqa: S608 our own text
@@ -50,12 +63,13 @@ select {MESSAGE_COLUMNS}
 from slack.message m
 where m.channel_id = %(channel)s
 and m.ts > %(ts)s::timestamptz
-and (%(thread)s::timestamptz is null
-  and (m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
-  or m.thread_ts = %(thread)s::timestamptz)
+and m.ts <= %(until)s::timestamptz
+and (m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
 order by m.ts
 limit %(n)s
 """  # noqa: S608 our own text
+_SPANS = (timedelta(days=1), timedelta(days=30), None)
+"""How far from a message its neighbours are looked for, one after another. Each chunk within it costs time."""
 _NAMES: LiteralString = f"""
 select u.id, {PERSON_NAME}
 from slack."user" u
@@ -107,22 +121,33 @@ async def read_messages(
     """The messages with these channel ids and ts, in this order, as far as they are stored."""
     if not keys:
         return []
-    times = [_time(ts) for _, ts in keys]
     values = {
         "channels": [channel for channel, _ in keys],
-        "times": [str(time) for time in times],
-        "first": str(min(times)),
-        "last": str(max(times)),
+        "times": [time_text(ts) for _, ts in keys],
     }
     return await _read(connection, _SOME, values)
 
 
 async def read_thread(
-    connection: Connection, channel_id: str, thread_ts: str, most: int
+    connection: Connection,
+    channel_id: str,
+    thread_ts: str,
+    n: int,
+    *,
+    after: str | None = None,
+    before: str | None = None,
+    from_end: bool = False,
 ) -> list[ReadableMessage]:
-    """The first messages of a thread, its parent included, the oldest first."""
-    values = {"channel": channel_id, "ts": time_text(thread_ts), "most": most}
-    return await _read(connection, _THREAD, values)
+    """The first n messages of a thread, or the last, between two ts. Its parent is one of them. The oldest first."""
+    values = {
+        "channel": channel_id,
+        "thread": time_text(thread_ts),
+        "after": time_text(after) if after else "-infinity",
+        "before": time_text(before) if before else "infinity",
+        "from_end": from_end,
+        "n": n,
+    }
+    return await _read(connection, _OF_THREAD, values)
 
 
 async def read_around(
@@ -132,15 +157,27 @@ async def read_around(
 
     For a reply they are of its thread. Else they are of the channel, without replies.
     """
-    is_reply = message.thread_ts not in (None, message.ts)
-    values = {
-        "channel": message.channel_id,
-        "ts": time_text(message.ts),
-        "thread": time_text(message.thread_ts) if is_reply and message.thread_ts else None,
-        "n": n,
-    }
-    before = await _read(connection, _BEFORE, values)
-    return before[::-1], await _read(connection, _AFTER, values)
+    channel, ts, thread = message.channel_id, message.ts, message.thread_ts
+    if thread is not None and thread != ts:
+        before = await read_thread(connection, channel, thread, n, before=ts, from_end=True)
+        return before, await read_thread(connection, channel, thread, n, after=ts)
+    values = {"channel": channel, "ts": time_text(ts), "n": n}
+    before = await _nearest(connection, _BEFORE, values, message)
+    return before[::-1], await _nearest(connection, _AFTER, values, message)
+
+
+async def _nearest(
+    connection: Connection, query: LiteralString, values: dict[str, Any], message: ReadableMessage
+) -> list[ReadableMessage]:
+    """The rows of the least span that has as many as are wanted."""
+    found: list[ReadableMessage] = []
+    for span in _SPANS:
+        since = "-infinity" if span is None else str(max(message.time, EARLIEST + span) - span)
+        until = "infinity" if span is None else str(min(message.time, LATEST - span) + span)
+        found = await _read(connection, query, values | {"since": since, "until": until})
+        if len(found) == values["n"]:
+            break
+    return found
 
 
 async def names_of(

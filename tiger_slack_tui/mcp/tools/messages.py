@@ -24,8 +24,7 @@ from tiger_slack_tui.search.query import LONGEST, read_query
 from tiger_slack_tui.search.search import LIMITED, Message, Result, describe
 from tiger_slack_tui.search.search import search as find
 from tiger_slack_tui.search.thread import around
-from tiger_slack_tui.store.conversations import read_thread_page
-from tiger_slack_tui.store.readable_messages import ReadableMessage, read_messages
+from tiger_slack_tui.store.readable_messages import ReadableMessage, read_messages, read_thread
 from tiger_slack_tui.store.search import Position
 
 _MOST_FOUND = 1000
@@ -119,7 +118,7 @@ async def get_thread_messages(
     else:
         known = await read_messages(call.connection, [(channel_id, named.ts)])
         thread_ts, last = (known[0].thread_ts if known else None) or named.ts, None
-    found = await read_thread_page(call.connection, channel_id, thread_ts, after=last, n=limit + 1)
+    found = await read_thread(call.connection, channel_id, thread_ts, limit + 1, after=last)
     if not found and not after:
         raise _unknown()
     messages = await _described(call, found[:limit])
