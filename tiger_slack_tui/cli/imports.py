@@ -37,7 +37,7 @@ from tiger_slack_tui.imports.problem_file import ProblemFile
 from tiger_slack_tui.imports.progress_events import ImportEvent, ImportNote, Planned
 from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest, read_channel_map, resolved
 from tiger_slack_tui.imports.result import ImportResult
-from tiger_slack_tui.launch import database, require_data
+from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.store.import_account import Account, ImportProblem
@@ -137,14 +137,12 @@ def _import(loaded: Settings, request: ImportRequest, output: Output) -> int:
     limits = ArchiveLimits(loaded.imports.ratio, loaded.imports.total_bytes)
     import_options = request.options(limits, datetime.now(UTC))
     request = replace(request, path=resolved(request.path))
-    if request.dry_run:
-        require_data(loaded)  # before the log makes the directory
     has_terminal = sys.stderr.isatty()
     (log_to_file if has_terminal else log_to_stderr)(loaded)
     errors = None if output.errors is None else ProblemFile(output.errors)
     trouble: str | None = None
     try:
-        with database(loaded, creates=not request.dry_run, session=True) as conninfo:
+        with database(loaded, creates=True, session=True) as conninfo:
             conninfo = with_defaults(conninfo, application_name=loaded.instance)
             with _progress(has_terminal) as progress:
                 result = asyncio.run(
