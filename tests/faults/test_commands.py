@@ -155,8 +155,10 @@ def test_a_mistyped_home(run: CommandLine, tmp_path: Path, command: Command, fla
         return
     if command.words in NEED_NO_DATABASE_AT_ONCE - {("observe",)}:
         return
-    if not flag and command.words in {("import",), ("backfill",), ("jobs",), ("migrate",)}:
+    if not flag and command.words in {("backfill",), ("jobs",), ("migrate",)}:
         return  # these create the database
+    if command.words == ("import",):
+        return  # so does this one: people try it with --dry-run before anything else
     said = run(command.line(*filter(None, [flag])), "")
     assert f"There is no data in {tmp_path / 'home'} (TIGER_SLACK_HOME)" in said.output
     assert "tiger-slack run, import and migrate create" in said.output
