@@ -1,0 +1,124 @@
+"""Years of messages in weekly chunks, and the work of one message, thread or period in their middle.
+
+On plain PostgreSQL a partitioned table stands in for the hypertable: PostgreSQL plans and locks partitions as chunks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from tests.auditing import record
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.migrate.files import shipped_migrations
+from tiger_slack_tui.search.search import search
+from tiger_slack_tui.slack.ts import to_micros
+from tiger_slack_tui.store.conversations import (
+    read_first_replies,
+    read_top_level,
+    with_replies,
+)
+from tiger_slack_tui.store.gaps import messages as gap_messages
+from tiger_slack_tui.store.import_messages import delete_messages, read_known
+from tiger_slack_tui.store.message_history import messages_of_second, stored_message
+from tiger_slack_tui.store.readable_messages import read_around, read_messages, read_thread
+
+BEGIN = datetime(2004, 12, 30, tzinfo=UTC)
+WEEK = timedelta(days=7)
+"""The interval of chunks, which begin on Thursdays, as 1970 did."""
+
+Work = Callable[[Connection], Awaitable[object]]
+
+
+def ts_of(week: int, minutes: int = 0) -> str:
+    return f"{when(week, minutes).timestamp():.6f}"
+
+
+def when(week: int, minutes: int = 0) -> datetime:
+    return BEGIN + week * WEEK + timedelta(minutes=minutes)
+
+
+def into_partitions(connection: psycopg.Connection[Any], chunks: int) -> None:
+    """Make slack.message of a database without messages a table of weekly partitions."""
+    connection.execute(
+        "create table slack.parted (like slack.message including all) partition by range (ts)"
+    )
+    connection.execute("drop table slack.message cascade")
+    connection.execute("alter table slack.parted rename to message")
+    for file in shipped_migrations():
+        if not file.is_incremental:
+            connection.execute(file.body.encode())
+    for week in range(chunks):
+        connection.execute(
+            f"create table slack.week_{week} partition of slack.message"
+            f" for values from ('{when(week)}') to ('{when(week + 1)}')".encode()
+        )
+
+
+def fill(connection: psycopg.Connection[Any], chunks: int) -> None:
+    """Store a thread in each week but the last; its last reply comes a week later."""
+    for week in range(chunks - 1):
+        for ts, content in (
+            (ts_of(week), {"text": f"parent {week}"}),
+            (ts_of(week, 1), {"text": f"reply {week}", "thread_ts": ts_of(week)}),
+            (ts_of(week + 1, 2), {"text": f"late {week}", "thread_ts": ts_of(week)}),
+        ):
+            message = {"channel": "C1", "user": "U1", "ts": ts} | content
+            connection.execute("select slack.insert_message(%s)", (json.dumps(message),))
+
+
+def work_in(chunks: int) -> dict[str, Work]:
+    """What ingestion, imports, backfills and readers do with one message, thread or period of a history of `fill`."""
+    week = chunks // 2
+    parent, first, now = ts_of(week), to_micros(when(week)), ts_of(week, 9)
+    item = {"type": "message", "channel": "C1", "ts": parent}
+    edited = {"ts": parent, "user": "U1", "text": "edited"}
+
+    def ingest(**event: Any) -> Work:
+        event = {"channel": "C1", "event_ts": now} | event
+        batch = f"[{record('Ev1', event).decode()}]"
+        return lambda connection: connection.execute("select slack.ingest(%s::jsonb)", (batch,))
+
+    def around(ts: str) -> Work:
+        async def read(connection: Connection) -> None:
+            [message] = await read_messages(connection, [("C1", ts)])
+            assert await read_around(connection, message, 1) != ([], [])
+
+        return read
+
+    return {
+        "a new message": ingest(type="message", ts=ts_of(week, 5), user="U1", text="new"),
+        "an edit": ingest(type="message", subtype="message_changed", ts=now, message=edited),
+        "a reaction": ingest(type="reaction_added", user="U2", reaction="eyes", item=item),
+        "a deletion": ingest(type="message", subtype="message_deleted", ts=now, deleted_ts=parent),
+        "an import reads what is known": lambda c: read_known(c, {"C1": [first, first + 60]}),
+        "an import replaces rows": lambda c: delete_messages(
+            c, [("C1", first), ("C1", first + 60)]
+        ),
+        "a backfill reads a period": lambda c: gap_messages(
+            c, "C1", oldest=when(week), before=when(week + 1), ended=when(week + 1)
+        ),
+        "why": lambda c: stored_message(c, "C1", parent),
+        "why, of a second": lambda c: messages_of_second(c, "C1", parent),
+        "two far messages": lambda c: read_messages(
+            c, [("C1", ts_of(3)), ("C1", ts_of(chunks - 5))]
+        ),
+        "a search": lambda c: search(c, "late or parent", limit=5),
+        "a thread": lambda c: read_thread(c, "C1", parent, 100),
+        "the end of a thread": lambda c: c.execute(
+            "select slack.get_thread_from_end('C1', %s, 2)", (when(week),)
+        ),
+        "the channel around a message": around(parent),
+        "the thread around a reply": around(ts_of(week, 1)),
+        "the first replies of two threads": lambda c: read_first_replies(
+            c, "C1", [parent, ts_of(week + 1)], n=3
+        ),
+        "which have replies": lambda c: with_replies(c, [("C1", parent)]),
+        "a day of a channel": lambda c: read_top_level(
+            c, "C1", since=when(week), until=when(week) + timedelta(days=1), before=None, n=9
+        ),
+    }
