@@ -1,6 +1,6 @@
 """Measures what a history of years costs. Compare ratios of one run: absolute figures depend on the machine.
 
-    python benchmarks/scale.py [CHUNKS ...]     time of single pieces of work at so many chunks (10 100 520 1040)
+    python benchmarks/scale.py work [CHUNKS ...]     time of single pieces of work at so many chunks (10 100 520 1040)
 
 Each chunk is a week with three messages. Without TIGER_SLACK_TEST_DSN the database is the embedded PostgreSQL, where
 partitions stand in for chunks. With it, the TimescaleDB that it names; its schema `slack` is dropped.
@@ -74,4 +74,6 @@ async def main(sizes: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main([int(size) for size in sys.argv[1:]] or [10, 100, 520, 1040]))
+    if sys.argv[1:2] != ["work"]:
+        sys.exit(__doc__)
+    asyncio.run(main([int(size) for size in sys.argv[2:]] or [10, 100, 520, 1040]))
