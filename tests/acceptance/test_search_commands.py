@@ -55,7 +55,7 @@ def test_search_and_thread(conninfo: str, tmp_path: Path, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr(store_search, "_RANKED", 1)
         said = run("search", "invoice", both=True)
-        assert "Very many messages match: only those among the newest 50,000" in said
+        assert "Very many messages match: only the newest 1 of them are ranked." in said
         assert json.loads(run("search", "invoice", "--json"))["is_limited"]
 
     whole = run("thread", "ops", ts(2))

@@ -69,7 +69,7 @@ class CannedMessages(MessageReader):
         super().__init__("")
         self.messages = messages
         self.problem = problem
-        self.is_limited = False
+        self.limited_to: int | None = None
         self.progress = IndexProgress("english", (), percent, 100, DONE if percent == 100 else None)
         self.conversation_delay = 0.0
         self.delay: dict[str, float] = {}
@@ -80,7 +80,7 @@ class CannedMessages(MessageReader):
         if self.problem is not None:
             raise self.problem
         found = tuple(result(one) for one in self.messages[::-1] if text in one.text)
-        return SearchPage(found, None, not newest, self.progress, self.is_limited)
+        return SearchPage(found, None, not newest, self.progress, self.limited_to)
 
     async def conversation(self, channel_id: str, ts: str, place: Place) -> Conversation:
         await asyncio.sleep(self.conversation_delay)
@@ -140,11 +140,11 @@ async def test_an_old_answer_never_replaces_a_newer_one(tmp_path: Path) -> None:
 
 async def test_where_too_many_match_to_rank_them_all(tmp_path: Path) -> None:
     reader = CannedMessages()
-    reader.is_limited = True
+    reader.limited_to = 30_000
     app = console(tmp_path, reader)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("6", "slash", *"invoice", "enter")
-        await shows(app, "most relevant of the newest 50,000 messages first")
+        await shows(app, "most relevant of the newest 30,000 matches first")
         await pilot.press("o")
         await shows(app, "── newest first")
 

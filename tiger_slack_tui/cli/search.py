@@ -21,7 +21,7 @@ from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.render import Piece
-from tiger_slack_tui.search.search import LIMITED, Message, Result, SearchPage
+from tiger_slack_tui.search.search import Message, Result, SearchPage
 from tiger_slack_tui.search.search import search as find
 from tiger_slack_tui.search.thread import Surroundings, around, thread_of
 from tiger_slack_tui.store.message_history import MessageOfSecond
@@ -151,7 +151,7 @@ def _as_json(answer: _Answer) -> object:
         ],
         "has_more": page.next is not None,
         "is_ranked": page.is_ranked,
-        "is_limited": page.is_limited,
+        "is_limited": page.limited_to is not None,
         "percent_indexed": page.progress.percent,
     }
 
@@ -224,7 +224,7 @@ def _indented(shown: Iterable[str]) -> Iterator[str]:
 
 def _limited(page: SearchPage) -> str | None:
     """What the reader must know if only some of the matches were ranked."""
-    return f"{LIMITED} --newest shows all." if page.is_limited else None
+    return f"{page.limit_note} --newest shows all." if page.limit_note else None
 
 
 def _not_indexed(page: SearchPage) -> str | None:

@@ -41,11 +41,6 @@ _LONG = 20_000
 """Characters that take more than a few milliseconds."""
 _ANY_WORKSPACE = "https://slack.com/"
 """Slack leads from here to the workspace that the reader is signed in to."""
-LIMITED = (
-    "Very many messages match: only those among the newest"
-    f" {store.RANKED_WALK:,} messages are ranked."
-)
-"""What to tell the reader of a page that `is_limited`."""
 _CHANNEL = ("C", "D", "G")
 """How ids of channels begin."""
 
@@ -79,7 +74,10 @@ class Result:
     snippet: tuple[Piece, ...]
     position: Position
     attached: str | None = None
-    """What was found in attachments or files, and not in the text: the snippet's second half."""
+    """The part of the snippet that is of attachments or files; None if the text has all that was found.
+
+    It comes after the part of the text, or is the whole snippet if the message has no text.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +90,15 @@ class SearchPage:
     """Whether the most relevant result is the first; else the newest is."""
     progress: IndexProgress
     """How much of the history was searched."""
-    is_limited: bool = False
-    """Whether so many messages match that only some were ranked: LIMITED says it."""
+    limited_to: int | None = None
+    """How many of the matches were ranked, the newest, if very many match; None if all were."""
+
+    @property
+    def limit_note(self) -> str | None:
+        """What to tell the reader if not all matches were ranked."""
+        if self.limited_to is None:
+            return None
+        return f"Very many messages match: only the newest {self.limited_to:,} of them are ranked."
 
 
 async def search(
@@ -116,12 +121,12 @@ async def search(
     progress, match = await _match(connection, query, visible)
     is_ranked = match.ranking is not None and not newest
     if is_ranked:
-        found, is_limited = await store.most_relevant(
+        found, limited_to = await store.most_relevant(
             connection, match, after=after, limit=limit + 1
         )
     else:
         found = await store.newest(connection, match, after=after, limit=limit + 1)
-        is_limited = False
+        limited_to = None
     page = found[:limit]
     messages = await read_messages(connection, [(each.channel_id, each.ts) for each in page])
     names, url = await _names(connection, messages, visible)
@@ -142,7 +147,7 @@ async def search(
         page[-1].position(is_ranked=is_ranked) if len(found) > limit else None,
         is_ranked,
         progress,
-        is_limited,
+        limited_to,
     )
 
 

@@ -23,9 +23,9 @@ _WALK: Final = 40_000
 _ALL: Final = 1 << 40
 """More messages than there are."""
 _RANKED: Final = 30_000
-"""Matches that are ranked at most; of alternatives, which take three times as long, a third."""
-RANKED_WALK: Final = 50_000
-"""If more match, only those among so many newest messages are ranked."""
+"""The newest matches that are ranked, at most; of alternatives, which take three times as long, a third."""
+_WALK_PER_RANKED: Final = 10
+"""Messages that are read in order for each match that is ranked, if the sample says that they hold enough matches."""
 
 _TERMS: LiteralString = """
 select p.language, p.previous_languages, p.done, p.total, p.finished_at
@@ -121,6 +121,7 @@ with found as materialized
   and r.ts >= %(since)s::timestamptz
   and r.ts < %(until)s::timestamptz
   and (r.ts, r.channel_id) < (%(ts)s::timestamptz, %(channel)s)
+  and slack.is_visible(r.channel_id, %(visible)s::text[])
 )
 {_OF_CANDIDATES}
 """  # noqa: S608 our own texts
@@ -129,61 +130,63 @@ with found as materialized
 ( select t.ts, t.channel_id
   from slack.message_search t
   where t.document @@ '''has:thread'''::tsquery
+  and t.ts >= %(since)s::timestamptz
+  and t.ts < %(until)s::timestamptz
+  and (t.ts, t.channel_id) < (%(ts)s::timestamptz, %(channel)s)
+  and slack.is_visible(t.channel_id, %(visible)s::text[])
   union
   select r.thread_ts, r.channel_id
   from slack.message_search r
-  where r.thread_ts is not null
+  where r.thread_ts >= %(since)s::timestamptz
+  and r.thread_ts < %(until)s::timestamptz
+  and (r.thread_ts, r.channel_id) < (%(ts)s::timestamptz, %(channel)s)
+  and slack.is_visible(r.channel_id, %(visible)s::text[])
 )
 {_OF_CANDIDATES}
-"""  # noqa: S608 our own texts
-# How frequent the matches seem to be. It decides how they are found, not which.
-_ESTIMATE: LiteralString = f"""
-select coalesce(max(c.reltuples), 0) / %(window)s
-* (select count(*) from {_NEWEST} where {_MATCHES})
-from pg_class c
-where c.oid = 'slack.message_search'::regclass
 """  # noqa: S608 our own texts
 _MATCHING: LiteralString = f"""
 from slack.message_search s
 where s.ts >= %(since)s::timestamptz
 and s.ts < %(until)s::timestamptz
+and (s.ts, s.channel_id) >= (%(oldest_ts)s::timestamptz, %(oldest_channel)s)
 and {_MATCHES}
 """
-_ARE_MORE: LiteralString = f"""
-select count(*) > %(most)s from (select {_MATCHING} limit %(most)s + 1) s
+_COUNT: LiteralString = f"""
+select count(*) from (select {_MATCHING} limit %(most)s + 1) s
 """  # noqa: S608 our own text
-# Of hidden channels nothing counts, so that they change neither the results nor their order.
-_MATCHING_NEWEST: LiteralString = f"""
-from
-( select w.ts, w.channel_id, w.document
-  from slack.message_search w
-  where w.ts >= %(since)s::timestamptz
-  and w.ts < %(until)s::timestamptz
-  and slack.is_visible(w.channel_id, %(visible)s::text[])
-  order by w.ts desc, w.channel_id desc
-  limit %(window)s
-) s
+_COUNT_NEWEST: LiteralString = f"select count(*) from {_NEWEST} where {_MATCHES}"  # noqa: S608 our own texts
+# The oldest of the newest matches.
+_OLDEST_WALKED: LiteralString = f"""
+select s.ts, s.channel_id
+from {_NEWEST}
 where {_MATCHES}
+order by s.ts desc, s.channel_id desc
+offset %(most)s - 1
+limit 1
 """  # noqa: S608 our own texts
+_OLDEST_INDEXED: LiteralString = f"""
+with found as materialized (select s.ts, s.channel_id {_MATCHING})
+select f.ts, f.channel_id
+from found f
+order by f.ts desc, f.channel_id desc
+offset %(most)s - 1
+limit 1
+"""  # noqa: S608 our own text
 _CLOSENESS: LiteralString = "ts_rank_cd(s.document, %(ranking)s::tsquery, 1)::float8"
 _RANK: LiteralString = """
-select c.n, r.channel_id, slack.to_ts(r.ts), r.score
-from (select count(*) as n from found) c
-left join lateral
-( select f.channel_id, f.ts, f.score
-  from found f
-  where (f.score, f.ts, f.channel_id) < (%(score)s::float8, %(ts)s::timestamptz, %(channel)s)
-  or %(score)s::float8 is null
-  order by f.score desc, f.ts desc, f.channel_id desc
-  limit %(limit)s
-) r on true
-order by r.score desc, r.ts desc, r.channel_id desc
+select f.channel_id, slack.to_ts(f.ts), f.score
+from found f
+where (f.score, f.ts, f.channel_id) < (%(score)s::float8, %(ts)s::timestamptz, %(channel)s)
+or %(score)s::float8 is null
+order by f.score desc, f.ts desc, f.channel_id desc
+limit %(limit)s
 """
 _TOGETHER: tuple[LiteralString, LiteralString] = (
     f"with found as materialized (select s.ts, s.channel_id, {_CLOSENESS} as score",
     f") {_RANK}",
 )
-# A term is worth more the fewer of the matches have it. The worth has steps, to be the same for the next page.
+# A term is worth more the fewer of the matches have it. The worth is rounded, so that a few new messages rarely
+# change the order between two pages.
 _ALTERNATIVES: tuple[LiteralString, LiteralString] = (
     f"""
 with matching as materialized
@@ -279,6 +282,8 @@ class Match:
             "terms": list(self.terms),
             "ts": "infinity",
             "channel": "",
+            "oldest_ts": "-infinity",
+            "oldest_channel": "",
             "score": None,
         } | more
 
@@ -333,26 +338,33 @@ async def newest(
 
 async def most_relevant(
     connection: Connection, match: Match, *, after: Position | None, limit: int
-) -> tuple[list[Found], bool]:
+) -> tuple[list[Found], int | None]:
     """The messages that match, the most relevant first, after a position; newer ones first if equally relevant.
 
     A message is more relevant if it has the words close together, in a short text, and the rarer alternative words.
-    The second value says that very many messages match, so that only those among the newest RANKED_WALK are ranked.
+    If very many messages match, only the newest of them are ranked: the second value is how many; None if all are.
     `match.ranking` must not be None.
     """
     most = _RANKED // 3 if match.terms else _RANKED
-    values = match.values(limit=limit, most=most, window=_SAMPLE)
+    values = match.values(limit=limit, most=most)
+    are_many = await fetch_value(connection, _COUNT, values, prepare=False) > most
+    if are_many:
+        values |= await _oldest_ranked(connection, values)
     begin, end = _ALTERNATIVES if match.terms else _TOGETHER
-    seem_many = await fetch_value(connection, _ESTIMATE, values) > most
-    are_many = seem_many and await fetch_value(connection, _ARE_MORE, values)
-    values |= _after(after)
-    if not are_many:
-        found, matching = await _fetch_ranked(connection, begin + _MATCHING + end, values)
-        if matching <= most:
-            return found, False
-    values["window"] = RANKED_WALK
-    found, _ = await _fetch_ranked(connection, begin + _MATCHING_NEWEST + end, values)
-    return found, True
+    found = await _fetch(connection, begin + _MATCHING + end, values | _after(after))
+    return found, most if are_many else None
+
+
+async def _oldest_ranked(connection: Connection, values: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that limit the matches to the newest `most`. More must match."""
+    walk = values["most"] * _WALK_PER_RANKED
+    sample = values | {"window": _SAMPLE}
+    in_sample = await fetch_value(connection, _COUNT_NEWEST, sample, prepare=False)
+    row = None
+    if in_sample * walk >= values["most"] * _SAMPLE:
+        row = await _fetch_row(connection, _OLDEST_WALKED, values | {"window": walk})
+    row = row or await _fetch_row(connection, _OLDEST_INDEXED, values)
+    return dict(zip(("oldest_ts", "oldest_channel"), row, strict=True)) if row else {}
 
 
 async def lexemes_of(
@@ -378,9 +390,7 @@ async def _fetch(
     return [Found(*row) for row in await cursor.fetchall()]
 
 
-async def _fetch_ranked(
+async def _fetch_row(
     connection: Connection, query: LiteralString, values: Mapping[str, Any]
-) -> tuple[list[Found], int]:
-    """The messages, and how many match, on all pages together."""
-    rows = await (await connection.execute(query, values, prepare=False)).fetchall()
-    return [Found(*found) for _, *found in rows if found[0] is not None], rows[0][0]
+) -> tuple[Any, ...] | None:
+    return await (await connection.execute(query, values, prepare=False)).fetchone()

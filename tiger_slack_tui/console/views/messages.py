@@ -49,7 +49,7 @@ from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.console.views.why import explain
 from tiger_slack_tui.search.query import QueryError, completions, read_query
 from tiger_slack_tui.search.search import Message, Result, SearchPage
-from tiger_slack_tui.store.search import RANKED_WALK, Position
+from tiger_slack_tui.store.search import Position
 
 log = logging.getLogger(__name__)
 
@@ -440,8 +440,8 @@ def _order(page: SearchPage | None) -> str:
     """Which results come first."""
     if page is None or not page.is_ranked:
         return "newest first"
-    if page.is_limited:
-        return f"most relevant of the newest {RANKED_WALK:,} messages first"
+    if page.limited_to is not None:
+        return f"most relevant of the newest {page.limited_to:,} matches first"
     return "most relevant first"
 
 

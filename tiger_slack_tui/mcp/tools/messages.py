@@ -21,7 +21,7 @@ from tiger_slack_tui.mcp.call import NOT_INDEXED, ArgumentWrong, Call
 from tiger_slack_tui.mcp.quoting import quote
 from tiger_slack_tui.mcp.tools.parameters import Cursor, MessageChannel, MessageTs
 from tiger_slack_tui.search.query import LONGEST, read_query
-from tiger_slack_tui.search.search import LIMITED, Message, Result, describe
+from tiger_slack_tui.search.search import Message, Result, describe
 from tiger_slack_tui.search.search import search as find
 from tiger_slack_tui.search.thread import around
 from tiger_slack_tui.store.readable_messages import ReadableMessage, read_messages, read_thread
@@ -93,7 +93,9 @@ async def search(
     return SearchAnswer(
         notes=noted(
             truncated(all_fit=all_fit),
-            f"{LIMITED} Order by newest, or ask for rarer words." if page.is_limited else None,
+            f"{page.limit_note} Order by newest, or ask for rarer words."
+            if page.limit_note
+            else None,
             NOT_INDEXED if page.progress.finished_at is None else None,
             await call.gap_note(period.since or EARLIEST, period.until or LATEST),
         ),
