@@ -17,6 +17,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.migrate.files import shipped_migrations
 from tiger_slack_tui.search.search import search
 from tiger_slack_tui.slack.ts import to_micros
+from tiger_slack_tui.store.audit_detail import message_content
 from tiger_slack_tui.store.conversations import (
     read_first_replies,
     read_top_level,
@@ -99,15 +100,19 @@ def work_in(chunks: int) -> dict[str, Work]:
         "an import replaces rows": lambda c: delete_messages(
             c, [("C1", first), ("C1", first + 60)]
         ),
+        "an import replaces rows of two far weeks": lambda c: delete_messages(
+            c, [("C1", to_micros(when(3))), ("C1", to_micros(when(chunks - 5)))]
+        ),
         "a backfill reads a period": lambda c: gap_messages(
             c, "C1", oldest=when(week), before=when(week + 1), ended=when(week + 1)
         ),
+        "an event's message": lambda c: message_content(c, "C1", parent, event_id="Ev1"),
         "why": lambda c: stored_message(c, "C1", parent),
         "why, of a second": lambda c: messages_of_second(c, "C1", parent),
         "two far messages": lambda c: read_messages(
             c, [("C1", ts_of(3)), ("C1", ts_of(chunks - 5))]
         ),
-        "a search": lambda c: search(c, "late or parent", limit=5),
+        "a search": lambda c: search(c, '"late 3" or "late 5" or "parent 2"'),
         "a thread": lambda c: read_thread(c, "C1", parent, 100),
         "the end of a thread": lambda c: c.execute(
             "select slack.get_thread_from_end('C1', %s, 2)", (when(week),)

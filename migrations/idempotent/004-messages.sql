@@ -55,6 +55,22 @@ end
 $func$;
 comment on function slack.lock_messages(slack.routed_event[]) is 'Serialises transactions that write about the same messages.';
 
+create or replace function slack.times_by_week(times timestamptz[])
+returns table (times timestamptz[], first_ts timestamptz, last_ts timestamptz)
+language sql stable
+as $func$
+  select array_agg(t), min(t), max(t)
+  from unnest(times_by_week.times) t
+  where isfinite(t)
+  group by case
+    when exists (select from pg_catalog.pg_inherits i where i.inhparent = 'slack.message'::regclass)
+    then date_bin('7 days', t, 'epoch')
+  end
+  order by 2
+$func$;
+comment on function slack.times_by_week(timestamptz[]) is
+  'The times in groups, each of one chunk of slack.message; in one group where it has no chunks. For statements that read or lock no other chunks.';
+
 create or replace function slack.delete_rows(channel text, times timestamptz[])
 returns void
 language plpgsql
@@ -62,33 +78,35 @@ language plpgsql
 set plan_cache_mode = force_custom_plan
 as $func$
 declare
-  first_ts constant timestamptz := (select min(t) from unnest(times) t);
-  last_ts constant timestamptz := (select max(t) from unnest(times) t);
-  parts regclass[];
-  part regclass;
+  week record;
+  part record;
+  n int8;
 begin
   -- PostgreSQL plans and locks every chunk of a hypertable for a DELETE, whatever its condition. So each chunk that has
   -- one of the rows is asked by its own name.
-  select array_agg(distinct m.tableoid::regclass)
-  into parts
-  from slack.message m
-  where m.channel_id = channel
-  and m.ts between first_ts and last_ts
-  and m.ts = any (times);
-
-  if parts <> array['slack.message'::regclass] then
-    -- Only INSERT brings rows of the columnstore back to a chunk's own table.
-    insert into slack.message as m (ts, channel_id)
-    select o.ts, o.channel_id
-    from slack.message o
-    where o.channel_id = channel
-    and o.ts between first_ts and last_ts
-    and o.ts = any (times)
-    on conflict (channel_id, ts) do update set event_id = m.event_id;
-  end if;
-
-  foreach part in array coalesce(parts, '{}') loop
-    execute format('delete from %s m where m.channel_id = $1 and m.ts = any ($2)', part) using channel, times;
+  for week in select * from slack.times_by_week(times) loop
+    for part in
+      select m.tableoid::regclass as name, count(*) as rows
+      from slack.message m
+      where m.channel_id = channel
+      and m.ts between week.first_ts and week.last_ts
+      and m.ts = any (week.times)
+      group by m.tableoid
+    loop
+      execute format('delete from %s m where m.channel_id = $1 and m.ts = any ($2)', part.name) using channel, week.times;
+      get diagnostics n = row_count;
+      continue when n = part.rows;
+      -- The others are in the columnstore, where a DELETE that names the chunk does not see them. An INSERT that
+      -- conflicts brings them back.
+      insert into slack.message as m (ts, channel_id)
+      select o.ts, o.channel_id
+      from slack.message o
+      where o.channel_id = channel
+      and o.ts between week.first_ts and week.last_ts
+      and o.ts = any (week.times)
+      on conflict (channel_id, ts) do update set event_id = m.event_id;
+      execute format('delete from %s m where m.channel_id = $1 and m.ts = any ($2)', part.name) using channel, week.times;
+    end loop;
   end loop;
 end
 $func$;

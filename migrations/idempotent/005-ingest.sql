@@ -146,7 +146,7 @@ begin
   -- transactions deadlock: not those of ingestion, imports, backfills, replays, jobs or heartbeats.
   --   1. one replay at a time                            slack.replay()
   --   2. weeks of channels                               slack.lock_for_import(): imports and backfills
-  --   3. the row of slack.search_progress                the job "search", slack.renew_documents(); others only read it
+  --   3. who decides which documents are made            slack.index_history(), slack.renew_documents(), migrations
   --   4. buckets of messages                             slack.lock_messages(): exclusive; slack.lock_for_import(): shared
   --   5. rows of slack.event                             only replays change them
   --   6. rows of slack.delivery, by event_id
@@ -156,6 +156,7 @@ begin
   --   9. rows of slack.channel, by id
   --  10. gaps                                            slack.lock_gaps()
   --  11. rows of slack.instance, connection and gap      a backfill starts with a row of slack.gap
+  -- A migration takes 3 and all buckets of 4 before it changes a table, so it waits for nobody who waits for the table.
   -- No transaction waits for a row of slack.message_discard_failure: slack.count_rule_failures() skips locked rows. The
   -- retention job skips them as well. A transaction that needs locks of one kind in two steps takes all of them in the
   -- first. Keys are compared as bytes (collate "C"), as Python does.

@@ -104,16 +104,9 @@ language plpgsql stable
 set plan_cache_mode = force_custom_plan
 as $func$
 declare
-  has_chunks constant bool := exists (select from pg_inherits i where i.inhparent = 'slack.message'::regclass);
   week record;
 begin
-  for week in
-    select array_agg(t) as times, min(t) as first_ts, max(t) as last_ts
-    from unnest(times) t
-    where isfinite(t)
-    group by case when has_chunks then date_bin('7 days', t, 'epoch') end
-    order by 2
-  loop
+  for week in select * from slack.times_by_week(times) loop
     return query
     select m.*
     from slack.message m
@@ -130,36 +123,48 @@ comment on function slack.get_messages(text, timestamptz[]) is
 create or replace function slack.thread_times(channel text, thread timestamptz)
 returns timestamptz[]
 language plpgsql stable
+set plan_cache_mode = force_custom_plan
 as $func$
 begin
-  if (select p.finished_at is null from slack.search_progress p) then -- older messages have no document yet
+  -- The job "search" makes documents from the newest message to the oldest.
+  if exists (select from slack.search_progress p where p.finished_at is not null or p.ts < thread) then
     return array
-    ( select m.ts
-      from slack.message m
-      where m.channel_id = channel
-      and m.ts >= thread
-      and (m.ts = thread or m.thread_ts = thread)
-      order by m.ts
+    ( select k.ts
+      from
+      ( select s.ts
+        from slack.message_search s
+        where s.channel_id = channel
+        and s.ts = thread
+        union all
+        select s.ts
+        from slack.message_search s
+        where s.channel_id = channel
+        and s.thread_ts = thread
+        and s.ts > thread
+      ) k
+      order by k.ts
     );
   end if;
   return array
-  ( select s.ts
-    from slack.message_search s
-    where s.channel_id = channel
-    and s.ts = thread
-    union all
-    ( select s.ts
-      from slack.message_search s
-      where s.channel_id = channel
-      and s.thread_ts = thread
-      and s.ts > thread
-      order by s.ts
-    )
+  ( select k.ts
+    from
+    ( select m.ts
+      from slack.message m
+      where m.channel_id = channel
+      and m.ts = thread
+      union all
+      select m.ts
+      from slack.message m
+      where m.channel_id = channel
+      and m.thread_ts = thread
+      and m.ts > thread
+    ) k
+    order by k.ts
   );
 end
 $func$;
 comment on function slack.thread_times(text, timestamptz) is
-  'The ts of the messages of a thread, its parent included, the oldest first. `thread` is the parent''s ts. An index of documents knows them, so no chunk is read.';
+  'The ts of the messages of a thread, its parent included, the oldest first. `thread` is the parent''s ts. Reads documents in place of messages, as soon as the job "search" has made them. The functions for readers call it.';
 
 create or replace function slack.get_thread_stats(channel text, thread timestamptz)
 returns table (num_msgs int8, min_ts timestamptz, max_ts timestamptz, length interval)

@@ -239,13 +239,9 @@ drop function if exists slack.json_texts(jsonb, text[]); -- an earlier version, 
 create or replace function slack.index_messages(channel_id text, times timestamptz[])
 returns int8
 language plpgsql
--- A custom plan knows the times: it excludes all other chunks.
-set plan_cache_mode = force_custom_plan
 as $func$
 declare
   config constant regconfig := slack.document_config();
-  first_ts constant timestamptz := (select min(t) from unnest(times) t);
-  last_ts constant timestamptz := (select max(t) from unnest(times) t);
   n int8;
 begin
   insert into slack.message_search as s (ts, channel_id, thread_ts, document)
@@ -255,10 +251,7 @@ begin
   , case when m.thread_ts <> m.ts then m.thread_ts end
   , slack.search_document
     (config, m.channel_id, m.user_id, m.bot_id, m.subtype, m.thread_ts, m.edited, m.text, m.blocks, m.attachments, m.files)
-  from slack.message m
-  where m.channel_id = index_messages.channel_id
-  and m.ts between first_ts and last_ts
-  and m.ts = any (times)
+  from slack.get_messages(index_messages.channel_id, times) m
   on conflict on constraint message_search_pkey do update set document = excluded.document, thread_ts = excluded.thread_ts;
   get diagnostics n = row_count;
   return n;
@@ -278,8 +271,9 @@ declare
   channel_ids text[];
   times timestamptz[];
 begin
-  -- The row first, then the buckets, as slack.renew_documents() does: the language stays until the end.
-  select * into strict progress from slack.search_progress p for update;
+  -- Before the buckets, as slack.renew_documents() does: the language stays until the end.
+  perform pg_advisory_xact_lock(1685021555);
+  select * into strict progress from slack.search_progress p;
   config := slack.document_config();
   if progress.finished_at is not null then
     return 0;
@@ -338,7 +332,8 @@ declare
   progress slack.search_progress;
   is_empty bool;
 begin
-  select * into progress from slack.search_progress p for update;
+  perform pg_advisory_xact_lock(1685021555);
+  select * into progress from slack.search_progress p;
   if not found or (progress.language, progress.version) = (renew_documents.language, slack.document_version()) then
     return false;
   end if;

@@ -25,6 +25,9 @@ from tiger_slack_tui.jobs.retention import make_retention_job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
+from tiger_slack_tui.postgres.lock_keys import MESSAGE_LOCK_CLASS
+from tiger_slack_tui.postgres.migrate.files import MigrationFile, shipped_migrations
+from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import directory, gaps, instances, job_runs
 from tiger_slack_tui.store.events import as_array
@@ -217,6 +220,23 @@ async def lock_weeks(connection: Connection, weeks: dict[str, list[int]]) -> Non
     await connection.execute(
         "select slack.lock_for_import(%s::jsonb)", (orjson.dumps(weeks).decode(),)
     )
+
+
+async def test_a_migration_and_live_events(conninfo: str) -> None:
+    """A writer of messages holds its buckets when it comes to a table; a migration locks tables and wants buckets."""
+    files = [f for f in shipped_migrations() if f.is_incremental]
+    change = (
+        "alter table slack.message_search add column x int; select slack.renew_documents('simple')"
+    )
+    files.append(MigrationFile("incremental/999-change.sql", change))
+    async with await connect(conninfo) as live:
+        async with live.transaction():
+            await live.execute("select pg_advisory_xact_lock(%s, 5)", (MESSAGE_LOCK_CLASS,))
+            migrating = asyncio.create_task(migrate(conninfo, files=files, version="999.0.0"))
+            await until(lambda: count(conninfo, _WAITING) == 1 or migrating.done())
+            await live.execute("insert into slack.message_search values (now(), 'C1', '')")
+        assert await migrating == [files[-1].name]
+    assert deadlocks(conninfo) == 0
 
 
 def deadlocks(conninfo: str, *, sessions: int = 0) -> int:

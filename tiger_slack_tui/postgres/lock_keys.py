@@ -39,6 +39,8 @@ A worker that outlives its import still holds it: such a worker may still commit
 
 MESSAGE_LOCK_CLASS = 1936482657
 """Class of slack.lock_messages; the key is slack.message_bucket of the message."""
+DOCUMENTS_LOCK_KEY = 1685021555
+"""Held by whoever decides which documents are made: slack.index_history, slack.renew_documents, migrations."""
 REPLAY_LOCK_KEY = 1919250527
 """Held by slack.replay: one replay at a time."""
 GAP_LOCK_KEY = 1734438958

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.store.names import PERSON_NAME
-from tiger_slack_tui.store.readable_messages import time_text
+from tiger_slack_tui.store.readable_messages import known_span
 
 # slack.event is partitioned by event_ts, which slack.delivery knows.
 _EVENT: LiteralString = f"""
@@ -29,18 +29,19 @@ _MESSAGE: LiteralString = """
 select m.event_id = %(event_id)s as is_own, m.event_ts
 from slack.message m
 where m.channel_id = %(channel_id)s
-and m.ts = %(ts)s::timestamptz
+and m.ts = slack.to_timestamptz(%(slack_ts)s)
+and m.ts between %(first)s::timestamptz and %(last)s::timestamptz
 """
 _TOMBSTONE: LiteralString = """
 select t.deleted_at from slack.tombstone t
 where t.channel_id = %(channel_id)s
-and t.ts = %(ts)s::timestamptz
+and t.ts = slack.to_timestamptz(%(slack_ts)s)
 """
 _REACTION: LiteralString = """
 select r.event_id = %(event_id)s as is_own, r.event_ts
 from slack.reaction r
 where r.channel_id = %(channel_id)s
-and r.ts = %(ts)s::timestamptz
+and r.ts = slack.to_timestamptz(%(slack_ts)s)
 and r.user_id = %(user_id)s
 and r.reaction = %(reaction)s
 """
@@ -98,8 +99,8 @@ async def message_content(
     connection: Connection, channel_id: str, slack_ts: str, *, event_id: str
 ) -> Content | None:
     """The content of the message's row; None if there is no row."""
-    values = {"channel_id": channel_id, "ts": time_text(slack_ts), "event_id": event_id}
-    return await _content(connection, _MESSAGE, values)
+    values = {"channel_id": channel_id, "slack_ts": slack_ts, "event_id": event_id}
+    return await _content(connection, _MESSAGE, values | known_span(slack_ts))
 
 
 async def reaction_content(
@@ -114,7 +115,7 @@ async def reaction_content(
     """The state of the reaction's row; None if there is no row."""
     values = {
         "channel_id": channel_id,
-        "ts": time_text(slack_ts),
+        "slack_ts": slack_ts,
         "user_id": user_id,
         "reaction": reaction,
         "event_id": event_id,
@@ -124,7 +125,7 @@ async def reaction_content(
 
 async def deletion_time(connection: Connection, channel_id: str, slack_ts: str) -> datetime | None:
     """When the message was deleted; None if it was not."""
-    values = {"channel_id": channel_id, "ts": time_text(slack_ts)}
+    values = {"channel_id": channel_id, "slack_ts": slack_ts}
     found: datetime | None = await fetch_value(connection, _TOMBSTONE, values, prepare=False)
     return found
 

@@ -75,6 +75,7 @@ cross join lateral slack.get_messages
     limit %(n)s
   )
 ) m
+order by m.ts
 """  # noqa: S608 our own text
 _REPLIED: LiteralString = """
 select k.channel_id, k.ts

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.store.names import PERSON_NAME
-from tiger_slack_tui.store.readable_messages import time_text
+from tiger_slack_tui.store.readable_messages import known_span
 from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ select e.event_id, e.event_ts, e.received_at, d.deliveries, e.type, e.subtype, e
 from slack.event e
 left join slack.delivery d on d.event_id = e.event_id
 left join slack."user" u on u.id = e.user_id
-where e.message_ts = %(ts)s::timestamptz
+where e.message_ts = slack.to_timestamptz(%(ts)s)
 and e.channel_id = %(channel_id)s
 order by e.event_ts, e.id
 """  # noqa: S608 our own text
@@ -37,12 +37,13 @@ select m.event_id, m.event_ts, m.user_id, {PERSON_NAME} as user_name, m.subtype,
 from slack.message m
 left join slack."user" u on u.id = m.user_id
 where m.channel_id = %(channel_id)s
-and m.ts = %(ts)s::timestamptz
+and m.ts = slack.to_timestamptz(%(ts)s)
+and m.ts between %(first)s::timestamptz and %(last)s::timestamptz
 """  # noqa: S608 our own text
 _FACTS: LiteralString = """
 select c.channel_name, c.is_member, v.ts, t.deleted_at, o.event_ts as trail_since
 , coalesce(v.ts < o.event_ts, true) as is_before_trail
-from (values (%(channel_id)s::text, %(ts)s::timestamptz)) v (channel_id, ts)
+from (values (%(channel_id)s::text, slack.to_timestamptz(%(ts)s))) v (channel_id, ts)
 left join slack.channel c on c.id = v.channel_id
 left join slack.tombstone t on t.channel_id = v.channel_id and t.ts = v.ts
 left join
@@ -60,8 +61,8 @@ from slack.import_content n
 join slack.import_file f on f.channel_id = n.channel_id and f.size = n.size and f.crc = n.crc
 join slack.import i on i.id = f.import_id
 where n.channel_id = %(channel_id)s
-and %(ts)s::timestamptz between n.first_ts and n.last_ts
-and %(ts)s::timestamptz = any (n.times)
+and slack.to_timestamptz(%(ts)s) between n.first_ts and n.last_ts
+and slack.to_timestamptz(%(ts)s) = any (n.times)
 order by i.id
 limit 1
 """
@@ -69,8 +70,8 @@ _HAS_GAPS: LiteralString = "select to_regclass('slack.gap') is not null"
 _GAP: LiteralString = """
 select g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.closed_at
 from slack.gap g
-where g.started_at <= %(ts)s::timestamptz
-and (g.ended_at is null or g.ended_at >= %(ts)s::timestamptz)
+where g.started_at <= slack.to_timestamptz(%(ts)s)
+and (g.ended_at is null or g.ended_at >= slack.to_timestamptz(%(ts)s))
 and (g.channel_id is null or g.channel_id = %(channel_id)s)
 order by g.channel_id nulls last, g.id desc
 limit 1
@@ -79,19 +80,19 @@ _OF_SECOND: LiteralString = f"""
 with known as
 ( select m.ts from slack.message m
   where m.channel_id = %(channel_id)s
-  and m.ts >= %(ts)s::timestamptz
-  and m.ts < %(end)s::timestamptz
+  and m.ts >= slack.to_timestamptz(%(ts)s)
+  and m.ts < slack.to_timestamptz(%(end)s)
+  and m.ts between %(first)s::timestamptz and %(last)s::timestamptz
   union
   select e.message_ts from slack.event e
   where e.channel_id = %(channel_id)s
-  and e.message_ts >= %(ts)s::timestamptz
-  and e.message_ts < %(end)s::timestamptz
+  and e.message_ts >= slack.to_timestamptz(%(ts)s)
+  and e.message_ts < slack.to_timestamptz(%(end)s)
 )
 select slack.to_ts(k.ts) as slack_ts, m.user_id, {PERSON_NAME} as user_name, left(m.text, 200) as text
 from known k
 left join slack.message m on m.channel_id = %(channel_id)s and m.ts = k.ts
-  and m.ts >= %(ts)s::timestamptz
-  and m.ts < %(end)s::timestamptz
+  and m.ts between %(first)s::timestamptz and %(last)s::timestamptz
 left join slack."user" u on u.id = m.user_id
 order by k.ts
 limit 100
@@ -222,7 +223,7 @@ async def message_facts(
 
     With `visible`, the audit trail begins with the first event of these channels, or of none.
     """
-    values = {"channel_id": channel_id, "ts": time_text(ts), "visible": visible_parameter(visible)}
+    values = {"channel_id": channel_id, "ts": ts, "visible": visible_parameter(visible)}
     async with connection.cursor(row_factory=class_row(MessageFacts)) as cursor:
         await cursor.execute(_FACTS, values, prepare=False)
         return (await cursor.fetchall())[0]
@@ -251,10 +252,10 @@ async def _rows(
     query: LiteralString,
     channel_id: str,
     ts: str,
-    end: str = "",
+    end: str = "0",
 ) -> list[T]:
     async with connection.cursor(row_factory=class_row(row_type)) as cursor:
         # Not prepared, because the best plan depends on the values.
-        values = {"channel_id": channel_id, "ts": time_text(ts), "end": time_text(end)}
+        values = {"channel_id": channel_id, "ts": ts, "end": end} | known_span(ts)
         await cursor.execute(query, values, prepare=False)
         return await cursor.fetchall()

@@ -212,6 +212,21 @@ def time_text(ts: str) -> str:
     return str(_time(ts))
 
 
+def known_span(ts: str) -> dict[str, str]:
+    """Parameters `first` and `last`: the second before a ts, and the second after it, as PostgreSQL reads times.
+
+    slack.to_timestamptz() is exact, but a plan does not know its result. With these bounds it excludes chunks. They
+    are infinite for a ts that Python's times cannot hold.
+    """
+    micros = parse_ts(ts)
+    if micros is None or micros >= to_micros(LATEST):
+        return {"first": "-infinity", "last": "infinity"}
+    return {
+        "first": str(from_micros(micros - 1_000_000)),
+        "last": str(from_micros(micros + 1_000_000)),
+    }
+
+
 def _time(ts: str) -> datetime:
     micros = parse_ts(ts)
     if micros is None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -18,7 +18,11 @@ from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, Mi
 from tiger_slack_tui.base.telemetry import span
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import ReadOnlyServer, describe, is_unavailable
-from tiger_slack_tui.postgres.lock_keys import MIGRATION_LOCK_KEY
+from tiger_slack_tui.postgres.lock_keys import (
+    DOCUMENTS_LOCK_KEY,
+    MESSAGE_LOCK_CLASS,
+    MIGRATION_LOCK_KEY,
+)
 from tiger_slack_tui.postgres.locks import holders
 from tiger_slack_tui.postgres.migrate.files import (
     AppliedMigration,
@@ -36,6 +40,11 @@ from tiger_slack_tui.postgres.timescale import find_timescaledb
 _OLDEST_POSTGRESQL = 14
 _OLDEST_TIMESCALEDB = (2, 22)
 
+# A writer holds its buckets and then waits for a table. So the buckets come first, before a file locks a table.
+_STOP_WRITERS: tuple[LiteralString, ...] = (
+    "select pg_advisory_xact_lock(%(documents)s)",
+    "select pg_advisory_xact_lock(%(messages)s, bucket) from generate_series(0, 127) bucket",
+)
 _BOOKKEEPING = """
 create table slack.version
 ( version text not null
@@ -293,6 +302,11 @@ async def _apply(
         )
     if state.version is None and not state.applied:
         await connection.execute(_BOOKKEEPING)
+    else:
+        for statement in _STOP_WRITERS:
+            await connection.execute(
+                statement, {"documents": DOCUMENTS_LOCK_KEY, "messages": MESSAGE_LOCK_CLASS}
+            )
     for file in due:
         began = time.monotonic()
         with span(f"migration {file.name}", version=version):
