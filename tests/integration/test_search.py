@@ -264,6 +264,10 @@ def test_what_was_found_in_attachments_and_files_is_shown(searching: Searching) 
     assert shown("see quarter*")[0][1:] == (["see", "Quarterly"], both)
     assert shown("ninety see") == [(f"see the plan here {both}", ["see", "ninety"], both)]
     assert [each[1] for each in shown("ninety")] == [["ninety"], ["ninety"]]
+    # Slack does not limit attachments, so that only their beginning is read.
+    many = [{"title": f"long{n} " * 50} for n in range(100)]
+    searching.post("see", attachments=[{"text": "hippo"}, *many, {"text": "rhino"}])
+    assert [each[1] for query in ("hippo", "rhino") for each in shown(query)] == [["hippo"], []]
 
 
 def test_history_that_is_not_indexed(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import psycopg
@@ -259,14 +262,19 @@ async def test_why_reads_the_spool_outside_of_its_transaction(
     workspace: Workspace, conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = record("Ev1", message(1))
+    workspace.channel("C3", "secret", is_private=True)
     in_transaction = (
         "select count(*) from pg_stat_activity where datname = current_database() and xact_start is not null"
         " and pid <> pg_backend_pid() and backend_type = 'client backend'"
     )
     seen = []
+    reading = Lock()
 
     def peek(directory: Path) -> Iterator[bytes]:
+        assert reading.acquire(blocking=False)
         seen.append((directory, workspace.database.execute(in_transaction).fetchone()))
+        time.sleep(0.02)  # for another call to come
+        reading.release()
         yield waiting
 
     monkeypatch.setattr("tiger_slack_tui.audit.why.peek", peek)
@@ -274,7 +282,15 @@ async def test_why_reads_the_spool_outside_of_its_transaction(
         for given in (ts(1), ts(1).partition(".")[0]):
             found = await client.ask("why", channel="C1", ts=given)
             assert found["verdict"] == ("spooled" if given == ts(1) else "before the audit trail")
-    assert seen == [(tmp_path / "spool", (0,))] * 2
+        assert seen == [(tmp_path / "spool", (0,))] * 2
+        # One read at a time, and none for what is no message or is not visible.
+        asked = [client.ask("why", channel="C1", ts=ts(1)) for _ in range(4)]
+        assert {each["verdict"] for each in await asyncio.gather(*asked)} == {"spooled"}
+        assert len(seen) == 6
+        assert "names no message" in await client.error("why", channel="C1", ts="yesterday")
+        for hidden in ("C3", "C9", "secret"):
+            await client.error("why", channel=hidden, ts=ts(1))
+        assert len(seen) == 6
 
 
 async def test_schemas_resources_and_prompts(

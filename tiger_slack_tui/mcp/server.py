@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel
 
 from tiger_slack_tui import __version__
+from tiger_slack_tui.audit.why import SpooledEvent
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.mcp.access import Access, VisibleNow
 from tiger_slack_tui.mcp.answers import as_json, rows
@@ -32,7 +34,7 @@ from tiger_slack_tui.mcp.tools.conversations import (
 )
 from tiger_slack_tui.mcp.tools.directory import get_activity, get_channels, get_gaps, get_users
 from tiger_slack_tui.mcp.tools.messages import get_message_context, get_thread_messages, search
-from tiger_slack_tui.mcp.tools.why import events_in_spool, why
+from tiger_slack_tui.mcp.tools.why import why
 from tiger_slack_tui.postgres.read_only import ReadOnlyDatabase
 
 log = logging.getLogger(__name__)
@@ -68,12 +70,33 @@ class Service:
     access: Access
     visible: VisibleNow
     spool: Path
+    spool_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One call at a time reads the spool, because it can be large."""
 
     @asynccontextmanager
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> AsyncIterator[Call]:
-        """A call, in a transaction that only reads. Raises as `database.transaction` and `visible.read`."""
-        is_why = tool == _name(why)
-        spooled = await events_in_spool(self.spool, arguments) if is_why else ()
+        """A call, in a transaction that only reads.
+
+        Raises as `database.transaction` and `visible.read`; for `why` also as `Call.message`.
+        """
+        spooled = await self._spooled(arguments) if tool == _name(why) else ()
+        async with self._call(tool, arguments, spooled) as call:
+            yield call
+
+    async def _spooled(self, arguments: Mapping[str, Any]) -> tuple[SpooledEvent, ...]:
+        """The events in the spool for `why`, read outside of transactions, and only for a visible channel."""
+        async with self._call(_name(why), arguments) as call:
+            _, named = await call.message(arguments["channel"], arguments.get("ts"))
+        async with self.spool_lock:
+            return await named.read_spool(self.spool)
+
+    @asynccontextmanager
+    async def _call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        spooled: tuple[SpooledEvent, ...] = (),
+    ) -> AsyncIterator[Call]:
         async with self.database.transaction() as connection:
             visible = await self.visible.read(connection)
             yield Call(

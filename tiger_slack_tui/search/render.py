@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
+from itertools import chain
 from typing import Any, Final
 
 from tiger_slack_tui.store.readable_messages import ReadableMessage
@@ -22,6 +23,8 @@ _WORD = re.compile(rf"[^\W_{_CJK}]+")
 _BLOCK_TEXTS: Final = ("text", "user_id", "channel_id", "url", "name")
 _ATTACHMENT_TEXTS: Final = ("author_name", "pretext", "title", "text", "fallback", "value")
 """As in slack.search_document()."""
+_MOST_ATTACHED: Final = 10_000
+"""Characters of a message's attachments and files that are read: Slack does not limit them."""
 _MOST_DEPTH = 50
 
 
@@ -53,7 +56,7 @@ def readable(message: ReadableMessage, names: Mapping[str, str]) -> str:
 
 
 def attached(message: ReadableMessage, names: Mapping[str, str]) -> str:
-    """All texts of the message's attachments and files that are searched, as `readable`."""
+    """The texts of the message's attachments and files that are searched, as `readable`: about 10,000 characters."""
     return _readable(_attached(message), names)
 
 
@@ -146,12 +149,23 @@ def _source(message: ReadableMessage) -> str:
 
 
 def _attached(message: ReadableMessage) -> str:
-    """The texts of attachments, and the names and titles of files, each once, as Slack sends them."""
-    texts = [*_strings(message.attachments, _ATTACHMENT_TEXTS)]
+    """The texts of attachments, and the names and titles of files, each once, as Slack sends them, up to a size."""
     files = message.files if isinstance(message.files, list) else []
-    for file in files:
-        texts += [file[key] for key in ("title", "name") if isinstance(file, dict) and key in file]
-    return "\n".join(dict.fromkeys(text for text in texts if isinstance(text, str)))
+    of_files = (
+        file[key]
+        for file in files
+        for key in ("title", "name")
+        if isinstance(file, dict) and isinstance(file.get(key), str)
+    )
+    texts: dict[str, None] = {}
+    size = 0
+    for text in chain(_strings(message.attachments, _ATTACHMENT_TEXTS), of_files):
+        if size >= _MOST_ATTACHED:
+            break
+        if text not in texts:
+            texts[text] = None
+            size += len(text)
+    return "\n".join(texts)[:_MOST_ATTACHED]
 
 
 def file_names(message: ReadableMessage) -> list[str]:

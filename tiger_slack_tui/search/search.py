@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 _SNIPPET = 300
 """Characters of a snippet."""
+_MOST_TEXT = 40_000
+"""Characters of a message that snippets are made of: as many as Slack allows, and as slack.split_text() reads."""
 _LONG = 20_000
 """Characters that take more than a few milliseconds."""
 _ANY_WORKSPACE = "https://slack.com/"
@@ -134,7 +136,7 @@ async def search(
         _size(messages),
         lambda: (
             [_message(each, names, url) for each in messages],
-            [(readable(each, names), attached(each, names)) for each in messages],
+            [(readable(each, names)[:_MOST_TEXT], attached(each, names)) for each in messages],
         ),
     )
     positions = {(each.channel_id, each.ts): each.position(is_ranked=is_ranked) for each in page}
@@ -310,12 +312,22 @@ async def _snippets(
         for each in clause
         if isinstance(each, Words) and not each.is_negated
     ]
+    terms = reduce(set.union, (words_in(each.text) for each in wanted), set[str]())
     size = sum(len(text) + len(more) for text, more in texts)
     words = await _compute(
-        size, lambda: set[str]().union(*(words_in(text) for both in texts for text in both))
+        size, lambda: sorted(terms.union(*(words_in(text) for both in texts for text in both)))
     )
-    terms = reduce(set.union, (words_in(each.text) for each in wanted), set[str]())
-    lexemes = await store.lexemes_of(connection, sorted(words | terms), languages)
+    rows = await store.lexemes_of(connection, words, languages)
+    return await _compute(size, lambda: _marked(wanted, terms, dict(rows), texts))
+
+
+def _marked(
+    wanted: Sequence[Words],
+    terms: Iterable[str],
+    lexemes: Mapping[str, list[str]],
+    texts: Sequence[tuple[str, str]],
+) -> list[tuple[tuple[Piece, ...], str | None]]:
+    """As `_snippets`. `terms` are the words of what is wanted; `lexemes` are those of all words."""
     exact = {each for term in terms for each in lexemes.get(term, ())}
     ends = [w.text.split()[-1] for w in wanted if w.is_prefix and w.text.split()]
     prefixes = tuple(
@@ -339,4 +351,4 @@ async def _snippets(
         shown = [*snippet(pieces, _SNIPPET // 2), Piece(" "), *half] if text else half
         return tuple(shown), "".join(piece.text for piece in half)
 
-    return await _compute(size, lambda: [one(text, more) for text, more in texts])
+    return [one(text, more) for text, more in texts]

@@ -369,10 +369,10 @@ async def _oldest_ranked(connection: Connection, values: dict[str, Any]) -> dict
 
 async def lexemes_of(
     connection: Connection, words: Sequence[str], languages: Sequence[str]
-) -> dict[str, list[str]]:
-    """The lexemes of each word, as in documents."""
+) -> list[tuple[str, list[str]]]:
+    """Each word, and its lexemes, as in documents."""
     cursor = await connection.execute(_WORDS, {"words": list(words), "languages": list(languages)})
-    return dict(await cursor.fetchall())
+    return await cursor.fetchall()
 
 
 def _after(position: Position | None) -> dict[str, Any]:

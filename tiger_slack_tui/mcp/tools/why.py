@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
-from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.why import (
     HistoryEvent,
     MessageHistory,
-    SpooledEvent,
     Verdict,
     read_history,
 )
@@ -90,12 +86,6 @@ class Why(Answer):
     )
     gap: GapInfo | None = Field(default=None, description="A time without events that covers it.")
     candidates: list[MessageOfSecond] | None = None
-
-
-async def events_in_spool(spool: Path, arguments: Mapping[str, Any]) -> tuple[SpooledEvent, ...]:
-    """What `why` needs of the spool. It is read before the call's transaction begins, because it can be large."""
-    named = MessageReference.read(arguments["channel"], arguments.get("ts"))
-    return await named.read_spool(spool) if named else ()
 
 
 async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
