@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from textual.app import App
+from textual.pilot import Pilot
 
 from tests.console.canned import screen_text
 
@@ -19,7 +20,9 @@ _STAYS_SECONDS = 0.6
 """Longer than the console's pause between two refreshes."""
 _LONGEST_SECONDS = 20.0
 
+SIZES = (80, 24), (160, 48)
 Golden = Callable[[str, App[None]], Awaitable[None]]
+Pictures = Callable[[str, App[None], Pilot[None]], Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
@@ -46,5 +49,17 @@ def golden(request: pytest.FixtureRequest) -> Golden:
                     return
             await asyncio.sleep(0.1)
         assert screen_text(app) == expected
+
+    return compare
+
+
+@pytest.fixture
+def pictures(golden: Golden) -> Pictures:
+    """Compare the screen with the goldens of that name at both sizes, the smaller first."""
+
+    async def compare(name: str, app: App[None], pilot: Pilot[None]) -> None:
+        for width, height in SIZES:
+            await pilot.resize_terminal(width, height)
+            await golden(f"{name}-{width}x{height}", app)
 
     return compare

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.console.canned import NOW, CannedBackend, screen_text, shows
-from tests.console.conftest import Golden
+from tests.console.conftest import SIZES, Pictures
 from tests.console.test_triage import live, message
 from tests.support import until
 from tiger_slack_tui.audit.detail import EventDetail
@@ -23,8 +23,6 @@ from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.views.events import EventsView
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.store.audit_events import EventFilter, EventPage, EventPosition, EventRow
-
-SIZES = [(80, 24), (160, 48)]
 
 
 def row(number: int, kind: type[EventRow] = EventRow, **changes: Any) -> EventRow:
@@ -96,7 +94,6 @@ def console(home: Path, audit: AuditReader) -> ConsoleApp:
     return ConsoleApp(backend, ConsoleOptions())
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize(
     ("state", "audit"),
     [
@@ -105,13 +102,11 @@ def console(home: Path, audit: AuditReader) -> ConsoleApp:
         ("away", CannedAudit((), DatabaseUnavailable("The database does not answer."))),
     ],
 )
-async def test_pictures(
-    tmp_path: Path, golden: Golden, size: tuple[int, int], state: str, audit: AuditReader
-) -> None:
+async def test_pictures(tmp_path: Path, pictures: Pictures, state: str, audit: AuditReader) -> None:
     app = console(tmp_path, audit)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=SIZES[0]) as pilot:
         await pilot.press("7")
-        await golden(f"events-{state}-{size[0]}x{size[1]}", app)
+        await pictures(f"events-{state}", app, pilot)
 
 
 class Unprintable(EventRow):

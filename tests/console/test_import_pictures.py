@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.console.canned import NOW, CannedBackend, database_state
-from tests.console.conftest import Golden
+from tests.console.conftest import SIZES, Pictures
 from tests.console.imports import Clock, half, listed, past, whole
-from tests.console.test_views import SIZES
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.database_state import DatabaseState
@@ -82,27 +81,25 @@ PICTURES: dict[str, tuple[DatabaseState, Callable[[ImportManager], None], int | 
 }
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", PICTURES)
-async def test_step(tmp_path: Path, golden: Golden, size: tuple[int, int], name: str) -> None:
+async def test_step(tmp_path: Path, pictures: Pictures, name: str) -> None:
     known, prepare, step = PICTURES[name]
     backend = CannedBackend(tmp_path, database=known)
     prepare(backend.imports)
     app = ConsoleApp(backend, ConsoleOptions())
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=SIZES[0]) as pilot:
         await pilot.press("4")
         if step is not None:
             view = app.view
             assert isinstance(view, ImportView)
             view._wizard.draft.path = "/srv/exports/2026-09-19"
             view.go(step)
-        await golden(f"import-{name}-{size[0]}x{size[1]}", app)
+        await pictures(f"import-{name}", app, pilot)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_the_overview_shows_it(tmp_path: Path, golden: Golden, size: tuple[int, int]) -> None:
+async def test_the_overview_shows_it(tmp_path: Path, pictures: Pictures) -> None:
     backend = CannedBackend(tmp_path, database=KNOWN)
     run(backend.imports)
     app = ConsoleApp(backend, ConsoleOptions())
-    async with app.run_test(size=size):
-        await golden(f"overview-importing-{size[0]}x{size[1]}", app)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await pictures("overview-importing", app, pilot)

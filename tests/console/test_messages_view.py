@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.console.canned import NOW, CannedBackend, screen_text, shows
-from tests.console.conftest import Golden
+from tests.console.conftest import SIZES, Pictures
 from tests.console.test_triage import live, message
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.console.app import ConsoleApp
@@ -25,7 +25,6 @@ from tiger_slack_tui.store.search import Position
 from tiger_slack_tui.store.search_index import IndexProgress
 
 AWAY = DatabaseUnavailable("The database does not answer.")
-SIZES = [(80, 24), (160, 48)]
 DONE = datetime.fromtimestamp(NOW, UTC)
 
 
@@ -94,7 +93,6 @@ def console(home: Path, reader: MessageReader) -> ConsoleApp:
     return ConsoleApp(backend, ConsoleOptions())
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize(
     ("state", "reader", "query", "shown"),
     [
@@ -107,19 +105,18 @@ def console(home: Path, reader: MessageReader) -> ConsoleApp:
 )
 async def test_pictures(
     tmp_path: Path,
-    golden: Golden,
-    size: tuple[int, int],
+    pictures: Pictures,
     state: str,
     reader: MessageReader,
     query: str,
     shown: str,
 ) -> None:
     app = console(tmp_path, reader)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=SIZES[0]) as pilot:
         await pilot.press("6", "slash", *query, "enter")
         await shows(app, shown)
         await pilot.press("down")
-        await golden(f"messages-{state}-{size[0]}x{size[1]}", app)
+        await pictures(f"messages-{state}", app, pilot)
 
 
 async def test_an_old_answer_never_replaces_a_newer_one(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.console.canned import (
     shows,
     snapshot,
 )
-from tests.console.conftest import Golden
+from tests.console.conftest import SIZES, Golden, Pictures
 from tests.console.test_events_view import ROWS, CannedAudit, console
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.database_state import DatabaseState
@@ -26,7 +26,6 @@ from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.pane_fields import ExportField
 
-SIZES = [(80, 24), (160, 48)]
 STATES = {
     "well": {},
     "starting": {
@@ -82,23 +81,19 @@ STATES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("state", STATES)
-async def test_overview(tmp_path: Path, golden: Golden, size: tuple[int, int], state: str) -> None:
+async def test_overview(tmp_path: Path, pictures: Pictures, state: str) -> None:
     app = ConsoleApp(CannedBackend(tmp_path, **STATES[state]), ConsoleOptions())
-    async with app.run_test(size=size):
-        await golden(f"overview-{state}-{size[0]}x{size[1]}", app)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await pictures(f"overview-{state}", app, pilot)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize(("key", "name"), [("2", "jobs"), ("5", "log")])
-async def test_view(
-    tmp_path: Path, golden: Golden, size: tuple[int, int], key: str, name: str
-) -> None:
+async def test_view(tmp_path: Path, pictures: Pictures, key: str, name: str) -> None:
     app = ConsoleApp(CannedBackend(tmp_path, log=log_ring().lines()), ConsoleOptions())
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=SIZES[0]) as pilot:
         await pilot.press(key)
-        await golden(f"{name}-well-{size[0]}x{size[1]}", app)
+        await pictures(f"{name}-well", app, pilot)
 
 
 @pytest.mark.parametrize("state", ["well", "database-away", "observing-lost"])
