@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.faults.answering import Answer, fixed, serving, web_api
+from tests.support import SCALE
 from tiger_slack_tui.base.errors import SlackAbsent, SlackRefused, SlackUnavailable
 from tiger_slack_tui.base.settings import SlackSettings
 from tiger_slack_tui.slack.pages import pages, retry
@@ -110,7 +111,7 @@ def storable(value: Any) -> bool:
     return "\\u0000" not in text
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100 * SCALE)
 @given(st.sampled_from(sorted(CALLS)), statuses | st.integers(200, 599), headers, bodies)
 def test_whatever_slack_answers_is_a_result_or_a_typed_error(
     method: str, status: int, headers: dict[str, str], body: bytes

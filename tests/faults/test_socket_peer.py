@@ -19,7 +19,7 @@ from tests.faults.answering import serving
 from tests.faults.clock import ManualClock
 from tests.faults.sockets import listening
 from tests.faults.test_slack_answers import ODD, storable, values
-from tests.support import delivered, make_engine, running, until
+from tests.support import SCALE, delivered, make_engine, running, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.ingest.record import encode_record
@@ -77,13 +77,13 @@ sendings = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40 * SCALE)
 @given(st.lists(sendings, max_size=5))
 def test_whatever_slack_sends_the_next_event_arrives(odd: list[str | bytes | int]) -> None:
     asyncio.run(send_odd(odd))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100 * SCALE)
 @given(frames)
 def test_every_frame_of_an_event_is_an_envelope_that_can_be_stored(frame: dict[str, Any]) -> None:
     found = read_envelope(decode(json.dumps(frame)), received_at=1.8e9)

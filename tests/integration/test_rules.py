@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from tests.auditing import asking, at, deletion, edit, message, store
-from tests.support import count, delivered, make_engine, running
+from tests.support import SCALE, count, delivered, make_engine, running
 from tiger_slack_tui.audit.preview import Preview, previews
 from tiger_slack_tui.audit.rules import (
     READY_RULES,
@@ -282,7 +282,7 @@ document = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=150,
+    max_examples=75 * SCALE,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
