@@ -287,7 +287,7 @@ _NO_DOCUMENTS = """
 create or replace function slack.index_messages(channel_id text, times timestamptz[])
 returns int8 language sql as 'select 0::int8'
 """
-# What no way to make documents can do without.
+# Splits the texts into words, and does nothing else: the least that documents can cost.
 _ONLY_WORDS = """
 create or replace function slack.index_messages(channel_id text, times timestamptz[])
 returns int8 language sql

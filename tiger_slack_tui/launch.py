@@ -25,6 +25,9 @@ _INSTEAD = (
     "Without one: tiger-slack events, why, jobs --status, backfill --status, health and doctor."
 )
 
+CREATE_DATA = ("run", "import", "migrate", "backfill", "jobs")
+"""The commands that create the data of the embedded PostgreSQL if there is none."""
+
 
 def require_data(settings: Settings) -> None:
     """Raise NoData if the settings lead to the embedded PostgreSQL, and no command has created its data yet."""
@@ -32,7 +35,7 @@ def require_data(settings: Settings) -> None:
         raise NoData(
             f"There is no data in {settings.home} (TIGER_SLACK_HOME).",
             hint="Set TIGER_SLACK_HOME to the directory that has it, or DATABASE_URL to a server."
-            " tiger-slack run, import and migrate create a new database.",
+            f" tiger-slack {', '.join(CREATE_DATA[:-1])} and {CREATE_DATA[-1]} create a new database.",
         )
 
 

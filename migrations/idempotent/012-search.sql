@@ -23,7 +23,7 @@ returns int4
 immutable parallel safe
 return 2;
 comment on function slack.document_version() is
-  'The version of what slack.message_search has for a message. A change of that raises it: the migration then lets the job "search" make all documents anew.';
+  'The version of what slack.message_search has for a message. Whoever changes that raises this number by hand: the migration then lets the job "search" make all documents anew.';
 
 create or replace function slack.document_config()
 returns regconfig
@@ -358,11 +358,11 @@ begin
   , done = 0
   , total = null
   , finished_at = case when is_empty then now() end;
-  return true;
+  return not is_empty;
 end
 $func$;
 comment on function slack.renew_documents(text) is
-  'Lets the job "search" make all documents anew if they are not of this language and of slack.document_version(). Returns whether it must.';
+  'Sets the language and the version of new documents. If one of the two changes, the job "search" makes the documents of all stored messages anew. Returns whether it begins to: false if nothing changes, and if no message is stored.';
 
 create or replace function slack.set_search_language(language text)
 returns bool
@@ -376,7 +376,7 @@ begin
 end
 $func$;
 comment on function slack.set_search_language(text) is
-  'Sets the language of documents, and lets the job "search" make all documents anew. Returns whether it was another. Raises invalid_parameter_value for an unknown text search configuration.';
+  'Sets the language of documents; the job "search" makes those of stored messages anew if they are of another. Returns as slack.renew_documents(). Raises invalid_parameter_value for an unknown text search configuration.';
 
 select slack.renew_documents(p.language) from slack.search_progress p;
 

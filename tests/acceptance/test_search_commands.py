@@ -25,7 +25,7 @@ def test_search_and_thread(conninfo: str, tmp_path: Path, monkeypatch: pytest.Mo
     events = {
         "Ev1": message(1, text="the invoice is lost", thread_ts=ts(1)),
         "Ev2": message(2, text=f"found the invoice {NASTY}", thread_ts=ts(1)),
-        "Ev3": message(3, text="something else"),
+        "Ev3": message(3, text="something else", attachments=[{"title": "The budget"}]),
         "Ev4": reaction(1, 4),
     }
     asyncio.run(store(conninfo, events))
@@ -47,6 +47,9 @@ def test_search_and_thread(conninfo: str, tmp_path: Path, monkeypatch: pytest.Mo
     found = json.loads(run("search", "lost", "--json"))
     assert [each["message"]["ts"] for each in found["results"]] == [ts(1)]
     assert [each["text"] for each in found["results"][0]["snippet"] if each["is_match"]] == ["lost"]
+    assert found["results"][0]["attached"] is None
+    (result,) = json.loads(run("search", "budget", "--json"))["results"]
+    assert result["attached"] == result["snippet"][-2]["text"] + "budget" == "The budget"
     assert "No message matches" in run("search", "nothing", code=1)
     assert "Did you mean from:?" in run("search", "form:ana", code=2)
     assert "Did you mean @ana?" in run("search", "from:anna", code=1)
@@ -62,7 +65,8 @@ def test_search_and_thread(conninfo: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert "the invoice is lost" in whole.splitlines()[1]
     assert "found the invoice" in whole.splitlines()[4]
     link = f"https://x.slack.com/archives/C1/p{ts(1).replace('.', '')}"
-    assert len(json.loads(run("thread", link, "--json"))["messages"]) == 2
+    found = json.loads(run("thread", link, "--json"))
+    assert (len(found["messages"]), found["is_thread"]) == (2, True)
     assert "tiger-slack why C1" in run("thread", "ops", ts(9), code=1)
     second = ts(2).partition(".")[0]
     assert run("thread", "ops", second) == whole
@@ -72,7 +76,8 @@ def test_search_and_thread(conninfo: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert f"tiger-slack thread ops {ts(2)}" in several
     assert f"tiger-slack thread '#ops' {ts(2)}" in run("thread", "#ops", second)
     found = json.loads(run("thread", "ops", second, "--json"))
-    assert [each["text"] for each in found["candidates"]][1] == "another"
+    assert [each["text"] for each in found["messages"]][1] == "another"
+    assert not found["is_thread"]
     assert "Name the message" in run("thread", "ops", code=2)
     with psycopg.connect(conninfo) as database:
         database.execute("update slack.search_progress set finished_at = null")

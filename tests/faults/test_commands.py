@@ -18,6 +18,7 @@ from tests.support import slack_in_a_thread
 from tiger_slack_tui.cli.main import main
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.launch import CREATE_DATA
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 ODD = (
@@ -150,18 +151,18 @@ def test_a_home_that_is_no_directory(run: CommandLine, tmp_path: Path, command: 
 @pytest.mark.parametrize("flag", ["", "--status", "--dry-run"])
 @by_command
 def test_a_mistyped_home(run: CommandLine, tmp_path: Path, command: Command, flag: str) -> None:
-    """A command that only reads does not create a database there, nor a log."""
+    """A command that needs existing data does not create a database there, nor a log."""
     if flag and flag not in command.flags:
         return
     if command.words in NEED_NO_DATABASE_AT_ONCE - {("observe",)}:
         return
-    if not flag and command.words in {("backfill",), ("jobs",), ("migrate",)}:
-        return  # these create the database
+    if not flag and command.words[0] in CREATE_DATA:
+        return
     if command.words == ("import",):
-        return  # so does this one: people try it with --dry-run before anything else
+        return  # it creates one even for --dry-run, which people try before anything else
     said = run(command.line(*filter(None, [flag])), "")
     assert f"There is no data in {tmp_path / 'home'} (TIGER_SLACK_HOME)" in said.output
-    assert "tiger-slack run, import and migrate create" in said.output
+    assert f"tiger-slack {CREATE_DATA[0]}, " in said.output
     assert said.exit_code == (0 if command.words == ("doctor",) else 1)
     assert not (tmp_path / "home").exists()
 

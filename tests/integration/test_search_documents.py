@@ -168,6 +168,11 @@ def test_documents_of_older_messages(database: Database) -> None:
         database.execute("select slack.set_search_language('klingon')")
 
 
+def test_without_messages_no_documents_are_made_anew(database: Database) -> None:
+    assert database.execute("select slack.set_search_language('german')").fetchone() == (False,)
+    assert progress(database) == ("german", [], 0, None, False)
+
+
 def index_all(database: Database) -> None:
     while database.execute("select slack.index_history(4)").fetchone() != (0,):
         pass

@@ -35,7 +35,7 @@ class EmbeddedPostgresError(TigerSlackError):
 
 
 class NoData(EmbeddedPostgresError):
-    """The embedded PostgreSQL has no data yet, and a command that only reads does not create it."""
+    """The embedded PostgreSQL has no data yet, and the command works only with data that exists."""
 
 
 class DatabaseUnavailable(TigerSlackError):

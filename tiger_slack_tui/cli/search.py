@@ -48,7 +48,8 @@ class _Answer:
 class _Candidates:
     """The messages of a second that holds several."""
 
-    candidates: list[MessageOfSecond]
+    messages: list[MessageOfSecond]
+    is_thread: bool = False
 
 
 @click.command()
@@ -123,9 +124,9 @@ def thread(channel: str, ts: str | None, as_json: bool) -> None:
         if as_json:
             echo_json(messages)
         else:
-            click.echo("\n".join(second_lines(named.channel, messages.candidates, "thread")))
+            click.echo("\n".join(second_lines(named.channel, messages.messages, "thread")))
     elif as_json:
-        echo_json({"messages": messages})
+        echo_json({"messages": messages, "is_thread": True})
     else:
         for line in _thread_lines(messages, _width()):
             click.echo(line)
@@ -144,6 +145,7 @@ def _as_json(answer: _Answer) -> object:
             {
                 "message": each.message,
                 "snippet": each.snippet,
+                "attached": each.attached,
                 "score": each.position.score,
                 "context": answer.context.get(each.message.permalink),
             }

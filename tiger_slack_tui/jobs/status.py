@@ -60,7 +60,7 @@ async def read_status(
 
 
 def _settled(run: JobRun, holder: Holder | None, percent: int | None) -> JobRun:
-    """The run. While it goes on, so much is done. It counts as cut off if its instance no longer holds the lock."""
+    """The run as it is now: an unfinished run has a percentage, or is cut off if its instance has lost the lock."""
     if run.outcome is None and (holder is None or holder.application_name != run.instance):
         return replace(run, outcome=RunOutcome.CUT_OFF, error="its session was lost")
     return replace(run, percent=percent) if run.outcome is None else run

@@ -90,7 +90,9 @@ async def index_history(connection: Connection, messages: int) -> int:
 
 
 async def use_language(conninfo: str, language: str) -> bool:
-    """Set the language of documents. Returns whether it was another; the job then makes all documents anew.
+    """Set the language of documents. Returns whether the job now makes the documents of all stored messages anew.
+
+    It does if the language or slack.document_version() is another than before, and if any message is stored.
 
     Waits until transactions that store messages have ended. Raises DatabaseUnavailable, and DatabaseRefused if the
     server has no such language.
