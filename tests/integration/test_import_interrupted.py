@@ -67,8 +67,8 @@ async def test_a_cancelled_import_continues_and_reads_changed_files_again(
     assert (result.files_done, result.total.read) == (6, 9001)
     assert count(conninfo, "select count(*) from slack.message") == 9001
     # Only the records of the changed file were there already.
-    assert result.total.inserted == 9001 - 1500
-    assert result.total.already_there == 1500
+    assert result.total.inserted == 9001 - 2500
+    assert result.total.already_there == 2500
     assert "2023-11-14" not in {event.path[8:18] for event in imported.events_of(FileSkipped)}
 
 
@@ -89,7 +89,7 @@ async def test_an_import_that_is_cancelled_before_it_reads(
 
 async def test_many_files_of_several_channels(conninfo: str, tmp_path: Path) -> None:
     """Workers get files before they have ended the previous ones. Cancelled, nothing counts twice."""
-    days = [(date(2023, 1, 1) + timedelta(days=day)).isoformat() for day in range(300)]
+    days = [(date(2023, 1, 1) + timedelta(days=day)).isoformat() for day in range(500)]
     content = {
         channel: {day: [message(number)] for number, day in enumerate(days)}
         for channel in ("one", "two", "three", "four", "five")
@@ -97,13 +97,13 @@ async def test_many_files_of_several_channels(conninfo: str, tmp_path: Path) -> 
     path = write_folder(tmp_path, export(content))
     await stop_after(conninfo, path, 1, workers=2)
     committed = count(conninfo, "select count(*) from slack.message")
-    assert 0 < committed < 1500
+    assert 0 < committed < 2500
     imported = await run_import(conninfo, path, workers=2)
     result = imported.result
     assert result.mismatch is None
-    assert (result.files_done, result.total.inserted) == (1500, 1500)
+    assert (result.files_done, result.total.inserted) == (2500, 2500)
     assert len(imported.events_of(FileSkipped)) >= committed
-    assert count(conninfo, "select count(*) from slack.message") == 1500
+    assert count(conninfo, "select count(*) from slack.message") == 2500
 
 
 async def test_restart_begins_anew(conninfo: str, tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ async def test_an_import_waits_for_workers_of_a_run_that_was_killed(
 
 
 async def test_an_import_during_live_events(conninfo: str, tmp_path: Path) -> None:
-    sent = list(Workspace(4, 1_700_000_000.0, 20).events(1500))
+    sent = list(Workspace(4, 1_700_000_000.0, 20).events(2500))
     posts: dict[str, list[dict[str, Any]]] = {}
     for payload in sent:
         event = payload["event"]
