@@ -179,6 +179,19 @@ def test_where_very_many_match_only_the_newest_matches_are_ranked(
             searching.post("other")
 
 
+def test_words_are_found_by_their_index_without_statistics(
+    searching: Searching, database: psycopg.Connection[Any]
+) -> None:
+    for n in range(200):
+        searching.post(f"message {n}")
+    database.execute("set enable_seqscan = off")
+    values = store.Match("'kiwi'").values(most=9, limit=9)
+    for query in (store._COUNT, store._OLDEST_INDEXED, store._INDEXED):
+        plan = database.execute(b"explain " + query.encode(), values).fetchall()
+        assert "message_search_document_idx" in str(plan)
+        assert "message_search_pkey" not in str(plan)
+
+
 def test_rarer_alternatives_count_more(searching: Searching) -> None:
     for n in range(8):
         searching.post("plum pear apple" if n == 3 else "plum pear")

@@ -65,16 +65,32 @@ and
   )
 )
 """  # noqa: S608 our own text
-_NEWEST: LiteralString = """
+
+
+def _in_page(table: LiteralString, ts: LiteralString = "ts") -> LiteralString:
+    """The conditions that a message is in the period and after the position.
+
+    A condition that excludes nothing vanishes from the plan. Without statistics, for example after an import, the
+    planner would expect it to exclude most messages, and would not use the index of words.
+    """
+    return f"""
+(%(since)s::timestamptz = '-infinity' or {table}.{ts} >= %(since)s::timestamptz)
+and (%(until)s::timestamptz = 'infinity' or {table}.{ts} < %(until)s::timestamptz)
+and
+( %(ts)s::timestamptz = 'infinity'
+  or ({table}.{ts}, {table}.channel_id) < (%(ts)s::timestamptz, %(channel)s)
+)
+"""
+
+
+_NEWEST: LiteralString = f"""
 ( select w.ts, w.channel_id, w.document
   from slack.message_search w
-  where w.ts >= %(since)s::timestamptz
-  and w.ts < %(until)s::timestamptz
-  and (w.ts, w.channel_id) < (%(ts)s::timestamptz, %(channel)s)
+  where {_in_page("w")}
   order by w.ts desc, w.channel_id desc
   limit %(window)s
 ) s
-"""
+"""  # noqa: S608 our own text
 _WALKED: LiteralString = f"""
 select s.channel_id, slack.to_ts(s.ts), 0::float8
 from {_NEWEST}
@@ -87,9 +103,7 @@ _INDEXED: LiteralString = f"""
 with found as materialized
 ( select s.ts, s.channel_id
   from slack.message_search s
-  where s.ts >= %(since)s::timestamptz
-  and s.ts < %(until)s::timestamptz
-  and (s.ts, s.channel_id) < (%(ts)s::timestamptz, %(channel)s)
+  where {_in_page("s")}
   and {_MATCHES}
 )
 select f.channel_id, slack.to_ts(f.ts), 0::float8
@@ -102,9 +116,7 @@ select s.channel_id, slack.to_ts(s.ts), 0::float8
 from found f
 join slack.message_search s on s.ts = f.ts and s.channel_id = f.channel_id
 where {_MATCHES}
-and s.ts >= %(since)s::timestamptz
-and s.ts < %(until)s::timestamptz
-and (s.ts, s.channel_id) < (%(ts)s::timestamptz, %(channel)s)
+and {_in_page("s")}
 order by s.ts desc, s.channel_id desc
 limit %(limit)s
 """  # noqa: S608 our own texts
@@ -118,9 +130,7 @@ with found as materialized
     where not c.is_negated
     and (c.name = '' or r.reaction = c.name or starts_with(r.reaction, c.name || '::'))
   )
-  and r.ts >= %(since)s::timestamptz
-  and r.ts < %(until)s::timestamptz
-  and (r.ts, r.channel_id) < (%(ts)s::timestamptz, %(channel)s)
+  and {_in_page("r")}
   and slack.is_visible(r.channel_id, %(visible)s::text[])
 )
 {_OF_CANDIDATES}
@@ -130,29 +140,31 @@ with found as materialized
 ( select t.ts, t.channel_id
   from slack.message_search t
   where t.document @@ '''has:thread'''::tsquery
-  and t.ts >= %(since)s::timestamptz
-  and t.ts < %(until)s::timestamptz
-  and (t.ts, t.channel_id) < (%(ts)s::timestamptz, %(channel)s)
+  and {_in_page("t")}
   and slack.is_visible(t.channel_id, %(visible)s::text[])
   union
   select r.thread_ts, r.channel_id
   from slack.message_search r
-  where r.thread_ts >= %(since)s::timestamptz
-  and r.thread_ts < %(until)s::timestamptz
-  and (r.thread_ts, r.channel_id) < (%(ts)s::timestamptz, %(channel)s)
+  where r.thread_ts is not null
+  and {_in_page("r", "thread_ts")}
   and slack.is_visible(r.channel_id, %(visible)s::text[])
 )
 {_OF_CANDIDATES}
 """  # noqa: S608 our own texts
 _MATCHING: LiteralString = f"""
 from slack.message_search s
-where s.ts >= %(since)s::timestamptz
-and s.ts < %(until)s::timestamptz
-and (s.ts, s.channel_id) >= (%(oldest_ts)s::timestamptz, %(oldest_channel)s)
+where (%(since)s::timestamptz = '-infinity' or s.ts >= %(since)s::timestamptz)
+and (%(until)s::timestamptz = 'infinity' or s.ts < %(until)s::timestamptz)
+and
+( %(oldest_ts)s::timestamptz = '-infinity'
+  or (s.ts, s.channel_id) >= (%(oldest_ts)s::timestamptz, %(oldest_channel)s)
+)
 and {_MATCHES}
 """
+# Materialised, so that the planner does not expect to find enough soon. The server still stops at the limit.
 _COUNT: LiteralString = f"""
-select count(*) from (select {_MATCHING} limit %(most)s + 1) s
+with found as materialized (select {_MATCHING})
+select count(*) from (select from found limit %(most)s + 1) s
 """  # noqa: S608 our own text
 _COUNT_NEWEST: LiteralString = f"select count(*) from {_NEWEST} where {_MATCHES}"  # noqa: S608 our own texts
 # The oldest of the newest matches.
