@@ -22,7 +22,7 @@ from tests.archives import (
     write_folder,
     write_zip,
 )
-from tests.support import check, count, delivered, make_engine, running, until
+from tests.support import check, count, delivered, make_engine, running, steady, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.imports.archive.plan import ImportSelection
