@@ -13,7 +13,6 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.servers import DIRECTORY, exclusive
+from tests.servers import DIRECTORY, exclusive, run_directory
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.migrate.run import migrate
 
@@ -32,7 +31,7 @@ from tiger_slack_tui.postgres.migrate.run import migrate
 def pytest_configure(config: pytest.Config) -> None:
     """One directory for all workers of a run; they inherit its name."""
     if not hasattr(config, "workerinput"):
-        os.environ[DIRECTORY] = tempfile.mkdtemp(prefix="tiger-slack-test-")
+        os.environ[DIRECTORY] = run_directory()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
