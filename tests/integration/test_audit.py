@@ -11,7 +11,7 @@ import pytest
 
 from tests.auditing import asking, at, deletion, edit, message, reaction, record, store, ts
 from tiger_slack_tui.audit.detail import EventDetail, read_event
-from tiger_slack_tui.audit.follow import follow
+from tiger_slack_tui.audit.follow import begin_following, follow
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
 from tiger_slack_tui.audit.why import Effect, MessageHistory, Verdict, read_history, read_spool
 from tiger_slack_tui.ingest.spool.spool import Spool
@@ -128,6 +128,17 @@ async def test_a_page_that_ends_with_the_last_event_is_the_last_page(conninfo: s
     async with asking(conninfo) as connection:
         page = await read_page(connection, EventFilter(), most=4)
     assert (len(page.rows), page.next) == (4, None)
+
+
+async def test_what_comes_between_the_newest_events_and_the_first_look_is_followed(
+    conninfo: str,
+) -> None:
+    await store(conninfo, {"Ev0": message(0)})
+    async with asking(conninfo) as connection:
+        newest, position = await begin_following(connection, EventFilter(), most=9)
+        await store(conninfo, {"Ev1": message(1)})
+        rows = await anext(follow(connection, EventFilter(), position=position))
+    assert [row.event_id for row in (*newest, *rows)] == ["Ev0", "Ev1"]
 
 
 async def test_following_shows_late_events_and_late_commits_once(

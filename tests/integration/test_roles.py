@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from psycopg.conninfo import make_conninfo
 
 from tests.integration.test_ingestion import START
+from tests.servers import DIRECTORY, exclusive
 from tests.support import check, delivered, make_engine, running, until, wrong_documents
 from tiger_slack_tui.base.errors import DatabaseRefused, MigrationError
 from tiger_slack_tui.cli.checks.database import check_database
@@ -40,6 +42,15 @@ select count(*) from
 """
 
 
+def make_roles(conninfo: str, sql: str) -> None:
+    """Run the SQL. Roles belong to the server, which other tests use at the same time."""
+    with (
+        exclusive(Path(os.environ[DIRECTORY]) / "roles.lock"),
+        psycopg.connect(conninfo, autocommit=True) as admin,
+    ):
+        admin.execute(sql.encode())
+
+
 @pytest.mark.parametrize("is_existing", [False, True])
 async def test_each_role_can_do_its_work_and_no_more(
     conninfo: str, empty_conninfo: str, tmp_path: Path, is_existing: bool
@@ -47,9 +58,8 @@ async def test_each_role_can_do_its_work_and_no_more(
     base = conninfo if is_existing else empty_conninfo
     sql = CliRunner().invoke(main, ["roles"]).stdout
     assert "password '" not in sql
-    with psycopg.connect(base, autocommit=True) as admin:
-        for _ in range(2):  # it can be run again
-            admin.execute(sql.encode())
+    for _ in range(2):  # it can be run again
+        make_roles(base, sql)
     owner, ingester, reader = (
         make_conninfo(base, user=f"tiger_slack_{name}") for name in ("owner", "ingester", "reader")
     )
@@ -57,8 +67,7 @@ async def test_each_role_can_do_its_work_and_no_more(
         with pytest.raises((DatabaseRefused, MigrationError)):
             await migrate(ingester)
         await migrate(owner)
-        with psycopg.connect(base, autocommit=True) as admin:
-            admin.execute(sql.encode())
+        make_roles(base, sql)
     checks = [each async for each in check_database(ingester)]
     assert "tiger_slack_ingester may ingest" in str(checks)
     sent = list(Workspace(1, START, 100, nasty=True).events(400))

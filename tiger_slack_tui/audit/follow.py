@@ -13,6 +13,7 @@ from tiger_slack_tui.store.audit_events import (
     EventFilter,
     EventRow,
     newest_event_id,
+    read_page,
     read_written,
 )
 
@@ -31,6 +32,16 @@ class FollowPosition:
     """The newest id at each of the last looks."""
     seen: set[int] = field(default_factory=set)
     """Greater ids than `low` that were shown."""
+
+
+async def begin_following(
+    connection: Connection, wanted: EventFilter, *, most: int
+) -> tuple[tuple[EventRow, ...], FollowPosition]:
+    """The newest events, the oldest first, and the position after them: `follow` shows all that come later."""
+    low = await newest_event_id(connection)
+    page = await read_page(connection, wanted, most=most)
+    seen = {row.id for row in page.rows if row.id > low}
+    return page.rows[::-1], FollowPosition(low, deque([(time.monotonic(), low)]), seen)
 
 
 async def follow(

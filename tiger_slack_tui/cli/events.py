@@ -12,7 +12,7 @@ import orjson
 
 from tiger_slack_tui.audit.detail import EndRow, EventDetail, read_event
 from tiger_slack_tui.audit.event_query import EventQuery
-from tiger_slack_tui.audit.follow import FollowPosition, follow
+from tiger_slack_tui.audit.follow import FollowPosition, begin_following, follow
 from tiger_slack_tui.audit.words import format_channel, format_error, format_time, format_user
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.backoff import backoff
@@ -126,16 +126,16 @@ def _follow_events(loaded: Settings, query: EventQuery, limit: int, *, as_json: 
 
     Raises DatabaseUnavailable if it is away at the beginning.
     """
-    position = FollowPosition()
     chosen: EventFilter | None = None
+    position: FollowPosition | None = None
     failures = 0
 
     async def print_events(connection: Connection) -> None:
-        nonlocal chosen, failures
-        if chosen is None:
+        nonlocal chosen, position, failures
+        if chosen is None or position is None:
             chosen = await query.resolve(connection, datetime.now(UTC))
-            page = await read_page(connection, chosen, most=limit)
-            _print(page.rows[::-1], as_json=as_json)
+            newest, position = await begin_following(connection, chosen, most=limit)
+            _print(newest, as_json=as_json)
         async for rows in follow(connection, chosen, position=position):
             if failures:
                 click.echo("The database is back.", err=True)
@@ -147,7 +147,7 @@ def _follow_events(loaded: Settings, query: EventQuery, limit: int, *, as_json: 
             try:
                 run(print_events)
             except DatabaseUnavailable as error:
-                if position.low is None:
+                if position is None:
                     raise
                 failures += 1
                 if failures == 1:
