@@ -292,7 +292,7 @@ def _result_lines(result: ImportResult, warnings: int, *, dry_run: bool) -> Iter
     is_done = result.outcome == ImportOutcome.DONE
     verb = "would be imported" if dry_run else "imported" if is_done else "stopped"
     took = duration(timedelta(seconds=result.seconds))
-    yield f"{verb.capitalize()} in {took}, {result.rate:,.0f} messages/s"
+    yield f"{verb.capitalize()} in {took}, {amount(round(result.rate), 'message')}/s"
     rows = [(visible(name), c.files, c.account) for name, c in result.by_channel.items()]
     width = min(_NAME, max([7, *(cells(name) for name, _, _ in rows)]))
     names = ("read", "inserted", "there", "updated", "left out")
