@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import logging
 import time
+from array import array
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from tiger_slack_tui.console.panes.chosen_rows import choose
 from tiger_slack_tui.console.panes.row_filter import RowFilter
 from tiger_slack_tui.console.time_slice import TimeSlice
 
@@ -161,13 +163,13 @@ class Arrangement(Generic[T]):
         for begin in range(0, number, _AT_ONCE):
             await time_slice.yield_if_due()
             end = min(begin + _AT_ONCE, number)
-            keyed = [(key(row), row) for row in rows[begin:end]]
+            keyed = [(key(row), at) for at, row in enumerate(rows[begin:end], begin)]
             parts.append(sorted(keyed, key=_first, reverse=is_descending))
-        merged: list[T] = []
-        for _, row in heapq.merge(*parts, key=_first, reverse=is_descending):
+        numbers = array("L")
+        for _, at in heapq.merge(*parts, key=_first, reverse=is_descending):
             await time_slice.yield_if_due()
-            merged.append(row)
-        self._sorted, self._sorted_of, self._sorted_number = merged, rows, number
+            numbers.append(at)
+        self._sorted, self._sorted_of, self._sorted_number = choose(rows, numbers), rows, number
         self._order, self._sorted_at = order, time.monotonic()
 
     def _is_descending(self, rows: Sequence[T]) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from tiger_slack_tui.console.panes.chosen_rows import choose
 from tiger_slack_tui.console.time_slice import TimeSlice
 
 T = TypeVar("T")
@@ -19,6 +21,8 @@ class RowFilter(Generic[T]):
     def __init__(self, text: Callable[[T], str]) -> None:
         """`text` gives the text of a row that is searched."""
         self.found: Sequence[T] = ()
+        self._numbers = array("L")
+        """The places of `found` in the rows."""
         self._text = text
         self._wanted = ""
         self._rows: Sequence[T] = ()
@@ -32,7 +36,8 @@ class RowFilter(Generic[T]):
             return False
         if len(rows) > _AT_ONCE:
             return True
-        self.found = [row for row in rows if self._matches(row, wanted)]
+        self._numbers = array("L", (n for n, row in enumerate(rows) if self._matches(row, wanted)))
+        self.found = choose(rows, self._numbers)
         self._rows, self._wanted, self._seen = rows, wanted, len(rows)
         return False
 
@@ -41,15 +46,16 @@ class RowFilter(Generic[T]):
         is_longer = wanted == self._wanted and rows is self._rows and self._seen <= len(rows)
         begin = self._seen if is_longer else 0
         end = len(rows)
-        found = list(self.found) if is_longer else []
+        numbers = self._numbers[:] if is_longer else array("L")
         if wanted != self._wanted:
             self._wanted, self._rows, self._seen = wanted, (), 0
         time_slice = TimeSlice()
         for index in range(begin, end):
             await time_slice.yield_if_due()
-            if self._matches(row := rows[index], wanted):
-                found.append(row)
-        self.found, self._rows, self._wanted, self._seen = found, rows, wanted, end
+            if self._matches(rows[index], wanted):
+                numbers.append(index)
+        self.found, self._numbers = choose(rows, numbers), numbers
+        self._rows, self._wanted, self._seen = rows, wanted, end
 
     def _matches(self, row: T, wanted: str) -> bool:
         text = wanted.removeprefix("!").lower()
