@@ -266,7 +266,6 @@ language plpgsql
 set plan_cache_mode = force_custom_plan
 as $func$
 declare
-  config regconfig;
   progress slack.search_progress;
   channel_ids text[];
   times timestamptz[];
@@ -274,7 +273,6 @@ begin
   -- Before the buckets, as slack.renew_documents() does: the language stays until the end.
   perform pg_advisory_xact_lock(1685021555);
   select * into strict progress from slack.search_progress p;
-  config := slack.document_config();
   if progress.finished_at is not null then
     return 0;
   end if;
@@ -303,17 +301,9 @@ begin
     from unnest(channel_ids, times) k (channel_id, ts)
     order by bucket
   ) b;
-  insert into slack.message_search as s (ts, channel_id, thread_ts, document)
-  select
-    m.ts
-  , m.channel_id
-  , case when m.thread_ts <> m.ts then m.thread_ts end
-  , slack.search_document
-    (config, m.channel_id, m.user_id, m.bot_id, m.subtype, m.thread_ts, m.edited, m.text, m.blocks, m.attachments, m.files)
-  from slack.message m
-  where m.ts between times[cardinality(times)] and times[1]
-  and (m.channel_id, m.ts) in (select k.channel_id, k.ts from unnest(channel_ids, times) k (channel_id, ts))
-  on conflict on constraint message_search_pkey do update set document = excluded.document, thread_ts = excluded.thread_ts;
+  perform slack.index_messages(k.channel_id, array_agg(k.ts))
+  from unnest(channel_ids, times) k (channel_id, ts)
+  group by k.channel_id;
   update slack.search_progress set
     ts = times[cardinality(times)]
   , channel_id = channel_ids[cardinality(times)]
