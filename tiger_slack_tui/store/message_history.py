@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString, TypeVar
@@ -204,7 +205,9 @@ class CoveringGap:
 
 async def stored_message(connection: Connection, channel_id: str, ts: str) -> StoredMessage | None:
     """The message's row. `ts` is Slack's text, here and below."""
-    return next(iter(await _rows(connection, StoredMessage, _MESSAGE, channel_id, ts)), None)
+    return next(
+        iter(await _rows(connection, StoredMessage, _MESSAGE, _values(channel_id, ts))), None
+    )
 
 
 async def messages_of_second(
@@ -212,8 +215,8 @@ async def messages_of_second(
 ) -> list[MessageOfSecond]:
     """The messages of the second of `ts`, a ts, stored or only known from events; at most 100."""
     second = int(ts.partition(".")[0])
-    end = str(second + 1)
-    return await _rows(connection, MessageOfSecond, _OF_SECOND, channel_id, str(second), end)
+    values = _values(channel_id, str(second)) | {"end": str(second + 1)}
+    return await _rows(connection, MessageOfSecond, _OF_SECOND, values)
 
 
 async def message_facts(
@@ -231,31 +234,29 @@ async def message_facts(
 
 async def message_events(connection: Connection, channel_id: str, ts: str) -> list[MessageEventRow]:
     """The events about the message, in the order in which they happened."""
-    return await _rows(connection, MessageEventRow, _EVENTS, channel_id, ts)
+    return await _rows(connection, MessageEventRow, _EVENTS, _values(channel_id, ts))
 
 
 async def imported_file(connection: Connection, channel_id: str, ts: str) -> ImportedFile | None:
     """The file that contains the message, of the first import that read one."""
-    return next(iter(await _rows(connection, ImportedFile, _FILE, channel_id, ts)), None)
+    return next(iter(await _rows(connection, ImportedFile, _FILE, _values(channel_id, ts))), None)
 
 
 async def covering_gap(connection: Connection, channel_id: str, ts: str) -> CoveringGap | None:
     """The gap that covers the time. A gap of the channel comes before one of all channels."""
     if not await fetch_value(connection, _HAS_GAPS):  # the schema of an older version
         return None
-    return next(iter(await _rows(connection, CoveringGap, _GAP, channel_id, ts)), None)
+    return next(iter(await _rows(connection, CoveringGap, _GAP, _values(channel_id, ts))), None)
+
+
+def _values(channel_id: str, ts: str) -> dict[str, str]:
+    return {"channel_id": channel_id, "ts": ts} | known_span(ts)
 
 
 async def _rows(
-    connection: Connection,
-    row_type: type[T],
-    query: LiteralString,
-    channel_id: str,
-    ts: str,
-    end: str = "0",
+    connection: Connection, row_type: type[T], query: LiteralString, values: Mapping[str, str]
 ) -> list[T]:
     async with connection.cursor(row_factory=class_row(row_type)) as cursor:
         # Not prepared, because the best plan depends on the values.
-        values = {"channel_id": channel_id, "ts": ts, "end": end} | known_span(ts)
         await cursor.execute(query, values, prepare=False)
         return await cursor.fetchall()
