@@ -25,9 +25,9 @@ from typing import Any
 sys.path.append(sys.path.pop(0))
 
 import psycopg
-from ingest import place
+from corpus import CHANNELS, USERS, Text, corpus, fill
 from mcp import Client
-from search import _CHANNELS, Text, _mixed, fill
+from search import mixed
 
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.mcp.access import Access
@@ -37,20 +37,6 @@ from tiger_slack_tui.postgres.migrate.run import migrate
 
 _CALLS = 300
 _TARGETS = {"search": 300, "get_thread_messages": 50, "get_message_context": 50}
-# Every third of eight following messages of a channel are a thread.
-_THREADS = """
-update slack.message m set thread_ts = t.thread_ts
-from
-( select g.channel_id, g.ts, min(g.ts) over (partition by g.channel_id, g.n / 8) as thread_ts, g.n
-  from
-  ( select m.channel_id, m.ts, row_number() over (partition by m.channel_id order by m.ts) as n
-    from slack.message m
-  ) g
-) t
-where t.channel_id = m.channel_id
-and t.ts = m.ts
-and t.n / 8 % 3 = 0
-"""
 _SOME = """
 select m.channel_id, slack.to_ts(m.ts)
 from slack.message m tablesample system (1)
@@ -64,15 +50,17 @@ select compress_chunk(c, true) from show_chunks('slack.message', older_than => n
 
 
 @contextmanager
-def _database() -> Iterator[tuple[str, bool]]:
-    """The conninfo of an empty database, and whether it has the columnstore."""
+def _database(messages: int) -> Iterator[tuple[str, bool]]:
+    """The conninfo of a database with so many messages, and whether it has the columnstore."""
     if given := os.environ.get("TIGER_SLACK_BENCHMARK_DSN"):
         with psycopg.connect(given, autocommit=True) as connection:
             connection.execute("create extension if not exists timescaledb")
             connection.execute("drop schema if exists slack cascade")
+        asyncio.run(migrate(given))
+        fill(given, messages)
         yield given, True
     else:
-        with place() as (_, conninfo):
+        with corpus(messages) as conninfo:
             yield conninfo, False
 
 
@@ -97,7 +85,7 @@ async def _ask(conninfo: str, text: Text, what: str) -> None:
         threads = [
             dict(zip(("channel", "ts"), row, strict=True)) for row in _rows(connection, True)
         ]
-    queries = [_mixed(text) for _ in range(_CALLS)]
+    queries = [mixed(text) for _ in range(_CALLS)]
     calls = {
         "search": [
             {"query": query, "order": "newest" if newest else "relevance"}
@@ -106,10 +94,10 @@ async def _ask(conninfo: str, text: Text, what: str) -> None:
         "get_thread_messages": threads,
         "get_message_context": messages,
         "get_conversations_in_channel": [
-            {"channel": f"C{random.randrange(_CHANNELS):08}"} for _ in range(100)
+            {"channel": f"C{random.randrange(CHANNELS):08}"} for _ in range(100)
         ],
         "get_conversations_with_user": [
-            {"user": f"person{random.randrange(300)}"} for _ in range(100)
+            {"user": f"person{random.randrange(USERS)}"} for _ in range(100)
         ],
         "why": messages[:100],
     }
@@ -133,19 +121,12 @@ def _rows(connection: psycopg.Connection[Any], threads: bool) -> list[tuple[Any,
 
 
 def questions(messages: int = 1_000_000) -> None:
-    text = Text()
-    with _database() as (conninfo, has_columnstore):
-        asyncio.run(migrate(conninfo))
-        fill(conninfo, text, messages)
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute("update slack.channel set channel_type = 'channel'")
-            connection.execute(_THREADS)
-            connection.execute("vacuum analyze slack.message")
-        asyncio.run(_ask(conninfo, text, f"{messages:,} messages in rows"))
+    with _database(messages) as (conninfo, has_columnstore):
+        asyncio.run(_ask(conninfo, Text(), f"{messages:,} messages in rows"))
         if has_columnstore:
             with psycopg.connect(conninfo, autocommit=True) as connection:
                 connection.execute(_COMPRESS)
-            asyncio.run(_ask(conninfo, text, f"{messages:,} messages in the columnstore"))
+            asyncio.run(_ask(conninfo, Text(), f"{messages:,} messages in the columnstore"))
 
 
 def start() -> None:

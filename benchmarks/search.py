@@ -4,8 +4,7 @@
     python benchmarks/search.py ingest               throughput of ingestion with search documents, and without
     python benchmarks/search.py imports [MESSAGES]   rate of imports with search documents, and without (40,000)
 
-The messages have words of a vocabulary of 50,000 with the frequencies of English (Zipf and Mandelbrot: the word of
-rank r has a share of 1 / (r + 2.7)). The database is the embedded PostgreSQL, with fsync and synchronous_commit on.
+`queries` uses the messages of corpus.py. The database is the embedded PostgreSQL, with fsync and synchronous_commit on.
 """
 
 from __future__ import annotations
@@ -17,12 +16,11 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import accumulate
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import psycopg
+from corpus import CHANNELS, Text, corpus, time_of
 from imports import data, database, drop, run
 from ingest import place, sent
 
@@ -31,134 +29,7 @@ from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.search.search import search
 
-_VOCABULARY = 50_000
-_USERS, _CHANNELS = 300, 100
-_START = datetime(2020, 1, 1, tzinfo=UTC)
 _ROUNDS = 5
-_FREQUENT = (
-    *(
-        "the",
-        "to",
-        "a",
-        "i",
-        "and",
-        "you",
-        "it",
-        "is",
-        "in",
-        "for",
-        "of",
-        "that",
-        "on",
-        "we",
-        "this",
-        "have",
-    ),
-    *(
-        "be",
-        "with",
-        "not",
-        "can",
-        "do",
-        "so",
-        "if",
-        "are",
-        "but",
-        "as",
-        "at",
-        "was",
-        "just",
-        "will",
-        "or",
-    ),
-    *(
-        "what",
-        "there",
-        "my",
-        "they",
-        "me",
-        "from",
-        "all",
-        "like",
-        "now",
-        "get",
-        "up",
-        "one",
-        "out",
-        "when",
-    ),
-)
-
-
-class Text:
-    """Texts of words with the frequencies of English, the same for one seed."""
-
-    def __init__(self, seed: int = 1) -> None:
-        self.chance = random.Random(seed)
-        syllables = [
-            a + b for a in "bcdfghjklmnprstvwz" for b in ("a", "e", "i", "o", "u", "an", "er")
-        ]
-        words = dict.fromkeys(_FREQUENT)
-        while len(words) < _VOCABULARY:
-            words["".join(self.chance.choices(syllables, k=self.chance.randint(2, 4)))] = None
-        self.words = list(words)
-        self.rank = {word: rank for rank, word in enumerate(self.words)}
-        self._weights = list(accumulate(1 / (rank + 3.7) for rank in range(_VOCABULARY)))
-        self._people = list(accumulate(1 / (rank + 10) for rank in range(_USERS)))
-
-    def message(self) -> str:
-        count = min(2 + int(self.chance.expovariate(1 / 12)), 120)
-        return " ".join(self.chance.choices(self.words, cum_weights=self._weights, k=count))
-
-    def person(self) -> int:
-        return self.chance.choices(range(_USERS), cum_weights=self._people)[0]
-
-    def word_of_share(self, share: float) -> str:
-        """A word that about this share of the messages has."""
-        total = self._weights[-1]
-        rank = max(int(14 / (share * total) - 3.7), 0)
-        return self.words[min(rank, _VOCABULARY - 1)]
-
-
-def _rows(text: Text, messages: int) -> Iterator[tuple[Any, ...]]:
-    step = timedelta(days=1800) / messages
-    for number in range(messages):
-        user = text.person()
-        channel = (user * 7 + text.chance.randrange(12)) % _CHANNELS
-        ts = _START + number * step
-        yield (ts, f"C{channel:08}", text.message(), f"U{user:08}", "message", ts)
-
-
-def fill(conninfo: str, text: Text, messages: int) -> float:
-    """Store the messages as an earlier version did, and let the job make their documents. Returns documents/s."""
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        with (
-            connection.cursor() as cursor,
-            cursor.copy(
-                "copy slack.message (ts, channel_id, text, user_id, type, event_ts) from stdin"
-            ) as copy,
-        ):
-            for row in _rows(text, messages):
-                copy.write_row(row)
-        for number in range(_USERS):
-            connection.execute(
-                'insert into slack."user" (id, user_name) values (%s, %s)',
-                (f"U{number:08}", f"person{number}"),
-            )
-        for number in range(_CHANNELS):
-            connection.execute(
-                "insert into slack.channel (id, channel_name) values (%s, %s)",
-                (f"C{number:08}", f"channel-{number}"),
-            )
-        connection.execute("update slack.search_progress set finished_at = null")
-        connection.execute("set synchronous_commit = off")
-        began = time.perf_counter()
-        while connection.execute("select slack.index_history(2000)").fetchone() != (0,):
-            pass
-        rate = messages / (time.perf_counter() - began)
-        connection.execute("vacuum analyze slack.message_search")
-        connection.execute("vacuum analyze slack.message")
-        return rate
 
 
 async def _timed(connection: Connection, query: str, **options: Any) -> float:
@@ -172,7 +43,7 @@ async def _median(connection: Connection, make: Callable[[], str], **options: An
     return statistics.median([await _timed(connection, make(), **options) for _ in range(_ROUNDS)])
 
 
-def _mixed(text: Text) -> tuple[str, bool]:
+def mixed(text: Text) -> tuple[str, bool]:
     """A query as people write them, and whether the newest come first."""
     share = text.chance.choice((0.1, 0.02, 0.005, 0.001, 0.0001))
     query = text.word_of_share(share)
@@ -183,7 +54,7 @@ def _mixed(text: Text) -> tuple[str, bool]:
         "or": f" or {other}",
         "prefix": f" {other[:4]}*",
         "from": f" from:person{text.person()}",
-        "in": f" in:channel-{text.chance.randrange(_CHANNELS)}",
+        "in": f" in:channel-{text.chance.randrange(CHANNELS)}",
         "during": " during:2022-03",
     }.get(more, "")
     return query, text.chance.random() < 0.5
@@ -213,7 +84,7 @@ async def _ask(conninfo: str, text: Text, messages: int) -> None:
         )
         times = []
         for _ in range(300):
-            query, is_newest = _mixed(text)
+            query, is_newest = mixed(text)
             times.append((await _timed(connection, query, newest=is_newest), query, is_newest))
         times.sort()
         print(
@@ -229,7 +100,7 @@ async def _known_items(connection: Connection, text: Text, messages: int) -> Non
     chance = random.Random(7)
     wanted = found = 0
     while wanted < 500:
-        at = _START + chance.randrange(messages) * (timedelta(days=1800) / messages)
+        at = time_of(chance.randrange(messages), messages)
         cursor = await connection.execute(
             "select m.text, slack.to_ts(m.ts) from slack.message m where m.ts >= %s order by m.ts limit 1",
             (at,),
@@ -245,11 +116,7 @@ async def _known_items(connection: Connection, text: Text, messages: int) -> Non
 
 
 def queries(messages: int = 1_000_000) -> None:
-    text = Text()
-    with place() as (_, conninfo):
-        asyncio.run(migrate(conninfo))
-        rate = fill(conninfo, text, messages)
-        print(f"{messages:,} messages; the job made {rate:,.0f} documents/s")
+    with corpus(messages) as conninfo:
         with psycopg.connect(conninfo) as connection:
             sizes = connection.execute(
                 "select pg_relation_size('slack.message_search_document_idx')"
@@ -260,7 +127,7 @@ def queries(messages: int = 1_000_000) -> None:
         print(
             f"index {index:.2f} kB a message (target: 0.5), table with all indexes {whole:.2f} kB"
         )
-        asyncio.run(_ask(conninfo, text, messages))
+        asyncio.run(_ask(conninfo, Text(), messages))
 
 
 def ingest() -> None:

@@ -21,7 +21,7 @@ comment on function slack.search_config(text) is
 create or replace function slack.document_version()
 returns int4
 immutable parallel safe
-return 2;
+return 3;
 comment on function slack.document_version() is
   'The version of what slack.message_search has for a message. Whoever changes that raises this number by hand: the migration then lets the job "search" make all documents anew.';
 
@@ -77,6 +77,9 @@ declare
   cjk constant text := '[\u3005\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]';
   words text := left(value, 40000); -- Slack's limit; a document has at most 1 MB
   more text := '';
+  emoji text;
+  names text[];
+  other_names text := '';
 begin
   if strpos(words, '<') > 0 then -- <@U1|old name>, <#C1|old name>: the id is searched by the present name
     words := regexp_replace(words, '(<[@#][A-Z0-9]+)\|[^<>]*', '\1', 'g');
@@ -86,6 +89,15 @@ begin
   end if;
   if strpos(words, '&') > 0 then
     words := regexp_replace(words, '&(lt|gt|amp);', ' ', 'g');
+  end if;
+  if octet_length(words) > length(words) then -- emoji characters are searched by name
+    for emoji in select slack.emoji_in(words) loop
+      names := slack.emoji_names(emoji);
+      if names is not null and strpos(words, emoji) > 0 then
+        words := replace(words, emoji, ' :' || names[1] || ': ');
+        other_names := other_names || ' ' || array_to_string(names[2:], ' ');
+      end if;
+    end loop;
   end if;
   if strpos(words, '1:') > 0 then -- names of emoji that are no words
     words := replace(replace(words, ':+1:', ' thumbsup '), ':-1:', ' thumbsdown ');
@@ -130,11 +142,11 @@ begin
   end if;
   -- PostgreSQL's parser would take foo-bar, a.b.c, a/b, -1 and the like for words of several kinds.
   words := regexp_replace(words, '[-._/@+~<>&|\\:]+', ' ', 'g');
-  return case when is_query or more is null then words else words || ' ' || more end;
+  return case when is_query then words else words || ' ' || coalesce(more, '') || other_names end;
 end
 $func$;
 comment on function slack.split_text(text, bool) is
-  'The words that the text is searched by, separated by spaces: of identifiers the parts, of URLs the host and the path, of Chinese, Japanese and Korean the pairs of neighbours. Without is_query, what may be searched alone comes at the end, too: whole identifiers, last characters.';
+  'The words that the text is searched by, separated by spaces: of identifiers the parts, of URLs the host and the path, of Chinese, Japanese and Korean the pairs of neighbours. Of an emoji character the name. Without is_query, what may be searched alone comes at the end, too: whole identifiers, last characters, other names of emoji.';
 
 create or replace function slack.json_texts(value jsonb, keys jsonpath[])
 returns text
@@ -398,6 +410,7 @@ declare
   -- With these, organiza* also finds organization, whose stem is organ.
   endings constant text[] := '{"",e,s,es,ed,er,ing,ly,al,y,ity,ies,ive,able,ion,ions,tion,tions,ation,ations,zation,ization,isation,ment,ness}';
   is_open constant bool := is_prefix or value ~ '^ *[\u3005\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff] *$';
+  emoji_names constant text[] := slack.emoji_names(btrim(term));
   words text[];
   quoted text[];
   last text;
@@ -426,6 +439,7 @@ begin
     else
       found := found || phraseto_tsquery(config, value)::text;
     end if;
+    found := found || array(select phraseto_tsquery(config, slack.split_text(n, true))::text from unnest(emoji_names[2:]) n);
     if whole is not null then
       found := found || (phraseto_tsquery(config, whole)::text || case when is_open then ':*' else '' end);
     end if;

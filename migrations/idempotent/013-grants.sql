@@ -9,7 +9,7 @@ declare
   , 'get_thread_from_end', 'get_channel_by_range', 'get_messages', 'thread_times', 'times_by_week', 'search_term'
   , 'to_ts', 'to_timestamptz'
   -- What search_term() calls:
-  , 'search_config', 'split_text', 'fold_text', 'quote_lexeme', 'name_document', 'is_visible'
+  , 'search_config', 'split_text', 'emoji_in', 'emoji_names', 'fold_text', 'quote_lexeme', 'name_document', 'is_visible'
   -- What other reading commands call: the history of a message, the trial of a rule, imports.
   , 'text_of', 'time_of', 'id_of', 'of_type', 'number_of', 'message_content', 'stored_message', 'evaluate_rules', 'matches', 'is_settled', 'import_account'
   ];

@@ -114,7 +114,10 @@ def test_conditions(searching: Searching, database: psycopg.Connection[Any]) -> 
         "subtype:file_share": ["five"],
         "has:reaction": ["three"],
         "has::eyes:": ["three"],
+        "has::👀:": ["three"],
+        "has:👀 -has:🎉": ["three"],
         "has::+1:": ["three"],
+        "has::👍🏿:": ["three"],
         "bill has::eyes:": ["three"],
         "bill has::tada:": [],
         "-has:reaction from:bob": ["two"],
@@ -250,6 +253,17 @@ def test_results(searching: Searching, database: psycopg.Connection[Any]) -> Non
     shown = "".join(piece.text for piece in result.snippet)
     assert [piece.text for piece in result.snippet if piece.is_match] == ["数据库"]
     assert shown[0] == shown[-1] == "…"
+
+
+def test_emoji_are_marked_by_name_and_by_character(searching: Searching) -> None:
+    searching.post("by name :eyes:")
+    searching.post("by character 👀")
+    for query in ("👀", ":eyes:"):
+        marked = [
+            [piece.text for piece in each.snippet if piece.is_match]
+            for each in searching.page(query, newest=True).results
+        ]
+        assert marked == [["👀"], ["eyes"]]
 
 
 def test_what_was_found_in_attachments_and_files_is_shown(searching: Searching) -> None:

@@ -7,15 +7,15 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import psycopg
 import pytest
 
 from tests.auditing import message, record, ts
-from tests.mcp.serving import Workspace, asking, ordinary
-from tests.support import allow_connections
+from tests.mcp.serving import Workspace, asking, ordinary, serving
+from tests.support import allow_connections, until
 
 
 @pytest.fixture
@@ -256,6 +256,10 @@ async def test_activity_gaps_and_why(workspace: Workspace, conninfo: str, tmp_pa
         assert found["gap"]["reason"] == "not connected"
         found = await client.ask("why", channel="C1", ts="1.5")
         assert found["verdict"] == "before the audit trail"
+        event = {"channel": "C1", "ts": f"{stored.partition('.')[0]}.000200", "text": "twin"}
+        workspace.database.execute("select slack.insert_message(%s)", (json.dumps(event),))
+        found = await client.ask("why", channel="C1", ts=stored.partition(".")[0])
+        assert [each["quoted_text"] for each in found["messages_of_second"]] == ["one", "twin"]
 
 
 async def test_why_reads_the_spool_outside_of_its_transaction(
@@ -268,10 +272,12 @@ async def test_why_reads_the_spool_outside_of_its_transaction(
         " and pid <> pg_backend_pid() and backend_type = 'client backend'"
     )
     seen = []
-    reading = Lock()
+    reading, gate = Lock(), Event()
+    gate.set()
 
     def peek(directory: Path) -> Iterator[bytes]:
         assert reading.acquire(blocking=False)
+        gate.wait()
         seen.append((directory, workspace.database.execute(in_transaction).fetchone()))
         time.sleep(0.02)  # for another call to come
         reading.release()
@@ -291,6 +297,23 @@ async def test_why_reads_the_spool_outside_of_its_transaction(
         for hidden in ("C3", "C9", "secret"):
             await client.error("why", channel=hidden, ts=ts(1))
         assert len(seen) == 6
+    # A cancelled call holds the others up until its thread has ended.
+    service = serving(conninfo, tmp_path)
+
+    async def call() -> None:
+        async with service.call("why", {"channel": "C1", "ts": ts(1)}) as made:
+            assert made.spooled
+
+    gate.clear()
+    cancelled = asyncio.create_task(call())
+    await until(reading.locked)
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    assert cancelled.cancelled()
+    assert service.spool_lock.locked()
+    gate.set()
+    await call()
+    service.database.close()
 
 
 async def test_schemas_resources_and_prompts(

@@ -36,6 +36,7 @@ def day(year: int, month: int, number: int) -> datetime:
         ('from:"Ana Lima" -in:ops-*', [[Filter("from", "Ana Lima")], [Filter("in", "ops-*", True)]]),
         ("has:Link -has:file", [[Filter("has", "link")], [Filter("has", "file", True)]]),
         ("has::eyes: has::+1", [[Filter("has", ":eyes:")], [Filter("has", ":+1:")]]),
+        ("has:👀 has::👀:", [[Filter("has", ":👀:")], [Filter("has", ":👀:")]]),
         ("is:bot subtype:channel_join", [[Filter("is", "bot")], [Filter("subtype", "channel_join")]]),
         ("a or from:ana", [[Words("a"), Filter("from", "ana")]]),
         ("https://x.org/a a::b 12:30 :eyes:", [[Words(w)] for w in ("https://x.org/a", "a::b", "12:30", ":eyes:")]),
@@ -100,7 +101,7 @@ def test_errors(text: str, said: str) -> None:
 
 pieces = st.sampled_from(
     ['"', "-", "*", " ", "or", ":", "from:", "has::", "has:", "before:", "9999", "0000-00", "on:", "during:9999-12",
-     "today", "\\", "'", "\0", "数", "1d", "in:#"]
+     "today", "\\", "'", "\0", "数", "1d", "in:#", "👀", "\u200d", ":eyes:"]
 )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ class Service:
     visible: VisibleNow
     spool: Path
     spool_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One call at a time reads the spool, because it can be large."""
+    """One call at a time reads the spool, because it can be large. It is held until the reading thread has ended."""
 
     @asynccontextmanager
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> AsyncIterator[Call]:
@@ -87,8 +87,10 @@ class Service:
         """The events in the spool for `why`, read outside of transactions, and only for a visible channel."""
         async with self._call(_name(why), arguments) as call:
             _, named = await call.message(arguments["channel"], arguments.get("ts"))
-        async with self.spool_lock:
-            return await named.read_spool(self.spool)
+        await self.spool_lock.acquire()
+        reading = asyncio.ensure_future(named.read_spool(self.spool))
+        reading.add_done_callback(lambda _: self.spool_lock.release())
+        return await asyncio.shield(reading)  # a cancelled call cannot stop the thread
 
     @asynccontextmanager
     async def _call(

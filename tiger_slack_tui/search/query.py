@@ -81,7 +81,7 @@ class Words:
 class Filter:
     """A condition about a message: `name` is from, in, has, is or subtype.
 
-    The value is as written, in lower case for has, is and subtype. For an emoji it is :name:.
+    The value is as written, in lower case for has, is and subtype. For an emoji it is :name: or :character:.
     """
 
     name: str
@@ -221,6 +221,8 @@ def _filter(name: str, value: str, token: re.Match[str], is_negated: bool) -> Fi
             "from:me is not supported: the program does not know who you are.",
             hint="Write your name: from:@NAME",
         )
+    if name == "has" and not value.isascii() and not any(map(str.isalnum, value)):
+        return Filter("has", f":{value}:", is_negated)  # an emoji character
     if name in _VALUES:
         value = value.lower()
         if value not in _VALUES[name]:

@@ -245,11 +245,7 @@ async def _match(
             ranking.append(_any(ranked))
         if len(parts) > 1:
             alternatives += ranked
-    reactions = tuple(
-        (each.value.strip(":") if each.value != "reaction" else "", each.is_negated)
-        for each in conditions
-        if isinstance(each, Filter) and each.is_reaction
-    )
+    reactions = await _reactions(connection, conditions)
     threads = {
         not each.is_negated for each in conditions if isinstance(each, Filter) and each.is_thread
     }
@@ -277,6 +273,20 @@ async def _match(
 
 def _any(queries: Iterable[str]) -> str:
     return "(" + " | ".join(f"({query})" for query in queries) + ")"
+
+
+async def _reactions(
+    connection: Connection, conditions: Sequence[Condition]
+) -> tuple[tuple[str, bool], ...]:
+    """As `Match.reactions`: emoji by name, also those that were written as a character."""
+    given = [
+        ("" if each.value == "reaction" else each.value.strip(":"), each.is_negated)
+        for each in conditions
+        if isinstance(each, Filter) and each.is_reaction
+    ]
+    characters = [emoji for emoji, _ in given if not emoji.isascii()]
+    names = await store.emoji_names(connection, characters)
+    return tuple((names.get(emoji, emoji), is_negated) for emoji, is_negated in given)
 
 
 async def _filter_query(

@@ -236,6 +236,12 @@ select w.word, array(select t.lexeme from c cross join lateral unnest(to_tsvecto
 from w
 """
 
+_EMOJI_NAMES: LiteralString = """
+select e, (slack.emoji_names(e))[1]
+from unnest(%(emoji)s::text[]) e
+where slack.emoji_names(e) is not null
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -377,6 +383,13 @@ async def _oldest_ranked(connection: Connection, values: dict[str, Any]) -> dict
         row = await _fetch_row(connection, _OLDEST_WALKED, values | {"window": walk})
     row = row or await _fetch_row(connection, _OLDEST_INDEXED, values)
     return dict(zip(("oldest_ts", "oldest_channel"), row, strict=True)) if row else {}
+
+
+async def emoji_names(connection: Connection, emoji: Sequence[str]) -> dict[str, str]:
+    """Slack's names of the emoji characters, without colons, as far as they are known."""
+    if not emoji:
+        return {}
+    return dict(await (await connection.execute(_EMOJI_NAMES, {"emoji": emoji})).fetchall())
 
 
 async def lexemes_of(

@@ -63,7 +63,7 @@ class MessageOfSecond(Model):
 
 
 class Why(Answer):
-    """What is known about a message. If the ts was whole seconds and fits several, only `candidates` is there."""
+    """What is known about a message; only `messages_of_second` if the ts was whole seconds and fits several."""
 
     channel_id: str
     channel: str | None = None
@@ -85,7 +85,10 @@ class Why(Answer):
         default=None, description="The file of an export that contains it."
     )
     gap: GapInfo | None = Field(default=None, description="A time without events that covers it.")
-    candidates: list[MessageOfSecond] | None = None
+    messages_of_second: list[MessageOfSecond] | None = Field(
+        default=None,
+        description="The messages of the second, if ts was whole seconds. Ask again with one's ts.",
+    )
 
 
 async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
@@ -101,7 +104,7 @@ async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
                     (await names_of(call.connection, [channel_id], call.visible)).get(channel_id)
                 ),
                 ts=exact,
-                candidates=[
+                messages_of_second=[
                     MessageOfSecond(
                         ts=each.slack_ts,
                         user_id=each.user_id,
