@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -33,10 +34,11 @@ START, DAYS = datetime(2020, 1, 1, tzinfo=UTC), 1800
 _VOCABULARY = 50_000
 _PART = 100_000
 """Messages that are made and copied at once."""
-_FREQUENT = (
+_FREQUENT = re.findall(
+    "[a-z]+",
     "the to a i and you it is in for of that on we this have be with not can do so if are but as at was just will or"
-    " what there my they me from all like now get up one out when"
-).split()
+    " what there my they me from all like now get up one out when",
+)
 
 
 class Text:

@@ -4,7 +4,7 @@
     python benchmarks/search.py ingest               throughput of ingestion with search documents, and without
     python benchmarks/search.py imports [MESSAGES]   rate of imports with search documents, and without (40,000)
 
-`queries` uses the messages of corpus.py. The database is the embedded PostgreSQL, with fsync and synchronous_commit on.
+`queries` searches the messages of corpus.py. The database is the embedded PostgreSQL, with fsync on.
 """
 
 from __future__ import annotations

@@ -10,8 +10,10 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from tiger_slack_tui.base.settings import Settings
-from tiger_slack_tui.mcp.access import Access, VisibleNow
+from tiger_slack_tui.mcp.access import Access
+from tiger_slack_tui.mcp.handshake import Handshake
 from tiger_slack_tui.mcp.server import Service, make_server
+from tiger_slack_tui.mcp.visible_now import VisibleNow
 from tiger_slack_tui.postgres.read_only import ReadOnlyDatabase
 
 if TYPE_CHECKING:
@@ -20,9 +22,12 @@ if TYPE_CHECKING:
 Address = Callable[[], AbstractContextManager[str]]
 
 
-def run_stdio(settings: Settings, address: Address, access: Access) -> None:
-    """Serve one client on stdin and stdout, until it closes stdin or a signal ends the process."""
-    asyncio.run(_stdio(make_service(settings, address, access)))
+def run_stdio(settings: Settings, address: Address, access: Access, handshake: Handshake) -> None:
+    """Serve one client on stdin and stdout, until it closes stdin or a signal ends the process.
+
+    `handshake` has been started.
+    """
+    asyncio.run(_stdio(make_service(settings, address, access), handshake))
 
 
 def run_http(settings: Settings, address: Address, access: Access, options: HttpOptions) -> None:
@@ -36,7 +41,7 @@ def make_service(settings: Settings, address: Address, access: Access) -> Servic
     return Service(database, access, VisibleNow(access), settings.home / "spool")
 
 
-async def _stdio(service: Service) -> None:
+async def _stdio(service: Service, handshake: Handshake) -> None:
     def end(code: int) -> None:
         # The thread that waits for stdin cannot be stopped, and would keep the process.
         service.database.close()
@@ -46,7 +51,9 @@ async def _stdio(service: Service) -> None:
     loop.add_signal_handler(signal.SIGTERM, end, 0)
     loop.add_signal_handler(signal.SIGINT, end, 128 + signal.SIGINT)
     try:
-        await make_server(service).run_stdio_async()
+        server = make_server(service)
+        await asyncio.to_thread(handshake.hand_over)
+        await server.run_stdio_async()
     finally:
         service.database.close()
 
