@@ -57,7 +57,8 @@ def database(
     the server's supervisor, a process of its own, goes on stopping it.
     """
     if settings.conninfo is not None:
-        from tiger_slack_tui.postgres.connect_failures import from_setting, session_conninfo
+        from tiger_slack_tui.postgres.addresses import from_setting
+        from tiger_slack_tui.postgres.connect_failures import session_conninfo
 
         conninfo = from_setting(settings.conninfo, settings.conninfo_setting)
         if session and settings.direct_conninfo is not None:
@@ -75,6 +76,15 @@ def database(
         yield server.conninfo
         if shutdown is not None:
             server.close(shutdown.left())
+
+
+def database_name(settings: Settings) -> str:
+    """The database that the settings lead to, and the setting that says so; without user and password."""
+    from tiger_slack_tui.postgres.addresses import EMBEDDED, database_name, from_setting
+
+    if settings.conninfo is None:
+        return f"{EMBEDDED} of {settings.home} (TIGER_SLACK_HOME)"
+    return database_name(from_setting(settings.conninfo, settings.conninfo_setting))
 
 
 def _embedded(settings: Settings) -> Path:

@@ -179,7 +179,7 @@ comment on column slack.connection.number is 'Number of the period within the in
 comment on table slack.gap is 'Periods in which events may be missing. A backfill closes a gap with messages from Slack''s history. Kept for a year after that.';
 comment on column slack.gap.id is 'Order in which gaps were found.';
 comment on column slack.gap.team_id is 'Workspace. Null where it is not known.';
-comment on column slack.gap.reason is 'not connected: no instance was connected to Slack; queue stopped: an instance could neither write events nor spool them, so it acknowledged none; rate limited: Slack withheld events (app_rate_limited); late deliveries: events came more than 2 h late, so others may not have come at all; by hand: an operator asked for it.';
+comment on column slack.gap.reason is 'not connected: no instance was connected to Slack; queue stopped: an instance could neither write events nor spool them, so it acknowledged none; rate limited: Slack withheld events (app_rate_limited); late deliveries: events came more than 2 h late, so others may not have come at all; by hand: an operator asked for a backfill of this period, and no event of it is known to be missing.';
 comment on column slack.gap.started_at is 'Since when events may be missing.';
 comment on column slack.gap.ended_at is 'Until when events may be missing. Null while the gap goes on.';
 comment on column slack.gap.channel_id is 'The only channel that the gap concerns. Null for all channels.';
@@ -187,7 +187,7 @@ comment on column slack.gap.instance is 'Instance that found the gap, or whose q
 comment on column slack.gap.found_at is 'When the gap was first written.';
 comment on column slack.gap.grown_at is 'When the gap last became longer. A gap that was found by its events can become longer for a while, so the job waits for an hour after this.';
 comment on column slack.gap.begun_at is 'When a backfill of the gap first began. From then on its period does not change.';
-comment on column slack.gap.tried_at is 'When a backfill of the gap last came to its end. If it did not close the gap, error says why.';
+comment on column slack.gap.tried_at is 'When a backfill of the gap last came to its end, or, if the reason is by hand, was stopped. If it did not close the gap, error says why.';
 comment on column slack.gap.account is 'What became of the messages in Slack''s history so far: {"channels", "skipped_channels", "threads", "deleted", "messages": {"read", "inserted", "already_there", "updated", "discarded", "skipped"}}.';
 comment on column slack.gap.error is 'Why the gap is not closed, or what the backfill could not do.';
 

@@ -17,6 +17,8 @@ import pytest
 
 from tests.acceptance.test_cli import CLEAN, in_this_process, tiger_slack
 from tests.auditing import edit, message, reaction, store, ts
+from tests.conftest import new_database
+from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 NASTY = "\x1b]0;title\x07[/bold] \x9b31m\u202ered"
 LINK = f"https://acme.slack.com/archives/C1/p{ts(2).replace('.', '')}?thread_ts={ts(1)}&cid=C1"
@@ -118,7 +120,7 @@ def test_events_as_a_list(conninfo: str, run: Commands) -> None:
     assert len(run.json("events", "--limit", "2")) == 2
     assert run.json("events", "--since", "1h") == []
     assert run("events", "--outcome", "audit") == ""
-    assert "No channel has the name #no" in run("events", "--channel", "#no", code=1)
+    assert "No channel has the name #no" in run("events", "--channel", "#no", code=2)
     run("events", "--outcome", "gone", code=2)
     run("events", "--since", "yesterday", code=2)
 
@@ -135,7 +137,6 @@ def test_an_event_and_its_failure(conninfo: str, run: Commands) -> None:
     assert "1 event failed again" in run("replay", "--failed", code=1)
     missing = run("replay", "Ev0", code=1)
     assert ("no event Ev0" in missing, "nothing to replay" in missing) == (True, False)
-    assert "EVENT_ID is empty" in run("event", "", code=2)
     assert "1 event replayed:" in run("replay", "Ev7", code=1)
 
 
@@ -168,6 +169,114 @@ def test_why_by_link_and_never_delivered(conninfo: str, run: Commands) -> None:
     assert "The audit trail begins later" in run("why", "C1", ts(-5), code=1)
 
 
+def test_why_of_what_is_pasted(conninfo: str, run: Commands) -> None:
+    asyncio.run(store(conninfo, {"Ev1": message(1), "Ev2": message(2), "Ev9": message(9)}))
+    whole = run("why", "C1", ts(2))
+    second, fraction = ts(2).split(".")
+    for pasted in (f"p{second}{fraction}", f" {second},{fraction},", f"{second}000"):
+        assert run("why", "C1", pasted) == whole
+        assert run("thread", "C1", pasted) == run("thread", "C1", ts(2))
+    for pasted in (f"<{LINK}>,", f"C1 {ts(2)}", f"C1/p{second}{fraction}"):
+        assert run("why", pasted) == whole
+        run("thread", pasted)
+    for command in ("why", "thread"):
+        near = run(command, "C1", f"{second}.999999", code=1)
+        assert f"There is no message {second}.999999. Of the same second:\n  {ts(2)} " in near
+        assert f"tiger-slack {command} C1 {ts(2)}" in near
+    nothing = run("why", "C1", ts(5).partition(".")[0], code=1)
+    assert "Slack delivered no message of that second." in nothing
+    assert ".000000" not in nothing
+
+
+def test_the_same_rule_is_not_added_twice(conninfo: str, run: Commands) -> None:
+    run("discard", "add", '$.user == "U1"', "--yes")
+    assert "Rule 1 is the same, and it is on." in run("discard", "add", '($."user"=="U1")')
+    assert "replay" not in run("discard", "off", "1")  # it has dropped nothing
+    assert "tiger-slack discard on 1" in run("discard", "add", "--user", "U1")
+    assert run.json("discard", "add", "--user", "U1")[0]["is_new"] is False
+    assert len(run.json("discard", "list")) == 1
+    assert "replay" not in run("discard", "remove", "1", "--yes")
+    assert "Rule 2 is on" in run("discard", "add", "--user", "U1", "--yes")
+
+
+def test_why_tells_a_stopped_backfill_from_a_gap(
+    conninfo: str, run: Commands, database: psycopg.Connection[Any]
+) -> None:
+    asyncio.run(store(conninfo, {"Ev1": message(1), "Ev9": message(9)}))
+    begun = (
+        "insert into slack.gap (reason, started_at, ended_at, tried_at, error)"
+        " values ('by hand', '2020-01-01', '2026-01-01', now(), 'it was stopped')"
+    )
+    database.execute(begun)
+    said = run("why", "C1", ts(5), code=1)
+    assert "A backfill of its time has not read everything." in said
+    assert "it was stopped" in said
+    assert "→ to continue the backfill: tiger-slack backfill --gap 1" in said
+    assert "\ngap 1" not in said
+    assert "gap 1, by hand: not finished" in run("backfill", "--status")
+    database.execute("update slack.gap set closed_at = now()")
+    assert "Slack's history of its time was read" in run("why", "C1", ts(5), code=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("events", "--outcome", "faild"), "Did you mean failed?"),
+        (("events", "--outcome", ""), "'--outcome': it is empty"),
+        (("events", "--type", "mesage"), "Did you mean message?"),
+        (("events", "--type", ""), "'--type': it is empty"),
+        (("events", "--channel", "#opps"), "Did you mean #ops?"),
+        (("events", "--user", "an"), "Did you mean @ann?"),
+        (("search", "from:nn"), "Did you mean @ann?"),
+        (("search", "in:#op"), "Did you mean #ops?"),
+        (("search", "x", "--context="), "--context"),
+        (("why", "opps", ts(1)), "Did you mean #ops?"),
+        (("why", " ", ts(1)), "it is empty"),
+        (("jobs", "usres"), "Did you mean users?"),
+        (("discard", "lst"), "Did you mean list?"),
+        (("discard", "test", "--user", "anna"), "Did you mean @ann?"),
+        (("discard", "add", "--joins", "--note", ""), "'--note': it is empty"),
+        (("import", ""), "it is empty"),
+        (("demo", "--no-ui", "--keep", ""), "it is empty"),
+    ],
+)
+def test_an_unknown_or_empty_name(
+    named: str, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    refused = in_this_process(*arguments, cwd=tmp_path, DATABASE_URL=named)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert says in refused.stderr
+
+
+@pytest.fixture(scope="module")
+def named(postgres: EmbeddedPostgres, template: str) -> str:
+    """A database with one person and one channel."""
+    conninfo = new_database(postgres, template)
+    with psycopg.connect(conninfo) as database:
+        person = '{"user": {"id": "U1", "name": "ann"}}'
+        place = '{"channel": {"id": "C1", "name": "ops"}}'
+        database.execute("select slack.upsert_user(%s), slack.upsert_channel(%s)", (person, place))
+    return conninfo
+
+
+def test_an_answer_that_finds_nothing_names_the_database(named: str, tmp_path: Path) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(named)["dbname"]
+    secret = f"{named} password=hid"
+    for arguments in (
+        ("events",),
+        ("event", "Ev1"),
+        ("why", "C1", ts(1)),
+        ("thread", "C1", ts(1)),
+        ("search", "x"),
+        ("search", "in:nowhere"),
+        ("replay", "Ev1"),
+        ("discard", "off", "7"),
+    ):
+        said = in_this_process(*arguments, cwd=tmp_path, DATABASE_URL=secret)
+        assert f"/{name} (DATABASE_URL)" in said.stderr, arguments
+        assert "hid" not in said.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -192,6 +301,8 @@ def test_a_database_without_the_tables_says_what_to_do(empty_conninfo: str, tmp_
     for arguments in (("events",), ("discard", "list"), ("why", "C1", ts(1)), ("event", "Ev1")):
         said = Commands(empty_conninfo, tmp_path)(*arguments, code=1)
         assert "tiger-slack migrate" in said
+        name = psycopg.conninfo.conninfo_to_dict(empty_conninfo)["dbname"]
+        assert f"/{name} (DATABASE_URL) does not have the tables" in said
 
 
 def test_add_asks(conninfo: str, run: Commands, database: psycopg.Connection[Any]) -> None:

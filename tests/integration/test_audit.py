@@ -295,9 +295,13 @@ async def test_why_shows_the_gap(conninfo: str, database: psycopg.Connection[Any
     )
     for gap in gaps:
         database.execute(
-            "insert into slack.gap (reason, started_at, ended_at, channel_id) values ('by hand', %s, %s, %s)",
+            "insert into slack.gap (reason, started_at, ended_at, channel_id) values ('not connected', %s, %s, %s)",
             gap,
         )
+    database.execute(
+        "insert into slack.gap (reason, started_at, ended_at) values ('by hand', %s, %s)",
+        (at(0), at(300)),
+    )
     found = {n: (await history(conninfo, n)).gap for n in (5, 11, 15, 30, 200)}
     assert {n: gap and gap.started_at for n, gap in found.items()} == {
         5: None,
@@ -306,6 +310,9 @@ async def test_why_shows_the_gap(conninfo: str, database: psycopg.Connection[Any
         30: None,
         200: at(100),
     }
+    asked = await history(conninfo, 30)
+    assert asked.backfill is not None
+    assert (asked.backfill.started_at, asked.backfill.reason) == (at(0), "by hand")
 
 
 async def test_why_distinguishes_an_import_from_a_row_added_by_hand(

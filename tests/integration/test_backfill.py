@@ -25,6 +25,7 @@ from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
+from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.slack.paged_history import HistoryPace
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.slack.web import SlackWeb
@@ -314,7 +315,14 @@ async def test_it_goes_on_where_it_was_cut_off(
     await asyncio.gather(task, return_exceptions=True)
     before = gapped.rows("select count(*) from slack.message")[0][0]
     assert 600 <= before < 1500
-    assert gapped.rows("select closed_at, tried_at, account from slack.gap") == [(None, None, None)]
+    (state,) = gapped.rows("select closed_at, tried_at is not null, error from slack.gap")
+    assert state == ((None, True, "it was stopped") if way == "cancelled" else (None, False, None))
+    async with await connect(gapped.conninfo) as connection:
+        # The job leaves what a person has stopped, and continues what was killed. Neither counts as a gap.
+        due = await gaps.due(connection, "T0LOCAL", growing=False)
+        found = await gaps.summarize(connection, "T0LOCAL")
+        assert (len(due), found.is_due, found.count) == (way != "cancelled", way != "cancelled", 0)
+        assert (await gaps.open_gaps(connection)).count == 0
     calls = slack.calls["conversations.history"]
     ended = await gapped.backfill(NOW, NOW)
     assert ended.outcome == "done"

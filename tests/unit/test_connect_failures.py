@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable
-from tiger_slack_tui.postgres.connect_failures import connect_failure, from_setting
+from tiger_slack_tui.postgres.addresses import from_setting
+from tiger_slack_tui.postgres.connect_failures import connect_failure
 from tiger_slack_tui.postgres.failures import sqlstate_words
 
 _HEAD = 'connection failed: connection to server at "10.0.0.1", port 5433 failed: '

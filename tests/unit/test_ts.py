@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from tiger_slack_tui.slack.ts import (
     number_text,
     parse_ts,
+    read_pasted_channel,
+    read_pasted_ts,
     read_permalink,
     read_ts,
     slack_ts,
@@ -22,6 +24,12 @@ from tiger_slack_tui.slack.ts import (
         "https://acme.slack.com/archives/C0123ABC/p1700000000000100",
         "https://acme.slack.com/archives/C0123ABC/p1700000000000100?thread_ts=1690000000.000200&cid=C0123ABC",
         "https://acme.enterprise.slack.com/archives/C0123ABC/p1700000000000100/",
+        " <https://acme.slack.com/archives/C0123ABC/p1700000000000100?thread_ts=1.2&cid=C0123ABC>.\n",
+        "<https://acme.slack.com/archives/C0123ABC/p1700000000000100|a label with blanks>",
+        "(acme.slack.com/archives/C0123ABC/p1700000000000100),",
+        "C0123ABC/p1700000000000100",
+        "https://app.slack.com/client/T1/C0123ABC/p1700000000000100",
+        "https://app.slack.com/client/T1/C0123ABC/thread/C0123ABC-1700000000.000100",
     ],
 )
 def test_a_permalink_names_channel_and_ts(link: str) -> None:
@@ -40,6 +48,32 @@ def test_a_permalink_names_channel_and_ts(link: str) -> None:
 )
 def test_what_is_no_permalink(text: str) -> None:
     assert read_permalink(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "ts"),
+    [
+        ("1700000000.000100", "1700000000.000100"),
+        (" '1700000000,000100', ", "1700000000.000100"),
+        ("p1700000000000100", "1700000000.000100"),
+        ("1700000000000100", "1700000000.000100"),
+        ("1700000000.0001", "1700000000.000100"),
+        ("1700000000", "second"),
+        ("1700000000.", "second"),
+        ("1700000000000", "second"),  # milliseconds
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_a_pasted_ts(text: str, ts: str | None) -> None:
+    second = ("1700000000.000000", True)
+    assert read_pasted_ts(text) == (ts and (second if ts == "second" else (ts, False)))
+
+
+def test_a_pasted_channel() -> None:
+    for text in ("C012", " <#C012|ops> ", "<#C012>", "https://acme.slack.com/archives/C012"):
+        assert read_pasted_channel(text) == "C012"
+    assert read_pasted_channel(" #ops\n") == "#ops"
 
 
 def test_ts() -> None:

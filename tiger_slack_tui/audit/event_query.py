@@ -9,12 +9,12 @@ from datetime import datetime
 
 from tiger_slack_tui.audit.rules import require_rule
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.base.name_patterns import closest, did_you_mean
+from tiger_slack_tui.base.name_patterns import suggestion
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.slack.ts import read_ts
+from tiger_slack_tui.slack.ts import read_pasted_ts, read_permalink
 from tiger_slack_tui.store.audit_events import EventFilter
 from tiger_slack_tui.store.names import find_channels, find_types, find_users
 
@@ -111,7 +111,7 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
         if match[1] and name not in FILTERS:
             raise FilterRefused(
                 f"There is no filter {visible(name)}:",
-                hint=did_you_mean([f"{near}:" for near in closest(name, FILTERS)])
+                hint=suggestion(name, FILTERS, after=":")
                 or f"The filters are {', '.join(FILTERS)}. Text with a colon needs quotation marks.",
             )
         if value:
@@ -122,7 +122,7 @@ def _outcome(given: str | None) -> str | None:
     if given is not None and given not in list(Outcome):
         raise FilterRefused(
             f"There is no outcome {visible(given)}.",
-            hint=did_you_mean(closest(given, Outcome)) or f"The outcomes are {', '.join(Outcome)}.",
+            hint=suggestion(given, Outcome) or f"The outcomes are {', '.join(Outcome)}.",
         )
     return given
 
@@ -130,9 +130,11 @@ def _outcome(given: str | None) -> str | None:
 def _message(given: str | None) -> str | None:
     if given is None:
         return None
-    if (ts := read_ts(given)) is None:
+    if (linked := read_permalink(given)) is not None:
+        return linked[1]
+    if (found := read_pasted_ts(given)) is None:
         raise FilterRefused(f"message:{visible(given[:20])} is no ts (1700000000.000100).")
-    return ts
+    return found[0]
 
 
 def _rule(given: str | None) -> int | None:

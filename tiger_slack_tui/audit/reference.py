@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiger_slack_tui.audit.why import MessageHistory, SpooledEvent, read_history, read_spool
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.slack.ts import read_permalink, read_ts
-from tiger_slack_tui.store.message_history import MessageOfSecond, messages_of_second
+from tiger_slack_tui.slack.ts import read_pasted_channel, read_pasted_ts, read_permalink
+from tiger_slack_tui.store.message_history import (
+    MessageOfSecond,
+    is_message_known,
+    messages_of_second,
+)
 from tiger_slack_tui.store.names import find_channel
 
 HOW_TO_NAME = "Name the message by CHANNEL and TS (1700000000.000100), or by its link in Slack."
@@ -24,39 +28,63 @@ class MessageReference:
     ts: str
     """Slack's text."""
     is_second: bool = False
-    """Whether `ts` was written without a fraction."""
+    """Whether only the second was given."""
 
     @classmethod
     def read(cls, channel: str, ts: str | None) -> MessageReference | None:
-        """The message of a channel and a ts, or, without `ts`, of a link (`channel`). None if it is neither."""
-        linked = read_permalink(channel) if ts is None else None
-        if linked is not None:
-            return cls(*linked)
-        exact = read_ts(ts or "")
-        return None if exact is None else cls(channel, exact, "." not in (ts or ""))
+        """The message that an operator names by a channel and a ts, or by one text (`channel`) that has both.
+
+        Reads what people paste: see `read_permalink` and `read_pasted_ts`. None if the texts name no message.
+        """
+        if ts is None:
+            if (linked := read_permalink(channel)) is not None:
+                return cls(*linked)
+            words = channel.split()
+            return cls.read(*words) if len(words) == 2 else None
+        if (found := read_pasted_ts(ts)) is None:
+            return None
+        linked = read_permalink(channel)
+        return cls(linked[0] if linked else read_pasted_channel(channel), *found)
 
     async def read_spool(self, spool: Path) -> tuple[SpooledEvent, ...]:
-        """The events about it in the directory of this machine's spool. Call it while no transaction is open."""
-        return await read_spool(spool, self.ts, is_second=self.is_second)
+        """The events about it, or about other messages of its second, in the directory of this machine's spool.
+
+        Call it while no transaction is open.
+        """
+        return await read_spool(spool, self.ts, is_second=True)
 
     async def explain(
-        self, connection: Connection, spooled: Iterable[SpooledEvent]
+        self, connection: Connection, spooled: Iterable[SpooledEvent] = ()
     ) -> MessageHistory | list[MessageOfSecond]:
-        """What is known about the message; the messages of the second if there are several.
+        """What is known about the message; instead, as `find`, messages of the same second.
 
         `spooled` is what `read_spool` found. Raises NameUnknown.
         """
-        found = await self.find(connection)
+        spooled = tuple(spooled)
+        found = await self.find(connection, spooled)
         if isinstance(found, list):
             return found
-        return await read_history(connection, *found, spooled=spooled)
+        channel_id, ts = found
+        history = await read_history(connection, channel_id, ts, spooled=spooled)
+        return replace(history, is_second=self.is_second and ts == self.ts)
 
-    async def find(self, connection: Connection) -> tuple[str, str] | list[MessageOfSecond]:
-        """The channel's id and the exact ts; the messages of the second if there are several. Raises NameUnknown."""
+    async def find(
+        self, connection: Connection, spooled: Iterable[SpooledEvent] = ()
+    ) -> tuple[str, str] | list[MessageOfSecond]:
+        """The channel's id and the exact ts.
+
+        Instead, the messages of the second: if only the second was given and it has several, or if nothing is known
+        of the message itself. Raises NameUnknown.
+        """
         channel_id = await find_channel(connection, self.channel)
-        if not self.is_second:
+        waiting = {each.message_ts for each in spooled if each.channel_id == channel_id}
+        if not self.is_second and (
+            self.ts in waiting or await is_message_known(connection, channel_id, self.ts)
+        ):
             return channel_id, self.ts
         messages = await messages_of_second(connection, channel_id, self.ts)
-        if len(messages) > 1:
+        unknown = waiting - {each.slack_ts for each in messages}
+        messages += [MessageOfSecond(ts, None, None, None) for ts in sorted(unknown)]
+        if len(messages) > 1 or (messages and not self.is_second):
             return messages
         return channel_id, messages[0].slack_ts if messages else self.ts

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.errors import NotFound, TigerSlackError
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.jsonpath import readable
 from tiger_slack_tui.store import rules
-from tiger_slack_tui.store.rules import Rule
+from tiger_slack_tui.store.rules import Rule, SameRule
 
 
 class RuleRefused(TigerSlackError):
@@ -18,7 +18,7 @@ class RuleRefused(TigerSlackError):
     exit_code = 2
 
 
-class NoSuchRule(TigerSlackError):
+class NoSuchRule(NotFound):
     """No rule has this number."""
 
 
@@ -66,10 +66,29 @@ async def check_rule(connection: Connection, match: str) -> str:
     return canonical
 
 
-async def add_rule(connection: Connection, match: str, note: str | None) -> int:
-    """Add the rule and return its number. Each instance applies it from its next batch on. Raises RuleRefused."""
+async def find_same_rule(connection: Connection, match: str) -> SameRule | None:
+    """The rule with the same condition, on or off, in place of which no other is added. Raises RuleRefused."""
     await check_rule(connection, match)
-    return await rules.insert_rule(connection, match, note)
+    return await rules.find_same(connection, match)
+
+
+def same_rule_words(same: SameRule) -> str:
+    """Why a rule was not added, and what can be done instead."""
+    if same.is_on:
+        return f"Rule {same.id} is the same, and it is on. Nothing was added."
+    return (
+        f"Rule {same.id} is the same, but it is off. Nothing was added.\n"
+        f"To turn it on: tiger-slack discard on {same.id}"
+    )
+
+
+async def add_rule(connection: Connection, match: str, note: str | None) -> int:
+    """Add the rule, and return its number. If `find_same_rule` finds one, only return that one's number.
+
+    Each instance applies it from its next batch on. Raises RuleRefused.
+    """
+    same = await find_same_rule(connection, match)
+    return same.id if same else await rules.insert_rule(connection, match, note)
 
 
 async def turn_rule_off(connection: Connection, rule_id: int) -> bool:

@@ -120,9 +120,13 @@ class MessageHistory:
     """The rules that discarded events about it, as far as they are still known."""
     import_file: ImportedFile | None
     gap: CoveringGap | None
-    """A gap that covers the message's time."""
+    """A gap that covers the message's time: events of then may be missing."""
+    backfill: CoveringGap | None
+    """A period that covers it, of which an operator asked for the history."""
     trail_since: datetime | None
     """When the oldest event of the audit trail happened; None if there are no events."""
+    is_second: bool = False
+    """Whether only the second was asked for, and nothing is known of a message of it."""
 
 
 async def read_spool(spool: Path, ts: str, *, is_second: bool = False) -> tuple[SpooledEvent, ...]:
@@ -177,6 +181,7 @@ async def read_history(
         rules=tuple(rules),
         import_file=await imported_file(connection, channel_id, ts),
         gap=await covering_gap(connection, channel_id, ts),
+        backfill=await covering_gap(connection, channel_id, ts, by_hand=True),
         trail_since=facts.trail_since,
     )
 

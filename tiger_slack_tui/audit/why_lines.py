@@ -1,10 +1,14 @@
-"""What is known about a message as lines of text, for `tiger-slack why` and the console."""
+"""What is known about a message as lines of at most 80 columns, for `tiger-slack why` and the console.
+
+Only a command to copy can be longer.
+"""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
 
+from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.why import Effect, HistoryEvent, MessageHistory, Verdict
 from tiger_slack_tui.audit.words import format_channel, format_error, format_time, format_user
 from tiger_slack_tui.base.text import amount, cut, lines, visible
@@ -23,6 +27,11 @@ _VERDICTS = {
     Verdict.BEFORE_TRAIL: "It is not stored. The audit trail begins later, {trail_since}.",
     Verdict.NEVER_DELIVERED: "Slack never delivered it.",
 }
+_OF_SECOND = {
+    Verdict.BEFORE_TRAIL: "No message of that second is stored. The audit trail begins later, {trail_since}.",
+    Verdict.NEVER_DELIVERED: "Slack delivered no message of that second.",
+}
+"""Where only the second was asked for, and it has no message."""
 _DID = {
     Effect.CONTENT: "stored; the row has its content",
     Effect.OLDER: "stored; newer content exists",
@@ -35,48 +44,68 @@ _DID = {
 }
 _MOST_OF_ERROR = 10
 """The most lines of PostgreSQL's message about an event that failed."""
+_WIDTH = 79
+_MOST_LINES = 20
+"""The most lines of a condition or a path."""
 
 
 def why_lines(found: MessageHistory) -> Iterator[str]:
     """The history as text: the verdict, what it follows from, and what the operator can do."""
     where = format_channel(found.channel_id, found.channel_name)
-    yield f"{where}  {found.slack_ts}  {format_time(found.ts)}"
-    if found.verdict is Verdict.BEFORE_TRAIL and found.trail_since is None:
-        yield "It is not stored. The audit trail is empty."
-    else:
-        yield _VERDICTS[found.verdict].format(
-            deleted_at=format_time(found.deleted_at), trail_since=format_time(found.trail_since)
-        )
+    ts = found.slack_ts.partition(".")[0] if found.is_second else found.slack_ts
+    yield f"{where}  {ts}  {format_time(found.ts)}"
+    yield from _wrapped(_verdict(found))
     if found.message:
         yield from _message_lines(found.message)
     if found.import_file:
         file = found.import_file
-        yield f"  an import read it from {visible(file.path)}"
-        yield f"    of {visible(file.source)}, started {format_time(file.started_at)}"
+        yield from _wrapped(f"an import read it from {file.path}", 2)
+        yield from _wrapped(f"of {file.source}, started {format_time(file.started_at)}", 4)
     for event in found.events:
         yield from _event_lines(event)
     for rule in found.rules:
         state = "removed" if rule.is_removed else "on" if rule.is_on else "off"
-        note = f" ({visible(rule.note)})" if rule.note else ""
-        yield f"rule {rule.id}, {state}{note}: {visible(rule.readable)}"
+        note = f" ({rule.note})" if rule.note else ""
+        yield from _wrapped(f"rule {rule.id}, {state}{note}:")
+        yield from _wrapped(rule.readable, 4)
     for spooled in found.spooled:
         kind = "/".join(part for part in (spooled.type, spooled.subtype) if part)
-        yield f"in the spool: {visible(spooled.event_id)}  {visible(kind)}"
+        yield from _wrapped(f"in the spool: {spooled.event_id}  {kind}")
     if found.gap:
         yield from _gap_lines(found.gap)
+    if found.backfill and not found.message:
+        yield from _backfill_lines(found.backfill)
     yield from _hints(found)
 
 
 def second_lines(
-    channel: str, messages: Sequence[MessageOfSecond], command: str = "why"
+    wanted: MessageReference, messages: Sequence[MessageOfSecond], command: str = "why"
 ) -> Iterator[str]:
     """The messages of one second, and the command line that asks for one of them."""
-    yield f"{amount(len(messages), 'message')} of that second:"
+    if wanted.is_second:
+        yield f"{amount(len(messages), 'message')} of that second:"
+    else:
+        yield f"There is no message {wanted.ts}. Of the same second:"
     for message in messages:
         head = f"  {message.slack_ts}  {format_user(message.user_id, message.user_name, 24)}  "
-        yield head + cut(message.text or "(not stored)", max(79 - len(head), 8))
-    named = shlex.quote(visible(channel))  # a # begins a comment of the shell
+        yield head + cut(message.text or "(not stored)", max(_WIDTH - len(head), 8))
+    named = shlex.quote(visible(wanted.channel))  # a # begins a comment of the shell
     yield f"→ for one of them: tiger-slack {command} {named} {messages[0].slack_ts}"
+
+
+def _verdict(found: MessageHistory) -> str:
+    if found.verdict is Verdict.BEFORE_TRAIL and found.trail_since is None:
+        return "It is not stored. The audit trail is empty."
+    texts = _VERDICTS | (_OF_SECOND if found.is_second else {})
+    return texts[found.verdict].format(
+        deleted_at=format_time(found.deleted_at), trail_since=format_time(found.trail_since)
+    )
+
+
+def _wrapped(text: str, indent: int = 0) -> Iterator[str]:
+    """The text in lines that begin with `indent` blanks, broken after words."""
+    for row in lines(text, _WIDTH - indent, _MOST_LINES, at_words=True):
+        yield " " * indent + row
 
 
 def _message_lines(message: StoredMessage) -> Iterator[str]:
@@ -85,13 +114,14 @@ def _message_lines(message: StoredMessage) -> Iterator[str]:
     reactions = f", {amount(message.reactions, 'reaction')}" if message.reactions else ""
     reply = f", reply to {slack_ts(message.thread_ts)}" if message.thread_ts else ""
     yield f"  by {who}{edited}{reactions}{reply}"
-    yield f"  {cut(message.text or '(no text)', 77)}"
+    yield f"  {cut(message.text or '(no text)', _WIDTH - 2)}"
     if message.is_live:
-        yield f"  content of event {visible(message.event_id or '')}, {format_time(message.event_ts)}"
+        content = f"content of event {message.event_id}, {format_time(message.event_ts)}"
     elif message.is_imported:
-        yield "  content from Slack's history (an export or a backfill), not from an event"
+        content = "content from Slack's history (an export or a backfill), not from an event"
     else:
-        yield "  content from a call of slack.insert_message()"
+        content = "content from a call of slack.insert_message()"
+    yield from _wrapped(content, 2)
 
 
 def _event_lines(event: HistoryEvent) -> Iterator[str]:
@@ -122,6 +152,18 @@ def _gap_lines(gap: CoveringGap) -> Iterator[str]:
     yield f"    {format_time(gap.started_at)} to {until}"
 
 
+def _backfill_lines(backfill: CoveringGap) -> Iterator[str]:
+    """What came of a backfill of its time that an operator asked for."""
+    if backfill.closed_at:
+        yield f"Slack's history of its time was read {format_time(backfill.closed_at)}."
+    elif backfill.tried_at:
+        yield f"A backfill of its time has not read everything. On {format_time(backfill.tried_at)}:"
+        yield from _wrapped(backfill.error or "it ended", 4)
+    else:
+        yield "A backfill of its time has not come to its end: it runs, or was killed."
+    yield f"    {format_time(backfill.started_at)} to {format_time(backfill.ended_at)}"
+
+
 def _hints(found: MessageHistory) -> Iterator[str]:
     """What the operator can do."""
     discarded = {event.discard_id for event in found.events if event.did is Effect.DISCARDED}
@@ -133,10 +175,13 @@ def _hints(found: MessageHistory) -> Iterator[str]:
     if found.verdict is Verdict.FAILED:
         failed = " ".join(e.event_id for e in found.events if e.did is Effect.FAILED)
         yield f"→ to store it, fix the error, then: tiger-slack replay {visible(failed)}"
-    if found.verdict is Verdict.NEVER_DELIVERED:
+    if found.verdict in (Verdict.NEVER_DELIVERED, Verdict.BEFORE_TRAIL):
+        unread = found.backfill and not found.backfill.closed_at
         if found.gap and not found.gap.closed_at:
             yield f"→ to look for it in Slack's history: tiger-slack backfill --gap {found.gap.id}"
-        elif found.gap is None:
+        elif found.backfill and unread:
+            yield f"→ to continue the backfill: tiger-slack backfill --gap {found.backfill.id}"
+        elif found.gap is None and found.verdict is Verdict.NEVER_DELIVERED:
             yield "No gap covers its time. It may be in the spool of another machine."
         if found.is_member is False:
             yield "→ The app is not a member of the channel. To receive its messages, invite it."

@@ -16,6 +16,7 @@ Messages are merged by the rules of imports: they never beat newer live state, d
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,7 +36,7 @@ from tiger_slack_tui.slack.paged_history import RESTRICTED, SlackHistory
 from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.slack.web import CONVERSATION_TYPES
 from tiger_slack_tui.store import gaps
-from tiger_slack_tui.store.gaps import ChannelProgress, Gap
+from tiger_slack_tui.store.gaps import BY_HAND, ChannelProgress, Gap
 from tiger_slack_tui.store.import_account import Account
 from tiger_slack_tui.store.import_messages import Channel
 
@@ -51,6 +52,7 @@ _FIRST = datetime.fromtimestamp(0, UTC)
 """Slack refuses earlier times."""
 _MOST_MISSING = 20
 """If more messages of a page are missing in Slack, none of them counts as deleted."""
+_STOPPED = "it was stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class BackfillProgress:
     channels: int
     account: Account
     """The account of this page or thread."""
+    share: float
+    """How much of the gap's history is read, 0 to 1: by time, and half of each channel for its threads."""
 
 
 OnProgress = Callable[[BackfillProgress], Awaitable[None]]
@@ -127,18 +131,24 @@ class Backfill:
         self._kinds = readable_kinds(scopes)
         self._channels: dict[str, Channel] | None = None
         self._states: list[ChannelProgress] = []
+        self._threads_read = 0.0
+        """The share of the present channel's threads that are read."""
 
     async def close_gap(self, gap: Gap) -> GapResult:
         """Read the history of the gap, from where the last attempt ended, and record the result.
 
         Raises SlackRefused and SlackUnavailable, which are recorded, and psycopg.Error. However it ends, what is
-        committed is accounted for, and the next attempt continues from there.
+        committed is accounted for, and the next attempt continues from there. If a backfill that an operator asked
+        for is cancelled, that is recorded, too: the job then leaves it to the operator to continue it.
         """
         result = GapResult(gap, not_allowed=[k for k in CONVERSATION_TYPES if k not in self._kinds])
         try:
             await self._read(gap, result)
         except TigerSlackError as error:
             result.error = error.args[0]
+            raise
+        except asyncio.CancelledError:
+            result.error = _STOPPED if gap.reason == BY_HAND else None
             raise
         finally:
             result.is_restricted = self._reader.is_restricted
@@ -184,7 +194,7 @@ class Backfill:
         )
         messages = result.messages
         log.log(
-            logging.INFO if result.is_closed else logging.WARNING,
+            logging.INFO if result.is_closed or result.error == _STOPPED else logging.WARNING,
             "gap %d %s",
             gap.id,
             "is closed" if result.is_closed else f"stays open: {result.error}",
@@ -212,11 +222,13 @@ class Backfill:
     ) -> None:
         try:
             await self._read_history(window, channel, state)
-            for thread in await gaps.threads(self._connection, window.gap, channel.id):
+            threads = await gaps.threads(self._connection, window.gap, channel.id)
+            for number, thread in enumerate(threads, start=1):
+                self._threads_read = number / len(threads)
                 await self._read_thread(window, channel, state, thread)
         except SlackAbsent as error:
             state.skipped = error.reason
-        state.is_done = True
+        state.is_done, self._threads_read = True, 0.0
         await gaps.save(self._connection, window.gap, state)
 
     async def _read_history(
@@ -248,7 +260,7 @@ class Backfill:
                     _Page(items, gone, threads, reached),
                 )
             )
-            await self._report(window.gap, account)
+            await self._report(window, account)
             before = min(times, default=before)
 
     async def _commit_page(
@@ -279,7 +291,7 @@ class Backfill:
         account = await retry_deadlocks(
             partial(self._commit_thread, window.gap, channel, state, thread, replies)
         )
-        await self._report(window.gap, account)
+        await self._report(window, account)
 
     async def _commit_thread(
         self,
@@ -298,9 +310,12 @@ class Backfill:
         state.threads, state.account = after.threads, after.account
         return account
 
-    async def _report(self, gap: Gap, account: Account) -> None:
-        done = sum(state.is_done for state in self._states)
-        await self._on_progress(BackfillProgress(gap, done, len(self._states), account))
+    async def _report(self, window: _Window, account: Account) -> None:
+        states = self._states
+        done = sum(state.is_done for state in states)
+        read = sum(1.0 if state.is_done else window.share(state.reached) / 2 for state in states)
+        share = (read + self._threads_read / 2) / len(states)
+        await self._on_progress(BackfillProgress(window.gap, done, len(states), account, share))
 
     async def _merge(self, gap: Gap, state: ChannelProgress, items: Sequence[MergeItem]) -> Account:
         """Merge the records and save the channel's account, in the current transaction."""
@@ -366,6 +381,12 @@ class _Window:
         begun = max(shift(gap.started_at, -MARGIN), _FIRST)
         oldest = max(shift(begun, -LOOK_BACK), _FIRST)
         return cls(gap, oldest, begun, gap.ended_at, shift(gap.ended_at, MARGIN))
+
+    def share(self, reached: datetime | None) -> float:
+        """How much of the history is read, 0 to 1, if it was read back to `reached`."""
+        if reached is None or self.latest <= self.oldest:
+            return 0.0
+        return min(max((self.latest - reached) / (self.latest - self.oldest), 0.0), 1.0)
 
 
 def readable_kinds(scopes: frozenset[str] | None) -> list[str]:

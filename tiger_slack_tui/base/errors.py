@@ -24,6 +24,10 @@ class SettingsError(TigerSlackError):
     exit_code = 2
 
 
+class NotFound(TigerSlackError):
+    """The database does not hold what was asked for. A command adds which database it asked."""
+
+
 class NoTerminalError(TigerSlackError):
     """The console needs a terminal and has none."""
 

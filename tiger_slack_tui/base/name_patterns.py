@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable
 from difflib import get_close_matches
 
-from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.errors import NotFound
 from tiger_slack_tui.base.text import visible
 
 _TOKEN = re.compile(r"\[([*?\[])\]|.", re.DOTALL)
@@ -21,8 +21,10 @@ _LONGEST = 80
 """Names that are longer are not compared for likeness, because that takes the square of their length."""
 
 
-class NameUnknown(TigerSlackError):
+class NameUnknown(NotFound):
     """No channel, user or type has this name, or several have it."""
+
+    exit_code = 2
 
 
 class NamePatterns:
@@ -95,11 +97,19 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> NameUnknown:
             f"No {kind} matches {visible(name)}.",
             hint="* stands for any text, ? for one character.",
         )
-    hint = did_you_mean(closest(name, known))
+    hint = suggestion(name, known)
     return NameUnknown(
         f"No {kind} has the name {visible(name)}.",
         hint=hint or f"Write it as Slack shows it, or a part of it with *: *{_part(name)}*",
     )
+
+
+def suggestion(name: str, known: Iterable[str], *, before: str = "", after: str = "") -> str | None:
+    """The question whether one of the known names was meant; None if none is like it.
+
+    `before` and `after` are written around each name.
+    """
+    return did_you_mean([f"{before}{each}{after}" for each in closest(name, known)])
 
 
 def did_you_mean(names: Collection[str]) -> str | None:

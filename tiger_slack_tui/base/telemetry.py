@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -16,6 +16,7 @@ from pythonjsonlogger.json import JsonFormatter
 from tiger_slack_tui.base.log_records import keep_data_out_of_records, log_uncaught_errors
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.stacktrace import error_attributes
+from tiger_slack_tui.base.text import visible
 
 _FILE_BYTES = 5_000_000
 _OLD_FILES = 3
@@ -56,6 +57,27 @@ def log_to_stderr(settings: Settings) -> None:
     log_uncaught_errors()
 
 
+def log_of_command(settings: Settings, *, printed: Collection[str] = ()) -> None:
+    """Write the log of a command that runs once: as `log_to_stderr`, or on a terminal only warnings, as sentences.
+
+    `printed` are the loggers whose warnings the command itself prints.
+    """
+    if not sys.stderr.isatty():
+        log_to_stderr(settings)
+        return
+    handler = _TerminalHandler(logging.WARNING)
+    handler.addFilter(lambda record: record.name not in printed)
+    _install(handler, settings, logging.Formatter("warning: %(message)s"))
+    log_uncaught_errors(sys.stderr)
+
+
+class _TerminalHandler(logging.Handler):
+    """Writes to the stderr of the moment: while a bar of progress is shown, that prints above the bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"{visible(self.format(record))}\n")
+
+
 def log_path(settings: Settings) -> Path:
     """The log file of a console."""
     return settings.home / "tiger-slack.log"
@@ -71,17 +93,19 @@ def log_to_file(settings: Settings) -> None:
     log_uncaught_errors(sys.stderr)
 
 
-def _install(handler: logging.Handler, settings: Settings) -> None:
+def _install(
+    handler: logging.Handler, settings: Settings, formatter: logging.Formatter | None = None
+) -> None:
+    """Make the handler the only one, apart from those of telemetry. Without a formatter, it writes JSON lines."""
     keep_data_out_of_records()
-    handler.setFormatter(
-        JsonFormatter(
-            "{levelname}{name}{message}",
-            style="{",
-            rename_fields={"levelname": "level", "name": "logger"},
-            static_fields={"service": settings.service_name},
-            timestamp=True,
-        )
+    json_lines = JsonFormatter(
+        "{levelname}{name}{message}",
+        style="{",
+        rename_fields={"levelname": "level", "name": "logger"},
+        static_fields={"service": settings.service_name},
+        timestamp=True,
     )
+    handler.setFormatter(formatter or json_lines)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     if settings.logfire.is_wanted:

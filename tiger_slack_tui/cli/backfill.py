@@ -14,17 +14,19 @@ import click
 
 from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
-from tiger_slack_tui.base.errors import SettingsError
-from tiger_slack_tui.base.name_patterns import NamePatterns, closest, did_you_mean
+from tiger_slack_tui.base.errors import NotFound, SettingsError
+from tiger_slack_tui.base.name_patterns import NamePatterns, suggestion
 from tiger_slack_tui.base.settings import Settings, SlackSettings
-from tiger_slack_tui.base.telemetry import log_to_stderr
-from tiger_slack_tui.base.text import amount, cut, visible
+from tiger_slack_tui.base.telemetry import log_of_command
+from tiger_slack_tui.base.text import amount, cut, lines, visible
 from tiger_slack_tui.base.times import duration, read_period
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.progress import ProgressPrinter, progress, rate_and_rest
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
-from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.imports.rate import LEAST_SECONDS, WorkRate
+from tiger_slack_tui.jobs.runner import RUNNER_LOG, Runner
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.migrate.run import migrate
@@ -36,14 +38,21 @@ from tiger_slack_tui.store.names import names_of
 
 if TYPE_CHECKING:
     from tiger_slack_tui.backfill.gap_backfill import BackfillProgress, GapResult
+    from tiger_slack_tui.jobs.backfill import FindGaps
     from tiger_slack_tui.slack.web import SlackWeb
 
 _SHOWN = 20
 """Gaps that `--status` shows."""
-_LINE_SECONDS = 5.0
-"""Time between two lines of progress."""
+_MILLION = 1_000_000
+"""The whole work, as `WorkRate` counts it."""
+_MOST_NAMED = 5
+"""Most gaps that the command to continue names."""
 _LONGEST = 366 * 86_400.0
 """Seconds that a backfill may take. At 50 calls a minute, years of history take days."""
+
+
+class NoSuchGap(NotFound):
+    """No gap has this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +131,19 @@ def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) 
         raise SettingsError("--channel and --until need --since.")
     if request.gap_ids and request.since is not None:
         raise SettingsError("--gap and --since exclude each other: a gap has its own times.")
-    log_to_stderr(loaded)
-    with database(loaded, creates=True, session=True) as conninfo:
+    log_of_command(loaded, printed=[RUNNER_LOG])
+    with (
+        database(loaded, creates=True, session=True) as conninfo,
+        progress(has_terminal=sys.stderr.isatty()) as printer,
+    ):
         named = with_defaults(conninfo, application_name=loaded.instance)
-        work = _run(loaded, slack, request, named)
-        ended = run_until_stopped(work, hint="To continue, run the same command again.")
+        shown = _Progress(printer)
+        work = _run(loaded, slack, request, named, shown)
+        ended = run_until_stopped(work, named, hint=lambda: _how_to_continue(shown.gaps))
     if request.as_json:
         click.echo(json.dumps(_as_json(ended), default=str, indent=2))
     else:
-        click.echo("\n".join(_as_text(ended)))
+        click.echo("\n".join(_as_text(ended, shown.gaps)))
     return ended.exit_code
 
 
@@ -152,7 +165,11 @@ def _show_gaps(loaded: Settings, *, as_json: bool) -> None:
 
 
 async def _run(
-    loaded: Settings, slack: SlackSettings, request: BackfillRequest, conninfo: str
+    loaded: Settings,
+    slack: SlackSettings,
+    request: BackfillRequest,
+    conninfo: str,
+    shown: _Progress,
 ) -> _BackfillEnd:
     # These take long to import, and --status does not need them.
     import aiohttp
@@ -165,12 +182,20 @@ async def _run(
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session, give_up_after=BY_HAND_FAILURES)
         find = await _gap_finder(request, conninfo, web, loaded.instance)
-        job = make_gaps_job(web, find, on_result=results.append, on_progress=_ProgressLines().show)
+
+        async def find_and_count(connection: Connection, team: str) -> list[Gap]:
+            found = await find(connection, team)
+            shown.begin(found)
+            return found
+
+        job = make_gaps_job(web, find_and_count, on_result=results.append, on_progress=shown.show)
         runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)
         return _BackfillEnd(await runner.run(job, reason=RunReason.BY_HAND), results)
 
 
-async def _gap_finder(request: BackfillRequest, conninfo: str, web: SlackWeb, instance: str) -> Any:
+async def _gap_finder(
+    request: BackfillRequest, conninfo: str, web: SlackWeb, instance: str
+) -> FindGaps:
     """The function that finds the job's gaps once it has its lock. Raises SettingsError for wrong arguments."""
     if request.gap_ids:
         await _check_gaps(request.gap_ids, conninfo)
@@ -201,7 +226,7 @@ async def _check_gaps(ids: Sequence[int], conninfo: str) -> None:
         found = {gap.id: gap for gap in await gaps.get(connection, ids)}
     for number in ids:
         if number not in found:
-            raise SettingsError(
+            raise NoSuchGap(
                 f"There is no gap {number}.", hint="To list the gaps: tiger-slack backfill --status"
             )
         if found[number].ended_at is None:
@@ -225,7 +250,7 @@ async def _channel_ids(web: SlackWeb, wanted: Sequence[str]) -> list[str | None]
         patterns = NamePatterns([name])
         matching = [id_ for id_ in ids if patterns.match(id_, *names.get(id_, ()))]
         if not matching:
-            meant = did_you_mean([f"#{each}" for each in closest(name, by_name)])
+            meant = suggestion(name, by_name, before="#")
             invite = "Slack shows the history of a channel only to its members: invite the app."
             raise SettingsError(
                 f"The app is in no channel that matches {visible(name)!r}.",
@@ -235,22 +260,53 @@ async def _channel_ids(web: SlackWeb, wanted: Sequence[str]) -> list[str | None]
     return list(found)
 
 
-class _ProgressLines:
-    """Prints the progress to stderr every few seconds."""
+class _Progress:
+    """Counts and shows the progress of the backfill."""
 
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _LINE_SECONDS
+    def __init__(self, printer: ProgressPrinter) -> None:
+        self.gaps: Sequence[Gap] = ()
+        """The gaps to close."""
+        self._printer = printer
+        self._rate = WorkRate(time.monotonic)
         self._read = 0
+        printer.wait("asking Slack")
 
-    def show(self, progress: BackfillProgress) -> None:
-        self._read += progress.account.read
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _LINE_SECONDS
-            click.echo(
-                f"gap {progress.gap.id}: {progress.channels_done:,} of {progress.channels:,} channels"
-                f" read, {amount(self._read, 'message')} in total",
-                err=True,
-            )
+    def begin(self, found: Sequence[Gap]) -> None:
+        """Begin to close these gaps."""
+        self.gaps = found
+        self._printer.start("reading")
+
+    def show(self, now: BackfillProgress) -> None:
+        """Count a page, and show the figures."""
+        self._read += now.account.read
+        done = round(self._share(now) * _MILLION)
+        if self._rate.is_due:
+            self._rate.add(self._read, done)
+        seconds, read, advance = self._rate.recent(self._read, done)
+        is_known = seconds > LEAST_SECONDS
+        left = (_MILLION - done) * seconds / advance if is_known and advance > 0 else None
+        figures = (
+            f"gap {now.gap.id}: {now.channels_done:,}/{now.channels:,} channels,"
+            f" {amount(self._read, 'message')}, {rate_and_rest(read / seconds if is_known else 0, left)}"
+        )
+        self._printer.show(done / _MILLION, figures)
+
+    def _share(self, now: BackfillProgress) -> float:
+        """How much of all gaps is read, 0 to 1, by their length."""
+        lengths = {gap.id: _seconds(gap) for gap in self.gaps}
+        before = sum(length for id_, length in lengths.items() if id_ < now.gap.id)
+        return (before + now.share * lengths[now.gap.id]) / sum(lengths.values())
+
+
+def _seconds(gap: Gap) -> float:
+    """The length of the gap, and a day for what is read before it."""
+    return ((gap.ended_at or gap.started_at) - gap.started_at).total_seconds() + 86_400
+
+
+def _how_to_continue(gaps_: Sequence[Gap]) -> str:
+    """The command that continues a backfill of these gaps."""
+    named = "".join(f" --gap {gap.id}" for gap in gaps_) if len(gaps_) <= _MOST_NAMED else ""
+    return f"To continue: tiger-slack backfill{named}"
 
 
 def _as_json(ended: _BackfillEnd) -> dict[str, Any]:
@@ -273,7 +329,7 @@ def _as_json(ended: _BackfillEnd) -> dict[str, Any]:
     }
 
 
-def _as_text(ended: _BackfillEnd) -> Iterator[str]:
+def _as_text(ended: _BackfillEnd, gaps_: Sequence[Gap]) -> Iterator[str]:
     for result in ended.results:
         gap, messages = result.gap, result.messages
         state = "closed" if result.is_closed else "still open"
@@ -296,7 +352,7 @@ def _as_text(ended: _BackfillEnd) -> Iterator[str]:
         yield "There are no gaps to close."
     if ended.run.outcome != RunOutcome.DONE:
         yield f"The backfill is incomplete ({ended.run.outcome}): {visible(ended.run.error or '')}"
-        yield "What it read is stored. To continue, run the same command again."
+        yield f"What it read is stored. {_how_to_continue(gaps_)}"
 
 
 def _gap_lines(gap: Gap, names: Mapping[str, str]) -> Iterator[str]:
@@ -306,7 +362,7 @@ def _gap_lines(gap: Gap, names: Mapping[str, str]) -> Iterator[str]:
     if gap.ended_at is None:
         state = "not ended"
     elif gap.closed_at is None:
-        state = "open"
+        state = "not finished" if gap.reason == gaps.BY_HAND else "open"
     else:
         inserted = ((gap.account or {}).get("messages") or {}).get("inserted", 0)
         state = f"closed, {amount(inserted, 'message')} inserted"
@@ -315,7 +371,7 @@ def _gap_lines(gap: Gap, names: Mapping[str, str]) -> Iterator[str]:
     if gap.closed_at is not None:
         yield f"    closed {format_time(gap.closed_at)}"
     elif gap.error:
-        yield f"    {visible(gap.error)}"
+        yield from lines(f"{format_time(gap.tried_at)}: {gap.error}", 76, 5, at_words=True)
 
 
 def _time_of(gap: Gap) -> str:

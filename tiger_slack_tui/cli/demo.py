@@ -49,7 +49,7 @@ def _number(context: click.Context, parameter: click.Parameter, value: float) ->
 @click.option(
     "--keep",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=options.PathType(),
     help="Keep the database, the log and a .env with the settings in this new directory.",
 )
 @click.option("--mcp", is_flag=True, help="Print how an AI client can ask about the demo.")

@@ -21,6 +21,7 @@ from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.groups import SuggestingGroup
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import last, query_runner, run_query
 from tiger_slack_tui.postgres.connection import Connection
@@ -30,7 +31,6 @@ from tiger_slack_tui.store.rules import Rule, failure_words, list_rules
 _PREVIEW_SECONDS = 30.0
 """Time after which a preview ends, with the messages that it has tested by then."""
 _ON = "Every instance drops messages by it from now on. Stored messages stay."
-_OFF = "To store the messages that it dropped: tiger-slack replay --discarded-by {}"
 
 _QUOTED_ID = re.compile(r'"([CDGUW][A-Z0-9]+)"')
 
@@ -83,7 +83,7 @@ def _read_rule(match: str | None, ready: dict[str, Any]) -> RuleRequest:
     return RuleRequest(None, name, None if value is True else value)
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def discard() -> None:
     """Manage the rules that drop messages.
 
@@ -146,10 +146,10 @@ def discard_add(
 @plain_errors
 def discard_off(rule_id: int) -> None:
     """Turn a rule off; it keeps its id."""
-    if run_query(settings.load(), "discard", lambda c: rules.turn_rule_off(c, rule_id)):
-        click.echo(f"Rule {rule_id} is off.\n{_OFF.format(rule_id)}")
-    else:
-        click.echo(f"Rule {rule_id} is off already.")
+    with query_runner(settings.load(), "discard") as run:
+        rule = run(lambda c: rules.require_rule(c, rule_id))
+        is_changed = run(lambda c: rules.turn_rule_off(c, rule_id))
+    _say_ended(rule, "is off." if is_changed else "is off already.")
 
 
 @discard.command(name="on")
@@ -179,7 +179,16 @@ def discard_remove(rule_id: int, yes: bool) -> None:
             click.echo("\n".join(_rule_lines(rule, names)))
             _confirm("Remove this rule for good?", "remove")
         run(lambda c: rules.remove_rule(c, rule_id))
-    click.echo(f"Rule {rule_id} is removed.\n{_OFF.format(rule_id)}")
+    _say_ended(rule, "is removed.")
+
+
+def _say_ended(rule: Rule, ended: str) -> None:
+    """Say that the rule drops nothing more, and how to store what it dropped, if a replay can."""
+    click.echo(f"Rule {rule.id} {ended}")
+    if rule.hits:
+        click.echo(
+            f"To store the messages that it dropped: tiger-slack replay --discarded-by {rule.id}"
+        )
 
 
 def _confirm(question: str, verb: str, *, as_json: bool = False) -> None:
@@ -198,9 +207,16 @@ def _add(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Add the rule, after its preview and the operator's consent."""
+    """Add the rule, after its preview and the operator's consent, unless there is the same one."""
     start = read_time(since, datetime.now(UTC), "--since")
     with query_runner(loaded, "discard") as run:
+        match = run(lambda c: _jsonpath(c, request))
+        if same := run(lambda c: rules.find_same_rule(c, match)):
+            if as_json:
+                echo_json({"id": same.id, "is_new": False, "is_on": same.is_on, "match": match})
+            else:
+                click.echo(rules.same_rule_words(same))
+            return
         match, preview = run(lambda c: _checked_preview(c, request, start))
         if not as_json:
             click.echo("\n".join(_preview_lines(match, preview)))
@@ -208,7 +224,8 @@ def _add(
             _confirm(f"\n{_ON}\nAdd this rule?", "add", as_json=as_json)
         rule_id = run(lambda c: rules.add_rule(c, match, note))
     if as_json:
-        echo_json({"id": rule_id, "match": match, "note": note, "preview": preview})
+        shown = {"id": rule_id, "is_new": True, "match": match, "note": note}
+        echo_json(shown | {"preview": preview})
     else:
         click.echo(f"Rule {rule_id} is on.\n{_ON}" if yes else f"Rule {rule_id} is on.")
 

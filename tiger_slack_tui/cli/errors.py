@@ -13,7 +13,7 @@ from typing import ParamSpec
 
 import click
 
-from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.errors import NotFound, TigerSlackError
 from tiger_slack_tui.base.log_records import keeps_data_out_of_records
 from tiger_slack_tui.base.stacktrace import internal_error, stacktrace
 
@@ -42,6 +42,8 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
                 command(*args, **kwargs)
             except TigerSlackError as error:
                 click.echo(f"tiger-slack: {error}", err=True)
+                if isinstance(error, NotFound):
+                    click.echo(f"  Looked in {_database_name()}.", err=True)
                 sys.exit(error.exit_code)
             except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
                 raise  # click handles these
@@ -99,16 +101,26 @@ def _report_bug(error: Exception) -> None:
     click.echo(f"tiger-slack: {internal_error(error)}. {stack}", err=True)
 
 
-def _check_texts(context: click.Context) -> None:
-    """Raise BadParameter for an argument that holds NUL, or bytes that are not UTF-8.
+def _database_name() -> str:
+    from tiger_slack_tui.base import settings  # takes long to import
+    from tiger_slack_tui.launch import database_name
 
-    Python reads such bytes as lone surrogates. Neither PostgreSQL nor JSON takes them.
+    return database_name(settings.load())
+
+
+def _check_texts(context: click.Context) -> None:
+    """Raise BadParameter for an argument that is empty, or holds NUL or bytes that are not UTF-8.
+
+    An empty one comes from a shell's variable that is not set. Python reads bytes that are not UTF-8 as lone
+    surrogates, and neither PostgreSQL nor JSON takes these or NUL.
     """
     for parameter in context.command.params:
         given = context.params.get(parameter.name or "")
         for text in given if isinstance(given, tuple) else (given,):
             if isinstance(text, str) and not _is_text(text):
                 raise click.BadParameter("it is not written in UTF-8.", context, parameter)
+            if isinstance(text, str) and not text.strip():
+                raise click.BadParameter("it is empty.", context, parameter)
 
 
 def _is_text(text: str) -> bool:

@@ -16,7 +16,7 @@ from tiger_slack_tui.audit.follow import FollowPosition, begin_following, follow
 from tiger_slack_tui.audit.words import format_channel, format_error, format_time, format_user
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.backoff import backoff
-from tiger_slack_tui.base.errors import DatabaseUnavailable, TigerSlackError
+from tiger_slack_tui.base.errors import DatabaseUnavailable, NotFound
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, cut, visible
@@ -25,6 +25,7 @@ from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import query_runner, run_query
+from tiger_slack_tui.launch import database_name
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, EventRow, read_page
 
@@ -37,12 +38,16 @@ _BEFORE_FOLLOWING = 10
 """Events that `--follow` prints before it waits for new ones."""
 
 
-class NoSuchEvent(TigerSlackError):
+class NoSuchEvent(NotFound):
     """The audit trail does not have the event."""
 
 
 @click.command()
-@click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only events with this outcome.")
+@click.option(
+    "--outcome",
+    type=options.Choice("outcome", _OUTCOMES),
+    help="Only events with this outcome.",
+)
 @click.option(
     "--type",
     "types",
@@ -116,7 +121,7 @@ def _show_events(
             return
         await query.require_rule(connection)
         if not as_json:
-            click.echo("No such events.", err=True)
+            click.echo(f"No such events in {database_name(loaded)}.", err=True)
 
     run_query(loaded, "events", print_events)
 
@@ -159,8 +164,6 @@ def _follow_events(loaded: Settings, query: EventQuery, limit: int, *, as_json: 
 
 def show_event(loaded: Settings, event_id: str, *, as_json: bool) -> None:
     """Print one event. Raises NoSuchEvent."""
-    if not event_id:
-        raise click.UsageError("EVENT_ID is empty.")
     found = run_query(loaded, "event", lambda c: read_event(c, event_id))
     if found is None:
         raise NoSuchEvent(

@@ -6,9 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +14,6 @@ from typing import Any
 
 import click
 import humanize
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
@@ -28,6 +24,7 @@ from tiger_slack_tui.base.text import amount, cells, fit, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.progress import ProgressPrinter, progress, rate_and_rest
 from tiger_slack_tui.imports.archive.layout import LeftOut
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.job import Import
@@ -43,8 +40,6 @@ from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.store.import_account import Account, ImportProblem
 from tiger_slack_tui.store.imports import ImportOutcome
 
-_LINE_SECONDS = 5.0
-"""Time between two lines of progress where there is no terminal."""
 _NAME = 22
 """Most columns of a channel's name in the result."""
 _SHOWN_PROBLEMS = 20
@@ -61,13 +56,13 @@ class Output:
 
 
 @click.command(name="import")
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", type=options.PathType(exists=True))
 @options.since
 @options.until
 @options.channels
 @click.option(
     "--channel-map",
-    type=click.Path(path_type=Path),
+    type=options.PathType(),
     help='JSON file for folders that match no channel: {"FOLDER": "CHANNEL ID"}.'
     " FOLDER is the name in the warning.",
 )
@@ -101,7 +96,7 @@ class Output:
 @click.option(
     "--errors",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=options.PathType(),
     help="Write every problem to this file: JSON lines with the file, the record's position, and the reason.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -144,17 +139,16 @@ def _import(loaded: Settings, request: ImportRequest, output: Output) -> int:
     try:
         with database(loaded, creates=True, session=True) as conninfo:
             conninfo = with_defaults(conninfo, application_name=loaded.instance)
-            with _progress(has_terminal) as progress:
-                result = asyncio.run(
-                    _run(loaded, request, import_options, conninfo, progress, errors)
-                )
+            with progress(has_terminal=has_terminal) as printer:
+                shown = _Progress(printer)
+                result = asyncio.run(_run(loaded, request, import_options, conninfo, shown, errors))
     finally:  # the file gets what is known by now, even after an error
         if errors and (trouble := errors.close()):
             click.echo(visible(f"warning: {trouble}"), err=True)
     if output.as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
-        click.echo("\n".join(_result_lines(result, progress.warnings, dry_run=request.dry_run)))
+        click.echo("\n".join(_result_lines(result, shown.warnings, dry_run=request.dry_run)))
     if result.total.read and result.total.read == result.total.filtered:
         click.echo(
             "tiger-slack: No message of the archive is within --since and --until.", err=True
@@ -200,24 +194,19 @@ async def _run(
 
 
 class _Progress:
-    """Prints the progress of the import as lines; on a terminal, with a bar below them."""
+    """Counts and prints what the import reports."""
 
-    def __init__(self, console: Console, bar: Progress | None) -> None:
+    def __init__(self, printer: ProgressPrinter) -> None:
         self.ledger = ImportLedger()
         """The import counts in it."""
-        self._console = console
-        self._bar = bar
-        self._task = bar.add_task("reading the archive", total=None, figures="") if bar else None
-        self._next_line = 0.0
+        self._printer = printer
         self.warnings = 0
         """Warnings and problems, also those that were not printed."""
+        printer.wait("reading the archive")
 
     def end(self, text: str) -> None:
         """End the bar, if there is one, and print the text."""
-        if self._bar:
-            self._bar.stop()
-            self._bar = None
-        self._print(text)
+        self._printer.end(text)
 
     def on_event(self, event: ImportEvent) -> None:
         """Print a counted event if an operator should see it."""
@@ -226,65 +215,36 @@ class _Progress:
                 self._print_plan(event)
             case ImportNote(text, is_warning):
                 self.warnings += is_warning
-                self._print(f"{'warning: ' if is_warning else ''}{text}")
+                self._printer.print(f"{'warning: ' if is_warning else ''}{text}")
             case ImportProblem(path, position, reason):
                 problems = self.ledger.problems
                 self.warnings += 1
                 if problems <= _SHOWN_PROBLEMS:
                     where = f"{path}, record {position}" if position else path
-                    self._print(f"warning: {where}: {reason}")
+                    self._printer.print(f"warning: {where}: {reason}")
                 elif problems == _SHOWN_PROBLEMS + 1:
-                    self._print(
+                    self._printer.print(
                         "warning: there are more problems; --errors FILE writes all of them to a file"
                     )
             case _:
-                self._print_figures()
+                self._show_figures()
 
     def _print_plan(self, planned: Planned) -> None:
         if planned.resumed:
-            self._print(f"Continuing the import of {format_time(planned.resumed)}.")
+            self._printer.print(f"Continuing the import of {format_time(planned.resumed)}.")
         for reason, number in planned.left_out.items():
-            self._print(f"skipping {amount(number, 'file')}: {reason}")
+            self._printer.print(f"skipping {amount(number, 'file')}: {reason}")
         size = humanize.naturalsize(planned.bytes)
-        self._print(f"reading {amount(planned.files, 'file')}, {size}")
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, total=planned.bytes, description="importing")
-        self._next_line = time.monotonic() + _LINE_SECONDS
+        self._printer.print(f"reading {amount(planned.files, 'file')}, {size}")
+        self._printer.start("importing")
 
-    def _print_figures(self) -> None:
+    def _show_figures(self) -> None:
         ledger = self.ledger
-        left = ledger.seconds_left
-        wait = "" if left is None else f", {duration(timedelta(seconds=int(left)))} left"
-        figures = (
-            f"{ledger.files_done:,}/{ledger.files:,} files, {ledger.records:,} messages,"
-            f" {ledger.rate:,.0f}/s{wait}"
+        rest = rate_and_rest(ledger.rate, ledger.seconds_left)
+        self._printer.show(
+            ledger.bytes_read / ledger.bytes if ledger.bytes else 1,
+            f"{ledger.files_done:,}/{ledger.files:,} files, {ledger.records:,} messages, {rest}",
         )
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=ledger.bytes_read, figures=figures)
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _LINE_SECONDS
-            share = ledger.bytes_read / ledger.bytes if ledger.bytes else 1
-            self._print(f"{share:.0%}, {figures}")
-
-    def _print(self, text: str) -> None:
-        self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _progress(has_terminal: bool) -> Iterator[_Progress]:
-    console = Console(stderr=True)
-    if not has_terminal:
-        yield _Progress(console, None)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, refresh_per_second=4) as bar:
-        yield _Progress(console, bar)
 
 
 def _result_lines(result: ImportResult, warnings: int, *, dry_run: bool) -> Iterator[str]:

@@ -14,14 +14,14 @@ from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, TigerSlackError
 from tiger_slack_tui.base.settings import Settings, SlackSettings
-from tiger_slack_tui.base.telemetry import log_to_stderr
+from tiger_slack_tui.base.telemetry import log_of_command
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
-from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.jobs.runner import RUNNER_LOG, Runner
 from tiger_slack_tui.jobs.status import JobStatus, read_status
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import with_defaults
@@ -39,7 +39,9 @@ class JobFailed(TigerSlackError):
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(tuple(JOB_LOCK_KEYS)))
+@click.argument(
+    "names", metavar="[JOB]...", nargs=-1, type=options.Choice("job", tuple(JOB_LOCK_KEYS))
+)
 @click.option(
     "--status",
     is_flag=True,
@@ -50,7 +52,8 @@ class JobFailed(TigerSlackError):
 def jobs(names: tuple[str, ...], status: bool, as_json: bool) -> None:
     """Run jobs now, or show their schedule and last runs.
 
-    Without names, users and channels run. A job that another instance runs now is skipped.
+    The jobs are users, channels, retention, backfill and search. Without names, users and channels run. A job that
+    another instance runs now is skipped.
     """
     if status:
         _show(settings.load(), as_json=as_json)
@@ -67,11 +70,11 @@ def _run_jobs(
 
     Raises JobFailed if one was neither done nor skipped, and CommandStopped after a signal.
     """
-    log_to_stderr(loaded)
+    log_of_command(loaded, printed=[RUNNER_LOG])
     with database(loaded, creates=True, session=True) as conninfo:
         work = _run(loaded, slack, names, conninfo)
         ended = run_until_stopped(
-            work, hint="To see how far the job came: tiger-slack jobs --status"
+            work, conninfo, hint=lambda: "To see how far the job came: tiger-slack jobs --status"
         )
     if as_json:
         click.echo(json.dumps([asdict(run) for run in ended], default=str, indent=2))

@@ -9,6 +9,7 @@ import click
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.cli.errors import exit_on_interrupt
+from tiger_slack_tui.cli.groups import SuggestingGroup
 
 
 class _Declaration(NamedTuple):
@@ -71,7 +72,7 @@ _GROUPS = {
 _COMMANDS = {name: each for group in _GROUPS.values() for name, each in group.items()}
 
 
-class _Commands(click.Group):
+class _Commands(SuggestingGroup):
     """Imports the module of a command when the command is used, so that `--help` takes 0.1 s."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -85,20 +86,6 @@ class _Commands(click.Group):
             module = import_module(f"tiger_slack_tui.cli.{declared.module}")
         command: click.Command = getattr(module, declared.function)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click, but a command that does not exist is answered with those that are like it."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            from tiger_slack_tui.base.name_patterns import closest, did_you_mean
-
-            meant = did_you_mean(closest(args[0], _COMMANDS))
-            if meant is None:
-                raise
-            raise click.UsageError(f"{error.message} {meant}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, _COMMANDS))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import click
 
+from tiger_slack_tui.base.name_patterns import suggestion
+from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.base.times import UNITS
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -48,6 +53,46 @@ http = click.option(
     metavar="[HOST:]PORT",
     help="Address of health and metrics (default: TIGER_SLACK_HTTP).",
 )
+
+
+class Choice(click.ParamType):  # type: ignore[type-arg]
+    """One of a few words. A word that is none of them is answered with those that are like it."""
+
+    name = "choice"
+
+    def __init__(self, noun: str, words: Collection[str]) -> None:
+        self._noun = noun
+        self._words = words
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"[{'|'.join(self._words)}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in self._words:
+            return value
+        if not str(value).strip():
+            raise click.BadParameter("it is empty.", ctx, param)
+        hint = suggestion(str(value), self._words) or f"There are {', '.join(self._words)}."
+        raise click.BadParameter(
+            f"there is no {self._noun} {visible(str(value))}. {hint}", ctx, param
+        )
+
+
+class PathType(click.Path):
+    """A path; "" is refused, which Python reads as the current directory."""
+
+    def __init__(self, *, exists: bool = False) -> None:
+        super().__init__(exists=exists, path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        if not str(value).strip():
+            self.fail("it is empty.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class _Id(click.ParamType):  # type: ignore[type-arg]

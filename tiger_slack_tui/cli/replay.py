@@ -16,6 +16,7 @@ from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.events import NoSuchEvent
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import last, run_query
 from tiger_slack_tui.postgres.connection import Connection
@@ -23,7 +24,7 @@ from tiger_slack_tui.store.replay import ReplaySelection, unknown_events
 
 
 class NotReplayed(TigerSlackError):
-    """Some of the events do not exist, or failed again."""
+    """Some of the events failed again."""
 
 
 @click.command()
@@ -72,7 +73,7 @@ def _replay(loaded: Settings, selection: ReplaySelection, *, dry_run: bool, as_j
     elif report.events or not unknown:
         click.echo("\n".join(_lines(report, dry_run=dry_run)))
     if unknown:
-        raise NotReplayed(f"The audit trail has no event {visible(', '.join(unknown))}.")
+        raise NoSuchEvent(f"The audit trail has no event {visible(', '.join(unknown))}.")
     if failed := report.outcomes().get(Outcome.FAILED):
         raise NotReplayed(
             f"{amount(failed, 'event')} failed again.",

@@ -13,7 +13,7 @@ from tiger_slack_tui.audit.reference import HOW_TO_NAME, MessageReference
 from tiger_slack_tui.audit.why_lines import second_lines
 from tiger_slack_tui.audit.words import format_channel, format_time, format_user
 from tiger_slack_tui.base import settings
-from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.errors import NotFound
 from tiger_slack_tui.base.text import amount, cells, lines, visible
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
@@ -23,7 +23,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.render import Piece
 from tiger_slack_tui.search.search import Message, Result, SearchPage
 from tiger_slack_tui.search.search import search as find
-from tiger_slack_tui.search.thread import Surroundings, around, thread_of
+from tiger_slack_tui.search.thread import MessageUnknown, Surroundings, around, thread_of
 from tiger_slack_tui.store.message_history import MessageOfSecond
 
 _INDENT = "  "
@@ -33,7 +33,7 @@ _MOST_LINES = 200
 """Most lines of a message that are printed."""
 
 
-class NothingFound(TigerSlackError):
+class NothingFound(NotFound):
     """No message matches the query."""
 
 
@@ -124,7 +124,9 @@ def thread(channel: str, ts: str | None, as_json: bool) -> None:
         if as_json:
             echo_json(messages)
         else:
-            click.echo("\n".join(second_lines(named.channel, messages.messages, "thread")))
+            click.echo("\n".join(second_lines(named, messages.messages, "thread")))
+        if not named.is_second:
+            raise MessageUnknown(f"No message {named.ts} is stored.")
     elif as_json:
         echo_json({"messages": messages, "is_thread": True})
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from tiger_slack_tui.base.errors import TigerSlackError
@@ -18,18 +18,18 @@ class CommandStopped(TigerSlackError):
     """A signal stopped the command."""
 
 
-def run_until_stopped(work: Coroutine[Any, Any, T], *, hint: str) -> T:
-    """Run the work to its end, and return its result.
+def run_until_stopped(work: Coroutine[Any, Any, T], conninfo: str, *, hint: Callable[[], str]) -> T:
+    """Run the work, which uses the database `conninfo`, to its end, and return its result.
 
     The first SIGTERM or SIGINT cancels the work; a second signal ends the process at once.
     Raises CommandStopped with the hint after a signal; DatabaseUnavailable, DatabaseRefused and MigrationError for
     errors of the database; and what the work raises.
     """
     try:
-        with translate_errors():
+        with translate_errors(conninfo):
             return asyncio.run(_cancelled_by_signals(work))
     except asyncio.CancelledError:
-        raise CommandStopped("Stopped.", hint=hint) from None
+        raise CommandStopped("Stopped.", hint=hint()) from None
 
 
 async def _cancelled_by_signals(work: Coroutine[Any, Any, T]) -> T:

@@ -11,7 +11,7 @@ from tiger_slack_tui.audit.reference import HOW_TO_NAME, MessageReference
 from tiger_slack_tui.audit.why import Verdict
 from tiger_slack_tui.audit.why_lines import second_lines, why_lines
 from tiger_slack_tui.base import settings
-from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.errors import NotFound
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
@@ -22,7 +22,7 @@ from tiger_slack_tui.cli.queries import run_query
 _EVENT_ID = re.compile(r"Ev[A-Z0-9]+|sha256:[0-9a-f]+")
 
 
-class NotKnown(TigerSlackError):
+class NotKnown(NotFound):
     """Nothing is known about the message."""
 
 
@@ -58,11 +58,12 @@ def _explain(loaded: Settings, message: MessageReference, *, as_json: bool) -> N
     if as_json:
         echo_json({"messages": found} if isinstance(found, list) else found)
     elif isinstance(found, list):
-        click.echo("\n".join(second_lines(message.channel, found)))
+        click.echo("\n".join(second_lines(message, found)))
     else:
         click.echo("\n".join(why_lines(found)))
-    if not isinstance(found, list) and found.verdict in (
-        Verdict.NEVER_DELIVERED,
-        Verdict.BEFORE_TRAIL,
-    ):
+    if isinstance(found, list):
+        is_known = message.is_second
+    else:
+        is_known = found.verdict not in (Verdict.NEVER_DELIVERED, Verdict.BEFORE_TRAIL)
+    if not is_known:
         raise NotKnown("Nothing is known about this message.")

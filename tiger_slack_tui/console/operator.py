@@ -95,10 +95,12 @@ class Operator:
 
     # Discard rules
 
-    async def add_rule(self, match: str, note: str | None) -> int:
-        """Turn a new rule on, and return its number."""
+    async def add_rule(self, match: str, note: str | None) -> str:
+        """Turn a new rule on, unless there is the same one, and return what came of it, in words."""
         async with connected(self._backend.conninfo) as connection:
-            return await rules.add_rule(connection, match, note)
+            if same := await rules.find_same_rule(connection, match):
+                return rules.same_rule_words(same)
+            return f"Rule {await rules.add_rule(connection, match, note)} is on"
 
     async def turn_rule_on(self, rule_id: int) -> None:
         async with connected(self._backend.conninfo) as connection:

@@ -57,7 +57,7 @@ class ProblemFile:
         try:
             file = self._make()
             try:
-                with translate_errors():
+                with translate_errors(conninfo):
                     await write_problems(file, conninfo, import_id)
                 file.flush()
             except BaseException:

@@ -55,7 +55,7 @@ async def _write_all_problems(
 ) -> tuple[int, str | None]:
     """Write the problems of all runs, or of this one if the database is away; their number, and why it is away."""
     try:
-        with translate_errors():
+        with translate_errors(conninfo):
             first, number = await write_problems(file, conninfo, import_id)
     except TigerSlackError as error:
         lines = [problem_line(problem) for problem in state.problems]

@@ -35,7 +35,8 @@ def make_backfill_job(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | 
         nonlocal began, team
         if began is None:
             began = await gaps.database_time(connection)
-        if not (await gaps.summarize(connection, team)).count:
+        open_ones = await gaps.summarize(connection, team)
+        if not open_ones.count and not open_ones.is_due:
             return False
         if team is None:
             team = (await web.identity()).team_id

@@ -22,7 +22,9 @@ from tiger_slack_tui.postgres.pool import connect, connect_session, end_within
 from tiger_slack_tui.store import job_runs
 from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
 
-log = logging.getLogger(__name__)
+RUNNER_LOG = __name__
+"""The logger of how runs ended."""
+log = logging.getLogger(RUNNER_LOG)
 
 _END_SECONDS = 1.0
 """Seconds that a cancelled run has to end, and seconds for the record of its end."""

@@ -56,7 +56,7 @@ async def read_status(
             for name, key in JOB_LOCK_KEYS.items()
         ]
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-        raise not_migrated() from None
+        raise not_migrated(connection.conninfo) from None
 
 
 def _settled(run: JobRun, holder: Holder | None, percent: int | None) -> JobRun:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable
 from tiger_slack_tui.base.settings import Settings
+from tiger_slack_tui.postgres.addresses import from_setting, is_embedded, server_name, setting_of
 from tiger_slack_tui.postgres.failures import (
     NO_CONNECTION_LEFT,
     POOLER_FULL,
@@ -53,14 +53,6 @@ _EMBEDDED_UNREACHED = {
 _HOST_UNKNOWN = re.compile(r"failed to resolve host|could not translate host name")
 
 
-def from_setting(conninfo: str, setting: str) -> str:
-    """`conninfo`, which knows the name of the setting that it comes from: `connect_failure` names it.
-
-    PostgreSQL shows it as the application's name if no other name is given.
-    """
-    return make_conninfo(conninfo, fallback_application_name=setting)
-
-
 def session_conninfo(settings: Settings, conninfo: str) -> str:
     """The address at which a connection keeps its session: DATABASE_DIRECT_URL, or else `conninfo`."""
     if settings.direct_conninfo is None:
@@ -77,11 +69,8 @@ def connect_failure(
             "The pooler is in statement mode, which allows no transactions.",
             hint="Set it to transaction or session mode (pool_mode of pgbouncer).",
         )
-    given = conninfo_to_dict(conninfo)
-    setting = str(given.get("fallback_application_name") or "")
-    is_embedded = not setting and str(given.get("host") or "").startswith("/")
-    target = "The embedded PostgreSQL" if is_embedded else _address(given)
-    target += f" ({setting})" if setting else ""
+    setting = setting_of(conninfo)
+    target = "The embedded PostgreSQL" if is_embedded(conninfo) else server_name(conninfo)
     if is_pooler_full(error):
         return DatabaseUnavailable(f"{target} was not reached: {POOLER_FULL}")
     # libpq: connection failed: connection to server at "host" (address), port 5432 failed: FATAL:  reason
@@ -97,7 +86,7 @@ def connect_failure(
         return DatabaseUnavailable(
             f"{target} does not resolve. Is the host right, and are network and DNS up?"
         )
-    meanings = _UNREACHED | (_EMBEDDED_UNREACHED if is_embedded else {})
+    meanings = _UNREACHED | (_EMBEDDED_UNREACHED if is_embedded(conninfo) else {})
     for sign, meaning in meanings.items():
         if sign in text:
             return DatabaseUnavailable(f"{target} {meaning}")
@@ -109,11 +98,3 @@ def _refused(target: str, reason: str, fix: str, setting: str) -> DatabaseRefuse
         f"{target} refused the connection: {reason}.",
         hint=fix.format(setting=setting or "the connection string"),
     )
-
-
-def _address(given: dict[str, str | int | None]) -> str:
-    """Host and port of each server in a conninfo, without user and password."""
-    hosts = str(given.get("host") or given.get("hostaddr") or "localhost").split(",")
-    ports = str(given.get("port") or "5432").split(",")
-    ports += ports[-1:] * (len(hosts) - len(ports))
-    return ", ".join(f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=False))

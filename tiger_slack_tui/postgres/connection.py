@@ -132,6 +132,11 @@ class Connection(AsyncConnection[Any]):
         return self
 
     @property
+    def conninfo(self) -> str:
+        """The address of its server and database. It contains the password."""
+        return self._conninfo
+
+    @property
     def server(self) -> str:
         """Host and port, to show to people."""
         return "?" if self.closed else f"{self.info.host}:{self.info.port}"

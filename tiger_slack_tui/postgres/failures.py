@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import psycopg
 
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
+from tiger_slack_tui.postgres.addresses import database_name, setting_of
 
 # Error classes after which a retry can succeed: connection, deadlock or serialisation, resources, lock or statement
 # timeout, shutdown, I/O, and a standby, which takes no writes until it is promoted.
@@ -132,16 +133,22 @@ def _meaning(error: psycopg.Error) -> str | None:
     return None
 
 
-def not_migrated() -> MigrationError:
-    """The error for a missing table, column or function."""
+def not_migrated(conninfo: str) -> MigrationError:
+    """The error for a missing table, column or function in the database."""
+    setting = setting_of(conninfo)
+    other = f" Or set {setting} to the database that has them." if setting else ""
     return MigrationError(
-        "The database does not have the tables of this version.", hint="Run: tiger-slack migrate"
+        f"The database {database_name(conninfo)} does not have the tables of this version.",
+        hint=f"To create them: tiger-slack migrate.{other}",
     )
 
 
 @contextmanager
-def translate_errors() -> Iterator[None]:
-    """Turn psycopg's errors inside the block into DatabaseUnavailable, MigrationError or DatabaseRefused."""
+def translate_errors(conninfo: str) -> Iterator[None]:
+    """Turn psycopg's errors inside the block into DatabaseUnavailable, MigrationError or DatabaseRefused.
+
+    `conninfo` is the address of the connection that the block uses.
+    """
     try:
         yield
     except psycopg.Error as error:
@@ -150,5 +157,7 @@ def translate_errors() -> Iterator[None]:
         if is_unavailable(error):
             raise DatabaseUnavailable(f"The database does not answer: {describe(error)}") from None
         if isinstance(error, _NOT_MIGRATED):
-            raise not_migrated() from None
-        raise DatabaseRefused(f"The database refused: {describe(error)}") from None
+            raise not_migrated(conninfo) from None
+        raise DatabaseRefused(
+            f"The database {database_name(conninfo)} refused: {describe(error)}"
+        ) from None

@@ -50,7 +50,7 @@ async def connected(conninfo: str, *, statement_seconds: float = 0) -> AsyncIter
     Raises DatabaseUnavailable, DatabaseRefused, and MigrationError if tables are missing.
     """
     async with await connect(conninfo, statement_seconds=statement_seconds) as connection:
-        with translate_errors():
+        with translate_errors(conninfo):
             yield connection
 
 
@@ -61,7 +61,7 @@ async def connect_session(conninfo: str, kind: type[Connection] = Connection) ->
     """
     connection = await connect(conninfo, kind)
     try:
-        with translate_errors():
+        with translate_errors(conninfo):
             if not connection.is_pooled:
                 return connection
             if await holds_sessions(connection, conninfo):
@@ -83,7 +83,7 @@ async def require_same_database(conninfo: str, direct: str) -> None:
     Raises OtherDatabase if it does not; DatabaseUnavailable and DatabaseRefused if one cannot be reached.
     """
     async with await connect(conninfo) as one, await connect(direct) as other:
-        with translate_errors():
+        with translate_errors(direct):
             is_same = await is_same_database(one, other)
     if not is_same:
         raise OtherDatabase(

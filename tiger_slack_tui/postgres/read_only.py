@@ -57,7 +57,7 @@ class ReadOnlyDatabase:
             stack.callback(self._free.release)
             connection = await self._connection()
             stack.callback(self._give_back, connection)
-            with translate_errors():
+            with translate_errors(connection.conninfo):
                 try:
                     async with connection.transaction():
                         yield connection
@@ -91,7 +91,7 @@ class ReadOnlyDatabase:
             # The transactions, and for what runs outside of one the session: a pooler's session is not ours.
             await connection.set_read_only(True)
             if not connection.is_pooled:
-                with translate_errors():
+                with translate_errors(connection.conninfo):
                     await connection.execute("set default_transaction_read_only = on")
         except BaseException:
             connection.pgconn.finish()

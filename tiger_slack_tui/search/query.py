@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
-from tiger_slack_tui.base.name_patterns import closest, did_you_mean
+from tiger_slack_tui.base.name_patterns import suggestion
 from tiger_slack_tui.base.text import cut
 from tiger_slack_tui.base.times import read_time, shift
 
@@ -208,7 +208,7 @@ def _value(token: re.Match[str]) -> str:
 
 def _filter(name: str, value: str, token: re.Match[str], is_negated: bool) -> Filter | None:
     if name not in MODIFIERS:
-        near = did_you_mean([f"{each}:" for each in closest(name, MODIFIERS)])
+        near = suggestion(name, MODIFIERS, after=":")
         quoted = cut(token[0].lstrip("-"), _SHOWN)
         raise QueryError(
             f"There is no modifier {cut(name, _SHOWN)}:.",
@@ -227,7 +227,7 @@ def _filter(name: str, value: str, token: re.Match[str], is_negated: bool) -> Fi
         value = value.lower()
         if value not in _VALUES[name]:
             known = ", ".join(f"{name}:{each}" for each in _VALUES[name])
-            near = did_you_mean([f"{name}:{each}" for each in closest(value, _VALUES[name])])
+            near = suggestion(value, _VALUES[name], before=f"{name}:")
             more = " and has::emoji:" if name == "has" else ""
             raise QueryError(
                 f"{name}:{cut(value, _SHOWN)} is not known.",

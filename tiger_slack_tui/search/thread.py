@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.errors import NotFound
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.search import Message, describe
 from tiger_slack_tui.store.readable_messages import read_around, read_messages, read_thread
@@ -14,7 +14,7 @@ MOST_REPLIES = 1000
 """Most messages of a thread that are read at once."""
 
 
-class MessageUnknown(TigerSlackError):
+class MessageUnknown(NotFound):
     """No message is stored with this channel and ts."""
 
 

@@ -1,4 +1,4 @@
-"""Reads and writes Slack's ts, the time that identifies a message in its channel; reads permalinks."""
+"""Reads and writes Slack's ts, the time that identifies a message in its channel; reads what people paste of it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,21 @@ _FIRST, _END = -210_866_803_200, 9_224_318_016_000
 _MOST_SENT = 10**12
 """A peer that sends more seconds has sent milliseconds."""
 _TS = re.compile(r"(-?[0-9]{1,13})(?:\.([0-9]{1,9}))?")
-# https://WORKSPACE.slack.com/archives/CHANNEL/pTTTTTTTTTTUUUUUU. A query ?thread_ts=… may follow.
+# https://WORKSPACE.slack.com/archives/CHANNEL/pTTTTTTTTTTUUUUUU, or what the browser shows:
+# https://app.slack.com/client/TEAM/CHANNEL/p…, …/thread/CHANNEL-TTTTTTTTTT.UUUUUU. A query ?thread_ts=… may follow.
 _PERMALINK = re.compile(
-    r"https?://[^/\s]+/archives/([A-Z0-9]{1,40})/p([0-9]{1,12})([0-9]{6})/?(?:[?#]\S*)?"
+    r"""(?: (?:https?://)? (?:[^/\s]+/)? (?:archives|client/[A-Z0-9]+) / )?
+    (?: ([A-Z0-9]{1,40}) / p | (?:[A-Z0-9]+/)? thread/ ([A-Z0-9]{1,40}) - )
+    ([0-9]{1,12}) \.? ([0-9]{6}) /?(?:[?#]\S*)?""",
+    re.VERBOSE,
 )
+# The channel of a link to a channel, or of Slack's notation for a mention of it: <#C0123|name>.
+_CHANNEL_LINK = re.compile(r"(?:https?://)?[^/\s]+/archives/([A-Z0-9]{1,40})/?(?:[?#]\S*)?")
+_CHANNEL_MENTION = re.compile(r"<#([A-Z0-9]{1,40})(?:\|[^>]*)?>")
+_MICROSECONDS = re.compile(r"p?([0-9]{10})([0-9]{6})")
+_MILLISECONDS = re.compile(r"([0-9]{10})[0-9]{3}")
+_AROUND = "()[]{}<>.,;:!?'\"`\u2018\u2019\u201c\u201d\u00ab\u00bb"
+"""What people copy together with a link or a ts."""
 
 
 def slack_ts(time: datetime) -> str:
@@ -80,12 +91,42 @@ def read_ts(text: str) -> str | None:
     return f"{found[0]}.{found[1]:0<6}"
 
 
+def read_pasted_ts(text: str) -> tuple[str, bool] | None:
+    """The ts in what an operator pastes, and whether only its second was given; None if there is no ts.
+
+    It reads 1700000000.000100, with a comma too, the p1700000000000100 of links, and 1700000000. Of milliseconds
+    (1700000000000) it takes the second, because they can be rounded. Blanks and punctuation around it do not matter.
+    """
+    text = pasted(text).replace(",", ".")
+    if found := _MICROSECONDS.fullmatch(text):
+        return f"{found[1]}.{found[2]}", False
+    if found := _MILLISECONDS.fullmatch(text):
+        return f"{found[1]}.000000", True
+    exact = read_ts(text)
+    return None if exact is None else (exact, "." not in text)
+
+
 def read_permalink(text: str) -> tuple[str, str] | None:
-    """Channel and ts of the message that a permalink leads to; None if the text is none."""
-    found = _PERMALINK.fullmatch(text)
-    if found is None or (ts := read_ts(f"{found[2]}.{found[3]}")) is None:
+    """Channel and ts of the message that a pasted link leads to; None if the text is no link to a message."""
+    found = _PERMALINK.fullmatch(pasted(text))
+    if found is None or (ts := read_ts(f"{found[3]}.{found[4]}")) is None:
         return None
-    return found[1], ts
+    return found[1] or found[2], ts
+
+
+def read_pasted_channel(text: str) -> str:
+    """The id in a pasted link or mention of a channel; any other text without the blanks around it."""
+    text = text.strip()
+    found = _CHANNEL_MENTION.fullmatch(text) or _CHANNEL_LINK.fullmatch(pasted(text))
+    return found[1] if found else text
+
+
+def pasted(text: str) -> str:
+    """The text without blanks and punctuation around it, and without the label of a link (<LINK|LABEL>)."""
+    text = text.strip()
+    if text.startswith("<"):
+        text = text.partition("|")[0]
+    return text.strip(f"{_AROUND} \t\r\n")
 
 
 def _parts(text: str) -> tuple[int, str] | None:

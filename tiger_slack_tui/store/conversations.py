@@ -105,6 +105,7 @@ from slack.gap g
 where (g.channel_id is null or slack.is_visible(g.channel_id, %(visible)s::text[]))
 and (%(channel)s::text is null or g.channel_id is null or g.channel_id = %(channel)s)
 and (%(closed)s or g.closed_at is null)
+and g.reason <> 'by hand'
 and g.started_at < %(until)s::timestamptz
 and coalesce(g.ended_at, 'infinity') >= %(since)s::timestamptz
 and g.id < %(before)s
@@ -273,6 +274,8 @@ async def gaps_between(
     n: int,
 ) -> list[GapRow]:
     """The gaps that touch the period, the newest first, before an id: of all channels, and of visible ones.
+
+    Periods of which an operator only asked for the history are left out.
 
     With `channel_id`, none of other channels. `closed` adds those that a backfill closed.
     """

@@ -13,21 +13,27 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value, to_json
 from tiger_slack_tui.store.import_account import Account
 
+BY_HAND = "by hand"
+"""The reason of a period whose history an operator asked for. Events of it are not known to be missing."""
 _COLUMNS: LiteralString = (
     "g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.instance, g.found_at, g.tried_at, g.closed_at"
     ", g.account, g.error"
 )
 _SUMMARY: LiteralString = """
-select count(*), coalesce(bool_or(g.tried_at is null and slack.is_settled(g)), false), max(g.id)
+select count(*) filter (where g.reason <> 'by hand')
+, coalesce(bool_or(g.tried_at is null and slack.is_settled(g)), false)
+, max(g.id) filter (where g.reason <> 'by hand')
 from slack.gap g
 where g.closed_at is null
 and (g.team_id is null or %(team)s::text is null or g.team_id = %(team)s)
 """
+# Whoever asked for a backfill has seen how it ended, and decides whether it goes on. The job continues only one that
+# was killed.
 _HAS_DUE: LiteralString = """
 select exists
 ( select from slack.gap g
   where g.closed_at is null
-  and (g.tried_at is null or g.tried_at < %(since)s)
+  and (g.tried_at is null or (g.tried_at < %(since)s and g.reason <> 'by hand'))
   and slack.is_settled(g)
   and (g.team_id is null or g.team_id = %(team)s)
 )
@@ -36,7 +42,7 @@ _DUE: LiteralString = f"""
 select {_COLUMNS} from slack.gap g
 where g.closed_at is null
 and g.ended_at is not null
-and (%(all)s or slack.is_settled(g))
+and (%(all)s or (slack.is_settled(g) and (g.tried_at is null or g.reason <> 'by hand')))
 and (g.team_id is null or g.team_id = %(team)s)
 order by g.id
 """  # noqa: S608 only constants
@@ -59,6 +65,7 @@ _OPEN: LiteralString = """
 select count(*), count(*) filter (where g.ended_at is null), min(g.started_at)
 from slack.gap g
 where g.closed_at is null
+and g.reason <> 'by hand'
 """
 # slack.record_gap() does not change the period of a gap whose backfill has begun.
 _BEGIN: LiteralString = f"""
@@ -158,6 +165,11 @@ class Gap:
     account: dict[str, Any] | None
     error: str | None
 
+    @property
+    def may_miss_events(self) -> bool:
+        """Whether events of it may be missing: it is open, and not only a period that an operator asked for."""
+        return self.closed_at is None and self.reason != BY_HAND
+
 
 @dataclass(slots=True)
 class ChannelProgress:
@@ -179,15 +191,16 @@ class GapSummary:
     """The gaps of a workspace that are not closed, including those that go on."""
 
     count: int = 0
+    """Without the periods that an operator asked for."""
     is_due: bool = False
     """Whether the job should close one now: it has ended, and no backfill of it has finished."""
     newest: int | None = None
-    """The id of the newest."""
+    """The id of the newest that is counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenGaps:
-    """The gaps that are not closed."""
+    """The gaps that are not closed, without the periods that an operator asked for."""
 
     count: int
     going_on: int
@@ -197,7 +210,7 @@ class OpenGaps:
 
 
 async def open_gaps(connection: Connection) -> OpenGaps:
-    """The gaps that are not closed, of all workspaces."""
+    """The gaps of all workspaces that are not closed, without the periods that an operator asked for."""
     row = await (await connection.execute(_OPEN)).fetchone()
     return OpenGaps(*row) if row else OpenGaps(0, 0, None)
 
@@ -220,7 +233,11 @@ async def has_due(connection: Connection, team: str, since: datetime) -> bool:
 
 
 async def due(connection: Connection, team: str, *, growing: bool) -> list[Gap]:
-    """The gaps that have ended and are not closed; with `growing`, also those that may still become longer."""
+    """The gaps that have ended and are not closed.
+
+    With `growing`, also those that may still become longer, and periods that an operator asked for whose backfill was
+    stopped or failed.
+    """
     return await _gaps(connection, _DUE, {"team": team, "all": growing})
 
 
@@ -243,7 +260,7 @@ async def add(
     channel: str | None,
     instance: str,
 ) -> Gap:
-    """Add a gap that an operator asks to close, and return it."""
+    """Add a period whose history an operator asks for, and return it."""
     values = {
         "team": team,
         "since": since,

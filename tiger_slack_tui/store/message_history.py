@@ -69,13 +69,32 @@ limit 1
 """
 _HAS_GAPS: LiteralString = "select to_regclass('slack.gap') is not null"
 _GAP: LiteralString = """
-select g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.closed_at
+select g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.closed_at, g.tried_at, g.error
 from slack.gap g
-where g.started_at <= slack.to_timestamptz(%(ts)s)
+where (g.reason = 'by hand') = %(by_hand)s::bool
+and g.started_at <= slack.to_timestamptz(%(ts)s)
 and (g.ended_at is null or g.ended_at >= slack.to_timestamptz(%(ts)s))
 and (g.channel_id is null or g.channel_id = %(channel_id)s)
 order by g.channel_id nulls last, g.id desc
 limit 1
+"""
+_IS_KNOWN: LiteralString = """
+select exists
+( select from slack.message m
+  where m.channel_id = %(channel_id)s
+  and m.ts = slack.to_timestamptz(%(ts)s)
+  and m.ts between %(first)s::timestamptz and %(last)s::timestamptz
+)
+or exists
+( select from slack.event e
+  where e.channel_id = %(channel_id)s
+  and e.message_ts = slack.to_timestamptz(%(ts)s)
+)
+or exists
+( select from slack.tombstone t
+  where t.channel_id = %(channel_id)s
+  and t.ts = slack.to_timestamptz(%(ts)s)
+)
 """
 _OF_SECOND: LiteralString = f"""
 with known as
@@ -89,6 +108,11 @@ with known as
   where e.channel_id = %(channel_id)s
   and e.message_ts >= slack.to_timestamptz(%(ts)s)
   and e.message_ts < slack.to_timestamptz(%(end)s)
+  union
+  select t.ts from slack.tombstone t
+  where t.channel_id = %(channel_id)s
+  and t.ts >= slack.to_timestamptz(%(ts)s)
+  and t.ts < slack.to_timestamptz(%(end)s)
 )
 select slack.to_ts(k.ts) as slack_ts, m.user_id, {PERSON_NAME} as user_name, left(m.text, 200) as text
 from known k
@@ -127,7 +151,10 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessageOfSecond:
-    """A message that is stored, or that an event is about. `text` was written by people; None if it is not stored."""
+    """A message that is stored or deleted, or that an event is about.
+
+    `text` was written by people; None if it is not stored.
+    """
 
     slack_ts: str
     user_id: str | None
@@ -190,7 +217,7 @@ class ImportedFile:
 
 @dataclass(frozen=True, slots=True)
 class CoveringGap:
-    """A gap that covers the message's time: events of then may be missing."""
+    """A row of slack.gap that covers the message's time: a gap, or a period that an operator asked to backfill."""
 
     id: int
     reason: str
@@ -201,6 +228,10 @@ class CoveringGap:
     """The only channel that it concerns; None for all channels."""
     closed_at: datetime | None
     """When a backfill closed it."""
+    tried_at: datetime | None
+    """When a backfill of it last came to its end, or was stopped."""
+    error: str | None
+    """Why that did not close it."""
 
 
 async def stored_message(connection: Connection, channel_id: str, ts: str) -> StoredMessage | None:
@@ -210,10 +241,16 @@ async def stored_message(connection: Connection, channel_id: str, ts: str) -> St
     )
 
 
+async def is_message_known(connection: Connection, channel_id: str, ts: str) -> bool:
+    """Whether the message is stored or was deleted, or an event is about it."""
+    cursor = await connection.execute(_IS_KNOWN, _values(channel_id, ts), prepare=False)
+    return bool((await cursor.fetchone() or [False])[0])
+
+
 async def messages_of_second(
     connection: Connection, channel_id: str, ts: str
 ) -> list[MessageOfSecond]:
-    """The messages of the second of `ts`, a ts, stored or only known from events; at most 100."""
+    """The messages of the second of `ts`, a ts: stored, deleted, or only known from events; at most 100."""
     second = int(ts.partition(".")[0])
     values = _values(channel_id, str(second)) | {"end": str(second + 1)}
     return await _rows(connection, MessageOfSecond, _OF_SECOND, values)
@@ -242,11 +279,17 @@ async def imported_file(connection: Connection, channel_id: str, ts: str) -> Imp
     return next(iter(await _rows(connection, ImportedFile, _FILE, _values(channel_id, ts))), None)
 
 
-async def covering_gap(connection: Connection, channel_id: str, ts: str) -> CoveringGap | None:
-    """The gap that covers the time. A gap of the channel comes before one of all channels."""
+async def covering_gap(
+    connection: Connection, channel_id: str, ts: str, *, by_hand: bool = False
+) -> CoveringGap | None:
+    """The gap that covers the time; with `by_hand`, the period that an operator asked to backfill.
+
+    One of the channel comes before one of all channels.
+    """
     if not await fetch_value(connection, _HAS_GAPS):  # the schema of an older version
         return None
-    return next(iter(await _rows(connection, CoveringGap, _GAP, _values(channel_id, ts))), None)
+    values = _values(channel_id, ts) | {"by_hand": str(by_hand)}
+    return next(iter(await _rows(connection, CoveringGap, _GAP, values)), None)
 
 
 def _values(channel_id: str, ts: str) -> dict[str, str]:

@@ -63,6 +63,15 @@ where case when %(id)s::int4 is null then not r.is_removed else r.id = %(id)s en
 order by r.id
 """
 _ADD: LiteralString = "insert into slack.message_discard (match, note) values (%s, %s) returning id"
+_SAME: LiteralString = """
+select d.id, true as is_on from slack.message_discard d where d.match::text = %(match)s::jsonpath::text
+union all
+select o.id, false from slack.message_discard_off o
+where o.match::text = %(match)s::jsonpath::text
+and not o.is_removed
+order by is_on desc, id
+limit 1
+"""
 _TURN_OFF: LiteralString = """
 with d as (delete from slack.message_discard where id = %s returning id, match, note, created_at)
 insert into slack.message_discard_off (id, match, note, created_at, is_removed)
@@ -163,6 +172,13 @@ class CheckedMatch(NamedTuple):
     """What it yields for a message without fields, as a JSON array. A predicate yields one truth value."""
 
 
+class SameRule(NamedTuple):
+    """A rule with the same condition."""
+
+    id: int
+    is_on: bool
+
+
 class BadMatch(Exception):
     """PostgreSQL cannot read a text as a jsonpath. `reason` quotes nothing but that text."""
 
@@ -233,6 +249,12 @@ async def evaluate_conditions(
 async def insert_rule(connection: Connection, match: str, note: str | None) -> int:
     """Store the rule and return its number."""
     return int(await fetch_value(connection, _ADD, (match, note)))
+
+
+async def find_same(connection: Connection, match: str) -> SameRule | None:
+    """The rule with this condition, one that is on before one that is off. `match` must be a jsonpath."""
+    row = await (await connection.execute(_SAME, {"match": match})).fetchone()
+    return SameRule(*row) if row else None
 
 
 async def turn_off(connection: Connection, rule_id: int) -> bool:

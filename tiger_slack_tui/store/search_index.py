@@ -98,7 +98,7 @@ async def use_language(conninfo: str, language: str) -> bool:
     server has no such language.
     """
     async with await connect(conninfo) as connection:
-        with translate_errors():
+        with translate_errors(conninfo):
             if not await fetch_value(connection, _HAS_LANGUAGE, (language,)):
                 raise DatabaseRefused(
                     f"The server has no text search configuration {language}.",

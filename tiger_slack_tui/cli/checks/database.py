@@ -29,7 +29,7 @@ async def check_database(conninfo: str) -> AsyncIterator[Check]:
         else:
             yield Check("database", CheckState.OK, f"PostgreSQL {version}")
         try:
-            with translate_errors():
+            with translate_errors(conninfo):
                 yield await _rights(connection)
                 yield await _timescaledb(connection)
                 yield await _instances(connection)
@@ -73,7 +73,7 @@ async def _instances(connection: Connection) -> Check:
 
 async def _gaps(connection: Connection) -> Check:
     try:
-        with translate_errors():
+        with translate_errors(connection.conninfo):
             gaps = await open_gaps(connection)
     except MigrationError:
         return Check("gaps", CheckState.OK, "not known yet; the first start looks for them")

@@ -52,9 +52,7 @@ class AuditReader:
         spooled = await message.read_spool(spool)
         async with connected(self._conninfo) as connection:
             found = await message.explain(connection, spooled)
-        lines = (
-            second_lines(message.channel, found) if isinstance(found, list) else why_lines(found)
-        )
+        lines = second_lines(message, found) if isinstance(found, list) else why_lines(found)
         return list(lines)
 
     async def rules(self) -> tuple[Rule, ...]:

@@ -232,9 +232,9 @@ class RulesScreen(Dialog[RuleDraft]):
         )
 
         async def save() -> str:
-            number = await self._host.operator.add_rule(match, note)
+            ended = await self._host.operator.add_rule(match, note)
             self._on_saved(draft)
-            return f"Rule {number} is on"
+            return ended
 
         self._confirm("Save this rule and turn it on?", details, "Save", save)
 

@@ -35,7 +35,7 @@ from tiger_slack_tui.store.replay import ReplaySelection
 
 log = logging.getLogger(__name__)
 
-_TS = re.compile(r"[0-9]{9,13}(\.[0-9]{1,6})?")
+_TS = re.compile(r"p?[0-9]{9,16}([.,][0-9]{1,6})?")
 """A ts after a channel. Other numbers are words of the text: port 5432."""
 
 _LEAST_SECONDS = 2.0

@@ -303,7 +303,7 @@ class MessagesView(View):
 
     def _gaps(self) -> Sequence[str]:
         gaps = self._model.findings.of(GAP, None) if self._model else ()
-        open_ones = [gap for gap in gaps if gap.gap is not None and gap.gap.closed_at is None]
+        open_ones = [gap for gap in gaps if gap.gap is not None and gap.gap.may_miss_events]
         if not open_ones:
             return ()
         return (f"Messages may be missing: {amount(len(open_ones), 'open gap')} (3 Triage).",)

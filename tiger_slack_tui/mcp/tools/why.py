@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import Field
 
@@ -17,7 +18,6 @@ from tiger_slack_tui.mcp.call import Call
 from tiger_slack_tui.mcp.quoting import quote_name, quote_source
 from tiger_slack_tui.mcp.tools.directory import GapInfo, gap_info
 from tiger_slack_tui.mcp.tools.parameters import MessageChannel, MessageTs
-from tiger_slack_tui.store.message_history import messages_of_second
 from tiger_slack_tui.store.readable_messages import names_of
 
 _MOST_TEXT = 500
@@ -63,7 +63,7 @@ class MessageOfSecond(Model):
 
 
 class Why(Answer):
-    """What is known about a message; only `messages_of_second` if the ts was whole seconds and fits several."""
+    """What is known about a message; only `messages_of_second` if no message has the ts, or several have its second."""
 
     channel_id: str
     channel: str | None = None
@@ -87,36 +87,33 @@ class Why(Answer):
     gap: GapInfo | None = Field(default=None, description="A time without events that covers it.")
     messages_of_second: list[MessageOfSecond] | None = Field(
         default=None,
-        description="The messages of the second, if ts was whole seconds. Ask again with one's ts.",
+        description="The messages of the second, if ts fits none or several. Ask again with one's ts.",
     )
 
 
 async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
     """Explain what became of a message: why it is stored, deleted, dropped, or missing."""
     channel_id, named = await call.message(channel, ts)
-    exact = named.ts
-    if named.is_second:
-        found = await messages_of_second(call.connection, channel_id, exact)
-        if len(found) > 1:
-            return Why(
-                channel_id=channel_id,
-                channel=quote_name(
-                    (await names_of(call.connection, [channel_id], call.visible)).get(channel_id)
-                ),
-                ts=exact,
-                messages_of_second=[
-                    MessageOfSecond(
-                        ts=each.slack_ts,
-                        user_id=each.user_id,
-                        user=quote_name(each.user_name),
-                        quoted_text=None if each.text is None else quote_source(each.text),
-                    )
-                    for each in found
-                ],
-            )
-        exact = found[0].slack_ts if found else exact
+    found = await replace(named, channel=channel_id).find(call.connection, call.spooled)
+    if isinstance(found, list):
+        return Why(
+            channel_id=channel_id,
+            channel=quote_name(
+                (await names_of(call.connection, [channel_id], call.visible)).get(channel_id)
+            ),
+            ts=named.ts,
+            messages_of_second=[
+                MessageOfSecond(
+                    ts=each.slack_ts,
+                    user_id=each.user_id,
+                    user=quote_name(each.user_name),
+                    quoted_text=None if each.text is None else quote_source(each.text),
+                )
+                for each in found
+            ],
+        )
     history = await read_history(
-        call.connection, channel_id, exact, spooled=call.spooled, visible=call.visible
+        call.connection, *found, spooled=call.spooled, visible=call.visible
     )
     user_id = history.message.user_id if history.message else None
     names = await names_of(call.connection, {channel_id, user_id or ""}, call.visible)

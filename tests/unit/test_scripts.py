@@ -1,0 +1,32 @@
+"""scripts/dev: in which directory it runs a command."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+DEV = Path(__file__).parents[2] / "scripts" / "dev"
+
+
+@pytest.mark.parametrize(("command", "is_callers"), [("tiger-slack", True), ("pytest", False)])
+def test_only_the_program_runs_in_the_callers_directory(
+    tmp_path: Path, command: str, is_callers: bool
+) -> None:
+    """The program reads .env there. The checkout here is an imitation, whose environment is up to date."""
+    checkout, caller = tmp_path / "checkout", tmp_path / "caller"
+    for place in ("scripts", "requirements", ".dev/bin", ".venv/bin", "tiger_slack_tui"):
+        (checkout / place).mkdir(parents=True)
+    caller.mkdir()
+    for name in ("requirements/uv.txt", ".dev/uv.txt", "requirements/dev.txt", "pyproject.toml"):
+        (checkout / name).touch()
+    (checkout / "tiger_slack_tui/__init__.py").touch()
+    digest = subprocess.run(["cksum"], input="", capture_output=True, text=True).stdout.strip()
+    (checkout / ".venv/.synced").write_text(digest)
+    (checkout / "scripts/dev").write_text(DEV.read_text())
+    program = checkout / ".venv/bin" / command
+    program.write_text("#!/bin/sh\npwd\n")
+    program.chmod(0o755)
+    said = subprocess.run(
+        ["sh", "../checkout/scripts/dev", command], cwd=caller, capture_output=True, text=True
+    )
+    assert said.stdout.strip() == str(caller if is_callers else checkout), said.stderr
