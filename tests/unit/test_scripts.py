@@ -20,9 +20,9 @@ def test_only_the_program_runs_in_the_callers_directory(
     for name in ("requirements/uv.txt", ".dev/uv.txt", "requirements/dev.txt", "pyproject.toml"):
         (checkout / name).touch()
     (checkout / "tiger_slack_tui/__init__.py").touch()
-    digest = subprocess.run(["cksum"], input="", capture_output=True, text=True).stdout.strip()
-    (checkout / ".venv/.synced").write_text(digest)
-    (checkout / "scripts/dev").write_text(DEV.read_text())
+    (checkout / "scripts/dev").write_bytes(DEV.read_bytes())
+    digest = subprocess.run(["cksum"], input=DEV.read_bytes(), capture_output=True).stdout
+    (checkout / ".venv/.synced").write_bytes(digest.strip())
     program = checkout / ".venv/bin" / command
     program.write_text("#!/bin/sh\npwd\n")
     program.chmod(0o755)
