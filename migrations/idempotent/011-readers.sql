@@ -120,6 +120,28 @@ $func$;
 comment on function slack.get_messages(text, timestamptz[]) is
   'The messages of a channel with these ts, as far as they are stored. Oldest first. With years of messages it is faster than a join, which looks into every chunk.';
 
+create or replace function slack.get_messages_by_key(channels text[], times timestamptz[])
+returns setof slack.message
+language plpgsql stable
+set plan_cache_mode = force_custom_plan
+as $func$
+declare
+  week record;
+begin
+  for week in select * from slack.times_by_week(times) loop
+    return query
+    select m.*
+    from (select distinct * from unnest(channels, get_messages_by_key.times)) k (channel_id, ts)
+    join slack.message m on m.channel_id = k.channel_id and m.ts = k.ts
+    where k.ts between week.first_ts and week.last_ts
+    and m.ts between week.first_ts and week.last_ts
+    and m.ts = any (week.times);
+  end loop;
+end
+$func$;
+comment on function slack.get_messages_by_key(text[], timestamptz[]) is
+  'The messages with these channels and ts, as far as they are stored, each pair once; as slack.get_messages(), for several channels.';
+
 create or replace function slack.thread_times(channel text, thread timestamptz)
 returns timestamptz[]
 language plpgsql stable

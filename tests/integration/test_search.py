@@ -150,12 +150,14 @@ def test_order(searching: Searching) -> None:
 
 
 @pytest.mark.parametrize("sample", [4, 2000])
+@pytest.mark.parametrize("fetch", [0, 1 << 20], ids=["by index", "in order"])
 def test_where_very_many_match_only_the_newest_matches_are_ranked(
-    searching: Searching, monkeypatch: pytest.MonkeyPatch, sample: int
+    searching: Searching, monkeypatch: pytest.MonkeyPatch, sample: int, fetch: int
 ) -> None:
     """Whichever way they are found, however old they are, and whatever is hidden."""
     monkeypatch.setattr(store, "_RANKED", 9)
-    monkeypatch.setattr(store, "_WALK_PER_RANKED", 3)
+    monkeypatch.setattr(store, "_FEW", 1)
+    monkeypatch.setattr(store, "_FETCH", fetch)
     monkeypatch.setattr(store, "_SAMPLE", sample)
     visible = VisibleChannels({"C1": "channel"})
     for n in range(9):
@@ -168,12 +170,13 @@ def test_where_very_many_match_only_the_newest_matches_are_ranked(
 
     best = [*"012345678"]
     assert numbers("kiwi", visible=visible) == (best, None)
-    assert numbers("kiwi or plum", visible=visible) == (best[6:], 3)
+    assert numbers("kiwi or plum", visible=visible) == (best, None)
     assert sorted(numbers("kiwi")[0]) == ["5", "6", "7", "8", *"iiiii"]
     searching.post("plum kiwi 9")
     newest = [*best[1:], "9"]
     for _ in range(2):
         assert numbers("kiwi", visible=visible) == (newest, 9)
+        assert numbers("kiwi or plum", visible=visible) == (["9", *best[1:]], 9)
         page = searching.page("kiwi", visible=visible, limit=5)
         assert [each.message.text[-1] for each in page.results] == newest[:5]
         assert numbers("kiwi", visible=visible, limit=5, after=page.next) == (newest[5:], 9)
@@ -188,8 +191,9 @@ def test_words_are_found_by_their_index_without_statistics(
     for n in range(200):
         searching.post(f"message {n}")
     database.execute("set enable_seqscan = off")
-    values = store.Match("'kiwi'").values(most=9, limit=9)
-    for query in (store._COUNT, store._OLDEST_INDEXED, store._INDEXED):
+    match = store.Match("'kiwi'", ranking="'kiwi'")
+    values = match.values(most=9, limit=9, score=None, after_ts=None, after_channel=None)
+    for query in (store._RANKED_INDEXED, store._INDEXED):
         plan = database.execute(b"explain " + query.encode(), values).fetchall()
         assert "message_search_document_idx" in str(plan)
         assert "message_search_pkey" not in str(plan)

@@ -166,7 +166,7 @@ async def test_as_if_it_had_never_existed(
     seed: int,
 ) -> None:
     # So small that all ways to find messages are taken.
-    for name, value in (("_SAMPLE", 8), ("_WALK", 16), ("_RANKED", 9), ("_WALK_PER_RANKED", 2)):
+    for name, value in (("_SAMPLE", 8), ("_WALK", 16), ("_RANKED", 9), ("_FEW", 2), ("_FETCH", 5)):
         monkeypatch.setattr(store_search, name, value)
     whole = new_database(postgres, template)
     with psycopg.connect(whole) as database:

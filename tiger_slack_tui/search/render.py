@@ -19,13 +19,13 @@ _CJK = (  # as in slack.split_text()
     "\U00020000-\U0003ffff"
 )
 _CJK_TEXT = re.compile(f"[{_CJK}]+")
-_EMOJI = (  # as in slack.emoji_in()
-    "[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3"
+_EMOJI = (  # as in slack.emoji_in(), without the keys of a telephone
+    "[\U0001f1e6-\U0001f1ff]{2}"
     "|[\xa9\xae\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23fa\u24c2\u25aa-\u25fe\u2600-\u27bf\u2934\u2935\u2b05-\u2b55"
     "\u3030\u303d\u3297\u3299\U0001f004-\U0001faff][\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]*"
     "(?:\u200d[\u2190-\u2bff\U0001f004-\U0001faff][\ufe0f\U0001f3fb-\U0001f3ff]*)*"
 )
-_WORD = re.compile(rf"{_EMOJI}|[^\W_{_CJK}]+")
+_WORD = re.compile(rf"[^\W_{_CJK}]+|{_EMOJI}")
 _BLOCK_TEXTS: Final = ("text", "user_id", "channel_id", "url", "name")
 _ATTACHMENT_TEXTS: Final = ("author_name", "pretext", "title", "text", "fallback", "value")
 """As in slack.search_document()."""

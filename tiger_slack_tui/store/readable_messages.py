@@ -22,15 +22,8 @@ m.channel_id, slack.to_ts(m.ts) as ts, m.user_id, m.bot_id, m.subtype, m.text, m
 _SOME: LiteralString = f"""
 select {MESSAGE_COLUMNS}
 from unnest(%(channels)s::text[], %(times)s::timestamptz[]) with ordinality k (channel_id, ts, n)
-join
-( select g.*
-  from
-  ( select c.channel_id, array_agg(c.ts) as times
-    from unnest(%(channels)s::text[], %(times)s::timestamptz[]) c (channel_id, ts)
-    group by c.channel_id
-  ) c
-  cross join lateral slack.get_messages(c.channel_id, c.times) g
-) m on m.channel_id = k.channel_id and m.ts = k.ts
+join slack.get_messages_by_key(%(channels)s::text[], %(times)s::timestamptz[]) m
+  on m.channel_id = k.channel_id and m.ts = k.ts
 order by k.n
 """  # noqa: S608 our own text
 _OF_THREAD: LiteralString = f"""

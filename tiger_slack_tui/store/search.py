@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.store.readable_messages import time_text
 from tiger_slack_tui.store.search_index import NO_PROGRESS, IndexProgress
 from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
@@ -22,10 +21,14 @@ _WALK: Final = 40_000
 """Messages that are read in order, if the sample says that they hold enough matches."""
 _ALL: Final = 1 << 40
 """More messages than there are."""
-_RANKED: Final = 30_000
-"""The newest matches that are ranked, at most; of alternatives, which take three times as long, a third."""
-_WALK_PER_RANKED: Final = 10
-"""Messages that are read in order for each match that is ranked, if the sample says that they hold enough matches."""
+_RANKED: Final = 10_000
+"""The newest matches that are ranked, at most."""
+_ROW_BYTES: Final = 400
+"""About so many bytes of the table has a message."""
+_FETCH: Final = 3
+"""How many times as long it takes to fetch a message that the index found, as to read one in order."""
+_FEW: Final = 8
+"""So few matches in the sample do not show how frequent they are."""
 
 _TERMS: LiteralString = """
 select p.language, p.previous_languages, p.done, p.total, p.finished_at
@@ -151,80 +154,84 @@ with found as materialized
 )
 {_OF_CANDIDATES}
 """  # noqa: S608 our own texts
-_MATCHING: LiteralString = f"""
-from slack.message_search s
-where (%(since)s::timestamptz = '-infinity' or s.ts >= %(since)s::timestamptz)
-and (%(until)s::timestamptz = 'infinity' or s.ts < %(until)s::timestamptz)
-and
-( %(oldest_ts)s::timestamptz = '-infinity'
-  or (s.ts, s.channel_id) >= (%(oldest_ts)s::timestamptz, %(oldest_channel)s)
-)
-and {_MATCHES}
-"""
-# Materialised, so that the planner does not expect to find enough soon. The server still stops at the limit.
-_COUNT: LiteralString = f"""
-with found as materialized (select {_MATCHING})
-select count(*) from (select from found limit %(most)s + 1) s
-"""  # noqa: S608 our own text
-_COUNT_NEWEST: LiteralString = f"select count(*) from {_NEWEST} where {_MATCHES}"  # noqa: S608 our own texts
-# The oldest of the newest matches.
-_OLDEST_WALKED: LiteralString = f"""
-select s.ts, s.channel_id
+_COUNT_NEWEST: LiteralString = f"""
+select count(*), pg_relation_size('slack.message_search')
+from {_NEWEST}
+where {_MATCHES}
+"""  # noqa: S608 our own texts
+# The newest matches with their documents, and one more, which shows that there are more.
+_MATCHES_WALKED: LiteralString = f"""
+select s.ts, s.channel_id, s.document
 from {_NEWEST}
 where {_MATCHES}
 order by s.ts desc, s.channel_id desc
-offset %(most)s - 1
-limit 1
+limit %(most)s + 1
 """  # noqa: S608 our own texts
-_OLDEST_INDEXED: LiteralString = f"""
-with found as materialized (select s.ts, s.channel_id {_MATCHING})
-select f.ts, f.channel_id
-from found f
-order by f.ts desc, f.channel_id desc
-offset %(most)s - 1
-limit 1
+# `offset 0`, so that the server does not read all messages in order to find a few. Documents are too large to sort.
+_MATCHES_INDEXED: LiteralString = f"""
+select f.ts, f.channel_id, d.document
+from
+( select m.ts, m.channel_id, m.place
+  from
+  ( select s.ts, s.channel_id, s.ctid as place
+    from slack.message_search s
+    where (%(since)s::timestamptz = '-infinity' or s.ts >= %(since)s::timestamptz)
+    and (%(until)s::timestamptz = 'infinity' or s.ts < %(until)s::timestamptz)
+    and {_MATCHES}
+    offset 0
+  ) m
+  order by m.ts desc, m.channel_id desc
+  limit %(most)s + 1
+) f
+join slack.message_search d on d.ctid = f.place
 """  # noqa: S608 our own text
-_CLOSENESS: LiteralString = "ts_rank_cd(s.document, %(ranking)s::tsquery, 1)::float8"
-_RANK: LiteralString = """
-select f.channel_id, slack.to_ts(f.ts), f.score
-from found f
-where (f.score, f.ts, f.channel_id) < (%(score)s::float8, %(ts)s::timestamptz, %(channel)s)
-or %(score)s::float8 is null
-order by f.score desc, f.ts desc, f.channel_id desc
-limit %(limit)s
-"""
-_TOGETHER: tuple[LiteralString, LiteralString] = (
-    f"with found as materialized (select s.ts, s.channel_id, {_CLOSENESS} as score",
-    f") {_RANK}",
-)
 # A term is worth more the fewer of the matches have it. The worth is rounded, so that a few new messages rarely
 # change the order between two pages.
-_ALTERNATIVES: tuple[LiteralString, LiteralString] = (
-    f"""
-with matching as materialized
-( select s.ts, s.channel_id, {_CLOSENESS} as closeness
-  , array
-    ( select s.document @@ t.term::tsquery
-      from unnest(%(terms)s::text[]) with ordinality t (term, n)
-      order by t.n
-    ) as has
-""",  # noqa: S608 our own text
-    f"""
+_WORTH: LiteralString = """
+select t.n, round(-2 * ln(greatest(count(*) filter (where m.has[t.n]), 1)::float8 / count(*))) / 2 as worth
+from matching m
+cross join unnest(%(terms)s::text[]) with ordinality t (term, n)
+group by t.n
+"""
+
+
+def _ranked(matches: LiteralString) -> LiteralString:
+    """The best of the newest matches after a position, and beside each how many matches there are, of `most` + 1."""
+    return f"""
+with newest as materialized
+( select s.ts, s.channel_id, ts_rank_cd(s.document, %(ranking)s::tsquery, 1)::float8 as closeness
+  , case
+      when %(terms)s::text[] <> '{{}}' then array
+      ( select s.document @@ t.term::tsquery
+        from unnest(%(terms)s::text[]) with ordinality t (term, n)
+        order by t.n
+      )
+    end as has
+  from ({matches}) s
 )
-, worth as materialized
-( select t.n, round(-2 * ln(greatest(count(*) filter (where m.has[t.n]), 1)::float8 / count(*))) / 2 as worth
-  from matching m
-  cross join generate_subscripts(%(terms)s::text[], 1) t (n)
-  group by t.n
-)
+, matching as materialized (select n.* from newest n order by n.ts desc, n.channel_id desc limit %(most)s)
+, worth as materialized ({_WORTH})
 , found as materialized
 ( select m.ts, m.channel_id
   , m.closeness + (select coalesce(sum(w.worth), 0) from worth w where m.has[w.n]) as score
   from matching m
 )
-{_RANK}
-""",  # noqa: S608 our own text
-)
+select f.channel_id, slack.to_ts(f.ts), f.score, c.n
+from (select count(*) as n from newest) c
+left join
+( select f.*
+  from found f
+  where %(score)s::float8 is null
+  or (f.score, f.ts, f.channel_id) < (%(score)s::float8, %(after_ts)s::timestamptz, %(after_channel)s)
+  order by f.score desc, f.ts desc, f.channel_id desc
+  limit %(limit)s
+) f on true
+order by f.score desc, f.ts desc, f.channel_id desc
+"""  # noqa: S608 our own texts
+
+
+_RANKED_WALKED = _ranked(_MATCHES_WALKED)
+_RANKED_INDEXED = _ranked(_MATCHES_INDEXED)
 _WORDS: LiteralString = """
 with c as materialized
 ( select slack.search_config(l.language) as config from unnest(%(languages)s::text[]) l (language) )
@@ -300,9 +307,6 @@ class Match:
             "terms": list(self.terms),
             "ts": "infinity",
             "channel": "",
-            "oldest_ts": "-infinity",
-            "oldest_channel": "",
-            "score": None,
         } | more
 
 
@@ -363,26 +367,32 @@ async def most_relevant(
     If very many messages match, only the newest of them are ranked: the second value is how many; None if all are.
     `match.ranking` must not be None.
     """
-    most = _RANKED // 3 if match.terms else _RANKED
-    values = match.values(limit=limit, most=most)
-    are_many = await fetch_value(connection, _COUNT, values, prepare=False) > most
-    if are_many:
-        values |= await _oldest_ranked(connection, values)
-    begin, end = _ALTERNATIVES if match.terms else _TOGETHER
-    found = await _fetch(connection, begin + _MATCHING + end, values | _after(after))
-    return found, most if are_many else None
+    values = match.values(
+        limit=limit,
+        most=_RANKED,
+        window=_SAMPLE,
+        score=after and after.score,
+        after_ts=after and time_text(after.ts),
+        after_channel=after and after.channel_id,
+    )
+    walk = await _walk(connection, values)
+    rows: list[tuple[Any, ...]] = []
+    if walk is not None:
+        rows = await _fetch_rows(connection, _RANKED_WALKED, values | {"window": walk})
+    if not rows or rows[0][3] <= _RANKED:  # they can be all of the messages that were read
+        rows = await _fetch_rows(connection, _RANKED_INDEXED, values)
+    found = [Found(*row[:3]) for row in rows if row[0] is not None]
+    return found, _RANKED if rows[0][3] > _RANKED else None
 
 
-async def _oldest_ranked(connection: Connection, values: dict[str, Any]) -> dict[str, Any]:
-    """The parameters that limit the matches to the newest `most`. More must match."""
-    walk = values["most"] * _WALK_PER_RANKED
-    sample = values | {"window": _SAMPLE}
-    in_sample = await fetch_value(connection, _COUNT_NEWEST, sample, prepare=False)
-    row = None
-    if in_sample * walk >= values["most"] * _SAMPLE:
-        row = await _fetch_row(connection, _OLDEST_WALKED, values | {"window": walk})
-    row = row or await _fetch_row(connection, _OLDEST_INDEXED, values)
-    return dict(zip(("oldest_ts", "oldest_channel"), row, strict=True)) if row else {}
+async def _walk(connection: Connection, values: Mapping[str, Any]) -> int | None:
+    """How many of the newest messages to read in order to find `most` matches; None if the index is faster."""
+    in_sample, size = (await _fetch_rows(connection, _COUNT_NEWEST, values))[0]
+    if in_sample < _FEW:
+        return None
+    walk = values["most"] * _SAMPLE // in_sample * 5 // 4
+    matches = size // _ROW_BYTES * in_sample // _SAMPLE
+    return walk if walk < matches * _FETCH else None
 
 
 async def emoji_names(connection: Connection, emoji: Sequence[str]) -> dict[str, str]:
@@ -403,19 +413,17 @@ async def lexemes_of(
 def _after(position: Position | None) -> dict[str, Any]:
     if position is None:
         return {}
-    time = time_text(position.ts)
-    return {"ts": time, "channel": position.channel_id, "score": position.score}
+    return {"ts": time_text(position.ts), "channel": position.channel_id}
 
 
 async def _fetch(
     connection: Connection, query: LiteralString, values: Mapping[str, Any]
 ) -> list[Found]:
-    # Not prepared: the best plan depends on the values.
-    cursor = await connection.execute(query, values, prepare=False)
-    return [Found(*row) for row in await cursor.fetchall()]
+    return [Found(*row) for row in await _fetch_rows(connection, query, values)]
 
 
-async def _fetch_row(
+async def _fetch_rows(
     connection: Connection, query: LiteralString, values: Mapping[str, Any]
-) -> tuple[Any, ...] | None:
-    return await (await connection.execute(query, values, prepare=False)).fetchone()
+) -> list[tuple[Any, ...]]:
+    # Not prepared: the best plan depends on the values.
+    return await (await connection.execute(query, values, prepare=False)).fetchall()
