@@ -38,13 +38,13 @@ typecheck:
     {{dev}} mypy
     {{dev}} lint-imports
 
-# Run the tests; options go to pytest, such as -n 6
+# Run the tests but the slow ones; options go to pytest, such as -n 6 or -m slow
 test *ARGS:
     {{dev}} pytest {{ARGS}}
 
 # Run the tests, and print the lines of the package that none of them runs
 coverage *ARGS:
-    {{dev}} pytest -n 6 --cov --cov-report=term {{ARGS}}
+    {{dev}} pytest -n 6 -m "slow or not slow" --cov --cov-report=term {{ARGS}}
 
 # Simulate a month of outages with three instances in five minutes; options: --seed N, --days N
 month *ARGS:

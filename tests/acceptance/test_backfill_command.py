@@ -20,6 +20,8 @@ from tests.support import count, slack_in_a_thread, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 
+pytestmark = pytest.mark.slow
+
 NOW = time.time()
 SINCE = datetime.fromtimestamp(NOW - 7200, UTC).isoformat()
 

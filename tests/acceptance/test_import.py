@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.acceptance.test_cli import CLEAN, in_this_process, tiger_slack
 from tests.acceptance.test_processes import _signal_server
 from tests.archives import (
@@ -29,6 +31,8 @@ from tests.archives import (
 from tests.servers import with_data
 from tests.support import count
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
+
+pytestmark = pytest.mark.slow
 
 MESSAGES = "select count(*) from slack.message"
 

@@ -26,6 +26,8 @@ from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.ingest.spool.segments import peek
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
+pytestmark = pytest.mark.slow
+
 START = 1_700_000_000.0
 
 

@@ -22,6 +22,8 @@ from tiger_slack_tui.console.model.findings import StoredFindings
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.screens.dialog import Confirm
 
+pytestmark = pytest.mark.slow
+
 SIZES = [(1, 1), (2, 2), (3, 50), (5, 4), (20, 5), (59, 14), (59, 60), (200, 3), (60, 15), (61, 16),
          (80, 24), (119, 35), (120, 36), (160, 48), (200, 60)]  # fmt: skip
 KEYS = sorted({key for action in ConsoleApp.ACTIONS.values() for key in action.keys.split(",")})

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
 from textual import events
 from textual.keys import key_to_character
 
@@ -51,6 +52,8 @@ from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.store.import_account import Account, ImportProblem
 from tiger_slack_tui.store.import_messages import Channel
+
+pytestmark = pytest.mark.slow
 
 T = TypeVar("T")
 

@@ -19,6 +19,8 @@ from tests.support import check, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 RUN = ("-m", "tiger_slack_tui", "run")
 START = 1_700_000_000.0
 

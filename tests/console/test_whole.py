@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.test_cli import CLEAN
 from tests.acceptance.test_processes import Program
 from tests.archives import export, message, write_zip
@@ -14,6 +16,8 @@ from tests.console.terminal import at_terminal
 from tests.support import count, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
+
+pytestmark = pytest.mark.slow
 
 
 async def test_the_demo_through_all_views_and_a_whole_import(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from tests.support import count, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 
+pytestmark = pytest.mark.slow
+
 WITHOUT_A_DATABASE = {("run",), ("observe",), ("demo",), ("health",), ("mcp",), ("roles",)}
 """Without a terminal, an address or a client, or because they only print."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)

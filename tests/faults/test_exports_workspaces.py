@@ -16,6 +16,8 @@ from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.imports.archive.workspaces import Choice
 from tiger_slack_tui.imports.request import ImportRequest
 
+pytestmark = pytest.mark.slow
+
 MESSAGES = "select count(*) from slack.message"
 
 

@@ -38,6 +38,8 @@ from tiger_slack_tui.store.imports import count_killed
 from tiger_slack_tui.store.past_imports import recent_imports
 from tiger_slack_tui.store.rules import find_rule, list_rules
 
+pytestmark = pytest.mark.slow
+
 MESSAGES = "select count(*) from slack.message"
 
 

@@ -14,6 +14,8 @@ from tests.faults.month.plan import make_plan
 from tests.faults.month.world import World, world
 from tests.support import SCALE
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("seed", range(1, SCALE + 1))
 async def test_days_of_outages_lose_nothing_and_leave_nothing(

@@ -24,6 +24,8 @@ from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.migrate.run import migrate
 
+pytestmark = pytest.mark.slow
+
 STOP_SECONDS = 5.0
 """What is promised from the signal to the end of the process."""
 BUSY_SECONDS = 4.0

@@ -31,6 +31,8 @@ from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.progress_events import FileSkipped, FileStarted, RecordsMerged
 from tiger_slack_tui.store.imports import ImportRunning
 
+pytestmark = pytest.mark.slow
+
 
 async def stop_after(
     conninfo: str, path: Path, batches: int, *, workers: int = 1, **options: Any

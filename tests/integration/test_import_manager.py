@@ -20,6 +20,8 @@ from tiger_slack_tui.imports.state import FileStep, ImportState, Phase
 from tiger_slack_tui.store.imports import ImportRunning
 from tiger_slack_tui.store.past_imports import recent_imports
 
+pytestmark = pytest.mark.slow
+
 
 class Live:
     """Live events that may be late."""

@@ -44,7 +44,7 @@ from tiger_slack_tui.store.replay import ReplaySelection
 from tiger_slack_tui.store.rules import list_rules
 from tiger_slack_tui.store.visible_channels import VisibleChannels, channel_types
 
-pytestmark = [pytest.mark.timescale, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timescale, pytest.mark.timeout(300)]
 
 BESIDE = Path(__file__).parents[3] / "shared" / "timescaledb" / "serve"
 
