@@ -29,15 +29,15 @@ from tiger_slack_tui.postgres.migrate.run import migrate
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One directory for all workers of a run, and the same choice of tests; they inherit both.
+    """One directory for all workers of a run, which inherit its name.
 
     Slow tests are left out, unless the command line chooses tests in any way.
     """
     if not hasattr(config, "workerinput"):
         os.environ[DIRECTORY] = run_directory()
-        is_choice = config.option.markexpr or config.option.keyword
-        if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not is_choice:
-            config.option.markexpr = "not slow"
+    is_choice = config.option.markexpr or config.option.keyword
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not is_choice:
+        config.option.markexpr = "not slow"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -193,6 +193,12 @@ async def press(app: ConsoleApp, *keys: str) -> None:
         await asyncio.sleep(0.1)
 
 
+async def shown_pane(app: ConsoleApp, id_: str) -> Pane[object]:
+    """The pane of the view to which the last keys lead, when it is there."""
+    await until(lambda: bool(app.view.query(id_)), 60)
+    return app.view.query_one(id_, Pane)
+
+
 async def filtered(app: ConsoleApp, pane: Pane[object], text: str, rows: int) -> None:
     """Filter as by keys; wait for the rows."""
     pane.filter_rows(text)
@@ -205,7 +211,7 @@ async def test_triage(tmp_path: Path) -> None:
     async with measured(backend) as (app, _):
         await press(app, "3")
         backend.stored_findings = state
-        pane: Pane[object] = app.view.query_one("#findings", Pane)
+        pane = await shown_pane(app, "#findings")
         await until(lambda: pane.num_rows >= ROWS, 60)
         await press(app, "f", "G", "g", "pagedown", "a")
         await filtered(app, pane, "why 777", 111)
@@ -219,7 +225,7 @@ async def test_the_import_runs_and_its_result(tmp_path: Path) -> None:
     async with measured(backend, large_import) as (app, run):
         backend.imports.run = run
         await press(app, "4", "G", "g", "pagedown", "f", "f", "space", "space", "tab", "1", "4")
-        pane: Pane[object] = app.view.query_one("#run-files", Pane)
+        pane = await shown_pane(app, "#run-files")
         await filtered(app, pane, "!channel-0007", ROWS - ROWS // CHANNELS)
         await press(app, "s")
         await until(lambda: not pane._arrangement._is_sorting, 60)
@@ -229,7 +235,7 @@ async def test_the_import_runs_and_its_result(tmp_path: Path) -> None:
         pane.filter_rows("")
         await press(app, "escape")
         run.end(None, None)
-        bad: Pane[object] = app.view.query_one("#result-bad", Pane)
+        bad = await shown_pane(app, "#result-bad")
         await until(lambda: bad.num_rows == BAD, 60)
         await filtered(app, bad, "!channel-0007", BAD - 5)
         bad.filter_rows("")
@@ -239,6 +245,7 @@ async def test_the_form_with_many_channels(tmp_path: Path) -> None:
     backend = LargeBackend(tmp_path)
     async with measured(backend, large_import) as (app, check):
         await press(app, "4")
+        await until(lambda: isinstance(app.view, ImportView), 60)
         view = app.view
         assert isinstance(view, ImportView)
         backend.imports.check = check
@@ -271,13 +278,13 @@ def with_pages(backend: LargeBackend) -> LargeBackend:
 async def look_through_pages(app: ConsoleApp) -> None:
     """Read every page of Events, and find messages and their conversations."""
     await press(app, "7")
-    events_pane: Pane[object] = app.view.query_one("#events-list", Pane)
+    events_pane = await shown_pane(app, "#events-list")
     await until(lambda: events_pane.num_rows > 0)
     while (read := events_pane.num_rows) < PAGED:
         events_pane.to_end()
         await until(lambda read=read: events_pane.num_rows > read)  # type: ignore[misc]
     await press(app, "g", "pagedown", "G", "6", "slash", *"invoice", "enter")
-    results: Pane[object] = app.view.query_one("#results", Pane)
+    results = await shown_pane(app, "#results")
     await until(lambda: results.num_rows == FOUND)
     await press(app, "G", "g", "pagedown", "c", "c", "space", "space")
 
