@@ -267,7 +267,7 @@ def rates() -> Rates:
         TypeRate("user_change", 3.0, {"stored": 180}, 4100),
         TypeRate("star_added", 0.1, {"unrouted": 4}, 60),
     )
-    return Rates(412.4, seconds, max(seconds), NOW - 21, types)
+    return Rates(412.4, seconds, int(NOW) - 1, types)
 
 
 def history() -> History:

@@ -131,6 +131,38 @@ async def test_more_pages_are_read_at_the_end_of_the_list(tmp_path: Path) -> Non
         await shows(app, "text 450")
 
 
+async def test_exports_and_copies_hold_all_events_that_match(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only the page that is loaded. Where there are too many, the message says so."""
+    app = console(tmp_path, CannedAudit([row(number) for number in range(1, 451)]))
+    copied: list[str] = []
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
+        await pilot.press("7")
+        await shows(app, "200+")
+        for name, said in (("a.txt", "Wrote 450 rows to"), ("b.csv", "first 400 rows, not all")):
+            await pilot.press("e", *name, "enter")  # the name replaces the proposed path
+            await shows(app, said)
+            monkeypatch.setattr("tiger_slack_tui.console.views.view.MOST_READ", 400)
+        await pilot.press("Y")
+        await shows(app, "Copied 450 rows")
+        monkeypatch.setattr("tiger_slack_tui.console.panes.pane.MOST_COPIED", 300)
+        await pilot.press("Y")
+        await shows(app, "first 300 rows")
+        await pilot.press("s", "s", "s", "s", "s", "s", "e", *"c.txt", "enter")
+        await shows(app, "c.txt")
+        await pilot.press("e", *"a.txt", "enter")
+        await shows(app, "a.txt exists already")
+        await shows(app, "Enter Accept")  # to type another name
+    lines = (tmp_path / "a.txt").read_text().splitlines()
+    assert [lines[1].endswith("text 1"), lines[450].endswith("text 450")] == [True, True]
+    assert len((tmp_path / "b.csv").read_text().splitlines()) == 401
+    assert [len(text.splitlines()) for text in copied] == [451, 302]
+    [head, *texts] = (tmp_path / "c.txt").read_text().splitlines()
+    assert texts == sorted(texts, key=lambda text: text.rpartition("text ")[2])
+
+
 async def test_the_events_are_sorted_by_a_column(tmp_path: Path) -> None:
     app = console(tmp_path, CannedAudit(ROWS))
     async with app.run_test(size=(160, 48)) as pilot:

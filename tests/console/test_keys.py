@@ -179,7 +179,7 @@ async def test_zoom_copy_export_and_the_rest(tmp_path: Path) -> None:
         assert copied[0].startswith("users")
         assert "retention" in copied[1]
         await pilot.press("e", "enter")
-        await shows(app, "Written to")
+        await shows(app, "Wrote 3 rows to")
         files = list(tmp_path.glob("job-list-*.txt"))
         assert len(files) == 1
         assert "retention" in files[0].read_text()

@@ -74,7 +74,9 @@ class CannedMessages(MessageReader):
         self.delay: dict[str, float] = {}
         """Seconds before an answer, by the text that is searched."""
 
-    async def search(self, text: str, *, newest: bool, after: Position | None) -> SearchPage:
+    async def search(
+        self, text: str, *, newest: bool, after: Position | None, most: int
+    ) -> SearchPage:
         await asyncio.sleep(self.delay.get(text, 0))
         if self.problem is not None:
             raise self.problem

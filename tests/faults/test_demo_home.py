@@ -22,7 +22,7 @@ async def test_a_demo_in_a_console(tmp_path: Path) -> None:
         terminal.press("e")
         await terminal.shows("Accept")
         terminal.press("\r")
-        await terminal.shows("Written to")
+        await terminal.shows("Wrote ")
         terminal.press("q")
         await terminal.shows("Stop the ingestion, and quit?")
         terminal.press("y")

@@ -14,8 +14,9 @@ from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.driver.app import PatientApp
 from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
 from tiger_slack_tui.console.panes.keys_line import KeysLine
-from tiger_slack_tui.console.panes.paint import BAD, NOTE, line
+from tiger_slack_tui.console.panes.paint import BAD, NOTE, folded, line
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ T = TypeVar("T")
 
 _SAID_SECONDS = 6.0
 """How long a message is shown."""
+_MOST_LINES = 4
+"""The most lines of a message."""
 _SEVERITIES = {"information": ("·", "bold"), "warning": ("▲", NOTE), "error": ("✗", BAD)}
 
 
@@ -39,12 +42,14 @@ class AskingApp(PatientApp):
         return f"Copied {amount(len(text), 'character')} to the terminal's clipboard"
 
     def say(self, text: str, *, severity: str = "information") -> None:
-        """Show the text in the last line for some seconds. A newer text replaces it."""
+        """Show the text in the last line, or lines, for some seconds. A newer text replaces it."""
         symbol, style = _SEVERITIES[severity]
-        message = line((f" {symbol} {' '.join(text.split())}", style))
+        lines = folded(line((f" {symbol} {' '.join(text.split())}", style)), self.size.width)
+        if len(lines) > _MOST_LINES:
+            lines = [*lines[: _MOST_LINES - 1], Content("…").stylize(style)]
         for screen in reversed(self.screen_stack):
             for keys_line in screen.query(KeysLine):
-                keys_line.say(message.truncate(self.size.width, ellipsis=True), _SAID_SECONDS)
+                keys_line.say(lines, _SAID_SECONDS)
                 return
 
     def attempt(
@@ -58,8 +63,9 @@ class AskingApp(PatientApp):
             except TigerSlackError as error:
                 self.say(f"{what}: {error}", severity="error")
             except Exception as error:  # an action that fails must not end the console
-                log.error("%s failed", what, exc_info=error)
-                self.say(f"{what} failed: {where(error)}", severity="error")
+                log.error("%s failed", what, exc_info=unexpected(error))
+                why = describe_error(error) if unexpected(error) is None else where(error)
+                self.say(f"{what} failed: {why}", severity="error")
             else:
                 if said:
                     self.say(said)

@@ -109,6 +109,8 @@ and i.pid > 0
 order by i.stopped_at is not null, i.instance, i.id desc
 limit %s
 """
+LATE_SECONDS = 8.0
+"""A heartbeat is written every 5 s. One that is older says nothing of now: the next one is missing."""
 STALE_SECONDS = 30.0
 """An instance whose last heartbeat is older counts as lost."""
 
@@ -138,6 +140,16 @@ class Instance:
     seen_age: float
     is_stopped: bool
     """Whether it ended by a regular stop."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs, as far as its heartbeats tell."""
+        return not (self.is_stopped or self.is_late)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a heartbeat is missing: it may be slow, crashed or cut off from the database."""
+        return not self.is_stopped and self.seen_age > LATE_SECONDS
 
     @property
     def is_lost(self) -> bool:

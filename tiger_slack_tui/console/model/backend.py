@@ -84,7 +84,7 @@ class Backend:
             at=at,
             instance=self.settings.instance,
             engine=now,
-            rates=database.observed or self._meter.rates(elapsed, at),
+            rates=database.observed or self._meter.rates(),
             database=database,
             log=self.log.lines(),
             stored_findings=stored,

@@ -34,7 +34,7 @@ from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
 
-_ROWS = 300
+ROWS = 300
 """Rows of each kind that are read."""
 _GAPS = 50
 _GLANCE_SECONDS = 30.0
@@ -108,7 +108,7 @@ async def _read(connection: Connection, clock: Clock, names: Names) -> StoredFin
     findings: list[Finding] = []
     more = set()
     for outcome in FROM_DATABASE:
-        page = await read_page(connection, EventFilter(outcome=outcome), most=_ROWS)
+        page = await read_page(connection, EventFilter(outcome=outcome), most=ROWS)
         findings += map(_of_row, page.rows)
         if page.next is not None:
             more.add(outcome)

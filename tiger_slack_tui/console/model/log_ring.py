@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+MOST: Final = 2000
+"""The most records that are kept."""
 _ORDINARY: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "taskName"}
 
 
@@ -24,7 +26,7 @@ class LogLine:
 class LogRing(logging.Handler):
     """Keeps the newest records. Any thread may log; only the event loop calls `lines`."""
 
-    def __init__(self, most: int = 2000) -> None:
+    def __init__(self, most: int = MOST) -> None:
         super().__init__()
         self._lines: deque[LogLine] = deque(maxlen=most)
         self._total = 0

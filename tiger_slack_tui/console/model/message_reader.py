@@ -43,10 +43,12 @@ class MessageReader:
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
 
-    async def search(self, text: str, *, newest: bool, after: Position | None) -> SearchPage:
-        """A page of results. Raises QueryError and NameUnknown."""
+    async def search(
+        self, text: str, *, newest: bool, after: Position | None, most: int
+    ) -> SearchPage:
+        """A page of at most `most` results. Raises QueryError and NameUnknown."""
         async with connected(self._conninfo, statement_seconds=_STATEMENT_SECONDS) as connection:
-            return await search(connection, text, newest=newest, limit=PAGE, after=after)
+            return await search(connection, text, newest=newest, limit=most, after=after)
 
     async def conversation(self, channel_id: str, ts: str, place: Place) -> Conversation:
         """The thread of the message, or what was said around it in its channel. Raises MessageUnknown."""

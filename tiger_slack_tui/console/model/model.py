@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tiger_slack_tui.base.snapshot import Snapshot
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.formats import age
 from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.findings import NO_FINDINGS, Findings, StoredFindings
@@ -14,6 +15,7 @@ from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.model.read_errors import STALE_SECONDS
 from tiger_slack_tui.imports.state import ImportState, Phase
+from tiger_slack_tui.store.instances import Instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,36 @@ class Model:
     def importing(self) -> Importing | None:
         """The progress of this process's import; None if it has none."""
         return None if self.run is None else importing(self.run)
+
+    @property
+    def instances(self) -> Sequence[Instance]:
+        """The instances. Their heartbeats grow older while the database is not read."""
+        database = self.database
+        if not self.is_old("instances"):
+            return database.instances
+        more = self.at - (database.at or self.at)
+        return [replace(row, seen_age=row.seen_age + more) for row in database.instances]
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no instance reports to this console that only observes: what it shows is of an earlier time."""
+        return self.is_observing and not any(row.is_running for row in self.instances)
+
+    @property
+    def seen_ago(self) -> str:
+        """When an instance last reported, as a phrase."""
+        if self.database.at is None:
+            return self.read_ago
+        ages = [row.seen_age for row in self.instances if not row.is_stopped]
+        return f"as of {age(min(ages))} ago" if ages else "none runs"
+
+    @property
+    def instances_counted(self) -> str:
+        """How many of the instances that were not stopped report now, as a phrase."""
+        rows = [row for row in self.instances if not row.is_stopped]
+        running = sum(row.is_running for row in rows)
+        some = "" if running == len(rows) else f"{running:,} of "
+        return some + amount(len(rows), "instance")
 
     @property
     def is_database_old(self) -> bool:

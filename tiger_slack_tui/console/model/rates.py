@@ -42,8 +42,8 @@ class Rates:
 
     now: float = 0.0
     seconds: tuple[float, ...] = ()
-    peak: float = 0.0
-    peak_at: float | None = None
+    last: int = 0
+    """The number of the newest of these seconds, by a clock that is not set."""
     by_type: tuple[TypeRate, ...] = ()
 
 
@@ -54,7 +54,7 @@ class RateMeter:
     Its times are those of a monotonic clock (`Clock.elapsed`).
     """
 
-    _seconds: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    _seconds: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_KEPT + 2))
     """(second, events received until its end)."""
     _counts: deque[tuple[float, Counts]] = field(default_factory=deque)
     """The counters of the last minute, each with its time."""
@@ -83,17 +83,15 @@ class RateMeter:
         nearest = min(range(len(self._counts)), key=lambda index: abs(self._age(index) - seconds))
         return self._counts[nearest]
 
-    def rates(self, at: float, wall: float) -> Rates:
-        """The rates at this moment. `wall` is the same moment by the wall clock, which `peak_at` is given in."""
+    def rates(self) -> Rates:
+        """The rates at the time of the last `add`."""
         totals = [received for _, received in self._seconds]
         seconds = [float(now - before) for before, now in pairwise(totals)]
         whole = seconds[:-1]  # the last one is not over
-        peak = max(whole, default=0.0)
-        first = self._seconds[0][0] if self._seconds else 0
-        peak_at = wall - at + first + whole.index(peak) + 1.0 if peak else None
+        last = self._seconds[-1][0] - 1 if self._seconds else 0
         recent = whole[-_NOW:]
         now = sum(recent) / len(recent) if recent else 0.0
-        return Rates(now, tuple(whole), peak, peak_at, tuple(self._by_type()))
+        return Rates(now, tuple(whole), last, tuple(self._by_type()))
 
     def _by_type(self) -> list[TypeRate]:
         if not self._counts:
@@ -119,11 +117,14 @@ class ObservedRates:
     """Turns the events that the database has by second into rates. The newest seconds are not complete yet."""
 
     _seconds: dict[int, Counter[tuple[str, str]]] = field(default_factory=dict)
+    _first: int | None = None
+    """The first second that was counted; None before the first `add`."""
     _now: int = 0
 
     def add(self, arrivals: Arrivals) -> None:
         """Replace the counts of these seconds."""
         self._now = arrivals.now
+        self._first = arrivals.since if self._first is None else self._first
         for second in [s for s in self._seconds if s >= arrivals.since or s < self._now - _KEPT]:
             del self._seconds[second]
         for (second, type_, outcome), n in arrivals.counts.items():
@@ -132,16 +133,14 @@ class ObservedRates:
 
     def rates(self) -> Rates:
         """The rates at the time of the last `add`."""
-        if not self._seconds:
+        if self._first is None:
             return Rates()
         end = self._now - _UNSETTLED
-        begin = max(min(self._seconds), end - _KEPT)
+        begin = max(self._first, end - _KEPT)
         totals = [float(sum(self._seconds.get(s, {}).values())) for s in range(begin, end)]
-        peak = max(totals, default=0.0)
-        peak_at = float(begin + totals.index(peak)) if peak else None
         recent = totals[-_NOW:]
         now = sum(recent) / len(recent) if recent else 0.0
-        return Rates(now, tuple(totals), peak, peak_at, tuple(self._by_type(end)))
+        return Rates(now, tuple(totals), end - 1, tuple(self._by_type(end)))
 
     def _by_type(self, end: int) -> list[TypeRate]:
         minutes: dict[str, Counter[str]] = {}

@@ -106,6 +106,16 @@ class Arrangement(Generic[T]):
             self._sorted_by = None
             return found
 
+    def arrange_now(self, rows: Sequence[T]) -> Sequence[T]:
+        """The rows that pass the filter, in order. Takes time in proportion to the rows. Any thread can call it."""
+        if self.filter_text.removeprefix("!"):
+            rows = [row for row in rows if self._row_filter.matches(row, self.filter_text)]
+        return rows if self._sorted_by is None else self._sorted_now(rows)
+
+    def _sorted_now(self, rows: Sequence[T]) -> Sequence[T]:
+        is_descending = self._is_descending(rows)
+        return sorted(rows, key=self._key(is_descending), reverse=is_descending)
+
     def _filtered(self, rows: Sequence[T]) -> Sequence[T]:
         wanted = self.filter_text
         if not wanted.removeprefix("!"):
@@ -134,8 +144,7 @@ class Arrangement(Generic[T]):
 
     def _in_order(self, rows: Sequence[T]) -> Sequence[T]:
         if len(rows) <= _AT_ONCE:
-            is_descending = self._is_descending(rows)
-            return sorted(rows, key=self._key(is_descending), reverse=is_descending)
+            return self._sorted_now(rows)
         order = (self._sorted_by, self.is_reversed)
         is_done = self._sorted_of is rows and self._sorted_number == len(rows)
         is_old = time.monotonic() - self._sorted_at > _AGAIN_SECONDS

@@ -86,7 +86,7 @@ def overall(model: Model) -> tuple[str, str]:
 
 def _observed(model: Model) -> tuple[str, str]:
     """The whole state, as a console sees it that only observes."""
-    instances = model.database.instances
+    instances = model.instances
     if model.database.problem:
         return "bad", "NO DATABASE"
     if model.database.at is None:
@@ -95,6 +95,8 @@ def _observed(model: Model) -> tuple[str, str]:
         return "off", "NONE RUNS"
     if all(row.is_stopped or row.is_lost for row in instances):
         return "bad", "ALL LOST"
+    if model.is_silent:
+        return "note", "NO HEARTBEAT"
     return "ok", "OBSERVING"
 
 
@@ -196,7 +198,7 @@ def _problems(model: Model) -> list[Content]:
 
 def _lost_lines(model: Model) -> list[Content]:
     """A line for each lost instance, at most two."""
-    lost = [row for row in model.database.instances if row.is_lost]
+    lost = [row for row in model.instances if row.is_lost]
     lines = [
         _bad(
             f"Lost: {row.host}:{row.pid}, silent for {age(row.seen_age)}. It crashed or is cut off."
@@ -291,6 +293,8 @@ def short_lines(model: Model, width: int, height: int) -> list[Content]:
     now = model.engine
     if now is not None:
         lines += _short_state(now, model.rates.now)
+    elif model.is_silent:
+        lines.append(_short("figures", model.seen_ago))
     else:
         lines.append(_short("events", f"{model.rates.now:,.1f} a second"))
     lines += _short_instances(model)
@@ -324,9 +328,11 @@ def _short_state(now: Snapshot, rate: float) -> list[Content]:
 def _short_instances(model: Model) -> list[Content]:
     if not model.is_observing:
         return []
-    rows = [row for row in model.database.instances if not row.is_stopped]
-    lost = sum(row.is_lost for row in rows)
-    return [_short("instances", f"{len(rows) - lost:,} running, {lost:,} lost")]
+    rows = model.instances
+    running, lost = sum(row.is_running for row in rows), sum(row.is_lost for row in rows)
+    late = sum(row.is_late for row in rows) - lost
+    words = f"{running:,} running, " + (f"{late:,} late, " if late else "") + f"{lost:,} lost"
+    return [_short("instances", words)]
 
 
 def _short(name: str, text: str) -> Content:

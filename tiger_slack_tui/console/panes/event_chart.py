@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from textual.content import Content
 
 from tiger_slack_tui.console.formats import count
-from tiger_slack_tui.console.model.history_reader import DAY
+from tiger_slack_tui.console.model.history_reader import DAY, PARTS
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.paint import DIM, chart, line
 
@@ -17,71 +18,86 @@ _SCALE = 7
 """Cells of the scale."""
 _TICK = 20
 """The least cells between two times of the axis."""
-IN_MEMORY = 900
-"""The most seconds that are charted from memory."""
 _STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 """The top of the scale is one of these, times a power of ten."""
 
 
-def chart_lines(model: Model, width: int, height: int) -> list[Content]:
-    """The chart in `height` lines, the last of which is the time axis. The newest column is on the right."""
-    room = max(width - _SCALE, 1)
-    values, seconds = _columns(model, room)
-    top = _top_of(max((value or 0.0 for value in values), default=0.0))
-    rows = chart([value or 0.0 for value in values], room, max(height - 1, 1), top)
-    rows[-1] = _with_unread(rows[-1], values)
-    marks = {0: top}
-    if len(rows) > 3 and len(rows) % 2 == 0:
-        marks[len(rows) // 2] = top / 2
-    lines = []
-    for number, row in enumerate(rows):
-        mark = _mark(marks[number]) if number in marks else ""
-        lines.append(line((f"{mark:>{_SCALE - 1}}", DIM), ("│", DIM), (row, _SHADE)))
-    if height > 1:
-        lines.append(_axis(_end_of(model), seconds, room))
-    return lines[:height]
+@dataclass(frozen=True, slots=True)
+class EventChart:
+    """Events a second as columns, the newest last. What is said of the chart comes from its columns.
+
+    Each column belongs to a fixed span of the clock: it moves to the left with time, and does not change once its
+    time is over. All columns together are not longer than the chart's range.
+    """
+
+    values: Sequence[float | None]
+    """The rate of each column; None if it is not known."""
+    begin: float
+    """When the first column begins, in seconds since 1970."""
+    seconds: float
+    """The time of a column."""
+
+    @classmethod
+    def of(cls, model: Model, width: int) -> EventChart:
+        """The chart of the model's window, for a pane of this width."""
+        room = max(width - _SCALE, 1)
+        given: Sequence[float | None] = model.rates.seconds
+        part, last, end = 1, model.rates.last, model.at
+        if model.window in PARTS:
+            history, part = model.history, PARTS[model.window]
+            given = history.rates if history else ()
+            last = (history.end - 1 if history else int(model.at)) // part
+            end = float((last + 1) * part)
+        parts = max(model.window // part, 1)
+        rates = [*[None] * (parts - len(given)), *given[-parts:]]
+        # Column n shows the parts from n * parts // room on, counted from the beginning of the clock.
+        newest = -(-(last + 1) * room // parts) - 1
+        values = []
+        for column in range(newest - room + 1, newest + 1):
+            first = column * parts // room
+            after = min(max((column + 1) * parts // room, first + 1), last + 1)
+            values.append(_mean([rates[number - last - 1] for number in range(first, after)]))
+        begin = end - (last + 1 - (newest - room + 1) * parts / room) * part
+        return cls(values, begin, part * parts / room)
+
+    @property
+    def peak(self) -> float:
+        """The highest rate that is shown."""
+        return max((value or 0.0 for value in self.values), default=0.0)
+
+    @property
+    def peak_at(self) -> float:
+        """When the column with the highest rate begins, in seconds since 1970."""
+        highest = max(range(len(self.values)), key=lambda number: self.values[number] or 0.0)
+        return self.begin + highest * self.seconds
+
+    def lines(self, height: int) -> list[Content]:
+        """The chart in `height` lines, the last of which is the time axis."""
+        values = [value or 0.0 for value in self.values]
+        room, top = len(values), _top_of(self.peak)
+        rows = chart(values, room, max(height - 1, 1), top)
+        rows[-1] = _with_unknown(rows[-1], self.values)
+        marks = {0: top}
+        if len(rows) > 3 and len(rows) % 2 == 0:
+            marks[len(rows) // 2] = top / 2
+        lines = []
+        for number, row in enumerate(rows):
+            mark = _mark(marks[number]) if number in marks else ""
+            lines.append(line((f"{mark:>{_SCALE - 1}}", DIM), ("│", DIM), (row, _SHADE)))
+        if height > 1:
+            lines.append(_axis(self.begin, self.seconds, room))
+        return lines[:height]
 
 
-def peak_of_history(model: Model) -> float:
-    """The highest rate of the history that is shown."""
-    rates = model.history.rates if model.history else ()
-    return max((rate for rate in rates if rate is not None), default=0.0)
-
-
-def _columns(model: Model, room: int) -> tuple[list[float | None], float]:
-    """The value of each column, None if it was not read yet, and the seconds of a column."""
-    history = model.history
-    given: Sequence[float | None] = model.rates.seconds if model.window <= IN_MEMORY else ()
-    part = 1
-    if history is not None:
-        given, part = history.rates, history.part
-    parts = max(model.window // part, 1)
-    if parts <= room:  # a part has one or several columns
-        repeat = room // parts
-        return [value for value in given[-room:] for _ in range(repeat)], part / repeat
-    # Columns begin at whole steps of the clock, so a column does not change once its time is over.
-    step = -(-parts // room)
-    given = given[-step * room :]  # as much as there is room for, which can be more than the window
-    groups = (given[begin : begin + step] for begin in range(len(given) % step, len(given), step))
-    return [_mean(group) for group in groups], part * step
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
+def _mean(rates: Sequence[float | None]) -> float | None:
+    """The mean of the known ones; None if none is known."""
+    known = [rate for rate in rates if rate is not None]
     return sum(known) / len(known) if known else None
 
 
-def _with_unread(row: str, values: Sequence[float | None]) -> str:
-    """The lowest line of the chart, with a dot in each column that was not read yet."""
-    unread = [value is None for value in values[-len(row) :]]
-    begin = len(row) - len(unread)
-    return row[:begin] + "".join(
-        "·" if is_unread else cell for cell, is_unread in zip(row[begin:], unread, strict=True)
-    )
-
-
-def _end_of(model: Model) -> float:
-    return model.at if model.history is None else float(model.history.end)
+def _with_unknown(row: str, values: Sequence[float | None]) -> str:
+    """The lowest line of the chart, with a dot in each column whose rate is not known."""
+    return "".join("·" if value is None else cell for cell, value in zip(row, values, strict=True))
 
 
 def _top_of(peak: float) -> float:
@@ -100,7 +116,7 @@ def _mark(value: float) -> str:
     return count(value) if value >= 10 or value == int(value) else f"{value:.2g}"
 
 
-def _axis(end: float, seconds: float, room: int) -> Content:
+def _axis(begin: float, seconds: float, room: int) -> Content:
     """The line below the columns, with times. `seconds` is the time of one column."""
     whole = room * seconds
     form = "%m-%d %H:%M" if whole > DAY else "%H:%M" if whole > 900 else "%H:%M:%S"
@@ -108,7 +124,7 @@ def _axis(end: float, seconds: float, room: int) -> Content:
     shown = "─" * room
     for number in range(ticks):
         at = number * room // ticks
-        text = f"{datetime.fromtimestamp(end - (room - at) * seconds, UTC):{form}}"
+        text = f"{datetime.fromtimestamp(begin + at * seconds, UTC):{form}}"
         shown = f"{shown[:at]}┴ {text} {shown[at + len(text) + 3 :]}"
     end_mark = " now"
     shown = shown[: room - len(end_mark)] + end_mark

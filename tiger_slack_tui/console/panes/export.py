@@ -20,6 +20,8 @@ from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.time_slice import TimeSlice
 
 SUFFIXES = (".txt", ".csv", ".json")
+MOST_READ = 20_000
+"""About the most rows of an export that are read for it. Rows that are in memory are all written."""
 _CHUNK = 1 << 18
 """Characters that are written with one call."""
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -34,28 +36,33 @@ def proposed_path(name: str, home: Path) -> Path:
     return directory / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.txt"
 
 
-async def write_pane(path: Path, pane: Pane[Any]) -> Path:
-    """Write the pane's rows to a new file, as its suffix says: .txt as they are shown, .csv or .json by field.
+def require_suffix(path: Path) -> None:
+    """Raises TigerSlackError if no kind of export has such a name."""
+    if path.suffix not in SUFFIXES:
+        raise TigerSlackError(f"The file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+
+
+async def write_rows(path: Path, pane: Pane[Any], rows: Sequence[Any]) -> Path:
+    """Write rows of the pane to a new file, as its suffix says: .txt as they are shown, .csv or .json by field.
 
     Returns the absolute path; a ~ at its beginning is the operator's home directory.
 
     Only the owner can read the file. Never replaces a file, and follows no symlink. A file that cannot be completed
     is removed. Raises TigerSlackError.
     """
-    kinds: dict[str, Callable[[Pane[Any]], AsyncIterator[str]]] = {
-        ".txt": _text_lines,
+    kinds: dict[str, Callable[[Pane[Any], Sequence[Any]], AsyncIterator[str]]] = {
+        ".txt": Pane.text_lines,
         ".csv": _csv_lines,
         ".json": _json_lines,
     }
-    if path.suffix not in kinds:
-        raise TigerSlackError(f"The file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+    require_suffix(path)
     path = await asyncio.to_thread(lambda: path.expanduser().absolute())
-    await write_lines(path, kinds[path.suffix](pane))
+    await write_lines(path, kinds[path.suffix](pane, rows))
     return path
 
 
 async def write_lines(path: Path, lines: AsyncIterator[str]) -> None:
-    """Write the lines to a new file, as `write_pane` does. Raises TigerSlackError."""
+    """Write the lines to a new file, as `write_rows` does. Raises TigerSlackError."""
     try:
         file = await asyncio.to_thread(_create, path)
     except FileExistsError:
@@ -87,15 +94,10 @@ def _create(path: Path) -> TextIO:
     return os.fdopen(os.open(path, _NEW, 0o600), "w", encoding="utf-8", errors="replace")
 
 
-async def _text_lines(pane: Pane[Any]) -> AsyncIterator[str]:
-    async for text in pane.export():
-        yield text
-
-
-async def _csv_lines(pane: Pane[Any]) -> AsyncIterator[str]:
+async def _csv_lines(pane: Pane[Any], rows: Sequence[Any]) -> AsyncIterator[str]:
     fields = _fields_of(pane)
     yield _csv_line([field.name for field in fields])
-    async for values in _values(pane, fields):
+    async for values in _values(rows, fields):
         yield _csv_line(["" if value is None else value for value in values])
 
 
@@ -105,21 +107,21 @@ def _csv_line(values: Sequence[object]) -> str:
     return line.getvalue()
 
 
-async def _json_lines(pane: Pane[Any]) -> AsyncIterator[str]:
+async def _json_lines(pane: Pane[Any], rows: Sequence[Any]) -> AsyncIterator[str]:
     """An array with one object a line."""
     fields = _fields_of(pane)
     names = [field.name.replace(" ", "_") for field in fields]
     before = "["
-    async for values in _values(pane, fields):
+    async for values in _values(rows, fields):
         row = orjson.dumps(dict(zip(names, values, strict=True)), default=str)
         yield f"{before}{row.decode(errors='replace')}"
         before = ","
     yield "]" if before == "," else "[]"
 
 
-async def _values(pane: Pane[Any], fields: Sequence[Field[Any]]) -> AsyncIterator[list[object]]:
+async def _values(rows: Sequence[Any], fields: Sequence[Field[Any]]) -> AsyncIterator[list[object]]:
     time_slice = TimeSlice(1)
-    for row in pane.rows:
+    for row in rows:
         await time_slice.yield_if_due()
         yield [_plain(field.of(row)) for field in fields]
 

@@ -1,6 +1,8 @@
-"""The last line of a screen: the keys, or for some seconds a message."""
+"""The last line of a screen: the keys, or for some seconds a message, which can take several lines."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from textual.content import Content
 from textual.timer import Timer
@@ -24,16 +26,18 @@ class KeysLine(Static):
         self._keys = keys
         self._show()
 
-    def say(self, message: Content, seconds: float) -> None:
-        """Show one line of text for some seconds. It replaces an earlier one."""
+    def say(self, lines: Sequence[Content], seconds: float) -> None:
+        """Show these lines for some seconds. They replace earlier ones, and take their room from the views."""
         if self._timer is not None:
             self._timer.stop()
-        self._message = message
+        self._message = Content("\n").join(lines)
+        self.styles.height = len(lines)
         self._timer = self.set_timer(seconds, self._end_message)
         self._show()
 
     def _end_message(self) -> None:
         self._message = None
+        self.styles.height = 1
         self._show()
 
     def _show(self) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from textual.content import Content
 from textual.events import Click, MouseScrollDown, MouseScrollUp
@@ -35,6 +36,25 @@ FAR = 10_000_000
 """More rows than any pane has. Moving by this number goes to the first or the last row."""
 Paint = Callable[[T, int], Content]
 """Makes a line from a row. The number is the line's width in cells."""
+ReadRest = Callable[[], AsyncIterator[Sequence[T]]]
+"""Reads the rows that come after those of the pane, page by page. It may raise any error."""
+OnRead = Callable[[int], None]
+"""Gets the number of rows that were read so far."""
+
+
+class AllRows(NamedTuple, Generic[T]):
+    """Rows to export or to copy. There are more if they are not `is_whole`."""
+
+    rows: Sequence[T]
+    is_whole: bool
+
+
+class CopiedRows(NamedTuple):
+    """The text of rows, for the clipboard. There are more if it is not `is_whole`."""
+
+    text: str
+    number: int
+    is_whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +72,8 @@ class Body(Generic[T]):
     problem: str | None = None
     """Why the rows are old or missing."""
     is_old: bool = False
+    left_out: str = ""
+    """What the rows lack, for those who export them, such as "the newest 300 of each kind"; "" if nothing."""
     newest: int | None = None
     """The index of the newest row: the cursor follows it until the operator moves. None if no row is the newest."""
 
@@ -102,8 +124,10 @@ class Pane(Widget, Generic[T], can_focus=True):
         find: Callable[[T], str] | None = None,
         help: str = "",  # noqa: A002
         fields: Sequence[Field[T]] = (),
+        rest: ReadRest[T] | None = None,
     ) -> None:
         """`copy` gives the text to copy for a row. `fields` are what rows are sorted by, and what exports contain.
+        `rest` reads the rows that are not loaded, for exports and copies.
 
         A filter searches the row as it is painted, or the text that `find` gives, which is faster.
         """
@@ -113,6 +137,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         self._selectable = selectable
         self._copy = copy
         self.fields = fields
+        self._rest = rest
         self._arrangement: Arrangement[T] = Arrangement(
             find or (lambda row: self._line(row, 300).plain),
             fields,
@@ -262,14 +287,33 @@ class Pane(Widget, Generic[T], can_focus=True):
         row = self.row
         if row is not None:
             return self._copy(row) if self._copy else self._line(row, 500).plain.strip()
-        return await self.copy_rows()
+        return (await self.copy_rows()).text
 
-    async def copy_rows(self) -> str:
+    async def copy_rows(self, on_read: OnRead = lambda _: None) -> CopiedRows:
         """The rows as text, at most `MOST_COPIED` of them. Other tasks run in between."""
-        shown = [text async for text in self.export(MOST_COPIED)]
-        if (left := self.num_rows - MOST_COPIED) > 0:
-            shown.append(f"… {left:,} more rows; e writes all to a file")
-        return "\n".join(shown)
+        found = await self.all_rows(MOST_COPIED, on_read)
+        rows = found.rows[:MOST_COPIED]
+        is_whole = found.is_whole and len(found.rows) == len(rows)
+        shown = [text async for text in self.text_lines(rows)]
+        if not is_whole:
+            shown.append("… and more rows; e writes them to a file")
+        return CopiedRows("\n".join(shown), len(rows), is_whole)
+
+    async def all_rows(self, most: int, on_read: OnRead) -> AllRows[T]:
+        """The rows in the order in which they are shown, also those that were not loaded yet.
+
+        If rows have to be read, it ends at about `most`. Raises what reading raises. Other tasks run in between.
+        """
+        if self._rest is None:
+            return AllRows(self._rows, True)
+        rows, is_whole = list(self._body.rows), True
+        async for page in self._rest():
+            if len(rows) >= most:
+                is_whole = False
+                break
+            rows += page
+            on_read(len(rows))
+        return AllRows(await asyncio.to_thread(self._arrangement.arrange_now, rows), is_whole)
 
     @property
     def rows(self) -> Sequence[T]:
@@ -285,15 +329,14 @@ class Pane(Widget, Generic[T], can_focus=True):
         """How many rows pass the filter."""
         return len(self._rows)
 
-    async def export(self, most: int | None = None) -> AsyncIterator[str]:
-        """The present rows as plain text, line by line: all, or the first `most`. Other tasks run in between."""
-        time_slice, rows, head = TimeSlice(1), self._rows, self._body.head
-        end = len(rows) if most is None else min(most, len(rows))
+    async def text_lines(self, rows: Sequence[T]) -> AsyncIterator[str]:
+        """The titles of the columns and the rows as plain text, line by line. Other tasks run in between."""
+        time_slice, head = TimeSlice(1), self._body.head
         if head is not None:
             yield self._guarded(head, _EXPORTED).plain.strip()
-        for index in range(end):
+        for row in rows:
             await time_slice.yield_if_due()
-            yield self.text_of(rows[index])
+            yield self.text_of(row)
 
     @property
     def _room(self) -> int:

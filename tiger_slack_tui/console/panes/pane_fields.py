@@ -58,7 +58,7 @@ class PaneField(Input):
     def _open(self, pane: Pane[Any], text: str) -> None:
         self._pane = pane
         self.value = text
-        self.cursor_position = len(text)
+        self.cursor_position = len(text)  # which also ends a selection
         self.display = True
         self.focus()
 
@@ -92,7 +92,7 @@ class FilterField(PaneField):
 
 
 class ExportField(PaneField):
-    """The file that a pane is written to."""
+    """The file that a pane is written to. The first key replaces the proposal; an arrow keeps it."""
 
     hint = "The file ends in .txt, .csv or .json."
 
@@ -104,6 +104,7 @@ class ExportField(PaneField):
         """Let the operator type the path. `on_chosen` gets it."""
         self._on_chosen = on_chosen
         self._open(pane, str(proposed))
+        self.select_all()
 
     def accept(self, pane: Pane[Any], text: str) -> None:
         if text.strip():

@@ -36,7 +36,7 @@ class RowFilter(Generic[T]):
             return False
         if len(rows) > _AT_ONCE:
             return True
-        self._numbers = array("L", (n for n, row in enumerate(rows) if self._matches(row, wanted)))
+        self._numbers = array("L", (n for n, row in enumerate(rows) if self.matches(row, wanted)))
         self.found = choose(rows, self._numbers)
         self._rows, self._wanted, self._seen = rows, wanted, len(rows)
         return False
@@ -52,11 +52,12 @@ class RowFilter(Generic[T]):
         time_slice = TimeSlice()
         for index in range(begin, end):
             await time_slice.yield_if_due()
-            if self._matches(rows[index], wanted):
+            if self.matches(rows[index], wanted):
                 numbers.append(index)
         self.found, self._numbers = choose(rows, numbers), numbers
         self._rows, self._wanted, self._seen = rows, wanted, end
 
-    def _matches(self, row: T, wanted: str) -> bool:
+    def matches(self, row: T, wanted: str) -> bool:
+        """Whether the row has the text; with a leading ! whether it has not."""
         text = wanted.removeprefix("!").lower()
         return (text in self._text(row).lower()) != wanted.startswith("!")

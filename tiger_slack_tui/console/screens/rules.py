@@ -332,7 +332,7 @@ class RulesScreen(Dialog[RuleDraft]):
             self._host.attempt("Copy", self._copy(self.focused, whole=True))
 
     async def _copy(self, pane: Pane[Any], *, whole: bool) -> str:
-        return self._host.copy(await (pane.copy_rows() if whole else pane.copy_text()))
+        return self._host.copy((await pane.copy_rows()).text if whole else await pane.copy_text())
 
     @action("rules.down", "down,j", "Down", shown="↓ j", footer=False)
     def act_down(self) -> None:

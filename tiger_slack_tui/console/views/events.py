@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -98,6 +98,7 @@ class EventsView(View):
             selectable=True,
             copy=lambda row: row.event_id,
             fields=EVENT_FIELDS,
+            rest=self._read_rest,
         )
         yield EventPane(self.backend.audit.event, self.backend.clock, id="events-event")
 
@@ -173,6 +174,15 @@ class EventsView(View):
                 log.error("the events cannot be read", exc_info=stack)
         self._is_reading = False
         self._show_list()
+
+    async def _read_rest(self) -> AsyncIterator[Sequence[EventRow]]:
+        """Read the pages after the loaded ones."""
+        chosen, after = self._list.chosen, self._list.next
+        while chosen is not None and after is not None:
+            async with asyncio.timeout(QUERY_SECONDS):
+                page = await self.backend.audit.more_events(chosen, after, most=PAGE)
+            yield page.rows
+            after = page.next
 
     def _show_list(self) -> None:
         found = self._list

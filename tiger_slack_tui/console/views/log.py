@@ -13,7 +13,7 @@ from textual.content import Content
 from tiger_slack_tui.base.text import fit
 from tiger_slack_tui.console.actions import LOG, action
 from tiger_slack_tui.console.formats import clock, moment
-from tiger_slack_tui.console.model.log_ring import LogLine
+from tiger_slack_tui.console.model.log_ring import MOST, LogLine
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.cached_value import CachedValue
@@ -81,6 +81,9 @@ class LogView(View):
                 title="log",
                 newest=len(rows) - 1,
                 note=f"{name} and above · {'following' if pane.is_following else 'G follows'}",
+                left_out=f"the newest {MOST:,}; the log file has all"
+                if len(model.log) == MOST
+                else "",
                 empty_text=("Nothing was logged at this level.", "l shows other levels."),
             )
         )

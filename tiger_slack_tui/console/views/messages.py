@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -32,7 +32,7 @@ from tiger_slack_tui.console.actions import (
     perform,
 )
 from tiger_slack_tui.console.model.findings import GAP
-from tiger_slack_tui.console.model.message_reader import Conversation, Place
+from tiger_slack_tui.console.model.message_reader import PAGE, Conversation, Place
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
 from tiger_slack_tui.console.panes.background import run_latest
@@ -64,6 +64,8 @@ _NEAR_END = 10
 """The next page is read when the cursor is this close to the last result."""
 _MOST = 2000
 """The most results that are kept."""
+_EXPORTED_AT_ONCE = 200
+"""Results of one page that an export reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class MessagesView(View):
                 selectable=True,
                 copy=lambda result: result.message.permalink,
                 fields=RESULT_FIELDS,
+                rest=self._read_rest,
             )
             yield Pane[Content](lambda row, width: row.truncate(width), id="conversation")
 
@@ -240,7 +243,7 @@ class MessagesView(View):
             read_query(wanted.text, datetime.now(UTC))  # a wrong query needs no connection
             async with asyncio.timeout(QUERY_SECONDS):
                 page = await self.backend.messages.search(
-                    wanted.text, newest=wanted.newest, after=wanted.next
+                    wanted.text, newest=wanted.newest, after=wanted.next, most=PAGE
                 )
         except Exception as error:
             hint = error.hint if isinstance(error, TigerSlackError) else None
@@ -257,6 +260,18 @@ class MessagesView(View):
             self._found = wanted.with_page(page)
         self._is_searching = False
         self._show_results()
+
+    async def _read_rest(self) -> AsyncIterator[Sequence[Result]]:
+        """Read the pages after the loaded ones."""
+        found = self._found
+        after = found.page.next if found.page is not None else None
+        while after is not None:
+            async with asyncio.timeout(QUERY_SECONDS):
+                page = await self.backend.messages.search(
+                    found.text, newest=found.newest, after=after, most=_EXPORTED_AT_ONCE
+                )
+            yield page.results
+            after = page.next
 
     def _show_hints(self) -> None:
         """Say what the part that is being typed can become."""

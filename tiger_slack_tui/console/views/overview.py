@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -16,11 +15,12 @@ from tiger_slack_tui.base.text import amount, fit
 from tiger_slack_tui.console.actions import JOBS, OVERVIEW, TRIAGE, action
 from tiger_slack_tui.console.formats import age, brief, clock, count, millis
 from tiger_slack_tui.console.model.findings import Finding
+from tiger_slack_tui.console.model.history_reader import PARTS
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.rates import TypeRate
 from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.chrome import import_parts, storage_state
-from tiger_slack_tui.console.panes.event_chart import IN_MEMORY, chart_lines, peak_of_history
+from tiger_slack_tui.console.panes.event_chart import EventChart
 from tiger_slack_tui.console.panes.findings import (
     FINDING_FIELDS,
     findings_head,
@@ -94,24 +94,21 @@ _INSTANCE_FIELDS = (
     Field[Instance]("up", lambda row: row.age),
     Field[Instance]("seen", lambda row: row.seen_age),
 )
-_LATE_SECONDS = 12.0
-"""An instance whose last heartbeat is older is shown dimmed: it has missed two."""
 
 
 def paint_instance(row: Instance, width: int) -> Content:
     """An instance, as of its last heartbeat."""
-    is_late = not row.is_stopped and row.seen_age > _LATE_SECONDS
     if row.is_lost:
         state = mark("bad", "lost")
     elif row.is_stopped:
         state = mark("off", "stopped")
-    elif is_late:
+    elif row.is_late:
         state = mark("note", f"as of {age(row.seen_age)} ago")
     elif (stored := storage_state(row.database_problem, row.spool_problem)) is not None:
         state = mark(*stored)
     else:
         state = mark("ok" if row.status == SlackStatus.CONNECTED else "note", row.status)
-    is_old = row.is_stopped or is_late
+    is_old = not row.is_running
     spool: StyledText = (count(row.spool_events), NOTE) if row.spool_events else "-"
     name = row.instance.partition("@")[2] or row.instance
     figures: list[StyledText] = [
@@ -279,19 +276,21 @@ class OverviewView(View):
     def _show_chart(self, model: Model) -> None:
         pane = self.query_one("#chart", Pane)
         width, height = pane.size
-        rates, now = model.rates, model.engine
+        rates, now, chart = model.rates, model.engine, EventChart.of(model, width)
         flow = flow_lines(now, width) if now is not None else []
-        rows = [*chart_lines(model, width, max(height - 1 - len(flow), 1)), *flow]
-        highest = peak_of_history(model) if model.history else rates.peak
-        peak = f" · peak {_rate(highest)}" if highest else ""
-        has_time = rates.peak_at and width >= 120 and model.history is None
-        at = f" at {clock(rates.peak_at)}" if has_time and rates.peak_at else ""
+        rows = [*chart.lines(max(height - 1 - len(flow), 1)), *flow]
+        is_long = model.window in PARTS
+        peak = f" · peak {_rate(chart.peak)}" if chart.peak else ""
+        has_time = chart.peak and width >= 120 and not is_long
+        at = f" at {clock(chart.peak_at)}" if has_time else ""
         received = f"{now.received:,} received · {now.acked:,} acknowledged · " if now else ""
-        is_old = model.is_observing and model.is_old("observed")
-        present = model.read_ago if is_old else f"now {rates.now:,.1f}"
+        is_old, ago = _observed_age(model)
+        present = ago or f"now {rates.now:,.1f}"
+        if model.is_observing and not is_old:
+            present += f" from {model.instances_counted}"
         note = f"{present}{peak}{at} · {age(model.window)}"
         problem = model.error_of("observed")
-        if model.window > IN_MEMORY:
+        if is_long:
             history = model.history
             problem = problem or (history.problem if history else None)
             note = f"{note}{'' if history and history.is_whole else ' · reading …'}"
@@ -307,12 +306,12 @@ class OverviewView(View):
 
     def _show_types(self, model: Model) -> None:
         rows = model.rates.by_type
-        is_old = model.is_observing and model.is_old("observed")
+        is_old, ago = _observed_age(model)
         self.query_one("#types", Pane).show(
             Body(
                 rows=rows,
                 title="by type",
-                note=model.read_ago if is_old else amount(len(rows), "type"),
+                note=ago or amount(len(rows), "type"),
                 is_old=is_old,
                 head=_TYPES.head,
                 empty_text=(
@@ -372,22 +371,25 @@ class OverviewView(View):
         )
 
     def _show_instances(self, model: Model) -> None:
-        # The ages are those of the last read.
-        more = model.at - (model.database.at or model.at) if model.is_old("instances") else 0.0
-        rows = [replace(row, seen_age=row.seen_age + more) for row in model.database.instances]
-        alive = [row for row in rows if not (row.is_stopped or row.is_lost)]
-        is_shown = model.is_observing or len(alive) > 1 or any(row.is_lost for row in rows)
+        rows = model.instances
+        others = [row for row in rows if not row.is_stopped]
+        is_shown = model.is_observing or len(others) > 1 or any(row.is_lost for row in rows)
         self.set_class(is_shown, "-many")
-        rate = sum(row.events_per_second for row in alive)
+        rate = sum(row.events_per_second for row in rows if row.is_running)
+        note = model.read_ago
+        if not model.is_old("instances"):
+            note = (
+                model.seen_ago
+                if model.is_silent
+                else f"{rate:,.0f} events/s from {model.instances_counted}"
+            )
         pane = self.query_one("#instances", Pane)
         pane.display = is_shown
         pane.show(
             Body(
                 rows=rows,
                 title="instances",
-                note=model.read_ago
-                if model.is_old("instances")
-                else f"{len(alive)} alive · {rate:,.0f} events/s",
+                note=note,
                 head=_INSTANCES.head,
                 empty_text=model.empty_text(
                     "instances", "No instance ran in the last day. Start one: tiger-slack run"
@@ -419,6 +421,13 @@ class OverviewView(View):
     def act_open(self) -> None:
         """Show the view that has more about the focused pane."""
         self.host.go_to(JOBS if self.pane and self.pane.id == "running" else TRIAGE)
+
+
+def _observed_age(model: Model) -> tuple[bool, str]:
+    """Whether the rates of a console that only observes are old, and of when they are then, as a phrase."""
+    if model.is_observing and model.is_old("observed"):
+        return True, model.read_ago
+    return model.is_silent, model.seen_ago if model.is_silent else ""
 
 
 def _as_is(row: Content, width: int) -> Content:

@@ -10,12 +10,14 @@ from textual.containers import Container
 from textual.reactive import var
 from textual.widgets import ContentSwitcher
 
+from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import action
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.export import proposed_path, write_pane
-from tiger_slack_tui.console.panes.pane import FAR, MOST_COPIED, Pane
+from tiger_slack_tui.console.panes.export import MOST_READ, proposed_path, write_rows
+from tiger_slack_tui.console.panes.pane import FAR, Pane
 
 
 class Switcher(ContentSwitcher):
@@ -178,7 +180,7 @@ class View(Container):
 
     @action("pane.copy_all", "Y,shift+y", "Copy the whole pane", footer=False)
     def act_copy_all(self) -> None:
-        """Copy the pane to the terminal's clipboard."""
+        """Copy all rows of the pane to the terminal's clipboard."""
         if self.pane:
             self.host.attempt("Copy", self._copy_all(self.pane))
 
@@ -186,21 +188,39 @@ class View(Container):
         return self.host.copy(await pane.copy_text())
 
     async def _copy_all(self, pane: Pane[Any]) -> str:
-        said = self.host.copy(await pane.copy_rows())
-        is_cut = pane.num_rows > MOST_COPIED
-        return f"{said}: the first {MOST_COPIED:,} rows. e writes all." if is_cut else said
+        found = await pane.copy_rows(self._say_read)
+        self.host.copy(found.text)
+        rows = _rows_in_words(found.number, found.is_whole, pane.body.left_out)
+        return f"Copied {rows} to the terminal's clipboard{'' if found.is_whole else '. e writes more.'}"
+
+    def _say_read(self, number: int) -> None:
+        self.host.say(f"Reading … {number:,} rows so far")
 
     @action("pane.export", "e", "Export the pane to a file", footer=False)
     def act_export(self) -> None:
-        """Write the pane's rows to a file: text, or CSV or JSON by its suffix."""
-        pane = self.pane
-        if pane is None:
-            return
-        path = proposed_path(str(pane.id), self.backend.settings.home)
+        """Write all rows of the pane to a file: text, or CSV or JSON by its suffix."""
+        if self.pane is not None:
+            path = proposed_path(str(self.pane.id), self.backend.settings.home)
+            self._choose_file(self.pane, path)
+
+    def _choose_file(self, pane: Pane[Any], path: Path) -> None:
         self.host.choose_file(
-            pane, path, lambda path: self.host.attempt("Export", _export(pane, path))
+            pane, path, lambda path: self.host.attempt("Export", self._export(pane, path))
         )
 
+    async def _export(self, pane: Pane[Any], path: Path) -> str:
+        left_out = pane.body.left_out
+        try:
+            found = await pane.all_rows(MOST_READ, self._say_read)
+            written = await write_rows(path, pane, found.rows)
+        except TigerSlackError:
+            if self.pane is pane:  # so that the operator can type another name
+                self._choose_file(pane, path)
+            raise
+        rows = _rows_in_words(len(found.rows), found.is_whole, left_out)
+        return f"Wrote {rows} to {written}"
 
-async def _export(pane: Pane[Any], path: Path) -> str:
-    return f"Written to {await write_pane(path, pane)}"
+
+def _rows_in_words(number: int, is_whole: bool, left_out: str) -> str:
+    rows = amount(number, "row") if is_whole else f"the first {number:,} rows, not all"
+    return f"{rows} ({left_out})" if left_out else rows

@@ -20,6 +20,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     CheckFinding,
     check_lines,
     findings,
+    findings_left_out,
     findings_note,
     folder_search_text,
     is_refused,
@@ -89,6 +90,7 @@ class CheckStep(Step):
                 ),
                 title="findings",
                 note=findings_note(state),
+                left_out=findings_left_out(state),
                 empty_text=_empty(state),
             )
         )

@@ -71,6 +71,8 @@ _STEPS = {
     FileStep.KNOWN: ("✓", DIM),
     FileStep.FAILED: ("✗", BAD),
 }
+_MOST_PROBLEMS = 2000
+"""The most problems that the check lists."""
 _QUIET_SECONDS = 3.0
 """A worker that reports nothing for longer is shown as silent."""
 
@@ -227,9 +229,16 @@ def failure_lines(state: ImportState) -> list[Failure]:
 
 
 def findings(state: ImportState) -> list[CheckFinding]:
-    """What the operator should know before the import, errors first; at most 2,000 problems."""
+    """What the operator should know before the import, errors first; at most `_MOST_PROBLEMS` problems."""
     warnings = [note for note in state.notes if note.is_warning]
-    return [*failure_lines(state), *islice(state.problems, 2000), *warnings]
+    return [*failure_lines(state), *islice(state.problems, _MOST_PROBLEMS), *warnings]
+
+
+def findings_left_out(state: ImportState) -> str:
+    """Which problems `findings` leaves out, as a phrase; "" if none."""
+    shown = min(len(state.problems), _MOST_PROBLEMS)
+    problems = state.ledger.problems
+    return f"{shown:,} of {problems:,} problems" if shown < problems else ""
 
 
 def findings_note(state: ImportState) -> str:

@@ -77,16 +77,17 @@ class ResultStep(Step):
             )
         )
         kept = len(state.problems)
-        note = f"{state.ledger.problems:,}"
+        left_out = ""
         if kept < state.ledger.problems:
-            note = f"newest {kept:,} of {state.ledger.problems:,}; the report has all"
+            left_out = f"newest {kept:,} of {state.ledger.problems:,}; the report has all"
         self.pane("result-bad").show(
             Body(
                 rows=self._rows(
                     lambda: list(state.problems), state.request, state.ledger.problems, kept
                 ),
                 title="bad records and files",
-                note=note,
+                note=left_out or f"{state.ledger.problems:,}",
+                left_out=left_out,
                 head=PROBLEMS.head,
                 empty_text=_empty(state),
             )

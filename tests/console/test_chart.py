@@ -1,0 +1,64 @@
+"""The chart shows its range and no more, and its peak is the highest of its columns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.console.canned import NOW, CannedBackend
+from tiger_slack_tui.console.model.history_reader import DAY, PARTS, History
+from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.rates import Rates
+from tiger_slack_tui.console.panes.event_chart import EventChart
+
+WINDOWS = (60, 120, 300, 900, *PARTS)
+
+
+def model(home: Path, window: int, spikes: dict[int, float], ago: int = 0) -> Model:
+    """20 events/s, and these rates so many seconds ago. Everything was `ago` seconds earlier."""
+    at = NOW - ago
+    part = PARTS.get(window, 1)
+    end = (int(at) // part + 1) * part
+    rates = [20.0] * (2 * window // part)
+    for seconds, rate in spikes.items():
+        rates[-1 - (seconds - ago) // part] = rate
+    known = replace(CannedBackend(home).model, at=at, window=window)
+    if window in PARTS:
+        return replace(known, history=History(window, part, end, tuple(rates)))
+    return replace(known, rates=Rates(20.0, tuple(rates), int(at) - 1))
+
+
+@pytest.mark.parametrize("width", [30, 61, 80, 100, 153, 160, 400])
+def test_the_chart_shows_its_range_whatever_its_width(tmp_path: Path, width: int) -> None:
+    for window in WINDOWS:
+        part = PARTS.get(window, 1)
+        chart = EventChart.of(model(tmp_path, window, {window + part: 9000.0}), width)
+        end = chart.begin + len(chart.values) * chart.seconds
+        room = width - 7
+        assert len(chart.values) == room
+        assert len(chart.values) * chart.seconds == pytest.approx(window)
+        assert NOW - window - part <= chart.begin
+        assert NOW <= end <= NOW + part + chart.seconds
+        assert chart.peak == 20.0, "a rate from before the range"
+        spike = EventChart.of(model(tmp_path, window, {window // 3: 9000.0}), width)
+        assert spike.peak == max(value or 0.0 for value in spike.values) > 20.0
+        assert abs(spike.peak_at - (NOW - window // 3)) <= chart.seconds + part
+        top = spike.lines(4)[0].plain.partition("│")[0]
+        assert 1 <= float(top.replace(",", "")) / spike.peak <= 2, "the scale"
+
+
+def test_a_column_keeps_its_value_while_it_moves(tmp_path: Path) -> None:
+    """Otherwise the chart flickers."""
+    earlier, later = (EventChart.of(model(tmp_path, 120, {44: 9000.0}, ago), 80) for ago in (5, 0))
+    assert earlier.peak == later.peak
+    assert abs(earlier.peak_at - later.peak_at) < 1
+
+
+def test_time_without_figures_is_marked(tmp_path: Path) -> None:
+    known = CannedBackend(tmp_path).model
+    young = replace(known, window=120, rates=Rates(20.0, (20.0,) * 30, int(NOW)))
+    assert EventChart.of(young, 127).lines(3)[-2].plain.count("·") == 90
+    unread = replace(known, window=90 * DAY)
+    assert EventChart.of(unread, 127).lines(3)[-2].plain.count("·") == 120
