@@ -71,7 +71,7 @@ async def test_the_key_that_quits_asks_first_and_says_yes_the_second_time(
 async def test_two_quick_keys_close_a_text_once(tmp_path: Path) -> None:
     app = ConsoleApp(backend_of(tmp_path), ConsoleOptions())
     async with app.run_test() as pilot:
-        text = Document("A text", [])
+        text = Document("A text", lambda _: [])
         await app.push_screen(text)
         text.act_back()
         text.act_back()
@@ -82,7 +82,9 @@ async def test_two_quick_keys_close_a_text_once(tmp_path: Path) -> None:
 async def test_a_text_is_folded_at_the_width_of_the_terminal(tmp_path: Path) -> None:
     app = ConsoleApp(backend_of(tmp_path), ConsoleOptions())
     async with app.run_test(size=(80, 24)) as pilot:
-        await app.push_screen(Document("A text", [line("  " + "and so on " * 12 + "to the end")]))
+        await app.push_screen(
+            Document("A text", lambda _: [line("  " + "and so on " * 12 + "to the end")])
+        )
         for width in (80, 60):
             await pilot.resize_terminal(width, 24)
             await until(lambda: "to the end" in screen_text(app))

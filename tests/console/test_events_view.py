@@ -159,7 +159,7 @@ async def test_exports_and_copies_hold_all_events_that_match(
     assert [lines[1].endswith("text 1"), lines[450].endswith("text 450")] == [True, True]
     assert len((tmp_path / "b.csv").read_text().splitlines()) == 401
     assert [len(text.splitlines()) for text in copied] == [451, 302]
-    [head, *texts] = (tmp_path / "c.txt").read_text().splitlines()
+    [_, *texts] = (tmp_path / "c.txt").read_text().splitlines()
     assert texts == sorted(texts, key=lambda text: text.rpartition("text ")[2])
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import orjson
 
 from tiger_slack_tui.audit.conditions import MetCondition, met_conditions
+from tiger_slack_tui.audit.rule_names import names_in
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.audit_detail import (
@@ -83,6 +85,8 @@ class EventDetail:
     """The rows that it is about, as they are now; none for an event that changes no table."""
     channel_name: str | None = None
     user_name: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    """The names of the channels and people in the rule, by id."""
 
     @property
     def lateness(self) -> timedelta:
@@ -116,6 +120,7 @@ async def read_event(connection: Connection, event_id: str) -> EventDetail | Non
         error=_without_values(found.error),
         rule_id=found.discard_id,
         rule=rule,
+        names=await names_in(connection, rule.match) if rule else {},
         matched=await met_conditions(connection, rule.match, found.message) if rule else (),
         replays=read_replays(found.replays),
         rows=await _rows(connection, found, event.get("reaction")),

@@ -182,6 +182,11 @@ class ActionGroup:
     """The view that it belongs to; None if it belongs to all."""
 
 
+HELP: Final = Action(
+    "help.keys", "question_mark", "Help", "?", "Explain what is shown, and list its keys."
+)
+
+
 def bindings(actions: Iterable[Action]) -> list[Binding]:
     """The actions as Textual's bindings; each can be remapped by its id."""
     return [

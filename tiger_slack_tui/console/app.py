@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.console.actions import (
     EVENTS,
+    HELP,
     IMPORT,
     JOBS,
     LOG,
@@ -33,6 +34,7 @@ from tiger_slack_tui.console.actions import (
     action,
     bindings,
     declared,
+    implements,
 )
 from tiger_slack_tui.console.asking import AskingApp
 from tiger_slack_tui.console.driver.palette import Palette
@@ -433,19 +435,27 @@ class ConsoleApp(AskingApp):
         """Find an action by its name."""
         self.action_command_palette()
 
-    @action("help.keys", "question_mark", "Help", shown="?")
+    @implements(HELP)
     def act_keys(self) -> None:
         """Explain the view, and list its keys."""
         about = self.view.__doc__ or ""
         if self.view.pane is not None and self.view.pane.help_text:
             about += f"\n\n{self.view.pane.help_text}"
-        width = min(self.size.width, 100) - 2
         groups = [
             *self._groups_of_view(),
             ActionGroup("Everywhere", tuple(one for one in self.offered() if one.view is None)),
             *(group for group in ACTION_GROUPS if group.view in (None, self._view)),
         ]
-        self.read("help", help_lines(groups, self.keys_shown, about, width))
+        self._read_help(groups, about)
+
+    def on_dialog_help_asked(self, event: Dialog.HelpAsked) -> None:
+        cls = type(event.dialog)
+        actions = tuple(one.action for one in declared(cls).values())
+        self._read_help([ActionGroup("Here", actions)], cls.__doc__ or "")
+
+    def _read_help(self, groups: Sequence[ActionGroup], about: str) -> None:
+        keys = self.keys_shown
+        self.read("help", lambda width: help_lines(groups, keys, about, width), is_help=True)
 
     def _groups_of_view(self) -> Iterator[ActionGroup]:
         """The actions of each part of the view, then those of the view itself."""

@@ -17,7 +17,7 @@ from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
 from tiger_slack_tui.console.panes.keys_line import KeysLine
 from tiger_slack_tui.console.panes.paint import BAD, NOTE, folded, line
-from tiger_slack_tui.console.screens.dialog import Confirm, Document
+from tiger_slack_tui.console.screens.dialog import Confirm, Document, MakeLines
 
 log = logging.getLogger(__name__)
 
@@ -112,9 +112,17 @@ class AskingApp(PatientApp):
         """Show a screen above the views."""
         self.push_screen(screen, on_left)
 
-    def read(self, title: str, lines: Iterable[Content], *, copied: str | None = None) -> None:
+    def read(
+        self,
+        title: str,
+        make_lines: MakeLines,
+        *,
+        copied: str | None = None,
+        is_help: bool = False,
+    ) -> None:
         """Show a long text."""
-        self.push_screen(Document(title, list(lines), copied=copied, keys=self.keys_shown))
+        keys = self.keys_shown
+        self.push_screen(Document(title, make_lines, copied=copied, keys=keys, is_help=is_help))
 
     def on_document_copied(self, event: Document.Copied) -> None:
         self.say(self.copy(event.text))

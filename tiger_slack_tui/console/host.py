@@ -82,8 +82,17 @@ class Host(Protocol):
     def open_screen(self, screen: Screen[T], on_left: Callable[[T | None], None]) -> None:
         """Show a screen above the views. `on_left` gets its result when it is left."""
 
-    def read(self, title: str, lines: Iterable[Content], *, copied: str | None = None) -> None:
-        """Show a long text until the operator leaves it. `copied` is the text to copy instead of the lines."""
+    def read(
+        self,
+        title: str,
+        make_lines: Callable[[int], Iterable[Content]],
+        *,
+        copied: str | None = None,
+    ) -> None:
+        """Show a long text until the operator leaves it. `copied` is the text to copy instead of the lines.
+
+        A thread calls `make_lines` with the width of the terminal, whenever that changes.
+        """
 
     def choose_file(
         self, pane: Pane[Any], proposed: Path, on_chosen: Callable[[Path], None]

@@ -6,14 +6,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import unescape
 from itertools import chain
 from typing import Any, Final
 
+from tiger_slack_tui.slack.markup import mentioned_ids, plain_text
 from tiger_slack_tui.store.readable_messages import ReadableMessage
 
-_REFERENCE = re.compile(r"<([^<>]*)>")
-_MENTION = re.compile(r"<([@#])([A-Z0-9]{2,40})(?:\|[^<>]*)?>")
 _CJK = (  # as in slack.split_text()
     "\u3005\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
     "\U00020000-\U0003ffff"
@@ -48,7 +46,7 @@ def mentioned(messages: Iterable[ReadableMessage]) -> set[str]:
     for message in messages:
         found |= {message.channel_id, message.user_id or "", message.bot_id or ""}
         for source in (_source(message), _attached(message)):
-            found.update(match[2] for match in _MENTION.finditer(source))
+            found |= mentioned_ids(source)
         found.update(reaction.get("user_id") or "" for reaction in message.reactions or ())
     return found - {""}
 
@@ -58,16 +56,12 @@ def readable(message: ReadableMessage, names: Mapping[str, str]) -> str:
 
     The result is not safe for terminals yet: see base/text.py.
     """
-    return _readable(_source(message), names)
+    return plain_text(_source(message), names)
 
 
 def attached(message: ReadableMessage, names: Mapping[str, str]) -> str:
     """The texts of the message's attachments and files that are searched, as `readable`: about 10,000 characters."""
-    return _readable(_attached(message), names)
-
-
-def _readable(source: str, names: Mapping[str, str]) -> str:
-    return unescape(_REFERENCE.sub(lambda match: _shown(match[1], names), source)).strip()
+    return plain_text(_attached(message), names)
 
 
 def mark(text: str, is_match: Callable[[str], bool], *, parts: Sequence[str] = ()) -> list[Piece]:
@@ -125,17 +119,6 @@ def cjk_parts(text: str) -> list[str]:
 
 def _one_line(piece: Piece) -> Piece:
     return Piece(re.sub(r"\s+", " ", piece.text), piece.is_match)
-
-
-def _shown(reference: str, names: Mapping[str, str]) -> str:
-    """What Slack shows for <reference>."""
-    target, _, label = reference.partition("|")
-    if target[:1] in "@#" and target[1:]:
-        name = names.get(target[1:]) or label.lstrip("@#") or target[1:]
-        return target[0] + name
-    if target.startswith("!"):
-        return label or "@" + target[1:].partition("^")[0]
-    return label or target.removeprefix("mailto:")
 
 
 def is_plain(message: ReadableMessage) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.detail import EventDetail, read_event
 from tiger_slack_tui.audit.event_query import EventQuery
-from tiger_slack_tui.audit.preview import Preview, previews
+from tiger_slack_tui.audit.preview import Preview, TablePreview, previews
+from tiger_slack_tui.audit.readable import readable_examples, readable_page
 from tiger_slack_tui.audit.reference import MessageReference
+from tiger_slack_tui.audit.rule_names import names_in
 from tiger_slack_tui.audit.why_lines import second_lines, why_lines
 from tiger_slack_tui.postgres.pool import connected
 from tiger_slack_tui.store.audit_events import EventFilter, EventPage, EventPosition, read_page
@@ -38,14 +41,15 @@ class AuditReader:
             page = await read_page(connection, chosen, most=most)
             if not page.rows:
                 await query.require_rule(connection)
-            return chosen, page
+            return chosen, await readable_page(connection, page)
 
     async def more_events(
         self, chosen: EventFilter, before: EventPosition, *, most: int
     ) -> EventPage:
         """The next page."""
         async with connected(self._conninfo) as connection:
-            return await read_page(connection, chosen, before=before, most=most)
+            page = await read_page(connection, chosen, before=before, most=most)
+            return await readable_page(connection, page)
 
     async def why(self, message: MessageReference, spool: Path) -> list[str]:
         """What is known about the message, line by line, as `tiger-slack why` prints it. Raises NameUnknown."""
@@ -55,15 +59,20 @@ class AuditReader:
         lines = second_lines(message, found) if isinstance(found, list) else why_lines(found)
         return list(lines)
 
-    async def rules(self) -> tuple[Rule, ...]:
-        """All discard rules."""
+    async def rules(self) -> tuple[tuple[Rule, ...], Mapping[str, str]]:
+        """All discard rules, and the names of the channels and people in them, by id."""
         async with connected(self._conninfo) as connection:
-            return tuple(await list_rules(connection))
+            found = await list_rules(connection)
+            return tuple(found), await names_in(connection, *(rule.match for rule in found))
 
-    async def check_rule(self, match: str) -> None:
-        """Let the database check the condition. Raises RuleRefused if it cannot be a rule."""
+    async def check_rule(self, match: str) -> Mapping[str, str]:
+        """Let the database check the condition. Returns the names of the channels and people in it, by id.
+
+        Raises RuleRefused if it cannot be a rule.
+        """
         async with connected(self._conninfo) as connection:
             await rules.check_rule(connection, match)
+            return await names_in(connection, match)
 
     async def previews(
         self, match: str, *, since: datetime, most: int | None, seconds: float
@@ -72,4 +81,13 @@ class AuditReader:
         async with connected(self._conninfo) as connection:
             found = previews(connection, match, since=since, most=most, seconds=seconds)
             async for preview in found:
-                yield preview
+                yield replace(
+                    preview,
+                    stored=await _readable(connection, preview.stored),
+                    recent=await _readable(connection, preview.recent),
+                )
+
+
+async def _readable(connection: Connection, tested: TablePreview) -> TablePreview:
+    examples = await readable_examples(connection, tested.examples)
+    return replace(tested, examples=examples)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import replace
 
+from tiger_slack_tui.audit.readable import readable_page
 from tiger_slack_tui.audit.words import channel_name, person_name
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.console.formats import age
@@ -109,6 +110,7 @@ async def _read(connection: Connection, clock: Clock, names: Names) -> StoredFin
     more = set()
     for outcome in FROM_DATABASE:
         page = await read_page(connection, EventFilter(outcome=outcome), most=ROWS)
+        page = await readable_page(connection, page)
         findings += map(_of_row, page.rows)
         if page.next is not None:
             more.add(outcome)

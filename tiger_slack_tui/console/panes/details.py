@@ -9,6 +9,7 @@ import orjson
 from textual.content import Content
 
 from tiger_slack_tui.audit.detail import EventDetail
+from tiger_slack_tui.audit.rule_names import with_names
 from tiger_slack_tui.audit.words import format_channel, format_error, format_user
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.console.formats import millis, moment
@@ -88,11 +89,15 @@ def _why(event: EventDetail, width: int) -> Iterator[Content]:
             yield from pairs(
                 width,
                 ("rule", (f"{event.rule.id} ({state}){note}", KEY)),
-                ("", event.rule.readable),
+                ("", with_names(event.rule.readable, event.names)),
             )
         for match in event.matched:
             there = ", ".join(orjson.dumps(value).decode() for value in match.found) or "nothing"
-            yield from pairs(width, ("matched", (match.condition, KEY)), ("  found", there))
+            yield from pairs(
+                width,
+                ("matched", (with_names(match.condition, event.names), KEY)),
+                ("  found", there),
+            )
     if event.error is not None:
         code = event.error.get("sqlstate") or ""
         yield from pairs(

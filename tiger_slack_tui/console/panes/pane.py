@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from textual.content import Content
 from textual.events import Click, MouseScrollDown, MouseScrollUp
@@ -19,6 +19,13 @@ from textual.widget import Widget
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.panes.arrangement import Arrangement, Field
 from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, facing, line
+from tiger_slack_tui.console.panes.taken_rows import (
+    MOST_COPIED,
+    AllRows,
+    CopiedRows,
+    OnRead,
+    ReadRest,
+)
 from tiger_slack_tui.console.time_slice import TimeSlice
 
 log = logging.getLogger(__name__)
@@ -30,31 +37,10 @@ _SOUGHT_AT_ONCE = 2000
 
 _EXPORTED = 240
 """Cells of a line that is exported or copied."""
-MOST_COPIED = 5000
-"""The most rows that are copied: terminals limit the size of their clipboard."""
 FAR = 10_000_000
 """More rows than any pane has. Moving by this number goes to the first or the last row."""
 Paint = Callable[[T, int], Content]
 """Makes a line from a row. The number is the line's width in cells."""
-ReadRest = Callable[[], AsyncIterator[Sequence[T]]]
-"""Reads the rows that come after those of the pane, page by page. It may raise any error."""
-OnRead = Callable[[int], None]
-"""Gets the number of rows that were read so far."""
-
-
-class AllRows(NamedTuple, Generic[T]):
-    """Rows to export or to copy. There are more if they are not `is_whole`."""
-
-    rows: Sequence[T]
-    is_whole: bool
-
-
-class CopiedRows(NamedTuple):
-    """The text of rows, for the clipboard. There are more if it is not `is_whole`."""
-
-    text: str
-    number: int
-    is_whole: bool
 
 
 @dataclass(frozen=True, slots=True)

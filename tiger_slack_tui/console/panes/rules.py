@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from textual.content import Content
 
 from tiger_slack_tui.audit.preview import Preview, TablePreview
+from tiger_slack_tui.audit.rule_names import with_names
 from tiger_slack_tui.audit.rules import ReadyRule
 from tiger_slack_tui.audit.words import format_channel, format_user
 from tiger_slack_tui.console.formats import moment
@@ -32,11 +35,12 @@ RULES = Columns(
 )
 
 
-def paint_rule(rule: Rule | ReadyRule, width: int) -> Content:
-    """A rule, or a ready-made one to choose."""
+def paint_rule(rule: Rule | ReadyRule, names: Mapping[str, str], width: int) -> Content:
+    """A rule, or a ready-made one to choose. `names` are those of the ids in rules."""
     if isinstance(rule, ReadyRule):
         needs = f" (takes the {rule.needs} of the selected event)" if rule.needs else ""
         return line(("  ready: ", DIM), rule.title, (needs, DIM)).truncate(width)
+    condition = with_names(rule.readable, names)
     state: StyledText = ("on", GOOD) if rule.is_on else ("off", NOTE)
     return RULES.row(
         width,
@@ -47,9 +51,9 @@ def paint_rule(rule: Rule | ReadyRule, width: int) -> Content:
             f"{rule.hits_of_a_day:,}",
             (moment(rule.last_hit), DIM),
             rule.note or "",
-            f"▲ fails on {rule.failures:,}: {rule.failure}  {rule.readable}"
+            f"▲ fails on {rule.failures:,}: {rule.failure}  {condition}"
             if rule.failures
-            else rule.readable,
+            else condition,
         ],
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
@@ -17,13 +19,16 @@ from textual.widgets import Static
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import (
     CONFIRM_KEY,
+    HELP,
     Action,
     action,
     actions_in,
     bindings,
+    declared,
     implements,
     perform,
 )
+from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.chrome import footer_line
 from tiger_slack_tui.console.panes.keys_line import KeysLine
 from tiger_slack_tui.console.panes.paint import DIM, KEY, StyledText, folded, line, worded
@@ -34,10 +39,19 @@ _UNSCROLLED = 5
 _DETAILS_WIDTH = 68
 """Cells of a line of details, in a terminal of 80 columns or more."""
 _Answer = TypeVar("_Answer")
+MakeLines = Callable[[int], Iterable[Content]]
+"""Makes the lines of a text for a terminal of this width. A thread calls it, because a text can be long."""
 
 
 class Dialog(ModalScreen[_Answer]):
     """A screen above the views. It is answered once."""
+
+    class HelpAsked(Message):
+        """The operator wants to know the keys of the dialog."""
+
+        def __init__(self, dialog: Dialog[Any]) -> None:
+            super().__init__()
+            self.dialog = dialog
 
     LEAST_SIZE: ClassVar[tuple[int, int]] = (60, 15)
     """The least columns and rows in which it can be read and answered."""
@@ -54,6 +68,13 @@ class Dialog(ModalScreen[_Answer]):
     def leave(self) -> None:
         """Close the dialog because the terminal has become too small for it."""
         self.answer()
+
+    @implements(HELP)
+    def act_help(self) -> None:
+        """Explain what is shown, and list its keys."""
+        self.post_message(self.HelpAsked(self))
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings([HELP])]
 
 
 YES: Final = Action("question.yes", CONFIRM_KEY, "Yes", help="Do what was asked.", is_fixed=True)
@@ -178,32 +199,45 @@ class Document(Dialog[None]):
     def __init__(
         self,
         title: str,
-        lines: Sequence[Content],
+        make_lines: MakeLines,
         *,
         copied: str | None = None,
         keys: Mapping[str, str] | None = None,
+        is_help: bool = False,
     ) -> None:
-        """`copied` is the text to copy instead of the lines. `keys` are the operator's, by the id of the action."""
+        """`copied` is the text to copy instead of the lines. `keys` are the operator's, by the id of the action.
+
+        A text that `is_help` is closed by the key that asks for help.
+        """
         super().__init__()
         self._title = title
-        self._lines = lines
+        self._make_lines = make_lines
+        self._rows: Sequence[Content] = ()
         self._copied = copied
         self._keys = keys or {}
+        self._is_help = is_help
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](lambda row, width: row.truncate(width), id="document")
-        yield KeysLine(footer_line(self.ACTIONS, self._keys, self.app.size.width), id="keys")
+        yield KeysLine(id="keys")
 
     def on_mount(self) -> None:
-        self._show_lines(self.app.size.width)
+        self._pane.show(Body(title=self._title))
         self._pane.focus()
 
     def on_resize(self, event: Resize) -> None:
-        self._show_lines(event.size.width)
+        width = event.size.width
+        actions = [one.action for one in declared(type(self)).values()]
+        self.query_one(KeysLine).show_keys(footer_line(actions, self._keys, width))
+        run_latest(self, "lines", partial(self._show_lines, width))
 
-    def _show_lines(self, width: int) -> None:
+    async def _show_lines(self, width: int) -> None:
         """Show the lines; those that are too long are folded."""
-        rows = [row for shown in self._lines for row in folded(shown, width)]
+
+        def make() -> list[Content]:
+            return [row for shown in self._make_lines(width) for row in folded(shown, width)]
+
+        self._rows = rows = await asyncio.to_thread(make)
         self._pane.show(Body(rows=rows, title=self._title, note=amount(len(rows), "line")))
 
     @property
@@ -214,6 +248,14 @@ class Document(Dialog[None]):
     def act_back(self) -> None:
         """Close the text."""
         self.answer()
+
+    @implements(HELP)
+    def act_help(self) -> None:
+        """Explain the keys of a text. In a help, close it."""
+        if self._is_help:
+            self.answer()
+        else:
+            self.post_message(self.HelpAsked(self))
 
     @action("text.down", "down,j", "Down", shown="↓ j")
     def act_down(self) -> None:
@@ -248,8 +290,10 @@ class Document(Dialog[None]):
     @action("text.copy", "y", "Copy")
     def act_copy(self) -> None:
         """Copy the text to the terminal's clipboard."""
-        text = self._copied or "\n".join(shown.plain.rstrip() for shown in self._lines)
+        text = self._copied or "\n".join(row.plain.rstrip() for row in self._rows)
         self.post_message(self.Copied(text))
 
-    ACTIONS: ClassVar[tuple[Action, ...]] = tuple(actions_in(vars()))
+    ACTIONS: ClassVar[tuple[Action, ...]] = tuple(
+        one for one in actions_in(vars()) if one.id != HELP.id
+    )
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(ACTIONS)]

@@ -16,6 +16,8 @@ from tiger_slack_tui.console.panes.paint import DIM, KEY, facing, line, worded
 
 _KEY, _TITLE = 8, 26
 """Cells of the key and of the title in the palette."""
+_WIDEST = 100
+"""The widest terminal that the help fills: longer lines are hard to read."""
 _AROUND = 6
 """Cells around a line of the palette."""
 
@@ -30,7 +32,11 @@ RULE = (
 def help_lines(
     groups: Iterable[ActionGroup], keys: Mapping[str, str], about: str, width: int
 ) -> Iterator[Content]:
-    """The help of a view: what it shows, and its keys by group, each with a sentence and the id to remap it by."""
+    """The help of a view: what it shows, and its keys by group, each with a sentence and the id to remap it by.
+
+    `width` is that of the terminal.
+    """
+    width = min(width, _WIDEST) - 2
     for paragraph in cleandoc(about).split("\n\n"):
         yield from worded(paragraph, width)
         yield Content("")

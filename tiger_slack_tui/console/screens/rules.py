@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from tiger_slack_tui.audit.preview import Preview
+from tiger_slack_tui.audit.rule_names import with_names
 from tiger_slack_tui.audit.rules import READY_RULES, ReadyRule
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.text import amount
@@ -81,12 +82,19 @@ class RulesScreen(Dialog[RuleDraft]):
         self._backend = backend
         self._draft = draft
         self._rules: tuple[Rule, ...] = ()
+        self._names: Mapping[str, str] = {}
+        """The names of the channels and people in the rules and in the draft, by id."""
         self._verdict: StyledText = ""
         self._checked: str | None = None
         self._preview: Preview | None = None
 
     def compose(self) -> ComposeResult:
-        yield Pane[Rule | ReadyRule](paint_rule, id="rules", key=_key, selectable=True)
+        yield Pane[Rule | ReadyRule](
+            lambda row, width: paint_rule(row, self._names, width),
+            id="rules",
+            key=_key,
+            selectable=True,
+        )
         yield Static(id="editor-title")
         with Horizontal(classes="field"):
             yield Static("  note   ", classes="label")
@@ -161,7 +169,8 @@ class RulesScreen(Dialog[RuleDraft]):
 
     async def _load(self) -> None:
         try:
-            self._rules = await self._backend.audit.rules()
+            self._rules, names = await self._backend.audit.rules()
+            self._names = {**self._names, **names}
         except Exception as error:
             self._verdict = (f"✗ {describe_error(error)}", BAD)
             _log(error)
@@ -193,15 +202,17 @@ class RulesScreen(Dialog[RuleDraft]):
 
         audit = self._backend.audit
         try:
-            await audit.check_rule(match)
-            self._verdict, self._checked = ("✓ a condition; testing …", GOOD), match
+            names = await audit.check_rule(match)
+            self._names = {**self._names, **names}
+            about = "".join(f", {id_} is {name}" for id_, name in names.items())
+            self._verdict, self._checked = (f"✓ a condition{about}; testing …", GOOD), match
             self._show()
             since = datetime.now(UTC) - timedelta(days=_DAYS)
             seconds = 5.0 if most else _SECONDS
             found = audit.previews(match, since=since, most=most, seconds=seconds)
             async for self._preview in found:
                 self._show()
-            self._verdict = ("✓ a condition", GOOD)
+            self._verdict = (f"✓ a condition{about}", GOOD)
         except Exception as error:
             hint = f"  {error.hint}" if isinstance(error, TigerSlackError) and error.hint else ""
             self._verdict, self._checked = (f"✗ {describe_error(error)}{hint}", BAD), None
@@ -226,7 +237,7 @@ class RulesScreen(Dialog[RuleDraft]):
             return
         found = self._preview or Preview(datetime.now(UTC))
         details = (
-            match,
+            with_names(match, self._names),
             f"In {_DAYS} days it would have discarded {found.stored.matched:,} stored messages.",
             "It applies to new events, in every instance. Nothing that is stored is deleted.",
         )
@@ -270,7 +281,7 @@ class RulesScreen(Dialog[RuleDraft]):
         operator = self._host.operator
         change = operator.turn_rule_off if rule.is_on else operator.turn_rule_on
         details = (
-            rule.readable,
+            with_names(rule.readable, self._names),
             f"It has discarded {amount(rule.hits, 'event')}, which stay in the audit trail.",
         )
 
@@ -291,7 +302,10 @@ class RulesScreen(Dialog[RuleDraft]):
             await self._host.operator.remove_rule(rule.id)
             return f"Rule {rule.id} is removed"
 
-        details = (rule.readable, "R in Triage replays the events that it discarded.")
+        details = (
+            with_names(rule.readable, self._names),
+            "R in Triage replays the events that it discarded.",
+        )
         self._confirm(f"Remove rule {rule.id}?", details, "Remove", remove)
 
     @act_switch.when

@@ -267,8 +267,7 @@ class EventsView(View):
         """Show the whole event."""
         row, answer = self._pane.row, self._event.answer
         if row is not None and answer is not None:
-            lines = answer.lines(self.app.size.width - 2)
-            self.host.read(row.event_id, lines, copied=answer.copied)
+            self.host.read(row.event_id, answer.lines, copied=answer.copied)
 
     @action("events.message", "m", "Message")
     def act_message(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, ClassVar
 
 import humanize
@@ -273,40 +274,7 @@ class JobsView(View):
         """Show the whole row."""
         pane = self.pane
         if pane is not None and pane.row is not None:
-            self.host.read(str(pane.body.title), list(self._details(pane.row)))
-
-    def _details(self, row: object) -> Iterator[Content]:
-        width = self.size.width - 4
-        match row:
-            case JobStatus():
-                coming = f"{row.next_run:%Y-%m-%d %H:%M:%S %Z}"
-                held = str(row.holder) if row.holder else "free"
-                yield from pairs(
-                    width,
-                    ("job", row.name),
-                    ("schedule", f"{row.schedule} ({row.time_zone})"),
-                    ("next run", coming),
-                    ("lock", f"{row.lock_key}, {held}"),
-                )
-                yield Content("")
-                yield from (paint_run(run, width) for run in row.runs)
-            case JobRun(error=error):
-                given = ((name, str(value)) for name, value in _fields(row) if name != "error")
-                yield from pairs(width, *given, name=16)
-                yield from wrapped(error or "", width)
-            case MigrationFileStatus(difference=difference):
-                yield from pairs(width, *((n, str(v)) for n, v in _fields(row)[:4]), name=22)
-                yield Content("")
-                for text in (difference or "").splitlines():
-                    style = {"+": GOOD, "-": BAD, "@": KEY}.get(text[:1], "")
-                    yield line((text, style))
-            case AdvisoryLock(query=query) | Session(query=query):
-                given = ((name, str(value)) for name, value in _fields(row) if name != "query")
-                yield from pairs(width, *given, name=18)
-                yield Content("")
-                yield from wrapped(query, width)
-            case _:
-                yield from pairs(width, *((n, str(v)) for n, v in _fields(row)), name=16)
+            self.host.read(str(pane.body.title), partial(_details, pane.row))
 
     @action("jobs.run_job", "R,shift+r", "Run job now", changes=True)
     def act_run_job(self) -> None:
@@ -366,6 +334,40 @@ class JobsView(View):
     def _can_migrate(self) -> bool:
         found = self._model.database.migrations if self._model else None
         return found is not None and found.pending > 0
+
+
+def _details(row: object, width: int) -> Iterator[Content]:
+    """All about a row of any pane."""
+    match row:
+        case JobStatus():
+            coming = f"{row.next_run:%Y-%m-%d %H:%M:%S %Z}"
+            held = str(row.holder) if row.holder else "free"
+            yield from pairs(
+                width,
+                ("job", row.name),
+                ("schedule", f"{row.schedule} ({row.time_zone})"),
+                ("next run", coming),
+                ("lock", f"{row.lock_key}, {held}"),
+            )
+            yield Content("")
+            yield from (paint_run(run, width) for run in row.runs)
+        case JobRun(error=error):
+            given = ((name, str(value)) for name, value in _fields(row) if name != "error")
+            yield from pairs(width, *given, name=16)
+            yield from wrapped(error or "", width)
+        case MigrationFileStatus(difference=difference):
+            yield from pairs(width, *((n, str(v)) for n, v in _fields(row)[:4]), name=22)
+            yield Content("")
+            for text in (difference or "").splitlines():
+                style = {"+": GOOD, "-": BAD, "@": KEY}.get(text[:1], "")
+                yield line((text, style))
+        case AdvisoryLock(query=query) | Session(query=query):
+            given = ((name, str(value)) for name, value in _fields(row) if name != "query")
+            yield from pairs(width, *given, name=18)
+            yield Content("")
+            yield from wrapped(query, width)
+        case _:
+            yield from pairs(width, *((n, str(v)) for n, v in _fields(row)), name=16)
 
 
 def _fields(row: Any) -> list[tuple[str, object]]:

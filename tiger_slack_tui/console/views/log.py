@@ -97,7 +97,7 @@ class LogView(View):
                 f"{moment(row.at)}Z\n{logging.getLevelName(row.level)}\n{row.logger}\n\n{row.text}"
             )
             copied = json.dumps({"at": row.at, "logger": row.logger, "text": row.text})
-            self.host.read("log line", wrapped(text, self.size.width - 4), copied=copied)
+            self.host.read("log line", lambda width: wrapped(text, width), copied=copied)
 
     @action("log.level", "l", "Level")
     def act_level(self) -> None:

@@ -401,13 +401,9 @@ class MessagesView(View):
     def act_open(self) -> None:
         """Show the whole conversation."""
         if (read := self._conversation) is not None:
-            self.host.attempt("Open", self._open(read))
-
-    async def _open(self, read: Conversation) -> None:
-        width = self.app.size.width - 2
-        lines = await _lines_of(read, width)
-        link = read.messages[read.selected].permalink
-        self.host.read(f"{read.place} {link}", lines, copied=link)
+            link = read.messages[read.selected].permalink
+            make = partial(conversation_lines, read.messages, read.selected)
+            self.host.read(f"{read.place} {link}", make, copied=link)
 
     @act_open.when
     def _has_conversation(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -204,10 +205,9 @@ class TriageView(View):
             self._kind, self._cause, self._is_grouped = row.kind, row.cause, False
             self.query_one("#findings", Pane).follow()
         elif row is not None and row.gap is not None:
-            self.host.read(row.key, gap_lines(row.gap, row.channel, self.app.size.width - 2))
+            self.host.read(row.key, partial(gap_lines, row.gap, row.channel))
         elif row is not None and (answer := self._event.answer) is not None:
-            lines = answer.lines(self.app.size.width - 2)
-            self.host.read(row.key, lines, copied=answer.copied)
+            self.host.read(row.key, answer.lines, copied=answer.copied)
 
     @action("triage.group", "o", "Group or order")
     def act_group(self) -> None:

@@ -13,6 +13,6 @@ def explain(host: Host, backend: Backend, message: MessageReference) -> None:
 
     async def read() -> None:
         lines = await backend.audit.why(message, backend.settings.home / "spool")
-        host.read("why", [line(text) for text in lines], copied="\n".join(lines))
+        host.read("why", lambda _: map(line, lines), copied="\n".join(lines))
 
     host.attempt("Why", read())

@@ -13,6 +13,7 @@ import humanize
 
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.text import amount
+from tiger_slack_tui.imports.archive.kinds import kind_of_file
 from tiger_slack_tui.imports.archive.names import is_possible
 from tiger_slack_tui.imports.archive.slackdump import kind_of
 from tiger_slack_tui.imports.request import resolved
@@ -114,15 +115,16 @@ def _classify(path: Path) -> tuple[str, str]:
         with path.open("rb") as file:
             is_zip = zipfile.is_zipfile(file)
         database = None if is_zip else kind_of(path)
+        kind = None if is_zip or database else kind_of_file(path)
     except OSError as error:
         return "bad", f"This cannot be read: {error.strerror}."
-    if is_zip:
-        return "ok", f"A ZIP file, {size}."
     if database is not None:
         if database.is_slackdump:
             return "ok", f"A database of Slackdump, {size}."
         return "bad", f"This is {database.about}."
-    return "bad", f"Not a ZIP file, or a truncated one ({size})."
+    if kind is not None:
+        return "bad", f"This is {kind.about}. {kind.hint}"
+    return "ok", f"A ZIP file, {size}."
 
 
 def _classify_folder(path: Path) -> tuple[str, str]:

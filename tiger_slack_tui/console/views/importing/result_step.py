@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,6 +13,7 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.cached_value import CachedValue
+from tiger_slack_tui.console.panes.paint import pairs
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS, PROBLEM_FIELDS
 from tiger_slack_tui.console.views.importing.lines import (
@@ -26,7 +28,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     result_lines,
     search_text,
 )
-from tiger_slack_tui.console.views.importing.run_step import file_lines, folder_lines
+from tiger_slack_tui.console.views.importing.run_step import file_lines, folder_lines, problem_pair
 from tiger_slack_tui.console.views.importing.step import NEW_PATH, SHOW_DETAILS, Step, as_is
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase
@@ -107,16 +109,15 @@ class ResultStep(Step):
         pane, state = self.host.focused_pane, self._state
         if pane is None or state is None:
             return
-        width = self.size.width - 4
         if isinstance(pane.row, FolderProgress):
-            self.host.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
+            self.host.read(f"channel {pane.row.name}", folder_lines(pane.row))
         elif isinstance(pane.row, ImportProblem):
             path = pane.row.path
             planned = state.planned(path)
             if planned is not None:
-                self.host.read(path, file_lines(state, planned, width))
+                self.host.read(path, file_lines(state, planned))
             else:
-                self.host.read(path, [paint_problem(pane.row, width)])
+                self.host.read(path, partial(_problem_lines, pane.row))
 
     @act_details.when
     def _has_details(self) -> bool:
@@ -181,6 +182,11 @@ class ResultStep(Step):
     def act_path(self) -> None:
         """Import another archive."""
         self.wizard.go(SOURCE)
+
+
+def _problem_lines(problem: ImportProblem, width: int) -> list[Content]:
+    """All that is known of a problem whose file is not in the plan."""
+    return pairs(width, ("path", problem.path), problem_pair(problem), name=16)
 
 
 def _empty(state: ImportState) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -34,6 +34,10 @@ from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_table import FileProgress
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote, WorkerProgress
+from tiger_slack_tui.store.import_account import ImportProblem
+
+MakeLines = Callable[[int], Iterable[Content]]
+"""Makes lines for this width."""
 
 
 class RunStep(Step):
@@ -185,11 +189,10 @@ class RunStep(Step):
         pane, state = self.host.focused_pane, self._shown
         if pane is None or state is None or pane.row is None:
             return
-        width = self.size.width - 4
         if isinstance(pane.row, PlannedFile):
-            self.host.read(pane.row.member.path, file_lines(state, pane.row, width))
+            self.host.read(pane.row.member.path, file_lines(state, pane.row))
         elif isinstance(pane.row, FolderProgress):
-            self.host.read(f"channel {pane.row.name}", folder_lines(pane.row, width))
+            self.host.read(f"channel {pane.row.name}", folder_lines(pane.row))
 
     @action("import.bad", "f", "Bad only")
     def act_bad(self) -> None:
@@ -272,8 +275,8 @@ def is_paused(state: ImportState | None) -> bool:
     return state is not None and state.is_paused
 
 
-def file_lines(state: ImportState, planned: PlannedFile, width: int) -> Iterator[Content]:
-    """All that is known of a file, with those of its problems that are kept in memory."""
+def file_lines(state: ImportState, planned: PlannedFile) -> MakeLines:
+    """All that is known now of a file, with those of its problems that are kept in memory."""
     file = state.file(planned.member.path)
     rows: list[tuple[str, StyledText]] = [
         ("path", planned.member.path),
@@ -284,18 +287,26 @@ def file_lines(state: ImportState, planned: PlannedFile, width: int) -> Iterator
     if file is not None:
         rows += [("took", f"{state.seconds_of(file):.1f} s"), *_account(file.account.as_json())]
         rows += [("reason", file.reason)] if file.reason else []
-    yield from pairs(width, *rows, name=16)
     found = [row for row in state.problems if row.path == planned.member.path]
-    if found:
-        yield Content("")
-        yield line(("problems", "bold"))
-        for row in found:
-            where = "whole file" if row.position is None else f"record {row.position:,}"
-            yield from pairs(width, (where, (row.reason, BAD)), name=16)
+
+    def make(width: int) -> Iterator[Content]:
+        yield from pairs(width, *rows, name=16)
+        if found:
+            yield Content("")
+            yield line(("problems", "bold"))
+            yield from pairs(width, *map(problem_pair, found), name=16)
+
+    return make
 
 
-def folder_lines(folder: FolderProgress, width: int) -> Iterator[Content]:
-    """All that is known of a channel."""
+def problem_pair(problem: ImportProblem) -> tuple[str, StyledText]:
+    """Where the problem is, and what it is."""
+    where = "whole file" if problem.position is None else f"record {problem.position:,}"
+    return where, (problem.reason, BAD)
+
+
+def folder_lines(folder: FolderProgress) -> MakeLines:
+    """All that is known now of a channel."""
     rows: list[tuple[str, StyledText]] = [
         ("folder", folder.name),
         ("channel", folder.channel or "unknown: its files are left out"),
@@ -303,7 +314,7 @@ def folder_lines(folder: FolderProgress, width: int) -> Iterator[Content]:
         ("size", amount(folder.bytes, "byte")),
         *_account(folder.account.as_json()),
     ]
-    yield from pairs(width, *rows, name=16)
+    return lambda width: pairs(width, *rows, name=16)
 
 
 def _account(account: dict[str, object]) -> Iterator[tuple[str, StyledText]]:

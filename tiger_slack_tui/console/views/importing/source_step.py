@@ -26,7 +26,7 @@ from tiger_slack_tui.console.actions import (
     perform,
 )
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.paint import DIM, KEY, MARKS, Column, Columns, line
+from tiger_slack_tui.console.panes.paint import DIM, KEY, MARKS, Column, Columns, folded, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.fields import PAST_FIELDS
@@ -183,6 +183,7 @@ class SourceStep(Step):
             is_whole = text.startswith("/") or self.inspection.path is None
             where = "" if is_whole else f"   {self.inspection.path}"
             shown = line("        ", (f"{symbol} {self.inspection.verdict}", style), (where, DIM))
+        shown = Content("\n").join(folded(shown, max(self.size.width, 20)))
         if verdict.content != shown:
             verdict.update(shown)
 
