@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
 from textual.keys import key_to_character
 
-from tests.console.canned import screen_text
+from tests.console.canned import screen_text, shows
 from tests.console.test_any_size import backend_of
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.paint import line
-from tiger_slack_tui.console.screens.dialog import Confirm, ConfirmQuit, Document
+from tiger_slack_tui.console.screens.dialog import Confirm, ConfirmQuit, Dialog, Document
+from tiger_slack_tui.console.screens.rules import RuleDraft, RulesScreen
 
 
 def post(app: ConsoleApp, *keys: str) -> None:
@@ -92,6 +94,32 @@ async def test_a_text_is_folded_at_the_width_of_the_terminal(tmp_path: Path) -> 
             assert first.startswith("  and so on")
             assert width - 6 < len(first) <= width
             assert (second[:4], second[4] != " ") == ("    ", True)
+
+
+async def test_each_dialog_explains_its_keys(tmp_path: Path) -> None:
+    """And the key that asks for it closes the help again, which is wrapped at every width."""
+    backend = backend_of(tmp_path)
+    app = ConsoleApp(backend, ConsoleOptions())
+    dialogs: list[tuple[Dialog[Any], str]] = [
+        (Confirm("Run it?", ["Now."], verb="Run"), "question.other"),
+        (ConfirmQuit("Quit?", ["Now."], verb="Quit", keys=["q"]), "question.other"),
+        (Document("A text", lambda _: []), "text.copy"),
+        (RulesScreen(app, backend, RuleDraft(), lambda _: None), "rules.switch"),
+    ]
+    async with app.run_test(size=(62, 50)) as pilot:
+        for dialog, action in dialogs:
+            await app.push_screen(dialog)
+            await pilot.press("question_mark")
+            await shows(app, action)
+            await pilot.press("question_mark")
+            await until(lambda dialog=dialog: app.screen is dialog)
+            await pilot.press("escape")
+            await until(lambda: len(app.screen_stack) == 1)
+        await pilot.press("question_mark")
+        await shows(app, "Shows whether ingestion is healthy")
+        assert max(map(len, screen_text(app).splitlines())) <= 62
+        await pilot.resize_terminal(100, 50)
+        await until(lambda: max(map(len, screen_text(app).splitlines()[1:20])) > 85)
 
 
 async def test_a_question_outlives_a_small_terminal(tmp_path: Path) -> None:

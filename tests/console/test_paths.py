@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tiger_slack_tui.imports.archive.sources import open_source
 
+from tests.archives import write_zip
 from tests.console.canned import database_state, shows
 from tests.console.imports import past
 from tests.console.test_keys import console
@@ -20,6 +22,7 @@ from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.paths import PathInspection, complete, inspect_path
 from tiger_slack_tui.console.views.importing.view import ImportView
+from tiger_slack_tui.imports.archive.members import ArchiveLimits, ArchiveRefused
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.request import ImportRequest, resolved
@@ -80,6 +83,16 @@ def test_an_odd_path_is_judged_and_raises_nothing(text: str, loop: Path) -> None
 def test_an_import_refuses_a_path_in_words(text: str) -> None:
     with pytest.raises(SettingsError, match="not an absolute path"):
         Import("", Path(text), ImportOptions(), instance="test")
+
+
+def test_a_file_that_is_no_archive_is_described_as_the_command_describes_it(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "e.zip", {"g/2024-01-01.json": os.urandom(5000)})
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ArchiveRefused) as refused:
+        open_source(path).list(ArchiveLimits(500, 1 << 40))
+    about = str(refused.value.args[0]).partition("it is ")[2]
+    assert "cut off at 3.0 kB of at least 5" in about
+    assert inspect_path(str(path)).verdict == f"This is {about} {refused.value.hint}"
 
 
 def test_a_path_is_followed_to_its_end(loop: Path, tmp_path: Path) -> None:

@@ -62,12 +62,22 @@ def message(number: int, **fields: Any) -> dict[str, Any]:
     return {"event_id": f"Ev{number}", "event": event | {"event_ts": ts} | fields}
 
 
+def add_names(database: psycopg.Connection[Any]) -> None:
+    """Let the database know a channel and a person."""
+    database.execute("""select slack.upsert_channel('{"channel": {"id": "C1", "name": "ops"}}')""")
+    database.execute("""select slack.upsert_user('{"user": {"id": "U7", "name": "ana"}}')""")
+    database.commit()
+
+
 async def test_a_rule_is_made_by_keys_and_what_it_discarded_comes_back(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     async with LocalSlack() as slack, live(slack, conninfo, tmp_path) as (app, pilot):
-        await slack.send_all([message(1, bot_id="B1"), message(2)])
+        add_names(database)
+        await slack.send_all([message(1, bot_id="B1", text="<@U7> &amp; <#C1|x>"), message(2)])
         await asyncio.wait_for(slack.wait_acked(), 30)
+        await pilot.press("7")
+        await shows(app, "@ana & #ops")
         await pilot.press("3", "n")
         await shows(app, "discard rules")
         app.screen.query_one("#match", Input).value = "$.bot_id"
@@ -75,19 +85,24 @@ async def test_a_rule_is_made_by_keys_and_what_it_discarded_comes_back(
         await pilot.press("ctrl+s")
         await pilot.pause(0.3)
         assert database.execute("select count(*) from slack.message_discard").fetchone() == (0,)
-        app.screen.query_one("#match", Input).value = '$.bot_id == "B1"'
+        app.screen.query_one("#match", Input).value = '$.bot_id == "B1" && $.channel == "C1"'
         await shows(app, "1 (50.0%)")
+        await shows(app, "a condition, C1 is #ops")
+        await shows(app, "  @ana & #ops")
         await pilot.press("ctrl+s")
+        await shows(app, '"C1" (#ops)')
         await shows(app, "Save this rule and turn it on?")
         await pilot.press("enter")  # changes nothing
         await pilot.press("ctrl+s")
         await shows(app, "Save this rule and turn it on?")
         await pilot.press("y")
         await shows(app, "1 on, 0 off")
+        await shows(app, '"C1" (#ops)')
         await pilot.press("escape")
-        await slack.send(message(3, bot_id="B1"))
+        await slack.send(message(3, bot_id="B1", text="<@U7>"))
         await asyncio.wait_for(slack.wait_acked(), 30)
-        await shows(app, "rule 1")
+        await shows(app, "rule 1  @ana")
+        await shows(app, "(#ops)")
         assert database.execute("select count(*) from slack.message").fetchone() == (2,)
         await pilot.press("n")
         await shows(app, "1 on, 0 off")

@@ -15,6 +15,7 @@ from tiger_slack_tui.audit.readable import readable_examples, readable_page
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.rule_names import names_in
 from tiger_slack_tui.audit.why_lines import second_lines, why_lines
+from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connected
 from tiger_slack_tui.store.audit_events import EventFilter, EventPage, EventPosition, read_page
 from tiger_slack_tui.store.rules import Rule, list_rules
