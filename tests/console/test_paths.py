@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiger_slack_tui.imports.archive.sources import open_source
 
 from tests.archives import write_zip
 from tests.console.canned import database_state, shows
@@ -23,6 +22,7 @@ from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.paths import PathInspection, complete, inspect_path
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.archive.members import ArchiveLimits, ArchiveRefused
+from tiger_slack_tui.imports.archive.sources import open_source
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.imports.request import ImportRequest, resolved
