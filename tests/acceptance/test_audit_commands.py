@@ -181,7 +181,7 @@ def test_why_of_what_is_pasted(conninfo: str, run: Commands) -> None:
         run("thread", pasted)
     for command in ("why", "thread"):
         near = run(command, "C1", f"{second}.999999", code=1)
-        assert f"There is no message {second}.999999. Of the same second:\n  {ts(2)} " in near
+        assert f"No message has the ts {second}.999999. The same second has:\n  {ts(2)} " in near
         assert f"tiger-slack {command} C1 {ts(2)}" in near
     nothing = run("why", "C1", ts(5).partition(".")[0], code=1)
     assert "Slack delivered no message of that second." in nothing
@@ -209,13 +209,13 @@ def test_why_tells_a_stopped_backfill_from_a_gap(
     )
     database.execute(begun)
     said = run("why", "C1", ts(5), code=1)
-    assert "A backfill of its time has not read everything." in said
-    assert "it was stopped" in said
-    assert "→ to continue the backfill: tiger-slack backfill --gap 1" in said
+    assert "\nbackfill 1, which an operator asked for: not finished\n" in said
+    assert "UTC: it was stopped\n" in said
+    assert "→ to finish the backfill: tiger-slack backfill --gap 1" in said
     assert "\ngap 1" not in said
     assert "gap 1, by hand: not finished" in run("backfill", "--status")
     database.execute("update slack.gap set closed_at = now()")
-    assert "Slack's history of its time was read" in run("why", "C1", ts(5), code=1)
+    assert "asked for: finished 20" in run("why", "C1", ts(5), code=1)
 
 
 @pytest.mark.parametrize(
@@ -229,6 +229,7 @@ def test_why_tells_a_stopped_backfill_from_a_gap(
         (("events", "--user", "an"), "Did you mean @ann?"),
         (("search", "from:nn"), "Did you mean @ann?"),
         (("search", "in:#op"), "Did you mean #ops?"),
+        (("search", "from:júlja"), "Did you mean @julia.okafor?"),  # one word of the name
         (("search", "x", "--context="), "--context"),
         (("why", "opps", ts(1)), "Did you mean #ops?"),
         (("why", " ", ts(1)), "it is empty"),
@@ -250,12 +251,14 @@ def test_an_unknown_or_empty_name(
 
 @pytest.fixture(scope="module")
 def named(postgres: EmbeddedPostgres, template: str) -> str:
-    """A database with one person and one channel."""
+    """A database with two people and one channel."""
     conninfo = new_database(postgres, template)
     with psycopg.connect(conninfo) as database:
-        person = '{"user": {"id": "U1", "name": "ann"}}'
         place = '{"channel": {"id": "C1", "name": "ops"}}'
-        database.execute("select slack.upsert_user(%s), slack.upsert_channel(%s)", (person, place))
+        database.execute("select slack.upsert_channel(%s)", (place,))
+        for id_, name, real in (("U1", "ann", "Ann"), ("U2", "julia.okafor", "Julia Okafor")):
+            user = {"id": id_, "name": name, "profile": {"real_name": real}}
+            database.execute("select slack.upsert_user(%s)", (json.dumps({"user": user}),))
     return conninfo
 
 

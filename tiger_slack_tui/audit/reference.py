@@ -16,7 +16,7 @@ from tiger_slack_tui.store.message_history import (
 )
 from tiger_slack_tui.store.names import find_channel
 
-HOW_TO_NAME = "Name the message by CHANNEL and TS (1700000000.000100), or by its link in Slack."
+HOW_TO_NAME = "Name the message by CHANNEL and TS (1700000000.000100), or by its link."
 
 
 @dataclass(frozen=True, slots=True)

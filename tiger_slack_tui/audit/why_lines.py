@@ -85,7 +85,7 @@ def second_lines(
     if wanted.is_second:
         yield f"{amount(len(messages), 'message')} of that second:"
     else:
-        yield f"There is no message {wanted.ts}. Of the same second:"
+        yield f"No message has the ts {wanted.ts}. The same second has:"
     for message in messages:
         head = f"  {message.slack_ts}  {format_user(message.user_id, message.user_name, 24)}  "
         yield head + cut(message.text or "(not stored)", max(_WIDTH - len(head), 8))
@@ -154,14 +154,15 @@ def _gap_lines(gap: CoveringGap) -> Iterator[str]:
 
 def _backfill_lines(backfill: CoveringGap) -> Iterator[str]:
     """What came of a backfill of its time that an operator asked for."""
-    if backfill.closed_at:
-        yield f"Slack's history of its time was read {format_time(backfill.closed_at)}."
-    elif backfill.tried_at:
-        yield f"A backfill of its time has not read everything. On {format_time(backfill.tried_at)}:"
-        yield from _wrapped(backfill.error or "it ended", 4)
-    else:
-        yield "A backfill of its time has not come to its end: it runs, or was killed."
-    yield f"    {format_time(backfill.started_at)} to {format_time(backfill.ended_at)}"
+    closed = backfill.closed_at
+    state = f"finished {format_time(closed)}" if closed else "not finished"
+    period = f"{format_time(backfill.started_at)} to {format_time(backfill.ended_at)}"
+    yield f"backfill {backfill.id}, which an operator asked for: {state}"
+    yield f"    {period}"
+    if closed is None and backfill.error:
+        yield from _wrapped(f"ended {format_time(backfill.tried_at)}: {backfill.error}", 4)
+    elif closed is None:
+        yield "    it runs now, or was killed"
 
 
 def _hints(found: MessageHistory) -> Iterator[str]:
@@ -180,7 +181,7 @@ def _hints(found: MessageHistory) -> Iterator[str]:
         if found.gap and not found.gap.closed_at:
             yield f"→ to look for it in Slack's history: tiger-slack backfill --gap {found.gap.id}"
         elif found.backfill and unread:
-            yield f"→ to continue the backfill: tiger-slack backfill --gap {found.backfill.id}"
+            yield f"→ to finish the backfill: tiger-slack backfill --gap {found.backfill.id}"
         elif found.gap is None and found.verdict is Verdict.NEVER_DELIVERED:
             yield "No gap covers its time. It may be in the spool of another machine."
         if found.is_member is False:

@@ -156,6 +156,13 @@ class Backfill:
                 await self._end(result)
         return result
 
+    async def leave(self, left: Iterable[Gap]) -> None:
+        """Record that the backfill ended before these, as far as an operator asked for them. Raises psycopg.Error."""
+        for gap in left:
+            if gap.reason == BY_HAND and gap.tried_at is None:
+                error = "the backfill ended before it was begun"
+                await gaps.end(self._connection, gap, is_closed=False, account={}, error=error)
+
     async def _read(self, gap: Gap, result: GapResult) -> None:
         await self._merger.prepare()
         channels = await self._own_channels()

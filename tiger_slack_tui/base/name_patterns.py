@@ -19,6 +19,11 @@ _WILD = {"*": (".*", "%"), "?": (".", "_")}
 """The wildcards as regular expressions, and for SQL's LIKE."""
 _LONGEST = 80
 """Names that are longer are not compared for likeness, because that takes the square of their length."""
+_PART = 3
+"""Characters of a name that a hint proposes to search for."""
+_LIKENESS = 0.7
+"""From which ratio of difflib on a name is like another."""
+_WORD = re.compile(r"[^\W_]+")
 
 
 class NameUnknown(NotFound):
@@ -79,28 +84,38 @@ def like_literal(text: str) -> str:
 
 
 def closest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
-    """The known names that the operator probably meant, the likeliest first. Does not look at case, #, or @."""
-    wanted = _folded(name)
+    """The known names that the operator probably meant, the likeliest first.
+
+    These are names that are like it as a whole, names that contain it, and names of which one word is like it. Does
+    not look at case, accents, #, or @.
+    """
+    wanted = _folded(name)[:_LONGEST]
     by_name: dict[str, str] = {}
+    by_word: dict[str, list[str]] = {}
     for each in known:
-        if wanted and len(each) <= _LONGEST:
-            by_name.setdefault(_folded(each), each)
-    near = get_close_matches(wanted[:_LONGEST], by_name, n=most, cutoff=0.7)
+        if wanted and len(each) <= _LONGEST and (folded := _folded(each)) not in by_name:
+            by_name[folded] = each
+            for word in _WORD.findall(folded):
+                by_word.setdefault(word, []).append(folded)
+    near = get_close_matches(wanted, by_name, n=most, cutoff=_LIKENESS)
     parts = sorted((each for each in by_name if wanted in each), key=lambda each: (len(each), each))
-    return [by_name[each] for each in list(dict.fromkeys([*near, *parts]))[:most]]
+    words = get_close_matches(wanted, by_word, n=most, cutoff=_LIKENESS)
+    found = dict.fromkeys([*near, *parts, *(each for word in words for each in by_word[word])])
+    return [by_name[each] for each in list(found)[:most]]
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> NameUnknown:
-    """The error for a name that no channel, user or type (`kind`) has, with the names that are like it."""
+def unknown_name(kind: str, name: str, meant: Collection[str]) -> NameUnknown:
+    """The error for a name that no channel, user or type (`kind`) has. `meant` are names that are like it."""
     if is_pattern(name):
         return NameUnknown(
             f"No {kind} matches {visible(name)}.",
             hint="* stands for any text, ? for one character.",
         )
-    hint = suggestion(name, known)
+    hint = did_you_mean(meant)
+    example = f": *{_part(name)}*" if len(name) > _PART else ""
     return NameUnknown(
         f"No {kind} has the name {visible(name)}.",
-        hint=hint or f"Write it as Slack shows it, or a part of it with *: *{_part(name)}*",
+        hint=hint or f"Write it as Slack shows it, or a part of it with *{example or '.'}",
     )
 
 
@@ -120,7 +135,7 @@ def did_you_mean(names: Collection[str]) -> str | None:
 
 def _part(name: str) -> str:
     """The beginning of the name: what an operator who mistypes its end could search for."""
-    return visible(name.lstrip("#@")[:3])
+    return visible(name.lstrip("#@")[:_PART])
 
 
 def _translate(pattern: str, of: int, literal: Callable[[str], str]) -> str:
@@ -132,4 +147,6 @@ def _translate(pattern: str, of: int, literal: Callable[[str], str]) -> str:
 
 
 def _folded(name: str) -> str:
-    return key(name).casefold().lstrip("#@")
+    """The name without case, accents, and the mark before it."""
+    decomposed = unicodedata.normalize("NFD", name).casefold().lstrip("#@")
+    return "".join(each for each in decomposed if not unicodedata.combining(each))

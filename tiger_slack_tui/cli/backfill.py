@@ -18,10 +18,11 @@ from tiger_slack_tui.base.errors import NotFound, SettingsError
 from tiger_slack_tui.base.name_patterns import NamePatterns, suggestion
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.telemetry import log_of_command
-from tiger_slack_tui.base.text import amount, cut, lines, visible
+from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import duration, read_period
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.output import wrapped
 from tiger_slack_tui.cli.progress import ProgressPrinter, progress, rate_and_rest
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
@@ -34,7 +35,7 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
-from tiger_slack_tui.store.names import names_of
+from tiger_slack_tui.store.names import channels_by_name, names_of
 
 if TYPE_CHECKING:
     from tiger_slack_tui.backfill.gap_backfill import BackfillProgress, GapResult
@@ -204,7 +205,11 @@ async def _gap_finder(
     until = min(end or now, now)
     if since and since >= until:
         raise SettingsError("--since is in the future.")
-    channels = await _channel_ids(web, request.channels) if request.channels else [None]
+    channels: list[str | None] = [None]
+    if request.channels:
+        async with await connect(conninfo) as connection:
+            stored = await channels_by_name(connection)
+        channels = await _channel_ids(web, stored, request.channels)
 
     async def find(connection: Connection, team: str) -> list[Gap]:
         if request.gap_ids:
@@ -233,8 +238,13 @@ async def _check_gaps(ids: Sequence[int], conninfo: str) -> None:
             raise SettingsError(f"Gap {number} has not ended yet: events may still be missing.")
 
 
-async def _channel_ids(web: SlackWeb, wanted: Sequence[str]) -> list[str | None]:
-    """The ids of channels that are given by name, id or pattern. Raises SettingsError for an unknown one."""
+async def _channel_ids(
+    web: SlackWeb, stored: Mapping[str, Sequence[str]], wanted: Sequence[str]
+) -> list[str | None]:
+    """The ids of channels that are given by name, id or pattern. Raises SettingsError for an unknown one.
+
+    `stored` has the ids by names that the database knows, with earlier ones.
+    """
     from tiger_slack_tui.backfill.gap_backfill import readable_kinds
     from tiger_slack_tui.slack.paged_history import SlackHistory
     from tiger_slack_tui.slack.pages import retry
@@ -243,8 +253,11 @@ async def _channel_ids(web: SlackWeb, wanted: Sequence[str]) -> list[str | None]
     reader = SlackHistory(web)
     listed = await reader.conversations(readable_kinds(identity.scopes))
     ids = [item["id"] for item in listed]
-    names = {item["id"]: (item["name"],) for item in listed if item.get("name")}
+    names = {item["id"]: [item["name"]] for item in listed if item.get("name")}
     by_name = [name for (name,) in names.values()]
+    for earlier, known in stored.items():
+        for id_ in known:
+            names.get(id_, []).append(earlier)
     found: dict[str, None] = {}
     for name in dict.fromkeys(wanted):
         patterns = NamePatterns([name])
@@ -371,7 +384,7 @@ def _gap_lines(gap: Gap, names: Mapping[str, str]) -> Iterator[str]:
     if gap.closed_at is not None:
         yield f"    closed {format_time(gap.closed_at)}"
     elif gap.error:
-        yield from lines(f"{format_time(gap.tried_at)}: {gap.error}", 76, 5, at_words=True)
+        yield from wrapped(f"{format_time(gap.tried_at)}: {gap.error}", 4)
 
 
 def _time_of(gap: Gap) -> str:

@@ -12,7 +12,7 @@ import click
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import NoData, TigerSlackError
 from tiger_slack_tui.base.settings import Settings
-from tiger_slack_tui.base.text import amount, visible
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.checks.check import Check, CheckState
 from tiger_slack_tui.cli.checks.database import check_database
@@ -20,6 +20,7 @@ from tiger_slack_tui.cli.checks.server import check_server_settings
 from tiger_slack_tui.cli.checks.slack import check_slack
 from tiger_slack_tui.cli.checks.spool import check_spool
 from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.output import wrapped
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connect_failures import session_conninfo
 from tiger_slack_tui.postgres.connection import with_defaults
@@ -54,10 +55,14 @@ def doctor(as_json: bool) -> None:
 def _lines(check: Check) -> Iterator[str]:
     """The check as text: one line for each problem, then what to do."""
     first, *more = check.found.splitlines() or [""]
-    yield f"{_SYMBOL[check.state]} {check.name}: {visible(first)}"
-    yield from (f"    {visible(line.strip())}" for line in more)
+    head, *rest = wrapped(f"{_SYMBOL[check.state]} {check.name}: {first}", 0)
+    yield head
+    if rest:
+        yield from wrapped(" ".join(rest), 4)
+    for line in more:
+        yield from wrapped(line.strip(), 4)
     if check.fix and check.state is not CheckState.OK:
-        yield f"    {check.fix}"
+        yield from wrapped(check.fix, 4)
 
 
 def _check_programs(missing: NoData) -> Check:

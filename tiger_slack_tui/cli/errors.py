@@ -16,6 +16,7 @@ import click
 from tiger_slack_tui.base.errors import NotFound, TigerSlackError
 from tiger_slack_tui.base.log_records import keeps_data_out_of_records
 from tiger_slack_tui.base.stacktrace import internal_error, stacktrace
+from tiger_slack_tui.cli.output import wrapped
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             try:
                 command(*args, **kwargs)
             except TigerSlackError as error:
-                click.echo(f"tiger-slack: {error}", err=True)
+                click.echo("\n".join(_error_lines(error)), err=True)
                 if isinstance(error, NotFound):
                     click.echo(f"  Looked in {_database_name()}.", err=True)
                 sys.exit(error.exit_code)
@@ -99,6 +100,14 @@ def _report_bug(error: Exception) -> None:
     else:
         stack = f"Please report it with these lines; they hold no data.\n{stacktrace(error)}"
     click.echo(f"tiger-slack: {internal_error(error)}. {stack}", err=True)
+
+
+def _error_lines(error: TigerSlackError) -> Iterator[str]:
+    """The message and the hint, at most 80 columns wide on a terminal; elsewhere in one line each, for grep."""
+    for text in f"tiger-slack: {error}".split("\n"):
+        bare = text.lstrip(" ")
+        indent = len(text) - len(bare)
+        yield from wrapped(bare, indent) if sys.stderr.isatty() and bare else [text]
 
 
 def _database_name() -> str:

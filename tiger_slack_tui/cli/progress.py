@@ -69,7 +69,7 @@ def rate_and_rest(per_second: float, seconds_left: float | None) -> str:
 
 @contextmanager
 def progress(*, has_terminal: bool) -> Iterator[ProgressPrinter]:
-    """The progress of the work in the block."""
+    """The progress of the work in the block. The bar is gone after it."""
     console = Console(stderr=True)
     if not has_terminal:
         yield ProgressPrinter(console, None)
@@ -80,5 +80,5 @@ def progress(*, has_terminal: bool) -> Iterator[ProgressPrinter]:
         TaskProgressColumn(),
         TextColumn("{task.fields[figures]}"),
     )
-    with Progress(*columns, console=console, refresh_per_second=4) as bar:
+    with Progress(*columns, console=console, refresh_per_second=4, transient=True) as bar:
         yield ProgressPrinter(console, bar)

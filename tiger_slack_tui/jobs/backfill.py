@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
 from tiger_slack_tui.backfill.gap_backfill import Backfill, BackfillProgress, GapResult
+from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
@@ -69,7 +71,12 @@ def make_gaps_job(
         identity = await retry(web.identity)
         reader = SlackHistory(web, pace)
         closing = Backfill(run.connection, reader, scopes=identity.scopes, on_progress=advance)
-        for gap in await find(run.connection, identity.team_id):
-            on_result(await closing.close_gap(gap))
+        found = await find(run.connection, identity.team_id)
+        for done, gap in enumerate(found, start=1):
+            try:
+                on_result(await closing.close_gap(gap))
+            except (asyncio.CancelledError, TigerSlackError):
+                await closing.leave(found[done:])
+                raise
 
     return Job(BACKFILL, BACKFILL_LOCK_KEY, work)

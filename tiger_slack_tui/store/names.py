@@ -16,6 +16,7 @@ from psycopg.rows import scalar_row
 from tiger_slack_tui.base.name_patterns import (
     NamePatterns,
     NameUnknown,
+    closest,
     is_pattern,
     key,
     like_pattern,
@@ -33,6 +34,8 @@ _MOST = 1000
 """Most channels or users that a pattern may match."""
 _LIKE = 2000
 """Most names that are compared with an unknown one."""
+_COMPARED, _SUGGESTED = 12, 3
+"""Most names that are like an unknown one, and most of these that are suggested: a person has up to three names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class _Kind:
     pattern: LiteralString
     """The ids of names that are like the pattern."""
     near: LiteralString
-    """Names that contain the given one, and names of about its length."""
+    """Names with their ids: first those that contain the given one, then those of about its length."""
 
 
 _CHANNEL = _Kind(
@@ -80,12 +83,10 @@ with named as
   union
   select channel_name, id from slack.channel
 )
-select '#' || n.name
+select '#' || n.name, n.id
 from named n
-where (position(lower(%(name)s) in lower(n.name)) > 0 or abs(length(n.name) - length(%(name)s)) <= 2)
-and slack.is_visible(n.id, %(visible)s::text[])
-group by n.name
-order by position(lower(%(name)s) in lower(n.name)) = 0, length(n.name), n.name
+where slack.is_visible(n.id, %(visible)s::text[])
+order by position(lower(%(name)s) in lower(n.name)) = 0, abs(length(n.name) - length(%(name)s)), n.name
 limit %(most)s
 """,
 )
@@ -113,15 +114,13 @@ order by 1
 limit %(most)s
 """,
     near="""
-select n.shown
+select n.shown, u.id
 from slack."user" u
 cross join lateral
-( values ('@' || u.user_name, u.user_name), (u.display_name, u.display_name), (u.real_name, u.real_name)
-) n (shown, name)
-where position(lower(%(name)s) in lower(n.name)) > 0
-or abs(length(n.name) - length(%(name)s)) <= 2
-group by n.shown, n.name
-order by position(lower(%(name)s) in lower(n.name)) = 0, length(n.name), n.shown
+( values ('@' || u.user_name, u.user_name, 1), (u.display_name, u.display_name, 2), (u.real_name, u.real_name, 2)
+) n (shown, name, place)
+where n.name is not null
+order by position(lower(%(name)s) in lower(n.name)) = 0, abs(length(n.name) - length(%(name)s)), n.place, n.shown
 limit %(most)s
 """,
 )
@@ -199,7 +198,7 @@ async def find_types(connection: Connection, given: Iterable[str]) -> tuple[str,
         patterns = NamePatterns([type_])
         matching = [each for each in known if patterns.match(each)]
         if not matching:
-            raise unknown_name("event type", type_, known)
+            raise unknown_name("event type", type_, closest(type_, known))
         found |= dict.fromkeys(matching)
     return tuple(found)
 
@@ -261,9 +260,22 @@ async def _named(
     name = _bare(kind, given)
     if ids := await _column(connection, kind.exact, name, visible=visible):
         return ids
-    near = await _column(connection, kind.near, name, most=_LIKE, visible=visible)
+    values = {"name": name, "most": _LIKE, "visible": visible_parameter(visible)}
+    near = await (await connection.execute(kind.near, values)).fetchall()
     # A thread compares them, because it takes milliseconds.
-    raise await asyncio.to_thread(unknown_name, kind.noun, given, near)
+    meant = await asyncio.to_thread(_meant, given, near)
+    raise unknown_name(kind.noun, given, meant)
+
+
+def _meant(given: str, near: Iterable[tuple[str, str]]) -> list[str]:
+    """The names that are most like the given one, one of each id."""
+    ids: dict[str, str] = {}
+    for name, id_ in near:
+        ids.setdefault(name, id_)
+    names: dict[str, str] = {}
+    for name in closest(given, ids, most=_COMPARED):
+        names.setdefault(ids[name], name)
+    return list(names.values())[:_SUGGESTED]
 
 
 async def _matching(

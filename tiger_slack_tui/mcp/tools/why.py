@@ -63,7 +63,7 @@ class MessageOfSecond(Model):
 
 
 class Why(Answer):
-    """What is known about a message; only `messages_of_second` if no message has the ts, or the second several."""
+    """What is known about a message; only `messages_of_second` if its ts fits none or several."""
 
     channel_id: str
     channel: str | None = None
