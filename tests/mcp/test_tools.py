@@ -174,7 +174,7 @@ async def test_conversations(workspace: Workspace, conninfo: str, tmp_path: Path
             "get_conversations_with_user", **arguments, cursor=first["next_cursor"]
         )
         assert texts(rest["conversations"][0]["messages"]) == ["two", "reply 1"]
-        assert "Did you mean Bobby or @bob?" in await client.error(
+        assert "Did you mean Bobby?" in await client.error(
             "get_conversations_with_user", user="bobb"
         )
 

@@ -55,10 +55,7 @@ def doctor(as_json: bool) -> None:
 def _lines(check: Check) -> Iterator[str]:
     """The check as text: one line for each problem, then what to do."""
     first, *more = check.found.splitlines() or [""]
-    head, *rest = wrapped(f"{_SYMBOL[check.state]} {check.name}: {first}", 0)
-    yield head
-    if rest:
-        yield from wrapped(" ".join(rest), 4)
+    yield from wrapped(f"{_SYMBOL[check.state]} {check.name}: {first}", hang=4)
     for line in more:
         yield from wrapped(line.strip(), 4)
     if check.fix and check.state is not CheckState.OK:

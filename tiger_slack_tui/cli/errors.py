@@ -103,11 +103,9 @@ def _report_bug(error: Exception) -> None:
 
 
 def _error_lines(error: TigerSlackError) -> Iterator[str]:
-    """The message and the hint, at most 80 columns wide on a terminal; elsewhere in one line each, for grep."""
     for text in f"tiger-slack: {error}".split("\n"):
         bare = text.lstrip(" ")
-        indent = len(text) - len(bare)
-        yield from wrapped(bare, indent) if sys.stderr.isatty() and bare else [text]
+        yield from wrapped(bare, len(text) - len(bare), err=True)
 
 
 def _database_name() -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import click
 import orjson
 
-from tiger_slack_tui.base.text import lines
+from tiger_slack_tui.base.text import cells, visible
 
 _WIDTH = 79
-_MOST_LINES = 50
 _TO_COPY = re.compile(r"tiger-slack [a-z]|://|grant |alter ")
-"""A command, a link or SQL: a line with one is not broken, so that it can be copied from the terminal."""
+"""A command, a link or SQL."""
 
 
 def echo_json(value: Any) -> None:
@@ -22,11 +22,19 @@ def echo_json(value: Any) -> None:
     click.echo(orjson.dumps(value, default=str))
 
 
-def wrapped(text: str, indent: int = 0) -> Iterator[str]:
-    """The visible text in lines of at most 79 columns, which begin with `indent` blanks and end after a word.
+def wrapped(text: str, indent: int = 0, *, hang: int = 0, err: bool = False) -> Iterator[str]:
+    """The visible text in lines that begin with `indent` blanks, from the second on with `hang` more.
 
-    What people copy from a terminal stays in one line.
+    On a terminal (of stderr with `err`), a line has at most 79 columns, unless one word is longer. A text with a
+    command or a link stays in one line, so that it can be copied; elsewhere each text does, for grep.
     """
-    most = len(text) * 2 + 1 if _TO_COPY.search(text) else _WIDTH - indent
-    for row in lines(text, most, _MOST_LINES, at_words=True):
-        yield " " * indent + row
+    is_whole = not (sys.stderr if err else sys.stdout).isatty() or _TO_COPY.search(text)
+    line = " " * indent
+    room = len(line)  # without it, the line has no word yet
+    for word in visible(text).split(" "):
+        if len(line) > room and cells(line) + cells(word) >= _WIDTH and not is_whole:
+            yield line
+            line = " " * (indent + hang)
+            room = len(line)
+        line += f" {word}" if len(line) > room else word
+    yield line
