@@ -31,8 +31,8 @@ comment on function slack.reactions_of(text, timestamptz) is 'The reactions of a
 create or replace function slack.message_bucket(channel_id text, ts timestamptz)
 returns int4
 immutable parallel safe
-return hashtextextended(channel_id, extract(epoch from ts)::int8)::bit(7)::int4;
-comment on function slack.message_bucket(text, timestamptz) is 'Lock bucket (0 to 127) of a message.';
+return hashtextextended(channel_id, extract(epoch from ts)::int8)::bit(5)::int4;
+comment on function slack.message_bucket(text, timestamptz) is 'Lock bucket (0 to 31) of a message.';
 
 create or replace function slack.lock_messages(items slack.routed_event[])
 returns void

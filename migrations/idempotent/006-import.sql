@@ -14,7 +14,7 @@ begin
   -- Live events and imports wait for each other's commit; imports share the locks. A batch has messages in nearly all
   -- buckets of slack.message_bucket(), so it locks all of them.
   perform pg_advisory_xact_lock_shared(1936482657, b.bucket)
-  from (select generate_series(0, 127) as bucket order by bucket) b;
+  from (select generate_series(0, 31) as bucket order by bucket) b;
 end
 $func$;
 comment on function slack.lock_for_import(jsonb) is

@@ -279,6 +279,8 @@ set plan_cache_mode = force_custom_plan
 as $func$
 declare
   progress slack.search_progress;
+  lower timestamptz;
+  upper timestamptz;
   channel_ids text[];
   times timestamptz[];
 begin
@@ -291,16 +293,28 @@ begin
   if progress.total is null then
     update slack.search_progress set total = (select count(*) from slack.message);
   end if;
-  select array_agg(k.channel_id order by k.ts desc, k.channel_id desc), array_agg(k.ts order by k.ts desc, k.channel_id desc)
-  into channel_ids, times
-  from
-  ( select m.channel_id, m.ts
-    from slack.message m
-    where m.ts <= progress.ts
-    and (m.ts < progress.ts or m.channel_id < progress.channel_id)
-    order by m.ts desc, m.channel_id desc
-    limit n
-  ) k;
+  -- Only so much of the history at a time, so that few chunks are read and locked.
+  upper := progress.ts;
+  loop
+    lower := case
+      when upper > now() + interval '1 day' then now() + interval '1 day'
+      when upper > '2000-01-01' then upper - interval '84 days'
+      else '-infinity'
+    end;
+    select array_agg(k.channel_id order by k.ts desc, k.channel_id desc), array_agg(k.ts order by k.ts desc, k.channel_id desc)
+    into channel_ids, times
+    from
+    ( select m.channel_id, m.ts
+      from slack.message m
+      where m.ts <= upper
+      and m.ts >= lower
+      and (m.ts < progress.ts or m.channel_id < progress.channel_id)
+      order by m.ts desc, m.channel_id desc
+      limit n
+    ) k;
+    exit when times is not null or lower = '-infinity';
+    upper := lower;
+  end loop;
   if times is null then
     update slack.search_progress set finished_at = now(), previous_languages = '{}';
     return 0;
@@ -341,7 +355,7 @@ begin
   end if;
   -- Whoever makes documents as before commits them first: the job reads them after that.
   perform pg_advisory_xact_lock(1936482657, b.bucket)
-  from (select generate_series(0, 127) as bucket order by bucket) b;
+  from (select generate_series(0, 31) as bucket order by bucket) b;
   is_empty := not exists (select from slack.message);
   update slack.search_progress p set
     language = renew_documents.language

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import psycopg
 import pytest
 
-from tests.chunks import fill, into_partitions, work_in
+from tests.archives import export, run_import, write_folder
+from tests.auditing import record
+from tests.chunks import fill, into_partitions, ts_of, when, work_in
 from tests.conftest import new_database
+from tests.integration.test_backfill import Gapped, post, reply
 from tests.support import SCALE
+from tiger_slack_tui.demo.directory import Directory
+from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
-from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.postgres.pool import connect, make_pool
+from tiger_slack_tui.store.events import EventStore
 
 CHUNKS = 100 if SCALE == 1 else 1000
 MOST_LOCKS = 100
@@ -49,3 +58,83 @@ async def test_only_the_chunks_that_hold_it_are_locked(conninfo: str) -> None:
     assert [
         name for name, (locks, chunks) in found.items() if locks > MOST_LOCKS or chunks > 10
     ] == []
+
+
+MOST_LOCKS_OF_A_TRANSACTION = 200
+_COUNT_LOCKS = """
+create table if not exists public.locks_held (at text, locks int8);
+truncate public.locks_held;
+create or replace function public.count_locks() returns trigger language plpgsql as $func$
+begin
+  insert into public.locks_held select tg_table_name, count(*) from pg_locks where pid = pg_backend_pid();
+  return null;
+end
+$func$;
+"""
+
+
+class Locks:
+    """Counts the locks of each transaction that writes to a table, when it commits."""
+
+    def __init__(self, conninfo: str, *tables: str) -> None:
+        self._conninfo = conninfo
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute(_COUNT_LOCKS)
+            for table in tables:
+                connection.execute(
+                    f"create constraint trigger count_locks after insert or update on slack.{table}"
+                    " deferrable initially deferred for each row execute function count_locks()".encode()
+                )
+
+    def found(self) -> list[int]:
+        with psycopg.connect(self._conninfo) as connection:
+            query = "select locks from public.locks_held order by locks"
+            return [locks for (locks,) in connection.execute(query)]
+
+
+async def test_a_batch_of_events_about_many_weeks(conninfo: str) -> None:
+    def event(week: int) -> bytes:
+        item = {"type": "message", "channel": "C1", "ts": ts_of(week)}
+        kind = ("reaction_added", "reaction_removed")[week % 2]
+        fields: dict[str, Any] = {"type": kind, "user": "U5", "reaction": "tada", "item": item}
+        return record(f"EvWeek{week}", fields | {"event_ts": ts_of(CHUNKS)})
+
+    locks = Locks(conninfo, "delivery")
+    async with make_pool(conninfo, minimum=1, maximum=1) as pool:
+        written = await EventStore(pool).write([event(week) for week in range(CHUNKS - 1)])
+    assert len(written.new) == CHUNKS - 1
+    assert CHUNKS / 2 <= len(locks.found()) <= CHUNKS
+    assert locks.found()[-1] <= MOST_LOCKS_OF_A_TRANSACTION
+
+
+async def test_an_import_of_many_weeks(conninfo: str, tmp_path: Path) -> None:
+    def messages(minutes: int) -> list[dict[str, Any]]:
+        return [
+            {"type": "message", "user": "U1", "text": f"week {week}", "ts": ts_of(week, minutes)}
+            for week in range(CHUNKS)
+        ]
+
+    days = {f"{when(week):%Y-%m-%d}": [one] for week, one in enumerate(messages(31))}
+    files = export({"general": days | {"2003-01-01": messages(32)}})
+    locks = Locks(conninfo, "import_file")
+    imported = await run_import(conninfo, write_folder(tmp_path, files))
+    assert imported.result.total.inserted == 2 * CHUNKS
+    assert locks.found()[-1] <= MOST_LOCKS_OF_A_TRANSACTION
+
+
+async def test_a_backfill_of_many_weeks(conninfo: str, tmp_path: Path) -> None:
+    def at(week: int) -> float:
+        return when(week, 41).timestamp()
+
+    parent = post(at(0), "C9")
+    missed = [parent, *(post(at(week), "C9") for week in range(1, CHUNKS))]
+    missed += [reply(at(week) + 60, parent) for week in range(CHUNKS)]
+    locks = Locks(conninfo, "gap_channel", "gap_thread")
+    async with LocalSlack(directory=Directory([], [{"id": "C9", "name": "quiet"}])) as slack:
+        gapped = Gapped(slack, conninfo, tmp_path)
+        gapped.misses(*missed)
+        await gapped.backfill(at(0) - 60, at(CHUNKS) + 60)
+    [result] = gapped.results
+    assert (result.threads, result.messages.inserted) == (1, len(missed))
+    assert result.messages.adds_up
+    assert locks.found()[-1] <= MOST_LOCKS_OF_A_TRANSACTION

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -33,12 +33,13 @@ from tiger_slack_tui.imports.merge.targets import TablesTarget
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.slack.paged_history import RESTRICTED, SlackHistory
-from tiger_slack_tui.slack.ts import to_micros
+from tiger_slack_tui.slack.ts import from_micros, to_micros
 from tiger_slack_tui.slack.web import CONVERSATION_TYPES
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import BY_HAND, ChannelProgress, Gap
 from tiger_slack_tui.store.import_account import Account
 from tiger_slack_tui.store.import_messages import Channel
+from tiger_slack_tui.store.periods import by_period, spans_of_periods
 
 log = logging.getLogger(__name__)
 
@@ -241,7 +242,7 @@ class Backfill:
     async def _read_history(
         self, window: _Window, channel: Channel, state: ChannelProgress
     ) -> None:
-        """Merge the history page by page. Each page is committed with its checkpoint."""
+        """Merge the history page by page. Each page, or part of it, is committed with its checkpoint."""
         before = state.reached or window.latest + _TICK
         if before <= window.oldest:
             return
@@ -258,22 +259,17 @@ class Backfill:
                 threads += await gaps.old_threads(self._connection, channel.id, window.oldest)
             gone = [] if page.is_limited else await self._gone(window, channel, times, before)
             reached = window.oldest if is_last else min(times, default=state.reached)
-            account = await retry_deadlocks(
-                partial(
-                    self._commit_page,
-                    window.gap,
-                    channel,
-                    state,
-                    _Page(items, gone, threads, reached),
+            for part in _Page(items, gone, threads, reached).by_period():
+                account = await retry_deadlocks(
+                    partial(self._commit_page, window.gap, channel, state, part)
                 )
-            )
-            await self._report(window, account)
+                await self._report(window, account)
             before = min(times, default=before)
 
     async def _commit_page(
         self, gap: Gap, channel: Channel, state: ChannelProgress, page: _Page
     ) -> Account:
-        """Commit a page and its checkpoint. If it raises, `state` is unchanged."""
+        """Commit a page, or a part of it, and its checkpoint. If it raises, `state` is unchanged."""
         after = replace(state, reached=page.reached, deleted=state.deleted + len(page.gone))
         async with self._connection.transaction():
             await self._merger.lock([*page.gone, *page.items])
@@ -286,7 +282,10 @@ class Backfill:
     async def _read_thread(
         self, window: _Window, channel: Channel, state: ChannelProgress, thread: datetime
     ) -> None:
-        """Merge the replies of the gap to a thread in one transaction: a cursor that expires is no checkpoint."""
+        """Merge the replies of the gap to a thread, then note that it is read.
+
+        There is no checkpoint between, because a cursor can expire.
+        """
         found: list[dict[str, Any]] = []
         try:
             async for page in self._reader.replies(channel.id, thread, window.begun, window.latest):
@@ -295,24 +294,31 @@ class Backfill:
             if error.reason != "thread_not_found":
                 raise
         replies = list(_file_records(_hidden_replies(found, thread), channel))
-        account = await retry_deadlocks(
-            partial(self._commit_thread, window.gap, channel, state, thread, replies)
-        )
-        await self._report(window, account)
+        parts = by_period(replies, _micros) or [[]]
+        for part in parts:
+            read = thread if part is parts[-1] else None
+            account = await retry_deadlocks(
+                partial(self._commit_replies, window.gap, channel, state, part, read)
+            )
+            await self._report(window, account)
 
-    async def _commit_thread(
+    async def _commit_replies(
         self,
         gap: Gap,
         channel: Channel,
         state: ChannelProgress,
-        thread: datetime,
-        replies: Sequence[MergeItem],
+        replies: Sequence[FileRecord],
+        read: datetime | None,
     ) -> Account:
-        """Commit a thread. If it raises, `state` is unchanged."""
-        after = replace(state, threads=state.threads + 1)
+        """Commit replies to a thread; `read` is the thread when they are its last.
+
+        If it raises, `state` is unchanged.
+        """
+        after = replace(state, threads=state.threads + (read is not None))
         async with self._connection.transaction():
             await self._merger.lock(replies)
-            await gaps.end_thread(self._connection, gap, channel.id, thread)
+            if read is not None:
+                await gaps.end_thread(self._connection, gap, channel.id, read)
             account = await self._merge(gap, after, replies)
         state.threads, state.account = after.threads, after.account
         return account
@@ -345,10 +351,14 @@ class Backfill:
         """Deletions of stored messages, from the page's oldest message on, that Slack no longer returns."""
         if not times:
             return []
-        ours = await gaps.messages(
-            self._connection, channel.id, oldest=min(times), before=before, ended=window.ended
-        )
-        missing = sorted(set(ours) - set(times))
+        ours: set[datetime] = set()
+        for oldest, end in spans_of_periods(min(times), before):
+            ours.update(
+                await gaps.messages(
+                    self._connection, channel.id, oldest=oldest, before=end, ended=window.ended
+                )
+            )
+        missing = sorted(ours - set(times))
         if len(missing) > _MOST_MISSING:
             log.warning(
                 "too many messages are missing in Slack to be deletions; they are kept",
@@ -366,10 +376,24 @@ class Backfill:
 class _Page:
     """A page of a channel's history, and what is saved with it."""
 
-    items: Sequence[MergeItem]
+    items: Sequence[FileRecord]
     gone: Sequence[FileRecord]
     threads: Sequence[datetime]
     reached: datetime | None
+
+    def by_period(self) -> Iterator[_Page]:
+        """The page in parts of one period each, the newest first; one part if it has no messages."""
+        records = [(each, False) for each in self.items] + [(each, True) for each in self.gone]
+        parts = by_period(records, lambda record: _micros(record[0])) or [[]]
+        parts.sort(key=_oldest, reverse=True)
+        for part in parts:
+            is_last = part is parts[-1]
+            yield _Page(
+                [record for record, is_gone in part if not is_gone],
+                [record for record, is_gone in part if is_gone],
+                self.threads if is_last else [],
+                self.reached if is_last else from_micros(_oldest(part)),
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +418,16 @@ class _Window:
         if reached is None or self.latest <= self.oldest:
             return 0.0
         return min(max((self.latest - reached) / (self.latest - self.oldest), 0.0), 1.0)
+
+
+def _micros(record: FileRecord) -> int | None:
+    content = record.content
+    return content.micros if isinstance(content, MessageRow | DeletionRow) else None
+
+
+def _oldest(part: Sequence[tuple[FileRecord, bool]]) -> int:
+    times = (_micros(record) for record, _ in part)
+    return min((micros for micros in times if micros is not None), default=0)
 
 
 def readable_kinds(scopes: frozenset[str] | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.failures import describe, is_unavailable, may_be_the_connection
 from tiger_slack_tui.postgres.pool import Pool, abort_connection
 from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.slack.ts import parse_ts
+from tiger_slack_tui.store.periods import by_period
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,8 @@ and e.received_at = r.received_at
 _INGEST = "select slack.ingest(%s::jsonb)::text"
 # SQLSTATEs of a session that ended. They say nothing about the events.
 _SESSION_ENDED = ("08", "57P")
+# In a record, the first such bytes are the record's own field: its event comes later.
+_MESSAGE_TS = re.compile(rb'"message_ts":(?:null|"([^"]*)")')
 _WITHOUT_SUBJECT = dict.fromkeys(("type", "subtype", "channel_id", "user_id", "message_ts"))
 
 
@@ -181,29 +186,33 @@ async def write_in_parts(
     records: Sequence[bytes],
     write_part: Callable[[Sequence[bytes]], Awaitable[T]],
 ) -> list[tuple[T, str | None]]:
-    """Call `write_part` for all records, or for smaller parts if PostgreSQL refuses some. Returns its results.
+    """Call `write_part` for all records of a period, and for smaller parts if PostgreSQL refuses some.
+
+    Returns its results.
 
     `write_part` writes in a transaction of its own on the connection. A record that PostgreSQL refuses twice on its
     own is written as a failed event with its error. The result of such a record comes with the error's SQLSTATE, or
     with its class if it has none. Raises psycopg.Error if the database is unavailable.
     """
     results: list[tuple[T, str | None]] = []
-    parts = BatchParts(records)
-    refusals = 0
-    while part := parts.next:
-        try:
-            results.append((await write_part(part), None))
-        except psycopg.Error as error:
-            _raise_if_unavailable(connection, error)
-            refusals += 1
-            if len(part) > 1:
-                parts.halve()
-                continue
-            if refusals == 1:
-                continue  # the batch is this one record: try it a second time
-            reason = error.sqlstate or type(error).__name__
-            results.append((await _write_failed(connection, part[0], error, write_part), reason))
-        parts.finish()
+    for period in by_period(records, _time_of):
+        parts = BatchParts(period)
+        refusals = 0
+        while part := parts.next:
+            try:
+                results.append((await write_part(part), None))
+            except psycopg.Error as error:
+                _raise_if_unavailable(connection, error)
+                refusals += 1
+                if len(part) > 1:
+                    parts.halve()
+                    continue
+                if refusals == 1:
+                    continue  # the period has this one record: try it a second time
+                reason = error.sqlstate or type(error).__name__
+                failed = await _write_failed(connection, part[0], error, write_part)
+                results.append((failed, reason))
+            parts.finish()
     return results
 
 
@@ -237,6 +246,12 @@ def _failed_forms(record: bytes, error: psycopg.Error) -> list[bytes]:
         failed | _WITHOUT_SUBJECT | {"event": {"unstorable": record.decode()}},
     )
     return [orjson.dumps(form) for form in forms]
+
+
+def _time_of(record: bytes) -> int | None:
+    """The ts of the message that an event is about, in microseconds since 1970."""
+    found = _MESSAGE_TS.search(record)
+    return parse_ts(found[1].decode()) if found and found[1] else None
 
 
 def _raise_if_unavailable(connection: Connection, error: psycopg.Error) -> None:

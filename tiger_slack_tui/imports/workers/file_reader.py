@@ -32,10 +32,13 @@ from tiger_slack_tui.store.import_files import (
     read_checkpoints,
     save_checkpoints,
 )
+from tiger_slack_tui.store.periods import PERIOD
 
 _BATCH_RECORDS = 2000
 _BATCH_BYTES = 2 << 20
-"""A batch ends at either limit. Live events about the same messages wait for it, some 100 ms."""
+"""A batch ends at either limit, and before a record of another `PERIOD`.
+
+Live events about the same messages wait for it, some 100 ms."""
 _ATTEMPTS = 5
 """How often the files are begun again because another session has changed their checkpoints."""
 
@@ -75,6 +78,8 @@ class FileReader:
         self._connection = connection
         self._batch: list[MergeItem] = []
         self._batch_bytes = 0
+        self._period: int | None = None
+        """The period of the batch's messages, once it has any."""
         self._open: dict[int, FileCheckpoint] = {}
         """The files that have not ended, by number."""
         self._failures: dict[int, Reason] = {}
@@ -115,7 +120,7 @@ class FileReader:
             await self._read_files(files)
 
     def _forget_batch(self) -> None:
-        self._batch, self._batch_bytes, self._started = [], 0, []
+        self._batch, self._batch_bytes, self._started, self._period = [], 0, [], None
 
     async def _begin_files(self, files: Sequence[NumberedFile], *, is_retry: bool) -> None:
         """Find out where to begin with each file."""
@@ -221,6 +226,12 @@ class FileReader:
                     content = read_row(record, channel, keep=self._keep_records)
                     if self._has_dates and not self._is_wanted(content):
                         content = None
+                if isinstance(content, MessageRow | DeletionRow):
+                    period = content.micros // PERIOD
+                    if self._period not in (None, period):
+                        self._at = (number, stream.tell())
+                        await self._merge_batch()
+                    self._period = period
                 self._batch.append(FileRecord(number, position, content, repair))
                 if isinstance(content, MessageRow):
                     self._batch_bytes += len(content.cells)

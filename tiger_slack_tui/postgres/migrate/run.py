@@ -41,6 +41,7 @@ _OLDEST_POSTGRESQL = 14
 _OLDEST_TIMESCALEDB = (2, 22)
 
 # A writer holds its buckets and then waits for a table. So the buckets come first, before a file locks a table.
+# Earlier versions have 128 of them.
 _STOP_WRITERS: tuple[LiteralString, ...] = (
     "select pg_advisory_xact_lock(%(documents)s)",
     "select pg_advisory_xact_lock(%(messages)s, bucket) from generate_series(0, 127) bucket",
