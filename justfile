@@ -93,12 +93,15 @@ doctor *ARGS:
     {{dev}} tiger-slack doctor {{ARGS}}
 
 # Serve AI clients that ask about the workspace, on stdin and stdout; --http [HOST:]PORT serves over HTTP
+[positional-arguments]
 mcp *ARGS:
-    {{dev}} tiger-slack mcp {{ARGS}}
+    {{dev}} tiger-slack mcp "$@"
 
 # Add `tiger-slack mcp`, with the settings in .env, to Claude Code; options go to tiger-slack mcp, such as --private
+[positional-arguments]
 setup-mcp *ARGS: deps
-    claude mcp add tiger-slack -- {{justfile_directory()}}/scripts/dev tiger-slack mcp {{ARGS}}
+    claude mcp add --scope user tiger-slack -- \
+        sh -c 'cd "$0" && exec scripts/dev tiger-slack mcp "$@"' {{quote(justfile_directory())}} "$@"
 
 # Add the Logfire MCP server to Claude Code; LOGFIRE_READ_TOKEN must be set
 setup-logfire-mcp: deps
