@@ -87,6 +87,8 @@ class Gapped:
         self.conninfo = conninfo
         self._home = home
         self.results: list[GapResult] = []
+        self.shares: list[float] = []
+        """The progress that backfills have reported."""
 
     async def hears(self, *payloads: dict[str, Any]) -> None:
         jobs = JobSettings(backfill=False)
@@ -120,7 +122,13 @@ class Gapped:
 
         named = with_defaults(self.conninfo, application_name="test")
         async with web_of(self.slack) as web:
-            job = make_gaps_job(web, find, pace=pace, on_result=self.results.append)
+            job = make_gaps_job(
+                web,
+                find,
+                pace=pace,
+                on_result=self.results.append,
+                on_progress=lambda now: self.shares.append(now.share),
+            )
             return await Runner(named, instance="test", timeout=60).run(job, reason="by hand")
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -198,6 +206,8 @@ async def test_replies_of_the_gap_are_found_also_to_older_threads(gapped: Gapped
     (result,) = gapped.results
     assert (result.threads, result.messages.inserted) == (3, len(missed))
     assert result.messages.adds_up
+    # A page and three threads of the first of three channels, and a page of each of the others.
+    assert gapped.shares == pytest.approx([3 / 18, 4 / 18, 5 / 18, 6 / 18, 9 / 18, 15 / 18])
 
 
 async def test_edits_reactions_and_deletions_of_the_gap(gapped: Gapped) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,12 +20,12 @@ from tiger_slack_tui.base.telemetry import log_of_command
 from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import duration, read_period
 from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.backfill_figures import BackfillFigures
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import wrapped
-from tiger_slack_tui.cli.progress import ProgressPrinter, progress, rate_and_rest
+from tiger_slack_tui.cli.progress import progress
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
-from tiger_slack_tui.imports.rate import LEAST_SECONDS, WorkRate
 from tiger_slack_tui.jobs.runner import RUNNER_LOG, Runner
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
@@ -38,14 +37,12 @@ from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
 from tiger_slack_tui.store.names import channels_by_name, names_of
 
 if TYPE_CHECKING:
-    from tiger_slack_tui.backfill.gap_backfill import BackfillProgress, GapResult
+    from tiger_slack_tui.backfill.gap_backfill import GapResult
     from tiger_slack_tui.jobs.backfill import FindGaps
     from tiger_slack_tui.slack.web import SlackWeb
 
 _SHOWN = 20
 """Gaps that `--status` shows."""
-_MILLION = 1_000_000
-"""The whole work, as `WorkRate` counts it."""
 _MOST_NAMED = 5
 """Most gaps that the command to continue names."""
 _LONGEST = 366 * 86_400.0
@@ -138,7 +135,7 @@ def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) 
         progress(has_terminal=sys.stderr.isatty()) as printer,
     ):
         named = with_defaults(conninfo, application_name=loaded.instance)
-        shown = _Progress(printer)
+        shown = BackfillFigures(printer)
         work = _run(loaded, slack, request, named, shown)
         ended = run_until_stopped(work, named, hint=lambda: _how_to_continue(shown.gaps))
     if request.as_json:
@@ -170,7 +167,7 @@ async def _run(
     slack: SlackSettings,
     request: BackfillRequest,
     conninfo: str,
-    shown: _Progress,
+    shown: BackfillFigures,
 ) -> _BackfillEnd:
     # These take long to import, and --status does not need them.
     import aiohttp
@@ -271,49 +268,6 @@ async def _channel_ids(
             )
         found |= dict.fromkeys(matching)
     return list(found)
-
-
-class _Progress:
-    """Counts and shows the progress of the backfill."""
-
-    def __init__(self, printer: ProgressPrinter) -> None:
-        self.gaps: Sequence[Gap] = ()
-        """The gaps to close."""
-        self._printer = printer
-        self._rate = WorkRate(time.monotonic)
-        self._read = 0
-        printer.wait("asking Slack")
-
-    def begin(self, found: Sequence[Gap]) -> None:
-        """Begin to close these gaps."""
-        self.gaps = found
-        self._printer.start("reading")
-
-    def show(self, now: BackfillProgress) -> None:
-        """Count a page, and show the figures."""
-        self._read += now.account.read
-        done = round(self._share(now) * _MILLION)
-        if self._rate.is_due:
-            self._rate.add(self._read, done)
-        seconds, read, advance = self._rate.recent(self._read, done)
-        is_known = seconds > LEAST_SECONDS
-        left = (_MILLION - done) * seconds / advance if is_known and advance > 0 else None
-        figures = (
-            f"gap {now.gap.id}: {now.channels_done:,}/{now.channels:,} channels,"
-            f" {amount(self._read, 'message')}, {rate_and_rest(read / seconds if is_known else 0, left)}"
-        )
-        self._printer.show(done / _MILLION, figures)
-
-    def _share(self, now: BackfillProgress) -> float:
-        """How much of all gaps is read, 0 to 1, by their length."""
-        lengths = {gap.id: _seconds(gap) for gap in self.gaps}
-        before = sum(length for id_, length in lengths.items() if id_ < now.gap.id)
-        return (before + now.share * lengths[now.gap.id]) / sum(lengths.values())
-
-
-def _seconds(gap: Gap) -> float:
-    """The length of the gap, and a day for what is read before it."""
-    return ((gap.ended_at or gap.started_at) - gap.started_at).total_seconds() + 86_400
 
 
 def _how_to_continue(gaps_: Sequence[Gap]) -> str:

@@ -62,7 +62,7 @@ class ProgressPrinter:
 def rate_and_rest(per_second: float, seconds_left: float | None) -> str:
     """The end of the figures: the rate, and the time to the end if it is known."""
     rest = (
-        "" if seconds_left is None else f", {duration(timedelta(seconds=int(seconds_left)))} left"
+        "" if seconds_left is None else f", {duration(timedelta(seconds=round(seconds_left)))} left"
     )
     return f"{per_second:,.0f}/s{rest}"
 

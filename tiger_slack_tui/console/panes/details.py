@@ -39,7 +39,7 @@ def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
     )
     if event.deliveries > 1:
         yield from pairs(width, ("received", times))
-    about = " ".join(
+    about = ", ".join(
         f"{name} {value}"
         for name, value in (
             (
@@ -49,7 +49,7 @@ def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
                 else None,
             ),
             ("user", format_user(event.user_id, event.user_name, width) if event.user_id else None),
-            ("message", moment(event.message_ts) if event.message_ts else None),
+            ("message of", f"{moment(event.message_ts)}Z" if event.message_ts else None),
         )
         if value
     )

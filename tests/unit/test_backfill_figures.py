@@ -1,0 +1,46 @@
+"""What a running backfill shows: percent, rate, and time left."""
+
+from datetime import UTC, datetime, timedelta
+
+from tiger_slack_tui.backfill.gap_backfill import BackfillProgress
+from tiger_slack_tui.cli.backfill_figures import BackfillFigures
+from tiger_slack_tui.cli.progress import ProgressPrinter
+from tiger_slack_tui.store.gaps import BY_HAND, Gap
+from tiger_slack_tui.store.import_account import Account
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Shown(ProgressPrinter):
+    """Keeps what is shown."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def wait(self, description: str) -> None: ...
+
+    def start(self, description: str) -> None: ...
+
+    def show(self, share: float, figures: str) -> None:
+        self.last = f"{share:.0%} {figures}"
+
+
+def gap(id_: int, days: int) -> Gap:
+    ended = BEGAN + timedelta(days=days)
+    return Gap(id_, BY_HAND, BEGAN, ended, None, None, BEGAN, None, None, None, None)
+
+
+def test_rate_and_time_left() -> None:
+    now, shown = 0.0, Shown()
+    figures = BackfillFigures(shown, lambda: now)
+    first, second = gap(4, 7), gap(9, 17)
+    figures.begin([first, second])
+    figures.show(BackfillProgress(first, 0, 40, Account(read=200), 0.0))
+    assert shown.last == "0% gap 4: 0/40 channels, 200 messages, 0/s"
+    now = 10.0
+    figures.show(BackfillProgress(first, 20, 40, Account(read=500), 0.5))
+    # The first gap is a third of the work: 10 of 30 days of history.
+    assert shown.last == "17% gap 4: 20/40 channels, 700 messages, 50/s, 50 s left"
+    now = 60.0
+    figures.show(BackfillProgress(second, 0, 40, Account(read=0), 0.5))
+    assert shown.last == "67% gap 9: 0/40 channels, 700 messages, 8/s, 30 s left"
