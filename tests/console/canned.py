@@ -152,7 +152,7 @@ def database_state() -> DatabaseState:
         extension=TimescaleDB("2.23.0", "community", "public"),
         sizes=(
             TableSize(
-                "message", 12_400_000, 8_412_000_000, 212, 190, 41_000_000_000, 3_900_000_000
+                "message", 12_400_000, 8_412_000_000, 212, 190, 3, 41_000_000_000, 3_900_000_000
             ),
             TableSize("event", 2_481_302, 4_100_000_000, 13),
             TableSize("user", 8114, 6_200_000),

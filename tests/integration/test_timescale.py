@@ -24,11 +24,13 @@ from tiger_slack_tui.audit.preview import previews
 from tiger_slack_tui.audit.replay import replay
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
 from tiger_slack_tui.audit.why import Verdict, read_history
+from tiger_slack_tui.cli.checks.server import check_columnstore
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.imports.progress_events import ImportNote
 from tiger_slack_tui.jobs.retention import make_retention_job
 from tiger_slack_tui.jobs.runner import Runner
+from tiger_slack_tui.postgres.columnstore import ChunkCounts, chunk_counts
 from tiger_slack_tui.postgres.introspection import chunk_locks
 from tiger_slack_tui.postgres.migrate.run import migrate, migration_status
 from tiger_slack_tui.postgres.pool import connect
@@ -171,6 +173,11 @@ async def test_a_workspace_is_stored_completely(conninfo: str, tmp_path: Path) -
     assert locks.needed > locks.chunks  # every chunk has indexes
 
 
+async def chunks_of(conninfo: str) -> list[ChunkCounts]:
+    async with asking(conninfo) as connection:
+        return await chunk_counts(connection)
+
+
 async def test_edits_deletions_and_reactions_reach_compressed_chunks(
     conninfo: str, tmp_path: Path
 ) -> None:
@@ -184,6 +191,18 @@ async def test_edits_deletions_and_reactions_reach_compressed_chunks(
         await slack.send_all([*sent[300:], *sent[:100]])
         await delivered(slack, engine)
     await check(conninfo, sent)
+    # The policy converts chunks again that were written to.
+    [events, messages] = await chunks_of(conninfo)
+    assert (messages.hypertable, messages.converted) == ("message", messages.chunks)
+    assert 0 < messages.waiting <= messages.chunks
+    query = "select job_id from timescaledb_information.jobs where hypertable_name = 'message'"
+    [(job,)] = rows(conninfo, query)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("call public.run_job(%s)", (job,))
+    [events, messages] = await chunks_of(conninfo)
+    assert (messages.converted, messages.waiting) == (messages.chunks, 0)
+    assert check_columnstore(messages).state == "ok"
+    assert events.waiting > 0
     # Documents are made anew from compressed chunks, and found.
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("delete from slack.message_search")

@@ -9,6 +9,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier
 
+from tiger_slack_tui.postgres.columnstore import ChunkCounts, chunk_counts
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.timescale import TimescaleDB, find_timescaledb
 
@@ -39,12 +40,6 @@ join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = 'slack'
 and c.relkind = 'r'
 order by 3 desc, 1
-"""
-_CHUNKS: LiteralString = """
-select c.hypertable_name::text, count(*), count(*) filter (where c.is_compressed)
-from timescaledb_information.chunks c
-where c.hypertable_schema = 'slack'
-group by c.hypertable_name
 """
 _INSTANCES: LiteralString = """
 select distinct a.application_name
@@ -142,6 +137,8 @@ class TableSize:
     """Number of chunks of a hypertable."""
     compressed: int = 0
     """Chunks in the columnstore."""
+    waiting: int = 0
+    """Chunks that the columnstore policy has to convert, for the first time or again."""
     bytes_before: int | None = None
     """Size of the compressed chunks before their compression; None if that is not known."""
     bytes_after: int | None = None
@@ -224,9 +221,9 @@ async def table_sizes(connection: Connection, timescaledb: TimescaleDB | None) -
         sizes = await cursor.fetchall()
     if timescaledb is None:
         return [await _with_count(connection, size) for size in sizes]
-    chunks = {name: numbers async for name, *numbers in await connection.execute(_CHUNKS)}
+    chunks = {counts.hypertable: counts for counts in await chunk_counts(connection)}
     whole = [
-        await _hypertable(connection, size, timescaledb.schema, *chunks[size.name])
+        await _hypertable(connection, size, timescaledb.schema, chunks[size.name])
         if size.name in chunks
         else size
         for size in sizes
@@ -236,7 +233,7 @@ async def table_sizes(connection: Connection, timescaledb: TimescaleDB | None) -
 
 
 async def _hypertable(
-    connection: Connection, size: TableSize, schema: str, chunks: int, compressed: int
+    connection: Connection, size: TableSize, schema: str, counts: ChunkCounts
 ) -> TableSize:
     name = Identifier(schema)
     row = await (
@@ -244,13 +241,22 @@ async def _hypertable(
     ).fetchone()
     total, rows = row or (size.bytes, size.rows)
     before = after = None
-    if compressed:
+    if counts.converted:
         try:
             stats = await connection.execute(SQL(_COLUMNSTORE).format(name), (size.name,))
             before, after = await stats.fetchone() or (None, None)
         except psycopg.errors.FeatureNotSupported:
             pass  # the Apache edition does not compress
-    return TableSize(size.name, rows or 0, total or 0, chunks, compressed, before, after)
+    return TableSize(
+        size.name,
+        rows or 0,
+        total or 0,
+        counts.chunks,
+        counts.converted,
+        counts.waiting,
+        before,
+        after,
+    )
 
 
 async def _with_count(connection: Connection, size: TableSize) -> TableSize:

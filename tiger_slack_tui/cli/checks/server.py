@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from tiger_slack_tui.base.errors import DatabaseRefused, TigerSlackError
 from tiger_slack_tui.cli.checks.check import Check, CheckState
 from tiger_slack_tui.postgres import introspection as facts
+from tiger_slack_tui.postgres.columnstore import ChunkCounts, chunk_counts
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.introspection import ChunkLocks
 from tiger_slack_tui.postgres.pool import connect_session, connected
@@ -30,6 +31,8 @@ async def check_server_settings(conninfo: str, direct: str | None) -> AsyncItera
             locks = await facts.chunk_locks(connection)
             if locks is not None:
                 yield check_locks(locks)
+                for counts in await chunk_counts(connection):
+                    yield check_columnstore(counts)
     except TigerSlackError as error:
         yield Check.of_error("server", error)
 
@@ -91,3 +94,13 @@ def check_locks(locks: ChunkLocks) -> Check:
     return Check(
         "locks", CheckState.WARNING, f"{found}: large changes can fail (SQLSTATE 53200)", fix
     )
+
+
+def check_columnstore(counts: ChunkCounts) -> Check:
+    """Check that TimescaleDB's policy converts old chunks to the columnstore."""
+    name = f"columnstore of slack.{counts.hypertable}"
+    found = f"{counts.converted:,} of {counts.chunks:,} chunks are in it, {counts.waiting:,} wait for it"
+    if not counts.has_failed:
+        return Check(name, CheckState.OK, found)
+    fix = "See why in timescaledb_information.job_errors. The policy tries again by itself."
+    return Check(name, CheckState.WARNING, f"{found}; the last run of its policy failed", fix)

@@ -139,6 +139,8 @@ def paint_size(size: TableSize, width: int) -> Content:
     about = ""
     if size.chunks:
         about = f"{size.chunks} chunks, {size.compressed} in the columnstore"
+        if size.waiting:
+            about += f", {size.waiting} wait for it"
         if size.bytes_before and size.bytes_after:
             about += f", {size.bytes_before / size.bytes_after:.0f} times smaller"
     return SIZES.row(
