@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from textual.color import Color
+from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -19,6 +20,7 @@ from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
+from tiger_slack_tui.console.screens.help import palette_line
 from tiger_slack_tui.console.settings_file import read_options, remapped
 from tiger_slack_tui.console.views.catalog import ACTION_GROUPS, VIEW_CLASSES
 
@@ -194,6 +196,7 @@ async def test_zoom_copy_export_and_the_rest(tmp_path: Path) -> None:
         theme = app.theme
         await pilot.press("t")
         assert app.theme != theme
+        await shows(app, f'write to console.toml: theme = "{app.theme}"')
 
 
 async def test_help_and_palette_know_each_action_of_the_view(tmp_path: Path) -> None:
@@ -207,7 +210,7 @@ async def test_help_and_palette_know_each_action_of_the_view(tmp_path: Path) -> 
         await pilot.press("escape", "colon")
         await until(lambda: len(app.screen_stack) == 2)
         await pilot.press(*"export the")
-        await shows(app, "Export the pane to a file")
+        await shows(app, "Write all rows of the pane to a file")
         await pilot.press("escape")
 
 
@@ -241,12 +244,22 @@ async def test_what_is_dimmed_stands_back(tmp_path: Path, theme: str) -> None:
         assert 0.4 < abs(Color.from_rich_color(dimmed.color).brightness - back) < text
 
 
+def test_each_line_of_the_palette_is_whole_at_80_columns() -> None:
+    for view in VIEW_CLASSES:
+        for owner in (ConsoleApp, view, *view.PARTS):
+            for method in declared(owner).values():
+                title = Content(method.action.title)
+                shown = palette_line(method.action, {}, title, 80).plain
+                assert "…" not in shown, shown
+                assert f"{title.plain} " in shown, shown
+
+
 async def test_the_palette_has_one_line_for_a_command(tmp_path: Path) -> None:
     async with console(tmp_path, size=(80, 24)) as (app, pilot, _):
         await pilot.press("colon")
-        await shows(app, "Sort in reverse")
+        await shows(app, "Reverse order")
         lines = screen_text(app).splitlines()
-        number = next(n for n, text in enumerate(lines) if "Sort in reverse" in text)
+        number = next(n for n, text in enumerate(lines) if "Reverse order" in text)
         assert "Reverse the order" in lines[number]
         assert "Zoom" in lines[number + 1]
         await pilot.press("escape")

@@ -318,12 +318,12 @@ class ConsoleApp(AskingApp):
 
     @action("view.jobs", "2", "View Jobs", footer=False)
     def act_jobs(self) -> None:
-        """Show jobs, locks, migrations and the database."""
+        """Show jobs, locks, migrations, the database."""
         self.go_to(JOBS)
 
     @action("view.triage", "3", "View Triage", footer=False)
     def act_triage(self) -> None:
-        """Show events that were not simply stored, and gaps."""
+        """Show what was not simply stored, and gaps."""
         self.go_to(TRIAGE)
 
     @action("view.import", "4", "View Import", footer=False)
@@ -338,12 +338,12 @@ class ConsoleApp(AskingApp):
 
     @action("view.messages", "6", "View Messages", footer=False)
     def act_messages(self) -> None:
-        """Search stored messages, and read threads and channels."""
+        """Search messages, and read threads."""
         self.go_to(MESSAGES)
 
     @action("view.events", "7", "View Events", footer=False)
     def act_events(self) -> None:
-        """Show every event that was received, and look for some."""
+        """Show every event that was received."""
         self.go_to(EVENTS)
 
     def go_to(self, name: str) -> None:
@@ -365,7 +365,7 @@ class ConsoleApp(AskingApp):
 
     @action("pane.back", "escape", "Back", shown="Esc", footer=False)
     def act_back(self) -> None:
-        """Leave a filter, a zoom, a step of the view, or the frozen display."""
+        """Leave a filter, a zoom, a step or a freeze."""
         if not self.view.step_back() and self._frozen is not None:
             self.act_freeze()
 
@@ -381,7 +381,7 @@ class ConsoleApp(AskingApp):
 
     @action("display.freeze", "space", "Freeze", shown="Space")
     def act_freeze(self) -> None:
-        """Freeze what all views show, or show the present again."""
+        """Freeze what all views show, or end that."""
         is_frozen = self._frozen is not None
         self._frozen = None if is_frozen else self.backend.sample(_WINDOWS[self._window]).frozen()
 
@@ -392,12 +392,12 @@ class ConsoleApp(AskingApp):
 
     @action("display.narrower", "left_square_bracket", "Shorter window", shown="[", footer=False)
     def act_narrower(self) -> None:
-        """Show less time in the chart, down to a minute."""
+        """Show less time in the chart: down to a minute."""
         self._window = max(self._window - 1, 0)
 
     @action("display.wider", "right_square_bracket", "Longer window", shown="]", footer=False)
     def act_wider(self) -> None:
-        """Show more time in the chart, up to 90 days."""
+        """Show more time in the chart: up to 90 days."""
         self._window = min(self._window + 1, len(_WINDOWS) - 1)
 
     @action("display.faster", "plus", "Show more often", shown="+", footer=False)
@@ -422,8 +422,7 @@ class ConsoleApp(AskingApp):
         names = list(THEMES)
         current = names.index(self.theme) if self.theme in names else -1
         self.theme = names[(current + 1) % len(names)]
-        path = self.backend.settings.home / "console.toml"
-        self.say(f'Theme {self.theme}. To keep it, write theme = "{self.theme}" to {path}')
+        self.say(f'To keep it, write to console.toml: theme = "{self.theme}"')
 
     def action_command_palette(self) -> None:
         """Show the command palette. Textual also calls this for its own key."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from inspect import cleandoc
+from re import split
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
@@ -14,7 +15,7 @@ from tiger_slack_tui.console.actions import Action, ActionGroup
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.panes.paint import DIM, KEY, facing, line, worded
 
-_KEY, _TITLE = 8, 26
+_KEY, _TITLE = 8, 21
 """Cells of the key and of the title in the palette."""
 _WIDEST = 100
 """The widest terminal that the help fills: longer lines are hard to read."""
@@ -64,6 +65,14 @@ def _action_lines(action: Action, keys: Mapping[str, str], width: int) -> Iterat
     yield from rows
 
 
+def palette_line(action: Action, keys: Mapping[str, str], title: Content, width: int) -> Content:
+    """A line of the palette: the key, the title, and what the action does, up to the details."""
+    about = split("[.:;]", action.help)[0]
+    room = max(width - _AROUND - _KEY - _TITLE, 0)
+    key = fit(keys.get(action.id, action.key), _KEY)
+    return Content.assemble((key, KEY), title.truncate(_TITLE, pad=True), (cut(about, room), DIM))
+
+
 class ActionCommands(Provider):
     """Finds the actions of the shown view by name, for the command palette. Each takes one line."""
 
@@ -89,13 +98,8 @@ class ActionCommands(Provider):
         return self.app.offered() if isinstance(self.app, Host) else []
 
     def _line(self, action: Action, title: Content) -> Content:
-        """The key, the title, and what the action does."""
         keys = self.app.keys_shown if isinstance(self.app, Host) else {}
-        room = max(self.app.size.width - _AROUND - _KEY - _TITLE, 0)
-        key = fit(keys.get(action.id, action.key), _KEY)
-        return Content.assemble(
-            (key, KEY), title.truncate(_TITLE, pad=True), (cut(action.help, room), DIM)
-        )
+        return palette_line(action, keys, title, self.app.size.width)
 
     async def _do(self, action_id: str) -> None:
         await self.app.run_action(f"perform('{action_id}')")

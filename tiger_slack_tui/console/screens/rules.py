@@ -339,7 +339,7 @@ class RulesScreen(Dialog[RuleDraft]):
         if isinstance(self.focused, Pane):
             self._host.attempt("Copy", self._copy(self.focused, whole=False))
 
-    @action("rules.copy_all", "Y,shift+y", "Copy the whole pane", footer=False)
+    @action("rules.copy_all", "Y,shift+y", "Copy the pane", footer=False)
     def act_copy_all(self) -> None:
         """Copy the pane to the terminal's clipboard."""
         if isinstance(self.focused, Pane):

@@ -256,7 +256,7 @@ class EventsView(View):
 
     @implements(declared(View)["pane.filter"].action)
     def act_filter(self) -> None:
-        """Type filters to find events, or a message's link to explain it."""
+        """Type filters; a message's link is explained."""
         field = self._field
         field.can_focus = True
         field.cursor_position = len(field.value)
@@ -271,13 +271,13 @@ class EventsView(View):
 
     @action("events.message", "m", "Message")
     def act_message(self) -> None:
-        """Show the event's message in its thread or channel."""
+        """Show its message in the thread or channel."""
         if (message := self._message()) is not None:
             self.host.show_message(message)
 
     @action("events.why", "w", "Why")
     def act_why(self) -> None:
-        """Explain why the event's message is stored, or why it is not."""
+        """Explain why its message is stored, or not."""
         if (message := self._message()) is not None:
             explain(self.host, self.backend, message)
 

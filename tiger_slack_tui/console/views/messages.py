@@ -411,7 +411,7 @@ class MessagesView(View):
 
     @action("messages.place", "c", "Channel or thread")
     def act_place(self) -> None:
-        """Show the channel around the message, or its thread."""
+        """Show the channel around it, or its thread."""
         self._place = Place.THREAD if self._place is Place.CHANNEL else Place.CHANNEL
         if self._reference is not None:
             self.open_message(self._reference)
@@ -424,7 +424,7 @@ class MessagesView(View):
 
     @action("messages.why", "w", "Why")
     def act_why(self) -> None:
-        """Explain why the message is stored, and list its events."""
+        """Explain why it is stored; list its events."""
         if (message := self._selected()) is not None:
             explain(self.host, self.backend, MessageReference(message.channel_id, message.ts))
 

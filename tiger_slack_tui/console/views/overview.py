@@ -419,7 +419,7 @@ class OverviewView(View):
 
     @action("overview.open", "enter", "Open", shown="Enter")
     def act_open(self) -> None:
-        """Show the view that has more about the focused pane."""
+        """Show the view with more about the pane."""
         self.host.go_to(JOBS if self.pane and self.pane.id == "running" else TRIAGE)
 
 

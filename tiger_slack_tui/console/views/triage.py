@@ -199,7 +199,7 @@ class TriageView(View):
 
     @action("triage.open", "enter", "Open", shown="Enter")
     def act_open(self) -> None:
-        """Show the whole event, or the events of the group."""
+        """Show the whole event, or the group's events."""
         row = self._row()
         if isinstance(row, FindingGroup):
             self._kind, self._cause, self._is_grouped = row.kind, row.cause, False
@@ -211,7 +211,7 @@ class TriageView(View):
 
     @action("triage.group", "o", "Group or order")
     def act_group(self) -> None:
-        """Group events by their cause, or show them in order."""
+        """Group events by their cause, or end that."""
         self._is_grouped = not self._is_grouped
 
     def _only(self, kind: str | None) -> None:
@@ -250,7 +250,7 @@ class TriageView(View):
 
     @action("triage.rules", "n", "Rules")
     def act_rules(self) -> None:
-        """Show the discard rules, and an editor for a new one."""
+        """Show the discard rules and an editor."""
         row = self._row()
         if isinstance(row, Finding) and not self._draft.is_touched:
             self._draft = replace(self._draft, about=row)
@@ -270,7 +270,7 @@ class TriageView(View):
 
     @action("triage.replay", "R,shift+r", "Replay", changes=True)
     def act_replay(self) -> None:
-        """Process the selected event, or all events of the group, again."""
+        """Process the selected event or group again."""
         row = self._row()
         if isinstance(row, FindingGroup) and row.findings[0].rule is not None:
             selection = ReplaySelection(rule=row.findings[0].rule)

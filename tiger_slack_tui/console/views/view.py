@@ -146,7 +146,7 @@ class View(Container):
         if self.pane:
             self.host.open_filter(self.pane)
 
-    @action("pane.sort", "s", "Sort by the next column", footer=False)
+    @action("pane.sort", "s", "Sort by column", footer=False)
     def act_sort(self) -> None:
         """Sort by the next column; after the last one, return to the list's own order."""
         if self.pane:
@@ -156,7 +156,7 @@ class View(Container):
     def _can_sort(self) -> bool:
         return self.pane is not None and self.pane.can_sort
 
-    @action("pane.reverse", "S,shift+s", "Sort in reverse", footer=False)
+    @action("pane.reverse", "S,shift+s", "Reverse order", footer=False)
     def act_reverse(self) -> None:
         """Reverse the order of the sorted rows. This changes only what is shown."""
         if self.pane:
@@ -168,19 +168,19 @@ class View(Container):
 
     @action("pane.zoom", "z", "Zoom", footer=False)
     def act_zoom(self) -> None:
-        """Give the pane the whole view, or give the others their room back."""
+        """Give the pane the whole view, or end that."""
         if self.pane:
             self.zoom(None if self.zoomed is not None else self.pane)
 
     @action("pane.copy", "y", "Copy", footer=False)
     def act_copy(self) -> None:
-        """Copy the selected row to the terminal's clipboard."""
+        """Copy the row to the terminal's clipboard."""
         if self.pane:
             self.host.attempt("Copy", self._copy(self.pane))
 
-    @action("pane.copy_all", "Y,shift+y", "Copy the whole pane", footer=False)
+    @action("pane.copy_all", "Y,shift+y", "Copy the pane", footer=False)
     def act_copy_all(self) -> None:
-        """Copy all rows of the pane to the terminal's clipboard."""
+        """Copy all rows to the terminal's clipboard."""
         if self.pane:
             self.host.attempt("Copy", self._copy_all(self.pane))
 
@@ -196,7 +196,7 @@ class View(Container):
     def _say_read(self, number: int) -> None:
         self.host.say(f"Reading … {number:,} rows so far")
 
-    @action("pane.export", "e", "Export the pane to a file", footer=False)
+    @action("pane.export", "e", "Export the pane", footer=False)
     def act_export(self) -> None:
         """Write all rows of the pane to a file: text, or CSV or JSON by its suffix."""
         if self.pane is not None:

@@ -242,7 +242,7 @@ class OptionsStep(Step):
 
     @action("import.toggle", "space", "Select", shown="Space")
     def act_toggle(self) -> None:
-        """Select the channel, or remove it from the selection."""
+        """Select the channel, or end that."""
         folder: FolderProgress | None = self.pane("options-channels").row
         if folder is not None:
             self._change_folder(folder)
@@ -253,7 +253,7 @@ class OptionsStep(Step):
 
     @action("import.all", "a", "All or none")
     def act_all(self) -> None:
-        """Select all channels; if all are selected, none."""
+        """Select all channels, or none."""
         self.wizard.draft.toggle_all()
 
     @act_all.when
@@ -303,7 +303,7 @@ class OptionsStep(Step):
 
     @implements(View.act_copy.action)
     async def act_copy(self) -> None:
-        """Copy the command; in the list of channels, copy the row."""
+        """Copy the command; in the channels, the row."""
         pane = self.host.focused_pane
         if pane is not None and pane.id == "options-channels":
             text = await pane.copy_text()

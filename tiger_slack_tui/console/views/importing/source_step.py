@@ -228,7 +228,7 @@ class SourceStep(Step):
 
     @action("import.take", "enter", "Take path", shown="Enter")
     def act_take(self) -> None:
-        """Take the path of the selected import or entry."""
+        """Take the path of the selected row."""
         entries: Pane[PathEntry] = self.pane("source-entries")
         if entries.has_focus:
             if entries.row is not None:
