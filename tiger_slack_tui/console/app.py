@@ -129,7 +129,7 @@ class ConsoleApp(AskingApp):
         yield Static(id="tabs")
         yield Static(id="problems")
         with Switcher(id="views", initial=self._view):
-            yield from self._views.values()
+            yield self.view
         yield FilterField(on_pane_hidden=lambda: self.view.focus_first())
         yield ExportField(on_pane_hidden=lambda: self.view.focus_first())
         yield KeysLine(id="footer")
@@ -312,55 +312,58 @@ class ConsoleApp(AskingApp):
         self._sample()
 
     @action("view.overview", "1", "View Overview", footer=False)
-    def act_overview(self) -> None:
+    def act_overview(self) -> Awaitable[None]:
         """Show whether ingestion is healthy."""
-        self.go_to(OVERVIEW)
+        return self.go_to(OVERVIEW)
 
     @action("view.jobs", "2", "View Jobs", footer=False)
-    def act_jobs(self) -> None:
+    def act_jobs(self) -> Awaitable[None]:
         """Show jobs, locks, migrations, the database."""
-        self.go_to(JOBS)
+        return self.go_to(JOBS)
 
     @action("view.triage", "3", "View Triage", footer=False)
-    def act_triage(self) -> None:
+    def act_triage(self) -> Awaitable[None]:
         """Show what was not simply stored, and gaps."""
-        self.go_to(TRIAGE)
+        return self.go_to(TRIAGE)
 
     @action("view.import", "4", "View Import", footer=False)
-    def act_import(self) -> None:
+    def act_import(self) -> Awaitable[None]:
         """Import an export of Slack."""
-        self.go_to(IMPORT)
+        return self.go_to(IMPORT)
 
     @action("view.log", "5", "View Log", footer=False)
-    def act_log(self) -> None:
+    def act_log(self) -> Awaitable[None]:
         """Show the program's log."""
-        self.go_to(LOG)
+        return self.go_to(LOG)
 
     @action("view.messages", "6", "View Messages", footer=False)
-    def act_messages(self) -> None:
+    def act_messages(self) -> Awaitable[None]:
         """Search messages, and read threads."""
-        self.go_to(MESSAGES)
+        return self.go_to(MESSAGES)
 
     @action("view.events", "7", "View Events", footer=False)
-    def act_events(self) -> None:
+    def act_events(self) -> Awaitable[None]:
         """Show every event that was received."""
-        self.go_to(EVENTS)
+        return self.go_to(EVENTS)
 
-    def go_to(self, name: str) -> None:
-        """Show another view."""
-        self._view = name
-        self.query_one("#views", Switcher).current = name
+    async def go_to(self, name: str) -> None:
+        """Show another view. It is mounted when it is first shown: all of them would double the time of the start."""
+        switcher, view = self.query_one("#views", Switcher), self._views[name]
+        if not view.is_attached:
+            view.display = False
+            await switcher.mount(view)
+        self._view = switcher.current = name
         self.view.focus_first()
         self._sample()
 
-    def show_message(self, message: MessageReference) -> None:
+    async def show_message(self, message: MessageReference) -> None:
         """Show what was said around a message."""
-        self.go_to(MESSAGES)
+        await self.go_to(MESSAGES)
         self.query_one(MessagesView).open_message(message)
 
-    def show_events(self, text: str) -> None:
+    async def show_events(self, text: str) -> None:
         """Show the events that pass these filters."""
-        self.go_to(EVENTS)
+        await self.go_to(EVENTS)
         self.query_one(EventsView).find(text)
 
     @action("pane.back", "escape", "Back", shown="Esc", footer=False)

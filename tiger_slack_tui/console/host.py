@@ -37,13 +37,13 @@ class Host(Protocol):
     def offered(self) -> list[Action]:
         """The actions that can be done in the shown view."""
 
-    def go_to(self, name: str) -> None:
+    async def go_to(self, name: str) -> None:
         """Show another view."""
 
-    def show_message(self, message: MessageReference) -> None:
+    async def show_message(self, message: MessageReference) -> None:
         """Show what was said around a message, in the view Messages."""
 
-    def show_events(self, text: str) -> None:
+    async def show_events(self, text: str) -> None:
         """Show the events that pass these filters, in the view Events."""
 
     def say(self, text: str, *, severity: str = "information") -> None:

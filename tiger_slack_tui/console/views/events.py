@@ -270,10 +270,10 @@ class EventsView(View):
             self.host.read(row.event_id, answer.lines, copied=answer.copied)
 
     @action("events.message", "m", "Message")
-    def act_message(self) -> None:
+    async def act_message(self) -> None:
         """Show its message in the thread or channel."""
         if (message := self._message()) is not None:
-            self.host.show_message(message)
+            await self.host.show_message(message)
 
     @action("events.why", "w", "Why")
     def act_why(self) -> None:

@@ -429,10 +429,10 @@ class MessagesView(View):
             explain(self.host, self.backend, MessageReference(message.channel_id, message.ts))
 
     @action("messages.events", "v", "Events")
-    def act_events(self) -> None:
+    async def act_events(self) -> None:
         """Show the events of the message."""
         if (message := self._selected()) is not None:
-            self.host.show_events(f"channel:{message.channel_id} message:{message.ts}")
+            await self.host.show_events(f"channel:{message.channel_id} message:{message.ts}")
 
     @act_why.when
     @act_events.when

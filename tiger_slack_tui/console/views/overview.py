@@ -418,9 +418,9 @@ class OverviewView(View):
         )
 
     @action("overview.open", "enter", "Open", shown="Enter")
-    def act_open(self) -> None:
+    async def act_open(self) -> None:
         """Show the view with more about the pane."""
-        self.host.go_to(JOBS if self.pane and self.pane.id == "running" else TRIAGE)
+        await self.host.go_to(JOBS if self.pane and self.pane.id == "running" else TRIAGE)
 
 
 def _observed_age(model: Model) -> tuple[bool, str]:
