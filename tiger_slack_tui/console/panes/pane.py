@@ -138,6 +138,8 @@ class Pane(Widget, Generic[T], can_focus=True):
         self._cursor = 0
         self._top = 0
         self._painted: tuple[Size, list[Content]] | None = None
+        self._painted_rows: dict[tuple[int, int], Content] = {}
+        """The rows of `_body` that were painted, by index and width: a move or a resize paints only new ones."""
         self.can_focus = True
         self._is_following = True
         self.help_text = help
@@ -191,6 +193,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         """Show this. The cursor stays on its row if that is still there."""
         before = self.row
         self._body = body
+        self._painted_rows = {}
         self._rows = self._arrangement.arrange(body.rows)
         if self.is_following:
             self._cursor = self._newest or 0
@@ -438,13 +441,19 @@ class Pane(Widget, Generic[T], can_focus=True):
 
     def _row(self, index: int, width: int) -> Content:
         if not self._selectable:
-            return self._line(self._rows[index], width)
+            return self._painted_row(index, width)
         is_here = index == self._cursor
         pointer = ("▸ ", KEY) if is_here else "  "
-        shown = line(pointer) + self._line(self._rows[index], width - 2)
+        shown = line(pointer) + self._painted_row(index, width - 2)
         if is_here and self.has_focus:
             # Without the colours of its parts, which would make a bar of patches: symbols and words stay.
             shown = Content(shown.truncate(width, pad=True).plain).stylize("reverse")
+        return shown
+
+    def _painted_row(self, index: int, width: int) -> Content:
+        shown = self._painted_rows.get((index, width))
+        if shown is None:
+            shown = self._painted_rows[index, width] = self._line(self._rows[index], width)
         return shown
 
     def _line(self, row: T, width: int) -> Content:
