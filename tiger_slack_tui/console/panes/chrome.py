@@ -294,13 +294,13 @@ def short_lines(model: Model, width: int, height: int) -> list[Content]:
     if now is not None:
         lines += _short_state(now, model.rates.now)
     elif model.is_silent:
-        lines.append(_short("figures", model.seen_ago))
+        lines.append(_short("heartbeat", model.seen_ago.removeprefix("as of ")))
     else:
         lines.append(_short("events", f"{model.rates.now:,.1f} a second"))
     lines += _short_instances(model)
     if model.importing is not None:
         lines.append(line((f" {'import':<9}", DIM), *import_parts(model.importing)))
-    if not problems:
+    if not (problems or model.is_silent):
         lines.append(_short("problems", "none"))
     lines = lines[: max(height - 1, 1)]
     lines.append(line((" q", KEY), " Quit", (f"   The views need {_LEAST}.", DIM)))

@@ -28,7 +28,7 @@ RULES = Columns(
     Column("id", 4, right=True),
     Column("", 3),
     Column("discarded", 9, right=True),
-    Column("24 h", 7, right=True),
+    Column("24 h", 7, right=True, least=90),
     Column("last", 19, least=110),
     Column("note", 20, least=70),
     Column("match"),
@@ -71,7 +71,7 @@ def preview_lines(preview: Preview, width: int) -> list[Content]:
     examples = sorted(
         {*preview.stored.examples, *preview.recent.examples}, key=lambda e: e.at, reverse=True
     )
-    lines += [_example(example).truncate(width) for example in examples]
+    lines += [_example(example).truncate(width, ellipsis=True) for example in examples]
     return lines
 
 
