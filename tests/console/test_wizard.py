@@ -1,0 +1,144 @@
+"""The steps of the import wizard, driven by keys: what an operator chooses is what the import gets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.console.canned import database_state, screen_text, shows
+from tests.console.imports import Clock, half, past, whole
+from tests.console.test_keys import console
+from tests.support import until
+from tiger_slack_tui.console.app import ConsoleApp
+from tiger_slack_tui.console.views.importing.lines import OPTIONS
+from tiger_slack_tui.console.views.importing.view import ImportView
+from tiger_slack_tui.imports.request import ImportRequest
+
+KNOWN = replace(database_state(), imports=past(), discard_rules=3)
+
+
+async def change(app: ConsoleApp, pilot: Pilot[None], name: str, wrong: str, right: str) -> None:
+    """Change the option of this name: a wrong value is refused with a reason, and the right one is kept."""
+    form = app.view.query_one("#options-form")
+    while form.row.name != name:  # type: ignore[attr-defined]
+        await pilot.press("down")
+    field = app.view.query_one("#options-field", Input)
+    for text in (wrong, right):
+        await pilot.press("enter")
+        await until(lambda: app.view.query_one("#options-edit").display)
+        field.value = text
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.view.query_one("#options-edit").display == (text == wrong)
+        if text == wrong:
+            await shows(app, " ✗ ")
+            await pilot.press("escape")
+
+
+async def test_the_options_are_those_of_the_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with console(tmp_path, size=(120, 40)) as (app, pilot, backend):
+        started: list[ImportRequest] = []
+        monkeypatch.setattr(backend.imports, "start", started.append)
+        backend.change(database=KNOWN)
+        backend.imports.check = half(Clock())
+        await pilot.press("4")
+        view = app.view
+        assert isinstance(view, ImportView)
+        draft = view._wizard.draft
+        draft.path = "/srv/exports/2026-09-19"
+        view.go(OPTIONS)
+        await shows(app, "the same as a command")
+        await change(app, pilot, "since", "5 fortnights", "2026-04-01")
+        await change(app, pilot, "until", "2025-01-01", "2026-05-01")
+        await change(app, pilot, "workers", "99", "3")
+        await change(app, pilot, "  above", "1", "250 ms")
+        assert backend.imports.live_limit == 0.25
+        await pilot.press("up", "enter")
+        await until(lambda: backend.imports.live_limit is None)
+        await pilot.press("tab", "enter")  # the folder without a channel
+        await shows(app, "id of ops-old")
+        field = app.view.query_one("#options-field", Input)
+        field.value = "general"
+        await shows(app, "An id starts with C, D or G")
+        field.value = "C0OLD1234"
+        await pilot.press("enter")
+        await until(lambda: draft.channel_map == {"ops-old": "C0OLD1234"})
+        await pilot.press("down", "space")
+        copied: list[str] = []
+        app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
+        await pilot.press("escape", "y")
+        await until(lambda: bool(copied))
+        assert "--since 2026-04-01 --until 2026-05-01" in copied[0]
+        await pilot.press("I")
+        await shows(app, "Import this archive?")
+        await shows(app, "3 workers")
+        await pilot.press("y")
+        await until(lambda: bool(started))
+        [request] = started
+        assert (request.since, request.until, request.workers) == ("2026-04-01", "2026-05-01", 3)
+        assert request.channel_map == {"ops-old": "C0OLD1234"}
+        assert len(request.channels) == 5, "all but one of six"
+        await pilot.press("escape")
+        view.go(OPTIONS)
+        await pilot.press("tab", "a", "a")
+        await pilot.press("I")
+        await shows(app, "No channel is selected.")
+        assert len(started) == 1
+
+
+async def test_a_run_is_controlled_and_its_result_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with console(tmp_path, size=(120, 40)) as (app, pilot, backend):
+        called: list[str] = []
+        started: list[ImportRequest] = []
+        for name in ("pause", "resume", "stop"):
+            monkeypatch.setattr(backend.imports, name, lambda name=name: called.append(name))
+        monkeypatch.setattr(backend.imports, "start", started.append)
+        backend.change(database=KNOWN)
+        backend.imports.run = run = half(Clock())
+        await pilot.press("4", "f")
+        await shows(app, "bad files")
+        await pilot.press("g", "enter")
+        await shows(app, "malformed JSON")
+        await shows(app, "whole file")
+        await pilot.press("escape", "f", "tab", "enter")
+        await shows(app, "already there")
+        await pilot.press("escape")
+        for question, key in (("Pause", "P"), ("Stop", "X")):
+            await pilot.press(key)
+            await shows(app, f"{question} the import?")
+            await pilot.press("y")
+        run.hold(paused=True, waits_for=None)
+        await shows(app, "Paused. P continues.")
+        await pilot.press("P")
+        await shows(app, "Continue the import?")
+        await pilot.press("y")
+        await until(lambda: called == ["pause", "stop", "resume"])
+        # It ends: the result is shown.
+        backend.imports.run = done = whole(Clock())
+        await shows(app, "bad records and files")
+        await pilot.press("enter")
+        await shows(app, "malformed JSON")
+        await pilot.press("escape", "tab", "enter")
+        await shows(app, "channel general")
+        await pilot.press("escape", "R")
+        await shows(app, "Read the bad files again?")
+        await pilot.press("y")
+        await until(lambda: bool(started))
+        assert started == [replace(done.request, restart=False)]
+        backend.imports.run = whole(Clock(), "cancelled")
+        await shows(app, "○")
+        await until(lambda: "R Continue" in screen_text(app), 20)
+        await pilot.press("R")
+        await shows(app, "It continues after the last committed batch.")
+        await pilot.press("escape", "f")
+        await shows(app, "files")
+        await pilot.press("escape", "n")
+        await shows(app, "Nothing is written before step 4.")
