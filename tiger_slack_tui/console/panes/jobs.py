@@ -138,11 +138,11 @@ def paint_size(size: TableSize, width: int) -> Content:
     """A table."""
     about = ""
     if size.chunks:
-        about = f"{size.chunks} chunks, {size.compressed} in the columnstore"
+        about = f"columnstore {size.compressed}/{size.chunks}"
         if size.waiting:
-            about += f", {size.waiting} wait for it"
+            about += f", {size.waiting} wait"
         if size.bytes_before and size.bytes_after:
-            about += f", {size.bytes_before / size.bytes_after:.0f} times smaller"
+            about += f", {size.bytes_before / size.bytes_after:.0f}× smaller"
     return SIZES.row(
         width, [size.name, _rows(size.rows), humanize.naturalsize(size.bytes), (about, DIM)]
     )
