@@ -15,6 +15,7 @@ import psycopg
 from tests.auditing import record
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.migrate.files import shipped_migrations
+from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.search.search import search
 from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.store.audit_detail import message_content
@@ -23,6 +24,7 @@ from tiger_slack_tui.store.conversations import (
     read_top_level,
     with_replies,
 )
+from tiger_slack_tui.store.events import as_array
 from tiger_slack_tui.store.gaps import messages as gap_messages
 from tiger_slack_tui.store.import_messages import delete_messages, read_known
 from tiger_slack_tui.store.message_history import messages_of_second, stored_message
@@ -43,21 +45,24 @@ def when(week: int, minutes: int = 0) -> datetime:
     return BEGIN + week * WEEK + timedelta(minutes=minutes)
 
 
-def into_partitions(connection: psycopg.Connection[Any], chunks: int) -> None:
-    """Make slack.message of a database without messages a table of weekly partitions."""
-    connection.execute(
-        "create table slack.parted (like slack.message including all) partition by range (ts)"
-    )
-    connection.execute("drop table slack.message cascade")
-    connection.execute("alter table slack.parted rename to message")
+def into_partitions(
+    connection: psycopg.Connection[Any], chunks: int, table: str = "message", column: str = "ts"
+) -> None:
+    """Make a table of an empty database one of weekly partitions."""
+    for statement in (
+        f"create table slack.parted (like slack.{table} including all) partition by range ({column})",
+        f"drop table slack.{table} cascade",
+        f"alter table slack.parted rename to {table}",
+    ):
+        connection.execute(statement.encode())
+    for week in range(chunks):
+        connection.execute(
+            f"create table slack.week_{week} partition of slack.{table}"
+            f" for values from ('{when(week)}') to ('{when(week + 1)}')".encode()
+        )
     for file in shipped_migrations():
         if not file.is_incremental:
             connection.execute(file.body.encode())
-    for week in range(chunks):
-        connection.execute(
-            f"create table slack.week_{week} partition of slack.message"
-            f" for values from ('{when(week)}') to ('{when(week + 1)}')".encode()
-        )
 
 
 def fill(connection: psycopg.Connection[Any], chunks: int) -> None:
@@ -127,3 +132,15 @@ def work_in(chunks: int) -> dict[str, Work]:
             c, "C1", since=when(week), until=when(week) + timedelta(days=1), before=None, n=9
         ),
     }
+
+
+async def replay_of_week(connection: Connection, week: int) -> None:
+    """Ingest an event of the week, and replay it."""
+    now = ts_of(week, 9)
+    stored = record("EvR", {"channel": "C1", "event_ts": now, "type": "message", "ts": now})
+    await connection.execute("select slack.ingest(%s::jsonb)", (as_array([stored]),))
+    query = "select id from slack.event where event_id = 'EvR' and event_ts = %s"
+    event = await fetch_value(connection, query, (when(week, 9),))
+    again = stored[:-1] + f',"id":{event},"kept_channel_id":"C1"}}'.encode()
+    answer = await fetch_value(connection, "select slack.replay(%s)", (as_array([again]),))
+    assert answer == {"EvR": "stored"}

@@ -58,7 +58,15 @@ begin
     join jsonb_to_recordset(batch) r (event_id text, id int8, kept_channel_id text) on r.event_id = n.event_id
   loop
     i := k.item;
-    update slack.event e set
+    -- An UPDATE would plan and lock every chunk of a hypertable. The row is there, so this INSERT only updates it.
+    insert into slack.event as e (event_ts, id, event, event_id, received_at, outcome)
+    overriding system value
+    select o.event_ts, o.id, '{}', o.event_id, o.received_at, o.outcome
+    from slack.event o
+    where o.event_ts = i.event_ts
+    and o.id = k.id
+    and (o.channel_id = k.kept_channel_id or k.kept_channel_id is null and o.channel_id is null)
+    on conflict (event_ts, id) do update set
       -- A replay never removes a stored message: a rule only discards messages that are not stored yet.
       outcome = case when e.outcome = 'stored' then 'stored' when discarded ? i.event_id then 'discarded' else i.outcome end
     , discard_id = case when e.outcome = 'stored' then null else (discarded ->> i.event_id)::int4 end
@@ -72,9 +80,6 @@ begin
     , message_ts = case when i.outcome = 'failed' then e.message_ts else i.message_ts end
     , replays = coalesce(e.replays, '[]') || jsonb_strip_nulls
       (jsonb_build_object('at', now(), 'outcome', e.outcome, 'discard_id', e.discard_id, 'error', e.error))
-    where e.event_ts = i.event_ts
-    and e.id = k.id
-    and (e.channel_id = k.kept_channel_id or k.kept_channel_id is null and e.channel_id is null)
     returning e.outcome into now_is;
     if found then
       present := present || i;

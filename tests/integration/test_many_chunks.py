@@ -10,7 +10,7 @@ import pytest
 
 from tests.archives import export, run_import, write_folder
 from tests.auditing import record
-from tests.chunks import fill, into_partitions, ts_of, when, work_in
+from tests.chunks import fill, into_partitions, replay_of_week, ts_of, when, work_in
 from tests.conftest import new_database
 from tests.integration.test_backfill import Gapped, post, reply
 from tests.support import SCALE
@@ -58,6 +58,19 @@ async def test_only_the_chunks_that_hold_it_are_locked(conninfo: str) -> None:
     assert [
         name for name, (locks, chunks) in found.items() if locks > MOST_LOCKS or chunks > 10
     ] == []
+
+
+async def test_a_replay_locks_the_chunk_of_its_event(
+    postgres: EmbeddedPostgres, template: str
+) -> None:
+    conninfo = new_database(postgres, template)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        into_partitions(connection, 20, "event", "event_ts")
+    async with await connect(conninfo) as session, session.transaction():
+        await replay_of_week(session, 10)
+        row = await (await session.execute(_LOCKS)).fetchone()
+    assert row is not None
+    assert row[1] == 1
 
 
 MOST_LOCKS_OF_A_TRANSACTION = 200

@@ -142,7 +142,7 @@ def paint_size(size: TableSize, width: int) -> Content:
         if size.waiting:
             about += f", {size.waiting} wait"
         if size.bytes_before and size.bytes_after:
-            about += f", {size.bytes_before / size.bytes_after:.0f}× smaller"
+            about += f", {size.bytes_before / size.bytes_after:.0f}x smaller"
     return SIZES.row(
         width, [size.name, _rows(size.rows), humanize.naturalsize(size.bytes), (about, DIM)]
     )
