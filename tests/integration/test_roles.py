@@ -68,7 +68,7 @@ async def test_each_role_can_do_its_work_and_no_more(
             await migrate(ingester)
         await migrate(owner)
         make_roles(base, sql)
-    checks = [each async for each in check_database(ingester)]
+    checks = [each async for each in check_database(ingester, "the database")]
     assert "tiger_slack_ingester may ingest" in str(checks)
     sent = list(Workspace(1, START, 100, nasty=True).events(400))
     async with LocalSlack(directory=Directory()) as slack:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiger_slack_tui.base.text import cells, cut, fit, graphemes, lines, visible
+from tiger_slack_tui.base.text import cells, cut, fit, graphemes, lines, visible, wrap
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,11 @@ def test_any_text_fits_any_width(text: str, width: int) -> None:
 )
 def test_lines_end_after_words(text: str, width: int, expected: list[str]) -> None:
     assert list(lines(text, width, 10, at_words=True)) == expected
+
+
+def test_wrap_breaks_no_word() -> None:
+    path = "/a/very/long/path"
+    assert list(wrap(f"not at {path} now", 10, 1, hang=2)) == [" not at", f"   {path}", "   now"]
+    assert list(wrap("日本 語", 5)) == ["日本", "語"]
+    assert list(wrap("a b\x1b", None, 2)) == ["  a b␛"]
+    assert list(wrap("", 10)) == [""]

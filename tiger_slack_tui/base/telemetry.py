@@ -16,10 +16,12 @@ from pythonjsonlogger.json import JsonFormatter
 from tiger_slack_tui.base.log_records import keep_data_out_of_records, log_uncaught_errors
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.stacktrace import error_attributes
-from tiger_slack_tui.base.text import visible
+from tiger_slack_tui.base.text import wrap
 
 _FILE_BYTES = 5_000_000
 _OLD_FILES = 3
+_WIDTH = 79
+"""Columns of a sentence on a terminal."""
 
 
 _tracer = trace.get_tracer("tiger_slack_tui")  # its spans are dropped until Logfire is set up
@@ -75,7 +77,8 @@ class _TerminalHandler(logging.Handler):
     """Writes to the stderr of the moment: while a bar of progress is shown, that prints above the bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(f"{visible(self.format(record))}\n")
+        for line in wrap(self.format(record), _WIDTH, hang=2):
+            sys.stderr.write(f"{line}\n")
 
 
 def log_path(settings: Settings) -> Path:

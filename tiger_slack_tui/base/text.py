@@ -138,6 +138,22 @@ def lines(text: str, width: int, most: int, *, at_words: bool = False) -> Iterat
             return
 
 
+def wrap(text: str, width: int | None, indent: int = 0, hang: int = 0) -> Iterator[str]:
+    """The visible text in lines that begin with `indent` blanks, from the second on with `hang` more.
+
+    A line has at most `width` cells, unless one word is longer: no word is broken. None is one line.
+    """
+    line = " " * indent
+    room = len(line)  # without it, the line has no word yet
+    for word in visible(text).split(" "):
+        if len(line) > room and width is not None and cells(line) + 1 + cells(word) > width:
+            yield line
+            line = " " * (indent + hang)
+            room = len(line)
+        line += f" {word}" if len(line) > room else word
+    yield line
+
+
 def _word_end(text: str, begin: int, end: int) -> int | None:
     """Where the line from `begin` should end so that no word is broken; None if it is right at `end`."""
     if end >= len(text):

@@ -109,7 +109,7 @@ def backfill(status: bool, as_json: bool, **given: Any) -> None:
     """Close gaps with messages from Slack's history, or show gaps.
 
     A gap is a time in which events may not have reached any instance. Without options, all gaps that have ended are
-    closed. A backfill that was stopped continues where it stopped.
+    closed. A backfill that was stopped continues where it stopped, also with --gap ID.
 
     Exit code 0: all gaps are closed; 3: Slack shows only a part, or limits the app's rate; 1: it failed or was
     stopped; 2: wrong arguments or settings.
@@ -314,11 +314,12 @@ def _as_text(ended: _BackfillEnd, gaps_: Sequence[Gap]) -> Iterator[str]:
             f" + {sum(messages.skipped.values()):,} skipped"
         )
         if result.error:
-            yield f"  {result.error}"
+            yield from wrapped(result.error, 2)
     if not ended.results and ended.run.outcome == RunOutcome.DONE:
         yield "There are no gaps to close."
     if ended.run.outcome != RunOutcome.DONE:
-        yield f"The backfill is incomplete ({ended.run.outcome}): {visible(ended.run.error or '')}"
+        why = f"The backfill is incomplete ({ended.run.outcome}): {ended.run.error or ''}"
+        yield from wrapped(why, hang=2)
         yield f"What it read is stored. {_how_to_continue(gaps_)}"
 
 

@@ -21,7 +21,7 @@ from tiger_slack_tui.cli.checks.slack import check_slack
 from tiger_slack_tui.cli.checks.spool import check_spool
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import wrapped
-from tiger_slack_tui.launch import database
+from tiger_slack_tui.launch import database, database_name
 from tiger_slack_tui.postgres.connect_failures import session_conninfo
 from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.embedded.binaries import find_binaries, reachable, server_user
@@ -77,7 +77,7 @@ async def _check_all(loaded: Settings) -> list[Check]:
         with database(loaded) as conninfo:
             name = f"{loaded.service_name} doctor"
             named = with_defaults(conninfo, application_name=name)
-            checks += [check async for check in check_database(named)]
+            checks += [check async for check in check_database(named, database_name(loaded))]
             address = session_conninfo(loaded, named) if loaded.direct_conninfo else None
             checks += [check async for check in check_server_settings(named, address)]
     except NoData as error:

@@ -105,7 +105,8 @@ def _report_bug(error: Exception) -> None:
 def _error_lines(error: TigerSlackError) -> Iterator[str]:
     for text in f"tiger-slack: {error}".split("\n"):
         bare = text.lstrip(" ")
-        yield from wrapped(bare, len(text) - len(bare), err=True)
+        indent = len(text) - len(bare)
+        yield from wrapped(bare, indent, hang=0 if indent else 2, err=True)
 
 
 def _database_name() -> str:

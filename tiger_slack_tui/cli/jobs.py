@@ -19,6 +19,7 @@ from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.output import wrapped
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
 from tiger_slack_tui.jobs.runner import RUNNER_LOG, Runner
@@ -152,4 +153,4 @@ def _run_lines(run: JobRun) -> Iterator[str]:
         f" {run.reason}, {run.instance}"
     )
     if run.error:
-        yield f"    {run.error}"
+        yield from wrapped(run.error, 4)

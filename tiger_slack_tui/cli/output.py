@@ -10,7 +10,7 @@ from typing import Any
 import click
 import orjson
 
-from tiger_slack_tui.base.text import cells, visible
+from tiger_slack_tui.base.text import wrap
 
 _WIDTH = 79
 _TO_COPY = re.compile(r"tiger-slack [a-z]|://|grant |alter ")
@@ -23,18 +23,14 @@ def echo_json(value: Any) -> None:
 
 
 def wrapped(text: str, indent: int = 0, *, hang: int = 0, err: bool = False) -> Iterator[str]:
-    """The visible text in lines that begin with `indent` blanks, from the second on with `hang` more.
+    """The visible lines of the text, in lines that begin with `indent` blanks, from the second on with `hang` more.
 
     On a terminal (of stderr with `err`), a line has at most 79 columns, unless one word is longer. A text with a
     command or a link stays in one line, so that it can be copied; elsewhere each text does, for grep.
     """
     is_whole = not (sys.stderr if err else sys.stdout).isatty() or _TO_COPY.search(text)
-    line = " " * indent
-    room = len(line)  # without it, the line has no word yet
-    for word in visible(text).split(" "):
-        if len(line) > room and cells(line) + cells(word) >= _WIDTH and not is_whole:
-            yield line
-            line = " " * (indent + hang)
-            room = len(line)
-        line += f" {word}" if len(line) > room else word
-    yield line
+    width = None if is_whole else _WIDTH
+    first, *others = text.split("\n")
+    yield from wrap(first.strip(), width, indent, hang)
+    for other in others:
+        yield from wrap(other.strip(), width, indent + hang)

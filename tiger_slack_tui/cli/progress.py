@@ -10,8 +10,8 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.base.times import duration
+from tiger_slack_tui.cli.output import wrapped
 
 _LINE_SECONDS = 5.0
 """Time between two lines of progress where there is no terminal."""
@@ -49,7 +49,8 @@ class ProgressPrinter:
 
     def print(self, text: str) -> None:
         """Print the text, above the bar if there is one."""
-        self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+        shown = "\n".join(wrapped(text, hang=2, err=True))
+        self._console.print(shown, markup=False, highlight=False, soft_wrap=True)
 
     def end(self, text: str) -> None:
         """End the bar, if there is one, and print the text."""

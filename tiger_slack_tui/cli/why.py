@@ -34,8 +34,8 @@ class NotKnown(NotFound):
 def why(channel: str, ts: str | None, as_json: bool) -> None:
     """Explain why a message is stored, or why it is not.
 
-    Name the message by CHANNEL (id or name) and TS, or by its link in Slack (PERMALINK). A TS of whole seconds lists
-    the messages of that second. With an EVENT_ID, the command shows the event.
+    Name the message by CHANNEL (id or name) and TS, or by its link in Slack (PERMALINK). A TS of whole seconds, or
+    one that no message has, lists the messages of that second. With an EVENT_ID, the command shows the event.
 
     Exit code 1: nothing is known about the message.
     """

@@ -136,10 +136,10 @@ def _meaning(error: psycopg.Error) -> str | None:
 def not_migrated(conninfo: str) -> MigrationError:
     """The error for a missing table, column or function in the database."""
     setting = setting_of(conninfo)
-    other = f" Or set {setting} to the database that has them." if setting else ""
+    other = f"Set {setting} to another database, or create them" if setting else "To create them"
     return MigrationError(
         f"The database {database_name(conninfo)} does not have the tables of this version.",
-        hint=f"To create them: tiger-slack migrate.{other}",
+        hint=f"{other}: tiger-slack migrate",
     )
 
 

@@ -69,7 +69,7 @@ async def retry(
             if error.is_final or failures == _MOST_FAILURES:
                 raise
             if asked is None:
-                log.warning("%s; trying again", error)
+                log.warning("trying again: %s", error)
                 pause = backoff(failures, first=pause_first, most=pause_most)
             else:
                 log.info("Slack asks to wait", extra={"seconds": round(asked, 1)})

@@ -18,8 +18,11 @@ from tiger_slack_tui.postgres.timescale import find_timescaledb
 from tiger_slack_tui.store.gaps import open_gaps
 
 
-async def check_database(conninfo: str) -> AsyncIterator[Check]:
-    """Check that tiger-slack can use the database, and report what it holds. Raises as `connect`."""
+async def check_database(conninfo: str, name: str) -> AsyncIterator[Check]:
+    """Check that tiger-slack can use the database, and report what it holds. Raises as `connect`.
+
+    `name` names the database to the operator.
+    """
     async with await connect(conninfo) as connection:
         version = connection.info.parameter_status("server_version")
         try:
@@ -27,7 +30,7 @@ async def check_database(conninfo: str) -> AsyncIterator[Check]:
         except TigerSlackError as error:
             yield Check.of_error("database", error)
         else:
-            yield Check("database", CheckState.OK, f"PostgreSQL {version}")
+            yield Check("database", CheckState.OK, f"PostgreSQL {version}: {name}")
         try:
             with translate_errors(conninfo):
                 yield await _rights(connection)
