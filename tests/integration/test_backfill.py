@@ -332,6 +332,7 @@ async def test_it_goes_on_where_it_was_cut_off(
         due = await gaps.due(connection, "T0LOCAL", growing=False)
         found = await gaps.summarize(connection, "T0LOCAL")
         assert (len(due), found.is_due, found.count) == (way != "cancelled", way != "cancelled", 0)
+        assert found.newest is None
         assert (await gaps.open_gaps(connection)).count == 0
     calls = slack.calls["conversations.history"]
     ended = await gapped.backfill(NOW, NOW)

@@ -76,10 +76,7 @@ def same_rule_words(same: SameRule) -> str:
     """Why a rule was not added, and what can be done instead."""
     if same.is_on:
         return f"Rule {same.id} is the same, and it is on. Nothing was added."
-    return (
-        f"Rule {same.id} is the same, but it is off. Nothing was added.\n"
-        f"To turn it on: tiger-slack discard on {same.id}"
-    )
+    return f"Rule {same.id} is the same, but it is off. To turn it on: tiger-slack discard on {same.id}"
 
 
 async def add_rule(connection: Connection, match: str, note: str | None) -> int:

@@ -53,7 +53,7 @@ order by g.id
 """  # noqa: S608
 _NEWEST: LiteralString = f"""
 select {_COLUMNS} from slack.gap g
-order by g.closed_at is not null, g.id desc
+order by case when g.closed_at is not null then 2 when g.reason = 'by hand' then 1 else 0 end, g.id desc
 limit %(most)s
 """  # noqa: S608
 _ADD: LiteralString = f"""
@@ -247,7 +247,7 @@ async def get(connection: Connection, ids: Sequence[int]) -> list[Gap]:
 
 
 async def newest(connection: Connection, *, most: int) -> list[Gap]:
-    """At most `most` gaps: open ones first, then the newest."""
+    """At most `most` gaps: open ones first, then periods whose backfill is not finished, then the newest."""
     return await _gaps(connection, _NEWEST, {"most": most})
 
 
