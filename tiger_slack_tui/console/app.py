@@ -120,6 +120,7 @@ class ConsoleApp(AskingApp):
         for theme in OUR_THEMES:
             self.register_theme(theme)
         self.theme = options.theme
+        self.stylesheet.set_variables(self.get_css_variables())  # so that it is parsed once
         self.set_keymap(options.keys)
 
     # What is on the screen

@@ -11,6 +11,7 @@ from textual.screen import Screen
 
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.driver.frame import Frame
+from tiger_slack_tui.console.driver.style_sheet import CachingStylesheet
 from tiger_slack_tui.console.driver.terminal import PatientDriver
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class PatientApp(App[None]):
     def __init__(self, *, is_ascii: bool) -> None:
         """With `is_ascii`, nothing but ASCII is written to the terminal."""
         super().__init__(driver_class=PatientDriver)
+        self.stylesheet = CachingStylesheet(variables=self.get_css_variables())
         self.crash: str | None = None
         self._frame = Frame(is_ascii=is_ascii)
 
