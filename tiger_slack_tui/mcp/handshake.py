@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tiger_slack_tui import __version__
@@ -49,7 +50,7 @@ class Handshake:
         self._read = b""
         self._answered: str | int | None = None
         """The id of the request that was answered."""
-        self._thread = threading.Thread(target=self._run, name="handshake", daemon=True)
+        self._thread = threading.Thread(target=self._read_first, name="handshake", daemon=True)
 
     def start(self) -> None:
         """Begin to wait for the first request."""
@@ -69,7 +70,11 @@ class Handshake:
         sys.stdin = io.TextIOWrapper(io.BufferedReader(_Continued(self._read, stdin)))
         sys.stdout = io.TextIOWrapper(_WithoutAnswer(self._answered, stdout))
 
-    def _run(self) -> None:
+    def _read_first(self) -> None:
+        with suppress(OSError):  # the client is gone: the SDK will see that, too
+            self._answer_first()
+
+    def _answer_first(self) -> None:
         while b"\n" not in self._read and (data := os.read(self._stdin, 1 << 16)):
             self._read += data
         line, _, rest = self._read.partition(b"\n")
@@ -106,7 +111,7 @@ def _complete_request(line: bytes) -> dict[str, Any] | None:
             and isinstance(client["name"], str)
             and isinstance(client["version"], str)
         )
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
     return request if is_complete else None
 
