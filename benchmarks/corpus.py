@@ -13,7 +13,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from ingest import place
@@ -84,6 +84,40 @@ class _Part:
 def time_of(number: int, messages: int) -> datetime:
     """When the message of a number was posted, of so many."""
     return START + number * (timedelta(days=DAYS) / messages)
+
+
+class Took(NamedTuple):
+    """Milliseconds of a piece of work."""
+
+    wall: float
+    cpu: float
+    """Of this process and the server's; what else the machine does hardly changes it."""
+
+
+class Stopwatch:
+    """Measures work of this process and of backends of the server, which run on this machine."""
+
+    def __init__(self, backends: Sequence[int]) -> None:
+        self._backends = backends
+        self._began = self._now()
+
+    def lap(self) -> Took:
+        """The time since the last lap."""
+        before, self._began = self._began, self._now()
+        return Took(*(now - then for now, then in zip(self._began, before, strict=True)))
+
+    def _now(self) -> Took:
+        spent = sum(
+            int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in self._backends
+        )
+        return Took(time.perf_counter() * 1000, time.process_time() * 1000 + spent / 1e6)
+
+
+def shown(times: Sequence[Took], share: float = 0.5) -> str:
+    """The time that this share of the times do not exceed: the median, or p99."""
+    at = max(int(len(times) * share) - (share > 0.5), 0)
+    wall, cpu = (sorted(values)[at] for values in zip(*times, strict=True))
+    return f"{wall:.0f} ms, {cpu:.0f} ms of CPU time"
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 sys.path.append(sys.path.pop(0))
 
 import psycopg
-from corpus import CHANNELS, USERS, Text, corpus, fill
+from corpus import CHANNELS, USERS, Stopwatch, Text, Took, corpus, fill, shown
 from mcp import Client
 from search import mixed
 
@@ -44,6 +44,13 @@ from slack.message m tablesample system (1)
 where not %s or m.thread_ts is not null
 order by random()
 limit 300
+"""
+_BACKENDS = """
+select a.pid
+from pg_stat_activity a
+where a.datname = current_database()
+and a.backend_type = 'client backend'
+and a.pid <> pg_backend_pid()
 """
 _COMPRESS = """
 select compress_chunk(c, true) from show_chunks('slack.message', older_than => now() - interval '45 days') c
@@ -66,16 +73,17 @@ def _database(messages: int) -> Iterator[tuple[str, bool]]:
 
 
 async def _times(
-    client: Client, tool: str, calls: list[dict[str, Any]]
-) -> list[tuple[float, dict[str, Any]]]:
-    """Milliseconds of each call, and its arguments, the slowest last."""
+    client: Client, backends: list[int], tool: str, calls: list[dict[str, Any]]
+) -> list[tuple[Took, dict[str, Any]]]:
+    """The time of each call, and its arguments."""
     times = []
+    watch = Stopwatch(backends)
     for arguments in calls:
-        began = time.perf_counter()
+        watch.lap()
         result = await client.call_tool(tool, arguments)
-        times.append(((time.perf_counter() - began) * 1000, arguments))
+        times.append((watch.lap(), arguments))
         assert not result.is_error, result.content
-    return sorted(times, key=lambda each: each[0])
+    return times
 
 
 async def _ask(conninfo: str, text: Text, what: str) -> None:
@@ -107,13 +115,15 @@ async def _ask(conninfo: str, text: Text, what: str) -> None:
     )
     async with Client(make_server(service)) as client:
         await client.call_tool("get_channels", {})
+        with psycopg.connect(conninfo) as connection:
+            backends = [pid for (pid,) in connection.execute(_BACKENDS).fetchall()]
         for tool, asked in calls.items():
-            times = await _times(client, tool, asked)
-            median, p99 = times[len(times) // 2][0], times[len(times) * 99 // 100 - 1][0]
+            times = await _times(client, backends, tool, asked)
+            took = [each for each, _ in times]
             target = f" (target: {_TARGETS[tool]})" if tool in _TARGETS else ""
-            print(f"{tool}, {what}: median {median:.1f} ms, p99 {p99:.0f} ms{target}")
-            for slow, arguments in times[-2:]:
-                print(f"    {slow:.0f} ms {arguments}")
+            print(f"{tool}, {what}: median {shown(took)}; p99 {shown(took, 0.99)}{target}")
+            for slow, arguments in sorted(times, key=lambda each: each[0])[-2:]:
+                print(f"    {slow.wall:.0f} ms, {slow.cpu:.0f} ms {arguments}")
     service.database.close()
 
 

@@ -15,12 +15,11 @@ import random
 import re
 import statistics
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import psycopg
-from corpus import CHANNELS, Text, corpus, time_of
+from corpus import CHANNELS, Stopwatch, Text, Took, corpus, shown, time_of
 from imports import data, database, drop, run
 from ingest import place, sent
 
@@ -30,17 +29,17 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.search.search import search
 
 _ROUNDS = 5
+_SEARCHES = 21
 
 
-async def _timed(connection: Connection, query: str, **options: Any) -> float:
-    """Milliseconds of a search."""
-    began = time.perf_counter()
+async def _timed(connection: Connection, query: str, **options: Any) -> Took:
+    watch = Stopwatch([connection.info.backend_pid])
     await search(connection, query, **options)
-    return (time.perf_counter() - began) * 1000
+    return watch.lap()
 
 
-async def _median(connection: Connection, make: Callable[[], str], **options: Any) -> float:
-    return statistics.median([await _timed(connection, make(), **options) for _ in range(_ROUNDS)])
+async def _median(connection: Connection, make: Callable[[], str], **options: Any) -> str:
+    return shown([await _timed(connection, make(), **options) for _ in range(_SEARCHES)])
 
 
 def mixed(text: Text) -> tuple[str, bool]:
@@ -71,27 +70,25 @@ async def _ask(conninfo: str, text: Text, messages: int) -> None:
         row = await cursor.fetchone()
         share = row[0] / messages if row else 0
         print(
-            f"rare word: {await _median(connection, lambda: text.chance.choice(rare)):.1f} ms (target: 10)"
+            f"rare word: {await _median(connection, lambda: text.chance.choice(rare))} (target: 10)"
         )
         newest = await _median(connection, lambda: common, newest=True)
-        print(f"word of {share:.1%}, newest first: {newest:.1f} ms (target: 50)")
+        print(f"word of {share:.1%}, newest first: {newest} (target: 50)")
         relevant = await _median(connection, lambda: common)
-        print(f"word of {share:.1%}, by relevance: {relevant:.1f} ms (target: 150)")
+        print(f"word of {share:.1%}, by relevance: {relevant} (target: 150)")
         words = " ".join(text.word_of_share(each) for each in (0.02, 0.05, 0.1))
         filtered = f"{words} from:person3 in:channel-25"
-        print(
-            f"three words, from:, in: {await _median(connection, lambda: filtered):.1f} ms (target: 50)"
-        )
-        times = []
+        print(f"three words, from:, in: {await _median(connection, lambda: filtered)} (target: 50)")
+        times: list[tuple[Took, str, bool]] = []
         for _ in range(300):
             query, is_newest = mixed(text)
             times.append((await _timed(connection, query, newest=is_newest), query, is_newest))
-        times.sort()
-        print(
-            f"mixed: median {times[150][0]:.1f} ms, p99 {times[296][0]:.0f} ms (target at 10,000,000: 300)"
-        )
-        for slow in times[-5:]:
-            print(f"  {slow[0]:.0f} ms {slow[1]!r}{' newest' if slow[2] else ''}")
+        took = [each for each, _, _ in times]
+        print(f"mixed: median {shown(took)}; p99 {shown(took, 0.99)} (target at 10,000,000: 300)")
+        for slow, query, is_newest in sorted(times)[-5:]:
+            print(
+                f"  {slow.wall:.0f} ms, {slow.cpu:.0f} ms {query!r}{' newest' if is_newest else ''}"
+            )
         await _known_items(connection, text, messages)
 
 
