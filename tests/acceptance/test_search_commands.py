@@ -52,6 +52,7 @@ def test_search_and_thread(conninfo: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert result["attached"] == result["snippet"][-2]["text"] + "budget" == "The budget"
     assert "No message matches" in run("search", "nothing", code=1)
     assert "Did you mean from:?" in run("search", "form:ana", code=2)
+    assert "Did you mean on:today?" in run("search", "on:tody", code=2)
     assert "Did you mean @ana?" in run("search", "from:anna", code=2)
 
     assert "Very many" not in run("search", "invoice", both=True)

@@ -75,7 +75,7 @@ def _read_rule(match: str | None, ready: dict[str, Any]) -> RuleRequest:
     given = [(name, value) for name, value in ready.items() if value]
     if (match is not None) + len(given) != 1:
         raise click.UsageError(
-            "Give one rule: a JSONPATH, or one of --joins, --bots, --channel, --user, --app."
+            "Give one rule: JSONPATH, --joins, --bots, --channel, --user or --app."
         )
     if match is not None:
         return RuleRequest(match)

@@ -23,7 +23,7 @@ from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
-from tiger_slack_tui.cli.output import echo_json
+from tiger_slack_tui.cli.output import echo_json, wrapped
 from tiger_slack_tui.cli.queries import query_runner, run_query
 from tiger_slack_tui.launch import database_name
 from tiger_slack_tui.postgres.connection import Connection
@@ -121,7 +121,8 @@ def _show_events(
             return
         await query.require_rule(connection)
         if not as_json:
-            click.echo(f"No such events in {database_name(loaded)}.", err=True)
+            found_nothing = f"No such events in {database_name(loaded)}."
+            click.echo("\n".join(wrapped(found_nothing, hang=2, err=True)), err=True)
 
     run_query(loaded, "events", print_events)
 

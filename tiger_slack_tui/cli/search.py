@@ -27,6 +27,8 @@ from tiger_slack_tui.search.thread import MessageUnknown, Surroundings, around, 
 from tiger_slack_tui.store.message_history import MessageOfSecond
 
 _INDENT = "  "
+_NAME = 21
+"""Most columns of a channel or a person with its id. With them, the head of a reply fits 80 columns."""
 _UNBROKEN = 50_000
 """More columns than a message has characters."""
 _MOST_LINES = 200
@@ -135,9 +137,15 @@ def thread(channel: str, ts: str | None, as_json: bool) -> None:
 
 
 def _thread_lines(messages: Sequence[Message], width: int) -> Iterator[str]:
-    for number, message in enumerate(messages):
-        shown = _message_lines(message, [Piece(message.text)], width, is_styled=False)
-        yield from _indented(shown) if number else shown
+    first, *replies = messages
+    yield from _message_lines(first, [Piece(first.text)], width, is_styled=False)
+    for reply in replies:
+        yield from _indented_message(reply, width)
+
+
+def _indented_message(message: Message, width: int) -> Iterator[str]:
+    pieces = [Piece(message.text)]
+    yield from _indented(_message_lines(message, pieces, width - len(_INDENT), is_styled=False))
 
 
 def _as_json(answer: _Answer) -> object:
@@ -177,18 +185,18 @@ def _result_lines(
 ) -> Iterator[str]:
     near = context.get(result.message.permalink)
     for message in near.before if near else ():
-        yield from _indented(_message_lines(message, [Piece(message.text)], width, is_styled=False))
+        yield from _indented_message(message, width)
     yield from _message_lines(result.message, result.snippet, width, is_styled=is_styled)
     yield _INDENT + visible(result.message.permalink)
     for message in near.after if near else ():
-        yield from _indented(_message_lines(message, [Piece(message.text)], width, is_styled=False))
+        yield from _indented_message(message, width)
 
 
 def _message_lines(
     message: Message, pieces: Iterable[Piece], width: int, *, is_styled: bool
 ) -> Iterator[str]:
-    channel = format_channel(message.channel_id, message.channel_name, 25)
-    who = format_user(message.user_id or message.bot_id, message.user_name, 25)
+    channel = format_channel(message.channel_id, message.channel_name, _NAME)
+    who = format_user(message.user_id or message.bot_id, message.user_name, _NAME)
     edited = ", edited" if message.is_edited else ""
     head = f"{format_time(message.time)}  {channel}  {who}{edited}"
     yield click.style(head, bold=True) if is_styled else head
@@ -201,14 +209,14 @@ def _text_lines(pieces: Sequence[Piece], width: int, *, is_styled: bool) -> Iter
     """The text in lines of at most `width` columns; `is_styled` underlines what matches, in a text of one line."""
     if not is_styled:
         for line in "".join(piece.text for piece in pieces).split("\n"):
-            yield from lines(line, width, _MOST_LINES) if line else [""]
+            yield from lines(line, width, _MOST_LINES, at_words=True) if line else [""]
         return
     shown: list[str] = []
     used = 0
     for piece in pieces:
         for part in _parts(visible(piece.text)):
             if used and used + cells(part) > width:
-                yield "".join(shown)
+                yield "".join(shown).rstrip(" ")
                 shown, used = [], 0
             shown.append(click.style(part, bold=True, underline=True) if piece.is_match else part)
             used += cells(part)

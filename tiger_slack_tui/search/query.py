@@ -59,6 +59,7 @@ _SUBTYPE = re.compile(r"[a-z][a-z0-9_]{0,79}")
 _DAY = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{1,2})")
 _YEAR = re.compile(r"[0-9]{4}")
+_DAYS = ("today", "yesterday")
 _DATES = "Write a day (2026-03-01, today, yesterday)"
 
 
@@ -178,7 +179,7 @@ def completions(text: str) -> tuple[str, ...]:
         )
     values = (*HAS, ":") if name.lower() == "has" else _VALUES.get(name.lower(), ())
     if name.lower() in ("on", "during", "before", "after"):
-        values = ("today", "yesterday")
+        values = _DAYS
     return tuple(f"{minus}{name}:{each}" for each in values if each.startswith(value.lower()))
 
 
@@ -255,7 +256,10 @@ def _period(
     found = next(_calendar_periods(value, now), None)
     if found is None and name in ("on", "during"):
         more = ", a month (2026-03, march) or a year (2026)" if name == "during" else ""
-        raise QueryError(f"{name}:{cut(value, _SHOWN)} is no time.", hint=f"{_DATES}{more}.")
+        near = suggestion(value, (*_DAYS, *(_MONTHS if more else ())), before=f"{name}:")
+        raise QueryError(
+            f"{name}:{cut(value, _SHOWN)} is no time.", hint=near or f"{_DATES}{more}."
+        )
     if found is None:
         try:
             time = read_time(value, now, f"{name}:")
@@ -278,7 +282,7 @@ def _calendar_periods(value: str, now: datetime) -> Iterator[tuple[datetime, dat
         value.lower(),
         now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0),
     )
-    if text in ("today", "yesterday"):
+    if text in _DAYS:
         day = shift(today, timedelta(days=-(text == "yesterday")))
         yield day, shift(day, timedelta(days=1))
     names = [n for n, month in enumerate(_MONTHS, 1) if len(text) >= 3 and month.startswith(text)]
