@@ -125,6 +125,23 @@ def test_events_as_a_list(conninfo: str, run: Commands) -> None:
     run("events", "--since", "yesterday", code=2)
 
 
+def test_texts_are_shown_as_slack_shows_them(conninfo: str, run: Commands) -> None:
+    """With names and without markup; as JSON they are those that Slack sent."""
+    raw = "<@U1> &amp; <https://x.org|notes>"
+    asyncio.run(store(conninfo, {"Ev1": message(1, text=raw)}))
+    with psycopg.connect(conninfo) as database:
+        database.execute("""select slack.upsert_user('{"user": {"id": "U1", "name": "ana"}}')""")
+    channel, of = "C1", ts(1)
+    for arguments in (
+        ("events",),
+        ("why", channel, of),
+        ("why", channel, of.partition(".")[0]),
+        ("discard", "test", '$.user == "U1"', "--since", "2020-01-01"),
+    ):
+        assert "@ana & notes" in run(*arguments), arguments
+        assert raw in run(*arguments, "--json"), arguments
+
+
 def test_an_event_and_its_failure(conninfo: str, run: Commands) -> None:
     asyncio.run(store(conninfo, {"Ev7": message(7, ts="x", text=NASTY)}))
     shown = run("event", "Ev7")

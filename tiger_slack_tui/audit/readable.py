@@ -4,33 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
+from tiger_slack_tui.audit.preview import Preview
+from tiger_slack_tui.audit.why import MessageHistory
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.markup import mentioned_ids, plain_beginning
 from tiger_slack_tui.store.audit_events import EventPage, EventRow
+from tiger_slack_tui.store.message_history import MessageOfSecond, StoredMessage
 from tiger_slack_tui.store.names import names_of
 from tiger_slack_tui.store.preview import Example
+
+RowT = TypeVar("RowT", EventRow, Example, MessageOfSecond, StoredMessage)
+
+
+async def readable_rows(connection: Connection, rows: Sequence[RowT]) -> list[RowT]:
+    """The rows with texts as Slack shows them."""
+    ids = set[str]().union(*(mentioned_ids(row.text) for row in rows if row.text))
+    found = await names_of(connection, ids) if ids else {}
+    names = {id_: name[1:] for id_, name in found.items()}  # without the # or @
+    return [replace(row, text=row.text and plain_beginning(row.text, names)) for row in rows]
 
 
 async def readable_page(connection: Connection, page: EventPage) -> EventPage:
     """The page with texts as Slack shows them."""
-    texts = await _readable(connection, [row.text for row in page.rows])
-    rows: list[EventRow] = [
-        replace(row, text=text) for row, text in zip(page.rows, texts, strict=True)
-    ]
-    return EventPage(tuple(rows), page.next)
+    return EventPage(tuple(await readable_rows(connection, page.rows)), page.next)
 
 
-async def readable_examples(
-    connection: Connection, examples: Sequence[Example]
-) -> tuple[Example, ...]:
-    """The examples with texts as Slack shows them."""
-    texts = await _readable(connection, [example.text for example in examples])
-    return tuple(replace(example, text=text) for example, text in zip(examples, texts, strict=True))
+async def readable_preview(connection: Connection, preview: Preview) -> Preview:
+    """The preview with examples as Slack shows them."""
+    stored = await readable_rows(connection, preview.stored.examples)
+    recent = await readable_rows(connection, preview.recent.examples)
+    return replace(
+        preview,
+        stored=replace(preview.stored, examples=tuple(stored)),
+        recent=replace(preview.recent, examples=tuple(recent)),
+    )
 
 
-async def _readable(connection: Connection, texts: Sequence[str | None]) -> list[str | None]:
-    ids = set[str]().union(*(mentioned_ids(text) for text in texts if text))
-    found = await names_of(connection, ids) if ids else {}
-    names = {id_: name[1:] for id_, name in found.items()}  # without the # or @
-    return [plain_beginning(text, names) if text else text for text in texts]
+async def readable_history(
+    connection: Connection, found: MessageHistory | list[MessageOfSecond]
+) -> MessageHistory | list[MessageOfSecond]:
+    """What is known about a message, with its text as Slack shows it."""
+    if isinstance(found, list):
+        return await readable_rows(connection, found)
+    if found.message is None:
+        return found
+    [message] = await readable_rows(connection, [found.message])
+    return replace(found, message=message)

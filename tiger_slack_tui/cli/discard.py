@@ -13,6 +13,7 @@ import click
 
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.preview import Preview, TablePreview, previews
+from tiger_slack_tui.audit.readable import readable_preview
 from tiger_slack_tui.audit.rules import READY_RULES
 from tiger_slack_tui.audit.words import format_channel, format_time, format_user
 from tiger_slack_tui.base import settings
@@ -117,7 +118,9 @@ def discard_test(match: str | None, since: str, as_json: bool, **ready: Any) -> 
     """Show what a rule would have dropped; change nothing."""
     loaded, request = settings.load(), _read_rule(match, ready)
     start = read_time(since, datetime.now(UTC), "--since")
-    match, preview = run_query(loaded, "discard", lambda c: _checked_preview(c, request, start))
+    match, preview = run_query(
+        loaded, "discard", lambda c: _checked_preview(c, request, start, as_json=as_json)
+    )
     if as_json:
         echo_json(preview)
     else:
@@ -217,7 +220,7 @@ def _add(
             else:
                 click.echo(rules.same_rule_words(same))
             return
-        match, preview = run(lambda c: _checked_preview(c, request, start))
+        match, preview = run(lambda c: _checked_preview(c, request, start, as_json=as_json))
         if not as_json:
             click.echo("\n".join(_preview_lines(match, preview)))
         if not yes:
@@ -231,12 +234,13 @@ def _add(
 
 
 async def _checked_preview(
-    connection: Connection, request: RuleRequest, since: datetime
+    connection: Connection, request: RuleRequest, since: datetime, *, as_json: bool
 ) -> tuple[str, Preview]:
     match = await _jsonpath(connection, request)
     await rules.check_rule(connection, match)
     results = previews(connection, match, since=since, most=None, seconds=_PREVIEW_SECONDS)
-    return match, await last(results, Preview(since))
+    preview = await last(results, Preview(since))
+    return match, preview if as_json else await readable_preview(connection, preview)
 
 
 async def _jsonpath(connection: Connection, request: RuleRequest) -> str:

@@ -13,6 +13,7 @@ import orjson
 from tiger_slack_tui.audit.detail import EndRow, EventDetail, read_event
 from tiger_slack_tui.audit.event_query import EventQuery
 from tiger_slack_tui.audit.follow import FollowPosition, begin_following, follow
+from tiger_slack_tui.audit.readable import readable_rows
 from tiger_slack_tui.audit.words import format_channel, format_error, format_time, format_user
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.backoff import backoff
@@ -141,12 +142,12 @@ def _follow_events(loaded: Settings, query: EventQuery, limit: int, *, as_json: 
         if chosen is None or position is None:
             chosen = await query.resolve(connection, datetime.now(UTC))
             newest, position = await begin_following(connection, chosen, most=limit)
-            _print(newest, as_json=as_json)
+            await _print(connection, newest, as_json=as_json)
         async for rows in follow(connection, chosen, position=position):
             if failures:
                 click.echo("The database is back.", err=True)
                 failures = 0
-            _print(rows, as_json=as_json)
+            await _print(connection, rows, as_json=as_json)
 
     with query_runner(loaded, "events") as run:
         while True:
@@ -185,7 +186,7 @@ async def _print_pages(
     while shown < limit:
         most = min(limit - shown, _PAGE)
         page = await read_page(connection, chosen, before=before, most=most)
-        _print(page.rows, as_json=as_json)
+        await _print(connection, page.rows, as_json=as_json)
         has_unrouted |= any(row.outcome == Outcome.UNROUTED for row in page.rows)
         shown, before = shown + len(page.rows), page.next
         if before is None:
@@ -206,8 +207,9 @@ def _summary(shown: int, before: EventPosition | None) -> str:
     return f"{amount(shown, 'event')}."
 
 
-def _print(rows: Sequence[EventRow], *, as_json: bool) -> None:
-    for row in rows:
+async def _print(connection: Connection, rows: Sequence[EventRow], *, as_json: bool) -> None:
+    """Print the events: with their texts as Slack shows them, or as JSON with the texts that Slack sent."""
+    for row in rows if as_json else await readable_rows(connection, rows):
         if as_json:
             echo_json(row)
         else:

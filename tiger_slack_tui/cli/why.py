@@ -7,8 +7,9 @@ import re
 
 import click
 
+from tiger_slack_tui.audit.readable import readable_history
 from tiger_slack_tui.audit.reference import HOW_TO_NAME, MessageReference
-from tiger_slack_tui.audit.why import Verdict
+from tiger_slack_tui.audit.why import MessageHistory, Verdict
 from tiger_slack_tui.audit.why_lines import second_lines, why_lines
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import NotFound
@@ -18,6 +19,8 @@ from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.events import show_event
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import run_query
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.store.message_history import MessageOfSecond
 
 _EVENT_ID = re.compile(r"Ev[A-Z0-9]+|sha256:[0-9a-f]+")
 
@@ -54,7 +57,12 @@ def _explain(loaded: Settings, message: MessageReference, *, as_json: bool) -> N
     Raises NotKnown, after it printed what it found.
     """
     spooled = asyncio.run(message.read_spool(loaded.home / "spool"))
-    found = run_query(loaded, "why", lambda c: message.explain(c, spooled))
+
+    async def explain(connection: Connection) -> MessageHistory | list[MessageOfSecond]:
+        found = await message.explain(connection, spooled)
+        return found if as_json else await readable_history(connection, found)
+
+    found = run_query(loaded, "why", explain)
     if as_json:
         echo_json({"messages": found} if isinstance(found, list) else found)
     elif isinstance(found, list):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.detail import EventDetail, read_event
 from tiger_slack_tui.audit.event_query import EventQuery
-from tiger_slack_tui.audit.preview import Preview, TablePreview, previews
-from tiger_slack_tui.audit.readable import readable_examples, readable_page
+from tiger_slack_tui.audit.preview import Preview, previews
+from tiger_slack_tui.audit.readable import readable_history, readable_page, readable_preview
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.rule_names import names_in
 from tiger_slack_tui.audit.why_lines import second_lines, why_lines
-from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connected
 from tiger_slack_tui.store.audit_events import EventFilter, EventPage, EventPosition, read_page
 from tiger_slack_tui.store.rules import Rule, list_rules
@@ -56,7 +54,7 @@ class AuditReader:
         """What is known about the message, line by line, as `tiger-slack why` prints it. Raises NameUnknown."""
         spooled = await message.read_spool(spool)
         async with connected(self._conninfo) as connection:
-            found = await message.explain(connection, spooled)
+            found = await readable_history(connection, await message.explain(connection, spooled))
         lines = second_lines(message, found) if isinstance(found, list) else why_lines(found)
         return list(lines)
 
@@ -82,13 +80,4 @@ class AuditReader:
         async with connected(self._conninfo) as connection:
             found = previews(connection, match, since=since, most=most, seconds=seconds)
             async for preview in found:
-                yield replace(
-                    preview,
-                    stored=await _readable(connection, preview.stored),
-                    recent=await _readable(connection, preview.recent),
-                )
-
-
-async def _readable(connection: Connection, tested: TablePreview) -> TablePreview:
-    examples = await readable_examples(connection, tested.examples)
-    return replace(tested, examples=examples)
+                yield await readable_preview(connection, preview)
