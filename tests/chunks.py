@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from tests.auditing import record
+from tiger_slack_tui.base.times import LATEST
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.migrate.files import shipped_migrations
 from tiger_slack_tui.postgres.queries import fetch_value
@@ -66,15 +67,20 @@ def into_partitions(
 
 
 def fill(connection: psycopg.Connection[Any], chunks: int) -> None:
-    """Store a thread in each week but the last; its last reply comes a week later."""
+    """Store threads whose last reply comes a week later, one a week, and a channel of three messages."""
     for week in range(chunks - 1):
         for ts, content in (
             (ts_of(week), {"text": f"parent {week}"}),
             (ts_of(week, 1), {"text": f"reply {week}", "thread_ts": ts_of(week)}),
             (ts_of(week + 1, 2), {"text": f"late {week}", "thread_ts": ts_of(week)}),
         ):
-            message = {"channel": "C1", "user": "U1", "ts": ts} | content
-            connection.execute("select slack.insert_message(%s)", (json.dumps(message),))
+            _insert(connection, {"channel": "C1", "user": "U1", "ts": ts} | content)
+    for week in (2, chunks // 2, chunks - 3):
+        _insert(connection, {"channel": "C2", "user": "U1", "ts": ts_of(week), "text": "rare"})
+
+
+def _insert(connection: psycopg.Connection[Any], message: dict[str, Any]) -> None:
+    connection.execute("select slack.insert_message(%s)", (json.dumps(message),))
 
 
 def work_in(chunks: int) -> dict[str, Work]:
@@ -89,9 +95,9 @@ def work_in(chunks: int) -> dict[str, Work]:
         batch = f"[{record('Ev1', event).decode()}]"
         return lambda connection: connection.execute("select slack.ingest(%s::jsonb)", (batch,))
 
-    def around(ts: str) -> Work:
+    def around(ts: str, channel: str = "C1") -> Work:
         async def read(connection: Connection) -> None:
-            [message] = await read_messages(connection, [("C1", ts)])
+            [message] = await read_messages(connection, [(channel, ts)])
             assert await read_around(connection, message, 1) != ([], [])
 
         return read
@@ -123,6 +129,13 @@ def work_in(chunks: int) -> dict[str, Work]:
             "select slack.get_thread_from_end('C1', %s, 2)", (when(week),)
         ),
         "the channel around a message": around(parent),
+        "a quiet channel around a message": around(ts_of(week), "C2"),
+        "the newest messages of a quiet channel": lambda c: read_top_level(
+            c, "C2", since=BEGIN, until=LATEST, before=None, n=2
+        ),
+        "the last messages of a channel": lambda c: c.execute(
+            "select slack.get_channel_by_range('C1', null, 5)"
+        ),
         "the thread around a reply": around(ts_of(week, 1)),
         "the first replies of two threads": lambda c: read_first_replies(
             c, "C1", [parent, ts_of(week + 1)], n=3

@@ -272,6 +272,15 @@ begin
     -- A document has the words of blocks only in place of a text; without them, the rows are half as large.
     , case when m.text <> '' then null else m.blocks end as blocks
   )
+  , weeks as
+  ( insert into slack.channel_week (channel_id, week)
+    select m.channel_id, date_bin('7 days', m.ts, 'epoch') as week
+    from stored m
+    where isfinite(m.ts)
+    group by m.channel_id, week
+    order by m.channel_id collate "C", week
+    on conflict do nothing
+  )
   insert into slack.message_search as s (ts, channel_id, thread_ts, document)
   select
     m.ts

@@ -152,10 +152,11 @@ begin
   --   6. rows of slack.delivery, by event_id
   --   7. rows of slack.tombstone, reaction, message and message_search
   --                                                    only under their bucket's lock, so in any order
-  --   8. rows of slack."user", by id
-  --   9. rows of slack.channel, by id
-  --  10. gaps                                            slack.lock_gaps()
-  --  11. rows of slack.instance, connection and gap      a backfill starts with a row of slack.gap
+  --   8. rows of slack.channel_week, by channel and week
+  --   9. rows of slack."user", by id
+  --  10. rows of slack.channel, by id
+  --  11. gaps                                            slack.lock_gaps()
+  --  12. rows of slack.instance, connection and gap      a backfill starts with a row of slack.gap
   -- A migration takes 3 and all buckets of 4 before it changes a table, so it waits for nobody who waits for the table.
   -- No transaction waits for a row of slack.message_discard_failure: slack.count_rule_failures() skips locked rows. The
   -- retention job skips them as well. A transaction that needs locks of one kind in two steps takes all of them in the

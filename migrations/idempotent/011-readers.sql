@@ -226,6 +226,70 @@ $func$;
 comment on function slack.get_thread_from_end(text, timestamptz, int8) is
   'The last n messages of a thread, its parent included. Oldest first. `thread` is the parent''s ts.';
 
+create or replace function slack.channel_messages
+( channel text
+, since timestamptz
+, until timestamptz
+, n int8
+, newest_first bool
+, with_replies bool default false
+)
+returns setof slack.message
+language plpgsql stable
+-- A custom plan knows the times: it reads and locks no other chunks.
+set plan_cache_mode = force_custom_plan
+as $func$
+declare
+  begins timestamptz[] := array[since];
+  ends timestamptz[] := array[until];
+  lower timestamptz;
+  upper timestamptz;
+  rows int8;
+begin
+  -- Until the job "search" has finished, the weeks of older messages are not known.
+  if exists (select from slack.search_progress p where p.finished_at is not null) then
+    select array_agg(greatest(w.week, since) order by w.week), array_agg(least(w.week + interval '168 hours', until) order by w.week)
+    into begins, ends
+    from slack.channel_week w
+    where w.channel_id = channel
+    and w.week < until
+    and w.week > since - interval '168 hours';
+  end if;
+  for i in 1 .. coalesce(cardinality(begins), 0) loop
+    exit when n <= 0;
+    if newest_first then
+      lower := begins[cardinality(begins) + 1 - i];
+      upper := ends[cardinality(begins) + 1 - i];
+      return query
+        select m.*
+        from slack.message m
+        where m.channel_id = channel
+        and m.ts >= lower
+        and m.ts < upper
+        and (with_replies or m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
+        order by m.ts desc
+        limit n;
+    else
+      lower := begins[i];
+      upper := ends[i];
+      return query
+        select m.*
+        from slack.message m
+        where m.channel_id = channel
+        and m.ts >= lower
+        and m.ts < upper
+        and (with_replies or m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
+        order by m.ts
+        limit n;
+    end if;
+    get diagnostics rows = row_count;
+    n := n - rows;
+  end loop;
+end
+$func$;
+comment on function slack.channel_messages(text, timestamptz, timestamptz, int8, bool, bool) is
+  'The first n messages of a channel from since to before until, or the last n, the newest first. Without replies, unless they were sent to the channel too, or with_replies is true. Reads only the weeks in which the channel has messages, one after another.';
+
 create or replace function slack.get_channel_by_range
 ( channel text
 , range tstzrange default tstzrange(now() - interval '1 hour', now(), '[]')
@@ -234,18 +298,16 @@ create or replace function slack.get_channel_by_range
 returns setof slack.message
 language sql stable parallel safe
 as $func$
-  select last.*
-  from
-  ( select m.*
-    from slack.message m
-    where m.channel_id = channel
-    and m.ts >= coalesce(lower(range), '-infinity')
-    and m.ts <= coalesce(upper(range), 'infinity')
-    and (range is null or m.ts <@ range)
-    order by m.ts desc
-    limit greatest(n, 0)
-  ) last
-  order by last.ts
+  select m.*
+  from slack.channel_messages
+  ( channel
+  , coalesce(lower(range) + case when lower_inc(range) then interval '0' else interval '1 microsecond' end, '-infinity')
+  , coalesce(upper(range) + case when upper_inc(range) then interval '1 microsecond' else interval '0' end, 'infinity')
+  , case when isempty(range) then 0 else n end
+  , true
+  , true
+  ) m
+  order by m.ts
 $func$;
 comment on function slack.get_channel_by_range(text, tstzrange, int8) is
   'The last n messages of a channel that were posted in the range; null: of all. Replies in threads count too. Oldest first.';

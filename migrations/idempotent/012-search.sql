@@ -21,7 +21,7 @@ comment on function slack.search_config(text) is
 create or replace function slack.document_version()
 returns int4
 immutable parallel safe
-return 3;
+return 4;
 comment on function slack.document_version() is
   'The version of what slack.message_search has for a message. Whoever changes that raises this number by hand: the migration then lets the job "search" make all documents anew.';
 
@@ -266,11 +266,17 @@ begin
   from slack.get_messages(index_messages.channel_id, times) m
   on conflict on constraint message_search_pkey do update set document = excluded.document, thread_ts = excluded.thread_ts;
   get diagnostics n = row_count;
+  insert into slack.channel_week (channel_id, week)
+  select distinct index_messages.channel_id, date_bin('7 days', t, 'epoch') as week
+  from unnest(times) t
+  where isfinite(t)
+  order by week
+  on conflict do nothing;
   return n;
 end
 $func$;
 comment on function slack.index_messages(text, timestamptz[]) is
-  'Makes the documents of stored messages of a channel, given by ts. Returns how many. The caller holds the locks of these messages.';
+  'Makes the documents of stored messages of a channel, given by ts, and notes their weeks. Returns the number of documents. The caller holds the locks of these messages.';
 
 create or replace function slack.index_history(n int4)
 returns int8
@@ -327,9 +333,13 @@ begin
     from unnest(channel_ids, times) k (channel_id, ts)
     order by bucket
   ) b;
-  perform slack.index_messages(k.channel_id, array_agg(k.ts))
-  from unnest(channel_ids, times) k (channel_id, ts)
-  group by k.channel_id;
+  perform slack.index_messages(c.channel_id, c.times)
+  from
+  ( select k.channel_id, array_agg(k.ts) as times
+    from unnest(channel_ids, times) k (channel_id, ts)
+    group by k.channel_id
+    order by k.channel_id collate "C"
+  ) c;
   update slack.search_progress set
     ts = times[cardinality(times)]
   , channel_id = channel_ids[cardinality(times)]

@@ -1,5 +1,6 @@
 """The functions for those who read the tables, and the flags on which they filter."""
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -133,6 +134,54 @@ def test_the_last_messages_of_a_channel(database: Database) -> None:
     everything = "select text from slack.get_channel_by_range('C1', null)"
     assert column(database, everything) == [str(n) for n in range(5, 15)]
     assert column(database, "select text from slack.get_channel_by_range('C1')") == []
+
+
+_PLAIN = """
+select array_agg(k.text order by k.ts)
+from
+( select m.*
+  from slack.message m
+  where m.channel_id = 'C1'
+  and m.ts >= %(since)s
+  and m.ts < %(until)s
+  and (%(replies)s or m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
+  order by case when %(newest)s then m.ts end desc, m.ts
+  limit %(n)s
+) k
+"""
+_BY_WEEKS = """
+select array_agg(m.text order by m.ts)
+from slack.channel_messages('C1', %(since)s, %(until)s, %(n)s, %(newest)s, %(replies)s) m
+"""
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_a_channels_messages_are_read_week_by_week(database: Database, is_indexed: bool) -> None:
+    chance = random.Random(5)
+    minutes = chance.sample(range(60 * 24 * 7 * 60), 150)
+    times = [at(n) for n in minutes]
+    for n in minutes:
+        message = {"channel": "C1", "ts": slack_ts(n), "text": str(n)}
+        kind = chance.choice(("plain", "reply", "broadcast"))
+        if kind != "plain":
+            message["thread_ts"] = slack_ts(-10)
+        if kind == "broadcast":
+            message["subtype"] = "thread_broadcast"
+        database.execute("select slack.insert_message(%s)", (Jsonb(message),))
+    if not is_indexed:
+        database.execute("update slack.search_progress set finished_at = null")
+        database.execute("delete from slack.channel_week")
+    for _ in range(40):
+        since, until = sorted(chance.choices(times, k=2))
+        asked = {
+            "since": chance.choice((since, "-infinity")),
+            "until": chance.choice((until, "infinity")),
+            "n": chance.choice((1, 3, 20, 500)),
+            "newest": chance.random() < 0.5,
+            "replies": chance.random() < 0.5,
+        }
+        found = [database.execute(query, asked).fetchone() for query in (_PLAIN, _BY_WEEKS)]
+        assert found[0] == found[1], asked
 
 
 @pytest.mark.parametrize("seconds", [1, 3599])

@@ -53,14 +53,14 @@ limit %(n)s
 """
 _TOP_LEVEL: LiteralString = f"""
 select {MESSAGE_COLUMNS}
-from slack.message m
-where m.channel_id = %(channel)s
-and m.ts >= %(since)s::timestamptz
-and m.ts < %(until)s::timestamptz
-and m.ts < %(before)s::timestamptz
-and (m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
+from slack.channel_messages
+( %(channel)s
+, %(since)s::timestamptz
+, least(%(until)s::timestamptz, %(before)s::timestamptz)
+, %(n)s
+, true
+) m
 order by m.ts desc
-limit %(n)s
 """  # noqa: S608 our own text
 _REPLIES: LiteralString = f"""
 select {MESSAGE_COLUMNS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, LiteralString
 
 from psycopg.rows import class_row
@@ -43,26 +43,15 @@ order by m.ts
 """  # noqa: S608 our own text
 _BEFORE: LiteralString = f"""
 select {MESSAGE_COLUMNS}
-from slack.message m
-where m.channel_id = %(channel)s
-and m.ts < %(ts)s::timestamptz
-and m.ts >= %(since)s::timestamptz
-and (m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
-order by m.ts desc
-limit %(n)s
+from slack.channel_messages(%(channel)s, '-infinity', %(ts)s::timestamptz, %(n)s, true) m
+order by m.ts
 """  # noqa: S608 our own text
 _AFTER: LiteralString = f"""
 select {MESSAGE_COLUMNS}
-from slack.message m
-where m.channel_id = %(channel)s
-and m.ts > %(ts)s::timestamptz
-and m.ts <= %(until)s::timestamptz
-and (m.thread_ts is null or m.thread_ts = m.ts or m.subtype = 'thread_broadcast')
+from slack.channel_messages
+(%(channel)s, %(ts)s::timestamptz + interval '1 microsecond', 'infinity', %(n)s, false) m
 order by m.ts
-limit %(n)s
 """  # noqa: S608 our own text
-_SPANS = (timedelta(days=1), timedelta(days=30), None)
-"""How far from a message its neighbours are looked for, one after another. Each chunk within it costs time."""
 _NAMES: LiteralString = f"""
 select u.id, {PERSON_NAME}
 from slack."user" u
@@ -155,22 +144,7 @@ async def read_around(
         before = await read_thread(connection, channel, thread, n, before=ts, from_end=True)
         return before, await read_thread(connection, channel, thread, n, after=ts)
     values = {"channel": channel, "ts": time_text(ts), "n": n}
-    before = await _nearest(connection, _BEFORE, values, message)
-    return before[::-1], await _nearest(connection, _AFTER, values, message)
-
-
-async def _nearest(
-    connection: Connection, query: LiteralString, values: dict[str, Any], message: ReadableMessage
-) -> list[ReadableMessage]:
-    """The rows of the least span that has as many as are wanted."""
-    found: list[ReadableMessage] = []
-    for span in _SPANS:
-        since = "-infinity" if span is None else str(max(message.time, EARLIEST + span) - span)
-        until = "infinity" if span is None else str(min(message.time, LATEST - span) + span)
-        found = await _read(connection, query, values | {"since": since, "until": until})
-        if len(found) == values["n"]:
-            break
-    return found
+    return await _read(connection, _BEFORE, values), await _read(connection, _AFTER, values)
 
 
 async def names_of(

@@ -39,9 +39,8 @@ left join lateral
 ) recent on true
 left join lateral
 ( select m.channel_type
-  from slack.message m
+  from slack.channel_messages(c.id, '-infinity', 'infinity', 100, true) m
   where c.channel_type is null
-  and m.channel_id = c.id
   and m.channel_type is not null
   order by m.ts desc
   limit 1
