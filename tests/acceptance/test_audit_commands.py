@@ -252,6 +252,8 @@ def test_why_tells_a_stopped_backfill_from_a_gap(
         (("why", " ", ts(1)), "it is empty"),
         (("jobs", "usres"), "Did you mean users?"),
         (("discard", "lst"), "Did you mean list?"),
+        (("discard", "off", "x"), "x is not the number of a rule"),
+        (("events", "--limit", "x"), "'x' is not a valid number"),
         (("discard", "test", "--user", "anna"), "Did you mean @ann?"),
         (("discard", "add", "--joins", "--note", ""), "'--note': it is empty"),
         (("import", ""), "it is empty"),

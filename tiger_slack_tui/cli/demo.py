@@ -36,7 +36,7 @@ def _number(context: click.Context, parameter: click.Parameter, value: float) ->
 )
 @click.option(
     "--events",
-    type=click.IntRange(min=1),
+    type=options.Number(min=1),
     help="Stop after this many events. With --no-ui, then check the tables.",
 )
 @click.option(

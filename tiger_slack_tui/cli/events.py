@@ -70,7 +70,7 @@ class NoSuchEvent(NotFound):
 )
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=options.Number(min=1),
     default=50,
     show_default=True,
     help="Number of events, the newest first.",

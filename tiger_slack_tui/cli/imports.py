@@ -79,7 +79,7 @@ class Output:
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1, MOST_WORKERS),
+    type=options.Number(1, MOST_WORKERS),
     default=2,
     show_default=True,
     help="Number of processes that read the files.",

@@ -95,19 +95,33 @@ class PathType(click.Path):
         return super().convert(value, param, ctx)
 
 
+class Number(click.IntRange):
+    """A whole number in a range; click calls it an "integer range"."""
+
+    name = "number"
+
+
 class _Id(click.ParamType):  # type: ignore[type-arg]
-    """An id from 1 on; unlike IntRange, it does not print its range in the help."""
+    """A number that the database gives, from 1 on; unlike Number, it does not print its range in the help."""
 
     name = "id"
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, noun: str, most: int) -> None:
+        self._noun = noun
         self._range = click.IntRange(1, most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        return self._range.convert(value, param, ctx)
+        try:
+            return self._range.convert(value, param, ctx)
+        except click.BadParameter:
+            raise click.BadParameter(
+                f"{visible(str(value)[:_SHOWN])} is not the number of a {self._noun}.", ctx, param
+            ) from None
 
 
-RULE_ID = _Id(2**31 - 1)
+_SHOWN = 40
+"""Most characters of a wrong number that an error quotes."""
+RULE_ID = _Id("rule", 2**31 - 1)
 """The values of slack.message_discard.id."""
-GAP_ID = _Id(2**63 - 1)
+GAP_ID = _Id("gap", 2**63 - 1)
 """The values of slack.gap.id."""

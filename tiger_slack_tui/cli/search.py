@@ -58,11 +58,11 @@ class _Candidates:
 @click.argument("query", nargs=-1, required=True)
 @click.option("--newest", is_flag=True, help="Show the newest first, not the most relevant.")
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most results."
+    "--limit", type=options.Number(1, 1000), default=20, show_default=True, help="Most results."
 )
 @click.option(
     "--context",
-    type=click.IntRange(0, 50),
+    type=options.Number(0, 50),
     default=0,
     metavar="N",
     help="Show the N messages before and after each result.",
