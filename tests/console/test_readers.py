@@ -401,6 +401,30 @@ async def test_the_findings_reader_goes_on_after_any_error(
         running.cancel()
 
 
+async def test_gaps_that_are_not_all_read_are_counted_with_a_plus(
+    conninfo: str, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trailing, "_GAPS", 2)
+    reader = FindingsReader(conninfo)
+    running = asyncio.create_task(reader.run())
+    try:
+        for number, is_cut in ((2, False), (1, True)):
+            database.execute(
+                "insert into slack.gap (team_id, reason, started_at, ended_at)"
+                " select 'T1', 'not connected', now(), now() from generate_series(1, %s)",
+                (number,),
+            )
+            database.commit()
+            read = reader.state.at
+            reader.keep_reading()
+            reader.read_now()
+            await until(lambda read=read: reader.state.at != read)  # type: ignore[misc]
+            assert ("gap" in reader.state.more) == is_cut
+            assert len(reader.state.findings) == 2
+    finally:
+        running.cancel()
+
+
 async def test_findings_that_cannot_be_listed_say_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -35,7 +35,7 @@ from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
 
-ROWS = 300
+_ROWS = 300
 """Rows of each kind that are read."""
 _GAPS = 50
 _GLANCE_SECONDS = 30.0
@@ -107,14 +107,17 @@ class FindingsReader:
 
 async def _read(connection: Connection, clock: Clock, names: Names) -> StoredFindings:
     findings: list[Finding] = []
-    more = set()
+    more = set[str]()
     for outcome in FROM_DATABASE:
-        page = await read_page(connection, EventFilter(outcome=outcome), most=ROWS)
+        page = await read_page(connection, EventFilter(outcome=outcome), most=_ROWS)
         page = await readable_page(connection, page)
         findings += map(_of_row, page.rows)
         if page.next is not None:
             more.add(outcome)
-    findings += [_of_gap(gap, names) for gap in await gaps.newest(connection, most=_GAPS)]
+    found = await gaps.newest(connection, most=_GAPS + 1)
+    findings += [_of_gap(gap, names) for gap in found[:_GAPS]]
+    if len(found) > _GAPS:
+        more.add(GAP)
     return StoredFindings(tuple(findings), clock.wall(), None, frozenset(more))
 
 

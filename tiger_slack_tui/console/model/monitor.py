@@ -38,11 +38,13 @@ _SLOW_SECONDS = 30.0
 """Between two reads of what changes slowly or takes long to read: sizes, migrations."""
 _MOST_SECONDS = 60.0
 """The longest pause before a query that fails is retried."""
-_RUNS = 20
+RUNS = 20
+"""The newest runs of each job that are read."""
 _INSTANCES = 100
 _FIRST_SECONDS = 300
 """An observer also counts the events of the last seconds before its start: this many."""
-_IMPORTS = 50
+IMPORTS = 50
+"""The newest imports that are read."""
 
 
 class Monitor:
@@ -118,12 +120,12 @@ class Monitor:
     async def _poll_fast(self, connection: Connection, state: DatabaseState) -> DatabaseState:
         keys = [*JOB_LOCK_KEYS.values(), MIGRATION_LOCK_KEY]
         questions: dict[str, Callable[[], Awaitable[Any]]] = {
-            "jobs": lambda: read_status(connection, self._settings, most=_RUNS),
+            "jobs": lambda: read_status(connection, self._settings, most=RUNS),
             "locks": lambda: advisory_locks(connection, keys, [IMPORT_LOCK_CLASS]),
             "sessions": lambda: sessions(connection),
             "instances": lambda: instances.newest(connection, most=_INSTANCES),
             "observed": lambda: self._observe(connection),
-            "imports": lambda: recent_imports(connection, _IMPORTS),
+            "imports": lambda: recent_imports(connection, IMPORTS),
             "discard_rules": lambda: count_rules(connection),
         }
         for name, question in questions.items():

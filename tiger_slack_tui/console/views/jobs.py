@@ -25,6 +25,7 @@ from tiger_slack_tui.console.model.database_state import (
     lock_name,
 )
 from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.monitor import RUNS as RUNS_READ
 from tiger_slack_tui.console.panes.jobs import (
     FILE_FIELDS,
     FILES,
@@ -130,6 +131,9 @@ class JobsView(View):
                 rows=chosen.runs if chosen else (),
                 title=f"runs of {chosen.name}" if chosen else "runs",
                 newest=0,
+                left_out=f"the newest {RUNS_READ}"
+                if chosen and len(chosen.runs) == RUNS_READ
+                else "",
                 head=RUNS.head,
                 empty_text=("This job never ran. R runs it now.",)
                 if chosen

@@ -231,7 +231,8 @@ class OverviewView(View):
     """Shows whether ingestion is healthy: which events come, how fast they are stored, what runs, what went wrong.
 
     The chart has a scale of events a second and a time axis in UTC. [ and ] show less or more time: from a minute
-    to 90 days. More than 15 minutes are counted in the database, the newest first.
+    to 90 days. More than 15 minutes are counted in the database, the newest first. A column is the mean of its time,
+    and the peak is the highest column.
     """
 
     NAME: ClassVar[str] = OVERVIEW
@@ -281,6 +282,8 @@ class OverviewView(View):
         rows = [*chart.lines(max(height - 1 - len(flow), 1)), *flow]
         is_long = model.window in PARTS
         peak = f" · peak {_rate(chart.peak)}" if chart.peak else ""
+        if peak and is_long and width >= 100:
+            peak += f" (mean of {brief(chart.seconds)})"
         has_time = chart.peak and width >= 120 and not is_long
         at = f" at {clock(chart.peak_at)}" if has_time else ""
         received = f"{now.received:,} received · {now.acked:,} acknowledged · " if now else ""

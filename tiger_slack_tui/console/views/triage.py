@@ -23,7 +23,6 @@ from tiger_slack_tui.console.model.findings import (
     Finding,
     FindingGroup,
 )
-from tiger_slack_tui.console.model.findings_reader import ROWS
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.cached_value import CachedValue
@@ -147,7 +146,7 @@ class TriageView(View):
                 note="by cause" if self._is_grouped else "newest first",
                 newest=None if self._is_grouped else 0,
                 head=_GROUPS.head if self._is_grouped else findings_head,
-                left_out=f"only the newest {ROWS:,} of {', '.join(unread)}" if unread else "",
+                left_out=f"only the newest of {', '.join(unread)}" if unread else "",
                 empty_text=self._empty(model),
                 problem=findings_problem(model),
                 is_old=model.stored_findings.problem is not None or found.problem is not None,

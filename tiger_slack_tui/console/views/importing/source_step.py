@@ -26,6 +26,7 @@ from tiger_slack_tui.console.actions import (
     perform,
 )
 from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.monitor import IMPORTS
 from tiger_slack_tui.console.panes.paint import DIM, KEY, MARKS, Column, Columns, folded, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
@@ -143,6 +144,7 @@ class SourceStep(Step):
                 rows=database.imports,
                 title="imports",
                 note="newest first",
+                left_out=f"the newest {IMPORTS}" if len(database.imports) == IMPORTS else "",
                 newest=0,
                 head=PAST_IMPORTS.head,
                 empty_text=empty,
