@@ -8,6 +8,7 @@ import json
 import os
 import stat
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,9 @@ import pytest
 
 from tests.console.canned import (
     NOW,
+    CannedBackend,
+    database_state,
+    instance,
     screen_text,
     shows,
 )
@@ -26,6 +30,7 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.name_patterns import NamePatterns
 from tiger_slack_tui.console.actions import CONFIRM_KEY
 from tiger_slack_tui.console.model.findings import StoredFindings
+from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.rates import ObservedRates, RateMeter
 from tiger_slack_tui.console.panes.export import write_lines, write_rows
 from tiger_slack_tui.console.panes.pane import Pane
@@ -66,6 +71,22 @@ def test_the_minute_of_an_observer_ends_where_its_rate_ends() -> None:
     rates.add(Arrivals(now=1100, since=1000, counts=counts))
     [found] = rates.rates().by_type
     assert (found.of_minute, found.per_second) == (1200, 20)
+
+
+def test_an_instance_whose_heartbeat_is_missing_counts_no_more(tmp_path: Path) -> None:
+    """Long before it is declared lost: it may have been killed."""
+
+    def observed(*ages: float) -> Model:
+        rows = tuple(instance(f"x@host:{n}", seen_age=age) for n, age in enumerate(ages))
+        known = replace(database_state(), instances=rows)
+        return replace(CannedBackend(tmp_path).model, is_observing=True, database=known)
+
+    assert observed(1, 6).instances_counted == "2 instances"
+    assert observed(1, 9, 400).instances_counted == "1 of 3 instances"
+    assert not observed(1, 9).is_silent
+    assert observed(9, 400).is_silent
+    assert observed(9, 400).seen_ago == "as of 9 s ago"
+    assert not observed(9, 400).database.instances[0].is_lost
 
 
 async def _lines(*texts: str) -> AsyncIterator[str]:

@@ -14,7 +14,6 @@ from tests.console.canned import (
     NOW,
     CannedBackend,
     database_state,
-    instance,
     migrations,
     problems,
     screen_text,
@@ -34,7 +33,6 @@ from tiger_slack_tui.console.model.audit_reader import AuditReader
 from tiger_slack_tui.console.model.findings import Findings, FindingsMerger, StoredFindings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.history_reader import DAY, HistoryReader
-from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.names import Names
 from tiger_slack_tui.console.operator import Operator
@@ -335,22 +333,6 @@ async def test_an_instance_that_stopped_grows_no_older(
     async with await connect(conninfo) as connection:
         [found] = await instances.newest(connection, most=9)
     assert (found.age, found.seen_age > 7 * 3600) == (7200, True)
-
-
-def test_an_instance_whose_heartbeat_is_missing_counts_no_more(tmp_path: Path) -> None:
-    """Long before it is declared lost: it may have been killed."""
-
-    def observed(*ages: float) -> Model:
-        rows = tuple(instance(f"x@host:{n}", seen_age=age) for n, age in enumerate(ages))
-        known = replace(database_state(), instances=rows)
-        return replace(CannedBackend(tmp_path).model, is_observing=True, database=known)
-
-    assert observed(1, 6).instances_counted == "2 instances"
-    assert observed(1, 9, 400).instances_counted == "1 of 3 instances"
-    assert not observed(1, 9).is_silent
-    assert observed(9, 400).is_silent
-    assert observed(9, 400).seen_ago == "as of 9 s ago"
-    assert not observed(9, 400).database.instances[0].is_lost
 
 
 async def test_events_of_the_engine_are_named(
