@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from tiger_slack_tui.base import settings
-from tiger_slack_tui.base.telemetry import log_to_file
+from tiger_slack_tui.base.log_setup import log_to_file
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.session import run_console
 from tiger_slack_tui.engine import Engine

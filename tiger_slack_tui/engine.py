@@ -47,8 +47,8 @@ from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.events import EventStore
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.job_runs import JobRun, RunReason
-from tiger_slack_tui.store.readable_messages import save_workspace
 from tiger_slack_tui.store.search_index import use_language
+from tiger_slack_tui.store.workspaces import save_workspace
 
 log = logging.getLogger(__name__)
 
@@ -224,7 +224,6 @@ class Engine:
             batch_p99=batch_p99,
             lateness_p50=lateness_p50,
             lateness_p99=lateness_p99,
-            recent=tuple(stats.recent),
             problems=tuple(stats.problems),
             ack_by_type=stats.ack_by_type(),
             jobs=self._scheduler.states() if self._scheduler else (),

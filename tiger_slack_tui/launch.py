@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiger_slack_tui.base.errors import NoData, NoTerminalError
+from tiger_slack_tui.base.log_setup import log_to_file, log_to_stderr
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.shutdown import Shutdown
-from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
 
 if TYPE_CHECKING:
     from tiger_slack_tui.engine import Engine

@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.support import QUICK
+from tiger_slack_tui.base.log_setup import log_to_stderr
 from tiger_slack_tui.base.logfire_export import set_up
 from tiger_slack_tui.base.settings import Settings, SlackSettings
-from tiger_slack_tui.base.telemetry import log_to_stderr
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.headless.run import run_headless
 

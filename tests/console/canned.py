@@ -79,7 +79,6 @@ def snapshot() -> Snapshot:
         batch_p99=41,
         lateness_p50=0.4,
         lateness_p99=2.1,
-        recent=problems(),
         problems=problems(),
         ack_by_type=dict.fromkeys(("message", "reaction_added", "user_change"), latency),
         jobs=(),

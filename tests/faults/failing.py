@@ -18,8 +18,9 @@ from pathlib import Path
 import aiohttp
 import psycopg
 
+from tiger_slack_tui.base.log_setup import log_to_stderr
 from tiger_slack_tui.base.settings import LogfireSettings, Settings
-from tiger_slack_tui.base.telemetry import log_to_stderr, span
+from tiger_slack_tui.base.spans import span
 
 SECRET = "SECRET-WORD"
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from tests.faults.commands import PLAUSIBLE, Command, commands
 from tiger_slack_tui.base import settings
-from tiger_slack_tui.base.telemetry import log_to_stderr
+from tiger_slack_tui.base.log_setup import log_to_stderr
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.main import main
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tiger_slack_tui.base.log_setup import log_of_command
 from tiger_slack_tui.base.settings import load
-from tiger_slack_tui.base.telemetry import log_of_command
 
 PRINTED, OTHER = "tiger_slack_tui.jobs.runner", "tiger_slack_tui.backfill.gap_backfill"
 

@@ -39,7 +39,7 @@ from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import BY_HAND, ChannelProgress, Gap
 from tiger_slack_tui.store.import_account import Account
 from tiger_slack_tui.store.import_messages import Channel
-from tiger_slack_tui.store.periods import by_period, spans_of_periods
+from tiger_slack_tui.store.lock_spans import by_lock_span, lock_spans
 
 log = logging.getLogger(__name__)
 
@@ -259,7 +259,7 @@ class Backfill:
                 threads += await gaps.old_threads(self._connection, channel.id, window.oldest)
             gone = [] if page.is_limited else await self._gone(window, channel, times, before)
             reached = window.oldest if is_last else min(times, default=state.reached)
-            for part in _Page(items, gone, threads, reached).by_period():
+            for part in _Page(items, gone, threads, reached).parts():
                 account = await retry_deadlocks(
                     partial(self._commit_page, window.gap, channel, state, part)
                 )
@@ -294,7 +294,7 @@ class Backfill:
             if error.reason != "thread_not_found":
                 raise
         replies = list(_file_records(_hidden_replies(found, thread), channel))
-        parts = by_period(replies, _micros) or [[]]
+        parts = by_lock_span(replies, _micros) or [[]]
         for part in parts:
             read = thread if part is parts[-1] else None
             account = await retry_deadlocks(
@@ -352,7 +352,7 @@ class Backfill:
         if not times:
             return []
         ours: set[datetime] = set()
-        for oldest, end in spans_of_periods(min(times), before):
+        for oldest, end in lock_spans(min(times), before):
             ours.update(
                 await gaps.messages(
                     self._connection, channel.id, oldest=oldest, before=end, ended=window.ended
@@ -381,10 +381,10 @@ class _Page:
     threads: Sequence[datetime]
     reached: datetime | None
 
-    def by_period(self) -> Iterator[_Page]:
-        """The page in parts of one period each, the newest first; one part if it has no messages."""
+    def parts(self) -> Iterator[_Page]:
+        """The page in parts of one lock span each, the newest first; one part if it has no messages."""
         records = [(each, False) for each in self.items] + [(each, True) for each in self.gone]
-        parts = by_period(records, lambda record: _micros(record[0])) or [[]]
+        parts = by_lock_span(records, lambda record: _micros(record[0])) or [[]]
         parts.sort(key=_oldest, reverse=True)
         for part in parts:
             is_last = part is parts[-1]

@@ -25,7 +25,7 @@ from yarl import URL
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.base.settings import Settings
-from tiger_slack_tui.base.telemetry import record_error
+from tiger_slack_tui.base.spans import record_error
 
 _EXPORT_SECONDS = 2
 """Most seconds of one export. The end of the process waits for the last one."""

@@ -80,7 +80,6 @@ class Stats:
     duplicates: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Number of events by (type, outcome). Repeated deliveries do not count."""
-    recent: deque[RecentEvent] = field(default_factory=lambda: deque(maxlen=500))
     problems: deque[RecentEvent] = field(default_factory=lambda: deque(maxlen=1000))
     """The newest events that failed, were discarded or unrouted, or came late."""
     acks_by_type: dict[str, Percentiles] = field(default_factory=dict)
@@ -97,8 +96,7 @@ class Stats:
     """Seconds from an event, by Slack's clock, to its receipt."""
 
     def count(self, event: RecentEvent) -> None:
-        """Count one event, and add it to the newest ones."""
-        self.recent.append(event)
+        """Count one event, and keep it if it is a problem."""
         if event.outcome in _PROBLEMS or event.late > LATE_SECONDS:
             self.problems.append(event)
         key = (event.type, event.outcome)
@@ -190,7 +188,6 @@ class Snapshot:
     batch_p99: float | None
     lateness_p50: float | None
     lateness_p99: float | None
-    recent: tuple[RecentEvent, ...]
     problems: tuple[RecentEvent, ...]
     ack_by_type: Mapping[str, tuple[float | None, float | None, float | None]]
     """p50, p95 and p99 of the seconds to the ack, by type."""

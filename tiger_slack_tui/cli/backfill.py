@@ -14,9 +14,9 @@ import click
 from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import NotFound, SettingsError
+from tiger_slack_tui.base.log_setup import log_of_command
 from tiger_slack_tui.base.name_patterns import NamePatterns, suggestion
 from tiger_slack_tui.base.settings import Settings, SlackSettings
-from tiger_slack_tui.base.telemetry import log_of_command
 from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import duration, read_period
 from tiger_slack_tui.cli import options

@@ -17,9 +17,9 @@ import humanize
 
 from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
+from tiger_slack_tui.base.log_setup import log_to_file, log_to_stderr
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.shutdown import stop_on_signals
-from tiger_slack_tui.base.telemetry import log_to_file, log_to_stderr
 from tiger_slack_tui.base.text import amount, cells, fit, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options

@@ -13,8 +13,8 @@ import click
 from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, TigerSlackError
+from tiger_slack_tui.base.log_setup import log_of_command
 from tiger_slack_tui.base.settings import Settings, SlackSettings
-from tiger_slack_tui.base.telemetry import log_of_command
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options

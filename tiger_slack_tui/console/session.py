@@ -17,10 +17,10 @@ import click
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.garbage_collector import freeze_startup_objects
+from tiger_slack_tui.base.log_setup import log_path
 from tiger_slack_tui.base.metrics import observe
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.shutdown import stop_on_signals
-from tiger_slack_tui.base.telemetry import log_path
 from tiger_slack_tui.base.threads import DaemonThreads
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.driver.terminal import watching_terminal

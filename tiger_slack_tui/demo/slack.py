@@ -67,7 +67,6 @@ class _Delivery:
 
     payload: Mapping[str, Any]
     attempt: int = 0
-    sent_at: float = 0.0
     first_sent_at: float = 0.0
     due: float = 0.0
     socket: _Socket | None = None

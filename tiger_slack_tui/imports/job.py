@@ -15,7 +15,7 @@ from typing import TypeVar
 import psycopg
 
 from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError, TigerSlackError
-from tiger_slack_tui.base.telemetry import span
+from tiger_slack_tui.base.spans import span
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, NothingSelected
 from tiger_slack_tui.imports.archive.names import from_path, is_possible, shown

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from tiger_slack_tui.base.backoff import LogThrottle
 from tiger_slack_tui.base.clock import Clock
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.base.telemetry import span
+from tiger_slack_tui.base.spans import span
 from tiger_slack_tui.store.events import BatchResult, EventStore
 
 log = logging.getLogger(__name__)

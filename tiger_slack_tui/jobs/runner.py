@@ -12,8 +12,8 @@ import psycopg
 
 from tiger_slack_tui.base.clock import Clock, SystemClock, wall_time
 from tiger_slack_tui.base.errors import DatabaseUnavailable, TigerSlackError
+from tiger_slack_tui.base.spans import span
 from tiger_slack_tui.base.stacktrace import where
-from tiger_slack_tui.base.telemetry import span
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe

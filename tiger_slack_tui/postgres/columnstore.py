@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import LiteralString
 
-from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_rows
 from tiger_slack_tui.postgres.timescale import find_timescaledb
 
 _POLICY = """
@@ -64,9 +64,7 @@ class ChunkCounts:
 
 async def chunk_counts(connection: Connection) -> list[ChunkCounts]:
     """The chunks of each hypertable of the schema slack. The database must have TimescaleDB."""
-    async with connection.cursor(row_factory=class_row(ChunkCounts)) as cursor:
-        await cursor.execute(_CHUNKS)
-        return await cursor.fetchall()
+    return await fetch_rows(connection, ChunkCounts, _CHUNKS)
 
 
 async def compress(connection: Connection, on_start: Callable[[], None]) -> None:

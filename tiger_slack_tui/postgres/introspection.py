@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import LiteralString
 
 import psycopg
-from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier
 
 from tiger_slack_tui.postgres.columnstore import ChunkCounts, chunk_counts
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_row, fetch_rows
 from tiger_slack_tui.postgres.timescale import TimescaleDB, find_timescaledb
 
 _SESSIONS: LiteralString = """
@@ -182,9 +182,7 @@ async def ping(connection: Connection) -> None:
 
 async def schema_rights(connection: Connection) -> SchemaRights:
     """What our role may do with the schema slack."""
-    async with connection.cursor(row_factory=class_row(SchemaRights)) as cursor:
-        await cursor.execute(_RIGHTS)
-        found = await cursor.fetchone()
+    found = await fetch_row(connection, SchemaRights, _RIGHTS)
     assert found is not None  # noqa: S101 for the types
     return found
 
@@ -209,16 +207,12 @@ async def chunk_locks(connection: Connection) -> ChunkLocks | None:
 
 async def sessions(connection: Connection) -> list[Session]:
     """The other sessions of this database, active ones first. What our role may not see is empty."""
-    async with connection.cursor(row_factory=class_row(Session)) as cursor:
-        await cursor.execute(_SESSIONS)
-        return await cursor.fetchall()
+    return await fetch_rows(connection, Session, _SESSIONS)
 
 
 async def table_sizes(connection: Connection, timescaledb: TimescaleDB | None) -> list[TableSize]:
     """The tables of the schema slack, the largest first. A hypertable includes its chunks."""
-    async with connection.cursor(row_factory=class_row(TableSize)) as cursor:
-        await cursor.execute(_TABLES)
-        sizes = await cursor.fetchall()
+    sizes = await fetch_rows(connection, TableSize, _TABLES)
     if timescaledb is None:
         return [await _with_count(connection, size) for size in sizes]
     chunks = {counts.hypertable: counts for counts in await chunk_counts(connection)}

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
-from psycopg.rows import class_row
-
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 
 # pg_locks also lists those who wait for a lock. It shows a key of 64 bits as two halves, with objsubid 1. Each
 # database has its own locks. https://www.postgresql.org/docs/current/view-pg-locks.html
@@ -97,6 +95,4 @@ async def _read(
     connection: Connection, keys: Sequence[int], classes: Sequence[int], *, with_waiting: bool
 ) -> list[AdvisoryLock]:
     values = {"keys": list(keys), "classes": list(classes), "with_waiting": with_waiting}
-    async with connection.cursor(row_factory=class_row(AdvisoryLock)) as cursor:
-        await cursor.execute(_LOCKS, values)
-        return await cursor.fetchall()
+    return await fetch_rows(connection, AdvisoryLock, _LOCKS, values)

@@ -114,18 +114,6 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether it asks for nothing."""
-        return not self.clauses and self.since is None and self.until is None
-
-    @property
-    def has_words(self) -> bool:
-        """Whether there are words by which results can be ranked."""
-        return any(
-            isinstance(c, Words) and not c.is_negated for clause in self.clauses for c in clause
-        )
-
 
 def read_query(text: str, now: datetime) -> Query:
     """Read a query. `now` is what durations and names of days count from. Raises QueryError, and nothing else."""

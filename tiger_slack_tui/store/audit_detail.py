@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, LiteralString, NamedTuple
 
-from psycopg.rows import class_row
-
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.postgres.queries import fetch_row, fetch_value
 from tiger_slack_tui.store.names import PERSON_NAME
 from tiger_slack_tui.store.readable_messages import known_span
 
@@ -90,9 +88,7 @@ class Content(NamedTuple):
 
 async def read_record(connection: Connection, event_id: str) -> StoredEvent | None:
     """The event; None if it was never delivered, or was deleted because of its age."""
-    async with connection.cursor(row_factory=class_row(StoredEvent)) as cursor:
-        await cursor.execute(_EVENT, (event_id,), prepare=False)
-        return await cursor.fetchone()
+    return await fetch_row(connection, StoredEvent, _EVENT, (event_id,))
 
 
 async def message_content(
@@ -138,6 +134,4 @@ async def has_row(connection: Connection, table: Literal["user", "channel"], id_
 async def _content(
     connection: Connection, query: LiteralString, values: dict[str, str]
 ) -> Content | None:
-    async with connection.cursor(row_factory=class_row(Content)) as cursor:
-        await cursor.execute(query, values, prepare=False)
-        return await cursor.fetchone()
+    return await fetch_row(connection, Content, query, values)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import class_row
 from psycopg.sql import SQL, Composed, Placeholder
 
 from tiger_slack_tui.base.name_patterns import like_literal
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 from tiger_slack_tui.store.names import PERSON_NAME
 
 _SELECT = SQL("""
@@ -131,7 +130,7 @@ async def read_page(
     if before is not None:
         conditions.append(_BEFORE)
         values |= {"exact_ts": before.exact_ts, "id": before.id}
-    rows = await _read(connection, _select(conditions, _NEWEST_FIRST), values)
+    rows = await fetch_rows(connection, EventRow, _select(conditions, _NEWEST_FIRST), values)
     page = tuple(rows[:most])
     last = page[-1] if len(rows) > most else None
     return EventPage(page, EventPosition(last.exact_ts, last.id) if last else None)
@@ -148,7 +147,7 @@ async def read_written(
     """At most `most` matching events with a greater id than `after_id`, by id, without those of `without`."""
     query = _select([*filter_conditions(wanted), _WRITTEN], _BY_WRITING)
     values = _values(wanted) | {"low": after_id, "seen": list(without), "most": most}
-    return await _read(connection, query, values)
+    return await fetch_rows(connection, EventRow, query, values)
 
 
 async def newest_event_id(connection: Connection) -> int:
@@ -182,10 +181,3 @@ def _values(wanted: EventFilter) -> dict[str, Any]:
 def _select(conditions: Sequence[SQL | Composed], order: SQL) -> Composed:
     wanted = SQL(" and ").join(conditions) if conditions else SQL("true")
     return _SELECT.format(person=SQL(PERSON_NAME), conditions=wanted, order=order)
-
-
-async def _read(connection: Connection, query: Composed, values: dict[str, Any]) -> list[EventRow]:
-    async with connection.cursor(row_factory=class_row(EventRow)) as cursor:
-        # Not prepared, because the best plan depends on the values.
-        await cursor.execute(query, values, prepare=False)
-        return await cursor.fetchall()

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, LiteralString, TypeVar
 
-from psycopg.rows import class_row
-
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_rows
 from tiger_slack_tui.store.readable_messages import (
     MESSAGE_COLUMNS,
     ReadableMessage,
@@ -175,7 +174,7 @@ async def list_channels(
 ) -> list[ChannelRow]:
     """Visible channels by name. `name` is a pattern of LIKE and an id; `after` is (name, id)."""
     values = {"visible": visible.parameter(), "archived": archived, "n": n}
-    return await _rows(connection, ChannelRow, _CHANNELS, values | _named(name, after))
+    return await fetch_rows(connection, ChannelRow, _CHANNELS, values | _named(name, after))
 
 
 async def list_users(
@@ -189,7 +188,7 @@ async def list_users(
 ) -> list[UserRow]:
     """Users by handle. `name` is a pattern of LIKE and an id; `after` is (handle, id)."""
     values = {"deactivated": deactivated, "emails": emails, "n": n}
-    return await _rows(connection, UserRow, _USERS, values | _named(name, after))
+    return await fetch_rows(connection, UserRow, _USERS, values | _named(name, after))
 
 
 async def read_top_level(
@@ -209,7 +208,7 @@ async def read_top_level(
         "before": time_text(before) if before else "infinity",
         "n": n,
     }
-    return await _rows(connection, ReadableMessage, _TOP_LEVEL, values)
+    return await fetch_rows(connection, ReadableMessage, _TOP_LEVEL, values)
 
 
 async def read_first_replies(
@@ -220,7 +219,7 @@ async def read_first_replies(
         return []
     times = [time_text(ts) for ts in threads]
     values = {"channel": channel_id, "threads": times, "n": n}
-    return await _rows(connection, ReadableMessage, _REPLIES, values)
+    return await fetch_rows(connection, ReadableMessage, _REPLIES, values)
 
 
 async def with_replies(
@@ -259,7 +258,7 @@ async def count_activity(
         "after_id": after_id,
         "n": n,
     }
-    return await _rows(connection, ActivityRow, _ACTIVITY, values)
+    return await fetch_rows(connection, ActivityRow, _ACTIVITY, values)
 
 
 async def gaps_between(
@@ -288,18 +287,9 @@ async def gaps_between(
         "before": (1 << 62) if before is None else before,
         "n": n,
     }
-    return await _rows(connection, GapRow, _GAPS, values)
+    return await fetch_rows(connection, GapRow, _GAPS, values)
 
 
 def _named(name: tuple[str, str] | None, after: tuple[str, str]) -> dict[str, Any]:
     pattern, id_ = name or (None, None)
     return {"name": pattern, "id": id_, "after_name": after[0], "after_id": after[1]}
-
-
-async def _rows(
-    connection: Connection, row_type: type[T], query: LiteralString, values: dict[str, Any]
-) -> list[T]:
-    async with connection.cursor(row_factory=class_row(row_type)) as cursor:
-        # Not prepared, because the best plan depends on the values.
-        await cursor.execute(query, values, prepare=False)
-        return await cursor.fetchall()

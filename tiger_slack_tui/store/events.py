@@ -22,7 +22,7 @@ from tiger_slack_tui.postgres.failures import describe, is_unavailable, may_be_t
 from tiger_slack_tui.postgres.pool import Pool, abort_connection
 from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.slack.ts import parse_ts
-from tiger_slack_tui.store.periods import by_period
+from tiger_slack_tui.store.lock_spans import by_lock_span
 
 log = logging.getLogger(__name__)
 
@@ -186,17 +186,15 @@ async def write_in_parts(
     records: Sequence[bytes],
     write_part: Callable[[Sequence[bytes]], Awaitable[T]],
 ) -> list[tuple[T, str | None]]:
-    """Call `write_part` for all records of a period, and for smaller parts if PostgreSQL refuses some.
-
-    Returns its results.
+    """Write the records in parts: those of one lock span, or fewer if PostgreSQL refuses some. Returns the results.
 
     `write_part` writes in a transaction of its own on the connection. A record that PostgreSQL refuses twice on its
     own is written as a failed event with its error. The result of such a record comes with the error's SQLSTATE, or
     with its class if it has none. Raises psycopg.Error if the database is unavailable.
     """
     results: list[tuple[T, str | None]] = []
-    for period in by_period(records, _time_of):
-        parts = BatchParts(period)
+    for span in by_lock_span(records, _time_of):
+        parts = BatchParts(span)
         refusals = 0
         while part := parts.next:
             try:
@@ -208,7 +206,7 @@ async def write_in_parts(
                     parts.halve()
                     continue
                 if refusals == 1:
-                    continue  # the period has this one record: try it a second time
+                    continue  # the span has this one record: try it a second time
                 reason = error.sqlstate or type(error).__name__
                 failed = await _write_failed(connection, part[0], error, write_part)
                 results.append((failed, reason))

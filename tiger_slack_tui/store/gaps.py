@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString
 
-from psycopg.rows import class_row, scalar_row
+from psycopg.rows import scalar_row
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.queries import fetch_value, to_json
+from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value, to_json
 from tiger_slack_tui.store.import_account import Account
 
 BY_HAND = "by hand"
@@ -370,9 +370,7 @@ async def end(
 async def _gaps(
     connection: Connection, query: LiteralString, values: Mapping[str, Any]
 ) -> list[Gap]:
-    async with connection.cursor(row_factory=class_row(Gap)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_rows(connection, Gap, query, values)
 
 
 async def _times(

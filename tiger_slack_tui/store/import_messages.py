@@ -30,7 +30,7 @@ NewReactions = Mapping[MessageKey, Sequence[tuple[str, str]]]
 DELETED: Final[Version] = (1 << 63, "")
 """The version of a deleted message. No content is newer."""
 
-MESSAGE_COLUMNS = (
+COPY_COLUMNS = (
     *("ts", "event_ts", "event_id", "updated_at", "channel_id", "channel_type"),
     *("text", "team", "type", "user_id", "parent_user_id", "bot_id", "app_id", "subtype"),
     *("trigger_id", "workflow_id", "display_as_bot", "upload"),
@@ -91,7 +91,7 @@ and r.ts = any (%(times)s::timestamptz[])
 _DELETE = "select slack.delete_rows(%(channel)s, %(times)s::timestamptz[])"
 _INDEX = "select slack.index_messages(%(channel)s, %(times)s::timestamptz[])"
 _COPY_MESSAGES: LiteralString = (
-    f"copy slack.message ({', '.join(MESSAGE_COLUMNS)}) from stdin (format binary)"
+    f"copy slack.message ({', '.join(COPY_COLUMNS)}) from stdin (format binary)"
 )
 _COPY_REACTIONS = """
 copy slack.reaction (channel_id, ts, user_id, reaction, is_present, event_ts, event_id) from stdin (format binary)
@@ -175,7 +175,7 @@ async def delete_messages(connection: Connection, keys: Iterable[MessageKey]) ->
 
 
 async def copy_messages(connection: Connection, rows: Mapping[MessageKey, bytes]) -> None:
-    """Insert messages and their search documents. A row has the cells of MESSAGE_COLUMNS in COPY's binary format."""
+    """Insert messages and their search documents. A row has the cells of COPY_COLUMNS in COPY's binary format."""
     await copy_rows(connection, _COPY_MESSAGES, list(rows.values()))
     for values in _by_channel(rows):
         await connection.execute(_INDEX, values)

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row, scalar_row
+from psycopg.rows import scalar_row
 
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
+from tiger_slack_tui.postgres.queries import fetch_rows
 
 # Times are given as ages in seconds, and the database subtracts them from its own time: machines' clocks differ.
 _INSTANCE: LiteralString = """
@@ -159,9 +160,7 @@ class Instance:
 
 async def newest(connection: Connection, *, most: int) -> list[Instance]:
     """At most `most` instances of the last day. Those that run or are lost come first."""
-    async with connection.cursor(row_factory=class_row(Instance)) as cursor:
-        await cursor.execute(_NEWEST, (most,))
-        return await cursor.fetchall()
+    return await fetch_rows(connection, Instance, _NEWEST, (most,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, LiteralString, NamedTuple
 
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 
 _COLUMNS: LiteralString = (
     "id, job, reason, scheduled_for, instance, started_at, finished_at, outcome"
@@ -190,6 +189,4 @@ async def newest(connection: Connection, job: str, *, most: int) -> list[JobRun]
 async def _runs(
     connection: Connection, query: LiteralString, values: tuple[Any, ...]
 ) -> list[JobRun]:
-    async with connection.cursor(row_factory=class_row(JobRun)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_rows(connection, JobRun, query, values)

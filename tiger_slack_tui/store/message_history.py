@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString, TypeVar
 
-from psycopg.rows import class_row
-
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.postgres.queries import fetch_row, fetch_rows, fetch_value
 from tiger_slack_tui.store.names import PERSON_NAME
 from tiger_slack_tui.store.readable_messages import known_span
 from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
@@ -236,9 +233,7 @@ class CoveringGap:
 
 async def stored_message(connection: Connection, channel_id: str, ts: str) -> StoredMessage | None:
     """The message's row. `ts` is Slack's text, here and below."""
-    return next(
-        iter(await _rows(connection, StoredMessage, _MESSAGE, _values(channel_id, ts))), None
-    )
+    return await fetch_row(connection, StoredMessage, _MESSAGE, _values(channel_id, ts))
 
 
 async def is_message_known(connection: Connection, channel_id: str, ts: str) -> bool:
@@ -253,7 +248,7 @@ async def messages_of_second(
     """The messages of the second of `ts`, a ts: stored, deleted, or only known from events; at most 100."""
     second = int(ts.partition(".")[0])
     values = _values(channel_id, str(second)) | {"end": str(second + 1)}
-    return await _rows(connection, MessageOfSecond, _OF_SECOND, values)
+    return await fetch_rows(connection, MessageOfSecond, _OF_SECOND, values)
 
 
 async def message_facts(
@@ -264,19 +259,18 @@ async def message_facts(
     With `visible`, the audit trail begins with the first event of these channels, or of none.
     """
     values = {"channel_id": channel_id, "ts": ts, "visible": visible_parameter(visible)}
-    async with connection.cursor(row_factory=class_row(MessageFacts)) as cursor:
-        await cursor.execute(_FACTS, values, prepare=False)
-        return (await cursor.fetchall())[0]
+    [found] = await fetch_rows(connection, MessageFacts, _FACTS, values)
+    return found
 
 
 async def message_events(connection: Connection, channel_id: str, ts: str) -> list[MessageEventRow]:
     """The events about the message, in the order in which they happened."""
-    return await _rows(connection, MessageEventRow, _EVENTS, _values(channel_id, ts))
+    return await fetch_rows(connection, MessageEventRow, _EVENTS, _values(channel_id, ts))
 
 
 async def imported_file(connection: Connection, channel_id: str, ts: str) -> ImportedFile | None:
     """The file that contains the message, of the first import that read one."""
-    return next(iter(await _rows(connection, ImportedFile, _FILE, _values(channel_id, ts))), None)
+    return await fetch_row(connection, ImportedFile, _FILE, _values(channel_id, ts))
 
 
 async def covering_gap(
@@ -289,17 +283,8 @@ async def covering_gap(
     if not await fetch_value(connection, _HAS_GAPS):  # the schema of an older version
         return None
     values = _values(channel_id, ts) | {"by_hand": str(by_hand)}
-    return next(iter(await _rows(connection, CoveringGap, _GAP, values)), None)
+    return await fetch_row(connection, CoveringGap, _GAP, values)
 
 
 def _values(channel_id: str, ts: str) -> dict[str, str]:
     return {"channel_id": channel_id, "ts": ts} | known_span(ts)
-
-
-async def _rows(
-    connection: Connection, row_type: type[T], query: LiteralString, values: Mapping[str, str]
-) -> list[T]:
-    async with connection.cursor(row_factory=class_row(row_type)) as cursor:
-        # Not prepared, because the best plan depends on the values.
-        await cursor.execute(query, values, prepare=False)
-        return await cursor.fetchall()

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
-from psycopg.rows import class_row
-
 from tiger_slack_tui.base.times import EARLIEST, LATEST
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_rows
 from tiger_slack_tui.slack.ts import from_micros, parse_ts, to_micros
 from tiger_slack_tui.store.names import PERSON_NAME
 from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
@@ -67,11 +66,6 @@ _NAMES_AND_URL: LiteralString = f"""
 union all
 (select '', w.url from slack.workspace w where w.url is not null order by w.seen_at desc limit 1)
 """  # noqa: S608 our own text
-_SAVE_WORKSPACE = """
-insert into slack.workspace as w (team_id, team, url)
-values (%(team_id)s, %(team)s, %(url)s)
-on conflict (team_id) do update set team = excluded.team, url = excluded.url, seen_at = now()
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +101,7 @@ async def read_messages(
         "channels": [channel for channel, _ in keys],
         "times": [time_text(ts) for _, ts in keys],
     }
-    return await _read(connection, _SOME, values)
+    return await fetch_rows(connection, ReadableMessage, _SOME, values)
 
 
 async def read_thread(
@@ -129,7 +123,7 @@ async def read_thread(
         "from_end": from_end,
         "n": n,
     }
-    return await _read(connection, _OF_THREAD, values)
+    return await fetch_rows(connection, ReadableMessage, _OF_THREAD, values)
 
 
 async def read_around(
@@ -144,7 +138,8 @@ async def read_around(
         before = await read_thread(connection, channel, thread, n, before=ts, from_end=True)
         return before, await read_thread(connection, channel, thread, n, after=ts)
     values = {"channel": channel, "ts": time_text(ts), "n": n}
-    return await _read(connection, _BEFORE, values), await _read(connection, _AFTER, values)
+    before = await fetch_rows(connection, ReadableMessage, _BEFORE, values)
+    return before, await fetch_rows(connection, ReadableMessage, _AFTER, values)
 
 
 async def names_of(
@@ -167,11 +162,6 @@ async def names_and_url(
     cursor = await connection.execute(_NAMES_AND_URL, values)
     names = dict(await cursor.fetchall())
     return names, names.pop("", None)
-
-
-async def save_workspace(connection: Connection, team_id: str, team: str, url: str | None) -> None:
-    """Store what Slack reported of the workspace."""
-    await connection.execute(_SAVE_WORKSPACE, {"team_id": team_id, "team": team, "url": url})
 
 
 def time_text(ts: str) -> str:
@@ -199,11 +189,3 @@ def _time(ts: str) -> datetime:
     if micros is None:
         return EARLIEST
     return from_micros(micros) if micros <= to_micros(LATEST) else LATEST
-
-
-async def _read(
-    connection: Connection, query: LiteralString, values: dict[str, Any]
-) -> list[ReadableMessage]:
-    async with connection.cursor(row_factory=class_row(ReadableMessage)) as cursor:
-        await cursor.execute(query, values, prepare=False)
-        return await cursor.fetchall()

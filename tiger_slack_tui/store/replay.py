@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 import orjson
-from psycopg.rows import class_row
 from psycopg.sql import SQL
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 from tiger_slack_tui.store.events import as_array
 
 _SELECT = SQL("""
@@ -89,10 +88,7 @@ async def read_replay_rows(
         "last_id": last_id,
         "rows": most,
     }
-    async with connection.cursor(row_factory=class_row(ReplayRow)) as cursor:
-        # Not prepared, because the best plan depends on the values.
-        await cursor.execute(_SELECT.format(wanted=wanted), values, prepare=False)
-        return await cursor.fetchall()
+    return await fetch_rows(connection, ReplayRow, _SELECT.format(wanted=wanted), values)
 
 
 async def replay_records(

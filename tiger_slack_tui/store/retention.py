@@ -8,11 +8,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal, LiteralString, NamedTuple
 
-from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 from tiger_slack_tui.postgres.timescale import TimescaleDB
 
 _POLICY: LiteralString = """
@@ -156,9 +155,7 @@ async def event_policy_age(connection: Connection) -> timedelta | None:
 
 async def drop_old_chunks(connection: Connection, timescaledb: TimescaleDB, age: timedelta) -> None:
     """Drop the chunks of slack.event in which every event is older than `age` and was received that long ago."""
-    async with connection.cursor(row_factory=class_row(Chunk)) as cursor:
-        await cursor.execute(_OLD_CHUNKS, (age,))
-        chunks = await cursor.fetchall()
+    chunks = await fetch_rows(connection, Chunk, _OLD_CHUNKS, (age,))
     drop = _DROP_CHUNK.format(Identifier(timescaledb.schema))
     for chunk in chunks:
         name = Identifier(chunk.schema, chunk.name)

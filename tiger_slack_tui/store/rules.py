@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.jsonpath import readable
-from tiger_slack_tui.postgres.queries import fetch_value, to_json
+from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value, to_json
 
 _CHECK: LiteralString = """
 select %(match)s::jsonpath::text, jsonb_path_query_array('{}', %(match)s::jsonpath, silent => true)::text
@@ -292,6 +291,4 @@ async def count_rule_failures(connection: Connection, failures: Any) -> None:
 
 
 async def _read(connection: Connection, rule_id: int | None) -> list[Rule]:
-    async with connection.cursor(row_factory=class_row(Rule)) as cursor:
-        await cursor.execute(_RULES, {"id": rule_id})
-        return await cursor.fetchall()
+    return await fetch_rows(connection, Rule, _RULES, {"id": rule_id})

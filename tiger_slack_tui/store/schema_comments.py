@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import LiteralString
 
-from psycopg.rows import class_row
-
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_rows
 
 _COLUMNS: LiteralString = """
 select c.relname as table, obj_description(c.oid, 'pg_class') as table_comment, a.attname as column
@@ -35,6 +34,4 @@ class ColumnComment:
 
 async def column_comments(connection: Connection) -> list[ColumnComment]:
     """All columns of the schema's tables and views, by table."""
-    async with connection.cursor(row_factory=class_row(ColumnComment)) as cursor:
-        await cursor.execute(_COLUMNS)
-        return await cursor.fetchall()
+    return await fetch_rows(connection, ColumnComment, _COLUMNS)

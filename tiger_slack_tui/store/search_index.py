@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from psycopg.rows import class_row
-
 from tiger_slack_tui.base.errors import DatabaseRefused
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import translate_errors
 from tiger_slack_tui.postgres.pool import connect
-from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.postgres.queries import fetch_row, fetch_value
 
 _PROGRESS: LiteralString = """
 select p.language, p.previous_languages, p.done, p.total, p.finished_at from slack.search_progress p
@@ -70,9 +68,7 @@ NO_PROGRESS: Final = ("english", (), 0, None, None)
 
 async def read_progress(connection: Connection) -> IndexProgress:
     """How much of the history can be searched."""
-    async with connection.cursor(row_factory=class_row(IndexProgress)) as cursor:
-        await cursor.execute(_PROGRESS)
-        row = await cursor.fetchone()
+    row = await fetch_row(connection, IndexProgress, _PROGRESS)
     return row or IndexProgress(*NO_PROGRESS)
 
 

@@ -6,9 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
-from psycopg.rows import class_row
-
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.queries import fetch_rows
 
 PUBLIC: Final = "channel"
 PRIVATE: Final = "group"
@@ -86,9 +85,7 @@ def visible_parameter(visible: VisibleChannels | None) -> list[str] | None:
 
 async def channel_types(connection: Connection) -> list[ChannelType]:
     """The channels of slack.channel with their types."""
-    async with connection.cursor(row_factory=class_row(ChannelType)) as cursor:
-        await cursor.execute(_TYPES, prepare=False)
-        return await cursor.fetchall()
+    return await fetch_rows(connection, ChannelType, _TYPES)
 
 
 def visible_by_type(

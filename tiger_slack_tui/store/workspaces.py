@@ -1,4 +1,4 @@
-"""Finds out whose messages the database contains."""
+"""The workspaces: what Slack reports of ours, and whose messages the database contains."""
 
 from __future__ import annotations
 
@@ -19,8 +19,19 @@ order by count(*) desc, u.team_id
 limit 1
 """
 
+_SAVE = """
+insert into slack.workspace as w (team_id, team, url)
+values (%(team_id)s, %(team)s, %(url)s)
+on conflict (team_id) do update set team = excluded.team, url = excluded.url, seen_at = now()
+"""
 
-async def held_teams(connection: Connection) -> frozenset[str]:
+
+async def save_workspace(connection: Connection, team_id: str, team: str, url: str | None) -> None:
+    """Store what Slack reported of the workspace."""
+    await connection.execute(_SAVE, {"team_id": team_id, "team": team, "url": url})
+
+
+async def known_teams(connection: Connection) -> frozenset[str]:
     """The ids of the workspaces whose messages the database contains.
 
     They are those of the instances; if there are none, the workspace of most users. Empty if neither is known, or if

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from tests.faults.month.instance import make_engine
+from tiger_slack_tui.base.log_setup import log_to_stderr
 from tiger_slack_tui.base.settings import Settings, SlackSettings
-from tiger_slack_tui.base.telemetry import log_to_stderr
 from tiger_slack_tui.headless.run import run_headless
 
 if __name__ == "__main__":

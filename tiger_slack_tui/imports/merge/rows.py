@@ -25,7 +25,7 @@ from tiger_slack_tui.slack import payload
 from tiger_slack_tui.slack.events import CHANNEL_SUBTYPES
 from tiger_slack_tui.slack.ts import from_micros, parse_ts, slack_ts, to_micros
 from tiger_slack_tui.store.import_account import Reason
-from tiger_slack_tui.store.import_messages import MESSAGE_COLUMNS, Channel, Version
+from tiger_slack_tui.store.import_messages import COPY_COLUMNS, Channel, Version
 
 _LAST = to_micros(datetime.max.replace(tzinfo=UTC))
 
@@ -34,10 +34,10 @@ _IDS = ("team", "user", "parent_user_id", "bot_id", "app_id", "trigger_id", "wor
 _BOOLS = ("display_as_bot", "upload")
 _ARRAYS = ("blocks", "attachments", "files", "x_files")
 _OBJECTS = ("icons", "language", "edited")
-_CONTENT = tuple("user" if name == "user_id" else name for name in MESSAGE_COLUMNS[6:-1])
+_CONTENT = tuple("user" if name == "user_id" else name for name in COPY_COLUMNS[6:-1])
 """The keys of a message's content; reactions and replies are not among them. Their order must not change: it is part
 of event_id, which is equal for equal contents."""
-_ROW = row_of(len(MESSAGE_COLUMNS))
+_ROW = row_of(len(COPY_COLUMNS))
 
 
 @dataclass(slots=True)

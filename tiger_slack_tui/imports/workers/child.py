@@ -38,7 +38,7 @@ from tiger_slack_tui.store.import_account import ImportProblem, Reason
 from tiger_slack_tui.store.import_files import CheckpointChanged
 from tiger_slack_tui.store.imports import join_as_worker
 from tiger_slack_tui.store.names import channels_by_name
-from tiger_slack_tui.store.workspaces import held_teams
+from tiger_slack_tui.store.workspaces import known_teams
 
 _LIST_BATCH = 1000
 """Rows of a list that are merged together."""
@@ -143,7 +143,7 @@ class Worker:
     async def _plan(self, command: protocol.MakePlan, connection: Connection) -> None:
         try:
             names = await channels_by_name(connection)
-            held = await held_teams(connection)
+            held = await known_teams(connection)
             listing = self._source.list(command.limits)
             plan = make_plan(self._path, self._source, listing, command.selection, names, held)
         except ArchiveRefused as error:

@@ -32,11 +32,11 @@ from tiger_slack_tui.store.import_files import (
     read_checkpoints,
     save_checkpoints,
 )
-from tiger_slack_tui.store.periods import PERIOD
+from tiger_slack_tui.store.lock_spans import LOCK_SPAN
 
 _BATCH_RECORDS = 2000
 _BATCH_BYTES = 2 << 20
-"""A batch ends at either limit, and before a record of another `PERIOD`.
+"""A batch ends at either limit, and before a record of another `LOCK_SPAN`.
 
 Live events about the same messages wait for it, some 100 ms."""
 _ATTEMPTS = 5
@@ -78,8 +78,8 @@ class FileReader:
         self._connection = connection
         self._batch: list[MergeItem] = []
         self._batch_bytes = 0
-        self._period: int | None = None
-        """The period of the batch's messages, once it has any."""
+        self._span: int | None = None
+        """The lock span of the batch's messages, once it has any."""
         self._open: dict[int, FileCheckpoint] = {}
         """The files that have not ended, by number."""
         self._failures: dict[int, Reason] = {}
@@ -120,7 +120,7 @@ class FileReader:
             await self._read_files(files)
 
     def _forget_batch(self) -> None:
-        self._batch, self._batch_bytes, self._started, self._period = [], 0, [], None
+        self._batch, self._batch_bytes, self._started, self._span = [], 0, [], None
 
     async def _begin_files(self, files: Sequence[NumberedFile], *, is_retry: bool) -> None:
         """Find out where to begin with each file."""
@@ -227,11 +227,11 @@ class FileReader:
                     if self._has_dates and not self._is_wanted(content):
                         content = None
                 if isinstance(content, MessageRow | DeletionRow):
-                    period = content.micros // PERIOD
-                    if self._period not in (None, period):
+                    span = content.micros // LOCK_SPAN
+                    if self._span not in (None, span):
                         self._at = (number, stream.tell())
                         await self._merge_batch()
-                    self._period = period
+                    self._span = span
                 self._batch.append(FileRecord(number, position, content, repair))
                 if isinstance(content, MessageRow):
                     self._batch_bytes += len(content.cells)

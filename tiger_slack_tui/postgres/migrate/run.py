@@ -15,7 +15,7 @@ import psycopg
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import DatabaseRefused, DatabaseUnavailable, MigrationError
-from tiger_slack_tui.base.telemetry import span
+from tiger_slack_tui.base.spans import span
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import ReadOnlyServer, describe, is_unavailable
 from tiger_slack_tui.postgres.lock_keys import (

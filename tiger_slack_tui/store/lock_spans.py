@@ -10,7 +10,7 @@ from tiger_slack_tui.slack.ts import from_micros, to_micros
 
 T = TypeVar("T")
 
-PERIOD = 12 * 7 * 86_400 * 1_000_000
+LOCK_SPAN = 12 * 7 * 86_400 * 1_000_000
 """In microseconds: twelve of the weekly chunks of slack.message.
 
 A transaction locks each chunk that it touches, with its indexes and its part of the columnstore: about eight locks.
@@ -18,8 +18,8 @@ The server has room for 64 locks (`max_locks_per_transaction`) for each of its c
 """
 
 
-def by_period(items: Iterable[T], time_of: Callable[[T], int | None]) -> list[list[T]]:
-    """The items in parts, each with the messages of one period, in the order of their first items.
+def by_lock_span(items: Iterable[T], time_of: Callable[[T], int | None]) -> list[list[T]]:
+    """The items in parts, each with the messages of one span, in the order of their first items.
 
     `time_of` gives microseconds since 1970; items without a time join the first part.
     """
@@ -27,17 +27,17 @@ def by_period(items: Iterable[T], time_of: Callable[[T], int | None]) -> list[li
     timeless: list[T] = []
     for item in items:
         time = time_of(item)
-        (timeless if time is None else parts.setdefault(time // PERIOD, [])).append(item)
+        (timeless if time is None else parts.setdefault(time // LOCK_SPAN, [])).append(item)
     found = list(parts.values())
     if not timeless:
         return found
     return [timeless + found[0], *found[1:]] if found else [timeless]
 
 
-def spans_of_periods(oldest: datetime, before: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The times from `oldest` to `before` in spans of one period each, each as its begin and its end."""
+def lock_spans(oldest: datetime, before: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The times from `oldest` to `before` in spans, each as its begin and its end."""
     begin, end = to_micros(oldest), to_micros(before)
     while begin < end:
-        next_ = min((begin // PERIOD + 1) * PERIOD, end)
+        next_ = min((begin // LOCK_SPAN + 1) * LOCK_SPAN, end)
         yield from_micros(begin), from_micros(next_)
         begin = next_

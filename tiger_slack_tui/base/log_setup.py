@@ -1,52 +1,23 @@
-"""Sets up the log, and makes spans. Neither contains data."""
+"""Sets up the log. It never contains data."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from opentelemetry import trace
-from opentelemetry.util.types import AttributeValue
 from pythonjsonlogger.json import JsonFormatter
 
 from tiger_slack_tui.base.log_records import keep_data_out_of_records, log_uncaught_errors
 from tiger_slack_tui.base.settings import Settings
-from tiger_slack_tui.base.stacktrace import error_attributes
 from tiger_slack_tui.base.text import wrap
 
 _FILE_BYTES = 5_000_000
 _OLD_FILES = 3
 _WIDTH = 79
 """Columns of a sentence on a terminal."""
-
-
-_tracer = trace.get_tracer("tiger_slack_tui")  # its spans are dropped until Logfire is set up
-
-
-@contextmanager
-def span(name: str, **attributes: AttributeValue) -> Iterator[trace.Span]:
-    """Trace the block as a span. An error is recorded by `record_error`."""
-    with _tracer.start_as_current_span(
-        name, attributes=attributes, record_exception=False, set_status_on_exception=False
-    ) as current:
-        try:
-            yield current
-        except BaseException as error:
-            record_error(current, error)
-            raise
-
-
-def record_error(current: trace.Span, error: BaseException) -> None:
-    """Mark the span as failed, with the error's type and its stack without data.
-
-    https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/, apart from `exception.message`.
-    """
-    current.add_event("exception", error_attributes(error))
-    current.set_status(trace.StatusCode.ERROR, type(error).__name__)
 
 
 def log_to_stderr(settings: Settings) -> None:
