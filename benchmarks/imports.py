@@ -33,7 +33,7 @@ from tiger_slack_tui.imports.progress_events import FileStarted
 from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.slack.payload import strip_secrets
-from tiger_slack_tui.store.import_messages import MESSAGE_COLUMNS
+from tiger_slack_tui.store.import_messages import COPY_COLUMNS
 
 _ROUNDS = 3
 # Stores what an import stores, in SQL alone: messages that no rule drops, and their reactions in both tables.
@@ -198,7 +198,7 @@ def render(conninfo: str, root: Path, rendered: Path) -> None:
     run(conninfo, root)
     with psycopg.connect(conninfo) as connection, rendered.open("wb") as file:
         with connection.cursor().copy(
-            f"copy slack.message ({', '.join(MESSAGE_COLUMNS)}) to stdout"
+            f"copy slack.message ({', '.join(COPY_COLUMNS)}) to stdout"
         ) as copy:
             for block in copy:
                 file.write(block)
@@ -208,7 +208,7 @@ def timed_copy(conninfo: str, rendered: Path) -> float:
     began = time.monotonic()
     with psycopg.connect(conninfo) as connection, rendered.open("rb") as file:
         with connection.cursor().copy(
-            f"copy slack.message ({', '.join(MESSAGE_COLUMNS)}) from stdin"
+            f"copy slack.message ({', '.join(COPY_COLUMNS)}) from stdin"
         ) as copy:
             while block := file.read(1 << 16):
                 copy.write(block)
