@@ -14,8 +14,14 @@ from tests.console.imports import Clock, half, past, whole
 from tests.console.test_keys import console
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.views.importing.lines import OPTIONS
+from tiger_slack_tui.console.views.importing.lines import (
+    OPTIONS,
+    Failure,
+    findings,
+    paint_check_finding,
+)
 from tiger_slack_tui.console.views.importing.view import ImportView
+from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.request import ImportRequest
 
 KNOWN = replace(database_state(), imports=past(), discard_rules=3)
@@ -90,6 +96,18 @@ async def test_the_options_are_those_of_the_import(
         await pilot.press("I")
         await shows(app, "No channel is selected.")
         assert len(started) == 1
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 300])
+def test_an_error_of_an_archive_is_shown_whole_at_every_width(width: int) -> None:
+    state = half(Clock())
+    said, hint = "The export is of another workspace. " * 4, "Import it into one of its own. " * 4
+    state.end(None, ArchiveRefused(said, hint=hint))
+    found = [row for row in findings(state, width) if isinstance(row, Failure)]
+    rows = [paint_check_finding(row, width).plain for row in found]
+    assert all(len(row) <= width and "…" not in row for row in rows)
+    assert " ".join(row[2:].strip() for row in rows).split() == f"{said} {hint}".split()
+    assert [row[0] for row in rows] == ["✗", *" " * (len(rows) - 1)]
 
 
 async def test_a_run_is_controlled_and_its_result_is_read(

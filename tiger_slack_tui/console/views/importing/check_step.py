@@ -78,10 +78,13 @@ class CheckStep(Step):
                 note=text if isinstance(text, str) else text[0],
             )
         )
-        self.pane("check-findings").show(
+        pane = self.pane("check-findings")
+        width = max(pane.size.width - 2, 20)  # beside the pointer
+        pane.show(
             Body(
                 rows=self._rows(
-                    lambda: findings(state),
+                    lambda: findings(state, width),
+                    width,
                     state.request,
                     state.ledger.problems,
                     len(state.notes),

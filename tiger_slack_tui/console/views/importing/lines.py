@@ -8,7 +8,7 @@ from itertools import islice
 
 from textual.content import Content
 
-from tiger_slack_tui.base.text import amount, cells, cut, visible
+from tiger_slack_tui.base.text import amount, cells, cut, lines, visible
 from tiger_slack_tui.console.formats import age, brief, clock, count, moment
 from tiger_slack_tui.console.panes.chrome import PHASES
 from tiger_slack_tui.console.panes.paint import (
@@ -71,6 +71,10 @@ _STEPS = {
     FileStep.KNOWN: ("✓", DIM),
     FileStep.FAILED: ("✗", BAD),
 }
+_SYMBOL = 2
+"""Cells before a line of an error."""
+_MOST_OF_ERROR = 10
+"""The most lines of an error, and of each line of its hint."""
 _MOST_PROBLEMS = 2000
 """The most problems that the check lists."""
 _QUIET_SECONDS = 3.0
@@ -202,6 +206,8 @@ class Failure:
 
     text: str
     is_hint: bool
+    is_first: bool
+    """Whether the error begins with this line."""
 
 
 CheckFinding = Failure | TimedNote | ImportProblem
@@ -219,19 +225,27 @@ def exports_of(state: ImportState | None) -> tuple[Export, ...]:
     return error.exports if isinstance(error, ArchiveRefused) else ()
 
 
-def failure_lines(state: ImportState) -> list[Failure]:
-    """The lines of the error that ended the check or the import."""
+def failure_lines(state: ImportState, width: int) -> list[Failure]:
+    """The error that ended the check or the import, in lines of `width` cells with their symbols."""
     if state.error is None:
         return []
+    room = max(width - _SYMBOL, 1)
+    shown = lines(str(state.error.args[0]), room, _MOST_OF_ERROR, at_words=True)
     hint = (state.error.hint or "").splitlines()
-    text = str(state.error.args[0])
-    return [Failure(text, is_hint=False), *(Failure(line, is_hint=True) for line in hint)]
+    return [
+        *(Failure(row, is_hint=False, is_first=number == 0) for number, row in enumerate(shown)),
+        *(
+            Failure(row, is_hint=True, is_first=False)
+            for text in hint
+            for row in lines(text, room, _MOST_OF_ERROR, at_words=True)
+        ),
+    ]
 
 
-def findings(state: ImportState) -> list[CheckFinding]:
+def findings(state: ImportState, width: int) -> list[CheckFinding]:
     """What the operator should know before the import, errors first; at most `_MOST_PROBLEMS` problems."""
     warnings = [note for note in state.notes if note.is_warning]
-    return [*failure_lines(state), *islice(state.problems, _MOST_PROBLEMS), *warnings]
+    return [*failure_lines(state, width), *islice(state.problems, _MOST_PROBLEMS), *warnings]
 
 
 def findings_left_out(state: ImportState) -> str:
@@ -265,8 +279,9 @@ def paint_check_finding(row: CheckFinding, width: int) -> Content:
     if isinstance(row, ImportProblem):
         return paint_problem(row, width)
     if isinstance(row, Failure):
-        symbol, style = ("  ", "") if row.is_hint else ("✗ ", BAD)
-        return line((symbol + cut(row.text, width - 2), style)).truncate(width)
+        symbol = "✗ " if row.is_first else " " * _SYMBOL
+        shown = symbol + cut(row.text, width - _SYMBOL)
+        return line((shown, "" if row.is_hint else BAD)).truncate(width)
     symbol, style = ("▲", NOTE) if row.is_warning else ("·", DIM)
     return line((symbol, style), " ", cut(row.text, width - 2)).truncate(width)
 

@@ -28,6 +28,7 @@ from tiger_slack_tui.console.panes.paint import (
     Column,
     Columns,
     StyledText,
+    folded,
     line,
     wrapped,
 )
@@ -144,7 +145,7 @@ class OptionsStep(Step):
         problem = self._problem(check)
         rows = [Content("  ") + row for row in lines]
         if problem:
-            rows.insert(0, line((f"  ✗ {problem}", BAD)))
+            rows[:0] = folded(line((f"  ✗ {problem}", BAD)), width)
         note = (
             "but it does not wait for live events"
             if model.engine and model.live_limit is not None

@@ -91,7 +91,7 @@ class ResultStep(Step):
                 note=left_out or f"{state.ledger.problems:,}",
                 left_out=left_out,
                 head=PROBLEMS.head,
-                empty_text=_empty(state),
+                empty_text=_empty(state, self.pane("result-bad").size.width),
             )
         )
         self.pane("result-channels").show(
@@ -189,11 +189,11 @@ def _problem_lines(problem: ImportProblem, width: int) -> list[Content]:
     return pairs(width, ("path", problem.path), problem_pair(problem), name=16)
 
 
-def _empty(state: ImportState) -> list[str]:
+def _empty(state: ImportState, width: int) -> list[str]:
     """What is shown if there are no bad records."""
     if state.is_planned:
         return ["No bad records or files were found.", "n imports another archive."]
-    hint = [failure.text for failure in failure_lines(state) if failure.is_hint]
+    hint = [failure.text for failure in failure_lines(state, width) if failure.is_hint]
     return [
         "Nothing was read.",
         *hint,
