@@ -64,7 +64,8 @@ async def _ask(conninfo: str, text: Text, messages: int) -> None:
         rare, common = text.words[-200:], text.word_of_share(0.02)
         await _timed(connection, common)
         cursor = await connection.execute(
-            "select count(*) from slack.message_search where document @@ slack.search_term(%s, false, '{english}')",
+            "select count(*) from slack.message_search"
+            " where document @@ (select slack.search_term(%s, false, '{english}'))",
             (common,),
         )
         row = await cursor.fetchone()

@@ -21,11 +21,11 @@ _WALK: Final = 40_000
 """Messages that are read in order, if the sample says that they hold enough matches."""
 _ALL: Final = 1 << 40
 """More messages than there are."""
-_RANKED: Final = 10_000
+_RANKED: Final = 5000
 """The newest matches that are ranked, at most."""
-_ROW_BYTES: Final = 400
+_ROW_BYTES: Final = 300
 """About so many bytes of the table has a message."""
-_FETCH: Final = 3
+_FETCH: Final = 10
 """How many times as long it takes to fetch a message that the index found, as to read one in order."""
 _FEW: Final = 8
 """So few matches in the sample do not show how frequent they are."""
