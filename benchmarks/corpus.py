@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import psycopg
 from ingest import place
 
+from tiger_slack_tui.base.errors import MigrationError
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.migrate.run import migrate
 
@@ -135,7 +136,13 @@ def corpus(messages: int) -> Iterator[str]:
     for each in (directory.parent, directory):
         each.chmod(0o711)
     with EmbeddedPostgres.start(directory / "postgres") as server:
-        asyncio.run(migrate(server.conninfo))
+        try:
+            asyncio.run(migrate(server.conninfo))
+        except MigrationError:  # there is a new migration, but no new version yet
+            (directory / "filled").unlink(missing_ok=True)
+            with psycopg.connect(server.conninfo, autocommit=True) as connection:
+                connection.execute("drop schema slack cascade")
+            asyncio.run(migrate(server.conninfo))
         if not (directory / "filled").exists():
             fill(server.conninfo, messages)
             (directory / "filled").touch()
