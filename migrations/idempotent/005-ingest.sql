@@ -145,7 +145,7 @@ begin
   -- Every transaction takes its locks in this order, and locks of one kind in the order of their keys. So no two
   -- transactions deadlock: not those of ingestion, imports, backfills, replays, jobs or heartbeats.
   --   1. one replay at a time                            slack.replay()
-  --   2. weeks of channels                               slack.lock_for_import(): imports and backfills
+  --   2. twelve weeks of a channel                       slack.lock_for_import(): imports and backfills
   --   3. who decides which documents are made            slack.index_history(), slack.renew_documents(), migrations
   --   4. buckets of messages                             slack.lock_messages(): exclusive; slack.lock_for_import(): shared
   --   5. rows of slack.event                             only replays change them

@@ -3,10 +3,10 @@ returns void
 language plpgsql
 as $func$
 begin
-  -- Only one import at a time writes to a week of a channel, so that imports see each other's messages and reactions.
+  -- Only one import at a time writes to twelve weeks of a channel, so that imports see each other's messages and reactions.
   perform pg_advisory_xact_lock(1768778863, k.key)
   from
-  ( select distinct hashtextextended(c.id, w.week::int8)::bit(31)::int4 as key
+  ( select distinct hashtextextended(c.id, floor(w.week::float8 / 12)::int8)::bit(31)::int4 as key
     from jsonb_each(weeks) c (id, weeks)
     cross join lateral jsonb_array_elements_text(c.weeks) w (week)
     order by key

@@ -75,11 +75,11 @@ async def test_a_replay_locks_the_chunk_of_its_event(
 
 MOST_LOCKS_OF_A_TRANSACTION = 200
 _COUNT_LOCKS = """
-create table if not exists public.locks_held (at text, locks int8);
+create table if not exists public.locks_held (at text, locks int8, transaction xid8 default pg_current_xact_id());
 truncate public.locks_held;
 create or replace function public.count_locks() returns trigger language plpgsql as $func$
 begin
-  insert into public.locks_held select tg_table_name, count(*) from pg_locks where pid = pg_backend_pid();
+  insert into public.locks_held (at, locks) select tg_table_name, count(*) from pg_locks where pid = pg_backend_pid();
   return null;
 end
 $func$;
@@ -94,6 +94,7 @@ class Locks:
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute(_COUNT_LOCKS)
             for table in tables:
+                connection.execute(f"drop trigger if exists count_locks on slack.{table}".encode())
                 connection.execute(
                     f"create constraint trigger count_locks after insert or update on slack.{table}"
                     " deferrable initially deferred for each row execute function count_locks()".encode()
@@ -103,6 +104,12 @@ class Locks:
         with psycopg.connect(self._conninfo) as connection:
             query = "select locks from public.locks_held order by locks"
             return [locks for (locks,) in connection.execute(query)]
+
+    def transactions(self) -> int:
+        with psycopg.connect(self._conninfo) as connection:
+            query = "select count(distinct transaction) from public.locks_held"
+            row = connection.execute(query).fetchone()
+            return row[0] if row else 0
 
 
 async def test_a_batch_of_events_about_many_weeks(conninfo: str) -> None:
@@ -133,6 +140,23 @@ async def test_an_import_of_many_weeks(conninfo: str, tmp_path: Path) -> None:
     imported = await run_import(conninfo, write_folder(tmp_path, files))
     assert imported.result.total.inserted == 2 * CHUNKS
     assert locks.found()[-1] <= MOST_LOCKS_OF_A_TRANSACTION
+
+
+async def test_an_import_of_many_quiet_channels(conninfo: str, tmp_path: Path) -> None:
+    """Their messages of the same time are merged together, though each file has only one."""
+    channels = {
+        f"quiet-{n}": {
+            f"{when(week):%Y-%m-%d}": [{"type": "message", "ts": ts_of(week, 300 + n), "text": "x"}]
+            for week in range(n % 9, CHUNKS, CHUNKS // 8)
+        }
+        for n in range(130)
+    }
+    locks = Locks(conninfo, "import_file")
+    imported = await run_import(conninfo, write_folder(tmp_path, export(channels)))
+    files = sum(map(len, channels.values()))
+    assert imported.result.total.inserted == files
+    assert locks.found()[-1] <= MOST_LOCKS_OF_A_TRANSACTION
+    assert locks.transactions() < files / 10
 
 
 async def test_a_backfill_of_many_weeks(conninfo: str, tmp_path: Path) -> None:

@@ -153,8 +153,8 @@ def find_roots(members: Iterable[Member], left_out: Iterable[tuple[str, str]]) -
             rest.append(member)
         elif name.lower() in _LISTS:
             lists.append(member)
-        elif folder and (found := _DAY_FILE.fullmatch(name)):
-            days.append(MessageFile(folder, _date(*found.groups()), member))
+        elif folder and _DAY_FILE.fullmatch(name):
+            days.append(MessageFile(folder, day_of(name), member))
         else:
             rest.append(member)
     channel_folders = {file.folder for file in days}
@@ -254,8 +254,10 @@ def _root_around(roots: dict[str, Root], folder: str) -> Root | None:
 
 
 @lru_cache(10_000)  # the same days in each channel
-def _date(year: str, month: str, day: str) -> date | None:
+def day_of(name: str) -> date | None:
+    """The day in the name of a day file; None for other files, and if there is no such day."""
+    found = _DAY_FILE.fullmatch(name)
     try:
-        return date(int(year), int(month), int(day))
+        return date(*map(int, found.groups())) if found else None
     except ValueError:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from itertools import chain, groupby
 from operator import attrgetter
@@ -18,6 +18,7 @@ from tiger_slack_tui.imports.archive.layout import (
     LeftOut,
     MessageFile,
     Root,
+    day_of,
     find_roots,
     why_nothing,
 )
@@ -30,9 +31,11 @@ from tiger_slack_tui.imports.archive.members import (
 )
 from tiger_slack_tui.imports.archive.names import from_path, shown
 from tiger_slack_tui.imports.archive.workspaces import Choice, choose
+from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.store.directory import DirectoryKind
 from tiger_slack_tui.store.import_account import ImportProblem
 from tiger_slack_tui.store.import_messages import Channel
+from tiger_slack_tui.store.lock_spans import LOCK_SPAN
 
 _BATCH_FILES = 400
 """Most files of a batch."""
@@ -256,6 +259,24 @@ def _contents(plan: Plan) -> str:
     there = ", ".join(map(shown, titles[:_SHOWN])) + more
     channels = f"Its channels are: {there}." if titles else "It holds no channels."
     return f"{channels} Its days are {plan.days[0]} to {plan.days[1]}." if plan.days else channels
+
+
+def sort_by_span(files: list[PlannedFile]) -> None:
+    """Sort the files by the lock span of their days, without changing the order within one.
+
+    A batch of files then has many channels of one span, not one channel of many, which needs more transactions.
+    Files of several days come first.
+    """
+    files.sort(key=lambda planned: _span_of(PurePosixPath(planned.member.path).name))
+
+
+def _span_of(name: str) -> int:
+    day = day_of(name)
+    return (
+        -1
+        if day is None
+        else to_micros(datetime(day.year, day.month, day.day, tzinfo=UTC)) // LOCK_SPAN
+    )
 
 
 def split_files(files: Iterable[PlannedFile]) -> list[list[NumberedFile]]:

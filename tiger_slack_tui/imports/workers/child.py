@@ -24,7 +24,7 @@ from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import error_attributes, where
 from tiger_slack_tui.imports.archive.lists import ListRow, read_list
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Member, NothingSelected, Source
-from tiger_slack_tui.imports.archive.plan import make_plan, split_files
+from tiger_slack_tui.imports.archive.plan import make_plan, sort_by_span, split_files
 from tiger_slack_tui.imports.archive.sources import open_source
 from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.targets import DryRunTarget, ImportTarget, MergeTarget
@@ -37,6 +37,7 @@ from tiger_slack_tui.store.directory import DirectoryKind, upsert
 from tiger_slack_tui.store.import_account import ImportProblem, Reason
 from tiger_slack_tui.store.import_files import CheckpointChanged
 from tiger_slack_tui.store.imports import join_as_worker
+from tiger_slack_tui.store.lock_spans import has_chunks
 from tiger_slack_tui.store.names import channels_by_name
 from tiger_slack_tui.store.workspaces import known_teams
 
@@ -58,6 +59,7 @@ class Worker:
         self._reports = reports
         self._writing = threading.Lock()
         self._permits = 0
+        self._has_chunks = False
         self._ahead: deque[protocol.Command] = deque()
 
     async def run(self) -> None:
@@ -70,6 +72,7 @@ class Worker:
         keep_alive.start()
         self._path = setup.path
         async with await connect_session(setup.conninfo, BlockingConnection) as connection:
+            self._has_chunks = await has_chunks(connection)
             target: MergeTarget
             if setup.import_id is None:
                 target = DryRunTarget(connection)
@@ -92,7 +95,13 @@ class Worker:
                             await merger.prepare()
                             is_prepared = True
                         reader = FileReader(
-                            self, command, setup.import_id, self._source, merger, connection
+                            self,
+                            command,
+                            setup.import_id,
+                            self._source,
+                            merger,
+                            connection,
+                            has_chunks=self._has_chunks,
                         )
                         await reader.read()
 
@@ -150,6 +159,8 @@ class Worker:
             selects_nothing = isinstance(error, NothingSelected)
             self.report(protocol.Refused(error.args[0], error.hint, error.exports, selects_nothing))
             return
+        if self._has_chunks:
+            sort_by_span(plan.files)
         batches = [protocol.FileBatch.of(files) for files in split_files(plan.files)]
         number, size = len(plan.files), sum(planned.member.size for planned in plan.files)
         plan.files.clear()  # before the batches fill the pipe, which takes a while

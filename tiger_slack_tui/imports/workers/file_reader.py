@@ -36,9 +36,10 @@ from tiger_slack_tui.store.lock_spans import LOCK_SPAN
 
 _BATCH_RECORDS = 2000
 _BATCH_BYTES = 2 << 20
-"""A batch ends at either limit, and before a record of another `LOCK_SPAN`.
+_BATCH_CHANNELS = 50
+"""A batch ends at any of these limits, and with chunks before a record of another `LOCK_SPAN`.
 
-Live events about the same messages wait for it, some 100 ms."""
+Live events about the same messages wait for it, some 100 ms. Each of its channels takes a lock."""
 _ATTEMPTS = 5
 """How often the files are begun again because another session has changed their checkpoints."""
 
@@ -68,8 +69,13 @@ class FileReader:
         source: Source,
         merger: Merger,
         connection: Connection,
+        *,
+        has_chunks: bool,
     ) -> None:
-        """`import_id` is None for a dry run. `merger` works over `connection`."""
+        """`import_id` is None for a dry run. `merger` works over `connection`.
+
+        With `has_chunks` a batch has messages of one lock span.
+        """
         self._parent = parent
         self._command = command
         self._import_id = import_id
@@ -78,6 +84,9 @@ class FileReader:
         self._connection = connection
         self._batch: list[MergeItem] = []
         self._batch_bytes = 0
+        self._channels: set[str] = set()
+        """The channels of the batch's files."""
+        self._has_chunks = has_chunks
         self._span: int | None = None
         """The lock span of the batch's messages, once it has any."""
         self._open: dict[int, FileCheckpoint] = {}
@@ -121,6 +130,7 @@ class FileReader:
 
     def _forget_batch(self) -> None:
         self._batch, self._batch_bytes, self._started, self._span = [], 0, [], None
+        self._channels = set()
 
     async def _begin_files(self, files: Sequence[NumberedFile], *, is_retry: bool) -> None:
         """Find out where to begin with each file."""
@@ -191,6 +201,9 @@ class FileReader:
         await self._merge_batch()
 
     async def _read_file(self, number: int, planned: PlannedFile) -> None:
+        if planned.channel.id not in self._channels and len(self._channels) >= _BATCH_CHANNELS:
+            await self._merge_batch()
+        self._channels.add(planned.channel.id)
         self._started.append(number)
         failure = self._failures.get(number)
         skip = self._open[number].position
@@ -226,7 +239,7 @@ class FileReader:
                     content = read_row(record, channel, keep=self._keep_records)
                     if self._has_dates and not self._is_wanted(content):
                         content = None
-                if isinstance(content, MessageRow | DeletionRow):
+                if self._has_chunks and isinstance(content, MessageRow | DeletionRow):
                     span = content.micros // LOCK_SPAN
                     if self._span not in (None, span):
                         self._at = (number, stream.tell())
