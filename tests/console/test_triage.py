@@ -20,10 +20,11 @@ from tests.console.canned import NOW, CannedBackend, no_imports, screen_text, sh
 from tests.console.conftest import Golden
 from tests.support import make_engine, until
 from tiger_slack_tui.audit import rules
+from tiger_slack_tui.audit.words import UNROUTED
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.backend import Backend
-from tiger_slack_tui.console.model.findings import NOT_STORED, Finding, StoredFindings
+from tiger_slack_tui.console.model.findings import Finding, StoredFindings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.monitor import Monitor
@@ -86,7 +87,7 @@ async def test_a_rule_is_made_by_keys_and_what_it_discarded_comes_back(
         await pilot.pause(0.3)
         assert database.execute("select count(*) from slack.message_discard").fetchone() == (0,)
         app.screen.query_one("#match", Input).value = '$.bot_id == "B1" && $.channel == "C1"'
-        await shows(app, "1 (50.0%)")
+        await shows(app, "1 of 2 (50.0%)")
         await shows(app, "a condition, C1 is #ops")
         await shows(app, "  @ana & #ops")
         await pilot.press("ctrl+s")
@@ -179,7 +180,7 @@ FINDINGS = (
             "untranslatable character (22P05)  see [/etc/hosts]", channel_id="C04QX8", user_id="U7TTA"),
     Finding("Ev2", "discarded", NOW - 19, "bot_message", "#releases", "B0BOT", "rule 3", "rule 3  deploy", rule=3),
     Finding("Ev3", "discarded", NOW - 40, "bot_message", "#releases", "B0BOT", "rule 3", "rule 3  build", rule=3),
-    Finding("Ev4", "unrouted", NOW - 95, "star_added", "-", "@vk", "star_added", NOT_STORED,
+    Finding("Ev4", "unrouted", NOW - 95, "star_added", "-", "@vk", "star_added", UNROUTED,
             user_id="U02VK"),
 )  # fmt: skip
 

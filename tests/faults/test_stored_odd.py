@@ -16,9 +16,10 @@ from psycopg import sql
 from tests.acceptance.test_cli import in_this_process
 from tests.auditing import asking, deletion, edit, message, reaction, store, ts
 from tiger_slack_tui.audit.detail import read_event
+from tiger_slack_tui.audit.detail_lines import detail_lines
 from tiger_slack_tui.audit.why import read_history
 from tiger_slack_tui.audit.why_lines import why_lines
-from tiger_slack_tui.cli.events import detail_lines, row_lines
+from tiger_slack_tui.cli.events import row_lines
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.console.panes.details import event_lines as console_lines
 from tiger_slack_tui.store.audit_events import EventFilter, read_page

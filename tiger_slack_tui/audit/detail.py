@@ -93,6 +93,11 @@ class EventDetail:
         """From when it happened, by Slack's clock, to its first receipt."""
         return self.received_at - self.event_ts
 
+    @property
+    def payload(self) -> str:
+        """`event` as JSON that is easy to read."""
+        return orjson.dumps(self.event, option=orjson.OPT_INDENT_2).decode()
+
 
 async def read_event(connection: Connection, event_id: str) -> EventDetail | None:
     """The event; None if it was never delivered, or was deleted because of its age."""

@@ -8,9 +8,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
+from tiger_slack_tui.audit.detail_lines import replay_words, rule_words
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.why import Effect, HistoryEvent, MessageHistory, Verdict
-from tiger_slack_tui.audit.words import format_channel, format_error, format_time, format_user
+from tiger_slack_tui.audit.words import (
+    event_kind,
+    format_channel,
+    format_error,
+    format_time,
+    format_user,
+)
 from tiger_slack_tui.base.text import amount, cut, lines, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.slack.ts import slack_ts
@@ -64,12 +71,10 @@ def why_lines(found: MessageHistory) -> Iterator[str]:
     for event in found.events:
         yield from _event_lines(event)
     for rule in found.rules:
-        state = "removed" if rule.is_removed else "on" if rule.is_on else "off"
-        note = f" ({rule.note})" if rule.note else ""
-        yield from _wrapped(f"rule {rule.id}, {state}{note}:")
+        yield from _wrapped(f"rule {rule_words(rule)}:")
         yield from _wrapped(rule.readable, 4)
     for spooled in found.spooled:
-        kind = "/".join(part for part in (spooled.type, spooled.subtype) if part)
+        kind = event_kind(spooled.type, spooled.subtype)
         yield from _wrapped(f"in the spool: {spooled.event_id}  {kind}")
     if found.gap:
         yield from _gap_lines(found.gap)
@@ -125,7 +130,7 @@ def _message_lines(message: StoredMessage) -> Iterator[str]:
 
 
 def _event_lines(event: HistoryEvent) -> Iterator[str]:
-    kind = "/".join(part for part in (event.type, event.subtype) if part) or "no type"
+    kind = event_kind(event.type, event.subtype)
     did = (
         f"discarded by rule {event.discard_id}"
         if event.did is Effect.DISCARDED
@@ -141,8 +146,7 @@ def _event_lines(event: HistoryEvent) -> Iterator[str]:
         for row in lines(event.error_message or "", 75, _MOST_OF_ERROR, at_words=True):
             yield f"    {row}"
     for replay in event.replays:
-        rule = f" by rule {replay.discard_id}" if replay.discard_id is not None else ""
-        yield f"    replayed {format_time(replay.at)}; before: {replay.outcome}{rule}"
+        yield f"    replayed {replay_words(replay)}"
 
 
 def _gap_lines(gap: CoveringGap) -> Iterator[str]:

@@ -7,8 +7,15 @@ from datetime import UTC, datetime
 from tiger_slack_tui.base.text import cells, cut
 from tiger_slack_tui.postgres.failures import sqlstate_words
 
+UNROUTED = "harmless: this version does not store the type"
+"""What is said of an unrouted event."""
 _LONGEST_ID = 14
 """Most columns of an id. Slack's have 9 to 11 characters."""
+
+
+def event_kind(type_: str | None, subtype: str | None) -> str:
+    """The type of an event with its subtype, as in message/bot_message; "no type" if it has none."""
+    return "/".join(part for part in (type_, subtype) if part) or "no type"
 
 
 def format_time(time: datetime | None) -> str:

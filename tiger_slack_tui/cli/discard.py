@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,10 +11,12 @@ from typing import Any, TypeVar
 import click
 
 from tiger_slack_tui.audit import rules
-from tiger_slack_tui.audit.preview import Preview, TablePreview, previews
+from tiger_slack_tui.audit.preview import Preview, previews
+from tiger_slack_tui.audit.preview_lines import preview_lines
 from tiger_slack_tui.audit.readable import readable_preview
+from tiger_slack_tui.audit.rule_names import ids_in, names_in
 from tiger_slack_tui.audit.rules import READY_RULES
-from tiger_slack_tui.audit.words import format_channel, format_time, format_user
+from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, cut, visible
@@ -26,14 +27,12 @@ from tiger_slack_tui.cli.groups import SuggestingGroup
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import last, query_runner, run_query
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.store.names import find_channel, find_user, names_of
-from tiger_slack_tui.store.rules import Rule, failure_words, list_rules
+from tiger_slack_tui.store.names import find_channel, find_user
+from tiger_slack_tui.store.rules import Rule, list_rules
 
 _PREVIEW_SECONDS = 30.0
 """Time after which a preview ends, with the messages that it has tested by then."""
 _ON = "Every instance drops messages by it from now on. Stored messages stay."
-
-_QUOTED_ID = re.compile(r'"([CDGUW][A-Z0-9]+)"')
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -178,7 +177,7 @@ def discard_remove(rule_id: int, yes: bool) -> None:
     with query_runner(settings.load(), "discard") as run:
         rule = run(lambda c: rules.require_rule(c, rule_id))
         if not yes:
-            names = run(lambda c: names_of(c, _ids(rule)))
+            names = run(lambda c: names_in(c, rule.match))
             click.echo("\n".join(_rule_lines(rule, names)))
             _confirm("Remove this rule for good?", "remove")
         run(lambda c: rules.remove_rule(c, rule_id))
@@ -260,19 +259,14 @@ async def _jsonpath(connection: Connection, request: RuleRequest) -> str:
 async def _rules_with_names(connection: Connection) -> tuple[list[Rule], dict[str, str]]:
     """The rules, and the names of the channels and users in them, by id."""
     found = await list_rules(connection)
-    return found, await names_of(connection, {id_ for rule in found for id_ in _ids(rule)})
-
-
-def _ids(rule: Rule) -> list[str]:
-    """The ids of channels and users that the rule compares with."""
-    return _QUOTED_ID.findall(rule.readable)
+    return found, await names_in(connection, *(rule.match for rule in found))
 
 
 def _rule_lines(rule: Rule, names: Mapping[str, str]) -> Iterator[str]:
     state = "on" if rule.is_on else "off"
     when = f", last {format_time(rule.last_hit)}" if rule.last_hit else ""
     yield f"{rule.id:>4}  {state:<3}  {visible(rule.readable)}"
-    about = [f"{names[id_]} {id_}" for id_ in _ids(rule) if id_ in names]
+    about = [f"{names[id_]} {id_}" for id_ in ids_in(rule.match) if id_ in names]
     if about:
         yield f"           about {cut(', '.join(about), 63)}"
     yield f"           matched {rule.hits:,} ({rule.hits_of_a_day:,} in 24 h){when}"
@@ -293,28 +287,7 @@ def _rule_lines(rule: Rule, names: Mapping[str, str]) -> Iterator[str]:
 
 def _preview_lines(match: str, preview: Preview) -> Iterator[str]:
     yield visible(match)
-    yield f"since {format_time(preview.since)}, would have dropped:"
-    yield f"  of stored messages {_tested(preview.stored)}"
-    yield f"  of recent events   {_tested(preview.recent)}"
-    if preview.recent.known:
-        yield f"{'':21}({preview.recent.known:,} of these are already dropped by a rule)"
-    if preview.failed and preview.sqlstate:
-        yield f"  It fails on {amount(preview.failed, 'message')}, and drops none of these:"
-        yield f"  {failure_words(preview.sqlstate)}"
+    yield f"since {format_time(preview.since)}, would have discarded:"
+    yield from (line.text for line in preview_lines(preview))
     if preview.is_out_of_time:
-        yield f"  Stopped after {preview.seconds:.0f} s. A shorter --since can test all messages."
-    examples = sorted(
-        {*preview.stored.examples, *preview.recent.examples}, key=lambda e: e.at, reverse=True
-    )
-    for example in examples[:5]:
-        who = format_user(example.user_id or example.bot_id, example.user_name, 26)
-        where = format_channel(example.channel_id, example.channel_name, 25)
-        yield f"  {format_time(example.at)}  {where}  {who}"
-        yield "      " + cut(example.text or f"({example.subtype or 'no text'})", 73)
-
-
-def _tested(tested: TablePreview) -> str:
-    if not tested.tested:
-        return "none: there are none"
-    share = f"{tested.matched:,} of {tested.tested:,} ({tested.share:.1%})"
-    return share if tested.is_whole else f"{share}, back to {format_time(tested.oldest)}"
+        yield "A shorter --since can test all messages."

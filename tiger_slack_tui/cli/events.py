@@ -8,20 +8,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-import orjson
 
-from tiger_slack_tui.audit.detail import EndRow, EventDetail, read_event
+from tiger_slack_tui.audit.detail import EventDetail, read_event
+from tiger_slack_tui.audit.detail_lines import detail_lines
 from tiger_slack_tui.audit.event_query import EventQuery
 from tiger_slack_tui.audit.follow import FollowPosition, begin_following, follow
 from tiger_slack_tui.audit.readable import readable_rows
-from tiger_slack_tui.audit.words import format_channel, format_error, format_time, format_user
+from tiger_slack_tui.audit.words import (
+    UNROUTED,
+    event_kind,
+    format_channel,
+    format_error,
+    format_time,
+    format_user,
+)
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.errors import DatabaseUnavailable, NotFound
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.settings import Settings
-from tiger_slack_tui.base.text import amount, cut, visible
-from tiger_slack_tui.base.times import duration
+from tiger_slack_tui.base.text import amount, cut, lines, visible
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json, wrapped
@@ -33,10 +39,12 @@ from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, Event
 _OUTCOMES = ("stored", "discarded", "audit", "failed", "unrouted")
 _PAGE = 200
 """Events of one query."""
-UNROUTED = "a type that this version does not store; harmless, kept in slack.event"
-"""What the outcome unrouted means."""
 _BEFORE_FOLLOWING = 10
 """Events that `--follow` prints before it waits for new ones."""
+_WIDTH = 79
+_NAME_WIDTH = 10
+_MOST_LINES = 20
+"""The most lines of one fact about an event."""
 
 
 class NoSuchEvent(NotFound):
@@ -175,7 +183,7 @@ def show_event(loaded: Settings, event_id: str, *, as_json: bool) -> None:
     if as_json:
         echo_json(found)
     else:
-        click.echo("\n".join(detail_lines(found)))
+        click.echo("\n".join(_detail_lines(found)))
 
 
 async def _print_pages(
@@ -194,7 +202,7 @@ async def _print_pages(
     if shown and not as_json:
         click.echo(_summary(shown, before), err=True)
         if has_unrouted:
-            click.echo(f"unrouted: {UNROUTED}", err=True)
+            click.echo(f"An unrouted event is {UNROUTED}.", err=True)
     return shown
 
 
@@ -218,7 +226,7 @@ async def _print(connection: Connection, rows: Sequence[EventRow], *, as_json: b
 
 def row_lines(row: EventRow) -> Iterator[str]:
     """The event in two lines."""
-    kind = cut("/".join(part for part in (row.type, row.subtype) if part) or "no type", 23)
+    kind = cut(event_kind(row.type, row.subtype), 23)
     where = format_channel(row.channel_id, row.channel_name, 22)
     yield f"{format_time(row.event_ts)} {row.outcome:<9} {kind:<23} {where}".rstrip()
     detail = f"rule {row.discard_id}, " if row.discard_id is not None else ""
@@ -229,65 +237,11 @@ def row_lines(row: EventRow) -> Iterator[str]:
     yield (head + text).rstrip(" ,")
 
 
-def detail_lines(event: EventDetail) -> Iterator[str]:
-    """Everything that is known of the event."""
-    kind = "/".join(part for part in (event.type, event.subtype) if part) or "no type"
-    yield f"event     {visible(event.event_id)}  {visible(kind)}"
-    yield f"happened  {format_time(event.event_ts)}"
-    yield f"received  {format_time(event.received_at)}, {duration(event.lateness)} later"
-    if event.deliveries > 1:
-        last = format_time(event.last_received_at)
-        yield f"          {event.deliveries} times, the last time {last}"
-    if event.team_id:
-        yield f"workspace {visible(event.team_id)}"
-    if event.channel_id:
-        yield f"channel   {format_channel(event.channel_id, event.channel_name, 69)}"
-    if event.user_id:
-        yield f"user      {format_user(event.user_id, event.user_name, 69)}"
-    yield f"outcome   {event.outcome}"
-    if event.outcome == Outcome.UNROUTED:
-        yield f"          {UNROUTED}"
-    yield from _reason_lines(event)
-    for replay in event.replays:
-        why = f" by rule {replay.discard_id}" if replay.discard_id is not None else ""
-        yield f"replayed  {format_time(replay.at)}; before: {replay.outcome}{why}"
-    for row in event.rows:
-        yield f"row       {_row_state(row)}"
+def _detail_lines(event: EventDetail) -> Iterator[str]:
+    for line in detail_lines(event):
+        name = line.name
+        for row in lines(line.text, _WIDTH - _NAME_WIDTH, _MOST_LINES, at_words=True):
+            yield f"{name:<{_NAME_WIDTH}}{row}"
+            name = ""
     yield "payload"
-    payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
-    yield from (f"  {visible(line)}" for line in payload.splitlines())
-
-
-def _reason_lines(event: EventDetail) -> Iterator[str]:
-    if event.rule_id is not None and event.rule is None:
-        yield f"rule      {event.rule_id}, of which nothing is known any more"
-    if event.rule is not None:
-        state = ", removed" if event.rule.is_removed else "" if event.rule.is_on else ", off"
-        note = f" ({visible(event.rule.note)})" if event.rule.note else ""
-        yield f"rule      {event.rule.id}{state}{note}"
-        yield f"          {visible(event.rule.readable)}"
-        for match in event.matched:
-            found = ", ".join(orjson.dumps(value).decode() for value in match.found)
-            yield f"  matched {visible(match.condition)}"
-            yield f"          found: {cut(found or 'nothing', 60)}"
-    if event.error is not None:
-        code = event.error.get("sqlstate")
-        yield f"error     {format_error(code) if code else visible(str(event.error.get('class')))}"
-        yield f"          {visible(str(event.error.get('message')))}"
-        diagnostics: dict[str, Any] = event.error.get("diagnostics") or {}
-        for name, value in diagnostics.items():
-            lines = str(value).splitlines() or [""]
-            yield f"  {name}: {visible(lines[0])}"
-            yield from (f"      {visible(line)}" for line in lines[1:])
-
-
-def _row_state(row: EndRow) -> str:
-    key = " ".join(visible(part) for part in row.key)
-    states = {
-        "content": "has the content of this event",
-        "newer": f"has newer content, of {format_time(row.at)}",
-        "deleted": f"was deleted {format_time(row.at)}",
-        "missing": "does not exist",
-        "merged": "exists; it merges the values of several events",
-    }
-    return f"slack.{row.table} {key}: {states[row.state]}"
+    yield from (f"  {visible(line)}" for line in event.payload.splitlines())

@@ -57,6 +57,17 @@ class DatabaseState:
     imports: tuple[PastImport, ...] = ()
     discard_rules: int | None = None
 
+    @property
+    def postgresql(self) -> str:
+        """The server with its version; empty while it is not known."""
+        return f"PostgreSQL {self.migrations.postgresql.split()[0]}" if self.migrations else ""
+
+    @property
+    def timescaledb(self) -> str:
+        """TimescaleDB with its version and edition; empty without it."""
+        found = self.extension
+        return f"TimescaleDB {found.version} {found.edition}" if found else ""
+
 
 def lock_name(key: int) -> str:
     """The name of what the lock protects."""

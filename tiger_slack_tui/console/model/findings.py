@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from heapq import merge as merge_sorted
 from types import MappingProxyType
 
+from tiger_slack_tui.audit.words import UNROUTED, event_kind
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.snapshot import LATE_SECONDS, RecentEvent
 from tiger_slack_tui.base.stacktrace import where
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 LATE, GAP = "late", "gap"
 FROM_DATABASE = (Outcome.FAILED, Outcome.DISCARDED, Outcome.UNROUTED)
 KINDS = (*FROM_DATABASE, LATE, GAP)
-NOT_STORED = "harmless: this version does not store the type"
-"""What is said of an unrouted event."""
 SECONDS = 2.0
 """Between two reads."""
 
@@ -221,11 +220,11 @@ def cause_of(outcome: str, type_: str | None, reason: str | None) -> str:
 
 def detail_of(outcome: str, cause: str) -> str:
     """Why the event is listed, in words."""
-    return NOT_STORED if outcome == Outcome.UNROUTED else cause
+    return UNROUTED if outcome == Outcome.UNROUTED else cause
 
 
 def event_name(type_: str | None, subtype: str | None) -> str:
     """A message is named by its subtype, any other event by its type and subtype."""
     if type_ == "message" and subtype:
         return subtype
-    return "/".join(filter(None, (type_, subtype))) or "no type"
+    return event_kind(type_, subtype)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import orjson
 from textual.content import Content
 
 from tiger_slack_tui.audit.detail import EventDetail
-from tiger_slack_tui.audit.rule_names import with_names
-from tiger_slack_tui.audit.words import format_channel, format_error, format_user
-from tiger_slack_tui.base.outcome import Outcome
-from tiger_slack_tui.console.formats import millis, moment
+from tiger_slack_tui.audit.detail_lines import detail_lines
+from tiger_slack_tui.console.formats import moment
 from tiger_slack_tui.console.panes.findings import (
     KIND_STYLES,
 )
@@ -26,88 +23,19 @@ from tiger_slack_tui.console.panes.paint import (
 )
 from tiger_slack_tui.store.gaps import Gap
 
+_STYLES = {"rule": KEY, "matched": KEY, "error": BAD}
+"""By the name of a line. The outcome has its own style."""
+
 
 def event_lines(event: EventDetail, width: int) -> Iterator[Content]:
     """All about one event: its outcome and why, its row, and its payload."""
-    late = max(event.lateness.total_seconds(), 0)
-    times = f"{event.deliveries} times, last {moment(event.last_received_at)}Z"
-    yield from pairs(
-        width,
-        ("outcome", KIND_STYLES.get(event.outcome, (event.outcome, ""))),
-        ("event", f"{event.event_id}  {'/'.join(filter(None, (event.type, event.subtype)))}"),
-        ("happened", f"{moment(event.event_ts)}Z, received {millis(late)} later"),
-    )
-    if event.deliveries > 1:
-        yield from pairs(width, ("received", times))
-    about = ", ".join(
-        f"{name} {value}"
-        for name, value in (
-            (
-                "channel",
-                format_channel(event.channel_id, event.channel_name, width)
-                if event.channel_id
-                else None,
-            ),
-            ("user", format_user(event.user_id, event.user_name, width) if event.user_id else None),
-            ("message of", f"{moment(event.message_ts)}Z" if event.message_ts else None),
-        )
-        if value
-    )
-    yield from pairs(width, ("about", about or "-"))
-    if event.outcome == Outcome.UNROUTED:
-        kind = event.type or "without a type"
-        yield from pairs(
-            width,
-            ("why", f"This version does not store Slack's events of the type {kind}."),
-            ("", "That is harmless: the event is kept in slack.event."),
-        )
-    yield from _why(event, width)
-    for again in event.replays:
-        yield from pairs(width, ("replayed", f"{moment(again.at)}Z; it was {again.outcome} before"))
-    states = {
-        "content": "has the content of this event",
-        "newer": "has newer content",
-        "deleted": "was deleted",
-        "merged": "merges the values of several events",
-        "missing": "does not exist",
-    }
-    for row in event.rows:
-        state = states.get(row.state, row.state)
-        yield from pairs(width, ("row", f"slack.{row.table} {' '.join(row.key)}: {state}"))
+    for found in detail_lines(event):
+        text: StyledText = (found.text, _STYLES.get(found.name, ""))
+        if found.name == "outcome":
+            text = KIND_STYLES.get(event.outcome, found.text)
+        yield from pairs(width, (found.name, text))
     yield Content("")
-    payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
-    yield from wrapped(payload, width, most=5000)
-
-
-def _why(event: EventDetail, width: int) -> Iterator[Content]:
-    if event.rule_id is not None:
-        if event.rule is None:
-            yield from pairs(width, ("rule", f"{event.rule_id}, whose text is no longer known"))
-        else:
-            state = "removed" if event.rule.is_removed else "on" if event.rule.is_on else "off"
-            note = f"  {event.rule.note}" if event.rule.note else ""
-            yield from pairs(
-                width,
-                ("rule", (f"{event.rule.id} ({state}){note}", KEY)),
-                ("", with_names(event.rule.readable, event.names)),
-            )
-        for match in event.matched:
-            there = ", ".join(orjson.dumps(value).decode() for value in match.found) or "nothing"
-            yield from pairs(
-                width,
-                ("matched", (with_names(match.condition, event.names), KEY)),
-                ("  found", there),
-            )
-    if event.error is not None:
-        code = event.error.get("sqlstate") or ""
-        yield from pairs(
-            width,
-            ("error", (format_error(code) if code else str(event.error.get("class")), BAD)),
-            ("", str(event.error.get("message"))),
-        )
-        diagnostics: dict[str, Any] = event.error.get("diagnostics") or {}
-        for name, value in diagnostics.items():
-            yield from pairs(width, (f"  {name}", " ".join(str(value).split())), name=20)
+    yield from wrapped(event.payload, width, most=5000)
 
 
 def gap_lines(gap: Gap, channel: str, width: int) -> Iterator[Content]:

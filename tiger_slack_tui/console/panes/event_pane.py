@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import orjson
 from textual.content import Content
 
 from tiger_slack_tui.audit.detail import EventDetail
@@ -148,5 +147,4 @@ class EventPane(Pane[Any]):
 def _answer(event_id: str, event: EventDetail | None, at: float) -> ReadAnswer:
     if event is None:
         return ReadAnswer(event_id, partial(worded, _MISSING), None, at)
-    payload = orjson.dumps(event.event, option=orjson.OPT_INDENT_2).decode()
-    return ReadAnswer(event_id, lambda width: list(event_lines(event, width)), payload, at)
+    return ReadAnswer(event_id, lambda width: list(event_lines(event, width)), event.payload, at)

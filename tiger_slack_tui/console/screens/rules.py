@@ -38,7 +38,7 @@ from tiger_slack_tui.console.panes.paint import (
     worded,
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
-from tiger_slack_tui.console.panes.rules import RULES, paint_rule, preview_lines
+from tiger_slack_tui.console.panes.rules import RULES, paint_preview, paint_rule
 from tiger_slack_tui.console.screens.dialog import Dialog
 from tiger_slack_tui.store.rules import Rule
 
@@ -138,7 +138,7 @@ class RulesScreen(Dialog[RuleDraft]):
             line(("── ", DIM), (made, "bold"), ("─" * width, DIM)).truncate(width)
         )
         self.query_one("#verdict", Static).update(self._verdict_lines(width))
-        rows = preview_lines(self._preview, width) if self._preview else []
+        rows = paint_preview(self._preview, width) if self._preview else []
         took = f"{self._preview.seconds:.1f} s" if self._preview else ""
         self.query_one("#preview", Pane).show(
             Body(

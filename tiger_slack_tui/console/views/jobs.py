@@ -204,11 +204,7 @@ class JobsView(View):
                 problem=model.error_of("sessions"),
             )
         )
-        server = (
-            f"PostgreSQL {database.migrations.postgresql.split()[0]}" if database.migrations else ""
-        )
-        if database.extension:
-            server += f", TimescaleDB {database.extension.version} {database.extension.edition}"
+        server = ", ".join(filter(None, (database.postgresql, database.timescaledb)))
         self.query_one("#sizes", Pane).show(
             Body(
                 rows=database.sizes,

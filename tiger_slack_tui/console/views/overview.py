@@ -354,11 +354,7 @@ class OverviewView(View):
             state: StyledText = (
                 ("✓ current", GOOD) if good else (f"▲ {found.pending} pending", NOTE)
             )
-            edition = (
-                f"TimescaleDB {database.extension.version} {database.extension.edition}"
-                if database.extension
-                else f"PostgreSQL {found.postgresql.split()[0]}"
-            )
+            edition = database.timescaledb or database.postgresql
             columns = Columns(Column("", 10), Column("", 12), Column(""))
             about = f"{found.database_version or 'no schema'}, {len(found.files)} files, {edition}"
             rows.append(columns.row(width, ["schema", state, about]))
