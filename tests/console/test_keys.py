@@ -23,6 +23,7 @@ from tiger_slack_tui.console.screens.dialog import Confirm, Document
 from tiger_slack_tui.console.screens.help import palette_line
 from tiger_slack_tui.console.settings_file import read_options, remapped
 from tiger_slack_tui.console.views.catalog import ACTION_GROUPS, VIEW_CLASSES
+from tiger_slack_tui.console.views.events import QueryField
 
 ACTIONS = tuple(ConsoleApp.ACTIONS.values())
 STRONGER = {
@@ -403,6 +404,24 @@ def test_actions_of_dialogs_and_fields_can_be_remapped_but_not_those_of_an_answe
     assert "cannot be changed" in remapped({"question.yes": "x"})[1][0]
     assert "'y' confirms" in remapped({"question.down": "y"})[1][0]
     assert "'y' confirms" in remapped({"rules.save": "y"})[1][0]
+
+
+async def test_a_remapped_key_of_a_field_is_shown_and_works(tmp_path: Path) -> None:
+    options = ConsoleOptions(keys=remapped({"events.complete": "f8"})[0])
+    async with console(tmp_path, options=options) as (app, pilot, _):
+        await pilot.press("7", "slash", *"outc")
+        await shows(app, "f8 Complete  Enter Accept  Esc Leave the field")
+        await pilot.press("f8", "x")
+        assert app.query_one(QueryField).value == "outcome:x"
+        await pilot.press("escape")
+
+
+def test_the_help_names_each_key_of_a_field_and_of_a_question() -> None:
+    keys = {group.title: {one.keys for one in group.actions} for group in ACTION_GROUPS}
+    for field in ("In the path", "In the search", "In the filters"):
+        assert keys[field] == {"tab", "enter", "escape"}
+    assert keys["In an option"] == keys["In a field below a pane"] == {"enter", "escape"}
+    assert keys["In a question"] >= {"enter", "escape", CONFIRM_KEY}
 
 
 async def test_a_remapped_key_of_the_rules_is_shown_and_works(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ async def shown_pane(app: ConsoleApp, id_: str) -> Pane[object]:
 async def filtered(app: ConsoleApp, pane: Pane[object], text: str, rows: int) -> None:
     """Filter as by keys; wait for the rows."""
     pane.filter_rows(text)
-    await until(lambda: pane.num_rows == rows and not pane._arrangement.is_filtering, 60)
+    await until(lambda: len(pane.rows) == rows and not pane._arrangement.is_filtering, 60)
 
 
 async def test_triage(tmp_path: Path) -> None:
@@ -212,12 +212,12 @@ async def test_triage(tmp_path: Path) -> None:
         await press(app, "3")
         backend.stored_findings = state
         pane = await shown_pane(app, "#findings")
-        await until(lambda: pane.num_rows >= ROWS, 60)
+        await until(lambda: len(pane.rows) >= ROWS, 60)
         await press(app, "f", "G", "g", "pagedown", "a")
         await filtered(app, pane, "why 777", 111)
         await press(app, "escape", "o", "enter", "escape", "o", "space", "space", "1", "3")
         backend.stored_findings = StoredFindings(state.findings[: ROWS // 2], NOW, None)
-        await until(lambda: pane.num_rows <= ROWS // 2 + 10, 60)
+        await until(lambda: len(pane.rows) <= ROWS // 2 + 10, 60)
 
 
 async def test_the_import_runs_and_its_result(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ async def test_the_import_runs_and_its_result(tmp_path: Path) -> None:
         await press(app, "escape")
         run.end(None, None)
         bad = await shown_pane(app, "#result-bad")
-        await until(lambda: bad.num_rows == BAD, 60)
+        await until(lambda: len(bad.rows) == BAD, 60)
         await filtered(app, bad, "!channel-0007", BAD - 5)
         bad.filter_rows("")
 
@@ -279,13 +279,13 @@ async def look_through_pages(app: ConsoleApp) -> None:
     """Read every page of Events, and find messages and their conversations."""
     await press(app, "7")
     events_pane = await shown_pane(app, "#events-list")
-    await until(lambda: events_pane.num_rows > 0)
-    while (read := events_pane.num_rows) < PAGED:
+    await until(lambda: len(events_pane.rows) > 0)
+    while (read := len(events_pane.rows)) < PAGED:
         events_pane.to_end()
-        await until(lambda read=read: events_pane.num_rows > read)  # type: ignore[misc]
+        await until(lambda read=read: len(events_pane.rows) > read)  # type: ignore[misc]
     await press(app, "g", "pagedown", "G", "6", "slash", *"invoice", "enter")
     results = await shown_pane(app, "#results")
-    await until(lambda: results.num_rows == FOUND)
+    await until(lambda: len(results.rows) == FOUND)
     await press(app, "G", "g", "pagedown", "c", "c", "space", "space")
 
 

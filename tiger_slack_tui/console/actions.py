@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, Generic, Self, TypeVar, overload
 
+from textual.actions import SkipAction
 from textual.binding import Binding
 
 CONFIRM_KEY: Final = "y"
@@ -162,14 +163,42 @@ def actions_in(members: Mapping[str, object]) -> list[Action]:
     return [one.action for one in members.values() if isinstance(one, ActionMethod)]
 
 
-async def perform(owner: object, action_id: str) -> None:
-    """Do an action that the owner's class declares, if it is possible now."""
-    cls: type = type(owner)
-    method = declared(cls).get(action_id)
-    if method is None or not method.is_possible(owner):
-        return
+def _find(owners: Iterable[Hashable], action_id: str) -> tuple[Any, ActionMethod[Any]] | None:
+    """The first of the owners whose class declares the action, and its method."""
+    for owner in owners:
+        if (method := declared(type(owner)).get(action_id)) is not None:
+            return owner, method
+    return None
+
+
+def can_perform(owners: Iterable[Hashable], action_id: str) -> bool:
+    """Whether the first of the owners that declares the action can do it now."""
+    found = _find(owners, action_id)
+    return found is not None and found[1].is_possible(found[0])
+
+
+async def perform(owners: Iterable[Hashable], action_id: str) -> None:
+    """Do the action with the first of the owners whose class declares it.
+
+    Raises SkipAction if it is not possible now. Textual then tries the next action of the key.
+    """
+    found = _find(owners, action_id)
+    if found is None or not found[1].is_possible(found[0]):
+        raise SkipAction
+    owner, method = found
     if (work := method.run(owner)) is not None:
         await work
+
+
+def pressed(actions: Iterable[Action], key: str, keys: Mapping[str, str]) -> str | None:
+    """The id of the first of the actions that has the key, as Textual names it; None if there is none.
+
+    `keys` are those that the operator chose, by the id of their action.
+    """
+    for action in actions:
+        if key in keys.get(action.id, action.keys).split(","):
+            return action.id
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +213,12 @@ class ActionGroup:
 
 HELP: Final = Action(
     "help.keys", "question_mark", "Help", "?", "Explain what is shown, and list its keys."
+)
+ACCEPT: Final = Action(
+    "field.accept", "enter", "Accept", "Enter", "Accept the text.", is_fixed=True
+)
+LEAVE: Final = Action(
+    "field.leave", "escape", "Leave the field", "Esc", "Leave the field.", is_fixed=True
 )
 
 

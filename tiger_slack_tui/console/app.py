@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import events
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.console.actions import (
@@ -30,11 +31,12 @@ from tiger_slack_tui.console.actions import (
     VIEWS,
     Action,
     ActionGroup,
-    ActionMethod,
     action,
     bindings,
+    can_perform,
     declared,
     implements,
+    perform,
 )
 from tiger_slack_tui.console.asking import AskingApp
 from tiger_slack_tui.console.driver.palette import Palette
@@ -44,6 +46,7 @@ from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
 from tiger_slack_tui.console.panes import chrome
+from tiger_slack_tui.console.panes.action_field import ActionField
 from tiger_slack_tui.console.panes.keys_line import KeysLine
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.panes.pane_fields import ExportField, FilterField, PaneField
@@ -131,8 +134,8 @@ class ConsoleApp(AskingApp):
         yield Static(id="problems")
         with Switcher(id="views", initial=self._view):
             yield self.view
-        yield FilterField(on_pane_hidden=lambda: self.view.focus_first())
-        yield ExportField(on_pane_hidden=lambda: self.view.focus_first())
+        yield FilterField(self.keys_shown, on_pane_hidden=lambda: self.view.focus_first())
+        yield ExportField(self.keys_shown, on_pane_hidden=lambda: self.view.focus_first())
         yield KeysLine(id="footer")
         yield Static(id="short")
 
@@ -189,11 +192,10 @@ class ConsoleApp(AskingApp):
         footer.show_keys(self._footer(self.screen_stack[0].focused, width))
 
     def _footer(self, focused: Widget | None, width: int) -> Content:
-        if isinstance(focused, Input):
-            actions = [one.action for one in declared(type(focused)).values()]
-            hint = focused.hint if isinstance(focused, PaneField) else ""
-            return chrome.typing_line(actions, self.keys_shown, hint)
-        possible = [one for one in self.offered() if self._is_possible(one)]
+        if isinstance(focused, ActionField):
+            return chrome.typing_line(focused.actions(), self.keys_shown, focused.hint)
+        owners = self._action_owners()
+        possible = [one for one in self.offered() if can_perform(owners, one.id)]
         return chrome.footer_line(possible, self.keys_shown, width)
 
     def _show_problems(self, problems: list[Content]) -> None:
@@ -283,33 +285,14 @@ class ConsoleApp(AskingApp):
             and (candidate.is_of_app or not self.is_too_small)
         ]
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action != "perform":
-            return super().check_action(action, parameters)
-        wanted = next((one for one in self.offered() if (one.id,) == parameters), None)
-        return wanted is not None and self._is_possible(wanted)
-
-    def _is_possible(self, wanted: Action) -> bool:
-        owner, method = self._method(wanted)
-        return method is not None and method.is_possible(owner)
-
-    def _method(self, wanted: Action) -> tuple[Any, ActionMethod[Any] | None]:
-        """The object that does the action now, and its method."""
-        for owner in self._action_owners():
-            if (method := declared(type(owner)).get(wanted.id)) is not None:
-                return owner, method
-        return self, None
-
     def _action_owners(self) -> list[Hashable]:
         return [*self.view.action_owners(), self]
 
     async def action_perform(self, action_id: str) -> None:
-        """Do the action, if it is possible now: the command palette knows what was possible when it opened."""
-        if not self.check_action("perform", (action_id,)):
-            return
-        owner, method = self._method(self.ACTIONS[action_id])
-        if method is not None and (work := method.run(owner)) is not None:
-            await work
+        """Do the action of a key or of the command palette, if it is offered and possible now."""
+        if all(action_id != one.id for one in self.offered()):
+            raise SkipAction
+        await perform(self._action_owners(), action_id)
         self._sample()
 
     @action("view.overview", "1", "View Overview", footer=False)
@@ -441,15 +424,12 @@ class ConsoleApp(AskingApp):
     @implements(HELP)
     def act_keys(self) -> None:
         """Explain the view, and list its keys."""
-        about = self.view.__doc__ or ""
-        if self.view.pane is not None and self.view.pane.help_text:
-            about += f"\n\n{self.view.pane.help_text}"
         groups = [
             *self._groups_of_view(),
             ActionGroup("Everywhere", tuple(one for one in self.offered() if one.view is None)),
             *(group for group in ACTION_GROUPS if group.view in (None, self._view)),
         ]
-        self._read_help(groups, about)
+        self._read_help(groups, self.view.__doc__ or "")
 
     def on_dialog_help_asked(self, event: Dialog.HelpAsked) -> None:
         cls = type(event.dialog)

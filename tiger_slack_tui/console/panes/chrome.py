@@ -266,9 +266,8 @@ def typing_line(actions: Iterable[Action], keys: Mapping[str, str], hint: str = 
     parts: list[StyledText] = [" "]
     for action in actions:
         parts += [(keys.get(action.id, action.key), f"bold {KEY}"), f" {action.title}  "]
-    parts += [("Enter", f"bold {KEY}"), " Accept  ", ("Esc", f"bold {KEY}"), " Leave the field"]
-    parts += [(f"   {hint}", DIM)] if hint else []
-    return line(*parts)
+    end: list[StyledText] = [(f" {hint}", DIM)] if hint else []
+    return line(*parts, *end)
 
 
 def import_parts(importing: Importing) -> list[StyledText]:

@@ -12,7 +12,7 @@ from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.text import fit, lines, visible
 
 GOOD, NOTE, BAD = "$text-success", "$text-warning", "$text-error"
-DIM, KEY, STRONG = "$dimmed", "$text-accent", "bold"
+DIM, KEY = "$dimmed", "$text-accent"
 
 StyledText = str | tuple[str, str]
 """A piece of a line, or a piece with its style. It is never parsed as markup."""

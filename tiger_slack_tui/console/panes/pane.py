@@ -75,18 +75,6 @@ class Pane(Widget, Generic[T], can_focus=True):
     Pane { height: 1fr; text-wrap: nowrap; text-overflow: clip; }
     """
 
-    class Opened(Message):
-        """Enter was pressed on a row."""
-
-        def __init__(self, pane: Pane[Any], row: Any) -> None:
-            super().__init__()
-            self.pane = pane
-            self.row = row
-
-        @property
-        def control(self) -> Pane[Any]:
-            return self.pane
-
     class Selected(Message):
         """The cursor has moved to another row."""
 
@@ -108,7 +96,6 @@ class Pane(Widget, Generic[T], can_focus=True):
         selectable: bool = False,
         copy: Callable[[T], str] | None = None,
         find: Callable[[T], str] | None = None,
-        help: str = "",  # noqa: A002
         fields: Sequence[Field[T]] = (),
         rest: ReadRest[T] | None = None,
     ) -> None:
@@ -142,7 +129,6 @@ class Pane(Widget, Generic[T], can_focus=True):
         """The rows of `_body` that were painted, by index and width: a move or a resize paints only new ones."""
         self.can_focus = True
         self._is_following = True
-        self.help_text = help
 
     @property
     def body(self) -> Body[T]:
@@ -266,11 +252,6 @@ class Pane(Widget, Generic[T], can_focus=True):
         """Move by as many rows as are in sight."""
         self.move(pages * max(self._room - 1, 1))
 
-    def open(self) -> None:
-        """Open the row with the cursor."""
-        if self.row is not None:
-            self.post_message(self.Opened(self, self.row))
-
     async def copy_text(self) -> str:
         """The text to copy: the selected row, or the pane if no row can be selected."""
         row = self.row
@@ -312,11 +293,6 @@ class Pane(Widget, Generic[T], can_focus=True):
     def text_of(self, row: T) -> str:
         """The row as it is shown in a wide pane, without the spaces around it."""
         return self._line(row, _EXPORTED).plain.strip()
-
-    @property
-    def num_rows(self) -> int:
-        """How many rows pass the filter."""
-        return len(self._rows)
 
     async def text_lines(self, rows: Sequence[T]) -> AsyncIterator[str]:
         """The titles of the columns and the rows as plain text, line by line. Other tasks run in between."""

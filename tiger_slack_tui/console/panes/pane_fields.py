@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from textual.events import Key
 from textual.widgets import Input
 
+from tiger_slack_tui.console.actions import ACCEPT, LEAVE, implements
+from tiger_slack_tui.console.panes.action_field import ActionField
 from tiger_slack_tui.console.panes.pane import Pane
 
 
-class PaneField(Input):
-    """Shown while the operator types something for a pane. Enter accepts it; Escape drops it."""
-
-    hint = ""
-    """What can be typed."""
+class PaneField(ActionField):
+    """Shown while the operator types something for a pane."""
 
     def __init__(
         self,
+        keys: Mapping[str, str],
         on_pane_hidden: Callable[[], None],
         *,
         id: str,  # noqa: A002 as Textual names it
         placeholder: str = "",
     ) -> None:
         """`on_pane_hidden` is called when the field closes and its pane cannot get the focus back."""
-        super().__init__(id=id, compact=True, placeholder=placeholder, select_on_focus=False)
+        super().__init__(keys, id=id, placeholder=placeholder)
         self._on_pane_hidden = on_pane_hidden
         self._pane: Pane[Any] | None = None
 
@@ -42,16 +41,17 @@ class PaneField(Input):
     def drop(self, pane: Pane[Any]) -> None:
         """Undo what was done while the operator typed."""
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
+    @implements(ACCEPT)
+    def act_accept(self) -> None:
+        """Accept the text, and return to the pane."""
         self._close()
         if self._pane is not None:
-            self.accept(self._pane, event.value)
+            self.accept(self._pane, self.value)
 
-    def on_key(self, event: Key) -> None:
-        if event.key == "escape" and self._pane is not None:
-            event.stop()
-            event.prevent_default()
+    @implements(LEAVE)
+    def act_leave(self) -> None:
+        """Return to the pane. A filter is removed."""
+        if self._pane is not None:
             self.drop(self._pane)
             self._close()
 
@@ -73,9 +73,9 @@ class PaneField(Input):
 class FilterField(PaneField):
     """The text that a pane's rows must contain. It applies while it is typed. Escape removes it."""
 
-    def __init__(self, on_pane_hidden: Callable[[], None]) -> None:
+    def __init__(self, keys: Mapping[str, str], on_pane_hidden: Callable[[], None]) -> None:
         super().__init__(
-            on_pane_hidden, id="filter", placeholder="text, or !text for rows without it"
+            keys, on_pane_hidden, id="filter", placeholder="text, or !text for rows without it"
         )
 
     def open(self, pane: Pane[Any]) -> None:
@@ -96,8 +96,8 @@ class ExportField(PaneField):
 
     hint = "The file ends in .txt, .csv or .json."
 
-    def __init__(self, on_pane_hidden: Callable[[], None]) -> None:
-        super().__init__(on_pane_hidden, id="export")
+    def __init__(self, keys: Mapping[str, str], on_pane_hidden: Callable[[], None]) -> None:
+        super().__init__(keys, on_pane_hidden, id="export")
         self._on_chosen: Callable[[Path], None] = lambda _: None
 
     def open(self, pane: Pane[Any], proposed: Path, on_chosen: Callable[[Path], None]) -> None:

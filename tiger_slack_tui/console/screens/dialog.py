@@ -27,6 +27,7 @@ from tiger_slack_tui.console.actions import (
     declared,
     implements,
     perform,
+    pressed,
 )
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.chrome import footer_line
@@ -58,7 +59,7 @@ class Dialog(ModalScreen[_Answer]):
 
     async def action_perform(self, action_id: str) -> None:
         """Do the action of a key."""
-        await perform(self, action_id)
+        await perform([self], action_id)
 
     def answer(self, result: _Answer | None = None) -> None:
         """Close the dialog. Does nothing if an earlier key has closed it: more keys can wait in its queue."""
@@ -80,6 +81,9 @@ class Dialog(ModalScreen[_Answer]):
 YES: Final = Action("question.yes", CONFIRM_KEY, "Yes", help="Do what was asked.", is_fixed=True)
 NO: Final = Action(
     "question.no", "escape", "No", "Esc", "Change nothing, and go back.", is_fixed=True
+)
+MARKED: Final = Action(
+    "question.marked", "enter", "Marked", "Enter", "Give the marked answer.", is_fixed=True
 )
 
 
@@ -115,17 +119,16 @@ class Confirm(Dialog[bool]):
         more = "  ↑↓ scroll" if rows > _UNSCROLLED else ""
         return line(*parts, (more, DIM))
 
-    def on_key(self, event: Key) -> None:
+    async def on_key(self, event: Key) -> None:
         # Not bindings: those apply to the screen that is shown when a key's turn comes. Two quick keys answer once.
-        if event.key == "enter":
+        fixed = (action for action in self.ACTIONS if action.is_fixed)
+        if (action_id := pressed(fixed, event.key, {})) is not None:
             event.stop()
-            self.answer(self._is_yes)
-        elif event.key in NO.keys.split(","):
-            event.stop()
-            self.act_no()
-        elif event.character == CONFIRM_KEY:
-            event.stop()
-            self.act_yes()
+            await perform([self], action_id)
+
+    @implements(MARKED)
+    def act_marked(self) -> None:
+        self.answer(self._is_yes)
 
     @implements(YES)
     def act_yes(self) -> None:
@@ -178,12 +181,12 @@ class ConfirmQuit(Confirm):
         super().__init__(question, details, verb=verb)
         self._keys = keys
 
-    def on_key(self, event: Key) -> None:
+    async def on_key(self, event: Key) -> None:
         if event.key in self._keys:
             event.stop()
             self.act_yes()
         else:
-            super().on_key(event)
+            await super().on_key(event)
 
 
 class Document(Dialog[None]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tiger_slack_tui.console.actions import (
+    EVENTS,
     IMPORT,
     MESSAGES,
     TRIAGE,
@@ -15,10 +16,12 @@ from tiger_slack_tui.console.actions import (
 )
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.panes.pane_fields import PaneField
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
 from tiger_slack_tui.console.screens.rules import RulesScreen
-from tiger_slack_tui.console.views.events import EventsView
-from tiger_slack_tui.console.views.importing.source_step import PathInput
+from tiger_slack_tui.console.views.events import EventsView, QueryField
+from tiger_slack_tui.console.views.importing.options_step import OptionField
+from tiger_slack_tui.console.views.importing.source_step import PathField
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.console.views.jobs import JobsView
 from tiger_slack_tui.console.views.log import LogView
@@ -40,9 +43,12 @@ VIEW_CLASSES: tuple[type[View], ...] = (
 
 
 ACTION_GROUPS: tuple[ActionGroup, ...] = (
-    ActionGroup("In the path", PathInput.ACTIONS, IMPORT),
-    ActionGroup("In the search", SearchField.ACTIONS, MESSAGES),
+    ActionGroup("In the path", PathField.actions(), IMPORT),
+    ActionGroup("In an option", OptionField.actions(), IMPORT),
+    ActionGroup("In the search", SearchField.actions(), MESSAGES),
+    ActionGroup("In the filters", QueryField.actions(), EVENTS),
     ActionGroup("In the rules", RulesScreen.ACTIONS, TRIAGE),
+    ActionGroup("In a field below a pane", PaneField.actions()),
     ActionGroup("In a question", Confirm.ACTIONS),
     ActionGroup("In a text", Document.ACTIONS),
 )

@@ -11,16 +11,16 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.events import Key
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from tiger_slack_tui.audit.event_query import FILTERS, EventQuery
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.console.actions import EVENTS, action, declared, implements
+from tiger_slack_tui.console.actions import ACCEPT, EVENTS, LEAVE, action, declared, implements
 from tiger_slack_tui.console.model.event_list import MOST, PAGE, EventList
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
+from tiger_slack_tui.console.panes.action_field import ActionField
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.event_pane import LOOK_SECONDS, EventPane
 from tiger_slack_tui.console.panes.events import EVENT_FIELDS, events_head, paint_event
@@ -45,31 +45,27 @@ _NEAR_END = 50
 """The next page is read when the cursor is this close to the last row."""
 
 
-class QueryField(Input):
-    """The field for the filters. Enter looks for the events; Escape leaves it as it was."""
+class QueryField(ActionField):
+    """The field for the filters."""
 
-    def on_key(self, event: Key) -> None:
-        # Here and at once, because the next key may be waiting already: a message would come after it.
-        if event.key in ("escape", "enter"):
-            event.stop()
-            event.prevent_default()
-            view = self.screen.query_one(EventsView)
-            if event.key == "enter":
-                view.find(self.value)
-            else:
-                view.leave_field()
-        elif event.key == "tab":
-            event.stop()
-            event.prevent_default()
-            self._complete()
-
-    def _complete(self) -> None:
+    @action("events.complete", "tab", "Complete", shown="Tab")
+    def act_complete(self) -> None:
         """Complete the name of a filter, if only one begins so."""
         head, space, part = self.value.rpartition(" ")
         found = [f"{name}:" for name in FILTERS if part and name.startswith(part.lower())]
         if len(found) == 1:
             self.value = head + space + found[0]
             self.cursor_position = len(self.value)
+
+    @implements(ACCEPT)
+    def act_accept(self) -> None:
+        """Look for the events; explain the message of a link."""
+        self.screen.query_one(EventsView).find(self.value)
+
+    @implements(LEAVE)
+    def act_leave(self) -> None:
+        """Leave the filters as they were."""
+        self.screen.query_one(EventsView).leave_field()
 
 
 class EventsView(View):
@@ -86,10 +82,9 @@ class EventsView(View):
         with Horizontal(id="events-query"):
             yield Static(line(("  find  ", DIM)), id="events-label")
             yield QueryField(
+                self.host.keys_shown,
                 id="events-field",
-                compact=True,
                 placeholder="press / and type filters, or a message's link to explain it",
-                select_on_focus=False,
             )
         yield Pane[EventRow](
             paint_event,

@@ -13,7 +13,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.content import Content
-from textual.events import Key
 from textual.widgets import Input, Static
 
 from tiger_slack_tui.audit.reference import MessageReference
@@ -21,20 +20,12 @@ from tiger_slack_tui.audit.words import format_channel
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.name_patterns import NameUnknown
 from tiger_slack_tui.base.text import amount
-from tiger_slack_tui.console.actions import (
-    MESSAGES,
-    Action,
-    action,
-    actions_in,
-    bindings,
-    declared,
-    implements,
-    perform,
-)
+from tiger_slack_tui.console.actions import ACCEPT, LEAVE, MESSAGES, action, declared, implements
 from tiger_slack_tui.console.model.findings import GAP
 from tiger_slack_tui.console.model.message_reader import PAGE, Conversation, Place
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
+from tiger_slack_tui.console.panes.action_field import ActionField
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.messages import (
     RESULT_FIELDS,
@@ -91,12 +82,8 @@ class Found:
         return self.page.next if self.page is not None and len(self.results) < _MOST else None
 
 
-class SearchField(Input):
+class SearchField(ActionField):
     """The field for the query. Results appear while the operator types."""
-
-    async def action_perform(self, action_id: str) -> None:
-        """Do the action of a key."""
-        await perform(self, action_id)
 
     @action("messages.complete", "tab", "Complete", shown="Tab")
     def act_complete(self) -> None:
@@ -107,15 +94,15 @@ class SearchField(Input):
             self.value = head + space + found[0]
             self.cursor_position = len(self.value)
 
-    def on_key(self, event: Key) -> None:
-        # Here and at once, because the next key may be waiting already: a message would come after it.
-        if event.key in ("escape", "enter"):
-            event.stop()
-            event.prevent_default()
-            self.screen.query_one(MessagesView).leave_field()
+    @implements(ACCEPT)
+    def act_accept(self) -> None:
+        """Go to the results."""
+        self.screen.query_one(MessagesView).leave_field()
 
-    ACTIONS: ClassVar[tuple[Action, ...]] = tuple(actions_in(vars()))
-    BINDINGS = [*bindings(ACTIONS)]  # noqa: RUF012 as Textual types it
+    @implements(LEAVE)
+    def act_leave(self) -> None:
+        """Go to the results, too."""
+        self.screen.query_one(MessagesView).leave_field()
 
 
 class MessagesView(View):
@@ -132,10 +119,9 @@ class MessagesView(View):
         with Horizontal(id="messages-query"):
             yield Static(line(("  search  ", DIM)), id="messages-label")
             yield SearchField(
+                self.host.keys_shown,
                 id="messages-field",
-                compact=True,
                 placeholder="press / and type what to look for",
-                select_on_focus=False,
             )
         yield Static(id="messages-hints")
         with Container(id="messages-panes"):

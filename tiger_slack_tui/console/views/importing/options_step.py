@@ -15,9 +15,10 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import read_time
-from tiger_slack_tui.console.actions import action, implements
+from tiger_slack_tui.console.actions import ACCEPT, LEAVE, action, implements
 from tiger_slack_tui.console.formats import count, moment
 from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.panes.action_field import ActionField
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.paint import (
     BAD,
@@ -73,6 +74,20 @@ class FieldEdit:
     save: Callable[[str], None]
 
 
+class OptionField(ActionField):
+    """The field for the value of an option."""
+
+    @implements(ACCEPT)
+    def act_accept(self) -> None:
+        """Set the option."""
+        self.screen.query_one(OptionsStep).accept()
+
+    @implements(LEAVE)
+    def act_leave(self) -> None:
+        """Leave the option as it was."""
+        self.screen.query_one(OptionsStep).back()
+
+
 class OptionsStep(Step):
     """Shows the options; Enter changes one. I asks, then starts the import: nothing is written before."""
 
@@ -87,7 +102,7 @@ class OptionsStep(Step):
         )
         with Horizontal(id="options-edit"):
             yield Static(id="options-label")
-            yield Input(id="options-field", compact=True, select_on_focus=False)
+            yield OptionField(self.host.keys_shown, id="options-field")
             yield Static(id="options-verdict")
         yield Pane[FolderProgress](
             self._paint_folder,
@@ -359,7 +374,7 @@ class OptionsStep(Step):
         self.query_one("#options-label", Static).update(
             line("  ", (edit.label, f"bold {KEY}"), " ")
         )
-        field = self.query_one("#options-field", Input)
+        field = self.query_one(OptionField)
         self.query_one("#options-edit").display = True
         field.value = edit.value
         field.cursor_position = len(edit.value)
@@ -382,10 +397,11 @@ class OptionsStep(Step):
         event.stop()
         self._show_meaning(event.value)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        if self._edit is not None and self._show_meaning(event.value):
-            self._edit.save(event.value.strip())
+    def accept(self) -> None:
+        """Set the option to the typed value, if it is valid."""
+        text = self.query_one(OptionField).value
+        if self._edit is not None and self._show_meaning(text):
+            self._edit.save(text.strip())
             self._close()
 
     def _close(self) -> None:

@@ -16,17 +16,10 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import visible
-from tiger_slack_tui.console.actions import (
-    IMPORT,
-    Action,
-    action,
-    actions_in,
-    bindings,
-    implements,
-    perform,
-)
+from tiger_slack_tui.console.actions import ACCEPT, IMPORT, LEAVE, action, implements
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import IMPORTS
+from tiger_slack_tui.console.panes.action_field import ActionField
 from tiger_slack_tui.console.panes.paint import DIM, KEY, MARKS, Column, Columns, folded, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
@@ -64,12 +57,8 @@ class PathSuggester(Suggester):
         return found if found is not None and found == visible(found) else None
 
 
-class PathInput(Input):
-    """The field for the path. Tab completes it."""
-
-    async def action_perform(self, action_id: str) -> None:
-        """Do the action of a key."""
-        await perform(self, action_id)
+class PathField(ActionField):
+    """The field for the path."""
 
     @action("import.complete", "tab", "Complete", shown="Tab")
     def act_complete(self) -> None:
@@ -80,8 +69,15 @@ class PathInput(Input):
             self.value = completed
             self.cursor_position = len(completed)
 
-    ACTIONS: ClassVar[tuple[Action, ...]] = tuple(actions_in(vars()))
-    BINDINGS = [*bindings(ACTIONS)]  # noqa: RUF012 as Textual types it
+    @implements(ACCEPT)
+    def act_accept(self) -> None:
+        """Check the archive; the check writes nothing."""
+        self.screen.query_one(SourceStep).act_check()
+
+    @implements(LEAVE)
+    def act_leave(self) -> None:
+        """Go to the earlier imports."""
+        self.screen.query_one(SourceStep).back()
 
 
 class SourceStep(Step):
@@ -92,12 +88,11 @@ class SourceStep(Step):
     def compose(self) -> ComposeResult:
         with Horizontal(id="source-path"):
             yield Static(line(("  path  ", DIM)), id="source-label")
-            yield PathInput(
+            yield PathField(
+                self.host.keys_shown,
                 id="source-field",
-                compact=True,
                 suggester=PathSuggester(),
                 placeholder="press n, then type the path of the export: a folder, or its ZIP",
-                select_on_focus=False,
             )
         yield Static(id="source-verdict")
         yield Pane[PathEntry](
@@ -120,8 +115,8 @@ class SourceStep(Step):
         self.pane("source-about").can_focus = False
 
     @property
-    def field(self) -> PathInput:
-        return self.query_one(PathInput)
+    def field(self) -> PathField:
+        return self.query_one(PathField)
 
     def focus_first(self) -> None:
         if self.field.value != self.wizard.draft.path:
@@ -223,10 +218,6 @@ class SourceStep(Step):
         """Keep the absolute path of the draft's path."""
         if self.inspection.text == self.wizard.draft.path:
             self.wizard.draft.target = self.inspection.path
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.act_check()
 
     @action("import.take", "enter", "Take path", shown="Enter")
     def act_take(self) -> None:
