@@ -190,7 +190,7 @@ def replayed(events: int = 20_000) -> None:
 async def _replayed(home: Path, conninfo: str, events: int) -> float:
     await migrate(conninfo)
     async with await connect(conninfo) as connection:
-        rule = await add_rule(connection, "$.ts != null", None)
+        rule = (await add_rule(connection, "$.ts != null", None)).id
         async with ingesting(home, conninfo, events, 0) as (_, sender):
             assert sender.stdout is not None
             await asyncio.to_thread(sender.stdout.readline)

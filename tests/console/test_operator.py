@@ -50,6 +50,9 @@ async def test_rules_and_replays_are_committed(
 
     assert await operator.add_rule('$.bot_id == "B1"', "bots") == "Rule 1 is on"
     assert rules() == ([1], [])
+    same = await operator.add_rule('($."bot_id"=="B1")', None)
+    assert same == "Rule 1 is the same, and it is on. Nothing was added."
+    assert rules() == ([1], [])
     await operator.turn_rule_off(1)
     assert rules() == ([], [1])
     await operator.turn_rule_on(1)

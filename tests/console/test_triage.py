@@ -263,7 +263,7 @@ async def test_a_rule_that_is_saved_after_its_screen_was_left_is_on(
     left = asyncio.Event()
     add_rule = rules.add_rule
 
-    async def slow(*given: Any) -> int:
+    async def slow(*given: Any) -> rules.AddedRule:
         await left.wait()
         return await add_rule(*given)
 

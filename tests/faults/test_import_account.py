@@ -311,7 +311,7 @@ async def test_polling_does_not_read_the_files(
     )
     async with asking(conninfo) as connection, connection.transaction(force_rollback=True):
         await connection.execute(trap)
-        rule = await add_rule(connection, '$.user == "U9"', None)
+        rule = (await add_rule(connection, '$.user == "U9"', None)).id
         assert [found.id for found in await list_rules(connection)] == [rule]
         assert await find_rule(connection, rule) is not None
         assert len(await recent_imports(connection, 5)) == 1

@@ -29,7 +29,7 @@ async def test_an_event_of_any_time_is_replayed(
     conninfo: str, database: psycopg.Connection[Any], statement: str
 ) -> None:
     async with asking(conninfo) as connection:
-        rule = await add_rule(connection, '$.user == "U1"', "wrong")
+        rule = (await add_rule(connection, '$.user == "U1"', "wrong")).id
         await store(conninfo, {"Ev1": message(1), "Ev2": message(2)})
         database.execute(statement.encode())
         await remove_rule(connection, rule)
@@ -51,7 +51,7 @@ async def test_a_rule_is_tested_on_messages_of_the_future(
 
 async def test_events_that_arrive_during_a_replay_do_not_prolong_it(conninfo: str) -> None:
     async with asking(conninfo) as connection:
-        rule = await add_rule(connection, '$.user == "U1"', "still on")
+        rule = (await add_rule(connection, '$.user == "U1"', "still on")).id
         await store(conninfo, {"Ev1": message(1)})
         replayed, number = 0, 1
         async for report in replay(connection, ReplaySelection(rule=rule)):

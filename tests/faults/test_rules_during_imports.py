@@ -51,7 +51,7 @@ async def test_a_rule_that_is_added(conninfo: str, tmp_path: Path, files: int) -
     job = PausedImport(conninfo, tmp_path, files)
     await job.begin()
     async with asking(conninfo) as connection:
-        rule = await add_rule(connection, EVERY, None)
+        rule = (await add_rule(connection, EVERY, None)).id
     result = await job.finish()
     total = result.total
     assert result.mismatch is None
@@ -62,7 +62,7 @@ async def test_a_rule_that_is_added(conninfo: str, tmp_path: Path, files: int) -
 @pytest.mark.parametrize("end", [turn_rule_off, remove_rule])
 async def test_a_rule_that_ends(conninfo: str, tmp_path: Path, end: object) -> None:
     async with asking(conninfo) as connection:
-        rule = await add_rule(connection, EVERY, None)
+        rule = (await add_rule(connection, EVERY, None)).id
         job = PausedImport(conninfo, tmp_path)
         await job.begin()
         await (turn_rule_off if end is turn_rule_off else remove_rule)(connection, rule)

@@ -40,7 +40,7 @@ async def only_rule(conninfo: str) -> Rule:
 
 async def make(conninfo: str, match: str) -> int:
     async with asking(conninfo) as connection:
-        return await add_rule(connection, match, None)
+        return (await add_rule(connection, match, None)).id
 
 
 def some() -> list[dict[str, Any]]:
@@ -79,7 +79,7 @@ async def test_a_replay_and_a_call_by_hand(
     await store(conninfo, {f"Ev{n}": event for n, event in enumerate(some())})
     async with asking(conninfo) as connection:
         await turn_rule_off(connection, first)
-        second = await add_rule(connection, ZONES, None)
+        second = (await add_rule(connection, ZONES, None)).id
         reports = [report async for report in replay(connection, ReplaySelection(rule=first))]
         failing = next(r for r in await list_rules(connection) if r.id == second)
     assert reports[-1].changes == {("discarded", "stored"): 3, ("discarded", "discarded"): 2}

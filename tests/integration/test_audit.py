@@ -68,7 +68,7 @@ async def detail(conninfo: str, event_id: str) -> EventDetail:
 async def stored(conninfo: str, rule: str = '$.subtype == "channel_join"') -> int:
     """Ingest EVENTS under a rule, and return the rule's number."""
     async with asking(conninfo) as connection:
-        made = await add_rule(connection, rule, None)
+        made = (await add_rule(connection, rule, None)).id
         await connection.execute(
             "alter table slack.message add constraint refusing check (text <> 'refused')"
         )

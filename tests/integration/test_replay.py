@@ -50,7 +50,7 @@ async def test_what_a_wrong_rule_dropped_comes_back(conninfo: str, tmp_path: Pat
                 await slack.send(payload | {"event_id": event_id, "event": content})
             await delivered(slack, engine)
 
-        rule = await add_rule(connection, '$.user == "U1"', "wrong")
+        rule = (await add_rule(connection, '$.user == "U1"', "wrong")).id
         await send(Ev1=message(1), Ev2=message(2, user="U2"), Ev3=reaction(1, 3), Ev4=edit(1, 4))
         await send(Ev5=message(5), Ev6=deletion(5, 6))
         assert texts(conninfo) == ["text 2"]
@@ -76,9 +76,9 @@ async def test_what_a_wrong_rule_dropped_comes_back(conninfo: str, tmp_path: Pat
 
 async def test_present_rules_decide_and_what_is_stored_stays(conninfo: str) -> None:
     async with asking(conninfo) as connection:
-        first = await add_rule(connection, '$.user == "U1"', None)
+        first = (await add_rule(connection, '$.user == "U1"', None)).id
         await store(conninfo, {"Ev1": message(1), "Ev2": message(2, user="U2")})
-        second = await add_rule(connection, '$.channel == "C1"', None)
+        second = (await add_rule(connection, '$.channel == "C1"', None)).id
         await remove_rule(connection, first)
     report = await replayed(conninfo, event_ids=("Ev1", "Ev2"))
     assert report.changes == {("discarded", "discarded"): 1, ("stored", "stored"): 1}
@@ -110,7 +110,7 @@ async def test_a_refused_event_does_not_affect_the_others(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     async with asking(conninfo) as connection:
-        rule = await add_rule(connection, '$.user == "U1"', None)
+        rule = (await add_rule(connection, '$.user == "U1"', None)).id
         await store(conninfo, {f"Ev{n:02}": message(n) for n in range(30)})
         await remove_rule(connection, rule)
     database.execute("alter table slack.message add constraint bad check (text <> 'text 17')")
@@ -155,7 +155,7 @@ async def test_ids_that_were_never_delivered_are_reported(conninfo: str) -> None
 
 async def test_a_replay_of_several_transactions(conninfo: str) -> None:
     async with asking(conninfo) as connection:
-        rule = await add_rule(connection, '$.user == "U1"', None)
+        rule = (await add_rule(connection, '$.user == "U1"', None)).id
         await store(conninfo, {f"Ev{n}": message(n % 90, channel=f"C{n}") for n in range(450)})
         await remove_rule(connection, rule)
         sizes = [report.events async for report in replay(connection, ReplaySelection(rule=rule))]

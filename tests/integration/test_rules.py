@@ -110,8 +110,8 @@ async def test_ready_rules(
 
 async def test_a_rule_shows_what_it_did(conninfo: str, database: psycopg.Connection[Any]) -> None:
     async with asking(conninfo) as connection:
-        first = await add_rule(connection, '$.subtype == "channel_join"', "joins")
-        second = await add_rule(connection, '$.user == "U9"', None)
+        first = (await add_rule(connection, '$.subtype == "channel_join"', "joins")).id
+        second = (await add_rule(connection, '$.user == "U9"', None)).id
         await store(conninfo, {f"Ev{n}": message(n, subtype="channel_join") for n in range(3)})
         database.execute(
             "insert into slack.import (source, options, instance, account, outcome, finished_at)"
@@ -129,7 +129,7 @@ async def test_a_rule_shows_what_it_did(conninfo: str, database: psycopg.Connect
 
 async def test_a_rule_is_turned_off_and_on_and_removed(conninfo: str) -> None:
     async with asking(conninfo) as connection:
-        rule = await add_rule(connection, '$.user == "U1"', "me")
+        rule = (await add_rule(connection, '$.user == "U1"', "me")).id
         assert await turn_rule_off(connection, rule)
         assert (await store(conninfo, {"Ev1": message(1)})).discarded == {}
         (off,) = await list_rules(connection)
@@ -150,7 +150,7 @@ async def test_a_rule_is_turned_off_and_on_and_removed(conninfo: str) -> None:
         for change in (turn_rule_on, turn_rule_off, remove_rule):
             with pytest.raises(NoSuchRule):
                 await change(connection, rule)
-        again = await add_rule(connection, '$.user == "U1"', None)
+        again = (await add_rule(connection, '$.user == "U1"', None)).id
         assert again > rule
         await turn_rule_off(connection, again)
         await remove_rule(connection, again)
@@ -182,7 +182,7 @@ async def test_every_instance_applies_a_rule_at_once(conninfo: str, tmp_path: Pa
             await delivered(slack, two)
 
         await send(0)
-        rule = await add_rule(connection, '$.user == "U1"', None)
+        rule = (await add_rule(connection, '$.user == "U1"', None)).id
         await send(40)
         await turn_rule_off(connection, rule)
         await send(80)
@@ -196,7 +196,7 @@ async def test_every_instance_applies_a_rule_at_once(conninfo: str, tmp_path: Pa
 
 async def test_a_preview_counts_what_would_be_dropped(conninfo: str) -> None:
     async with asking(conninfo) as connection:
-        rule = await add_rule(connection, '$.text == "text 3"', None)
+        rule = (await add_rule(connection, '$.text == "text 3"', None)).id
     events = [message(n, user="U1" if n % 2 else "U2") for n in range(10)]
     events += [edit(2, 20, user="U1"), deletion(4, 21), message(0, ts=ts_of(30), thread_ts="x")]
     await store(conninfo, {f"Ev{n}": event for n, event in enumerate(events)})

@@ -221,7 +221,7 @@ async def test_the_audit_trail_answers_and_replays_from_compressed_chunks(connin
     days = range(0, 20 * 86_400, 4 * 3600)  # three chunks
     users = {n: f"U{i % 3}" for i, n in enumerate(days)}
     async with asking(conninfo) as connection:
-        rule = await add_rule(connection, '$.user == "U1"', None)
+        rule = (await add_rule(connection, '$.user == "U1"', None)).id
         events = {f"Ev{n}": received(n, user=user) for n, user in users.items()}
         await store(conninfo, events | {"EvX": received(7, user="U2", ts="x")})
         await connection.execute(

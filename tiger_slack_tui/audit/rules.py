@@ -49,6 +49,15 @@ READY_RULES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class AddedRule:
+    """What `add_rule` did."""
+
+    id: int
+    same: SameRule | None = None
+    """The rule with the same condition, because of which none was added; then `id` is its number."""
+
+
 async def check_rule(connection: Connection, match: str) -> str:
     """The predicate in PostgreSQL's text. Raises RuleRefused if it is not a predicate, or is a constant."""
     try:
@@ -67,7 +76,7 @@ async def check_rule(connection: Connection, match: str) -> str:
 
 
 async def find_same_rule(connection: Connection, match: str) -> SameRule | None:
-    """The rule with the same condition, on or off, in place of which no other is added. Raises RuleRefused."""
+    """The rule with the same condition, on or off; None if there is none. Raises RuleRefused."""
     await check_rule(connection, match)
     return await rules.find_same(connection, match)
 
@@ -79,13 +88,14 @@ def same_rule_words(same: SameRule) -> str:
     return f"Rule {same.id} is the same, but it is off. To turn it on: tiger-slack discard on {same.id}"
 
 
-async def add_rule(connection: Connection, match: str, note: str | None) -> int:
-    """Add the rule, and return its number. If `find_same_rule` finds one, only return that one's number.
+async def add_rule(connection: Connection, match: str, note: str | None) -> AddedRule:
+    """Add the rule, unless there is one with the same condition, on or off. Raises RuleRefused.
 
-    Each instance applies it from its next batch on. Raises RuleRefused.
+    Each instance applies it from its next batch on.
     """
-    same = await find_same_rule(connection, match)
-    return same.id if same else await rules.insert_rule(connection, match, note)
+    if same := await find_same_rule(connection, match):
+        return AddedRule(same.id, same)
+    return AddedRule(await rules.insert_rule(connection, match, note))
 
 
 async def turn_rule_off(connection: Connection, rule_id: int) -> bool:

@@ -28,7 +28,7 @@ from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import last, query_runner, run_query
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.names import find_channel, find_user
-from tiger_slack_tui.store.rules import Rule, list_rules
+from tiger_slack_tui.store.rules import Rule, SameRule, list_rules
 
 _PREVIEW_SECONDS = 30.0
 """Time after which a preview ends, with the messages that it has tested by then."""
@@ -117,9 +117,13 @@ def discard_test(match: str | None, since: str, as_json: bool, **ready: Any) -> 
     """Show what a rule would have dropped; change nothing."""
     loaded, request = settings.load(), _read_rule(match, ready)
     start = read_time(since, datetime.now(UTC), "--since")
-    match, preview = run_query(
-        loaded, "discard", lambda c: _checked_preview(c, request, start, as_json=as_json)
-    )
+
+    async def check_and_preview(connection: Connection) -> tuple[str, Preview]:
+        match = await _jsonpath(connection, request)
+        await rules.check_rule(connection, match)
+        return match, await _preview(connection, match, start, as_json=as_json)
+
+    match, preview = run_query(loaded, "discard", check_and_preview)
     if as_json:
         echo_json(preview)
     else:
@@ -214,32 +218,38 @@ def _add(
     with query_runner(loaded, "discard") as run:
         match = run(lambda c: _jsonpath(c, request))
         if same := run(lambda c: rules.find_same_rule(c, match)):
-            if as_json:
-                echo_json({"id": same.id, "is_new": False, "is_on": same.is_on, "match": match})
-            else:
-                click.echo(rules.same_rule_words(same))
+            _say_same(same, match, as_json=as_json)
             return
-        match, preview = run(lambda c: _checked_preview(c, request, start, as_json=as_json))
+        preview = run(lambda c: _preview(c, match, start, as_json=as_json))
         if not as_json:
             click.echo("\n".join(_preview_lines(match, preview)))
         if not yes:
             _confirm(f"\n{_ON}\nAdd this rule?", "add", as_json=as_json)
-        rule_id = run(lambda c: rules.add_rule(c, match, note))
-    if as_json:
-        shown = {"id": rule_id, "is_new": True, "match": match, "note": note}
+        added = run(lambda c: rules.add_rule(c, match, note))
+    if added.same:
+        _say_same(added.same, match, as_json=as_json)
+    elif as_json:
+        shown = {"id": added.id, "is_new": True, "match": match, "note": note}
         echo_json(shown | {"preview": preview})
     else:
-        click.echo(f"Rule {rule_id} is on.\n{_ON}" if yes else f"Rule {rule_id} is on.")
+        click.echo(f"Rule {added.id} is on.\n{_ON}" if yes else f"Rule {added.id} is on.")
 
 
-async def _checked_preview(
-    connection: Connection, request: RuleRequest, since: datetime, *, as_json: bool
-) -> tuple[str, Preview]:
-    match = await _jsonpath(connection, request)
-    await rules.check_rule(connection, match)
+def _say_same(same: SameRule, match: str, *, as_json: bool) -> None:
+    """Say that no rule was added, because of the same one."""
+    if as_json:
+        echo_json({"id": same.id, "is_new": False, "is_on": same.is_on, "match": match})
+    else:
+        click.echo(rules.same_rule_words(same))
+
+
+async def _preview(
+    connection: Connection, match: str, since: datetime, *, as_json: bool
+) -> Preview:
+    """What the rule, which was checked, would have discarded."""
     results = previews(connection, match, since=since, most=None, seconds=_PREVIEW_SECONDS)
     preview = await last(results, Preview(since))
-    return match, preview if as_json else await readable_preview(connection, preview)
+    return preview if as_json else await readable_preview(connection, preview)
 
 
 async def _jsonpath(connection: Connection, request: RuleRequest) -> str:

@@ -98,9 +98,8 @@ class Operator:
     async def add_rule(self, match: str, note: str | None) -> str:
         """Turn a new rule on, unless there is the same one, and return what came of it, in words."""
         async with connected(self._backend.conninfo) as connection:
-            if same := await rules.find_same_rule(connection, match):
-                return rules.same_rule_words(same)
-            return f"Rule {await rules.add_rule(connection, match, note)} is on"
+            added = await rules.add_rule(connection, match, note)
+        return rules.same_rule_words(added.same) if added.same else f"Rule {added.id} is on"
 
     async def turn_rule_on(self, rule_id: int) -> None:
         async with connected(self._backend.conninfo) as connection:
