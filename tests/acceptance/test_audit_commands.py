@@ -79,7 +79,7 @@ def test_a_message_is_missed_explained_and_brought_back(conninfo: str, run: Comm
     assert run.json("discard", "list")[0]["hits"] == 2
 
     why = run("why", "C1", ts(4))
-    assert "a rule dropped it" in why
+    assert "a rule discarded it" in why
     assert "discarded by rule 1" in why
     assert "tiger-slack replay --discarded-by 1" in why
     one = run("event", "Ev4")
@@ -208,7 +208,7 @@ def test_why_of_what_is_pasted(conninfo: str, run: Commands) -> None:
 def test_the_same_rule_is_not_added_twice(conninfo: str, run: Commands) -> None:
     run("discard", "add", '$.user == "U1"', "--yes")
     assert "Rule 1 is the same, and it is on." in run("discard", "add", '($."user"=="U1")')
-    assert "replay" not in run("discard", "off", "1")  # it has dropped nothing
+    assert "replay" not in run("discard", "off", "1")  # it has discarded nothing
     assert "tiger-slack discard on 1" in run("discard", "add", "--user", "U1")
     assert run.json("discard", "add", "--user", "U1")[0]["is_new"] is False
     assert len(run.json("discard", "list")) == 1

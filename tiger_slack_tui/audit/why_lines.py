@@ -28,7 +28,7 @@ _VERDICTS = {
     Verdict.DELETED: "It was deleted in Slack, {deleted_at}.",
     Verdict.LOST_ROW: "It was stored. Its row is gone, but Slack reported no deletion.",
     Verdict.FAILED: "It is not stored: the database refused it.",
-    Verdict.DISCARDED: "It is not stored: a rule dropped it.",
+    Verdict.DISCARDED: "It is not stored: a rule discarded it.",
     Verdict.SPOOLED: "It is not stored yet: it waits in this machine's spool.",
     Verdict.AUDIT_ONLY: "It is not stored: there are events about it, but none with its content.",
     Verdict.BEFORE_TRAIL: "It is not stored. The audit trail begins later, {trail_since}.",

@@ -1,4 +1,4 @@
-"""`tiger-slack discard`: the rules that drop messages."""
+"""`tiger-slack discard`: the rules that discard messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tiger_slack_tui.store.rules import Rule, SameRule, list_rules
 
 _PREVIEW_SECONDS = 30.0
 """Time after which a preview ends, with the messages that it has tested by then."""
-_ON = "Every instance drops messages by it from now on. Stored messages stay."
+_ON = "Every instance discards messages by it from now on. Stored messages stay."
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,7 +85,7 @@ def _read_rule(match: str | None, ready: dict[str, Any]) -> RuleRequest:
 
 @click.group(cls=SuggestingGroup)
 def discard() -> None:
-    """Manage the rules that drop messages.
+    """Manage the rules that discard messages.
 
     A rule is a jsonpath condition over the message, such as: $.subtype == "channel_join". A message that matches is
     not stored in slack.message. Its events stay in the audit trail.
@@ -114,7 +114,7 @@ def discard_list(as_json: bool) -> None:
 @options.as_json
 @plain_errors
 def discard_test(match: str | None, since: str, as_json: bool, **ready: Any) -> None:
-    """Show what a rule would have dropped; change nothing."""
+    """Show what a rule would have discarded; change nothing."""
     loaded, request = settings.load(), _read_rule(match, ready)
     start = read_time(since, datetime.now(UTC), "--since")
 
@@ -140,7 +140,7 @@ def discard_test(match: str | None, since: str, as_json: bool, **ready: Any) -> 
 def discard_add(
     match: str | None, note: str | None, since: str, yes: bool, as_json: bool, **ready: Any
 ) -> None:
-    """Add a rule, after showing what it would have dropped.
+    """Add a rule, after showing what it would have discarded.
 
     Every instance applies it at once.
     """
@@ -176,7 +176,7 @@ def discard_on(rule_id: int) -> None:
 def discard_remove(rule_id: int, yes: bool) -> None:
     """Remove a rule for good, after asking.
 
-    `tiger-slack replay --discarded-by ID` stores the messages that it dropped.
+    `tiger-slack replay --discarded-by ID` stores the messages that it discarded.
     """
     with query_runner(settings.load(), "discard") as run:
         rule = run(lambda c: rules.require_rule(c, rule_id))
@@ -189,11 +189,11 @@ def discard_remove(rule_id: int, yes: bool) -> None:
 
 
 def _say_ended(rule: Rule, ended: str) -> None:
-    """Say that the rule drops nothing more, and how to store what it dropped, if a replay can."""
+    """Say that the rule discards nothing more, and how to store what it discarded, if a replay can."""
     click.echo(f"Rule {rule.id} {ended}")
     if rule.hits:
         click.echo(
-            f"To store the messages that it dropped: tiger-slack replay --discarded-by {rule.id}"
+            f"To store the messages that it discarded: tiger-slack replay --discarded-by {rule.id}"
         )
 
 

@@ -74,7 +74,7 @@ class NoSuchEvent(NotFound):
     "rule",
     metavar="ID",
     type=options.RULE_ID,
-    help="Only events that this rule dropped.",
+    help="Only events that this rule discarded.",
 )
 @click.option(
     "--limit",

@@ -51,7 +51,7 @@ _GROUPS = {
         "mcp": _Declaration("mcp", "mcp", "Let AI clients ask about the workspace, over MCP."),
     },
     "Rules": {
-        "discard": _Declaration("discard", "discard", "Manage the rules that drop messages."),
+        "discard": _Declaration("discard", "discard", "Manage the rules that discard messages."),
         "replay": _Declaration("replay", "replay", "Process received events again."),
     },
     "Maintenance": {

@@ -35,7 +35,7 @@ class NotReplayed(TigerSlackError):
     "rule",
     metavar="ID",
     type=options.RULE_ID,
-    help="All events that this rule dropped.",
+    help="All events that this rule discarded.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
 @options.as_json

@@ -76,7 +76,7 @@ class AuditReader:
     async def previews(
         self, match: str, *, since: datetime, most: int | None, seconds: float
     ) -> AsyncIterator[Preview]:
-        """What the rule would have dropped, as more and more messages are tested: at most `most`, for `seconds`."""
+        """What the rule would have discarded, as more and more messages are tested: at most `most`, for `seconds`."""
         async with connected(self._conninfo) as connection:
             found = previews(connection, match, since=since, most=most, seconds=seconds)
             async for preview in found:

@@ -28,7 +28,7 @@ _EXPLANATIONS = {
     Verdict.DELETED: "It was deleted in Slack.",
     Verdict.LOST_ROW: "It was stored. Its row is gone, but Slack reported no deletion.",
     Verdict.FAILED: "It is not stored: the database refused it.",
-    Verdict.DISCARDED: "It is not stored: a rule of the operators dropped it.",
+    Verdict.DISCARDED: "It is not stored: a rule of the operators discarded it.",
     Verdict.SPOOLED: "It is not stored yet: it waits on the disk of the machine that received it.",
     Verdict.AUDIT_ONLY: "It is not stored: there are events about it, but none with its content.",
     Verdict.BEFORE_TRAIL: "It is not stored, and it is older than the audit trail of events.",
@@ -45,7 +45,7 @@ class MessageEventInfo(Model):
     happened_at: Time
     received_at: Time
     effect: str = Field(description="What the event did to the message.")
-    rule_id: int | None = Field(default=None, description="The rule that dropped it.")
+    rule_id: int | None = Field(default=None, description="The rule that discarded it.")
     error: str | None = Field(
         default=None, description="SQLSTATE or class of the error, if it failed."
     )
@@ -92,7 +92,7 @@ class Why(Answer):
 
 
 async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
-    """Explain what became of a message: why it is stored, deleted, dropped, or missing."""
+    """Explain what became of a message: why it is stored, deleted, discarded, or missing."""
     channel_id, named = await call.message(channel, ts)
     found = await replace(named, channel=channel_id).find(call.connection, call.spooled)
     if isinstance(found, list):

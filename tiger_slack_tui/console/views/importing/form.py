@@ -133,5 +133,5 @@ def _discards(check: ImportState | None, model: Model) -> FormRow:
     rules = model.database.discard_rules
     found = sum(check.total.discarded.values()) if check else 0
     value = "?" if rules is None else amount(rules, "rule")
-    about = f"would drop {found:,} of {amount(check.total.read, 'message')}" if check else ""
+    about = f"would discard {found:,} of {amount(check.total.read, 'message')}" if check else ""
     return FormRow("discard", (value, DIM), (about, DIM))
