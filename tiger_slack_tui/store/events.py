@@ -1,4 +1,7 @@
-"""Writes events to the tables: a batch in one transaction, and a batch that fails in smaller parts."""
+"""Writes events to the tables: a batch in one transaction, and a batch that fails in smaller parts.
+
+What an event changes in the tables is in `migrations/idempotent/`: slack.ingest() in 005-ingest.sql, and its callees.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""slack.gap: the periods in which events may be missing, and the progress of their backfills."""
+"""slack.gap: the periods in which events may be missing, and the progress of their backfills.
+
+Gaps are recorded by the functions of `migrations/idempotent/008-gaps.sql`, mainly slack.record_gap().
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""slack.message_discard: the rules that discard messages, and how often each rule matched or failed."""
+"""slack.message_discard: the rules that discard messages, and how often each rule matched or failed.
+
+Rules are evaluated by slack.matches() in `migrations/idempotent/009-rules.sql`.
+"""
 
 from __future__ import annotations
 
