@@ -335,6 +335,7 @@ class CannedBackend(Backend):
             model,
             window=model.window if model.history else window,
             read_only=self.read_only,
+            has_engine=self.engine is not None,
             findings=replace(self._found[2], problem=model.findings.problem),
             run=self.imports.run and self.imports.run.frozen(),
             check=self.imports.check and self.imports.check.frozen(),

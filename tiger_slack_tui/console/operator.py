@@ -55,8 +55,12 @@ class Operator:
     # Ingestion
 
     def stop(self) -> None:
-        """Ask the engine and the import to end. Returns at once."""
-        self._backend.stop()
+        """Ask the engine and the import to end cleanly, or keep the engine from being made. Returns at once."""
+        backend = self._backend
+        backend.is_stopping = True
+        backend.imports.stop()
+        if backend.engine is not None:
+            backend.engine.stop()
 
     async def run_job(self, name: str) -> JobRun:
         """Run a scheduled job now, and return how it ended. Raises NoEngineError."""

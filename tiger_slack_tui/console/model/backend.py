@@ -17,7 +17,6 @@ from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.rates import RateMeter
 from tiger_slack_tui.imports.manager import ImportManager
-from tiger_slack_tui.imports.request import ImportRequest
 
 if TYPE_CHECKING:
     from tiger_slack_tui.engine import Engine
@@ -40,6 +39,7 @@ class Backend:
     read_only: bool = False
     is_observing: bool = False
     is_stopping: bool = False
+    """Whether the program ends: an engine that is not made yet is not made."""
     clock: Clock = field(default_factory=SystemClock)
     audit: AuditReader = field(init=False)
     messages: MessageReader = field(init=False)
@@ -51,23 +51,12 @@ class Backend:
         self._merger = FindingsMerger(self.findings_reader.names)
         self.messages = MessageReader(self.conninfo)
 
-    def stop(self) -> None:
-        """Ask the engine and the import to end cleanly, or keep the engine from being made. Returns at once."""
-        self.is_stopping = True
-        self.imports.stop()
-        if self.engine is not None:
-            self.engine.stop()
-
     def _history(self, window: int) -> History | None:
         """What the database has of the last `window` seconds; None if these are in memory."""
         if self.history_reader is None or window not in PARTS:
             return None
         self.history_reader.keep_reading(window)
         return self.history_reader.state(window)
-
-    def import_command(self, request: ImportRequest) -> str:
-        """The command line that does the same as the request."""
-        return self.imports.command(request)
 
     def sample(self, window: int) -> Model:
         """The state now. Does no I/O. Charts get the last `window` seconds."""
@@ -84,6 +73,7 @@ class Backend:
             at=at,
             instance=self.settings.instance,
             engine=now,
+            has_engine=now is not None,
             rates=database.observed or self._meter.rates(),
             database=database,
             log=self.log.lines(),

@@ -48,6 +48,8 @@ class Model:
     rates: Rates
     database: DatabaseState
     log: tuple[LogLine, ...]
+    has_engine: bool = False
+    """Whether this process has an engine, which can run jobs and backfills."""
     stored_findings: StoredFindings = field(default_factory=StoredFindings)
     stored_findings_age: float | None = None
     """Seconds since the findings were read from the database."""

@@ -308,7 +308,7 @@ class JobsView(View):
 
     @act_run_job.when
     def _can_run_job(self) -> bool:
-        return self.backend.engine is not None and self._job() is not None
+        return self._model is not None and self._model.has_engine and self._job() is not None
 
     @action("jobs.migrate", "M,shift+m", "Migrate", changes=True)
     def act_migrate(self) -> None:

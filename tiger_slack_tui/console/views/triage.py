@@ -334,7 +334,7 @@ class TriageView(View):
         row = self._row()
         gap = row.gap if isinstance(row, Finding) else None
         is_over = gap is not None and gap.ended_at is not None
-        return is_over and self.backend.engine is not None
+        return is_over and self._model is not None and self._model.has_engine
 
 
 def _paint_detail(row: Finding | Content, width: int) -> Content:

@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.content import Content
 
-from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.cached_value import CachedValue
@@ -120,12 +119,8 @@ class CheckStep(Step):
     @implements(CHECK_ARCHIVE)
     def act_check(self) -> None:
         """Check again."""
-        if self.wizard.check is None:
-            return
-        try:
-            self.host.operator.start_check(self.wizard.draft.check_request)
-        except TigerSlackError as error:
-            self.host.say(str(error), severity="error")
+        if self.wizard.check is not None:
+            self.wizard.start_check()
 
     @act_check.when
     def _has_ended(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.text import amount
@@ -16,13 +17,33 @@ from tiger_slack_tui.console.views.importing.lines import exports_of, is_refused
 from tiger_slack_tui.imports.state import ImportState
 
 
+class Option(StrEnum):
+    """What can be chosen for an import. The value is its name in the form."""
+
+    SINCE = "since"
+    UNTIL = "until"
+    ROOT = "root"
+    WORKSPACE = "workspace"
+    CHANNELS = "channels"
+    WORKERS = "workers"
+    LIVE_EVENTS = "live events"
+    LIVE_LIMIT = "above"
+    DISCARD = "discard"
+    RESTART = "restart"
+
+
 @dataclass(frozen=True, slots=True)
 class FormRow:
     """A row of the form."""
 
-    name: str
+    option: Option
     value: StyledText
     about: StyledText
+
+    @property
+    def name(self) -> str:
+        """The option's name; that of a part of another option is indented."""
+        return f"  {self.option}" if self.option is Option.LIVE_LIMIT else self.option
 
 
 def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> list[FormRow]:
@@ -38,11 +59,13 @@ def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> 
         about = files
     channels = f"all {len(chosen):,}" if draft.channels is None else f"{len(chosen):,} selected"
     rows = [
-        FormRow("since", draft.since or "-", _when(draft.since, "the first message")),
-        FormRow("until", draft.until or "-", _when(draft.until, "the last message", is_end=True)),
+        FormRow(Option.SINCE, draft.since or "-", _when(draft.since, "the first message")),
+        FormRow(
+            Option.UNTIL, draft.until or "-", _when(draft.until, "the last message", is_end=True)
+        ),
         *_choice_rows(draft, check),
-        FormRow("channels", channels, about),
-        FormRow("workers", str(draft.workers), "processes that read the files"),
+        FormRow(Option.CHANNELS, channels, about),
+        FormRow(Option.WORKERS, str(draft.workers), "processes that read the files"),
         *_live_rows(model),
         _discards(check, model),
     ]
@@ -55,7 +78,7 @@ def option_rows(draft: ImportDraft, check: ImportState | None, model: Model) -> 
         value: StyledText = (
             ("✓ from the beginning", NOTE) if draft.restart else ("○ continues", GOOD)
         )
-        rows.append(FormRow("restart", value, why))
+        rows.append(FormRow(Option.RESTART, value, why))
     return rows
 
 
@@ -65,10 +88,12 @@ def _choice_rows(draft: ImportDraft, check: ImportState | None) -> list[FormRow]
         return []
     return [
         FormRow(
-            "root", draft.root or "-", _choice(draft, "root", "path of an export in the archive")
+            Option.ROOT,
+            draft.root or "-",
+            _choice(draft, "root", "path of an export in the archive"),
         ),
         FormRow(
-            "workspace",
+            Option.WORKSPACE,
             draft.workspace or "-",
             _choice(draft, "workspace", "exports of this workspace (T…)"),
         ),
@@ -114,18 +139,22 @@ def _live_rows(model: Model) -> list[FormRow]:
     limit = model.live_limit
     if model.engine is None:
         return [
-            FormRow("live events", ("○ off", DIM), ("this process receives no live events", DIM))
+            FormRow(
+                Option.LIVE_EVENTS, ("○ off", DIM), ("this process receives no live events", DIM)
+            )
         ]
     now = f"now {millis(model.engine.ack_p95_now)}"
     if limit is None:
         return [
             FormRow(
-                "live events", ("○ no wait", NOTE), f"live events may be acknowledged late; {now}"
+                Option.LIVE_EVENTS,
+                ("○ no wait", NOTE),
+                f"live events may be acknowledged late; {now}",
             )
         ]
     return [
-        FormRow("live events", ("✓ wait", GOOD), f"pauses if acks are slower; {now} (p95)"),
-        FormRow("  above", f"{limit * 1000:.0f} ms", "p95 of live acks"),
+        FormRow(Option.LIVE_EVENTS, ("✓ wait", GOOD), f"pauses if acks are slower; {now} (p95)"),
+        FormRow(Option.LIVE_LIMIT, f"{limit * 1000:.0f} ms", "p95 of live acks"),
     ]
 
 
@@ -134,4 +163,4 @@ def _discards(check: ImportState | None, model: Model) -> FormRow:
     found = sum(check.total.discarded.values()) if check else 0
     value = "?" if rules is None else amount(rules, "rule")
     about = f"would discard {found:,} of {amount(check.total.read, 'message')}" if check else ""
-    return FormRow("discard", (value, DIM), (about, DIM))
+    return FormRow(Option.DISCARD, (value, DIM), (about, DIM))

@@ -12,7 +12,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
+from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.console.actions import ACCEPT, LEAVE, action, implements
@@ -41,10 +41,9 @@ from tiger_slack_tui.console.views.importing.draft import (
     read_workers,
 )
 from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
-from tiger_slack_tui.console.views.importing.form import FormRow, check_problem, option_rows
+from tiger_slack_tui.console.views.importing.form import FormRow, Option, check_problem, option_rows
 from tiger_slack_tui.console.views.importing.lines import (
     CHECK,
-    RUN,
     exports_of,
 )
 from tiger_slack_tui.console.views.importing.step import Step, as_is
@@ -97,7 +96,7 @@ class OptionsStep(Step):
         yield Pane[FormRow](
             lambda row, width: _OPTIONS.row(width, [(row.name, DIM), row.value, row.about]),
             id="options-form",
-            key=lambda row: row.name,
+            key=lambda row: row.option,
             selectable=True,
         )
         with Horizontal(id="options-edit"):
@@ -152,7 +151,7 @@ class OptionsStep(Step):
         command = self.pane("options-command")
         width = max(command.size.width - 4, 20)
         lines = self._command(
-            lambda: wrapped(self.wizard.backend.import_command(draft.request), width, 30),
+            lambda: wrapped(self.wizard.backend.imports.command(draft.request), width, 30),
             width,
             draft.channels,
             str(replace(draft, channels=None)),
@@ -215,46 +214,47 @@ class OptionsStep(Step):
             self._change_folder(channels.row)
             return
         row: FormRow | None = self.pane("options-form").row
+        draft = self.wizard.draft
+        match row.option if row else None:
+            case Option.CHANNELS:
+                channels.focus()
+            case Option.LIVE_EVENTS:
+                self.host.operator.toggle_live_limit()
+            case Option.RESTART:
+                draft.restart = not draft.restart
+            case Option() as option if (edit := self._edit_of(option)) is not None:
+                self._open_field(edit)
+
+    def _edit_of(self, option: Option) -> FieldEdit | None:
+        """How the option is typed; None if it is not."""
         draft, model = self.wizard.draft, self.wizard.model
-        match row.name if row else "":
-            case "since":
-                self._open_field(_time_edit(draft, "since", is_end=False))
-            case "until":
-                self._open_field(_time_edit(draft, "until", is_end=True))
-            case "root":
-                edit = FieldEdit(
-                    "root",
+        match option:
+            case Option.SINCE:
+                return _time_edit(draft, "since", is_end=False)
+            case Option.UNTIL:
+                return _time_edit(draft, "until", is_end=True)
+            case Option.ROOT:
+                return FieldEdit(
+                    option,
                     draft.root,
                     lambda text: draft.read_root(text.strip()),
                     lambda text: self._choose_exports(root=text),
                 )
-                self._open_field(edit)
-            case "workspace":
-                edit = FieldEdit(
-                    "workspace",
+            case Option.WORKSPACE:
+                return FieldEdit(
+                    option,
                     draft.workspace,
                     lambda text: draft.read_workspace(text.strip()),
                     lambda text: self._choose_exports(workspace=text),
                 )
-                self._open_field(edit)
-            case "channels":
-                channels.focus()
-            case "workers":
-                self._open_field(
-                    FieldEdit(
-                        "workers", str(draft.workers), _checked(read_workers), self._save_workers
-                    )
-                )
-            case "live events":
-                self.host.operator.toggle_live_limit()
-            case "  above":
+            case Option.WORKERS:
+                workers = str(draft.workers)
+                return FieldEdit(option, workers, _checked(read_workers), self._save_workers)
+            case Option.LIVE_LIMIT:
                 seconds = model.live_limit if model is not None else None
                 limit = f"{(seconds or 0) * 1000:.0f}"
-                self._open_field(
-                    FieldEdit("live acks, ms", limit, _checked(read_limit), self._save_limit)
-                )
-            case "restart":
-                draft.restart = not draft.restart
+                return FieldEdit("live acks, ms", limit, _checked(read_limit), self._save_limit)
+        return None
 
     @action("import.toggle", "space", "Select", shown="Space")
     def act_toggle(self) -> None:
@@ -263,18 +263,15 @@ class OptionsStep(Step):
         if folder is not None:
             self._change_folder(folder)
 
-    @act_toggle.when
-    def _is_in_channels(self) -> bool:
-        return self.pane("options-channels").has_focus
-
     @action("import.all", "a", "All or none")
     def act_all(self) -> None:
         """Select all channels, or none."""
         self.wizard.draft.toggle_all()
 
+    @act_toggle.when
     @act_all.when
-    def _are_channels_focused(self) -> bool:
-        return self._is_in_channels()
+    def _is_in_channels(self) -> bool:
+        return self.pane("options-channels").has_focus
 
     def _change_folder(self, folder: FolderProgress | None) -> None:
         check, draft = self.wizard.check, self.wizard.draft
@@ -306,10 +303,7 @@ class OptionsStep(Step):
         draft.root = draft.root if root is None else root
         draft.workspace = draft.workspace if workspace is None else workspace
         draft.channels = None
-        try:
-            self.host.operator.start_check(draft.check_request)
-        except TigerSlackError as error:
-            self.host.say(str(error), severity="error")
+        self.wizard.start_check()
 
     def _save_workers(self, text: str) -> None:
         self.wizard.draft.workers = read_workers(text)
@@ -324,7 +318,7 @@ class OptionsStep(Step):
         if pane is not None and pane.id == "options-channels":
             text = await pane.copy_text()
         else:
-            text = self.wizard.backend.import_command(self.wizard.draft.request)
+            text = self.wizard.backend.imports.command(self.wizard.draft.request)
         self.host.say(self.host.copy(text))
 
     @action("import.start", "I,shift+i", "Import", changes=True)
@@ -351,20 +345,16 @@ class OptionsStep(Step):
             details.append("Earlier imports cannot be read. It may continue one of them.")
         if self.wizard.is_checking:
             details.append("The check, which still runs, is stopped.")
-        self.host.ask("Import this archive?", details, verb="Import", then=self._start_import)
+        self.host.ask(
+            "Import this archive?",
+            details,
+            verb="Import",
+            then=lambda: self.wizard.start_import(self.wizard.draft.request),
+        )
 
     @act_start.when
     def _can_start(self) -> bool:
         return not self.wizard.is_running
-
-    def _start_import(self) -> None:
-        try:
-            self.host.operator.start_import(self.wizard.draft.request)
-        except TigerSlackError as error:
-            self.host.say(str(error), severity="error")
-            return
-        self.host.thaw()
-        self.wizard.go(RUN)
 
     # Typing a value
 

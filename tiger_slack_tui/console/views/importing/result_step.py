@@ -9,7 +9,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.content import Content
 
-from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.cached_value import CachedValue
@@ -139,7 +138,7 @@ class ResultStep(Step):
                 "The same import runs again. Files that were imported in full are not read again.",
             ],
             verb="Read again",
-            then=self._start_import,
+            then=self._run_again,
         )
 
     @act_retry.when
@@ -159,24 +158,16 @@ class ResultStep(Step):
                 else "Nothing was imported yet. It starts from the beginning."
             ],
             verb="Continue",
-            then=self._start_import,
+            then=self._run_again,
         )
 
     @act_go_on.when
     def _can_go_on(self) -> bool:
         return self._state is not None and self._state.phase is not Phase.DONE
 
-    def _start_import(self) -> None:
-        state = self._state
-        if state is None:
-            return
-        try:
-            self.host.operator.start_import(replace(state.request, restart=False))
-        except TigerSlackError as error:
-            self.host.say(str(error), severity="error")
-            return
-        self.host.thaw()
-        self.wizard.go(RUN)
+    def _run_again(self) -> None:
+        if (state := self._state) is not None:
+            self.wizard.start_import(replace(state.request, restart=False))
 
     @implements(NEW_PATH)
     def act_path(self) -> None:

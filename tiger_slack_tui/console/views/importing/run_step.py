@@ -255,7 +255,8 @@ class RunStep(Step):
 
     @act_live.when
     def _can_wait_for_live_events(self) -> bool:
-        return self.wizard.is_running and self.wizard.backend.engine is not None
+        model = self.wizard.model
+        return self.wizard.is_running and model is not None and model.has_engine
 
     def _ask(
         self, question: str, details: list[str], *, verb: str, then: Callable[[], None]

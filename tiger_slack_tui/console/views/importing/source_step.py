@@ -13,7 +13,6 @@ from textual.content import Content
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.console.actions import ACCEPT, IMPORT, LEAVE, action, implements
@@ -252,13 +251,9 @@ class SourceStep(Step):
         if not self.inspection.is_good:
             self.host.say(self.inspection.verdict, severity="error")
             return
-        try:
-            self.host.operator.start_check(self.wizard.draft.check_request)
-        except TigerSlackError as error:
-            self.host.say(str(error), severity="error")
-            return
-        self.host.thaw()
-        self.wizard.go(CHECK)
+        if self.wizard.start_check():
+            self.host.thaw()
+            self.wizard.go(CHECK)
 
     @act_check.when
     def _can_check(self) -> bool:

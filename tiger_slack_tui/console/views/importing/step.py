@@ -8,13 +8,16 @@ from typing import Any
 
 from textual.content import Content
 
+from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import Action
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
+from tiger_slack_tui.console.views.importing.lines import RUN
 from tiger_slack_tui.console.views.view import ViewPart
+from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.state import ImportState
 
 CHECK_ARCHIVE = Action(
@@ -55,6 +58,25 @@ class Wizard:
     def is_running(self) -> bool:
         """Whether an import runs; also while it is paused."""
         return self.run is not None and not self.run.phase.is_over
+
+    def start_check(self) -> bool:
+        """Start to check the archive of the draft. If that is refused, say why and return False."""
+        try:
+            self.host.operator.start_check(self.draft.check_request)
+        except TigerSlackError as error:
+            self.host.say(str(error), severity="error")
+            return False
+        return True
+
+    def start_import(self, request: ImportRequest) -> None:
+        """Start an import and show it. If it is refused, say why."""
+        try:
+            self.host.operator.start_import(request)
+        except TigerSlackError as error:
+            self.host.say(str(error), severity="error")
+            return
+        self.host.thaw()
+        self.go(RUN)
 
     def schema_problem(self) -> str | None:
         """Why the database cannot take an import now; None if it can."""
