@@ -130,7 +130,7 @@ async def test_no_step_fails_for_an_odd_path(text: str, tmp_path: Path, gone: No
         view._wizard.go(OPTIONS)
         await shows(app, "the same as a command")
         view.query_one("#import-options").act_start()  # type: ignore[attr-defined]
-        view.query_one("#import-options")._start_import()  # type: ignore[attr-defined]
+        view._wizard.start_import(view._wizard.draft.request)
         await shows(app, "absolute path")
         assert backend.imports.run is None
 

@@ -21,6 +21,7 @@ from tests.console.canned import (
     instance,
     screen_text,
     shows,
+    snapshot,
 )
 from tests.console.test_keys import console
 from tests.console.test_triage import FINDINGS
@@ -32,10 +33,21 @@ from tiger_slack_tui.console.actions import CONFIRM_KEY
 from tiger_slack_tui.console.model.findings import StoredFindings
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.rates import ObservedRates, RateMeter
+from tiger_slack_tui.console.panes.chrome import farewell
 from tiger_slack_tui.console.panes.export import write_lines, write_rows
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm
 from tiger_slack_tui.store.arrivals import Arrivals
+
+
+def test_the_last_line_tells_what_became_of_the_events() -> None:
+    now = replace(snapshot(), received=7, acked=7)
+    outcomes = {("message", "stored"): 3, ("team_join", "audit"): 1}
+    text = farewell(replace(now, outcomes=outcomes), Path("/log"))
+    assert text == "Stopped. 4 events stored, none lost. Log: /log"
+    outcomes |= {("message", "failed"): 2, ("message", "discarded"): 1}
+    text = farewell(replace(now, outcomes=outcomes), None)
+    assert text == "Stopped. 7 events kept, none lost: 4 stored, 1 discarded, 2 failed."
 
 
 def test_rates_survive_a_clock_that_is_set() -> None:

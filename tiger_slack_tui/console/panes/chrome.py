@@ -44,6 +44,8 @@ _DELAYED = 30.0
 _QUIET_STATUSES = (SlackStatus.CONNECTED, SlackStatus.STARTING, SlackStatus.STOPPED)
 """No line says that these are problems."""
 _LEAST = "60 columns and 15 rows"
+_ONLY_KEPT = (Outcome.DISCARDED, Outcome.FAILED)
+"""Outcomes of events that are only in the audit trail, although this version stores more of their type."""
 _FAULTS = 2
 """The most faults that are shown."""
 
@@ -340,8 +342,7 @@ def _short(name: str, text: str) -> Content:
 
 def farewell(now: Snapshot, log_file: Path | None) -> str:
     """The line that stays on the terminal: what became of the events of this run."""
-    stored = sum(now.outcomes.values())
-    text = f"Stopped. {amount(stored, 'event')} stored, none lost."
+    text = f"Stopped. {_kept(now)}"
     if now.spool_events:
         text += (
             f" {amount(now.spool_events, 'more event')} in the spool: the next start stores them."
@@ -349,6 +350,18 @@ def farewell(now: Snapshot, log_file: Path | None) -> str:
     if (left := now.received - now.acked) > 0:
         text += f" {left:,} not acknowledged: Slack sends them again."
     return f"{text} Log: {log_file}" if log_file else text
+
+
+def _kept(now: Snapshot) -> str:
+    """How many events are in the database, and how many of them are only kept there to be looked at or replayed."""
+    outcomes = now.by_outcome()
+    kept = sum(outcomes.values())
+    only_kept = [(outcomes[one], one) for one in _ONLY_KEPT if outcomes.get(one)]
+    if not only_kept:
+        return f"{amount(kept, 'event')} stored, none lost."
+    stored = kept - sum(number for number, _ in only_kept)
+    words = ", ".join(f"{n:,} {outcome}" for n, outcome in ((stored, Outcome.STORED), *only_kept))
+    return f"{amount(kept, 'event')} kept, none lost: {words}."
 
 
 def quit_question(model: Model) -> tuple[str, list[str]] | None:
