@@ -30,7 +30,7 @@ from tiger_slack_tui.base.supervisor import Supervisor
 from tiger_slack_tui.base.tasks import cancel, finish_within, first_end
 from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
 from tiger_slack_tui.ingest.spool.spool import Spool
-from tiger_slack_tui.jobs.backfill import BACKFILL, make_gaps_job
+from tiger_slack_tui.jobs.backfill import BACKFILL, make_chosen_gaps_job
 from tiger_slack_tui.jobs.catalog import make_jobs
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.jobs.schedule import Scheduler
@@ -174,7 +174,7 @@ class Engine:
             return await gaps.get(connection, [gap_id])
 
         await self._check_jobs_database()
-        job = make_gaps_job(self._web, find, pace=self._pace)
+        job = make_chosen_gaps_job(self._web, find, pace=self._pace)
         return await self._runner.run(job, reason=RunReason.BY_HAND)
 
     def snapshot(self) -> Snapshot:

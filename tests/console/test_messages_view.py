@@ -21,7 +21,7 @@ from tiger_slack_tui.console.views.messages import SearchField
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.search.render import Piece
 from tiger_slack_tui.search.search import Message, Result, SearchPage
-from tiger_slack_tui.store.search import Position
+from tiger_slack_tui.store.search import SearchPosition
 from tiger_slack_tui.store.search_index import IndexProgress
 
 AWAY = DatabaseUnavailable("The database does not answer.")
@@ -52,7 +52,7 @@ MESSAGES = (
 def result(found: Message) -> Result:
     head, match, tail = found.text.partition("invoice")
     pieces = (Piece(head), Piece(match, is_match=True), Piece(tail))
-    return Result(found, pieces, Position(found.ts, found.channel_id))
+    return Result(found, pieces, SearchPosition(found.ts, found.channel_id))
 
 
 class CannedMessages(MessageReader):
@@ -75,7 +75,7 @@ class CannedMessages(MessageReader):
         """Seconds before an answer, by the text that is searched."""
 
     async def search(
-        self, text: str, *, newest: bool, after: Position | None, most: int
+        self, text: str, *, newest: bool, after: SearchPosition | None, most: int
     ) -> SearchPage:
         await asyncio.sleep(self.delay.get(text, 0))
         if self.problem is not None:

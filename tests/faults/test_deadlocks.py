@@ -19,7 +19,7 @@ from tests.integration.test_backfill import post, web_of
 from tests.support import AT_ONCE, count, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.jobs.backfill import make_gaps_job
+from tiger_slack_tui.jobs.backfill import make_chosen_gaps_job
 from tiger_slack_tui.jobs.job import ActiveRun
 from tiger_slack_tui.jobs.retention import make_retention_job
 from tiger_slack_tui.jobs.runner import Runner
@@ -98,7 +98,7 @@ async def test_a_backfill_an_import_and_live_events(conninfo: str) -> None:
                 return [added]
 
             runner = Runner(conninfo, instance="test", timeout=60)
-            job = make_gaps_job(web, find, pace=AT_ONCE)
+            job = make_chosen_gaps_job(web, find, pace=AT_ONCE)
             async with blocker.transaction():
                 await blocker.execute("lock table slack.tombstone in share mode")
                 closing = asyncio.create_task(runner.run(job, reason="by hand"))

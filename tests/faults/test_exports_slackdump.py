@@ -25,7 +25,7 @@ from tests.archives import (
 from tests.support import count
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.archive.plan import ImportSelection
-from tiger_slack_tui.imports.archive.workspaces import Choice
+from tiger_slack_tui.imports.archive.workspaces import ExportChoice
 from tiger_slack_tui.store.import_account import ImportProblem
 
 MESSAGES = "select count(*) from slack.message"
@@ -257,6 +257,6 @@ async def test_a_database_beside_an_export_is_a_second_export(
     with pytest.raises(ArchiveRefused, match="2 exports") as refused:
         await run_import(conninfo, tmp_path)
     assert "slackdump.sqlite  T1" in str(refused.value)
-    chosen = ImportSelection(choice=Choice(root="slackdump.sqlite"))
+    chosen = ImportSelection(choice=ExportChoice(root="slackdump.sqlite"))
     imported = await run_import(conninfo, tmp_path, selection=chosen)
     assert imported.result.total.inserted == 6

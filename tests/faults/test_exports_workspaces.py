@@ -13,7 +13,7 @@ from tests.archives import Files, day_file, export, message, run_import, write_f
 from tests.support import count
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.archive.plan import ImportSelection
-from tiger_slack_tui.imports.archive.workspaces import Choice
+from tiger_slack_tui.imports.archive.workspaces import ExportChoice
 from tiger_slack_tui.imports.request import ImportRequest
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def of_team(team: str, number: int, top: str = "") -> Files:
 
 
 def selection(**choice: str) -> ImportSelection:
-    return ImportSelection(choice=Choice(**choice))
+    return ImportSelection(choice=ExportChoice(**choice))
 
 
 @pytest.mark.parametrize("as_zip", [True, False])

@@ -14,7 +14,7 @@ from tests.integration.test_backfill import post, web_of
 from tests.support import AT_ONCE, count, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.jobs.backfill import make_gaps_job
+from tiger_slack_tui.jobs.backfill import make_chosen_gaps_job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect
@@ -65,7 +65,7 @@ async def test_what_a_gap_grew_by_since_it_was_found_is_read(conninfo: str) -> N
             return found
 
         results: list[Any] = []
-        job = make_gaps_job(web, find, pace=AT_ONCE, on_result=results.append)
+        job = make_chosen_gaps_job(web, find, pace=AT_ONCE, on_result=results.append)
         await Runner(conninfo, instance="test", timeout=30).run(job, reason="by hand")
     assert [result.is_closed for result in results] == [True]
     assert results[0].gap.ended_at == at(NOW - HOUR)

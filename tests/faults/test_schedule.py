@@ -14,7 +14,7 @@ from tests.integration.test_backfill import web_of
 from tests.support import AT_ONCE
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.jobs.backfill import make_backfill_job
+from tiger_slack_tui.jobs.backfill import make_due_gaps_job
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.jobs.runner import IsDue, Runner
 from tiger_slack_tui.jobs.schedule import Scheduler, next_run, previous_run
@@ -112,7 +112,7 @@ async def test_only_gaps_of_its_own_workspace_wake_the_backfill(
         (team,),
     )
     async with LocalSlack() as slack, web_of(slack) as web, await connect(conninfo) as connection:
-        job = make_backfill_job(web, is_scheduled=True, pace=AT_ONCE)
+        job = make_due_gaps_job(web, is_scheduled=True, pace=AT_ONCE)
         assert job.is_wanted is not None
         assert await job.is_wanted(connection) == is_wanted
         database.execute("update slack.gap set tried_at = now()")
@@ -121,7 +121,7 @@ async def test_only_gaps_of_its_own_workspace_wake_the_backfill(
 
 async def test_without_gaps_slack_is_not_asked(conninfo: str) -> None:
     async with LocalSlack() as slack, web_of(slack) as web, await connect(conninfo) as connection:
-        job = make_backfill_job(web, is_scheduled=True)
+        job = make_due_gaps_job(web, is_scheduled=True)
         assert job.is_wanted is not None
         assert not await job.is_wanted(connection)
         assert not slack.calls

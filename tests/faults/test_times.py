@@ -19,7 +19,7 @@ from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import EARLIEST, LATEST, read_time, shift
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.jobs.backfill import make_gaps_job
+from tiger_slack_tui.jobs.backfill import make_chosen_gaps_job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect
@@ -98,7 +98,7 @@ async def test_a_gap_without_bounds_is_closed(conninfo: str) -> None:
         async def find(connection: Connection, team: str) -> list[gaps.Gap]:
             return await gaps.due(connection, team, growing=True)
 
-        job = make_gaps_job(web, find, pace=AT_ONCE)
+        job = make_chosen_gaps_job(web, find, pace=AT_ONCE)
         ended = await Runner(conninfo, instance="test", timeout=30).run(job, reason="by hand")
         assert (ended.outcome, ended.error) == ("done", None)
 

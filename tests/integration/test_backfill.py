@@ -20,7 +20,7 @@ from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.jobs.backfill import make_gaps_job
+from tiger_slack_tui.jobs.backfill import make_chosen_gaps_job
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
@@ -122,7 +122,7 @@ class Gapped:
 
         named = with_defaults(self.conninfo, application_name="test")
         async with web_of(self.slack) as web:
-            job = make_gaps_job(
+            job = make_chosen_gaps_job(
                 web,
                 find,
                 pace=pace,

@@ -20,7 +20,7 @@ from tiger_slack_tui.store.audit_detail import (
     has_row,
     message_content,
     reaction_content,
-    read_record,
+    read_stored_event,
 )
 from tiger_slack_tui.store.rules import Rule, find_rule
 
@@ -101,7 +101,7 @@ class EventDetail:
 
 async def read_event(connection: Connection, event_id: str) -> EventDetail | None:
     """The event; None if it was never delivered, or was deleted because of its age."""
-    found = await read_record(connection, event_id)
+    found = await read_stored_event(connection, event_id)
     if found is None:
         return None
     event = orjson.loads(found.event)

@@ -12,7 +12,7 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.markup import mentioned_ids, plain_beginning
 from tiger_slack_tui.store.audit_events import EventPage, EventRow
 from tiger_slack_tui.store.message_history import MessageOfSecond, StoredMessage
-from tiger_slack_tui.store.names import names_of
+from tiger_slack_tui.store.names import marked_names
 from tiger_slack_tui.store.preview import Example
 
 RowT = TypeVar("RowT", EventRow, Example, MessageOfSecond, StoredMessage)
@@ -21,7 +21,7 @@ RowT = TypeVar("RowT", EventRow, Example, MessageOfSecond, StoredMessage)
 async def readable_rows(connection: Connection, rows: Sequence[RowT]) -> list[RowT]:
     """The rows with texts as Slack shows them."""
     ids = set[str]().union(*(mentioned_ids(row.text) for row in rows if row.text))
-    found = await names_of(connection, ids) if ids else {}
+    found = await marked_names(connection, ids) if ids else {}
     names = {id_: name[1:] for id_, name in found.items()}  # without the # or @
     return [replace(row, text=row.text and plain_beginning(row.text, names)) for row in rows]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tiger_slack_tui.audit.why import MessageHistory, SpooledEvent, read_history, read_spool
+from tiger_slack_tui.audit.why import MessageHistory, WaitingEvent, read_history, read_spool
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.ts import read_pasted_channel, read_pasted_ts, read_permalink
 from tiger_slack_tui.store.message_history import (
@@ -46,7 +46,7 @@ class MessageReference:
         linked = read_permalink(channel)
         return cls(linked[0] if linked else read_pasted_channel(channel), *found)
 
-    async def read_spool(self, spool: Path) -> tuple[SpooledEvent, ...]:
+    async def read_spool(self, spool: Path) -> tuple[WaitingEvent, ...]:
         """The events about it, or about other messages of its second, in the directory of this machine's spool.
 
         Call it while no transaction is open.
@@ -54,7 +54,7 @@ class MessageReference:
         return await read_spool(spool, self.ts, is_second=True)
 
     async def explain(
-        self, connection: Connection, spooled: Iterable[SpooledEvent] = ()
+        self, connection: Connection, spooled: Iterable[WaitingEvent] = ()
     ) -> MessageHistory | list[MessageOfSecond]:
         """What is known about the message; instead, as `find`, messages of the same second.
 
@@ -69,7 +69,7 @@ class MessageReference:
         return replace(history, is_second=self.is_second and ts == self.ts)
 
     async def find(
-        self, connection: Connection, spooled: Iterable[SpooledEvent] = ()
+        self, connection: Connection, spooled: Iterable[WaitingEvent] = ()
     ) -> tuple[str, str] | list[MessageOfSecond]:
         """The channel's id and the exact ts.
 

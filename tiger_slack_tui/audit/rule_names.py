@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.store.names import names_of
+from tiger_slack_tui.store.names import marked_names
 
 _QUOTED_ID = re.compile(r'"([CDGUW][A-Z0-9]+)"')
 
@@ -19,7 +19,7 @@ def ids_in(condition: str) -> list[str]:
 async def names_in(connection: Connection, *conditions: str) -> dict[str, str]:
     """The names (#channel, @person) of the ids that the conditions compare with, as far as they are known."""
     ids = {id_ for condition in conditions for id_ in ids_in(condition)}
-    return await names_of(connection, ids) if ids else {}
+    return await marked_names(connection, ids) if ids else {}
 
 
 def with_names(condition: str, names: Mapping[str, str]) -> str:

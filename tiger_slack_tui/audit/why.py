@@ -92,7 +92,7 @@ class EventInSpool:
 
 
 @dataclass(frozen=True, slots=True)
-class SpooledEvent:
+class WaitingEvent:
     """An event of the spool, and the message that it is about."""
 
     channel_id: str
@@ -129,7 +129,7 @@ class MessageHistory:
     """Whether only the second was asked for, and nothing is known of a message of it."""
 
 
-async def read_spool(spool: Path, ts: str, *, is_second: bool = False) -> tuple[SpooledEvent, ...]:
+async def read_spool(spool: Path, ts: str, *, is_second: bool = False) -> tuple[WaitingEvent, ...]:
     """The events in the spool of this machine about messages of a ts, or of the second that begins with it.
 
     Reads all files of the directory `spool`, so call it while no transaction is open.
@@ -143,7 +143,7 @@ async def read_history(
     channel_id: str,
     ts: str,
     *,
-    spooled: Iterable[SpooledEvent] = (),
+    spooled: Iterable[WaitingEvent] = (),
     visible: VisibleChannels | None = None,
 ) -> MessageHistory:
     """Everything that is known about the message. `ts` is Slack's text, as `read_ts` returns it.
@@ -227,7 +227,7 @@ def _verdict(
     return next(verdict for verdict, holds in possible.items() if holds)
 
 
-def _spooled(spool: Path, begin: str) -> Iterator[SpooledEvent]:
+def _spooled(spool: Path, begin: str) -> Iterator[WaitingEvent]:
     """The events about messages whose ts begins so. Reads files."""
     wanted = begin.encode()
     for record in peek(spool):
@@ -237,4 +237,4 @@ def _spooled(spool: Path, begin: str) -> Iterator[SpooledEvent]:
         if str(event["message_ts"]).startswith(begin):
             received_at = datetime.fromisoformat(event["received_at"])
             about = EventInSpool(event["event_id"], received_at, event["type"], event["subtype"])
-            yield SpooledEvent(event["channel_id"], event["message_ts"], about)
+            yield WaitingEvent(event["channel_id"], event["message_ts"], about)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.outcome import Outcome, sum_by_outcome
 
-LATE_SECONDS = 60.0
+LATE_EVENT_SECONDS = 60.0
 """An event that arrives later is shown as late. Slack retries at once, then after a minute."""
 _PROBLEMS = frozenset({Outcome.FAILED, Outcome.DISCARDED, Outcome.UNROUTED})
 _NOW_SECONDS = 5.0
@@ -97,7 +97,7 @@ class Stats:
 
     def count(self, event: RecentEvent) -> None:
         """Count one event, and keep it if it is a problem."""
-        if event.outcome in _PROBLEMS or event.late > LATE_SECONDS:
+        if event.outcome in _PROBLEMS or event.late > LATE_EVENT_SECONDS:
             self.problems.append(event)
         key = (event.type, event.outcome)
         if key not in self.outcomes and len(self.outcomes) >= _KINDS:

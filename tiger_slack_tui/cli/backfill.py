@@ -34,7 +34,7 @@ from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
-from tiger_slack_tui.store.names import channels_by_name, names_of
+from tiger_slack_tui.store.names import channels_by_name, marked_names
 
 if TYPE_CHECKING:
     from tiger_slack_tui.backfill.gap_backfill import GapResult
@@ -151,7 +151,7 @@ def _show_gaps(loaded: Settings, *, as_json: bool) -> None:
     async def read(connection: Connection) -> tuple[list[Gap], dict[str, str]]:
         found = await gaps.newest(connection, most=_SHOWN)
         ids = {gap.channel_id for gap in found if gap.channel_id}
-        return found, await names_of(connection, ids)
+        return found, await marked_names(connection, ids)
 
     found, names = run_query(loaded, "backfill", read)
     if as_json:
@@ -172,7 +172,7 @@ async def _run(
     # These take long to import, and --status does not need them.
     import aiohttp
 
-    from tiger_slack_tui.jobs.backfill import make_gaps_job
+    from tiger_slack_tui.jobs.backfill import make_chosen_gaps_job
     from tiger_slack_tui.slack.web import BY_HAND_FAILURES, SlackWeb
 
     await migrate(conninfo)
@@ -186,7 +186,9 @@ async def _run(
             shown.begin(found)
             return found
 
-        job = make_gaps_job(web, find_and_count, on_result=results.append, on_progress=shown.show)
+        job = make_chosen_gaps_job(
+            web, find_and_count, on_result=results.append, on_progress=shown.show
+        )
         runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)
         return _BackfillEnd(await runner.run(job, reason=RunReason.BY_HAND), results)
 

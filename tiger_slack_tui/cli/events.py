@@ -54,7 +54,7 @@ class NoSuchEvent(NotFound):
 @click.command()
 @click.option(
     "--outcome",
-    type=options.Choice("outcome", _OUTCOMES),
+    type=options.WordChoice("outcome", _OUTCOMES),
     help="Only events with this outcome.",
 )
 @click.option(

@@ -41,7 +41,7 @@ class JobFailed(TigerSlackError):
 
 @click.command()
 @click.argument(
-    "names", metavar="[JOB]...", nargs=-1, type=options.Choice("job", tuple(JOB_LOCK_KEYS))
+    "names", metavar="[JOB]...", nargs=-1, type=options.WordChoice("job", tuple(JOB_LOCK_KEYS))
 )
 @click.option(
     "--status",

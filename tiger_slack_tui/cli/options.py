@@ -55,7 +55,7 @@ http = click.option(
 )
 
 
-class Choice(click.ParamType):  # type: ignore[type-arg]
+class WordChoice(click.ParamType):  # type: ignore[type-arg]
     """One of a few words. A word that is none of them is answered with those that are like it."""
 
     name = "choice"

@@ -19,7 +19,7 @@ from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.archive.names import from_path, is_possible, shown
 from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.imports.archive.sources import not_an_archive
-from tiger_slack_tui.imports.archive.workspaces import Choice
+from tiger_slack_tui.imports.archive.workspaces import ExportChoice
 from tiger_slack_tui.imports.options import ImportOptions
 from tiger_slack_tui.slack.ids import is_channel_id
 
@@ -63,7 +63,7 @@ class ImportRequest:
             until=until,
             channels=self.channels,
             channel_map=self.channel_map,
-            choice=Choice(self.root, self.workspace),
+            choice=ExportChoice(self.root, self.workspace),
         )
         return ImportOptions(
             selection=selection,

@@ -25,7 +25,7 @@ FindGaps = Callable[[Connection, str], Awaitable[list[Gap]]]
 """Returns the gaps to close in a workspace (team id)."""
 
 
-def make_backfill_job(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | None = None) -> Job:
+def make_due_gaps_job(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | None = None) -> Job:
     """The job that closes gaps that have ended: at the start, when one is found, and daily."""
     began: datetime | None = None
     team: str | None = None
@@ -44,11 +44,11 @@ def make_backfill_job(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | 
             team = (await web.identity()).team_id
         return await gaps.has_due(connection, team, began)
 
-    job = make_gaps_job(web, find, pace=pace)
+    job = make_chosen_gaps_job(web, find, pace=pace)
     return replace(job, is_wanted=is_wanted, is_scheduled=is_scheduled)
 
 
-def make_gaps_job(
+def make_chosen_gaps_job(
     web: SlackWeb,
     find: FindGaps,
     *,

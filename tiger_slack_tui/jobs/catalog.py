@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tiger_slack_tui.base.settings import JobSettings
-from tiger_slack_tui.jobs.backfill import make_backfill_job
+from tiger_slack_tui.jobs.backfill import make_due_gaps_job
 from tiger_slack_tui.jobs.channels import make_channels_job
 from tiger_slack_tui.jobs.job import Job
 from tiger_slack_tui.jobs.retention import make_retention_job
@@ -24,6 +24,6 @@ def make_jobs(
     jobs = []
     if web is not None:
         jobs += [make_users_job(web), make_channels_job(web)]
-        jobs.append(make_backfill_job(web, is_scheduled=settings.backfill, pace=pace))
+        jobs.append(make_due_gaps_job(web, is_scheduled=settings.backfill, pace=pace))
     jobs += [make_retention_job(settings.event_days), make_search_job()]
     return {job.name: job for job in jobs}

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from tiger_slack_tui.audit.reference import MessageReference
-from tiger_slack_tui.audit.why import SpooledEvent
+from tiger_slack_tui.audit.why import WaitingEvent
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.name_patterns import NameUnknown, is_pattern, like_literal, like_pattern
 from tiger_slack_tui.base.times import EARLIEST, LATEST, read_period
 from tiger_slack_tui.mcp.access import Access
-from tiger_slack_tui.mcp.cursors import Position, read_cursor, write_cursor
+from tiger_slack_tui.mcp.cursors import CursorValues, read_cursor, write_cursor
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.conversations import gaps_between
 from tiger_slack_tui.store.names import find_channel, find_user
@@ -41,10 +41,10 @@ class Call:
     visible: VisibleChannels
     access: Access
     now: datetime
-    spooled: tuple[SpooledEvent, ...] = ()
+    spooled: tuple[WaitingEvent, ...] = ()
     """Events about the message in this machine's spool, for `why`."""
 
-    def position(self, *kinds: type) -> Position | None:
+    def position(self, *kinds: type) -> CursorValues | None:
         """Where the page begins; None for the first page. Raises CursorWrong."""
         cursor = self.arguments.get("cursor")
         return read_cursor(cursor, self.tool, self.arguments, kinds) if cursor else None

@@ -12,7 +12,7 @@ import orjson
 
 from tiger_slack_tui.base.errors import TigerSlackError
 
-Position = list[str | int | float | None]
+CursorValues = list[str | int | float | None]
 
 
 class CursorWrong(TigerSlackError):
@@ -25,7 +25,7 @@ class CursorWrong(TigerSlackError):
         )
 
 
-def write_cursor(tool: str, arguments: Mapping[str, Any], position: Position) -> str:
+def write_cursor(tool: str, arguments: Mapping[str, Any], position: CursorValues) -> str:
     """The cursor of a position in the answers to a call."""
     content = orjson.dumps([_digest(tool, arguments), *position])
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
@@ -33,7 +33,7 @@ def write_cursor(tool: str, arguments: Mapping[str, Any], position: Position) ->
 
 def read_cursor(
     text: str, tool: str, arguments: Mapping[str, Any], kinds: tuple[type, ...]
-) -> Position:
+) -> CursorValues:
     """The position, whose values are of these kinds; a float may be None. Raises CursorWrong.
 
     Anyone can write a cursor. So it only says where a page begins, and never what is visible.

@@ -21,7 +21,7 @@ from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel
 
 from tiger_slack_tui import __version__
-from tiger_slack_tui.audit.why import SpooledEvent
+from tiger_slack_tui.audit.why import WaitingEvent
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.mcp.access import Access
 from tiger_slack_tui.mcp.answers import as_json, rows
@@ -81,7 +81,7 @@ class Service:
         async with self._call(tool, arguments, spooled) as call:
             yield call
 
-    async def _spooled(self, arguments: Mapping[str, Any]) -> tuple[SpooledEvent, ...]:
+    async def _spooled(self, arguments: Mapping[str, Any]) -> tuple[WaitingEvent, ...]:
         """The events in the spool for `why`, read outside of transactions, and only for a visible channel."""
         async with self._call(_name(why), arguments) as call:
             _, named = await call.message(arguments["channel"], arguments.get("ts"))
@@ -95,7 +95,7 @@ class Service:
         self,
         tool: str,
         arguments: Mapping[str, Any],
-        spooled: tuple[SpooledEvent, ...] = (),
+        spooled: tuple[WaitingEvent, ...] = (),
     ) -> AsyncIterator[Call]:
         async with self.database.transaction() as connection:
             visible = await self.visible.read(connection)

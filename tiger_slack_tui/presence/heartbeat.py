@@ -33,7 +33,7 @@ from tiger_slack_tui.slack.socket import SocketMode
 from tiger_slack_tui.store import gaps, instances
 from tiger_slack_tui.store.gaps import GapSummary
 from tiger_slack_tui.store.instances import (
-    STALE_SECONDS,
+    STALE_HEARTBEAT_SECONDS,
     ConnectedAges,
     Heartbeat,
     InstanceState,
@@ -52,7 +52,7 @@ class HeartbeatTiming:
     """Seconds."""
 
     interval: float = 5
-    stale: float = STALE_SECONDS
+    stale: float = STALE_HEARTBEAT_SECONDS
     """An instance without a heartbeat for longer is dead, or has lost the database."""
     least_gap: float = 1
     """A shorter break of the connection is no gap: Slack repeats a failed delivery after 3 s."""

@@ -29,7 +29,7 @@ from tiger_slack_tui.store.readable_messages import (
     names_and_url,
     read_messages,
 )
-from tiger_slack_tui.store.search import Match, Position, lexeme
+from tiger_slack_tui.store.search import Match, SearchPosition, lexeme
 from tiger_slack_tui.store.search_index import IndexProgress
 from tiger_slack_tui.store.visible_channels import VisibleChannels
 
@@ -74,7 +74,7 @@ class Result:
 
     message: Message
     snippet: tuple[Piece, ...]
-    position: Position
+    position: SearchPosition
     attached: str | None = None
     """The part of the snippet that is of attachments or files; None if the text has all that was found.
 
@@ -87,7 +87,7 @@ class SearchPage:
     """A page of results. `next` begins the page after it; None on the last page."""
 
     results: tuple[Result, ...]
-    next: Position | None
+    next: SearchPosition | None
     is_ranked: bool
     """Whether the most relevant result is the first; else the newest is."""
     progress: IndexProgress
@@ -109,7 +109,7 @@ async def search(
     *,
     newest: bool = False,
     limit: int = 20,
-    after: Position | None = None,
+    after: SearchPosition | None = None,
     now: datetime | None = None,
     visible: VisibleChannels | None = None,
 ) -> SearchPage:

@@ -110,9 +110,9 @@ and i.pid > 0
 order by i.stopped_at is not null, i.instance, i.id desc
 limit %s
 """
-LATE_SECONDS = 8.0
+LATE_HEARTBEAT_SECONDS = 8.0
 """A heartbeat is written every 5 s. One that is older says nothing of now: the next one is missing."""
-STALE_SECONDS = 30.0
+STALE_HEARTBEAT_SECONDS = 30.0
 """An instance whose last heartbeat is older counts as lost."""
 
 
@@ -150,12 +150,12 @@ class Instance:
     @property
     def is_late(self) -> bool:
         """Whether a heartbeat is missing: it may be slow, crashed or cut off from the database."""
-        return not self.is_stopped and self.seen_age > LATE_SECONDS
+        return not self.is_stopped and self.seen_age > LATE_HEARTBEAT_SECONDS
 
     @property
     def is_lost(self) -> bool:
         """Whether it has crashed, or cannot reach the database."""
-        return not self.is_stopped and self.seen_age > STALE_SECONDS
+        return not self.is_stopped and self.seen_age > STALE_HEARTBEAT_SECONDS
 
 
 async def newest(connection: Connection, *, most: int) -> list[Instance]:

@@ -203,7 +203,7 @@ async def find_types(connection: Connection, given: Iterable[str]) -> tuple[str,
     return tuple(found)
 
 
-async def names_of(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+async def marked_names(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
     """The names of these channels (with #) and users (with @) by id, as far as they are known."""
     cursor = await connection.execute(_NAMES, {"ids": list(ids)})
     return dict(await cursor.fetchall())

@@ -142,7 +142,7 @@ async def read_around(
     return before, await fetch_rows(connection, ReadableMessage, _AFTER, values)
 
 
-async def names_of(
+async def plain_names(
     connection: Connection, ids: Iterable[str], visible: VisibleChannels | None = None
 ) -> dict[str, str]:
     """The names of users and channels by id, as far as they are known. A user's name is the one that Slack shows.
@@ -157,7 +157,7 @@ async def names_of(
 async def names_and_url(
     connection: Connection, ids: Iterable[str], visible: VisibleChannels | None = None
 ) -> tuple[dict[str, str], str | None]:
-    """As `names_of`; and the address of the workspace, https://NAME.slack.com/, None if it is not known."""
+    """As `plain_names`; and the address of the workspace, https://NAME.slack.com/, None if it is not known."""
     values = {"ids": list(ids), "visible": visible_parameter(visible)}
     cursor = await connection.execute(_NAMES_AND_URL, values)
     names = dict(await cursor.fetchall())

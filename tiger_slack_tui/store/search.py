@@ -251,7 +251,7 @@ where slack.emoji_names(e) is not null
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class SearchPosition:
     """The place of a message in a list of results, after which the next page begins."""
 
     ts: str
@@ -261,15 +261,15 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchHit:
     """A message that was found. `ts` is Slack's text."""
 
     channel_id: str
     ts: str
     score: float
 
-    def position(self, *, is_ranked: bool) -> Position:
-        return Position(self.ts, self.channel_id, self.score if is_ranked else None)
+    def position(self, *, is_ranked: bool) -> SearchPosition:
+        return SearchPosition(self.ts, self.channel_id, self.score if is_ranked else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,8 +336,8 @@ async def term_queries(
 
 
 async def newest(
-    connection: Connection, match: Match, *, after: Position | None, limit: int
-) -> list[Found]:
+    connection: Connection, match: Match, *, after: SearchPosition | None, limit: int
+) -> list[SearchHit]:
     """The newest messages that match, after a position."""
     values = match.values(limit=limit, **_after(after))
     # How to find them if they are few.
@@ -348,7 +348,7 @@ async def newest(
         few = _BY_REACTION
     elif True in match.threads:
         few = _BY_THREAD
-    found: list[Found] = []
+    found: list[SearchHit] = []
     for window in [_SAMPLE, _ALL] if few is None else [_SAMPLE, _WALK]:
         found = await _fetch(connection, _WALKED, values | {"window": window})
         if len(found) >= limit:
@@ -359,8 +359,8 @@ async def newest(
 
 
 async def most_relevant(
-    connection: Connection, match: Match, *, after: Position | None, limit: int
-) -> tuple[list[Found], int | None]:
+    connection: Connection, match: Match, *, after: SearchPosition | None, limit: int
+) -> tuple[list[SearchHit], int | None]:
     """The messages that match, the most relevant first, after a position; newer ones first if equally relevant.
 
     A message is more relevant if it has the words close together, in a short text, and the rarer alternative words.
@@ -381,7 +381,7 @@ async def most_relevant(
         rows = await _fetch_rows(connection, _RANKED_WALKED, values | {"window": walk})
     if not rows or rows[0][3] <= _RANKED:  # they can be all of the messages that were read
         rows = await _fetch_rows(connection, _RANKED_INDEXED, values)
-    found = [Found(*row[:3]) for row in rows if row[0] is not None]
+    found = [SearchHit(*row[:3]) for row in rows if row[0] is not None]
     return found, _RANKED if rows[0][3] > _RANKED else None
 
 
@@ -410,7 +410,7 @@ async def lexemes_of(
     return await cursor.fetchall()
 
 
-def _after(position: Position | None) -> dict[str, Any]:
+def _after(position: SearchPosition | None) -> dict[str, Any]:
     if position is None:
         return {}
     return {"ts": time_text(position.ts), "channel": position.channel_id}
@@ -418,8 +418,8 @@ def _after(position: Position | None) -> dict[str, Any]:
 
 async def _fetch(
     connection: Connection, query: LiteralString, values: Mapping[str, Any]
-) -> list[Found]:
-    return [Found(*row) for row in await _fetch_rows(connection, query, values)]
+) -> list[SearchHit]:
+    return [SearchHit(*row) for row in await _fetch_rows(connection, query, values)]
 
 
 async def _fetch_rows(

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from tiger_slack_tui.audit.words import UNROUTED, event_kind
 from tiger_slack_tui.base.outcome import Outcome
-from tiger_slack_tui.base.snapshot import LATE_SECONDS, RecentEvent
+from tiger_slack_tui.base.snapshot import LATE_EVENT_SECONDS, RecentEvent
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.formats import age
 from tiger_slack_tui.console.model.names import Names
@@ -194,7 +194,7 @@ def _is_settled(finding: Finding, state: StoredFindings, oldest: Mapping[str, fl
 
 def finding_of_event(event: RecentEvent, names: Names) -> Finding:
     """An event that the engine saw, as a finding. There are such ones also while the database is away."""
-    is_late = event.outcome in (Outcome.STORED, Outcome.AUDIT) and event.late > LATE_SECONDS
+    is_late = event.outcome in (Outcome.STORED, Outcome.AUDIT) and event.late > LATE_EVENT_SECONDS
     kind = LATE if is_late else event.outcome
     cause = cause_of(event.outcome, event.type, event.detail)
     return Finding(

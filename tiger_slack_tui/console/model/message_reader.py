@@ -9,7 +9,7 @@ from enum import StrEnum
 from tiger_slack_tui.postgres.pool import connected
 from tiger_slack_tui.search.search import Message, SearchPage, search
 from tiger_slack_tui.search.thread import around, thread_of
-from tiger_slack_tui.store.search import Position
+from tiger_slack_tui.store.search import SearchPosition
 
 PAGE = 50
 """Results of one page."""
@@ -44,7 +44,7 @@ class MessageReader:
         self._conninfo = conninfo
 
     async def search(
-        self, text: str, *, newest: bool, after: Position | None, most: int
+        self, text: str, *, newest: bool, after: SearchPosition | None, most: int
     ) -> SearchPage:
         """A page of at most `most` results. Raises QueryError and NameUnknown."""
         async with connected(self._conninfo, statement_seconds=_STATEMENT_SECONDS) as connection:

@@ -13,7 +13,7 @@ from tiger_slack_tui.console.model.findings import NO_FINDINGS, Findings, Stored
 from tiger_slack_tui.console.model.history_reader import History
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.rates import Rates
-from tiger_slack_tui.console.model.read_errors import STALE_SECONDS
+from tiger_slack_tui.console.model.read_errors import STALE_ANSWER_SECONDS
 from tiger_slack_tui.imports.state import ImportState, Phase
 from tiger_slack_tui.store.instances import Instance
 
@@ -112,7 +112,7 @@ class Model:
         """Whether its answers are old: the database does not answer, or has not for some time."""
         database = self.database
         return database.problem is not None or bool(
-            database.at and self.at - database.at > STALE_SECONDS
+            database.at and self.at - database.at > STALE_ANSWER_SECONDS
         )
 
     @property

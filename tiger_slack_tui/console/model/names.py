@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.store.names import names_of
+from tiger_slack_tui.store.names import marked_names
 
 _MOST = 5000
 """The most names that are kept."""
@@ -42,7 +42,7 @@ class Names:
         if now - self._read_at > _AGAIN_SECONDS or len(self._names) > _MOST:
             self._names, self._read_at = {}, now
         if wanted:
-            found = await names_of(connection, wanted)
+            found = await marked_names(connection, wanted)
             self._names |= {one: found.get(one, one) for one in wanted}
             self._wanted -= wanted
             self.version += 1

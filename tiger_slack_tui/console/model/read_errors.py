@@ -12,7 +12,7 @@ from tiger_slack_tui.postgres.failures import describe
 
 QUERY_SECONDS = 15.0
 """How long one query may take. A server that has fallen silent never answers."""
-STALE_SECONDS = 10.0
+STALE_ANSWER_SECONDS = 10.0
 """Data older than this is shown with its age: a few periods of reading."""
 
 

@@ -11,7 +11,7 @@ from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.console.formats import age, clock
 from tiger_slack_tui.console.model.findings import GAP, LATE, Finding
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.model.read_errors import STALE_SECONDS
+from tiger_slack_tui.console.model.read_errors import STALE_ANSWER_SECONDS
 from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, Column, Columns, StyledText
 
@@ -61,7 +61,7 @@ def findings_problem(model: Model) -> str | None:
     stored, old = model.stored_findings, model.stored_findings_age
     since = f"as of {age(old)} ago" if old is not None else "not read yet"
     if stored.problem is None:
-        return since if model.stored_findings_waited > STALE_SECONDS else None
+        return since if model.stored_findings_waited > STALE_ANSWER_SECONDS else None
     return (
         f"{stored.problem}: the database's part is {since}; newer ones are those of this instance"
     )

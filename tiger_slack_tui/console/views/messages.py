@@ -40,7 +40,7 @@ from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.console.views.why import explain
 from tiger_slack_tui.search.query import QueryError, completions, read_query
 from tiger_slack_tui.search.search import Message, Result, SearchPage
-from tiger_slack_tui.store.search import Position
+from tiger_slack_tui.store.search import SearchPosition
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Found:
         return Found(self.text, self.newest, self.results + page.results, page)
 
     @property
-    def next(self) -> Position | None:
+    def next(self) -> SearchPosition | None:
         """Where the next page begins; None if there is none."""
         return self.page.next if self.page is not None and len(self.results) < _MOST else None
 

@@ -41,7 +41,7 @@ class _Listed:
             return
         name = given if isinstance(given, str) else None
         known = self.channels.get(id_)
-        type_: str | None = _kind(record, kind)
+        type_: str | None = _channel_kind(record, kind)
         if known is not None and known.channel.type != type_:
             type_ = _TYPES.get(id_[:1])  # the lists contradict each other
         self.channels[id_] = FolderChannel(
@@ -164,7 +164,7 @@ class FolderChannels:
             listed.add(record, kind)
 
 
-def _kind(record: Mapping[str, Any], kind: str) -> str:
+def _channel_kind(record: Mapping[str, Any], kind: str) -> str:
     """The kind of a channel: as its record says, else that of the list. Dumps have all kinds in one list."""
     if record.get("is_mpim") is True:
         return "mpim"

@@ -16,7 +16,7 @@ from tiger_slack_tui.imports.archive.members import (
     is_system,
 )
 from tiger_slack_tui.imports.archive.names import from_path, shown
-from tiger_slack_tui.imports.archive.slackdump import SlackdumpSource, kind_of
+from tiger_slack_tui.imports.archive.slackdump import SlackdumpSource, archive_kind
 
 
 class FolderSource:
@@ -43,7 +43,7 @@ class FolderSource:
                     )
                 file = Path(self._path) / name
                 try:
-                    database = kind_of(file)
+                    database = archive_kind(file)
                 except OSError as error:
                     found.left_out.append((path, f"a file that cannot be read: {error.strerror}"))
                     continue

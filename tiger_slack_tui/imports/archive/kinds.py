@@ -46,7 +46,7 @@ _SIZES_FOLLOW = 8
 """The flag of a member whose sizes come after it."""
 
 
-def kind_of_file(path: Path) -> FileKind:
+def non_archive_kind(path: Path) -> FileKind:
     """What the file seems to be. Blocks. Raises OSError."""
     with path.open("rb") as file:
         head = file.read(_HEAD)

@@ -30,7 +30,7 @@ from tiger_slack_tui.imports.archive.members import (
     Source,
 )
 from tiger_slack_tui.imports.archive.names import from_path, shown
-from tiger_slack_tui.imports.archive.workspaces import Choice, choose
+from tiger_slack_tui.imports.archive.workspaces import ExportChoice, choose
 from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.store.directory import DirectoryKind
 from tiger_slack_tui.store.import_account import ImportProblem
@@ -100,7 +100,7 @@ class ImportSelection:
     """Patterns of names and ids; empty for all channels."""
     channel_map: Mapping[str, str] = field(default_factory=dict)
     """Channel ids by folder, for folders that match no channel, or several."""
-    choice: Choice = field(default_factory=Choice)
+    choice: ExportChoice = field(default_factory=ExportChoice)
     """The choice among several exports."""
 
     @property

@@ -94,7 +94,7 @@ class DatabaseKind:
     about: str
 
 
-def kind_of(path: Path) -> DatabaseKind | None:
+def archive_kind(path: Path) -> DatabaseKind | None:
     """The kind of an SQLite database; None if the file is not one. Blocks. Raises OSError."""
     if path.suffix.lower() not in (".sqlite", ".sqlite3", ".db"):
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from tiger_slack_tui.imports.archive.folder import FolderSource, unreadable
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Source
 from tiger_slack_tui.imports.archive.names import from_path, shown
-from tiger_slack_tui.imports.archive.slackdump import SlackdumpSource, kind_of
+from tiger_slack_tui.imports.archive.slackdump import SlackdumpSource, archive_kind
 from tiger_slack_tui.imports.archive.zips import ZipSource
 
 
@@ -25,7 +25,7 @@ def open_source(path: Path) -> Source:
         message, hint = not_an_archive(name)
         raise ArchiveRefused(message, hint=hint)
     try:
-        database = kind_of(path)
+        database = archive_kind(path)
     except OSError as error:
         raise unreadable(path, error) from None
     if database is None:

@@ -26,7 +26,7 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ExportChoice:
     """The operator's choice among several exports: --root and --workspace."""
 
     root: str | None = None
@@ -36,7 +36,11 @@ class Choice:
 
 
 def choose(
-    source: Source, roots: Sequence[Root], choice: Choice, held: Iterable[str], warnings: list[str]
+    source: Source,
+    roots: Sequence[Root],
+    choice: ExportChoice,
+    held: Iterable[str],
+    warnings: list[str],
 ) -> list[Root]:
     """The exports to import. `held` has the ids of the database's workspaces; empty if they are unknown. Blocks.
 

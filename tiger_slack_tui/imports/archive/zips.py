@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from tiger_slack_tui.imports.archive.folder import unreadable
-from tiger_slack_tui.imports.archive.kinds import kind_of_file
+from tiger_slack_tui.imports.archive.kinds import non_archive_kind
 from tiger_slack_tui.imports.archive.members import (
     ArchiveLimits,
     ArchiveRefused,
@@ -98,7 +98,7 @@ def _infos(path: Path) -> list[zipfile.ZipInfo]:
     except OSError as error:
         raise unreadable(path, error) from None
     try:
-        kind = kind_of_file(path)
+        kind = non_archive_kind(path)
     except OSError as error:
         raise unreadable(path, error) from None
     name = shown(from_path(path))

@@ -21,7 +21,14 @@ from tiger_slack_tui.mcp.tools.parameters import Channel, Cursor, Since, Until, 
 from tiger_slack_tui.search.search import Message, describe
 from tiger_slack_tui.store.conversations import read_first_replies, read_top_level, with_replies
 from tiger_slack_tui.store.readable_messages import ReadableMessage, read_messages
-from tiger_slack_tui.store.search import Found, Match, Position, lexeme, newest, term_queries
+from tiger_slack_tui.store.search import (
+    Match,
+    SearchHit,
+    SearchPosition,
+    lexeme,
+    newest,
+    term_queries,
+)
 
 _REPLIES = 5
 """Replies of a thread that a list of conversations shows."""
@@ -116,7 +123,7 @@ async def get_conversations_with_user(
             until=str(end),
             visible=call.visible,
         ),
-        after=Position(str(after[0]), str(after[1])) if after else None,
+        after=SearchPosition(str(after[0]), str(after[1])) if after else None,
         limit=limit + 1,
     )
     page = found[:limit]
@@ -179,8 +186,8 @@ def _with_first(
 
 
 def _last(
-    page: Sequence[Found], threads: Sequence[Sequence[ReadableMessage]], count: int
-) -> Found | None:
+    page: Sequence[SearchHit], threads: Sequence[Sequence[ReadableMessage]], count: int
+) -> SearchHit | None:
     """The position of the last message of the first `count` conversations."""
     shown = sum(len(thread) for thread in threads[:count])
     if count == len(threads):

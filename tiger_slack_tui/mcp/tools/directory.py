@@ -10,7 +10,7 @@ from pydantic import Field
 from tiger_slack_tui.base.times import EARLIEST, LATEST, shift
 from tiger_slack_tui.mcp.answers import Model, Page, Time, fitting, noted, truncated
 from tiger_slack_tui.mcp.call import ArgumentWrong, Call, name_filter
-from tiger_slack_tui.mcp.cursors import CursorWrong, Position
+from tiger_slack_tui.mcp.cursors import CursorValues, CursorWrong
 from tiger_slack_tui.mcp.quoting import quote, quote_name
 from tiger_slack_tui.mcp.tools.parameters import Channel, Cursor, Since, Until, User
 from tiger_slack_tui.store.conversations import (
@@ -21,7 +21,7 @@ from tiger_slack_tui.store.conversations import (
     list_users,
 )
 from tiger_slack_tui.store.message_history import CoveringGap
-from tiger_slack_tui.store.readable_messages import names_of
+from tiger_slack_tui.store.readable_messages import plain_names
 
 _MOST_TOPIC = 300
 _MOST_DAYS = 92
@@ -219,7 +219,7 @@ async def get_activity(
         after=_day_and_channel(after) if after else None,
         n=limit + 1,
     )
-    names = await names_of(call.connection, {row.channel_id for row in found}, call.visible)
+    names = await plain_names(call.connection, {row.channel_id for row in found}, call.visible)
     items, all_fit = fitting(
         ActivityInfo(
             day=row.day,
@@ -283,7 +283,7 @@ def gap_info(gap: GapRow | CoveringGap) -> GapInfo:
     )
 
 
-def _day_and_channel(position: Position) -> tuple[str, str]:
+def _day_and_channel(position: CursorValues) -> tuple[str, str]:
     """The position in a list of days and channels. Raises CursorWrong."""
     try:
         return str(date.fromisoformat(str(position[0]))), str(position[1])

@@ -25,7 +25,7 @@ from tiger_slack_tui.search.search import Message, Result, describe
 from tiger_slack_tui.search.search import search as find
 from tiger_slack_tui.search.thread import around
 from tiger_slack_tui.store.readable_messages import ReadableMessage, read_messages, read_thread
-from tiger_slack_tui.store.search import Position
+from tiger_slack_tui.store.search import SearchPosition
 
 _MOST_FOUND = 1000
 """Most characters of a result of a search: of a longer text its snippet is shown."""
@@ -183,9 +183,9 @@ def _found(result: Result) -> QuotedMessage:
     return quoted(result.message).model_copy(update={"quoted_text": snippet, "is_cut": True})
 
 
-def _position(values: list[str | int | float | None]) -> Position:
+def _position(values: list[str | int | float | None]) -> SearchPosition:
     ts, channel_id, score = values
-    return Position(str(ts), str(channel_id), None if score is None else float(score))
+    return SearchPosition(str(ts), str(channel_id), None if score is None else float(score))
 
 
 def _unknown() -> ArgumentWrong:

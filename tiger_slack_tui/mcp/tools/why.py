@@ -18,7 +18,7 @@ from tiger_slack_tui.mcp.call import Call
 from tiger_slack_tui.mcp.quoting import quote_name, quote_source
 from tiger_slack_tui.mcp.tools.directory import GapInfo, gap_info
 from tiger_slack_tui.mcp.tools.parameters import MessageChannel, MessageTs
-from tiger_slack_tui.store.readable_messages import names_of
+from tiger_slack_tui.store.readable_messages import plain_names
 
 _MOST_TEXT = 500
 _EVENTS_BUDGET = 30_000
@@ -51,7 +51,7 @@ class MessageEventInfo(Model):
     )
 
 
-class MessageOfSecond(Model):
+class MessageAtSecond(Model):
     """One of several messages of a second."""
 
     ts: str
@@ -85,7 +85,7 @@ class Why(Answer):
         default=None, description="The file of an export that contains it."
     )
     gap: GapInfo | None = Field(default=None, description="A time without events that covers it.")
-    messages_of_second: list[MessageOfSecond] | None = Field(
+    messages_of_second: list[MessageAtSecond] | None = Field(
         default=None,
         description="The messages of the second, if ts fits none or several. Ask again with one's ts.",
     )
@@ -99,11 +99,11 @@ async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
         return Why(
             channel_id=channel_id,
             channel=quote_name(
-                (await names_of(call.connection, [channel_id], call.visible)).get(channel_id)
+                (await plain_names(call.connection, [channel_id], call.visible)).get(channel_id)
             ),
             ts=named.ts,
             messages_of_second=[
-                MessageOfSecond(
+                MessageAtSecond(
                     ts=each.slack_ts,
                     user_id=each.user_id,
                     user=quote_name(each.user_name),
@@ -116,7 +116,7 @@ async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
         call.connection, *found, spooled=call.spooled, visible=call.visible
     )
     user_id = history.message.user_id if history.message else None
-    names = await names_of(call.connection, {channel_id, user_id or ""}, call.visible)
+    names = await plain_names(call.connection, {channel_id, user_id or ""}, call.visible)
     return _why(history, names)
 
 

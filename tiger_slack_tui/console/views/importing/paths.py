@@ -13,9 +13,9 @@ import humanize
 
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.text import amount
-from tiger_slack_tui.imports.archive.kinds import kind_of_file
+from tiger_slack_tui.imports.archive.kinds import non_archive_kind
 from tiger_slack_tui.imports.archive.names import is_possible
-from tiger_slack_tui.imports.archive.slackdump import kind_of
+from tiger_slack_tui.imports.archive.slackdump import archive_kind
 from tiger_slack_tui.imports.request import resolved
 
 _MOST = 2000
@@ -114,8 +114,8 @@ def _classify(path: Path) -> tuple[str, str]:
         size = humanize.naturalsize(path.stat().st_size)
         with path.open("rb") as file:
             is_zip = zipfile.is_zipfile(file)
-        database = None if is_zip else kind_of(path)
-        kind = None if is_zip or database else kind_of_file(path)
+        database = None if is_zip else archive_kind(path)
+        kind = None if is_zip or database else non_archive_kind(path)
     except OSError as error:
         return "bad", f"This cannot be read: {error.strerror}."
     if database is not None:
