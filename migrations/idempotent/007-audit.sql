@@ -58,7 +58,8 @@ begin
     join jsonb_to_recordset(batch) r (event_id text, id int8, kept_channel_id text) on r.event_id = n.event_id
   loop
     i := k.item;
-    -- An UPDATE would plan and lock every chunk of a hypertable. The row is there, so this INSERT only updates it.
+    -- An UPDATE would plan and lock every chunk of a hypertable. The row is there, so this INSERT only updates it; the
+    -- retention job deletes none during a replay.
     insert into slack.event as e (event_ts, id, event, event_id, received_at, outcome)
     overriding system value
     select o.event_ts, o.id, '{}', o.event_id, o.received_at, o.outcome

@@ -240,13 +240,13 @@ language plpgsql stable
 set plan_cache_mode = force_custom_plan
 as $func$
 declare
-  begins timestamptz[] := array[since];
-  ends timestamptz[] := array[until];
+  begins timestamptz[];
+  ends timestamptz[];
+  edges timestamptz[];
   lower timestamptz;
   upper timestamptz;
   rows int8;
 begin
-  -- Until the job "search" has finished, the weeks of older messages are not known.
   if exists (select from slack.search_progress p where p.finished_at is not null) then
     select array_agg(greatest(w.week, since) order by w.week), array_agg(least(w.week + interval '168 hours', until) order by w.week)
     into begins, ends
@@ -254,6 +254,16 @@ begin
     where w.channel_id = channel
     and w.week < until
     and w.week > since - interval '168 hours';
+  else
+    -- The job "search" has not finished, so the weeks of older messages are not known: go on in steps of twelve weeks.
+    edges := array
+    ( select t
+      from generate_series(timestamptz '2000-01-01 00:00 UTC', now() + interval '24 hours', interval '2016 hours') t
+      where t > since
+      and t < until
+    );
+    begins := since || edges;
+    ends := edges || until;
   end if;
   for i in 1 .. coalesce(cardinality(begins), 0) loop
     exit when n <= 0;
@@ -303,7 +313,7 @@ as $func$
   ( channel
   , coalesce(lower(range) + case when lower_inc(range) then interval '0' else interval '1 microsecond' end, '-infinity')
   , coalesce(upper(range) + case when upper_inc(range) then interval '1 microsecond' else interval '0' end, 'infinity')
-  , case when isempty(range) then 0 else n end
+  , case when isempty(range) then 0 else greatest(n, 0) end
   , true
   , true
   ) m

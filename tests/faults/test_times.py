@@ -64,7 +64,8 @@ def test_a_shifted_time_stays_in_reach(time: datetime, by: timedelta) -> None:
 @pytest.mark.parametrize("time", ["9999-12-31", "0001-01-01T00:00+14:00"])
 def test_a_command_takes_any_time(conninfo: str, tmp_path: Path, time: str) -> None:
     said = in_this_process("events", "--since", time, cwd=tmp_path, DATABASE_URL=conninfo)
-    assert (said.returncode, said.stderr) == (0, "No such events.\n")
+    assert said.returncode == 0
+    assert said.stderr.startswith("No such events in ")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Gaps are closed with what Slack's history holds, by the rules of imports, resumably and at Slack's pace."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ import psycopg
 import pytest
 
 from tests.support import AT_ONCE, delivered, make_engine, running, until
-from tiger_slack_tui.backfill.gap_backfill import GapResult
+from tiger_slack_tui.backfill.gap_backfill import Backfill, BackfillProgress, GapResult
 from tiger_slack_tui.base.settings import JobSettings, SlackSettings
 from tiger_slack_tui.demo.check import differences
 from tiger_slack_tui.demo.directory import Directory
@@ -26,7 +27,7 @@ from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
 from tiger_slack_tui.postgres.pool import connect
-from tiger_slack_tui.slack.paged_history import HistoryPace
+from tiger_slack_tui.slack.paged_history import HistoryPace, SlackHistory
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.slack.web import SlackWeb
 from tiger_slack_tui.store import gaps
@@ -101,9 +102,21 @@ class Gapped:
             self.slack.lose(one)
 
     async def backfill(
-        self, begin: float, end: float, *, channel: str | None = None, pace: HistoryPace = AT_ONCE
+        self,
+        begin: float,
+        end: float,
+        *,
+        channel: str | None = None,
+        pace: HistoryPace = AT_ONCE,
+        is_by_operator: bool = True,
+        is_cut_off: bool = False,
     ) -> JobRun:
-        """Close a gap of this time, or go on with the one that is open."""
+        """Close a gap of this time, or go on with the open one. `is_cut_off` cancels it at its first progress."""
+
+        def note(now: BackfillProgress) -> None:
+            self.shares.append(now.share)
+            if is_cut_off:
+                raise asyncio.CancelledError
 
         async def find(connection: Connection, team: str) -> list[gaps.Gap]:
             due = await gaps.due(connection, team, growing=True)
@@ -126,8 +139,9 @@ class Gapped:
                 web,
                 find,
                 pace=pace,
+                is_by_operator=is_by_operator,
                 on_result=self.results.append,
-                on_progress=lambda now: self.shares.append(now.share),
+                on_progress=note,
             )
             return await Runner(named, instance="test", timeout=60).run(job, reason="by hand")
 
@@ -303,7 +317,7 @@ async def test_a_missing_scope_is_said(gapped: Gapped) -> None:
     ]
 
 
-@pytest.mark.parametrize("way", ["session lost", "cancelled"])
+@pytest.mark.parametrize("way", ["session lost", "stopped", "job cancelled"])
 async def test_it_goes_on_where_it_was_cut_off(
     gapped: Gapped, database: psycopg.Connection[Any], way: str
 ) -> None:
@@ -313,9 +327,12 @@ async def test_it_goes_on_where_it_was_cut_off(
     gapped.misses(*missed)
     slack = gapped.slack
     slow = HistoryPace(call=0.05)
-    task = asyncio.create_task(gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR, pace=slow))
+    work = gapped.backfill(
+        NOW - 3.1 * HOUR, NOW - 2 * HOUR, pace=slow, is_by_operator=way == "stopped"
+    )
+    task = asyncio.create_task(work)
     await until(lambda: slack.calls["conversations.history"] == 6)
-    if way == "cancelled":
+    if way != "session lost":
         task.cancel()
     else:
         database.execute(
@@ -326,12 +343,12 @@ async def test_it_goes_on_where_it_was_cut_off(
     before = gapped.rows("select count(*) from slack.message")[0][0]
     assert 600 <= before < 1500
     (state,) = gapped.rows("select closed_at, tried_at is not null, error from slack.gap")
-    assert state == ((None, True, "it was stopped") if way == "cancelled" else (None, False, None))
+    assert state == ((None, True, "it was stopped") if way == "stopped" else (None, False, None))
     async with await connect(gapped.conninfo) as connection:
-        # The job leaves what a person has stopped, and continues what was killed. Neither counts as a gap.
+        # The job leaves what a person has stopped, and continues the rest. Neither counts as a gap.
         due = await gaps.due(connection, "T0LOCAL", growing=False)
         found = await gaps.summarize(connection, "T0LOCAL")
-        assert (len(due), found.is_due, found.count) == (way != "cancelled", way != "cancelled", 0)
+        assert (len(due), found.is_due, found.count) == (way != "stopped", way != "stopped", 0)
         assert found.newest is None
         assert (await gaps.open_gaps(connection)).count == 0
     calls = slack.calls["conversations.history"]
@@ -343,6 +360,49 @@ async def test_it_goes_on_where_it_was_cut_off(
     assert (result.messages.read, result.messages.inserted) == (1851, 1851)
     assert slack.calls["conversations.history"] - calls <= 5  # of 10
     assert gapped.rows("select count(*) from slack.gap") == [(1,)]
+
+
+async def test_threads_of_a_page_survive_a_stop_between_its_parts(gapped: Gapped) -> None:
+    """A page of several spans is committed in parts, and no later attempt reads the first ones again."""
+    old, parent = post(NOW - 100 * 24 * HOUR), post(NOW - 3 * HOUR)
+    replies = [reply(NOW - 2.9 * HOUR + n, parent) for n in range(3)]
+    gapped.misses(old, parent, *replies)
+    period = (NOW - 101 * 24 * HOUR, NOW - 2 * HOUR)
+    with contextlib.suppress(asyncio.CancelledError):
+        await gapped.backfill(*period, is_cut_off=True)
+    assert gapped.texts() == texts_of(parent)
+    await gapped.backfill(*period)
+    assert gapped.texts() == texts_of(old, parent, *replies)
+    assert gapped.results[-1].is_closed
+
+
+async def test_periods_that_were_not_begun_are_left_to_whoever_stops(gapped: Gapped) -> None:
+    async with await connect(gapped.conninfo) as connection:
+        found = [
+            await gaps.add(
+                connection,
+                team="T0LOCAL",
+                since=datetime.fromtimestamp(NOW - 2 * HOUR, UTC),
+                until=datetime.fromtimestamp(NOW - HOUR, UTC),
+                channel=channel,
+                instance="test",
+            )
+            for channel in ("C1", "C2", "C3")
+        ]
+        for is_by_operator, left in ((False, 3), (True, 0)):
+            closing = Backfill(
+                connection,
+                SlackHistory(web=None, pace=AT_ONCE),  # type: ignore[arg-type]
+                scopes=None,
+                on_progress=no_progress,
+                is_by_operator=is_by_operator,
+            )
+            await closing.leave(found)
+            assert len(await gaps.due(connection, "T0LOCAL", growing=False)) == left
+
+
+async def no_progress(_: BackfillProgress) -> None:
+    raise AssertionError
 
 
 async def test_slack_stumbles_and_limits(gapped: Gapped) -> None:

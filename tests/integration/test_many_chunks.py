@@ -60,6 +60,18 @@ async def test_only_the_chunks_that_hold_it_are_locked(conninfo: str) -> None:
     ] == []
 
 
+async def test_until_the_job_has_finished_a_channel_is_read_in_steps(conninfo: str) -> None:
+    async with await connect(conninfo) as connection:
+        for name in ("the channel around a message", "a day of a channel"):
+            async with connection.transaction(force_rollback=True):
+                await connection.execute("update slack.search_progress set finished_at = null")
+                await connection.execute("delete from slack.channel_week")
+                await WORK[name](connection)
+                row = await (await connection.execute(_LOCKS)).fetchone()
+            assert row is not None
+            assert row[1] <= 30, name
+
+
 async def test_a_replay_locks_the_chunk_of_its_event(
     postgres: EmbeddedPostgres, template: str
 ) -> None:

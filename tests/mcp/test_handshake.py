@@ -97,6 +97,23 @@ async def test_the_sdk_answers_what_is_not_complete(
     assert [(each["id"], "error" if "error" in each else "result") for each in found] == kinds
 
 
+def test_only_a_result_that_is_the_first_answer_is_left_out() -> None:
+    result, error = b'{"id": 1, "result": {}}\n', b'{"id": 1, "error": {}}\n'
+    request = b'{"id": 1, "method": "roots/list"}\n'
+    for written, left in (
+        ((result, result), (result,)),
+        ((error, result), (error, result)),
+        ((request, result, error), (request, error)),
+    ):
+        reading, writing = os.pipe()
+        with open(reading, "rb") as lines:
+            output = handshake._WithoutAnswer(1, writing)
+            for line in written:
+                output.write(line)
+            os.close(writing)
+            assert tuple(lines) == left
+
+
 def test_the_answer_comes_before_the_sdk_is_imported() -> None:
     """Neither the SDK nor the database's driver are imported where the answer is made."""
     code = "import sys, tiger_slack_tui.cli.mcp; print(*{'mcp', 'pydantic', 'psycopg'} & {*sys.modules})"

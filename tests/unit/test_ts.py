@@ -44,6 +44,7 @@ def test_a_permalink_names_channel_and_ts(link: str) -> None:
         "https://acme.slack.com/archives/C0123ABC/p17",
         "https://acme.slack.com/files/C0123ABC/p1700000000000100",
         "https://acme.slack.com/archives/C0123ABC/p1700000000000100x",
+        "https://acme.slack.com/archives/C0123ABC/p17000000000001000",
     ],
 )
 def test_what_is_no_permalink(text: str) -> None:
@@ -71,7 +72,13 @@ def test_a_pasted_ts(text: str, ts: str | None) -> None:
 
 
 def test_a_pasted_channel() -> None:
-    for text in ("C012", " <#C012|ops> ", "<#C012>", "https://acme.slack.com/archives/C012"):
+    for text in (
+        "C012",
+        " <#C012|ops> ",
+        "<#C012>",
+        "https://acme.slack.com/archives/C012",
+        "https://app.slack.com/client/T1/C012",
+    ):
         assert read_pasted_channel(text) == "C012"
     assert read_pasted_channel(" #ops\n") == "#ops"
 
@@ -85,7 +92,7 @@ def test_ts() -> None:
         assert read_ts(text) is None
 
 
-@given(st.datetimes(min_value=datetime(1970, 1, 1)))
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2286, 11, 20)))  # a link has ten digits at most
 def test_ts_keeps_every_microsecond(time: datetime) -> None:
     ts = slack_ts(time.replace(tzinfo=UTC))
     assert read_ts(ts) == ts

@@ -123,8 +123,14 @@ class Backfill:
         *,
         scopes: frozenset[str] | None,
         on_progress: OnProgress,
+        is_by_operator: bool,
     ) -> None:
-        """`scopes` has the scopes of the bot token; None if they are unknown."""
+        """`scopes` has the scopes of the bot token; None if they are unknown.
+
+        With `is_by_operator`, whoever stops it decides whether the periods that were asked for are continued. Else
+        the job continues them.
+        """
+        self._is_by_operator = is_by_operator
         self._connection = connection
         self._reader = reader
         self._on_progress = on_progress
@@ -139,8 +145,8 @@ class Backfill:
         """Read the history of the gap, from where the last attempt ended, and record the result.
 
         Raises SlackRefused and SlackUnavailable, which are recorded, and psycopg.Error. However it ends, what is
-        committed is accounted for, and the next attempt continues from there. If a backfill that an operator asked
-        for is cancelled, that is recorded, too: the job then leaves it to the operator to continue it.
+        committed is accounted for, and the next attempt continues from there. If an operator stops the backfill of a
+        period that was asked for, that is recorded, too: the job then leaves it to the operator to continue it.
         """
         result = GapResult(gap, not_allowed=[k for k in CONVERSATION_TYPES if k not in self._kinds])
         try:
@@ -149,7 +155,8 @@ class Backfill:
             result.error = error.args[0]
             raise
         except asyncio.CancelledError:
-            result.error = _STOPPED if gap.reason == BY_HAND else None
+            is_stopped = self._is_by_operator and gap.reason == BY_HAND
+            result.error = _STOPPED if is_stopped else None
             raise
         finally:
             result.is_restricted = self._reader.is_restricted
@@ -159,10 +166,9 @@ class Backfill:
 
     async def leave(self, left: Iterable[Gap]) -> None:
         """Record that the backfill ended before these, as far as an operator asked for them. Raises psycopg.Error."""
-        for gap in left:
-            if gap.reason == BY_HAND and gap.tried_at is None:
-                error = "the backfill ended before it was begun"
-                await gaps.end(self._connection, gap, is_closed=False, account={}, error=error)
+        if self._is_by_operator:
+            error = "the backfill ended before it was begun"
+            await gaps.leave(self._connection, [gap.id for gap in left], error)
 
     async def _read(self, gap: Gap, result: GapResult) -> None:
         await self._merger.prepare()
@@ -388,10 +394,11 @@ class _Page:
         parts.sort(key=_oldest, reverse=True)
         for part in parts:
             is_last = part is parts[-1]
+            # The threads come with the first part: no later attempt reads its messages again.
             yield _Page(
                 [record for record, is_gone in part if not is_gone],
                 [record for record, is_gone in part if is_gone],
-                self.threads if is_last else [],
+                self.threads if part is parts[0] else [],
                 self.reached if is_last else from_micros(_oldest(part)),
             )
 

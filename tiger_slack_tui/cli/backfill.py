@@ -187,7 +187,11 @@ async def _run(
             return found
 
         job = make_chosen_gaps_job(
-            web, find_and_count, on_result=results.append, on_progress=shown.show
+            web,
+            find_and_count,
+            is_by_operator=True,
+            on_result=results.append,
+            on_progress=shown.show,
         )
         runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)
         return _BackfillEnd(await runner.run(job, reason=RunReason.BY_HAND), results)
@@ -215,12 +219,18 @@ async def _gap_finder(
             return await gaps.get(connection, request.gap_ids)
         if since is None:
             return await gaps.due(connection, team, growing=True)
-        return [
-            await gaps.add(
-                connection, team=team, since=since, until=until, channel=channel, instance=instance
-            )
-            for channel in channels
-        ]
+        async with connection.transaction():
+            return [
+                await gaps.add(
+                    connection,
+                    team=team,
+                    since=since,
+                    until=until,
+                    channel=channel,
+                    instance=instance,
+                )
+                for channel in channels
+            ]
 
     return find
 

@@ -53,13 +53,14 @@ def make_chosen_gaps_job(
     find: FindGaps,
     *,
     pace: HistoryPace | None = None,
+    is_by_operator: bool = False,
     on_progress: Callable[[BackfillProgress], None] = lambda _: None,
     on_result: Callable[[GapResult], None] = lambda _: None,
 ) -> Job:
     """The job that closes the gaps of `find`, one after another.
 
-    It calls `on_progress` during the backfill, and `on_result` after each gap. A gap that fails ends the run,
-    because the next one would fail for the same reason.
+    `is_by_operator` is as in `Backfill`. It calls `on_progress` during the backfill, and `on_result` after each gap.
+    A gap that fails ends the run, because the next one would fail for the same reason.
     """
 
     async def work(run: ActiveRun) -> None:
@@ -70,7 +71,13 @@ def make_chosen_gaps_job(
 
         identity = await retry(web.identity)
         reader = SlackHistory(web, pace)
-        closing = Backfill(run.connection, reader, scopes=identity.scopes, on_progress=advance)
+        closing = Backfill(
+            run.connection,
+            reader,
+            scopes=identity.scopes,
+            on_progress=advance,
+            is_by_operator=is_by_operator,
+        )
         found = await find(run.connection, identity.team_id)
         for done, gap in enumerate(found, start=1):
             try:

@@ -135,7 +135,7 @@ class _Continued(io.RawIOBase):
 
 
 class _WithoutAnswer(io.BufferedIOBase):
-    """Writes to a file, except the result of one request. Each write is whole lines."""
+    """Writes to a file, except a result that is the first answer to one request. Each write is whole lines."""
 
     def __init__(self, answered: str | int | None, file: int) -> None:
         self._answered = answered
@@ -146,18 +146,20 @@ class _WithoutAnswer(io.BufferedIOBase):
 
     def write(self, data: ReadableBuffer) -> int:
         content = bytes(data)
-        if self._answered is not None and self._is_answer(content):
-            self._answered = None
-        else:
+        if self._answered is None or not self._is_result(content):
             _write(self._file, content)
         return len(content)
 
-    def _is_answer(self, line: bytes) -> bool:
+    def _is_result(self, line: bytes) -> bool:
+        """Whether it is the result of the request. After an answer to it, nothing is left out any more."""
         try:
             message = json.loads(line)
         except ValueError:
             return False
-        return "result" in message and message.get("id") == self._answered
+        if "method" in message or message.get("id") != self._answered:
+            return False
+        self._answered = None
+        return "result" in message
 
 
 def _write(file: int, data: bytes) -> None:

@@ -19,11 +19,13 @@ _TS = re.compile(r"(-?[0-9]{1,13})(?:\.([0-9]{1,9}))?")
 _PERMALINK = re.compile(
     r"""(?: (?:https?://)? (?:[^/\s]+/)? (?:archives|client/[A-Z0-9]+) / )?
     (?: ([A-Z0-9]{1,40}) / p | (?:[A-Z0-9]+/)? thread/ ([A-Z0-9]{1,40}) - )
-    ([0-9]{1,12}) \.? ([0-9]{6}) /?(?:[?#]\S*)?""",
+    ([0-9]{1,10}) \.? ([0-9]{6}) /?(?:[?#]\S*)?""",
     re.VERBOSE,
 )
 # The channel of a link to a channel, or of Slack's notation for a mention of it: <#C0123|name>.
-_CHANNEL_LINK = re.compile(r"(?:https?://)?[^/\s]+/archives/([A-Z0-9]{1,40})/?(?:[?#]\S*)?")
+_CHANNEL_LINK = re.compile(
+    r"(?:https?://)?[^/\s]+/(?:archives|client/[A-Z0-9]+)/([A-Z0-9]{1,40})/?(?:[?#]\S*)?"
+)
 _CHANNEL_MENTION = re.compile(r"<#([A-Z0-9]{1,40})(?:\|[^>]*)?>")
 _MICROSECONDS = re.compile(r"p?([0-9]{10})([0-9]{6})")
 _MILLISECONDS = re.compile(r"([0-9]{10})[0-9]{3}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 from psycopg.rows import scalar_row
@@ -15,6 +15,7 @@ from psycopg.rows import scalar_row
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value, to_json
 from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.lock_spans import lock_spans
 
 BY_HAND = "by hand"
 """The reason of a period whose history an operator asked for. Events of it are not known to be missing."""
@@ -31,7 +32,7 @@ where g.closed_at is null
 and (g.team_id is null or %(team)s::text is null or g.team_id = %(team)s)
 """
 # Whoever asked for a backfill has seen how it ended, and decides whether it goes on. The job continues only one that
-# was killed.
+# was killed: it has begun, and its end is not recorded.
 _HAS_DUE: LiteralString = """
 select exists
 ( select from slack.gap g
@@ -72,7 +73,12 @@ and g.reason <> 'by hand'
 """
 # slack.record_gap() does not change the period of a gap whose backfill has begun.
 _BEGIN: LiteralString = f"""
-update slack.gap g set begun_at = coalesce(g.begun_at, now()), closed_at = null, account = null, error = null
+update slack.gap g set
+  begun_at = coalesce(g.begun_at, now())
+, tried_at = case when g.reason <> 'by hand' then g.tried_at end
+, closed_at = null
+, account = null
+, error = null
 where g.id = %(gap)s
 and g.ended_at is not null
 returning {_COLUMNS}
@@ -127,7 +133,8 @@ _OLD_THREADS: LiteralString = """
 select distinct m.thread_ts
 from slack.message m
 where m.channel_id = %(channel)s
-and m.ts >= %(from)s
+and m.ts >= %(begin)s
+and m.ts < %(end)s
 and m.thread_ts < %(from)s
 """
 # A message that was deleted while events arrived is gone already. One that changed after the gap existed in it.
@@ -148,6 +155,12 @@ update slack.gap set
 , account = %(account)s::jsonb
 , error = %(error)s
 where id = %(gap)s
+"""
+_LEAVE: LiteralString = """
+update slack.gap set tried_at = now(), account = '{}', error = %(error)s
+where id = any (%(ids)s)
+and reason = 'by hand'
+and tried_at is null
 """
 _DELETE_CHANNELS: LiteralString = "delete from slack.gap_channel where gap_id = %(gap)s"
 
@@ -298,6 +311,11 @@ async def begin(
     ]
 
 
+async def leave(connection: Connection, ids: Sequence[int], error: str) -> None:
+    """Leave the periods that an operator asked for, and that nobody has tried, to the operator."""
+    await connection.execute(_LEAVE, {"ids": list(ids), "error": error})
+
+
 async def save(connection: Connection, gap: Gap, state: ChannelProgress) -> None:
     """Save the progress in a channel."""
     values = {
@@ -333,7 +351,11 @@ async def end_thread(connection: Connection, gap: Gap, channel: str, thread: dat
 
 async def old_threads(connection: Connection, channel: str, since: datetime) -> list[datetime]:
     """Threads that began before `since` and have stored replies after it."""
-    return await _times(connection, _OLD_THREADS, {"channel": channel, "from": since})
+    found: dict[datetime, None] = {}
+    for begin, end in lock_spans(since, datetime.now(UTC) + timedelta(days=1)):
+        values = {"channel": channel, "from": since, "begin": begin, "end": end}
+        found |= dict.fromkeys(await _times(connection, _OLD_THREADS, values))
+    return list(found)
 
 
 async def messages(

@@ -1,6 +1,6 @@
 """Deletes old rows in small batches. The retention job decides which rows are old.
 
-A delete leaves out rows that another transaction has locked. So it never waits and cannot deadlock.
+A delete leaves out rows that another transaction has locked. So it waits only for a replay, and cannot deadlock.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Literal, LiteralString, NamedTuple
 from psycopg.sql import SQL, Identifier
 
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.lock_keys import REPLAY_LOCK_KEY
 from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 from tiger_slack_tui.postgres.timescale import TimescaleDB
 
@@ -30,6 +31,8 @@ and c.hypertable_name = 'event'
 and c.range_end < now() - %s
 order by c.range_start
 """
+# A replay writes the rows of events anew: no event may be deleted meanwhile.
+_NO_REPLAY = "select pg_advisory_xact_lock_shared(%s)"
 _LOCK_CHUNK = SQL("lock table {} in share row exclusive mode")
 _IS_NEEDED = SQL("select exists (select from {} where received_at >= now() - %s)")
 _DROP_CHUNK = SQL(
@@ -160,6 +163,7 @@ async def drop_old_chunks(connection: Connection, timescaledb: TimescaleDB, age:
     for chunk in chunks:
         name = Identifier(chunk.schema, chunk.name)
         async with connection.transaction():
+            await connection.execute(_NO_REPLAY, (REPLAY_LOCK_KEY,))
             # The lock keeps others from adding an event to the chunk until it is dropped.
             await connection.execute(_LOCK_CHUNK.format(name))
             if not await fetch_value(connection, _IS_NEEDED.format(name), (age,)):
@@ -171,4 +175,7 @@ async def delete_old(connection: Connection, table: OldTable, age: timedelta, ro
 
     `_DELETE` says from when a row's age counts.
     """
-    return (await connection.execute(_DELETE[table], {"age": age, "rows": rows})).rowcount
+    async with connection.transaction():
+        if table == "event":
+            await connection.execute(_NO_REPLAY, (REPLAY_LOCK_KEY,))
+        return (await connection.execute(_DELETE[table], {"age": age, "rows": rows})).rowcount

@@ -38,7 +38,7 @@ left join lateral
 ) recent on true
 left join lateral
 ( select m.channel_type
-  from slack.channel_messages(c.id, '-infinity', 'infinity', 100, true) m
+  from slack.channel_messages(c.id, '-infinity', 'infinity', 100, true, true) m
   where c.channel_type is null
   and m.channel_type is not null
   order by m.ts desc
