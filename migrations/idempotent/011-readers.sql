@@ -247,7 +247,10 @@ declare
   upper timestamptz;
   rows int8;
 begin
-  if exists (select from slack.search_progress p where p.finished_at is not null) then
+  if not exists (select from pg_catalog.pg_inherits i where i.inhparent = 'slack.message'::regclass) then
+    begins := array[since]; -- there are no chunks
+    ends := array[until];
+  elsif exists (select from slack.search_progress p where p.finished_at is not null) then
     select array_agg(greatest(w.week, since) order by w.week), array_agg(least(w.week + interval '168 hours', until) order by w.week)
     into begins, ends
     from slack.channel_week w
@@ -298,7 +301,7 @@ begin
 end
 $func$;
 comment on function slack.channel_messages(text, timestamptz, timestamptz, int8, bool, bool) is
-  'The first n messages of a channel from since to before until, or the last n, the newest first. Without replies, unless they were sent to the channel too, or with_replies is true. Reads only the weeks in which the channel has messages, one after another.';
+  'The first n messages of a channel from since to before until, or the last n, the newest first. Without replies, unless they were sent to the channel too, or with_replies is true. Where there are chunks, it reads only the weeks in which the channel has messages, one after another.';
 
 create or replace function slack.get_channel_by_range
 ( channel text

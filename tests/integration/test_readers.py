@@ -155,8 +155,11 @@ from slack.channel_messages('C1', %(since)s, %(until)s, %(n)s, %(newest)s, %(rep
 """
 
 
-@pytest.mark.parametrize("is_indexed", [True, False])
-def test_a_channels_messages_are_read_week_by_week(database: Database, is_indexed: bool) -> None:
+@pytest.mark.parametrize("way", ["at once", "by weeks", "in steps"])
+def test_a_channels_messages_are_read(database: Database, way: str) -> None:
+    """At once where there are no chunks; else from the weeks that have some, or in steps where these are unknown."""
+    if way != "at once":
+        database.execute("create table slack.chunk () inherits (slack.message)")
     chance = random.Random(5)
     minutes = chance.sample(range(60 * 24 * 7 * 60), 150)
     times = [at(n) for n in minutes]
@@ -168,7 +171,7 @@ def test_a_channels_messages_are_read_week_by_week(database: Database, is_indexe
         if kind == "broadcast":
             message["subtype"] = "thread_broadcast"
         database.execute("select slack.insert_message(%s)", (Jsonb(message),))
-    if not is_indexed:
+    if way == "in steps":
         database.execute("update slack.search_progress set finished_at = null")
         database.execute("delete from slack.channel_week")
     for _ in range(40):
