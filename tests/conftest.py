@@ -138,5 +138,5 @@ def new_database(postgres: EmbeddedPostgres, template: str) -> str:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--update-goldens", action="store_true", help="Write the console's pictures anew."
+        "--update-goldens", action="store_true", help="Write the console's pictures again."
     )

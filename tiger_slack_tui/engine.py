@@ -401,7 +401,7 @@ class Engine:
         """Raises DatabaseUnavailable and DatabaseRefused."""
         language = self._settings.jobs.search_language
         if await use_language(self._conninfo, language):
-            log.warning("all search documents are made anew", extra={"language": language})
+            log.warning("all search documents are made again", extra={"language": language})
 
     async def _save_workspace(self, identity: Identity) -> None:
         """Store the workspace's address, for links. A failure is logged: the next start tries again."""

@@ -191,7 +191,7 @@ comment on function slack.show_reactions(slack.routed_event[]) is 'Brings slack.
 create or replace function slack.store_messages(items slack.routed_event[])
 returns void
 language plpgsql
--- Otherwise each call would be planned anew, which takes longer than storing a message.
+-- Otherwise each call would be planned again, which takes longer than storing a message.
 set plan_cache_mode = force_generic_plan
 as $func$
 declare

@@ -23,7 +23,7 @@ returns int4
 immutable parallel safe
 return 4;
 comment on function slack.document_version() is
-  'The version of what slack.message_search has for a message. Whoever changes that raises this number by hand: the migration then lets the job "search" make all documents anew.';
+  'The version of what slack.message_search has for a message. Whoever changes that raises this number by hand: the migration then lets the job "search" make all documents again.';
 
 create or replace function slack.document_config()
 returns regconfig
@@ -290,7 +290,7 @@ declare
   channel_ids text[];
   times timestamptz[];
 begin
-  -- Before the buckets, as slack.renew_documents() does: the language stays until the end.
+  -- Lock the language first, then the buckets, as slack.renew_documents() does. So the language stays the same until the end.
   perform pg_advisory_xact_lock(1685021555);
   select * into strict progress from slack.search_progress p;
   if progress.finished_at is not null then
@@ -326,7 +326,7 @@ begin
     return 0;
   end if;
   -- Exclusive, so that no import, which shares these locks, changes the messages meanwhile. Then the messages are read
-  -- anew: those that were deleted since get no document.
+  -- again: those that were deleted since get no document.
   perform pg_advisory_xact_lock(1936482657, b.bucket)
   from
   ( select distinct slack.message_bucket(k.channel_id, k.ts) as bucket
@@ -388,7 +388,7 @@ begin
 end
 $func$;
 comment on function slack.renew_documents(text) is
-  'Sets the language and the version of new documents. If one of the two changes, the job "search" makes the documents of all stored messages anew. Returns whether it begins to: false if nothing changes, and if no message is stored.';
+  'Sets the language and the version of new documents. If one of the two changes, the job "search" makes the documents of all stored messages again. Returns whether it begins to: false if nothing changes, and if no message is stored.';
 
 create or replace function slack.set_search_language(language text)
 returns bool
@@ -402,7 +402,7 @@ begin
 end
 $func$;
 comment on function slack.set_search_language(text) is
-  'Sets the language of documents; the job "search" makes those of stored messages anew if they are of another. Returns as slack.renew_documents(). Raises invalid_parameter_value for an unknown text search configuration.';
+  'Sets the language of documents. The job "search" makes the documents again that have another language. Returns as slack.renew_documents(). Raises invalid_parameter_value for an unknown text search configuration.';
 
 select slack.renew_documents(p.language) from slack.search_progress p;
 

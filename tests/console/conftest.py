@@ -1,4 +1,4 @@
-"""Goldens: screens as text files, compared line by line. `pytest --update-goldens` writes them anew."""
+"""Goldens: screens as text files, compared line by line. `pytest --update-goldens` writes them again."""
 
 from __future__ import annotations
 

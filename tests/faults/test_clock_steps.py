@@ -37,7 +37,7 @@ Ask = Callable[[str], list[tuple[Any, ...]]]
 
 @pytest.fixture
 def ask(conninfo: str) -> Ask:
-    """Asks the database anew each time: tests switch it off."""
+    """Asks the database again each time: tests switch it off."""
 
     def rows(query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(conninfo) as connection:

@@ -308,7 +308,7 @@ def test_history_that_is_not_indexed(
     assert searching.page("kiwi").progress.percent == 100
     database.execute("update slack.search_progress set finished_at = null, total = 3, done = 2")
     assert searching.page("kiwi").progress.percent == 66
-    # A document in the language before is found until it is made anew.
+    # A document in the language before is found until it is made again.
     database.execute("update slack.search_progress set finished_at = now()")
     searching.post("houses")
     database.execute("select slack.set_search_language('german')")

@@ -159,7 +159,7 @@ def test_documents_of_older_messages(database: Database) -> None:
     assert [database.execute(index).fetchone() for _ in range(3)] == [(4,), (2,), (0,)]
     assert progress(database) == ("english", [], 10, 10, False)
     assert wrong_documents(database) == []
-    # Another language: the documents are made anew, and those that are not yet are found by the language before.
+    # Another language: the documents are made again, and those that are not yet are found by the language before.
     assert database.execute("select slack.set_search_language('german')").fetchone() == (True,)
     assert database.execute("select slack.set_search_language('german')").fetchone() == (False,)
     assert progress(database) == ("german", ["english"], 0, None, True)
@@ -194,7 +194,7 @@ def store_ten(database: Database) -> None:
 
 
 def test_languages_that_follow_one_another(database: Database) -> None:
-    """Each document is found by its language, however many changes came before it is made anew."""
+    """Each document is found by its language, however many changes came before it is made again."""
     store_ten(database)
     languages = "select language || previous_languages from slack.search_progress"
     for language, known in (

@@ -203,7 +203,7 @@ async def test_edits_deletions_and_reactions_reach_compressed_chunks(
     assert (messages.converted, messages.waiting) == (messages.chunks, 0)
     assert check_columnstore(messages).state == "ok"
     assert events.waiting > 0
-    # Documents are made anew from compressed chunks, and found.
+    # Documents are made again from compressed chunks, and found.
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("delete from slack.message_search")
         connection.execute("select slack.set_search_language('german')")

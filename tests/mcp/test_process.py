@@ -59,4 +59,4 @@ def test_options_that_are_not_safe(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert reason in done.stderr
     done = in_this_process("mcp", cwd=tmp_path, TIGER_SLACK_MCP_TOKEN="short")
-    assert (done.returncode, "is no safe token" in done.stderr) == (2, True)
+    assert (done.returncode, "is not a safe token" in done.stderr) == (2, True)

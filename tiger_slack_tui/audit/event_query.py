@@ -133,7 +133,7 @@ def _message(given: str | None) -> str | None:
     if (linked := read_permalink(given)) is not None:
         return linked[1]
     if (found := read_pasted_ts(given)) is None:
-        raise FilterRefused(f"message:{visible(given[:20])} is no ts (1700000000.000100).")
+        raise FilterRefused(f"message:{visible(given[:20])} is not a ts (1700000000.000100).")
     return found[0]
 
 

@@ -83,7 +83,7 @@ class HistoryEvent(MessageEvent):
 
 @dataclass(frozen=True, slots=True)
 class EventInSpool:
-    """An event about the message that is in the spool of this machine, or has just left it."""
+    """An event about the message that waits in the spool of this machine."""
 
     event_id: str
     received_at: datetime
@@ -93,7 +93,7 @@ class EventInSpool:
 
 @dataclass(frozen=True, slots=True)
 class WaitingEvent:
-    """An event of the spool, and the message that it is about."""
+    """An event in the spool, with the message that it is about."""
 
     channel_id: str
     message_ts: str
@@ -107,7 +107,7 @@ class MessageHistory:
     channel_id: str
     channel_name: str | None
     is_member: bool | None
-    """Whether the app is a member of the channel: only then Slack sends its events. None if it is not known."""
+    """Whether the app is a member of the channel; None if unknown. Slack sends events to members only."""
     ts: datetime
     """The nearest time that Python can hold; `slack_ts` is exact."""
     slack_ts: str
@@ -117,16 +117,16 @@ class MessageHistory:
     events: tuple[HistoryEvent, ...]
     spooled: tuple[EventInSpool, ...]
     rules: tuple[Rule, ...]
-    """The rules that discarded events about it, as far as they are still known."""
+    """The rules that discarded events about it, without those that are no longer known."""
     import_file: ImportedFile | None
     gap: CoveringGap | None
-    """A gap that covers the message's time: events of then may be missing."""
+    """A gap that covers the message's time, so that its events may be missing."""
     backfill: CoveringGap | None
-    """A period that covers it, of which an operator asked for the history."""
+    """A backfill that an operator asked for, and whose period covers the message's time."""
     trail_since: datetime | None
-    """When the oldest event of the audit trail happened; None if there are no events."""
+    """When the oldest event of the audit trail happened; None if the trail is empty."""
     is_second: bool = False
-    """Whether only the second was asked for, and nothing is known of a message of it."""
+    """Whether the question named only a second, and no message of that second is known."""
 
 
 async def read_spool(spool: Path, ts: str, *, is_second: bool = False) -> tuple[WaitingEvent, ...]:

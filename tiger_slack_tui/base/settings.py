@@ -250,7 +250,7 @@ def _mcp_token(check: _Check) -> str | None:
     token = check.text("TIGER_SLACK_MCP_TOKEN")
     if token and (len(token) < _LEAST_TOKEN or not token.isascii() or " " in token):
         fix = "set at least 16 random letters and digits, as openssl rand -hex 32 prints them"
-        check.problem("TIGER_SLACK_MCP_TOKEN", "is no safe token", fix)
+        check.problem("TIGER_SLACK_MCP_TOKEN", "is not a safe token", fix)
     return token or None
 
 
@@ -283,7 +283,7 @@ def _search_language(check: _Check) -> str:
     given = check.text("TIGER_SLACK_SEARCH_LANGUAGE") or JobSettings.search_language
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?", given):
         fix = "set a language that PostgreSQL has, such as english, german or simple, or unset it"
-        check.problem("TIGER_SLACK_SEARCH_LANGUAGE", "is no name of a language", fix)
+        check.problem("TIGER_SLACK_SEARCH_LANGUAGE", "is not the name of a language", fix)
     return given.lower() if "." not in given else given
 
 

@@ -35,7 +35,7 @@ def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> d
         time = datetime.fromisoformat(text)
     except ValueError:
         raise SettingsError(
-            f"{name} {cut(text, _SHOWN)!r} is no date and no duration.",
+            f"{name} {cut(text, _SHOWN)!r} is neither a date nor a duration.",
             hint=f"Write 2024-03-01, 2024-03-01T12:00 (UTC), or a duration before now: 12h, 30d ({UNITS}).",
         ) from None
     is_whole_day = is_end and _DATE.fullmatch(text)

@@ -115,7 +115,7 @@ def import_command(
     its slackdump.sqlite. The same command continues an import that was stopped.
 
     Exit code 0: every record is accounted for; 3: the same, but bad records or files that may hold messages were
-    skipped; 1: it failed, was stopped, or selected nothing; 2: wrong arguments or settings, or PATH is no export.
+    skipped; 1: it failed, was stopped, or selected nothing; 2: wrong arguments or settings, or PATH is not an export.
     """
     channels_of_folders = read_channel_map(channel_map) if channel_map else {}
     request = ImportRequest(

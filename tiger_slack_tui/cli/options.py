@@ -43,7 +43,7 @@ no_ui = click.option(
     "--no-ui", is_flag=True, help="Run without the console; write log lines to stderr."
 )
 read_only = click.option(
-    "--read-only", is_flag=True, help="Take away every action that changes something."
+    "--read-only", is_flag=True, help="Disable every action that changes something."
 )
 no_mouse = click.option(
     "--no-mouse", is_flag=True, help="Leave the mouse to the terminal, to select text."
@@ -56,7 +56,7 @@ http = click.option(
 
 
 class WordChoice(click.ParamType):  # type: ignore[type-arg]
-    """One of a few words. A word that is none of them is answered with those that are like it."""
+    """One of a few words. The error for another word names those that are like it."""
 
     name = "choice"
 

@@ -74,7 +74,7 @@ class SnapshotDict(Generic[T]):
         return self._bucket(path).pop(path) if path in self else None
 
     def snapshot(self) -> SnapshotDict[T]:
-        """A copy that no later change of this one changes, and the other way round."""
+        """A copy. Later changes of either one do not change the other."""
         copied: SnapshotDict[T] = SnapshotDict.__new__(SnapshotDict)
         copied._buckets, copied._own = self._buckets.copy(), set()
         self._own = set()

@@ -61,6 +61,6 @@ async def _find(connection: Connection, given: str) -> str:
     except NameUnknown as error:
         # Without the names that are like it: the client must not learn them.
         raise NameUnknown(
-            f"The server was started with --channel {given}, which is no single channel.",
+            f"The server was started with --channel {given}, which is not a single channel.",
             hint="Its operator should name the channel by its id.",
         ) from error

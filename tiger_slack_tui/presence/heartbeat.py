@@ -55,7 +55,7 @@ class HeartbeatTiming:
     stale: float = STALE_HEARTBEAT_SECONDS
     """An instance without a heartbeat for longer is dead, or has lost the database."""
     least_gap: float = 1
-    """A shorter break of the connection is no gap: Slack repeats a failed delivery after 3 s."""
+    """A shorter break of the connection is not a gap: Slack repeats a failed delivery after 3 s."""
     write: float = 5
     """Most seconds of one heartbeat."""
     last_write: float = 1
@@ -186,8 +186,8 @@ class HeartbeatWriter:
         connected, stalled = self._slack.connected_periods(), self._ingestion.stalled_periods
         periods, stalls = connected.all(), stalled.all()
         if self._team is None and not self._team_failures and not stopped:
-            # It has connected since it last asked for the workspace. The next heartbeat writes the period with the
-            # workspace, by which the next start finds the gap if this process is killed.
+            # The socket has connected since the last question for the workspace. Leave its periods to the next
+            # heartbeat, which knows the workspace: after a kill, the next start finds the gap only by workspace.
             periods = []
         over = [period for period in periods if period.is_over]  # another may end meanwhile
         received, others_are_up_to_date = self._snapshot().received, self._others_are_up_to_date()

@@ -226,7 +226,7 @@ def _filter(name: str, value: str, token: re.Match[str], is_negated: bool) -> Fi
         value = value.lower()
         if not _SUBTYPE.fullmatch(value):
             raise QueryError(
-                f"{cut(value, _SHOWN)} is no subtype of Slack.",
+                f"{cut(value, _SHOWN)} is not a subtype of Slack.",
                 hint="Write one such as subtype:channel_join.",
             )
     return Filter(name, value, is_negated)
@@ -246,7 +246,7 @@ def _period(
         more = ", a month (2026-03, march) or a year (2026)" if name == "during" else ""
         near = suggestion(value, (*_DAYS, *(_MONTHS if more else ())), before=f"{name}:")
         raise QueryError(
-            f"{name}:{cut(value, _SHOWN)} is no time.", hint=near or f"{_DATES}{more}."
+            f"{name}:{cut(value, _SHOWN)} is not a time.", hint=near or f"{_DATES}{more}."
         )
     if found is None:
         try:

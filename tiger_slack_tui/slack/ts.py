@@ -50,7 +50,7 @@ def from_micros(micros: int) -> datetime:
 
 
 def parse_ts(value: object) -> int | None:
-    """Microseconds since 1970 of a ts that a peer sent, as text or as a number; None if the value is no ts.
+    """Microseconds since 1970 of a ts that a peer sent, as text or as a number; None if the value is not a ts.
 
     Up to nine decimals are rounded to microseconds, as slack.to_timestamptz() rounds them. The result can be beyond
     the year 9999.
@@ -70,7 +70,7 @@ def parse_ts(value: object) -> int | None:
 def lateness(event_ts: str, received_at: float) -> float:
     """Seconds from an event, by Slack's clock, to its receipt at `received_at` (seconds since 1970).
 
-    Raises ValueError if `event_ts` is no ts.
+    Raises ValueError if `event_ts` is not a ts.
     """
     micros = parse_ts(event_ts)
     if micros is None:
@@ -94,7 +94,7 @@ def read_ts(text: str) -> str | None:
 
 
 def read_pasted_ts(text: str) -> tuple[str, bool] | None:
-    """The ts in what an operator pastes, and whether only its second was given; None if there is no ts.
+    """The ts in what an operator pastes, and whether only its second was given; None if there is not a ts.
 
     It reads 1700000000.000100, with a comma too, the p1700000000000100 of links, and 1700000000. Of milliseconds
     (1700000000000) it takes the second, because they can be rounded. Blanks and punctuation around it do not matter.
@@ -109,7 +109,7 @@ def read_pasted_ts(text: str) -> tuple[str, bool] | None:
 
 
 def read_permalink(text: str) -> tuple[str, str] | None:
-    """Channel and ts of the message that a pasted link leads to; None if the text is no link to a message."""
+    """Channel and ts of the message that a pasted link leads to; None if the text is not a link to a message."""
     found = _PERMALINK.fullmatch(pasted(text))
     if found is None or (ts := read_ts(f"{found[3]}.{found[4]}")) is None:
         return None

@@ -200,7 +200,7 @@ async def read_top_level(
     before: str | None,
     n: int,
 ) -> list[ReadableMessage]:
-    """The messages of a channel that are no replies, before a ts, the newest first."""
+    """The messages of a channel that are not replies, before a ts, the newest first."""
     values = {
         "channel": channel_id,
         "since": str(since),

@@ -189,11 +189,12 @@ async def write_in_parts(
     records: Sequence[bytes],
     write_part: Callable[[Sequence[bytes]], Awaitable[T]],
 ) -> list[tuple[T, str | None]]:
-    """Write the records in parts: those of one lock span, or fewer if PostgreSQL refuses some. Returns the results.
+    """Write the records in parts, and return the result of each part.
 
-    `write_part` writes in a transaction of its own on the connection. A record that PostgreSQL refuses twice on its
-    own is written as a failed event with its error. The result of such a record comes with the error's SQLSTATE, or
-    with its class if it has none. Raises psycopg.Error if the database is unavailable.
+    A part has the records of one lock span. If PostgreSQL refuses a part, its halves are tried. `write_part` writes a
+    part in a transaction of its own on the connection. A record that PostgreSQL refuses twice on its own is written
+    as a failed event. Its result comes with the SQLSTATE of the error, or with the error's class if it has none; all
+    other results come with None. Raises psycopg.Error if the database is unavailable.
     """
     results: list[tuple[T, str | None]] = []
     for span in by_lock_span(records, _time_of):

@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
 
 class ImportProblem(NamedTuple):
-    """A record that was skipped as bad or was repaired; a file, if `position` is None."""
+    """Why a record was skipped or repaired; if `position` is None, what is wrong with the whole file."""
 
     path: str
     position: int | None

@@ -41,7 +41,7 @@ class IndexProgress:
 
     language: str
     previous_languages: Sequence[str]
-    """Other languages of documents that are not made anew yet."""
+    """Other languages of documents that are not made again yet."""
     done: int
     """Messages that the job has reached."""
     total: int | None
@@ -86,7 +86,7 @@ async def index_history(connection: Connection, messages: int) -> int:
 
 
 async def use_language(conninfo: str, language: str) -> bool:
-    """Set the language of documents. Returns whether the job now makes the documents of all stored messages anew.
+    """Set the language of documents. Returns whether the job now makes the documents of all stored messages again.
 
     It does if the language or slack.document_version() is another than before, and if any message is stored.
 

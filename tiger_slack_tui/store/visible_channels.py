@@ -1,4 +1,4 @@
-"""Which channels a reader may see who must not see all: the MCP server's. Everything that is not known is hidden."""
+"""The channels that a client of the MCP server may see. A channel of unknown type is hidden."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ left join lateral
   where c.channel_type = 'channel'
   and m.channel_id = c.id
   and m.ts > now() - interval '2 days'
-  and m.channel_type is not null -- a message of which nobody said it must not hide an earlier one
+  and m.channel_type is not null -- not a message without a type: an earlier one may have it
   order by m.ts desc
   limit 1
 ) recent on true
@@ -91,7 +91,7 @@ async def channel_types(connection: Connection) -> list[ChannelType]:
 def visible_by_type(
     channels: Sequence[ChannelType], *, private: bool, direct: bool
 ) -> VisibleChannels:
-    """The public channels, and as asked for the private ones and the direct messages."""
+    """The public channels; with `private`, the private ones, too; with `direct`, all direct messages, too."""
     types: Collection[str | None] = {
         PUBLIC,
         *([PRIVATE] if private else []),

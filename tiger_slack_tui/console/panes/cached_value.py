@@ -16,7 +16,7 @@ class CachedValue(Generic[T]):
         self._value: T
 
     def __call__(self, make: Callable[[], T], *of: object) -> T:
-        """The value. It is computed anew if an input is another object; numbers and texts are compared by value."""
+        """The value. It is computed again if an input is another object; numbers and texts are compared by value."""
         before = self._of
         if before is None or len(before) != len(of) or not all(map(_is_same, before, of)):
             self._value, self._of = make(), of

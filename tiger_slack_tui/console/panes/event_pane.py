@@ -99,7 +99,7 @@ class EventPane(Pane[Any]):
         return age is None or age > _FRESH_SECONDS or version != self._version
 
     def show_other(self, body: Body[Any]) -> None:
-        """Show something that is no event."""
+        """Show something that is not an event."""
         self._wanted = None
         self.show(body)
 

@@ -165,7 +165,7 @@ class FolderChannels:
 
 
 def _channel_kind(record: Mapping[str, Any], kind: str) -> str:
-    """The kind of a channel: as its record says, else that of the list. Dumps have all kinds in one list."""
+    """The kind of a channel. Its record decides; if that names none, the list does. Dumps have one list for all."""
     if record.get("is_mpim") is True:
         return "mpim"
     if record.get("is_im") is True:

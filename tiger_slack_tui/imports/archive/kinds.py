@@ -1,4 +1,4 @@
-"""Says what a file is that is no archive, by its first bytes."""
+"""Tells from its first bytes what a file is that cannot be imported."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ MergeItem = FileRecord | FileEnd
 
 @dataclass(frozen=True, slots=True)
 class RecordProblem:
-    """A record that was skipped as bad or was repaired; the file itself, if `position` is None."""
+    """Why a record was skipped or repaired; if `position` is None, what is wrong with the whole file."""
 
     file: int
     position: int | None

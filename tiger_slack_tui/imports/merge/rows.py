@@ -201,7 +201,7 @@ def _reactions(given: Any) -> tuple[tuple[tuple[str, str], ...], bool]:
 
 
 def micros_or_none(value: Any) -> int | None:
-    """Slack's ts in microseconds since 1970; None if it is no ts, or lies beyond the year 9999."""
+    """Slack's ts in microseconds since 1970; None if it is not a ts, or lies beyond the year 9999."""
     micros = parse_ts(value)
     return micros if micros is not None and micros <= _LAST else None
 

@@ -45,7 +45,7 @@ _ATTEMPTS = 5
 
 
 class _RulesAdded(Exception):
-    """There are discard rules now, and the rows of the batch have not kept the records that rules look at."""
+    """The first discard rule was added during a batch. Rules look at records, which its rows lack: read it again."""
 
 
 class Parent(Protocol):

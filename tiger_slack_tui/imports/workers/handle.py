@@ -28,7 +28,7 @@ _BATCHES_AHEAD = 2
 """Batches that a worker may merge before the import handles the first one, so that the worker need not wait."""
 
 _MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": str(8 << 20)}
-"""A worker keeps the memory of a batch for the next one. Getting it from the system anew, page by page, took an
+"""A worker keeps the memory of a batch for the next one. Getting it from the system again, page by page, took an
 eighth of its time. https://man7.org/linux/man-pages/man3/mallopt.3.html"""
 
 
