@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from textual.color import Color
 from textual.content import Content
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -19,6 +20,7 @@ from tiger_slack_tui.console.actions import CONFIRM_KEY, VIEWS, declared
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
 from tiger_slack_tui.console.panes.pane import Pane
+from tiger_slack_tui.console.panes.pane_fields import FilterField
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
 from tiger_slack_tui.console.screens.help import palette_line
 from tiger_slack_tui.console.settings_file import read_options, remapped
@@ -138,6 +140,15 @@ async def test_a_list_with_the_newest_first_follows_it_until_somebody_moves(
         await pilot.press("g")
         await arrive("EvC")
         assert pane.row.key == "EvC"
+
+
+async def test_a_filter_of_keys_that_come_at_once_is_whole(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, _):
+        await pilot.press("5", "slash")
+        field = app.query_one(FilterField)
+        for key in (*"slow", "enter"):
+            field.post_message(Key(key, key if len(key) == 1 else None))
+        await shows(app, "1 of 4")
 
 
 async def test_a_filter_is_typed_and_left(tmp_path: Path) -> None:

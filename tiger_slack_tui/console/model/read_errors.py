@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from typing import NamedTuple
 
 import psycopg
 
@@ -31,6 +33,21 @@ def unexpected(error: Exception) -> Exception | None:
     """The error, if its stack belongs in the log because `describe_error` can only name the place; else None."""
     is_expected = isinstance(error, psycopg.Error | TigerSlackError | TimeoutError)
     return None if is_expected else error
+
+
+class ReadFailure(NamedTuple):
+    """Why a read failed, as a phrase, and what to do about it."""
+
+    problem: str
+    hint: str | None = None
+
+
+def log_failure(log: logging.Logger, what: str, error: Exception) -> ReadFailure:
+    """Why a read failed. If nobody expected the error, log `what` failed, with the stack."""
+    if (stack := unexpected(error)) is not None:
+        log.error(what, exc_info=stack)
+    hint = error.hint if isinstance(error, TigerSlackError) else None
+    return ReadFailure(describe_error(error), hint)
 
 
 def raise_if_cancelled() -> None:

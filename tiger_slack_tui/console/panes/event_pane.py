@@ -13,7 +13,7 @@ from textual.content import Content
 
 from tiger_slack_tui.audit.detail import EventDetail
 from tiger_slack_tui.base.clock import Clock
-from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
+from tiger_slack_tui.console.model.read_errors import log_failure
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.details import event_lines
@@ -119,9 +119,8 @@ class EventPane(Pane[Any]):
         try:
             self._answer = _answer(event_id, await self._read(event_id), now)
         except Exception as error:
-            words = f"It cannot be read: {describe_error(error)}"
-            if (stack := unexpected(error)) is not None:
-                log.error("an event cannot be read", exc_info=stack)
+            failure = log_failure(log, "an event cannot be read", error)
+            words = f"It cannot be read: {failure.problem}"
             self._answer = ReadAnswer(event_id, partial(worded, words), None, now)
         self._is_reading = False
         self._show()

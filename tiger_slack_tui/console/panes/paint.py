@@ -44,6 +44,11 @@ def line(*parts: StyledText) -> Content:
     )
 
 
+def as_is(shown: Content, width: int) -> Content:
+    """Paint a row that is already a line."""
+    return shown.truncate(width)
+
+
 def mark(state: str, text: str = "") -> tuple[str, str]:
     """The symbol of a state of `MARKS` and a text, in the same colour."""
     symbol, style = MARKS[state]

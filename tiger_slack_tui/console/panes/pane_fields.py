@@ -87,6 +87,9 @@ class FilterField(PaneField):
         if self.display and self._pane is not None:
             self._pane.filter_rows(event.value)
 
+    def accept(self, pane: Pane[Any], text: str) -> None:
+        pane.filter_rows(text)  # the message about the last key may come after Enter
+
     def drop(self, pane: Pane[Any]) -> None:
         pane.filter_rows("")
 

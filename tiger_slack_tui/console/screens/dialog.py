@@ -32,7 +32,7 @@ from tiger_slack_tui.console.actions import (
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.chrome import footer_line
 from tiger_slack_tui.console.panes.keys_line import KeysLine
-from tiger_slack_tui.console.panes.paint import DIM, KEY, StyledText, folded, line, worded
+from tiger_slack_tui.console.panes.paint import DIM, KEY, StyledText, as_is, folded, line, worded
 from tiger_slack_tui.console.panes.pane import FAR, Body, Pane
 
 _UNSCROLLED = 5
@@ -221,7 +221,7 @@ class Document(Dialog[None]):
         self._is_help = is_help
 
     def compose(self) -> ComposeResult:
-        yield Pane[Content](lambda row, width: row.truncate(width), id="document")
+        yield Pane[Content](as_is, id="document")
         yield KeysLine(id="keys")
 
     def on_mount(self) -> None:

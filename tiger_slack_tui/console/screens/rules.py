@@ -19,13 +19,12 @@ from textual.widgets import Input, Static
 from tiger_slack_tui.audit.preview import Preview
 from tiger_slack_tui.audit.rule_names import with_names
 from tiger_slack_tui.audit.rules import READY_RULES, ReadyRule
-from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import Action, action, actions_in, bindings, declared
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.findings import Finding
-from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
+from tiger_slack_tui.console.model.read_errors import log_failure
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.chrome import footer_line
 from tiger_slack_tui.console.panes.keys_line import KeysLine
@@ -34,6 +33,7 @@ from tiger_slack_tui.console.panes.paint import (
     DIM,
     GOOD,
     StyledText,
+    as_is,
     line,
     worded,
 )
@@ -49,6 +49,7 @@ _TYPING_SECONDS = 0.2
 _NEWEST = 20_000
 """The newest messages that are tested while typing; F5 tests all messages of the days."""
 _DAYS = 7
+_FAILED = "rules cannot be read or tested"
 _SECONDS = 30.0
 
 
@@ -108,7 +109,7 @@ class RulesScreen(Dialog[RuleDraft]):
                 placeholder='$.subtype == "channel_join"',
             )
         yield Static(id="verdict")
-        yield Pane[Content](lambda row, width: row.truncate(width), id="preview")
+        yield Pane[Content](as_is, id="preview")
         yield KeysLine(id="rule-keys")
 
     def on_mount(self) -> None:
@@ -172,8 +173,7 @@ class RulesScreen(Dialog[RuleDraft]):
             self._rules, names = await self._backend.audit.rules()
             self._names = {**self._names, **names}
         except Exception as error:
-            self._verdict = (f"✗ {describe_error(error)}", BAD)
-            _log(error)
+            self._verdict = (f"✗ {log_failure(log, _FAILED, error).problem}", BAD)
         self._show()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -214,9 +214,8 @@ class RulesScreen(Dialog[RuleDraft]):
                 self._show()
             self._verdict = (f"✓ a condition{about}", GOOD)
         except Exception as error:
-            hint = f"  {error.hint}" if isinstance(error, TigerSlackError) and error.hint else ""
-            self._verdict, self._checked = (f"✗ {describe_error(error)}{hint}", BAD), None
-            _log(error)
+            failure = "  ".join(filter(None, log_failure(log, _FAILED, error)))
+            self._verdict, self._checked = (f"✗ {failure}", BAD), None
         self._show()
 
     # Actions. Their order is that of the footer.
@@ -408,8 +407,3 @@ class RulesScreen(Dialog[RuleDraft]):
 
 def _key(row: Rule | ReadyRule) -> str:
     return str(row.id) if isinstance(row, Rule) else row.name
-
-
-def _log(error: Exception) -> None:
-    if (stack := unexpected(error)) is not None:
-        log.error("rules cannot be read or tested", exc_info=stack)

@@ -17,9 +17,9 @@ from tiger_slack_tui.audit.event_query import FILTERS, EventQuery
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import ACCEPT, EVENTS, LEAVE, action, declared, implements
-from tiger_slack_tui.console.model.event_list import MOST, PAGE, EventList
+from tiger_slack_tui.console.model.event_list import PAGE, EventList
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
+from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, ReadFailure, log_failure
 from tiger_slack_tui.console.panes.action_field import ActionField
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.event_pane import LOOK_SECONDS, EventPane
@@ -39,8 +39,7 @@ _TS = re.compile(r"p?[0-9]{9,16}([.,][0-9]{1,6})?")
 """A ts after a channel. Other numbers are words of the text: port 5432."""
 
 _LEAST_SECONDS = 2.0
-"""The list is read again after this time, or after _PAUSES times as long as the last read took."""
-_PAUSES = 10
+"""The list is read again after this time, or later if that takes long."""
 _NEAR_END = 50
 """The next page is read when the cursor is this close to the last row."""
 
@@ -131,18 +130,11 @@ class EventsView(View):
         found, pane = self._list, self._pane
         if found.is_wrong:
             return
-        if found.at is None or ((pane.is_following or not found.rows) and self._age > self._pause):
+        is_due = found.is_due(self.backend.clock.elapsed(), _LEAST_SECONDS)
+        if found.at is None or ((pane.is_following or not found.rows) and is_due):
             self._start_reading(found, is_more=False)
-        elif found.has_more and found.problem is None and pane.rows_below < _NEAR_END:
+        elif found.has_more and found.failure is None and pane.rows_below < _NEAR_END:
             self._start_reading(found, is_more=True)
-
-    @property
-    def _age(self) -> float:
-        return self.backend.clock.elapsed() - (self._list.at or 0.0)
-
-    @property
-    def _pause(self) -> float:
-        return max(_LEAST_SECONDS, _PAUSES * self._list.seconds)
 
     def _start_reading(self, wanted: EventList, *, is_more: bool) -> None:
         """Read a page in the background. A later call cancels it, so that an old answer never replaces a new one."""
@@ -156,17 +148,16 @@ class EventsView(View):
             async with asyncio.timeout(QUERY_SECONDS):
                 if is_more and wanted.chosen is not None and wanted.next is not None:
                     page = await audit.more_events(wanted.chosen, wanted.next, most=PAGE)
-                    self._list = wanted.next_page(page)
+                    self._list = wanted.next_page(page.rows, page.next)
                 else:
                     chosen, page = await audit.find_events(wanted.query, most=PAGE)
                     self._list = wanted.first_page(chosen, page, began, clock.elapsed() - began)
         except Exception as error:
-            hint = error.hint if isinstance(error, TigerSlackError) else None
+            failure = log_failure(log, "the events cannot be read", error)
             if isinstance(error, TimeoutError) and wanted.query.text:
                 hint = "No index serves texts. Add since:, channel:, user: or type:."
-            self._list = wanted.failed(describe_error(error), hint, began, clock.elapsed() - began)
-            if (stack := unexpected(error)) is not None:
-                log.error("the events cannot be read", exc_info=stack)
+                failure = ReadFailure(failure.problem, hint)
+            self._list = wanted.failed(failure, began, clock.elapsed() - began)
         self._is_reading = False
         self._show_list()
 
@@ -183,8 +174,8 @@ class EventsView(View):
         found = self._list
         more = "+" if found.next is not None else ""
         note = f"{len(found.rows):,}{more}, newest first"
-        if len(found.rows) >= MOST and found.next is not None:
-            note = f"the newest {MOST:,}; filters show older ones"
+        if found.next is not None and not found.has_more:
+            note = f"the newest {found.MOST:,}; filters show older ones"
         self._pane.show(
             Body(
                 rows=found.rows,
@@ -192,16 +183,16 @@ class EventsView(View):
                 note=note if found.rows else "",
                 head=events_head,
                 empty_text=self._empty(),
-                problem=found.problem if found.rows else None,
-                is_old=found.problem is not None,
+                problem=found.failure.problem if found.failure and found.rows else None,
+                is_old=found.failure is not None,
                 newest=0,
             )
         )
 
     def _empty(self) -> Sequence[str]:
         found = self._list
-        if found.problem is not None:
-            return (found.problem, *((found.hint,) if found.hint else ()), "/ changes the filters.")
+        if found.failure is not None:
+            return (*filter(None, found.failure), "/ changes the filters.")
         if found.at is None:
             return ("Reading …",)
         if found.query == EventQuery():
@@ -231,13 +222,12 @@ class EventsView(View):
         except TigerSlackError as refused:
             self.workers.cancel_group(self, "events")
             self._is_reading = False
-            self._list = EventList(is_wrong=True).failed(
-                str(refused.args[0]), refused.hint, self.backend.clock.elapsed(), 0
-            )
+            failure = ReadFailure(str(refused.args[0]), refused.hint)
+            self._list = EventList().refused(failure, self.backend.clock.elapsed())
             self._show_list()
 
     def _look_for(self, query: EventQuery) -> None:
-        self._list = EventList(query)
+        self._list = EventList(query=query)
         self._pane.follow()
         self._start_reading(self._list, is_more=False)
 

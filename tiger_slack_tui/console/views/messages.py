@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar
@@ -17,14 +16,14 @@ from textual.widgets import Input, Static
 
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.words import format_channel
-from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.name_patterns import NameUnknown
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import ACCEPT, LEAVE, MESSAGES, action, declared, implements
 from tiger_slack_tui.console.model.findings import GAP
 from tiger_slack_tui.console.model.message_reader import PAGE, Conversation, Place
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, describe_error, unexpected
+from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, log_failure
+from tiger_slack_tui.console.model.search_results import SearchResults
 from tiger_slack_tui.console.panes.action_field import ActionField
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.messages import (
@@ -34,13 +33,12 @@ from tiger_slack_tui.console.panes.messages import (
     first_line_of_selected,
     paint_result,
 )
-from tiger_slack_tui.console.panes.paint import DIM, line
+from tiger_slack_tui.console.panes.paint import DIM, as_is, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.console.views.why import explain
 from tiger_slack_tui.search.query import QueryError, completions, read_query
 from tiger_slack_tui.search.search import Message, Result, SearchPage
-from tiger_slack_tui.store.search import SearchPosition
 
 log = logging.getLogger(__name__)
 
@@ -49,37 +47,11 @@ _TYPING_SECONDS = 0.2
 _LOOK_SECONDS = 0.15
 """How long a result must be selected before its conversation is read."""
 _RETRY_SECONDS = 3.0
-"""When a search is repeated that the database could not answer, or after _PAUSES times as long as it took."""
-_PAUSES = 10
+"""When a search is repeated that the database could not answer, or later if that took long."""
 _NEAR_END = 10
 """The next page is read when the cursor is this close to the last result."""
-_MOST = 2000
-"""The most results that are kept."""
 _EXPORTED_AT_ONCE = 200
 """Results of one page that an export reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The results of a query so far."""
-
-    text: str = ""
-    newest: bool = False
-    results: tuple[Result, ...] = ()
-    page: SearchPage | None = None
-    """The newest page; None before the first."""
-    problem: str | None = None
-    hint: str | None = None
-    retry_at: float | None = None
-    """When to search again, by the monotonic clock; None if nothing failed, or the query itself is wrong."""
-
-    def with_page(self, page: SearchPage) -> Found:
-        return Found(self.text, self.newest, self.results + page.results, page)
-
-    @property
-    def next(self) -> SearchPosition | None:
-        """Where the next page begins; None if there is none."""
-        return self.page.next if self.page is not None and len(self.results) < _MOST else None
 
 
 class SearchField(ActionField):
@@ -134,10 +106,10 @@ class MessagesView(View):
                 fields=RESULT_FIELDS,
                 rest=self._read_rest,
             )
-            yield Pane[Content](lambda row, width: row.truncate(width), id="conversation")
+            yield Pane[Content](as_is, id="conversation")
 
     def on_mount(self) -> None:
-        self._found = Found()
+        self._found = SearchResults()
         self._is_searching = False
         self._place = Place.THREAD
         self._reference: MessageReference | None = None
@@ -169,14 +141,14 @@ class MessagesView(View):
 
     @property
     def _is_retry_due(self) -> bool:
-        retry_at = self._found.retry_at
-        return retry_at is not None and self.backend.clock.elapsed() > retry_at
+        found = self._found
+        may_help = found.failure is not None and not found.is_wrong
+        return may_help and found.is_due(self.backend.clock.elapsed(), _RETRY_SECONDS)
 
     @property
     def _is_near_end(self) -> bool:
         found = self._found
-        has_more = found.next is not None and found.problem is None
-        return has_more and self._results.rows_below < _NEAR_END
+        return found.has_more and found.failure is None and self._results.rows_below < _NEAR_END
 
     # The query
 
@@ -207,7 +179,7 @@ class MessagesView(View):
         return True
 
     def _look_for(self, text: str, *, pause: float) -> None:
-        self._found = Found(text, self._found.newest)
+        self._found = SearchResults(text=text, newest=self._found.newest)
         self._results.follow()
         self._forget_conversation()
         if text:
@@ -217,12 +189,12 @@ class MessagesView(View):
             self._is_searching = False
         self._show_results()
 
-    def _search(self, wanted: Found, *, pause: float) -> None:
+    def _search(self, wanted: SearchResults, *, pause: float) -> None:
         """Read a page in the background. A later call cancels it, so that an old answer never replaces a new one."""
         self._is_searching = True
         run_latest(self, "search", partial(self._read_page, wanted, pause))
 
-    async def _read_page(self, wanted: Found, pause: float) -> None:
+    async def _read_page(self, wanted: SearchResults, pause: float) -> None:
         await asyncio.sleep(pause)
         began = self.backend.clock.elapsed()
         try:
@@ -232,16 +204,12 @@ class MessagesView(View):
                     wanted.text, newest=wanted.newest, after=wanted.next, most=PAGE
                 )
         except Exception as error:
-            hint = error.hint if isinstance(error, TigerSlackError) else None
-            is_wrong = isinstance(error, QueryError | NameUnknown)
-            now = self.backend.clock.elapsed()
-            # A search that takes long must not keep the database busy.
-            retry_at = None if is_wrong else now + max(_RETRY_SECONDS, _PAUSES * (now - began))
-            self._found = replace(
-                wanted, problem=describe_error(error), hint=hint, retry_at=retry_at
-            )
-            if (stack := unexpected(error)) is not None:
-                log.error("the search failed", exc_info=stack)
+            failure = log_failure(log, "the search failed", error)
+            if isinstance(error, QueryError | NameUnknown):
+                self._found = wanted.refused(failure, began)
+            else:
+                seconds = self.backend.clock.elapsed() - began
+                self._found = wanted.failed(failure, began, seconds)
         else:
             self._found = wanted.with_page(page)
         self._is_searching = False
@@ -250,7 +218,7 @@ class MessagesView(View):
     async def _read_rest(self) -> AsyncIterator[Sequence[Result]]:
         """Read the pages after the loaded ones."""
         found = self._found
-        after = found.page.next if found.page is not None else None
+        after = found.next
         while after is not None:
             async with asyncio.timeout(QUERY_SECONDS):
                 page = await self.backend.messages.search(
@@ -271,27 +239,27 @@ class MessagesView(View):
 
     def _show_results(self) -> None:
         found, page = self._found, self._found.page
-        more = "+" if found.next is not None else ""
+        more = "+" if found.has_more else ""
         order = _order(page)
         self._results.show(
             Body(
-                rows=found.results,
-                title=f"{len(found.results):,}{more} found" if found.results else "results",
+                rows=found.rows,
+                title=f"{len(found.rows):,}{more} found" if found.rows else "results",
                 note=f"{order} · {page.progress.percent} % indexed"
                 if _indexed(page) and page
                 else order,
-                head=RESULTS.head if found.results else None,
+                head=RESULTS.head if found.rows else None,
                 empty_text=self._empty(),
-                problem=found.problem if found.results else None,
-                is_old=found.problem is not None,
+                problem=found.failure.problem if found.failure and found.rows else None,
+                is_old=found.failure is not None,
                 newest=0,
             )
         )
 
     def _empty(self) -> Sequence[str]:
         found = self._found
-        if found.problem is not None:
-            return (found.problem, *((found.hint,) if found.hint else ()))
+        if found.failure is not None:
+            return tuple(filter(None, found.failure))
         if not found.text:
             return ("/ searches all stored messages.", "? shows what can be written.")
         if found.page is None:
@@ -339,9 +307,7 @@ class MessagesView(View):
                     reference.channel, reference.ts, place
                 )
         except Exception as error:
-            self._problem = describe_error(error)
-            if (stack := unexpected(error)) is not None:
-                log.error("a conversation cannot be read", exc_info=stack)
+            self._problem = log_failure(log, "a conversation cannot be read", error).problem
             self._show_conversation()
             return
         await self._wrap(read)
@@ -405,7 +371,7 @@ class MessagesView(View):
     @action("messages.order", "o", "Order")
     def act_order(self) -> None:
         """Order the results by relevance, or by time."""
-        self._found = Found(newest=not self._found.newest)
+        self._found = SearchResults(newest=not self._found.newest)
         self._look_for(self._field.value.strip(), pause=0)
 
     @action("messages.why", "w", "Why")

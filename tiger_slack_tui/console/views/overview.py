@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -27,6 +27,7 @@ from tiger_slack_tui.console.panes.findings import (
     findings_problem,
     paint_finding,
 )
+from tiger_slack_tui.console.panes.jobs import outcome
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
@@ -36,6 +37,7 @@ from tiger_slack_tui.console.panes.paint import (
     Column,
     Columns,
     StyledText,
+    as_is,
     line,
     mark,
 )
@@ -43,15 +45,9 @@ from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.jobs.status import JobStatus
 from tiger_slack_tui.store.instances import Instance
-from tiger_slack_tui.store.job_runs import RunOutcome
 
 _RUNNING = ("jobs", "imports", "migrations", "extension")
 """The database that the pane of jobs and schema shows."""
-
-_RUN_STYLES: Mapping[str, tuple[str, str]] = {
-    RunOutcome.DONE: ("✓", GOOD),
-    RunOutcome.SKIPPED: ("○", DIM),
-}
 
 _TYPES = Columns(
     Column("type"),
@@ -194,21 +190,16 @@ def job_line(job: JobStatus, at: float, width: int) -> Content:
     """A job: how its last run ended, when it runs next, and who holds its lock."""
     wait = brief((job.next_run - datetime.fromtimestamp(at, UTC)).total_seconds())
     last = next(iter(job.runs), None)
-    if last is None:
-        state: StyledText = mark("off", "never ran")
-        when = ""
-    elif last.outcome is None:
-        state = ("▶ running", KEY)
-        when = f"{amount(last.rows_seen, 'row')}, {brief(at - last.started_at.timestamp())}"
-    else:
-        symbol, style = _RUN_STYLES.get(last.outcome, ("✗", BAD))
-        state = (f"{symbol} {last.outcome}", style)
-        when = f"{brief(at - last.started_at.timestamp())} ago"
+    when = ""
+    if last is not None:
+        since = brief(at - last.started_at.timestamp())
+        is_running = last.outcome is None
+        when = f"{amount(last.rows_seen, 'row')}, {since}" if is_running else f"{since} ago"
     lock = "lock free" if job.holder is None else f"lock {job.holder.application_name}"
     columns = Columns(
         Column("", 10), Column("", 12), Column("", 16), Column("", 12), Column("", least=64)
     )
-    return columns.row(width, [job.name, state, when, f"next {wait}", (lock, DIM)])
+    return columns.row(width, [job.name, outcome(last), when, f"next {wait}", (lock, DIM)])
 
 
 def import_lines(model: Model, width: int) -> Iterator[Content]:
@@ -238,7 +229,7 @@ class OverviewView(View):
     NAME: ClassVar[str] = OVERVIEW
 
     def compose(self) -> ComposeResult:
-        yield Pane[Content](_as_is, id="chart")
+        yield Pane[Content](as_is, id="chart")
         yield Pane[Instance](
             paint_instance,
             id="instances",
@@ -253,7 +244,7 @@ class OverviewView(View):
             selectable=True,
             fields=_TYPE_FIELDS,
         )
-        yield Pane[Content](_as_is, id="running", selectable=True)
+        yield Pane[Content](as_is, id="running", selectable=True)
         yield Pane[Finding](
             paint_finding,
             id="last-problems",
@@ -427,7 +418,3 @@ def _observed_age(model: Model) -> tuple[bool, str]:
     if model.is_observing and model.is_old("observed"):
         return True, model.read_ago
     return model.is_silent, model.seen_ago if model.is_silent else ""
-
-
-def _as_is(row: Content, width: int) -> Content:
-    return row.truncate(width)

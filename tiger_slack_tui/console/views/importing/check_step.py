@@ -10,6 +10,7 @@ from textual.content import Content
 from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.cached_value import CachedValue
+from tiger_slack_tui.console.panes.paint import as_is
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
 from tiger_slack_tui.console.views.importing.lines import (
@@ -28,7 +29,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     phase_part,
     search_text,
 )
-from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, Step, as_is
+from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, Step
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase
 

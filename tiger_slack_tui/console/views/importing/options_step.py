@@ -29,6 +29,7 @@ from tiger_slack_tui.console.panes.paint import (
     Column,
     Columns,
     StyledText,
+    as_is,
     folded,
     line,
     wrapped,
@@ -46,7 +47,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     CHECK,
     exports_of,
 )
-from tiger_slack_tui.console.views.importing.step import Step, as_is
+from tiger_slack_tui.console.views.importing.step import Step
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.imports.archive.names import shown
 from tiger_slack_tui.imports.ledger import FolderProgress

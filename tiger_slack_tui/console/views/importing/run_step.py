@@ -14,7 +14,7 @@ from tiger_slack_tui.console.formats import millis
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.cached_value import CachedValue
-from tiger_slack_tui.console.panes.paint import BAD, StyledText, line, pairs
+from tiger_slack_tui.console.panes.paint import BAD, StyledText, as_is, line, pairs
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
 from tiger_slack_tui.console.views.importing.lines import (
@@ -29,7 +29,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     phase_part,
     run_lines,
 )
-from tiger_slack_tui.console.views.importing.step import SHOW_DETAILS, Step, as_is
+from tiger_slack_tui.console.views.importing.step import SHOW_DETAILS, Step
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_table import FileProgress
 from tiger_slack_tui.imports.ledger import FolderProgress

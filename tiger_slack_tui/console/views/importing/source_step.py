@@ -19,7 +19,16 @@ from tiger_slack_tui.console.actions import ACCEPT, IMPORT, LEAVE, action, imple
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import IMPORTS
 from tiger_slack_tui.console.panes.action_field import ActionField
-from tiger_slack_tui.console.panes.paint import DIM, KEY, MARKS, Column, Columns, folded, line
+from tiger_slack_tui.console.panes.paint import (
+    DIM,
+    KEY,
+    MARKS,
+    Column,
+    Columns,
+    as_is,
+    folded,
+    line,
+)
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.fields import PAST_FIELDS
@@ -35,7 +44,7 @@ from tiger_slack_tui.console.views.importing.paths import (
     complete,
     inspect_path,
 )
-from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, NEW_PATH, Step, as_is
+from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, NEW_PATH, Step
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.store.past_imports import PastImport
 
@@ -69,9 +78,9 @@ class PathField(ActionField):
             self.cursor_position = len(completed)
 
     @implements(ACCEPT)
-    def act_accept(self) -> None:
+    async def act_accept(self) -> None:
         """Check the archive; the check writes nothing."""
-        self.screen.query_one(SourceStep).act_check()
+        await self.action_submit()  # a message, which comes after those about the keys before
 
     @implements(LEAVE)
     def act_leave(self) -> None:
@@ -217,6 +226,10 @@ class SourceStep(Step):
         """Keep the absolute path of the draft's path."""
         if self.inspection.text == self.wizard.draft.path:
             self.wizard.draft.target = self.inspection.path
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.act_check()
 
     @action("import.take", "enter", "Take path", shown="Enter")
     def act_take(self) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from textual.content import Content
-
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import Action
 from tiger_slack_tui.console.host import Host
@@ -122,8 +120,3 @@ class Step(ViewPart):
 
     def pane(self, name: str) -> Pane[Any]:
         return self.query_one(f"#{name}", Pane)
-
-
-def as_is(row: Content, width: int) -> Content:
-    """Paint a row that is already a line of text."""
-    return row.truncate(width)
