@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.content import Content
 from textual.keys import key_to_character
 
 from tests.console.canned import screen_text, shows
@@ -94,6 +95,20 @@ async def test_a_text_is_folded_at_the_width_of_the_terminal(tmp_path: Path) -> 
             assert first.startswith("  and so on")
             assert width - 6 < len(first) <= width
             assert (second[:4], second[4] != " ") == ("    ", True)
+
+
+async def test_a_text_that_cannot_be_made_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: int) -> list[Content]:
+        raise ValueError("xoxb-token")
+
+    app = ConsoleApp(backend_of(tmp_path), ConsoleOptions())
+    async with app.run_test(size=(80, 24)):
+        await app.push_screen(Document("A text", fail))
+        await until(lambda: "This text could not be made: ValueError" in screen_text(app))
+    assert "xoxb-token" not in screen_text(app)
+    assert any(record.exc_info for record in caplog.records)
 
 
 async def test_each_dialog_explains_its_keys(tmp_path: Path) -> None:

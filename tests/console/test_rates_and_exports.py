@@ -34,8 +34,9 @@ from tiger_slack_tui.console.model.findings import StoredFindings
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.rates import ObservedRates, RateMeter
 from tiger_slack_tui.console.panes.chrome import farewell
-from tiger_slack_tui.console.panes.export import write_lines, write_rows
+from tiger_slack_tui.console.panes.export import FileRefused, write_lines, write_rows
 from tiger_slack_tui.console.panes.pane import Pane
+from tiger_slack_tui.console.panes.taken_rows import AllRows
 from tiger_slack_tui.console.screens.dialog import Confirm
 from tiger_slack_tui.store.arrivals import Arrivals
 
@@ -136,10 +137,19 @@ async def test_a_pane_is_written_as_the_suffix_says(tmp_path: Path) -> None:
         await pilot.press("3")
         await shows(app, "#ops")
         pane = app.view.query_one("#findings", Pane)
+
+        async def read() -> AllRows[object]:
+            return AllRows(pane.rows, True)
+
+        async def not_read() -> AllRows[object]:
+            raise AssertionError
+
         for suffix in ("txt", "csv", "json"):
-            await write_rows(tmp_path / f"found.{suffix}", pane, pane.rows)
-        with pytest.raises(TigerSlackError, match=r"must end in \.txt, \.csv or \.json"):
-            await write_rows(tmp_path / "found.xlsx", pane, pane.rows)
+            await write_rows(tmp_path / f"found.{suffix}", pane, read)
+        with pytest.raises(FileRefused, match=r"must end in \.txt, \.csv or \.json"):
+            await write_rows(tmp_path / "found.xlsx", pane, not_read)
+        with pytest.raises(FileRefused, match="exists already"):
+            await write_rows(tmp_path / "found.txt", pane, not_read)
     text = (tmp_path / "found.txt").read_text().splitlines()
     rows = list(csv.DictReader((tmp_path / "found.csv").open()))
     objects = json.loads((tmp_path / "found.json").read_text())

@@ -7,7 +7,7 @@ import csv
 import io
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,6 +17,7 @@ import orjson
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.pane import Pane
+from tiger_slack_tui.console.panes.taken_rows import AllRows
 from tiger_slack_tui.console.time_slice import TimeSlice
 
 SUFFIXES = (".txt", ".csv", ".json")
@@ -36,40 +37,50 @@ def proposed_path(name: str, home: Path) -> Path:
     return directory / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.txt"
 
 
-def require_suffix(path: Path) -> None:
-    """Raises TigerSlackError if no kind of export has such a name."""
-    if path.suffix not in SUFFIXES:
-        raise TigerSlackError(f"The file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+class FileRefused(TigerSlackError):
+    """The file cannot be written. Another name may help."""
 
 
-async def write_rows(path: Path, pane: Pane[Any], rows: Sequence[Any]) -> Path:
+async def write_rows(
+    path: Path, pane: Pane[Any], read: Callable[[], Awaitable[AllRows[Any]]]
+) -> tuple[Path, AllRows[Any]]:
     """Write rows of the pane to a new file, as its suffix says: .txt as they are shown, .csv or .json by field.
 
-    Returns the absolute path; a ~ at its beginning is the operator's home directory.
+    The file is there before `read` gives the rows. Returns its absolute path, and the rows; a ~ at the beginning of
+    `path` is the operator's home directory.
 
     Only the owner can read the file. Never replaces a file, and follows no symlink. A file that cannot be completed
-    is removed. Raises TigerSlackError.
+    is removed. Raises FileRefused, and what `read` raises.
     """
     kinds: dict[str, Callable[[Pane[Any], Sequence[Any]], AsyncIterator[str]]] = {
         ".txt": Pane.text_lines,
         ".csv": _csv_lines,
         ".json": _json_lines,
     }
-    require_suffix(path)
+    if path.suffix not in SUFFIXES:
+        raise FileRefused(f"The file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+    found = AllRows[Any]((), True)
+
+    async def lines() -> AsyncIterator[str]:
+        nonlocal found
+        found = await read()
+        async for text in kinds[path.suffix](pane, found.rows):
+            yield text
+
     path = await asyncio.to_thread(lambda: path.expanduser().absolute())
-    await write_lines(path, kinds[path.suffix](pane, rows))
-    return path
+    await write_lines(path, lines())
+    return path, found
 
 
 async def write_lines(path: Path, lines: AsyncIterator[str]) -> None:
-    """Write the lines to a new file, as `write_rows` does. Raises TigerSlackError."""
+    """Write the lines to a new file, as `write_rows` does. Raises FileRefused, and what `lines` raises."""
     try:
         file = await asyncio.to_thread(_create, path)
     except FileExistsError:
-        raise TigerSlackError(f"{path} exists already. Choose another name.") from None
+        raise FileRefused(f"{path} exists already. Choose another name.") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the name is not possible"
-        raise TigerSlackError(f"{path} cannot be written: {reason}") from None
+        raise FileRefused(f"{path} cannot be written: {reason}") from None
     try:
         try:
             chunk: list[str] = []
@@ -86,7 +97,7 @@ async def write_lines(path: Path, lines: AsyncIterator[str]) -> None:
     except BaseException as error:
         await asyncio.to_thread(path.unlink, missing_ok=True)
         if isinstance(error, OSError):
-            raise TigerSlackError(f"{path} cannot be written: {error.strerror}") from None
+            raise FileRefused(f"{path} cannot be written: {error.strerror}") from None
         raise
 
 

@@ -278,7 +278,7 @@ class Pane(Widget, Generic[T], can_focus=True):
             return AllRows(self._rows, True)
         rows, is_whole = list(self._body.rows), True
         async for page in self._rest():
-            if len(rows) >= most:
+            if page and len(rows) >= most:
                 is_whole = False
                 break
             rows += page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
@@ -16,6 +17,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import (
     CONFIRM_KEY,
@@ -34,6 +36,8 @@ from tiger_slack_tui.console.panes.chrome import footer_line
 from tiger_slack_tui.console.panes.keys_line import KeysLine
 from tiger_slack_tui.console.panes.paint import DIM, KEY, StyledText, as_is, folded, line, worded
 from tiger_slack_tui.console.panes.pane import FAR, Body, Pane
+
+log = logging.getLogger(__name__)
 
 _UNSCROLLED = 5
 """Lines of details that a small terminal shows without scrolling."""
@@ -240,7 +244,12 @@ class Document(Dialog[None]):
         def make() -> list[Content]:
             return [row for shown in self._make_lines(width) for row in folded(shown, width)]
 
-        self._rows = rows = await asyncio.to_thread(make)
+        try:
+            rows = await asyncio.to_thread(make)
+        except Exception as error:  # the rest of the console goes on
+            log.error("a text could not be made", exc_info=error)
+            rows = [Content(f"This text could not be made: {where(error)}.")]
+        self._rows = rows
         self._pane.show(Body(rows=rows, title=self._title, note=amount(len(rows), "line")))
 
     @property

@@ -10,13 +10,12 @@ from textual.containers import Container
 from textual.reactive import var
 from textual.widgets import ContentSwitcher
 
-from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import action
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.panes.export import MOST_READ, proposed_path, write_rows
+from tiger_slack_tui.console.panes.export import MOST_READ, FileRefused, proposed_path, write_rows
 from tiger_slack_tui.console.panes.pane import FAR, Pane
 
 
@@ -211,9 +210,10 @@ class View(Container):
     async def _export(self, pane: Pane[Any], path: Path) -> str:
         left_out = pane.body.left_out
         try:
-            found = await pane.all_rows(MOST_READ, self._say_read)
-            written = await write_rows(path, pane, found.rows)
-        except TigerSlackError:
+            written, found = await write_rows(
+                path, pane, lambda: pane.all_rows(MOST_READ, self._say_read)
+            )
+        except FileRefused:
             if self.pane is pane:  # so that the operator can type another name
                 self._choose_file(pane, path)
             raise
