@@ -107,7 +107,7 @@ async def test_a_text_that_cannot_be_made_says_so(
     async with app.run_test(size=(80, 24)):
         await app.push_screen(Document("A text", fail))
         await until(lambda: "This text could not be made: ValueError" in screen_text(app))
-    assert "xoxb-token" not in screen_text(app)
+        assert "xoxb-token" not in screen_text(app)
     assert any(record.exc_info for record in caplog.records)
 
 
