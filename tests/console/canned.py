@@ -337,8 +337,8 @@ class CannedBackend(Backend):
             read_only=self.read_only,
             has_engine=self.engine is not None,
             findings=replace(self._found[2], problem=model.findings.problem),
-            run=self.imports.run and self.imports.run.frozen(),
-            check=self.imports.check and self.imports.check.frozen(),
+            import_state=self.imports.run and self.imports.run.frozen(),
+            check_state=self.imports.check and self.imports.check.frozen(),
             live_limit=self.imports.live_limit,
         )
 

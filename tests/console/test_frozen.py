@@ -180,9 +180,15 @@ def test_a_frozen_model_stays_as_it_is(tmp_path: Path) -> None:
     assert not live.is_frozen
 
     def shown() -> tuple[object, ...]:
-        assert frozen.run is not None
-        progress = [(folder.name, folder.done) for folder in frozen.run.folders.values()]
-        return frozen.importing, frozen.log, frozen.live_limit, progress, len(frozen.run.notes)
+        assert frozen.import_state is not None
+        progress = [(folder.name, folder.done) for folder in frozen.import_state.folders.values()]
+        return (
+            frozen.import_summary,
+            frozen.log,
+            frozen.live_limit,
+            progress,
+            len(frozen.import_state.notes),
+        )
 
     before = shown()
     go_on(backend.imports.run, clock)
@@ -190,7 +196,7 @@ def test_a_frozen_model_stays_as_it_is(tmp_path: Path) -> None:
     backend.log.emit(logging.makeLogRecord({"msg": "another line"}))
     backend.imports.run.end(None, None)
     assert shown() == before
-    assert backend.sample(60).importing != before[0]
+    assert backend.sample(60).import_summary != before[0]
 
 
 async def test_the_filter_is_left_when_its_pane_goes_away(tmp_path: Path) -> None:

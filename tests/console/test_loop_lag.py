@@ -151,8 +151,8 @@ class LargeBackend(Backend):
             stored_findings=self.stored_findings,
             stored_findings_age=1.0,
             findings=self._merger.found,
-            run=self.imports.run and self.imports.run.frozen(),
-            check=self.imports.check and self.imports.check.frozen(),
+            import_state=self.imports.run and self.imports.run.frozen(),
+            check_state=self.imports.check and self.imports.check.frozen(),
             window=window,
         )
 

@@ -15,7 +15,7 @@ from tests.console.conftest import SIZES, Pictures
 from tests.console.test_triage import live, message
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.model.message_reader import Conversation, MessageReader, Place
+from tiger_slack_tui.console.model.message_reader import MessageContext, MessageReader, Place
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.views.messages import SearchField
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -70,7 +70,7 @@ class CannedMessages(MessageReader):
         self.problem = problem
         self.limited_to: int | None = None
         self.progress = IndexProgress("english", (), percent, 100, DONE if percent == 100 else None)
-        self.conversation_delay = 0.0
+        self.context_delay = 0.0
         self.delay: dict[str, float] = {}
         """Seconds before an answer, by the text that is searched."""
 
@@ -83,10 +83,10 @@ class CannedMessages(MessageReader):
         found = tuple(result(one) for one in self.messages[::-1] if text in one.text)
         return SearchPage(found, None, not newest, self.progress, self.limited_to)
 
-    async def conversation(self, channel_id: str, ts: str, place: Place) -> Conversation:
-        await asyncio.sleep(self.conversation_delay)
+    async def context(self, channel_id: str, ts: str, place: Place) -> MessageContext:
+        await asyncio.sleep(self.context_delay)
         at = next(n for n, one in enumerate(self.messages) if one.ts == ts)
-        return Conversation(place, tuple(self.messages), at)
+        return MessageContext(place, tuple(self.messages), at)
 
 
 def console(home: Path, reader: MessageReader) -> ConsoleApp:
@@ -150,7 +150,7 @@ async def test_where_too_many_match_to_rank_them_all(tmp_path: Path) -> None:
 
 async def test_a_conversation_of_an_earlier_query_is_not_shown(tmp_path: Path) -> None:
     reader = CannedMessages()
-    reader.conversation_delay = 1.0
+    reader.context_delay = 1.0
     app = console(tmp_path, reader)
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.press("6", "slash", *"invoice")

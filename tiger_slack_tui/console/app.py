@@ -38,8 +38,8 @@ from tiger_slack_tui.console.actions import (
     implements,
     perform,
 )
-from tiger_slack_tui.console.asking import AskingApp
 from tiger_slack_tui.console.driver.palette import Palette
+from tiger_slack_tui.console.interaction import InteractiveApp
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.history_reader import PARTS
 from tiger_slack_tui.console.model.model import Model
@@ -74,7 +74,7 @@ class MainScreen(Screen[None]):
     BLANK = True
 
 
-class ConsoleApp(AskingApp):
+class ConsoleApp(InteractiveApp):
     """The console. A timer samples the backend, and the shown view gets the sample.
 
     `engine_work` runs the engine. When it ends, the console ends; its error becomes `failure`.

@@ -12,12 +12,12 @@ from textual.screen import Screen
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.driver.frame import Frame
 from tiger_slack_tui.console.driver.style_sheet import CachingStylesheet
-from tiger_slack_tui.console.driver.terminal import PatientDriver
+from tiger_slack_tui.console.driver.terminal import NonBlockingDriver
 
 log = logging.getLogger(__name__)
 
 
-class PatientApp(App[None]):
+class NonBlockingApp(App[None]):
     """An app that never waits for its terminal: it leaves frames out while the terminal is behind.
 
     `crash` says where an error ended the screen; it is None otherwise.
@@ -25,7 +25,7 @@ class PatientApp(App[None]):
 
     def __init__(self, *, is_ascii: bool) -> None:
         """With `is_ascii`, nothing but ASCII is written to the terminal."""
-        super().__init__(driver_class=PatientDriver)
+        super().__init__(driver_class=NonBlockingDriver)
         self.stylesheet = CachingStylesheet(variables=self.get_css_variables())
         self.crash: str | None = None
         self._frame = Frame(is_ascii=is_ascii)
@@ -41,7 +41,7 @@ class PatientApp(App[None]):
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         """Write what changed on the screen. If the terminal is behind, the next frame does."""
         driver = self._driver
-        if not isinstance(driver, PatientDriver):
+        if not isinstance(driver, NonBlockingDriver):
             super()._display(screen, renderable)
             return
         if not isinstance(renderable, CompositorUpdate) or not self._running or self._closed:

@@ -23,7 +23,7 @@ _END_SECONDS = 0.5
 _POLL_MS = 500
 
 
-class PatientWriter(WriterThread):
+class NonBlockingWriter(WriterThread):
     """Writes in a thread, straight to the file descriptor: a write that hangs holds no lock that others need."""
 
     def __init__(self, file: IO[str]) -> None:
@@ -68,19 +68,19 @@ class LosesTerminal(Protocol):
     def terminal_lost(self) -> None: ...
 
 
-class PatientDriver(LinuxDriver):
-    """Writes with a PatientWriter, and calls the app's `terminal_lost` when the terminal can no longer be read."""
+class NonBlockingDriver(LinuxDriver):
+    """Writes with a NonBlockingWriter. Calls the app's `terminal_lost` when the terminal can no longer be read."""
 
-    _writer: PatientWriter | None = None
+    _writer: NonBlockingWriter | None = None
 
     # LinuxDriver assigns its writer thread to this attribute, then starts it. The setter puts ours in its place.
     @property
-    def _writer_thread(self) -> PatientWriter | None:
+    def _writer_thread(self) -> NonBlockingWriter | None:
         return self._writer
 
     @_writer_thread.setter
     def _writer_thread(self, given: WriterThread | None) -> None:
-        self._writer = None if given is None else PatientWriter(given._file)
+        self._writer = None if given is None else NonBlockingWriter(given._file)
 
     def offer(self, text: str) -> bool:
         """Queue the text unless the terminal is behind. Returns whether it was queued."""

@@ -28,7 +28,7 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class MessageContext:
     """The messages around a message, the oldest first."""
 
     place: Place
@@ -50,13 +50,13 @@ class MessageReader:
         async with connected(self._conninfo, statement_seconds=_STATEMENT_SECONDS) as connection:
             return await search(connection, text, newest=newest, limit=most, after=after)
 
-    async def conversation(self, channel_id: str, ts: str, place: Place) -> Conversation:
+    async def context(self, channel_id: str, ts: str, place: Place) -> MessageContext:
         """The thread of the message, or what was said around it in its channel. Raises MessageUnknown."""
         async with connected(self._conninfo, statement_seconds=_STATEMENT_SECONDS) as connection:
             if place is Place.CHANNEL:
                 near = await around(connection, channel_id, ts, _AROUND)
                 messages: Sequence[Message] = (*near.before, near.message, *near.after)
-                return Conversation(place, tuple(messages), len(near.before))
+                return MessageContext(place, tuple(messages), len(near.before))
             messages = await thread_of(connection, channel_id, ts, most=_MOST_OF_THREAD)
             selected = next((n for n, one in enumerate(messages) if one.ts == ts), 0)
-            return Conversation(place, tuple(messages), selected)
+            return MessageContext(place, tuple(messages), selected)

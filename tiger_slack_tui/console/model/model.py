@@ -19,7 +19,7 @@ from tiger_slack_tui.store.instances import Instance
 
 
 @dataclass(frozen=True, slots=True)
-class Importing:
+class ImportSummary:
     """The progress of this process's import, in a few numbers."""
 
     phase: Phase
@@ -57,9 +57,9 @@ class Model:
     """Seconds for which a view has waited for them."""
     findings: Findings = NO_FINDINGS
     """The stored findings merged with those that the engine saw."""
-    run: ImportState | None = None
+    import_state: ImportState | None = None
     """A copy of the present import, or of the last one."""
-    check: ImportState | None = None
+    check_state: ImportState | None = None
     """A copy of the present check of an archive, or of the last one."""
     window: int = 120
     """Seconds that charts show."""
@@ -73,9 +73,9 @@ class Model:
     """Whether this is a copy of an earlier moment, which the operator looks at."""
 
     @property
-    def importing(self) -> Importing | None:
+    def import_summary(self) -> ImportSummary | None:
         """The progress of this process's import; None if it has none."""
-        return None if self.run is None else importing(self.run)
+        return None if self.import_state is None else _summary_of(self.import_state)
 
     @property
     def instances(self) -> Sequence[Instance]:
@@ -159,10 +159,10 @@ class Model:
         return replace(self, is_frozen=True)
 
 
-def importing(state: ImportState) -> Importing:
+def _summary_of(state: ImportState) -> ImportSummary:
     """The progress of an import, in a few numbers."""
     ledger = state.ledger
-    return Importing(
+    return ImportSummary(
         phase=state.phase,
         path=str(state.request.path),
         share=state.share,

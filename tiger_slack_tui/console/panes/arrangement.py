@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from tiger_slack_tui.console.panes.chosen_rows import choose
 from tiger_slack_tui.console.panes.row_filter import RowFilter
+from tiger_slack_tui.console.panes.row_subset import row_subset
 from tiger_slack_tui.console.time_slice import TimeSlice
 
 log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class Arrangement(Generic[T]):
         for _, at in heapq.merge(*parts, key=_first, reverse=is_descending):
             await time_slice.yield_if_due()
             numbers.append(at)
-        self._sorted, self._sorted_of, self._sorted_number = choose(rows, numbers), rows, number
+        self._sorted, self._sorted_of, self._sorted_number = row_subset(rows, numbers), rows, number
         self._order, self._sorted_at = order, time.monotonic()
 
     def _is_descending(self, rows: Sequence[T]) -> bool:

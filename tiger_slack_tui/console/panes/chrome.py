@@ -12,7 +12,7 @@ from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import TITLES, VIEWS, Action
 from tiger_slack_tui.console.formats import age, clock, count, millis
-from tiger_slack_tui.console.model.model import Importing, Model
+from tiger_slack_tui.console.model.model import ImportSummary, Model
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
@@ -272,17 +272,17 @@ def typing_line(actions: Iterable[Action], keys: Mapping[str, str], hint: str = 
     return line(*parts, *end)
 
 
-def import_parts(importing: Importing) -> list[StyledText]:
+def import_parts(summary: ImportSummary) -> list[StyledText]:
     """An import in a few words: phase, share, speed, time left, files."""
-    symbol, style = PHASES[importing.phase]
-    parts: list[StyledText] = [(f"{symbol} {importing.phase}", style)]
-    parts.append(f"  {importing.share * 100:.0f} %")
-    if not importing.phase.is_over:
-        parts.append(f"  {importing.rate:,.0f} msg/s")
-        if importing.seconds_left is not None:
-            parts.append(f"  left {age(importing.seconds_left)}")
-    parts.append(f"  {importing.files_done:,} of {amount(importing.files, 'file')}")
-    parts += [(f"  {importing.bad:,} bad", BAD)] if importing.bad else []
+    symbol, style = PHASES[summary.phase]
+    parts: list[StyledText] = [(f"{symbol} {summary.phase}", style)]
+    parts.append(f"  {summary.share * 100:.0f} %")
+    if not summary.phase.is_over:
+        parts.append(f"  {summary.rate:,.0f} msg/s")
+        if summary.seconds_left is not None:
+            parts.append(f"  left {age(summary.seconds_left)}")
+    parts.append(f"  {summary.files_done:,} of {amount(summary.files, 'file')}")
+    parts += [(f"  {summary.bad:,} bad", BAD)] if summary.bad else []
     return parts
 
 
@@ -299,8 +299,8 @@ def short_lines(model: Model, width: int, height: int) -> list[Content]:
     else:
         lines.append(_short("events", f"{model.rates.now:,.1f} a second"))
     lines += _short_instances(model)
-    if model.importing is not None:
-        lines.append(line((f" {'import':<9}", DIM), *import_parts(model.importing)))
+    if model.import_summary is not None:
+        lines.append(line((f" {'import':<9}", DIM), *import_parts(model.import_summary)))
     if not (problems or model.is_silent):
         lines.append(_short("problems", "none"))
     lines = lines[: max(height - 1, 1)]
@@ -373,10 +373,10 @@ def quit_question(model: Model) -> tuple[str, list[str]] | None:
             f"{model.rates.now:,.0f} events a second arrive now.",
             "Events that were read are stored first. Slack repeats later ones for a while.",
         ]
-    if model.importing is not None and not model.importing.phase.is_over:
+    if model.import_summary is not None and not model.import_summary.phase.is_over:
         running.append("import")
         details += [
-            f"The import of {model.importing.path} is at {model.importing.share:.0%}.",
+            f"The import of {model.import_summary.path} is at {model.import_summary.share:.0%}.",
             "It stops after its present batches. The same import can be resumed later.",
         ]
     return (f"Stop the {' and the '.join(running)}, and quit?", details) if running else None

@@ -16,8 +16,8 @@ import orjson
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.panes.arrangement import Field
+from tiger_slack_tui.console.panes.exported_rows import AllRows
 from tiger_slack_tui.console.panes.pane import Pane
-from tiger_slack_tui.console.panes.taken_rows import AllRows
 from tiger_slack_tui.console.time_slice import TimeSlice
 
 SUFFIXES = (".txt", ".csv", ".json")

@@ -59,7 +59,7 @@ def paint_result(result: Result, width: int) -> Content:
     return head.truncate(max(width - room, 0)) + text
 
 
-def conversation_lines(messages: Sequence[Message], selected: int, width: int) -> Iterator[Content]:
+def context_lines(messages: Sequence[Message], selected: int, width: int) -> Iterator[Content]:
     """The messages with author, time, text and reactions. The selected one has a bar at its left."""
     day = ""
     for number, message in enumerate(messages):

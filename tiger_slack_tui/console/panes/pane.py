@@ -18,14 +18,14 @@ from textual.widget import Widget
 
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.panes.arrangement import Arrangement, Field
-from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, facing, line
-from tiger_slack_tui.console.panes.taken_rows import (
+from tiger_slack_tui.console.panes.exported_rows import (
     MOST_COPIED,
     AllRows,
     CopiedRows,
     OnRead,
     ReadRest,
 )
+from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, facing, line
 from tiger_slack_tui.console.time_slice import TimeSlice
 
 log = logging.getLogger(__name__)

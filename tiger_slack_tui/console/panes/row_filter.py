@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from tiger_slack_tui.console.panes.chosen_rows import choose
+from tiger_slack_tui.console.panes.row_subset import row_subset
 from tiger_slack_tui.console.time_slice import TimeSlice
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class RowFilter(Generic[T]):
         if len(rows) > _AT_ONCE:
             return True
         self._numbers = array("L", (n for n, row in enumerate(rows) if self.matches(row, wanted)))
-        self.found = choose(rows, self._numbers)
+        self.found = row_subset(rows, self._numbers)
         self._rows, self._wanted, self._seen = rows, wanted, len(rows)
         return False
 
@@ -54,7 +54,7 @@ class RowFilter(Generic[T]):
             await time_slice.yield_if_due()
             if self.matches(rows[index], wanted):
                 numbers.append(index)
-        self.found, self._numbers = choose(rows, numbers), numbers
+        self.found, self._numbers = row_subset(rows, numbers), numbers
         self._rows, self._wanted, self._seen = rows, wanted, end
 
     def matches(self, row: T, wanted: str) -> bool:

@@ -26,9 +26,9 @@ from tiger_slack_tui.console.panes.event_pane import LOOK_SECONDS, EventPane
 from tiger_slack_tui.console.panes.events import EVENT_FIELDS, events_head, paint_event
 from tiger_slack_tui.console.panes.paint import DIM, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
-from tiger_slack_tui.console.views.replay_question import ask_replay
+from tiger_slack_tui.console.questions.replay import ask_replay
+from tiger_slack_tui.console.questions.why import explain
 from tiger_slack_tui.console.views.view import View
-from tiger_slack_tui.console.views.why import explain
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.store.audit_events import EventRow
 from tiger_slack_tui.store.replay import ReplaySelection

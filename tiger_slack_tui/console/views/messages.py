@@ -20,7 +20,7 @@ from tiger_slack_tui.base.name_patterns import NameUnknown
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import ACCEPT, LEAVE, MESSAGES, action, declared, implements
 from tiger_slack_tui.console.model.findings import GAP
-from tiger_slack_tui.console.model.message_reader import PAGE, Conversation, Place
+from tiger_slack_tui.console.model.message_reader import PAGE, MessageContext, Place
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, log_failure
 from tiger_slack_tui.console.model.search_results import SearchResults
@@ -29,14 +29,14 @@ from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.messages import (
     RESULT_FIELDS,
     RESULTS,
-    conversation_lines,
+    context_lines,
     first_line_of_selected,
     paint_result,
 )
 from tiger_slack_tui.console.panes.paint import DIM, as_is, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.questions.why import explain
 from tiger_slack_tui.console.views.view import View
-from tiger_slack_tui.console.views.why import explain
 from tiger_slack_tui.search.query import QueryError, completions, read_query
 from tiger_slack_tui.search.search import Message, Result, SearchPage
 
@@ -114,7 +114,7 @@ class MessagesView(View):
         self._place = Place.THREAD
         self._reference: MessageReference | None = None
         """The message whose conversation is shown, or read."""
-        self._conversation: Conversation | None = None
+        self._message_context: MessageContext | None = None
         self._lines: Sequence[Content] = ()
         self._wrapped_for = 0
         """The width of the pane that `_lines` were made for."""
@@ -137,7 +137,7 @@ class MessagesView(View):
             self._search(self._found, pause=0)
         self._wrap_again_if_resized()
         self._show_results()
-        self._show_conversation()
+        self._show_context()
 
     @property
     def _is_retry_due(self) -> bool:
@@ -181,7 +181,7 @@ class MessagesView(View):
     def _look_for(self, text: str, *, pause: float) -> None:
         self._found = SearchResults(text=text, newest=self._found.newest)
         self._results.follow()
-        self._forget_conversation()
+        self._forget_context()
         if text:
             self._search(self._found, pause=pause)
         else:
@@ -286,50 +286,46 @@ class MessagesView(View):
 
     def open_message(self, reference: MessageReference, pause: float = 0.0) -> None:
         """Show the conversation around a message. It is read after `pause` seconds, unless another one is wanted."""
-        self._forget_conversation()
+        self._forget_context()
         self._reference = reference
-        work = partial(self._read_conversation, reference, self._place, pause)
+        work = partial(self._read_context, reference, self._place, pause)
         run_latest(self, "conversation", work)
-        self._show_conversation()
+        self._show_context()
 
-    def _forget_conversation(self) -> None:
+    def _forget_context(self) -> None:
         self.workers.cancel_group(self, "conversation")
-        self._reference = self._conversation = self._problem = None
+        self._reference = self._message_context = self._problem = None
         self._lines = ()
 
-    async def _read_conversation(
-        self, reference: MessageReference, place: Place, pause: float
-    ) -> None:
+    async def _read_context(self, reference: MessageReference, place: Place, pause: float) -> None:
         await asyncio.sleep(pause)
         try:
             async with asyncio.timeout(QUERY_SECONDS):
-                read = await self.backend.messages.conversation(
-                    reference.channel, reference.ts, place
-                )
+                read = await self.backend.messages.context(reference.channel, reference.ts, place)
         except Exception as error:
             self._problem = log_failure(log, "a conversation cannot be read", error).problem
-            self._show_conversation()
+            self._show_context()
             return
         await self._wrap(read)
 
-    async def _wrap(self, read: Conversation) -> None:
+    async def _wrap(self, read: MessageContext) -> None:
         """Show the conversation in lines that fit the pane, from the selected message on."""
         pane = self.query_one("#conversation", Pane)
         self._wrapped_for = pane.size.width
         width = max(self._wrapped_for, 20)
         self._lines = await _lines_of(read, width)
-        self._conversation = read
-        self._show_conversation()
+        self._message_context = read
+        self._show_context()
         pane.scroll_to_row(first_line_of_selected(self._lines))
 
     def _wrap_again_if_resized(self) -> None:
-        read, width = self._conversation, self.query_one("#conversation", Pane).size.width
+        read, width = self._message_context, self.query_one("#conversation", Pane).size.width
         if read is not None and width not in (0, self._wrapped_for):
             self._wrapped_for = width
             run_latest(self, "conversation", partial(self._wrap, read))
 
-    def _show_conversation(self) -> None:
-        read, wanted = self._conversation, self._reference
+    def _show_context(self) -> None:
+        read, wanted = self._message_context, self._reference
         empty = "Select a message to see its thread." if wanted is None else "Reading it …"
         title = str(self._place)
         if read is not None:
@@ -346,20 +342,20 @@ class MessagesView(View):
 
     def _selected(self) -> Message | None:
         """The message whose conversation is shown."""
-        read = self._conversation
+        read = self._message_context
         return read.messages[read.selected] if read is not None else None
 
     @action("messages.open", "enter", "Open", shown="Enter")
     def act_open(self) -> None:
         """Show the whole conversation."""
-        if (read := self._conversation) is not None:
+        if (read := self._message_context) is not None:
             link = read.messages[read.selected].permalink
-            make = partial(conversation_lines, read.messages, read.selected)
+            make = partial(context_lines, read.messages, read.selected)
             self.host.read(f"{read.place} {link}", make, copied=link)
 
     @act_open.when
-    def _has_conversation(self) -> bool:
-        return self._conversation is not None
+    def _has_context(self) -> bool:
+        return self._message_context is not None
 
     @action("messages.place", "c", "Channel or thread")
     def act_place(self) -> None:
@@ -392,11 +388,9 @@ class MessagesView(View):
         return self._selected() is not None
 
 
-async def _lines_of(read: Conversation, width: int) -> list[Content]:
+async def _lines_of(read: MessageContext, width: int) -> list[Content]:
     """The lines of a conversation. A thread makes them, because the texts can be long."""
-    return await asyncio.to_thread(
-        lambda: list(conversation_lines(read.messages, read.selected, width))
-    )
+    return await asyncio.to_thread(lambda: list(context_lines(read.messages, read.selected, width)))
 
 
 def _order(page: SearchPage | None) -> str:

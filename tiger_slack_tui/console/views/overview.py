@@ -204,9 +204,11 @@ def job_line(job: JobStatus, at: float, width: int) -> Content:
 
 def import_lines(model: Model, width: int) -> Iterator[Content]:
     """The import of this process; if it has none, the imports that run elsewhere."""
-    if model.importing is not None:
+    if model.import_summary is not None:
         shown = line(
-            fit("import", 12), *import_parts(model.importing), (f"  {model.importing.path}", DIM)
+            fit("import", 12),
+            *import_parts(model.import_summary),
+            (f"  {model.import_summary.path}", DIM),
         )
         yield shown.truncate(width)
         return

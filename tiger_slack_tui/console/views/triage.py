@@ -41,8 +41,8 @@ from tiger_slack_tui.console.panes.paint import (
     StyledText,
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.questions.replay import ask_replay
 from tiger_slack_tui.console.screens.rules import RuleDraft, RulesScreen
-from tiger_slack_tui.console.views.replay_question import ask_replay
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.store.job_runs import RunOutcome
 from tiger_slack_tui.store.replay import ReplaySelection

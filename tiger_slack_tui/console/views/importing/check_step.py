@@ -59,7 +59,7 @@ class CheckStep(Step):
         self._folders: CachedValue[list[FolderProgress]] = CachedValue()
 
     def show(self, model: Model) -> None:
-        state = model.check
+        state = model.check_state
         total = self.pane("check-total")
         if state is None:
             total.show(
@@ -114,18 +114,18 @@ class CheckStep(Step):
 
     @act_options.when
     def _has_options(self) -> bool:
-        state = self.wizard.check
+        state = self.wizard.check_state
         return state is not None and (state.is_planned or is_refused(state))
 
     @implements(CHECK_ARCHIVE)
     def act_check(self) -> None:
         """Check again."""
-        if self.wizard.check is not None:
+        if self.wizard.check_state is not None:
             self.wizard.start_check()
 
     @act_check.when
     def _has_ended(self) -> bool:
-        state = self.wizard.check
+        state = self.wizard.check_state
         return state is not None and state.phase.is_over
 
     @action("import.end_check", "x", "Stop check")

@@ -123,7 +123,7 @@ class OptionsStep(Step):
         self._command: CachedValue[list[Content]] = CachedValue()
 
     def show(self, model: Model) -> None:
-        check, draft = model.check, self.wizard.draft
+        check, draft = model.check_state, self.wizard.draft
         draft.exports = exports_of(check) or draft.exports
         self._chosen = draft.chosen(check)
         self.pane("options-form").show(
@@ -275,7 +275,7 @@ class OptionsStep(Step):
         return self.pane("options-channels").has_focus
 
     def _change_folder(self, folder: FolderProgress | None) -> None:
-        check, draft = self.wizard.check, self.wizard.draft
+        check, draft = self.wizard.check_state, self.wizard.draft
         if folder is None or check is None:
             return
         if folder.channel is None:
@@ -325,7 +325,7 @@ class OptionsStep(Step):
     @action("import.start", "I,shift+i", "Import", changes=True)
     def act_start(self) -> None:
         """Start the import."""
-        draft, check = self.wizard.draft, self.wizard.check
+        draft, check = self.wizard.draft, self.wizard.check_state
         problem = self._problem(check)
         if problem is not None:
             self.host.say(problem, severity="error")

@@ -65,10 +65,10 @@ class ResultStep(Step):
 
     @property
     def _state(self) -> ImportState | None:
-        return self.wizard.run
+        return self.wizard.import_state
 
     def show(self, model: Model) -> None:
-        state = model.run
+        state = model.import_state
         if state is None:
             return
         total = self.pane("result-total")

@@ -80,10 +80,10 @@ class RunStep(Step):
 
     @property
     def _state(self) -> ImportState | None:
-        return self.wizard.run
+        return self.wizard.import_state
 
     def show(self, model: Model) -> None:
-        state = self._shown = model.run
+        state = self._shown = model.import_state
         if state is None:
             self.pane("run-total").show(
                 Body(title="import", empty_text=("No import was started.",))

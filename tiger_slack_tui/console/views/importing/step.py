@@ -39,23 +39,23 @@ class Wizard:
     """The newest model that was shown."""
 
     @property
-    def check(self) -> ImportState | None:
+    def check_state(self) -> ImportState | None:
         """The check that is shown."""
-        return self.model.check if self.model else None
+        return self.model.check_state if self.model else None
 
     @property
-    def run(self) -> ImportState | None:
+    def import_state(self) -> ImportState | None:
         """The import that is shown."""
-        return self.model.run if self.model else None
+        return self.model.import_state if self.model else None
 
     @property
     def is_checking(self) -> bool:
-        return self.check is not None and not self.check.phase.is_over
+        return self.check_state is not None and not self.check_state.phase.is_over
 
     @property
     def is_running(self) -> bool:
         """Whether an import runs; also while it is paused."""
-        return self.run is not None and not self.run.phase.is_over
+        return self.import_state is not None and not self.import_state.phase.is_over
 
     def start_check(self) -> bool:
         """Start to check the archive of the draft. If that is refused, say why and return False."""

@@ -11,7 +11,7 @@ from textual.widgets import Static
 from tiger_slack_tui.console.actions import IMPORT
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
-from tiger_slack_tui.console.model.model import Importing, Model
+from tiger_slack_tui.console.model.model import ImportSummary, Model
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.check_step import CheckStep
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
@@ -70,7 +70,7 @@ class ImportView(View):
 
     def show(self, model: Model) -> None:
         self._wizard.model = model
-        run = model.run
+        run = model.import_state
         if run is not None and not model.is_frozen:
             if run.phase.is_over and self._seen is not run.request:
                 self._seen = run.request
@@ -89,7 +89,7 @@ class ImportView(View):
     def _ends(self, model: Model) -> dict[int, Phase]:
         """The phases of the steps that failed or were stopped."""
         ends: dict[int, Phase] = {}
-        check, run = model.check, model.run
+        check, run = model.check_state, model.import_state
         if check is not None and check.phase is Phase.FAILED:
             is_shown = self._step < RUN or (
                 run is not None and run.request.path == check.request.path
@@ -100,13 +100,13 @@ class ImportView(View):
         return ends
 
     def badge(self, model: Model) -> str:
-        now = model.importing
+        now = model.import_summary
         if now is None:
-            is_checking = model.check is not None and not model.check.phase.is_over
+            is_checking = model.check_state is not None and not model.check_state.phase.is_over
             return "check" if is_checking else ""
         if not now.phase.is_over:
             return _running_badge(now)
-        if model.run is not None and self._seen is model.run.request:
+        if model.import_state is not None and self._seen is model.import_state.request:
             return ""
         return {Phase.DONE: "✓", Phase.FAILED: "✗"}.get(now.phase, "○")
 
@@ -124,7 +124,7 @@ class ImportView(View):
         return self.step.back()
 
 
-def _running_badge(now: Importing) -> str:
+def _running_badge(now: ImportSummary) -> str:
     share = f"{now.share * 100:.0f}%"
     if now.phase is Phase.PAUSED:
         return f"{share} paused"

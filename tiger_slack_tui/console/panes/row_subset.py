@@ -9,17 +9,17 @@ from typing import TypeVar, overload
 T = TypeVar("T")
 
 
-def choose(rows: Sequence[T], numbers: array[int]) -> Sequence[T]:
+def row_subset(rows: Sequence[T], numbers: array[int]) -> Sequence[T]:
     """The rows at these places. Of a sequence that makes its rows at each access, only the places are kept.
 
     100,000 rows that are kept take the garbage collector 100 ms, in which the event loop stands still.
     """
     if isinstance(rows, list | tuple):
         return [rows[number] for number in numbers]
-    return ChosenRows(rows, numbers)
+    return RowSubset(rows, numbers)
 
 
-class ChosenRows(Sequence[T]):
+class RowSubset(Sequence[T]):
     """The rows at some places of a sequence that only grows."""
 
     def __init__(self, rows: Sequence[T], numbers: array[int]) -> None:
@@ -32,8 +32,8 @@ class ChosenRows(Sequence[T]):
     @overload
     def __getitem__(self, index: int) -> T: ...
     @overload
-    def __getitem__(self, index: slice) -> ChosenRows[T]: ...
-    def __getitem__(self, index: int | slice) -> T | ChosenRows[T]:
+    def __getitem__(self, index: slice) -> RowSubset[T]: ...
+    def __getitem__(self, index: int | slice) -> T | RowSubset[T]:
         if isinstance(index, slice):
-            return ChosenRows(self._rows, self._numbers[index])
+            return RowSubset(self._rows, self._numbers[index])
         return self._rows[self._numbers[index]]

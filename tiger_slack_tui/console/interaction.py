@@ -12,7 +12,7 @@ from textual.screen import Screen
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import amount
-from tiger_slack_tui.console.driver.app import PatientApp
+from tiger_slack_tui.console.driver.app import NonBlockingApp
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
 from tiger_slack_tui.console.panes.keys_line import KeysLine
@@ -30,7 +30,7 @@ _MOST_LINES = 4
 _SEVERITIES = {"information": ("·", "bold"), "warning": ("▲", NOTE), "error": ("✗", BAD)}
 
 
-class AskingApp(PatientApp):
+class InteractiveApp(NonBlockingApp):
     """An app that says and asks something."""
 
     backend: Backend
