@@ -17,7 +17,7 @@ from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, Column, Col
 
 KIND_STYLES: Mapping[str, tuple[str, str]] = {
     Outcome.FAILED: ("✗ failed", BAD),
-    Outcome.DISCARDED: ("○ discard", KEY),
+    Outcome.DISCARDED: ("○ discarded", KEY),
     Outcome.UNROUTED: ("○ unrouted", DIM),
     LATE: ("▲ late", NOTE),
     GAP: ("✗ gap", BAD),
@@ -26,14 +26,14 @@ _WIDE = 90
 """Narrower tables have the name of the channel without its id, and no user."""
 _NARROW = Columns(
     Column("received", 8),
-    Column("what", 10),
-    Column("event", 17),
+    Column("what", 11),
+    Column("event", 16),
     Column("channel", 13),
     Column("why"),
 )
 _WITH_IDS = Columns(
     Column("received", 8),
-    Column("what", 10),
+    Column("what", 11),
     Column("event", 17),
     Column("channel", 24),
     Column("user", 24, least=120),

@@ -48,7 +48,7 @@ from tiger_slack_tui.store.job_runs import RunOutcome
 from tiger_slack_tui.store.replay import ReplaySelection
 
 _GROUPS = Columns(
-    Column("what", 10),
+    Column("what", 11),
     Column("count", 7, right=True),
     Column("first", 8, least=90),
     Column("last", 8),
