@@ -77,12 +77,43 @@ async def _run(
     log_file: Path | None,
 ) -> None:
     asyncio.get_running_loop().set_default_executor(DaemonThreads())
-    ring = LogRing()
-    logging.getLogger().addHandler(ring)
-    name = settings.instance if make_engine else f"{settings.service_name} observe"
+    backend = _make_backend(settings, conninfo, options, is_observing=make_engine is None)
+    logging.getLogger().addHandler(backend.log)
+    shown = asyncio.Event()
+    work = None
+    if make_engine is None:
+        freeze_startup_objects()
+    else:
+        work = asyncio.create_task(_ingest(backend, make_engine, shown), name="engine")
+    app = ConsoleApp(
+        backend, options, engine_work=asyncio.shield(work) if work else None, shown=shown
+    )
+    watching = _watch(app)
+    try:
+        await _show(app, options)
+        shown.set()
+        _cancel(watching)
+        if app.is_lost:
+            _leave_terminal()
+        await _go_on(app, work, options)
+        if work:
+            await work
+            _say_farewell(app, log_file)
+    finally:
+        await _leave(app, watching)
+    if app.crash is not None:
+        raise ConsoleCrashed(
+            f"The console crashed: {app.crash}.",
+            hint="Events that were read are stored. The log file has details. --no-ui runs without a screen.",
+        )
+
+
+def _make_backend(
+    settings: Settings, conninfo: str, options: ConsoleOptions, *, is_observing: bool
+) -> Backend:
+    """The sources of the console. Nothing runs yet."""
+    name = f"{settings.service_name} observe" if is_observing else settings.instance
     named = with_defaults(conninfo, application_name=f"{name} console")
-    monitor = Monitor(named, settings.jobs, is_observing=make_engine is None)
-    findings_reader, history_reader = FindingsReader(named), HistoryReader(named)
     imports = ImportManager(
         with_defaults(session_conninfo(settings, conninfo), application_name=settings.instance),
         instance=settings.instance,
@@ -93,59 +124,46 @@ async def _run(
     backend = Backend(
         settings,
         named,
-        monitor,
-        ring,
-        findings_reader,
+        Monitor(named, settings.jobs, is_observing=is_observing),
+        LogRing(),
+        FindingsReader(named),
         imports,
-        history_reader=history_reader,
+        history_reader=HistoryReader(named),
         read_only=options.read_only,
-        is_observing=make_engine is None,
+        is_observing=is_observing,
     )
-    watching = [
-        asyncio.create_task(work, name="watch")
-        for work in (monitor.run(), findings_reader.run(), history_reader.run())
-    ]
-    shown = asyncio.Event()
-    work = (
-        asyncio.create_task(_ingest(backend, make_engine, shown), name="engine")
-        if make_engine
-        else None
-    )
-    if work is None:
-        freeze_startup_objects()
-    app = ConsoleApp(
-        backend, options, engine_work=asyncio.shield(work) if work else None, shown=shown
-    )
-    if make_engine and not options.read_only:
-        watching.append(
-            asyncio.create_task(app.operator.count_killed_imports(), name="count imports")
+    return backend
+
+
+def _watch(app: ConsoleApp) -> list[asyncio.Task[None]]:
+    """Start what reads the database for the console. A console that may change data counts killed imports, too."""
+    backend = app.backend
+    works = [backend.monitor.run(), backend.findings_reader.run()]
+    if backend.history_reader is not None:
+        works.append(backend.history_reader.run())
+    if not (backend.is_observing or backend.read_only):
+        works.append(app.operator.count_killed_imports())
+    return [asyncio.create_task(work, name="watch") for work in works]
+
+
+def _say_farewell(app: ConsoleApp, log_file: Path | None) -> None:
+    """Print the line that stays on the terminal, if there is one."""
+    engine = app.backend.engine
+    if engine is not None and not (app.is_lost or app.crash):
+        click.echo(farewell(engine.snapshot(), log_file), err=True)
+
+
+async def _leave(app: ConsoleApp, watching: list[asyncio.Task[None]]) -> None:
+    """End the import and everything that reads for the console."""
+    backend = app.backend
+    if backend.imports.is_running and not app.is_lost:
+        click.echo(
+            "tiger-slack: the import stops after its present batches; it can be resumed", err=True
         )
-    try:
-        await _show(app, options)
-        shown.set()
-        _cancel(watching)
-        if app.is_lost:
-            _leave_terminal()
-        await _go_on(app, work, options)
-        if work:
-            await work
-            if backend.engine is not None and not (app.is_lost or app.crash):
-                click.echo(farewell(backend.engine.snapshot(), log_file), err=True)
-    finally:
-        if imports.is_running and not app.is_lost:
-            click.echo(
-                "tiger-slack: the import stops after its present batches; it can be resumed",
-                err=True,
-            )
-        await imports.close()
-        _cancel(watching)
-        await asyncio.gather(*watching, return_exceptions=True)
-        logging.getLogger().removeHandler(ring)
-    if app.crash is not None:
-        raise ConsoleCrashed(
-            f"The console crashed: {app.crash}.",
-            hint="Events that were read are stored. The log file has details. --no-ui runs without a screen.",
-        )
+    await backend.imports.close()
+    _cancel(watching)
+    await asyncio.gather(*watching, return_exceptions=True)
+    logging.getLogger().removeHandler(backend.log)
 
 
 def _cancel(tasks: list[asyncio.Task[None]]) -> None:
