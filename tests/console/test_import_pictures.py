@@ -15,7 +15,7 @@ from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.options import ConsoleOptions
-from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS, SOURCE
+from tiger_slack_tui.console.views.importing.step_line import CHECK, OPTIONS, SOURCE
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.manager import ImportManager
 

@@ -37,7 +37,7 @@ from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.names import Names
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.pane import Pane
-from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
+from tiger_slack_tui.console.views.importing.step_line import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile

@@ -18,8 +18,8 @@ from tests.support import until
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.console.views.importing import source_step
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
-from tiger_slack_tui.console.views.importing.lines import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.paths import PathInspection, complete, inspect_path
+from tiger_slack_tui.console.views.importing.step_line import CHECK, OPTIONS
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.archive.members import ArchiveLimits, ArchiveRefused
 from tiger_slack_tui.imports.archive.sources import open_source

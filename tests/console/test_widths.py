@@ -34,7 +34,7 @@ from tiger_slack_tui.console.panes.paint import (
     worded,
     wrapped,
 )
-from tiger_slack_tui.console.views.importing.lines import end_of_path, steps_line
+from tiger_slack_tui.console.views.importing.step_line import end_of_path, steps_line
 
 WIDTH = 40
 SEQUENCES = {

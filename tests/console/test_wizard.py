@@ -14,12 +14,12 @@ from tests.console.imports import Clock, half, past, whole
 from tests.console.test_keys import console
 from tests.support import until
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.views.importing.lines import (
-    OPTIONS,
+from tiger_slack_tui.console.views.importing.check_findings import (
     Failure,
     findings,
     paint_check_finding,
 )
+from tiger_slack_tui.console.views.importing.step_line import OPTIONS
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.request import ImportRequest

@@ -15,8 +15,8 @@ from tiger_slack_tui.base.errors import DatabaseUnavailable, SettingsError, Tige
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
-from tiger_slack_tui.console.views.importing.lines import CHECK
 from tiger_slack_tui.console.views.importing.paths import inspect_path
+from tiger_slack_tui.console.views.importing.step_line import CHECK
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Export
 from tiger_slack_tui.imports.request import ImportRequest

@@ -12,24 +12,24 @@ from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.paint import as_is
 from tiger_slack_tui.console.panes.pane import Body, Pane
-from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
-from tiger_slack_tui.console.views.importing.lines import (
-    FOLDERS,
-    OPTIONS,
-    SOURCE,
+from tiger_slack_tui.console.views.importing.check_findings import (
     CheckFinding,
-    check_lines,
     findings,
     findings_left_out,
     findings_note,
-    folder_search_text,
     is_refused,
     paint_check_finding,
-    paint_folder,
-    phase_part,
     search_text,
 )
+from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
+from tiger_slack_tui.console.views.importing.lines import (
+    FOLDERS,
+    check_lines,
+    folder_search_text,
+    paint_folder,
+)
 from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, Step
+from tiger_slack_tui.console.views.importing.step_line import OPTIONS, SOURCE, phase_part
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiger_slack_tui.console.panes.arrangement import Field
-from tiger_slack_tui.console.views.importing.lines import past_state
+from tiger_slack_tui.console.views.importing.past_imports import past_state
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.store.import_account import ImportProblem
 from tiger_slack_tui.store.past_imports import PastImport

@@ -12,8 +12,8 @@ from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.console.formats import millis, moment
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.paint import BAD, DIM, GOOD, NOTE, StyledText
+from tiger_slack_tui.console.views.importing.check_findings import exports_of, is_refused
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
-from tiger_slack_tui.console.views.importing.lines import exports_of, is_refused
 from tiger_slack_tui.imports.state import ImportState
 
 

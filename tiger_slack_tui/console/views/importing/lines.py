@@ -1,14 +1,12 @@
-"""Lines of text about an import: its progress, files, channels, workers and problems."""
+"""Lines of text about an import: its progress, files, channels and workers, and its account."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator
 
 from textual.content import Content
 
-from tiger_slack_tui.base.text import amount, cells, cut, lines, visible
+from tiger_slack_tui.base.text import amount, cut
 from tiger_slack_tui.console.formats import age, brief, clock, count, moment
 from tiger_slack_tui.console.panes.chrome import PHASES
 from tiger_slack_tui.console.panes.paint import (
@@ -21,20 +19,14 @@ from tiger_slack_tui.console.panes.paint import (
     Columns,
     StyledText,
     bar,
-    facing,
     line,
 )
-from tiger_slack_tui.imports.archive.members import ArchiveRefused, Export
+from tiger_slack_tui.console.views.importing.step_line import end_of_path
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_table import FileProgress, FileStep
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote, WorkerProgress
-from tiger_slack_tui.store.import_account import Account, ImportProblem
-from tiger_slack_tui.store.imports import ImportOutcome
-from tiger_slack_tui.store.past_imports import PastImport
-
-STEPS = ("Source", "Check", "Options", "Run", "Result")
-SOURCE, CHECK, OPTIONS, RUN, RESULT = range(5)
+from tiger_slack_tui.store.import_account import Account
 
 FILES = Columns(
     Column("", 1),
@@ -54,16 +46,6 @@ FOLDERS = Columns(
     Column("new", 8, right=True, least=52),
     Column("there", 8, right=True, least=70),
 )
-PROBLEMS = Columns(
-    Column("", 1), Column("file"), Column("record", 7, right=True), Column("why", 30)
-)
-PAST_IMPORTS = Columns(
-    Column("state", 11),
-    Column("began", 16),
-    Column("messages", 8, right=True),
-    Column("bad", 4, right=True),
-    Column("path"),
-)
 _STEPS = {
     FileStep.WAITING: ("·", DIM),
     FileStep.READING: ("▶", KEY),
@@ -71,47 +53,8 @@ _STEPS = {
     FileStep.KNOWN: ("✓", DIM),
     FileStep.FAILED: ("✗", BAD),
 }
-_SYMBOL = 2
-"""Cells before a line of an error."""
-_MOST_OF_ERROR = 10
-"""The most lines of an error, and of each line of its hint."""
-_MOST_PROBLEMS = 2000
-"""The most problems that the check lists."""
 _QUIET_SECONDS = 3.0
 """A worker that reports nothing for longer is shown as silent."""
-
-
-def steps_line(current: int, path: str, width: int, ends: Mapping[int, Phase]) -> Content:
-    """The current step, and the archive's path. `ends` holds the phases of earlier steps that are not done."""
-    parts: list[StyledText] = [" "]
-    for number, name in enumerate(STEPS):
-        if number == current:
-            parts.append((f"{number + 1} {name}", f"bold {KEY}"))
-        else:
-            symbol, style = PHASES[ends.get(number, Phase.DONE)]
-            is_past = number < current
-            parts.append((f"{number + 1} {name}", "" if is_past else DIM))
-            parts += [(f" {symbol}", style if number in ends else "")] if is_past else []
-        parts += [(" ▸ ", DIM)] if number < RESULT else []
-    left = line(*parts)
-    room = width - left.cell_length - 3
-    return facing(left, line((end_of_path(path, room), DIM), " "), width)
-
-
-def end_of_path(path: str, room: int) -> str:
-    """The path in at most `room` cells. A longer path loses its beginning."""
-    shown = visible(path)
-    if cells(shown) <= room:
-        return shown
-    while shown and cells(shown) > room - 1:
-        shown = shown[1:]
-    return f"…{shown}" if room > 12 else ""
-
-
-def phase_part(state: ImportState) -> StyledText:
-    """The phase with its symbol."""
-    symbol, style = PHASES[state.phase]
-    return (f"{symbol} {state.phase.value}", style)
 
 
 def progress_line(state: ImportState, width: int, name: str) -> Content:
@@ -200,96 +143,9 @@ def check_lines(state: ImportState, width: int) -> list[Content]:
     return [shown.truncate(width, ellipsis=True) for shown in lines]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A line of the error that ended a check or an import: what happened, or what to do (`is_hint`)."""
-
-    text: str
-    is_hint: bool
-    is_first: bool
-    """Whether the error begins with this line."""
-
-
-CheckFinding = Failure | TimedNote | ImportProblem
-"""Something in the archive that the operator should know before the import."""
-
-
-def is_refused(state: ImportState) -> bool:
-    """Whether the archive was refused. Choosing one of several exports may help."""
-    return isinstance(state.error, ArchiveRefused)
-
-
-def exports_of(state: ImportState | None) -> tuple[Export, ...]:
-    """The exports among which the operator must choose; none unless the archive was refused for them."""
-    error = None if state is None else state.error
-    return error.exports if isinstance(error, ArchiveRefused) else ()
-
-
-def failure_lines(state: ImportState, width: int) -> list[Failure]:
-    """The error that ended the check or the import, in lines of `width` cells with their symbols."""
-    if state.error is None:
-        return []
-    room = max(width - _SYMBOL, 1)
-    shown = lines(str(state.error.args[0]), room, _MOST_OF_ERROR, at_words=True)
-    hint = (state.error.hint or "").splitlines()
-    return [
-        *(Failure(row, is_hint=False, is_first=number == 0) for number, row in enumerate(shown)),
-        *(
-            Failure(row, is_hint=True, is_first=False)
-            for text in hint
-            for row in lines(text, room, _MOST_OF_ERROR, at_words=True)
-        ),
-    ]
-
-
-def findings(state: ImportState, width: int) -> list[CheckFinding]:
-    """What the operator should know before the import, errors first; at most `_MOST_PROBLEMS` problems."""
-    warnings = [note for note in state.notes if note.is_warning]
-    return [*failure_lines(state, width), *islice(state.problems, _MOST_PROBLEMS), *warnings]
-
-
-def findings_left_out(state: ImportState) -> str:
-    """Which problems `findings` leaves out, as a phrase; "" if none."""
-    shown = min(len(state.problems), _MOST_PROBLEMS)
-    problems = state.ledger.problems
-    return f"{shown:,} of {problems:,} problems" if shown < problems else ""
-
-
-def findings_note(state: ImportState) -> str:
-    """The numbers of errors and warnings, and whether the check failed."""
-    warnings = sum(note.is_warning for note in state.notes)
-    counts = f"{amount(state.ledger.problems, 'error')} · {amount(warnings, 'warning')}"
-    if state.error is None:
-        return counts
-    return f"the archive is refused · {counts}" if is_refused(state) else f"failed · {counts}"
-
-
-def search_text(row: CheckFinding) -> str:
-    """The text that a filter searches."""
-    return f"{row.path} {row.reason}" if isinstance(row, ImportProblem) else row.text
-
-
 def folder_search_text(row: FolderProgress) -> str:
     """The text that a filter searches."""
     return f"{row.name} {row.channel or 'left out'}"
-
-
-def paint_check_finding(row: CheckFinding, width: int) -> Content:
-    """A line for a finding."""
-    if isinstance(row, ImportProblem):
-        return paint_problem(row, width)
-    if isinstance(row, Failure):
-        symbol = "✗ " if row.is_first else " " * _SYMBOL
-        shown = symbol + cut(row.text, width - _SYMBOL)
-        return line((shown, "" if row.is_hint else BAD)).truncate(width)
-    symbol, style = ("▲", NOTE) if row.is_warning else ("·", DIM)
-    return line((symbol, style), " ", cut(row.text, width - 2)).truncate(width)
-
-
-def paint_problem(row: ImportProblem, width: int) -> Content:
-    """A line for a bad record or file."""
-    where = f"{row.position:,}" if row.position is not None else "all"
-    return PROBLEMS.row(width, [("✗", BAD), row.path, where, (row.reason, BAD)])
 
 
 def paint_note(row: TimedNote, width: int) -> Content:
@@ -366,70 +222,6 @@ def paint_folder(folder: FolderProgress, width: int) -> Content:
             f"{account.already_there + account.updated:,}",
         ],
     )
-
-
-def paint_past(past: PastImport, width: int) -> Content:
-    """A line for an earlier import."""
-    account = past.account
-    return PAST_IMPORTS.row(
-        width,
-        [
-            past_state(past),
-            f"{moment(past.started_at):.16}",
-            count(account.read)
-            if account.read or not (past.is_running or past.needs_count)
-            else "",
-            (f"{account.bad + past.files_failed:,}", BAD if account.bad else DIM),
-            past.source,
-        ],
-    )
-
-
-def past_state(past: PastImport) -> tuple[str, str]:
-    """The state of an earlier import, with its colour."""
-    if past.is_running:
-        return ("▶ running", KEY)
-    known: Mapping[str, tuple[str, str]] = {
-        ImportOutcome.DONE: ("✓ done", GOOD),
-        ImportOutcome.FAILED: ("✗ failed", BAD),
-        ImportOutcome.CANCELLED: ("○ stopped", NOTE),
-        ImportOutcome.REPLACED: ("○ replaced", DIM),
-    }
-    return known.get(past.outcome or "", ("✗ cut off", BAD))
-
-
-def past_lines(past: PastImport | None, width: int) -> list[Content]:
-    """All that is known of an earlier import."""
-    if past is None:
-        return []
-    given = {name: value for name, value in past.options.items() if value}
-    ended = f", ended {moment(past.finished_at)}" if past.finished_at else ""
-    files = f"{past.files_done:,} of {past.files_planned:,}"
-    if past.needs_count:
-        files = "not counted yet: the import was killed"
-    elif not past.files_planned:
-        files = f"{past.files_done:,} done"
-    if past.is_running:
-        files = f"{past.files_now:,} done so far"
-    rows: list[tuple[str, StyledText]] = [
-        ("state", past_state(past)),
-        ("path", past.source),
-        ("began", f"{moment(past.started_at)}{ended}"),
-        ("by", past.instance),
-        ("files", files + (f", {past.files_failed:,} failed" if past.files_failed else "")),
-        ("options", ", ".join(f"{name} {value}" for name, value in given.items()) or "none"),
-    ]
-    rows += [("error", (past.error, BAD))] if past.error else []
-    lines = [
-        line((f"  {name:<9}", DIM), part).truncate(width, ellipsis=True) for name, part in rows
-    ]
-    if not past.needs_count:
-        lines.insert(5, line(*account_parts(past.account)).truncate(width, ellipsis=True))
-    if past.can_continue:
-        lines.append(
-            line(("  ▲ Unfinished: Enter takes its path and options, to continue it.", NOTE))
-        )
-    return lines
 
 
 def result_lines(state: ImportState, width: int) -> list[Content]:

@@ -35,6 +35,7 @@ from tiger_slack_tui.console.panes.paint import (
     wrapped,
 )
 from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.views.importing.check_findings import exports_of
 from tiger_slack_tui.console.views.importing.draft import (
     ImportDraft,
     read_channel,
@@ -43,11 +44,8 @@ from tiger_slack_tui.console.views.importing.draft import (
 )
 from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
 from tiger_slack_tui.console.views.importing.form import FormRow, Option, check_problem, option_rows
-from tiger_slack_tui.console.views.importing.lines import (
-    CHECK,
-    exports_of,
-)
 from tiger_slack_tui.console.views.importing.step import Step
+from tiger_slack_tui.console.views.importing.step_line import CHECK
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.imports.archive.names import shown
 from tiger_slack_tui.imports.ledger import FolderProgress

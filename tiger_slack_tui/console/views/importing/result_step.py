@@ -14,21 +14,22 @@ from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.console.panes.paint import as_is, pairs
 from tiger_slack_tui.console.panes.pane import Body, Pane
+from tiger_slack_tui.console.views.importing.check_findings import (
+    PROBLEMS,
+    failure_lines,
+    paint_problem,
+    search_text,
+)
 from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS, PROBLEM_FIELDS
 from tiger_slack_tui.console.views.importing.lines import (
     FOLDERS,
-    PROBLEMS,
-    RUN,
-    SOURCE,
-    failure_lines,
     folder_search_text,
     paint_folder,
-    paint_problem,
     result_lines,
-    search_text,
 )
 from tiger_slack_tui.console.views.importing.run_step import file_lines, folder_lines, problem_pair
 from tiger_slack_tui.console.views.importing.step import NEW_PATH, SHOW_DETAILS, Step
+from tiger_slack_tui.console.views.importing.step_line import RUN, SOURCE
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase
 from tiger_slack_tui.store.import_account import ImportProblem

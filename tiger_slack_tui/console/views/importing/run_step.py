@@ -20,16 +20,15 @@ from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
 from tiger_slack_tui.console.views.importing.lines import (
     FILES,
     FOLDERS,
-    RESULT,
     folder_search_text,
     paint_file,
     paint_folder,
     paint_note,
     paint_worker,
-    phase_part,
     run_lines,
 )
 from tiger_slack_tui.console.views.importing.step import SHOW_DETAILS, Step
+from tiger_slack_tui.console.views.importing.step_line import RESULT, phase_part
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_table import FileProgress
 from tiger_slack_tui.imports.ledger import FolderProgress

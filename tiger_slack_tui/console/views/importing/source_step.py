@@ -32,8 +32,7 @@ from tiger_slack_tui.console.panes.paint import (
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.fields import PAST_FIELDS
-from tiger_slack_tui.console.views.importing.lines import (
-    CHECK,
+from tiger_slack_tui.console.views.importing.past_imports import (
     PAST_IMPORTS,
     paint_past,
     past_lines,
@@ -45,6 +44,7 @@ from tiger_slack_tui.console.views.importing.paths import (
     inspect_path,
 )
 from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, NEW_PATH, Step
+from tiger_slack_tui.console.views.importing.step_line import CHECK
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.store.past_imports import PastImport
 

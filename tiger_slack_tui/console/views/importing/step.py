@@ -13,7 +13,7 @@ from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
-from tiger_slack_tui.console.views.importing.lines import RUN
+from tiger_slack_tui.console.views.importing.step_line import RUN
 from tiger_slack_tui.console.views.view import ViewPart
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.state import ImportState

@@ -15,12 +15,12 @@ from tiger_slack_tui.console.model.model import ImportSummary, Model
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.check_step import CheckStep
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
-from tiger_slack_tui.console.views.importing.lines import CHECK, RESULT, RUN, SOURCE, steps_line
 from tiger_slack_tui.console.views.importing.options_step import OptionsStep
 from tiger_slack_tui.console.views.importing.result_step import ResultStep
 from tiger_slack_tui.console.views.importing.run_step import RunStep
 from tiger_slack_tui.console.views.importing.source_step import SourceStep
 from tiger_slack_tui.console.views.importing.step import Step, Wizard
+from tiger_slack_tui.console.views.importing.step_line import CHECK, RESULT, RUN, SOURCE, steps_line
 from tiger_slack_tui.console.views.view import Switcher, View
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.state import Phase
