@@ -83,7 +83,7 @@ def test_history_is_read_by_channel_and_time(conninfo: str, tmp_path: Path) -> N
         (("--channel", "place-1"), "--since"),
         (("--until", "2024-01-01"), "--since"),
         (("--gap", "1", "--since", "1D"), "--gap"),
-        (("--since", "soon"), "no date"),
+        (("--since", "soon"), "neither a date"),
         (("--since", "2024-02-01", "--until", "2024-01-01"), "not before"),
     ],
 )

@@ -241,7 +241,7 @@ async def test_activity_gaps_and_why(workspace: Workspace, conninfo: str, tmp_pa
         only = await client.ask("get_activity", **period, user="@bob", channel="sales")
         assert [each["messages"] for each in only["activity"]] == [1]
         assert "92 days" in await client.error("get_activity", since="2025-01-01")
-        assert "no date" in await client.error("get_activity", since="soon")
+        assert "neither a date" in await client.error("get_activity", since="soon")
 
         gaps = await client.ask("get_gaps")
         assert [each["channel_id"] for each in gaps["gaps"] if "channel_id" in each] == ["C2"]
