@@ -433,6 +433,7 @@ def test_the_help_names_each_key_of_a_field_and_of_a_question() -> None:
         assert keys[field] == {"tab", "enter", "escape"}
     assert keys["In an option"] == keys["In a field below a pane"] == {"enter", "escape"}
     assert keys["In a question"] >= {"enter", "escape", CONFIRM_KEY}
+    assert "rules.test" in {one.id for group in ACTION_GROUPS for one in group.actions}
 
 
 async def test_a_remapped_key_of_the_rules_is_shown_and_works(tmp_path: Path) -> None:

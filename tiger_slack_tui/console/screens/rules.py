@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -20,7 +20,14 @@ from tiger_slack_tui.audit.preview import Preview
 from tiger_slack_tui.audit.rule_names import with_names
 from tiger_slack_tui.audit.rules import READY_RULES, ReadyRule
 from tiger_slack_tui.base.text import amount
-from tiger_slack_tui.console.actions import Action, action, actions_in, bindings, declared
+from tiger_slack_tui.console.actions import (
+    Action,
+    action,
+    actions_in,
+    bindings,
+    declared,
+    implements,
+)
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.findings import Finding
@@ -49,6 +56,15 @@ _TYPING_SECONDS = 0.2
 _NEWEST = 20_000
 """The newest messages that are tested while typing; F5 tests all messages of the days."""
 _DAYS = 7
+TEST: Final = Action(
+    "rules.test",
+    "enter",
+    "Test",
+    "Enter",
+    "In a field: test the newest messages again.",
+    footer=False,
+    is_fixed=True,
+)
 _FAILED = "rules cannot be read or tested"
 _SECONDS = 30.0
 
@@ -185,7 +201,7 @@ class RulesScreen(Dialog[RuleDraft]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self._test(_NEWEST)
+        self.act_test()
 
     def _test(self, most: int | None) -> None:
         self._checked = None
@@ -251,6 +267,10 @@ class RulesScreen(Dialog[RuleDraft]):
     @act_save.when
     def _can_save(self) -> bool:
         return not self._backend.read_only and bool(self._draft.match.strip())
+
+    @implements(TEST)
+    def act_test(self) -> None:
+        self._test(_NEWEST)
 
     @action("rules.test_all", "f5,ctrl+t", "Test all", shown="F5")
     def act_test_all(self) -> None:
@@ -402,7 +422,7 @@ class RulesScreen(Dialog[RuleDraft]):
         )
 
     ACTIONS: ClassVar[tuple[Action, ...]] = tuple(actions_in(vars()))
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings(ACTIONS)]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(a for a in ACTIONS if not a.is_fixed)]
 
 
 def _key(row: Rule | ReadyRule) -> str:
