@@ -78,6 +78,18 @@ class CheckStep(Step):
                 note=text if isinstance(text, str) else text[0],
             )
         )
+        self._show_findings(state)
+        self.pane("check-channels").show(
+            Body(
+                rows=self._folders(lambda: list(state.folders.values()), state.folders),
+                title="channels",
+                note=f"{len(state.folders):,}",
+                head=FOLDERS.head,
+                empty_text=(_not_listed(state),),
+            )
+        )
+
+    def _show_findings(self, state: ImportState) -> None:
         pane = self.pane("check-findings")
         width = max(pane.size.width - 2, 20)  # beside the pointer
         pane.show(
@@ -95,15 +107,6 @@ class CheckStep(Step):
                 note=findings_note(state),
                 left_out=findings_left_out(state),
                 empty_text=_empty(state),
-            )
-        )
-        self.pane("check-channels").show(
-            Body(
-                rows=self._folders(lambda: list(state.folders.values()), state.folders),
-                title="channels",
-                note=f"{len(state.folders):,}",
-                head=FOLDERS.head,
-                empty_text=(_not_listed(state),),
             )
         )
 

@@ -147,6 +147,11 @@ class OptionsStep(Step):
                 empty_text=_not_listed(draft, check),
             )
         )
+        self._show_command(model)
+
+    def _show_command(self, model: Model) -> None:
+        """Show the command that does the same, below the reason why the import cannot start now."""
+        draft = self.wizard.draft
         command = self.pane("options-command")
         width = max(command.size.width - 4, 20)
         lines = self._command(
@@ -155,7 +160,7 @@ class OptionsStep(Step):
             draft.channels,
             str(replace(draft, channels=None)),
         )
-        problem = self._problem(check)
+        problem = self._problem(model.check_state)
         rows = [Content("  ") + row for row in lines]
         if problem:
             rows[:0] = folded(line((f"  ✗ {problem}", BAD)), width)

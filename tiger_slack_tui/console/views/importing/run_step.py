@@ -97,6 +97,19 @@ class RunStep(Step):
                 note=text if isinstance(text, str) else text[0],
             )
         )
+        self._show_workers(state)
+        self._show_files(state)
+        self._show_channels(state)
+        self.pane("run-notes").show(
+            Body(
+                rows=list(state.notes),
+                title="notes",
+                empty_text=("There are no notes.",),
+                newest=len(state.notes) - 1,
+            )
+        )
+
+    def _show_workers(self, state: ImportState) -> None:
         busy = [(pid, worker) for pid, worker in state.workers.items() if worker.path]
         self.pane("run-workers").show(
             Body(
@@ -108,7 +121,8 @@ class RunStep(Step):
                 else ("Starting …",),
             )
         )
-        self._show_files(state)
+
+    def _show_channels(self, state: ImportState) -> None:
         self.pane("run-channels").show(
             Body(
                 rows=self._folders(lambda: list(state.folders.values()), state.folders),
@@ -116,14 +130,6 @@ class RunStep(Step):
                 note=f"{sum(f.done == f.files for f in state.folders.values()):,} of"
                 f" {len(state.folders):,} done",
                 head=FOLDERS.head,
-            )
-        )
-        self.pane("run-notes").show(
-            Body(
-                rows=list(state.notes),
-                title="notes",
-                empty_text=("There are no notes.",),
-                newest=len(state.notes) - 1,
             )
         )
 
