@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from tests.auditing import message, record
+from tests.gapped import post, web_of
 from tests.instances import instance_state
-from tests.integration.test_backfill import post, web_of
 from tests.support import AT_ONCE, count, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.integration.test_backfill import post, web_of
+from tests.gapped import post, web_of
 from tests.support import AT_ONCE, count, until
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.faults.clock import ManualClock
-from tests.integration.test_backfill import web_of
+from tests.gapped import web_of
 from tests.support import AT_ONCE
 from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import LocalSlack

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.acceptance.test_cli import in_this_process
 from tests.auditing import asking, message, store
-from tests.integration.test_backfill import web_of
+from tests.gapped import web_of
 from tests.support import AT_ONCE, SCALE
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.times import EARLIEST, LATEST, read_time, shift

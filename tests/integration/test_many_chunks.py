@@ -12,7 +12,7 @@ from tests.archives import export, run_import, write_folder
 from tests.auditing import record
 from tests.chunks import fill, into_partitions, replay_of_week, ts_of, when, work_in
 from tests.conftest import new_database
-from tests.integration.test_backfill import Gapped, post, reply
+from tests.gapped import Gapped, post, reply
 from tests.support import SCALE
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
