@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tiger_slack_tui.console.panes.taken_rows import AllRows
+from tiger_slack_tui.console.panes.exported_rows import AllRows
 
 from tests.console.canned import (
     NOW,

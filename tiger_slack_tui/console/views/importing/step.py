@@ -107,12 +107,6 @@ class Step(ViewPart):
         """Show the model in the panes."""
         raise NotImplementedError
 
-    def on_resize(self) -> None:
-        if self.wizard.model is not None:
-            self.show(
-                self.wizard.model
-            )  # lines are folded to the width, which is 0 before the step is shown
-
     def back(self) -> bool:
         """Go back inside the step, or to the step before; False if there is nothing to go back to."""
         return False
