@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tiger_slack_tui.console.panes.exported_rows import AllRows
 
 from tests.console.canned import (
     NOW,
@@ -36,6 +35,7 @@ from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.rates import ObservedRates, RateMeter
 from tiger_slack_tui.console.panes.chrome import farewell
 from tiger_slack_tui.console.panes.export import FileRefused, write_lines, write_rows
+from tiger_slack_tui.console.panes.exported_rows import AllRows
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.screens.dialog import Confirm
 from tiger_slack_tui.store.arrivals import Arrivals

@@ -65,6 +65,12 @@ class ImportView(View):
         self._step = step
         self.query_one("#import-step", Switcher).current = _IDS[step]
         self.step.focus_first()
+        self._show_again()
+        self.call_after_refresh(
+            self._show_again
+        )  # lines are folded to the step's width, which is 0 before
+
+    def _show_again(self) -> None:
         if self._wizard.model is not None:
             self.show(self._wizard.model)
 
