@@ -51,6 +51,12 @@ def test_search_and_thread(conninfo: str, tmp_path: Path, monkeypatch: pytest.Mo
     (result,) = json.loads(run("search", "budget", "--json"))["results"]
     assert result["attached"] == result["snippet"][-2]["text"] + "budget" == "The budget"
     assert "No message matches" in run("search", "nothing", code=1)
+    options = ("--channel", "ops", "--channel", "#op*", "--user", "ana", "--since", "2020-01-01")
+    assert run("search", "lost", *options).endswith("1 message.\n")
+    assert run("search", *options).count("https://") == 3
+    assert "No message matches" in run("search", "--until", "2020-01-01", code=1)
+    assert "Did you mean" in run("search", "--channel", "opps", code=2)
+    assert "say what to search for" in run("search", code=2)
     assert "Did you mean from:?" in run("search", "form:ana", code=2)
     assert "Did you mean on:today?" in run("search", "on:tody", code=2)
     assert "Did you mean @ana?" in run("search", "from:anna", code=2)

@@ -19,8 +19,10 @@ from tiger_slack_tui.console.views.importing.check_findings import (
     findings,
     paint_check_finding,
 )
+from tiger_slack_tui.console.views.importing.lines import result_lines
 from tiger_slack_tui.console.views.importing.step_line import OPTIONS
 from tiger_slack_tui.console.views.importing.view import ImportView
+from tiger_slack_tui.imports.archive.layout import LeftOut
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.request import ImportRequest
 
@@ -160,3 +162,16 @@ async def test_a_run_is_controlled_and_its_result_is_read(
         await shows(app, "files")
         await pilot.press("escape", "n")
         await shows(app, "Nothing is written before step 4.")
+
+
+def test_files_that_were_left_out_by_choice_are_no_warning() -> None:
+    state = whole(Clock())
+    chosen = {LeftOut.NOT_SELECTED: 2, LeftOut.OUTSIDE: 3, LeftOut.COMMENTS: 1}
+
+    def said(left_out: dict[LeftOut, int]) -> str:
+        state.left_out = {str(reason): number for reason, number in left_out.items()}
+        return "\n".join(shown.plain for shown in result_lines(state, 100))
+
+    failed = state.num_failed
+    assert f"{failed} file not read in full" in said(chosen)
+    assert f"{failed + 4} files not read in full" in said(chosen | {LeftOut.UNKNOWN: 4})

@@ -15,6 +15,7 @@ PLAUSIBLE = {
     "channel": "C1",
     "ts": "1700000000.000100",
     "event_ids": "Ev1",
+    "query": "1",
 }
 """Valid values of arguments."""
 _INSTEAD = {"app", "user", "channel", "rule"}

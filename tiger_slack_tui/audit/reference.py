@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiger_slack_tui.audit.why import MessageHistory, WaitingEvent, read_history, read_spool
+from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.ts import read_pasted_channel, read_pasted_ts, read_permalink
 from tiger_slack_tui.store.message_history import (
@@ -16,7 +17,14 @@ from tiger_slack_tui.store.message_history import (
 )
 from tiger_slack_tui.store.names import find_channel
 
-HOW_TO_NAME = "Name the message by CHANNEL and TS (1700000000.000100), or by its link."
+_HOW_TO_NAME = "Name the message by CHANNEL and TS (1700000000.000100), or by its link."
+
+
+def how_to_name(channel: str, ts: str | None) -> str:
+    """What is wrong with texts that name no message, and how to name one."""
+    if ts is None:
+        return f"{visible(channel)} does not name a message. {_HOW_TO_NAME}"
+    return f"{visible(ts)} is not the TS of a message. {_HOW_TO_NAME}"
 
 
 @dataclass(frozen=True, slots=True)

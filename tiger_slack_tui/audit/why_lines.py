@@ -175,7 +175,7 @@ def _hints(found: MessageHistory) -> Iterator[str]:
     on = {rule.id for rule in found.rules if rule.is_on}
     for rule_id in sorted(id_ for id_ in discarded if id_ is not None):
         if rule_id in on:
-            yield f"→ to store it, first: tiger-slack discard remove {rule_id}"
+            yield f"→ to store it, first: tiger-slack discard off {rule_id}"
         yield f"→ to store it: tiger-slack replay --discarded-by {rule_id}"
     if found.verdict is Verdict.FAILED:
         failed = " ".join(e.event_id for e in found.events if e.did is Effect.FAILED)

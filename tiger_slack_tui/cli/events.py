@@ -34,6 +34,7 @@ from tiger_slack_tui.cli.output import echo_json, wrapped
 from tiger_slack_tui.cli.queries import query_runner, run_query
 from tiger_slack_tui.launch import database_name
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.slack.ts import read_permalink
 from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, EventRow, read_page
 
 _OUTCOMES = ("stored", "discarded", "audit", "failed", "unrouted")
@@ -176,10 +177,10 @@ def show_event(loaded: Settings, event_id: str, *, as_json: bool) -> None:
     """Print one event. Raises NoSuchEvent."""
     found = run_query(loaded, "event", lambda c: read_event(c, event_id))
     if found is None:
-        raise NoSuchEvent(
-            f"The audit trail has no event {visible(event_id)}.",
-            hint="Slack never delivered it, or it is older than the events that slack.event keeps.",
-        )
+        hint = "Slack never delivered it, or it is older than the events that slack.event keeps."
+        if read_permalink(event_id) is not None:
+            hint = "This is the link of a message. To see its events: tiger-slack why LINK"
+        raise NoSuchEvent(f"The audit trail has no event {visible(event_id)}.", hint=hint)
     if as_json:
         echo_json(found)
     else:

@@ -72,6 +72,11 @@ def _replay(loaded: Settings, selection: ReplaySelection, *, dry_run: bool, as_j
         echo_json(_as_json(report, unknown, dry_run=dry_run))
     elif report.events or not unknown:
         click.echo("\n".join(_lines(report, dry_run=dry_run)))
+    still = report.changes.get((Outcome.DISCARDED, Outcome.DISCARDED))
+    if still and selection.rule is not None and not as_json:
+        click.echo(
+            f"Rules still discard {amount(still, 'event')}: tiger-slack discard off {selection.rule}"
+        )
     if unknown:
         raise NoSuchEvent(f"The audit trail has no event {visible(', '.join(unknown))}.")
     if failed := report.outcomes().get(Outcome.FAILED):

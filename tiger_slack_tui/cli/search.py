@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from shutil import get_terminal_size
+from typing import Any
 
 import click
 
-from tiger_slack_tui.audit.reference import HOW_TO_NAME, MessageReference
+from tiger_slack_tui.audit.reference import MessageReference, how_to_name
 from tiger_slack_tui.audit.why_lines import second_lines
 from tiger_slack_tui.audit.words import format_channel, format_time, format_user
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import NotFound
 from tiger_slack_tui.base.text import amount, cells, lines, visible
+from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json
@@ -55,7 +58,11 @@ class _Candidates:
 
 
 @click.command()
-@click.argument("query", nargs=-1, required=True)
+@click.argument("query", nargs=-1)
+@options.channels
+@options.users
+@options.since
+@options.until
 @click.option("--newest", is_flag=True, help="Show the newest first, not the most relevant.")
 @click.option(
     "--limit", type=options.Number(1, 1000), default=20, show_default=True, help="Most results."
@@ -69,18 +76,30 @@ class _Candidates:
 )
 @options.as_json
 @plain_errors
-def search(query: tuple[str, ...], newest: bool, limit: int, context: int, as_json: bool) -> None:
+def search(
+    query: tuple[str, ...],
+    newest: bool,
+    limit: int,
+    context: int,
+    as_json: bool,
+    **filters: Any,
+) -> None:
     """Find messages.
 
     All words must be in a message: invoice "pay now" deploy* -draft. `a or b` needs one of them. Filters: from:@ana
     in:#ops before:2026-03-01 after:7d on:today during:2026-03 has:link has:file has:thread has:reaction has::eyes:
-    is:edited is:bot subtype:NAME. Write -- before a query that begins with a minus.
+    is:edited is:bot subtype:NAME. Write -- before a query that begins with a minus. The options --channel, --user,
+    --since and --until are the filters in:, from:, after: and before:.
 
     Exit code 1: nothing was found.
     """
 
+    text = " ".join([*query, *_as_filters(**filters)])
+    if not text.strip():
+        raise click.UsageError("Missing argument 'QUERY': say what to search for.")
+
     async def ask(connection: Connection) -> _Answer:
-        page = await find(connection, " ".join(query), newest=newest, limit=limit)
+        page = await find(connection, text, newest=newest, limit=limit)
         found = [each.message for each in page.results] if context else []
         near = {m.permalink: await around(connection, m.channel_id, m.ts, context) for m in found}
         return _Answer(page, near)
@@ -98,6 +117,24 @@ def search(query: tuple[str, ...], newest: bool, limit: int, context: int, as_js
             click.echo(hint, err=True)
 
 
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', "") + '"'
+
+
+def _as_filters(
+    channels: Sequence[str], users: Sequence[str], since: str | None, until: str | None
+) -> Iterator[str]:
+    """What the options mean, in the query language. Raises SettingsError for a wrong time."""
+    for filter_, names in (("in", channels), ("from", users)):
+        if names:
+            yield " or ".join(f"{filter_}:{_quoted(name)}" for name in names)
+    for filter_, time in zip(
+        ("after", "before"), read_period(since, until, datetime.now(UTC)), strict=True
+    ):
+        if time is not None:
+            yield f"{filter_}:{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 @click.command()
 @click.argument("channel", metavar="CHANNEL|PERMALINK")
 @click.argument("ts", required=False)
@@ -113,7 +150,7 @@ def thread(channel: str, ts: str | None, as_json: bool) -> None:
     """
     named = MessageReference.read(channel, ts)
     if named is None:
-        raise click.UsageError(HOW_TO_NAME)
+        raise click.UsageError(how_to_name(channel, ts))
 
     async def ask(connection: Connection) -> list[Message] | _Candidates:
         found = await named.find(connection)

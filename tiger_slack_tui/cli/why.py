@@ -8,7 +8,7 @@ import re
 import click
 
 from tiger_slack_tui.audit.readable import readable_history
-from tiger_slack_tui.audit.reference import HOW_TO_NAME, MessageReference
+from tiger_slack_tui.audit.reference import MessageReference, how_to_name
 from tiger_slack_tui.audit.why import MessageHistory, Verdict
 from tiger_slack_tui.audit.why_lines import second_lines, why_lines
 from tiger_slack_tui.base import settings
@@ -47,7 +47,7 @@ def why(channel: str, ts: str | None, as_json: bool) -> None:
         return
     message = MessageReference.read(channel, ts)
     if message is None:
-        raise click.UsageError(HOW_TO_NAME)
+        raise click.UsageError(how_to_name(channel, ts))
     _explain(settings.load(), message, as_json=as_json)
 
 

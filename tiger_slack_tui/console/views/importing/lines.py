@@ -22,6 +22,7 @@ from tiger_slack_tui.console.panes.paint import (
     line,
 )
 from tiger_slack_tui.console.views.importing.step_line import end_of_path
+from tiger_slack_tui.imports.archive.layout import LeftOut
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_table import FileProgress, FileStep
 from tiger_slack_tui.imports.ledger import FolderProgress
@@ -252,7 +253,10 @@ def result_lines(state: ImportState, width: int) -> list[Content]:
     if result is not None and result.mismatch:
         lines.append(line((f"  ✗ The account does NOT add up: {result.mismatch}", BAD)))
     elif result is not None:
-        unread = state.num_failed + left_out
+        unwanted = sum(
+            number for reason, number in state.left_out.items() if not LeftOut(reason).is_wanted
+        )
+        unread = state.num_failed + unwanted
         account: StyledText = (
             (f"  ▲ {amount(unread, 'file')} not read in full, the rest is accounted for", NOTE)
             if unread
