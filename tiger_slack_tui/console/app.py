@@ -72,6 +72,7 @@ class MainScreen(Screen[None]):
     """The screen below all dialogs."""
 
     BLANK = True
+    AUTO_FOCUS = ""  # the view knows its first pane; Textual would also take a hidden one
 
 
 class ConsoleApp(InteractiveApp):

@@ -64,7 +64,7 @@ class PaneField(ActionField):
 
     def _close(self) -> None:
         self.display = False
-        if self._pane is not None and self._pane.is_in_sight:
+        if self._pane is not None and self._pane.is_in_sight and self._pane.can_focus:
             self._pane.focus()
         else:
             self._on_pane_hidden()

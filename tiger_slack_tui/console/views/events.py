@@ -91,6 +91,7 @@ class EventsView(View):
             key=lambda row: row.event_id,
             selectable=True,
             copy=lambda row: row.event_id,
+            copied="the id of the event",
             fields=EVENT_FIELDS,
             rest=self._read_rest,
         )

@@ -231,14 +231,16 @@ class OverviewView(View):
     NAME: ClassVar[str] = OVERVIEW
 
     def compose(self) -> ComposeResult:
-        yield Pane[Content](as_is, id="chart")
-        yield Pane[Instance](
+        yield Pane[Content](as_is, id="chart", can_focus=False)
+        instances = Pane[Instance](
             paint_instance,
             id="instances",
             key=lambda row: row.instance,
             selectable=True,
             fields=_INSTANCE_FIELDS,
         )
+        instances.display = self.backend.is_observing  # until the first sample is shown
+        yield instances
         yield Pane[TypeRate](
             self._paint_type,
             id="types",
@@ -257,7 +259,6 @@ class OverviewView(View):
 
     def on_mount(self) -> None:
         self._model: Model | None = None
-        self.query_one("#chart", Pane).can_focus = False
 
     def show(self, model: Model) -> None:
         self._model = model

@@ -102,6 +102,7 @@ class TriageView(View):
             key=_key,
             selectable=True,
             copy=lambda row: _key(row),
+            copied="the id",
             find=_searched,
             fields=_FIELDS,
         )

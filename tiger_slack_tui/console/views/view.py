@@ -19,6 +19,9 @@ from tiger_slack_tui.console.panes.export import MOST_READ, FileRefused, propose
 from tiger_slack_tui.console.panes.pane import FAR, Pane
 
 
+_NOTHING = "There is nothing to copy"
+
+
 class Switcher(ContentSwitcher):
     """Shows one of its children."""
 
@@ -93,6 +96,8 @@ class View(Container):
             self.pane.filter_rows("")
         elif self.zoomed is not None:
             self.zoom(None)
+        elif (other := next((one for one in self.panes() if one.filter_text), None)) is not None:
+            other.filter_rows("")
         else:
             return self.back()
         return True
@@ -173,7 +178,7 @@ class View(Container):
 
     @action("pane.copy", "y", "Copy", footer=False)
     def act_copy(self) -> None:
-        """Copy the row to the terminal's clipboard."""
+        """Copy the row; in lists of events the event's id, of messages the link."""
         if self.pane:
             self.host.attempt("Copy", self._copy(self.pane))
 
@@ -184,10 +189,16 @@ class View(Container):
             self.host.attempt("Copy", self._copy_all(self.pane))
 
     async def _copy(self, pane: Pane[Any]) -> str:
-        return self.host.copy(await pane.copy_text())
+        text, copied = await pane.copy_text(), pane.copied
+        if not text.strip():
+            return _NOTHING
+        said = self.host.copy(text)
+        return f"Copied {copied} to the terminal's clipboard: {text}" if copied else said
 
     async def _copy_all(self, pane: Pane[Any]) -> str:
         found = await pane.copy_rows(self._say_read)
+        if not found.number:
+            return _NOTHING
         self.host.copy(found.text)
         rows = _rows_in_words(found.number, found.is_whole, pane.body.left_out)
         return f"Copied {rows} to the terminal's clipboard{'' if found.is_whole else '. e writes more.'}"

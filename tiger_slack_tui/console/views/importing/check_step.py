@@ -40,7 +40,7 @@ class CheckStep(Step):
     TITLE: ClassVar[str] = "Step 2, Check"
 
     def compose(self) -> ComposeResult:
-        yield Pane[Content](as_is, id="check-total")
+        yield Pane[Content](as_is, id="check-total", can_focus=False)
         yield Pane[CheckFinding](
             paint_check_finding, id="check-findings", selectable=True, find=search_text
         )
@@ -54,7 +54,6 @@ class CheckStep(Step):
         )
 
     def on_mount(self) -> None:
-        self.pane("check-total").can_focus = False
         self._rows: CachedValue[list[CheckFinding]] = CachedValue()
         self._folders: CachedValue[list[FolderProgress]] = CachedValue()
 

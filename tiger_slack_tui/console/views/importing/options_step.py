@@ -110,12 +110,11 @@ class OptionsStep(Step):
             find=lambda row: f"{row.name} {row.channel}",
             fields=FOLDER_FIELDS,
         )
-        yield Pane[Content](as_is, id="options-command")
+        yield Pane[Content](as_is, id="options-command", can_focus=False)
 
     def on_mount(self) -> None:
         self._edit: FieldEdit | None = None
         self._edited_from: Pane[object] | None = None
-        self.pane("options-command").can_focus = False
         self._chosen: frozenset[str] = frozenset()
         self._folders: CachedValue[list[FolderProgress]] = CachedValue()
         self._command: CachedValue[list[Content]] = CachedValue()

@@ -41,7 +41,7 @@ class ResultStep(Step):
     TITLE: ClassVar[str] = "Step 5, Result"
 
     def compose(self) -> ComposeResult:
-        yield Pane[Content](as_is, id="result-total")
+        yield Pane[Content](as_is, id="result-total", can_focus=False)
         yield Pane[ImportProblem](
             paint_problem,
             id="result-bad",
@@ -60,7 +60,6 @@ class ResultStep(Step):
         )
 
     def on_mount(self) -> None:
-        self.pane("result-total").can_focus = False
         self._rows: CachedValue[list[ImportProblem]] = CachedValue()
         self._folders: CachedValue[list[FolderProgress]] = CachedValue()
 

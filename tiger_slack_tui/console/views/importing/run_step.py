@@ -45,8 +45,8 @@ class RunStep(Step):
     TITLE: ClassVar[str] = "Step 4, Run"
 
     def compose(self) -> ComposeResult:
-        yield Pane[Content](as_is, id="run-total")
-        yield Pane[tuple[int, WorkerProgress]](self._paint_worker, id="run-workers")
+        yield Pane[Content](as_is, id="run-total", can_focus=False)
+        yield Pane[tuple[int, WorkerProgress]](self._paint_worker, id="run-workers", can_focus=False)
         yield Pane[PlannedFile](
             self._paint_file,
             id="run-files",
@@ -69,8 +69,6 @@ class RunStep(Step):
         self._only_bad = False
         self._shown: ImportState | None = None
         self._folders: CachedValue[list[FolderProgress]] = CachedValue()
-        for name in ("run-total", "run-workers"):
-            self.pane(name).can_focus = False
 
     def focus_first(self) -> None:
         files = self.pane("run-files")

@@ -113,14 +113,13 @@ class SourceStep(Step):
             selectable=True,
             fields=PAST_FIELDS,
         )
-        yield Pane[Content](as_is, id="source-about")
+        yield Pane[Content](as_is, id="source-about", can_focus=False)
 
     def on_mount(self) -> None:
         self.inspection = PathInspection("")
         self._is_inspecting = False
         self._is_check_wanted = False
         """Whether the check starts as soon as the path is inspected."""
-        self.pane("source-about").can_focus = False
 
     @property
     def field(self) -> PathField:

@@ -1,0 +1,37 @@
+"""Filters of panes, from the first key of a fresh console on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tests.console.canned import database_state, screen_text, several_instances, shows
+from tests.console.test_keys import console
+from tiger_slack_tui.console.panes.pane import Pane
+
+
+async def test_a_fresh_console_filters_the_pane_that_its_first_view_has_after_its_key(
+    tmp_path: Path,
+) -> None:
+    async with console(tmp_path, size=(80, 24)) as (app, pilot, _):
+        types = app.view.query_one("#types", Pane)
+        assert app.view.pane is types
+        await pilot.press("slash", *"react", "enter")
+        await shows(app, "by type /react")
+        assert [row.type for row in types.rows] == ["reaction_added"]
+        assert "No row contains" not in screen_text(app)
+        await pilot.press("escape", "1")
+        assert not types.filter_text
+        assert app.view.pane is types
+
+
+async def test_escape_ends_the_filter_of_a_pane_that_lost_the_focus(tmp_path: Path) -> None:
+    """Whoever presses Escape wants to see all rows again."""
+    async with console(tmp_path) as (app, pilot, backend):
+        backend.change(database=replace(database_state(), instances=several_instances()))
+        await shows(app, "instances")
+        types = app.view.query_one("#types", Pane)
+        await pilot.press("slash", *"react", "enter", "tab")
+        assert app.view.pane is not types
+        await pilot.press("escape")
+        assert not types.filter_text
