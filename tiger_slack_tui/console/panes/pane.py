@@ -95,24 +95,22 @@ class Pane(Widget, Generic[T], can_focus=True):
         key: Callable[[T], Hashable] | None = None,
         selectable: bool = False,
         copy: Callable[[T], str] | None = None,
-        copied: str = "",
         find: Callable[[T], str] | None = None,
         fields: Sequence[Field[T]] = (),
         rest: ReadRest[T] | None = None,
         can_focus: bool = True,
     ) -> None:
-        """`copy` gives the text to copy for a row, and `copied` names it, such as "the link". `fields` are what rows are sorted by, and what exports contain.
-        `rest` reads the rows that are not loaded, for exports and copies.
+        """`copy` gives the text to copy for a row: an id or a link. `fields` are what rows are sorted by, and
+        what exports contain. `rest` reads the rows that are not loaded, for exports and copies.
 
-        A filter searches the row as it is painted, or the text that `find` gives, which is faster. Without `can_focus`,
-        the pane only shows: nobody can filter, copy or export it.
+        A filter searches the row as it is painted, or the text that `find` gives, which is faster. Without
+        `can_focus`, the pane only shows: nobody can filter, copy or export it.
         """
         super().__init__(id=id)
         self._paint = paint
         self._key = key
         self._selectable = selectable
         self._copy = copy
-        self._copied = copied
         self.fields = fields
         self._rest = rest
         self._arrangement: Arrangement[T] = Arrangement(
@@ -257,9 +255,9 @@ class Pane(Widget, Generic[T], can_focus=True):
         self.move(pages * max(self._room - 1, 1))
 
     @property
-    def copied(self) -> str:
-        """What `copy_text` gives, in words; "" if it is the row or the pane as it is shown."""
-        return self._copied if self.row is not None else ""
+    def copies_name(self) -> bool:
+        """Whether `copy_text` gives an id or a link of the row, not the row as it is shown."""
+        return self._copy is not None and self.row is not None
 
     async def copy_text(self) -> str:
         """The text to copy: the selected row, or the pane if no row can be selected."""

@@ -91,7 +91,6 @@ class EventsView(View):
             key=lambda row: row.event_id,
             selectable=True,
             copy=lambda row: row.event_id,
-            copied="the id of the event",
             fields=EVENT_FIELDS,
             rest=self._read_rest,
         )

@@ -103,7 +103,6 @@ class MessagesView(View):
                 key=lambda result: (result.message.channel_id, result.message.ts),
                 selectable=True,
                 copy=lambda result: result.message.permalink,
-                copied="the link of the message",
                 fields=RESULT_FIELDS,
                 rest=self._read_rest,
             )

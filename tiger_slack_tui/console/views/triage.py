@@ -102,7 +102,6 @@ class TriageView(View):
             key=_key,
             selectable=True,
             copy=lambda row: _key(row),
-            copied="the id",
             find=_searched,
             fields=_FIELDS,
         )

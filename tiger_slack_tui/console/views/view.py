@@ -18,7 +18,6 @@ from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.export import MOST_READ, FileRefused, proposed_path, write_rows
 from tiger_slack_tui.console.panes.pane import FAR, Pane
 
-
 _NOTHING = "There is nothing to copy"
 
 
@@ -189,11 +188,11 @@ class View(Container):
             self.host.attempt("Copy", self._copy_all(self.pane))
 
     async def _copy(self, pane: Pane[Any]) -> str:
-        text, copied = await pane.copy_text(), pane.copied
-        if not text.strip():
+        if not pane.rows:
             return _NOTHING
+        text, is_name = await pane.copy_text(), pane.copies_name
         said = self.host.copy(text)
-        return f"Copied {copied} to the terminal's clipboard: {text}" if copied else said
+        return f"Copied to the terminal's clipboard: {text}" if is_name else said
 
     async def _copy_all(self, pane: Pane[Any]) -> str:
         found = await pane.copy_rows(self._say_read)

@@ -46,7 +46,9 @@ class RunStep(Step):
 
     def compose(self) -> ComposeResult:
         yield Pane[Content](as_is, id="run-total", can_focus=False)
-        yield Pane[tuple[int, WorkerProgress]](self._paint_worker, id="run-workers", can_focus=False)
+        yield Pane[tuple[int, WorkerProgress]](
+            self._paint_worker, id="run-workers", can_focus=False
+        )
         yield Pane[PlannedFile](
             self._paint_file,
             id="run-files",

@@ -1,12 +1,13 @@
-"""Filters of panes, from the first key of a fresh console on."""
+"""The actions of all panes: filters from the first key of a fresh console on, and copies."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from tests.console.canned import database_state, screen_text, several_instances, shows
+from tests.console.canned import database_state, screen_text, several_instances, shows, snapshot
 from tests.console.test_keys import console
+from tests.support import until
 from tiger_slack_tui.console.panes.pane import Pane
 
 
@@ -35,3 +36,15 @@ async def test_escape_ends_the_filter_of_a_pane_that_lost_the_focus(tmp_path: Pa
         assert app.view.pane is not types
         await pilot.press("escape")
         assert not types.filter_text
+
+
+async def test_a_copy_says_what_was_copied_or_that_there_is_nothing(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, backend):
+        await pilot.press("3", "y")
+        await shows(app, "Copied to the terminal's clipboard: Ev2")
+        backend.change(engine=replace(snapshot(), problems=()))
+        await until(lambda: not app.view.query_one("#findings", Pane).rows)
+        for key in ("y", "Y"):
+            app.say("")
+            await pilot.press(key)
+            await shows(app, "There is nothing to copy")
