@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from tests.archives import (
     Files,
@@ -22,6 +23,8 @@ from tests.archives import (
 )
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.names import find_channel
+
+pytestmark = pytest.mark.slow
 
 
 async def import_twice(conninfo: str, path: Path) -> list[Imported]:

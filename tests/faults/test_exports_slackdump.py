@@ -28,6 +28,8 @@ from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.imports.archive.workspaces import ExportChoice
 from tiger_slack_tui.store.import_account import ImportProblem
 
+pytestmark = pytest.mark.slow
+
 MESSAGES = "select count(*) from slack.message"
 CHANNELS = [
     {"id": "C1ABC", "name": "general", "is_channel": True},

@@ -25,6 +25,8 @@ from tiger_slack_tui.slack import payload
 from tiger_slack_tui.store.import_files import FileCheckpoint
 from tiger_slack_tui.store.import_messages import Channel
 
+pytestmark = pytest.mark.slow
+
 TEXTS = (
     *("text", "team", "user", "parent_user_id", "bot_id", "app_id", "trigger_id", "workflow_id"),
     "client_msg_id",

@@ -25,6 +25,8 @@ from tiger_slack_tui.postgres.embedded.binaries import (
 )
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres, is_supervised
 
+pytestmark = pytest.mark.slow
+
 
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds

@@ -33,6 +33,8 @@ from tiger_slack_tui.imports.progress_events import FileFailed, ImportNote
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.store.import_account import ImportProblem
 
+pytestmark = pytest.mark.slow
+
 GENERAL = {
     "2023-11-14": [
         message(1, "one", reactions=[{"name": "+1", "users": ["U1", "U2"], "count": 2}]),
