@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.canned import NOW, CannedBackend
+from tests.console.canned import NOW, CannedBackend, history, shows
+from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.history_reader import DAY, PARTS, History
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.rates import Rates
+from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.event_chart import EventChart
 
 WINDOWS = (60, 120, 300, 900, *PARTS)
@@ -62,3 +64,14 @@ def test_time_without_figures_is_marked(tmp_path: Path) -> None:
     assert EventChart.of(young, 127).lines(3)[-2].plain.count("·") == 90
     unread = replace(known, window=90 * DAY)
     assert EventChart.of(unread, 127).lines(3)[-2].plain.count("·") == 120
+
+
+async def test_a_peak_that_can_be_less_than_now_is_called_a_mean(tmp_path: Path) -> None:
+    backend = CannedBackend(tmp_path)
+    app = ConsoleApp(backend, ConsoleOptions())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shows(app, "now 412.4 · peak 564 · 2 min")
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        await shows(app, "(mean of 12 s) · 15 min")
+        backend.change(window=DAY, history=history())
+        await shows(app, "── peak 101 (mean of 19 min) · 1 d")

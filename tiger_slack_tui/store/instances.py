@@ -139,8 +139,16 @@ class Instance:
     age: float
     """How long it had run at its last heartbeat: it does not grow after that."""
     seen_age: float
+    """The age of its last heartbeat when this was read."""
     is_stopped: bool
     """Whether it ended by a regular stop."""
+    read_age: float = 0.0
+    """How long ago this was read, if the database has not answered since."""
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last heartbeat that is known."""
+        return self.seen_age + self.read_age
 
     @property
     def is_running(self) -> bool:
@@ -149,12 +157,12 @@ class Instance:
 
     @property
     def is_late(self) -> bool:
-        """Whether a heartbeat is missing: it may be slow, crashed or cut off from the database."""
-        return not self.is_stopped and self.seen_age > LATE_HEARTBEAT_SECONDS
+        """Whether nothing is known of now: the last heartbeat that was read is old."""
+        return not self.is_stopped and self.silence > LATE_HEARTBEAT_SECONDS
 
     @property
     def is_lost(self) -> bool:
-        """Whether it has crashed, or cannot reach the database."""
+        """Whether it has crashed, or cannot reach the database. An answer that has grown old is no sign of that."""
         return not self.is_stopped and self.seen_age > STALE_HEARTBEAT_SECONDS
 
 

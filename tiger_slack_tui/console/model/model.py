@@ -79,12 +79,12 @@ class Model:
 
     @property
     def instances(self) -> Sequence[Instance]:
-        """The instances. Their heartbeats grow older while the database is not read."""
+        """The instances. What is known of them grows older while the database is not read."""
         database = self.database
         if not self.is_old("instances"):
             return database.instances
         more = self.at - (database.at or self.at)
-        return [replace(row, seen_age=row.seen_age + more) for row in database.instances]
+        return [replace(row, read_age=more) for row in database.instances]
 
     @property
     def is_silent(self) -> bool:
@@ -96,8 +96,13 @@ class Model:
         """When an instance last reported, as a phrase."""
         if self.database.at is None:
             return self.read_ago
-        ages = [row.seen_age for row in self.instances if not row.is_stopped]
+        ages = [row.silence for row in self.instances if not row.is_stopped]
         return f"as of {age(min(ages))} ago" if ages else "none runs"
+
+    @property
+    def silent_for(self) -> str:
+        """For how long no instance has reported, as a phrase."""
+        return self.seen_ago.replace("as of", "silent for").removesuffix(" ago")
 
     @property
     def instances_counted(self) -> str:

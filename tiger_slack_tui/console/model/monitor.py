@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from math import ceil
+from typing import Any, TypeVar
 
 from psycopg.pq import TransactionStatus
 
@@ -27,13 +28,18 @@ from tiger_slack_tui.postgres.migrate.run import MigrationStatus, migration_stat
 from tiger_slack_tui.postgres.timescale import find_timescaledb
 from tiger_slack_tui.store import instances
 from tiger_slack_tui.store.arrivals import ArrivalReader
+from tiger_slack_tui.store.instances import Instance
 from tiger_slack_tui.store.past_imports import recent_imports
 from tiger_slack_tui.store.rules import count_rules
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _SECONDS = 2.0
 """Between two rounds of queries."""
+_SILENT_SECONDS = 6.0
+"""A question without an answer for this long shows that the database hangs: it ends a statement after 5 s."""
 _SLOW_SECONDS = 30.0
 """Between two reads of what changes slowly or takes long to read: sizes, migrations."""
 _MOST_SECONDS = 60.0
@@ -64,18 +70,27 @@ class Monitor:
         self._settings = settings
         self._arrivals = ArrivalReader(_FIRST_SECONDS) if is_observing else None
         self._observed = ObservedRates()
+        self._last_rates: Rates | None = None
+        """Those at the last heartbeat, while no instance reports."""
         self._wake_up = WakeUp()
         self._due: dict[str, float] = {}
         """By field of the state: when it is read again. A field without a time is read in the next round."""
         self._pauses: dict[str, float] = {}
         """By field of the state: how long its next retry waits."""
+        self._asked_at: float | None = None
+        """When the question was asked that has no answer yet."""
         self._state = DatabaseState()
         """With times of the monotonic clock."""
 
     @property
     def state(self) -> DatabaseState:
         """The newest answers, with times of the wall clock."""
-        state = self._state
+        state, asked = self._state, self._asked_at
+        is_silent = asked is not None and self._clock.elapsed() - asked >= _SILENT_SECONDS
+        if is_silent and state.problem is None:
+            state = replace(
+                state, problem="a query has no answer yet", problem_since=asked, ping=None
+            )
         return replace(
             state,
             at=self._wall(state.at),
@@ -104,8 +119,7 @@ class Monitor:
 
     async def _poll(self, connection: Connection) -> None:
         begun = time.perf_counter()
-        async with asyncio.timeout(QUERY_SECONDS):
-            await introspection.ping(connection)
+        await self._answer_to(introspection.ping(connection))
         ping = time.perf_counter() - begun
         state = replace(self._state, problem=None, problem_since=None, retry_at=None, ping=ping)
         state = await self._poll_slow(connection, state)
@@ -124,7 +138,7 @@ class Monitor:
             "locks": lambda: advisory_locks(connection, keys, [IMPORT_LOCK_CLASS]),
             "sessions": lambda: sessions(connection),
             "instances": lambda: instances.newest(connection, most=_INSTANCES),
-            "observed": lambda: self._observe(connection),
+            "observed": lambda: self._observe(connection, state.instances),
             "imports": lambda: recent_imports(connection, IMPORTS),
             "discard_rules": lambda: count_rules(connection),
         }
@@ -165,17 +179,25 @@ class Monitor:
         # Set before the answer, because `refresh_now` may be called meanwhile.
         self._due[name] = now + seconds
         try:
-            async with asyncio.timeout(QUERY_SECONDS):
-                answer = await question()
+            answer = await self._answer_to(question())
         except Exception as error:
             if connection.info.transaction_status is not TransactionStatus.IDLE:
                 raise
             raise_if_cancelled()
+            self._asked_at = None
             return self._fail_one(state, name, error)
         self._pauses.pop(name, None)
         problems = {other: words for other, words in state.problems.items() if other != name}
         changes: dict[str, Any] = {name: tuple(answer) if isinstance(answer, list) else answer}
         return replace(state, problems=problems, **changes)
+
+    async def _answer_to(self, question: Awaitable[T]) -> T:
+        """Await an answer. Raises TimeoutError; long before that, `state` says that the database does not answer."""
+        self._asked_at = self._clock.elapsed()
+        async with asyncio.timeout(QUERY_SECONDS):
+            answer = await question
+        self._asked_at = None
+        return answer
 
     def _fail_one(self, state: DatabaseState, name: str, error: Exception) -> DatabaseState:
         reason = log_read_error(log, name, error, state.problems.get(name))
@@ -185,16 +207,25 @@ class Monitor:
             self._due[name] = self._clock.elapsed() + pause
         return replace(state, problems={**state.problems, name: reason})
 
-    async def _observe(self, connection: Connection) -> Rates | None:
+    async def _observe(self, connection: Connection, instances: Sequence[Instance]) -> Rates | None:
+        """The rates. While no instance reports, those of now and of the last minute stay as of the last heartbeat."""
         if self._arrivals is None:
             return None
         self._observed.add(await self._arrivals.read(connection))
-        return self._observed.rates()
+        rates, rows = self._observed.rates(), [row for row in instances if not row.is_stopped]
+        if not rows or not all(row.is_late for row in rows):
+            self._last_rates = None
+            return rates
+        if self._last_rates is None:
+            self._last_rates = self._observed.rates(ceil(min(row.seen_age for row in rows)))
+        return replace(rates, now=self._last_rates.now, by_type=self._last_rates.by_type)
 
     def _fail(self, error: Exception, pause: float) -> None:
         now, before = self._clock.elapsed(), self._state
         reason = log_read_error(log, "the database", error, before.problem)
-        since = now if before.problem_since is None else before.problem_since
+        asked, self._asked_at = self._asked_at, None
+        began = now if asked is None else asked
+        since = began if before.problem_since is None else before.problem_since
         self._due.clear()  # anything may have changed meanwhile
         self._state = replace(
             before, problem=reason, problem_since=since, retry_at=now + pause, ping=None

@@ -12,7 +12,7 @@ from tiger_slack_tui.store.arrivals import Arrivals
 _KEPT = 900
 """Seconds that are remembered."""
 _MINUTE = 60
-_NOW = 5
+NOW_SECONDS = 5
 """Seconds that the present rate is the mean of."""
 
 _UNSETTLED = 2
@@ -89,7 +89,7 @@ class RateMeter:
         seconds = [float(now - before) for before, now in pairwise(totals)]
         whole = seconds[:-1]  # the last one is not over
         last = self._seconds[-1][0] - 1 if self._seconds else 0
-        recent = whole[-_NOW:]
+        recent = whole[-NOW_SECONDS:]
         now = sum(recent) / len(recent) if recent else 0.0
         return Rates(now, tuple(whole), last, tuple(self._by_type()))
 
@@ -98,7 +98,7 @@ class RateMeter:
             return []
         newest_at, newest = self._counts[-1]
         _, minute = self._counts_before(_MINUTE)
-        near_at, near = self._counts_before(_NOW)
+        near_at, near = self._counts_before(NOW_SECONDS)
         found: dict[str, tuple[Counter[str], int, int]] = {}
         for (type_, outcome), n in newest.items():
             outcomes, lately, total = found.get(type_, (Counter(), 0, 0))
@@ -131,14 +131,14 @@ class ObservedRates:
             if second >= arrivals.since:
                 self._seconds.setdefault(second, Counter())[type_, outcome] += n
 
-    def rates(self) -> Rates:
-        """The rates at the time of the last `add`."""
+    def rates(self, ago: int = 0) -> Rates:
+        """The rates at `ago` seconds before the last `add`."""
         if self._first is None:
             return Rates()
-        end = self._now - _UNSETTLED
+        end = self._now - max(ago, _UNSETTLED)
         begin = max(self._first, end - _KEPT)
         totals = [float(sum(self._seconds.get(s, {}).values())) for s in range(begin, end)]
-        recent = totals[-_NOW:]
+        recent = totals[-NOW_SECONDS:]
         now = sum(recent) / len(recent) if recent else 0.0
         return Rates(now, tuple(totals), end - 1, tuple(self._by_type(end)))
 
@@ -151,10 +151,10 @@ class ObservedRates:
                 totals[type_] += n
                 if end - _MINUTE <= second < end:
                     minutes.setdefault(type_, Counter())[outcome] += n
-                if end - _NOW <= second < end:
+                if end - NOW_SECONDS <= second < end:
                     lately[type_] += n
         rates = [
-            TypeRate(type_, lately[type_] / _NOW, minutes.get(type_, Counter()), total)
+            TypeRate(type_, lately[type_] / NOW_SECONDS, minutes.get(type_, Counter()), total)
             for type_, total in totals.items()
         ]
         return sorted(rates, key=lambda rate: (-rate.total, rate.type))

@@ -93,6 +93,8 @@ def _observed(model: Model) -> tuple[str, str]:
         return "bad", "NO DATABASE"
     if model.database.at is None:
         return "note", "STARTING"
+    if model.is_old("instances"):
+        return "note", "OLD NUMBERS"
     if all(row.is_stopped for row in instances):
         return "off", "NONE RUNS"
     if all(row.is_stopped or row.is_lost for row in instances):
@@ -203,7 +205,7 @@ def _lost_lines(model: Model) -> list[Content]:
     lost = [row for row in model.instances if row.is_lost]
     lines = [
         _bad(
-            f"Lost: {row.host}:{row.pid}, silent for {age(row.seen_age)}. It crashed or is cut off."
+            f"Lost: {row.host}:{row.pid}, silent for {age(row.silence)}. It crashed or is cut off."
         )
         for row in lost[:_FAULTS]
     ]

@@ -17,7 +17,7 @@ from tiger_slack_tui.console.formats import age, brief, clock, count, millis
 from tiger_slack_tui.console.model.findings import Finding
 from tiger_slack_tui.console.model.history_reader import PARTS
 from tiger_slack_tui.console.model.model import Model
-from tiger_slack_tui.console.model.rates import TypeRate
+from tiger_slack_tui.console.model.rates import NOW_SECONDS, TypeRate
 from tiger_slack_tui.console.panes.arrangement import Field
 from tiger_slack_tui.console.panes.chrome import import_parts, storage_state
 from tiger_slack_tui.console.panes.event_chart import EventChart
@@ -88,7 +88,7 @@ _INSTANCE_FIELDS = (
     Field[Instance]("spool", lambda row: row.spool_events),
     Field[Instance]("received", lambda row: row.received),
     Field[Instance]("up", lambda row: row.age),
-    Field[Instance]("seen", lambda row: row.seen_age),
+    Field[Instance]("seen", lambda row: row.silence),
 )
 
 
@@ -99,24 +99,24 @@ def paint_instance(row: Instance, width: int) -> Content:
     elif row.is_stopped:
         state = mark("off", "stopped")
     elif row.is_late:
-        state = mark("note", f"as of {age(row.seen_age)} ago")
+        state = mark("note", f"as of {age(row.silence)} ago")
     elif (stored := storage_state(row.database_problem, row.spool_problem)) is not None:
         state = mark(*stored)
     else:
         state = mark("ok" if row.status == SlackStatus.CONNECTED else "note", row.status)
-    is_old = not row.is_running
+    is_old, has_ended = not row.is_running, row.is_lost or row.is_stopped
     spool: StyledText = (count(row.spool_events), NOTE) if row.spool_events else "-"
     name = row.instance.partition("@")[2] or row.instance
     figures: list[StyledText] = [
-        f"{row.events_per_second:,.1f}",
-        millis(row.ack_p99),
+        "-" if has_ended else f"{row.events_per_second:,.1f}",
+        "-" if has_ended else millis(row.ack_p99),
         f"{row.queue:,}",
         spool,
         count(row.received),
         brief(row.age),
     ]
     cells = [(part if isinstance(part, str) else part[0], DIM) for part in figures]
-    seen = (brief(row.seen_age), BAD if row.is_lost else DIM)
+    seen = (brief(row.silence), BAD if row.is_lost else DIM)
     return _INSTANCES.row(
         width,
         [(name, DIM) if is_old else name, state, *(cells if is_old else figures), seen],
@@ -275,17 +275,23 @@ class OverviewView(View):
         flow = flow_lines(now, width) if now is not None else []
         rows = [*chart.lines(max(height - 1 - len(flow), 1)), *flow]
         is_long = model.window in PARTS
-        peak = f" · peak {_rate(chart.peak)}" if chart.peak else ""
-        if peak and is_long and width >= 100:
-            peak += f" (mean of {brief(chart.seconds)})"
-        has_time = chart.peak and width >= 120 and not is_long
-        at = f" at {clock(chart.peak_at)}" if has_time else ""
+        peak = ""
+        if chart.peak:
+            peak = f"peak {_rate(chart.peak)}"
+            if chart.seconds > NOW_SECONDS:  # then it can be less than the rate now
+                peak += f" (mean of {brief(chart.seconds)})"
+            elif width >= 120:
+                peak += f" at {clock(chart.peak_at)}"
         received = f"{now.received:,} received · {now.acked:,} acknowledged · " if now else ""
         is_old, ago = _observed_age(model)
-        present = ago or f"now {rates.now:,.1f}"
-        if model.is_observing and not is_old:
+        present = ago or ("" if is_long else f"now {rates.now:,.1f}")
+        if model.is_silent and not model.is_old("observed"):
+            present = (
+                model.silent_for
+            )  # the chart goes on, and only its numbers are of an earlier time
+        elif present and model.is_observing and not is_old:
             present += f" from {model.instances_counted}"
-        note = f"{present}{peak}{at} · {age(model.window)}"
+        note = " · ".join(filter(None, (present, peak, age(model.window))))
         problem = model.error_of("observed")
         if is_long:
             history = model.history
@@ -312,7 +318,9 @@ class OverviewView(View):
                 is_old=is_old,
                 head=_TYPES.head,
                 empty_text=(
-                    "There were no events yet. The first one appears here within a second.",
+                    "No instance reports. Events appear here when one does."
+                    if model.is_silent
+                    else "There were no events yet. The first one appears here within a second.",
                 ),
             )
         )
