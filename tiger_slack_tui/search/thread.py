@@ -20,7 +20,7 @@ class MessageUnknown(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """A message and its neighbours, the oldest first: of the thread for a reply, else of the channel."""
+    """A message and its neighbours, the oldest first."""
 
     before: tuple[Message, ...]
     message: Message
@@ -48,15 +48,18 @@ async def around(
     ts: str,
     n: int,
     visible: VisibleChannels | None = None,
+    *,
+    in_channel: bool = False,
 ) -> Surroundings:
     """A message with the n messages before it and the n after it. Raises MessageUnknown.
 
+    For a reply they are of its thread, unless `in_channel`: then they were written in the channel at that time.
     Of channels that are not `visible`, no names are shown.
     """
     found = await read_messages(connection, [(channel_id, ts)])
     if not found:
         raise _unknown(channel_id, ts)
-    before, after = await read_around(connection, found[0], n)
+    before, after = await read_around(connection, found[0], n, in_channel=in_channel)
     described = await describe(connection, [*before, found[0], *after], visible)
     at = len(before)
     return Surroundings(tuple(described[:at]), described[at], tuple(described[at + 1 :]))

@@ -127,14 +127,14 @@ async def read_thread(
 
 
 async def read_around(
-    connection: Connection, message: ReadableMessage, n: int
+    connection: Connection, message: ReadableMessage, n: int, *, in_channel: bool = False
 ) -> tuple[list[ReadableMessage], list[ReadableMessage]]:
     """The n messages before a message, and the n after it, the oldest first.
 
-    For a reply they are of its thread. Else they are of the channel, without replies.
+    For a reply they are of its thread, unless `in_channel`. Else they are of the channel, without replies.
     """
     channel, ts, thread = message.channel_id, message.ts, message.thread_ts
-    if thread is not None and thread != ts:
+    if thread is not None and thread != ts and not in_channel:
         before = await read_thread(connection, channel, thread, n, before=ts, from_end=True)
         return before, await read_thread(connection, channel, thread, n, after=ts)
     values = {"channel": channel, "ts": time_text(ts), "n": n}

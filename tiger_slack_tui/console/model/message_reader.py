@@ -51,10 +51,13 @@ class MessageReader:
             return await search(connection, text, newest=newest, limit=most, after=after)
 
     async def context(self, channel_id: str, ts: str, place: Place) -> MessageContext:
-        """The thread of the message, or what was said around it in its channel. Raises MessageUnknown."""
+        """The thread of the message, or what was written around it in its channel, without replies.
+
+        Raises MessageUnknown.
+        """
         async with connected(self._conninfo, statement_seconds=_STATEMENT_SECONDS) as connection:
             if place is Place.CHANNEL:
-                near = await around(connection, channel_id, ts, _AROUND)
+                near = await around(connection, channel_id, ts, _AROUND, in_channel=True)
                 messages: Sequence[Message] = (*near.before, near.message, *near.after)
                 return MessageContext(place, tuple(messages), len(near.before))
             messages = await thread_of(connection, channel_id, ts, most=_MOST_OF_THREAD)

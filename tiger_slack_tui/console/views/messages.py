@@ -19,6 +19,7 @@ from tiger_slack_tui.audit.words import format_channel
 from tiger_slack_tui.base.name_patterns import NameUnknown
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import ACCEPT, LEAVE, MESSAGES, action, declared, implements
+from tiger_slack_tui.console.formats import clock
 from tiger_slack_tui.console.model.findings import GAP
 from tiger_slack_tui.console.model.message_reader import PAGE, MessageContext, Place
 from tiger_slack_tui.console.model.model import Model
@@ -329,8 +330,7 @@ class MessagesView(View):
         empty = "Select a message to see its thread." if wanted is None else "Reading it …"
         title = str(self._place)
         if read is not None:
-            first = read.messages[0]
-            title = f"{read.place} in {format_channel(first.channel_id, first.channel_name)}"
+            title = _title(read)
         self.query_one("#conversation", Pane).show(
             Body(
                 rows=self._lines,
@@ -351,7 +351,7 @@ class MessagesView(View):
         if (read := self._message_context) is not None:
             link = read.messages[read.selected].permalink
             make = partial(context_lines, read.messages, read.selected)
-            self.host.read(f"{read.place} {link}", make, copied=link)
+            self.host.read(f"{_title(read)}  {link}", make, copied=link)
 
     @act_open.when
     def _has_context(self) -> bool:
@@ -359,7 +359,7 @@ class MessagesView(View):
 
     @action("messages.place", "c", "Channel or thread")
     def act_place(self) -> None:
-        """Show the channel around it, or its thread."""
+        """Show what its channel wrote around it, or its thread."""
         self._place = Place.THREAD if self._place is Place.CHANNEL else Place.CHANNEL
         if self._reference is not None:
             self.open_message(self._reference)
@@ -386,6 +386,16 @@ class MessagesView(View):
     @act_events.when
     def _has_message(self) -> bool:
         return self._selected() is not None
+
+
+def _title(read: MessageContext) -> str:
+    """What is shown: the thread, or what was written in the channel around the message."""
+    message = read.messages[read.selected]
+    channel = format_channel(message.channel_id, message.channel_name)
+    if read.place is Place.THREAD:
+        return f"thread in {channel}"
+    is_reply = message.thread_ts not in (None, message.ts)
+    return f"{channel} around {'a reply of ' if is_reply else ''}{clock(message.time)[:5]}"
 
 
 async def _lines_of(read: MessageContext, width: int) -> list[Content]:
