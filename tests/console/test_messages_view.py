@@ -195,7 +195,7 @@ async def test_tab_completes_and_enter_leaves_the_field_at_once(tmp_path: Path) 
         await shows(app, "▸ 2026-09-20 14:05  #billing        @林")
         await shows(app, "▌ @林")
         await pilot.press("enter")
-        await shows(app, "thread in #billing  https://example.slack.com")
+        await shows(app, "thread in #billing C01  https://example.slack.com")
         await pilot.press("escape", "escape")
         await shows(app, "/ searches all stored messages")
 
