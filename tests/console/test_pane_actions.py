@@ -48,3 +48,16 @@ async def test_a_copy_says_what_was_copied_or_that_there_is_nothing(tmp_path: Pa
             app.say("")
             await pilot.press(key)
             await shows(app, "There is nothing to copy")
+
+
+async def test_the_palette_finds_actions_of_other_views_and_leads_there(tmp_path: Path) -> None:
+    async with console(tmp_path, size=(80, 24)) as (app, pilot, _):
+        await pilot.press("colon", *"replay")
+        await shows(app, "in Triage: ")
+        await shows(app, "in Events: Process the selected event again")
+        await pilot.press("down", "enter")
+        await until(lambda: app.view.NAME in ("triage", "events"))
+        await shows(app, "R Replay: ")
+        assert len(app.screen_stack) == 1, "nothing was asked: no row was selected yet"
+        await pilot.press("colon", *"sort", "enter")
+        assert app.view.NAME in ("triage", "events")

@@ -286,6 +286,11 @@ class ConsoleApp(InteractiveApp):
             and (candidate.is_of_app or not self.is_too_small)
         ]
 
+    def offered_elsewhere(self) -> list[Action]:
+        """The actions of the other views."""
+        others = (one for one in self.ACTIONS.values() if one.view not in (None, self._view))
+        return [one for one in others if not (self.backend.read_only and one.changes)]
+
     def _action_owners(self) -> list[Hashable]:
         return [*self.view.action_owners(), self]
 
@@ -419,7 +424,7 @@ class ConsoleApp(InteractiveApp):
 
     @action("help.commands", "colon,ctrl+p", "Commands", shown=":")
     def act_commands(self) -> None:
-        """Find an action by its name."""
+        """Find an action of any view by its name."""
         self.action_command_palette()
 
     @implements(HELP)

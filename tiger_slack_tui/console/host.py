@@ -37,6 +37,9 @@ class Host(Protocol):
     def offered(self) -> list[Action]:
         """The actions that can be done in the shown view."""
 
+    def offered_elsewhere(self) -> list[Action]:
+        """The actions of the other views."""
+
     async def go_to(self, name: str) -> None:
         """Show another view."""
 

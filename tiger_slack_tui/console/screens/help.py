@@ -11,7 +11,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from tiger_slack_tui.base.text import cut, fit
-from tiger_slack_tui.console.actions import Action, ActionGroup
+from tiger_slack_tui.console.actions import TITLES, Action, ActionGroup
 from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.panes.paint import DIM, KEY, facing, line, worded
 
@@ -65,41 +65,71 @@ def _action_lines(action: Action, keys: Mapping[str, str], width: int) -> Iterat
     yield from rows
 
 
-def palette_line(action: Action, keys: Mapping[str, str], title: Content, width: int) -> Content:
-    """A line of the palette: the key, the title, and what the action does, up to the details."""
+def palette_line(
+    action: Action,
+    keys: Mapping[str, str],
+    title: Content,
+    width: int,
+    *,
+    is_elsewhere: bool = False,
+) -> Content:
+    """A line of the palette: the key, the title, and what the action does, up to the details.
+
+    With `is_elsewhere`, also the view where it can be done.
+    """
     about = split("[.:;]", action.help)[0]
+    if is_elsewhere and action.view is not None:
+        about = f"in {TITLES[action.view]}: {about}"
     room = max(width - _AROUND - _KEY - _TITLE, 0)
     key = fit(keys.get(action.id, action.key), _KEY)
     return Content.assemble((key, KEY), title.truncate(_TITLE, pad=True), (cut(about, room), DIM))
 
 
 class ActionCommands(Provider):
-    """Finds the actions of the shown view by name, for the command palette. Each takes one line."""
+    """Finds actions by name, for the command palette. Each takes one line.
+
+    Those of the shown view are done. Those of another view lead there, and their key is told: many need a row to be
+    selected.
+    """
 
     async def discover(self) -> Hits:
-        for action in self._offered():
+        for action in self._host.offered() if self._host else ():
             shown = self._line(action, Content(action.title))
             yield DiscoveryHit(shown, partial(self._do, action.id), text=action.title)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for action in self._offered():
+        host = self._host
+        if host is None:
+            return
+        elsewhere = host.offered_elsewhere()
+        for action in (*host.offered(), *elsewhere):
             score = matcher.match(action.title)
             if score > 0:
-                title = matcher.highlight(action.title)
+                is_elsewhere = action in elsewhere
                 yield Hit(
                     score,
-                    self._line(action, title),
-                    partial(self._do, action.id),
+                    self._line(action, matcher.highlight(action.title), is_elsewhere=is_elsewhere),
+                    partial(self._lead_to, action)
+                    if is_elsewhere
+                    else partial(self._do, action.id),
                     text=action.title,
                 )
 
-    def _offered(self) -> list[Action]:
-        return self.app.offered() if isinstance(self.app, Host) else []
+    @property
+    def _host(self) -> Host | None:
+        return self.app if isinstance(self.app, Host) else None
 
-    def _line(self, action: Action, title: Content) -> Content:
-        keys = self.app.keys_shown if isinstance(self.app, Host) else {}
-        return palette_line(action, keys, title, self.app.size.width)
+    def _line(self, action: Action, title: Content, *, is_elsewhere: bool = False) -> Content:
+        keys = self._host.keys_shown if self._host else {}
+        return palette_line(action, keys, title, self.app.size.width, is_elsewhere=is_elsewhere)
+
+    async def _lead_to(self, action: Action) -> None:
+        host = self._host
+        if host is not None and action.view is not None:
+            await host.go_to(action.view)
+            key = host.keys_shown.get(action.id, action.key)
+            host.say(f"{key} {action.title}: {action.help}")
 
     async def _do(self, action_id: str) -> None:
         await self.app.run_action(f"perform('{action_id}')")

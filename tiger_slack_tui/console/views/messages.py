@@ -359,7 +359,7 @@ class MessagesView(View):
 
     @action("messages.place", "c", "Channel or thread")
     def act_place(self) -> None:
-        """Show what its channel wrote around it, or its thread."""
+        """Show the channel around it, or its thread."""
         self._place = Place.THREAD if self._place is Place.CHANNEL else Place.CHANNEL
         if self._reference is not None:
             self.open_message(self._reference)
