@@ -60,6 +60,8 @@ class Body(Generic[T]):
     is_old: bool = False
     left_out: str = ""
     """What the rows lack, for those who export them, such as "the newest 300 of each kind"; "" if nothing."""
+    has_more: bool = False
+    """Whether there are rows that are not loaded. Only loaded ones are filtered and sorted in the pane."""
     newest: int | None = None
     """The index of the newest row: the cursor follows it until the operator moves. None if no row is the newest."""
 
@@ -457,8 +459,10 @@ class Pane(Widget, Generic[T], can_focus=True):
         name = f"{body.title} /{wanted}" if wanted else body.title
         left = line(("── ", style), (name, f"bold {KEY}" if self.has_focus else "bold"), " ")
         note = self._arrangement.sorted_by or body.note  # the note can name the rows' own order
+        if self.is_sorted and body.has_more:
+            note += f" of the {len(body.rows):,} loaded"
         if wanted:
-            note = f"{len(self._rows):,} of {len(body.rows):,}"
+            note = f"{len(self._rows):,} of {len(body.rows):,}{' loaded' if body.has_more else ''}"
             note = "searching …" if self._arrangement.is_filtering and not self._rows else note
         elif self._selectable and len(self._rows) > self._room > 0:
             note = f"{note} · {self._cursor + 1:,}/{len(self._rows):,}".removeprefix(" · ")

@@ -185,6 +185,7 @@ class EventsView(View):
                 empty_text=self._empty(),
                 problem=found.failure.problem if found.failure and found.rows else None,
                 is_old=found.failure is not None,
+                has_more=found.next is not None,
                 newest=0,
             )
         )

@@ -253,6 +253,7 @@ class MessagesView(View):
                 empty_text=self._empty(),
                 problem=found.failure.problem if found.failure and found.rows else None,
                 is_old=found.failure is not None,
+                has_more=found.next is not None,
                 newest=0,
             )
         )
