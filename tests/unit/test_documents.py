@@ -1,10 +1,12 @@
-"""The documents name only files that there are."""
+"""The documents name only files, settings and versions that there are."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tiger_slack_tui import __version__
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -44,3 +46,11 @@ def test_a_file_that_is_not_there_is_found() -> None:
         "tests/unit/no.py",
         "slack/none.py",
     ]
+
+
+def test_changes_after_a_release_have_another_version() -> None:
+    """A database of the released version would refuse the new migrations: versions tell who migrated it."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    unreleased, *_ = changelog.partition("## [Unreleased]")[2].split("\n## [")
+    released = re.findall(r"^## \[([0-9.]+)\]", changelog, re.MULTILINE)
+    assert not unreleased.strip() or __version__ not in released
