@@ -302,7 +302,7 @@ async def test_exports_and_copies_of_everything(tmp_path: Path) -> None:
         backend.imports.run = run
         await press(app, "4", "Y", "e", "enter")
         await until(lambda: bool(copied), 100)
-
+        await until(lambda: bool([*tmp_path.glob("*.txt")]), 100)
         [path] = tmp_path.glob("*.txt")
         await until(lambda: path.read_bytes().count(b"\n") == 20_001, 100)
 

@@ -81,6 +81,32 @@ async def test_an_answer_that_stops_half_way_ends(conninfo: str, proxy: Proxy) -
             await reading
 
 
+@pytest.mark.parametrize("way", ["of a pool", "with", "close"])
+async def test_a_lost_connection_gives_its_socket_back_at_once(conninfo: str, way: str) -> None:
+    """Also while the stack of an error still holds it."""
+
+    async def lose(connection: Connection) -> None:
+        with pytest.raises(psycopg.OperationalError):
+            await connection.execute("select pg_terminate_backend(pg_backend_pid())")
+
+    if way == "of a pool":
+        async with make_pool(conninfo, minimum=0, maximum=1) as pool:
+            async with pool.connection() as connection:
+                await lose(connection)
+            async with pool.connection() as other:
+                await other.execute("select 1")
+    else:
+        connection = await connect(conninfo)
+        if way == "with":
+            async with connection:
+                await lose(connection)
+        else:
+            await lose(connection)
+            await connection.close()
+    with pytest.raises(psycopg.OperationalError, match="the connection is closed"):
+        _ = connection.pgconn.socket
+
+
 async def test_a_long_statement_is_not_ended(conninfo: str) -> None:
     async with await connect(conninfo) as connection:
         row = await (await connection.execute("select 7 from pg_sleep(1.5)")).fetchone()

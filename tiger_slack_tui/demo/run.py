@@ -72,6 +72,8 @@ def run_demo(
             if options.ui:
 
                 def make_engine() -> Engine:
+                    # The console hides what was printed. Its log keeps it, and copies it.
+                    log.info("to watch it from another terminal: %s", _observe(server.conninfo))
                     return Engine(own, slack, server.conninfo)
 
                 options_home = settings.home if keep is None else home
@@ -86,8 +88,8 @@ def run_demo(
 
 def _announce(conninfo: str, home: Path, *, is_kept: bool, ui: bool, mcp: bool) -> None:
     """Say where the database is, how to watch it or ask about it, and what is kept: on stderr, or in the log."""
-    setting = f"DATABASE_URL={shlex.quote(conninfo)}"
-    observe = f"{setting} tiger-slack observe"
+    setting = _setting(conninfo)
+    observe = _observe(conninfo)
     ask = f"{setting} tiger-slack mcp" if mcp else None
     if not ui:
         extra = {
@@ -107,6 +109,15 @@ def _announce(conninfo: str, home: Path, *, is_kept: bool, ui: bool, mcp: bool) 
             err=True,
         )
     click.echo(_kept_line(str(home) if is_kept else None), err=True)
+
+
+def _setting(conninfo: str) -> str:
+    return f"DATABASE_URL={shlex.quote(conninfo)}"
+
+
+def _observe(conninfo: str) -> str:
+    """The command that watches the demo."""
+    return f"{_setting(conninfo)} tiger-slack observe"
 
 
 def _kept_line(home: str | None) -> str:

@@ -131,6 +131,22 @@ class Connection(AsyncConnection[Any]):
             raise
         return self
 
+    async def __aexit__(self, *error: Any) -> None:
+        """As psycopg's, and release a lost connection at once: psycopg leaves its socket to the garbage collector."""
+        try:
+            await super().__aexit__(*error)
+        finally:
+            self._release()
+
+    async def close(self) -> None:
+        """As psycopg's, and release a lost connection at once."""
+        await super().close()
+        self._release()
+
+    def _release(self) -> None:
+        if self.broken:
+            self.pgconn.finish()
+
     @property
     def conninfo(self) -> str:
         """The address of its server and database. It contains the password."""

@@ -15,6 +15,7 @@ from tests.faults.month.judge import faults_of, summary
 from tests.faults.month.plan import make_plan
 from tests.faults.month.scale import DAY
 from tests.faults.month.world import world
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.migrate.run import migrate
 
@@ -34,7 +35,7 @@ async def month(directory: Path, seed: int, days: float) -> int:
         print(f"{name:30} {value}")
     for fault in found:
         print(f"✗ {fault}")
-    print("✓ as it must be" if not found else f"{len(found)} faults")
+    print("✓ as it must be" if not found else amount(len(found), "fault"))
     return 1 if found else 0
 
 
