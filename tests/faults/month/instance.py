@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -176,6 +177,7 @@ class Instance:
         """Files that it keeps, and of a process descriptors, threads and KiB of memory."""
         found = {"files": sum(len(names) for _, _, names in os.walk(self.home))}
         if self.process is not None:
+            self.process.send_signal(signal.SIGUSR1)  # it collects its garbage
             proc = Path(f"/proc/{self.process.pid}")
             status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
             found |= {
