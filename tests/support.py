@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -21,6 +22,7 @@ from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.engine import Engine
 from tiger_slack_tui.ingest.pipeline import PipelineLimits
+from tiger_slack_tui.ingest.spool.segments import peek
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
 from tiger_slack_tui.slack.paged_history import HistoryPace
 from tiger_slack_tui.slack.socket_connection import SocketTiming
@@ -138,6 +140,11 @@ async def delivered(slack: LocalSlack, engine: Engine, seconds: float = 60) -> N
         await slack.flush()
         await slack.wait_acked()
     await until(lambda: engine.snapshot().spool_events == 0)
+
+
+def spooled_ids(home: Path) -> set[str]:
+    """The ids of the events in the spool: of batches that a slow database would have acknowledged too late."""
+    return {orjson.loads(record)["event_id"] for record in peek(home / "spool")}
 
 
 async def check(conninfo: str, payloads: Iterable[dict[str, Any]], **options: Any) -> None:

@@ -13,17 +13,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
 import psycopg
 import pytest
 
 from tests.acceptance.test_cli import CLEAN
 from tests.servers import with_data
-from tests.support import SCALE, allow_connections, check, until
+from tests.support import SCALE, allow_connections, check, spooled_ids, until
 from tests.telemetry import collecting
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
-from tiger_slack_tui.ingest.spool.segments import peek
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 pytestmark = pytest.mark.slow
@@ -70,8 +68,7 @@ class Program:
 
     @property
     def spooled(self) -> set[str]:
-        """The ids of the events in the spool: of batches that a slow database would have acknowledged too late."""
-        return {orjson.loads(record)["event_id"] for record in peek(self.home / "spool")}
+        return spooled_ids(self.home)
 
 
 @pytest.mark.parametrize("seed", range(1, SCALE + 1))

@@ -85,11 +85,14 @@ async def transaction_pooler(conninfo: str, *, size: int = 2) -> AsyncIterator[s
         pooler.close()
 
 
+_Session = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 class _Pooler:
     def __init__(self, conninfo: str, size: int) -> None:
         self._conninfo = conninfo
         self._size = size
-        self._free: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
+        self._free: deque[_Session] = deque()
         self._returned = asyncio.Condition()
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,21 +100,25 @@ class _Pooler:
 
     async def open(self) -> None:
         """Open the sessions."""
-        given = conninfo_to_dict(self._conninfo)
         for _ in range(self._size):
-            target = postgres_target(self._conninfo)
-            if isinstance(target, str):
-                reader, writer = await asyncio.open_unix_connection(target)
-            else:
-                reader, writer = await asyncio.open_connection(*target)
-            names = f"user\0{given['user']}\0database\0{given['dbname']}\0\0".encode()
-            writer.write(struct.pack("!ii", len(names) + 8, 196608) + names)
-            self._greeting = b""
-            while (message := await _read(reader))[:1] != b"Z":
-                if message[:1] == b"S":
-                    self._greeting += message
-            self._free.append((reader, writer))
-            self._writers.append(writer)
+            self._free.append(await self._open_session())
+
+    async def _open_session(self) -> _Session:
+        given = conninfo_to_dict(self._conninfo)
+        target = postgres_target(self._conninfo)
+        if isinstance(target, str):
+            reader, writer = await asyncio.open_unix_connection(target)
+        else:
+            reader, writer = await asyncio.open_connection(*target)
+        names = f"user\0{given['user']}\0database\0{given['dbname']}\0\0".encode()
+        writer.write(struct.pack("!ii", len(names) + 8, 196608) + names)
+        greeting = b""
+        while (message := await _read(reader))[:1] != b"Z":
+            if message[:1] == b"S":
+                greeting += message
+        self._greeting = greeting
+        self._writers.append(writer)
+        return reader, writer
 
     def close(self) -> None:
         """Close everything."""
@@ -152,7 +159,7 @@ class _Pooler:
     ) -> None:
         async with self._returned:
             await self._returned.wait_for(lambda: self._free)
-            from_server, to_server = self._free.popleft()
+            session = from_server, to_server = self._free.popleft()
         to_server.write(message)
         forwarding = asyncio.ensure_future(_forward(reader, to_server))
         try:
@@ -161,11 +168,16 @@ class _Pooler:
                 writer.write(answer)
                 if answer[:1] == b"Z" and answer[5:] == b"I":
                     break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            # The client closed its connection inside a transaction, which ended the session.
+            to_server.close()
+            session = await self._open_session()
+            raise
         finally:
             forwarding.cancel()
             await asyncio.gather(forwarding, return_exceptions=True)
             async with self._returned:
-                self._free.append((from_server, to_server))
+                self._free.append(session)
                 self._returned.notify()
 
 
