@@ -75,12 +75,14 @@ def test_a_message_is_missed_explained_and_brought_back(conninfo: str, run: Comm
     assert "noise" in listed
     renamed = {"type": "user_change", "user": {"id": "U1", "name": "ann"}, "event_ts": ts(5)}
     asyncio.run(store(conninfo, {"Ev5u": renamed}))
-    assert "about @ann U1\n" in run("discard", "list")
+    assert '"U1" (@ann)' in run("discard", "list")
     assert run.json("discard", "list")[0]["hits"] == 2
 
     why = run("why", "C1", ts(4))
     assert "a rule discarded it" in why
     assert "discarded by rule 1" in why
+    assert '$.user == "U1" (@ann)' in why
+    assert '"U1" (@ann)' in run("discard", "test", "--user", "ann")
     assert "tiger-slack replay --discarded-by 1" in why
     one = run("event", "Ev4")
     assert one == run("why", "Ev4")

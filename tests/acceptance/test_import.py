@@ -202,7 +202,19 @@ def test_exit_codes_and_what_is_printed(tmp_path: Path, conninfo: str) -> None:
         )
         assert nothing.returncode == 1, option
         assert "generl" not in option or "Did you mean general?" in nothing.stderr
-        assert "2024-01-01" not in option or "days are 2023-11-14 to 2023-11-14" in nothing.stderr
+        assert ("channel" in option[0]) == ("No channel" in nothing.stderr)
+        assert "Its channels are: general. Its days are 2023-11-14 to 2023-11-14." in nothing.stderr
+    dry = in_this_process(
+        "import",
+        "good.zip",
+        "--channel",
+        "general",
+        "--dry-run",
+        cwd=tmp_path,
+        DATABASE_URL=conninfo,
+    )
+    assert "2 read = 0 would be inserted + 2 already there + 0 would be updated" in dry.stdout
+    assert max(map(len, dry.stdout.splitlines())) <= 80
     for wrong in (
         ["import", "missing.zip"],
         ["import", "good.zip", "--since", "2024-01-02", "--until", "2024-01-01"],

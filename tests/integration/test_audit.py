@@ -355,6 +355,10 @@ async def test_channels_and_users_are_found_by_name(conninfo: str) -> None:
     async with asking(conninfo) as connection:
         assert await find_channel(connection, "C99") == "C99"
         assert await find_channel(connection, "#ops") == "C1"  # its earlier name
+        assert await find_channel(connection, "https://acme.slack.com/archives/C99") == "C99"
+        assert await find_channel(connection, "op*") == "C1"
+        with pytest.raises(NameUnknown, match=r"Several channels match n\*\.\n.*C1, C7"):
+            await find_channel(connection, "n*")
         assert await find_user(connection, "@ann") == "U1"
         with pytest.raises(NameUnknown, match="C1, C7"):
             await find_channel(connection, "new")
@@ -362,6 +366,8 @@ async def test_channels_and_users_are_found_by_name(conninfo: str) -> None:
             await find_user(connection, "bob")
         with pytest.raises(NameUnknown, match=r"No channel has the name opps\.\n.*#ops"):
             await find_channels(connection, ["opps"])
+        with pytest.raises(NameUnknown, match=r"a pattern such as ops-\* \(\* stands for any text"):
+            await find_channels(connection, ["payments"])
         assert await find_channels(connection, ["O*", "#ops", "c?"]) == ("C1", "C7")
         assert await find_users(connection, ["@a*"]) == ("U1",)
         assert await find_users(connection, ["ANN"]) == ("U1",)

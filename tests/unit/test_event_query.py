@@ -21,6 +21,10 @@ from tiger_slack_tui.base.name_patterns import NameUnknown
         ('"disk  full"', EventQuery(text="disk  full")),
         ('"no end', EventQuery(text="no end")),
         ("https://example.com", EventQuery(text="https://example.com")),
+        (
+            "https://acme.slack.com/archives/C01AB2 outcome:failed",
+            EventQuery(outcome="failed", channels=("C01AB2",)),
+        ),
         ('"a: b"', EventQuery(text="a: b")),
         ("text:refund text:paid", EventQuery(text="refund paid")),
         ("outcome:failed RULE:7", EventQuery(outcome="failed", rule=7)),

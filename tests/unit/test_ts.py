@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiger_slack_tui.slack.ts import (
     number_text,
     parse_ts,
-    read_pasted_channel,
+    read_channel_link,
     read_pasted_ts,
     read_permalink,
     read_ts,
@@ -73,14 +73,13 @@ def test_a_pasted_ts(text: str, ts: str | None) -> None:
 
 def test_a_pasted_channel() -> None:
     for text in (
-        "C012",
         " <#C012|ops> ",
         "<#C012>",
         "https://acme.slack.com/archives/C012",
         "https://app.slack.com/client/T1/C012",
     ):
-        assert read_pasted_channel(text) == "C012"
-    assert read_pasted_channel(" #ops\n") == "#ops"
+        assert read_channel_link(text) == "C012"
+    assert read_channel_link(" #ops\n") is None
 
 
 def test_ts() -> None:

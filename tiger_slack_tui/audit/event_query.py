@@ -14,7 +14,7 @@ from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.slack.ts import read_pasted_ts, read_permalink
+from tiger_slack_tui.slack.ts import read_channel_link, read_pasted_ts, read_permalink
 from tiger_slack_tui.store.audit_events import EventFilter
 from tiger_slack_tui.store.names import find_channels, find_types, find_users
 
@@ -53,8 +53,8 @@ class EventQuery:
     def parse(cls, text: str) -> EventQuery:
         """Read one line: `channel:#ops user:ana* outcome:failed since:2h disk full`.
 
-        The words without a filter are searched in the text, in this order with one space between. Raises
-        FilterRefused.
+        The words without a filter are searched in the text, in this order with one space between. The link of a
+        channel is a filter, too. Raises FilterRefused.
         """
         given: dict[str, list[str]] = {}
         for name, value in _parts(text):
@@ -114,7 +114,9 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
                 hint=suggestion(name, FILTERS, after=":")
                 or f"The filters are {', '.join(FILTERS)}. Text with a colon needs quotation marks.",
             )
-        if value:
+        if not match[1] and not is_quoted and (channel := read_channel_link(value)) is not None:
+            yield "channel", channel
+        elif value:
             yield name, value
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tiger_slack_tui.audit.why import MessageHistory, WaitingEvent, read_history, read_spool
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.slack.ts import read_pasted_channel, read_pasted_ts, read_permalink
+from tiger_slack_tui.slack.ts import read_pasted_ts, read_permalink
 from tiger_slack_tui.store.message_history import (
     MessageOfSecond,
     is_message_known,
@@ -32,7 +32,7 @@ class MessageReference:
     """A message, or all messages of a second."""
 
     channel: str
-    """An id or a name."""
+    """An id, a name or a link."""
     ts: str
     """Slack's text."""
     is_second: bool = False
@@ -52,7 +52,7 @@ class MessageReference:
         if (found := read_pasted_ts(ts)) is None:
             return None
         linked = read_permalink(channel)
-        return cls(linked[0] if linked else read_pasted_channel(channel), *found)
+        return cls(linked[0] if linked else channel.strip(), *found)
 
     async def read_spool(self, spool: Path) -> tuple[WaitingEvent, ...]:
         """The events about it, or about other messages of its second, in the directory of this machine's spool.

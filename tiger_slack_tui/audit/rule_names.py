@@ -11,14 +11,14 @@ from tiger_slack_tui.store.names import marked_names
 _QUOTED_ID = re.compile(r'"([CDGUW][A-Z0-9]+)"')
 
 
-def ids_in(condition: str) -> list[str]:
+def _ids_in(condition: str) -> list[str]:
     """The ids of channels and people that the condition compares with."""
     return _QUOTED_ID.findall(condition)
 
 
 async def names_in(connection: Connection, *conditions: str) -> dict[str, str]:
     """The names (#channel, @person) of the ids that the conditions compare with, as far as they are known."""
-    ids = {id_ for condition in conditions for id_ in ids_in(condition)}
+    ids = {id_ for condition in conditions for id_ in _ids_in(condition)}
     return await marked_names(connection, ids) if ids else {}
 
 

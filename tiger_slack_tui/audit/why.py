@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from tiger_slack_tui.audit.detail import Replay, read_replays
+from tiger_slack_tui.audit.rule_names import names_in
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.ingest.spool.segments import peek
 from tiger_slack_tui.postgres.connection import Connection
@@ -118,6 +119,8 @@ class MessageHistory:
     spooled: tuple[EventInSpool, ...]
     rules: tuple[Rule, ...]
     """The rules that discarded events about it, without those that are no longer known."""
+    names: Mapping[str, str]
+    """The names of the channels and people with which the rules compare, by id."""
     import_file: ImportedFile | None
     gap: CoveringGap | None
     """A gap that covers the message's time, so that its events may be missing."""
@@ -179,6 +182,7 @@ async def read_history(
         events=events,
         spooled=waiting,
         rules=tuple(rules),
+        names=await names_in(connection, *(rule.match for rule in rules)),
         import_file=await imported_file(connection, channel_id, ts),
         gap=await covering_gap(connection, channel_id, ts),
         backfill=await covering_gap(connection, channel_id, ts, by_hand=True),

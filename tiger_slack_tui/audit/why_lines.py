@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from tiger_slack_tui.audit.detail_lines import replay_words, rule_words
 from tiger_slack_tui.audit.reference import MessageReference
+from tiger_slack_tui.audit.rule_names import with_names
 from tiger_slack_tui.audit.why import Effect, HistoryEvent, MessageHistory, Verdict
 from tiger_slack_tui.audit.words import (
     event_kind,
@@ -72,7 +73,7 @@ def why_lines(found: MessageHistory) -> Iterator[str]:
         yield from _event_lines(event)
     for rule in found.rules:
         yield from _wrapped(f"rule {rule_words(rule)}:")
-        yield from _wrapped(rule.readable, 4)
+        yield from _wrapped(with_names(rule.readable, found.names), 4)
     for spooled in found.spooled:
         kind = event_kind(spooled.type, spooled.subtype)
         yield from _wrapped(f"in the spool: {spooled.event_id}  {kind}")

@@ -19,8 +19,8 @@ _WILD = {"*": (".*", "%"), "?": (".", "_")}
 """The wildcards as regular expressions, and for SQL's LIKE."""
 _LONGEST = 80
 """Names that are longer are not compared for likeness, because that takes the square of their length."""
-_PART = 3
-"""Characters of a name that a hint proposes to search for."""
+_EXAMPLES = {"channel": "ops-*", "user": "ana*", "event type": "reaction_*"}
+"""Patterns, by what they match."""
 _LIKENESS = 0.7
 """From which ratio of difflib on a name is like another."""
 _WORD = re.compile(r"[^\W_]+")
@@ -111,11 +111,11 @@ def unknown_name(kind: str, name: str, meant: Collection[str]) -> NameUnknown:
             f"No {kind} matches {visible(name)}.",
             hint="* stands for any text, ? for one character.",
         )
-    hint = did_you_mean(meant)
-    example = f": *{_part(name)}*" if len(name) > _PART else ""
+    pattern = (
+        f"Write the whole name, or a pattern such as {_EXAMPLES[kind]} (* stands for any text)."
+    )
     return NameUnknown(
-        f"No {kind} has the name {visible(name)}.",
-        hint=hint or f"Write it as Slack shows it, or a part of it with *{example or '.'}",
+        f"No {kind} has the name {visible(name)}.", hint=did_you_mean(meant) or pattern
     )
 
 
@@ -131,11 +131,6 @@ def did_you_mean(names: Collection[str]) -> str | None:
     """The question; None without names."""
     *some, last = map(visible, names) if names else ("",)
     return f"Did you mean {', '.join(some)}{' or ' if some else ''}{last}?" if names else None
-
-
-def _part(name: str) -> str:
-    """The beginning of the name: what an operator who mistypes its end could search for."""
-    return visible(name.lstrip("#@")[:_PART])
 
 
 def _translate(pattern: str, of: int, literal: Callable[[str], str]) -> str:

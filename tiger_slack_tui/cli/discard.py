@@ -14,12 +14,12 @@ from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.preview import Preview, previews
 from tiger_slack_tui.audit.preview_lines import preview_lines
 from tiger_slack_tui.audit.readable import readable_preview
-from tiger_slack_tui.audit.rule_names import ids_in, names_in
+from tiger_slack_tui.audit.rule_names import names_in, with_names
 from tiger_slack_tui.audit.rules import READY_RULES
 from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
-from tiger_slack_tui.base.text import amount, cut, visible
+from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
@@ -121,7 +121,9 @@ def discard_test(match: str | None, since: str, as_json: bool, **ready: Any) -> 
     async def check_and_preview(connection: Connection) -> tuple[str, Preview]:
         match = await _jsonpath(connection, request)
         await rules.check_rule(connection, match)
-        return match, await _preview(connection, match, start, as_json=as_json)
+        names = await names_in(connection, match)
+        shown = with_names(match, names)
+        return shown, await _preview(connection, match, start, as_json=as_json)
 
     match, preview = run_query(loaded, "discard", check_and_preview)
     if as_json:
@@ -222,7 +224,8 @@ def _add(
             return
         preview = run(lambda c: _preview(c, match, start, as_json=as_json))
         if not as_json:
-            click.echo("\n".join(_preview_lines(match, preview)))
+            names = run(lambda c: names_in(c, match))
+            click.echo("\n".join(_preview_lines(with_names(match, names), preview)))
         if not yes:
             _confirm(f"\n{_ON}\nAdd this rule?", "add", as_json=as_json)
         added = run(lambda c: rules.add_rule(c, match, note))
@@ -275,10 +278,7 @@ async def _rules_with_names(connection: Connection) -> tuple[list[Rule], dict[st
 def _rule_lines(rule: Rule, names: Mapping[str, str]) -> Iterator[str]:
     state = "on" if rule.is_on else "off"
     when = f", last {format_time(rule.last_hit)}" if rule.last_hit else ""
-    yield f"{rule.id:>4}  {state:<3}  {visible(rule.readable)}"
-    about = [f"{names[id_]} {id_}" for id_ in ids_in(rule.match) if id_ in names]
-    if about:
-        yield f"           about {cut(', '.join(about), 63)}"
+    yield f"{rule.id:>4}  {state:<3}  {visible(with_names(rule.readable, names))}"
     yield f"           matched {rule.hits:,} ({rule.hits_of_a_day:,} in 24 h){when}"
     imported = f", {rule.imported:,} from imports" if rule.imported else ""
     made = (

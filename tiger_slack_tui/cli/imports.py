@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-import humanize
 
 from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.log_setup import log_to_file, log_to_stderr
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.shutdown import stop_on_signals
+from tiger_slack_tui.base.sizes import byte_size
 from tiger_slack_tui.base.text import amount, cells, fit, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
+from tiger_slack_tui.cli.output import wrapped
 from tiger_slack_tui.cli.progress import ProgressPrinter, progress, rate_and_rest
 from tiger_slack_tui.imports.archive.layout import LeftOut
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
@@ -42,6 +43,8 @@ from tiger_slack_tui.store.imports import ImportOutcome
 
 _NAME = 22
 """Most columns of a channel's name in the result."""
+_WIDTH = 80
+"""Most columns of a line of the result."""
 _SHOWN_PROBLEMS = 20
 """Most problems that are printed. All are counted."""
 
@@ -149,11 +152,9 @@ def _import(loaded: Settings, request: ImportRequest, output: Output) -> int:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
         click.echo("\n".join(_result_lines(result, shown.warnings, dry_run=request.dry_run)))
-    if result.total.read and result.total.read == result.total.filtered:
-        click.echo(
-            "tiger-slack: No message of the archive is within --since and --until.", err=True
-        )
-        return 1
+    if result.selects_nothing:
+        click.echo("tiger-slack: No message that was read is within --since and --until.", err=True)
+        click.echo("\n".join(wrapped(result.contents, 2, err=True)), err=True)
     return 1 if trouble else result.exit_code
 
 
@@ -234,7 +235,7 @@ class _Progress:
             self._printer.print(f"Continuing the import of {format_time(planned.resumed)}.")
         for reason, number in planned.left_out.items():
             self._printer.print(f"skipping {amount(number, 'file')}: {reason}")
-        size = humanize.naturalsize(planned.bytes)
+        size = byte_size(planned.bytes)
         self._printer.print(f"reading {amount(planned.files, 'file')}, {size}")
         self._printer.start("importing")
 
@@ -250,19 +251,22 @@ class _Progress:
 def _result_lines(result: ImportResult, warnings: int, *, dry_run: bool) -> Iterator[str]:
     """The result as text, at most 80 columns wide."""
     is_done = result.outcome == ImportOutcome.DONE
-    verb = "would be imported" if dry_run else "imported" if is_done else "stopped"
+    verb = "Imported" if is_done else "Stopped"
+    if dry_run:
+        verb = "Dry run: read"
     took = duration(timedelta(seconds=result.seconds))
-    yield f"{verb.capitalize()} in {took}, {amount(round(result.rate), 'message')}/s"
+    yield f"{verb} in {took}, {amount(round(result.rate), 'message')}/s"
     rows = [(visible(name), c.files, c.account) for name, c in result.by_channel.items()]
     width = min(_NAME, max([7, *(cells(name) for name, _, _ in rows)]))
-    names = ("read", "inserted", "there", "updated", "left out")
+    inserted, updated = ("to insert", "to update") if dry_run else ("inserted", "updated")
+    names = ("read", inserted, "there", updated, "left out")
     yield f"{'channel':<{width}} {'files':>6} " + " ".join(f"{name:>9}" for name in names)
     for name, files, account in [*rows, ("total", result.files_done, result.total)]:
         figures = " ".join(f"{n:>9,}" for n in _figures(account))
         yield f"{fit(name, width)} {files:>6,} {figures}"
     yield f"the lists of the archive: {amount(result.users, 'user')}, {amount(result.channels, 'channel')}"
     yield from _details(result)
-    yield from _account_lines(result)
+    yield from _account_lines(result, dry_run=dry_run)
     if not is_done:
         then = "Nothing was written." if dry_run else "To continue, run the same command again."
         yield f"Stopped before the end. {then}"
@@ -275,7 +279,7 @@ def _figures(account: Account) -> tuple[int, ...]:
     return account.read, account.inserted, account.already_there, account.updated, left_out
 
 
-def _account_lines(result: ImportResult) -> Iterator[str]:
+def _account_lines(result: ImportResult, *, dry_run: bool) -> Iterator[str]:
     """What became of the records, and whether all of the archive was read."""
     if result.mismatch:
         yield f"The account does NOT add up: {result.mismatch}."
@@ -295,14 +299,22 @@ def _account_lines(result: ImportResult) -> Iterator[str]:
         yield "Every record that was read is accounted for:"
     else:
         yield "All accounted for:"
-    yield (
-        f"  {total.read:,} read = {total.inserted:,} inserted + {total.already_there:,} already there"
-        f" + {total.updated:,} updated"
+    would = "would be " if dry_run else ""
+    first, *others = (
+        f"{total.inserted:,} {would}inserted",
+        f"{total.already_there:,} already there",
+        f"{total.updated:,} {would}updated",
+        f"{sum(total.discarded.values()):,} {would}discarded",
+        f"{total.filtered:,} filtered",
+        f"{sum(total.skipped.values()):,} skipped",
     )
-    yield (
-        f"    + {sum(total.discarded.values()):,} discarded + {total.filtered:,} filtered"
-        f" + {sum(total.skipped.values()):,} skipped"
-    )
+    line = f"  {total.read:,} read = {first}"
+    for part in others:
+        if len(line) + len(part) + 3 > _WIDTH:
+            yield line
+            line = "   "
+        line += f" + {part}"
+    yield line
 
 
 def _details(result: ImportResult) -> Iterator[str]:

@@ -171,6 +171,7 @@ class Import:
             },
             warnings=plan.warnings,
             mismatch=mismatch,
+            contents=plan.contents,
         )
 
     @property

@@ -44,12 +44,19 @@ class ImportResult:
     warnings: Sequence[str]
     mismatch: str | None
     """Why the counts do not add up; None if they do."""
+    contents: str = ""
+    """The channels and days among which the operator can select, as sentences."""
+
+    @property
+    def selects_nothing(self) -> bool:
+        """Whether the archive has messages, and none of them is within the dates."""
+        return 0 < self.total.read == self.total.filtered
 
     @property
     def exit_code(self) -> int:
         """0: everything is accounted for; 3: bad records, or files that may hold messages, were skipped;
-        1: the import did not finish, or its counts do not add up."""
-        if self.outcome != ImportOutcome.DONE or self.mismatch:
+        1: the import did not finish, its counts do not add up, or it selected nothing."""
+        if self.outcome != ImportOutcome.DONE or self.mismatch or self.selects_nothing:
             return 1
         left_out = any(not LeftOut(reason).is_wanted for reason in self.files_left_out)
         return 3 if self.total.bad or self.files_failed or self.bad_list_rows or left_out else 0

@@ -116,11 +116,10 @@ def read_permalink(text: str) -> tuple[str, str] | None:
     return found[1] or found[2], ts
 
 
-def read_pasted_channel(text: str) -> str:
-    """The id in a pasted link or mention of a channel; any other text without the blanks around it."""
-    text = text.strip()
-    found = _CHANNEL_MENTION.fullmatch(text) or _CHANNEL_LINK.fullmatch(pasted(text))
-    return found[1] if found else text
+def read_channel_link(text: str) -> str | None:
+    """The id in a pasted link or mention of a channel; None if the text is neither."""
+    found = _CHANNEL_MENTION.fullmatch(text.strip()) or _CHANNEL_LINK.fullmatch(pasted(text))
+    return found[1] if found else None
 
 
 def pasted(text: str) -> str:

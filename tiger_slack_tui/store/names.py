@@ -24,6 +24,7 @@ from tiger_slack_tui.base.name_patterns import (
 )
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.events import KNOWN_TYPES
+from tiger_slack_tui.slack.ts import read_channel_link
 from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
 _ID = re.compile(r"[A-Z][A-Z0-9]+")
@@ -34,6 +35,8 @@ _MOST = 1000
 """Most channels or users that a pattern may match."""
 _LIKE = 2000
 """Most names that are compared with an unknown one."""
+_LISTED = 10
+"""Most ids that an error lists."""
 _COMPARED, _SUGGESTED = 12, 3
 """Most names that are like an unknown one, and most of these that are suggested: a person has up to three names."""
 
@@ -157,11 +160,11 @@ order by 1, 2
 async def find_channel(
     connection: Connection, given: str, visible: VisibleChannels | None = None
 ) -> str:
-    """The id of the one channel that has or had this id or name (with or without #).
+    """The id of the one channel that has or had this id or name (with or without #), or to which this link leads.
 
     With `visible`, names of other channels are unknown, but an id is returned as it is.
     """
-    return await _one(connection, _CHANNEL, given, visible)
+    return await _one(connection, _CHANNEL, read_channel_link(given) or given, visible)
 
 
 async def find_user(connection: Connection, given: str) -> str:
@@ -172,11 +175,12 @@ async def find_user(connection: Connection, given: str) -> str:
 async def find_channels(
     connection: Connection, given: Iterable[str], visible: VisibleChannels | None = None
 ) -> tuple[str, ...]:
-    """The ids of all channels with these ids and names, and of those that match these patterns.
+    """The ids of all channels with these ids, names and links, and of those that match these patterns.
 
     Patterns also match ids and earlier names, in any case. `visible` is as for `find_channel`.
     """
-    return await _all(connection, _CHANNEL, given, visible)
+    bare = [read_channel_link(each) or each for each in given]
+    return await _all(connection, _CHANNEL, bare, visible)
 
 
 async def find_users(connection: Connection, given: Iterable[str]) -> tuple[str, ...]:
@@ -239,11 +243,14 @@ async def _all(
 async def _one(
     connection: Connection, kind: _Kind, given: str, visible: VisibleChannels | None = None
 ) -> str:
-    ids = await _named(connection, kind, given, visible)
+    named = _matching if is_pattern(given) else _named
+    ids = await named(connection, kind, given, visible)
     if len(ids) > 1:
+        match = "match" if is_pattern(given) else "have or had the name"
+        more = ", …" if len(ids) > _LISTED else ""
         raise NameUnknown(
-            f"Several {kind.noun}s have or had the name {given}.",
-            hint=f"Use an id: {', '.join(ids)}",
+            f"Several {kind.noun}s {match} {given}.",
+            hint=f"Use an id: {', '.join(ids[:_LISTED])}{more}",
         )
     return ids[0]
 

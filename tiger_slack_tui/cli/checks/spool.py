@@ -8,8 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import humanize
-
+from tiger_slack_tui.base.sizes import byte_size
 from tiger_slack_tui.cli.checks.check import Check, CheckState
 
 
@@ -32,13 +31,11 @@ def check_spool(place: Path, limit: int) -> Iterator[Check]:
     waiting = sum(path.stat().st_size for path in _segments(place))
     if free < limit:
         fix = "Free space on the disk, or lower TIGER_SLACK_SPOOL_MIB."
-        room = f"{humanize.naturalsize(free)} free on the disk, less than the spool's limit"
+        room = f"{byte_size(free)} free on the disk, less than the spool's limit"
         yield Check("spool", CheckState.WARNING, room, fix)
     else:
-        kept = humanize.naturalsize(waiting) if waiting else "empty"
-        yield Check(
-            "spool", CheckState.OK, f"{kept}, {humanize.naturalsize(free)} free on the disk"
-        )
+        kept = byte_size(waiting) if waiting else "empty"
+        yield Check("spool", CheckState.OK, f"{kept}, {byte_size(free)} free on the disk")
 
 
 def _segments(place: Path) -> list[Path]:

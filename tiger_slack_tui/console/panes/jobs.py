@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import humanize
 from textual.content import Content
 
+from tiger_slack_tui.base.sizes import byte_size
 from tiger_slack_tui.console.formats import brief, moment
 from tiger_slack_tui.console.model.database_state import (
     COUNTED_ROWS,
@@ -143,9 +143,7 @@ def paint_size(size: TableSize, width: int) -> Content:
             about += f", {size.waiting} wait"
         if size.bytes_before and size.bytes_after:
             about += f", {size.bytes_before / size.bytes_after:.0f}x smaller"
-    return SIZES.row(
-        width, [size.name, _rows(size.rows), humanize.naturalsize(size.bytes), (about, DIM)]
-    )
+    return SIZES.row(width, [size.name, _rows(size.rows), byte_size(size.bytes), (about, DIM)])
 
 
 def _rows(number: int) -> str:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
 
-import humanize
 from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.sizes import byte_size
 from tiger_slack_tui.console.actions import JOBS, action
 from tiger_slack_tui.console.formats import age, brief, moment
 from tiger_slack_tui.console.model.database_state import (
@@ -209,7 +209,7 @@ class JobsView(View):
             Body(
                 rows=database.sizes,
                 title="tables",
-                note=f"{server} · {humanize.naturalsize(sum(s.bytes for s in database.sizes))}",
+                note=f"{server} · {byte_size(sum(s.bytes for s in database.sizes))}",
                 head=SIZES.head,
                 empty_text=model.empty_text("sizes"),
                 is_old=model.is_old("sizes"),

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 from typing import IO, NamedTuple
 
-import humanize
+from tiger_slack_tui.base.sizes import byte_size
 
 _HEAD = 512
 _END = 1 << 16
@@ -86,8 +86,8 @@ def _cut_off(file: IO[bytes], size: int) -> FileKind:
     file.seek(max(size - _END, 0))
     if b"PK\5\6" in file.read():
         return FileKind("a damaged ZIP", _AGAIN)
-    had = humanize.naturalsize(size)
-    of = f" of at least {humanize.naturalsize(at)}" if at > size else ""
+    had = byte_size(size)
+    of = f" of at least {byte_size(at)}" if at > size else ""
     return FileKind(
         f"a ZIP that is cut off at {had}{of}", f"The download is not complete. {_AGAIN}"
     )

@@ -84,6 +84,10 @@ class Plan:
     """Of these, the name by which an operator knows each."""
     days: tuple[date, date] | None = None
     """The first and the last day of all files whose names tell a day."""
+    selected_days: tuple[date, date] | None = None
+    """The same, of the channels that are selected."""
+    contents: str = ""
+    """The channels and days among which the operator can select, as sentences."""
 
     def skip(self, reason: LeftOut, files: int = 1) -> None:
         self.left_out[reason.value] = self.left_out.get(reason.value, 0) + files
@@ -205,14 +209,14 @@ def _plan_folder(
             plan.names.add(name)
             plan.titles.add(name)
         return
-    for day in (file.day for file in files if file.day):
-        first, last = plan.days or (day, day)
-        plan.days = (min(first, day), max(last, day))
+    days = [file.day for file in files if file.day]
+    plan.days = _widened(plan.days, days)
     plan.names |= {name, found.name or name, found.channel.id}
     plan.titles.add(found.name or name)
     if not selection.selects(found, name):
         plan.skip(LeftOut.NOT_SELECTED, len(files))
         return
+    plan.selected_days = _widened(plan.selected_days, days)
     # A dump names its files by id; the name is in its list.
     name = found.name or name if is_dump else name
     title = name if titles.setdefault(name, folder) == folder else folder
@@ -223,6 +227,12 @@ def _plan_folder(
             plan.skip(LeftOut.OUTSIDE)
 
 
+def _widened(days: tuple[date, date] | None, more: Sequence[date]) -> tuple[date, date] | None:
+    """The first and the last of the days."""
+    known = [*(days or ()), *more]
+    return (min(known), max(known)) if known else None
+
+
 def _check_patterns(plan: Plan, selection: ImportSelection) -> None:
     """Warn about patterns that match no channel. Raises NothingSelected if none matches, or no file has the dates."""
     unmatched = selection.unmatched(plan.names)
@@ -231,12 +241,14 @@ def _check_patterns(plan: Plan, selection: ImportSelection) -> None:
         titles = sorted(plan.titles)
         raise NothingSelected(
             f"No channel of the archive matches --channel {listed}.",
-            hint=" ".join(filter(None, (_meant(unmatched, titles), _contents(plan)))),
+            hint=" ".join(filter(None, (_meant(unmatched, titles), _contents(plan, selection)))),
         )
     if not plan.files and plan.left_out.get(LeftOut.OUTSIDE):
+        of = "the selected channels" if selection.channels else "the archive"
         raise NothingSelected(
-            "No file of the archive is within --since and --until.", hint=_contents(plan)
+            f"No file of {of} is within --since and --until.", hint=_contents(plan, selection)
         )
+    plan.contents = _contents(plan, selection)
     plan.warnings += [
         f"--channel {shown(pattern)} matches no channel of the archive." for pattern in unmatched
     ]
@@ -252,8 +264,10 @@ def _meant(patterns: Iterable[str], titles: Sequence[str]) -> str | None:
     )
 
 
-def _contents(plan: Plan) -> str:
-    """The channels and the days of the archive."""
+def _contents(plan: Plan, selection: ImportSelection) -> str:
+    """The channels and the days of the archive; of selected channels, only the days."""
+    if selection.channels and plan.selected_days:
+        return "The selected channels have the days {} to {}.".format(*plan.selected_days)
     titles = sorted(plan.titles)
     more = f" and {len(titles) - _SHOWN:,} more" if len(titles) > _SHOWN else ""
     there = ", ".join(map(shown, titles[:_SHOWN])) + more

@@ -9,9 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import humanize
-
 from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.sizes import byte_size
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.imports.archive.kinds import non_archive_kind
 from tiger_slack_tui.imports.archive.names import is_possible
@@ -111,7 +110,7 @@ def _classify(path: Path) -> tuple[str, str]:
             return "bad", "There is no such file or folder."
         if not path.is_file():  # opening a named pipe would wait for its writer
             return "bad", "This is neither a folder nor a file."
-        size = humanize.naturalsize(path.stat().st_size)
+        size = byte_size(path.stat().st_size)
         with path.open("rb") as file:
             is_zip = zipfile.is_zipfile(file)
         database = None if is_zip else archive_kind(path)

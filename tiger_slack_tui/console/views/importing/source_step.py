@@ -6,13 +6,13 @@ import asyncio
 import logging
 from typing import ClassVar
 
-import humanize
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
+from tiger_slack_tui.base.sizes import byte_size
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.console.actions import ACCEPT, IMPORT, LEAVE, action, implements
@@ -298,5 +298,5 @@ class SourceStep(Step):
 
 
 def _paint_entry(row: PathEntry, width: int) -> Content:
-    size = "" if row.is_folder else humanize.naturalsize(row.size)
+    size = "" if row.is_folder else byte_size(row.size)
     return _ENTRIES.row(width, [(row.text, KEY) if row.is_folder else row.text, (size, DIM)])
