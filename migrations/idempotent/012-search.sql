@@ -296,9 +296,6 @@ begin
   if progress.finished_at is not null then
     return 0;
   end if;
-  if progress.total is null then
-    update slack.search_progress set total = (select count(*) from slack.message);
-  end if;
   -- Only so much of the history at a time, so that few chunks are read and locked.
   upper := progress.ts;
   loop
@@ -366,7 +363,8 @@ begin
   -- Whoever makes documents as before commits them first: the job reads them after that.
   perform pg_advisory_xact_lock(1936482657, b.bucket)
   from (select generate_series(0, 31) as bucket order by bucket) b;
-  is_empty := not exists (select from slack.message);
+  -- When the job has finished, each message has a document. slack.message itself would be locked with all of its chunks.
+  is_empty := progress.finished_at is not null and not exists (select from slack.message_search);
   update slack.search_progress p set
     language = renew_documents.language
   , previous_languages = case

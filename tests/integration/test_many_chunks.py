@@ -13,12 +13,16 @@ from tests.auditing import record
 from tests.chunks import fill, into_partitions, replay_of_week, ts_of, when, work_in
 from tests.conftest import new_database
 from tests.gapped import Gapped, post, reply
+from tests.integration.test_jobs import make_runner
 from tests.support import SCALE
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.jobs.search import make_search_job
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.pool import connect, make_pool
+from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.store.events import EventStore
+from tiger_slack_tui.store.search_index import read_progress, use_language
 
 CHUNKS = 100 if SCALE == 1 else 1000
 MOST_LOCKS = 100
@@ -187,3 +191,17 @@ async def test_a_backfill_of_many_weeks(conninfo: str, tmp_path: Path) -> None:
     assert (result.threads, result.messages.inserted) == (1, len(missed))
     assert result.messages.adds_up
     assert locks.found()[-1] <= MOST_LOCKS_OF_A_TRANSACTION
+
+
+async def test_search_documents_in_another_language(conninfo: str) -> None:
+    locks = Locks(conninfo, "search_progress")
+    assert await use_language(conninfo, "german")
+    runner = make_runner(conninfo)
+    assert (await runner.run(make_search_job(), reason="pending")).outcome == "done"
+    assert locks.found()[-1] <= MOST_LOCKS_OF_A_TRANSACTION
+    async with await connect(conninfo) as connection:
+        progress = await read_progress(connection)
+        messages = await fetch_value(connection, "select count(*) from slack.message")
+        assert (progress.language, progress.done, progress.total) == ("german", messages, messages)
+    assert await use_language(conninfo, "english")
+    assert (await runner.run(make_search_job(), reason="pending")).outcome == "done"

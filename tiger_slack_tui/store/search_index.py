@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, LiteralString
 
 from tiger_slack_tui.base.errors import DatabaseRefused
@@ -12,11 +12,17 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import translate_errors
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.postgres.queries import fetch_row, fetch_value
+from tiger_slack_tui.store.lock_spans import has_chunks, lock_spans
 
 _PROGRESS: LiteralString = """
 select p.language, p.previous_languages, p.done, p.total, p.finished_at from slack.search_progress p
 """
 _INDEX = "select slack.index_history(%s)"
+_FIRST_SPAN = datetime(2000, 1, 1, tzinfo=UTC)
+"""Hardly any message is older: Slack began in 2013. As in slack.index_history."""
+_IS_COUNTED = "select p.total is not null from slack.search_progress p"
+_COUNT = "select count(*) from slack.message m where m.ts >= %s and m.ts < %s"
+_SET_TOTAL = "update slack.search_progress set total = %s where total is null"
 # What a crash of the server undoes, it undoes together with the progress.
 _SESSION = "select set_config('synchronous_commit', 'off', false)"
 _SET_LANGUAGE = "select slack.set_search_language(%s)"
@@ -80,9 +86,21 @@ async def set_up_index_session(connection: Connection) -> None:
 async def index_history(connection: Connection, messages: int) -> int:
     """Make the documents of the next messages in one transaction. Returns how many it reached; 0 when all have one.
 
-    Live events of these messages' lock buckets wait meanwhile. One session at a time calls it.
+    Before the first of them it counts all messages. Live events of these messages' lock buckets wait meanwhile. One
+    session at a time calls it.
     """
+    if await fetch_value(connection, _IS_COUNTED) is False:
+        await connection.execute(_SET_TOTAL, (await _count_messages(connection),))
     return int(await fetch_value(connection, _INDEX, (messages,)))
+
+
+async def _count_messages(connection: Connection) -> int:
+    """The number of stored messages. Each transaction counts one span, so that it locks few chunks."""
+    if not await has_chunks(connection):
+        return int(await fetch_value(connection, _COUNT, ("-infinity", "infinity")))
+    latest = datetime.now(UTC) + timedelta(days=1)
+    spans = [("-infinity", _FIRST_SPAN), *lock_spans(_FIRST_SPAN, latest), (latest, "infinity")]
+    return sum([int(await fetch_value(connection, _COUNT, span, prepare=False)) for span in spans])
 
 
 async def use_language(conninfo: str, language: str) -> bool:
