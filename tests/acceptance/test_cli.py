@@ -18,6 +18,7 @@ from dotenv import dotenv_values
 from tests.faults.commands import commands
 from tests.support import count
 from tiger_slack_tui import __version__
+from tiger_slack_tui.base.own_command import own_command
 from tiger_slack_tui.base.settings import load_with_slack
 from tiger_slack_tui.cli.main import main
 from tiger_slack_tui.demo.home import remove_killed
@@ -56,6 +57,23 @@ def in_this_process(*arguments: str, cwd: Path, **environ: str) -> subprocess.Co
     if said.exception is not None and not isinstance(said.exception, SystemExit):
         raise said.exception
     return subprocess.CompletedProcess(arguments, said.exit_code, said.stdout, said.stderr)
+
+
+@pytest.mark.parametrize(
+    ("started", "command"),
+    [
+        ("/opt/my tools/bin/tiger-slack", "'/opt/my tools/bin/tiger-slack'"),
+        ("bin/tiger-slack", "/usr/bin/tiger-slack"),
+        ("/x/tiger_slack_tui/__main__.py", "/usr/bin/python -m tiger_slack_tui"),
+    ],
+)
+def test_a_command_to_paste_begins_as_the_process_was_started(
+    monkeypatch: pytest.MonkeyPatch, started: str, command: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [started])
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python")
+    monkeypatch.chdir("/usr")
+    assert own_command() == command
 
 
 def test_help_and_version(tmp_path: Path) -> None:
@@ -241,10 +259,11 @@ def test_a_demo_that_is_kept(tmp_path: Path) -> None:
         out, _ = process.communicate()
     assert process.returncode == 0
     assert out.startswith("Stopped. ")
-    assert f"TIGER_SLACK_HOME={shlex.quote(str(kept))} tiger-slack observe" in out
+    program = f"{shlex.quote(sys.executable)} -m tiger_slack_tui"
+    assert f"TIGER_SLACK_HOME={shlex.quote(str(kept))} {program} observe" in out
     begun = next(line for line in lines if line["message"] == "the demo has started")
-    assert begun["observe"] == f"DATABASE_URL='{begun['database']}' tiger-slack observe"
-    assert begun["mcp"] == f"DATABASE_URL='{begun['database']}' tiger-slack mcp"
+    assert begun["observe"] == f"DATABASE_URL='{begun['database']}' {program} observe"
+    assert begun["mcp"] == f"DATABASE_URL='{begun['database']}' {program} mcp"
     assert (kept / ".env").stat().st_mode & 0o777 == 0o600
     given = {name: value or "" for name, value in dotenv_values(kept / ".env").items()}
     loaded, slack = load_with_slack(given)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tiger_slack_tui.base.log_setup import log_of_command
+from tiger_slack_tui.base.log_setup import log_of_command, log_to_stderr
 from tiger_slack_tui.base.settings import load
 
 PRINTED, OTHER = "tiger_slack_tui.jobs.runner", "tiger_slack_tui.backfill.gap_backfill"
@@ -53,3 +53,42 @@ def test_warnings_are_sentences_on_a_terminal_only(
         assert lines == ["warning: gap 2 stays open: no␛ scope"]
     else:
         assert [json.loads(line)["level"] for line in lines] == ["ERROR", "INFO", "WARNING"]
+
+
+@pytest.mark.usefixtures("log")
+def test_the_log_is_text_on_a_terminal_unless_the_settings_say_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def written(*, is_terminal: bool, **settings: str) -> list[str]:
+        stderr = Stderr(is_terminal=is_terminal)
+        monkeypatch.setattr(sys, "stderr", stderr)
+        log_to_stderr(load({"TIGER_SLACK_HOME": str(tmp_path), **settings}))
+        fields = {
+            "queue": 0,
+            "by": {"a": 1, "b": 2},
+            "spool_problem": None,
+            "watch": "X=1 tool\x1b",
+        }
+        logging.getLogger(OTHER).warning("gap %d", 2, extra=fields)
+        try:
+            raise ValueError("secret")
+        except ValueError:
+            logging.getLogger(OTHER).exception("lost")
+        return stderr.getvalue().splitlines()
+
+    text = written(is_terminal=True)
+    assert [line[12:] for line in text[:3]] == [
+        "  warning: gap 2  queue=0",
+        "  by: a 1, b 2",
+        "  watch: X=1 tool␛",
+    ]
+    assert text[3].endswith("  error: lost  exception.type=ValueError")
+    assert "secret" not in "".join(text)
+    assert "test_command_log.py" in "".join(text[4:])
+    assert [json.loads(line)["level"] for line in written(is_terminal=False)] == [
+        "WARNING",
+        "ERROR",
+    ]
+    chosen = written(is_terminal=True, TIGER_SLACK_LOG_FORMAT="json")
+    assert json.loads(chosen[0])["by"] == {"a": 1, "b": 2}
+    assert written(is_terminal=False, TIGER_SLACK_LOG_FORMAT="text")[0].endswith("gap 2  queue=0")

@@ -11,6 +11,7 @@ from pathlib import Path
 from pythonjsonlogger.json import JsonFormatter
 
 from tiger_slack_tui.base.log_records import keep_data_out_of_records, log_uncaught_errors
+from tiger_slack_tui.base.log_text import TextFormatter
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import wrap
 
@@ -21,12 +22,14 @@ _WIDTH = 79
 
 
 def log_to_stderr(settings: Settings) -> None:
-    """Write the program's log to stderr, as JSON lines.
+    """Write the program's log to stderr: as text on a terminal, else as JSON lines, or as the settings say.
 
-    A line has a timestamp (UTC), level, logger, message, and the fields of the call's `extra`. A line about an error
-    has `exception.type` and `exception.stacktrace`. No line contains a token, a password or the text of a message.
+    A JSON line has a timestamp (UTC), level, logger, message, and the fields of the call's `extra`. A line about an
+    error has `exception.type` and `exception.stacktrace`. No line contains a token, a password or the text of a
+    message.
     """
-    _install(logging.StreamHandler(sys.stderr), settings)
+    is_text = (settings.log_format or ("text" if sys.stderr.isatty() else "json")) == "text"
+    _install(logging.StreamHandler(sys.stderr), settings, TextFormatter() if is_text else None)
     log_uncaught_errors()
 
 

@@ -101,6 +101,8 @@ class Settings:
     """What clients of the MCP server send as bearer token."""
     stop_on_hangup: bool = False
     """Whether a console stops the ingestion when its terminal is closed."""
+    log_format: str | None = None
+    """How the log is written to stderr: "text" or "json"; None for text on a terminal and JSON elsewhere."""
 
     @property
     def instance(self) -> str:
@@ -220,6 +222,7 @@ def _settings(check: _Check) -> Settings:
         http=_http(check),
         mcp_token=_mcp_token(check),
         stop_on_hangup=check.switch("TIGER_SLACK_STOP_ON_HANGUP", default=False),
+        log_format=_log_format(check),
     )
     if settings.pool_min > settings.pool_max:
         fix = "lower the first or raise the second"
@@ -244,6 +247,14 @@ def _http(check: _Check) -> str | None:
             "TIGER_SLACK_HTTP", "is not an address to listen on", "write it as PORT or HOST:PORT"
         )
     return address
+
+
+def _log_format(check: _Check) -> str | None:
+    given = check.text("TIGER_SLACK_LOG_FORMAT").lower()
+    if given not in ("", "text", "json"):
+        fix = "set text or json, or unset it for text on a terminal and JSON elsewhere"
+        check.problem("TIGER_SLACK_LOG_FORMAT", "is not a format of the log", fix)
+    return given or None
 
 
 def _mcp_token(check: _Check) -> str | None:

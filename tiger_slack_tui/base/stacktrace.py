@@ -43,12 +43,16 @@ def _where(error: BaseException) -> tuple[str, str]:
     return f"{type(error).__name__} at {file.rpartition('/')[2]}:{line}", function
 
 
+STACKTRACE = "exception.stacktrace"
+"""The attribute that has the stack of an error."""
+
+
 def error_attributes(error: BaseException) -> dict[str, str]:
     """The error as attributes of OpenTelemetry, without its message.
 
     See https://opentelemetry.io/docs/specs/semconv/exceptions/
     """
-    return {"exception.type": _type(error), "exception.stacktrace": stacktrace(error)}
+    return {"exception.type": _type(error), STACKTRACE: stacktrace(error)}
 
 
 def stacktrace(error: BaseException) -> str:

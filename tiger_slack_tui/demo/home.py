@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.own_command import own_command
 from tiger_slack_tui.base.settings import SlackSettings
 from tiger_slack_tui.postgres.embedded.server import is_supervised
 
@@ -93,6 +94,6 @@ def _make(keep: Path) -> Path:
     if has_something:
         raise SettingsError(
             f"--keep: {home} is not empty, and a demo begins with an empty database.",
-            hint=f"Name a new directory. To look at what it has: TIGER_SLACK_HOME={home} tiger-slack observe",
+            hint=f"Name a new directory. To look at what it has: TIGER_SLACK_HOME={home} {own_command()} observe",
         )
     return home

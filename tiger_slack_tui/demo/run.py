@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.own_command import own_command
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.base.text import amount
@@ -90,7 +91,7 @@ def _announce(conninfo: str, home: Path, *, is_kept: bool, ui: bool, mcp: bool) 
     """Say where the database is, how to watch it or ask about it, and what is kept: on stderr, or in the log."""
     setting = _setting(conninfo)
     observe = _observe(conninfo)
-    ask = f"{setting} tiger-slack mcp" if mcp else None
+    ask = f"{setting} {own_command()} mcp" if mcp else None
     if not ui:
         extra = {
             "database": conninfo,
@@ -105,7 +106,7 @@ def _announce(conninfo: str, home: Path, *, is_kept: bool, ui: bool, mcp: bool) 
     if ask is not None:
         click.echo(f"The command for an AI client:          {ask}", err=True)
         click.echo(
-            f"With Claude Code: claude mcp add slack-demo --env {setting} -- tiger-slack mcp",
+            f"With Claude Code: claude mcp add slack-demo --env {setting} -- {own_command()} mcp",
             err=True,
         )
     click.echo(_kept_line(str(home) if is_kept else None), err=True)
@@ -117,13 +118,13 @@ def _setting(conninfo: str) -> str:
 
 def _observe(conninfo: str) -> str:
     """The command that watches the demo."""
-    return f"{_setting(conninfo)} tiger-slack observe"
+    return f"{_setting(conninfo)} {own_command()} observe"
 
 
 def _kept_line(home: str | None) -> str:
     if home is None:
         return "Nothing is kept. To keep the database and its settings: --keep DIR"
-    command = f"TIGER_SLACK_HOME={shlex.quote(home)} tiger-slack observe"
+    command = f"TIGER_SLACK_HOME={shlex.quote(home)} {own_command()} observe"
     return f"Kept in {home}, with the settings in .env. To look at it:\n  {command}"
 
 
