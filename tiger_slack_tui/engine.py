@@ -23,6 +23,7 @@ from tiger_slack_tui.base.errors import (
     SlackRefused,
     SlackUnavailable,
 )
+from tiger_slack_tui.base.ids import TeamId
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.shutdown import Shutdown
 from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot, Stats
@@ -278,7 +279,7 @@ class Engine:
     def _make_heartbeat(
         self, web: SlackWeb, slack: SocketMode, scheduler: Scheduler
     ) -> HeartbeatWriter:
-        async def team_id() -> str:
+        async def team_id() -> TeamId:
             self._identity = identity = self._identity or await web.identity()
             await self._save_workspace(identity)
             return identity.team_id

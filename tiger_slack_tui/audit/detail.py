@@ -11,6 +11,7 @@ import orjson
 
 from tiger_slack_tui.audit.conditions import MetCondition, met_conditions
 from tiger_slack_tui.audit.rule_names import names_in
+from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs, TeamId, UserId
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.audit_detail import (
@@ -56,7 +57,7 @@ class EventDetail:
     """An event. `event` and `matched` contain what people wrote."""
 
     id: int
-    event_id: str
+    event_id: EventId
     event_ts: datetime
     received_at: datetime
     last_received_at: datetime
@@ -64,12 +65,12 @@ class EventDetail:
     type: str | None
     subtype: str | None
     outcome: str
-    team_id: str | None
-    channel_id: str | None
-    user_id: str | None
+    team_id: TeamId | None
+    channel_id: ChannelId | None
+    user_id: UserId | None
     message_ts: datetime | None
     """The nearest time that Python can hold; `slack_ts` is exact."""
-    slack_ts: str | None
+    slack_ts: SlackTs | None
     """`message_ts` as Slack's text, which identifies the message in its channel."""
     event: dict[str, Any]
     error: dict[str, Any] | None
@@ -99,7 +100,7 @@ class EventDetail:
         return orjson.dumps(self.event, option=orjson.OPT_INDENT_2).decode()
 
 
-async def read_event(connection: Connection, event_id: str) -> EventDetail | None:
+async def read_event(connection: Connection, event_id: EventId) -> EventDetail | None:
     """The event; None if it was never delivered, or was deleted because of its age."""
     found = await read_stored_event(connection, event_id)
     if found is None:
@@ -171,7 +172,9 @@ async def _rows(connection: Connection, event: StoredEvent, reaction: Any) -> tu
     return () if row is None else (row,)
 
 
-async def _message(connection: Connection, channel_id: str, slack_ts: str, event_id: str) -> EndRow:
+async def _message(
+    connection: Connection, channel_id: ChannelId, slack_ts: SlackTs, event_id: EventId
+) -> EndRow:
     key = (channel_id, slack_ts)
     content = await message_content(connection, *key, event_id=event_id)
     if content is None and (deleted_at := await deletion_time(connection, *key)) is not None:

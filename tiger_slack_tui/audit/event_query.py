@@ -9,6 +9,7 @@ from datetime import datetime
 
 from tiger_slack_tui.audit.rules import require_rule
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.ids import SlackTs
 from tiger_slack_tui.base.name_patterns import suggestion
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.text import visible
@@ -40,7 +41,7 @@ class EventQuery:
     types: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
-    message: str | None = None
+    message: SlackTs | None = None
     """The ts of the message that they are about."""
     rule: int | None = None
     since: str | None = None
@@ -129,7 +130,7 @@ def _outcome(given: str | None) -> str | None:
     return given
 
 
-def _message(given: str | None) -> str | None:
+def _message(given: str | None) -> SlackTs | None:
     if given is None:
         return None
     if (linked := read_permalink(given)) is not None:

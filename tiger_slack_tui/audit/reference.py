@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiger_slack_tui.audit.why import MessageHistory, WaitingEvent, read_history, read_spool
+from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.ts import read_pasted_ts, read_permalink
@@ -33,7 +34,7 @@ class MessageReference:
 
     channel: str
     """An id, a name or a link."""
-    ts: str
+    ts: SlackTs
     """Slack's text."""
     is_second: bool = False
     """Whether only the second was given."""
@@ -78,7 +79,7 @@ class MessageReference:
 
     async def find(
         self, connection: Connection, spooled: Iterable[WaitingEvent] = ()
-    ) -> tuple[str, str] | list[MessageOfSecond]:
+    ) -> tuple[ChannelId, SlackTs] | list[MessageOfSecond]:
         """The channel's id and the exact ts.
 
         Instead, the messages of the second: if only the second was given and it has several, or if nothing is known

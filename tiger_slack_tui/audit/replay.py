@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from tiger_slack_tui.base.ids import EnvelopeId, EventId
 from tiger_slack_tui.base.outcome import Outcome, sum_by_outcome
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.connection import Connection
@@ -32,7 +33,7 @@ _ROWS = 200
 class ReplayedEvent:
     """An event, its outcome before the replay, and its outcome now."""
 
-    event_id: str
+    event_id: EventId
     before: str
     after: str
     reason: str | None = None
@@ -83,14 +84,14 @@ async def replay(
 
 async def _replay(
     connection: Connection, rows: Sequence[ReplayRow], *, dry_run: bool
-) -> tuple[dict[str, str], dict[str, str]]:
+) -> tuple[dict[EventId, str], dict[EventId, str]]:
     """The outcomes, and the reasons of refusals, by event_id."""
 
-    async def replay_part(records: Sequence[bytes]) -> dict[str, str]:
+    async def replay_part(records: Sequence[bytes]) -> dict[EventId, str]:
         return await retry_deadlocks(lambda: replay_records(connection, records, dry_run=dry_run))
 
-    outcomes: dict[str, str] = {}
-    refused: dict[str, str] = {}
+    outcomes: dict[EventId, str] = {}
+    refused: dict[EventId, str] = {}
     records = [_record(row) for row in rows]
     for answer, reason in await write_in_parts(connection, records, replay_part):
         outcomes |= answer
@@ -108,7 +109,7 @@ def _record(row: ReplayRow) -> bytes:
     if row.outcome == Outcome.FAILED and event.keys() == {"unstorable"}:
         event = orjson.loads(event["unstorable"])["event"]
     envelope = Envelope(
-        envelope_id="",
+        envelope_id=EnvelopeId(""),
         event_id=row.event_id,
         event_ts=row.event_ts,
         team_id=row.team_id,
@@ -121,7 +122,9 @@ def _record(row: ReplayRow) -> bytes:
 
 
 def _add(
-    report: ReplayReport, rows: Sequence[ReplayRow], answer: tuple[dict[str, str], dict[str, str]]
+    report: ReplayReport,
+    rows: Sequence[ReplayRow],
+    answer: tuple[dict[EventId, str], dict[EventId, str]],
 ) -> ReplayReport:
     outcomes, refused = answer
     changes = Counter(report.changes)

@@ -13,6 +13,7 @@ import orjson
 
 from tiger_slack_tui.audit.detail import Replay, read_replays
 from tiger_slack_tui.audit.rule_names import names_in
+from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.ingest.spool.segments import peek
 from tiger_slack_tui.postgres.connection import Connection
@@ -86,7 +87,7 @@ class HistoryEvent(MessageEvent):
 class EventInSpool:
     """An event about the message that waits in the spool of this machine."""
 
-    event_id: str
+    event_id: EventId
     received_at: datetime
     type: str | None
     subtype: str | None
@@ -96,8 +97,8 @@ class EventInSpool:
 class WaitingEvent:
     """An event in the spool, with the message that it is about."""
 
-    channel_id: str
-    message_ts: str
+    channel_id: ChannelId
+    message_ts: SlackTs
     event: EventInSpool
 
 
@@ -105,13 +106,13 @@ class WaitingEvent:
 class MessageHistory:
     """Everything that is known about a message."""
 
-    channel_id: str
+    channel_id: ChannelId
     channel_name: str | None
     is_member: bool | None
     """Whether the app is a member of the channel; None if unknown. Slack sends events to members only."""
     ts: datetime
     """The nearest time that Python can hold; `slack_ts` is exact."""
-    slack_ts: str
+    slack_ts: SlackTs
     verdict: Verdict
     message: StoredMessage | None
     deleted_at: datetime | None
@@ -132,7 +133,9 @@ class MessageHistory:
     """Whether the question named only a second, and no message of that second is known."""
 
 
-async def read_spool(spool: Path, ts: str, *, is_second: bool = False) -> tuple[WaitingEvent, ...]:
+async def read_spool(
+    spool: Path, ts: SlackTs, *, is_second: bool = False
+) -> tuple[WaitingEvent, ...]:
     """The events in the spool of this machine about messages of a ts, or of the second that begins with it.
 
     Reads all files of the directory `spool`, so call it while no transaction is open.
@@ -143,8 +146,8 @@ async def read_spool(spool: Path, ts: str, *, is_second: bool = False) -> tuple[
 
 async def read_history(
     connection: Connection,
-    channel_id: str,
-    ts: str,
+    channel_id: ChannelId,
+    ts: SlackTs,
     *,
     spooled: Iterable[WaitingEvent] = (),
     visible: VisibleChannels | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from tiger_slack_tui.base.ids import BotId, ChannelId, UserId
 from tiger_slack_tui.base.text import cells, cut
 from tiger_slack_tui.postgres.failures import sqlstate_words
 
@@ -23,22 +24,22 @@ def format_time(time: datetime | None) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if time else "-"
 
 
-def channel_name(channel_id: str | None, name: str | None) -> str:
+def channel_name(channel_id: ChannelId | None, name: str | None) -> str:
     """The channel as #name, or its id if the name is not known; "-" for no channel."""
     return f"#{name}" if name and name != channel_id else channel_id or "-"
 
 
-def person_name(user_id: str | None, name: str | None) -> str:
+def person_name(user_id: UserId | BotId | None, name: str | None) -> str:
     """The person as @name, or the id; "-" for nobody. `name` is what `store.names.PERSON_NAME` gives."""
     return f"@{name}" if name and name != user_id else user_id or "-"
 
 
-def format_channel(channel_id: str | None, name: str | None, most: int = 34) -> str:
+def format_channel(channel_id: ChannelId | None, name: str | None, most: int = 34) -> str:
     """The channel as #name and its id, or its id alone; at most `most` columns wide."""
     return _named("#", channel_id, name, most)
 
 
-def format_user(user_id: str | None, name: str | None, most: int = 34) -> str:
+def format_user(user_id: UserId | BotId | None, name: str | None, most: int = 34) -> str:
     """The user as @name and its id, or its id alone; at most `most` columns wide."""
     return _named("@", user_id, name, most)
 

@@ -25,6 +25,7 @@ from functools import partial
 from typing import Any
 
 from tiger_slack_tui.base.errors import SlackAbsent, TigerSlackError
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.base.times import shift
 from tiger_slack_tui.imports.merge.decisions import FileRecord, MergeItem
 from tiger_slack_tui.imports.merge.merger import Merger
@@ -136,7 +137,7 @@ class Backfill:
         self._on_progress = on_progress
         self._merger = Merger(connection, TablesTarget(connection))
         self._kinds = readable_kinds(scopes)
-        self._channels: dict[str, Channel] | None = None
+        self._channels: dict[ChannelId, Channel] | None = None
         self._states: list[ChannelProgress] = []
         self._threads_read = 0.0
         """The share of the present channel's threads that are read."""
@@ -221,7 +222,7 @@ class Backfill:
             },
         )
 
-    async def _own_channels(self) -> dict[str, Channel]:
+    async def _own_channels(self) -> dict[ChannelId, Channel]:
         if self._channels is None:
             found = await self._reader.conversations(self._kinds) if self._kinds else []
             self._channels = {

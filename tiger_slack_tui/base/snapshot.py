@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tiger_slack_tui.base.clock import Clock, SystemClock
+from tiger_slack_tui.base.ids import ChannelId, EventId, UserId
 from tiger_slack_tui.base.outcome import Outcome, sum_by_outcome
 
 LATE_EVENT_SECONDS = 60.0
@@ -38,9 +39,9 @@ class RecentEvent:
     at: float
     type: str
     subtype: str | None
-    channel_id: str | None
-    user_id: str | None
-    event_id: str
+    channel_id: ChannelId | None
+    user_id: UserId | None
+    event_id: EventId
     outcome: Outcome
     detail: str | None = None
     """The rule of a discarded event, the SQLSTATE of a failed one."""

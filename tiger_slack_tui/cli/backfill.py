@@ -14,6 +14,7 @@ import click
 from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import NotFound, SettingsError
+from tiger_slack_tui.base.ids import ChannelId, TeamId
 from tiger_slack_tui.base.log_setup import log_of_command
 from tiger_slack_tui.base.name_patterns import NamePatterns, suggestion
 from tiger_slack_tui.base.settings import Settings, SlackSettings
@@ -181,7 +182,7 @@ async def _run(
         web = SlackWeb(slack, session, give_up_after=BY_HAND_FAILURES)
         find = await _gap_finder(request, conninfo, web, loaded.instance)
 
-        async def find_and_count(connection: Connection, team: str) -> list[Gap]:
+        async def find_and_count(connection: Connection, team: TeamId) -> list[Gap]:
             found = await find(connection, team)
             shown.begin(found)
             return found
@@ -208,13 +209,13 @@ async def _gap_finder(
     until = min(end or now, now)
     if since and since >= until:
         raise SettingsError("--since is in the future.")
-    channels: list[str | None] = [None]
+    channels: list[ChannelId | None] = [None]
     if request.channels:
         async with await connect(conninfo) as connection:
             stored = await channels_by_name(connection)
         channels = await _channel_ids(web, stored, request.channels)
 
-    async def find(connection: Connection, team: str) -> list[Gap]:
+    async def find(connection: Connection, team: TeamId) -> list[Gap]:
         if request.gap_ids:
             return await gaps.get(connection, request.gap_ids)
         if since is None:
@@ -248,8 +249,8 @@ async def _check_gaps(ids: Sequence[int], conninfo: str) -> None:
 
 
 async def _channel_ids(
-    web: SlackWeb, stored: Mapping[str, Sequence[str]], wanted: Sequence[str]
-) -> list[str | None]:
+    web: SlackWeb, stored: Mapping[str, Sequence[ChannelId]], wanted: Sequence[str]
+) -> list[ChannelId | None]:
     """The ids of channels that are given by name, id or pattern. Raises SettingsError for an unknown one.
 
     `stored` has the ids by names that the database knows, with earlier ones.
@@ -267,7 +268,7 @@ async def _channel_ids(
     for earlier, known in stored.items():
         for id_ in known:
             names.get(id_, []).append(earlier)
-    found: dict[str, None] = {}
+    found: dict[ChannelId, None] = {}
     for name in dict.fromkeys(wanted):
         patterns = NamePatterns([name])
         matching = [id_ for id_ in ids if patterns.match(id_, *names.get(id_, ()))]

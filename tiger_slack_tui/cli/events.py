@@ -25,6 +25,7 @@ from tiger_slack_tui.audit.words import (
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.errors import DatabaseUnavailable, NotFound
+from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, cut, lines, visible
@@ -115,7 +116,7 @@ def event(event_id: str, as_json: bool) -> None:
 
     It shows the payload, the outcome and its reason, the deliveries, and the table rows that the event changed.
     """
-    show_event(settings.load(), event_id, as_json=as_json)
+    show_event(settings.load(), EventId(event_id), as_json=as_json)
 
 
 def _show_events(
@@ -173,7 +174,7 @@ def _follow_events(loaded: Settings, query: EventQuery, limit: int, *, as_json: 
                 time.sleep(backoff(failures, first=0.5, most=10))
 
 
-def show_event(loaded: Settings, event_id: str, *, as_json: bool) -> None:
+def show_event(loaded: Settings, event_id: EventId, *, as_json: bool) -> None:
     """Print one event. Raises NoSuchEvent."""
     found = run_query(loaded, "event", lambda c: read_event(c, event_id))
     if found is None:

@@ -11,6 +11,7 @@ from tiger_slack_tui.audit.replay import (
 from tiger_slack_tui.audit.rules import require_rule
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, visible
@@ -52,14 +53,16 @@ def replay(
     """
     if failed + (rule is not None) + bool(event_ids) != 1:
         raise click.UsageError("Name the events by --failed, --discarded-by or their EVENT_IDs.")
-    selection = ReplaySelection(failed=failed, rule=rule, event_ids=tuple(dict.fromkeys(event_ids)))
+    selection = ReplaySelection(
+        failed=failed, rule=rule, event_ids=tuple(map(EventId, dict.fromkeys(event_ids)))
+    )
     _replay(settings.load(), selection, dry_run=dry_run, as_json=as_json)
 
 
 def _replay(loaded: Settings, selection: ReplaySelection, *, dry_run: bool, as_json: bool) -> None:
     """Replay the events, and print what became of them. Raises NotReplayed."""
 
-    async def run(connection: Connection) -> tuple[ReplayReport, tuple[str, ...]]:
+    async def run(connection: Connection) -> tuple[ReplayReport, tuple[EventId, ...]]:
         unknown = await unknown_events(connection, selection.event_ids)
         reports = replay_events(connection, selection, dry_run=dry_run)
         report = await last(reports, ReplayReport())

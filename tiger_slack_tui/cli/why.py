@@ -13,6 +13,7 @@ from tiger_slack_tui.audit.why import MessageHistory, Verdict
 from tiger_slack_tui.audit.why_lines import second_lines, why_lines
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import NotFound
+from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
@@ -43,7 +44,7 @@ def why(channel: str, ts: str | None, as_json: bool) -> None:
     Exit code 1: nothing is known about the message.
     """
     if ts is None and _EVENT_ID.fullmatch(channel):
-        show_event(settings.load(), channel, as_json=as_json)
+        show_event(settings.load(), EventId(channel), as_json=as_json)
         return
     message = MessageReference.read(channel, ts)
     if message is None:

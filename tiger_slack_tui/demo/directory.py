@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from tiger_slack_tui.base.ids import ChannelId, SlackTs
+
 _MOST_MESSAGES = 1000
 """Messages that the history of a channel keeps, so that a demo can run for days."""
 _PAGE = 1000
@@ -28,7 +30,7 @@ class Directory:
         self.channels = {channel["id"]: channel for channel in channels or []}
         self.is_restricted = False
         """Whether a page holds at most 15 messages, as for apps that are distributed outside of the Marketplace."""
-        self._messages: dict[str, OrderedDict[str, dict[str, Any]]] = {}
+        self._messages: dict[ChannelId, OrderedDict[SlackTs, dict[str, Any]]] = {}
         self._reactions: dict[tuple[str, str], dict[str, list[str]]] = {}
 
     def apply(self, event: Mapping[str, Any]) -> None:
@@ -77,13 +79,13 @@ class Directory:
             if _kind(channel) in kinds and not (hide and channel.get("is_archived"))
         ]
 
-    def messages(self, channel: str) -> list[dict[str, Any]]:
+    def messages(self, channel: ChannelId) -> list[dict[str, Any]]:
         """The kept messages of a channel, as its history returns them, the oldest first."""
         return [self._shown(channel, ts) for ts in sorted(self._messages.get(channel, {}))]
 
     def _history(self, given: Mapping[str, str]) -> dict[str, Any]:
         """A page of messages, the newest first; without replies, except those that were also sent to the channel."""
-        channel = given.get("channel", "")
+        channel = ChannelId(given.get("channel", ""))
         if error := self._hidden(channel):
             return {"ok": False, "error": error}
         shown = [
@@ -99,7 +101,7 @@ class Directory:
 
     def _replies(self, given: Mapping[str, str]) -> dict[str, Any]:
         """A page of a thread, the oldest first: its parent, and its replies between `oldest` and `latest`."""
-        channel, thread = given.get("channel", ""), given.get("ts")
+        channel, thread = ChannelId(given.get("channel", "")), given.get("ts")
         if error := self._hidden(channel):
             return {"ok": False, "error": error}
         found = [
@@ -120,13 +122,13 @@ class Directory:
             given = {**given, "limit": str(limit)}
         return _page("messages", shown, given, default)
 
-    def _hidden(self, channel: str) -> str | None:
+    def _hidden(self, channel: ChannelId) -> str | None:
         """The error if the app may not see the channel's messages."""
         if channel not in self.channels and channel not in self._messages:
             return "channel_not_found"
         return None if _is_member(self.channels.get(channel, {})) else "not_in_channel"
 
-    def _shown(self, channel: str, ts: str) -> dict[str, Any]:
+    def _shown(self, channel: ChannelId, ts: SlackTs) -> dict[str, Any]:
         """The message with its reactions; a parent also has the number of its replies."""
         messages = self._messages[channel]
         shown = dict(messages[ts])
@@ -140,7 +142,7 @@ class Directory:
             shown |= {"thread_ts": ts, "reply_count": len(replies), "latest_reply": max(replies)}
         return shown
 
-    def _replies_to(self, channel: str, parent: str) -> list[str]:
+    def _replies_to(self, channel: ChannelId, parent: SlackTs) -> list[SlackTs]:
         messages = self._messages[channel]
         return [ts for ts, m in messages.items() if m.get("thread_ts") == parent and ts != parent]
 
@@ -174,7 +176,7 @@ class Directory:
             if len(messages) > _MOST_MESSAGES:
                 messages.popitem(last=False)
 
-    def _delete(self, channel: str, ts: str) -> None:
+    def _delete(self, channel: ChannelId, ts: SlackTs) -> None:
         """Delete the message. A parent with replies leaves a tombstone."""
         messages = self._messages[channel]
         self._reactions.pop((channel, ts), None)
@@ -194,7 +196,7 @@ def _is_member(channel: Mapping[str, Any]) -> bool:
     return bool(channel.get("is_member", True))
 
 
-def _is_between(ts: str, given: Mapping[str, str]) -> bool:
+def _is_between(ts: SlackTs, given: Mapping[str, str]) -> bool:
     oldest, latest = Decimal(given.get("oldest") or 0), Decimal(given.get("latest") or 10**12)
     is_inclusive = given.get("inclusive", "false") in _TRUE
     return oldest < Decimal(ts) < latest or (is_inclusive and Decimal(ts) in (oldest, latest))

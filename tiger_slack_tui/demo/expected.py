@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs
+
 _MESSAGE_COLUMNS = (
     "team",
     "text",
@@ -38,6 +40,7 @@ _AUDIT = {
 }
 _SECRET = re.compile(r"(?<=[?&])(?:t|token)=xox[\w-]*&?")
 
+MessageId = tuple[ChannelId, SlackTs]
 Version = tuple[Any, ...]
 
 
@@ -51,15 +54,15 @@ class Expected:
     def __init__(self, *, discard: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
         self.users: dict[str, dict[str, Any]] = {}
         self.channels: dict[str, dict[str, Any]] = {}
-        self.tombstones: set[tuple[str, str]] = set()
-        self.events: dict[str, str] = {}
+        self.tombstones: set[MessageId] = set()
+        self.events: dict[EventId, str] = {}
         self._discard = discard or (lambda _: False)
-        self._contents: dict[tuple[str, str], tuple[Version, dict[str, Any]]] = {}
-        self._reactions: dict[tuple[str, str], dict[tuple[str, str], tuple[Version, bool]]] = {}
+        self._contents: dict[MessageId, tuple[Version, dict[str, Any]]] = {}
+        self._reactions: dict[MessageId, dict[tuple[str, str], tuple[Version, bool]]] = {}
         self._versions: dict[tuple[str, str, str], Version] = {}
 
     @property
-    def messages(self) -> dict[tuple[str, str], dict[str, Any]]:
+    def messages(self) -> dict[MessageId, dict[str, Any]]:
         """Columns by (channel, ts), with `reactions` sorted by user and name."""
         return {
             key: content | {"reactions": self._present(key)}
@@ -95,7 +98,7 @@ class Expected:
         for channel in channels:
             self._channel({"type": "channel_created", "channel": clean(channel), "event_ts": "0"})
 
-    def _present(self, key: tuple[str, str]) -> list[dict[str, str]]:
+    def _present(self, key: MessageId) -> list[dict[str, str]]:
         states = self._reactions.get(key, {})
         return [
             {"user_id": user, "reaction": name}
@@ -103,7 +106,7 @@ class Expected:
             if states[user, name][1]
         ]
 
-    def _message(self, event: dict[str, Any], event_id: str) -> str:
+    def _message(self, event: dict[str, Any], event_id: EventId) -> str:
         subtype, channel = event.get("subtype"), event["channel"]
         if subtype == "message_replied" or (
             subtype is None and "message" in event and "text" not in event
@@ -132,7 +135,7 @@ class Expected:
             self._contents[key] = version, columns
         return "stored"
 
-    def _reaction(self, event: dict[str, Any], event_id: str) -> str:
+    def _reaction(self, event: dict[str, Any], event_id: EventId) -> str:
         item = event.get("item", {})
         if item.get("type") != "message":
             return "audit"
@@ -260,7 +263,7 @@ def clean(value: Any) -> Any:
     return value
 
 
-def _new_channel(channel_id: str) -> dict[str, Any]:
+def _new_channel(channel_id: ChannelId) -> dict[str, Any]:
     """The row of a channel of which Slack has told nothing yet."""
     flags = ("is_archived", "is_shared", "is_ext_shared", "is_org_shared", "is_deleted")
     return {"channel_name": channel_id} | dict.fromkeys(flags, False)

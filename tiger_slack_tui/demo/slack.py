@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
+from tiger_slack_tui.base.ids import EnvelopeId, EventId
 from tiger_slack_tui.demo.directory import Directory
 
 _MOST_SOCKETS = 10
@@ -71,7 +72,7 @@ class _Delivery:
     due: float = 0.0
     socket: _Socket | None = None
     """The socket that it was last sent to."""
-    envelopes: list[str] = field(default_factory=list)
+    envelopes: list[EnvelopeId] = field(default_factory=list)
 
 
 class LocalSlack:
@@ -119,7 +120,7 @@ class LocalSlack:
         """The error that apps.connections.open returns."""
         self.scopes = list(_SCOPES)
         """The scopes of the bot token."""
-        self.acked_ids: set[str] = set()
+        self.acked_ids: set[EventId] = set()
         """The ids of acknowledged events, if `remember` is set."""
         self.latencies: deque[float] = deque(maxlen=20_000)
         """Seconds from the first delivery to the ack, for the newest events."""
@@ -131,8 +132,8 @@ class LocalSlack:
         self._tickets: set[str] = set()
         self._called: dict[str, deque[float]] = {}
         self._sockets: list[_Socket] = []
-        self._unacked: dict[str, _Delivery] = {}
-        self._envelopes: dict[str, str] = {}
+        self._unacked: dict[EventId, _Delivery] = {}
+        self._envelopes: dict[EnvelopeId, EventId] = {}
         self._window: list[Mapping[str, Any]] = []
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -258,7 +259,7 @@ class LocalSlack:
     async def _send_from_window(self) -> None:
         at = self._random.randrange(len(self._window)) if self.faults.shuffle else 0
         payload = self._window.pop(at)
-        event_id = payload["event_id"]
+        event_id = EventId(payload["event_id"])
         self._unacked[event_id] = _Delivery(payload, first_sent_at=time.monotonic())
         await self._deliver(event_id)
         if self.faults.duplicates and self._random.random() < self.faults.duplicates:
@@ -269,7 +270,7 @@ class LocalSlack:
             turn = self.sent // self.faults.refresh_every
             await self.refresh("warning" if turn % 2 else "refresh_requested")
 
-    async def _deliver(self, event_id: str, *, retry: bool = True) -> None:
+    async def _deliver(self, event_id: EventId, *, retry: bool = True) -> None:
         """Send the event on a random socket, if there is one, and set the time of its next delivery."""
         delivery = self._unacked.get(event_id)
         usable = [socket for socket in self._sockets if not socket.ws.closed]
@@ -279,7 +280,7 @@ class LocalSlack:
         pauses = self._retry_seconds
         delivery.due = now + pauses[min(delivery.attempt, len(pauses) - 1)]
         delivery.socket = self._random.choice(usable)
-        envelope_id = f"{self._random.getrandbits(64):016x}"
+        envelope_id = EnvelopeId(f"{self._random.getrandbits(64):016x}")
         delivery.envelopes.append(envelope_id)
         self._envelopes[envelope_id] = event_id
         frame = {
@@ -304,7 +305,7 @@ class LocalSlack:
             for event_id in [key for key, value in self._unacked.items() if value.due <= now]:
                 await self._deliver(event_id)
 
-    def _ack(self, envelope_id: str) -> None:
+    def _ack(self, envelope_id: EnvelopeId) -> None:
         event_id = self._envelopes.pop(envelope_id, None)
         delivery = self._unacked.pop(event_id, None) if event_id else None
         if event_id is None or delivery is None:
@@ -358,7 +359,7 @@ class LocalSlack:
         try:
             async for message in ws:
                 if message.type is WSMsgType.TEXT:
-                    self._ack(str(orjson.loads(message.data).get("envelope_id")))
+                    self._ack(EnvelopeId(str(orjson.loads(message.data).get("envelope_id"))))
                 elif message.type is WSMsgType.PING:
                     await ws.pong(message.data)
         finally:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.progress_events import (
     FileDone,
@@ -29,7 +30,7 @@ class FolderProgress:
     """A channel's folder. `channel` is its id; None if it is unknown, and the files are not read."""
 
     name: str
-    channel: str | None
+    channel: ChannelId | None
     files: int = 0
     bytes: int = 0
     done: int = 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.ids import ChannelId, is_channel_id
 from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.archive.names import from_path, is_possible, shown
@@ -21,7 +22,6 @@ from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.imports.archive.sources import not_an_archive
 from tiger_slack_tui.imports.archive.workspaces import ExportChoice
 from tiger_slack_tui.imports.options import ImportOptions
-from tiger_slack_tui.slack.ids import is_channel_id
 
 MOST_WORKERS = 32
 
@@ -34,7 +34,7 @@ class ImportRequest:
     since: str | None = None
     until: str | None = None
     channels: tuple[str, ...] = ()
-    channel_map: Mapping[str, str] = field(default_factory=dict)
+    channel_map: Mapping[str, ChannelId] = field(default_factory=dict)
     root: str | None = None
     workspace: str | None = None
     workers: int = 2
@@ -119,7 +119,7 @@ def resolved(path: Path) -> Path:
         raise SettingsError(f"{shown(str(path))} cannot be followed: {error.strerror}.") from None
 
 
-def read_channel_map(path: Path) -> dict[str, str]:
+def read_channel_map(path: Path) -> dict[str, ChannelId]:
     """Read the channel ids of folders from a JSON file. Raises SettingsError."""
     try:
         value = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_repetitions)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tiger_slack_tui.base.clock import Clock
+from tiger_slack_tui.base.ids import EnvelopeId
 from tiger_slack_tui.base.snapshot import Stats
 from tiger_slack_tui.slack.socket_connection import SocketConnection
 
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 class Ack(NamedTuple):
     """The data of a durable event that its ack needs."""
 
-    envelope_id: str
+    envelope_id: EnvelopeId
     connection: SocketConnection
     type: str
     read_at: float

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, wall_time
 from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.base.snapshot import Stats
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.ingest.database_writer import DatabaseWriter
@@ -116,7 +117,7 @@ class BatchWriter:
         return written
 
     async def _wait_for_commit(
-        self, write: asyncio.Task[BatchResult], batch: Batch, event_ids: Sequence[str]
+        self, write: asyncio.Task[BatchResult], batch: Batch, event_ids: Sequence[EventId]
     ) -> bool:
         """Wait until the oldest event of the batch is `commit_seconds` old. Returns whether the write is done.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from tiger_slack_tui.base.backoff import LogThrottle
 from tiger_slack_tui.base.clock import Clock
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.base.spans import span
 from tiger_slack_tui.store.events import BatchResult, EventStore
 
@@ -30,7 +31,7 @@ class DatabaseWriter:
         self._store = store
         self._clock = clock
         self._ready = asyncio.Event()
-        self._unconfirmed: dict[str, None] = {}  # ordered by age
+        self._unconfirmed: dict[EventId, None] = {}  # ordered by age
         self._slow_failures = LogThrottle(clock)
         self.problem: str | None = "not connected yet"
         """Why the database takes no events; None while it takes them."""
@@ -67,13 +68,13 @@ class DatabaseWriter:
         self._slow_failures.reset()
 
     async def write(
-        self, records: Sequence[bytes], event_ids: Sequence[str], *, seconds: float
+        self, records: Sequence[bytes], event_ids: Sequence[EventId], *, seconds: float
     ) -> BatchResult:
         """Write the records of the events, within `seconds`. Raises as `EventStore.write`.
 
         After an error the events are remembered as unconfirmed.
         """
-        unconfirmed: set[str] = set()
+        unconfirmed: set[EventId] = set()
         if self._unconfirmed:
             unconfirmed = {each for each in event_ids if each in self._unconfirmed}
         with span("ingest batch", events=len(records)) as current:
@@ -92,13 +93,13 @@ class DatabaseWriter:
         self.forget_unconfirmed(unconfirmed)
         return written
 
-    def remember_unconfirmed(self, event_ids: Iterable[str]) -> None:
+    def remember_unconfirmed(self, event_ids: Iterable[EventId]) -> None:
         """Remember events whose write has no answer."""
         self._unconfirmed.update(dict.fromkeys(event_ids))
         while len(self._unconfirmed) > _MOST_UNCONFIRMED:
             del self._unconfirmed[next(iter(self._unconfirmed))]
 
-    def forget_unconfirmed(self, event_ids: Iterable[str]) -> None:
+    def forget_unconfirmed(self, event_ids: Iterable[EventId]) -> None:
         """Forget events whose write was answered."""
         if self._unconfirmed:
             for event_id in event_ids:

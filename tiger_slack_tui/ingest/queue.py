@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
+from tiger_slack_tui.base.ids import EnvelopeId, EventId
 from tiger_slack_tui.slack.events import Route
 from tiger_slack_tui.slack.socket_connection import SocketConnection
 
@@ -17,8 +18,8 @@ class QueuedEvent:
 
     record: bytes
     routed: Route
-    event_id: str
-    envelope_id: str
+    event_id: EventId
+    envelope_id: EnvelopeId
     connection: SocketConnection
     late: float
     """Seconds from the event, by Slack's clock, to its receipt."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
+from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs, UserId
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.slack.events import Envelope, EventEffect, Route
 from tiger_slack_tui.slack.ts import lateness
+
+Id = TypeVar("Id")
 
 _VERSION = 1
 """The version of the records. A record without the field `version` has version 1.
@@ -47,7 +51,7 @@ class SpooledEvent:
     """An event of the spool, decoded from its record."""
 
     record: bytes
-    event_id: str
+    event_id: EventId
     received_at: float
     """Seconds since 1970."""
     late: float
@@ -61,19 +65,27 @@ def read_record(data: bytes) -> SpooledEvent | None:
         fields = orjson.loads(data)
         if fields.get("version", _VERSION) != _VERSION or not isinstance(fields["event"], dict):
             return None
-        event_id = fields["event_id"]
+        event_id = _id(EventId, fields["event_id"])
         received_at = datetime.fromisoformat(fields["received_at"]).timestamp()
         routed = Route(
             _text(fields.get("type")),
             _text(fields.get("subtype")),
             tuple(EventEffect(effect) for effect in fields["effects"]),
             Outcome(fields["outcome"]),
-            *(_text(fields.get(name)) for name in ("channel_id", "user_id", "message_ts")),
+            _id(ChannelId, fields.get("channel_id")),
+            _id(UserId, fields.get("user_id")),
+            _id(SlackTs, fields.get("message_ts")),
         )
         late = lateness(fields["event_ts"], received_at)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
-    return SpooledEvent(data, event_id, received_at, late, routed) if _text(event_id) else None
+    return SpooledEvent(data, event_id, received_at, late, routed) if event_id else None
+
+
+def _id(kind: Callable[[str], Id], value: Any) -> Id | None:
+    """The value as an id. Raises TypeError unless it is text or None."""
+    text = _text(value)
+    return None if text is None else kind(text)
 
 
 def _text(value: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.snapshot import RecentEvent, Stats
 from tiger_slack_tui.slack.events import Route
@@ -20,7 +21,7 @@ _WARNINGS = {
 
 
 def count(
-    stats: Stats, written: BatchResult, event_id: str, *, at: float, late: float, routed: Route
+    stats: Stats, written: BatchResult, event_id: EventId, *, at: float, late: float, routed: Route
 ) -> None:
     """Count an event that is in the database, as new or as a repeated delivery.
 

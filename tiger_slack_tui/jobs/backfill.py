@@ -9,6 +9,7 @@ from datetime import datetime
 
 from tiger_slack_tui.backfill.gap_backfill import Backfill, BackfillProgress, GapResult
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.ids import TeamId
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
@@ -21,16 +22,16 @@ from tiger_slack_tui.store.gaps import Gap
 BACKFILL = "backfill"
 """The name of the job (slack.job_run.job)."""
 
-FindGaps = Callable[[Connection, str], Awaitable[list[Gap]]]
+FindGaps = Callable[[Connection, TeamId], Awaitable[list[Gap]]]
 """Returns the gaps to close in a workspace (team id)."""
 
 
 def make_due_gaps_job(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | None = None) -> Job:
     """The job that closes gaps that have ended: at the start, when one is found, and daily."""
     began: datetime | None = None
-    team: str | None = None
+    team: TeamId | None = None
 
-    async def find(connection: Connection, team: str) -> list[Gap]:
+    async def find(connection: Connection, team: TeamId) -> list[Gap]:
         return await gaps.due(connection, team, growing=False)
 
     async def is_wanted(connection: Connection) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.why import WaitingEvent
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
+from tiger_slack_tui.base.ids import ChannelId, UserId
 from tiger_slack_tui.base.name_patterns import NameUnknown, is_pattern, like_literal, like_pattern
 from tiger_slack_tui.base.times import EARLIEST, LATEST, read_period
 from tiger_slack_tui.mcp.access import Access
@@ -53,7 +54,7 @@ class Call:
         """The cursor of the page that begins after the position."""
         return write_cursor(self.tool, self.arguments, list(position))
 
-    async def channel(self, given: str) -> str:
+    async def channel(self, given: str) -> ChannelId:
         """The id of a visible channel. A hidden one is as unknown as one that does not exist. Raises NameUnknown."""
         channel_id = await find_channel(self.connection, _text(given), self.visible)
         if channel_id not in self.visible:
@@ -63,11 +64,11 @@ class Call:
             )
         return channel_id
 
-    async def user(self, given: str) -> str:
+    async def user(self, given: str) -> UserId:
         """The id of a user. Raises NameUnknown."""
         return await find_user(self.connection, _text(given))
 
-    async def message(self, channel: str, ts: str | None) -> tuple[str, MessageReference]:
+    async def message(self, channel: str, ts: str | None) -> tuple[ChannelId, MessageReference]:
         """The id of the visible channel, and the message. Raises ArgumentWrong and NameUnknown."""
         found = MessageReference.read(channel, ts)
         if found is None:
@@ -86,7 +87,7 @@ class Call:
         return begin or EARLIEST, end or LATEST
 
     async def gap_note(
-        self, since: datetime, until: datetime, channel_id: str | None = None
+        self, since: datetime, until: datetime, channel_id: ChannelId | None = None
     ) -> str | None:
         """A note if the period touches open gaps."""
         found = await gaps_between(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.base.name_patterns import NameUnknown
 from tiger_slack_tui.mcp.access import Access
 from tiger_slack_tui.postgres.connection import Connection
@@ -29,7 +30,7 @@ class VisibleNow:
     clock: Callable[[], float] = time.monotonic
     _known: VisibleChannels | None = None
     _read_at: float = field(default=0.0)
-    _named: tuple[str, ...] | None = None
+    _named: tuple[ChannelId, ...] | None = None
 
     async def read(self, connection: Connection) -> VisibleChannels:
         """The visible channels. Raises NameUnknown for a channel of the allow-list that does not exist."""
@@ -55,7 +56,7 @@ class VisibleNow:
         return VisibleChannels({each: types.get(each) for each in self._named})
 
 
-async def _find(connection: Connection, given: str) -> str:
+async def _find(connection: Connection, given: str) -> ChannelId:
     try:
         return await find_channel(connection, given)
     except NameUnknown as error:

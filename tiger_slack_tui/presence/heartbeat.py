@@ -24,6 +24,7 @@ from tiger_slack_tui import __version__
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.ids import TeamId
 from tiger_slack_tui.base.periods import ConnectedPeriod, StalledPeriods
 from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
 from tiger_slack_tui.postgres.connection import Connection
@@ -86,7 +87,7 @@ class HeartbeatWriter:
         snapshot: Callable[[], Snapshot],
         *,
         instance: str,
-        team_id: Callable[[], Awaitable[str]],
+        team_id: Callable[[], Awaitable[TeamId]],
         on_gap_due: Callable[[], None],
         timing: HeartbeatTiming | None = None,
         clock: Clock | None = None,
@@ -101,7 +102,7 @@ class HeartbeatWriter:
         self._on_gap_due = on_gap_due
         self._timing = timing or HeartbeatTiming()
         self._clock = clock or SystemClock()
-        self._team: str | None = None
+        self._team: TeamId | None = None
         self._team_failures = 0
         self._team_due = 0.0
         self._start_id = uuid4()

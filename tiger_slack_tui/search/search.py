@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import reduce
 from typing import TypeVar
 
+from tiger_slack_tui.base.ids import BotId, ChannelId, SlackTs, UserId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.query import Condition, Filter, Query, QueryError, Words, read_query
 from tiger_slack_tui.search.render import (
@@ -51,17 +52,17 @@ _CHANNEL = ("C", "D", "G")
 class Message:
     """A message for people: names in place of ids. `text` was written by people and is not safe for terminals."""
 
-    channel_id: str
+    channel_id: ChannelId
     channel_name: str | None
-    ts: str
+    ts: SlackTs
     """Slack's text."""
     time: datetime
-    user_id: str | None
+    user_id: UserId | None
     user_name: str | None
-    bot_id: str | None
+    bot_id: BotId | None
     subtype: str | None
     text: str
-    thread_ts: str | None
+    thread_ts: SlackTs | None
     is_edited: bool
     reactions: tuple[tuple[str, int], ...]
     """(emoji, number of people)."""
@@ -188,7 +189,7 @@ async def _compute(size: int, work: Callable[[], T]) -> T:
     return work() if size < _LONG else await asyncio.to_thread(work)
 
 
-def permalink(url: str, channel_id: str, ts: str, thread_ts: str | None) -> str:
+def permalink(url: str, channel_id: ChannelId, ts: SlackTs, thread_ts: SlackTs | None) -> str:
     """The link to a message. `url` is the workspace's address, with a slash at its end."""
     link = f"{url}archives/{channel_id}/p{ts.replace('.', '')}"
     return f"{link}?thread_ts={thread_ts}&cid={channel_id}" if thread_ts not in (None, ts) else link

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tiger_slack_tui.base.errors import NotFound
+from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.search import Message, describe
 from tiger_slack_tui.store.readable_messages import read_around, read_messages, read_thread
@@ -28,7 +29,7 @@ class Surroundings:
 
 
 async def thread_of(
-    connection: Connection, channel_id: str, ts: str, *, most: int = MOST_REPLIES
+    connection: Connection, channel_id: ChannelId, ts: SlackTs, *, most: int = MOST_REPLIES
 ) -> list[Message]:
     """The thread of a message, the oldest first; the message alone if it has none.
 
@@ -44,8 +45,8 @@ async def thread_of(
 
 async def around(
     connection: Connection,
-    channel_id: str,
-    ts: str,
+    channel_id: ChannelId,
+    ts: SlackTs,
     n: int,
     visible: VisibleChannels | None = None,
     *,
@@ -65,7 +66,7 @@ async def around(
     return Surroundings(tuple(described[:at]), described[at], tuple(described[at + 1 :]))
 
 
-def _unknown(channel_id: str, ts: str) -> MessageUnknown:
+def _unknown(channel_id: ChannelId, ts: SlackTs) -> MessageUnknown:
     return MessageUnknown(
         f"No message {ts} is stored in channel {channel_id}.",
         hint=f"To find out why: tiger-slack why {channel_id} {ts}",

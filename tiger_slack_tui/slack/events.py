@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
+from tiger_slack_tui.base.ids import ChannelId, EnvelopeId, EventId, SlackTs, TeamId, UserId
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.slack.ts import number_text, parse_ts
+
+Id = TypeVar("Id")
 
 LONGEST_ID = 200
 """Most characters of an id. Slack's have about a dozen, and PostgreSQL's index entry has at most 2,700 bytes."""
@@ -31,11 +34,11 @@ class EventEffect(StrEnum):
 class Envelope:
     """A frame that needs an ack. `event` is the inner event. `event_id` identifies it in every delivery."""
 
-    envelope_id: str
-    event_id: str
-    event_ts: str
+    envelope_id: EnvelopeId
+    event_id: EventId
+    event_ts: SlackTs
     """When it happened, as Slack's ts; if the event has none, event_time or the time of receipt."""
-    team_id: str | None
+    team_id: TeamId | None
     event: Mapping[str, Any]
     received_at: float
     """Seconds since 1970, by this machine's clock, corrected by Slack's."""
@@ -51,9 +54,9 @@ class Route:
     subtype: str | None
     effects: tuple[EventEffect, ...]
     outcome: Outcome
-    channel_id: str | None = None
-    user_id: str | None = None
-    message_ts: str | None = None
+    channel_id: ChannelId | None = None
+    user_id: UserId | None = None
+    message_ts: SlackTs | None = None
 
 
 def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope | None:
@@ -61,7 +64,7 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
 
     Never raises. A frame that is not an event becomes an Envelope with a `problem`.
     """
-    envelope_id = _name(frame.get("envelope_id"))
+    envelope_id = _id(EnvelopeId, frame.get("envelope_id"))
     if not envelope_id:
         return None
     payload = frame.get("payload")
@@ -79,8 +82,8 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
     return Envelope(
         envelope_id=envelope_id,
         event_id=_identity(payload.get("event_id"), event),
-        event_ts=_time(event, payload) or f"{received_at:.6f}",
-        team_id=_name(payload.get("team_id")),
+        event_ts=_time(event, payload) or SlackTs(f"{received_at:.6f}"),
+        team_id=_id(TeamId, payload.get("team_id")),
         event=event,
         received_at=received_at,
         problem=problem,
@@ -152,14 +155,14 @@ def _route_message(event: Mapping[str, Any], subtype: str | None) -> Route:
             return Route("message", subtype, (EventEffect.MESSAGE,), Outcome.STORED, channel)
         gone = nested.get("subtype") == "tombstone"  # a deleted parent whose thread still exists
         effect = EventEffect.DELETION if gone else EventEffect.MESSAGE
-        target, user = _text(nested.get("ts")), _name(nested.get("user"))
+        target, user = _ts(nested.get("ts")), _id(UserId, nested.get("user"))
         return Route("message", subtype, (effect,), Outcome.STORED, channel, user, target)
     if subtype == "message_deleted":
-        target = _text(event.get("deleted_ts"))
+        target = _ts(event.get("deleted_ts"))
         return Route(
             "message", subtype, (EventEffect.DELETION,), Outcome.STORED, channel, None, target
         )
-    target = _text(event.get("ts"))
+    target = _ts(event.get("ts"))
     replied = subtype is None and isinstance(nested, dict) and "text" not in event
     if subtype == "message_replied" or replied:
         return Route("message", subtype, (), Outcome.AUDIT, channel, None, target)
@@ -171,39 +174,39 @@ def _route_message(event: Mapping[str, Any], subtype: str | None) -> Route:
 
 def _route_reaction(event: Mapping[str, Any], type_: str) -> Route:
     item = event.get("item")
-    user = _name(event.get("user"))
+    user = _id(UserId, event.get("user"))
     if not isinstance(item, dict) or item.get("type") != "message":
         return Route(type_, None, (), Outcome.AUDIT, None, user)
-    channel, target = _name(item.get("channel")), _text(item.get("ts"))
+    channel, target = _id(ChannelId, item.get("channel")), _ts(item.get("ts"))
     return Route(type_, None, (EventEffect.REACTION,), Outcome.STORED, channel, user, target)
 
 
-def _channel(event: Mapping[str, Any]) -> str | None:
+def _channel(event: Mapping[str, Any]) -> ChannelId | None:
     channel = event.get("channel", event.get("old_channel_id"))
-    return _name(channel.get("id") if isinstance(channel, dict) else channel)
+    return _id(ChannelId, channel.get("id") if isinstance(channel, dict) else channel)
 
 
-def _user(event: Mapping[str, Any]) -> str | None:
+def _user(event: Mapping[str, Any]) -> UserId | None:
     user = event.get("user")
-    return _name(user.get("id") if isinstance(user, dict) else user)
+    return _id(UserId, user.get("id") if isinstance(user, dict) else user)
 
 
-def _identity(event_id: object, event: Mapping[str, Any]) -> str:
+def _identity(event_id: object, event: Mapping[str, Any]) -> EventId:
     """Slack's event_id, or a digest of the content if there is none (app_rate_limited, malformed frames)."""
     if isinstance(event_id, str) and 0 < len(event_id) <= LONGEST_ID:
-        return event_id
+        return EventId(event_id)
     canonical = orjson.dumps([event_id, event], option=orjson.OPT_SORT_KEYS)
-    return f"sha256:{hashlib.sha256(canonical).hexdigest()}"
+    return EventId(f"sha256:{hashlib.sha256(canonical).hexdigest()}")
 
 
-def _time(event: Mapping[str, Any], payload: Mapping[str, Any]) -> str | None:
+def _time(event: Mapping[str, Any], payload: Mapping[str, Any]) -> SlackTs | None:
     for time in (
         event.get("event_ts"),
         payload.get("event_time"),
         event.get("minute_rate_limited"),
     ):
         if parse_ts(time) is not None:
-            return number_text(time)
+            return SlackTs(number_text(time))
     return None
 
 
@@ -212,5 +215,10 @@ def _name(value: object) -> str | None:
     return value if isinstance(value, str) and len(value) <= LONGEST_ID else None
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+def _id(kind: Callable[[str], Id], value: object) -> Id | None:
+    name = _name(value)
+    return None if name is None else kind(name)
+
+
+def _ts(value: object) -> SlackTs | None:
+    return SlackTs(value) if isinstance(value, str) else None

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from tiger_slack_tui.base.errors import SlackUnavailable
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.slack.pages import pages
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.slack.web import Page, SlackWeb
@@ -60,7 +61,9 @@ class SlackHistory:
             found += page.items
         return found
 
-    def history(self, channel: str, oldest: datetime, latest: datetime) -> AsyncIterator[Page]:
+    def history(
+        self, channel: ChannelId, oldest: datetime, latest: datetime
+    ) -> AsyncIterator[Page]:
         """Pages of messages, the newest first, without replies in threads."""
         return self._pages(
             "conversations.history",
@@ -70,7 +73,7 @@ class SlackHistory:
         )
 
     def replies(
-        self, channel: str, thread: datetime, oldest: datetime, latest: datetime
+        self, channel: ChannelId, thread: datetime, oldest: datetime, latest: datetime
     ) -> AsyncIterator[Page]:
         """Pages of a thread's replies from `oldest` to `latest`. The parent can be among them."""
         return self._pages(
@@ -84,7 +87,7 @@ class SlackHistory:
             ),
         )
 
-    async def has(self, channel: str, ts: datetime) -> bool:
+    async def has(self, channel: ChannelId, ts: datetime) -> bool:
         """Whether the channel's history contains the message. True, too, if Slack hides older messages."""
         async for page in self.history(channel, ts, ts):
             if page.is_limited or any(item.get("ts") == slack_ts(ts) for item in page.items):

@@ -16,6 +16,7 @@ import orjson
 
 from tiger_slack_tui.base.backoff import LogThrottle
 from tiger_slack_tui.base.clock import Clock, PeerClock
+from tiger_slack_tui.base.ids import EnvelopeId
 from tiger_slack_tui.base.periods import ConnectedPeriods
 from tiger_slack_tui.base.snapshot import SlackStatus
 from tiger_slack_tui.base.stacktrace import where
@@ -168,7 +169,7 @@ class SocketConnection:
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
 
-    async def ack(self, envelope_ids: Sequence[str]) -> int:
+    async def ack(self, envelope_ids: Sequence[EnvelopeId]) -> int:
         """Send the acks of envelopes of this connection, in order. Returns how many were sent. Never raises.
 
         Takes at most `SocketTiming.ack` seconds. A peer that has not read the acks by then counts as lost. Slack
@@ -313,7 +314,7 @@ class SocketConnection:
             case _ if isinstance(envelope_id, str) and 0 < len(envelope_id) <= LONGEST_ID:
                 self._socket_state.ignored += 1
                 self._unacked += 1
-                await self.ack([envelope_id])
+                await self.ack([EnvelopeId(envelope_id)])
             case _:
                 self._malformed("is of an unknown type")
 

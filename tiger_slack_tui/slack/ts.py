@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from tiger_slack_tui.base.ids import ChannelId, SlackTs
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST, _END = -210_866_803_200, 9_224_318_016_000
@@ -33,10 +35,10 @@ _AROUND = "()[]{}<>.,;:!?'\"`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 """What people copy together with a link or a ts."""
 
 
-def slack_ts(time: datetime) -> str:
+def slack_ts(time: datetime) -> SlackTs:
     """The time as Slack writes it: seconds.microseconds."""
     seconds, micros = divmod(to_micros(time), 1_000_000)
-    return f"{seconds}.{micros:06}"
+    return SlackTs(f"{seconds}.{micros:06}")
 
 
 def to_micros(time: datetime) -> int:
@@ -67,7 +69,7 @@ def parse_ts(value: object) -> int | None:
     return seconds * 1_000_000 + (int(f"{decimals:0<9}") + 500) // 1000
 
 
-def lateness(event_ts: str, received_at: float) -> float:
+def lateness(event_ts: SlackTs, received_at: float) -> float:
     """Seconds from an event, by Slack's clock, to its receipt at `received_at` (seconds since 1970).
 
     Raises ValueError if `event_ts` is not a ts.
@@ -85,15 +87,15 @@ def number_text(value: object) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
-def read_ts(text: str) -> str | None:
+def read_ts(text: str) -> SlackTs | None:
     """An operator's "seconds.microseconds" as `slack_ts` writes it; None if PostgreSQL has no such time."""
     found = _parts(text)
     if found is None or len(found[1]) > 6:
         return None
-    return f"{found[0]}.{found[1]:0<6}"
+    return SlackTs(f"{found[0]}.{found[1]:0<6}")
 
 
-def read_pasted_ts(text: str) -> tuple[str, bool] | None:
+def read_pasted_ts(text: str) -> tuple[SlackTs, bool] | None:
     """The ts in what an operator pastes, and whether only its second was given; None if there is not a ts.
 
     It reads 1700000000.000100, with a comma too, the p1700000000000100 of links, and 1700000000. Of milliseconds
@@ -101,25 +103,25 @@ def read_pasted_ts(text: str) -> tuple[str, bool] | None:
     """
     text = pasted(text).replace(",", ".")
     if found := _MICROSECONDS.fullmatch(text):
-        return f"{found[1]}.{found[2]}", False
+        return SlackTs(f"{found[1]}.{found[2]}"), False
     if found := _MILLISECONDS.fullmatch(text):
-        return f"{found[1]}.000000", True
+        return SlackTs(f"{found[1]}.000000"), True
     exact = read_ts(text)
     return None if exact is None else (exact, "." not in text)
 
 
-def read_permalink(text: str) -> tuple[str, str] | None:
+def read_permalink(text: str) -> tuple[ChannelId, SlackTs] | None:
     """Channel and ts of the message that a pasted link leads to; None if the text is not a link to a message."""
     found = _PERMALINK.fullmatch(pasted(text))
     if found is None or (ts := read_ts(f"{found[3]}.{found[4]}")) is None:
         return None
-    return found[1] or found[2], ts
+    return ChannelId(found[1] or found[2]), ts
 
 
-def read_channel_link(text: str) -> str | None:
+def read_channel_link(text: str) -> ChannelId | None:
     """The id in a pasted link or mention of a channel; None if the text is neither."""
     found = _CHANNEL_MENTION.fullmatch(text.strip()) or _CHANNEL_LINK.fullmatch(pasted(text))
-    return found[1] if found else None
+    return ChannelId(found[1]) if found else None
 
 
 def pasted(text: str) -> str:

@@ -19,6 +19,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from tiger_slack_tui.base.clock import Clock, PeerClock, SystemClock
 from tiger_slack_tui.base.errors import SlackAbsent, SlackRefused, SlackUnavailable
+from tiger_slack_tui.base.ids import ChannelId, SlackTs, TeamId, UserId
 from tiger_slack_tui.base.settings import SlackSettings
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.slack.payload import decode, peer_text
@@ -90,8 +91,8 @@ class Identity:
     """Slack's answer to auth.test: the owner of the bot token, and its scopes."""
 
     team: str
-    team_id: str
-    user_id: str
+    team_id: TeamId
+    user_id: UserId
     scopes: frozenset[str] | None
     """The token's scopes; None if Slack did not send them."""
     server_time: float | None
@@ -152,8 +153,8 @@ class SlackWeb:
         scopes = headers.get("x-oauth-scopes")
         return Identity(
             peer_text(answer.get("team")) or team_id,
-            team_id,
-            peer_text(answer.get("user_id")),
+            TeamId(team_id),
+            UserId(peer_text(answer.get("user_id"))),
             None if scopes is None else frozenset(filter(None, re.split(r"[,\s]+", scopes))),
             _time(headers.get("date", "")),
             _url(answer.get("url")),
@@ -189,10 +190,10 @@ class SlackWeb:
 
     async def history_page(
         self,
-        channel: str,
+        channel: ChannelId,
         *,
-        oldest: str,
-        latest: str,
+        oldest: SlackTs,
+        latest: SlackTs,
         cursor: str | None,
         limit: int = MESSAGES_PAGE,
     ) -> Page:
@@ -216,7 +217,13 @@ class SlackWeb:
         return _page("conversations.history", answer, "messages")
 
     async def replies_page(
-        self, channel: str, thread: str, *, oldest: str, latest: str, cursor: str | None
+        self,
+        channel: ChannelId,
+        thread: SlackTs,
+        *,
+        oldest: SlackTs,
+        latest: SlackTs,
+        cursor: str | None,
     ) -> Page:
         """A page of conversations.replies: a thread's replies in this time, and always its parent.
 

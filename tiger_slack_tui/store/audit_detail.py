@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, LiteralString, NamedTuple
 
+from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs, TeamId, UserId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_row, fetch_value
 from tiger_slack_tui.store.names import PERSON_NAME
@@ -54,18 +55,18 @@ class StoredEvent:
     """A row of slack.event with its row of slack.delivery. `event` and `message` were written by people."""
 
     id: int
-    event_id: str
+    event_id: EventId
     event_ts: datetime
     received_at: datetime
     type: str | None
     subtype: str | None
     outcome: str
     discard_id: int | None
-    team_id: str | None
-    channel_id: str | None
-    user_id: str | None
+    team_id: TeamId | None
+    channel_id: ChannelId | None
+    user_id: UserId | None
     message_ts: datetime | None
-    slack_ts: str | None
+    slack_ts: SlackTs | None
     """`message_ts` as Slack's text."""
     event: str
     """JSON."""
@@ -86,13 +87,13 @@ class Content(NamedTuple):
     event_ts: datetime | None
 
 
-async def read_stored_event(connection: Connection, event_id: str) -> StoredEvent | None:
+async def read_stored_event(connection: Connection, event_id: EventId) -> StoredEvent | None:
     """The event; None if it was never delivered, or was deleted because of its age."""
     return await fetch_row(connection, StoredEvent, _EVENT, (event_id,))
 
 
 async def message_content(
-    connection: Connection, channel_id: str, slack_ts: str, *, event_id: str
+    connection: Connection, channel_id: ChannelId, slack_ts: SlackTs, *, event_id: EventId
 ) -> Content | None:
     """The content of the message's row; None if there is no row."""
     values = {"channel_id": channel_id, "slack_ts": slack_ts, "event_id": event_id}
@@ -101,12 +102,12 @@ async def message_content(
 
 async def reaction_content(
     connection: Connection,
-    channel_id: str,
-    slack_ts: str,
-    user_id: str,
+    channel_id: ChannelId,
+    slack_ts: SlackTs,
+    user_id: UserId,
     reaction: str,
     *,
-    event_id: str,
+    event_id: EventId,
 ) -> Content | None:
     """The state of the reaction's row; None if there is no row."""
     values = {
@@ -119,7 +120,9 @@ async def reaction_content(
     return await _content(connection, _REACTION, values)
 
 
-async def deletion_time(connection: Connection, channel_id: str, slack_ts: str) -> datetime | None:
+async def deletion_time(
+    connection: Connection, channel_id: ChannelId, slack_ts: SlackTs
+) -> datetime | None:
     """When the message was deleted; None if it was not."""
     values = {"channel_id": channel_id, "slack_ts": slack_ts}
     found: datetime | None = await fetch_value(connection, _TOMBSTONE, values, prepare=False)

@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Composed, Placeholder
 
+from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs, UserId
 from tiger_slack_tui.base.name_patterns import like_literal
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
@@ -61,9 +62,9 @@ class EventFilter:
 
     outcome: str | None = None
     types: tuple[str, ...] = ()
-    channel_ids: tuple[str, ...] = ()
-    user_ids: tuple[str, ...] = ()
-    message: str | None = None
+    channel_ids: tuple[ChannelId, ...] = ()
+    user_ids: tuple[UserId, ...] = ()
+    message: SlackTs | None = None
     """The ts of the message that they are about."""
     rule: int | None = None
     """The rule that discarded them."""
@@ -81,7 +82,7 @@ class EventRow:
     """An event in a list. `text` was written by people."""
 
     id: int
-    event_id: str
+    event_id: EventId
     event_ts: datetime
     exact_ts: str
     """`event_ts` in PostgreSQL's text, which is exact also beyond the range of Python's times."""
@@ -90,9 +91,9 @@ class EventRow:
     subtype: str | None
     outcome: str
     discard_id: int | None
-    channel_id: str | None
+    channel_id: ChannelId | None
     channel_name: str | None
-    user_id: str | None
+    user_id: UserId | None
     user_name: str | None
     message_ts: datetime | None
     error: str | None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, LiteralString, TypeVar
 
+from tiger_slack_tui.base.ids import ChannelId, SlackTs, UserId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_rows
 from tiger_slack_tui.store.readable_messages import (
@@ -117,7 +118,7 @@ limit %(n)s
 class ChannelRow:
     """A channel. Name, topic and purpose were written by people."""
 
-    id: str
+    id: ChannelId
     name: str
     topic: str | None
     purpose: str | None
@@ -129,7 +130,7 @@ class ChannelRow:
 class UserRow:
     """A user. Names were written by people. `email` is None unless e-mail addresses were asked for."""
 
-    id: str
+    id: UserId
     handle: str
     real_name: str | None
     display_name: str | None
@@ -144,7 +145,7 @@ class ActivityRow:
     """What happened in a channel on a day of UTC."""
 
     day: date
-    channel_id: str
+    channel_id: ChannelId
     messages: int
     people: int
     threads: int
@@ -159,7 +160,7 @@ class GapRow:
     reason: str
     started_at: datetime
     ended_at: datetime | None
-    channel_id: str | None
+    channel_id: ChannelId | None
     closed_at: datetime | None
 
 
@@ -193,11 +194,11 @@ async def list_users(
 
 async def read_top_level(
     connection: Connection,
-    channel_id: str,
+    channel_id: ChannelId,
     *,
     since: datetime,
     until: datetime,
-    before: str | None,
+    before: SlackTs | None,
     n: int,
 ) -> list[ReadableMessage]:
     """The messages of a channel that are not replies, before a ts, the newest first."""
@@ -212,7 +213,7 @@ async def read_top_level(
 
 
 async def read_first_replies(
-    connection: Connection, channel_id: str, threads: Sequence[str], *, n: int
+    connection: Connection, channel_id: ChannelId, threads: Sequence[SlackTs], *, n: int
 ) -> list[ReadableMessage]:
     """The first n replies of each thread, the oldest first."""
     if not threads:
@@ -223,8 +224,8 @@ async def read_first_replies(
 
 
 async def with_replies(
-    connection: Connection, keys: Sequence[tuple[str, str]]
-) -> set[tuple[str, str]]:
+    connection: Connection, keys: Sequence[tuple[ChannelId, SlackTs]]
+) -> set[tuple[ChannelId, SlackTs]]:
     """Those of the messages, given by channel id and ts, to which there are replies."""
     values = {
         "channels": [channel_id for channel_id, _ in keys],
@@ -241,8 +242,8 @@ async def count_activity(
     *,
     since: datetime,
     until: datetime,
-    channel_id: str | None,
-    user_id: str | None,
+    channel_id: ChannelId | None,
+    user_id: UserId | None,
     after: tuple[str, str] | None,
     n: int,
 ) -> list[ActivityRow]:
@@ -267,7 +268,7 @@ async def gaps_between(
     *,
     since: datetime,
     until: datetime,
-    channel_id: str | None = None,
+    channel_id: ChannelId | None = None,
     closed: bool = False,
     before: int | None = None,
     n: int,

@@ -18,6 +18,7 @@ from psycopg_pool import PoolTimeout
 
 from tiger_slack_tui.base.batch_parts import BatchParts
 from tiger_slack_tui.base.errors import DatabaseUnavailable, EventsRefused
+from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
@@ -55,11 +56,11 @@ _WITHOUT_SUBJECT = dict.fromkeys(("type", "subtype", "channel_id", "user_id", "m
 class BatchResult:
     """The result of writing a batch, by event_id."""
 
-    new: set[str] = field(default_factory=set)
+    new: set[EventId] = field(default_factory=set)
     """Events that were not in the database before."""
-    discarded: dict[str, int] = field(default_factory=dict)
+    discarded: dict[EventId, int] = field(default_factory=dict)
     """The rule that discarded the event's message, by event."""
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: dict[EventId, str] = field(default_factory=dict)
     """SQLSTATE of the failure, or the error's class if it has none, by event."""
 
     def add(self, other: BatchResult) -> None:
@@ -85,7 +86,11 @@ class EventStore:
         return bool(self._busy)
 
     async def write(
-        self, records: Sequence[bytes], *, seconds: float = 60, unconfirmed: Collection[str] = ()
+        self,
+        records: Sequence[bytes],
+        *,
+        seconds: float = 60,
+        unconfirmed: Collection[EventId] = (),
     ) -> BatchResult:
         """Commit the records: the audit row and the effects of each event. A record can be written repeatedly.
 
@@ -122,7 +127,7 @@ class EventStore:
         self,
         records: Sequence[bytes],
         seconds: float,
-        unconfirmed: Collection[str],
+        unconfirmed: Collection[EventId],
         *,
         is_last: bool,
     ) -> BatchResult:
@@ -263,7 +268,7 @@ def _raise_if_unavailable(connection: Connection, error: psycopg.Error) -> None:
 
 
 async def _stored(
-    connection: Connection, records: Sequence[bytes], event_ids: Collection[str]
+    connection: Connection, records: Sequence[bytes], event_ids: Collection[EventId]
 ) -> BatchResult:
     """The results of those events that are stored from exactly these records."""
     cursor = await connection.execute(_STORED, (as_array(records), list(event_ids)))

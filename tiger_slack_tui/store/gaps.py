@@ -12,6 +12,7 @@ from typing import Any, LiteralString
 
 from psycopg.rows import scalar_row
 
+from tiger_slack_tui.base.ids import ChannelId, TeamId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value, to_json
 from tiger_slack_tui.store.import_account import Account
@@ -173,7 +174,7 @@ class Gap:
     reason: str
     started_at: datetime
     ended_at: datetime | None
-    channel_id: str | None
+    channel_id: ChannelId | None
     instance: str | None
     found_at: datetime
     tried_at: datetime | None
@@ -191,7 +192,7 @@ class Gap:
 class ChannelProgress:
     """The progress of a backfill in one channel."""
 
-    channel_id: str
+    channel_id: ChannelId
     reached: datetime | None = None
     """ts of the oldest message read, from the newest back; None before the first page."""
     is_done: bool = False
@@ -231,7 +232,7 @@ async def open_gaps(connection: Connection) -> OpenGaps:
     return OpenGaps(*row) if row else OpenGaps(0, 0, None)
 
 
-async def summarize(connection: Connection, team: str | None) -> GapSummary:
+async def summarize(connection: Connection, team: TeamId | None) -> GapSummary:
     """The open gaps of the workspace; of all workspaces if `team` is None."""
     row = await (await connection.execute(_SUMMARY, {"team": team})).fetchone()
     return GapSummary(*row) if row else GapSummary()
@@ -243,12 +244,12 @@ async def database_time(connection: Connection) -> datetime:
     return now
 
 
-async def has_due(connection: Connection, team: str, since: datetime) -> bool:
+async def has_due(connection: Connection, team: TeamId, since: datetime) -> bool:
     """Whether `due` has a gap of which no backfill has finished since then, by the database's clock."""
     return bool(await fetch_value(connection, _HAS_DUE, {"team": team, "since": since}))
 
 
-async def due(connection: Connection, team: str, *, growing: bool) -> list[Gap]:
+async def due(connection: Connection, team: TeamId, *, growing: bool) -> list[Gap]:
     """The gaps that have ended and are not closed.
 
     With `growing`, also those that may still become longer, and periods that an operator asked for whose backfill was
@@ -270,10 +271,10 @@ async def newest(connection: Connection, *, most: int) -> list[Gap]:
 async def add(
     connection: Connection,
     *,
-    team: str | None,
+    team: TeamId | None,
     since: datetime,
     until: datetime,
-    channel: str | None,
+    channel: ChannelId | None,
     instance: str,
 ) -> Gap:
     """Add a period whose history an operator asks for, and return it."""
@@ -288,7 +289,7 @@ async def add(
 
 
 async def begin(
-    connection: Connection, gap_id: int, channels: Sequence[str]
+    connection: Connection, gap_id: int, channels: Sequence[ChannelId]
 ) -> tuple[Gap, list[ChannelProgress]] | None:
     """Record that a backfill of the gap begins. Returns the gap, and the backfill's progress in each channel.
 
@@ -332,24 +333,28 @@ async def save(connection: Connection, gap: Gap, state: ChannelProgress) -> None
 
 
 async def add_threads(
-    connection: Connection, gap: Gap, channel: str, threads: Sequence[datetime]
+    connection: Connection, gap: Gap, channel: ChannelId, threads: Sequence[datetime]
 ) -> None:
     """Save threads that the backfill has to read."""
     values = {"gap": gap.id, "channel": channel, "threads": list(threads)}
     await connection.execute(_ADD_THREADS, values)
 
 
-async def threads(connection: Connection, gap: Gap, channel: str) -> list[datetime]:
+async def threads(connection: Connection, gap: Gap, channel: ChannelId) -> list[datetime]:
     """The threads that the backfill still has to read."""
     return await _times(connection, _THREADS, {"gap": gap.id, "channel": channel})
 
 
-async def end_thread(connection: Connection, gap: Gap, channel: str, thread: datetime) -> None:
+async def end_thread(
+    connection: Connection, gap: Gap, channel: ChannelId, thread: datetime
+) -> None:
     """Record that the thread was read."""
     await connection.execute(_END_THREAD, {"gap": gap.id, "channel": channel, "thread": thread})
 
 
-async def old_threads(connection: Connection, channel: str, since: datetime) -> list[datetime]:
+async def old_threads(
+    connection: Connection, channel: ChannelId, since: datetime
+) -> list[datetime]:
     """Threads that began before `since` and have stored replies after it."""
     found: dict[datetime, None] = {}
     for begin, end in lock_spans(since, datetime.now(UTC) + timedelta(days=1)):
@@ -360,7 +365,7 @@ async def old_threads(connection: Connection, channel: str, since: datetime) -> 
 
 async def messages(
     connection: Connection,
-    channel: str,
+    channel: ChannelId,
     *,
     oldest: datetime,
     before: datetime,

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import to_json
 from tiger_slack_tui.store.import_account import Account
@@ -71,7 +72,7 @@ class MergedContent:
     """The content of a file that was merged before. `index` is the file's, in the argument of `find_contents`."""
 
     index: int
-    channel_id: str
+    channel_id: ChannelId
     first_ts: datetime
     last_ts: datetime
     account: Account

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value, to_json
 from tiger_slack_tui.store.import_account import Account, ImportProblem
@@ -97,7 +98,7 @@ class FileCheckpoint:
     path: str
     size: int
     crc: int
-    channel_id: str
+    channel_id: ChannelId
     position: int = 0
     """The number of records that are accounted for."""
     account: Account = field(default_factory=Account)

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, LiteralString
 
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.copy_format import TRUE, copy_rows, row_of, text_cell, time_cell
 from tiger_slack_tui.postgres.queries import fetch_value, to_json
 from tiger_slack_tui.slack.ts import from_micros, slack_ts, to_micros
 
-MessageKey = tuple[str, int]
+MessageKey = tuple[ChannelId, int]
 """A message: its channel id and its ts."""
-MessageTimes = Mapping[str, Sequence[int]]
+MessageTimes = Mapping[ChannelId, Sequence[int]]
 """The ts of messages, by channel id."""
 Version = tuple[int, str]
 """event_ts and event_id. Of two contents of one message the one with the greater version is newer."""
@@ -103,7 +104,7 @@ _APPLY = "select slack.apply_effects(slack.routed_events(%s::jsonb))"
 class Channel:
     """The channel that messages belong to. `type` is as in slack.message.channel_type, None if it is unknown."""
 
-    id: str
+    id: ChannelId
     type: str | None
 
     @cached_property
@@ -149,7 +150,7 @@ async def read_known(connection: Connection, times: MessageTimes) -> KnownMessag
 async def add_known(
     connection: Connection,
     known: KnownMessages,
-    channel: str,
+    channel: ChannelId,
     values: Mapping[str, Any],
     messages: LiteralString,
     reactions: LiteralString,
@@ -218,7 +219,7 @@ def key_cells(key: MessageKey) -> bytes:
     return text_cell(key[0]) + time_cell(key[1])
 
 
-def range_of(channel: str, times: Sequence[int]) -> dict[str, Any]:
+def range_of(channel: ChannelId, times: Sequence[int]) -> dict[str, Any]:
     """The parameters `channel`, `first` and `last` of queries."""
     return {
         "channel": channel,
@@ -227,7 +228,7 @@ def range_of(channel: str, times: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def times_of(channel: str, times: Sequence[int]) -> dict[str, Any]:
+def times_of(channel: ChannelId, times: Sequence[int]) -> dict[str, Any]:
     """`range_of`, and the parameter `times`: as text, which is far faster than psycopg's list of datetimes."""
     text = f"{{{','.join(map(str, map(from_micros, times)))}}}"
     return range_of(channel, times) | {"times": text}
@@ -235,7 +236,7 @@ def times_of(channel: str, times: Sequence[int]) -> dict[str, Any]:
 
 def _by_channel(keys: Iterable[MessageKey]) -> Iterator[dict[str, Any]]:
     """The parameters of a query for each channel."""
-    times: dict[str, list[int]] = {}
+    times: dict[ChannelId, list[int]] = {}
     for channel, ts in keys:
         times.setdefault(channel, []).append(ts)
     for channel, found in times.items():

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from psycopg.rows import scalar_row
 
+from tiger_slack_tui.base.ids import TeamId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.queries import fetch_rows
@@ -182,7 +183,7 @@ class InstanceState:
     host: str
     pid: int
     age: float
-    team_id: str | None
+    team_id: TeamId | None
     stopped: bool
     status: str
     status_age: float

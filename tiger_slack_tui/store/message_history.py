@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString, TypeVar
 
+from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs, UserId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_row, fetch_rows, fetch_value
 from tiger_slack_tui.store.names import PERSON_NAME
@@ -125,9 +126,9 @@ limit 100
 class StoredMessage:
     """A row of slack.message. `text` was written by people."""
 
-    event_id: str | None
+    event_id: EventId | None
     event_ts: datetime | None
-    user_id: str | None
+    user_id: UserId | None
     user_name: str | None
     subtype: str | None
     text: str | None
@@ -153,8 +154,8 @@ class MessageOfSecond:
     `text` was written by people; None if it is not stored.
     """
 
-    slack_ts: str
-    user_id: str | None
+    slack_ts: SlackTs
+    user_id: UserId | None
     user_name: str | None
     text: str | None
 
@@ -163,7 +164,7 @@ class MessageOfSecond:
 class MessageEvent:
     """An event about the message. `text` is the beginning of the message's text, or the name of a reaction."""
 
-    event_id: str
+    event_id: EventId
     event_ts: datetime
     received_at: datetime
     deliveries: int | None
@@ -171,7 +172,7 @@ class MessageEvent:
     subtype: str | None
     outcome: str
     discard_id: int | None
-    user_id: str | None
+    user_id: UserId | None
     user_name: str | None
     error: str | None
     error_message: str | None
@@ -221,7 +222,7 @@ class CoveringGap:
     started_at: datetime
     ended_at: datetime | None
     """None while it goes on."""
-    channel_id: str | None
+    channel_id: ChannelId | None
     """The only channel that it concerns; None for all channels."""
     closed_at: datetime | None
     """When a backfill closed it."""
@@ -231,28 +232,33 @@ class CoveringGap:
     """Why that did not close it."""
 
 
-async def stored_message(connection: Connection, channel_id: str, ts: str) -> StoredMessage | None:
+async def stored_message(
+    connection: Connection, channel_id: ChannelId, ts: SlackTs
+) -> StoredMessage | None:
     """The message's row. `ts` is Slack's text, here and below."""
     return await fetch_row(connection, StoredMessage, _MESSAGE, _values(channel_id, ts))
 
 
-async def is_message_known(connection: Connection, channel_id: str, ts: str) -> bool:
+async def is_message_known(connection: Connection, channel_id: ChannelId, ts: SlackTs) -> bool:
     """Whether the message is stored or was deleted, or an event is about it."""
     cursor = await connection.execute(_IS_KNOWN, _values(channel_id, ts), prepare=False)
     return bool((await cursor.fetchone() or [False])[0])
 
 
 async def messages_of_second(
-    connection: Connection, channel_id: str, ts: str
+    connection: Connection, channel_id: ChannelId, ts: SlackTs
 ) -> list[MessageOfSecond]:
     """The messages of the second of `ts`, a ts: stored, deleted, or only known from events; at most 100."""
     second = int(ts.partition(".")[0])
-    values = _values(channel_id, str(second)) | {"end": str(second + 1)}
+    values = _values(channel_id, SlackTs(str(second))) | {"end": str(second + 1)}
     return await fetch_rows(connection, MessageOfSecond, _OF_SECOND, values)
 
 
 async def message_facts(
-    connection: Connection, channel_id: str, ts: str, visible: VisibleChannels | None = None
+    connection: Connection,
+    channel_id: ChannelId,
+    ts: SlackTs,
+    visible: VisibleChannels | None = None,
 ) -> MessageFacts:
     """What is known about the message whether it is stored or not.
 
@@ -263,18 +269,22 @@ async def message_facts(
     return found
 
 
-async def message_events(connection: Connection, channel_id: str, ts: str) -> list[MessageEventRow]:
+async def message_events(
+    connection: Connection, channel_id: ChannelId, ts: SlackTs
+) -> list[MessageEventRow]:
     """The events about the message, in the order in which they happened."""
     return await fetch_rows(connection, MessageEventRow, _EVENTS, _values(channel_id, ts))
 
 
-async def imported_file(connection: Connection, channel_id: str, ts: str) -> ImportedFile | None:
+async def imported_file(
+    connection: Connection, channel_id: ChannelId, ts: SlackTs
+) -> ImportedFile | None:
     """The file that contains the message, of the first import that read one."""
     return await fetch_row(connection, ImportedFile, _FILE, _values(channel_id, ts))
 
 
 async def covering_gap(
-    connection: Connection, channel_id: str, ts: str, *, by_hand: bool = False
+    connection: Connection, channel_id: ChannelId, ts: SlackTs, *, by_hand: bool = False
 ) -> CoveringGap | None:
     """The gap that covers the time; with `by_hand`, the period that an operator asked to backfill.
 
@@ -286,5 +296,5 @@ async def covering_gap(
     return await fetch_row(connection, CoveringGap, _GAP, values)
 
 
-def _values(channel_id: str, ts: str) -> dict[str, str]:
+def _values(channel_id: ChannelId, ts: SlackTs) -> dict[str, str]:
     return {"channel_id": channel_id, "ts": ts} | known_span(ts)

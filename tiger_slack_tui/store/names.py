@@ -13,6 +13,7 @@ from typing import LiteralString
 
 from psycopg.rows import scalar_row
 
+from tiger_slack_tui.base.ids import ChannelId, UserId
 from tiger_slack_tui.base.name_patterns import (
     NamePatterns,
     NameUnknown,
@@ -159,33 +160,34 @@ order by 1, 2
 
 async def find_channel(
     connection: Connection, given: str, visible: VisibleChannels | None = None
-) -> str:
+) -> ChannelId:
     """The id of the one channel that has or had this id or name (with or without #), or to which this link leads.
 
     With `visible`, names of other channels are unknown, but an id is returned as it is.
     """
-    return await _one(connection, _CHANNEL, read_channel_link(given) or given, visible)
+    bare = read_channel_link(given) or given
+    return ChannelId(await _one(connection, _CHANNEL, bare, visible))
 
 
-async def find_user(connection: Connection, given: str) -> str:
+async def find_user(connection: Connection, given: str) -> UserId:
     """The id of the one user with this id, handle (with or without @), display name or real name."""
-    return await _one(connection, _USER, given)
+    return UserId(await _one(connection, _USER, given))
 
 
 async def find_channels(
     connection: Connection, given: Iterable[str], visible: VisibleChannels | None = None
-) -> tuple[str, ...]:
+) -> tuple[ChannelId, ...]:
     """The ids of all channels with these ids, names and links, and of those that match these patterns.
 
     Patterns also match ids and earlier names, in any case. `visible` is as for `find_channel`.
     """
     bare = [read_channel_link(each) or each for each in given]
-    return await _all(connection, _CHANNEL, bare, visible)
+    return tuple(map(ChannelId, await _all(connection, _CHANNEL, bare, visible)))
 
 
-async def find_users(connection: Connection, given: Iterable[str]) -> tuple[str, ...]:
+async def find_users(connection: Connection, given: Iterable[str]) -> tuple[UserId, ...]:
     """As `find_channels`, for users. Patterns match handles, display names, real names and ids."""
-    return await _all(connection, _USER, given)
+    return tuple(map(UserId, await _all(connection, _USER, given)))
 
 
 async def find_types(connection: Connection, given: Iterable[str]) -> tuple[str, ...]:
@@ -213,14 +215,14 @@ async def marked_names(connection: Connection, ids: Iterable[str]) -> dict[str, 
     return dict(await cursor.fetchall())
 
 
-async def channels_by_name(connection: Connection) -> dict[str, list[str]]:
+async def channels_by_name(connection: Connection) -> dict[str, list[ChannelId]]:
     """The ids of channels by id and by every name that they have or had; empty if there are no tables yet.
 
     Names that come only from messages about a rename are left out: an export's own messages would add them too late
     for its first import, and in time for its second.
     """
     cursor = await connection.execute("select to_regclass('slack.channel_name') is not null")
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[ChannelId]] = {}
     if (await cursor.fetchone() or [False])[0]:
         async for name, channel in await connection.execute(_ALL_CHANNELS):
             found.setdefault(name, []).append(channel)

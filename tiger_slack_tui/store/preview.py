@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import dict_row
 
+from tiger_slack_tui.base.ids import BotId, ChannelId, UserId
 from tiger_slack_tui.base.times import LATEST
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.names import PERSON_NAME
@@ -79,10 +80,10 @@ class Example:
     """A message that matches the rule. It was written by people."""
 
     at: datetime
-    channel_id: str | None
+    channel_id: ChannelId | None
     channel_name: str | None
-    user_id: str | None
-    bot_id: str | None
+    user_id: UserId | None
+    bot_id: BotId | None
     subtype: str | None
     text: str | None
     user_name: str | None = None

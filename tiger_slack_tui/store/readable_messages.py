@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
+from tiger_slack_tui.base.ids import BotId, ChannelId, SlackTs, UserId
 from tiger_slack_tui.base.times import EARLIEST, LATEST
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_rows
@@ -72,16 +73,16 @@ union all
 class ReadableMessage:
     """A row of slack.message. Times are Slack's texts. Text, blocks, attachments and files were written by people."""
 
-    channel_id: str
-    ts: str
-    user_id: str | None
-    bot_id: str | None
+    channel_id: ChannelId
+    ts: SlackTs
+    user_id: UserId | None
+    bot_id: BotId | None
     subtype: str | None
     text: str | None
     blocks: Any
     attachments: Any
     files: Any
-    thread_ts: str | None
+    thread_ts: SlackTs | None
     is_edited: bool
     reactions: list[dict[str, str]] | None
 
@@ -92,7 +93,7 @@ class ReadableMessage:
 
 
 async def read_messages(
-    connection: Connection, keys: Sequence[tuple[str, str]]
+    connection: Connection, keys: Sequence[tuple[ChannelId, SlackTs]]
 ) -> list[ReadableMessage]:
     """The messages with these channel ids and ts, in this order, as far as they are stored."""
     if not keys:
@@ -106,12 +107,12 @@ async def read_messages(
 
 async def read_thread(
     connection: Connection,
-    channel_id: str,
-    thread_ts: str,
+    channel_id: ChannelId,
+    thread_ts: SlackTs,
     n: int,
     *,
-    after: str | None = None,
-    before: str | None = None,
+    after: SlackTs | None = None,
+    before: SlackTs | None = None,
     from_end: bool = False,
 ) -> list[ReadableMessage]:
     """The first n messages of a thread, or the last, between two ts. Its parent is one of them. The oldest first."""
@@ -164,12 +165,12 @@ async def names_and_url(
     return names, names.pop("", None)
 
 
-def time_text(ts: str) -> str:
+def time_text(ts: SlackTs) -> str:
     """Slack's ts as PostgreSQL reads a time."""
     return str(_time(ts))
 
 
-def known_span(ts: str) -> dict[str, str]:
+def known_span(ts: SlackTs) -> dict[str, str]:
     """Parameters `first` and `last`: the second before a ts, and the second after it, as PostgreSQL reads times.
 
     slack.to_timestamptz() is exact, but a plan does not know its result. With these bounds it excludes chunks. They
@@ -184,7 +185,7 @@ def known_span(ts: str) -> dict[str, str]:
     }
 
 
-def _time(ts: str) -> datetime:
+def _time(ts: SlackTs) -> datetime:
     micros = parse_ts(ts)
     if micros is None:
         return EARLIEST

@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 import orjson
 from psycopg.sql import SQL
 
+from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs, TeamId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 from tiger_slack_tui.store.events import as_array
@@ -40,7 +41,7 @@ class ReplaySelection:
     failed: bool = False
     rule: int | None = None
     """Those that this rule discarded."""
-    event_ids: tuple[str, ...] = ()
+    event_ids: tuple[EventId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,14 @@ class ReplayRow:
     """A row of slack.event. `event` is JSON that people wrote."""
 
     id: int
-    event_id: str
-    event_ts: str
+    event_id: EventId
+    event_ts: SlackTs
     """As Slack writes it. It is exact also beyond the range of Python's times."""
     place: str
     """The same as PostgreSQL writes it."""
     received_at: datetime
-    team_id: str | None
-    channel_id: str | None
+    team_id: TeamId | None
+    channel_id: ChannelId | None
     outcome: str
     event: str
     error: dict[str, Any] | None
@@ -93,18 +94,20 @@ async def read_replay_rows(
 
 async def replay_records(
     connection: Connection, records: Sequence[bytes], *, dry_run: bool
-) -> dict[str, str]:
+) -> dict[EventId, str]:
     """Replay the records in one transaction, which a `dry_run` rolls back. Returns the outcomes by event_id.
 
     Events whose rows are gone are left out.
     """
     async with connection.transaction(force_rollback=dry_run):
         text = await fetch_value(connection, _REPLAY, (as_array(records),))
-    outcomes: dict[str, str] = orjson.loads(text)
+    outcomes: dict[EventId, str] = orjson.loads(text)
     return outcomes
 
 
-async def unknown_events(connection: Connection, event_ids: Sequence[str]) -> tuple[str, ...]:
+async def unknown_events(
+    connection: Connection, event_ids: Sequence[EventId]
+) -> tuple[EventId, ...]:
     """Those of the ids that the audit trail does not have."""
     cursor = await connection.execute(_KNOWN, (list(event_ids),))
     known = {row[0] for row in await cursor.fetchall()}

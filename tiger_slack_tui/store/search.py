@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
+from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.readable_messages import time_text
 from tiger_slack_tui.store.search_index import NO_PROGRESS, IndexProgress
@@ -254,8 +255,8 @@ where slack.emoji_names(e) is not null
 class SearchPosition:
     """The place of a message in a list of results, after which the next page begins."""
 
-    ts: str
-    channel_id: str
+    ts: SlackTs
+    channel_id: ChannelId
     score: float | None = None
     """None in a list of the newest messages."""
 
@@ -264,8 +265,8 @@ class SearchPosition:
 class SearchHit:
     """A message that was found. `ts` is Slack's text."""
 
-    channel_id: str
-    ts: str
+    channel_id: ChannelId
+    ts: SlackTs
     score: float
 
     def position(self, *, is_ranked: bool) -> SearchPosition:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_rows
 
@@ -52,7 +53,7 @@ order by c.id
 class ChannelType:
     """A channel of slack.channel. `type` is None where nobody has said it: neither Slack nor a message."""
 
-    id: str
+    id: ChannelId
     name: str
     type: str | None
 
@@ -61,7 +62,7 @@ class ChannelType:
 class VisibleChannels:
     """The channels that a reader may see, with their types."""
 
-    types: Mapping[str, str | None]
+    types: Mapping[ChannelId, str | None]
     """The type by id, as in slack.message.channel_type."""
     all_direct: bool = False
     """Whether all direct messages of two people are visible, too."""
@@ -69,7 +70,7 @@ class VisibleChannels:
     def __contains__(self, channel_id: object) -> bool:
         return channel_id in self.types or (self.all_direct and str(channel_id).startswith("D"))
 
-    def type_of(self, channel_id: str) -> str | None:
+    def type_of(self, channel_id: ChannelId) -> str | None:
         """The type of a channel, None if it is not known."""
         return self.types.get(channel_id) or ("im" if channel_id.startswith("D") else None)
 

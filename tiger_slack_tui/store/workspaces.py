@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tiger_slack_tui.base.ids import TeamId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value
 
@@ -26,7 +27,9 @@ on conflict (team_id) do update set team = excluded.team, url = excluded.url, se
 """
 
 
-async def save_workspace(connection: Connection, team_id: str, team: str, url: str | None) -> None:
+async def save_workspace(
+    connection: Connection, team_id: TeamId, team: str, url: str | None
+) -> None:
     """Store what Slack reported of the workspace."""
     await connection.execute(_SAVE, {"team_id": team_id, "team": team, "url": url})
 

@@ -14,6 +14,7 @@ from tiger_slack_tui.audit.readable import readable_history, readable_page, read
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.rule_names import names_in
 from tiger_slack_tui.audit.why_lines import second_lines, why_lines
+from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.postgres.pool import connected
 from tiger_slack_tui.store.audit_events import EventFilter, EventPage, EventPosition, read_page
 from tiger_slack_tui.store.rules import Rule, list_rules
@@ -25,7 +26,7 @@ class AuditReader:
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
 
-    async def event(self, event_id: str) -> EventDetail | None:
+    async def event(self, event_id: EventId) -> EventDetail | None:
         """What became of the event; None if it is not in the audit trail."""
         async with connected(self._conninfo) as connection:
             return await read_event(connection, event_id)

@@ -11,6 +11,7 @@ from heapq import merge as merge_sorted
 from types import MappingProxyType
 
 from tiger_slack_tui.audit.words import UNROUTED, event_kind
+from tiger_slack_tui.base.ids import ChannelId, EventId, UserId
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.snapshot import LATE_EVENT_SECONDS, RecentEvent
 from tiger_slack_tui.base.stacktrace import where
@@ -44,10 +45,15 @@ class Finding:
     cause: str
     """The same text for all findings with one reason: the rule, the SQLSTATE, the type."""
     detail: str
-    channel_id: str | None = None
-    user_id: str | None = None
+    channel_id: ChannelId | None = None
+    user_id: UserId | None = None
     rule: int | None = None
     gap: Gap | None = None
+
+    @property
+    def event_id(self) -> EventId | None:
+        """None for a gap."""
+        return EventId(self.key) if self.gap is None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.postgres.pool import connected
 from tiger_slack_tui.search.search import Message, SearchPage, search
 from tiger_slack_tui.search.thread import around, thread_of
@@ -50,7 +51,7 @@ class MessageReader:
         async with connected(self._conninfo, statement_seconds=_STATEMENT_SECONDS) as connection:
             return await search(connection, text, newest=newest, limit=most, after=after)
 
-    async def context(self, channel_id: str, ts: str, place: Place) -> MessageContext:
+    async def context(self, channel_id: ChannelId, ts: SlackTs, place: Place) -> MessageContext:
         """The thread of the message, or what was written around it in its channel, without replies.
 
         Raises MessageUnknown.

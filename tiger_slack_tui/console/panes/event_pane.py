@@ -13,6 +13,7 @@ from textual.content import Content
 
 from tiger_slack_tui.audit.detail import EventDetail
 from tiger_slack_tui.base.clock import Clock
+from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.console.model.read_errors import log_failure
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.cached_value import CachedValue
@@ -29,14 +30,14 @@ _FRESH_SECONDS = 5.0
 _MISSING = (
     "The audit trail does not have it. It is still in the spool, or retention has deleted it."
 )
-ReadEvent = Callable[[str], Awaitable[EventDetail | None]]
+ReadEvent = Callable[[EventId], Awaitable[EventDetail | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadAnswer:
     """What was read of an event: its lines for a width, and the text that copying gives."""
 
-    event_id: str
+    event_id: EventId
     lines: Callable[[int], list[Content]]
     copied: str | None
     at: float
@@ -58,7 +59,7 @@ class EventPane(Pane[Any]):
         super().__init__(paint, id=id)
         self._read = read
         self._clock = clock
-        self._wanted: str | None = None
+        self._wanted: EventId | None = None
         self._answer: ReadAnswer | None = None
         self._answer_lines: CachedValue[list[Content]] = CachedValue()
         self._is_reading = False
@@ -73,7 +74,7 @@ class EventPane(Pane[Any]):
 
     def show_event(
         self,
-        event_id: str | None,
+        event_id: EventId | None,
         *,
         version: object = None,
         pause: float = 0.0,
@@ -113,7 +114,7 @@ class EventPane(Pane[Any]):
         if self._wanted is not None:
             self._show()
 
-    async def _load(self, event_id: str, pause: float) -> None:
+    async def _load(self, event_id: EventId, pause: float) -> None:
         await asyncio.sleep(pause)
         now = self._clock.elapsed()
         try:
@@ -143,7 +144,7 @@ class EventPane(Pane[Any]):
         )
 
 
-def _answer(event_id: str, event: EventDetail | None, at: float) -> ReadAnswer:
+def _answer(event_id: EventId, event: EventDetail | None, at: float) -> ReadAnswer:
     if event is None:
         return ReadAnswer(event_id, partial(worded, _MISSING), None, at)
     return ReadAnswer(event_id, lambda width: list(event_lines(event, width)), event.payload, at)

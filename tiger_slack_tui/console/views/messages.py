@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.words import format_channel
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.base.name_patterns import NameUnknown
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import ACCEPT, LEAVE, MESSAGES, action, declared, implements
@@ -303,7 +304,9 @@ class MessagesView(View):
         await asyncio.sleep(pause)
         try:
             async with asyncio.timeout(QUERY_SECONDS):
-                read = await self.backend.messages.context(reference.channel, reference.ts, place)
+                read = await self.backend.messages.context(
+                    ChannelId(reference.channel), reference.ts, place
+                )
         except Exception as error:
             self._problem = log_failure(log, "a conversation cannot be read", error).problem
             self._show_context()

@@ -180,7 +180,8 @@ class TriageView(View):
             lines = self._gap_lines(lambda: list(gap_lines(gap, row.channel, width)), gap, width)
             pane.show_other(Body(rows=lines, title=row.key, note="Enter full screen"))
         else:
-            pane.show_event(row.key if row else None, version=row, pause=pause, is_fresh=is_fresh)
+            event_id = row.event_id if row else None
+            pane.show_event(event_id, version=row, pause=pause, is_fresh=is_fresh)
 
     def _row(self) -> Finding | FindingGroup | None:
         pane: Pane[Finding | FindingGroup] = self.query_one("#findings", Pane)
@@ -275,11 +276,12 @@ class TriageView(View):
             selection = ReplaySelection(rule=row.findings[0].rule)
             about = f"all events that {row.cause} discarded"
         elif isinstance(row, FindingGroup):
-            selection = ReplaySelection(event_ids=tuple(finding.key for finding in row.findings))
+            ids = tuple(each.event_id for each in row.findings if each.event_id is not None)
+            selection = ReplaySelection(event_ids=ids)
             about = amount(len(row.findings), "event")
-        elif row is not None:
-            selection = ReplaySelection(event_ids=(row.key,))
-            about = f"the event {row.key}"
+        elif row is not None and row.event_id is not None:
+            selection = ReplaySelection(event_ids=(row.event_id,))
+            about = f"the event {row.event_id}"
         else:
             return
         ask_replay(self.host, about, selection, self._event.read_again)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from tiger_slack_tui.base.ids import ChannelId, is_surely_channel_id
 from tiger_slack_tui.base.name_patterns import key
 from tiger_slack_tui.imports.archive.layout import CHANNEL_LISTS
 from tiger_slack_tui.imports.archive.members import Member, Source
 from tiger_slack_tui.imports.archive.names import shown
 from tiger_slack_tui.imports.archive.records import read_objects
-from tiger_slack_tui.slack.ids import is_surely_channel_id
 from tiger_slack_tui.store.import_messages import Channel
 
 COMMENTS = "FC:"
@@ -31,14 +31,15 @@ class FolderChannel(NamedTuple):
 class _Listed:
     """The lists of one folder: channels by id, and their ids by name and by earlier name."""
 
-    channels: dict[str, FolderChannel] = field(default_factory=dict)
-    names: dict[str, set[str]] = field(default_factory=dict)
-    previous: dict[str, set[str]] = field(default_factory=dict)
+    channels: dict[ChannelId, FolderChannel] = field(default_factory=dict)
+    names: dict[str, set[ChannelId]] = field(default_factory=dict)
+    previous: dict[str, set[ChannelId]] = field(default_factory=dict)
 
     def add(self, record: Mapping[str, Any], kind: str) -> None:
-        id_, given = record.get("id"), record.get("name")
-        if not isinstance(id_, str) or not id_:
+        listed, given = record.get("id"), record.get("name")
+        if not isinstance(listed, str) or not listed:
             return
+        id_ = ChannelId(listed)
         name = given if isinstance(given, str) else None
         known = self.channels.get(id_)
         type_: str | None = _channel_kind(record, kind)
@@ -54,10 +55,10 @@ class _Listed:
             if isinstance(old, str) and old:
                 self.previous.setdefault(key(old), set()).add(id_)
 
-    def ids(self, name: str) -> set[str]:
+    def ids(self, name: str) -> set[ChannelId]:
         """The ids of the channels with this name; if there are none, of those that once had it."""
         if name in self.channels:
-            return {name}
+            return {ChannelId(name)}
         return self.names.get(name) or self.previous.get(name) or set()
 
 
@@ -68,8 +69,8 @@ class FolderChannels:
         self,
         source: Source,
         lists: Iterable[Member],
-        channel_map: Mapping[str, str],
-        names: Mapping[str, Sequence[str]],
+        channel_map: Mapping[str, ChannelId],
+        names: Mapping[str, Sequence[ChannelId]],
     ) -> None:
         """`names` has the ids of the channels that the database knows by that name, or by that id. Blocks."""
         self.warnings: list[str] = []
@@ -106,7 +107,7 @@ class FolderChannels:
 
     def by_id(self, folder: str) -> FolderChannel:
         """The channel of a path that ends with its id."""
-        id_ = PurePosixPath(folder).name
+        id_ = ChannelId(PurePosixPath(folder).name)
         if mapped := self._mapped(folder, id_):
             return FolderChannel(Channel(mapped, self._type_of(mapped, folder)))
         for listed in self._lists_around(folder):
@@ -119,19 +120,19 @@ class FolderChannels:
         for name in sorted(self._unused):
             self.warnings.append(f"--channel-map names {shown(name)!r}: there is no such folder.")
 
-    def _all_names(self, known: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+    def _all_names(self, known: Mapping[str, Sequence[ChannelId]]) -> dict[str, set[ChannelId]]:
         """The ids of all channels by name: of the database, and of the lists."""
-        names: dict[str, set[str]] = {}
+        names: dict[str, set[ChannelId]] = {}
         for name, ids in known.items():
             names.setdefault(key(name), set()).update(ids)
         for listed in self._listed.values():
-            by_id = {id_: {id_} for id_ in listed.channels}
+            by_id: dict[str, set[ChannelId]] = {id_: {id_} for id_ in listed.channels}
             for by_name in (listed.names, listed.previous, by_id):
                 for name, found in by_name.items():
                     names.setdefault(name, set()).update(found)
         return names
 
-    def _mapped(self, folder: str, name: str) -> str | None:
+    def _mapped(self, folder: str, name: str) -> ChannelId | None:
         # By the name, or as a warning shows it.
         for known in (name, key(folder), key(shown(name)), key(shown(folder))):
             if mapped := self._map.get(known):
@@ -139,7 +140,7 @@ class FolderChannels:
                 return mapped
         return None
 
-    def _type_of(self, id_: str, folder: str) -> str | None:
+    def _type_of(self, id_: ChannelId, folder: str) -> str | None:
         for listed in self._lists_around(folder):
             if found := listed.channels.get(id_):
                 return found.channel.type

@@ -10,8 +10,8 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import PurePosixPath
 
+from tiger_slack_tui.base.ids import CHANNEL_ID
 from tiger_slack_tui.imports.archive.members import Member
-from tiger_slack_tui.slack.ids import CHANNEL_ID
 
 USER_LISTS = ("users.json", "org_users.json")
 CHANNEL_LISTS = {

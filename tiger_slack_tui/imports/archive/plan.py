@@ -11,6 +11,7 @@ from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.base.name_patterns import NamePatterns, closest, did_you_mean
 from tiger_slack_tui.imports.archive.channels import COMMENTS, FolderChannel, FolderChannels
 from tiger_slack_tui.imports.archive.layout import (
@@ -102,7 +103,7 @@ class ImportSelection:
     """The end, exclusive."""
     channels: tuple[str, ...] = ()
     """Patterns of names and ids; empty for all channels."""
-    channel_map: Mapping[str, str] = field(default_factory=dict)
+    channel_map: Mapping[str, ChannelId] = field(default_factory=dict)
     """Channel ids by folder, for folders that match no channel, or several."""
     choice: ExportChoice = field(default_factory=ExportChoice)
     """The choice among several exports."""
@@ -145,7 +146,7 @@ def make_plan(
     source: Source,
     listing: Listing,
     selection: ImportSelection,
-    names: Mapping[str, Sequence[str]],
+    names: Mapping[str, Sequence[ChannelId]],
     held: Iterable[str] = (),
 ) -> Plan:
     """Make the plan. Blocks.

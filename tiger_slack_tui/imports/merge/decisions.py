@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow
 from tiger_slack_tui.store.import_account import Account, Reason
 from tiger_slack_tui.store.import_messages import DELETED, KnownMessages, MessageKey
@@ -65,9 +66,11 @@ class Changes:
     """The files that end in the batch, and why the rest of them could not be read."""
 
 
-def message_times(items: Iterable[MergeItem], discarded: Mapping[int, int]) -> dict[str, list[int]]:
+def message_times(
+    items: Iterable[MergeItem], discarded: Mapping[int, int]
+) -> dict[ChannelId, list[int]]:
     """The ts of the batch's messages, by channel. `discarded` has the rule that discards an item, by its index."""
-    times: defaultdict[str, list[int]] = defaultdict(list)
+    times: defaultdict[ChannelId, list[int]] = defaultdict(list)
     for number, item in enumerate(items):
         if number in discarded or not isinstance(item, FileRecord):
             continue

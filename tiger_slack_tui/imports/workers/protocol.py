@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.imports.archive.members import ArchiveLimits, Export, Member
 from tiger_slack_tui.imports.archive.plan import ImportSelection, NumberedFile, Plan, PlannedFile
 from tiger_slack_tui.imports.merge.decisions import RecordProblem
@@ -82,7 +83,7 @@ class FileBatch:
     """
 
     packed: bytes
-    channels: frozenset[str]
+    channels: frozenset[ChannelId]
     """The ids of their channels."""
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.mcp.answers import (
     Model,
     Page,
@@ -71,15 +72,15 @@ async def get_conversations_in_channel(
         channel_id,
         since=begin,
         until=end,
-        before=str(after[0]) if after else None,
+        before=SlackTs(str(after[0])) if after else None,
         n=limit + 1,
     )
     page = found[:limit]
-    replies: dict[str, list[ReadableMessage]] = {m.ts: [] for m in page}
+    replies: dict[SlackTs, list[ReadableMessage]] = {m.ts: [] for m in page}
     for reply in await read_first_replies(
         call.connection, channel_id, list(replies), n=_REPLIES + 1
     ):
-        replies[reply.thread_ts or ""].append(reply)
+        replies[_thread(reply)[1]].append(reply)
     shown = [m for first in page for m in (first, *replies[first.ts][:_REPLIES])]
     messages = {m.ts: m for m in await _described(call, shown)}
     items, all_fit = fitting(
@@ -123,7 +124,7 @@ async def get_conversations_with_user(
             until=str(end),
             visible=call.visible,
         ),
-        after=SearchPosition(str(after[0]), str(after[1])) if after else None,
+        after=SearchPosition(SlackTs(str(after[0])), ChannelId(str(after[1]))) if after else None,
         limit=limit + 1,
     )
     page = found[:limit]
@@ -167,21 +168,21 @@ def _by_thread(messages: Iterable[ReadableMessage]) -> list[list[ReadableMessage
     return runs
 
 
-def _key(message: ReadableMessage) -> tuple[str, str]:
+def _key(message: ReadableMessage) -> tuple[ChannelId, SlackTs]:
     return message.channel_id, message.ts
 
 
-def _thread(message: ReadableMessage) -> tuple[str, str]:
+def _thread(message: ReadableMessage) -> tuple[ChannelId, SlackTs]:
     # Slack sends the first message of a thread without thread_ts.
     return message.channel_id, message.thread_ts or message.ts
 
 
 def _with_first(
-    messages: Sequence[ReadableMessage], known: dict[tuple[str, str], Message]
-) -> list[tuple[str, str]]:
+    messages: Sequence[ReadableMessage], known: dict[tuple[ChannelId, SlackTs], Message]
+) -> list[tuple[ChannelId, SlackTs]]:
     """The keys of the messages, the oldest first, and before them that of the thread's first message."""
     keys = [(m.channel_id, m.ts) for m in reversed(messages)]
-    first = (messages[0].channel_id, messages[0].thread_ts or "")
+    first = _thread(messages[0])
     return keys if first in keys or first not in known else [first, *keys]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.base.times import EARLIEST, LATEST
 from tiger_slack_tui.mcp.answers import (
     Answer,
@@ -116,7 +117,7 @@ async def get_thread_messages(
     channel_id, named = await call.message(channel, ts)
     after = call.position(str, str)
     if after:
-        thread_ts, last = str(after[0]), str(after[1])
+        thread_ts, last = SlackTs(str(after[0])), SlackTs(str(after[1]))
     else:
         known = await read_messages(call.connection, [(channel_id, named.ts)])
         thread_ts, last = (known[0].thread_ts if known else None) or named.ts, None
@@ -185,7 +186,9 @@ def _found(result: Result) -> QuotedMessage:
 
 def _position(values: list[str | int | float | None]) -> SearchPosition:
     ts, channel_id, score = values
-    return SearchPosition(str(ts), str(channel_id), None if score is None else float(score))
+    return SearchPosition(
+        SlackTs(str(ts)), ChannelId(str(channel_id)), None if score is None else float(score)
+    )
 
 
 def _unknown() -> ArgumentWrong:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.ids import ChannelId, is_channel_id
 from tiger_slack_tui.base.name_patterns import NamePatterns
 from tiger_slack_tui.base.times import read_period
 from tiger_slack_tui.console.panes.cached_value import CachedValue
@@ -17,7 +18,6 @@ from tiger_slack_tui.imports.archive.names import from_path, is_possible, shown
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest
 from tiger_slack_tui.imports.state import ImportState
-from tiger_slack_tui.slack.ids import is_channel_id
 from tiger_slack_tui.store.past_imports import PastImport
 
 
@@ -35,7 +35,7 @@ class ImportDraft:
     since: str = ""
     until: str = ""
     channels: tuple[str, ...] | None = None
-    channel_map: dict[str, str] = field(default_factory=dict)
+    channel_map: dict[str, ChannelId] = field(default_factory=dict)
     root: str = ""
     workspace: str = ""
     workers: int = 2
@@ -181,7 +181,7 @@ def read_workers(text: str) -> int:
     raise SettingsError(f"Type a whole number from 1 to {MOST_WORKERS}.")
 
 
-def read_channel(text: str) -> str:
+def read_channel(text: str) -> ChannelId:
     """The id of a channel. Raises SettingsError."""
     text = text.strip()
     if is_channel_id(text):
