@@ -33,4 +33,5 @@ def instance_state(
         acked=0,
         events_per_second=0.0,
         ack_p99=None,
+        ack_p95=None,
     )

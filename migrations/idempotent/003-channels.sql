@@ -23,7 +23,6 @@ return
         , 'is_shared', slack.of_type(c -> 'is_shared', 'boolean')
         , 'is_ext_shared', slack.of_type(c -> 'is_ext_shared', 'boolean')
         , 'is_org_shared', slack.of_type(c -> 'is_org_shared', 'boolean')
-        , 'is_member', slack.of_type(c -> 'is_member', 'boolean')
         , 'channel_type', slack.channel_type_of(c)
         , 'updated', slack.integer_of(c -> 'updated', 0, 99999999999999999)
         )
@@ -39,6 +38,12 @@ return
       || slack.versioned
       ( jsonb_build_object('purpose', slack.of_type(c -> 'purpose' -> 'value', 'string'))
       , greatest(version, slack.number_of(c -> 'purpose' -> 'last_set'))
+      , coalesce(event_ts, 0)
+      )
+      -- channel.updated does not change when the app joins or leaves, so the time of the list counts
+      || slack.versioned
+      ( jsonb_build_object('is_member', slack.of_type(c -> 'is_member', 'boolean'))
+      , coalesce(slack.number_of(event -> 'listed_at'), version)
       , coalesce(event_ts, 0)
       )
     else
@@ -60,6 +65,8 @@ return
           when 'channel_convert_to_public' then '{"channel_type": "channel"}'
           when 'channel_left' then '{"is_member": false}'
           when 'group_left' then '{"is_member": false}'
+          when 'member_left_channel' then '{"is_member": false}'
+          when 'member_joined_channel' then '{"is_member": true}'
           when 'channel_shared' then '{"is_shared": true, "is_ext_shared": true}'
           when 'channel_unshared' then jsonb_build_object
             ( 'is_shared', coalesce(slack.to_bool(event -> 'is_ext_shared'), false)
@@ -91,7 +98,7 @@ return
   ) _
 );
 comment on function slack.channel_attributes(jsonb) is
-  'The attributes of the channel in an event, or in {"channel": {…}} of conversations.list, with their recency: channel.updated, else event_ts, else created. A value that does not have its column''s type is left out.';
+  'The attributes of the channel in an event, or in {"channel": {…}, "listed_at": "…"} of conversations.list, with their recency: channel.updated, else event_ts, else created. For is_member it is listed_at (Slack''s "seconds.microseconds", optional), when the list was read. A member_joined_channel or member_left_channel must be about the app itself. A value that does not have its column''s type is left out.';
 
 create or replace function slack.channel_names(event jsonb)
 returns setof text
@@ -113,6 +120,12 @@ as $func$
 $func$;
 comment on function slack.channel_names(jsonb) is 'The present and earlier names of the channel in an event, or in {"channel": {…}}.';
 
+create or replace function slack.without_list_time(attributes jsonb)
+returns jsonb
+immutable parallel safe
+return attributes || jsonb_build_object('is_member', attributes -> 'is_member' -> 2);
+comment on function slack.without_list_time(jsonb) is 'The attributes of a channel without the recency of is_member.';
+
 create or replace function slack.channel_of(event jsonb)
 returns text
 immutable parallel safe
@@ -125,6 +138,7 @@ language plpgsql
 as $func$
 declare
   channel_id constant text := slack.channel_of(event);
+  before slack.channel;
   merged jsonb;
   is_new bool;
 begin
@@ -133,11 +147,12 @@ begin
   on conflict (id) do nothing;
   is_new := found;
 
-  select slack.merge_attributes(c.attributes, slack.channel_attributes(event))
-  into strict merged
+  select c.*
+  into strict before
   from slack.channel c
   where c.id = channel_id
   for update;
+  merged := slack.merge_attributes(before.attributes, slack.channel_attributes(event));
 
   update slack.channel c set
     attributes = merged
@@ -155,7 +170,18 @@ begin
   , updated = coalesce((merged -> 'updated' ->> 2)::numeric::int8, c.updated)
   where c.id = channel_id
   and c.attributes is distinct from merged;
-  is_new := is_new or found;
+  -- Each list has a newer time of is_member; that alone is no change.
+  is_new := is_new or slack.without_list_time(before.attributes) is distinct from slack.without_list_time(merged);
+
+  if not (merged -> 'is_member' ->> 2)::bool and before.heard_since is not null then
+    perform slack.leave_channel
+    ( before
+    -- A list does not tell when the app left: it was a member when the last list or event said so.
+    , case when event ? 'listed_at' then before.attributes else merged end -> 'is_member' -> 0
+    );
+  elsif event ->> 'type' = 'member_joined_channel' and (merged -> 'is_member' ->> 2)::bool then
+    perform slack.hear_channel(channel_id, slack.time_of(event, 'event_ts'));
+  end if;
 
   insert into slack.channel_name as known (channel_name, channel_id, is_by_message)
   select n.channel_name, channel_id, coalesce(event ->> 'subtype' in ('channel_name', 'group_name'), false)

@@ -154,7 +154,8 @@ begin
   --                                                    only under their bucket's lock, so in any order
   --   8. rows of slack.channel_week, by channel and week
   --   9. rows of slack."user", by id
-  --  10. rows of slack.channel, by id
+  --  10. rows of slack.channel, by id. Only whoever holds one writes the channel's row of slack.channel_history, and adds
+  --      a gap whose reason is "joined"
   --  11. gaps                                            slack.lock_gaps()
   --  12. rows of slack.instance, connection and gap      a backfill starts with a row of slack.gap
   -- A migration takes 3 and all buckets of 4 before it changes a table, so it waits for nobody who waits for the table.

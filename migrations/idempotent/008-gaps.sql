@@ -3,10 +3,19 @@ returns bool
 language sql stable parallel safe
 as $func$
   select gap.ended_at is not null
-  and (gap.reason in ('not connected', 'queue stopped', 'by hand') or gap.grown_at < now() - interval '1 hour')
+  and (gap.reason in ('not connected', 'queue stopped', 'by hand', 'joined') or gap.grown_at < now() - interval '1 hour')
 $func$;
 comment on function slack.is_settled(slack.gap) is
   'Whether the gap has ended and will not become longer. A gap that was found by its events can: Slack repeats some events every hour.';
+
+create or replace function slack.is_loss(gap slack.gap)
+returns bool
+language sql immutable parallel safe
+as $func$
+  select gap.reason not in ('by hand', 'joined')
+$func$;
+comment on function slack.is_loss(slack.gap) is
+  'Whether events may be missing because of the gap. Otherwise it is only a period whose history is to be read: an operator asked for it, or the app joined the channel.';
 
 create or replace function slack.lock_gaps()
 returns void

@@ -31,7 +31,7 @@ comment on column slack.channel.is_shared is 'Whether the channel is shared with
 comment on column slack.channel.is_ext_shared is 'Whether the channel is shared with another organisation.';
 comment on column slack.channel.is_org_shared is 'Whether the channel is shared within the organisation.';
 comment on column slack.channel.is_deleted is 'Whether the channel is deleted. Its messages stay.';
-comment on column slack.channel.is_member is 'Whether the app is a member of the channel. Slack sends no messages of other channels.';
+comment on column slack.channel.is_member is 'Whether the app is a member of the channel. Slack sends no messages of other channels. Null while it is not known.';
 comment on column slack.channel.successor_id is 'The id that replaced this one (channel_id_changed).';
 comment on column slack.channel.attributes is 'The newest known value of each column above, with its recency: {"column": [time, event_ts, value]}. The columns are computed from it. So partial payloads end in the same row, in whatever order they come.';
 
@@ -179,7 +179,7 @@ comment on column slack.connection.number is 'Number of the period within the in
 comment on table slack.gap is 'Periods in which events may be missing. A backfill closes a gap with messages from Slack''s history. Kept for a year after that.';
 comment on column slack.gap.id is 'Order in which gaps were found.';
 comment on column slack.gap.team_id is 'Workspace. Null where it is not known.';
-comment on column slack.gap.reason is 'not connected: no instance was connected to Slack; queue stopped: an instance could neither write events nor spool them, so it acknowledged none; rate limited: Slack withheld events (app_rate_limited); late deliveries: events came more than 2 h late, so others may not have come at all; by hand: an operator asked for a backfill of this period, and no event of it is known to be missing.';
+comment on column slack.gap.reason is 'not connected: no instance was connected to Slack; queue stopped: an instance could neither write events nor spool them, so it acknowledged none; rate limited: Slack withheld events (app_rate_limited); late deliveries: events came more than 2 h late, so others may not have come at all; by hand: an operator asked for a backfill of this period, and no event of it is known to be missing; joined: the history of the channel before the app joined it.';
 comment on column slack.gap.started_at is 'Since when events may be missing.';
 comment on column slack.gap.ended_at is 'Until when events may be missing. Null while the gap goes on.';
 comment on column slack.gap.channel_id is 'The only channel that the gap concerns. Null for all channels.';

@@ -12,7 +12,7 @@ declare
   -- What search_term() calls:
   , 'search_config', 'split_text', 'emoji_in', 'emoji_names', 'fold_text', 'quote_lexeme', 'name_document', 'is_visible'
   -- What other reading commands call: the history of a message, the trial of a rule, imports.
-  , 'text_of', 'time_of', 'id_of', 'of_type', 'number_of', 'message_content', 'stored_message', 'evaluate_rules', 'matches', 'is_settled', 'import_account'
+  , 'text_of', 'time_of', 'id_of', 'of_type', 'number_of', 'message_content', 'stored_message', 'evaluate_rules', 'matches', 'is_settled', 'is_loss', 'import_account'
   ];
   role text;
   routine text;

@@ -16,6 +16,6 @@ def make_channels_job(web: SlackWeb) -> Job:
     """The job that merges public and private channels of conversations.list into slack.channel."""
 
     async def work(run: ActiveRun) -> None:
-        await sync(run, web.channels_page, "channel")
+        await sync(run, web.channels_page, "channel", time=web.time.wall)
 
     return Job("channels", CHANNELS_LOCK_KEY, work)

@@ -13,17 +13,32 @@ if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import Page
 
 
+_CLOCK_MARGIN = 60.0
+"""Seconds by which the time of a list can be wrong. An event of the last minute wins over a list."""
+
+
 async def sync(
     run: ActiveRun,
     fetch: Callable[[str | None], Awaitable[Page]],
     kind: DirectoryKind,
+    *,
+    time: Callable[[], float],
 ) -> None:
     """Merge every page into the table. No transaction is open while a page is requested.
 
+    `time` is Slack's clock, in seconds since 1970.
+
     Raises SlackRefused, SlackUnavailable, psycopg.Error.
     """
-    async for page in pages(fetch, cursor=run.cursor):
-        result = await upsert(run.connection, kind, page.items)
+    asked_at = 0.0
+
+    async def timed(cursor: str | None) -> Page:
+        nonlocal asked_at
+        asked_at = time() - _CLOCK_MARGIN
+        return await fetch(cursor)
+
+    async for page in pages(timed, cursor=run.cursor):
+        result = await upsert(run.connection, kind, page.items, listed_at=f"{asked_at:.6f}")
         await run.advance(
             seen=len(page.items),
             changed=result.changed,

@@ -16,6 +16,6 @@ def make_users_job(web: SlackWeb) -> Job:
     """The job that merges users.list into slack."user"."""
 
     async def work(run: ActiveRun) -> None:
-        await sync(run, web.users_page, "user")
+        await sync(run, web.users_page, "user", time=web.time.wall)
 
     return Job("users", USERS_LOCK_KEY, work)

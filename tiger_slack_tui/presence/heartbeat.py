@@ -30,6 +30,7 @@ from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import Pool, end_within
+from tiger_slack_tui.presence.channel_history import ChannelHistory
 from tiger_slack_tui.slack.socket import SocketMode
 from tiger_slack_tui.store import gaps, instances
 from tiger_slack_tui.store.gaps import GapSummary
@@ -111,6 +112,7 @@ class HeartbeatWriter:
         # At the start other instances may not have written their heartbeats yet, as after an outage.
         self._database_lost_at: float | None = self._clock.elapsed()
         self._gaps = GapSummary()
+        self._history = ChannelHistory(self._clock)
         self._last_received = (self._clock.elapsed(), 0)
         """`Clock.elapsed` of the last heartbeat, and the number of events received until then."""
         self.gaps_open: int | None = None
@@ -218,6 +220,9 @@ class HeartbeatWriter:
             self._database_lost_at = None
         self._last_received = (began, received)
         await self._report_gaps(connection)
+        if not stopped:
+            is_connected = self._slack.state.status is SlackStatus.CONNECTED
+            await self._history.update(connection, self._gaps.periods, is_connected=is_connected)
 
     async def _report_gaps(self, connection: Connection) -> None:
         """Log the newest gap, and report that one is due to be closed."""
@@ -230,7 +235,7 @@ class HeartbeatWriter:
                     *(gap.id, gap.started_at.isoformat(timespec="seconds"), gap.reason),
                     extra={"gap": gap.id, "gaps_open": now.count},
                 )
-        if now.is_due and not before.is_due:
+        if now.is_due and now.newest_due != before.newest_due:
             self._on_gap_due()
 
     def _others_are_up_to_date(self) -> bool:
@@ -279,4 +284,5 @@ class HeartbeatWriter:
             acked=found.acked,
             events_per_second=round((found.received - before) / max(now - since, 0.001), 1),
             ack_p99=found.ack_p99,
+            ack_p95=found.ack_p95_now,
         )

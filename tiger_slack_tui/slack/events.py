@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -44,6 +44,8 @@ class Envelope:
     """Seconds since 1970, by this machine's clock, corrected by Slack's."""
     problem: str | None = None
     """Why the frame is not an event; then `event` is the whole frame."""
+    own_users: frozenset[UserId] = frozenset()
+    """The ids of the app's bot user, of which Slack delivers the event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope |
         event=event,
         received_at=received_at,
         problem=problem,
+        own_users=frozenset(_own_users(payload.get("authorizations"))),
     )
 
 
@@ -104,7 +107,9 @@ def route(envelope: Envelope) -> Route:
     effects: tuple[EventEffect, ...] = ()
     if type_ in _USER_EVENTS:
         effects, outcome = (EventEffect.USER,), Outcome.STORED
-    elif type_ in _CHANNEL_EVENTS:
+    elif type_ in _CHANNEL_EVENTS or (
+        type_ in _MEMBER_EVENTS and _user(event) in envelope.own_users
+    ):
         effects, outcome = (EventEffect.CHANNEL,), Outcome.STORED
     return Route(type_, subtype, effects, outcome, _channel(event), _user(event))
 
@@ -132,16 +137,14 @@ _CHANNEL_EVENTS = frozenset(
 CHANNEL_SUBTYPES = frozenset(
     f"{kind}_{what}" for kind in ("channel", "group") for what in ("topic", "purpose", "name")
 ) | {"channel_convert_to_private", "channel_convert_to_public"}
-_AUDIT_ONLY = frozenset(
-    {
-        "app_mention",
-        "app_rate_limited",
-        "app_uninstalled",
-        "member_joined_channel",
-        "member_left_channel",
-        "tokens_revoked",
-    }
-)
+_MEMBER_EVENTS = frozenset({"member_joined_channel", "member_left_channel"})
+"""They change a channel if they are about the app itself."""
+_AUDIT_ONLY = _MEMBER_EVENTS | {
+    "app_mention",
+    "app_rate_limited",
+    "app_uninstalled",
+    "tokens_revoked",
+}
 _REACTION_EVENTS = frozenset({"reaction_added", "reaction_removed"})
 KNOWN_TYPES = _USER_EVENTS | _CHANNEL_EVENTS | _AUDIT_ONLY | _REACTION_EVENTS | {"message"}
 """The types of events that this version processes, or knowingly keeps in the audit trail only."""
@@ -189,6 +192,15 @@ def _channel(event: Mapping[str, Any]) -> ChannelId | None:
 def _user(event: Mapping[str, Any]) -> UserId | None:
     user = event.get("user")
     return _id(UserId, user.get("id") if isinstance(user, dict) else user)
+
+
+def _own_users(authorizations: object) -> Iterator[UserId]:
+    """The bot users of a payload's `authorizations`: https://docs.slack.dev/apis/events-api/#authorizations"""
+    for each in authorizations if isinstance(authorizations, list) else ():
+        if isinstance(each, dict) and each.get("is_bot") is True:
+            user = _id(UserId, each.get("user_id"))
+            if user:
+                yield user
 
 
 def _identity(event_id: object, event: Mapping[str, Any]) -> EventId:

@@ -105,7 +105,7 @@ from slack.gap g
 where (g.channel_id is null or slack.is_visible(g.channel_id, %(visible)s::text[]))
 and (%(channel)s::text is null or g.channel_id is null or g.channel_id = %(channel)s)
 and (%(closed)s or g.closed_at is null)
-and g.reason <> 'by hand'
+and slack.is_loss(g)
 and g.started_at < %(until)s::timestamptz
 and coalesce(g.ended_at, 'infinity') >= %(since)s::timestamptz
 and g.id < %(before)s

@@ -25,9 +25,14 @@ DirectoryKind = Literal["user", "channel"]
 _UPSERT: dict[DirectoryKind, LiteralString] = {
     "user": "select count(*) filter (where slack.upsert_user(jsonb_build_object('user', u)))"
     " from jsonb_array_elements(%s) u",
-    "channel": "select count(*) filter (where slack.upsert_channel(jsonb_build_object('channel', c)))"
+    "channel": "select count(*) filter (where slack.upsert_channel(jsonb_build_object('channel', c - 'is_member')))"
     " from jsonb_array_elements(%s) c",
 }
+# Only a list that the app itself asked for says whether the app is a member.
+_UPSERT_LISTED: LiteralString = (
+    "select count(*) filter (where slack.upsert_channel(jsonb_build_object('channel', c, 'listed_at', %s::text)))"
+    " from jsonb_array_elements(%s) c"
+)
 
 
 @dataclass(slots=True)
@@ -43,8 +48,13 @@ async def upsert(
     connection: Connection,
     kind: DirectoryKind,
     rows: Sequence[Mapping[str, Any]],
+    *,
+    listed_at: str | None = None,
 ) -> UpsertResult:
     """Merge users or channels, as Slack lists them, into the table. A refused row does not affect the others.
+
+    `listed_at` is Slack's ts of the time of a list of channels that Slack gave to the app: `is_member` is then about
+    the app. It is None for other lists.
 
     Commits after every 100 rows. Raises psycopg.Error if the database cannot be used.
     """
@@ -53,11 +63,13 @@ async def upsert(
     ordered = iter(sorted(rows, key=lambda row: str(row.get("id"))))
     while batch := list(islice(ordered, _ROWS)):
         try:
-            result.changed += await retry_deadlocks(partial(_upsert, connection, kind, batch))
+            result.changed += await retry_deadlocks(
+                partial(_upsert, connection, kind, batch, listed_at)
+            )
         except psycopg.Error as error:
             if is_unavailable(error) or connection.broken:
                 raise
-            await _upsert_singly(connection, kind, batch, result)
+            await _upsert_singly(connection, kind, batch, listed_at, result)
     return result
 
 
@@ -65,11 +77,14 @@ async def _upsert_singly(
     connection: Connection,
     kind: DirectoryKind,
     rows: Sequence[Mapping[str, Any]],
+    listed_at: str | None,
     result: UpsertResult,
 ) -> None:
     for row in rows:
         try:
-            result.changed += await retry_deadlocks(partial(_upsert, connection, kind, [row]))
+            result.changed += await retry_deadlocks(
+                partial(_upsert, connection, kind, [row], listed_at)
+            )
         except psycopg.Error as error:
             if is_unavailable(error) or connection.broken:
                 raise
@@ -78,6 +93,11 @@ async def _upsert_singly(
 
 
 async def _upsert(
-    connection: Connection, kind: DirectoryKind, rows: Sequence[Mapping[str, Any]]
+    connection: Connection,
+    kind: DirectoryKind,
+    rows: Sequence[Mapping[str, Any]],
+    listed_at: str | None,
 ) -> int:
+    if kind == "channel" and listed_at is not None:
+        return int(await fetch_value(connection, _UPSERT_LISTED, (listed_at, Jsonb(rows))))
     return int(await fetch_value(connection, _UPSERT[kind], (Jsonb(rows),)))

@@ -20,14 +20,19 @@ from tiger_slack_tui.store.lock_spans import lock_spans
 
 BY_HAND = "by hand"
 """The reason of a period whose history an operator asked for. Events of it are not known to be missing."""
+JOINED = "joined"
+"""The reason of the history of a channel before the app joined it. No event of it is missing."""
 _COLUMNS: LiteralString = (
     "g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.instance, g.found_at, g.tried_at, g.closed_at"
     ", g.account, g.error"
 )
 _SUMMARY: LiteralString = """
-select count(*) filter (where g.reason <> 'by hand')
+select count(*) filter (where slack.is_loss(g))
 , coalesce(bool_or(g.tried_at is null and slack.is_settled(g)), false)
-, max(g.id) filter (where g.reason <> 'by hand')
+, max(g.id) filter (where slack.is_loss(g))
+, max(g.id) filter (where g.tried_at is null and slack.is_settled(g))
+, string_agg(g.id || '/' || g.started_at || '/' || coalesce(g.ended_at::text, ''), ',' order by g.id)
+  filter (where slack.is_loss(g))
 from slack.gap g
 where g.closed_at is null
 and (g.team_id is null or %(team)s::text is null or g.team_id = %(team)s)
@@ -41,6 +46,7 @@ select exists
   and (g.tried_at is null or (g.tried_at < %(since)s and g.reason <> 'by hand'))
   and slack.is_settled(g)
   and (g.team_id is null or g.team_id = %(team)s)
+  and (g.reason <> 'joined' or exists (select from slack.channel c where c.id = g.channel_id and c.is_member))
 )
 """
 _DUE: LiteralString = f"""
@@ -49,7 +55,8 @@ where g.closed_at is null
 and g.ended_at is not null
 and (%(all)s or (slack.is_settled(g) and (g.tried_at is null or g.reason <> 'by hand')))
 and (g.team_id is null or g.team_id = %(team)s)
-order by g.id
+and (g.reason <> 'joined' or exists (select from slack.channel c where c.id = g.channel_id and c.is_member))
+order by not slack.is_loss(g), g.id
 """  # noqa: S608 only constants
 _GET: LiteralString = f"""
 select {_COLUMNS} from slack.gap g
@@ -58,7 +65,7 @@ order by g.id
 """  # noqa: S608
 _NEWEST: LiteralString = f"""
 select {_COLUMNS} from slack.gap g
-order by case when g.closed_at is not null then 2 when g.reason = 'by hand' then 1 else 0 end, g.id desc
+order by case when g.closed_at is not null then 2 when slack.is_loss(g) then 0 else 1 end, g.id desc
 limit %(most)s
 """  # noqa: S608
 _ADD: LiteralString = f"""
@@ -70,7 +77,7 @@ _OPEN: LiteralString = """
 select count(*), count(*) filter (where g.ended_at is null), min(g.started_at)
 from slack.gap g
 where g.closed_at is null
-and g.reason <> 'by hand'
+and slack.is_loss(g)
 """
 # slack.record_gap() does not change the period of a gap whose backfill has begun.
 _BEGIN: LiteralString = f"""
@@ -184,8 +191,8 @@ class Gap:
 
     @property
     def may_miss_events(self) -> bool:
-        """Whether events of it may be missing: it is open, and not only a period that an operator asked for."""
-        return self.closed_at is None and self.reason != BY_HAND
+        """Whether events of it may be missing: it is open, and not only a period whose history is to be read."""
+        return self.closed_at is None and self.reason not in (BY_HAND, JOINED)
 
 
 @dataclass(slots=True)
@@ -208,16 +215,20 @@ class GapSummary:
     """The gaps of a workspace that are not closed, including those that go on."""
 
     count: int = 0
-    """Without the periods that an operator asked for."""
+    """Without the periods whose history is only to be read."""
     is_due: bool = False
     """Whether the job should close one now: it has ended, and no backfill of it has finished."""
     newest: int | None = None
     """The id of the newest that is counted."""
+    newest_due: int | None = None
+    """The id of the newest that the job should close now."""
+    periods: str | None = None
+    """The periods of those that are counted. Equal texts are equal periods."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenGaps:
-    """The gaps that are not closed, without the periods that an operator asked for."""
+    """The gaps that are not closed, without the periods whose history is only to be read."""
 
     count: int
     going_on: int
@@ -227,7 +238,7 @@ class OpenGaps:
 
 
 async def open_gaps(connection: Connection) -> OpenGaps:
-    """The gaps of all workspaces that are not closed, without the periods that an operator asked for."""
+    """The gaps of all workspaces that are not closed, without the periods whose history is only to be read."""
     row = await (await connection.execute(_OPEN)).fetchone()
     return OpenGaps(*row) if row else OpenGaps(0, 0, None)
 

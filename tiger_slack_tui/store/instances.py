@@ -33,6 +33,7 @@ update slack.instance set
 , acked = %(acked)s
 , events_per_second = %(events_per_second)s
 , ack_p99 = %(ack_p99)s
+, ack_p95 = %(ack_p95)s
 where start_id = %(start_id)s
 returning id
 """
@@ -40,13 +41,14 @@ _NEW_INSTANCE: LiteralString = """
 insert into slack.instance
 ( start_id, instance, team_id, version, host, pid, started_at, last_seen_at, status, status_since, reason
 , database_problem, queue, queue_limit, spool_events, spool_bytes, spool_problem, received, acked
-, events_per_second, ack_p99
+, events_per_second, ack_p99, ack_p95
 )
 values
 ( %(start_id)s, %(instance)s, %(team_id)s, %(version)s, %(host)s, %(pid)s
 , now() - make_interval(secs => %(age)s), now(), %(status)s
 , now() - make_interval(secs => %(status_age)s), %(reason)s, %(database_problem)s, %(queue)s, %(queue_limit)s
 , %(spool_events)s, %(spool_bytes)s, %(spool_problem)s, %(received)s, %(acked)s, %(events_per_second)s, %(ack_p99)s
+, %(ack_p95)s
 )
 returning id
 """
@@ -198,6 +200,7 @@ class InstanceState:
     acked: int
     events_per_second: float
     ack_p99: float | None
+    ack_p95: float | None
 
 
 @dataclass(frozen=True, slots=True)

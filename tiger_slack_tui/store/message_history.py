@@ -69,7 +69,7 @@ _HAS_GAPS: LiteralString = "select to_regclass('slack.gap') is not null"
 _GAP: LiteralString = """
 select g.id, g.reason, g.started_at, g.ended_at, g.channel_id, g.closed_at, g.tried_at, g.error
 from slack.gap g
-where (g.reason = 'by hand') = %(by_hand)s::bool
+where slack.is_loss(g) <> %(by_hand)s::bool
 and g.started_at <= slack.to_timestamptz(%(ts)s)
 and (g.ended_at is null or g.ended_at >= slack.to_timestamptz(%(ts)s))
 and (g.channel_id is null or g.channel_id = %(channel_id)s)

@@ -1,0 +1,158 @@
+"""The history of a channel is owed once the app joins it, and each channel is known to be complete since a time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+import pytest
+
+from tiger_slack_tui.ingest.record import encode_record
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.slack.events import read_envelope, route
+from tiger_slack_tui.store import history
+from tiger_slack_tui.store.directory import upsert
+
+OWN = "U0TIGER"
+_ids = itertools.count()
+
+
+def event(kind: str, at: int, user: str = OWN, channel: str = "C1") -> dict[str, Any]:
+    """A payload about a member, or of a channel that the app has left."""
+    inner = {"type": kind, "channel": channel, "event_ts": f"{at}.000000"}
+    if kind.startswith("member"):
+        inner |= {"user": user, "channel_type": "C", "team": "T1"}
+    return {
+        "type": "event_callback",
+        "team_id": "T1",
+        "event_id": f"EvH{next(_ids)}",
+        "authorizations": [{"team_id": "T1", "user_id": OWN, "is_bot": True}],
+        "event": inner,
+    }
+
+
+def ingest(database: psycopg.Connection[Any], *payloads: Mapping[str, Any]) -> None:
+    """Store the events as the pipeline does, one by one."""
+    for payload in payloads:
+        frame = {"envelope_id": "e", "type": "events_api", "payload": payload}
+        envelope = read_envelope(frame, received_at=payload["event"]["event_ts"] and 5e8)
+        assert envelope
+        batch = f"[{encode_record(envelope, route(envelope)).decode()}]"
+        database.execute("select slack.ingest(%s::jsonb)", (batch,))
+
+
+def joined(database: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    """The gaps that joins have left: channel, begin, end and whether a backfill has closed them."""
+    return database.execute(
+        "select channel_id, extract(epoch from started_at)::int, extract(epoch from ended_at)::int"
+        ", closed_at is not null"
+        " from slack.gap where reason = 'joined' order by id"
+    ).fetchall()
+
+
+def complete(
+    database: psycopg.Connection[Any], channel: str = "C1"
+) -> tuple[int | None, int | None]:
+    row = database.execute(
+        "select extract(epoch from complete_since)::int, extract(epoch from complete_until)::int"
+        " from slack.channel where id = %s",
+        (channel,),
+    ).fetchone()
+    assert row
+    return row
+
+
+def gap(
+    database: psycopg.Connection[Any], since: int, until: int | None, channel: str | None = None
+) -> int:
+    row = database.execute(
+        "insert into slack.gap (reason, started_at, ended_at, channel_id)"
+        " values ('not connected', to_timestamp(%s), to_timestamp(%s), %s) returning id",
+        (since, until, channel),
+    ).fetchone()
+    assert row
+    return int(row[0])
+
+
+def test_only_the_apps_own_joins_count(database: psycopg.Connection[Any]) -> None:
+    ingest(database, event("member_joined_channel", 100, "U1"))
+    assert joined(database) == []
+    assert database.execute("select outcome from slack.event").fetchall() == [("audit",)]
+    ingest(database, event("member_joined_channel", 200))
+    assert joined(database) == [("C1", 0, 200, False)]
+    assert complete(database) == (200, None)
+
+
+JOIN, LEFT, AGAIN = (
+    ("member_joined_channel", 100),
+    ("channel_left", 200),
+    ("member_joined_channel", 300),
+)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([JOIN, LEFT, AGAIN])))
+def test_any_order_of_joins_leaves_the_same_debt(
+    database: psycopg.Connection[Any], order: tuple[tuple[str, int], ...]
+) -> None:
+    payloads = [event(kind, at) for kind, at in order]
+    ingest(database, *payloads, *payloads)
+    assert max(until for _, _, until, _ in joined(database)) == 300
+    assert {since for _, since, _, _ in joined(database)} == {0}
+    assert database.execute("select is_member from slack.channel").fetchall() == [(True,)]
+    assert complete(database) == (300, None)
+
+
+def test_a_join_during_a_backfill_is_a_gap_of_its_own(database: psycopg.Connection[Any]) -> None:
+    ingest(database, event("member_joined_channel", 100))
+    database.execute("update slack.gap set begun_at = now()")
+    ingest(database, event("channel_left", 200), event("member_joined_channel", 300))
+    assert joined(database) == [("C1", 0, 100, False), ("C1", 0, 300, False)]
+
+
+def test_gaps_and_leaving_bound_what_is_complete(database: psycopg.Connection[Any]) -> None:
+    def refresh() -> tuple[int | None, int | None]:
+        database.execute("select slack.refresh_complete('C1')")
+        return complete(database)
+
+    ingest(database, event("member_joined_channel", 100))
+    inside = gap(database, 300, 400)
+    gap(database, 350, 450, "C2")
+    assert refresh() == (400, None)
+    going_on = gap(database, 500, None)
+    assert refresh() == (400, 500)
+    database.execute("update slack.gap set ended_at = to_timestamp(600) where id = %s", (going_on,))
+    assert refresh() == (600, None)
+    database.execute(
+        "update slack.gap set closed_at = now() where id = any (%s)", ([inside, going_on],)
+    )
+    assert refresh() == (100, None)
+    ingest(database, event("channel_left", 700))
+    assert complete(database) == (100, 700)
+    ingest(database, event("member_joined_channel", 900))
+    assert complete(database) == (900, None)
+    # The backfill of the history before the second join closes the hole.
+    database.execute("select slack.add_history('C1', '{[1970-01-01Z,1970-01-01T00:15Z)}')")
+    assert complete(database) == (0, None)
+
+
+async def test_a_channel_that_a_list_names_is_heard_once_connected(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    mine = [{"id": "C1", "name": "one", "is_member": True, "updated": 1_700_000_000_000}]
+    others = [{"id": "C2", "name": "two", "is_member": False}, {"id": "C3", "name": "three"}]
+    async with await connect(conninfo) as connection:
+        found = await upsert(connection, "channel", mine)  # a list of an export
+        assert (await history.hear_members(connection), found.changed) == (0, 1)
+        found = await upsert(connection, "channel", mine + others, listed_at="1800000000.000000")
+        assert found.changed == 3
+        assert [await history.hear_members(connection) for _ in range(2)] == [1, 0]
+        assert [row[:2] for row in joined(database)] == [("C1", 0)]
+        again = await upsert(connection, "channel", mine + others, listed_at="1800000100.000000")
+        assert again.changed == 0
+        # Heard of in a list after it has left: what was heard until the list before is complete.
+        database.execute("update slack.channel set heard_since = to_timestamp(1799999000)")
+        mine[0]["is_member"] = False
+        await upsert(connection, "channel", mine, listed_at="1800000200.000000")
+    assert complete(database) == (1_799_999_000, 1_800_000_100)

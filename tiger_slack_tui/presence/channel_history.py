@@ -1,0 +1,35 @@
+"""Keeps it true for which time each channel is complete, after gaps and lists of channels have changed."""
+
+from __future__ import annotations
+
+from tiger_slack_tui.base.clock import Clock
+from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.store import history
+
+_SECONDS = 1.0
+"""Seconds that one heartbeat may spend on it. The next one goes on."""
+
+
+class ChannelHistory:
+    """Each instance has one, and each does the same: what another has done already takes no time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._gaps: str | None = None
+        """The periods of the open gaps that the channels are brought up to date with."""
+        self._after: str | None = ""
+        """The channel before the next one to bring up to date; None if all are."""
+
+    async def update(self, connection: Connection, gaps: str | None, *, is_connected: bool) -> None:
+        """Continue for about a second. `gaps` has the periods of the open gaps. Raises psycopg.Error.
+
+        Only a connected instance notes new channels: it hears them.
+        """
+        end = self._clock.elapsed() + _SECONDS
+        while is_connected and await history.hear_members(connection):
+            if self._clock.elapsed() > end:
+                return
+        if gaps != self._gaps:
+            self._gaps, self._after = gaps, ""
+        while self._after is not None and self._clock.elapsed() <= end:
+            self._after = await history.refresh_heard(connection, self._after)
