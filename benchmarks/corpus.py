@@ -80,11 +80,13 @@ class _Part:
     first: int
     count: int
     messages: int
+    begin: datetime
+    days: int
 
 
-def time_of(number: int, messages: int) -> datetime:
-    """When the message of a number was posted, of so many."""
-    return START + number * (timedelta(days=DAYS) / messages)
+def time_of(number: int, messages: int, begin: datetime = START, days: int = DAYS) -> datetime:
+    """When the message of a number was posted, of so many in so many days."""
+    return begin + number * (timedelta(days=days) / messages)
 
 
 class Took(NamedTuple):
@@ -149,8 +151,11 @@ def corpus(messages: int) -> Iterator[str]:
         yield server.conninfo
 
 
-def fill(conninfo: str, messages: int) -> None:
-    """Copy the messages and their documents, which are those that the database itself would make, into the tables."""
+def fill(conninfo: str, messages: int, begin: datetime = START, days: int = DAYS) -> None:
+    """Copy messages of so many days and their documents into the tables.
+
+    The documents are those that the database itself would make.
+    """
     began = time.perf_counter()
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("truncate slack.message, slack.message_search")
@@ -174,7 +179,7 @@ def fill(conninfo: str, messages: int) -> None:
         )
         indexes = _drop_indexes(connection)
         parts = [
-            _Part(first, min(_PART, messages - first), messages)
+            _Part(first, min(_PART, messages - first), messages, begin, days)
             for first in range(0, messages, _PART)
         ]
         with ProcessPoolExecutor(2, initializer=_begin, initargs=(lexemes,)) as pool:
@@ -227,7 +232,7 @@ def _copy(conninfo: str, part: _Part) -> None:
     for number in range(part.first, part.first + part.count):
         user = text.person()
         channel = (user * 7 + text.chance.randrange(12)) % CHANNELS
-        ts = str(time_of(number, part.messages))
+        ts = str(time_of(number, part.messages, part.begin, part.days))
         n = counts.get(channel, 0)
         counts[channel] = n + 1
         if n % 8 == 0:

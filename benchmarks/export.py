@@ -26,9 +26,15 @@ _WORDS = (
 )
 
 
-def write_export(root: Path, messages: int, files: int, seed: int = 1) -> None:
-    """Write an export with exactly this many messages and day files into the new folder `root`."""
-    for path, content in _files(messages, files, random.Random(seed)):
+def write_export(
+    root: Path, messages: int, files: int, seed: int = 1, *, over: tuple[date, int] | None = None
+) -> None:
+    """Write an export with exactly this many messages and day files into the new folder `root`.
+
+    The files of a channel are of days that follow one another. With `over`, a day and a number of weeks, all files
+    are spread over these weeks.
+    """
+    for path, content in _files(messages, files, random.Random(seed), over):
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
@@ -41,7 +47,9 @@ def zip_export(target: Path, messages: int, files: int, seed: int = 1) -> None:
             archive.writestr(path, content)
 
 
-def _files(messages: int, files: int, chance: random.Random) -> Iterator[tuple[str, bytes]]:
+def _files(
+    messages: int, files: int, chance: random.Random, over: tuple[date, int] | None = None
+) -> Iterator[tuple[str, bytes]]:
     users = [_user(number) for number in range(_USERS)]
     channels = [_channel(number) for number in range(_CHANNELS)]
     yield "users.json", orjson.dumps(users)
@@ -50,6 +58,10 @@ def _files(messages: int, files: int, chance: random.Random) -> Iterator[tuple[s
     days = -(-files // _CHANNELS)
     for number, size in enumerate(sizes):
         day = _FIRST_DAY + timedelta(days=number % days)
+        if over is not None:
+            first, weeks = over
+            place = number % days * _CHANNELS + number // days
+            day = first + timedelta(days=place * 7 * weeks // files)
         name = channels[number // days]["name"]
         yield f"{name}/{day}.json", orjson.dumps(list(_day(day, size, users, chance)))
 

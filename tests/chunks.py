@@ -30,6 +30,7 @@ from tiger_slack_tui.store.gaps import messages as gap_messages
 from tiger_slack_tui.store.import_messages import delete_messages, read_known
 from tiger_slack_tui.store.message_history import messages_of_second, stored_message
 from tiger_slack_tui.store.readable_messages import read_around, read_messages, read_thread
+from tiger_slack_tui.store.search import Match, lexeme, newest
 
 BEGIN = datetime(2004, 12, 30, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -88,6 +89,7 @@ def work_in(chunks: int) -> dict[str, Work]:
     week = chunks // 2
     parent, first, now = ts_of(week), to_micros(when(week)), ts_of(week, 9)
     item = {"type": "message", "channel": "C1", "ts": parent}
+    of_user = Match(lexeme("from:U1"), since=str(when(week)), until=str(when(week + 1)))
     edited = {"ts": parent, "user": "U1", "text": "edited"}
 
     def ingest(**event: Any) -> Work:
@@ -141,6 +143,7 @@ def work_in(chunks: int) -> dict[str, Work]:
             c, "C1", [parent, ts_of(week + 1)], n=3
         ),
         "which have replies": lambda c: with_replies(c, [("C1", parent)]),
+        "a week of a user": lambda c: newest(c, of_user, after=None, limit=9),
         "a day of a channel": lambda c: read_top_level(
             c, "C1", since=when(week), until=when(week) + timedelta(days=1), before=None, n=9
         ),
