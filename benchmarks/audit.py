@@ -24,14 +24,14 @@ from typing import Any
 import psycopg
 from ingest import ingesting, place
 
-from tiger_slack_tui.audit.detail import read_event
+from tiger_slack_tui.audit.detail import fetch_event
 from tiger_slack_tui.audit.replay import replay
 from tiger_slack_tui.audit.rules import add_rule
-from tiger_slack_tui.audit.why import read_history
+from tiger_slack_tui.audit.why import fetch_history
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
-from tiger_slack_tui.store.audit_events import EventFilter, read_page
+from tiger_slack_tui.store.audit_events import EventFilter, fetch_page
 from tiger_slack_tui.store.replay import ReplaySelection
 from tiger_slack_tui.store.rules import list_rules
 
@@ -113,7 +113,7 @@ async def _questions(conninfo: str, events: int) -> None:
             await add_rule(connection, f'$.user == "U{number}"', None)
         taken = {}
         for chosen in filters():
-            first, again = [await timed(read_page(connection, chosen)) for _ in range(2)]
+            first, again = [await timed(fetch_page(connection, chosen)) for _ in range(2)]
             taken[chosen] = (first, again)
         report("events, first time", [first for first, _ in taken.values()])
         report("events, again", [again for _, again in taken.values()])
@@ -121,8 +121,8 @@ async def _questions(conninfo: str, events: int) -> None:
             wanted = {name: value for name, value in asdict(chosen).items() if value}
             print(f"    {times[0]:.0f} and {times[1]:.0f} ms: {wanted}")
         some = await (await connection.execute(_SOME)).fetchall()
-        report("event", [await timed(read_event(connection, row[0])) for row in some])
-        report("why", [await timed(read_history(connection, row[1], row[2])) for row in some])
+        report("event", [await timed(fetch_event(connection, row[0])) for row in some])
+        report("why", [await timed(fetch_history(connection, row[1], row[2])) for row in some])
         report("discard list", [await timed(list_rules(connection)) for _ in range(3)])
 
 

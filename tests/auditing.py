@@ -10,7 +10,7 @@ from typing import Any
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect, make_pool
-from tiger_slack_tui.slack.events import read_envelope, route
+from tiger_slack_tui.slack.events import parse_envelope, route
 from tiger_slack_tui.store.events import BatchResult, EventStore
 
 START = 1_700_000_000
@@ -52,7 +52,7 @@ def record(event_id: str, event: dict[str, Any], *, late: float = 0.5) -> bytes:
     """The event as the pipeline writes it, received `late` seconds after it happened."""
     frame = {"envelope_id": "x", "payload": {"event_id": event_id, "event": event}}
     happened = float(event["event_ts"]) if "event_ts" in event else START
-    envelope = read_envelope(frame, received_at=happened + late)
+    envelope = parse_envelope(frame, received_at=happened + late)
     assert envelope is not None
     return encode_record(envelope, route(envelope))
 

@@ -21,15 +21,15 @@ from tiger_slack_tui.search.search import search
 from tiger_slack_tui.slack.ts import to_micros
 from tiger_slack_tui.store.audit_detail import message_content
 from tiger_slack_tui.store.conversations import (
-    read_first_replies,
-    read_top_level,
+    fetch_first_replies,
+    fetch_top_level,
     with_replies,
 )
 from tiger_slack_tui.store.events import as_array
 from tiger_slack_tui.store.gaps import messages as gap_messages
-from tiger_slack_tui.store.import_messages import delete_messages, read_known
+from tiger_slack_tui.store.import_messages import delete_messages, fetch_known
 from tiger_slack_tui.store.message_history import messages_of_second, stored_message
-from tiger_slack_tui.store.readable_messages import read_around, read_messages, read_thread
+from tiger_slack_tui.store.readable_messages import fetch_around, fetch_messages, fetch_thread
 from tiger_slack_tui.store.search import Match, lexeme, newest
 
 BEGIN = datetime(2004, 12, 30, tzinfo=UTC)
@@ -99,8 +99,8 @@ def work_in(chunks: int) -> dict[str, Work]:
 
     def around(ts: str, channel: str = "C1") -> Work:
         async def read(connection: Connection) -> None:
-            [message] = await read_messages(connection, [(channel, ts)])
-            assert await read_around(connection, message, 1) != ([], [])
+            [message] = await fetch_messages(connection, [(channel, ts)])
+            assert await fetch_around(connection, message, 1) != ([], [])
 
         return read
 
@@ -109,7 +109,7 @@ def work_in(chunks: int) -> dict[str, Work]:
         "an edit": ingest(type="message", subtype="message_changed", ts=now, message=edited),
         "a reaction": ingest(type="reaction_added", user="U2", reaction="eyes", item=item),
         "a deletion": ingest(type="message", subtype="message_deleted", ts=now, deleted_ts=parent),
-        "an import reads what is known": lambda c: read_known(c, {"C1": [first, first + 60]}),
+        "an import reads what is known": lambda c: fetch_known(c, {"C1": [first, first + 60]}),
         "an import replaces rows": lambda c: delete_messages(
             c, [("C1", first), ("C1", first + 60)]
         ),
@@ -122,29 +122,29 @@ def work_in(chunks: int) -> dict[str, Work]:
         "an event's message": lambda c: message_content(c, "C1", parent, event_id="Ev1"),
         "why": lambda c: stored_message(c, "C1", parent),
         "why, of a second": lambda c: messages_of_second(c, "C1", parent),
-        "two far messages": lambda c: read_messages(
+        "two far messages": lambda c: fetch_messages(
             c, [("C1", ts_of(3)), ("C1", ts_of(chunks - 5))]
         ),
         "a search": lambda c: search(c, '"late 3" or "late 5" or "parent 2"'),
-        "a thread": lambda c: read_thread(c, "C1", parent, 100),
+        "a thread": lambda c: fetch_thread(c, "C1", parent, 100),
         "the end of a thread": lambda c: c.execute(
             "select slack.get_thread_from_end('C1', %s, 2)", (when(week),)
         ),
         "the channel around a message": around(parent),
         "a quiet channel around a message": around(ts_of(week), "C2"),
-        "the newest messages of a quiet channel": lambda c: read_top_level(
+        "the newest messages of a quiet channel": lambda c: fetch_top_level(
             c, "C2", since=BEGIN, until=LATEST, before=None, n=2
         ),
         "the last messages of a channel": lambda c: c.execute(
             "select slack.get_channel_by_range('C1', null, 5)"
         ),
         "the thread around a reply": around(ts_of(week, 1)),
-        "the first replies of two threads": lambda c: read_first_replies(
+        "the first replies of two threads": lambda c: fetch_first_replies(
             c, "C1", [parent, ts_of(week + 1)], n=3
         ),
         "which have replies": lambda c: with_replies(c, [("C1", parent)]),
         "a week of a user": lambda c: newest(c, of_user, after=None, limit=9),
-        "a day of a channel": lambda c: read_top_level(
+        "a day of a channel": lambda c: fetch_top_level(
             c, "C1", since=when(week), until=when(week) + timedelta(days=1), before=None, n=9
         ),
     }

@@ -385,7 +385,7 @@ async def test_the_findings_reader_goes_on_after_any_error(
     running = asyncio.create_task(reader.run())
     try:
         with monkeypatch.context() as broken:
-            broken.setattr(trailing, "read_page", fail)
+            broken.setattr(trailing, "fetch_page", fail)
             reader.keep_reading()
             await until(lambda: reader.state.problem is not None)
             assert "ZeroDivisionError" in str(reader.state.problem)

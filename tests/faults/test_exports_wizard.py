@@ -120,7 +120,7 @@ async def test_a_check_that_failed_at_once_is_not_shown_as_passed(
 )
 def test_a_choice_is_compared_with_the_exports(root: str, workspace: str, well: bool) -> None:
     draft = ImportDraft(exports=EXPORTS)
-    read, text = (draft.read_root, root) if root else (draft.read_workspace, workspace)
+    read, text = (draft.describe_root, root) if root else (draft.describe_workspace, workspace)
     if well:
         assert ("T1" if root else "two") in read(text)
     else:

@@ -18,7 +18,7 @@ from tests.auditing import record
 from tests.support import SCALE
 from tiger_slack_tui.imports.merge.decisions import FileRecord
 from tiger_slack_tui.imports.merge.merger import Merger
-from tiger_slack_tui.imports.merge.rows import read_row
+from tiger_slack_tui.imports.merge.rows import parse_row
 from tiger_slack_tui.imports.merge.targets import ImportTarget
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.slack import payload
@@ -78,7 +78,7 @@ class Rows:
 
     def imported(self, message: dict[str, Any]) -> dict[str, Any]:
         self._clear()
-        row = read_row(payload.decode(json.dumps(message)), Channel("C1", "channel"))
+        row = parse_row(payload.decode(json.dumps(message)), Channel("C1", "channel"))
         merge = Merger(self._connection, ImportTarget(self._connection, 1)).merge(
             [FileRecord(0, 1, row)], {0: FileCheckpoint("f", 0, 0, "C1")}, has_rules=False
         )

@@ -17,7 +17,7 @@ from tests.support import until
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.base.snapshot import RecentEvent, Stats
 from tiger_slack_tui.ingest.pipeline import Pipeline, PipelineLimits
-from tiger_slack_tui.ingest.record import encode_record, read_record
+from tiger_slack_tui.ingest.record import decode_record, encode_record
 from tiger_slack_tui.ingest.spool.spool import Spool
 from tiger_slack_tui.slack.events import route
 
@@ -85,8 +85,8 @@ STRANGE = {
 async def test_records_of_another_version_wait_for_that_version(
     tmp_path: Path, strange: bytes
 ) -> None:
-    assert read_record(record(3)) is not None
-    assert read_record(strange) is None
+    assert decode_record(record(3)) is not None
+    assert decode_record(strange) is None
     store, spool = FakeStore(), await opened(tmp_path)
     await spool.append([record(1), strange, record(2)], oldest=1)
     async with working(make(store, spool)):

@@ -23,7 +23,7 @@ from tests.support import SCALE, delivered, make_engine, running, until
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.ingest.record import encode_record
-from tiger_slack_tui.slack.events import LONGEST_ID, read_envelope, route
+from tiger_slack_tui.slack.events import LONGEST_ID, parse_envelope, route
 from tiger_slack_tui.slack.payload import decode
 from tiger_slack_tui.slack.socket_connection import SocketTiming
 
@@ -86,7 +86,7 @@ def test_whatever_slack_sends_the_next_event_arrives(odd: list[str | bytes | int
 @settings(deadline=None, max_examples=100 * SCALE)
 @given(frames)
 def test_every_frame_of_an_event_is_an_envelope_that_can_be_stored(frame: dict[str, Any]) -> None:
-    found = read_envelope(decode(json.dumps(frame)), received_at=1.8e9)
+    found = parse_envelope(decode(json.dumps(frame)), received_at=1.8e9)
     if found is None:
         return
     assert 0 < len(found.envelope_id) <= LONGEST_ID

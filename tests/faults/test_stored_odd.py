@@ -15,14 +15,14 @@ from psycopg import sql
 
 from tests.acceptance.test_cli import in_this_process
 from tests.auditing import asking, deletion, edit, message, reaction, store, ts
-from tiger_slack_tui.audit.detail import read_event
+from tiger_slack_tui.audit.detail import fetch_event
 from tiger_slack_tui.audit.detail_lines import detail_lines
-from tiger_slack_tui.audit.why import read_history
+from tiger_slack_tui.audit.why import fetch_history
 from tiger_slack_tui.audit.why_lines import why_lines
 from tiger_slack_tui.cli.events import row_lines
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.console.panes.details import event_lines as console_lines
-from tiger_slack_tui.store.audit_events import EventFilter, read_page
+from tiger_slack_tui.store.audit_events import EventFilter, fetch_page
 
 ODD: tuple[Any, ...] = (None, "", "z", -1e300, ["a", 1], {"a": {"ts": "z"}})
 USER = {
@@ -73,18 +73,18 @@ async def test_each_part_of_an_event_may_be_anything(conninfo: str, tmp_path: Pa
     written = await store(conninfo, odd)
     assert written.failed  # PostgreSQL refuses some; they can be shown as well
     async with asking(conninfo) as connection:
-        page = await read_page(connection, EventFilter(), most=len(odd))
+        page = await fetch_page(connection, EventFilter(), most=len(odd))
         assert {row.event_id for row in page.rows} == odd.keys()
         for row in page.rows:
             assert list(row_lines(row))
         for event_id in odd:
-            found = await read_event(connection, event_id)
+            found = await fetch_event(connection, event_id)
             assert found is not None
             echo_json(found)
             assert list(detail_lines(found))
             assert list(console_lines(found, 80))
             assert not [key for row in found.rows for key in row.key if key in ("", "None")]
-        history = await read_history(connection, "C1", ts(1))
+        history = await fetch_history(connection, "C1", ts(1))
         assert list(why_lines(history))
 
 

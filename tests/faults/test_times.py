@@ -16,7 +16,7 @@ from tests.auditing import asking, message, store
 from tests.gapped import web_of
 from tests.support import AT_ONCE, SCALE
 from tiger_slack_tui.base.errors import SettingsError
-from tiger_slack_tui.base.times import EARLIEST, LATEST, read_time, shift
+from tiger_slack_tui.base.times import EARLIEST, LATEST, parse_time, shift
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.backfill import make_chosen_gaps_job
@@ -24,7 +24,7 @@ from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps
-from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, read_page
+from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, fetch_page
 
 NOW = datetime(2024, 3, 31, 12, tzinfo=UTC)
 offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -45,7 +45,7 @@ written = st.one_of(
 @example("1H", datetime.min.replace(tzinfo=UTC), False)
 def test_any_text_is_a_time_or_an_error(text: str, now: datetime, is_end: bool) -> None:
     try:
-        time = read_time(text, now, "--since", is_end=is_end)
+        time = parse_time(text, now, "--since", is_end=is_end)
     except SettingsError:
         return
     assert EARLIEST <= time <= LATEST
@@ -140,7 +140,7 @@ async def test_pages_of_events_beyond_the_times_of_python(
     before: EventPosition | None = None
     async with asking(conninfo) as connection:
         while True:
-            page = await read_page(connection, EventFilter(), before=before, most=2)
+            page = await fetch_page(connection, EventFilter(), before=before, most=2)
             seen += [row.event_id for row in page.rows]
             before = page.next
             if before is None:

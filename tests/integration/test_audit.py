@@ -10,17 +10,17 @@ import psycopg
 import pytest
 
 from tests.auditing import asking, at, deletion, edit, message, reaction, record, store, ts
-from tiger_slack_tui.audit.detail import EventDetail, read_event
+from tiger_slack_tui.audit.detail import EventDetail, fetch_event
 from tiger_slack_tui.audit.follow import begin_following, follow
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
-from tiger_slack_tui.audit.why import Effect, MessageHistory, Verdict, read_history, read_spool
+from tiger_slack_tui.audit.why import Effect, MessageHistory, Verdict, fetch_history, read_spool
 from tiger_slack_tui.ingest.spool.spool import Spool
 from tiger_slack_tui.store.audit_events import (
     EventFilter,
     EventPosition,
     EventRow,
+    fetch_page,
     filter_conditions,
-    read_page,
 )
 from tiger_slack_tui.store.names import (
     NameUnknown,
@@ -50,17 +50,17 @@ EVENTS = {
 
 async def ids(conninfo: str, **wanted: Any) -> list[str]:
     async with asking(conninfo) as connection:
-        return [row.event_id for row in (await read_page(connection, EventFilter(**wanted))).rows]
+        return [row.event_id for row in (await fetch_page(connection, EventFilter(**wanted))).rows]
 
 
 async def history(conninfo: str, number: int, **options: Any) -> MessageHistory:
     async with asking(conninfo) as connection:
-        return await read_history(connection, "C1", ts(number), **options)
+        return await fetch_history(connection, "C1", ts(number), **options)
 
 
 async def detail(conninfo: str, event_id: str) -> EventDetail:
     async with asking(conninfo) as connection:
-        found = await read_event(connection, event_id)
+        found = await fetch_event(connection, event_id)
     assert found is not None
     return found
 
@@ -98,7 +98,7 @@ async def test_events_are_filtered(conninfo: str) -> None:
     assert await ids(conninfo, text="EXT 1") == ["Ev1"]
     assert await ids(conninfo, text="%") == []
     async with asking(conninfo) as connection:
-        page = await read_page(connection, EventFilter())
+        page = await fetch_page(connection, EventFilter())
     rows = {row.event_id: row for row in page.rows}
     assert (rows["Ev1"].channel_name, rows["Ev1"].user_name) == ("ops", "Ann B.")
     assert (rows["Ev1"].text, rows["Ev3"].text) == ("text 1", "eyes")
@@ -114,7 +114,9 @@ async def test_pages_contain_each_event_once(conninfo: str) -> None:
     before: EventPosition | None = None
     async with asking(conninfo) as connection:
         while True:
-            page = await read_page(connection, EventFilter(user_ids=("U1",)), before=before, most=7)
+            page = await fetch_page(
+                connection, EventFilter(user_ids=("U1",)), before=before, most=7
+            )
             seen += page.rows
             before = page.next
             if before is None:
@@ -126,7 +128,7 @@ async def test_pages_contain_each_event_once(conninfo: str) -> None:
 async def test_a_page_that_ends_with_the_last_event_is_the_last_page(conninfo: str) -> None:
     await store(conninfo, {f"Ev{n}": message(n) for n in range(4)})
     async with asking(conninfo) as connection:
-        page = await read_page(connection, EventFilter(), most=4)
+        page = await fetch_page(connection, EventFilter(), most=4)
     assert (len(page.rows), page.next) == (4, None)
 
 
@@ -226,7 +228,7 @@ async def test_an_event_shows_the_row_that_it_is_about(conninfo: str) -> None:
 
 async def test_an_event_that_was_never_delivered(conninfo: str) -> None:
     async with asking(conninfo) as connection:
-        assert await read_event(connection, "Ev0") is None
+        assert await fetch_event(connection, "Ev0") is None
 
 
 async def test_why_shows_what_each_event_did(conninfo: str) -> None:

@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from tests.support import SCALE, wrong_documents
 from tiger_slack_tui.ingest.record import encode_record
-from tiger_slack_tui.slack.events import read_envelope, route
+from tiger_slack_tui.slack.events import parse_envelope, route
 
 channels = st.sampled_from(["C1", "C2"])
 users = st.sampled_from(["U1", "U2"])
@@ -132,7 +132,7 @@ STATE = {
 
 def _record(event_id: str, content: dict[str, Any]) -> bytes:
     frame = {"envelope_id": "x", "payload": {"event_id": event_id, "event": content}}
-    envelope = read_envelope(frame, received_at=0)
+    envelope = parse_envelope(frame, received_at=0)
     assert envelope is not None
     return encode_record(envelope, route(envelope))
 

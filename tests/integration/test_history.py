@@ -11,7 +11,7 @@ import pytest
 
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.pool import connect
-from tiger_slack_tui.slack.events import read_envelope, route
+from tiger_slack_tui.slack.events import parse_envelope, route
 from tiger_slack_tui.store import history
 from tiger_slack_tui.store.directory import upsert
 
@@ -37,7 +37,7 @@ def ingest(database: psycopg.Connection[Any], *payloads: Mapping[str, Any]) -> N
     """Store the events as the pipeline does, one by one."""
     for payload in payloads:
         frame = {"envelope_id": "e", "type": "events_api", "payload": payload}
-        envelope = read_envelope(frame, received_at=payload["event"]["event_ts"] and 5e8)
+        envelope = parse_envelope(frame, received_at=payload["event"]["event_ts"] and 5e8)
         assert envelope
         batch = f"[{encode_record(envelope, route(envelope)).decode()}]"
         database.execute("select slack.ingest(%s::jsonb)", (batch,))

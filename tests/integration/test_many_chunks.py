@@ -22,7 +22,7 @@ from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.pool import connect, make_pool
 from tiger_slack_tui.postgres.queries import fetch_value
 from tiger_slack_tui.store.events import EventStore
-from tiger_slack_tui.store.search_index import read_progress, use_language
+from tiger_slack_tui.store.search_index import fetch_progress, use_language
 
 CHUNKS = 100 if SCALE == 1 else 1000
 MOST_LOCKS = 100
@@ -200,7 +200,7 @@ async def test_search_documents_in_another_language(conninfo: str) -> None:
     assert (await runner.run(make_search_job(), reason="pending")).outcome == "done"
     assert locks.found()[-1] <= MOST_LOCKS_OF_A_TRANSACTION
     async with await connect(conninfo) as connection:
-        progress = await read_progress(connection)
+        progress = await fetch_progress(connection)
         messages = await fetch_value(connection, "select count(*) from slack.message")
         assert (progress.language, progress.done, progress.total) == ("german", messages, messages)
     assert await use_language(conninfo, "english")

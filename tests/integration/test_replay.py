@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.auditing import asking, at, deletion, edit, message, reaction, record, store, ts
 from tests.integration.test_convergence import STATE, _record, clear, event
 from tests.support import SCALE, count, delivered, make_engine, running
-from tiger_slack_tui.audit.detail import EventDetail, read_event
+from tiger_slack_tui.audit.detail import EventDetail, fetch_event
 from tiger_slack_tui.audit.replay import ReplayReport, replay
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
 from tiger_slack_tui.demo.slack import LocalSlack
@@ -27,7 +27,7 @@ async def replayed(conninfo: str, *, dry_run: bool = False, **selection: Any) ->
 
 async def detail(conninfo: str, event_id: str) -> EventDetail:
     async with asking(conninfo) as connection:
-        found = await read_event(connection, event_id)
+        found = await fetch_event(connection, event_id)
     assert found is not None
     return found
 

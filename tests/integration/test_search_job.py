@@ -21,10 +21,10 @@ from tiger_slack_tui.console.panes.jobs import outcome
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs import search as search_job
 from tiger_slack_tui.jobs.search import make_search_job
-from tiger_slack_tui.jobs.status import read_status
+from tiger_slack_tui.jobs.status import fetch_status
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.events import as_array
-from tiger_slack_tui.store.search_index import read_progress
+from tiger_slack_tui.store.search_index import fetch_progress
 
 Database = psycopg.Connection[Any]
 
@@ -69,10 +69,10 @@ async def test_a_run_goes_on_where_the_last_one_ended(
     runner, job = make_runner(conninfo), make_search_job()
     run = asyncio.create_task(runner.run(job, reason="pending"))
     async with await connect(conninfo) as connection:
-        while (await read_progress(connection)).done <= 10:
+        while (await fetch_progress(connection)).done <= 10:
             await asyncio.sleep(0.001)
         status = {
-            each.name: each.runs for each in await read_status(connection, JobSettings(), most=1)
+            each.name: each.runs for each in await fetch_status(connection, JobSettings(), most=1)
         }
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
@@ -82,13 +82,13 @@ async def test_a_run_goes_on_where_the_last_one_ended(
             assert 10 <= going_on.percent <= 99
             assert outcome(going_on)[0] == f"▶ {going_on.percent} %"
             assert f"running, {going_on.percent} % done" in "\n".join(_run_lines(going_on))
-        done = (await read_progress(connection)).done
+        done = (await fetch_progress(connection)).done
         assert job.is_wanted is not None
         if done < 100:  # else it was quicker than the cancellation
             assert await job.is_wanted(connection)
         assert (await runner.run(job, reason="pending")).rows_seen == 100 - done
         assert not await job.is_wanted(connection)
-        assert (await read_progress(connection)).percent == 100
+        assert (await fetch_progress(connection)).percent == 100
     assert wrong_documents(database) == []
 
 

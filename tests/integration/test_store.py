@@ -15,7 +15,7 @@ from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.pool import Pool, connect, make_pool
-from tiger_slack_tui.slack.events import read_envelope, route
+from tiger_slack_tui.slack.events import parse_envelope, route
 from tiger_slack_tui.slack.payload import decode
 from tiger_slack_tui.store.events import EventStore
 
@@ -130,7 +130,7 @@ async def test_concurrent_writers_do_not_deadlock_and_agree(conninfo: str) -> No
     records = []
     for one in sent:
         frame = decode(json.dumps({"envelope_id": "e", "payload": one}))
-        envelope = read_envelope(frame, received_at=1.7e9)
+        envelope = parse_envelope(frame, received_at=1.7e9)
         assert envelope is not None
         records.append(encode_record(envelope, route(envelope)))
 

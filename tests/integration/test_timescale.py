@@ -23,7 +23,7 @@ from tiger_slack_tui import __version__
 from tiger_slack_tui.audit.preview import previews
 from tiger_slack_tui.audit.replay import replay
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
-from tiger_slack_tui.audit.why import Verdict, read_history
+from tiger_slack_tui.audit.why import Verdict, fetch_history
 from tiger_slack_tui.cli.checks.server import check_columnstore
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
@@ -35,13 +35,13 @@ from tiger_slack_tui.postgres.introspection import chunk_locks
 from tiger_slack_tui.postgres.migrate.run import migrate, migration_status
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.search.search import search
-from tiger_slack_tui.store.audit_events import EventFilter, read_page
+from tiger_slack_tui.store.audit_events import EventFilter, fetch_page
 from tiger_slack_tui.store.conversations import (
     count_activity,
-    read_first_replies,
-    read_top_level,
+    fetch_first_replies,
+    fetch_top_level,
 )
-from tiger_slack_tui.store.readable_messages import read_thread
+from tiger_slack_tui.store.readable_messages import fetch_thread
 from tiger_slack_tui.store.replay import ReplaySelection
 from tiger_slack_tui.store.rules import list_rules
 from tiger_slack_tui.store.visible_channels import VisibleChannels, channel_types
@@ -238,18 +238,18 @@ async def test_the_audit_trail_answers_and_replays_from_compressed_chunks(connin
             (EventFilter(outcome="failed", types=("message",)), 1),
             (EventFilter(types=("reaction_added",)), 0),
         ):
-            page = await read_page(connection, wanted, most=500)
+            page = await fetch_page(connection, wanted, most=500)
             assert len(page.rows) == n
             assert list(page.rows) == sorted(page.rows, key=lambda r: r.event_ts, reverse=True)
         assert (await list_rules(connection))[0].hits == len(kept_away)
-        found = await read_history(connection, "C1", ts(kept_away[0]))
+        found = await fetch_history(connection, "C1", ts(kept_away[0]))
         assert found.verdict is Verdict.DISCARDED
         last = [p async for p in previews(connection, '$.user == "U1"', since=at(-1))][-1]
         assert (last.recent.matched, last.stored.tested) == (len(kept_away), 120 - len(kept_away))
         await remove_rule(connection, rule)
         report = [r async for r in replay(connection, ReplaySelection(rule=rule))][-1]
         assert report.changes == {("discarded", "stored"): len(kept_away)}
-        found = await read_history(connection, "C1", ts(kept_away[0]))
+        found = await fetch_history(connection, "C1", ts(kept_away[0]))
         assert (found.verdict, found.events[0].replays[0].outcome) == ("stored", "discarded")
     assert rows(conninfo, "select count(*) from slack.message") == [(120,)]
     assert rows(conninfo, "select count(*), count(distinct event_id) from slack.event") == [
@@ -345,14 +345,14 @@ async def test_readers_of_conversations_read_compressed_chunks(conninfo: str) ->
     day = datetime(2024, 3, 1, tzinfo=UTC)
     async with await connect(conninfo) as connection:
         assert [(c.id, c.type) for c in await channel_types(connection)] == [("C1", "channel")]
-        page = await read_thread(connection, "C1", "1709251200.000000", 3)
+        page = await fetch_thread(connection, "C1", "1709251200.000000", 3)
         assert [message.text for message in page] == ["n0", "n2", "n4"]
-        rest = await read_thread(connection, "C1", "1709251200.000000", 9, after=page[2].ts)
+        rest = await fetch_thread(connection, "C1", "1709251200.000000", 9, after=page[2].ts)
         assert [message.text for message in rest] == ["n6", "n8"]
         period: dict[str, Any] = {"since": day, "until": day + timedelta(days=5)}
-        top = await read_top_level(connection, "C1", **period, before=None, n=9)
+        top = await fetch_top_level(connection, "C1", **period, before=None, n=9)
         assert [message.text for message in top] == ["n3", "n1", "n0"]
-        replies = await read_first_replies(connection, "C1", ["1709251200.000000"], n=2)
+        replies = await fetch_first_replies(connection, "C1", ["1709251200.000000"], n=2)
         assert [message.text for message in replies] == ["n2", "n4"]
         activity = await count_activity(
             connection, everything, **period, channel_id=None, user_id=None, after=None, n=9

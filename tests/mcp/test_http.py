@@ -37,7 +37,7 @@ async def serving(
         Settings(home=home, conninfo=conninfo), lambda: nullcontext(conninfo), Access()
     )
     server = make_server(service)
-    app = make_app(server, options or HttpOptions.read("0.0.0.0:1", TOKEN, ["slack.test"]), limits)
+    app = make_app(server, options or HttpOptions.parse("0.0.0.0:1", TOKEN, ["slack.test"]), limits)
     transport = httpx2.ASGITransport(app=app)
     async with (
         server.session_manager.run(),
@@ -78,7 +78,7 @@ async def test_the_clients_of_the_sdk(
     database: psycopg.Connection[Any], conninfo: str, tmp_path: Path
 ) -> None:
     ordinary(Workspace(database)).post("hello")
-    options = HttpOptions.read("127.0.0.1:1", TOKEN, [])
+    options = HttpOptions.parse("127.0.0.1:1", TOKEN, [])
     async with serving(conninfo, tmp_path, Limits(), options) as client:
         client.base_url = "http://localhost:7777"  # type: ignore[assignment]
         for mode in ("auto", "legacy"):
@@ -89,7 +89,7 @@ async def test_the_clients_of_the_sdk(
 
 
 def test_addresses() -> None:
-    assert HttpOptions.read("8080", None, []).host == "127.0.0.1"
+    assert HttpOptions.parse("8080", None, []).host == "127.0.0.1"
     for address, token, hosts in (
         ("x", TOKEN, ["a"]),
         ("10.0.0.1:80", None, ["a"]),
@@ -98,7 +98,7 @@ def test_addresses() -> None:
         ("80", None, ["slack.test"]),
     ):
         with pytest.raises(SettingsError):
-            HttpOptions.read(address, token, hosts)
+            HttpOptions.parse(address, token, hosts)
 
 
 async def test_fifty_calls_at_once_and_cancelled_ones(
@@ -114,7 +114,7 @@ async def test_fifty_calls_at_once_and_cancelled_ones(
         ).fetchone()
         return row[0] if row else 0
 
-    options = HttpOptions.read("127.0.0.1:1", TOKEN, [])
+    options = HttpOptions.parse("127.0.0.1:1", TOKEN, [])
     async with serving(conninfo, tmp_path, limits, options) as http:
         transport = streamable_http_client("http://localhost:1/mcp", http_client=http)
         async with Client(transport) as client:

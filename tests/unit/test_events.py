@@ -9,7 +9,7 @@ from tiger_slack_tui.slack.events import (
     EventEffect,
     Outcome,
     Route,
-    read_envelope,
+    parse_envelope,
     route,
 )
 
@@ -19,7 +19,7 @@ CHANNEL = {"id": "C1", "name": "general", "created": 1}
 
 def routed(event: dict[str, Any]) -> Route:
     frame = {"envelope_id": "e", "payload": {"event_id": "Ev1", "event": event}}
-    envelope = read_envelope(frame, received_at=0)
+    envelope = parse_envelope(frame, received_at=0)
     assert envelope is not None
     return route(envelope)
 
@@ -134,7 +134,7 @@ def test_unknown_types_are_unrouted(event: dict[str, Any]) -> None:
 
 
 def envelope(frame: dict[str, Any]) -> Envelope:
-    result = read_envelope({"envelope_id": "e1"} | frame, received_at=12.5)
+    result = parse_envelope({"envelope_id": "e1"} | frame, received_at=12.5)
     assert result is not None
     return result
 
@@ -176,5 +176,5 @@ def test_a_malformed_envelope_is_kept_as_a_failure(payload: object) -> None:
 
 
 def test_what_cannot_be_acknowledged_is_no_envelope() -> None:
-    assert read_envelope({"type": "events_api"}, received_at=0) is None
-    assert read_envelope({"envelope_id": 5}, received_at=0) is None
+    assert parse_envelope({"type": "events_api"}, received_at=0) is None
+    assert parse_envelope({"envelope_id": 5}, received_at=0) is None

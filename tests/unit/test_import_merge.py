@@ -12,13 +12,13 @@ import pytest
 
 from tests.archives import DAY, message, report
 from tiger_slack_tui.base.errors import SettingsError
-from tiger_slack_tui.base.times import duration, read_time
+from tiger_slack_tui.base.times import duration, parse_time
 from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_queue import take_batch
 from tiger_slack_tui.imports.ledger import ImportLedger
 from tiger_slack_tui.imports.merge.decisions import FileEnd, FileRecord, MergeItem, decide
-from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row
+from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, parse_row
 from tiger_slack_tui.imports.progress_events import (
     FileDone,
     FileResumed,
@@ -39,7 +39,7 @@ GENERAL = Channel("C1", "channel")
 
 
 def row(**record: Any) -> MessageRow:
-    found = read_row(record, GENERAL)
+    found = parse_row(record, GENERAL)
     assert isinstance(found, MessageRow)
     return found
 
@@ -83,7 +83,7 @@ def test_ts_as_text_and_as_number(ts: Any, text: str) -> None:
     ],
 )
 def test_no_usable_ts(ts: Any) -> None:
-    assert read_row({"ts": ts}, GENERAL) is Reason.NO_TS
+    assert parse_row({"ts": ts}, GENERAL) is Reason.NO_TS
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_no_usable_ts(ts: Any) -> None:
     ],
 )
 def test_what_is_not_stored(record: Any, reason: Reason) -> None:
-    assert read_row(record, GENERAL) is reason
+    assert parse_row(record, GENERAL) is reason
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_what_is_not_stored(record: Any, reason: Reason) -> None:
     ],
 )
 def test_what_deletes(record: Any) -> None:
-    found = read_row(record, GENERAL)
+    found = parse_row(record, GENERAL)
     assert isinstance(found, DeletionRow)
     assert slack_ts(found.ts) == "1700000000.000100"
 
@@ -298,7 +298,7 @@ NOW = datetime(2024, 3, 31, 12, tzinfo=UTC)
     ],
 )
 def test_read_time(text: str, is_end: bool, time: str) -> None:
-    assert read_time(text, NOW, "--since", is_end=is_end).isoformat() == time
+    assert parse_time(text, NOW, "--since", is_end=is_end).isoformat() == time
 
 
 def test_durations() -> None:
@@ -314,7 +314,7 @@ def test_durations() -> None:
 )
 def test_read_time_refuses(text: str) -> None:
     with pytest.raises(SettingsError, match="--since"):
-        read_time(text, NOW, "--since")
+        parse_time(text, NOW, "--since")
 
 
 # Ledgers

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import SCALE
-from tiger_slack_tui.search.query import Filter, Query, QueryError, Words, completions, read_query
+from tiger_slack_tui.search.query import Filter, Query, QueryError, Words, completions, parse_query
 
 NOW = datetime(2026, 3, 15, 12, 30, tzinfo=UTC)
 
@@ -43,7 +43,7 @@ def day(year: int, month: int, number: int) -> datetime:
     ],
 )  # fmt: skip
 def test_conditions(text: str, clauses: list[list[Words | Filter]]) -> None:
-    assert read_query(text, NOW) == Query(tuple(map(tuple, clauses)))
+    assert parse_query(text, NOW) == Query(tuple(map(tuple, clauses)))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_conditions(text: str, clauses: list[list[Words | Filter]]) -> None:
     ],
 )
 def test_times(text: str, since: datetime | None, until: datetime | None) -> None:
-    assert read_query(text, NOW) == Query((), since, until)
+    assert parse_query(text, NOW) == Query((), since, until)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_times(text: str, since: datetime | None, until: datetime | None) -> Non
 )  # fmt: skip
 def test_errors(text: str, said: str) -> None:
     with pytest.raises(QueryError) as error:
-        read_query(text, NOW)
+        parse_query(text, NOW)
     assert said in str(error.value)
 
 
@@ -111,7 +111,7 @@ pieces = st.sampled_from(
 def test_whatever_is_typed_is_a_query_or_an_error(text: str) -> None:
     completions(text)
     try:
-        query = read_query(text, NOW)
+        query = parse_query(text, NOW)
     except QueryError:
         return
     assert all(query.clauses)

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiger_slack_tui.slack.ts import (
+    normalize_ts,
     number_text,
+    parse_channel_link,
+    parse_pasted_ts,
+    parse_permalink,
     parse_ts,
-    read_channel_link,
-    read_pasted_ts,
-    read_permalink,
-    read_ts,
     slack_ts,
     to_micros,
 )
@@ -33,7 +33,7 @@ from tiger_slack_tui.slack.ts import (
     ],
 )
 def test_a_permalink_names_channel_and_ts(link: str) -> None:
-    assert read_permalink(link) == ("C0123ABC", "1700000000.000100")
+    assert parse_permalink(link) == ("C0123ABC", "1700000000.000100")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_permalink_names_channel_and_ts(link: str) -> None:
     ],
 )
 def test_what_is_no_permalink(text: str) -> None:
-    assert read_permalink(text) is None
+    assert parse_permalink(text) is None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_is_no_permalink(text: str) -> None:
 )
 def test_a_pasted_ts(text: str, ts: str | None) -> None:
     second = ("1700000000.000000", True)
-    assert read_pasted_ts(text) == (ts and (second if ts == "second" else (ts, False)))
+    assert parse_pasted_ts(text) == (ts and (second if ts == "second" else (ts, False)))
 
 
 def test_a_pasted_channel() -> None:
@@ -78,24 +78,26 @@ def test_a_pasted_channel() -> None:
         "https://acme.slack.com/archives/C012",
         "https://app.slack.com/client/T1/C012",
     ):
-        assert read_channel_link(text) == "C012"
-    assert read_channel_link(" #ops\n") is None
+        assert parse_channel_link(text) == "C012"
+    assert parse_channel_link(" #ops\n") is None
 
 
 def test_ts() -> None:
-    assert read_ts("1700000000.0001") == read_ts("01700000000.000100") == "1700000000.000100"
-    assert read_ts("1700000000") == "1700000000.000000"
+    assert (
+        normalize_ts("1700000000.0001") == normalize_ts("01700000000.000100") == "1700000000.000100"
+    )
+    assert normalize_ts("1700000000") == "1700000000.000000"
     for text in ("253402300800.000000", "9224318015999.999999", "-62135596801.000001"):
-        assert read_ts(text) == text
+        assert normalize_ts(text) == text
     for text in ("", "x", "1700000000.", "NaN", "1.0000001", "9224318016000", "-210866803201"):
-        assert read_ts(text) is None
+        assert normalize_ts(text) is None
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2286, 11, 20)))  # a link has ten digits at most
 def test_ts_keeps_every_microsecond(time: datetime) -> None:
     ts = slack_ts(time.replace(tzinfo=UTC))
-    assert read_ts(ts) == ts
-    assert read_permalink(f"https://acme.slack.com/archives/C1/p{ts.replace('.', '')}") == (
+    assert normalize_ts(ts) == ts
+    assert parse_permalink(f"https://acme.slack.com/archives/C1/p{ts.replace('.', '')}") == (
         "C1",
         ts,
     )

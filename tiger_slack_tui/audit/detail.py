@@ -18,10 +18,10 @@ from tiger_slack_tui.store.audit_detail import (
     Content,
     StoredEvent,
     deletion_time,
+    fetch_stored_event,
     has_row,
     message_content,
     reaction_content,
-    read_stored_event,
 )
 from tiger_slack_tui.store.rules import Rule, find_rule
 
@@ -100,9 +100,9 @@ class EventDetail:
         return orjson.dumps(self.event, option=orjson.OPT_INDENT_2).decode()
 
 
-async def read_event(connection: Connection, event_id: EventId) -> EventDetail | None:
+async def fetch_event(connection: Connection, event_id: EventId) -> EventDetail | None:
     """The event; None if it was never delivered, or was deleted because of its age."""
-    found = await read_stored_event(connection, event_id)
+    found = await fetch_stored_event(connection, event_id)
     if found is None:
         return None
     event = orjson.loads(found.event)
@@ -128,7 +128,7 @@ async def read_event(connection: Connection, event_id: EventId) -> EventDetail |
         rule=rule,
         names=await names_in(connection, rule.match) if rule else {},
         matched=await met_conditions(connection, rule.match, found.message) if rule else (),
-        replays=read_replays(found.replays),
+        replays=parse_replays(found.replays),
         rows=await _rows(connection, found, event.get("reaction")),
         channel_name=found.channel_name,
         user_name=found.user_name,
@@ -143,7 +143,7 @@ def _without_values(error: dict[str, Any] | None) -> dict[str, Any] | None:
     return error | {"diagnostics": kept}
 
 
-def read_replays(value: list[dict[str, Any]] | None) -> tuple[Replay, ...]:
+def parse_replays(value: list[dict[str, Any]] | None) -> tuple[Replay, ...]:
     """The replays in slack.event.replays."""
     return tuple(
         Replay(**(replay | {"at": datetime.fromisoformat(replay["at"])})) for replay in value or ()

@@ -13,9 +13,9 @@ from tiger_slack_tui.base.ids import SlackTs
 from tiger_slack_tui.base.name_patterns import suggestion
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.base.text import visible
-from tiger_slack_tui.base.times import read_period
+from tiger_slack_tui.base.times import parse_period
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.slack.ts import read_channel_link, read_pasted_ts, read_permalink
+from tiger_slack_tui.slack.ts import parse_channel_link, parse_pasted_ts, parse_permalink
 from tiger_slack_tui.store.audit_events import EventFilter
 from tiger_slack_tui.store.names import find_channels, find_types, find_users
 
@@ -45,7 +45,7 @@ class EventQuery:
     """The ts of the message that they are about."""
     rule: int | None = None
     since: str | None = None
-    """A date, a time, or a duration before now; see `times.read_time`."""
+    """A date, a time, or a duration before now; see `times.parse_time`."""
     until: str | None = None
     text: str | None = None
     """A part of the text, in any case."""
@@ -82,7 +82,7 @@ class EventQuery:
 
         Raises NameUnknown, and SettingsError for a time that cannot be read.
         """
-        since, until = read_period(self.since, self.until, now, prefix)
+        since, until = parse_period(self.since, self.until, now, prefix)
         return EventFilter(
             outcome=self.outcome,
             types=await find_types(connection, self.types),
@@ -115,7 +115,7 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
                 hint=suggestion(name, FILTERS, after=":")
                 or f"The filters are {', '.join(FILTERS)}. Text with a colon needs quotation marks.",
             )
-        if not match[1] and not is_quoted and (channel := read_channel_link(value)) is not None:
+        if not match[1] and not is_quoted and (channel := parse_channel_link(value)) is not None:
             yield "channel", channel
         elif value:
             yield name, value
@@ -133,9 +133,9 @@ def _outcome(given: str | None) -> str | None:
 def _message(given: str | None) -> SlackTs | None:
     if given is None:
         return None
-    if (linked := read_permalink(given)) is not None:
+    if (linked := parse_permalink(given)) is not None:
         return linked[1]
-    if (found := read_pasted_ts(given)) is None:
+    if (found := parse_pasted_ts(given)) is None:
         raise FilterRefused(f"message:{visible(given[:20])} is not a ts (1700000000.000100).")
     return found[0]
 

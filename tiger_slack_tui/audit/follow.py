@@ -12,9 +12,9 @@ from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.audit_events import (
     EventFilter,
     EventRow,
+    fetch_page,
+    fetch_written,
     newest_event_id,
-    read_page,
-    read_written,
 )
 
 _SETTLED = 10.0
@@ -39,7 +39,7 @@ async def begin_following(
 ) -> tuple[tuple[EventRow, ...], FollowPosition]:
     """The newest events, the oldest first, and the position after them: `follow` shows all that come later."""
     low = await newest_event_id(connection)
-    page = await read_page(connection, wanted, most=most)
+    page = await fetch_page(connection, wanted, most=most)
     seen = {row.id for row in page.rows if row.id > low}
     return page.rows[::-1], FollowPosition(low, deque([(time.monotonic(), low)]), seen)
 
@@ -64,7 +64,7 @@ async def follow(
         at.newest.append((time.monotonic(), at.low))
     while True:
         last = await newest_event_id(connection)
-        rows = await read_written(connection, wanted, after_id=at.low, without=at.seen, most=_PAGE)
+        rows = await fetch_written(connection, wanted, after_id=at.low, without=at.seen, most=_PAGE)
         yield tuple(rows)
         at.seen.update(row.id for row in rows)
         if len(rows) == _PAGE:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tiger_slack_tui.audit.why import MessageHistory, WaitingEvent, read_history, read_spool
+from tiger_slack_tui.audit.why import MessageHistory, WaitingEvent, fetch_history, read_spool
 from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.slack.ts import read_pasted_ts, read_permalink
+from tiger_slack_tui.slack.ts import parse_pasted_ts, parse_permalink
 from tiger_slack_tui.store.message_history import (
     MessageOfSecond,
     is_message_known,
@@ -40,19 +40,19 @@ class MessageReference:
     """Whether only the second was given."""
 
     @classmethod
-    def read(cls, channel: str, ts: str | None) -> MessageReference | None:
+    def parse(cls, channel: str, ts: str | None) -> MessageReference | None:
         """The message that an operator names by a channel and a ts, or by one text (`channel`) that has both.
 
-        Reads what people paste: see `read_permalink` and `read_pasted_ts`. None if the texts name no message.
+        Reads what people paste: see `parse_permalink` and `parse_pasted_ts`. None if the texts name no message.
         """
         if ts is None:
-            if (linked := read_permalink(channel)) is not None:
+            if (linked := parse_permalink(channel)) is not None:
                 return cls(*linked)
             words = channel.split()
-            return cls.read(*words) if len(words) == 2 else None
-        if (found := read_pasted_ts(ts)) is None:
+            return cls.parse(*words) if len(words) == 2 else None
+        if (found := parse_pasted_ts(ts)) is None:
             return None
-        linked = read_permalink(channel)
+        linked = parse_permalink(channel)
         return cls(linked[0] if linked else channel.strip(), *found)
 
     async def read_spool(self, spool: Path) -> tuple[WaitingEvent, ...]:
@@ -74,7 +74,7 @@ class MessageReference:
         if isinstance(found, list):
             return found
         channel_id, ts = found
-        history = await read_history(connection, channel_id, ts, spooled=spooled)
+        history = await fetch_history(connection, channel_id, ts, spooled=spooled)
         return replace(history, is_second=self.is_second and ts == self.ts)
 
     async def find(

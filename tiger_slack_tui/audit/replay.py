@@ -21,7 +21,7 @@ from tiger_slack_tui.store.replay import (
     ReplayPosition,
     ReplayRow,
     ReplaySelection,
-    read_replay_rows,
+    fetch_replay_rows,
     replay_records,
 )
 
@@ -72,7 +72,7 @@ async def replay(
     after = ReplayPosition()
     last_id = await newest_event_id(connection)
     report = ReplayReport()
-    while rows := await read_replay_rows(
+    while rows := await fetch_replay_rows(
         connection, selection, after=after, last_id=last_id, most=_ROWS
     ):
         after = ReplayPosition(rows[-1].place, rows[-1].id)

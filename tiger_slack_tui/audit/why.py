@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from tiger_slack_tui.audit.detail import Replay, read_replays
+from tiger_slack_tui.audit.detail import Replay, parse_replays
 from tiger_slack_tui.audit.rule_names import names_in
 from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs
 from tiger_slack_tui.base.outcome import Outcome
@@ -144,7 +144,7 @@ async def read_spool(
     return await asyncio.to_thread(lambda: tuple(_spooled(spool, begin)))
 
 
-async def read_history(
+async def fetch_history(
     connection: Connection,
     channel_id: ChannelId,
     ts: SlackTs,
@@ -152,7 +152,7 @@ async def read_history(
     spooled: Iterable[WaitingEvent] = (),
     visible: VisibleChannels | None = None,
 ) -> MessageHistory:
-    """Everything that is known about the message. `ts` is Slack's text, as `read_ts` returns it.
+    """Everything that is known about the message. `ts` is Slack's text, as `normalize_ts` returns it.
 
     `spooled` is what `read_spool` found before: an event that was drained since is found in the database. A reader
     who may see only some channels gives them as `visible`; the message's channel must be one of them.
@@ -195,7 +195,7 @@ async def read_history(
 
 def _history_event(row: MessageEventRow, effect: Effect) -> HistoryEvent:
     shared = {each.name: getattr(row, each.name) for each in fields(MessageEvent)}
-    return HistoryEvent(**shared, did=effect, replays=read_replays(row.replays))
+    return HistoryEvent(**shared, did=effect, replays=parse_replays(row.replays))
 
 
 def _effect(event: MessageEventRow, message: StoredMessage | None, *, is_deleted: bool) -> Effect:

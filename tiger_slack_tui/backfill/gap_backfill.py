@@ -29,7 +29,7 @@ from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.base.times import shift
 from tiger_slack_tui.imports.merge.decisions import FileRecord, MergeItem
 from tiger_slack_tui.imports.merge.merger import Merger
-from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row, time_or_none
+from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, parse_row, time_or_none
 from tiger_slack_tui.imports.merge.targets import TablesTarget
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
@@ -457,7 +457,7 @@ def _kind(conversation: dict[str, Any]) -> str:
 
 def _file_records(records: Iterable[dict[str, Any]], channel: Channel) -> Iterable[FileRecord]:
     for position, record in enumerate(records, start=1):
-        yield FileRecord(0, position, read_row(record, channel))
+        yield FileRecord(0, position, parse_row(record, channel))
 
 
 def _threads(records: Iterable[dict[str, Any]], window: _Window) -> Iterable[datetime]:

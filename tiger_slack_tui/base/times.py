@@ -23,7 +23,7 @@ UNITS = "m minutes, h hours, d days, w weeks, mo months, y years"
 _DATE = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}")
 
 
-def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> datetime:
+def parse_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> datetime:
     """Read a date, a time, or a duration before now: 30m, 12h, 7d, 4w, 6mo, 1y.
 
     A date begins at 00:00 UTC; with `is_end`, the result is the end of that day. The result is in UTC, from EARLIEST
@@ -42,15 +42,15 @@ def read_time(text: str, now: datetime, name: str, *, is_end: bool = False) -> d
     return shift(time, timedelta(days=1 if is_whole_day else 0))
 
 
-def read_period(
+def parse_period(
     since: str | None, until: str | None, now: datetime, prefix: str = "--"
 ) -> tuple[datetime | None, datetime | None]:
-    """Read the two ends of a period as `read_time` does; None for an open end.
+    """Read the two ends of a period as `parse_time` does; None for an open end.
 
     Raises SettingsError for a wrong text, and if the period is empty. `prefix` stands before the names in errors.
     """
-    begin = read_time(since, now, f"{prefix}since") if since is not None else None
-    end = read_time(until, now, f"{prefix}until", is_end=True) if until is not None else None
+    begin = parse_time(since, now, f"{prefix}since") if since is not None else None
+    end = parse_time(until, now, f"{prefix}until", is_end=True) if until is not None else None
     if begin and end and begin >= end:
         raise SettingsError(f"{prefix}since is not before {prefix}until.")
     return begin, end

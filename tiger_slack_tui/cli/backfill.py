@@ -19,7 +19,7 @@ from tiger_slack_tui.base.log_setup import log_of_command
 from tiger_slack_tui.base.name_patterns import NamePatterns, suggestion
 from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.text import amount, cut, visible
-from tiger_slack_tui.base.times import duration, read_period
+from tiger_slack_tui.base.times import duration, parse_period
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.backfill_figures import BackfillFigures
 from tiger_slack_tui.cli.errors import plain_errors
@@ -205,7 +205,7 @@ async def _gap_finder(
     if request.gap_ids:
         await _check_gaps(request.gap_ids, conninfo)
     now = datetime.now(UTC)
-    since, end = read_period(request.since, request.until, now)
+    since, end = parse_period(request.since, request.until, now)
     until = min(end or now, now)
     if since and since >= until:
         raise SettingsError("--since is in the future.")

@@ -20,7 +20,7 @@ from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.base.text import amount, visible
-from tiger_slack_tui.base.times import read_time
+from tiger_slack_tui.base.times import parse_time
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.groups import SuggestingGroup
@@ -57,7 +57,7 @@ class RuleRequest:
 
 
 def _rule_options(command: F) -> F:
-    """Add the arguments that describe a rule; see `_read_rule`."""
+    """Add the arguments that describe a rule; see `_parse_rule`."""
     for decorate in (
         click.option("--app", metavar="ID", help="Ready rule: messages of this app."),
         click.option("--user", metavar="USER", help="Ready rule: messages of this user."),
@@ -70,7 +70,7 @@ def _rule_options(command: F) -> F:
     return command
 
 
-def _read_rule(match: str | None, ready: dict[str, Any]) -> RuleRequest:
+def _parse_rule(match: str | None, ready: dict[str, Any]) -> RuleRequest:
     """The rule that the arguments describe. Raises UsageError unless they describe exactly one."""
     given = [(name, value) for name, value in ready.items() if value]
     if (match is not None) + len(given) != 1:
@@ -115,8 +115,8 @@ def discard_list(as_json: bool) -> None:
 @plain_errors
 def discard_test(match: str | None, since: str, as_json: bool, **ready: Any) -> None:
     """Show what a rule would have discarded; change nothing."""
-    loaded, request = settings.load(), _read_rule(match, ready)
-    start = read_time(since, datetime.now(UTC), "--since")
+    loaded, request = settings.load(), _parse_rule(match, ready)
+    start = parse_time(since, datetime.now(UTC), "--since")
 
     async def check_and_preview(connection: Connection) -> tuple[str, Preview]:
         match = await _jsonpath(connection, request)
@@ -146,7 +146,7 @@ def discard_add(
 
     Every instance applies it at once.
     """
-    _add(settings.load(), _read_rule(match, ready), note, since, yes=yes, as_json=as_json)
+    _add(settings.load(), _parse_rule(match, ready), note, since, yes=yes, as_json=as_json)
 
 
 @discard.command(name="off")
@@ -216,7 +216,7 @@ def _add(
     as_json: bool,
 ) -> None:
     """Add the rule, after its preview and the operator's consent, unless there is the same one."""
-    start = read_time(since, datetime.now(UTC), "--since")
+    start = parse_time(since, datetime.now(UTC), "--since")
     with query_runner(loaded, "discard") as run:
         match = run(lambda c: _jsonpath(c, request))
         if same := run(lambda c: rules.find_same_rule(c, match)):

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tiger_slack_tui.audit.detail import EventDetail, read_event
+from tiger_slack_tui.audit.detail import EventDetail, fetch_event
 from tiger_slack_tui.audit.detail_lines import detail_lines
 from tiger_slack_tui.audit.event_query import EventQuery
 from tiger_slack_tui.audit.follow import FollowPosition, begin_following, follow
@@ -35,8 +35,8 @@ from tiger_slack_tui.cli.output import echo_json, wrapped
 from tiger_slack_tui.cli.queries import query_runner, run_query
 from tiger_slack_tui.launch import database_name
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.slack.ts import read_permalink
-from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, EventRow, read_page
+from tiger_slack_tui.slack.ts import parse_permalink
+from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, EventRow, fetch_page
 
 _OUTCOMES = ("stored", "discarded", "audit", "failed", "unrouted")
 _PAGE = 200
@@ -176,10 +176,10 @@ def _follow_events(loaded: Settings, query: EventQuery, limit: int, *, as_json: 
 
 def show_event(loaded: Settings, event_id: EventId, *, as_json: bool) -> None:
     """Print one event. Raises NoSuchEvent."""
-    found = run_query(loaded, "event", lambda c: read_event(c, event_id))
+    found = run_query(loaded, "event", lambda c: fetch_event(c, event_id))
     if found is None:
         hint = "Slack never delivered it, or it is older than the events that slack.event keeps."
-        if read_permalink(event_id) is not None:
+        if parse_permalink(event_id) is not None:
             hint = "This is the link of a message. To see its events: tiger-slack why LINK"
         raise NoSuchEvent(f"The audit trail has no event {visible(event_id)}.", hint=hint)
     if as_json:
@@ -195,7 +195,7 @@ async def _print_pages(
     shown, before, has_unrouted = 0, None, False
     while shown < limit:
         most = min(limit - shown, _PAGE)
-        page = await read_page(connection, chosen, before=before, most=most)
+        page = await fetch_page(connection, chosen, before=before, most=most)
         await _print(connection, page.rows, as_json=as_json)
         has_unrouted |= any(row.outcome == Outcome.UNROUTED for row in page.rows)
         shown, before = shown + len(page.rows), page.next

@@ -23,7 +23,7 @@ from tiger_slack_tui.cli.output import wrapped
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
 from tiger_slack_tui.jobs.runner import RUNNER_LOG, Runner
-from tiger_slack_tui.jobs.status import JobStatus, read_status
+from tiger_slack_tui.jobs.status import JobStatus, fetch_status
 from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.lock_keys import JOB_LOCK_KEYS
@@ -89,7 +89,7 @@ def _run_jobs(
 
 def _show(loaded: Settings, *, as_json: bool) -> None:
     """Print the jobs. Warn on stderr if they cannot run because there is no session of the server for their locks."""
-    found = run_query(loaded, "jobs", lambda c: read_status(c, loaded.jobs, most=_RUNS))
+    found = run_query(loaded, "jobs", lambda c: fetch_status(c, loaded.jobs, most=_RUNS))
     if loaded.conninfo is not None and (problem := _session_problem(loaded)):
         click.echo(f"warning: The jobs cannot run. {problem}", err=True)
     if as_json:

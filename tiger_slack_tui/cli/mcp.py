@@ -92,7 +92,7 @@ def _serve_http(
         from tiger_slack_tui.launch import database, open_log
         from tiger_slack_tui.mcp.http import HttpOptions
         from tiger_slack_tui.mcp.run import run_http
-    options = HttpOptions.read(address, loaded.mcp_token, allowed_hosts)
+    options = HttpOptions.parse(address, loaded.mcp_token, allowed_hosts)
     open_log(loaded, ui=False)
     run_http(loaded, partial(database, loaded), access, options)
 

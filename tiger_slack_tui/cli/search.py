@@ -17,7 +17,7 @@ from tiger_slack_tui.audit.words import format_channel, format_time, format_user
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import NotFound
 from tiger_slack_tui.base.text import amount, cells, lines, visible
-from tiger_slack_tui.base.times import read_period
+from tiger_slack_tui.base.times import parse_period
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json
@@ -129,7 +129,7 @@ def _as_filters(
         if names:
             yield " or ".join(f"{filter_}:{_quoted(name)}" for name in names)
     for filter_, time in zip(
-        ("after", "before"), read_period(since, until, datetime.now(UTC)), strict=True
+        ("after", "before"), parse_period(since, until, datetime.now(UTC)), strict=True
     ):
         if time is not None:
             yield f"{filter_}:{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -148,7 +148,7 @@ def thread(channel: str, ts: str | None, as_json: bool) -> None:
 
     Exit code 1: the message is not stored.
     """
-    named = MessageReference.read(channel, ts)
+    named = MessageReference.parse(channel, ts)
     if named is None:
         raise click.UsageError(how_to_name(channel, ts))
 

@@ -46,7 +46,7 @@ def why(channel: str, ts: str | None, as_json: bool) -> None:
     if ts is None and _EVENT_ID.fullmatch(channel):
         show_event(settings.load(), EventId(channel), as_json=as_json)
         return
-    message = MessageReference.read(channel, ts)
+    message = MessageReference.parse(channel, ts)
     if message is None:
         raise click.UsageError(how_to_name(channel, ts))
     _explain(settings.load(), message, as_json=as_json)

@@ -9,7 +9,7 @@ from typing import Any
 from tiger_slack_tui.demo.expected import Expected
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store.search_index import wrong_documents
-from tiger_slack_tui.store.whole_tables import Table, read_table
+from tiger_slack_tui.store.whole_tables import Table, fetch_table
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = ("ts", "event_ts", "thread_ts", "updated_at")
@@ -19,7 +19,7 @@ _TABLES: tuple[Table, ...] = ("user", "channel", "message", "tombstone", "event"
 async def differences(conninfo: str, expected: Expected, *, most: int = 20) -> list[str]:
     """The differences between the tables and `expected`, at most `most` lines; empty if there are none."""
     async with await connect(conninfo) as connection:
-        rows = {table: await read_table(connection, table) for table in _TABLES}
+        rows = {table: await fetch_table(connection, table) for table in _TABLES}
         documents = await wrong_documents(connection)
     found = [
         f"slack.message_search: the document of {(channel, _slack(ts))} is not that of its message"

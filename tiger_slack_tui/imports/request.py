@@ -15,7 +15,7 @@ from typing import Any
 
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.ids import ChannelId, is_channel_id
-from tiger_slack_tui.base.times import read_period
+from tiger_slack_tui.base.times import parse_period
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.archive.names import from_path, is_possible, shown
 from tiger_slack_tui.imports.archive.plan import ImportSelection
@@ -57,7 +57,7 @@ class ImportRequest:
 
     def options(self, limits: ArchiveLimits, now: datetime) -> ImportOptions:
         """The request, parsed and checked. Durations count back from `now`. Raises SettingsError."""
-        since, until = read_period(self.since or None, self.until or None, now)
+        since, until = parse_period(self.since or None, self.until or None, now)
         selection = ImportSelection(
             since=since,
             until=until,

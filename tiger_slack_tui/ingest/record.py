@@ -59,7 +59,7 @@ class SpooledEvent:
     routed: Route
 
 
-def read_record(data: bytes) -> SpooledEvent | None:
+def decode_record(data: bytes) -> SpooledEvent | None:
     """Decode a record. Returns None if this version of the program does not understand it. Never raises."""
     try:
         fields = orjson.loads(data)

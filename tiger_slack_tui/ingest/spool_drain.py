@@ -13,7 +13,7 @@ from tiger_slack_tui.base.errors import DatabaseUnavailable, EventsRefused, Spoo
 from tiger_slack_tui.base.snapshot import Stats
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.ingest.database_writer import DatabaseWriter
-from tiger_slack_tui.ingest.record import SpooledEvent, read_record
+from tiger_slack_tui.ingest.record import SpooledEvent, decode_record
 from tiger_slack_tui.ingest.spool.spool import Spool, SpooledBatch
 from tiger_slack_tui.ingest.tally import count
 
@@ -65,7 +65,7 @@ class SpoolDrain:
         Events that the database refuses are retried later. They move to their own frame, so that the other events of
         the batch are not written again each time.
         """
-        found = [read_record(data) for data in spooled.records]
+        found = [decode_record(data) for data in spooled.records]
         events = [event for event in found if event is not None]
         keep = _OTHER_VERSION if len(events) < len(found) else None
         refused = await self._write_until_accepted(events)

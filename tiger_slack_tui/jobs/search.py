@@ -27,7 +27,7 @@ def make_search_job() -> Job:
     """
 
     async def is_wanted(connection: Connection) -> bool:
-        return (await search_index.read_progress(connection)).finished_at is None
+        return (await search_index.fetch_progress(connection)).finished_at is None
 
     async def work(run: ActiveRun) -> None:
         await search_index.set_up_index_session(run.connection)

@@ -16,7 +16,7 @@ from tiger_slack_tui.postgres.lock_keys import JOB_LOCK_KEYS
 from tiger_slack_tui.postgres.locks import Holder, holders
 from tiger_slack_tui.store import job_runs
 from tiger_slack_tui.store.job_runs import JobRun, RunOutcome
-from tiger_slack_tui.store.search_index import read_progress
+from tiger_slack_tui.store.search_index import fetch_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class JobStatus:
     runs: tuple[JobRun, ...]
 
 
-async def read_status(
+async def fetch_status(
     connection: Connection, settings: JobSettings, *, most: int
 ) -> list[JobStatus]:
     """The state of each job, with at most `most` of its newest runs. Raises psycopg.Error and MigrationError."""
     coming = next_run(settings, datetime.now(UTC))
     held = await holders(connection, list(JOB_LOCK_KEYS.values()))
     try:
-        indexed = (await read_progress(connection)).percent
+        indexed = (await fetch_progress(connection)).percent
         return [
             JobStatus(
                 name,

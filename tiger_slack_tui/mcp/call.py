@@ -13,9 +13,9 @@ from tiger_slack_tui.audit.why import WaitingEvent
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.ids import ChannelId, UserId
 from tiger_slack_tui.base.name_patterns import NameUnknown, is_pattern, like_literal, like_pattern
-from tiger_slack_tui.base.times import EARLIEST, LATEST, read_period
+from tiger_slack_tui.base.times import EARLIEST, LATEST, parse_period
 from tiger_slack_tui.mcp.access import Access
-from tiger_slack_tui.mcp.cursors import CursorValues, read_cursor, write_cursor
+from tiger_slack_tui.mcp.cursors import CursorValues, decode_cursor, encode_cursor
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.conversations import gaps_between
 from tiger_slack_tui.store.names import find_channel, find_user
@@ -48,11 +48,11 @@ class Call:
     def position(self, *kinds: type) -> CursorValues | None:
         """Where the page begins; None for the first page. Raises CursorWrong."""
         cursor = self.arguments.get("cursor")
-        return read_cursor(cursor, self.tool, self.arguments, kinds) if cursor else None
+        return decode_cursor(cursor, self.tool, self.arguments, kinds) if cursor else None
 
     def cursor(self, *position: str | float | None) -> str:
         """The cursor of the page that begins after the position."""
-        return write_cursor(self.tool, self.arguments, list(position))
+        return encode_cursor(self.tool, self.arguments, list(position))
 
     async def channel(self, given: str) -> ChannelId:
         """The id of a visible channel. A hidden one is as unknown as one that does not exist. Raises NameUnknown."""
@@ -70,7 +70,7 @@ class Call:
 
     async def message(self, channel: str, ts: str | None) -> tuple[ChannelId, MessageReference]:
         """The id of the visible channel, and the message. Raises ArgumentWrong and NameUnknown."""
-        found = MessageReference.read(channel, ts)
+        found = MessageReference.parse(channel, ts)
         if found is None:
             raise ArgumentWrong(
                 "This names no message.",
@@ -81,7 +81,7 @@ class Call:
     def period(self, since: str | None, until: str | None) -> tuple[datetime, datetime]:
         """The period of the arguments since and until. Raises ArgumentWrong."""
         try:
-            begin, end = read_period(since, until, self.now, "")
+            begin, end = parse_period(since, until, self.now, "")
         except SettingsError as error:
             raise ArgumentWrong(str(error.args[0]), hint=error.hint) from None
         return begin or EARLIEST, end or LATEST

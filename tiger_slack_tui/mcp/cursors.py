@@ -25,13 +25,13 @@ class CursorWrong(TigerSlackError):
         )
 
 
-def write_cursor(tool: str, arguments: Mapping[str, Any], position: CursorValues) -> str:
+def encode_cursor(tool: str, arguments: Mapping[str, Any], position: CursorValues) -> str:
     """The cursor of a position in the answers to a call."""
     content = orjson.dumps([_digest(tool, arguments), *position])
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def read_cursor(
+def decode_cursor(
     text: str, tool: str, arguments: Mapping[str, Any], kinds: tuple[type, ...]
 ) -> CursorValues:
     """The position, whose values are of these kinds; a float may be None. Raises CursorWrong.

@@ -41,7 +41,7 @@ class HttpOptions:
     """Names, without a port, by which clients reach the server, for example through a proxy."""
 
     @classmethod
-    def read(cls, address: str, token: str | None, allowed_hosts: Sequence[str]) -> HttpOptions:
+    def parse(cls, address: str, token: str | None, allowed_hosts: Sequence[str]) -> HttpOptions:
         """The options for an address [HOST:]PORT. Raises SettingsError for one that would not be safe."""
         try:
             host, port = parse_listen(address)

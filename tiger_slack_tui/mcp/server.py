@@ -98,7 +98,7 @@ class Service:
         spooled: tuple[WaitingEvent, ...] = (),
     ) -> AsyncIterator[Call]:
         async with self.database.transaction() as connection:
-            visible = await self.visible.read(connection)
+            visible = await self.visible.fetch(connection)
             yield Call(
                 tool, arguments, connection, visible, self.access, datetime.now(UTC), spooled
             )

@@ -32,7 +32,7 @@ class VisibleNow:
     _read_at: float = field(default=0.0)
     _named: tuple[ChannelId, ...] | None = None
 
-    async def read(self, connection: Connection) -> VisibleChannels:
+    async def fetch(self, connection: Connection) -> VisibleChannels:
         """The visible channels. Raises NameUnknown for a channel of the allow-list that does not exist."""
         if self._known is None or self.clock() - self._read_at > _SECONDS:
             read_at = self.clock()

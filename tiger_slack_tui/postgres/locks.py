@@ -80,7 +80,7 @@ async def unlock(connection: Connection, key: int) -> None:
 
 async def holders(connection: Connection, keys: Sequence[int]) -> dict[int, Holder]:
     """Who holds which of the locks, in this database."""
-    held = await _read(connection, keys, (), with_waiting=False)
+    held = await _fetch(connection, keys, (), with_waiting=False)
     return {a.key: Holder(a.application_name, a.host, a.pid, a.since) for a in held}
 
 
@@ -88,10 +88,10 @@ async def advisory_locks(
     connection: Connection, keys: Sequence[int], classes: Sequence[int]
 ) -> list[AdvisoryLock]:
     """Who holds, and who waits for, the locks of these keys, or of keys whose upper half is one of `classes`."""
-    return await _read(connection, keys, classes, with_waiting=True)
+    return await _fetch(connection, keys, classes, with_waiting=True)
 
 
-async def _read(
+async def _fetch(
     connection: Connection, keys: Sequence[int], classes: Sequence[int], *, with_waiting: bool
 ) -> list[AdvisoryLock]:
     values = {"keys": list(keys), "classes": list(classes), "with_waiting": with_waiting}

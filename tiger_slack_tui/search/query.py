@@ -20,7 +20,7 @@ from typing import Final
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.name_patterns import suggestion
 from tiger_slack_tui.base.text import cut
-from tiger_slack_tui.base.times import read_time, shift
+from tiger_slack_tui.base.times import parse_time, shift
 
 LONGEST: Final = 1000
 """Most characters of a query."""
@@ -115,7 +115,7 @@ class Query:
     until: datetime | None = None
 
 
-def read_query(text: str, now: datetime) -> Query:
+def parse_query(text: str, now: datetime) -> Query:
     """Read a query. `now` is what durations and names of days count from. Raises QueryError, and nothing else."""
     if len(text) > LONGEST:
         raise QueryError(f"A query has at most {LONGEST:,} characters; this one has {len(text):,}.")
@@ -250,7 +250,7 @@ def _period(
         )
     if found is None:
         try:
-            time = read_time(value, now, f"{name}:")
+            time = parse_time(value, now, f"{name}:")
         except SettingsError as error:
             raise QueryError(error.args[0], hint=error.hint) from None
         found = (time, time)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from tiger_slack_tui.base.ids import BotId, ChannelId, SlackTs, UserId
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.search.query import Condition, Filter, Query, QueryError, Words, read_query
+from tiger_slack_tui.search.query import Condition, Filter, Query, QueryError, Words, parse_query
 from tiger_slack_tui.search.render import (
     Piece,
     attached,
@@ -27,8 +27,8 @@ from tiger_slack_tui.store import search as store
 from tiger_slack_tui.store.names import find_channels, find_users
 from tiger_slack_tui.store.readable_messages import (
     ReadableMessage,
+    fetch_messages,
     names_and_url,
-    read_messages,
 )
 from tiger_slack_tui.store.search import Match, SearchPosition, lexeme
 from tiger_slack_tui.store.search_index import IndexProgress
@@ -120,7 +120,7 @@ async def search(
     the names in the results to these channels, as if no other existed. Raises QueryError and NameUnknown for what is
     wrong with the query, and psycopg.Error.
     """
-    query = read_query(text, now or datetime.now(UTC))
+    query = parse_query(text, now or datetime.now(UTC))
     progress, match = await _match(connection, query, visible)
     is_ranked = match.ranking is not None and not newest
     if is_ranked:
@@ -131,7 +131,7 @@ async def search(
         found = await store.newest(connection, match, after=after, limit=limit + 1)
         limited_to = None
     page = found[:limit]
-    messages = await read_messages(connection, [(each.channel_id, each.ts) for each in page])
+    messages = await fetch_messages(connection, [(each.channel_id, each.ts) for each in page])
     names, url = await _names(connection, messages, visible)
     readers, texts = await _compute(
         _size(messages),

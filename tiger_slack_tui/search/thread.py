@@ -8,7 +8,7 @@ from tiger_slack_tui.base.errors import NotFound
 from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.search import Message, describe
-from tiger_slack_tui.store.readable_messages import read_around, read_messages, read_thread
+from tiger_slack_tui.store.readable_messages import fetch_around, fetch_messages, fetch_thread
 from tiger_slack_tui.store.visible_channels import VisibleChannels
 
 MOST_REPLIES = 1000
@@ -35,9 +35,9 @@ async def thread_of(
 
     Reads at most `most` messages. Raises MessageUnknown.
     """
-    found = await read_messages(connection, [(channel_id, ts)])
+    found = await fetch_messages(connection, [(channel_id, ts)])
     thread_ts = (found[0].thread_ts or ts) if found else ts
-    messages = await read_thread(connection, channel_id, thread_ts, most)
+    messages = await fetch_thread(connection, channel_id, thread_ts, most)
     if not messages:
         raise _unknown(channel_id, ts)
     return await describe(connection, messages)
@@ -57,10 +57,10 @@ async def around(
     For a reply they are of its thread, unless `in_channel`: then they were written in the channel at that time.
     Of channels that are not `visible`, no names are shown.
     """
-    found = await read_messages(connection, [(channel_id, ts)])
+    found = await fetch_messages(connection, [(channel_id, ts)])
     if not found:
         raise _unknown(channel_id, ts)
-    before, after = await read_around(connection, found[0], n, in_channel=in_channel)
+    before, after = await fetch_around(connection, found[0], n, in_channel=in_channel)
     described = await describe(connection, [*before, found[0], *after], visible)
     at = len(before)
     return Surroundings(tuple(described[:at]), described[at], tuple(described[at + 1 :]))

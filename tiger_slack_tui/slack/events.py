@@ -61,7 +61,7 @@ class Route:
     message_ts: SlackTs | None = None
 
 
-def read_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope | None:
+def parse_envelope(frame: Mapping[str, Any], *, received_at: float) -> Envelope | None:
     """The event in a decoded events_api frame; None if the frame has no envelope_id to acknowledge.
 
     Never raises. A frame that is not an event becomes an Envelope with a `problem`.

@@ -25,7 +25,7 @@ from tiger_slack_tui.slack.socket_connection import (
     SocketTiming,
 )
 from tiger_slack_tui.slack.unreached import unreached
-from tiger_slack_tui.slack.web import MOST_BYTES, SlackWeb, read_retry_after
+from tiger_slack_tui.slack.web import MOST_BYTES, SlackWeb, parse_retry_after
 
 log = logging.getLogger(__name__)
 
@@ -227,7 +227,7 @@ class SocketMode:
         except aiohttp.WSServerHandshakeError as error:
             raise SlackUnavailable(
                 f"the handshake was refused with HTTP {error.status}",
-                retry_after=read_retry_after(error.headers or {}),
+                retry_after=parse_retry_after(error.headers or {}),
             ) from None
         except TimeoutError:
             raise SlackUnavailable(f"the socket was not open within {seconds:g} s") from None

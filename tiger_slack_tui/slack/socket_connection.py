@@ -20,7 +20,7 @@ from tiger_slack_tui.base.ids import EnvelopeId
 from tiger_slack_tui.base.periods import ConnectedPeriods
 from tiger_slack_tui.base.snapshot import SlackStatus
 from tiger_slack_tui.base.stacktrace import where
-from tiger_slack_tui.slack.events import LONGEST_ID, Envelope, read_envelope
+from tiger_slack_tui.slack.events import LONGEST_ID, Envelope, parse_envelope
 from tiger_slack_tui.slack.pages import RETRY_AFTER_MOST
 from tiger_slack_tui.slack.payload import decode, peer_text
 
@@ -283,13 +283,13 @@ class SocketConnection:
 
     async def _handle_frame(self, text: str) -> None:
         try:
-            await self._read_frame(text)
+            await self._dispatch_frame(text)
         except (ConnectionError, aiohttp.ClientError):
             raise
         except Exception as error:  # one frame must not end the connection
             self._malformed(f"could not be handled ({where(error)})")
 
-    async def _read_frame(self, text: str) -> None:
+    async def _dispatch_frame(self, text: str) -> None:
         received_at = self._slack_time.wall()  # compared with the event's own time
         try:
             frame = decode(text)
@@ -301,7 +301,7 @@ class SocketConnection:
         envelope_id = frame.get("envelope_id")
         match frame.get("type"):
             case "events_api":
-                envelope = read_envelope(frame, received_at=received_at)
+                envelope = parse_envelope(frame, received_at=received_at)
                 if envelope is None:
                     self._malformed("has no envelope_id")
                     return

@@ -87,7 +87,7 @@ def number_text(value: object) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
-def read_ts(text: str) -> SlackTs | None:
+def normalize_ts(text: str) -> SlackTs | None:
     """An operator's "seconds.microseconds" as `slack_ts` writes it; None if PostgreSQL has no such time."""
     found = _parts(text)
     if found is None or len(found[1]) > 6:
@@ -95,7 +95,7 @@ def read_ts(text: str) -> SlackTs | None:
     return SlackTs(f"{found[0]}.{found[1]:0<6}")
 
 
-def read_pasted_ts(text: str) -> tuple[SlackTs, bool] | None:
+def parse_pasted_ts(text: str) -> tuple[SlackTs, bool] | None:
     """The ts in what an operator pastes, and whether only its second was given; None if there is not a ts.
 
     It reads 1700000000.000100, with a comma too, the p1700000000000100 of links, and 1700000000. Of milliseconds
@@ -106,19 +106,19 @@ def read_pasted_ts(text: str) -> tuple[SlackTs, bool] | None:
         return SlackTs(f"{found[1]}.{found[2]}"), False
     if found := _MILLISECONDS.fullmatch(text):
         return SlackTs(f"{found[1]}.000000"), True
-    exact = read_ts(text)
+    exact = normalize_ts(text)
     return None if exact is None else (exact, "." not in text)
 
 
-def read_permalink(text: str) -> tuple[ChannelId, SlackTs] | None:
+def parse_permalink(text: str) -> tuple[ChannelId, SlackTs] | None:
     """Channel and ts of the message that a pasted link leads to; None if the text is not a link to a message."""
     found = _PERMALINK.fullmatch(pasted(text))
-    if found is None or (ts := read_ts(f"{found[3]}.{found[4]}")) is None:
+    if found is None or (ts := normalize_ts(f"{found[3]}.{found[4]}")) is None:
         return None
     return ChannelId(found[1] or found[2]), ts
 
 
-def read_channel_link(text: str) -> ChannelId | None:
+def parse_channel_link(text: str) -> ChannelId | None:
     """The id in a pasted link or mention of a channel; None if the text is neither."""
     found = _CHANNEL_MENTION.fullmatch(text.strip()) or _CHANNEL_LINK.fullmatch(pasted(text))
     return ChannelId(found[1]) if found else None

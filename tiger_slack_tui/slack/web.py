@@ -405,11 +405,11 @@ def _failure(method: str, token: str, answer: AsyncSlackResponse) -> Exception:
         reason = f"{reason} ({_PASSING[reason]})"
     return SlackUnavailable(
         f"Slack could not serve {method}: {reason or f'no proper answer, HTTP {answer.status_code}'}",
-        retry_after=read_retry_after(answer.headers),
+        retry_after=parse_retry_after(answer.headers),
     )
 
 
-def read_retry_after(headers: Mapping[str, str]) -> float | None:
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds that Slack asks to wait, with no maximum; None if it asks for none, or the value is not a time.
 
     Slack sends seconds. A proxy can send a date, which is compared with the answer's own.

@@ -71,7 +71,7 @@ class ArrivalReader:
         self._lasts: deque[tuple[int, int]] = deque()
         """(second, greatest id at that time), for about the last `_AGAIN` seconds."""
 
-    async def read(self, connection: Connection) -> Arrivals:
+    async def fetch(self, connection: Connection) -> Arrivals:
         """The complete counts of the newest seconds. They replace earlier counts of the same seconds."""
         row = await (await connection.execute(_LAST)).fetchone()
         last, now = row or (0, 0)

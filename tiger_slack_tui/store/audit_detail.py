@@ -87,7 +87,7 @@ class Content(NamedTuple):
     event_ts: datetime | None
 
 
-async def read_stored_event(connection: Connection, event_id: EventId) -> StoredEvent | None:
+async def fetch_stored_event(connection: Connection, event_id: EventId) -> StoredEvent | None:
     """The event; None if it was never delivered, or was deleted because of its age."""
     return await fetch_row(connection, StoredEvent, _EVENT, (event_id,))
 

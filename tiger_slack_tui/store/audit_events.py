@@ -119,7 +119,7 @@ class EventPage:
     next: EventPosition | None
 
 
-async def read_page(
+async def fetch_page(
     connection: Connection,
     wanted: EventFilter,
     *,
@@ -137,7 +137,7 @@ async def read_page(
     return EventPage(page, EventPosition(last.exact_ts, last.id) if last else None)
 
 
-async def read_written(
+async def fetch_written(
     connection: Connection,
     wanted: EventFilter,
     *,

@@ -192,7 +192,7 @@ async def list_users(
     return await fetch_rows(connection, UserRow, _USERS, values | _named(name, after))
 
 
-async def read_top_level(
+async def fetch_top_level(
     connection: Connection,
     channel_id: ChannelId,
     *,
@@ -212,7 +212,7 @@ async def read_top_level(
     return await fetch_rows(connection, ReadableMessage, _TOP_LEVEL, values)
 
 
-async def read_first_replies(
+async def fetch_first_replies(
     connection: Connection, channel_id: ChannelId, threads: Sequence[SlackTs], *, n: int
 ) -> list[ReadableMessage]:
     """The first n replies of each thread, the oldest first."""

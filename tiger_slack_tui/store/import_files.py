@@ -137,7 +137,7 @@ class CommittedFile:
     error: str | None
 
 
-async def read_checkpoints(
+async def fetch_checkpoints(
     connection: Connection, import_id: int, paths: Sequence[str]
 ) -> dict[str, FileCheckpoint]:
     """The checkpoints of these files, by path; those without a row are missing."""

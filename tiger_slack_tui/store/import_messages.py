@@ -136,7 +136,7 @@ async def lock_messages(connection: Connection, times: MessageTimes) -> None:
     await connection.execute(_LOCK, (to_json(weeks),))
 
 
-async def read_known(connection: Connection, times: MessageTimes) -> KnownMessages:
+async def fetch_known(connection: Connection, times: MessageTimes) -> KnownMessages:
     """What the tables hold of the messages."""
     known = KnownMessages()
     for channel, found in times.items():

@@ -25,7 +25,7 @@ from tiger_slack_tui.base.name_patterns import (
 )
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.events import KNOWN_TYPES
-from tiger_slack_tui.slack.ts import read_channel_link
+from tiger_slack_tui.slack.ts import parse_channel_link
 from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
 _ID = re.compile(r"[A-Z][A-Z0-9]+")
@@ -165,7 +165,7 @@ async def find_channel(
 
     With `visible`, names of other channels are unknown, but an id is returned as it is.
     """
-    bare = read_channel_link(given) or given
+    bare = parse_channel_link(given) or given
     return ChannelId(await _one(connection, _CHANNEL, bare, visible))
 
 
@@ -181,7 +181,7 @@ async def find_channels(
 
     Patterns also match ids and earlier names, in any case. `visible` is as for `find_channel`.
     """
-    bare = [read_channel_link(each) or each for each in given]
+    bare = [parse_channel_link(each) or each for each in given]
     return tuple(map(ChannelId, await _all(connection, _CHANNEL, bare, visible)))
 
 

@@ -92,7 +92,7 @@ class ReadableMessage:
         return _time(self.ts)
 
 
-async def read_messages(
+async def fetch_messages(
     connection: Connection, keys: Sequence[tuple[ChannelId, SlackTs]]
 ) -> list[ReadableMessage]:
     """The messages with these channel ids and ts, in this order, as far as they are stored."""
@@ -105,7 +105,7 @@ async def read_messages(
     return await fetch_rows(connection, ReadableMessage, _SOME, values)
 
 
-async def read_thread(
+async def fetch_thread(
     connection: Connection,
     channel_id: ChannelId,
     thread_ts: SlackTs,
@@ -127,7 +127,7 @@ async def read_thread(
     return await fetch_rows(connection, ReadableMessage, _OF_THREAD, values)
 
 
-async def read_around(
+async def fetch_around(
     connection: Connection, message: ReadableMessage, n: int, *, in_channel: bool = False
 ) -> tuple[list[ReadableMessage], list[ReadableMessage]]:
     """The n messages before a message, and the n after it, the oldest first.
@@ -136,8 +136,8 @@ async def read_around(
     """
     channel, ts, thread = message.channel_id, message.ts, message.thread_ts
     if thread is not None and thread != ts and not in_channel:
-        before = await read_thread(connection, channel, thread, n, before=ts, from_end=True)
-        return before, await read_thread(connection, channel, thread, n, after=ts)
+        before = await fetch_thread(connection, channel, thread, n, before=ts, from_end=True)
+        return before, await fetch_thread(connection, channel, thread, n, after=ts)
     values = {"channel": channel, "ts": time_text(ts), "n": n}
     before = await fetch_rows(connection, ReadableMessage, _BEFORE, values)
     return before, await fetch_rows(connection, ReadableMessage, _AFTER, values)

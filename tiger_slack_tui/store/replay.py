@@ -71,7 +71,7 @@ class ReplayPosition:
     id: int = 0
 
 
-async def read_replay_rows(
+async def fetch_replay_rows(
     connection: Connection,
     selection: ReplaySelection,
     *,

@@ -214,12 +214,12 @@ def failure_words(sqlstate: str) -> str:
 
 async def list_rules(connection: Connection) -> list[Rule]:
     """The rules that are on or off, without the removed ones."""
-    return await _read(connection, None)
+    return await _fetch(connection, None)
 
 
 async def find_rule(connection: Connection, rule_id: int) -> Rule | None:
     """The rule, even if it is removed; None if no rule ever had this number."""
-    return next(iter(await _read(connection, rule_id)), None)
+    return next(iter(await _fetch(connection, rule_id)), None)
 
 
 async def count_rules(connection: Connection) -> int:
@@ -293,5 +293,5 @@ async def count_rule_failures(connection: Connection, failures: Any) -> None:
     await connection.execute(_COUNT_RULE_FAILURES, (Jsonb(failures),))
 
 
-async def _read(connection: Connection, rule_id: int | None) -> list[Rule]:
+async def _fetch(connection: Connection, rule_id: int | None) -> list[Rule]:
     return await fetch_rows(connection, Rule, _RULES, {"id": rule_id})

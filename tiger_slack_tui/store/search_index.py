@@ -72,7 +72,7 @@ NO_PROGRESS: Final = ("english", (), 0, None, None)
 """The progress if slack.search_progress has lost its row."""
 
 
-async def read_progress(connection: Connection) -> IndexProgress:
+async def fetch_progress(connection: Connection) -> IndexProgress:
     """How much of the history can be searched."""
     row = await fetch_row(connection, IndexProgress, _PROGRESS)
     return row or IndexProgress(*NO_PROGRESS)

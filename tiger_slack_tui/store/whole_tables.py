@@ -21,7 +21,7 @@ _FROM: dict[Table, LiteralString] = {
 }
 
 
-async def read_table(connection: Connection, table: Table) -> list[dict[str, Any]]:
+async def fetch_table(connection: Connection, table: Table) -> list[dict[str, Any]]:
     """All rows of the table, as {column: value}."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute("select * " + _FROM[table])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tiger_slack_tui.audit import rules
-from tiger_slack_tui.audit.detail import EventDetail, read_event
+from tiger_slack_tui.audit.detail import EventDetail, fetch_event
 from tiger_slack_tui.audit.event_query import EventQuery
 from tiger_slack_tui.audit.preview import Preview, previews
 from tiger_slack_tui.audit.readable import readable_history, readable_page, readable_preview
@@ -16,7 +16,7 @@ from tiger_slack_tui.audit.rule_names import names_in
 from tiger_slack_tui.audit.why_lines import second_lines, why_lines
 from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.postgres.pool import connected
-from tiger_slack_tui.store.audit_events import EventFilter, EventPage, EventPosition, read_page
+from tiger_slack_tui.store.audit_events import EventFilter, EventPage, EventPosition, fetch_page
 from tiger_slack_tui.store.rules import Rule, list_rules
 
 
@@ -29,7 +29,7 @@ class AuditReader:
     async def event(self, event_id: EventId) -> EventDetail | None:
         """What became of the event; None if it is not in the audit trail."""
         async with connected(self._conninfo) as connection:
-            return await read_event(connection, event_id)
+            return await fetch_event(connection, event_id)
 
     async def find_events(self, query: EventQuery, *, most: int) -> tuple[EventFilter, EventPage]:
         """The newest events that the query asks for, and the filter with which the next pages are read.
@@ -38,7 +38,7 @@ class AuditReader:
         """
         async with connected(self._conninfo) as connection:
             chosen = await query.resolve(connection, datetime.now(UTC), prefix="")
-            page = await read_page(connection, chosen, most=most)
+            page = await fetch_page(connection, chosen, most=most)
             if not page.rows:
                 await query.require_rule(connection)
             return chosen, await readable_page(connection, page)
@@ -48,7 +48,7 @@ class AuditReader:
     ) -> EventPage:
         """The next page."""
         async with connected(self._conninfo) as connection:
-            page = await read_page(connection, chosen, before=before, most=most)
+            page = await fetch_page(connection, chosen, before=before, most=most)
             return await readable_page(connection, page)
 
     async def why(self, message: MessageReference, spool: Path) -> list[str]:

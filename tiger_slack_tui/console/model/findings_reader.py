@@ -30,7 +30,7 @@ from tiger_slack_tui.console.model.polling import (
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store import gaps
-from tiger_slack_tui.store.audit_events import EventFilter, EventRow, read_page
+from tiger_slack_tui.store.audit_events import EventFilter, EventRow, fetch_page
 from tiger_slack_tui.store.gaps import Gap
 
 log = logging.getLogger(__name__)
@@ -96,8 +96,8 @@ class FindingsReader:
 
     async def _poll(self, connection: Connection) -> None:
         async with asyncio.timeout(QUERY_SECONDS):
-            self.state = await _read(connection, self._clock, self.names)
-            await self.names.read(connection)
+            self.state = await _fetch(connection, self._clock, self.names)
+            await self.names.fetch(connection)
         self._read_at = self._clock.elapsed()
 
     def _fail(self, error: Exception, pause: float) -> None:
@@ -105,11 +105,11 @@ class FindingsReader:
         self.state = replace(self.state, problem=reason)
 
 
-async def _read(connection: Connection, clock: Clock, names: Names) -> StoredFindings:
+async def _fetch(connection: Connection, clock: Clock, names: Names) -> StoredFindings:
     findings: list[Finding] = []
     more = set[str]()
     for outcome in FROM_DATABASE:
-        page = await read_page(connection, EventFilter(outcome=outcome), most=_ROWS)
+        page = await fetch_page(connection, EventFilter(outcome=outcome), most=_ROWS)
         page = await readable_page(connection, page)
         findings += map(_of_row, page.rows)
         if page.next is not None:

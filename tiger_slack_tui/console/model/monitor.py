@@ -18,7 +18,7 @@ from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.polling import WakeUp, log_read_error, poll
 from tiger_slack_tui.console.model.rates import ObservedRates, Rates
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, raise_if_cancelled
-from tiger_slack_tui.jobs.status import read_status
+from tiger_slack_tui.jobs.status import fetch_status
 from tiger_slack_tui.postgres import introspection
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.introspection import sessions, table_sizes
@@ -134,7 +134,7 @@ class Monitor:
     async def _poll_fast(self, connection: Connection, state: DatabaseState) -> DatabaseState:
         keys = [*JOB_LOCK_KEYS.values(), MIGRATION_LOCK_KEY]
         questions: dict[str, Callable[[], Awaitable[Any]]] = {
-            "jobs": lambda: read_status(connection, self._settings, most=RUNS),
+            "jobs": lambda: fetch_status(connection, self._settings, most=RUNS),
             "locks": lambda: advisory_locks(connection, keys, [IMPORT_LOCK_CLASS]),
             "sessions": lambda: sessions(connection),
             "instances": lambda: instances.newest(connection, most=_INSTANCES),
@@ -211,7 +211,7 @@ class Monitor:
         """The rates. While no instance reports, those of now and of the last minute stay as of the last heartbeat."""
         if self._arrivals is None:
             return None
-        self._observed.add(await self._arrivals.read(connection))
+        self._observed.add(await self._arrivals.fetch(connection))
         rates, rows = self._observed.rates(), [row for row in instances if not row.is_stopped]
         if not rows or not all(row.is_late for row in rows):
             self._last_rates = None

@@ -36,7 +36,7 @@ class Names:
             self._wanted.add(given)
         return self._names.get(given, given)
 
-    async def read(self, connection: Connection) -> None:
+    async def fetch(self, connection: Connection) -> None:
         """Read the names that are wanted. Raises psycopg.Error."""
         wanted, now = set(self._wanted), self._clock.elapsed()
         if now - self._read_at > _AGAIN_SECONDS or len(self._names) > _MOST:

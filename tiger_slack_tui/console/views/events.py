@@ -299,7 +299,7 @@ def _named_message(text: str) -> MessageReference | None:
     """The message of a link in Slack, or of a channel and a ts; None if the text is neither."""
     parts = text.split()
     if len(parts) == 1:
-        return MessageReference.read(parts[0], None)
+        return MessageReference.parse(parts[0], None)
     if len(parts) == 2 and _TS.fullmatch(parts[1]) and ":" not in parts[0]:
-        return MessageReference.read(*parts)
+        return MessageReference.parse(*parts)
     return None

@@ -39,7 +39,7 @@ from tiger_slack_tui.console.panes.paint import DIM, as_is, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.questions.why import explain
 from tiger_slack_tui.console.views.view import View
-from tiger_slack_tui.search.query import QueryError, completions, read_query
+from tiger_slack_tui.search.query import QueryError, completions, parse_query
 from tiger_slack_tui.search.search import Message, Result, SearchPage
 
 log = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ class MessagesView(View):
         await asyncio.sleep(pause)
         began = self.backend.clock.elapsed()
         try:
-            read_query(wanted.text, datetime.now(UTC))  # a wrong query needs no connection
+            parse_query(wanted.text, datetime.now(UTC))  # a wrong query needs no connection
             async with asyncio.timeout(QUERY_SECONDS):
                 page = await self.backend.messages.search(
                     wanted.text, newest=wanted.newest, after=wanted.next, most=PAGE

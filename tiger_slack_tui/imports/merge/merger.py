@@ -128,7 +128,7 @@ class Merger:
             await self._target.lock(times)
             if results.failures:
                 await self._target.count_rule_failures(results.failures)
-            known = await self._target.read_known(times)
+            known = await self._target.fetch_known(times)
             changes = decide(items, discarded, known)
             await self._target.write(changes, known)
             after = {

@@ -56,7 +56,7 @@ class MessageRow:
     reactions: tuple[tuple[str, str], ...]
     """(user, name), in the export's order."""
     record: Mapping[str, Any] | None
-    """The record, for discard rules and for changes of the channel; None unless it was kept (`read_row`)."""
+    """The record, for discard rules and for changes of the channel; None unless it was kept (`parse_row`)."""
     cells: bytes
     """For COPY: the cells as slack.store_messages() would fill them, without the reactions."""
     changes_channel: bool
@@ -97,7 +97,7 @@ class DeletionRow:
         return from_micros(self.micros)
 
 
-def read_row(
+def parse_row(
     record: Any, channel: Channel, *, keep: bool = True
 ) -> MessageRow | DeletionRow | Reason:
     """The row of a record, which is a value for jsonb; or the reason why it cannot be stored.

@@ -34,7 +34,7 @@ class MergeTarget(Protocol):
     async def count_rule_failures(self, failures: Any) -> None:
         """Count failures of discard rules; not called without any."""
 
-    async def read_known(self, times: MessageTimes) -> KnownMessages:
+    async def fetch_known(self, times: MessageTimes) -> KnownMessages:
         """What is stored of the messages."""
 
     async def write(self, changes: Changes, known: KnownMessages) -> None:
@@ -64,8 +64,8 @@ class TablesTarget:
     async def count_rule_failures(self, failures: Any) -> None:
         await rules.count_rule_failures(self._connection, failures)
 
-    async def read_known(self, times: MessageTimes) -> KnownMessages:
-        return await import_messages.read_known(self._connection, times)
+    async def fetch_known(self, times: MessageTimes) -> KnownMessages:
+        return await import_messages.fetch_known(self._connection, times)
 
     async def write(self, changes: Changes, known: KnownMessages) -> None:
         await _write_messages(self._connection, changes, known)
@@ -116,10 +116,10 @@ class DryRunTarget:
     async def count_rule_failures(self, failures: Any) -> None:
         pass
 
-    async def read_known(self, times: MessageTimes) -> KnownMessages:
+    async def fetch_known(self, times: MessageTimes) -> KnownMessages:
         known = KnownMessages()
         if self._has_tables:
-            known = await import_messages.read_known(self._connection, times)
+            known = await import_messages.fetch_known(self._connection, times)
         await import_dry_run.add_merged(self._connection, known, times)
         return known
 

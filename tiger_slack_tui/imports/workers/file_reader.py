@@ -21,15 +21,15 @@ from tiger_slack_tui.imports.archive.records import (
 from tiger_slack_tui.imports.merge.decisions import FileEnd, FileRecord, MergeItem
 from tiger_slack_tui.imports.merge.known_files import accounts_of_known_files
 from tiger_slack_tui.imports.merge.merger import Merger
-from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, read_row
+from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, parse_row
 from tiger_slack_tui.imports.workers import protocol
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.import_account import Account, Reason
 from tiger_slack_tui.store.import_files import (
     CheckpointChanged,
     FileCheckpoint,
+    fetch_checkpoints,
     forget_problems,
-    read_checkpoints,
     save_checkpoints,
 )
 from tiger_slack_tui.store.lock_spans import LOCK_SPAN
@@ -137,7 +137,7 @@ class FileReader:
         saved: Mapping[str, FileCheckpoint] = {}
         if self._import_id is not None:
             paths = [planned.member.path for _, planned in files]
-            saved = await read_checkpoints(self._connection, self._import_id, paths)
+            saved = await fetch_checkpoints(self._connection, self._import_id, paths)
         self._open, self._failures, self._contents = {}, {}, {}
         for number, planned in files:
             await self._begin_file(number, planned, saved.get(planned.member.path), is_retry)
@@ -236,7 +236,7 @@ class FileReader:
                     content = value.reason
                 else:
                     record = value.value if isinstance(value, RepairedRecord) else value
-                    content = read_row(record, channel, keep=self._keep_records)
+                    content = parse_row(record, channel, keep=self._keep_records)
                     if self._has_dates and not self._is_wanted(content):
                         content = None
                 if self._has_chunks and isinstance(content, MessageRow | DeletionRow):

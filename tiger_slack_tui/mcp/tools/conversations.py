@@ -20,8 +20,8 @@ from tiger_slack_tui.mcp.answers import (
 from tiger_slack_tui.mcp.call import NOT_INDEXED, Call
 from tiger_slack_tui.mcp.tools.parameters import Channel, Cursor, Since, Until, User
 from tiger_slack_tui.search.search import Message, describe
-from tiger_slack_tui.store.conversations import read_first_replies, read_top_level, with_replies
-from tiger_slack_tui.store.readable_messages import ReadableMessage, read_messages
+from tiger_slack_tui.store.conversations import fetch_first_replies, fetch_top_level, with_replies
+from tiger_slack_tui.store.readable_messages import ReadableMessage, fetch_messages
 from tiger_slack_tui.store.search import (
     Match,
     SearchHit,
@@ -67,7 +67,7 @@ async def get_conversations_in_channel(
     channel_id = await call.channel(channel)
     begin, end = call.period(since, until)
     after = call.position(str)
-    found = await read_top_level(
+    found = await fetch_top_level(
         call.connection,
         channel_id,
         since=begin,
@@ -77,7 +77,7 @@ async def get_conversations_in_channel(
     )
     page = found[:limit]
     replies: dict[SlackTs, list[ReadableMessage]] = {m.ts: [] for m in page}
-    for reply in await read_first_replies(
+    for reply in await fetch_first_replies(
         call.connection, channel_id, list(replies), n=_REPLIES + 1
     ):
         replies[_thread(reply)[1]].append(reply)
@@ -128,8 +128,8 @@ async def get_conversations_with_user(
         limit=limit + 1,
     )
     page = found[:limit]
-    rows = await read_messages(call.connection, [(each.channel_id, each.ts) for each in page])
-    firsts = await read_messages(
+    rows = await fetch_messages(call.connection, [(each.channel_id, each.ts) for each in page])
+    firsts = await fetch_messages(
         call.connection, sorted({(m.channel_id, m.thread_ts) for m in rows if m.thread_ts})
     )
     known = {(m.channel_id, m.ts): m for m in await _described(call, [*rows, *firsts])}

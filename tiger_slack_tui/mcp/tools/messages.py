@@ -21,11 +21,11 @@ from tiger_slack_tui.mcp.answers import (
 from tiger_slack_tui.mcp.call import NOT_INDEXED, ArgumentWrong, Call
 from tiger_slack_tui.mcp.quoting import quote
 from tiger_slack_tui.mcp.tools.parameters import Cursor, MessageChannel, MessageTs
-from tiger_slack_tui.search.query import LONGEST, read_query
+from tiger_slack_tui.search.query import LONGEST, parse_query
 from tiger_slack_tui.search.search import Message, Result, describe
 from tiger_slack_tui.search.search import search as find
 from tiger_slack_tui.search.thread import around
-from tiger_slack_tui.store.readable_messages import ReadableMessage, read_messages, read_thread
+from tiger_slack_tui.store.readable_messages import ReadableMessage, fetch_messages, fetch_thread
 from tiger_slack_tui.store.search import SearchPosition
 
 _MOST_FOUND = 1000
@@ -90,7 +90,7 @@ async def search(
     )
     items, all_fit = fitting(_found(each) for each in page.results)
     next_ = page.next if all_fit else page.results[len(items) - 1].position
-    period = read_query(query, call.now)
+    period = parse_query(query, call.now)
     return SearchAnswer(
         notes=noted(
             truncated(all_fit=all_fit),
@@ -119,9 +119,9 @@ async def get_thread_messages(
     if after:
         thread_ts, last = SlackTs(str(after[0])), SlackTs(str(after[1]))
     else:
-        known = await read_messages(call.connection, [(channel_id, named.ts)])
+        known = await fetch_messages(call.connection, [(channel_id, named.ts)])
         thread_ts, last = (known[0].thread_ts if known else None) or named.ts, None
-    found = await read_thread(call.connection, channel_id, thread_ts, limit + 1, after=last)
+    found = await fetch_thread(call.connection, channel_id, thread_ts, limit + 1, after=last)
     if not found and not after:
         raise _unknown()
     messages = await _described(call, found[:limit])
@@ -146,7 +146,7 @@ async def get_message_context(
 ) -> Context:
     """Read a message with those before and after it: of its thread if it is a reply, else of its channel."""
     channel_id, named = await call.message(channel, ts)
-    if not await read_messages(call.connection, [(channel_id, named.ts)]):
+    if not await fetch_messages(call.connection, [(channel_id, named.ts)]):
         raise _unknown()
     found = await around(call.connection, channel_id, named.ts, n, call.visible)
     message = quoted(found.message)

@@ -11,7 +11,7 @@ from tiger_slack_tui.audit.why import (
     HistoryEvent,
     MessageHistory,
     Verdict,
-    read_history,
+    fetch_history,
 )
 from tiger_slack_tui.mcp.answers import Answer, Model, Time, fitting, noted
 from tiger_slack_tui.mcp.call import Call
@@ -112,7 +112,7 @@ async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
                 for each in found
             ],
         )
-    history = await read_history(
+    history = await fetch_history(
         call.connection, *found, spooled=call.spooled, visible=call.visible
     )
     user_id = history.message.user_id if history.message else None

@@ -135,7 +135,7 @@ async def migrate(
         try:
             await check_server(connection)
             async with _lock(connection, report, lock_seconds):
-                state = await _read_state(connection)
+                state = await _fetch_state(connection)
                 _warn(files, state, report)
                 due = pending(files, state.applied, version=version, database_version=state.version)
                 if due or state.version != version:
@@ -163,7 +163,7 @@ async def migration_status(
     files = shipped_migrations() if files is None else files
     async with await connect(conninfo) as connection:
         try:
-            state = await _read_state(connection)
+            state = await _fetch_state(connection)
             timescaledb = await find_timescaledb(connection)
         except psycopg.Error as error:
             if is_unavailable(error) or connection.broken:
@@ -243,7 +243,7 @@ async def _lock(
         await asyncio.sleep(0.1)
 
 
-async def _read_state(connection: Connection) -> _State:
+async def _fetch_state(connection: Connection) -> _State:
     row = await _one(
         connection, "select to_regclass('slack.version'), to_regclass('slack.migration')"
     )

@@ -11,7 +11,7 @@ from typing import Any
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.ids import ChannelId, is_channel_id
 from tiger_slack_tui.base.name_patterns import NamePatterns
-from tiger_slack_tui.base.times import read_period
+from tiger_slack_tui.base.times import parse_period
 from tiger_slack_tui.console.panes.cached_value import CachedValue
 from tiger_slack_tui.imports.archive.members import Export
 from tiger_slack_tui.imports.archive.names import from_path, is_possible, shown
@@ -74,7 +74,7 @@ class ImportDraft:
             workspace=whole.workspace,
         )
 
-    def read_root(self, text: str) -> str:
+    def describe_root(self, text: str) -> str:
         """What the typed root means, in words. Raises SettingsError for a root that does not exist."""
         if not text:
             return self._without("root")
@@ -86,7 +86,7 @@ class ImportDraft:
             raise SettingsError(f"Unknown export. Choose one of: {self.choices('root')}.")
         return "Enter sets it"
 
-    def read_workspace(self, text: str) -> str:
+    def describe_workspace(self, text: str) -> str:
         """What the typed workspace means, in words. Raises SettingsError for one that does not exist."""
         if not text:
             return self._without("workspace")
@@ -163,7 +163,9 @@ class ImportDraft:
         if self.channels == ():
             return "No channel is selected."
         try:
-            read_period(self.since or None, self.until or None, now or datetime.now(UTC), prefix="")
+            parse_period(
+                self.since or None, self.until or None, now or datetime.now(UTC), prefix=""
+            )
         except SettingsError as error:
             return str(error.args[0])
         return None
@@ -174,14 +176,14 @@ class ImportDraft:
         self.channels = None if whole else tuple(sorted({_pattern(f) for f in chosen}))
 
 
-def read_workers(text: str) -> int:
+def parse_workers(text: str) -> int:
     """The number of processes. Raises SettingsError."""
     if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_WORKERS:
         return int(text)
     raise SettingsError(f"Type a whole number from 1 to {MOST_WORKERS}.")
 
 
-def read_channel(text: str) -> ChannelId:
+def parse_channel(text: str) -> ChannelId:
     """The id of a channel. Raises SettingsError."""
     text = text.strip()
     if is_channel_id(text):
@@ -189,7 +191,7 @@ def read_channel(text: str) -> ChannelId:
     raise SettingsError("An id starts with C, D or G, such as C0123456789.")
 
 
-def read_limit(text: str) -> float:
+def parse_limit(text: str) -> float:
     """Seconds, from a text in milliseconds. Raises SettingsError."""
     number = text.removesuffix("ms").strip()
     if number.isascii() and number.isdigit() and 10 <= int(number) <= 60_000:

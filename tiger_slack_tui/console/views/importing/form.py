@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.text import amount
-from tiger_slack_tui.base.times import read_time
+from tiger_slack_tui.base.times import parse_time
 from tiger_slack_tui.console.formats import millis, moment
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.paint import BAD, DIM, GOOD, NOTE, StyledText
@@ -129,7 +129,7 @@ def _when(text: str, without: str, *, is_end: bool = False) -> StyledText:
     if not text:
         return (f"{without} of the archive", DIM)
     try:
-        at = read_time(text, datetime.now(UTC), "it", is_end=is_end)
+        at = parse_time(text, datetime.now(UTC), "it", is_end=is_end)
     except SettingsError as error:
         return (f"✗ {error.args[0]}", BAD)
     return f"{'before' if is_end else 'from'} {moment(at)} UTC"

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.text import amount
-from tiger_slack_tui.base.times import read_time
+from tiger_slack_tui.base.times import parse_time
 from tiger_slack_tui.console.actions import ACCEPT, LEAVE, action, implements
 from tiger_slack_tui.console.formats import count, moment
 from tiger_slack_tui.console.model.model import Model
@@ -38,9 +38,9 @@ from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.check_findings import exports_of
 from tiger_slack_tui.console.views.importing.draft import (
     ImportDraft,
-    read_channel,
-    read_limit,
-    read_workers,
+    parse_channel,
+    parse_limit,
+    parse_workers,
 )
 from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
 from tiger_slack_tui.console.views.importing.form import FormRow, Option, check_problem, option_rows
@@ -240,23 +240,23 @@ class OptionsStep(Step):
                 return FieldEdit(
                     option,
                     draft.root,
-                    lambda text: draft.read_root(text.strip()),
+                    lambda text: draft.describe_root(text.strip()),
                     lambda text: self._choose_exports(root=text),
                 )
             case Option.WORKSPACE:
                 return FieldEdit(
                     option,
                     draft.workspace,
-                    lambda text: draft.read_workspace(text.strip()),
+                    lambda text: draft.describe_workspace(text.strip()),
                     lambda text: self._choose_exports(workspace=text),
                 )
             case Option.WORKERS:
                 workers = str(draft.workers)
-                return FieldEdit(option, workers, _checked(read_workers), self._save_workers)
+                return FieldEdit(option, workers, _checked(parse_workers), self._save_workers)
             case Option.LIVE_LIMIT:
                 seconds = model.live_limit if model is not None else None
                 limit = f"{(seconds or 0) * 1000:.0f}"
-                return FieldEdit("live acks, ms", limit, _checked(read_limit), self._save_limit)
+                return FieldEdit("live acks, ms", limit, _checked(parse_limit), self._save_limit)
         return None
 
     @action("import.toggle", "space", "Select", shown="Space")
@@ -286,11 +286,11 @@ class OptionsStep(Step):
             def save(text: str) -> None:
                 draft.channel_map.pop(folder.name, None)
                 if text.strip():
-                    draft.channel_map[folder.name] = read_channel(text)
+                    draft.channel_map[folder.name] = parse_channel(text)
                 self.host.attempt("The channel map", self._save_map())
 
             self._open_field(
-                FieldEdit(f"id of {folder.name}", mapped, _optional(read_channel), save)
+                FieldEdit(f"id of {folder.name}", mapped, _optional(parse_channel), save)
             )
             return
         draft.toggle(folder, list(check.folders.values()))
@@ -309,10 +309,10 @@ class OptionsStep(Step):
         self.wizard.start_check()
 
     def _save_workers(self, text: str) -> None:
-        self.wizard.draft.workers = read_workers(text)
+        self.wizard.draft.workers = parse_workers(text)
 
     def _save_limit(self, text: str) -> None:
-        self.host.operator.set_live_limit(read_limit(text))
+        self.host.operator.set_live_limit(parse_limit(text))
 
     @implements(View.act_copy.action)
     async def act_copy(self) -> None:
@@ -416,7 +416,7 @@ def _time_edit(draft: ImportDraft, name: str, *, is_end: bool) -> FieldEdit:
     def check(text: str) -> str:
         if not text.strip():
             return "no limit"
-        at = read_time(text.strip(), datetime.now(UTC), name, is_end=is_end)
+        at = parse_time(text.strip(), datetime.now(UTC), name, is_end=is_end)
         changed = replace(draft)
         setattr(changed, name, text.strip())
         if (problem := changed.problem()) is not None and changed.channels != ():
