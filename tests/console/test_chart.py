@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,24 @@ def test_time_without_figures_is_marked(tmp_path: Path) -> None:
     assert EventChart.of(young, 127).lines(3)[-2].plain.count("·") == 90
     unread = replace(known, window=90 * DAY)
     assert EventChart.of(unread, 127).lines(3)[-2].plain.count("·") == 120
+
+
+def test_the_axis_ends_with_now_only_if_the_figures_are_of_now(tmp_path: Path) -> None:
+    def ends(known: Model) -> str:
+        return EventChart.of(known, 80).lines(3)[-1].plain[-9:]
+
+    now, day = model(tmp_path, 120, {}), model(tmp_path, DAY, {})
+    state = replace(now.database, at=NOW - 100, problem="refused the connection")
+    seen = f" {datetime.fromtimestamp(NOW - 100, UTC):%H:%M:%S}"
+    assert ends(now).endswith("─ now")
+    assert ends(replace(now, database=state)).endswith("─ now")  # the engine's own figures
+    assert ends(replace(now, is_observing=True, database=state)) == seen
+    assert ends(day).endswith("─ now")
+    assert day.history is not None
+    failed = replace(day, history=replace(day.history, problem="refused the connection"))
+    last = f"{datetime.fromtimestamp(day.history.end, UTC):%H:%M}"
+    assert ends(failed).endswith(f"─ {last}")
+    assert ends(replace(day, at=NOW + 3600)).endswith(f"─ {last}")
 
 
 async def test_a_peak_that_can_be_less_than_now_is_called_a_mean(tmp_path: Path) -> None:

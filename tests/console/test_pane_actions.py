@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,23 @@ async def test_a_copy_says_what_was_copied_or_that_there_is_nothing(tmp_path: Pa
             app.say("")
             await pilot.press(key)
             await shows(app, "There is nothing to copy")
+
+
+async def test_a_copied_table_has_no_more_blanks_than_its_columns_need(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, _):
+        copied: list[str] = []
+        app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
+        app.view.query_one("#types", Pane).focus()
+        await pilot.press("y")
+        await until(lambda: len(copied) == 1)
+        await pilot.press("Y")
+        await until(lambda: len(copied) == 2)
+        row, table = copied
+        titles, first, *_ = table.splitlines()
+        assert not re.search(" {3}", row)
+        assert row.split() == first.split()
+        assert len(titles) < 100
+        assert first.index("371.0") + 5 == titles.index("rate/s") + 6  # still below its title
 
 
 async def test_the_palette_finds_actions_of_other_views_and_leads_there(tmp_path: Path) -> None:

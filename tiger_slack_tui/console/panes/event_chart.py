@@ -16,6 +16,8 @@ from tiger_slack_tui.console.panes.paint import DIM, chart, line
 _SHADE = "$primary"
 _SCALE = 7
 """Cells of the scale."""
+_PRESENT = 30.0
+"""Figures of the database are of now if they end at most so many seconds ago: the newest are read every 5 s."""
 _TICK = 20
 """The least cells between two times of the axis."""
 _STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
@@ -36,6 +38,8 @@ class EventChart:
     """When the first column begins, in seconds since 1970."""
     seconds: float
     """The time of a column."""
+    until: float | None = None
+    """When the figures end, in seconds since 1970; None if that is now."""
 
     @classmethod
     def of(cls, model: Model, width: int) -> EventChart:
@@ -43,11 +47,15 @@ class EventChart:
         room = max(width - _SCALE, 1)
         given: Sequence[float | None] = model.rates.seconds
         part, last, end = 1, model.rates.last, model.at
+        is_present = not (model.is_observing and model.is_old("observed"))
+        if not is_present:
+            end = model.database.at or end
         if model.window in PARTS:
             history, part = model.history, PARTS[model.window]
             given = history.rates if history else ()
             last = (history.end - 1 if history else int(model.at)) // part
             end = float((last + 1) * part)
+            is_present = not (history and history.problem) and model.at - end < _PRESENT
         parts = max(model.window // part, 1)
         rates = [*[None] * (parts - len(given)), *given[-parts:]]
         # Column n shows the parts from n * parts // room on, counted from the beginning of the clock.
@@ -58,7 +66,7 @@ class EventChart:
             after = min(max((column + 1) * parts // room, first + 1), last + 1)
             values.append(_mean([rates[number - last - 1] for number in range(first, after)]))
         begin = end - (last + 1 - (newest - room + 1) * parts / room) * part
-        return cls(values, begin, part * parts / room)
+        return cls(values, begin, part * parts / room, None if is_present else end)
 
     @property
     def peak(self) -> float:
@@ -85,7 +93,7 @@ class EventChart:
             mark = _mark(marks[number]) if number in marks else ""
             lines.append(line((f"{mark:>{_SCALE - 1}}", DIM), ("│", DIM), (row, _SHADE)))
         if height > 1:
-            lines.append(_axis(self.begin, self.seconds, room))
+            lines.append(_axis(self.begin, self.seconds, room, self.until))
         return lines[:height]
 
 
@@ -116,8 +124,11 @@ def _mark(value: float) -> str:
     return count(value) if value >= 10 or value == int(value) else f"{value:.2g}"
 
 
-def _axis(begin: float, seconds: float, room: int) -> Content:
-    """The line below the columns, with times. `seconds` is the time of one column."""
+def _axis(begin: float, seconds: float, room: int, until: float | None) -> Content:
+    """The line below the columns, with times. `seconds` is the time of one column.
+
+    It ends with the time `until` which there are figures, or with "now".
+    """
     whole = room * seconds
     form = "%m-%d %H:%M" if whole > DAY else "%H:%M" if whole > 900 else "%H:%M:%S"
     ticks = max(room // _TICK, 1)
@@ -126,6 +137,6 @@ def _axis(begin: float, seconds: float, room: int) -> Content:
         at = number * room // ticks
         text = f"{datetime.fromtimestamp(begin + at * seconds, UTC):{form}}"
         shown = f"{shown[:at]}┴ {text} {shown[at + len(text) + 3 :]}"
-    end_mark = " now"
+    end_mark = " now" if until is None else f" {datetime.fromtimestamp(until, UTC):{form}}"
     shown = shown[: room - len(end_mark)] + end_mark
     return line((f"{'0':>{_SCALE - 1}}└{shown}", DIM))

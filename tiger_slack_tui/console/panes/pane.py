@@ -26,6 +26,7 @@ from tiger_slack_tui.console.panes.exported_rows import (
     ReadRest,
 )
 from tiger_slack_tui.console.panes.paint import BAD, DIM, KEY, NOTE, facing, line
+from tiger_slack_tui.console.panes.table_text import table_line, table_lines
 from tiger_slack_tui.console.time_slice import TimeSlice
 
 log = logging.getLogger(__name__)
@@ -265,7 +266,7 @@ class Pane(Widget, Generic[T], can_focus=True):
         """The text to copy: the selected row, or the pane if no row can be selected."""
         row = self.row
         if row is not None:
-            return self._copy(row) if self._copy else self._line(row, 500).plain.strip()
+            return self._copy(row) if self._copy else self.text_of(row)
         return (await self.copy_rows()).text
 
     async def copy_rows(self, on_read: OnRead = lambda _: None) -> CopiedRows:
@@ -300,14 +301,20 @@ class Pane(Widget, Generic[T], can_focus=True):
         return self._rows
 
     def text_of(self, row: T) -> str:
-        """The row as it is shown in a wide pane, without the spaces around it."""
-        return self._line(row, _EXPORTED).plain.strip()
+        """The row as it is shown in a wide pane, without the blanks around it and between its columns."""
+        text = self._line(row, _EXPORTED).plain
+        return text.strip() if self._body.head is None else table_line(text)
 
     async def text_lines(self, rows: Sequence[T]) -> AsyncIterator[str]:
         """The titles of the columns and the rows as plain text, line by line. Other tasks run in between."""
         time_slice, head = TimeSlice(1), self._body.head
         if head is not None:
-            yield self._guarded(head, _EXPORTED).plain.strip()
+            titles = self._guarded(head, _EXPORTED).plain
+            async for text in table_lines(
+                titles, rows, lambda row: self._line(row, _EXPORTED).plain
+            ):
+                yield text
+            return
         for row in rows:
             await time_slice.yield_if_due()
             yield self.text_of(row)

@@ -54,7 +54,7 @@ _TYPES = Columns(
     Column("rate/s", 8, right=True),
     Column("last min", 9, right=True),
     Column("failed", 7, right=True),
-    Column("discard", 7, right=True),
+    Column("discarded", 9, right=True),
     Column("p50", 8, right=True, least=85),
     Column("p95", 8, right=True),
     Column("p99", 8, right=True, least=85),
