@@ -62,7 +62,7 @@ async def store(conninfo: str, events: dict[str, dict[str, Any]]) -> BatchResult
     pool = make_pool(conninfo, minimum=1, maximum=1)
     await pool.open()
     try:
-        return await EventStore(pool).write([record(*event) for event in events.items()])
+        return await EventStore(pool).ingest([record(*event) for event in events.items()])
     finally:
         await pool.close()
 

@@ -27,7 +27,7 @@ class FakeStore:
         self.calls = 0
         self.busy = False
 
-    async def write(
+    async def ingest(
         self, records: Sequence[bytes], *, seconds: float = 60, unconfirmed: Collection[str] = ()
     ) -> BatchResult:
         self.calls += 1

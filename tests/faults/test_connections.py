@@ -163,13 +163,13 @@ async def test_a_write_on_a_silent_connection_can_be_retried(conninfo: str, prox
     async with make_pool(through(proxy, conninfo), minimum=1, maximum=2) as pool:
         store = EventStore(pool)
         async with asyncio.timeout(_BOUND):
-            await store.write([EVENT])
+            await store.ingest([EVENT])
             proxy.freeze()
             with pytest.raises(DatabaseUnavailable):
-                await store.write([EVENT])
+                await store.ingest([EVENT])
             while True:  # the pool's other connections can be silent as well
                 try:
-                    await store.write([EVENT])
+                    await store.ingest([EVENT])
                 except DatabaseUnavailable:
                     continue
                 break

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from tests.archives import DAY
 from tests.auditing import record
 from tests.support import SCALE
-from tiger_slack_tui.imports.merge.decisions import FileRecord
+from tiger_slack_tui.imports.merge.decisions import MergeRecord
 from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.rows import parse_row
 from tiger_slack_tui.imports.merge.targets import ImportTarget
@@ -80,7 +80,7 @@ class Rows:
         self._clear()
         row = parse_row(payload.decode(json.dumps(message)), Channel("C1", "channel"))
         merge = Merger(self._connection, ImportTarget(self._connection, 1)).merge(
-            [FileRecord(0, 1, row)], {0: FileCheckpoint("f", 0, 0, "C1")}, has_rules=False
+            [MergeRecord(row, None, 0, 1)], {0: FileCheckpoint("f", 0, 0, "C1")}, has_rules=False
         )
         self._runner.run(merge)
         return self._row()

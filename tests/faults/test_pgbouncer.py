@@ -103,7 +103,7 @@ async def test_a_commit_is_durable_whatever_others_leave_in_the_session(
         await other.commit()
     async with make_pool(pooled, minimum=1, maximum=2) as pool:
         for number in range(6):
-            await EventStore(pool).write([record(f"Ev{number}", message(number))])
+            await EventStore(pool).ingest([record(f"Ev{number}", message(number))])
         async with pool.connection() as connection:
             assert await value(connection, "select current_setting('transaction_isolation')") == (
                 "read committed"
@@ -310,7 +310,7 @@ async def test_a_pooler_in_statement_mode_is_refused_with_a_reason(conninfo: str
             await connect(pooled)
         async with make_pool(pooled, minimum=1, maximum=1) as pool:
             with pytest.raises(DatabaseUnavailable):
-                await EventStore(pool).write([record("Ev1", message(1))])
+                await EventStore(pool).ingest([record("Ev1", message(1))])
 
 
 async def test_a_direct_connection_is_not_pooled(conninfo: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.archives import tables
 from tests.integration.test_convergence import _record, channels, event, texts, times, users
 from tests.support import SCALE, wrong_documents
-from tiger_slack_tui.imports.merge.decisions import FileRecord
+from tiger_slack_tui.imports.merge.decisions import MergeRecord
 from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.rows import parse_row
 from tiger_slack_tui.imports.merge.targets import ImportTarget
@@ -88,7 +88,7 @@ class Importer:
         states = {0: FileCheckpoint(f"f{self._files}", 0, 0, "C")}
         merger = Merger(self._connection, ImportTarget(self._connection, 1))
         entries = [
-            FileRecord(0, n, parse_row(record, Channel(channel, "channel")))
+            MergeRecord(parse_row(record, Channel(channel, "channel")), None, 0, n)
             for n, (channel, record) in enumerate(records, 1)
         ]
         self._runner.run(merger.merge(entries, states, has_rules=True))

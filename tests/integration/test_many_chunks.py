@@ -137,7 +137,7 @@ async def test_a_batch_of_events_about_many_weeks(conninfo: str) -> None:
 
     locks = Locks(conninfo, "delivery")
     async with make_pool(conninfo, minimum=1, maximum=1) as pool:
-        written = await EventStore(pool).write([event(week) for week in range(CHUNKS - 1)])
+        written = await EventStore(pool).ingest([event(week) for week in range(CHUNKS - 1)])
     assert len(written.new) == CHUNKS - 1
     assert CHUNKS / 2 <= len(locks.found()) <= CHUNKS
     assert locks.found()[-1] <= MOST_LOCKS_OF_A_TRANSACTION

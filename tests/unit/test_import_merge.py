@@ -17,7 +17,7 @@ from tiger_slack_tui.imports.archive.members import Member
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_queue import take_batch
 from tiger_slack_tui.imports.ledger import ImportLedger
-from tiger_slack_tui.imports.merge.decisions import FileEnd, FileRecord, MergeItem, decide
+from tiger_slack_tui.imports.merge.decisions import FileEnd, MergeItem, MergeRecord, decide
 from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, parse_row
 from tiger_slack_tui.imports.progress_events import (
     FileDone,
@@ -159,7 +159,7 @@ def test_of_two_contents_the_newer_or_longer_counts() -> None:
 def merge(
     known: KnownMessages, *rows: MessageRow | DeletionRow | Reason | None
 ) -> tuple[Account, Any]:
-    items: list[MergeItem] = [FileRecord(0, n, what) for n, what in enumerate(rows, 1)]
+    items: list[MergeItem] = [MergeRecord(what, None, 0, n) for n, what in enumerate(rows, 1)]
     changes = decide([*items, FileEnd(0)], {}, known)
     account = changes.accounts[0]
     assert account.adds_up

@@ -27,7 +27,7 @@ from typing import Any
 from tiger_slack_tui.base.errors import SlackAbsent, TigerSlackError
 from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.base.times import shift
-from tiger_slack_tui.imports.merge.decisions import FileRecord, MergeItem
+from tiger_slack_tui.imports.merge.decisions import MergeItem, MergeRecord
 from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, parse_row, time_or_none
 from tiger_slack_tui.imports.merge.targets import TablesTarget
@@ -254,7 +254,7 @@ class Backfill:
         if before <= window.oldest:
             return
         async for page in self._reader.history(channel.id, window.oldest, before - _TICK):
-            items = list(_file_records(page.items, channel))
+            items = list(_merge_records(page.items, channel))
             times = [
                 item.content.ts
                 for item in items
@@ -300,7 +300,7 @@ class Backfill:
         except SlackAbsent as error:
             if error.reason != "thread_not_found":
                 raise
-        replies = list(_file_records(_hidden_replies(found, thread), channel))
+        replies = list(_merge_records(_hidden_replies(found, thread), channel))
         parts = by_lock_span(replies, _micros) or [[]]
         for part in parts:
             read = thread if part is parts[-1] else None
@@ -314,7 +314,7 @@ class Backfill:
         gap: Gap,
         channel: Channel,
         state: ChannelProgress,
-        replies: Sequence[FileRecord],
+        replies: Sequence[MergeRecord],
         read: datetime | None,
     ) -> Account:
         """Commit replies to a thread; `read` is the thread when they are its last.
@@ -350,11 +350,11 @@ class Backfill:
             return Account()
         has_rules = await self._merger.has_rules()
         merged = await self._merger.merge(items, {}, has_rules=has_rules)
-        return merged.accounts[0]
+        return merged.without_file
 
     async def _gone(
         self, window: _Window, channel: Channel, times: Sequence[datetime], before: datetime
-    ) -> list[FileRecord]:
+    ) -> list[MergeRecord]:
         """Deletions of stored messages, from the page's oldest message on, that Slack no longer returns."""
         if not times:
             return []
@@ -373,18 +373,15 @@ class Backfill:
             )
             return []
         gone = [ts for ts in missing if not await self._reader.has(channel.id, ts)]
-        return [
-            FileRecord(0, n, DeletionRow(channel, to_micros(ts)))
-            for n, ts in enumerate(gone, start=1)
-        ]
+        return [MergeRecord(DeletionRow(channel, to_micros(ts))) for ts in gone]
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
     """A page of a channel's history, and what is saved with it."""
 
-    items: Sequence[FileRecord]
-    gone: Sequence[FileRecord]
+    items: Sequence[MergeRecord]
+    gone: Sequence[MergeRecord]
     threads: Sequence[datetime]
     reached: datetime | None
 
@@ -428,12 +425,12 @@ class _Window:
         return min(max((self.latest - reached) / (self.latest - self.oldest), 0.0), 1.0)
 
 
-def _micros(record: FileRecord) -> int | None:
+def _micros(record: MergeRecord) -> int | None:
     content = record.content
     return content.micros if isinstance(content, MessageRow | DeletionRow) else None
 
 
-def _oldest(part: Sequence[tuple[FileRecord, bool]]) -> int:
+def _oldest(part: Sequence[tuple[MergeRecord, bool]]) -> int:
     times = (_micros(record) for record, _ in part)
     return min((micros for micros in times if micros is not None), default=0)
 
@@ -455,9 +452,8 @@ def _kind(conversation: dict[str, Any]) -> str:
     return "channel"
 
 
-def _file_records(records: Iterable[dict[str, Any]], channel: Channel) -> Iterable[FileRecord]:
-    for position, record in enumerate(records, start=1):
-        yield FileRecord(0, position, parse_row(record, channel))
+def _merge_records(records: Iterable[dict[str, Any]], channel: Channel) -> Iterable[MergeRecord]:
+    return (MergeRecord(parse_row(record, channel)) for record in records)
 
 
 def _threads(records: Iterable[dict[str, Any]], window: _Window) -> Iterable[datetime]:

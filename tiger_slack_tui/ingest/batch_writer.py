@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.clock import Clock, wall_time
 from tiger_slack_tui.base.errors import DatabaseUnavailable
-from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.base.snapshot import Stats
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.ingest.database_writer import DatabaseWriter
@@ -60,7 +59,7 @@ class BatchWriter:
         """Why the spool takes no events; None if it does."""
         return self._appender.problem or self._spool.problem
 
-    async def write(self, batch: Batch) -> None:
+    async def make_durable(self, batch: Batch) -> None:
         """Make the batch durable. Tries until the database or the spool takes it.
 
         Can be called again with the same batch after an error.
@@ -97,7 +96,7 @@ class BatchWriter:
         write = slow or asyncio.create_task(
             self._database.write(records, event_ids, seconds=self._write_seconds)
         )
-        if not await self._wait_for_commit(write, batch, event_ids):
+        if not await self._wait_for_commit(write, batch):
             # The write goes on. If it commits, the drain of the spool finds the events in the database.
             self._database.mark_away(f"a commit takes longer than {self._commit_seconds:g} s")
             return None
@@ -110,15 +109,13 @@ class BatchWriter:
             log.error("a batch was not written", exc_info=error)
             self._database.mark_away(f"a write failed: {where(error)}")
             return None
-        self._database.forget_unconfirmed(event_ids)
+        self._database.confirm(event_ids)
         self._stats.commit.add(self._clock.elapsed() - begun)
         self._stats.batch.add(len(batch))
         self._database.mark_back()
         return written
 
-    async def _wait_for_commit(
-        self, write: asyncio.Task[BatchResult], batch: Batch, event_ids: Sequence[EventId]
-    ) -> bool:
+    async def _wait_for_commit(self, write: asyncio.Task[BatchResult], batch: Batch) -> bool:
         """Wait until the oldest event of the batch is `commit_seconds` old. Returns whether the write is done.
 
         Otherwise the write becomes the slow write. This is also so when this call is cancelled.
@@ -133,7 +130,6 @@ class BatchWriter:
             elif write is not self._slow_write:
                 self._slow_write, self._slow_batch = write, batch
                 write.add_done_callback(self._database.log_slow_failure)
-                self._database.remember_unconfirmed(event_ids)
 
     def _report_refusal(self, problem: str) -> None:
         if not self._stalls.is_refused:
@@ -146,11 +142,4 @@ class BatchWriter:
 
     def _count_written(self, batch: Batch, written: BatchResult) -> None:
         for event in batch:
-            count(
-                self._stats,
-                written,
-                event.event_id,
-                at=wall_time(self._clock, event.read_at),
-                late=event.late,
-                routed=event.routed,
-            )
+            count(self._stats, written, event, at=wall_time(self._clock, event.read_at))

@@ -17,13 +17,13 @@ from tiger_slack_tui.store.events import BatchResult, EventStore
 log = logging.getLogger(__name__)
 
 _MOST_UNCONFIRMED = 20_000
-"""Largest number of event ids to remember whose write got no answer."""
+"""Largest number of event ids to remember whose write is not confirmed."""
 
 
 class DatabaseWriter:
     """Writes live events and events of the spool.
 
-    It remembers the events of writes that got no answer. They may be in the database, and when they are written
+    It remembers the events of writes whose answer nobody got. They may be in the database, and when they are written
     again they must not count as repeated deliveries.
     """
 
@@ -70,19 +70,18 @@ class DatabaseWriter:
     async def write(
         self, records: Sequence[bytes], event_ids: Sequence[EventId], *, seconds: float
     ) -> BatchResult:
-        """Write the records of the events, within `seconds`. Raises as `EventStore.write`.
+        """Write the records of the events, within `seconds`. Raises as `EventStore.ingest`.
 
-        After an error the events are remembered as unconfirmed.
+        The events count as unconfirmed until the caller has their result and calls `confirm`.
         """
         unconfirmed: set[EventId] = set()
         if self._unconfirmed:
             unconfirmed = {each for each in event_ids if each in self._unconfirmed}
+        self._unconfirmed.update(dict.fromkeys(event_ids))
+        while len(self._unconfirmed) > _MOST_UNCONFIRMED:
+            del self._unconfirmed[next(iter(self._unconfirmed))]
         with span("ingest batch", events=len(records)) as current:
-            try:
-                written = await self._store.write(records, seconds=seconds, unconfirmed=unconfirmed)
-            except BaseException:
-                self.remember_unconfirmed(event_ids)
-                raise
+            written = await self._store.ingest(records, seconds=seconds, unconfirmed=unconfirmed)
             current.set_attributes(
                 {
                     "new": len(written.new),
@@ -90,20 +89,12 @@ class DatabaseWriter:
                     "failed": len(written.failed),
                 }
             )
-        self.forget_unconfirmed(unconfirmed)
         return written
 
-    def remember_unconfirmed(self, event_ids: Iterable[EventId]) -> None:
-        """Remember events whose write has no answer."""
-        self._unconfirmed.update(dict.fromkeys(event_ids))
-        while len(self._unconfirmed) > _MOST_UNCONFIRMED:
-            del self._unconfirmed[next(iter(self._unconfirmed))]
-
-    def forget_unconfirmed(self, event_ids: Iterable[EventId]) -> None:
-        """Forget events whose write was answered."""
-        if self._unconfirmed:
-            for event_id in event_ids:
-                self._unconfirmed.pop(event_id, None)
+    def confirm(self, event_ids: Iterable[EventId]) -> None:
+        """Call this when `write` has answered and its result counts, and not when nothing waited for the answer."""
+        for event_id in event_ids:
+            self._unconfirmed.pop(event_id, None)
 
     def log_slow_failure(self, write: asyncio.Task[BatchResult]) -> None:
         """Log the failure of a slow write, which nothing waits for. Of a long outage only some are logged."""

@@ -168,7 +168,7 @@ class Pipeline:
                 )
                 self._stalls.on_queue_moved()
             batch = self._batch
-            await self._writer.write(batch)
+            await self._writer.make_durable(batch)
             self._batch = None
             try:
                 await self.acks.put([_ack(event) for event in batch])

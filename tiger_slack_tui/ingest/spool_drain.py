@@ -131,17 +131,11 @@ class SpoolDrain:
         return refused
 
     async def _write(self, events: Sequence[SpooledEvent], seconds: float) -> None:
-        """Write the events in one transaction, and count them. Raises as `EventStore.write`."""
+        """Write the events in one transaction, and count them. Raises as `EventStore.ingest`."""
         records = [event.record for event in events]
         event_ids = [event.event_id for event in events]
         written = await self._database.write(records, event_ids, seconds=seconds)
+        self._database.confirm(event_ids)
         self._database.mark_back()
         for event in events:
-            count(
-                self._stats,
-                written,
-                event.event_id,
-                at=event.received_at,
-                late=event.late,
-                routed=event.routed,
-            )
+            count(self._stats, written, event, at=event.received_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
 from tiger_slack_tui.base.ids import EventId
 from tiger_slack_tui.base.outcome import Outcome
@@ -20,14 +21,26 @@ _WARNINGS = {
 }
 
 
-def count(
-    stats: Stats, written: BatchResult, event_id: EventId, *, at: float, late: float, routed: Route
-) -> None:
+class RoutedEvent(Protocol):
+    """A live event, or one of the spool."""
+
+    @property
+    def event_id(self) -> EventId: ...
+
+    @property
+    def late(self) -> float: ...
+
+    @property
+    def routed(self) -> Route: ...
+
+
+def count(stats: Stats, written: BatchResult, event: RoutedEvent, *, at: float) -> None:
     """Count an event that is in the database, as new or as a repeated delivery.
 
-    `at` is the time of receipt in seconds since 1970, `late` the seconds from the event to its receipt. Removes the
-    event from `written.new`, because a batch can contain a second delivery of it.
+    `at` is the time of receipt in seconds since 1970. Removes the event from `written.new`, because a batch can
+    contain a second delivery of it.
     """
+    event_id, routed = event.event_id, event.routed
     if event_id not in written.new:
         stats.duplicates += 1
         return
@@ -48,7 +61,7 @@ def count(
             event_id,
             outcome,
             detail,
-            late,
+            event.late,
         )
     )
     if type_ in _WARNINGS:

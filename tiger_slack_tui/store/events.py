@@ -85,7 +85,7 @@ class EventStore:
         """Whether a write is going on."""
         return bool(self._busy)
 
-    async def write(
+    async def ingest(
         self,
         records: Sequence[bytes],
         *,

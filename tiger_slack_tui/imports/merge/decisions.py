@@ -13,15 +13,17 @@ from tiger_slack_tui.store.import_account import Account, Reason
 from tiger_slack_tui.store.import_messages import DELETED, KnownMessages, MessageKey
 
 
-class FileRecord(NamedTuple):
-    """A record of a file. `position` counts from 1."""
+class MergeRecord(NamedTuple):
+    """A record of a file, or of Slack's history."""
 
-    file: int
-    position: int
     content: MessageRow | DeletionRow | Reason | None
     """The row; the reason why there is none; None if the record is outside the dates of the selection."""
     repair: str | None = None
     """What was repaired in it, because no database can hold it; None if nothing was."""
+    file: int | None = None
+    """The number of its file; None if it is of no file."""
+    position: int = 0
+    """In its file, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class FileEnd:
     failure: Reason | None = None
 
 
-MergeItem = FileRecord | FileEnd
+MergeItem = MergeRecord | FileEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,28 @@ class Changes:
     problems: list[RecordProblem] = field(default_factory=list)
     accounts: dict[int, Account] = field(default_factory=dict)
     """By file."""
+    without_file: Account = field(default_factory=Account)
+    """Of the records that are of no file."""
     positions: dict[int, int] = field(default_factory=dict)
     """By file, the last record that is accounted for."""
     times: dict[int, list[int]] = field(default_factory=dict)
     """By file, the ts of its messages that were not discarded."""
     ended: dict[int, Reason | None] = field(default_factory=dict)
     """The files that end in the batch, and why the rest of them could not be read."""
+
+    def account_of(self, file: int | None) -> Account:
+        """The account that counts the records of a file; None for those of no file."""
+        if file is None:
+            return self.without_file
+        if (account := self.accounts.get(file)) is None:
+            account = self.accounts[file] = Account()
+            self.times[file] = []
+        return account
+
+    def add_problem(self, record: MergeRecord, reason: str) -> None:
+        """Note why a record was skipped or repaired, if it is of a file."""
+        if record.file is not None:
+            self.problems.append(RecordProblem(record.file, record.position, reason))
 
 
 def message_times(
@@ -72,7 +90,7 @@ def message_times(
     """The ts of the batch's messages, by channel. `discarded` has the rule that discards an item, by its index."""
     times: defaultdict[ChannelId, list[int]] = defaultdict(list)
     for number, item in enumerate(items):
-        if number in discarded or not isinstance(item, FileRecord):
+        if number in discarded or not isinstance(item, MergeRecord):
             continue
         content = item.content
         if isinstance(content, MessageRow | DeletionRow):
@@ -86,30 +104,30 @@ def decide(
     """What the items change. Updates `known` to the state after the changes."""
     changes = Changes()
     for number, item in enumerate(items):
-        if (account := changes.accounts.get(item.file)) is None:
-            account = changes.accounts[item.file] = Account()
-            changes.times[item.file] = []
+        account = changes.account_of(item.file)
         if isinstance(item, FileEnd):
             changes.ended[item.file] = item.failure
             if item.failure is not None:
                 changes.problems.append(RecordProblem(item.file, None, item.failure))
             continue
-        file, position, content, repair = item
+        content, repair, file, position = item
         account.read += 1
-        changes.positions[file] = position
+        if file is not None:
+            changes.positions[file] = position
         bad_fields = content.bad_fields if isinstance(content, MessageRow) else ()
         if repair is not None or bad_fields:
             account.repaired += 1
             without = f"stored without bad values of {', '.join(bad_fields)}"
             reason = without if bad_fields else f"repaired: {repair}"
-            changes.problems.append(RecordProblem(file, position, reason))
+            changes.add_problem(item, reason)
         if isinstance(content, MessageRow):
             if content.changes_channel:
                 changes.channels.append(content)  # even if a rule discards the message
             if number in discarded:
                 account.discard(discarded[number])
                 continue
-            changes.times[file].append(content.micros)
+            if file is not None:
+                changes.times[file].append(content.micros)
             _merge_message(content, account, known, changes)
         elif content is None:
             account.filtered += 1
@@ -119,7 +137,7 @@ def decide(
         else:
             account.skip(content)
             if content.is_bad:
-                changes.problems.append(RecordProblem(file, position, content))
+                changes.add_problem(item, content)
     return changes
 
 

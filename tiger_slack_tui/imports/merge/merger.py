@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import psycopg
 
@@ -12,8 +12,8 @@ from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.batch_parts import BatchParts
 from tiger_slack_tui.imports.merge.decisions import (
     Changes,
-    FileRecord,
     MergeItem,
+    MergeRecord,
     RecordProblem,
     decide,
     message_times,
@@ -34,14 +34,18 @@ _TRIES = 5
 class MergeResult:
     """What became of a batch."""
 
-    accounts: dict[int, Account]
+    accounts: dict[int, Account] = field(default_factory=dict)
     """By file."""
-    problems: list[RecordProblem]
+    without_file: Account = field(default_factory=Account)
+    """Of the records that are of no file."""
+    problems: list[RecordProblem] = field(default_factory=list)
+    """Of the files."""
 
     def add(self, other: MergeResult) -> None:
         """Add what became of another batch."""
         for number, account in other.accounts.items():
             self.accounts.setdefault(number, Account()).add(account)
+        self.without_file.add(other.without_file)
         self.problems += other.problems
 
 
@@ -78,7 +82,7 @@ class Merger:
         refuses is skipped as refused, and the others are merged. Raises CheckpointChanged, and psycopg.Error for an
         outage; the current transaction is then rolled back.
         """
-        merged = MergeResult({}, [])
+        merged = MergeResult()
         parts = BatchParts(items)
         while part := parts.next:
             try:
@@ -90,9 +94,9 @@ class Merger:
                     parts.halve()
                     continue
                 refused = part[0]
-                if not isinstance(refused, FileRecord) or refused.content is Reason.REFUSED:
+                if not isinstance(refused, MergeRecord) or refused.content is Reason.REFUSED:
                     raise
-                refused = FileRecord(refused.file, refused.position, Reason.REFUSED)
+                refused = refused._replace(content=Reason.REFUSED, repair=None)
                 merged.add(await self._merge_with_retries([refused], files, has_rules))
             parts.finish()
         return merged
@@ -118,7 +122,7 @@ class Merger:
             messages = {
                 number: item.content.message()
                 for number, item in enumerate(items)
-                if isinstance(item, FileRecord) and isinstance(item.content, MessageRow)
+                if isinstance(item, MergeRecord) and isinstance(item.content, MessageRow)
             }
             results = await evaluate_rules(self._connection, list(messages.values()))
             rules = zip(messages, results.rules, strict=True)
@@ -141,7 +145,7 @@ class Merger:
         for number, checkpoint in after.items():
             checkpoint.stored_position = checkpoint.position
             files[number] = checkpoint
-        return MergeResult(changes.accounts, changes.problems)
+        return MergeResult(changes.accounts, changes.without_file, changes.problems)
 
 
 def _advanced(before: FileCheckpoint, number: int, changes: Changes) -> FileCheckpoint:

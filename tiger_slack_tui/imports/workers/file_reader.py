@@ -18,7 +18,7 @@ from tiger_slack_tui.imports.archive.records import (
     UnreadableRecord,
     read_records,
 )
-from tiger_slack_tui.imports.merge.decisions import FileEnd, FileRecord, MergeItem
+from tiger_slack_tui.imports.merge.decisions import FileEnd, MergeItem, MergeRecord
 from tiger_slack_tui.imports.merge.known_files import accounts_of_known_files
 from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, parse_row
@@ -245,7 +245,7 @@ class FileReader:
                         self._at = (number, stream.tell())
                         await self._merge_batch()
                     self._span = span
-                self._batch.append(FileRecord(number, position, content, repair))
+                self._batch.append(MergeRecord(content, repair, number, position))
                 if isinstance(content, MessageRow):
                     self._batch_bytes += len(content.cells)
                 if len(self._batch) >= _BATCH_RECORDS or self._batch_bytes >= _BATCH_BYTES:
