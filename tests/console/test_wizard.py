@@ -13,9 +13,11 @@ from tests.console.canned import database_state, screen_text, shows
 from tests.console.imports import Clock, half, past, whole
 from tests.console.test_keys import console
 from tests.support import until
+from tiger_slack_tui.base.text import cells
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.views.importing.check_findings import (
     Failure,
+    WarningLine,
     findings,
     paint_check_finding,
 )
@@ -25,6 +27,7 @@ from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.archive.layout import LeftOut
 from tiger_slack_tui.imports.archive.members import ArchiveRefused
 from tiger_slack_tui.imports.request import ImportRequest
+from tiger_slack_tui.store.import_account import Account
 
 KNOWN = replace(database_state(), imports=past(), discard_rules=3)
 
@@ -175,3 +178,24 @@ def test_files_that_were_left_out_by_choice_are_no_warning() -> None:
     failed = state.num_failed
     assert f"{failed} file not read in full" in said(chosen)
     assert f"{failed + 4} files not read in full" in said(chosen | {LeftOut.UNKNOWN: 4})
+
+
+@pytest.mark.parametrize("width", [30, 76, 156])
+def test_a_warning_of_a_check_is_shown_whole_at_every_width(width: int) -> None:
+    state = half(Clock())
+    rows = [row for row in findings(state, width) if isinstance(row, WarningLine)]
+    painted = [paint_check_finding(row, width).plain for row in rows]
+    text = " ".join(row[2:].strip() for row in painted)
+    assert text == next(note.text for note in state.notes if note.is_warning)
+    assert [row[0] for row in painted] == ["▲", *[" "] * (len(rows) - 1)]
+    assert all(cells(row) <= width for row in painted)
+
+
+def test_an_import_that_selects_nothing_says_what_there_is() -> None:
+    state = whole(Clock())
+    assert state.result is not None
+    nothing = replace(state.result, total=Account(read=7, filtered=7), contents="Its days are X.")
+    state.result = nothing
+    shown = "\n".join(row.plain for row in result_lines(state, 80))
+    assert "No message that was read is within since and until.\n    Its days are X." in shown
+    assert "accounted for" not in shown

@@ -10,14 +10,13 @@ from textual.content import Content
 from tiger_slack_tui.base.text import amount, cut, lines
 from tiger_slack_tui.console.panes.paint import (
     BAD,
-    DIM,
     NOTE,
     Column,
     Columns,
     line,
 )
 from tiger_slack_tui.imports.archive.members import ArchiveRefused, Export
-from tiger_slack_tui.imports.state import ImportState, TimedNote
+from tiger_slack_tui.imports.state import ImportState
 from tiger_slack_tui.store.import_account import ImportProblem
 
 PROBLEMS = Columns(
@@ -41,7 +40,15 @@ class Failure:
     """Whether the error begins with this line."""
 
 
-CheckFinding = Failure | TimedNote | ImportProblem
+@dataclass(frozen=True, slots=True)
+class WarningLine:
+    """A line of a warning. The warning begins with it if it `is_first`."""
+
+    text: str
+    is_first: bool
+
+
+CheckFinding = Failure | WarningLine | ImportProblem
 """Something in the archive that the operator should know before the import."""
 
 
@@ -75,7 +82,13 @@ def failure_lines(state: ImportState, width: int) -> list[Failure]:
 
 def findings(state: ImportState, width: int) -> list[CheckFinding]:
     """What the operator should know before the import, errors first; at most `_MOST_PROBLEMS` problems."""
-    warnings = [note for note in state.notes if note.is_warning]
+    room = max(width - _SYMBOL, 1)
+    warnings = [
+        WarningLine(row, is_first=number == 0)
+        for note in state.notes
+        if note.is_warning
+        for number, row in enumerate(lines(note.text, room, _MOST_OF_ERROR, at_words=True))
+    ]
     return [*failure_lines(state, width), *islice(state.problems, _MOST_PROBLEMS), *warnings]
 
 
@@ -108,8 +121,8 @@ def paint_check_finding(row: CheckFinding, width: int) -> Content:
         symbol = "✗ " if row.is_first else " " * _SYMBOL
         shown = symbol + cut(row.text, width - _SYMBOL)
         return line((shown, "" if row.is_hint else BAD)).truncate(width)
-    symbol, style = ("▲", NOTE) if row.is_warning else ("·", DIM)
-    return line((symbol, style), " ", cut(row.text, width - 2)).truncate(width)
+    symbol = "▲ " if row.is_first else " " * _SYMBOL
+    return line((symbol, NOTE), cut(row.text, width - _SYMBOL)).truncate(width)
 
 
 def paint_problem(row: ImportProblem, width: int) -> Content:

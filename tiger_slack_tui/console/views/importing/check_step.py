@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -28,10 +29,12 @@ from tiger_slack_tui.console.views.importing.lines import (
     folder_search_text,
     paint_folder,
 )
+from tiger_slack_tui.console.views.importing.run_step import problem_lines
 from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, Step
 from tiger_slack_tui.console.views.importing.step_line import OPTIONS, SOURCE, phase_part
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase
+from tiger_slack_tui.store.import_account import ImportProblem
 
 
 class CheckStep(Step):
@@ -118,6 +121,18 @@ class CheckStep(Step):
     def _has_options(self) -> bool:
         state = self.wizard.check_state
         return state is not None and (state.is_planned or is_refused(state))
+
+    @action("import.problem", "d", "Details")
+    def act_problem(self) -> None:
+        """Show the whole reason of a bad record or file."""
+        problem = self.pane("check-findings").row
+        if isinstance(problem, ImportProblem):
+            self.host.read(problem.path, partial(problem_lines, problem))
+
+    @act_problem.when
+    def _has_problem(self) -> bool:
+        pane = self.pane("check-findings")
+        return pane.has_focus and isinstance(pane.row, ImportProblem)
 
     @implements(CHECK_ARCHIVE)
     def act_check(self) -> None:

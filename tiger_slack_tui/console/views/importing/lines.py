@@ -19,6 +19,7 @@ from tiger_slack_tui.console.panes.paint import (
     Columns,
     StyledText,
     bar,
+    folded,
     line,
 )
 from tiger_slack_tui.console.views.importing.step_line import end_of_path
@@ -252,6 +253,9 @@ def result_lines(state: ImportState, width: int) -> list[Content]:
     lines += [line(files), line(*account_parts(total))]
     if result is not None and result.mismatch:
         lines.append(line((f"  ✗ The account does NOT add up: {result.mismatch}", BAD)))
+    elif result is not None and result.selects_nothing:
+        lines.append(line(("  ▲ No message that was read is within since and until.", NOTE)))
+        lines += folded(line(("    ", ""), (result.contents, DIM)), width)
     elif result is not None:
         unwanted = sum(
             number for reason, number in state.left_out.items() if not LeftOut(reason).is_wanted

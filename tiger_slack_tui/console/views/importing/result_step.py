@@ -12,7 +12,7 @@ from textual.content import Content
 from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.cached_value import CachedValue
-from tiger_slack_tui.console.panes.paint import as_is, pairs
+from tiger_slack_tui.console.panes.paint import as_is
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.views.importing.check_findings import (
     PROBLEMS,
@@ -27,7 +27,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     paint_folder,
     result_lines,
 )
-from tiger_slack_tui.console.views.importing.run_step import file_lines, folder_lines, problem_pair
+from tiger_slack_tui.console.views.importing.run_step import file_lines, folder_lines, problem_lines
 from tiger_slack_tui.console.views.importing.step import NEW_PATH, SHOW_DETAILS, Step
 from tiger_slack_tui.console.views.importing.step_line import RUN, SOURCE
 from tiger_slack_tui.imports.ledger import FolderProgress
@@ -116,7 +116,7 @@ class ResultStep(Step):
             if planned is not None:
                 self.host.read(path, file_lines(state, planned))
             else:
-                self.host.read(path, partial(_problem_lines, pane.row))
+                self.host.read(path, partial(problem_lines, pane.row))
 
     @act_details.when
     def _has_details(self) -> bool:
@@ -173,11 +173,6 @@ class ResultStep(Step):
     def act_path(self) -> None:
         """Import another archive."""
         self.wizard.go(SOURCE)
-
-
-def _problem_lines(problem: ImportProblem, width: int) -> list[Content]:
-    """All that is known of a problem whose file is not in the plan."""
-    return pairs(width, ("path", problem.path), problem_pair(problem), name=16)
 
 
 def _empty(state: ImportState, width: int) -> list[str]:

@@ -311,6 +311,11 @@ def problem_pair(problem: ImportProblem) -> tuple[str, StyledText]:
     return where, (problem.reason, BAD)
 
 
+def problem_lines(problem: ImportProblem, width: int) -> list[Content]:
+    """All that is known of a problem."""
+    return pairs(width, ("path", problem.path), problem_pair(problem), name=16)
+
+
 def folder_lines(folder: FolderProgress) -> MakeLines:
     """All that is known now of a channel."""
     rows: list[tuple[str, StyledText]] = [
