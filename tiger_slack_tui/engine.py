@@ -171,7 +171,7 @@ class Engine:
         if self._web is None:
             raise EngineNotReady("The engine has not started yet. Try again in a few seconds.")
 
-        async def find(connection: Connection, _: str) -> list[Gap]:
+        async def find(connection: Connection, _: TeamId) -> list[Gap]:
             return await gaps.get(connection, [gap_id])
 
         await self._check_jobs_database()
@@ -302,45 +302,39 @@ class Engine:
         """Run all tasks until `stop`, or until an error that an operator must fix. Raises it after a clean stop."""
         pipeline, supervise = self._pipeline, self._supervisor.supervise
         tried = asyncio.Event()
-        listening = asyncio.create_task(
+        (listening,) = _start(
             supervise(
                 "the connection to Slack", lambda: self._listen(slack, tried), fatal=(SlackRefused,)
             )
         )
-        sources = [
-            asyncio.create_task(work)
-            for work in (
-                supervise(
-                    "the preparation of the database",
-                    lambda: self._prepare_database(tried),
-                    fatal=(DatabaseRefused, MigrationError),
-                ),
-                supervise(
-                    "the schedule of the jobs",
-                    lambda: self._run_jobs(scheduler),
-                    fatal=(OtherDatabase,),
-                ),
-                supervise("the heartbeat", lambda: self._run_heartbeat(heartbeat)),
-            )
-        ]
-        ingesting = [
-            asyncio.create_task(work)
-            for work in (
-                supervise("the writing of events", pipeline.write),
-                supervise("the sending of acks", pipeline.acks.run),
-                supervise("the drain of the spool", pipeline.drain.run),
-                supervise("the snapshot", self._publish),
-            )
-        ]
+        background = _start(
+            supervise(
+                "the preparation of the database",
+                lambda: self._prepare_database(tried),
+                fatal=(DatabaseRefused, MigrationError),
+            ),
+            supervise(
+                "the schedule of the jobs",
+                lambda: self._run_jobs(scheduler),
+                fatal=(OtherDatabase,),
+            ),
+            supervise("the heartbeat", lambda: self._run_heartbeat(heartbeat)),
+        )
+        ingesting = _start(
+            supervise("the writing of events", pipeline.write),
+            supervise("the sending of acks", pipeline.acks.run),
+            supervise("the drain of the spool", pipeline.drain.run),
+            supervise("the snapshot", self._publish),
+        )
         stop = asyncio.create_task(self._shutdown.wait())
         try:
-            await first_end(stop, listening, *sources, *ingesting)
+            await first_end(stop, listening, *background, *ingesting)
         finally:
             self._shutdown.request()
             left = self._shutdown.left
             await cancel(stop, listening, seconds=left(reserve=_AFTER_READING))
             slack.stop_reading()
-            await self._flush(heartbeat, sources)
+            await self._flush(heartbeat, background)
             await pipeline.close(min(left(reserve=_AFTER_WRITES), 0.6))
             await asyncio.gather(
                 cancel(*ingesting, seconds=left(reserve=_AFTER_SOCKETS)),
@@ -351,14 +345,14 @@ class Engine:
             log.info("stopped", extra={"received": stats.received, "unacknowledged": lost})
 
     async def _flush(
-        self, heartbeat: HeartbeatWriter, sources: Sequence[asyncio.Task[None]]
+        self, heartbeat: HeartbeatWriter, background: Sequence[asyncio.Task[None]]
     ) -> None:
-        """Store and acknowledge what was read, and write the last heartbeat. Cancel `sources` meanwhile."""
+        """Store and acknowledge what was read, and write the last heartbeat. Cancel `background` meanwhile."""
         seconds = self._shutdown.left(reserve=_AFTER_FLUSH)
         work = _run_all(self._pipeline.flush(), heartbeat.write_last())
         await asyncio.gather(
             finish_within(seconds, work, "the last writes"),
-            cancel(*sources, seconds=seconds),
+            cancel(*background, seconds=seconds),
         )
 
     async def _listen(self, slack: SocketMode, database_tried: asyncio.Event) -> None:
@@ -435,6 +429,10 @@ class Engine:
         self._pipeline.mark_database_ready()
         self._database_ready.set()
         tried.set()
+
+
+def _start(*coroutines: Coroutine[Any, Any, None]) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(work) for work in coroutines]
 
 
 async def _run_all(*coroutines: Coroutine[Any, Any, Any]) -> None:

@@ -169,72 +169,51 @@ class Expected:
 
     def _channel(self, event: dict[str, Any]) -> str:
         kind, happened = event["type"].partition("_")[2], float(event["event_ts"])
-        channel: Any = event.get("channel", event.get("old_channel_id"))
-        values: Mapping[str, Any]
-        version = (happened, happened)
         if kind in ("created", "rename"):
-            names = (
-                "is_archived",
-                "is_shared",
-                "is_ext_shared",
-                "is_org_shared",
-                "is_member",
-                "updated",
-            )
-            values = {name: channel.get(name) for name in names} | {
-                "channel_name": channel.get("name")
-            }
-            if "updated" in channel:
-                updated = float(channel["updated"])
-                version = (updated / 1000 if updated > 1e11 else updated, happened)
-            channel_id = channel["id"]
-            row = self.channels.setdefault(channel_id, _new_channel(channel_id))
-            for name in ("topic", "purpose"):
-                if name in channel:
-                    set_at = max(version[0], float(channel[name].get("last_set", 0)))
-                    self._merge(
-                        "channel",
-                        channel_id,
-                        row,
-                        {name: channel[name].get("value")},
-                        (set_at, happened),
-                    )
-        elif kind in (
-            "archive",
-            "unarchive",
-            "deleted",
-            "left",
-            "shared",
-            "unshared",
-            "id_changed",
-        ):
-            still = bool(event.get("is_ext_shared", False))
-            effects: dict[str, dict[str, Any]] = {
-                "archive": {"is_archived": True},
-                "unarchive": {"is_archived": False},
-                "deleted": {"is_deleted": True},
-                "left": {"is_member": False},
-                "shared": {"is_shared": True, "is_ext_shared": True},
-                "unshared": {"is_shared": still, "is_ext_shared": still},
-                "id_changed": {"successor_id": event.get("new_channel_id")},
-            }
-            values, channel_id = effects[kind], channel
-            row = self.channels.setdefault(channel_id, _new_channel(channel_id))
-        else:
+            self._channel_record(event["channel"], happened)
+            return "stored"
+        still = bool(event.get("is_ext_shared", False))
+        effects: dict[str, dict[str, Any]] = {
+            "archive": {"is_archived": True},
+            "unarchive": {"is_archived": False},
+            "deleted": {"is_deleted": True},
+            "left": {"is_member": False},
+            "shared": {"is_shared": True, "is_ext_shared": True},
+            "unshared": {"is_shared": still, "is_ext_shared": still},
+            "id_changed": {"successor_id": event.get("new_channel_id")},
+        }
+        if kind not in effects:
             return "unrouted"
-        self._merge("channel", channel_id, row, values, version)
+        channel_id = event["channel"] if "channel" in event else event["old_channel_id"]
+        self._merge_channel(channel_id, effects[kind], (happened, happened))
         return "stored"
+
+    def _channel_record(self, channel: Mapping[str, Any], happened: float) -> None:
+        """Merge a channel's own record, whose topic and purpose can be newer than the rest of it."""
+        version = (happened, happened)
+        if "updated" in channel:
+            updated = float(channel["updated"])
+            version = (updated / 1000 if updated > 1e11 else updated, happened)
+        for name in ("topic", "purpose"):
+            if name in channel:
+                set_at = max(version[0], float(channel[name].get("last_set", 0)))
+                values = {name: channel[name].get("value")}
+                self._merge_channel(channel["id"], values, (set_at, happened))
+        flags = ("is_archived", "is_shared", "is_ext_shared", "is_org_shared", "is_member")
+        values = {name: channel.get(name) for name in (*flags, "updated")}
+        self._merge_channel(channel["id"], values | {"channel_name": channel.get("name")}, version)
 
     def _channel_message(self, event: dict[str, Any]) -> None:
         what = str(event.get("subtype")).removeprefix("channel_").removeprefix("group_")
         if what not in ("topic", "purpose", "name") or what == event.get("subtype"):
             return
         happened = float(event["event_ts"])
-        row = self.channels.setdefault(event["channel"], _new_channel(event["channel"]))
         column = "channel_name" if what == "name" else what
-        self._merge(
-            "channel", event["channel"], row, {column: event.get(what)}, (happened, happened)
-        )
+        self._merge_channel(event["channel"], {column: event.get(what)}, (happened, happened))
+
+    def _merge_channel(self, id_: str, values: Mapping[str, Any], version: Version) -> None:
+        row = self.channels.setdefault(id_, _new_channel(ChannelId(id_)))
+        self._merge("channel", id_, row, values, version)
 
     def _merge(
         self, table: str, key: str, row: dict[str, Any], values: Mapping[str, Any], version: Version

@@ -370,10 +370,7 @@ class LocalSlack:
         if self._random.random() < self.faults.http_500:
             return web.Response(status=500, text="not now")
         if self._random.random() < self.faults.http_429:
-            headers = {"Retry-After": "1"}
-            return web.json_response(
-                {"ok": False, "error": "ratelimited"}, status=429, headers=headers
-            )
+            return _rate_limited(1)
         method = request.match_info["method"]
         if request.content_type == "application/json" and request.can_read_body:
             given = await request.json()
@@ -382,10 +379,7 @@ class LocalSlack:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ") or given.get(
             "token", ""
         )
-        wanted = self.app_token if method == "apps.connections.open" else self.bot_token
-        if token != wanted:
-            known = token in (self.app_token, self.bot_token)
-            error = "not_allowed_token_type" if known else "invalid_auth" if token else "not_authed"
+        if error := self._token_error(method, token):
             return web.json_response({"ok": False, "error": error})
         if method == "apps.connections.open":
             return web.json_response(self._open_connection(request.host))
@@ -402,16 +396,21 @@ class LocalSlack:
         if method in self.refuse:
             return web.json_response({"ok": False, "error": self.refuse[method]})
         if wait := self._wait_of_tier(method):
-            headers = {"Retry-After": str(wait)}
-            return web.json_response(
-                {"ok": False, "error": "ratelimited"}, status=429, headers=headers
-            )
+            return _rate_limited(wait)
         self.calls[method] += 1
         if self.hold is not None:
             await self.hold.wait()
         return web.json_response(
             self.directory.answer(method, {k: str(v) for k, v in given.items()})
         )
+
+    def _token_error(self, method: str, token: str) -> str | None:
+        """The error if the token may not call the method."""
+        if token == (self.app_token if method == "apps.connections.open" else self.bot_token):
+            return None
+        if token in (self.app_token, self.bot_token):
+            return "not_allowed_token_type"
+        return "invalid_auth" if token else "not_authed"
 
     def _wait_of_tier(self, method: str) -> int:
         """Seconds until the method may be called again; 0 if it may be called now."""
@@ -434,6 +433,12 @@ class LocalSlack:
         ticket = secrets.token_hex(8)
         self._tickets.add(ticket)
         return {"ok": True, "url": f"ws://{host}/link?ticket={ticket}&app_id=A0LOCAL"}
+
+
+def _rate_limited(seconds: int) -> web.Response:
+    """The answer that asks to wait."""
+    headers = {"Retry-After": str(seconds)}
+    return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
 
 
 def _json(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
 from typing import TypeVar
@@ -217,6 +217,31 @@ def _message(message: ReadableMessage, names: Mapping[str, str], url: str) -> Me
     )
 
 
+@dataclass(slots=True)
+class _Tests:
+    """What a document is tested and ranked by, in the language of tsquery."""
+
+    clauses: list[str] = field(default_factory=list)
+    """A document must match all of them."""
+    ranking: list[str] = field(default_factory=list)
+    alternatives: list[str] = field(default_factory=list)
+    """The words of clauses with several."""
+    is_selective: bool = False
+    """Whether a clause has only words that must be there."""
+
+    def add(self, parts: Sequence[tuple[Condition, str]]) -> None:
+        """Add a clause: conditions, of which one must be true, with their queries."""
+        if not parts:
+            return
+        self.clauses.append(_any(f"!({q})" if each.is_negated else q for each, q in parts))
+        self.is_selective |= not any(each.is_negated for each, _ in parts)
+        ranked = [q for each, q in parts if isinstance(each, Words) and not each.is_negated]
+        if ranked:
+            self.ranking.append(_any(ranked))
+        if len(parts) > 1:
+            self.alternatives += ranked
+
+
 async def _match(
     connection: Connection,
     query: Query,
@@ -231,27 +256,15 @@ async def _match(
     for each in conditions:
         if isinstance(each, Filter) and each.is_of_document:
             queries[each] = await _filter_query(connection, each, visible)
-    clauses: list[str] = []
-    ranking: list[str] = []
-    alternatives: list[str] = []
-    is_selective = False
+    tests = _Tests()
     for clause in query.clauses:
-        parts = [(each, q) for each in clause if (q := queries.get(each))]
-        if not parts:
-            continue
-        clauses.append(_any(f"!({q})" if each.is_negated else q for each, q in parts))
-        is_selective |= not any(each.is_negated for each, _ in parts)
-        ranked = [q for each, q in parts if isinstance(each, Words) and not each.is_negated]
-        if ranked:
-            ranking.append(_any(ranked))
-        if len(parts) > 1:
-            alternatives += ranked
+        tests.add([(each, q) for each in clause if (q := queries.get(each))])
     reactions = await _reactions(connection, conditions)
     threads = {
         not each.is_negated for each in conditions if isinstance(each, Filter) and each.is_thread
     }
     if (
-        not clauses
+        not tests.clauses
         and not reactions
         and not threads
         and query.since is None
@@ -259,11 +272,11 @@ async def _match(
     ):
         raise QueryError("The query has no words to search for.", hint="Write a word or a name.")
     return progress, Match(
-        " & ".join(clauses) or None,
-        is_selective,
+        " & ".join(tests.clauses) or None,
+        tests.is_selective,
         # Words that all must be there count by their distance, words of which one must be there by themselves.
-        " & ".join(ranking) or None,
-        tuple(alternatives),
+        " & ".join(tests.ranking) or None,
+        tuple(tests.alternatives),
         reactions,
         tuple(threads),
         str(query.since) if query.since else "-infinity",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
 
-from tiger_slack_tui.base.ids import ChannelId, SlackTs
+from tiger_slack_tui.base.ids import ChannelId, SlackTs, UserId
 from tiger_slack_tui.mcp.answers import (
     Model,
     Page,
@@ -30,6 +31,7 @@ from tiger_slack_tui.store.search import (
     newest,
     term_queries,
 )
+from tiger_slack_tui.store.search_index import IndexProgress
 
 _REPLIES = 5
 """Replies of a thread that a list of conversations shows."""
@@ -113,20 +115,7 @@ async def get_conversations_with_user(
     """
     user_id = await call.user(user)
     begin, end = call.period(since, until)
-    after = call.position(str, str)
-    progress, (mention,) = await term_queries(call.connection, [(user_id, False)], call.visible)
-    queries = [query for query in (lexeme(f"from:{user_id}"), mention) if query]
-    found = await newest(
-        call.connection,
-        Match(
-            " | ".join(f"({query})" for query in queries),
-            since=str(begin),
-            until=str(end),
-            visible=call.visible,
-        ),
-        after=SearchPosition(SlackTs(str(after[0])), ChannelId(str(after[1]))) if after else None,
-        limit=limit + 1,
-    )
+    progress, found = await _by_or_about(call, user_id, begin, end, limit + 1)
     page = found[:limit]
     rows = await fetch_messages(call.connection, [(each.channel_id, each.ts) for each in page])
     firsts = await fetch_messages(
@@ -154,6 +143,23 @@ async def get_conversations_with_user(
         next_cursor=call.cursor(last.ts, last.channel_id) if last else None,
         conversations=items,
     )
+
+
+async def _by_or_about(
+    call: Call, user_id: UserId, begin: datetime, end: datetime, limit: int
+) -> tuple[IndexProgress, list[SearchHit]]:
+    """What is indexed, and the newest messages that a person wrote, or that mention the person."""
+    after = call.position(str, str)
+    progress, (mention,) = await term_queries(call.connection, [(user_id, False)], call.visible)
+    queries = [query for query in (lexeme(f"from:{user_id}"), mention) if query]
+    match = Match(
+        " | ".join(f"({query})" for query in queries),
+        since=str(begin),
+        until=str(end),
+        visible=call.visible,
+    )
+    position = SearchPosition(SlackTs(str(after[0])), ChannelId(str(after[1]))) if after else None
+    return progress, await newest(call.connection, match, after=position, limit=limit)
 
 
 def _by_thread(messages: Iterable[ReadableMessage]) -> list[list[ReadableMessage]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -199,13 +199,7 @@ async def get_activity(
     cursor: Cursor = None,
 ) -> Activity:
     """Count messages, people and threads by day (UTC) and channel: of 7 days, or of a period of at most 92."""
-    begin, end = call.period(since, until)
-    if end == LATEST:
-        end = call.now
-    if begin == EARLIEST:
-        begin = shift(end, -timedelta(days=_DAYS))
-    if end - begin > timedelta(days=_MOST_DAYS):
-        raise ArgumentWrong(f"The period has more than {_MOST_DAYS} days.", hint="Ask for less.")
+    begin, end = _activity_period(call, since, until)
     channel_id = await call.channel(channel) if channel else None
     user_id = await call.user(user) if user else None
     after = call.position(str, str)
@@ -237,6 +231,18 @@ async def get_activity(
         next_cursor=call.cursor(last.day.isoformat(), last.channel_id) if last else None,
         activity=items,
     )
+
+
+def _activity_period(call: Call, since: str | None, until: str | None) -> tuple[datetime, datetime]:
+    """The period, which ends now and has 7 days unless the arguments say otherwise. Raises ArgumentWrong."""
+    begin, end = call.period(since, until)
+    if end == LATEST:
+        end = call.now
+    if begin == EARLIEST:
+        begin = shift(end, -timedelta(days=_DAYS))
+    if end - begin > timedelta(days=_MOST_DAYS):
+        raise ArgumentWrong(f"The period has more than {_MOST_DAYS} days.", hint="Ask for less.")
+    return begin, end
 
 
 async def get_gaps(

@@ -42,6 +42,13 @@ _OLDEST_TIMESCALEDB = (2, 22)
 
 # A writer holds its buckets and then waits for a table. So the buckets come first, before a file locks a table.
 # Earlier versions have 128 of them.
+_RECORD_FILE: LiteralString = """
+insert into slack.migration (file_name, applied_at_version, body) values (%s, %s, %s)
+on conflict (file_name) do update set
+  applied_at_version = excluded.applied_at_version
+, applied_at = excluded.applied_at
+, body = excluded.body
+"""
 _STOP_WRITERS: tuple[LiteralString, ...] = (
     "select pg_advisory_xact_lock(%(documents)s)",
     "select pg_advisory_xact_lock(%(messages)s, bucket) from generate_series(0, 127) bucket",
@@ -289,13 +296,7 @@ async def _apply(
     version: str,
     report: Callable[[MigrationMessage], None],
 ) -> None:
-    timescaledb = await find_timescaledb(connection)
-    # The files call TimescaleDB's functions, which are in the schema that its extension was created in.
-    await connection.execute(
-        "select set_config('search_path', 'pg_catalog, ' || quote_ident(%s), true)"
-        ", set_config('lock_timeout', '10s', true), set_config('client_min_messages', 'warning', true)",
-        (timescaledb.schema if timescaledb else "public",),
-    )
+    await _set_up_session(connection)
     if await _one(connection, "select from pg_namespace where nspname = 'slack'") is None:
         await connection.execute("create schema slack")
         await connection.execute(
@@ -312,23 +313,26 @@ async def _apply(
         began = time.monotonic()
         with span(f"migration {file.name}", version=version):
             await _run(connection, file)
-        await connection.execute(
-            "insert into slack.migration (file_name, applied_at_version, body) values (%s, %s, %s)"
-            " on conflict (file_name) do update set applied_at_version = excluded.applied_at_version"
-            ", applied_at = excluded.applied_at, body = excluded.body",
-            (file.name, version, file.body),
-        )
-        report(
-            MigrationMessage(
-                logging.INFO, f"applied {file.name} ({time.monotonic() - began:.2f} s)"
-            )
-        )
+        await connection.execute(_RECORD_FILE, (file.name, version, file.body))
+        seconds = time.monotonic() - began
+        report(MigrationMessage(logging.INFO, f"applied {file.name} ({seconds:.2f} s)"))
     if await _one(connection, "select where to_regprocedure('slack.grant_to_roles()') is not null"):
         await connection.execute("select slack.grant_to_roles()")
     await connection.execute(
         "insert into slack.version (version) values (%s)"
         " on conflict ((true)) do update set version = excluded.version, at = excluded.at",
         (version,),
+    )
+
+
+async def _set_up_session(connection: Connection) -> None:
+    """Set the search path, limits and messages for the current transaction."""
+    timescaledb = await find_timescaledb(connection)
+    # The files call TimescaleDB's functions, which are in the schema that its extension was created in.
+    await connection.execute(
+        "select set_config('search_path', 'pg_catalog, ' || quote_ident(%s), true)"
+        ", set_config('lock_timeout', '10s', true), set_config('client_min_messages', 'warning', true)",
+        (timescaledb.schema if timescaledb else "public",),
     )
 
 
