@@ -142,6 +142,9 @@ def test_texts_are_shown_as_slack_shows_them(conninfo: str, run: Commands) -> No
     ):
         assert "@ana & notes" in run(*arguments), arguments
         assert raw in run(*arguments, "--json"), arguments
+    of = f"{of.partition('.')[0]}.999999"  # no message has it
+    assert "@ana & notes" in run("thread", channel, of, code=1)
+    assert raw in run("thread", channel, of, "--json", code=1)
 
 
 def test_an_event_and_its_failure(conninfo: str, run: Commands) -> None:

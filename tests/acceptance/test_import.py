@@ -203,7 +203,10 @@ def test_exit_codes_and_what_is_printed(tmp_path: Path, conninfo: str) -> None:
         assert nothing.returncode == 1, option
         assert "generl" not in option or "Did you mean general?" in nothing.stderr
         assert ("channel" in option[0]) == ("No channel" in nothing.stderr)
-        assert "Its channels are: general. Its days are 2023-11-14 to 2023-11-14." in nothing.stderr
+        assert (
+            "The archive has the channels general and the days 2023-11-14 to 2023-11-14."
+            in nothing.stderr
+        )
     dry = in_this_process(
         "import",
         "good.zip",

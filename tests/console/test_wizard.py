@@ -194,7 +194,11 @@ def test_a_warning_of_a_check_is_shown_whole_at_every_width(width: int) -> None:
 def test_an_import_that_selects_nothing_says_what_there_is() -> None:
     state = whole(Clock())
     assert state.result is not None
-    nothing = replace(state.result, total=Account(read=7, filtered=7), contents="Its days are X.")
+    nothing = replace(
+        state.result,
+        total=Account(read=9, filtered=7, skipped={"no JSON object": 2}),
+        contents="Its days are X.",
+    )
     state.result = nothing
     shown = "\n".join(row.plain for row in result_lines(state, 80))
     assert "No message that was read is within since and until.\n    Its days are X." in shown

@@ -51,7 +51,9 @@ async def test_channels_that_are_not_there(conninfo: str, tmp_path: Path) -> Non
     path = general(tmp_path)
     with pytest.raises(ArchiveRefused, match=r"--channel nope\*") as refused:
         await run_import(conninfo, path, selection=ImportSelection(channels=("nope*",)))
-    assert str(refused.value.hint).startswith("Its channels are: general. Its days are 2023-11-14")
+    assert str(refused.value.hint).startswith(
+        "The archive has the channels general and the days 2023-11-14"
+    )
 
 
 def sqlite_file(path: Path) -> Path:

@@ -184,9 +184,9 @@ def test_channels_by_name_and_id_with_wildcards(tmp_path: Path) -> None:
         with pytest.raises(ArchiveRefused, match="nope") as refused:
             plan(tmp_path, files, channels=patterns)
         assert refused.value.hint == (
-            "Its channels are: dev, dev-ops, general. Its days are 2024-01-01 to 2024-01-01."
+            "The archive has the channels dev, dev-ops, general and the days 2024-01-01 to 2024-01-01."
         )
     files |= export({f"c{number:02}": {"2024-01-01": []} for number in range(30)})
     with pytest.raises(ArchiveRefused) as refused:
         plan(tmp_path, files, channels=("nope",))
-    assert "c08, c09 and 23 more. Its days" in str(refused.value.hint)
+    assert "c08, c09 and 23 more and the days" in str(refused.value.hint)

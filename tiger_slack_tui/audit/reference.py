@@ -24,8 +24,8 @@ _HOW_TO_NAME = "Name the message by CHANNEL and TS (1700000000.000100), or by it
 def how_to_name(channel: str, ts: str | None) -> str:
     """What is wrong with texts that name no message, and how to name one."""
     if ts is None:
-        return f"{visible(channel)} does not name a message. {_HOW_TO_NAME}"
-    return f"{visible(ts)} is not the TS of a message. {_HOW_TO_NAME}"
+        return f"{visible(channel)} does not name a message.\n  {_HOW_TO_NAME}"
+    return f"{visible(ts)} is not the TS of a message.\n  {_HOW_TO_NAME}"
 
 
 @dataclass(frozen=True, slots=True)

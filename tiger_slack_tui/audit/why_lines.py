@@ -175,9 +175,10 @@ def _hints(found: MessageHistory) -> Iterator[str]:
     discarded = {event.discard_id for event in found.events if event.did is Effect.DISCARDED}
     on = {rule.id for rule in found.rules if rule.is_on}
     for rule_id in sorted(id_ for id_ in discarded if id_ is not None):
+        do = "to apply what it discarded" if found.message else "to store it"
         if rule_id in on:
-            yield f"→ to store it, first: tiger-slack discard off {rule_id}"
-        yield f"→ to store it: tiger-slack replay --discarded-by {rule_id}"
+            yield f"→ {do}, first: tiger-slack discard off {rule_id}"
+        yield f"→ {do}: tiger-slack replay --discarded-by {rule_id}"
     if found.verdict is Verdict.FAILED:
         failed = " ".join(e.event_id for e in found.events if e.did is Effect.FAILED)
         yield f"→ to store it, fix the error, then: tiger-slack replay {visible(failed)}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from tiger_slack_tui.audit.readable import readable_rows
 from tiger_slack_tui.audit.reference import MessageReference, how_to_name
 from tiger_slack_tui.audit.why_lines import second_lines
 from tiger_slack_tui.audit.words import format_channel, format_time, format_user
@@ -155,7 +156,7 @@ def thread(channel: str, ts: str | None, as_json: bool) -> None:
     async def ask(connection: Connection) -> list[Message] | _Candidates:
         found = await named.find(connection)
         if isinstance(found, list):
-            return _Candidates(found)
+            return _Candidates(found if as_json else await readable_rows(connection, found))
         return await thread_of(connection, *found)
 
     messages = run_query(settings.load(), "thread", ask)

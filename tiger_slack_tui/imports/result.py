@@ -49,8 +49,9 @@ class ImportResult:
 
     @property
     def selects_nothing(self) -> bool:
-        """Whether the archive has messages, and none of them is within the dates."""
-        return 0 < self.total.read == self.total.filtered
+        """Whether none of the messages that could be read is within the dates."""
+        total = self.total
+        return 0 < total.filtered == total.accounted - sum(total.skipped.values())
 
     @property
     def exit_code(self) -> int:

@@ -47,6 +47,8 @@ class _Kind:
     noun: str
     mark: str
     """The character that Slack puts before a name."""
+    have_name: str
+    """What several are said to do whose name is the same."""
     exact: LiteralString
     """The ids of the name."""
     pattern: LiteralString
@@ -58,6 +60,7 @@ class _Kind:
 _CHANNEL = _Kind(
     "channel",
     "#",
+    "have or had the name",
     exact="""
 with named as
 ( select n.channel_id as id from slack.channel_name n where n.channel_name = %(name)s
@@ -97,6 +100,7 @@ limit %(most)s
 _USER = _Kind(
     "user",
     "@",
+    "have the name",
     exact="""
 with named as
 ( select u.id, u.user_name = %(name)s as is_handle
@@ -248,7 +252,7 @@ async def _one(
     named = _matching if is_pattern(given) else _named
     ids = await named(connection, kind, given, visible)
     if len(ids) > 1:
-        match = "match" if is_pattern(given) else "have or had the name"
+        match = "match" if is_pattern(given) else kind.have_name
         more = ", …" if len(ids) > _LISTED else ""
         raise NameUnknown(
             f"Several {kind.noun}s {match} {given}.",

@@ -272,8 +272,9 @@ def _contents(plan: Plan, selection: ImportSelection) -> str:
     titles = sorted(plan.titles)
     more = f" and {len(titles) - _SHOWN:,} more" if len(titles) > _SHOWN else ""
     there = ", ".join(map(shown, titles[:_SHOWN])) + more
-    channels = f"Its channels are: {there}." if titles else "It holds no channels."
-    return f"{channels} Its days are {plan.days[0]} to {plan.days[1]}." if plan.days else channels
+    channels = f"the channels {there}" if titles else "no channels"
+    days = " and the days {} to {}".format(*plan.days) if plan.days else ""
+    return f"The archive has {channels}{days}."
 
 
 def sort_by_span(files: list[PlannedFile]) -> None:
