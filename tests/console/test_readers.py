@@ -30,13 +30,16 @@ from tiger_slack_tui.console.model import findings as finding
 from tiger_slack_tui.console.model import findings_reader as trailing
 from tiger_slack_tui.console.model import monitor as monitoring
 from tiger_slack_tui.console.model.audit_reader import AuditReader
+from tiger_slack_tui.console.model.database_state import DatabaseState
 from tiger_slack_tui.console.model.findings import Findings, FindingsMerger, StoredFindings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.history_reader import DAY, HistoryReader
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.names import Names
+from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.panes.jobs import paint_size
+from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.postgres import introspection
 from tiger_slack_tui.postgres.introspection import TableSize, table_sizes
@@ -457,11 +460,15 @@ async def test_views_show_that_their_findings_are_not_the_newest(tmp_path: Path)
         backend.change(
             findings=Findings(), stored_findings=StoredFindings(FINDINGS, NOW, "connection refused")
         )
-        await shows(app, "connection refused: the database's part")
+        await shows(app, "not read yet, newer ones are only of this instance: connection refused")
         await pilot.press("1")
         await until(lambda: "connection refused" not in screen_text(app))
         backend.change(is_observing=True)
-        await shows(app, "connection refused: the database's part")
+        await shows(app, "not read yet: connection refused")
+        backend.change(stored_findings=StoredFindings(), database=DatabaseState(), rates=Rates())
+        for pane in ("types", "instances", "running", "last-problems"):
+            shown = app.view.query_one(f"#{pane}", Pane)
+            await until(lambda shown=shown: shown.body.empty_text == ("Asking the database …",))
 
 
 async def test_what_is_old_says_so(tmp_path: Path) -> None:

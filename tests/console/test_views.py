@@ -21,6 +21,7 @@ from tests.console.conftest import SIZES, Golden, Pictures
 from tests.console.test_events_view import ROWS, CannedAudit, console
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.database_state import DatabaseState
+from tiger_slack_tui.console.model.findings import StoredFindings
 from tiger_slack_tui.console.model.history_reader import DAY
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -50,11 +51,13 @@ STATES = {
     "observing": {
         "engine": None,
         "is_observing": True,
+        "stored_findings": StoredFindings(at=NOW),
         "database": replace(database_state(), instances=several_instances()),
     },
     "observing-killed": {
         "engine": None,
         "is_observing": True,
+        "stored_findings": StoredFindings(at=NOW),
         "database": replace(
             database_state(), instances=several_instances(),
             problem="connection refused", problem_since=NOW - 12, at=NOW - 14,
@@ -63,6 +66,7 @@ STATES = {
     "observing-lost": {
         "engine": None,
         "is_observing": True,
+        "stored_findings": StoredFindings(at=NOW),
         "database": replace(
             database_state(),
             instances=(

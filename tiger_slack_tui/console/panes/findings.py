@@ -62,9 +62,8 @@ def findings_problem(model: Model) -> str | None:
     since = f"as of {age(old)} ago" if old is not None else "not read yet"
     if stored.problem is None:
         return since if model.stored_findings_waited > STALE_ANSWER_SECONDS else None
-    return (
-        f"{stored.problem}: the database's part is {since}; newer ones are those of this instance"
-    )
+    newer = "" if model.is_observing else ", newer ones are only of this instance"
+    return f"{since}{newer}: {stored.problem}"
 
 
 def paint_finding(row: Finding, width: int) -> Content:

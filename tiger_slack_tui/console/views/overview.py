@@ -318,7 +318,9 @@ class OverviewView(View):
                 is_old=is_old,
                 head=_TYPES.head,
                 empty_text=(
-                    "No instance reports. Events appear here when one does."
+                    "Asking the database …"
+                    if model.is_observing and model.database.at is None
+                    else "No instance reports. Events appear here when one does."
                     if model.is_silent
                     else "There were no events yet. The first one appears here within a second.",
                 ),
@@ -412,7 +414,11 @@ class OverviewView(View):
                 head=findings_head if self.query_one("#last-problems").size.height > 8 else None,
                 note="newest first · 3 shows all",
                 newest=0,
-                empty_text=("No failed, discarded, unrouted or late events since the start.",),
+                empty_text=(
+                    "Asking the database …"
+                    if model.is_observing and model.stored_findings.at is None
+                    else "No failed, discarded, unrouted or late events since the start.",
+                ),
                 problem=problem,
                 is_old=problem is not None,
             )
