@@ -96,7 +96,7 @@ def test_help_says_the_same_of_a_command_in_both_places() -> None:
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command is not None
-        assert f"{name:<8}  {command.get_short_help_str(limit=80)}\n" in shown
+        assert f"{name:<10}  {command.get_short_help_str(limit=80)}\n" in shown
 
 
 def test_a_command_that_does_not_exist() -> None:

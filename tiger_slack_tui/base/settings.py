@@ -19,6 +19,8 @@ from tiger_slack_tui.base.errors import SettingsError
 _LEAST_TOKEN = 16
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
+ENV_FILE = ".env"
+"""The file of settings, in the working directory."""
 SLACK_API_URL = "https://slack.com/api/"
 
 
@@ -376,26 +378,42 @@ def _address(check: _Check, name: str) -> str | None:
     return make_conninfo("", **given)
 
 
-def _home(check: _Check) -> Path:
+def default_home() -> Path:
+    """The directory that is used without TIGER_SLACK_HOME. Raises RuntimeError for a user without a home."""
     from platformdirs import user_data_path
 
+    return user_data_path("tiger-slack", appauthor=False)
+
+
+def _home(check: _Check) -> Path:
     given = check.text("TIGER_SLACK_HOME")
     home = Path()
     try:
-        home = Path(given).expanduser() if given else user_data_path("tiger-slack", appauthor=False)
+        home = Path(given).expanduser() if given else default_home()
     except RuntimeError:  # a user without an entry in passwd and without HOME, as in containers
         fix = "set it to a writable directory, without ~"
         check.problem("TIGER_SLACK_HOME", "begins with a home directory that is not known", fix)
     return home.absolute()
 
 
-def _dotenv(check: _Check) -> Mapping[str, str]:
+def read_env_file() -> dict[str, str]:
+    """The values of .env in the working directory; {} without the file. Raises SettingsError if it cannot be read."""
     from dotenv import dotenv_values
 
     try:
-        found = dotenv_values(".env")
+        found = dotenv_values(ENV_FILE)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        check.problem(".env", f"cannot be read ({reason})", "fix it, or move it away")
-        found = {}
+        raise SettingsError(
+            f"{ENV_FILE} cannot be read ({reason})", hint="Fix it, or move it away."
+        ) from None
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _dotenv(check: _Check) -> Mapping[str, str]:
+    try:
+        return read_env_file()
+    except SettingsError as error:
+        what = error.args[0].removeprefix(f"{ENV_FILE} ")
+        check.problem(ENV_FILE, what, "fix it, or move it away")
+        return {}

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from tiger_slack_tui import __version__
 from tiger_slack_tui.cli.errors import exit_on_interrupt
@@ -54,6 +55,16 @@ _GROUPS = {
         "discard": _Declaration("discard", "discard", "Manage the rules that discard messages."),
         "replay": _Declaration("replay", "replay", "Process received events again."),
     },
+    "Set-up": {
+        "config": _Declaration(
+            "config", "config", "Show every setting, its value, and where the value comes from."
+        ),
+        "completion": _Declaration(
+            "completion",
+            "completion",
+            "Print a script that makes bash, zsh or fish complete commands.",
+        ),
+    },
     "Maintenance": {
         "doctor": _Declaration(
             "doctor", "doctor", "Check everything that a run needs, and say what to fix."
@@ -86,6 +97,16 @@ class _Commands(SuggestingGroup):
             module = import_module(f"tiger_slack_tui.cli.{declared.module}")
         command: click.Command = getattr(module, declared.function)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click's, but without importing every command."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=each.summary)
+            for name, each in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, _COMMANDS))

@@ -1,0 +1,147 @@
+"""The list of settings: it is complete, it says where each value comes from, and it shows no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tiger_slack_tui.base.setting_list import NAMES, list_settings, unknown_settings
+from tiger_slack_tui.base.settings import load_with_slack
+from tiger_slack_tui.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+
+
+class Recorded(dict[str, str]):
+    """An environment that remembers which names were asked for."""
+
+    def __init__(self, **values: str) -> None:
+        super().__init__(values)
+        self.asked: set[str] = set()
+
+    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        self.asked.add(key)
+        return super().get(key, default)
+
+
+@pytest.fixture(autouse=True)
+def _in_new_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (*NAMES, *(each for each in os.environ if each.startswith("TIGER_SLACK_"))):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_every_setting_that_is_read_is_listed() -> None:
+    environ = Recorded(SLACK_BOT_TOKEN="xoxb-1", SLACK_APP_TOKEN="xapp-1", DATABASE_URL="host=x")
+    load_with_slack(environ)
+    libpq = {name for name in environ.asked if name.startswith("PG") and "POOL" not in name}
+    assert environ.asked - libpq == {name for name in NAMES if name not in libpq}
+
+
+def test_the_defaults_are_those_of_the_sample() -> None:
+    sample = dict(
+        line.lstrip("#").split("=", 1)
+        for line in (ROOT / ".env.sample").read_text().splitlines()
+        if line.lstrip("#").split("=", 1)[0] in NAMES
+    )
+    assert list(sample) == [name for name in sample if name in NAMES]
+    assert set(sample) == set(NAMES)
+    for each in list_settings({}):
+        if each.default is not None and each.name not in (
+            "TIGER_SLACK_HOME",
+            "TIGER_SLACK_LOG_FORMAT",
+        ):
+            assert sample[each.name] == each.default
+
+
+def test_where_a_value_comes_from(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SERVICE_NAME=of-file\nPG_MAX_POOL_SIZE=20\nLOGFIRE_TOKEN=\n")
+    environ = {"PG_MAX_POOL_SIZE": "30", "TIGER_SLACK_HTTP": " "}
+    found = {each.name: each for each in list_settings(environ)}
+    assert (found["SERVICE_NAME"].value, found["SERVICE_NAME"].source) == ("of-file", ".env")
+    assert (found["PG_MAX_POOL_SIZE"].value, found["PG_MAX_POOL_SIZE"].source) == (
+        "30",
+        "environment",
+    )
+    assert (found["PG_MIN_POOL_SIZE"].value, found["PG_MIN_POOL_SIZE"].source) == ("5", "default")
+    assert (found["LOGFIRE_TOKEN"].value, found["TIGER_SLACK_HTTP"].value) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:hidden@host:5432/db", "postgresql://me:…@host:5432/db"),
+        (
+            "postgresql://me:hid/den@x@host/db?sslmode=require",
+            "postgresql://me:…@host/db?sslmode=require",
+        ),
+        ("postgresql://me:hidden", "postgresql://…"),
+        (
+            "postgresql://host:5432/db?password=hidden&user=me",
+            "postgresql://host:5432/db?password=…&user=me",
+        ),
+        ("postgresql://host:5432,other:5433/db", "postgresql://host:5432,other:5433/db"),
+        ("host=x password='hid den' user=me", "host=x password=… user=me"),
+        ("host=x password = hidden", "host=x password = …"),
+        ("host=x password='hidden", "host=x password=…"),
+        ("host=x dbname=slack", "host=x dbname=slack"),
+    ],
+)
+def test_passwords_are_masked(url: str, shown: str) -> None:
+    found = {each.name: each.value for each in list_settings({"DATABASE_URL": url})}
+    assert found["DATABASE_URL"] == shown
+
+
+def test_names_that_are_no_settings(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TIGER_SLACK_SEARCHLANGUAGE=x\nOTHER=1\n")
+    assert list(
+        unknown_settings({"SLACK_TOKEN": "x", "TIGER_SLACK_TEST_DSN": "y", "PATH": "z"})
+    ) == [
+        "SLACK_TOKEN is not a setting, so it is ignored. Did you mean SLACK_BOT_TOKEN or SLACK_APP_TOKEN?",
+        (
+            "TIGER_SLACK_SEARCHLANGUAGE is not a setting, so it is ignored."
+            " Did you mean TIGER_SLACK_SEARCH_LANGUAGE?"
+        ),
+    ]
+
+
+def test_the_command_shows_all_settings_and_what_is_wrong() -> None:
+    environ = {"SLACK_BOT_TOKEN": "xoxb-hidden", "LOGFIRE_TOKEN": "hidden", "PGPASSWORD": "hidden"}
+    said = CliRunner().invoke(main, ["config"], env=environ)
+    assert said.exit_code == 2
+    assert [name for name in NAMES if name not in said.stdout] == []
+    assert "xoxb-… (11 characters)  (environment)" in said.stdout
+    assert "hidden" not in said.output
+    assert "SLACK_APP_TOKEN is missing" in said.stderr
+    said = CliRunner().invoke(
+        main, ["config", "--json"], env=environ | {"SLACK_APP_TOKEN": "xapp-1"}
+    )
+    assert said.exit_code == 0
+    settings = json.loads(said.stdout)["settings"]
+    assert [each["name"] for each in settings] == list(NAMES)
+    assert "hidden" not in said.stdout
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"SLACK_BOT_TOKEN=\xff")
+    said = CliRunner().invoke(main, ["config"])
+    assert (said.exit_code, ".env cannot be read" in said.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("shell", "word"), [("bash", "1"), ("zsh", "1"), ("fish", "dis")])
+def test_completion(shell: str, word: str) -> None:
+    script = CliRunner().invoke(main, ["completion", shell])
+    assert script.exit_code == 0
+    assert "_TIGER_SLACK_COMPLETE" in script.stdout
+    asked = {
+        "_TIGER_SLACK_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": "tiger-slack dis",
+        "COMP_CWORD": word,
+    }
+    said = CliRunner().invoke(main, env=asked, prog_name="tiger-slack")
+    assert "discard" in said.stdout
+    assert "demo" not in said.stdout
