@@ -112,7 +112,7 @@ setup-logfire-mcp: deps
 screenshots:
     {{dev}} python scripts/screenshots.py
 
-# Run a benchmark of benchmarks/GROUP.py (ingest, imports, console, audit, mcp, search, scale); its docstring names them
+# Run a benchmark of benchmarks/GROUP.py (ingest, imports, console, audit, mcp, search, scale, columnstore); its docstring names them
 benchmark GROUP NAME *ARGS:
     {{dev}} python benchmarks/{{GROUP}}.py {{NAME}} {{ARGS}}
 
