@@ -3,7 +3,8 @@
     python benchmarks/columnstore.py settings [MESSAGES]  pages and rows that each question reads (150,000)
 
 TIGER_SLACK_TEST_DSN names the TimescaleDB; its schema `slack` is dropped. The messages have the words and people of
-corpus.py, and are of four weeks. Pages and rows are counted by `explain (analyze, buffers)`, so other work on the machine does not change them.
+corpus.py, and are of four weeks. Pages and rows are counted by `explain (analyze, buffers)`, so other work on the
+machine does not change them.
 """
 
 from __future__ import annotations
