@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ import aiohttp
 import psycopg
 
 from tests.support import AT_ONCE, delivered, make_engine, running
-from tiger_slack_tui.backfill.gap_backfill import BackfillProgress, GapResult
+from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
 from tiger_slack_tui.base.settings import JobSettings, SlackSettings
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.jobs.backfill import make_chosen_gaps_job
@@ -101,14 +100,11 @@ class Gapped:
         channel: str | None = None,
         pace: HistoryPace = AT_ONCE,
         is_by_operator: bool = True,
-        is_cut_off: bool = False,
     ) -> JobRun:
-        """Close a gap of this time, or go on with the open one. `is_cut_off` cancels it at its first progress."""
+        """Close a gap of this time, or go on with the open one."""
 
         def note(now: BackfillProgress) -> None:
             self.shares.append(now.share)
-            if is_cut_off:
-                raise asyncio.CancelledError
 
         async def find(connection: Connection, team: str) -> list[gaps.Gap]:
             due = await gaps.due(connection, team, growing=True)

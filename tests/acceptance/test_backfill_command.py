@@ -131,7 +131,7 @@ async def test_the_restricted_tier_and_a_channel_that_is_not_shown_end_with_3(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     async with workspace() as slack:
-        for number in range(16):
+        for number in range(31):
             slack.lose(post(number))
         program = Program(slack, conninfo, tmp_path)
         slack.directory.is_restricted = True
@@ -151,8 +151,8 @@ async def test_the_restricted_tier_and_a_channel_that_is_not_shown_end_with_3(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        await until(lambda: slack.calls["conversations.history"] == 1)
-        await until(lambda: count(conninfo, "select count(*) from slack.message") == 15)
+        await until(lambda: slack.calls["conversations.history"] == 2)
+        await until(lambda: count(conninfo, "select count(*) from slack.message") == 30)
         process.send_signal(signal.SIGTERM)  # it would wait for a minute
         _, err = await asyncio.wait_for(process.communicate(), 20)
         assert process.returncode == 1
@@ -162,7 +162,7 @@ async def test_the_restricted_tier_and_a_channel_that_is_not_shown_end_with_3(
         slack.directory.is_restricted = False
         code, out, _ = await command(program, "backfill")
         assert code == 0
-        assert "16 messages read = 16 inserted" in out
+        assert "31 messages read = 31 inserted" in out
 
 
 async def test_kill_9_in_its_middle_and_once_more(conninfo: str, tmp_path: Path) -> None:

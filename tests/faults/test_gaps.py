@@ -18,7 +18,7 @@ from tiger_slack_tui.jobs.backfill import make_chosen_gaps_job
 from tiger_slack_tui.jobs.runner import Runner
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.pool import connect
-from tiger_slack_tui.store import gaps
+from tiger_slack_tui.store import gap_progress, gaps
 from tiger_slack_tui.store.gaps import Gap
 
 NOW = float(int(time.time()))
@@ -78,7 +78,7 @@ async def test_a_backfill_that_begins_waits_for_a_gap_that_grows(conninfo: str) 
         gap = await record(one, NOW - 3 * HOUR, NOW - 2 * HOUR)
         async with one.transaction():
             assert await record(one, NOW - 2 * HOUR, NOW - HOUR) == gap
-            beginning = asyncio.create_task(gaps.begin(two, gap, []))
+            beginning = asyncio.create_task(gap_progress.begin(two, gap, []))
             await until(lambda: count(conninfo, _WAITING) == 1)
         begun = await beginning
     assert begun is not None
@@ -91,7 +91,7 @@ async def test_a_gap_that_has_begun_does_not_grow(
     async with await connect(conninfo) as one, await connect(conninfo) as two:
         gap = await record(one, NOW - 3 * HOUR, NOW - 2 * HOUR)
         async with one.transaction():
-            await gaps.begin(one, gap, [])
+            await gap_progress.begin(one, gap, [])
             growing = asyncio.create_task(record(two, NOW - 2 * HOUR, NOW - HOUR))
             await until(lambda: count(conninfo, _WAITING) == 1)
         assert await growing != gap
@@ -112,6 +112,6 @@ async def test_a_gap_that_is_gone_or_goes_on_is_not_begun(conninfo: str, ended: 
         (gap,) = await cursor.fetchone() or (0,)
         if ended:
             await connection.execute("delete from slack.gap")
-        assert await gaps.begin(connection, gap, ["C1"]) is None
+        assert await gap_progress.begin(connection, gap, ["C1"]) is None
         cursor = await connection.execute("select count(*) from slack.gap_channel")
         assert await cursor.fetchone() == (0,)

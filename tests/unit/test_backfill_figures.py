@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tiger_slack_tui.backfill.gap_backfill import BackfillProgress
+from tiger_slack_tui.backfill.result import BackfillProgress
 from tiger_slack_tui.cli.backfill_figures import BackfillFigures
 from tiger_slack_tui.cli.progress import ProgressPrinter
 from tiger_slack_tui.store.gaps import BY_HAND, Gap

@@ -11,6 +11,9 @@ It reads the history of the gap, and of LOOK_BACK before it, in the channels tha
 - Deletions of messages in that history. A deletion is final, so Slack must not return the message when asked for it
   alone, either. It does not find deletions of replies and of older messages.
 
+Of the history that an operator asked for, or that is owed since the app joined a channel, it reads all replies of
+each thread, also late ones. A thread that has not grown since a backfill read it is left out.
+
 Messages are merged by the rules of imports: they never beat newer live state, deletions and removals of reactions.
 """
 
@@ -18,129 +21,73 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from tiger_slack_tui.base.errors import SlackAbsent, TigerSlackError
+from tiger_slack_tui.backfill.channel_reader import ChannelReader
+from tiger_slack_tui.backfill.newest_first import NewestFirst, OwedHistory
+from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
+from tiger_slack_tui.backfill.window import Window
+from tiger_slack_tui.base.errors import (
+    SlackRestricted,
+    SlackScopeMissing,
+    SlackUnavailable,
+    TigerSlackError,
+)
 from tiger_slack_tui.base.ids import ChannelId
-from tiger_slack_tui.base.times import shift
-from tiger_slack_tui.imports.merge.decisions import MergeItem, MergeRecord
 from tiger_slack_tui.imports.merge.merger import Merger
-from tiger_slack_tui.imports.merge.rows import DeletionRow, MessageRow, parse_row, time_or_none
 from tiger_slack_tui.imports.merge.targets import TablesTarget
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.slack.paged_history import RESTRICTED, SlackHistory
-from tiger_slack_tui.slack.ts import from_micros, to_micros
 from tiger_slack_tui.slack.web import CONVERSATION_TYPES
-from tiger_slack_tui.store import gaps
-from tiger_slack_tui.store.gaps import BY_HAND, ChannelProgress, Gap
+from tiger_slack_tui.store import gap_progress, gaps
+from tiger_slack_tui.store.gaps import BY_HAND, Gap
 from tiger_slack_tui.store.import_account import Account
 from tiger_slack_tui.store.import_messages import Channel
-from tiger_slack_tui.store.lock_spans import by_lock_span, lock_spans
 
 log = logging.getLogger(__name__)
 
-LOOK_BACK = timedelta(days=3)
-"""How much of the history before a gap is read, for edits, deletions and replies of the gap to older messages."""
-MARGIN = timedelta(minutes=1)
-"""Read on either side of a gap, too: its ends are by the database's clock, messages by Slack's."""
-_TICK = timedelta(microseconds=1)
-"""The resolution of Slack's ts."""
-_FIRST = datetime.fromtimestamp(0, UTC)
-"""Slack refuses earlier times."""
-_MOST_MISSING = 20
-"""If more messages of a page are missing in Slack, none of them counts as deleted."""
 _STOPPED = "it was stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class BackfillProgress:
-    """A page of a channel, or a thread, was merged."""
-
-    gap: Gap
-    channels_done: int
-    channels: int
-    account: Account
-    """The account of this page or thread."""
-    share: float
-    """How much of the gap's history is read, 0 to 1: by time, and half of each channel for its threads."""
-
+_GONE = "the gap is gone, or has not ended"
+_LAST_SECOND = 1 << 37
+"""A later second is no time."""
+_MOST_FAILURES = 3
+"""If Slack serves so many channels in a row not at all, it serves none."""
 
 OnProgress = Callable[[BackfillProgress], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class GapResult:
-    """The result of trying to close a gap."""
-
-    gap: Gap
-    """The gap as it was when the backfill began. It does not grow after that."""
-    is_closed: bool = False
-    error: str | None = None
-    channels: int = 0
-    """The number of channels that were read."""
-    skipped_channels: dict[str, int] = field(default_factory=dict)
-    """The number of channels that Slack does not show, by its reason."""
-    not_allowed: list[str] = field(default_factory=list)
-    """The kinds of channels for which the app has no scope."""
-    threads: int = 0
-    deleted: int = 0
-    messages: Account = field(default_factory=Account)
-    is_restricted: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """As in `--json` and slack.gap.account."""
-        return {
-            "channels": self.channels,
-            "skipped_channels": self.skipped_channels,
-            "not_allowed": self.not_allowed,
-            "threads": self.threads,
-            "deleted": self.deleted,
-            "messages": self.messages.as_json(),
-        }
-
-    def add(self, state: ChannelProgress) -> None:
-        """Add the counts of a channel."""
-        self.threads += state.threads
-        self.deleted += state.deleted
-        self.messages.add(state.account)
-        if state.skipped:
-            self.skipped_channels[state.skipped] = self.skipped_channels.get(state.skipped, 0) + 1
-        elif state.is_done:
-            self.channels += 1
+OnResult = Callable[[GapResult], None]
 
 
 class Backfill:
-    """Closes gaps, one after another, over the connection that holds the job's lock."""
+    """Reads the history of gaps, over the connection that holds the job's lock."""
 
     def __init__(
         self,
         connection: Connection,
-        reader: SlackHistory,
+        slack: SlackHistory,
         *,
         scopes: frozenset[str] | None,
         on_progress: OnProgress,
         is_by_operator: bool,
+        history_since: datetime | None = None,
+        before_step: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`scopes` has the scopes of the bot token; None if they are unknown.
 
         With `is_by_operator`, whoever stops it decides whether the periods that were asked for are continued. Else
-        the job continues them.
+        the job continues them. Of the history before the app joined a channel, it reads that from `history_since` on.
+        It waits for `before_step` before each page.
         """
         self._is_by_operator = is_by_operator
         self._connection = connection
-        self._reader = reader
+        self._slack = slack
         self._on_progress = on_progress
+        self._history_since = history_since
+        self._before_step = before_step
         self._merger = Merger(connection, TablesTarget(connection))
         self._kinds = readable_kinds(scopes)
-        self._channels: dict[ChannelId, Channel] | None = None
-        self._states: list[ChannelProgress] = []
-        self._threads_read = 0.0
-        """The share of the present channel's threads that are read."""
+        self._own: dict[ChannelId, dict[str, Any]] | None = None
 
     async def close_gap(self, gap: Gap) -> GapResult:
         """Read the history of the gap, from where the last attempt ended, and record the result.
@@ -149,21 +96,73 @@ class Backfill:
         committed is accounted for, and the next attempt continues from there. If an operator stops the backfill of a
         period that was asked for, that is recorded, too: the job then leaves it to the operator to continue it.
         """
-        result = GapResult(gap, not_allowed=[k for k in CONVERSATION_TYPES if k not in self._kinds])
+        result = self._result(gap)
         try:
-            await self._read(gap, result)
+            await self._read(result)
         except TigerSlackError as error:
             result.error = error.args[0]
             raise
         except asyncio.CancelledError:
-            is_stopped = self._is_by_operator and gap.reason == BY_HAND
-            result.error = _STOPPED if is_stopped else None
+            result.error = _STOPPED if self._is_left(gap) else None
             raise
         finally:
-            result.is_restricted = self._reader.is_restricted
             if result.error or result.is_closed:
                 await self._end(result)
         return result
+
+    async def read_histories(
+        self,
+        found: Sequence[Gap],
+        *,
+        on_result: OnResult,
+        is_preempted: Callable[[], Awaitable[bool]] | None = None,
+        is_patient: bool = True,
+    ) -> bool:
+        """Read the histories of channels, one gap each, the newest messages of all channels first.
+
+        A channel that Slack does not show or does not serve harms no other: its gap stays open with the reason. Calls
+        `on_result` for each gap that has ended. If `is_preempted` says that something else comes first, ends between
+        two pages and returns False.
+
+        Raises as `close_gap`, and SlackRestricted if Slack restricts the app and it is not `is_patient`. All gaps
+        that are not read then have the reason.
+        """
+        order = NewestFirst()
+        failures = 0
+        left = list(found)
+        try:
+            while left:
+                await self._add(left[0], order, on_result)
+                left.pop(0)
+            while (history := order.take()) is not None:
+                left = [history.gap]
+                if is_preempted is not None and await is_preempted():
+                    return False
+                if self._slack.is_restricted and not is_patient:
+                    raise SlackRestricted(f"{RESTRICTED}.")
+                account, error = Account(), None
+                try:
+                    account, failures = await self._step(history.reader), 0
+                except (SlackScopeMissing, SlackUnavailable) as failure:
+                    error = failure.args[0]
+                    failures += isinstance(failure, SlackUnavailable)
+                    if failures == _MOST_FAILURES or getattr(failure, "is_final", False):
+                        raise
+                if error or history.state.is_done:
+                    on_result(await self._end_history(history, error))
+                else:
+                    order.put_back(history)
+                left = []
+                await self._on_progress(
+                    BackfillProgress(
+                        history.gap, order.done, len(order), account, order.share(), of_all=True
+                    )
+                )
+        except (TigerSlackError, asyncio.CancelledError) as error:
+            unread = [*left, *(history.gap for history in order.unfinished())]
+            await self._leave_histories(unread, error)
+            raise
+        return True
 
     async def leave(self, left: Iterable[Gap]) -> None:
         """Record that the backfill ended before these, as far as an operator asked for them. Raises psycopg.Error."""
@@ -171,36 +170,108 @@ class Backfill:
             error = "the backfill ended before it was begun"
             await gaps.leave(self._connection, [gap.id for gap in left], error)
 
-    async def _read(self, gap: Gap, result: GapResult) -> None:
-        await self._merger.prepare()
-        channels = await self._own_channels()
-        wanted = [gap.channel_id] if gap.channel_id else list(channels)
-        begun = await gaps.begin(self._connection, gap.id, wanted)
-        if begun is None:
-            result.error = "the gap is gone, or has not ended"
-            return
-        result.gap, self._states = begun
-        gap, states = begun
-        try:
-            for state in states:
-                if not state.is_done:
-                    channel = channels.get(state.channel_id) or Channel(state.channel_id, None)
-                    await self._read_channel(_Window.of(gap), channel, state)
-        finally:
-            for state in states:
-                result.add(state)
-        unread = f"not read because a scope is missing: {', '.join(result.not_allowed)}"
-        result.error = unread if result.not_allowed and not gap.channel_id else None
-        if gap.channel_id and result.skipped_channels:
-            result.error = f"Slack does not show the channel: {', '.join(result.skipped_channels)}"
+    async def _leave_histories(self, unread: Sequence[Gap], error: BaseException) -> None:
+        """Record why histories were not read to their end. The job continues after a stop that nobody asked for."""
+        if isinstance(error, TigerSlackError):
+            await gaps.fail(self._connection, [gap.id for gap in unread], error.args[0])
         else:
-            result.is_closed = True
+            stopped = [gap.id for gap in unread if self._is_left(gap)]
+            await gaps.fail(self._connection, stopped, _STOPPED)
+
+    async def _add(self, gap: Gap, order: NewestFirst, on_result: OnResult) -> None:
+        """Begin with the gap of a channel's history."""
+        result = self._result(gap)
+        readers = await self._begin(result)
+        for reader in readers:
+            order.add(OwedHistory(result.gap, reader, await self._created(reader.channel.id)))
+        if not readers:
+            await self._end(result)
+            on_result(result)
+
+    async def _end_history(self, history: OwedHistory, error: str | None) -> GapResult:
+        result = self._result(history.gap)
+        result.count([history.state])
+        if error:
+            result.error = error
+        else:
+            result.judge()
+        await self._end(result)
+        return result
+
+    def _result(self, gap: Gap) -> GapResult:
+        return GapResult(gap, not_allowed=[k for k in CONVERSATION_TYPES if k not in self._kinds])
+
+    def _is_left(self, gap: Gap) -> bool:
+        """Whether it is left to the operator to continue the gap's backfill."""
+        return self._is_by_operator and gap.reason == BY_HAND
+
+    async def _begin(self, result: GapResult) -> list[ChannelReader]:
+        """Begin with the gap, or continue. Without channels, the result has the reason, or the gap is closed."""
+        await self._merger.prepare()
+        gap, own = result.gap, await self._own_channels()
+        begun = await gap_progress.begin(
+            self._connection,
+            gap.id,
+            [gap.channel_id] if gap.channel_id else list(own),
+            history_since=self._history_since,
+        )
+        if begun is None:
+            result.error = _GONE
+            return []
+        result.gap, states = begun
+        window = Window.of(result.gap)
+        return [
+            ChannelReader(
+                self._connection,
+                self._slack,
+                self._merger,
+                window,
+                Channel(
+                    state.channel_id,
+                    _kind(own[state.channel_id]) if state.channel_id in own else None,
+                ),
+                state,
+            )
+            for state in states
+        ]
+
+    async def _read(self, result: GapResult) -> None:
+        readers = await self._begin(result)
+        if result.error:
+            return
+        try:
+            for reader in readers:
+                while not reader.state.is_done:
+                    account = await self._step(reader)
+                    if account.read or reader.state.is_done:
+                        await self._report(result.gap, readers, account)
+        finally:
+            result.count([reader.state for reader in readers])
+        result.judge()
+
+    async def _step(self, reader: ChannelReader) -> Account:
+        if reader.state.is_done:
+            return Account()
+        if self._before_step is not None:
+            await self._before_step()
+        return await reader.step()
+
+    async def _report(self, gap: Gap, readers: Sequence[ChannelReader], account: Account) -> None:
+        done = sum(reader.state.is_done for reader in readers)
+        read = sum(
+            1.0 if reader.state.is_done else reader.window.share(reader.state.reached)
+            for reader in readers
+        )
+        await self._on_progress(
+            BackfillProgress(gap, done, len(readers), account, read / len(readers))
+        )
 
     async def _end(self, result: GapResult) -> None:
         gap = result.gap
+        result.is_restricted = self._slack.is_restricted
         if result.is_restricted:
             result.error = "; ".join(filter(None, (result.error, RESTRICTED)))
-        await gaps.end(
+        await gap_progress.end(
             self._connection,
             gap,
             is_closed=result.is_closed,
@@ -222,217 +293,19 @@ class Backfill:
             },
         )
 
-    async def _own_channels(self) -> dict[ChannelId, Channel]:
-        if self._channels is None:
-            found = await self._reader.conversations(self._kinds) if self._kinds else []
-            self._channels = {
-                item["id"]: Channel(item["id"], _kind(item))
-                for item in found
-                if isinstance(item.get("id"), str)
+    async def _own_channels(self) -> dict[ChannelId, dict[str, Any]]:
+        if self._own is None:
+            found = await self._slack.conversations(self._kinds) if self._kinds else []
+            self._own = {
+                ChannelId(item["id"]): item for item in found if isinstance(item.get("id"), str)
             }
-        return self._channels
+        return self._own
 
-    async def _read_channel(
-        self, window: _Window, channel: Channel, state: ChannelProgress
-    ) -> None:
-        try:
-            await self._read_history(window, channel, state)
-            threads = await gaps.threads(self._connection, window.gap, channel.id)
-            for number, thread in enumerate(threads, start=1):
-                self._threads_read = number / len(threads)
-                await self._read_thread(window, channel, state, thread)
-        except SlackAbsent as error:
-            state.skipped = error.reason
-        state.is_done, self._threads_read = True, 0.0
-        await gaps.save(self._connection, window.gap, state)
-
-    async def _read_history(
-        self, window: _Window, channel: Channel, state: ChannelProgress
-    ) -> None:
-        """Merge the history page by page. Each page, or part of it, is committed with its checkpoint."""
-        before = state.reached or window.latest + _TICK
-        if before <= window.oldest:
-            return
-        async for page in self._reader.history(channel.id, window.oldest, before - _TICK):
-            items = list(_merge_records(page.items, channel))
-            times = [
-                item.content.ts
-                for item in items
-                if isinstance(item.content, MessageRow | DeletionRow)
-            ]
-            threads = list(_threads(page.items, window))
-            is_last = page.next_cursor is None
-            if is_last:
-                threads += await gaps.old_threads(self._connection, channel.id, window.oldest)
-            gone = [] if page.is_limited else await self._gone(window, channel, times, before)
-            reached = window.oldest if is_last else min(times, default=state.reached)
-            for part in _Page(items, gone, threads, reached).parts():
-                account = await retry_deadlocks(
-                    partial(self._commit_page, window.gap, channel, state, part)
-                )
-                await self._report(window, account)
-            before = min(times, default=before)
-
-    async def _commit_page(
-        self, gap: Gap, channel: Channel, state: ChannelProgress, page: _Page
-    ) -> Account:
-        """Commit a page, or a part of it, and its checkpoint. If it raises, `state` is unchanged."""
-        after = replace(state, reached=page.reached, deleted=state.deleted + len(page.gone))
-        async with self._connection.transaction():
-            await self._merger.lock([*page.gone, *page.items])
-            await gaps.add_threads(self._connection, gap, channel.id, page.threads)
-            await self._merge_items(page.gone)
-            account = await self._merge(gap, after, page.items)
-        state.reached, state.deleted, state.account = after.reached, after.deleted, after.account
-        return account
-
-    async def _read_thread(
-        self, window: _Window, channel: Channel, state: ChannelProgress, thread: datetime
-    ) -> None:
-        """Merge the replies of the gap to a thread, then note that it is read.
-
-        There is no checkpoint between, because a cursor can expire.
-        """
-        found: list[dict[str, Any]] = []
-        try:
-            async for page in self._reader.replies(channel.id, thread, window.begun, window.latest):
-                found += page.items
-        except SlackAbsent as error:
-            if error.reason != "thread_not_found":
-                raise
-        replies = list(_merge_records(_hidden_replies(found, thread), channel))
-        parts = by_lock_span(replies, _micros) or [[]]
-        for part in parts:
-            read = thread if part is parts[-1] else None
-            account = await retry_deadlocks(
-                partial(self._commit_replies, window.gap, channel, state, part, read)
-            )
-            await self._report(window, account)
-
-    async def _commit_replies(
-        self,
-        gap: Gap,
-        channel: Channel,
-        state: ChannelProgress,
-        replies: Sequence[MergeRecord],
-        read: datetime | None,
-    ) -> Account:
-        """Commit replies to a thread; `read` is the thread when they are its last.
-
-        If it raises, `state` is unchanged.
-        """
-        after = replace(state, threads=state.threads + (read is not None))
-        async with self._connection.transaction():
-            await self._merger.lock(replies)
-            if read is not None:
-                await gaps.end_thread(self._connection, gap, channel.id, read)
-            account = await self._merge(gap, after, replies)
-        state.threads, state.account = after.threads, after.account
-        return account
-
-    async def _report(self, window: _Window, account: Account) -> None:
-        states = self._states
-        done = sum(state.is_done for state in states)
-        read = sum(1.0 if state.is_done else window.share(state.reached) / 2 for state in states)
-        share = (read + self._threads_read / 2) / len(states)
-        await self._on_progress(BackfillProgress(window.gap, done, len(states), account, share))
-
-    async def _merge(self, gap: Gap, state: ChannelProgress, items: Sequence[MergeItem]) -> Account:
-        """Merge the records and save the channel's account, in the current transaction."""
-        merged = await self._merge_items(items)
-        state.account = state.account.copy()
-        state.account.add(merged)
-        await gaps.save(self._connection, gap, state)
-        return merged
-
-    async def _merge_items(self, items: Sequence[MergeItem]) -> Account:
-        if not items:
-            return Account()
-        has_rules = await self._merger.has_rules()
-        merged = await self._merger.merge(items, {}, has_rules=has_rules)
-        return merged.without_file
-
-    async def _gone(
-        self, window: _Window, channel: Channel, times: Sequence[datetime], before: datetime
-    ) -> list[MergeRecord]:
-        """Deletions of stored messages, from the page's oldest message on, that Slack no longer returns."""
-        if not times:
-            return []
-        ours: set[datetime] = set()
-        for oldest, end in lock_spans(min(times), before):
-            ours.update(
-                await gaps.messages(
-                    self._connection, channel.id, oldest=oldest, before=end, ended=window.ended
-                )
-            )
-        missing = sorted(ours - set(times))
-        if len(missing) > _MOST_MISSING:
-            log.warning(
-                "too many messages are missing in Slack to be deletions; they are kept",
-                extra={"gap": window.gap.id, "channel": channel.id, "missing": len(missing)},
-            )
-            return []
-        gone = [ts for ts in missing if not await self._reader.has(channel.id, ts)]
-        return [MergeRecord(DeletionRow(channel, to_micros(ts))) for ts in gone]
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """A page of a channel's history, and what is saved with it."""
-
-    items: Sequence[MergeRecord]
-    gone: Sequence[MergeRecord]
-    threads: Sequence[datetime]
-    reached: datetime | None
-
-    def parts(self) -> Iterator[_Page]:
-        """The page in parts of one lock span each, the newest first; one part if it has no messages."""
-        records = [(each, False) for each in self.items] + [(each, True) for each in self.gone]
-        parts = by_lock_span(records, lambda record: _micros(record[0])) or [[]]
-        parts.sort(key=_oldest, reverse=True)
-        for part in parts:
-            is_last = part is parts[-1]
-            # The threads come with the first part: no later attempt reads its messages again.
-            yield _Page(
-                [record for record, is_gone in part if not is_gone],
-                [record for record, is_gone in part if is_gone],
-                self.threads if part is parts[0] else [],
-                self.reached if is_last else from_micros(_oldest(part)),
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """The times that are read for a gap: replies from `begun`, history from `oldest`, both until `latest`."""
-
-    gap: Gap
-    oldest: datetime
-    begun: datetime
-    ended: datetime
-    latest: datetime
-
-    @classmethod
-    def of(cls, gap: Gap) -> _Window:
-        assert gap.ended_at is not None  # noqa: S101 an open-ended gap is not backfilled
-        begun = max(shift(gap.started_at, -MARGIN), _FIRST)
-        oldest = max(shift(begun, -LOOK_BACK), _FIRST)
-        return cls(gap, oldest, begun, gap.ended_at, shift(gap.ended_at, MARGIN))
-
-    def share(self, reached: datetime | None) -> float:
-        """How much of the history is read, 0 to 1, if it was read back to `reached`."""
-        if reached is None or self.latest <= self.oldest:
-            return 0.0
-        return min(max((self.latest - reached) / (self.latest - self.oldest), 0.0), 1.0)
-
-
-def _micros(record: MergeRecord) -> int | None:
-    content = record.content
-    return content.micros if isinstance(content, MessageRow | DeletionRow) else None
-
-
-def _oldest(part: Sequence[tuple[MergeRecord, bool]]) -> int:
-    times = (_micros(record) for record, _ in part)
-    return min((micros for micros in times if micros is not None), default=0)
+    async def _created(self, channel: ChannelId) -> datetime | None:
+        created = (await self._own_channels()).get(channel, {}).get("created")
+        if type(created) is not int or not 0 < created < _LAST_SECOND:
+            return None
+        return datetime.fromtimestamp(created, UTC)
 
 
 def readable_kinds(scopes: frozenset[str] | None) -> list[str]:
@@ -450,27 +323,3 @@ def _kind(conversation: dict[str, Any]) -> str:
         if conversation.get(flag):
             return kind
     return "channel"
-
-
-def _merge_records(records: Iterable[dict[str, Any]], channel: Channel) -> Iterable[MergeRecord]:
-    return (MergeRecord(parse_row(record, channel)) for record in records)
-
-
-def _threads(records: Iterable[dict[str, Any]], window: _Window) -> Iterable[datetime]:
-    """The threads that may have replies in the gap."""
-    for record in records:
-        ts, thread = time_or_none(record.get("ts")), time_or_none(record.get("thread_ts"))
-        if ts is None or thread is None:
-            continue
-        replied = ts if ts != thread else time_or_none(record.get("latest_reply"))
-        if replied is None or replied >= window.begun:
-            yield thread
-
-
-def _hidden_replies(
-    records: Iterable[dict[str, Any]], thread: datetime
-) -> Iterable[dict[str, Any]]:
-    """The replies that the channel's history lacks: not the parent, and not what was also sent to the channel."""
-    for record in records:
-        if time_or_none(record.get("ts")) != thread and record.get("subtype") != "thread_broadcast":
-            yield record

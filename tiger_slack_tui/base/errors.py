@@ -70,6 +70,14 @@ class SlackRefused(TigerSlackError):
     """Slack refused a token or a method for good. An operator must act."""
 
 
+class SlackScopeMissing(SlackRefused):
+    """The app lacks a scope. Methods and kinds of channels that need another one still work."""
+
+
+class SlackRestricted(TigerSlackError):
+    """Slack allows the app so few calls that reading a history by them takes days."""
+
+
 class SlackAbsent(SlackRefused):
     """Slack does not show this channel or thread to the app. `reason` is Slack's error code."""
 
@@ -81,14 +89,25 @@ class SlackAbsent(SlackRefused):
 class SlackUnavailable(TigerSlackError):
     """Slack does not answer, or answers with a failure that can pass. A later try can succeed.
 
-    `retry_after` is the number of seconds that Slack asks to wait; None where it does not ask. With `is_final`, the
-    caller wants no further try now.
+    `retry_after` is the number of seconds that Slack asks to wait; None where it does not ask. `is_rate_limit` says
+    that there were too many calls. With `is_final`, the caller wants no further try now.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, is_rate_limit: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.is_rate_limit = is_rate_limit
         self.is_final = False
+
+
+class SlackCursorExpired(SlackUnavailable):
+    """Slack does not know the cursor of a list any more. The list can be read again, from its beginning."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.is_final = True
 
 
 class SpoolError(TigerSlackError):

@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.times import UNITS, read_time
 
 _LEAST_TOKEN = 16
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -63,6 +64,8 @@ class JobSettings:
     """Age in days at which events are deleted if no policy of TimescaleDB does it."""
     backfill: bool = True
     """Whether the backfill job closes gaps from Slack's history."""
+    history_since: str | None = None
+    """How far back the history of a channel is read that the app joins, as `read_time` reads it; None for all."""
     search_language: str = "english"
     """A text search configuration of the server; see `search_index.use_language`."""
 
@@ -275,6 +278,7 @@ def _jobs(check: _Check) -> JobSettings:
         timeout=check.number("TIGER_SLACK_JOBS_TIMEOUT", default=3600, least=1, most=10**6),
         event_days=check.number("TIGER_SLACK_EVENT_DAYS", default=90, least=1, most=36_500),
         backfill=check.switch("TIGER_SLACK_BACKFILL", default=JobSettings.backfill),
+        history_since=_history_since(check),
         search_language=_search_language(check),
     )
     try:
@@ -288,6 +292,21 @@ def _jobs(check: _Check) -> JobSettings:
     except (CronSimError, StopIteration):
         fix = "write five fields, such as 0 1 * * * for daily at 01:00, or unset it"
         check.problem("TIGER_SLACK_JOBS_SCHEDULE", "is not a schedule", fix)
+    return given
+
+
+def _history_since(check: _Check) -> str | None:
+    """A date, or a duration before now; None for "all"."""
+    given = check.text("TIGER_SLACK_HISTORY_SINCE")
+    if not given or given.lower() == "all":
+        return None
+    try:
+        read_time(given, datetime.now(UTC), "TIGER_SLACK_HISTORY_SINCE")
+    except SettingsError:
+        fix = (
+            f"write all, a date such as 2024-03-01, or a duration before now, such as 1y ({UNITS})"
+        )
+        check.problem("TIGER_SLACK_HISTORY_SINCE", "is neither a date nor a duration", fix)
     return given
 
 

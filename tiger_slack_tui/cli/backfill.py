@@ -38,7 +38,7 @@ from tiger_slack_tui.store.job_runs import JobRun, RunOutcome, RunReason
 from tiger_slack_tui.store.names import channels_by_name, marked_names
 
 if TYPE_CHECKING:
-    from tiger_slack_tui.backfill.gap_backfill import GapResult
+    from tiger_slack_tui.backfill.result import GapResult
     from tiger_slack_tui.jobs.backfill import FindGaps
     from tiger_slack_tui.slack.web import SlackWeb
 

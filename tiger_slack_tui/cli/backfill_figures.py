@@ -12,7 +12,7 @@ from tiger_slack_tui.imports.rate import LEAST_SECONDS, WorkRate
 from tiger_slack_tui.store.gaps import Gap
 
 if TYPE_CHECKING:
-    from tiger_slack_tui.backfill.gap_backfill import BackfillProgress
+    from tiger_slack_tui.backfill.result import BackfillProgress
 
 _MILLION = 1_000_000
 """The whole work, as `WorkRate` counts it."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 
-from tiger_slack_tui.backfill.gap_backfill import Backfill, BackfillProgress, GapResult
+from tiger_slack_tui.backfill.gap_backfill import Backfill
+from tiger_slack_tui.backfill.live_events import LiveEvents
+from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.ids import TeamId
+from tiger_slack_tui.base.times import read_time
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
@@ -26,8 +30,19 @@ FindGaps = Callable[[Connection, TeamId], Awaitable[list[Gap]]]
 """Returns the gaps to close in a workspace (team id)."""
 
 
-def make_due_gaps_job(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | None = None) -> Job:
-    """The job that closes gaps that have ended: at the start, when one is found, and daily."""
+def make_due_gaps_job(
+    web: SlackWeb,
+    *,
+    is_scheduled: bool,
+    history_since: str | None = None,
+    pace: HistoryPace | None = None,
+) -> Job:
+    """The job that closes gaps that have ended: at the start, when one is found, and daily.
+
+    It also reads what is owed of the histories of channels, from `history_since` on (as `read_time` reads it; None
+    for all). Gaps in which events are missing come first, also if they are found meanwhile. It does not read
+    histories at the pace of a restricted app.
+    """
     began: datetime | None = None
     team: TeamId | None = None
 
@@ -45,7 +60,9 @@ def make_due_gaps_job(web: SlackWeb, *, is_scheduled: bool, pace: HistoryPace | 
             team = (await web.identity()).team_id
         return await gaps.has_due(connection, team, began)
 
-    job = make_chosen_gaps_job(web, find, pace=pace)
+    job = make_chosen_gaps_job(
+        web, find, pace=pace, history_since=history_since, is_patient=False, repeats=True
+    )
     return replace(job, is_wanted=is_wanted, is_scheduled=is_scheduled)
 
 
@@ -54,37 +71,69 @@ def make_chosen_gaps_job(
     find: FindGaps,
     *,
     pace: HistoryPace | None = None,
+    history_since: str | None = None,
     is_by_operator: bool = False,
+    is_patient: bool = True,
+    repeats: bool = False,
     on_progress: Callable[[BackfillProgress], None] = lambda _: None,
     on_result: Callable[[GapResult], None] = lambda _: None,
 ) -> Job:
-    """The job that closes the gaps of `find`, one after another.
+    """The job that closes the gaps of `find`, one after another, and then reads the histories of channels at once.
 
-    `is_by_operator` is as in `Backfill`. It calls `on_progress` during the backfill, and `on_result` after each gap.
-    A gap that fails ends the run, because the next one would fail for the same reason.
+    `is_by_operator` and `is_patient` are as in `Backfill`. With `repeats`, it looks for gaps again, until there are
+    no more: a gap in which events are missing is closed before the histories are read on. It calls `on_progress`
+    during the backfill, and `on_result` after each gap. A gap that fails ends the run, because the next one would
+    fail for the same reason.
     """
 
     async def work(run: ActiveRun) -> None:
         async def advance(now: BackfillProgress) -> None:
             on_progress(now)
             account = now.account
-            await run.advance(seen=account.read, changed=account.inserted + account.updated)
+            await run.advance(
+                seen=account.read,
+                changed=account.inserted + account.updated,
+                progress=f"{now.channels_done:,} of {now.channels:,} channels, {now.share:.0%}",
+            )
 
         identity = await retry(web.identity)
-        reader = SlackHistory(web, pace)
+        since = history_since and read_time(history_since, datetime.now(UTC), "history")
         closing = Backfill(
             run.connection,
-            reader,
+            SlackHistory(web, pace),
             scopes=identity.scopes,
             on_progress=advance,
             is_by_operator=is_by_operator,
+            history_since=since or None,
+            before_step=LiveEvents(run.connection).wait,
         )
-        found = await find(run.connection, identity.team_id)
-        for done, gap in enumerate(found, start=1):
-            try:
-                on_result(await closing.close_gap(gap))
-            except (asyncio.CancelledError, TigerSlackError):
-                await closing.leave(found[done:])
-                raise
+        tried: set[int] = set()
 
-    return Job(BACKFILL, BACKFILL_LOCK_KEY, work)
+        def note(result: GapResult) -> None:
+            tried.add(result.gap.id)
+            on_result(result)
+
+        is_preempted = partial(gaps.has_new_loss, run.connection, identity.team_id)
+        while True:
+            found = [
+                gap for gap in await find(run.connection, identity.team_id) if gap.id not in tried
+            ]
+            histories = [gap for gap in found if gap.is_history]
+            others = [gap for gap in found if not gap.is_history]
+            for done, gap in enumerate(others, start=1):
+                try:
+                    note(await closing.close_gap(gap))
+                except (asyncio.CancelledError, TigerSlackError):
+                    await closing.leave([*others[done:], *histories])
+                    raise
+            await closing.read_histories(
+                histories,
+                on_result=note,
+                is_preempted=is_preempted if repeats else None,
+                is_patient=is_patient,
+            )
+            if not found or not repeats:
+                return
+
+    # A history of years takes days. Each request has a time limit of its own.
+    return Job(BACKFILL, BACKFILL_LOCK_KEY, work, has_time_limit=False)

@@ -24,6 +24,13 @@ def make_jobs(
     jobs = []
     if web is not None:
         jobs += [make_users_job(web), make_channels_job(web)]
-        jobs.append(make_due_gaps_job(web, is_scheduled=settings.backfill, pace=pace))
+        jobs.append(
+            make_due_gaps_job(
+                web,
+                is_scheduled=settings.backfill,
+                history_since=settings.history_since,
+                pace=pace,
+            )
+        )
     jobs += [make_retention_job(settings.event_days), make_search_job()]
     return {job.name: job for job in jobs}

@@ -37,8 +37,12 @@ class ActiveRun:
         changed: int,
         bad_rows: list[dict[str, str]] | None = None,
         cursor: str | None = None,
+        progress: str | None = None,
     ) -> None:
-        """Add to the counts what was done since the last call, and save them with the cursor."""
+        """Add to the counts what was done since the last call, and save them with the cursor.
+
+        `progress` says in words how far the run is.
+        """
         bad_rows = bad_rows or []
         self.seen += seen
         self.changed += changed
@@ -53,6 +57,7 @@ class ActiveRun:
             failed=self.failed,
             bad_rows=self.bad_rows,
             cursor=cursor,
+            progress=progress,
         )
 
 

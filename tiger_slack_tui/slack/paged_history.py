@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from tiger_slack_tui.base.errors import SlackUnavailable
 from tiger_slack_tui.base.ids import ChannelId
-from tiger_slack_tui.slack.pages import pages
+from tiger_slack_tui.slack.pages import pages, retry
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.slack.web import Page, SlackWeb
 
@@ -22,6 +23,8 @@ _RESTRICTED_PAGE = 15
 """Most messages in a page if Slack restricts the app, whatever limit is requested."""
 _LONG_WAIT = 30
 """Seconds. Only for a restricted app does Slack ask for such a wait after nearly each call."""
+_RETRY_AFTER_MOST = 86_400.0
+"""Seconds. A backfill waits as long as Slack asks, a day at most."""
 RESTRICTED = (
     "Slack restricts this app to one call a minute with 15 messages, as all apps that are distributed outside of its"
     " Marketplace. An app that the workspace created itself is not restricted"
@@ -50,35 +53,57 @@ class SlackHistory:
         self._turns: dict[str, float] = {}
         self._served: dict[str, int] = {}
         self._long_waits = 0
+        self._signs = 0
+        """Signs of a restriction, in a row."""
         self.is_restricted = False
 
     async def conversations(self, kinds: Collection[str]) -> list[dict[str, Any]]:
-        """The conversations of these kinds that the app is a member of."""
-        found = []
-        async for page in self._pages(
-            "users.conversations", lambda cursor: self._web.own_conversations_page(kinds, cursor)
-        ):
-            found += page.items
-        return found
+        """The conversations of these kinds that the app is a member of, each once."""
+        method = "users.conversations"
 
-    def history(
-        self, channel: ChannelId, oldest: datetime, latest: datetime
-    ) -> AsyncIterator[Page]:
-        """Pages of messages, the newest first, without replies in threads."""
-        return self._pages(
+        async def fetch(cursor: str | None) -> Page:
+            call = partial(self._web.own_conversations_page, kinds, cursor)
+            return await self._try_once(method, call)
+
+        found: dict[str, dict[str, Any]] = {}
+        async for page in pages(fetch):
+            found |= {str(item.get("id")): item for item in page.items}
+        return list(found.values())
+
+    async def history_page(
+        self, channel: ChannelId, oldest: datetime, latest: datetime, cursor: str | None = None
+    ) -> Page:
+        """The newest messages from `oldest` to `latest`, the newest first, without replies in threads.
+
+        A page that is empty and has a cursor is not the last one. Raises SlackCursorExpired.
+        """
+        return await self._call(
             "conversations.history",
-            lambda cursor: self._web.history_page(
-                channel, oldest=slack_ts(oldest), latest=slack_ts(latest), cursor=cursor
+            partial(
+                self._web.history_page,
+                channel,
+                oldest=slack_ts(oldest),
+                latest=slack_ts(latest),
+                cursor=cursor,
             ),
         )
 
-    def replies(
-        self, channel: ChannelId, thread: datetime, oldest: datetime, latest: datetime
-    ) -> AsyncIterator[Page]:
-        """Pages of a thread's replies from `oldest` to `latest`. The parent can be among them."""
-        return self._pages(
+    async def replies_page(
+        self,
+        channel: ChannelId,
+        thread: datetime,
+        oldest: datetime,
+        latest: datetime,
+        cursor: str | None = None,
+    ) -> Page:
+        """The oldest replies to a thread from `oldest` to `latest`. The parent can be among them.
+
+        Raises SlackCursorExpired.
+        """
+        return await self._call(
             "conversations.replies",
-            lambda cursor: self._web.replies_page(
+            partial(
+                self._web.replies_page,
                 channel,
                 slack_ts(thread),
                 oldest=slack_ts(oldest),
@@ -89,26 +114,29 @@ class SlackHistory:
 
     async def has(self, channel: ChannelId, ts: datetime) -> bool:
         """Whether the channel's history contains the message. True, too, if Slack hides older messages."""
-        async for page in self.history(channel, ts, ts):
+        cursor = None
+        while True:
+            page = await self.history_page(channel, ts, ts, cursor)
             if page.is_limited or any(item.get("ts") == slack_ts(ts) for item in page.items):
                 return True
-        return False
+            if (cursor := page.next_cursor) is None:
+                return False
 
-    def _pages(
-        self, method: str, fetch: Callable[[str | None], Awaitable[Page]]
-    ) -> AsyncIterator[Page]:
-        async def paced(cursor: str | None) -> Page:
-            await self._wait_for_turn(method)
-            try:
-                page = await fetch(cursor)
-            except SlackUnavailable as error:
-                self._check_wait(method, error.retry_after)
-                raise
-            self._served[method] = self._served.get(method, 0) + 1
-            self._check_page(page)
-            return page
+    async def _call(self, method: str, call: Callable[[], Awaitable[Page]]) -> Page:
+        return await retry(
+            partial(self._try_once, method, call), retry_after_most=_RETRY_AFTER_MOST
+        )
 
-        return pages(paced)
+    async def _try_once(self, method: str, call: Callable[[], Awaitable[Page]]) -> Page:
+        await self._wait_for_turn(method)
+        try:
+            page = await call()
+        except SlackUnavailable as error:
+            self._check_wait(method, error.retry_after)
+            raise
+        self._served[method] = self._served.get(method, 0) + 1
+        self._check_page(page)
+        return page
 
     async def _wait_for_turn(self, method: str) -> None:
         wait = self._turns.get(method, 0) - time.monotonic()
@@ -119,17 +147,25 @@ class SlackHistory:
 
     def _check_page(self, page: Page) -> None:
         if len(page.items) > _RESTRICTED_PAGE:
-            self.is_restricted = False  # the earlier page was only short
+            self.is_restricted, self._signs = False, 0
         elif page.items and page.has_more:
-            self._restrict()
+            self._count_sign()
 
     def _check_wait(self, method: str, seconds: float | None) -> None:
         if seconds is None:
             return
+        if seconds >= _LONG_WAIT and self._signs:
+            self._count_sign()
         is_usual = seconds < _LONG_WAIT or self._served.get(method, 0) > 1
         self._long_waits = 0 if is_usual else self._long_waits + 1
         self._served[method] = 0
         if self._long_waits > 1:
+            self._restrict()
+
+    def _count_sign(self) -> None:
+        """Count a sign of a restriction. Slack can make one page short for other reasons."""
+        self._signs += 1
+        if self._signs > 1:
             self._restrict()
 
     def _restrict(self) -> None:

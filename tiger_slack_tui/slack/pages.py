@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from tiger_slack_tui.base.backoff import backoff
-from tiger_slack_tui.base.errors import SlackUnavailable
+from tiger_slack_tui.base.errors import SlackCursorExpired, SlackUnavailable
 
 if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import Page
@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 _MOST_FAILURES = 8
 """Most failures in a row of one call, except rate limits. They take up to two minutes."""
+_MOST_RESTARTS = 2
+"""Most times that a list is read again because its cursor has expired."""
 RETRY_AFTER_MOST = 600.0
 """The longest wait, in seconds, that Slack can ask for. If it asks for more, the next try is after this time."""
 
@@ -33,10 +35,21 @@ async def pages(
 ) -> AsyncIterator[Page]:
     """Yield the pages from the cursor to the end. Only a failed page is retried, not the list.
 
-    Waits and raises as `retry`. Also raises SlackUnavailable if a page names itself as the next one.
+    If the cursor expires, starts from the beginning, twice at most, so pages can come again. Waits and raises as
+    `retry`. Also raises SlackUnavailable if a page names itself as the next one.
     """
+    restarts = 0
     while True:
-        page = await retry(partial(fetch, cursor), pause_first=pause_first, pause_most=pause_most)
+        try:
+            page = await retry(
+                partial(fetch, cursor), pause_first=pause_first, pause_most=pause_most
+            )
+        except SlackCursorExpired:
+            restarts += 1
+            if cursor is None or restarts > _MOST_RESTARTS:
+                raise
+            cursor = None
+            continue
         yield page
         if page.next_cursor is None:
             return
@@ -54,21 +67,26 @@ async def retry(
 ) -> T:
     """Call until it succeeds, and return the result.
 
-    Waits as long as Slack asks for (429, Retry-After), at most `retry_after_most` seconds. After other failures the
-    pauses grow. Raises SlackRefused at once, and SlackUnavailable if it is final, or after 8 failures in a row. A
-    rate limit counts as a failure only if Slack asked for a longer wait.
+    Waits as long as Slack asks for (429, Retry-After), at most `retry_after_most` seconds. After other failures, and
+    if Slack does not say how long to wait, the pauses grow. Raises SlackRefused at once, and SlackUnavailable if it
+    is final, or after 8 failures in a row. A rate limit counts as a failure only if Slack asked for a longer wait.
     """
-    failures = 0
+    failures, limits = 0, 0
     while True:
         try:
             return await call()
         except SlackUnavailable as error:
             asked = error.retry_after
-            if asked is None or asked > retry_after_most:
+            if asked is None and error.is_rate_limit:
+                limits += 1
+            elif asked is None or asked > retry_after_most:
                 failures += 1
             if error.is_final or failures == _MOST_FAILURES:
                 raise
-            if asked is None:
+            if asked is None and error.is_rate_limit:
+                log.info("Slack asks to wait, and does not say how long")
+                pause = backoff(limits, first=pause_first, most=pause_most)
+            elif asked is None:
                 log.warning("trying again: %s", error)
                 pause = backoff(failures, first=pause_first, most=pause_most)
             else:

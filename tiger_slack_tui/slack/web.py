@@ -18,7 +18,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from tiger_slack_tui.base.clock import Clock, PeerClock, SystemClock
-from tiger_slack_tui.base.errors import SlackAbsent, SlackRefused, SlackUnavailable
+from tiger_slack_tui.base.errors import (
+    SlackAbsent,
+    SlackCursorExpired,
+    SlackRefused,
+    SlackScopeMissing,
+    SlackUnavailable,
+)
 from tiger_slack_tui.base.ids import ChannelId, SlackTs, TeamId, UserId
 from tiger_slack_tui.base.settings import SlackSettings
 from tiger_slack_tui.base.stacktrace import where
@@ -73,10 +79,14 @@ _ABSENT = {
 _PASSING = {
     "fatal_error": "an error in Slack",
     "internal_error": "an error in Slack",
+    "rate_limited": "too many calls",
     "ratelimited": "too many calls",
     "request_timeout": "Slack did not get the whole request",
     "service_unavailable": "Slack is down",
 }
+_RATE_LIMIT = ("ratelimited", "rate_limited")
+"""Slack also sends them with HTTP 200."""
+_TOO_MANY = 429
 CONVERSATION_TYPES = {
     "public_channel": "channels",
     "private_channel": "groups",
@@ -395,17 +405,22 @@ def _failure(method: str, token: str, answer: AsyncSlackResponse) -> Exception:
     if reason in _FINAL:
         needed = peer_text(data.get("needed")) if reason == "missing_scope" else ""
         meaning = f"the app lacks the scope {needed}" if needed else _FINAL[reason]
-        return SlackRefused(
+        refusal = SlackScopeMissing if reason == "missing_scope" else SlackRefused
+        return refusal(
             f"Slack refused {method}: {reason} ({meaning})",
             hint=f"Check {token} on the app's page at Slack; after a change of scopes, reinstall the app.",
         )
     if reason in _ABSENT:
         return SlackAbsent(f"Slack refused {method}: {reason} ({_ABSENT[reason]})", reason=reason)
+    if reason == "invalid_cursor":
+        return SlackCursorExpired(f"Slack refused {method}: {reason} (the cursor has expired)")
+    is_rate_limit = reason in _RATE_LIMIT or answer.status_code == _TOO_MANY
     if reason in _PASSING:
         reason = f"{reason} ({_PASSING[reason]})"
     return SlackUnavailable(
         f"Slack could not serve {method}: {reason or f'no proper answer, HTTP {answer.status_code}'}",
         retry_after=parse_retry_after(answer.headers),
+        is_rate_limit=is_rate_limit,
     )
 
 

@@ -12,7 +12,7 @@ from psycopg.rows import scalar_row
 from tiger_slack_tui.base.ids import TeamId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
-from tiger_slack_tui.postgres.queries import fetch_rows
+from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 
 # Times are given as ages in seconds, and the database subtracts them from its own time: machines' clocks differ.
 _INSTANCE: LiteralString = """
@@ -112,6 +112,15 @@ where i.last_seen_at > now() - interval '1 day'
 and i.pid > 0
 order by i.stopped_at is not null, i.instance, i.id desc
 limit %s
+"""
+# Only what is known of now: a heartbeat is written every 5 s.
+_SLOW: LiteralString = """
+select i.instance
+from slack.instance i
+where i.stopped_at is null
+and i.last_seen_at > now() - interval '15 seconds'
+and (i.ack_p95 > %(limit)s or i.queue > i.queue_limit / 2)
+limit 1
 """
 LATE_HEARTBEAT_SECONDS = 8.0
 """A heartbeat is written every 5 s. One that is older says nothing of now: the next one is missing."""
@@ -231,6 +240,12 @@ class Heartbeat:
     """The present connection, and those that have ended since the last heartbeat that was answered."""
     stalls: Sequence[StalledAges]
     """The periods in which it took no event, since the last heartbeat that was answered."""
+
+
+async def slow_instance(connection: Connection, limit: float) -> str | None:
+    """An instance whose live events wait: p95 of its newest acks is over `limit` seconds. None if there is none."""
+    found: str | None = await fetch_value(connection, _SLOW, {"limit": limit})
+    return found
 
 
 async def write_heartbeat(

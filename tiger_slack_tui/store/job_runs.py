@@ -15,7 +15,7 @@ from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 
 _COLUMNS: LiteralString = (
     "id, job, reason, scheduled_for, instance, started_at, finished_at, outcome"
-    ", rows_seen, rows_changed, rows_failed, error"
+    ", rows_seen, rows_changed, rows_failed, error, progress"
 )
 _END_CUT_OFF: LiteralString = """
 update slack.job_run set outcome = 'cut off', finished_at = now(), error = 'its session was lost'
@@ -42,6 +42,7 @@ returning id
 """
 _SAVE_PROGRESS: LiteralString = """
 update slack.job_run set rows_seen = %s, rows_changed = %s, rows_failed = %s, bad_rows = %s, cursor = %s
+, progress = %s
 where id = %s
 """
 _END: LiteralString = """
@@ -100,6 +101,8 @@ class JobRun:
     rows_changed: int
     rows_failed: int
     error: str | None
+    progress: str | None = None
+    """How far it is, in words; None for jobs that cannot tell."""
     percent: int | None = None
     """How much of its work is done; None after it, and for jobs that do not know how much there is."""
 
@@ -154,10 +157,12 @@ async def save_progress(
     failed: int,
     bad_rows: Sequence[dict[str, str]],
     cursor: str | None,
+    progress: str | None,
 ) -> None:
-    """Save the progress of a run."""
+    """Save the progress of a run; `progress` is in words."""
     refused = Jsonb(bad_rows) if bad_rows else None
-    await connection.execute(_SAVE_PROGRESS, (seen, changed, failed, refused, cursor, run_id))
+    values = (seen, changed, failed, refused, cursor, progress, run_id)
+    await connection.execute(_SAVE_PROGRESS, values)
 
 
 async def end(
