@@ -34,7 +34,7 @@ QUICK = SocketTiming(
     hello=5, ping=0.2, dead=4, backoff_first=0.05, backoff_most=0.5, blocked_first=60
 )
 """The socket's timing, shortened for tests. `dead` is long enough for an event loop on a busy machine."""
-AT_ONCE = HistoryPace(call=0, restricted=0)
+AT_ONCE = HistoryPace(call=0, restricted=0, pause=0.01)
 ADVISORY_LOCKS = (
     b"select from pg_locks where locktype = 'advisory'"
     b" and database = (select oid from pg_database where datname = current_database())"

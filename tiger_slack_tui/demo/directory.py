@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from tiger_slack_tui.base.ids import ChannelId, SlackTs
 
-_MOST_MESSAGES = 1000
-"""Messages that the history of a channel keeps, so that a demo can run for days."""
+OWN_USER = "U0TIGER"
+"""The app's bot user."""
 _PAGE = 1000
 """Entries that a page holds at most."""
 _RESTRICTED_PAGE = 15
@@ -25,11 +25,19 @@ class Directory:
         self,
         users: list[dict[str, Any]] | None = None,
         channels: list[dict[str, Any]] | None = None,
+        *,
+        most_messages: int = 1000,
     ) -> None:
+        """`most_messages` are kept of each channel, so that a demo can run for days."""
         self.users = {user["id"]: user for user in users or []}
         self.channels = {channel["id"]: channel for channel in channels or []}
         self.is_restricted = False
         """Whether a page holds at most 15 messages, as for apps that are distributed outside of the Marketplace."""
+        self.shows_since: SlackTs | None = None
+        """Older messages are hidden, as the free plan does; None if none are."""
+        self._most_messages = most_messages
+        self._threads: dict[tuple[ChannelId, SlackTs], set[SlackTs]] = {}
+        """The replies of each thread."""
         self._messages: dict[ChannelId, OrderedDict[SlackTs, dict[str, Any]]] = {}
         self._reactions: dict[tuple[str, str], dict[str, list[str]]] = {}
 
@@ -46,6 +54,9 @@ class Directory:
             self.channels[event["channel"]["id"]] = dict(event["channel"])
         elif kind == "channel_rename":
             self.channels.setdefault(event["channel"]["id"], {}).update(event["channel"])
+        elif kind in ("member_joined_channel", "channel_left"):
+            if event.get("user", OWN_USER) == OWN_USER and event["channel"] in self.channels:
+                self.channels[event["channel"]]["is_member"] = kind == "member_joined_channel"
         elif kind == "channel_deleted":
             self.channels.pop(event["channel"], None)
         elif kind in ("channel_archive", "channel_unarchive"):
@@ -88,39 +99,42 @@ class Directory:
         channel = ChannelId(given.get("channel", ""))
         if error := self._hidden(channel):
             return {"ok": False, "error": error}
-        shown = [
-            self._shown(channel, ts)
+        found = [
+            ts
             for ts, message in sorted(self._messages.get(channel, {}).items(), reverse=True)
-            if _is_between(ts, given)
-            and (
+            if (
                 message.get("thread_ts") in (None, ts)
                 or message.get("subtype") == "thread_broadcast"
             )
+            and _is_between(ts, given)
         ]
-        return self._message_page(shown, given, 100)
+        shown = [ts for ts in found if self.shows_since is None or ts >= self.shows_since]
+        answer = self._message_page(channel, shown, given, 100)
+        return answer | ({"is_limited": True} if len(shown) < len(found) else {})
 
     def _replies(self, given: Mapping[str, str]) -> dict[str, Any]:
         """A page of a thread, the oldest first: its parent, and its replies between `oldest` and `latest`."""
-        channel, thread = ChannelId(given.get("channel", "")), given.get("ts")
+        channel, thread = ChannelId(given.get("channel", "")), SlackTs(given.get("ts", ""))
         if error := self._hidden(channel):
             return {"ok": False, "error": error}
-        found = [
-            ts
-            for ts, message in sorted(self._messages.get(channel, {}).items())
-            if thread in (ts, message.get("thread_ts"))
-        ]
+        found = sorted(self._threads.get((channel, thread), ()))
+        if thread in self._messages.get(channel, {}):
+            found.insert(0, thread)
         if not found:
             return {"ok": False, "error": "thread_not_found"}
-        shown = [self._shown(channel, ts) for ts in found if ts == thread or _is_between(ts, given)]
-        return self._message_page(shown, given, _PAGE)
+        shown = [ts for ts in found if ts == thread or _is_between(ts, given)]
+        return self._message_page(channel, shown, given, _PAGE)
 
     def _message_page(
-        self, shown: list[dict[str, Any]], given: Mapping[str, str], default: int
+        self, channel: ChannelId, found: list[SlackTs], given: Mapping[str, str], default: int
     ) -> dict[str, Any]:
         if self.is_restricted:
             limit = min(int(given.get("limit") or default), _RESTRICTED_PAGE)
             given = {**given, "limit": str(limit)}
-        return _page("messages", shown, given, default)
+        answer = _page("messages", found, given, default)
+        if answer["ok"]:
+            answer["messages"] = [self._shown(channel, ts) for ts in answer["messages"]]
+        return answer
 
     def _hidden(self, channel: ChannelId) -> str | None:
         """The error if the app may not see the channel's messages."""
@@ -137,14 +151,9 @@ class Directory:
                 {"name": name, "users": list(users), "count": len(users)}
                 for name, users in reactions.items()
             ]
-        replies = self._replies_to(channel, ts)
-        if replies:
+        if replies := self._threads.get((channel, ts)):
             shown |= {"thread_ts": ts, "reply_count": len(replies), "latest_reply": max(replies)}
         return shown
-
-    def _replies_to(self, channel: ChannelId, parent: SlackTs) -> list[SlackTs]:
-        messages = self._messages[channel]
-        return [ts for ts, m in messages.items() if m.get("thread_ts") == parent and ts != parent]
 
     def _apply_reaction(self, event: Mapping[str, Any]) -> None:
         item = event["item"]
@@ -173,14 +182,25 @@ class Directory:
             messages[event["ts"]] = {
                 k: v for k, v in event.items() if k not in ("channel", "event_ts", "channel_type")
             }
-            if len(messages) > _MOST_MESSAGES:
-                messages.popitem(last=False)
+            self._index(event["channel"], event["ts"], event.get("thread_ts"))
+            if len(messages) > self._most_messages:
+                ts, dropped = messages.popitem(last=False)
+                self._threads.get((event["channel"], dropped.get("thread_ts", ts)), set()).discard(
+                    ts
+                )
+
+    def _index(self, channel: ChannelId, ts: SlackTs, thread: SlackTs | None) -> None:
+        if thread is not None and thread != ts:
+            self._threads.setdefault((channel, thread), set()).add(ts)
 
     def _delete(self, channel: ChannelId, ts: SlackTs) -> None:
         """Delete the message. A parent with replies leaves a tombstone."""
         messages = self._messages[channel]
         self._reactions.pop((channel, ts), None)
-        if messages.pop(ts, None) and self._replies_to(channel, ts):
+        gone = messages.pop(ts, None)
+        if gone:
+            self._threads.get((channel, gone.get("thread_ts", ts)), set()).discard(ts)
+        if gone and self._threads.get((channel, ts)):
             left = {"type": "message", "subtype": "tombstone", "ts": ts, "thread_ts": ts}
             messages[ts] = left | {"user": "USLACKBOT", "text": "This message was deleted."}
 
@@ -203,7 +223,7 @@ def _is_between(ts: SlackTs, given: Mapping[str, str]) -> bool:
 
 
 def _page(
-    name: str, items: list[dict[str, Any]], given: Mapping[str, str], default: int
+    name: str, items: Sequence[Any], given: Mapping[str, str], default: int
 ) -> dict[str, Any]:
     """A page of the items. Its cursor is the index of its first item."""
     try:

@@ -21,7 +21,7 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from tiger_slack_tui.base.ids import EnvelopeId, EventId
-from tiger_slack_tui.demo.directory import Directory
+from tiger_slack_tui.demo.directory import OWN_USER, Directory
 
 _MOST_SOCKETS = 10
 _SCOPES = (
@@ -52,6 +52,12 @@ class Faults:
     """Each time after this many events, clients are asked to reconnect; every other time with a warning before."""
     http_429: float = 0.0
     http_500: float = 0.0
+    limited_200: float = 0.0
+    """Probability that a call is refused as one too many, with HTTP 200 and without a time to wait."""
+    expired_cursors: float = 0.0
+    """Probability that a cursor has expired."""
+    wait: int = 1
+    """Seconds that a 429 asks to wait."""
     seed: int = 1
 
 
@@ -114,6 +120,8 @@ class LocalSlack:
         """Rate limits by method: the number of calls, and the seconds in which they are allowed."""
         self.refuse: dict[str, str] = {}
         """Errors that list and history methods return, by method."""
+        self.refuse_channel: dict[str, str] = {}
+        """Errors that methods about a channel return, by its id."""
         self.calls: Counter[str] = Counter()
         """Answered calls of list and history methods, by method."""
         self.refuse_opening: str | None = None
@@ -370,7 +378,7 @@ class LocalSlack:
         if self._random.random() < self.faults.http_500:
             return web.Response(status=500, text="not now")
         if self._random.random() < self.faults.http_429:
-            return _rate_limited(1)
+            return _rate_limited(self.faults.wait)
         method = request.match_info["method"]
         if request.content_type == "application/json" and request.can_read_body:
             given = await request.json()
@@ -389,12 +397,14 @@ class LocalSlack:
                 "url": "https://local.slack.com/",
                 "team_id": "T0LOCAL",
                 "user": "tiger",
-                "user_id": "U0TIGER",
+                "user_id": OWN_USER,
             }
             headers = {"X-OAuth-Scopes": ",".join(self.scopes)}
             return web.json_response({"ok": True} | identity, headers=headers)
         if method in self.refuse:
             return web.json_response({"ok": False, "error": self.refuse[method]})
+        if failure := self._random_error(given):
+            return web.json_response({"ok": False, "error": failure})
         if wait := self._wait_of_tier(method):
             return _rate_limited(wait)
         self.calls[method] += 1
@@ -411,6 +421,16 @@ class LocalSlack:
         if token in (self.app_token, self.bot_token):
             return "not_allowed_token_type"
         return "invalid_auth" if token else "not_authed"
+
+    def _random_error(self, given: Mapping[str, Any]) -> str | None:
+        faults, found = self.faults, self.refuse_channel.get(str(given.get("channel")))
+        if found:
+            return found
+        if faults.limited_200 and self._random.random() < faults.limited_200:
+            return "ratelimited"
+        if given.get("cursor") and self._random.random() < faults.expired_cursors:
+            return "invalid_cursor"
+        return None
 
     def _wait_of_tier(self, method: str) -> int:
         """Seconds until the method may be called again; 0 if it may be called now."""

@@ -33,11 +33,13 @@ RESTRICTED = (
 
 @dataclass(frozen=True, slots=True)
 class HistoryPace:
-    """Seconds between two calls of one method."""
+    """How fast the history is read, in seconds."""
 
     call: float = 1.2
-    """Slack's tier 3 allows 50 calls a minute."""
+    """Between two calls of one method. Slack's tier 3 allows 50 calls a minute."""
     restricted: float = 60
+    pause: float = 1.0
+    """The first pause after a failure. Further pauses grow."""
 
 
 class SlackHistory:
@@ -66,7 +68,7 @@ class SlackHistory:
             return await self._try_once(method, call)
 
         found: dict[str, dict[str, Any]] = {}
-        async for page in pages(fetch):
+        async for page in pages(fetch, pause_first=self._pace.pause):
             found |= {str(item.get("id")): item for item in page.items}
         return list(found.values())
 
@@ -124,7 +126,9 @@ class SlackHistory:
 
     async def _call(self, method: str, call: Callable[[], Awaitable[Page]]) -> Page:
         return await retry(
-            partial(self._try_once, method, call), retry_after_most=_RETRY_AFTER_MOST
+            partial(self._try_once, method, call),
+            pause_first=self._pace.pause,
+            retry_after_most=_RETRY_AFTER_MOST,
         )
 
     async def _try_once(self, method: str, call: Callable[[], Awaitable[Page]]) -> Page:

@@ -1,0 +1,225 @@
+"""The whole history of channels is read by token, whatever Slack answers, and is then known to be complete."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.gapped import payload
+from tests.histories import NOW, differences, history, read_histories
+from tests.support import make_engine, running, until
+from tiger_slack_tui.backfill.live_events import LiveEvents
+from tiger_slack_tui.backfill.result import GapResult
+from tiger_slack_tui.demo.slack import Faults, LocalSlack
+from tiger_slack_tui.postgres.pool import connect
+from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
+
+FIRST, SECOND, THIRD = "C00000", "C00001", "C00002"
+
+
+def join(channel: str, at: float) -> dict[str, Any]:
+    event = {
+        "type": "member_joined_channel",
+        "user": "U0TIGER",
+        "channel": channel,
+        "team": "T0LOCAL",
+    }
+    sent = payload(f"EvJoin{channel}", event | {"channel_type": "C", "event_ts": f"{at:.6f}"})
+    return sent | {"authorizations": [{"team_id": "T0LOCAL", "user_id": "U0TIGER", "is_bot": True}]}
+
+
+def reply(channel: str, thread: str, at: float) -> dict[str, Any]:
+    event = {"type": "message", "channel": channel, "user": "U1", "text": f"late {at}"}
+    return event | {"ts": f"{at:.6f}", "event_ts": f"{at:.6f}", "thread_ts": thread}
+
+
+def states(database: psycopg.Connection[Any]) -> dict[str, tuple[bool, str | None]]:
+    """By channel: whether its gap is closed, and its error."""
+    query = "select channel_id, closed_at is not null, error from slack.gap order by id"
+    return {channel: (closed, error) for channel, closed, error in database.execute(query)}
+
+
+async def test_a_channel_that_the_app_joins_is_read_by_the_job(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    directory = history(3, 150, is_member=False)
+    async with (
+        LocalSlack(directory=directory) as slack,
+        running(
+            make_engine(slack, conninfo, tmp_path, heartbeat=HeartbeatTiming(interval=0.1))
+        ) as engine,
+    ):
+        assert states(database) == {}
+        await slack.send_all([join(FIRST, NOW), join(SECOND, NOW)])
+        await until(lambda: [closed for closed, _ in states(database).values()] == [True] * 2)
+        query = (
+            "select id from slack.channel where complete_since = 'epoch' and complete_until is null"
+            " order by id"
+        )
+        assert database.execute(query).fetchall() == [(FIRST,), (SECOND,)]
+        directory.channels[THIRD]["is_member"] = True  # as if the event were lost
+        late = reply(FIRST, directory.messages(FIRST)[0]["ts"], NOW + 1)
+        await slack.send_all([payload("EvLate", late)])
+        await slack.wait_acked()
+        # The daily list finds it.
+        await engine.run_job("channels")
+        await until(lambda: [closed for closed, _ in states(database).values()] == [True] * 3)
+    assert differences(conninfo, directory) == []
+    assert database.execute(query).fetchall() == [(FIRST,), (SECOND,), (THIRD,)]
+
+
+async def test_every_answer_of_slack_leaves_the_whole_history(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    directory = history(5, 500)
+    faults = Faults(http_429=0.1, http_500=0.1, limited_200=0.1, expired_cursors=0.5, wait=0)
+    results: list[GapResult] = []
+    async with LocalSlack(directory=directory, faults=faults) as slack:
+        ended = await read_histories(slack, conninfo, results=results)
+    assert (ended.outcome, ended.error) == ("done", None)
+    assert differences(conninfo, directory) == []
+    total = sum(len(directory.messages(channel)) for channel in directory.channels)
+    assert sum(result.messages.inserted for result in results) == total
+    assert all(result.is_closed and result.messages.adds_up for result in results)
+    query = (
+        "select count(*) from slack.channel_history where complete @> '1970-01-01Z'::timestamptz"
+    )
+    assert database.execute(query).fetchone() == (5,)
+
+
+async def test_each_channel_ends_in_a_clear_state_and_harms_no_other(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    directory = history(6, 200)
+    errors = ["not_in_channel", "channel_not_found", "missing_scope", "fatal_error"]
+    async with LocalSlack(directory=directory) as slack:
+        channels = list(directory.channels)
+        slack.refuse_channel = dict(zip(channels, errors, strict=False))
+        ended = await read_histories(slack, conninfo)
+        assert ended.outcome == "done"
+        found = states(database)
+        assert [found[channel][0] for channel in channels] == [False] * 4 + [True] * 2
+        for channel, error in zip(channels, errors, strict=False):
+            assert error in str(found[channel][1])
+        slack.refuse_channel = {}
+        await read_histories(slack, conninfo)
+    assert set(states(database).values()) == {(True, None)}
+    assert differences(conninfo, directory) == []
+
+
+async def test_a_token_that_is_revoked_in_the_middle(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    directory = history(4, 400)
+    results: list[GapResult] = []
+    async with LocalSlack(directory=directory) as slack:
+
+        def revoke(_: Any) -> None:
+            if slack.calls["conversations.replies"] > 20:
+                slack.refuse["conversations.history"] = "token_revoked"
+                slack.refuse["conversations.replies"] = "token_revoked"
+
+        ended = await read_histories(slack, conninfo, on_progress=revoke)
+        assert (ended.outcome, "token_revoked" in str(ended.error)) == ("failed", True)
+        found = states(database).values()
+        assert all(closed or "token_revoked" in str(error) for closed, error in found)
+        slack.refuse.clear()
+        await read_histories(slack, conninfo, results=results)
+    assert differences(conninfo, directory) == []
+    # Each message is counted once, though two runs have read.
+    kept = "select sum((account -> 'messages' ->> 'inserted')::int8) from slack.gap"
+    assert (
+        database.execute(kept).fetchone()
+        == database.execute("select count(*) from slack.message").fetchone()
+    )
+
+
+async def test_only_threads_that_have_grown_are_read_again(conninfo: str) -> None:
+    directory = history(2, 300)
+    async with LocalSlack(directory=directory) as slack:
+        await read_histories(slack, conninfo)
+        first = slack.calls["conversations.replies"]
+        assert first > 20
+        old = next(m for m in directory.messages(FIRST) if m.get("reply_count"))
+        late = reply(FIRST, old["ts"], NOW - 5)
+        directory.apply(late)
+        await read_histories(slack, conninfo)
+        assert slack.calls["conversations.replies"] == first + 1
+    assert differences(conninfo, directory) == []
+
+
+async def test_the_newest_messages_of_all_channels_come_first(conninfo: str) -> None:
+    directory = history(4, 3000, replies=0)
+    oldest: list[float] = []
+    async with LocalSlack(directory=directory) as slack:
+
+        def note(_: Any) -> None:
+            with psycopg.connect(conninfo) as connection:
+                reached = "select min(extract(epoch from reached)) from slack.gap_channel where not is_done"
+                row = connection.execute(reached).fetchone()
+            if row and row[0]:
+                oldest.append(float(row[0]))
+
+        await read_histories(slack, conninfo, on_progress=note)
+    sizes = [len(directory.messages(channel)) for channel in directory.channels]
+    assert max(sizes) > 2 * min(sizes)
+    # When the first tenth was read, no channel was read far back.
+    assert oldest[len(oldest) // 10] > NOW - 250 * 86_400
+
+
+async def test_a_restricted_app_reads_histories_only_if_it_is_asked_to(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    directory = history(2, 200)
+    directory.is_restricted = True
+    async with LocalSlack(directory=directory) as slack:
+        ended = await read_histories(slack, conninfo, is_patient=False)
+        assert (ended.outcome, "restricts" in str(ended.error)) == ("failed", True)
+        assert slack.calls["conversations.history"] + slack.calls["conversations.replies"] <= 3
+        assert all("restricts" in str(error) for _, error in states(database).values())
+        await read_histories(slack, conninfo)
+    assert differences(conninfo, directory) == []
+
+
+async def test_what_a_plan_hides_is_not_said_to_be_complete(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    directory = history(1, 300)
+    shown = [m["ts"] for m in directory.messages(FIRST) if "thread_ts" not in m][-20]
+    directory.shows_since = shown
+    async with LocalSlack(directory=directory) as slack:
+        await read_histories(slack, conninfo)
+    query = "select lower(complete) = to_timestamp(%s) from slack.channel_history"
+    assert database.execute(query, (float(shown),)).fetchone() == (True,)
+
+
+async def test_live_events_go_first(conninfo: str, database: psycopg.Connection[Any]) -> None:
+    from tests.instances import instance_state
+    from tiger_slack_tui.store.instances import Heartbeat, write_heartbeat
+
+    async with await connect(conninfo) as connection:
+        state = instance_state("one")
+        await write_heartbeat(
+            connection,
+            lambda: Heartbeat(state, [], []),
+            stale=30,
+            others_are_up_to_date=True,
+            least_gap=1,
+        )
+        live = LiveEvents(connection, pause=0.01)
+        await live.wait()
+        database.execute("update slack.instance set ack_p95 = 0.5")
+        waiting = asyncio.create_task(live.wait())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(waiting), 0.1)
+        assert not waiting.done()
+        database.execute("update slack.instance set ack_p95 = 0.16")  # quicker, but not yet quick
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(waiting), 0.1)
+        assert not waiting.done()
+        database.execute("update slack.instance set ack_p95 = null")
+        await waiting
