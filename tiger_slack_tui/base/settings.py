@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from tiger_slack_tui.base.errors import SettingsError
-from tiger_slack_tui.base.times import UNITS, read_time
+from tiger_slack_tui.base.times import UNITS, parse_time
 
 _LEAST_TOKEN = 16
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -65,7 +65,7 @@ class JobSettings:
     backfill: bool = True
     """Whether the backfill job closes gaps from Slack's history."""
     history_since: str | None = None
-    """How far back the history of a channel is read that the app joins, as `read_time` reads it; None for all."""
+    """How far back the history of a channel is read that the app joins, as `parse_time` reads it; None for all."""
     search_language: str = "english"
     """A text search configuration of the server; see `search_index.use_language`."""
 
@@ -301,7 +301,7 @@ def _history_since(check: _Check) -> str | None:
     if not given or given.lower() == "all":
         return None
     try:
-        read_time(given, datetime.now(UTC), "TIGER_SLACK_HISTORY_SINCE")
+        parse_time(given, datetime.now(UTC), "TIGER_SLACK_HISTORY_SINCE")
     except SettingsError:
         fix = (
             f"write all, a date such as 2024-03-01, or a duration before now, such as 1y ({UNITS})"

@@ -13,7 +13,7 @@ from tiger_slack_tui.backfill.live_events import LiveEvents
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.ids import TeamId
-from tiger_slack_tui.base.times import read_time
+from tiger_slack_tui.base.times import parse_time
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
@@ -39,7 +39,7 @@ def make_due_gaps_job(
 ) -> Job:
     """The job that closes gaps that have ended: at the start, when one is found, and daily.
 
-    It also reads what is owed of the histories of channels, from `history_since` on (as `read_time` reads it; None
+    It also reads what is owed of the histories of channels, from `history_since` on (as `parse_time` reads it; None
     for all). Gaps in which events are missing come first, also if they are found meanwhile. It does not read
     histories at the pace of a restricted app.
     """
@@ -97,7 +97,7 @@ def make_chosen_gaps_job(
             )
 
         identity = await retry(web.identity)
-        since = history_since and read_time(history_since, datetime.now(UTC), "history")
+        since = history_since and parse_time(history_since, datetime.now(UTC), "history")
         closing = Backfill(
             run.connection,
             SlackHistory(web, pace),
