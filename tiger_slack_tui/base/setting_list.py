@@ -73,6 +73,7 @@ _GROUPS: Mapping[str, tuple[_Declaration, ...]] = {
         _Declaration("TIGER_SLACK_JOBS_TIMEOUT", "most seconds of a job", "3600"),
         _Declaration("TIGER_SLACK_EVENT_DAYS", "days that events are kept", "90"),
         _Declaration("TIGER_SLACK_BACKFILL", "close gaps automatically", "true"),
+        _Declaration("TIGER_SLACK_HISTORY_SINCE", "where the history begins", "all"),
     ),
     "Search and AI clients": (
         _Declaration("TIGER_SLACK_SEARCH_LANGUAGE", "language of the search", "english"),
