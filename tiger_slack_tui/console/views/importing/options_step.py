@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from tiger_slack_tui.base.errors import SettingsError
+from tiger_slack_tui.base.sizes import byte_size
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.base.times import parse_time
 from tiger_slack_tui.console.actions import ACCEPT, LEAVE, action, implements
@@ -194,7 +195,7 @@ class OptionsStep(Step):
         is_chosen = folder.name in self._chosen
         box: StyledText = ("[✓]", GOOD) if is_chosen else ("[ ]", DIM)
         name = folder.name if is_chosen else (folder.name, DIM)
-        size = f"{folder.bytes / 1e6:,.1f} MB" if folder.bytes else ""
+        size = byte_size(folder.bytes) if folder.bytes else ""
         return _FOLDERS.row(
             width,
             [

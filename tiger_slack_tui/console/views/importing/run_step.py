@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.content import Content
 
-from tiger_slack_tui.base.text import amount
+from tiger_slack_tui.base.sizes import byte_size
 from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.formats import millis
 from tiger_slack_tui.console.model.model import Model
@@ -287,7 +287,7 @@ def file_lines(state: ImportState, planned: PlannedFile) -> MakeLines:
     rows: list[tuple[str, StyledText]] = [
         ("path", planned.member.path),
         ("channel", f"{planned.folder}, {planned.channel.id}"),
-        ("size", amount(planned.member.size, "byte")),
+        ("size", byte_size(planned.member.size)),
         ("state", "waiting" if file is None else file.step.value),
     ]
     if file is not None:
@@ -322,7 +322,7 @@ def folder_lines(folder: FolderProgress) -> MakeLines:
         ("folder", folder.name),
         ("channel", folder.channel or "unknown: its files are left out"),
         ("files", f"{folder.done:,} of {folder.files:,}"),
-        ("size", amount(folder.bytes, "byte")),
+        ("size", byte_size(folder.bytes)),
         *_account(folder.account.as_json()),
     ]
     return lambda width: pairs(width, *rows, name=16)
