@@ -181,3 +181,50 @@ end
 $func$;
 comment on function slack.absent_from(text, timestamptz) is
   'Notes that Slack does not show a channel that the app was thought to be a member of: what it heard since the given time is not known to be complete.';
+
+create or replace function slack.add_import_history(import_id int8)
+returns void
+language plpgsql
+as $func$
+declare
+  c record;
+begin
+  for c in
+    with file as
+    ( select
+        f.channel_id
+      , f.is_complete
+      , regexp_replace(f.path, '^.*/', '') as name
+      , coalesce(n.first_ts, f.first_ts) as first_ts
+      , coalesce(n.last_ts, f.last_ts) as last_ts
+      from slack.import_file f
+      left join slack.import_content n
+      on n.channel_id = f.channel_id
+      and n.file_name = regexp_replace(f.path, '^.*/', '')
+      and n.size = f.size
+      and n.crc = f.crc
+      where f.import_id = add_import_history.import_id
+    )
+    -- Names of files are days, so they are in the order of time. A file that is not complete separates two runs.
+    , run as
+    ( select f.*, count(*) filter (where not f.is_complete) over (partition by f.channel_id order by f.name collate "C", f.is_complete) as number
+      from file f
+    )
+    , period as
+    ( select r.channel_id, tstzrange(min(r.first_ts), max(r.last_ts), '[]') as period
+      from run r
+      where r.is_complete
+      group by r.channel_id, r.number
+      having min(r.first_ts) is not null
+    )
+    select p.channel_id, range_agg(p.period) as periods
+    from period p
+    group by p.channel_id
+    order by p.channel_id collate "C"
+  loop
+    perform slack.add_history(c.channel_id, c.periods);
+  end loop;
+end
+$func$;
+comment on function slack.add_import_history(int8) is
+  'Notes for which time an import that is done makes each channel complete: from the first to the last message of consecutive files that were merged whole. Nothing is known of the time before and after, because an export can be of a part of the history.';

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.archives import DAY, export, message, run_import, write_folder
+from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.slack.events import parse_envelope, route
 from tiger_slack_tui.store import history
 from tiger_slack_tui.store.directory import upsert
 
+DAYS = 86_400
 OWN = "U0TIGER"
 _ids = itertools.count()
 
@@ -156,3 +161,52 @@ async def test_a_channel_that_a_list_names_is_heard_once_connected(
         mine[0]["is_member"] = False
         await upsert(connection, "channel", mine, listed_at="1800000200.000000")
     assert complete(database) == (1_799_999_000, 1_800_000_100)
+
+
+@pytest.mark.parametrize(
+    ("days", "options", "periods"),
+    [
+        pytest.param({14: [0, 5], 16: [9]}, {}, [(0, 2 * DAYS + 9)], id="all of it"),
+        pytest.param(
+            {14: [0], 15: [1, None], 16: [9], 18: [3]},
+            {},
+            [(0, 0), (2 * DAYS + 9, 4 * DAYS + 3)],
+            id="a bad record",
+        ),
+        pytest.param(
+            {14: [0, 5], 16: [9]},
+            {"since": 3},
+            [(2 * DAYS + 9, 2 * DAYS + 9)],
+            id="a part of a day",
+        ),
+    ],
+)
+async def test_an_import_makes_channels_complete(
+    conninfo: str,
+    database: psycopg.Connection[Any],
+    tmp_path: Path,
+    days: dict[int, list[int | None]],
+    options: dict[str, int],
+    periods: list[tuple[int, int]],
+) -> None:
+    files = export(
+        {
+            "general": {
+                f"2023-11-{day}": [
+                    {"ts": None} if at is None else message((day - 14) * DAYS + at) for at in times
+                ]
+                for day, times in days.items()
+            }
+        }
+    )
+    archive = write_folder(tmp_path / "export", files)
+    since = {name: datetime.fromtimestamp(DAY + at, UTC) for name, at in options.items()}
+    for _ in range(2):  # the second one knows the contents
+        await run_import(conninfo, archive, selection=ImportSelection(**since))
+        found = database.execute(
+            "select extract(epoch from lower(p))::int8 - %(day)s, extract(epoch from upper(p))::int8 - %(day)s"
+            " from slack.channel_history h, unnest(h.complete) p order by p",
+            {"day": DAY},
+        ).fetchall()
+        assert found == periods
+    assert complete(database, "C0") == tuple(DAY + at for at in periods[-1])

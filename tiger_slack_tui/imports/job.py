@@ -45,7 +45,13 @@ from tiger_slack_tui.store.import_files import (
     forget_files,
     replace_list_problems,
 )
-from tiger_slack_tui.store.imports import ImportOutcome, ImportRun, begin_import, end_import
+from tiger_slack_tui.store.imports import (
+    ImportOutcome,
+    ImportRun,
+    add_import_history,
+    begin_import,
+    end_import,
+)
 
 log = logging.getLogger(__name__)
 
@@ -226,6 +232,8 @@ class Import:
                 outcome = ImportOutcome.DONE
             await self._count_committed(await lock.connection(), import_id)
             result = self.result(outcome)
+            if outcome is ImportOutcome.DONE:
+                await add_import_history(await lock.connection(), import_id)
             is_large = result.total.inserted >= _COMPRESS_FROM
             if self._options.compress and not self._control.is_cancelled and is_large:
                 await self._compress(await lock.connection())

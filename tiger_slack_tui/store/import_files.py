@@ -18,10 +18,12 @@ and f.path = any (%s)
 """
 _SAVE = """
 with f as materialized
-( select *
+( select f.*
+  , timestamptz 'epoch' + f.first_micros * interval '1 microsecond' as first_ts
+  , timestamptz 'epoch' + f.last_micros * interval '1 microsecond' as last_ts
   from jsonb_to_recordset(%(files)s::jsonb) as f
   ( path text, size int8, crc int8, channel_id text, position int4, is_done bool, account jsonb, error text
-  , stored int4
+  , first_micros int8, last_micros int8, is_complete bool, stored int4
   )
 )
 , updated as
@@ -33,6 +35,9 @@ with f as materialized
   , is_done = f.is_done
   , account = f.account
   , error = f.error
+  , first_ts = least(t.first_ts, f.first_ts)
+  , last_ts = greatest(t.last_ts, f.last_ts)
+  , is_complete = f.is_complete
   , updated_at = now()
   from f
   where t.import_id = %(import)s
@@ -41,8 +46,10 @@ with f as materialized
   returning 1
 )
 , inserted as
-( insert into slack.import_file (import_id, path, size, crc, channel_id, position, is_done, account, error)
+( insert into slack.import_file
+  ( import_id, path, size, crc, channel_id, position, is_done, account, error, first_ts, last_ts, is_complete )
   select %(import)s, f.path, f.size, f.crc, f.channel_id, f.position, f.is_done, f.account, f.error
+  , f.first_ts, f.last_ts, f.is_complete
   from f
   where f.stored is null
   on conflict do nothing
@@ -108,11 +115,22 @@ class FileCheckpoint:
     """`position` in the table; None if the file has no row there."""
     times: list[int] | None = None
     """The ts of all its messages, in microseconds since 1970; None if some are not known."""
+    first: int | None = None
+    """ts of the oldest message that was merged, in microseconds since 1970; None if there is none."""
+    last: int | None = None
+    """ts of the newest."""
 
     def has_content_of(self, other: FileCheckpoint) -> bool:
         """Whether it is about the same content, for the same channel."""
         return (self.path, self.size, self.crc, self.channel_id) == (
             *(other.path, other.size, other.crc, other.channel_id),
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all messages of the file were merged. Those that a rule discards count as merged."""
+        return (
+            self.is_done and self.error is None and not (self.account.filtered or self.account.bad)
         )
 
     @property
@@ -164,6 +182,9 @@ async def save_checkpoints(
             "is_done": checkpoint.is_done,
             "account": checkpoint.account,
             "error": checkpoint.error,
+            "first_micros": checkpoint.first,
+            "last_micros": checkpoint.last,
+            "is_complete": checkpoint.is_complete,
             "stored": checkpoint.stored_position,
         }
         for checkpoint in checkpoints

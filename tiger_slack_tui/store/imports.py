@@ -196,6 +196,11 @@ async def end_import(
     await connection.execute(_END, (outcome, error, Jsonb(account), import_id))
 
 
+async def add_import_history(connection: Connection, import_id: int) -> None:
+    """Note for which time the import, which is done, makes each channel complete."""
+    await connection.execute("select slack.add_import_history(%s)", (import_id,))
+
+
 async def retake_lock(connection: Connection, run: ImportRun) -> bool:
     """Take the lock of a run whose session was lost; False if another session has it.
 

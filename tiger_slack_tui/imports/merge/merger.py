@@ -152,7 +152,8 @@ def _advanced(before: FileCheckpoint, number: int, changes: Changes) -> FileChec
     """The checkpoint of a file after a batch, in which the file has this number."""
     account = before.account.copy()
     account.add(changes.accounts[number])
-    times = None if before.times is None else before.times + changes.times.get(number, [])
+    merged = changes.times.get(number, [])
+    times = None if before.times is None else before.times + merged
     return replace(
         before,
         position=changes.positions.get(number, before.position),
@@ -160,6 +161,8 @@ def _advanced(before: FileCheckpoint, number: int, changes: Changes) -> FileChec
         is_done=number in changes.ended,
         error=changes.ended.get(number),
         times=times,
+        first=min(merged, default=before.first),
+        last=max(merged, default=before.last),
     )
 
 
