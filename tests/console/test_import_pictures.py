@@ -48,7 +48,7 @@ def run(manager: ImportManager) -> None:
 
 def listing(manager: ImportManager) -> None:
     manager.run = listed(Clock())
-    manager.run.is_planned = False
+    manager.run.ledger.is_planned = False
 
 
 def done(manager: ImportManager) -> None:

@@ -172,7 +172,7 @@ def test_files_that_were_left_out_by_choice_are_no_warning() -> None:
     chosen = {LeftOut.NOT_SELECTED: 2, LeftOut.OUTSIDE: 3, LeftOut.COMMENTS: 1}
 
     def said(left_out: dict[LeftOut, int]) -> str:
-        state.left_out = {str(reason): number for reason, number in left_out.items()}
+        state.ledger.left_out = {str(reason): number for reason, number in left_out.items()}
         return "\n".join(shown.plain for shown in result_lines(state, 100))
 
     failed = state.num_failed

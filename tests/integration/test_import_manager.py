@@ -14,9 +14,10 @@ from tests.damaged_export import BAD, BROKEN, FILES, NAMELESS, repair, write_dam
 from tests.support import count, until
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
+from tiger_slack_tui.imports.file_table import FileStep
 from tiger_slack_tui.imports.manager import ImportManager
 from tiger_slack_tui.imports.request import ImportRequest
-from tiger_slack_tui.imports.state import FileStep, ImportState, Phase
+from tiger_slack_tui.imports.state import ImportState, Phase
 from tiger_slack_tui.store.imports import ImportRunning
 from tiger_slack_tui.store.past_imports import recent_imports
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar, overload
 
@@ -147,43 +147,27 @@ class FileTable(Sequence[PlannedFile]):
         return part
 
 
-class FileProgressTable:
-    """The progress of the files that were begun, by path. That of ended files is pickled."""
+class EndedFiles:
+    """The progress of the files that have ended, by path, pickled."""
 
-    def __init__(self, ended: SnapshotDict[bytes] | None = None) -> None:
-        self._open: dict[str, FileProgress] = {}
-        self._ended: SnapshotDict[bytes] = SnapshotDict() if ended is None else ended
+    def __init__(self) -> None:
+        self._packed: SnapshotDict[bytes] = SnapshotDict()
 
     def get(self, path: str) -> FileProgress | None:
-        """The progress, for reading only; None if the file was not begun."""
-        if (file := self._open.get(path)) is not None:
-            return file
-        return None if (packed := self._ended.get(path)) is None else _unpacked(packed)
+        """The progress, for reading only; None if the file has not ended."""
+        return None if (packed := self._packed.get(path)) is None else _unpacked(packed)
 
-    def open(self, path: str, now: float) -> FileProgress:
-        """The progress, which may be changed until `pack_if_ended`; a new one if the file was not begun."""
-        if (packed := self._ended.pop(path)) is not None:
-            self._open[path] = _unpacked(packed)
-        return self._open.setdefault(path, FileProgress(began=now))
+    def __contains__(self, path: str) -> bool:
+        return path in self._packed
 
-    def pack_if_ended(self, path: str) -> None:
-        """Pickle the progress, if the file has ended."""
-        file = self._open.get(path)
-        if file is not None and file.ended is not None:
-            self._ended[path] = _packed(self._open.pop(path))
+    def add(self, path: str, file: FileProgress) -> None:
+        """Keep the progress. It must not change any more."""
+        self._packed[path] = _packed(file)
 
-    def has_ended(self, path: str) -> bool:
-        """Whether the file has ended, or failed."""
-        if (file := self._open.get(path)) is not None:
-            return file.ended is not None
-        return path in self._ended
-
-    def frozen(self) -> FileProgressTable:
+    def frozen(self) -> EndedFiles:
         """A copy that no later call changes."""
-        copied = FileProgressTable(self._ended.snapshot())
-        copied._open = {
-            path: replace(file, account=file.account.copy()) for path, file in self._open.items()
-        }
+        copied = EndedFiles.__new__(EndedFiles)
+        copied._packed = self._packed.snapshot()
         return copied
 
 

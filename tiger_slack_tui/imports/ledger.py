@@ -1,14 +1,19 @@
-"""The ledger of a running import: counts its files and records, in total and by folder, and their rate."""
+"""The ledger of a running import: what its events say of its files, records and workers.
+
+It is the only place that interprets the events. Views read it through `ImportState`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import PurePosixPath
 
 from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.imports.archive.plan import PlannedFile
+from tiger_slack_tui.imports.file_table import FileProgress, FileStep
 from tiger_slack_tui.imports.progress_events import (
     FileDone,
     FileFailed,
@@ -21,7 +26,7 @@ from tiger_slack_tui.imports.progress_events import (
     RecordsMerged,
 )
 from tiger_slack_tui.imports.rate import LEAST_SECONDS, WorkRate
-from tiger_slack_tui.store.import_account import Account, ImportProblem
+from tiger_slack_tui.store.import_account import Account, ImportProblem, is_bad
 from tiger_slack_tui.store.import_files import CommittedFile
 
 
@@ -38,18 +43,19 @@ class FolderProgress:
 
 
 @dataclass(slots=True)
-class OpenFile:
-    """A file that was begun and has not ended. `account` is what is committed of it."""
+class WorkerProgress:
+    """A worker process. `path` is the newest file that it began; None once it has ended that file."""
 
-    account: Account = field(default_factory=Account)
-    bytes_read: int = 0
+    path: str | None
+    since: float
+    """When it last reported something."""
 
 
 @dataclass(slots=True)
 class ImportLedger:
     """Counts what the events of an import report. Every count that is shown or saved comes from here.
 
-    `clock` counts seconds.
+    `clock` counts seconds. A file that has ended leaves the ledger for `on_ended`, because there can be very many.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -66,7 +72,21 @@ class ImportLedger:
     total: Account = field(default_factory=Account)
     """Everything that is committed, by this run and by those that it continues."""
     folders: dict[str, FolderProgress] = field(default_factory=dict)
-    open_files: dict[str, OpenFile] = field(default_factory=dict)
+    open_files: dict[str, FileProgress] = field(default_factory=dict)
+    """The files that were begun and have not ended, by path."""
+    workers: dict[int, WorkerProgress] = field(default_factory=dict)
+    """By process id."""
+    is_planned: bool = False
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """The number of files that are not read, by reason."""
+    unmapped: Mapping[str, int] = field(default_factory=dict)
+    """The number of files of each folder without a channel."""
+    resumed: datetime | None = None
+    """When the import began that this run continues; None if it continues none."""
+    on_ended: Callable[[str, FileProgress], None] = lambda path, file: None
+    """Called with each file that has ended. It does not change any more."""
+    on_bad: Callable[[str], None] = lambda path: None
+    """Called with the path of a file at its first problem."""
     bytes_skipped: int = 0
     """Bytes of the files that an earlier run has read."""
     _bytes_ended: int = 0
@@ -84,34 +104,31 @@ class ImportLedger:
     def handle(self, event: ImportEvent) -> None:
         """Count what the event reports."""
         match event:
-            case Planned(files, size):
+            case Planned(files, size, left_out, resumed):
                 self.files, self.bytes = files, size
+                self.left_out, self.resumed, self.is_planned = left_out, resumed, True
                 self._rate.add(0, 0)
             case FilesListed(files, unmapped):
-                self._list(files)
-                for name, number in unmapped.items():
-                    self._add_folder(FolderProgress(name, None, number))
-            case FileStarted(path):
+                self._list(files, unmapped)
+            case FileStarted(path, worker):
                 self._open(path)
+                self.workers[worker] = WorkerProgress(path, self.clock())
             case FileResumed(path, account):
-                self._replace(path, account)
+                self._resume(path, account)
             case RecordsMerged(path, account, bytes_read):
-                self.records += account.read
-                file = self._open(path)
-                file.bytes_read = bytes_read
-                for counts in (*self._counts(path), file.account):
-                    counts.add(account)
-                self._sample()
+                self._merge(path, account, bytes_read)
             case FileSkipped(path, size, account, failure):
-                self._replace(path, account)
-                self.bytes_skipped += size
-                self._end(path, size, has_failed=failure is not None)
+                self._skip(path, size, account, failure)
             case FileDone(path, size):
-                self._end(path, size, has_failed=False)
-            case FileFailed(path, size):
-                self._end(path, size, has_failed=True)
-            case ImportProblem():
+                self._end(path, size, FileStep.DONE)
+            case FileFailed(path, size, reason):
+                self._mark_bad(path, reason)
+                self._end(path, size, FileStep.FAILED)
+            case ImportProblem(path, position, reason):
                 self.problems += 1
+                if path in self._folder_names:
+                    self._open(path).bad += position is not None
+                    self._mark_bad(path, reason)
 
     @property
     def paths(self) -> Iterable[str]:
@@ -143,16 +160,16 @@ class ImportLedger:
         self._rate.pause()
 
     def resume(self) -> None:
-        """Continue the time that counts for the rate."""
+        """Continue the time that counts for the rate. The workers were not silent meanwhile: they were held."""
         self._rate.resume()
+        now = self.clock()
+        for worker in self.workers.values():
+            worker.since = now
 
     def end(self) -> None:
         """Record the end of the import."""
         self._rate.end()
-
-    def account_of(self, path: str) -> Account:
-        """What is committed of a file that has not ended. The account changes with the next events."""
-        return self._open(path).account
+        self.workers.clear()
 
     def begun_folders(self) -> list[FolderProgress]:
         """The folders of which something is accounted for, by name."""
@@ -204,6 +221,7 @@ class ImportLedger:
                 path: replace(file, account=file.account.copy())
                 for path, file in self.open_files.items()
             },
+            workers={pid: replace(worker) for pid, worker in self.workers.items()},
         )
         copied._rate = self._rate.frozen(now)
         return copied
@@ -216,7 +234,7 @@ class ImportLedger:
         if self._rate.is_due:
             self._rate.add(self.records, self.bytes_read - self.bytes_skipped)
 
-    def _list(self, files: Iterable[PlannedFile]) -> None:
+    def _list(self, files: Iterable[PlannedFile], unmapped: Mapping[str, int]) -> None:
         for planned in files:
             self._folder_names[planned.member.path] = planned.folder
             if planned.folder not in self.folders:
@@ -224,6 +242,9 @@ class ImportLedger:
             folder = self._own_folder(planned.folder)
             folder.files += 1
             folder.bytes += planned.member.size
+        for name, number in unmapped.items():
+            self._add_folder(FolderProgress(name, None, number))
+        self.unmapped = {**self.unmapped, **unmapped}  # a frozen copy keeps the earlier one
 
     def _add_folder(self, folder: FolderProgress) -> None:
         self.folders[folder.name] = folder
@@ -237,10 +258,44 @@ class ImportLedger:
             self._add_folder(replace(folder, account=folder.account.copy()))
         return self.folders[name]
 
-    def _open(self, path: str) -> OpenFile:
+    def _open(self, path: str) -> FileProgress:
         if (file := self.open_files.get(path)) is None:
-            file = self.open_files[path] = OpenFile()
+            file = self.open_files[path] = FileProgress(began=self.clock())
         return file
+
+    def _resume(self, path: str, account: Account) -> None:
+        """A worker that was at the file has died. The next one continues from what is committed."""
+        for pid in [pid for pid, worker in self.workers.items() if worker.path == path]:
+            del self.workers[pid]
+        if path in self.open_files or account.read:
+            self._replace(path, account)
+
+    def _merge(self, path: str, account: Account, bytes_read: int) -> None:
+        self.records += account.read
+        file = self._open(path)
+        file.bytes_read = bytes_read
+        for counts in (*self._counts(path), file.account):
+            counts.add(account)
+        now = self.clock()
+        for worker in self.workers.values():
+            if worker.path == path:
+                worker.since = now
+        self._sample()
+
+    def _skip(self, path: str, size: int, account: Account, failure: str | None) -> None:
+        self._replace(path, account)
+        self._open(path).bad = account.bad
+        bad = (reason for reason in account.skipped if is_bad(reason))
+        if (reason := failure or next(bad, None)) is not None:
+            self._mark_bad(path, reason)
+        self.bytes_skipped += size
+        self._end(path, size, FileStep.KNOWN if failure is None else FileStep.FAILED)
+
+    def _mark_bad(self, path: str, reason: str) -> None:
+        file = self._open(path)
+        if file.reason is None:
+            file.reason = reason
+            self.on_bad(path)
 
     def _replace(self, path: str, account: Account) -> None:
         """Count `account` in place of what was counted of the file."""
@@ -255,11 +310,18 @@ class ImportLedger:
         name = self._folder_names.get(path)
         return [self.total] if name is None else [self.total, self._own_folder(name).account]
 
-    def _end(self, path: str, size: int, *, has_failed: bool) -> None:
-        self.open_files.pop(path, None)
+    def _end(self, path: str, size: int, step: FileStep) -> None:
+        now = self.clock()
+        file = self._open(path)
+        file.step, file.bytes_read, file.ended = step, size, now
+        del self.open_files[path]
+        for worker in self.workers.values():
+            if worker.path == path:
+                worker.path, worker.since = None, now
         self.files_done += 1
-        self.files_failed += has_failed
+        self.files_failed += step is FileStep.FAILED
         self._bytes_ended += size
         if (name := self._folder_names.get(path)) is not None:
             self._own_folder(name).done += 1
         self._sample()
+        self.on_ended(path, file)

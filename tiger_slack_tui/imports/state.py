@@ -13,28 +13,16 @@ from pathlib import Path
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.imports.archive.plan import PlannedFile
-from tiger_slack_tui.imports.file_table import (
-    FileProgress,
-    FileProgressTable,
-    FileStep,
-    FileTable,
-)
-from tiger_slack_tui.imports.ledger import FolderProgress, ImportLedger
+from tiger_slack_tui.imports.file_table import EndedFiles, FileProgress, FileTable
+from tiger_slack_tui.imports.ledger import FolderProgress, ImportLedger, WorkerProgress
 from tiger_slack_tui.imports.progress_events import (
-    FileDone,
-    FileFailed,
-    FileResumed,
-    FileSkipped,
     FilesListed,
-    FileStarted,
     ImportEvent,
     ImportNote,
-    Planned,
-    RecordsMerged,
 )
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.imports.result import ImportResult
-from tiger_slack_tui.store.import_account import Account, ImportProblem, is_bad
+from tiger_slack_tui.store.import_account import Account, ImportProblem
 from tiger_slack_tui.store.imports import ImportOutcome
 
 KEPT_PROBLEMS = 10_000
@@ -62,15 +50,6 @@ class Phase(StrEnum):
         return self in (Phase.DONE, Phase.STOPPED, Phase.FAILED)
 
 
-@dataclass(slots=True)
-class WorkerProgress:
-    """A worker process. `path` is the newest file that it began; None once it has ended that file."""
-
-    path: str | None
-    since: float
-    """When it last reported something."""
-
-
 @dataclass(frozen=True, slots=True)
 class TimedNote:
     """An ImportNote, and when it came, in seconds since 1970."""
@@ -88,20 +67,13 @@ class ImportState:
     ) -> None:
         """`clock` counts seconds."""
         self.request = request
-        self.ledger = ImportLedger(clock)
+        self.ledger = ImportLedger(clock, on_ended=self._keep_ended, on_bad=self._keep_bad)
         self.began = clock()
         self.ended: float | None = None
         self.files = FileTable()
         """In the order of reading."""
         self.days: tuple[str, str] | None = None
         """The first and the last day that has a file."""
-        self.unmapped: dict[str, int] = {}
-        """The number of files of each folder without a channel."""
-        self.left_out: Mapping[str, int] = {}
-        """The number of files that are not read, by reason."""
-        self.resumed: datetime | None = None
-        self.workers: dict[int, WorkerProgress] = {}
-        """By process id."""
         self.bad_files = FileTable()
         """Files with a bad record, and files that could not be read to their end."""
         self.problems: deque[ImportProblem] = deque(maxlen=KEPT_PROBLEMS)
@@ -113,47 +85,23 @@ class ImportState:
         self.error: TigerSlackError | None = None
         self.report: Path | None = None
         """The file that the result was written to."""
-        self.is_planned = False
         self.is_paused = False
         self.is_stopping = False
         self.waits_for: str | None = None
         """Why it waits for live events; None if it does not."""
         self._clock = clock
-        self._progress = FileProgressTable()
+        self._ended_files = EndedFiles()
         self._index: dict[str, int] = {}
 
     def handle(self, event: ImportEvent) -> None:
-        """Apply an event that the import has counted in the ledger."""
+        """Keep what an event that the ledger has counted adds to the lists that are shown."""
         match event:
-            case Planned(left_out=left_out, resumed=resumed):
-                self.left_out, self.resumed, self.is_planned = left_out, resumed, True
-            case FilesListed(files, unmapped):
-                self._list(files, unmapped)
-            case FileStarted(path, worker):
-                self._start(path, worker)
-            case FileResumed(path, account):
-                self._resume(path, account)
-            case RecordsMerged(path, _, bytes_read):
-                self._count(path, bytes_read)
-            case FileDone(path, size):
-                self._end(path, size, FileStep.DONE)
-            case FileSkipped(path, size, account, failure):
-                step = FileStep.KNOWN if failure is None else FileStep.FAILED
-                file = self._end(path, size, step)
-                file.account = account
-                self._add_known_problems(path, file, failure)
-            case FileFailed(path, size, reason):
-                file = self._end(path, size, FileStep.FAILED)
-                self._mark_bad(path, file, reason)
-            case ImportProblem(path, position, reason):
+            case FilesListed(files):
+                self._list(files)
+            case ImportProblem():
                 self.problems.append(event)
-                file = self._progress.open(path, self._clock())
-                file.bad += position is not None
-                self._mark_bad(path, file, reason)
             case ImportNote(text, is_warning):
                 self.notes.append(TimedNote(time.time(), text, is_warning))
-        if not isinstance(event, Planned | FilesListed | ImportNote):
-            self._progress.pack_if_ended(event.path)
 
     @property
     def total(self) -> Account:
@@ -163,6 +111,31 @@ class ImportState:
     @property
     def folders(self) -> dict[str, FolderProgress]:
         return self.ledger.folders
+
+    @property
+    def workers(self) -> dict[int, WorkerProgress]:
+        """By process id."""
+        return self.ledger.workers
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the plan is made."""
+        return self.ledger.is_planned
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """The number of files that are not read, by reason."""
+        return self.ledger.left_out
+
+    @property
+    def unmapped(self) -> Mapping[str, int]:
+        """The number of files of each folder without a channel."""
+        return self.ledger.unmapped
+
+    @property
+    def resumed(self) -> datetime | None:
+        """When the import began that this run continues; None if it continues none."""
+        return self.ledger.resumed
 
     @property
     def phase(self) -> Phase:
@@ -221,7 +194,7 @@ class ImportState:
 
     def file(self, path: str) -> FileProgress | None:
         """How far a file is; None if it was not begun."""
-        return self._progress.get(path)
+        return self.ledger.open_files.get(path) or self._ended_files.get(path)
 
     def seconds_of(self, file: FileProgress) -> float:
         """The time since the file was begun, until now or its end."""
@@ -239,9 +212,6 @@ class ImportState:
             self.ledger.pause()
         elif was_held:
             self.ledger.resume()
-            now = self._clock()
-            for worker in self.workers.values():
-                worker.since = now
 
     def replace_problems(self, problems: Sequence[ImportProblem], number: int) -> None:
         """Set the problems of all runs of this import: the first `problems` of `number`."""
@@ -258,10 +228,8 @@ class ImportState:
         copied._clock = lambda: now
         copied.ledger = self.ledger.frozen()
         copied.files, copied.bad_files = self.files.frozen(), self.bad_files.frozen()
-        copied.unmapped = self.unmapped.copy()
-        copied.workers = {pid: copy(worker) for pid, worker in self.workers.items()}
         copied.problems, copied.notes = self.problems.copy(), self.notes.copy()
-        copied._progress = self._progress.frozen()
+        copied._ended_files = self._ended_files.frozen()
         return copied
 
     def end(self, result: ImportResult | None, error: TigerSlackError | None) -> None:
@@ -269,63 +237,24 @@ class ImportState:
         self.result, self.error = result, error
         self.ended = self._clock()
         self.ledger.end()
-        self.workers.clear()
 
-    def _list(self, files: Sequence[PlannedFile], unmapped: Mapping[str, int]) -> None:
+    def _list(self, files: Sequence[PlannedFile]) -> None:
         for index, planned in enumerate(files, len(self.files)):
             self._index[planned.member.path] = index
         self.files.extend(files)
-        self.unmapped |= unmapped
         days = {planned.member.path[-15:-5] for planned in files} | set(self.days or ())
         self.days = (min(days), max(days)) if days else None
 
-    def _start(self, path: str, worker: int) -> None:
-        now = self._clock()
-        self._progress.open(path, now)
-        self.workers[worker] = WorkerProgress(path, now)
-
-    def _resume(self, path: str, account: Account) -> None:
-        """A worker that was at the file has died. The next one continues from what is committed."""
-        for pid in [pid for pid, worker in self.workers.items() if worker.path == path]:
-            del self.workers[pid]
-        if self._progress.get(path) is not None or account.read:
-            file = self._progress.open(path, self._clock())
-            file.account = self.ledger.account_of(path)
-
-    def _count(self, path: str, bytes_read: int) -> None:
-        now = self._clock()
-        file = self._progress.open(path, now)
-        file.account = self.ledger.account_of(path)
-        file.bytes_read = bytes_read
-        for worker in self.workers.values():
-            if worker.path == path:
-                worker.since = now
-
-    def _end(self, path: str, size: int, step: FileStep) -> FileProgress:
-        now = self._clock()
-        file = self._progress.open(path, now)
-        file.step, file.bytes_read, file.ended = step, size, now
-        for worker in self.workers.values():
-            if worker.path == path:
-                worker.path, worker.since = None, now
+    def _keep_ended(self, path: str, file: FileProgress) -> None:
+        self._ended_files.add(path, file)
         while self.first_open_index < len(self.files) - 1 and self._has_ended(
             self.first_open_index
         ):
             self.first_open_index += 1
-        return file
 
     def _has_ended(self, index: int) -> bool:
-        return self._progress.has_ended(self.files.path(index))
+        return self.files.path(index) in self._ended_files
 
-    def _mark_bad(self, path: str, file: FileProgress, reason: str) -> None:
-        index = self._index.get(path)
-        if file.reason is None and index is not None:
+    def _keep_bad(self, path: str) -> None:
+        if (index := self._index.get(path)) is not None:
             self.bad_files.extend([self.files[index]])
-        file.reason = file.reason or reason
-
-    def _add_known_problems(self, path: str, file: FileProgress, failure: str | None) -> None:
-        """Mark a file bad that was bad in an earlier run."""
-        file.bad = file.account.bad
-        bad = (reason for reason in file.account.skipped if is_bad(reason))
-        if (reason := failure or next(bad, None)) is not None:
-            self._mark_bad(path, file, reason)

@@ -26,8 +26,8 @@ from tiger_slack_tui.console.views.importing.step_line import end_of_path
 from tiger_slack_tui.imports.archive.layout import LeftOut
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_table import FileProgress, FileStep
-from tiger_slack_tui.imports.ledger import FolderProgress
-from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote, WorkerProgress
+from tiger_slack_tui.imports.ledger import FolderProgress, WorkerProgress
+from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote
 from tiger_slack_tui.store.import_account import Account
 
 FILES = Columns(

@@ -31,8 +31,8 @@ from tiger_slack_tui.console.views.importing.step import SHOW_DETAILS, Step
 from tiger_slack_tui.console.views.importing.step_line import RESULT, phase_part
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_table import FileProgress
-from tiger_slack_tui.imports.ledger import FolderProgress
-from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote, WorkerProgress
+from tiger_slack_tui.imports.ledger import FolderProgress, WorkerProgress
+from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote
 from tiger_slack_tui.store.import_account import ImportProblem
 
 MakeLines = Callable[[int], Iterable[Content]]
