@@ -15,7 +15,7 @@ from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.sizes import byte_size
 from tiger_slack_tui.console.actions import JOBS, action
-from tiger_slack_tui.console.formats import age, brief, moment
+from tiger_slack_tui.console.formats import brief, moment
 from tiger_slack_tui.console.model.database_state import (
     AdvisoryLock,
     MigrationFileState,
@@ -237,7 +237,7 @@ class JobsView(View):
                 f"{last.rows_seen:,}" if last else "-",
                 f"{last.rows_changed:,}" if last else "-",
                 f"{last.rows_failed:,}" if last else "-",
-                f"in {age(wait.total_seconds())}",
+                f"in {brief(wait.total_seconds())}",
             ],
         )
 

@@ -226,6 +226,10 @@ class OverviewView(View):
     The chart has a scale of events a second and a time axis in UTC. [ and ] show less or more time: from a minute
     to 90 days. More than 15 minutes are counted in the database, the newest first. A column is the mean of its time,
     and the peak is the highest column.
+
+    An event waits in the queue until a batch of events is committed, or in the spool (on disk) while the database is
+    away. "ack" is the time until it is acknowledged to Slack, "late" the time from Slack's event to its receipt.
+    "repeated" counts events that Slack delivered again. p50, p95 and p99: so many percent took at most this long.
     """
 
     NAME: ClassVar[str] = OVERVIEW
