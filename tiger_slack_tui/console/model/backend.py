@@ -17,6 +17,7 @@ from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.rates import RateMeter
 from tiger_slack_tui.imports.manager import ImportManager
+from tiger_slack_tui.imports.request import ImportRequest
 
 if TYPE_CHECKING:
     from tiger_slack_tui.engine import Engine
@@ -57,6 +58,10 @@ class Backend:
             return None
         self.history_reader.keep_reading(window)
         return self.history_reader.state(window)
+
+    def import_command(self, request: ImportRequest) -> str:
+        """The command line that does the same as the request."""
+        return self.imports.command(request)
 
     def sample(self, window: int) -> Model:
         """The state now. Does no I/O. Charts get the last `window` seconds."""

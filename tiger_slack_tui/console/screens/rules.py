@@ -29,9 +29,9 @@ from tiger_slack_tui.console.actions import (
     implements,
 )
 from tiger_slack_tui.console.host import Host
-from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.findings import Finding
 from tiger_slack_tui.console.model.read_errors import log_failure
+from tiger_slack_tui.console.model.sources import ViewSources
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.chrome import footer_line
 from tiger_slack_tui.console.panes.keys_line import KeysLine
@@ -90,13 +90,17 @@ class RulesScreen(Dialog[RuleDraft]):
     """Lists the rules above an editor. Leaving keeps the draft; only Ctrl+S makes it a rule."""
 
     def __init__(
-        self, host: Host, backend: Backend, draft: RuleDraft, on_saved: Callable[[RuleDraft], None]
+        self,
+        host: Host,
+        sources: ViewSources,
+        draft: RuleDraft,
+        on_saved: Callable[[RuleDraft], None],
     ) -> None:
         """`on_saved` gets the draft that became a rule. That can be after the screen was left."""
         super().__init__()
         self._host = host
         self._on_saved = on_saved
-        self._backend = backend
+        self._sources = sources
         self._draft = draft
         self._rules: tuple[Rule, ...] = ()
         self._names: Mapping[str, str] = {}
@@ -186,7 +190,7 @@ class RulesScreen(Dialog[RuleDraft]):
 
     async def _load(self) -> None:
         try:
-            self._rules, names = await self._backend.audit.rules()
+            self._rules, names = await self._sources.audit.rules()
             self._names = {**self._names, **names}
         except Exception as error:
             self._verdict = (f"✗ {log_failure(log, _FAILED, error).problem}", BAD)
@@ -216,7 +220,7 @@ class RulesScreen(Dialog[RuleDraft]):
             self._show()
             return
 
-        audit = self._backend.audit
+        audit = self._sources.audit
         try:
             names = await audit.check_rule(match)
             self._names = {**self._names, **names}
@@ -266,7 +270,7 @@ class RulesScreen(Dialog[RuleDraft]):
 
     @act_save.when
     def _can_save(self) -> bool:
-        return not self._backend.read_only and bool(self._draft.match.strip())
+        return not self._sources.read_only and bool(self._draft.match.strip())
 
     @implements(TEST)
     def act_test(self) -> None:
@@ -288,7 +292,7 @@ class RulesScreen(Dialog[RuleDraft]):
 
     @act_new.when
     def _can_type(self) -> bool:
-        return self._is_in_list and not self._backend.read_only
+        return self._is_in_list and not self._sources.read_only
 
     @action("rules.switch", "T,shift+t", "On/off", changes=True)
     def act_switch(self) -> None:
@@ -417,7 +421,7 @@ class RulesScreen(Dialog[RuleDraft]):
         row = self.query_one("#rules", Pane).row
         return (
             row
-            if self._is_in_list and isinstance(row, Rule) and not self._backend.read_only
+            if self._is_in_list and isinstance(row, Rule) and not self._sources.read_only
             else None
         )
 

@@ -15,7 +15,7 @@ from tiger_slack_tui.console.actions import (
     declared,
 )
 from tiger_slack_tui.console.host import Host
-from tiger_slack_tui.console.model.backend import Backend
+from tiger_slack_tui.console.model.sources import ViewSources
 from tiger_slack_tui.console.panes.pane_fields import PaneField
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
 from tiger_slack_tui.console.screens.rules import RulesScreen
@@ -55,10 +55,10 @@ ACTION_GROUPS: tuple[ActionGroup, ...] = (
 """The actions that are not done in a view, but in a field or a screen that has the focus."""
 
 
-def make_views(host: Host, backend: Backend) -> Iterator[View]:
+def make_views(host: Host, sources: ViewSources) -> Iterator[View]:
     """One view of each class."""
     for view in VIEW_CLASSES:
-        yield view(host, backend)
+        yield view(host, sources)
 
 
 def actions_of_views() -> Iterator[Action]:

@@ -94,7 +94,7 @@ class EventsView(View):
             fields=EVENT_FIELDS,
             rest=self._read_rest,
         )
-        yield EventPane(self.backend.audit.event, self.backend.clock, id="events-event")
+        yield EventPane(self.sources.audit.event, self.sources.clock, id="events-event")
 
     def on_mount(self) -> None:
         self._list = EventList()
@@ -130,7 +130,7 @@ class EventsView(View):
         found, pane = self._list, self._pane
         if found.is_wrong:
             return
-        is_due = found.is_due(self.backend.clock.elapsed(), _LEAST_SECONDS)
+        is_due = found.is_due(self.sources.clock.elapsed(), _LEAST_SECONDS)
         if found.at is None or ((pane.is_following or not found.rows) and is_due):
             self._start_reading(found, is_more=False)
         elif found.has_more and found.failure is None and pane.rows_below < _NEAR_END:
@@ -142,7 +142,7 @@ class EventsView(View):
         run_latest(self, "events", partial(self._read, wanted, is_more))
 
     async def _read(self, wanted: EventList, is_more: bool) -> None:
-        audit, clock = self.backend.audit, self.backend.clock
+        audit, clock = self.sources.audit, self.sources.clock
         began = clock.elapsed()
         try:
             async with asyncio.timeout(QUERY_SECONDS):
@@ -166,7 +166,7 @@ class EventsView(View):
         chosen, after = self._list.chosen, self._list.next
         while chosen is not None and after is not None:
             async with asyncio.timeout(QUERY_SECONDS):
-                page = await self.backend.audit.more_events(chosen, after, most=PAGE)
+                page = await self.sources.audit.more_events(chosen, after, most=PAGE)
             yield page.rows
             after = page.next
 
@@ -214,7 +214,7 @@ class EventsView(View):
         """
         if (message := _named_message(text)) is not None:
             self.leave_field()
-            explain(self.host, self.backend, message)
+            explain(self.host, self.sources, message)
             return
         self._text = text.strip()
         self.leave_field()
@@ -224,7 +224,7 @@ class EventsView(View):
             self.workers.cancel_group(self, "events")
             self._is_reading = False
             failure = ReadFailure(str(refused.args[0]), refused.hint)
-            self._list = EventList().refused(failure, self.backend.clock.elapsed())
+            self._list = EventList().refused(failure, self.sources.clock.elapsed())
             self._show_list()
 
     def _look_for(self, query: EventQuery) -> None:
@@ -265,7 +265,7 @@ class EventsView(View):
     def act_why(self) -> None:
         """Explain why its message is stored, or not."""
         if (message := self._message()) is not None:
-            explain(self.host, self.backend, message)
+            explain(self.host, self.sources, message)
 
     @act_why.when
     @act_message.when

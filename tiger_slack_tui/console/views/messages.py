@@ -145,7 +145,7 @@ class MessagesView(View):
     def _is_retry_due(self) -> bool:
         found = self._found
         may_help = found.failure is not None and not found.is_wrong
-        return may_help and found.is_due(self.backend.clock.elapsed(), _RETRY_SECONDS)
+        return may_help and found.is_due(self.sources.clock.elapsed(), _RETRY_SECONDS)
 
     @property
     def _is_near_end(self) -> bool:
@@ -198,11 +198,11 @@ class MessagesView(View):
 
     async def _read_page(self, wanted: SearchResults, pause: float) -> None:
         await asyncio.sleep(pause)
-        began = self.backend.clock.elapsed()
+        began = self.sources.clock.elapsed()
         try:
             parse_query(wanted.text, datetime.now(UTC))  # a wrong query needs no connection
             async with asyncio.timeout(QUERY_SECONDS):
-                page = await self.backend.messages.search(
+                page = await self.sources.messages.search(
                     wanted.text, newest=wanted.newest, after=wanted.next, most=PAGE
                 )
         except Exception as error:
@@ -210,7 +210,7 @@ class MessagesView(View):
             if isinstance(error, QueryError | NameUnknown):
                 self._found = wanted.refused(failure, began)
             else:
-                seconds = self.backend.clock.elapsed() - began
+                seconds = self.sources.clock.elapsed() - began
                 self._found = wanted.failed(failure, began, seconds)
         else:
             self._found = wanted.with_page(page)
@@ -223,7 +223,7 @@ class MessagesView(View):
         after = found.next
         while after is not None:
             async with asyncio.timeout(QUERY_SECONDS):
-                page = await self.backend.messages.search(
+                page = await self.sources.messages.search(
                     found.text, newest=found.newest, after=after, most=_EXPORTED_AT_ONCE
                 )
             yield page.results
@@ -304,7 +304,7 @@ class MessagesView(View):
         await asyncio.sleep(pause)
         try:
             async with asyncio.timeout(QUERY_SECONDS):
-                read = await self.backend.messages.context(
+                read = await self.sources.messages.context(
                     ChannelId(reference.channel), reference.ts, place
                 )
         except Exception as error:
@@ -378,7 +378,7 @@ class MessagesView(View):
     def act_why(self) -> None:
         """Explain why it is stored; list its events."""
         if (message := self._selected()) is not None:
-            explain(self.host, self.backend, MessageReference(message.channel_id, message.ts))
+            explain(self.host, self.sources, MessageReference(message.channel_id, message.ts))
 
     @action("messages.events", "v", "Events")
     async def act_events(self) -> None:

@@ -243,7 +243,7 @@ class OverviewView(View):
             selectable=True,
             fields=_INSTANCE_FIELDS,
         )
-        instances.display = self.backend.is_observing  # until the first sample is shown
+        instances.display = self.sources.is_observing  # until the first sample is shown
         yield instances
         yield Pane[TypeRate](
             self._paint_type,
@@ -408,7 +408,7 @@ class OverviewView(View):
 
     def _show_problems(self, model: Model) -> None:
         if model.is_observing:
-            self.backend.findings_reader.keep_reading()
+            self.sources.findings_reader.keep_reading()
         # Only an observer reads the audit trail for this view. An instance shows the events that it handled itself.
         problem = findings_problem(model) if model.is_observing else model.findings.problem
         self.query_one("#last-problems", Pane).show(

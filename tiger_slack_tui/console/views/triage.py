@@ -106,7 +106,7 @@ class TriageView(View):
             fields=_FIELDS,
         )
         yield EventPane(
-            self.backend.audit.event, self.backend.clock, id="finding", paint=_paint_detail
+            self.sources.audit.event, self.sources.clock, id="finding", paint=_paint_detail
         )
 
     def on_mount(self) -> None:
@@ -126,7 +126,7 @@ class TriageView(View):
 
     def show(self, model: Model) -> None:
         self._model = model
-        self.backend.findings_reader.keep_reading()
+        self.sources.findings_reader.keep_reading()
         found = model.findings
         counts = found.counts
         rows: Sequence[Finding | FindingGroup] = found.of(self._kind, self._cause)
@@ -257,9 +257,9 @@ class TriageView(View):
 
         def on_left(draft: RuleDraft | None) -> None:
             self._draft = draft or RuleDraft()
-            self.backend.findings_reader.read_now()
+            self.sources.findings_reader.read_now()
 
-        self._rules = RulesScreen(self.host, self.backend, self._draft, self._forget)
+        self._rules = RulesScreen(self.host, self.sources, self._draft, self._forget)
         self.host.open_screen(self._rules, on_left)
 
     def _forget(self, saved: RuleDraft) -> None:

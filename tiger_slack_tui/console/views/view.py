@@ -13,8 +13,8 @@ from textual.widgets import ContentSwitcher
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import action
 from tiger_slack_tui.console.host import Host
-from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.sources import ViewSources
 from tiger_slack_tui.console.panes.export import MOST_READ, FileRefused, proposed_path, write_rows
 from tiger_slack_tui.console.panes.pane import FAR, Pane
 
@@ -44,10 +44,10 @@ class View(Container):
     """Classes of the view's parts that declare actions, too."""
     zoomed: var[Pane[Any] | None] = var(None)
 
-    def __init__(self, host: Host, backend: Backend) -> None:
+    def __init__(self, host: Host, sources: ViewSources) -> None:
         super().__init__(id=self.NAME)
         self.host = host
-        self.backend = backend
+        self.sources = sources
 
     def show(self, model: Model) -> None:
         """Fill the panes."""
@@ -209,7 +209,7 @@ class View(Container):
     def act_export(self) -> None:
         """Write all rows of the pane to a file: text, or CSV or JSON by its suffix."""
         if self.pane is not None:
-            path = proposed_path(str(self.pane.id), self.backend.settings.home)
+            path = proposed_path(str(self.pane.id), self.sources.settings.home)
             self._choose_file(self.pane, path)
 
     def _choose_file(self, pane: Pane[Any], path: Path) -> None:

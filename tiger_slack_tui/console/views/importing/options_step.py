@@ -155,7 +155,7 @@ class OptionsStep(Step):
         command = self.pane("options-command")
         width = max(command.size.width - 4, 20)
         lines = self._command(
-            lambda: wrapped(self.wizard.backend.imports.command(draft.request), width, 30),
+            lambda: wrapped(self.wizard.sources.import_command(draft.request), width, 30),
             width,
             draft.channels,
             str(replace(draft, channels=None)),
@@ -322,7 +322,7 @@ class OptionsStep(Step):
         if pane is not None and pane.id == "options-channels":
             text = await pane.copy_text()
         else:
-            text = self.wizard.backend.imports.command(self.wizard.draft.request)
+            text = self.wizard.sources.import_command(self.wizard.draft.request)
         self.host.say(self.host.copy(text))
 
     @action("import.start", "I,shift+i", "Import", changes=True)

@@ -245,7 +245,7 @@ class SourceStep(Step):
             self.wizard.draft.copy_from(past)
             self.field.value = past.source
             self._take_target()
-            if not self.wizard.backend.read_only:
+            if not self.wizard.sources.read_only:
                 self.host.say("The path is set. c checks the archive; the check writes nothing.")
 
     @act_take.when
@@ -255,7 +255,7 @@ class SourceStep(Step):
     @implements(CHECK_ARCHIVE)
     def act_check(self) -> None:
         """Check the archive, once its path is inspected; the check writes nothing."""
-        if self.wizard.backend.read_only or not self.field.value.strip():
+        if self.wizard.sources.read_only or not self.field.value.strip():
             return
         self._is_check_wanted = self.inspection.text != self.field.value
         if self._is_check_wanted:
@@ -269,7 +269,7 @@ class SourceStep(Step):
 
     @act_check.when
     def _can_check(self) -> bool:
-        return not self.wizard.backend.read_only and bool(self.field.value.strip())
+        return not self.wizard.sources.read_only and bool(self.field.value.strip())
 
     @implements(NEW_PATH)
     def act_path(self) -> None:
@@ -279,7 +279,7 @@ class SourceStep(Step):
 
     @act_path.when
     def _can_change(self) -> bool:
-        return not self.wizard.backend.read_only
+        return not self.wizard.sources.read_only
 
     @implements(View.act_down.action)
     def act_down(self) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.console.actions import Action
 from tiger_slack_tui.console.host import Host
-from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import Model
+from tiger_slack_tui.console.model.sources import ViewSources
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
 from tiger_slack_tui.console.views.importing.step_line import RUN
@@ -32,7 +32,7 @@ class Wizard:
     """The state that the steps share. `go` shows another step."""
 
     host: Host
-    backend: Backend
+    sources: ViewSources
     go: Callable[[int], None]
     draft: ImportDraft = field(default_factory=ImportDraft)
     model: Model | None = None

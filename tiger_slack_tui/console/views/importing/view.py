@@ -10,8 +10,8 @@ from textual.widgets import Static
 
 from tiger_slack_tui.console.actions import IMPORT
 from tiger_slack_tui.console.host import Host
-from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.model import ImportSummary, Model
+from tiger_slack_tui.console.model.sources import ViewSources
 from tiger_slack_tui.console.panes.pane import Pane
 from tiger_slack_tui.console.views.importing.check_step import CheckStep
 from tiger_slack_tui.console.views.importing.draft import ImportDraft
@@ -38,11 +38,11 @@ class ImportView(View):
     NAME: ClassVar[str] = IMPORT
     PARTS = (SourceStep, CheckStep, OptionsStep, RunStep, ResultStep)
 
-    def __init__(self, host: Host, backend: Backend) -> None:
-        super().__init__(host, backend)
+    def __init__(self, host: Host, sources: ViewSources) -> None:
+        super().__init__(host, sources)
         # Beside live ingestion, one worker is faster than two on a machine with few processors.
         self._wizard = Wizard(
-            host, backend, self.go, ImportDraft(workers=2 if backend.is_observing else 1)
+            host, sources, self.go, ImportDraft(workers=2 if sources.is_observing else 1)
         )
         self._step = SOURCE
         self._seen: ImportRequest | None = None
