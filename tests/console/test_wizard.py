@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.console.canned import database_state, screen_text, shows
+from tests.console.canned import NOW, CannedBackend, database_state, screen_text, shows
 from tests.console.imports import Clock, half, past, whole
 from tests.console.test_keys import console
 from tests.support import until
@@ -22,6 +22,7 @@ from tiger_slack_tui.console.views.importing.check_findings import (
     paint_check_finding,
 )
 from tiger_slack_tui.console.views.importing.lines import result_lines
+from tiger_slack_tui.console.views.importing.step import Wizard
 from tiger_slack_tui.console.views.importing.step_line import OPTIONS
 from tiger_slack_tui.console.views.importing.view import ImportView
 from tiger_slack_tui.imports.archive.layout import LeftOut
@@ -203,3 +204,26 @@ def test_an_import_that_selects_nothing_says_what_there_is() -> None:
     shown = "\n".join(row.plain for row in result_lines(state, 80))
     assert "No message that was read is within since and until.\n    Its days are X." in shown
     assert "accounted for" not in shown
+
+
+def test_a_database_that_answers_late_is_no_reason_to_refuse_an_import(tmp_path: Path) -> None:
+    model, current = CannedBackend(tmp_path).model, database_state()
+    assert current.migrations is not None
+    behind = replace(current, migrations=replace(current.migrations, database_version="0.3.0"))
+    late = {"problem": "a query has no answer yet", "problem_since": NOW - 7}
+    away = late | {"problem": "refused the connection", "retry_at": NOW + 1}
+    unread = {"problems": {"migrations": "timed out"}}
+    for state, said in (
+        (current, None),
+        (replace(current, **late), None),  # type: ignore[arg-type]
+        (replace(current, **unread), None),  # type: ignore[arg-type]
+        (replace(current, **away), "refused the connection"),  # type: ignore[arg-type]
+        (replace(current, at=None), "not been read yet"),
+        (behind, "press 2, then M"),
+        (replace(behind, **unread), "timed out"),  # type: ignore[arg-type]
+        (replace(behind, **late), "no answer yet"),  # type: ignore[arg-type]
+    ):
+        wizard = Wizard(None, None, lambda _: None, model=replace(model, database=state))  # type: ignore[arg-type]
+        problem = wizard.schema_problem()
+        assert (problem is None) == (said is None), problem
+        assert said is None or said in str(problem)

@@ -77,7 +77,10 @@ class Wizard:
         self.go(RUN)
 
     def schema_problem(self) -> str | None:
-        """Why the database cannot take an import now; None if it can."""
+        """Why the database cannot take an import now; None if it can.
+
+        A database that only answers late is no reason: the import waits for it, and the schema stays as it was read.
+        """
         database = self.model.database if self.model else None
         if database is None or database.at is None:
             return (
@@ -85,14 +88,16 @@ class Wizard:
                 if database and database.problem
                 else "The database has not been read yet."
             )
-        if database.problem is not None:
+        found = database.migrations
+        is_current = found is not None and found.database_version == found.version
+        is_away = database.retry_at is not None
+        if database.problem is not None and (is_away or not is_current):
             return f"The database does not answer: {database.problem}"
+        if is_current:
+            return None
         if "migrations" in database.problems:
             return f"The schema's version cannot be read: {database.problems['migrations']}"
-        found = database.migrations
-        if found is None or found.database_version != found.version:
-            return "The schema is not up to date: press 2, then M to migrate."
-        return None
+        return "The schema is not up to date: press 2, then M to migrate."
 
 
 class Step(ViewPart):
