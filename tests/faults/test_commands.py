@@ -38,7 +38,11 @@ ODD = (
     "\u202e\x1b[31m",
 )
 AWAY = "host=127.0.0.1 port=9 connect_timeout=2"
-NEED_NO_DATABASE_AT_ONCE = {("run",), ("observe",), ("demo",), ("health",), ("mcp",), ("roles",)}
+_SET_UP = {("init",), ("config",), ("completion",)}
+NEED_NO_DATABASE_AT_ONCE = {
+    *(("run",), ("observe",), ("demo",), ("health",), ("mcp",), ("roles",)),
+    *_SET_UP,
+}
 """They need a terminal or a client first, ask another program, or only print."""
 ALL = list(commands())
 by_command = pytest.mark.parametrize("command", ALL, ids=lambda command: "-".join(command.words))

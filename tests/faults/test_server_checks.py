@@ -11,8 +11,8 @@ from psycopg.conninfo import make_conninfo
 
 from tests.faults.pooler import transaction_pooler
 from tests.servers import with_data
-from tiger_slack_tui.cli.checks.check import Check
-from tiger_slack_tui.cli.checks.server import check_locks, check_server_settings
+from tiger_slack_tui.checks.check import Check
+from tiger_slack_tui.checks.server import check_locks, check_server_settings
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.introspection import ChunkLocks
 

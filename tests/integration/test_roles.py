@@ -16,7 +16,7 @@ from tests.integration.test_ingestion import START
 from tests.servers import DIRECTORY, exclusive
 from tests.support import check, delivered, make_engine, running, until, wrong_documents
 from tiger_slack_tui.base.errors import DatabaseRefused, MigrationError
-from tiger_slack_tui.cli.checks.database import check_database
+from tiger_slack_tui.checks.database import check_database
 from tiger_slack_tui.cli.main import main
 from tiger_slack_tui.demo import prose
 from tiger_slack_tui.demo.directory import Directory

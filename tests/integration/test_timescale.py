@@ -24,7 +24,7 @@ from tiger_slack_tui.audit.preview import previews
 from tiger_slack_tui.audit.replay import replay
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
 from tiger_slack_tui.audit.why import Verdict, fetch_history
-from tiger_slack_tui.cli.checks.server import check_columnstore
+from tiger_slack_tui.checks.server import check_columnstore
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
 from tiger_slack_tui.imports.progress_events import ImportNote

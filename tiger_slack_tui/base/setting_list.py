@@ -91,6 +91,7 @@ _GROUPS: Mapping[str, tuple[_Declaration, ...]] = {
     ),
 }
 NAMES = tuple(each.name for group in _GROUPS.values() for each in group)
+_SECRETS = {each.name: each.secret for group in _GROUPS.values() for each in group}
 _OURS = ("TIGER_SLACK_", "SLACK_")
 """How names begin that only this program has, so that another one is a mistake."""
 _NOT_SETTINGS = ("TIGER_SLACK_TEST_", "TIGER_SLACK_BENCHMARK_")
@@ -148,13 +149,14 @@ def _value(
         if declared.name in values:  # also an empty value hides the one of the file
             given = values[declared.name].strip()
             if given:
-                value, source = _masked(given, declared.secret), of
+                value, source = masked(declared.name, given), of
             break
     return SettingValue(group, declared.name, value, source, default, declared.purpose)
 
 
-def _masked(value: str, secret: _Secret) -> str:
-    """The value without its secret. Of a token, the beginning that all tokens of its kind have is kept."""
+def masked(name: str, value: str) -> str:
+    """The value of a setting without its secret. Of a token, the beginning that all of its kind have is kept."""
+    secret = _SECRETS[name]
     if secret is _Secret.NOTHING:
         return value
     if secret is _Secret.PASSWORD:

@@ -56,6 +56,9 @@ _GROUPS = {
         "replay": _Declaration("replay", "replay", "Process received events again."),
     },
     "Set-up": {
+        "init": _Declaration(
+            "init", "init", "Set up: ask for the settings, check each, and write them to .env."
+        ),
         "config": _Declaration(
             "config", "config", "Show every setting, its value, and where the value comes from."
         ),

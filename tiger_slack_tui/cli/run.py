@@ -21,16 +21,29 @@ def run(no_ui: bool, read_only: bool, no_mouse: bool, http: str | None) -> None:
     """Ingest from Slack until stopped, with the console or without it.
 
     SIGTERM, SIGINT or `q` in the console stop it: it stores and acknowledges what it has received, and ends with
-    exit code 0.
+    exit code 0. If no tokens are set yet, the console's start leads to the set-up, as `tiger-slack init`.
     """
     exit_on_sigterm()
     from tiger_slack_tui.launch import UiOptions, run_engine  # takes long: SIGTERM must work before
 
     if http and not no_ui:
         raise click.UsageError("--http needs --no-ui.")
+    if not no_ui:
+        _set_up_first()
     loaded, slack = settings.load_with_slack()
     options = UiOptions(ui=not no_ui, read_only=read_only, mouse=not no_mouse)
     run_engine(replace(loaded, http=http or loaded.http), slack, options)
+
+
+def _set_up_first() -> None:
+    """Before the first start, go through the set-up, if somebody can be asked and wants it."""
+    from tiger_slack_tui.cli.init import has_terminal, lacks_tokens, set_up
+
+    if not (has_terminal() and lacks_tokens()):
+        return
+    if click.confirm("There are no tokens of Slack yet. Set up now?", default=True):
+        set_up({}, asks=True, joins=False)
+        click.confirm("Start now?", default=True, abort=True)
 
 
 @click.command()

@@ -74,11 +74,22 @@ class Directory:
             case "users.conversations":
                 own = [channel for channel in self._listed(given) if _is_member(channel)]
                 return _page("channels", own, given, 100)
+            case "conversations.join":
+                return self._join(ChannelId(given.get("channel", "")))
             case "conversations.history":
                 return self._history(given)
             case "conversations.replies":
                 return self._replies(given)
         return {"ok": False, "error": "unknown_method"}
+
+    def _join(self, channel: ChannelId) -> dict[str, Any]:
+        found = self.channels.get(channel)
+        if found is None or _kind(found) != "public_channel":
+            return {"ok": False, "error": "channel_not_found"}
+        if found.get("is_archived"):
+            return {"ok": False, "error": "is_archived"}
+        found["is_member"] = True
+        return {"ok": True, "channel": found}
 
     def _listed(self, given: Mapping[str, str]) -> list[dict[str, Any]]:
         # As in Slack, a space in the list makes an unknown type, and unknown types are ignored.

@@ -31,6 +31,7 @@ _SCOPES = (
         for kind in ("channels", "groups", "im", "mpim")
         for what in ("history", "read")
     ),
+    "channels:join",
     "reactions:read",
     "team:read",
     "users:read",
@@ -401,6 +402,9 @@ class LocalSlack:
             }
             headers = {"X-OAuth-Scopes": ",".join(self.scopes)}
             return web.json_response({"ok": True} | identity, headers=headers)
+        if method == "conversations.join" and "channels:join" not in self.scopes:
+            missing = {"ok": False, "error": "missing_scope", "needed": "channels:join"}
+            return web.json_response(missing)
         if method in self.refuse:
             return web.json_response({"ok": False, "error": self.refuse[method]})
         if failure := self._random_error(given):

@@ -73,6 +73,7 @@ _ABSENT = {
     "channel_not_found": "the channel does not exist, or the app is not in it: invite it",
     "not_in_channel": "the app is not in the channel: invite it",
     "thread_not_found": "the thread does not exist",
+    "is_archived": "the channel is archived",
     "method_not_supported_for_channel_type": "such a channel has no history for apps",
 }
 # Errors that can pass, in words.
@@ -197,6 +198,14 @@ class SlackWeb:
             lambda: call(cursor=cursor, limit=200, types=types),
         )
         return _page("users.conversations", answer, "channels")
+
+    async def join(self, channel: ChannelId) -> None:
+        """Call conversations.join: the app becomes a member of a public channel, or stays one.
+
+        Raises SlackAbsent for a channel that the app cannot join.
+        """
+        call = self._bot.conversations_join
+        await self._call("conversations.join", "SLACK_BOT_TOKEN", lambda: call(channel=channel))
 
     async def history_page(
         self,

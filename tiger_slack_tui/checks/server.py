@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from tiger_slack_tui.base.errors import DatabaseRefused, TigerSlackError
-from tiger_slack_tui.cli.checks.check import Check, CheckState
+from tiger_slack_tui.checks.check import Check, CheckState
 from tiger_slack_tui.postgres import introspection as facts
 from tiger_slack_tui.postgres.columnstore import ChunkCounts, chunk_counts
 from tiger_slack_tui.postgres.connection import Connection

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tiger_slack_tui.base.sizes import byte_size
-from tiger_slack_tui.cli.checks.check import Check, CheckState
+from tiger_slack_tui.checks.check import Check, CheckState
 
 
 def check_spool(place: Path, limit: int) -> Iterator[Check]:

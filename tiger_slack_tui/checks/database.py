@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from tiger_slack_tui import __version__
 from tiger_slack_tui.audit.words import format_time
 from tiger_slack_tui.base.errors import MigrationError, TigerSlackError
-from tiger_slack_tui.cli.checks.check import Check, CheckState
+from tiger_slack_tui.checks.check import Check, CheckState
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.failures import translate_errors
 from tiger_slack_tui.postgres.introspection import connected_instances, schema_rights

@@ -9,8 +9,7 @@ import aiohttp
 
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
-from tiger_slack_tui.base.settings import SlackSettings
-from tiger_slack_tui.cli.checks.check import Check, CheckState
+from tiger_slack_tui.checks.check import Check, CheckState
 from tiger_slack_tui.slack.web import Identity, SlackWeb
 
 _MOST_SKEW = 2.0
@@ -30,9 +29,10 @@ _EVENTS = {
 }
 # The scopes without which other data is missing.
 _OTHER_SCOPES = {
-    "users:read.email": "e-mail addresses of users",
-    "im:read": "names of direct messages, and closing their gaps",
-    "mpim:read": "names of group messages, and closing their gaps",
+    "channels:join": "joining public channels by tiger-slack init",
+    "users:read.email": "e-mail address of a user",
+    "im:read": "name of a direct message, and no closing of its gaps",
+    "mpim:read": "name of a group message, and no closing of its gaps",
 }
 
 
@@ -45,22 +45,41 @@ async def check_slack() -> AsyncIterator[Check]:
         return
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session)
-        try:
-            asked = time.time()
-            identity = await web.identity()
-        except TigerSlackError as error:
-            yield Check.of_error("bot token", error)
-        else:
-            yield Check("bot token", CheckState.OK, f"{identity.user_id} of {identity.team}")
-            for check in _identity_checks(identity, asked):
-                yield check
-        yield await _app_token(web, slack)
+        async for check in check_bot_token(web):
+            yield check
+        yield await check_app_token(web)
     yield Check(
         "delayed events",
         CheckState.WARNING,
         "Slack does not report whether “Delayed Events” is on",
         "Turn it on at the app's page “Event Subscriptions”. Slack then retries a delivery for 24 h, not for 6 min.",
     )
+
+
+async def check_bot_token(web: SlackWeb) -> AsyncIterator[Check]:
+    """Check whose bot token it is, its scopes, and the clock."""
+    try:
+        asked = time.time()
+        identity = await web.identity()
+    except TigerSlackError as error:
+        yield Check.of_error("bot token", error)
+        return
+    yield Check("bot token", CheckState.OK, f"{identity.user_id} of {identity.team}")
+    for check in _identity_checks(identity, asked):
+        yield check
+
+
+async def check_app_token(web: SlackWeb) -> Check:
+    """Check that Socket Mode gives a connection; none is opened."""
+    try:
+        await web.open_connection()
+    except TigerSlackError as error:
+        return Check.of_error("app token", error)
+    return Check("app token", CheckState.OK, "Socket Mode opens a connection")
+
+
+SCOPES = (*_EVENTS, *_OTHER_SCOPES)
+"""The scopes that are checked."""
 
 
 def _identity_checks(identity: Identity, asked: float) -> Iterator[Check]:
@@ -79,24 +98,19 @@ def _identity_checks(identity: Identity, asked: float) -> Iterator[Check]:
 
 
 def _scope_checks(scopes: Collection[str]) -> Iterator[Check]:
-    fix = "Add them at the app's page “OAuth & Permissions”, as in slack-app-manifest.json, then reinstall it."
+    """One line for each missing scope, which says what is lacking without it."""
     events = {scope: what for scope, what in _EVENTS.items() if scope not in scopes}
-    missing = [*events, *(scope for scope in _OTHER_SCOPES if scope not in scopes)]
-    if missing:
-        state = CheckState.FAILED if events else CheckState.WARNING
-        yield Check("scopes", state, f"missing: {', '.join(missing)}", fix)
-    else:
-        yield Check("scopes", CheckState.OK, f"all {len(_EVENTS) + len(_OTHER_SCOPES)} needed ones")
-    if events:
-        found = f"Slack does not send: {'; '.join(events.values())}"
-        yield Check("events", CheckState.FAILED, found, fix)
-    else:
-        yield Check("events", CheckState.OK, "the scopes allow all events")
-
-
-async def _app_token(web: SlackWeb, slack: SlackSettings) -> Check:
-    try:
-        await web.open_connection()
-    except TigerSlackError as error:
-        return Check.of_error("app token", error)
-    return Check("app token", CheckState.OK, "Socket Mode opens a connection")
+    others = {scope: what for scope, what in _OTHER_SCOPES.items() if scope not in scopes}
+    if not events and not others:
+        number = len(_EVENTS) + len(_OTHER_SCOPES)
+        yield Check("scopes", CheckState.OK, f"all {number} needed ones")
+        return
+    lines = [f"missing: {', '.join([*events, *others])}"]
+    lines += [f"without {scope}, Slack does not send {what}" for scope, what in events.items()]
+    lines += [f"without {scope}, there is no {what}" for scope, what in others.items()]
+    yield Check(
+        "scopes",
+        CheckState.FAILED if events else CheckState.WARNING,
+        "\n".join(lines),
+        "Add them at the app's page “OAuth & Permissions”, as in slack-app-manifest.json, then reinstall it.",
+    )

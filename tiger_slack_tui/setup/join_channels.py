@@ -1,0 +1,69 @@
+"""Joins the app to public channels, so that Slack sends their messages and shows their history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tiger_slack_tui.base.errors import SlackAbsent
+from tiger_slack_tui.base.ids import ChannelId
+from tiger_slack_tui.slack.pages import pages, retry
+from tiger_slack_tui.slack.web import SlackWeb
+
+JOIN_SECONDS = 1.2
+"""Between two calls of conversations.join. Slack's tier 3 allows 50 calls a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicChannel:
+    """A public channel that the app is not in."""
+
+    id: ChannelId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """What joining led to."""
+
+    joined: int
+    refused: tuple[tuple[PublicChannel, str], ...]
+    """The channels that Slack did not let the app join, with the reason in words."""
+
+
+async def joinable_channels(web: SlackWeb) -> list[PublicChannel]:
+    """The public channels that are not archived and that the app is not in, by name. Raises as `pages`."""
+    found: dict[ChannelId, PublicChannel] = {}
+    async for page in pages(web.channels_page):
+        for item in page.items:
+            id_, name = item.get("id"), item.get("name")
+            hidden = (item.get(flag) for flag in ("is_private", "is_archived", "is_member"))
+            if isinstance(id_, str) and isinstance(name, str) and not any(hidden):
+                found[ChannelId(id_)] = PublicChannel(ChannelId(id_), name)
+    return sorted(found.values(), key=lambda channel: channel.name)
+
+
+async def join_channels(
+    web: SlackWeb,
+    channels: Sequence[PublicChannel],
+    on_joined: Callable[[], None],
+) -> Joining:
+    """Join the channels one by one, at Slack's pace, and call `on_joined` after each.
+
+    A channel that refuses does not stop the others. Joining again changes nothing, so an interrupted run can be
+    repeated. Raises SlackRefused, such as for a missing scope, and SlackUnavailable, as `retry`.
+    """
+    joined, refused = 0, []
+    for number, channel in enumerate(channels):
+        if number:
+            await asyncio.sleep(JOIN_SECONDS)
+        try:
+            await retry(partial(web.join, channel.id))
+        except SlackAbsent as error:
+            refused.append((channel, error.args[0]))
+        else:
+            joined += 1
+        on_joined()
+    return Joining(joined, tuple(refused))
