@@ -38,7 +38,7 @@ async def test_a_refused_event_gets_its_own_frame_and_is_retried(tmp_path: Path)
     async with working(pipeline):
         await until(lambda: spool.depth == 1 and spool.problems != (), 60)
         assert sorted(store.stored) == sorted(f"Ev{n}" for n in (*range(20), 99) if n != 7)
-        assert "1 events in it cannot be written: 58030" in spool.problems[0]
+        assert "1 event in it cannot be written: 58030" in spool.problems[0]
         assert pipeline.database_problem is None
         calls = store.calls
         clock.advance(3)  # it is refused again

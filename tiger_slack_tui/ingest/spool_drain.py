@@ -12,6 +12,7 @@ from tiger_slack_tui.base.clock import Clock
 from tiger_slack_tui.base.errors import DatabaseUnavailable, EventsRefused, SpoolError
 from tiger_slack_tui.base.snapshot import Stats
 from tiger_slack_tui.base.stacktrace import where
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.ingest.database_writer import DatabaseWriter
 from tiger_slack_tui.ingest.record import SpooledEvent, decode_record
 from tiger_slack_tui.ingest.spool.spool import Spool, SpooledBatch
@@ -70,7 +71,7 @@ class SpoolDrain:
         keep = _OTHER_VERSION if len(events) < len(found) else None
         refused = await self._write_until_accepted(events)
         if refused and not (len(refused) < len(found) and await self._append_again(refused)):
-            problem = f"{len(refused)} events in it cannot be written: {refused[0][1]}"
+            problem = f"{amount(len(refused), 'event')} in it cannot be written: {refused[0][1]}"
             await self._spool.postpone(spooled, problem)
         else:
             await self._spool.done(spooled, keep=keep)

@@ -257,7 +257,7 @@ class RulesScreen(Dialog[RuleDraft]):
         found = self._preview or Preview(datetime.now(UTC))
         details = (
             with_names(match, self._names),
-            f"In {_DAYS} days it would have discarded {found.stored.matched:,} stored messages.",
+            f"In {_DAYS} days it would have discarded {amount(found.stored.matched, 'stored message')}.",
             "It applies to new events, in every instance. Nothing that is stored is deleted.",
         )
 

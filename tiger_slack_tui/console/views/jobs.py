@@ -14,6 +14,7 @@ from textual.content import Content
 from tiger_slack_tui import __version__
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.sizes import byte_size
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import JOBS, action
 from tiger_slack_tui.console.formats import brief, moment
 from tiger_slack_tui.console.model.database_state import (
@@ -320,7 +321,7 @@ class JobsView(View):
 
         async def migrate() -> str:
             ran = await self.host.operator.migrate()
-            return f"Applied {len(ran)} files; the database has version {__version__}"
+            return f"Applied {amount(len(ran), 'file')}; the database has version {__version__}"
 
         self.host.confirm_and_run(
             f"Bring the database from {found.database_version or 'nothing'} to {__version__}?",

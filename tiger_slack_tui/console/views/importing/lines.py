@@ -236,7 +236,7 @@ def result_lines(state: ImportState, width: int) -> list[Content]:
         symbol, style = "▲", NOTE
     head = f"  {symbol} {ended} after {age(state.seconds)}"
     head += f" at {state.share * 100:.0f} %" if state.phase is not Phase.DONE else ""
-    head += f", {bad:,} bad records and files" if bad else ""
+    head += f", {bad:,} bad {'record or file' if bad == 1 else 'records and files'}" if bad else ""
     if state.phase is not Phase.DONE:
         head += ". R continues it." if state.is_planned else ". Nothing was imported."
     lines = [line((head, style))]
