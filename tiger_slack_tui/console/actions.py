@@ -90,6 +90,19 @@ class ActionMethod(Generic[OwnerT]):
         self._method = method
         self._condition: Callable[[OwnerT], bool] | None = None
 
+    def under(
+        self,
+        id: str,  # noqa: A002 it is what the settings file calls it
+        *,
+        keys: str | None = None,
+        help: str | None = None,  # noqa: A002
+        footer: bool = False,
+    ) -> ActionMethod[OwnerT]:
+        """The same for another place, with the id that the settings file has for it there."""
+        own = self.action
+        changed = replace(own, id=id, keys=keys or own.keys, help=help or own.help, footer=footer)
+        return ActionMethod(changed, self._method)
+
     def when(self, condition: Callable[[OwnerT], bool]) -> Callable[[OwnerT], bool]:
         """Decorates the method that says whether the action can be done now. Without one, it always can."""
         self._condition = condition

@@ -34,8 +34,16 @@ from tiger_slack_tui.console.actions import (
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.chrome import footer_line
 from tiger_slack_tui.console.panes.keys_line import KeysLine
+from tiger_slack_tui.console.panes.navigation import (
+    move_down,
+    move_to_first,
+    move_to_last,
+    move_up,
+    page_down,
+    page_up,
+)
 from tiger_slack_tui.console.panes.paint import DIM, KEY, StyledText, as_is, folded, line, worded
-from tiger_slack_tui.console.panes.pane import FAR, Body, Pane
+from tiger_slack_tui.console.panes.pane import Body, Pane
 
 log = logging.getLogger(__name__)
 
@@ -229,8 +237,8 @@ class Document(Dialog[None]):
         yield KeysLine(id="keys")
 
     def on_mount(self) -> None:
-        self._pane.show(Body(title=self._title))
-        self._pane.focus()
+        self.pane.show(Body(title=self._title))
+        self.pane.focus()
 
     def on_resize(self, event: Resize) -> None:
         width = event.size.width
@@ -250,10 +258,10 @@ class Document(Dialog[None]):
             log.error("a text could not be made", exc_info=error)
             rows = [Content(f"This text could not be made: {where(error)}.")]
         self._rows = rows
-        self._pane.show(Body(rows=rows, title=self._title, note=amount(len(rows), "line")))
+        self.pane.show(Body(rows=rows, title=self._title, note=amount(len(rows), "line")))
 
     @property
-    def _pane(self) -> Pane[Any]:
+    def pane(self) -> Pane[Any]:
         return self.query_one("#document", Pane)
 
     @action("text.back", "escape,q,enter", "Back", shown="Esc")
@@ -269,35 +277,12 @@ class Document(Dialog[None]):
         else:
             self.post_message(self.HelpAsked(self))
 
-    @action("text.down", "down,j", "Down", shown="↓ j")
-    def act_down(self) -> None:
-        """Scroll down."""
-        self._pane.move(1)
-
-    @action("text.up", "up,k", "Up", shown="↑ k")
-    def act_up(self) -> None:
-        """Scroll up."""
-        self._pane.move(-1)
-
-    @action("text.page_down", "pagedown,space", "Page down", shown="PgDn", footer=False)
-    def act_page_down(self) -> None:
-        """Go down by a page."""
-        self._pane.page(1)
-
-    @action("text.page_up", "pageup", "Page up", shown="PgUp", footer=False)
-    def act_page_up(self) -> None:
-        """Go up by a page."""
-        self._pane.page(-1)
-
-    @action("text.first", "g,home", "First", footer=False)
-    def act_first(self) -> None:
-        """Go to the first line."""
-        self._pane.move(-FAR)
-
-    @action("text.last", "G,shift+g,end", "Last", footer=False)
-    def act_last(self) -> None:
-        """Go to the last line."""
-        self._pane.move(FAR)
+    act_down = move_down.under("text.down", help="Scroll down.", footer=True)
+    act_up = move_up.under("text.up", help="Scroll up.", footer=True)
+    act_page_down = page_down.under("text.page_down", keys="pagedown,space")
+    act_page_up = page_up.under("text.page_up")
+    act_first = move_to_first.under("text.first", help="Go to the first line.")
+    act_last = move_to_last.under("text.last", help="Go to the last line.")
 
     @action("text.copy", "y", "Copy")
     def act_copy(self) -> None:

@@ -35,6 +35,7 @@ from tiger_slack_tui.console.model.sources import ViewSources
 from tiger_slack_tui.console.panes.background import run_latest
 from tiger_slack_tui.console.panes.chrome import footer_line
 from tiger_slack_tui.console.panes.keys_line import KeysLine
+from tiger_slack_tui.console.panes.navigation import move_down, move_up
 from tiger_slack_tui.console.panes.paint import (
     BAD,
     DIM,
@@ -356,34 +357,28 @@ class RulesScreen(Dialog[RuleDraft]):
     def _can_use(self) -> bool:
         return self._is_in_list
 
+    @property
+    def pane(self) -> Pane[Any] | None:
+        """The list that has the focus."""
+        return self.focused if isinstance(self.focused, Pane) else None
+
     @action("rules.copy", "y", "Copy", footer=False)
     def act_copy(self) -> None:
         """Copy the selected row to the terminal's clipboard."""
-        if isinstance(self.focused, Pane):
-            self._host.attempt("Copy", self._copy(self.focused, whole=False))
+        if self.pane:
+            self._host.attempt("Copy", self._copy(self.pane, whole=False))
 
     @action("rules.copy_all", "Y,shift+y", "Copy the pane", footer=False)
     def act_copy_all(self) -> None:
         """Copy the pane to the terminal's clipboard."""
-        if isinstance(self.focused, Pane):
-            self._host.attempt("Copy", self._copy(self.focused, whole=True))
+        if self.pane:
+            self._host.attempt("Copy", self._copy(self.pane, whole=True))
 
     async def _copy(self, pane: Pane[Any], *, whole: bool) -> str:
         return self._host.copy((await pane.copy_rows()).text if whole else await pane.copy_text())
 
-    @action("rules.down", "down,j", "Down", shown="↓ j", footer=False)
-    def act_down(self) -> None:
-        """Move the cursor down, or scroll."""
-        self._move(1)
-
-    @action("rules.up", "up,k", "Up", shown="↑ k", footer=False)
-    def act_up(self) -> None:
-        """Move the cursor up, or scroll."""
-        self._move(-1)
-
-    def _move(self, rows: int) -> None:
-        if isinstance(self.focused, Pane):
-            self.focused.move(rows)
+    act_down = move_down.under("rules.down")
+    act_up = move_up.under("rules.up")
 
     def leave(self) -> None:
         self.answer(self._draft)

@@ -16,7 +16,15 @@ from tiger_slack_tui.console.host import Host
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.sources import ViewSources
 from tiger_slack_tui.console.panes.export import MOST_READ, FileRefused, proposed_path, write_rows
-from tiger_slack_tui.console.panes.pane import FAR, Pane
+from tiger_slack_tui.console.panes.navigation import (
+    move_down,
+    move_to_first,
+    move_to_last,
+    move_up,
+    page_down,
+    page_up,
+)
+from tiger_slack_tui.console.panes.pane import Pane
 
 _NOTHING = "There is nothing to copy"
 
@@ -106,42 +114,12 @@ class View(Container):
         """Give the focus to the next pane."""
         self.screen.focus_next(Pane)
 
-    @action("pane.down", "down,j", "Down", shown="↓ j", footer=False)
-    def act_down(self) -> None:
-        """Move the cursor down, or scroll."""
-        self._move(1)
-
-    @action("pane.up", "up,k", "Up", shown="↑ k", footer=False)
-    def act_up(self) -> None:
-        """Move the cursor up, or scroll."""
-        self._move(-1)
-
-    @action("pane.first", "g,home", "First", footer=False)
-    def act_first(self) -> None:
-        """Go to the first row. A list with its newest row there follows it again."""
-        self._move(-FAR)
-
-    def _move(self, rows: int) -> None:
-        if self.pane:
-            self.pane.move(rows)
-
-    @action("pane.page_down", "pagedown", "Page down", shown="PgDn", footer=False)
-    def act_page_down(self) -> None:
-        """Go down by a page."""
-        if self.pane:
-            self.pane.page(1)
-
-    @action("pane.page_up", "pageup", "Page up", shown="PgUp", footer=False)
-    def act_page_up(self) -> None:
-        """Go up by a page."""
-        if self.pane:
-            self.pane.page(-1)
-
-    @action("pane.last", "G,shift+g,end", "Last", footer=False)
-    def act_last(self) -> None:
-        """Go to the last row. A list with its newest row there follows it again."""
-        if self.pane:
-            self.pane.to_end()
+    act_down = move_down
+    act_up = move_up
+    act_first = move_to_first
+    act_page_down = page_down
+    act_page_up = page_up
+    act_last = move_to_last
 
     @action("pane.filter", "slash", "Filter", shown="/")
     def act_filter(self) -> None:
