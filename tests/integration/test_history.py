@@ -12,6 +12,9 @@ import psycopg
 import pytest
 
 from tests.archives import DAY, export, message, run_import, write_folder
+from tiger_slack_tui.audit.why import fetch_history
+from tiger_slack_tui.audit.why_lines import why_lines
+from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.ingest.record import encode_record
 from tiger_slack_tui.postgres.pool import connect
@@ -210,3 +213,29 @@ async def test_an_import_makes_channels_complete(
         ).fetchall()
         assert found == periods
     assert complete(database, "C0") == tuple(DAY + at for at in periods[-1])
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "says"),
+    [
+        (None, None, "It is not known for which time the channel is complete."),
+        (2000, None, "The channel is not complete before 1970-01-01"),
+        (500, 900, "The channel is not complete after 1970-01-01"),
+        (500, None, "The channel is complete at its time: when it was read"),
+    ],
+)
+async def test_why_says_for_which_time_the_channel_is_complete(
+    conninfo: str,
+    database: psycopg.Connection[Any],
+    since: int | None,
+    until: int | None,
+    says: str,
+) -> None:
+    database.execute(
+        "insert into slack.channel (id, channel_name, complete_since, complete_until)"
+        " values ('C1', 'ops', to_timestamp(%s), to_timestamp(%s))",
+        (since, until),
+    )
+    async with await connect(conninfo) as connection:
+        found = await fetch_history(connection, ChannelId("C1"), SlackTs("1000.000000"))
+    assert says in "\n".join(why_lines(found))

@@ -65,6 +65,28 @@ async def test_channels_and_users(workspace: Workspace, conninfo: str, tmp_path:
         assert (await client.ask("get_users", name="ana@example"))["users"] == []
 
 
+async def test_what_is_not_complete_is_said(
+    workspace: Workspace, conninfo: str, tmp_path: Path, database: psycopg.Connection[Any]
+) -> None:
+    workspace.post("invoice", channel="C1")
+    database.execute("update slack.channel set complete_since = '2026-02-20Z' where id = 'C1'")
+    async with asking(conninfo, tmp_path) as client:
+
+        async def notes(tool: str, **arguments: Any) -> str:
+            return " ".join((await client.ask(tool, **arguments)).get("notes", []))
+
+        before = "#ops is not complete before 2026-02-20 00:00 UTC"
+        assert before in await notes("search", query="invoice")
+        assert before in await notes("search", query="invoice in:#ops before:2026-02-28")
+        assert "complete" not in await notes("search", query="invoice after:2026-02-21")
+        assert "complete" not in await notes("search", query="invoice in:#sales")
+        assert before in await notes("get_conversations_in_channel", channel="C1", since="2026-02-01")
+        found = await client.ask("why", channel="C1", ts="1600000000.000000")
+        assert found["complete_since"] == "2026-02-20T00:00:00+00:00"
+        answer = await client.ask("get_channels", name="ops")
+        assert answer["channels"][0]["complete_since"] == "2026-02-20T00:00:00+00:00"
+
+
 async def test_search(workspace: Workspace, conninfo: str, tmp_path: Path) -> None:
     for number in range(5):
         workspace.post(f"invoice {number}", channel="C1" if number % 2 else "C2")

@@ -110,6 +110,10 @@ class MessageHistory:
     channel_name: str | None
     is_member: bool | None
     """Whether the app is a member of the channel; None if unknown. Slack sends events to members only."""
+    complete_since: datetime | None
+    """Since when the channel is complete; None if unknown."""
+    complete_until: datetime | None
+    """Until when the channel is complete; None if until now, or unknown."""
     ts: datetime
     """The nearest time that Python can hold; `slack_ts` is exact."""
     slack_ts: SlackTs
@@ -177,6 +181,8 @@ async def fetch_history(
         channel_id=channel_id,
         channel_name=facts.channel_name,
         is_member=facts.is_member,
+        complete_since=facts.complete_since,
+        complete_until=facts.complete_until,
         ts=facts.ts,
         slack_ts=ts,
         verdict=_verdict(message, facts, events, waiting),

@@ -22,6 +22,7 @@ from tiger_slack_tui.audit.words import (
 from tiger_slack_tui.base.text import amount, cut, lines, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.slack.ts import slack_ts
+from tiger_slack_tui.store.gaps import JOINED
 from tiger_slack_tui.store.message_history import CoveringGap, MessageOfSecond, StoredMessage
 
 _VERDICTS = {
@@ -162,12 +163,31 @@ def _backfill_lines(backfill: CoveringGap) -> Iterator[str]:
     closed = backfill.closed_at
     state = f"finished {format_time(closed)}" if closed else "not finished"
     period = f"{format_time(backfill.started_at)} to {format_time(backfill.ended_at)}"
-    yield f"backfill {backfill.id}, which an operator asked for: {state}"
+    reason = (
+        "of before the app joined" if backfill.reason == JOINED else "which an operator asked for"
+    )
+    yield f"backfill {backfill.id}, {reason}: {state}"
     yield f"    {period}"
     if closed is None and backfill.error:
         yield from _wrapped(f"ended {format_time(backfill.tried_at)}: {backfill.error}", 4)
     elif closed is None:
-        yield "    it runs now, or was killed"
+        waits = backfill.reason == JOINED
+        yield f"    it runs now, {'or waits for the job backfill' if waits else 'or was killed'}"
+
+
+def _completeness(found: MessageHistory) -> Iterator[str]:
+    """Whether the channel is complete at the message's time."""
+    since, until = found.complete_since, found.complete_until
+    if since is None:
+        yield "It is not known for which time the channel is complete."
+    elif found.ts < since:
+        yield f"The channel is not complete before {format_time(since)}."
+    elif until is not None and found.ts >= until:
+        yield f"The channel is not complete after {format_time(until)}."
+    else:
+        yield from _wrapped(
+            "The channel is complete at its time: when it was read, Slack's history did not have the message."
+        )
 
 
 def _hints(found: MessageHistory) -> Iterator[str]:
@@ -190,6 +210,7 @@ def _hints(found: MessageHistory) -> Iterator[str]:
             yield f"→ to finish the backfill: tiger-slack backfill --gap {found.backfill.id}"
         elif found.gap is None and found.verdict is Verdict.NEVER_DELIVERED:
             yield "No gap covers its time. It may be in the spool of another machine."
+        yield from _completeness(found)
         if found.is_member is False:
             yield "→ The app is not a member of the channel. To receive its messages, invite it."
         elif found.channel_name is None:

@@ -24,6 +24,7 @@ from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.search.completeness import completeness_note
 from tiger_slack_tui.search.render import Piece
 from tiger_slack_tui.search.search import Message, Result, SearchPage
 from tiger_slack_tui.search.search import search as find
@@ -112,9 +113,11 @@ def search(
         for line in _answer_lines(answer, _width(), is_styled=sys.stdout.isatty()):
             click.echo(line)
     if not answer.page.results:
-        raise NothingFound("No message matches.", hint=_not_indexed(answer.page))
+        hints = filter(None, (_not_indexed(answer.page), _incomplete(answer.page)))
+        raise NothingFound("No message matches.", hint="\n  ".join(hints) or None)
     if not as_json:
-        for hint in filter(None, (_limited(answer.page), _not_indexed(answer.page))):
+        page = answer.page
+        for hint in filter(None, (_limited(page), _not_indexed(page), _incomplete(page))):
             click.echo(hint, err=True)
 
 
@@ -275,6 +278,12 @@ def _indented(shown: Iterable[str]) -> Iterator[str]:
 def _limited(page: SearchPage) -> str | None:
     """What the reader must know if only some of the matches were ranked."""
     return f"{page.limit_note} --newest shows all." if page.limit_note else None
+
+
+def _incomplete(page: SearchPage) -> str | None:
+    """Which channels are not complete for the time of the query; None if all are."""
+    note = completeness_note(page.incomplete, visible)
+    return f"{note} To read what Slack has: tiger-slack backfill --all." if note else None
 
 
 def _not_indexed(page: SearchPage) -> str | None:

@@ -16,8 +16,11 @@ from tiger_slack_tui.base.name_patterns import NameUnknown, is_pattern, like_lit
 from tiger_slack_tui.base.times import EARLIEST, LATEST, parse_period
 from tiger_slack_tui.mcp.access import Access
 from tiger_slack_tui.mcp.cursors import CursorValues, decode_cursor, encode_cursor
+from tiger_slack_tui.mcp.quoting import quote_name
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.search.completeness import completeness_note
 from tiger_slack_tui.store.conversations import gaps_between
+from tiger_slack_tui.store.history import incomplete_channels
 from tiger_slack_tui.store.names import find_channel, find_user
 from tiger_slack_tui.store.visible_channels import VisibleChannels
 
@@ -89,7 +92,17 @@ class Call:
     async def gap_note(
         self, since: datetime, until: datetime, channel_id: ChannelId | None = None
     ) -> str | None:
-        """A note if the period touches open gaps."""
+        """A note if the period touches open gaps, or the channel is known not to be complete for it."""
+        note = None
+        if channel_id is not None:
+            incomplete = await incomplete_channels(
+                self.connection,
+                since=since,
+                until=until,
+                channels=[channel_id],
+                visible=self.visible,
+            )
+            note = completeness_note(incomplete, lambda name: quote_name(name) or name)
         found = await gaps_between(
             self.connection,
             self.visible,
@@ -99,13 +112,13 @@ class Call:
             n=_MOST_GAPS,
         )
         if not found:
-            return None
+            return note
         gap = found[0]
         ended = gap.ended_at.isoformat() if gap.ended_at else "now"
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         return (
             f"Messages may be missing: no events were received from {gap.started_at.isoformat()} to"
-            f" {ended}{more}. get_gaps lists such times."
+            f" {ended}{more}. get_gaps lists such times." + (f" {note}" if note else "")
         )
 
 

@@ -24,6 +24,7 @@ from tiger_slack_tui.search.render import (
     words_in,
 )
 from tiger_slack_tui.store import search as store
+from tiger_slack_tui.store.history import IncompleteChannel, incomplete_channels
 from tiger_slack_tui.store.names import find_channels, find_users
 from tiger_slack_tui.store.readable_messages import (
     ReadableMessage,
@@ -95,6 +96,8 @@ class SearchPage:
     """How much of the history was searched."""
     limited_to: int | None = None
     """How many of the matches were ranked, the newest, if very many match; None if all were."""
+    incomplete: tuple[IncompleteChannel, ...] = ()
+    """Channels that were searched, and of which messages may be missing; see `incomplete_channels`."""
 
     @property
     def limit_note(self) -> str | None:
@@ -151,6 +154,15 @@ async def search(
         is_ranked,
         progress,
         limited_to,
+        tuple(
+            await incomplete_channels(
+                connection,
+                since=query.since,
+                until=query.until,
+                channels=await _channels(connection, query, visible),
+                visible=visible,
+            )
+        ),
     )
 
 
@@ -283,6 +295,22 @@ async def _match(
         str(query.until) if query.until else "infinity",
         visible,
     )
+
+
+async def _channels(
+    connection: Connection, query: Query, visible: VisibleChannels | None
+) -> set[ChannelId] | None:
+    """The channels that the query asks for; None if it asks for all, or for all but some."""
+    found: set[ChannelId] = set()
+    for clause in query.clauses:
+        names = [
+            each.value
+            for each in clause
+            if isinstance(each, Filter) and each.name == "in" and not each.is_negated
+        ]
+        if len(names) == len(clause):
+            found |= set(await find_channels(connection, names, visible))
+    return found or None
 
 
 def _any(queries: Iterable[str]) -> str:

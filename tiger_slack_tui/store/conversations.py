@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _CHANNELS: LiteralString = """
 select c.id, c.channel_name as name, nullif(c.topic, '') as topic, nullif(c.purpose, '') as purpose, c.is_archived
-, c.is_shared or c.is_ext_shared or c.is_org_shared as is_shared
+, c.is_shared or c.is_ext_shared or c.is_org_shared as is_shared, c.complete_since, c.complete_until
 from slack.channel c
 where slack.is_visible(c.id, %(visible)s::text[])
 and (%(name)s::text is null or lower(c.channel_name) like lower(%(name)s) or c.id = %(id)s)
@@ -124,6 +124,8 @@ class ChannelRow:
     purpose: str | None
     is_archived: bool
     is_shared: bool
+    complete_since: datetime | None
+    complete_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from typing import LiteralString
 
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
-from tiger_slack_tui.postgres.queries import fetch_value
+from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
+from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
 
 _CHANNELS = 200
 """Channels of a transaction. Live events about one of them wait until it ends."""
@@ -27,6 +32,61 @@ with next as materialized
 ( select n.id, slack.refresh_complete(n.id)::text from next n )
 select max(r.id collate "C") from refreshed r
 """
+
+# Of channels that nobody asked for, only the beginning counts: an export ends, and no backfill goes beyond now.
+_INCOMPLETE: LiteralString = """
+select *
+from
+( select c.id, c.channel_name as name, c.complete_since, c.complete_until
+  , coalesce(c.complete_since > greatest(%(since)s::timestamptz, 'epoch'), false) as is_before
+  , %(channels)s::text[] is not null
+    and coalesce(c.complete_until < least(%(until)s::timestamptz, now() - interval '1 minute'), false) as is_after
+  from slack.channel c
+  where slack.is_visible(c.id, %(visible)s::text[])
+  and (%(channels)s::text[] is null or c.id = any (%(channels)s::text[]))
+) c
+where c.is_before
+or c.is_after
+order by c.name, c.id
+limit 1000
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class IncompleteChannel:
+    """A channel of which messages of a time may be missing. Its name was written by people."""
+
+    id: ChannelId
+    name: str
+    complete_since: datetime
+    complete_until: datetime | None
+    """None if it is complete until now."""
+    is_before: bool
+    """Whether the time begins before `complete_since`."""
+    is_after: bool
+    """Whether the time ends after `complete_until`."""
+
+
+async def incomplete_channels(
+    connection: Connection,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    channels: Collection[ChannelId] | None,
+    visible: VisibleChannels | None,
+) -> list[IncompleteChannel]:
+    """The channels that are known not to be complete for all of the time, at most 1,000; None is an open end.
+
+    If `channels` were asked for, also those among them that end too early. A reader who may see only some channels
+    gives them as `visible`.
+    """
+    values = {
+        "since": since,
+        "until": until,
+        "channels": None if channels is None else list(channels),
+        "visible": visible_parameter(visible),
+    }
+    return await fetch_rows(connection, IncompleteChannel, _INCOMPLETE, values)
 
 
 async def hear_members(connection: Connection) -> int:

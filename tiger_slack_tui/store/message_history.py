@@ -40,7 +40,7 @@ and m.ts = slack.to_timestamptz(%(ts)s)
 and m.ts between %(first)s::timestamptz and %(last)s::timestamptz
 """  # noqa: S608 our own text
 _FACTS: LiteralString = """
-select c.channel_name, c.is_member, v.ts, t.deleted_at, o.event_ts as trail_since
+select c.channel_name, c.is_member, c.complete_since, c.complete_until, v.ts, t.deleted_at, o.event_ts as trail_since
 , coalesce(v.ts < o.event_ts, true) as is_before_trail
 from (values (%(channel_id)s::text, slack.to_timestamptz(%(ts)s))) v (channel_id, ts)
 left join slack.channel c on c.id = v.channel_id
@@ -195,6 +195,10 @@ class MessageFacts:
     channel_name: str | None
     is_member: bool | None
     """Whether the app is a member of the channel; None if that is not known."""
+    complete_since: datetime | None
+    """Since when the channel is complete; None if that is not known."""
+    complete_until: datetime | None
+    """Until when; None if until now, or if nothing is known."""
     ts: datetime
     deleted_at: datetime | None
     trail_since: datetime | None

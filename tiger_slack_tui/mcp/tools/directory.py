@@ -40,6 +40,14 @@ class ChannelInfo(Model):
     quoted_purpose: str | None = None
     is_archived: bool
     is_shared: bool = Field(description="Whether it is shared with another workspace.")
+    complete_since: Time | None = Field(
+        default=None,
+        description="Older messages may be missing. Absent if it is not known how far back the channel is complete.",
+    )
+    complete_until: Time | None = Field(
+        default=None,
+        description="Newer messages may be missing. Absent if it is complete until now.",
+    )
 
 
 class Channels(Page):
@@ -139,6 +147,8 @@ async def get_channels(
             quoted_purpose=quote(row.purpose)[:_MOST_TOPIC] if row.purpose else None,
             is_archived=row.is_archived,
             is_shared=row.is_shared,
+            complete_since=row.complete_since,
+            complete_until=row.complete_until,
         )
         for row in page
     )

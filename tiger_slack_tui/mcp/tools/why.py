@@ -80,6 +80,13 @@ class Why(Answer):
         default=None,
         description="Whether the app is in the channel: only then Slack sends its messages.",
     )
+    complete_since: Time | None = Field(
+        default=None,
+        description="Since when the channel is complete; absent if unknown. Older messages may be missing.",
+    )
+    complete_until: Time | None = Field(
+        default=None, description="Until when the channel is complete; absent if until now."
+    )
     events: list[MessageEventInfo] = Field(default=[])
     import_file: str | None = Field(
         default=None, description="The file of an export that contains it."
@@ -135,6 +142,8 @@ def _why(found: MessageHistory, names: Mapping[str, str]) -> Why:
         user=quote_name(names.get(message.user_id or "")) if message else None,
         deleted_at=found.deleted_at,
         is_member=found.is_member,
+        complete_since=found.complete_since,
+        complete_until=found.complete_until,
         events=events,
         import_file=found.import_file.path if found.import_file else None,
         gap=gap_info(found.gap) if found.gap else None,
