@@ -83,6 +83,9 @@ def test_history_is_read_by_channel_and_time(conninfo: str, tmp_path: Path) -> N
         (("--channel", "place-1"), "--since"),
         (("--until", "2024-01-01"), "--since"),
         (("--gap", "1", "--since", "1D"), "--gap"),
+        (("--gap", "1", "--all"), "--gap"),
+        (("--slow",), "--all"),
+        (("--all", "--until", "2024-01-01"), "--until"),
         (("--since", "soon"), "neither a date"),
         (("--since", "2024-02-01", "--until", "2024-01-01"), "not before"),
     ],
@@ -163,6 +166,50 @@ async def test_the_restricted_tier_and_a_channel_that_is_not_shown_end_with_3(
         code, out, _ = await command(program, "backfill")
         assert code == 0
         assert "31 messages read = 31 inserted" in out
+
+
+def test_the_whole_history_has_a_plan_and_an_account(conninfo: str, tmp_path: Path) -> None:
+    listed = directory()
+    listed.channels["C3"] = {"id": "C3", "name": "other", "is_member": False}
+    with slack_in_a_thread(directory=listed) as slack:
+        for number in range(40):
+            slack.lose(post(number, f"C{number % 2 + 1}"))
+        program = Program(slack, conninfo, tmp_path)
+        code, out, err = run(program, "backfill", "--all", "--plan")
+        assert (code, out) == (0, "")
+        assert "To read: 2 channels (2 public)" in err
+        assert "1 public channel cannot be read" in err
+        assert "about 40 messages and 0 threads, 2 calls" in err
+        assert count(conninfo, "select count(*) from slack.gap") == 0
+        code, out, err = run(program, "backfill", "--all", "--channel", "place-*")
+        assert code == 0, err
+        assert "#place-1" in out
+        assert "2 channels, 2 read whole" in out
+        assert "40 messages read = 40 inserted + 0 already there" in out
+        assert "SECRET" not in out + err
+    query = (
+        "select count(*) from slack.channel_history where complete @> '1970-01-01Z'::timestamptz"
+    )
+    assert count(conninfo, query) == 2
+
+
+def test_a_restricted_app_reads_the_whole_history_only_if_it_is_asked_to(
+    conninfo: str, tmp_path: Path
+) -> None:
+    listed = directory()
+    listed.is_restricted = True
+    with slack_in_a_thread(directory=listed) as slack:
+        for number in range(400):
+            slack.lose(post(number, f"C{number % 2 + 1}"))
+        program = Program(slack, conninfo, tmp_path)
+        code, out, err = run(program, "backfill", "--all")
+    assert (code, out) == (3, "")
+    assert "the history takes about" in err
+    assert "days" in err
+    assert "import an export" in err
+    assert "--slow" in err
+    assert slack.calls["conversations.history"] == 2
+    assert count(conninfo, "select count(*) from slack.message") == 0
 
 
 async def test_kill_9_in_its_middle_and_once_more(conninfo: str, tmp_path: Path) -> None:

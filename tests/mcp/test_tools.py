@@ -80,7 +80,9 @@ async def test_what_is_not_complete_is_said(
         assert before in await notes("search", query="invoice in:#ops before:2026-02-28")
         assert "complete" not in await notes("search", query="invoice after:2026-02-21")
         assert "complete" not in await notes("search", query="invoice in:#sales")
-        assert before in await notes("get_conversations_in_channel", channel="C1", since="2026-02-01")
+        assert before in await notes(
+            "get_conversations_in_channel", channel="C1", since="2026-02-01"
+        )
         found = await client.ask("why", channel="C1", ts="1600000000.000000")
         assert found["complete_since"] == "2026-02-20T00:00:00+00:00"
         answer = await client.ask("get_channels", name="ops")

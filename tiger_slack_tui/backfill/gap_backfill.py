@@ -22,11 +22,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from tiger_slack_tui.backfill.channel_reader import ChannelReader
 from tiger_slack_tui.backfill.newest_first import NewestFirst, OwedHistory
+from tiger_slack_tui.backfill.plan import created_at
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
 from tiger_slack_tui.backfill.window import Window
 from tiger_slack_tui.base.errors import (
@@ -50,8 +51,6 @@ log = logging.getLogger(__name__)
 
 _STOPPED = "it was stopped"
 _GONE = "the gap is gone, or has not ended"
-_LAST_SECOND = 1 << 37
-"""A later second is no time."""
 _MOST_FAILURES = 3
 """If Slack serves so many channels in a row not at all, it serves none."""
 
@@ -302,10 +301,7 @@ class Backfill:
         return self._own
 
     async def _created(self, channel: ChannelId) -> datetime | None:
-        created = (await self._own_channels()).get(channel, {}).get("created")
-        if type(created) is not int or not 0 < created < _LAST_SECOND:
-            return None
-        return datetime.fromtimestamp(created, UTC)
+        return created_at((await self._own_channels()).get(channel, {}))
 
 
 def readable_kinds(scopes: frozenset[str] | None) -> list[str]:

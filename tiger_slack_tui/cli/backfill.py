@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from tiger_slack_tui.base.settings import Settings, SlackSettings
 from tiger_slack_tui.base.text import amount, cut, visible
 from tiger_slack_tui.base.times import duration, parse_period
 from tiger_slack_tui.cli import options
+from tiger_slack_tui.cli.backfill_all import account_lines, plan_lines
 from tiger_slack_tui.cli.backfill_figures import BackfillFigures
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import wrapped
@@ -40,12 +42,15 @@ from tiger_slack_tui.store.names import channels_by_name, marked_names
 if TYPE_CHECKING:
     from tiger_slack_tui.backfill.result import GapResult
     from tiger_slack_tui.jobs.backfill import FindGaps
+    from tiger_slack_tui.slack.paged_history import SlackHistory
     from tiger_slack_tui.slack.web import SlackWeb
 
 _SHOWN = 20
 """Gaps that `--status` shows."""
 _MOST_NAMED = 5
 """Most gaps that the command to continue names."""
+_BEGINNING = datetime.fromtimestamp(0, UTC)
+"""Slack has no earlier messages."""
 _LONGEST = 366 * 86_400.0
 """Seconds that a backfill may take. At 50 calls a minute, years of history take days."""
 
@@ -63,12 +68,24 @@ class BackfillRequest:
     since: str | None
     until: str | None
     as_json: bool
+    all: bool = False
+    slow: bool = False
+    plan: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that goes on with `--all`."""
+        given = [f"--channel {shlex.quote(visible(name))}" for name in self.channels]
+        given += [f"--since {shlex.quote(visible(self.since))}"] if self.since else []
+        return " ".join(["tiger-slack backfill --all", *given, *(["--slow"] if self.slow else [])])
 
 
 @dataclass(slots=True)
 class _BackfillEnd:
     run: JobRun
     results: list[GapResult]
+    names: dict[str, str] = field(default_factory=dict)
+    """Names of the channels, by id."""
 
     @property
     def exit_code(self) -> int:
@@ -91,7 +108,7 @@ class _BackfillEnd:
     "channels",
     metavar="CHANNEL",
     multiple=True,
-    help="With --since: read only this channel: a name, an id, or a pattern such as ops-*; repeatable.",
+    help="With --all or --since: read only this channel: a name, an id, or a pattern such as ops-*; repeatable.",
 )
 @click.option(
     "--since",
@@ -103,6 +120,19 @@ class _BackfillEnd:
     metavar="WHEN",
     help="With --since: read the history until then; a date means the end of its day.",
 )
+@click.option(
+    "--all",
+    is_flag=True,
+    help="Read the whole history of every channel that the app is a member of, with --since only from then on.",
+)
+@click.option(
+    "--plan", is_flag=True, help="With --all: say what there is to read, and read nothing."
+)
+@click.option(
+    "--slow",
+    is_flag=True,
+    help="With --all: read also if Slack allows the app only one call a minute, which takes days.",
+)
 @click.option("--status", is_flag=True, help="Show the newest gaps; change nothing.")
 @options.as_json
 @plain_errors
@@ -110,7 +140,7 @@ def backfill(status: bool, as_json: bool, **given: Any) -> None:
     """Close gaps with messages from Slack's history, or show gaps.
 
     A gap is a time in which events may not have reached any instance. Without options, all gaps that have ended are
-    closed. A backfill that was stopped continues where it stopped, also with --gap ID.
+    closed. A backfill that was stopped continues where it stopped, also with --gap ID or --all.
 
     Exit code 0: all gaps are closed; 3: Slack shows only a part, or limits the app's rate; 1: it failed or was
     stopped; 2: wrong arguments or settings.
@@ -126,10 +156,7 @@ def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) 
 
     Raises SettingsError for wrong arguments, and what keeps the job from starting.
     """
-    if (request.channels or request.until is not None) and request.since is None:
-        raise SettingsError("--channel and --until need --since.")
-    if request.gap_ids and request.since is not None:
-        raise SettingsError("--gap and --since exclude each other: a gap has its own times.")
+    _check_request(request)
     log_of_command(loaded, printed=[RUNNER_LOG])
     with (
         database(loaded, creates=True, session=True) as conninfo,
@@ -138,12 +165,26 @@ def _backfill(loaded: Settings, slack: SlackSettings, request: BackfillRequest) 
         named = with_defaults(conninfo, application_name=loaded.instance)
         shown = BackfillFigures(printer)
         work = _run(loaded, slack, request, named, shown)
-        ended = run_until_stopped(work, named, hint=lambda: _how_to_continue(shown.gaps))
+        ended = run_until_stopped(work, named, hint=lambda: _how_to_continue(request, shown.gaps))
+    if ended is None:  # a plan without a backfill
+        return 3 if shown.is_restricted and not request.plan else 0
     if request.as_json:
         click.echo(json.dumps(_as_json(ended), default=str, indent=2))
     else:
-        click.echo("\n".join(_as_text(ended, shown.gaps)))
+        click.echo("\n".join(_as_text(ended, request, shown.gaps)))
     return ended.exit_code
+
+
+def _check_request(request: BackfillRequest) -> None:
+    """Raises SettingsError for options that exclude each other."""
+    if request.until is not None and (request.since is None or request.all):
+        raise SettingsError("--until needs --since, and excludes --all.")
+    if request.channels and request.since is None and not request.all:
+        raise SettingsError("--channel needs --all or --since.")
+    if (request.plan or request.slow) and not request.all:
+        raise SettingsError("--plan and --slow need --all.")
+    if request.gap_ids and (request.since is not None or request.all):
+        raise SettingsError("--gap excludes --since and --all: a gap has its own times.")
 
 
 def _show_gaps(loaded: Settings, *, as_json: bool) -> None:
@@ -169,18 +210,27 @@ async def _run(
     request: BackfillRequest,
     conninfo: str,
     shown: BackfillFigures,
-) -> _BackfillEnd:
+) -> _BackfillEnd | None:
     # These take long to import, and --status does not need them.
     import aiohttp
 
     from tiger_slack_tui.jobs.backfill import make_chosen_gaps_job
+    from tiger_slack_tui.slack.paged_history import SlackHistory
     from tiger_slack_tui.slack.web import BY_HAND_FAILURES, SlackWeb
 
     await migrate(conninfo)
     results: list[GapResult] = []
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session, give_up_after=BY_HAND_FAILURES)
-        find = await _gap_finder(request, conninfo, web, loaded.instance)
+        history, names = SlackHistory(web), dict[str, str]()
+        if request.all:
+            own = await _own_channels(web, history, request, conninfo)
+            names |= {item["id"]: item["name"] for item in own if item.get("name")}
+            if not await _show_plan(web, history, request, own, shown):
+                return None
+            find = _find_all(request, [item["id"] for item in own], loaded.instance)
+        else:
+            find = await _gap_finder(request, conninfo, web, loaded.instance)
 
         async def find_and_count(connection: Connection, team: TeamId) -> list[Gap]:
             found = await find(connection, team)
@@ -190,12 +240,76 @@ async def _run(
         job = make_chosen_gaps_job(
             web,
             find_and_count,
+            history=history,
             is_by_operator=True,
+            is_patient=request.slow or not request.all,
             on_result=results.append,
             on_progress=shown.show,
         )
         runner = Runner(conninfo, instance=loaded.instance, timeout=_LONGEST)
-        return _BackfillEnd(await runner.run(job, reason=RunReason.BY_HAND), results)
+        return _BackfillEnd(await runner.run(job, reason=RunReason.BY_HAND), results, names)
+
+
+async def _own_channels(
+    web: SlackWeb, history: SlackHistory, request: BackfillRequest, conninfo: str
+) -> list[dict[str, Any]]:
+    """The conversations to read. Raises SettingsError if there are none, or for an unknown channel."""
+    from tiger_slack_tui.backfill.gap_backfill import readable_kinds
+    from tiger_slack_tui.slack.pages import retry
+
+    identity = await retry(web.identity)
+    own = await history.conversations(readable_kinds(identity.scopes))
+    if request.channels:
+        wanted = _matching(own, await _stored_names(conninfo), request.channels)
+        own = [item for item in own if item["id"] in wanted]
+    if not own:
+        raise SettingsError(
+            "The app is a member of no channel.",
+            hint="Slack shows the history of a channel only to its members: invite the app.",
+        )
+    return own
+
+
+async def _show_plan(
+    web: SlackWeb,
+    history: SlackHistory,
+    request: BackfillRequest,
+    own: Sequence[Mapping[str, Any]],
+    shown: BackfillFigures,
+) -> bool:
+    """Print what there is to read. Returns whether it is to be read."""
+    from tiger_slack_tui.backfill.plan import make_plan
+    from tiger_slack_tui.slack.pages import pages
+
+    now = datetime.now(UTC)
+    since, _ = parse_period(request.since, None, now)
+    listed = [item async for page in pages(web.channels_page) for item in page.items]
+    plan = await make_plan(history, own, listed, since=since, now=now)
+    shown.is_restricted = plan.is_restricted
+    for line in plan_lines(plan, is_slow=request.slow):
+        shown.print(line)
+    return not request.plan and (request.slow or not plan.is_restricted)
+
+
+def _find_all(request: BackfillRequest, channels: Sequence[ChannelId], instance: str) -> FindGaps:
+    """The function that finds the histories of these channels."""
+    now = datetime.now(UTC)
+    since, _ = parse_period(request.since, None, now)
+    begin = max(since or _BEGINNING, _BEGINNING)
+    if begin >= now:
+        raise SettingsError("--since is in the future.")
+
+    async def find(connection: Connection, team: TeamId) -> list[Gap]:
+        return await gaps.add_histories(
+            connection,
+            team=team,
+            channels=channels,
+            since=begin,
+            until=now,
+            instance=instance,
+        )
+
+    return find
 
 
 async def _gap_finder(
@@ -211,9 +325,10 @@ async def _gap_finder(
         raise SettingsError("--since is in the future.")
     channels: list[ChannelId | None] = [None]
     if request.channels:
-        async with await connect(conninfo) as connection:
-            stored = await channels_by_name(connection)
-        channels = await _channel_ids(web, stored, request.channels)
+        from tiger_slack_tui.slack.paged_history import SlackHistory
+
+        own = await _own_channels(web, SlackHistory(web), request, conninfo)
+        channels = [item["id"] for item in own]
 
     async def find(connection: Connection, team: TeamId) -> list[Gap]:
         if request.gap_ids:
@@ -248,27 +363,25 @@ async def _check_gaps(ids: Sequence[int], conninfo: str) -> None:
             raise SettingsError(f"Gap {number} has not ended yet: events may still be missing.")
 
 
-async def _channel_ids(
-    web: SlackWeb, stored: Mapping[str, Sequence[ChannelId]], wanted: Sequence[str]
-) -> list[ChannelId | None]:
-    """The ids of channels that are given by name, id or pattern. Raises SettingsError for an unknown one.
+async def _stored_names(conninfo: str) -> Mapping[str, Sequence[ChannelId]]:
+    """The ids of channels by the names that the database knows, with earlier ones."""
+    async with await connect(conninfo) as connection:
+        return await channels_by_name(connection)
 
-    `stored` has the ids by names that the database knows, with earlier ones.
-    """
-    from tiger_slack_tui.backfill.gap_backfill import readable_kinds
-    from tiger_slack_tui.slack.paged_history import SlackHistory
-    from tiger_slack_tui.slack.pages import retry
 
-    identity = await retry(web.identity)
-    reader = SlackHistory(web)
-    listed = await reader.conversations(readable_kinds(identity.scopes))
+def _matching(
+    listed: Sequence[Mapping[str, Any]],
+    stored: Mapping[str, Sequence[ChannelId]],
+    wanted: Sequence[str],
+) -> set[ChannelId]:
+    """The ids of channels that are given by name, id or pattern. Raises SettingsError for an unknown one."""
     ids = [item["id"] for item in listed]
     names = {item["id"]: [item["name"]] for item in listed if item.get("name")}
     by_name = [name for (name,) in names.values()]
     for earlier, known in stored.items():
         for id_ in known:
             names.get(id_, []).append(earlier)
-    found: dict[ChannelId, None] = {}
+    found: set[ChannelId] = set()
     for name in dict.fromkeys(wanted):
         patterns = NamePatterns([name])
         matching = [id_ for id_ in ids if patterns.match(id_, *names.get(id_, ()))]
@@ -279,12 +392,14 @@ async def _channel_ids(
                 f"The app is in no channel that matches {visible(name)!r}.",
                 hint=f"{meant} {invite}" if meant else invite,
             )
-        found |= dict.fromkeys(matching)
-    return list(found)
+        found |= set(matching)
+    return found
 
 
-def _how_to_continue(gaps_: Sequence[Gap]) -> str:
+def _how_to_continue(request: BackfillRequest, gaps_: Sequence[Gap]) -> str:
     """The command that continues a backfill of these gaps."""
+    if request.all:
+        return f"To continue: {request.command}"
     named = "".join(f" --gap {gap.id}" for gap in gaps_) if len(gaps_) <= _MOST_NAMED else ""
     return f"To continue: tiger-slack backfill{named}"
 
@@ -309,8 +424,10 @@ def _as_json(ended: _BackfillEnd) -> dict[str, Any]:
     }
 
 
-def _as_text(ended: _BackfillEnd, gaps_: Sequence[Gap]) -> Iterator[str]:
-    for result in ended.results:
+def _as_text(ended: _BackfillEnd, request: BackfillRequest, gaps_: Sequence[Gap]) -> Iterator[str]:
+    if request.all and ended.results:
+        yield from account_lines(ended.results, ended.names)
+    for result in ended.results if not request.all else ():
         gap, messages = result.gap, result.messages
         state = "closed" if result.is_closed else "still open"
         yield f"gap {gap.id}, {gap.reason}: {state}"
@@ -333,7 +450,7 @@ def _as_text(ended: _BackfillEnd, gaps_: Sequence[Gap]) -> Iterator[str]:
     if ended.run.outcome != RunOutcome.DONE:
         why = f"The backfill is incomplete ({ended.run.outcome}): {ended.run.error or ''}"
         yield from wrapped(why, hang=2)
-        yield f"What it read is stored. {_how_to_continue(gaps_)}"
+        yield f"What it read is stored. {_how_to_continue(request, gaps_)}"
 
 
 def _gap_lines(gap: Gap, names: Mapping[str, str]) -> Iterator[str]:

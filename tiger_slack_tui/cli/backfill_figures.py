@@ -31,7 +31,13 @@ class BackfillFigures:
         self._printer = printer
         self._rate = WorkRate(clock)
         self._read = 0
+        self.is_restricted = False
+        """Whether the plan says that Slack restricts the app."""
         printer.wait("asking Slack")
+
+    def print(self, line: str) -> None:
+        """Print a line of the plan."""
+        self._printer.print(line)
 
     def begin(self, found: Sequence[Gap]) -> None:
         """Begin to close these gaps."""
@@ -48,13 +54,16 @@ class BackfillFigures:
         is_known = seconds > LEAST_SECONDS
         left = (_MILLION - done) * seconds / advance if is_known and advance > 0 else None
         figures = (
-            f"gap {now.gap.id}: {now.channels_done:,}/{now.channels:,} channels,"
+            f"{'' if now.of_all else f'gap {now.gap.id}: '}{now.channels_done:,}/{now.channels:,} channels,"
             f" {amount(self._read, 'message')}, {rate_and_rest(read / seconds if is_known else 0, left)}"
         )
         self._printer.show(done / _MILLION, figures)
 
     def _share(self, now: BackfillProgress) -> float:
-        """How much of all gaps is read, 0 to 1, by their length."""
+        """How much of all gaps is read, 0 to 1, by their length. Histories that are read at once come last."""
+        if now.of_all:
+            others = sum(not gap.is_history for gap in self.gaps)
+            return (others + now.share * (len(self.gaps) - others)) / max(len(self.gaps), 1)
         lengths = [_seconds(gap) for gap in self.gaps]
         at = [gap.id for gap in self.gaps].index(now.gap.id)
         return (sum(lengths[:at]) + now.share * lengths[at]) / sum(lengths)

@@ -71,6 +71,7 @@ def make_chosen_gaps_job(
     find: FindGaps,
     *,
     pace: HistoryPace | None = None,
+    history: SlackHistory | None = None,
     history_since: str | None = None,
     is_by_operator: bool = False,
     is_patient: bool = True,
@@ -100,7 +101,7 @@ def make_chosen_gaps_job(
         since = history_since and parse_time(history_since, datetime.now(UTC), "history")
         closing = Backfill(
             run.connection,
-            SlackHistory(web, pace),
+            history or SlackHistory(web, pace),
             scopes=identity.scopes,
             on_progress=advance,
             is_by_operator=is_by_operator,

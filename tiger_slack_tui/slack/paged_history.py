@@ -19,7 +19,7 @@ from tiger_slack_tui.slack.web import Page, SlackWeb
 
 log = logging.getLogger(__name__)
 
-_RESTRICTED_PAGE = 15
+RESTRICTED_PAGE = 15
 """Most messages in a page if Slack restricts the app, whatever limit is requested."""
 _LONG_WAIT = 30
 """Seconds. Only for a restricted app does Slack ask for such a wait after nearly each call."""
@@ -150,7 +150,7 @@ class SlackHistory:
         self._turns[method] = time.monotonic() + pause
 
     def _check_page(self, page: Page) -> None:
-        if len(page.items) > _RESTRICTED_PAGE:
+        if len(page.items) > RESTRICTED_PAGE:
             self.is_restricted, self._signs = False, 0
         elif page.items and page.has_more:
             self._count_sign()

@@ -79,6 +79,37 @@ insert into slack.gap as g (team_id, reason, started_at, ended_at, channel_id, i
 values (%(team)s, 'by hand', %(since)s, %(until)s, %(channel)s, %(instance)s)
 returning {GAP_COLUMNS}
 """  # noqa: S608
+# Histories of these channels that are not finished go on, and what came after them is added.
+_ADD_HISTORIES: LiteralString = f"""
+with wanted as materialized
+( select c.id, max(g.ended_at) as until
+  from unnest(%(channels)s::text[]) c (id)
+  left join slack.gap g
+  on g.channel_id = c.id
+  and g.closed_at is null
+  and not slack.is_loss(g)
+  and g.started_at <= %(since)s
+  group by c.id
+)
+, added as
+( insert into slack.gap as g (team_id, reason, started_at, ended_at, channel_id, instance)
+  select %(team)s, 'by hand', coalesce(w.until, %(since)s), %(until)s, w.id, %(instance)s
+  from wanted w
+  where w.until is null
+  or w.until < %(until)s - interval '5 minutes'
+  order by w.id
+  returning {GAP_COLUMNS}
+)
+select {GAP_COLUMNS} from added g
+union all
+select {GAP_COLUMNS}
+from slack.gap g
+where g.channel_id = any (%(channels)s)
+and g.closed_at is null
+and not slack.is_loss(g)
+and g.started_at <= %(since)s
+order by 1
+"""  # noqa: S608
 _OPEN: LiteralString = """
 select count(*), count(*) filter (where g.ended_at is null), min(g.started_at)
 from slack.gap g
@@ -218,6 +249,30 @@ async def add(
         "instance": instance,
     }
     return (await _gaps(connection, _ADD, values))[0]
+
+
+async def add_histories(
+    connection: Connection,
+    *,
+    team: TeamId | None,
+    channels: Sequence[ChannelId],
+    since: datetime,
+    until: datetime,
+    instance: str,
+) -> list[Gap]:
+    """Add the history of each channel as a period that an operator asks for.
+
+    If the backfill of a channel's history is not finished, it goes on, and only what came after it is added. Returns
+    all of these periods.
+    """
+    values = {
+        "team": team,
+        "channels": list(channels),
+        "since": since,
+        "until": until,
+        "instance": instance,
+    }
+    return await _gaps(connection, _ADD_HISTORIES, values)
 
 
 async def leave(connection: Connection, ids: Sequence[int], error: str) -> None:
