@@ -94,13 +94,7 @@ class Runner:
         """
         async with await connect_session(self._conninfo) as connection:
             try:
-                why = None
-                if not await try_lock(connection, job.lock_key):
-                    holder = (await holders(connection, [job.lock_key])).get(job.lock_key)
-                    why = f"{holder or 'another session'} runs it"
-                elif is_due is not None and not await is_due(connection):
-                    why = "another session has just run it"
-                if why is not None:
+                if (why := await _why_not(connection, job, is_due)) is not None:
                     log.info("job %s skipped: %s", job.name, why)
                     run_id = await job_runs.skip(
                         connection,
@@ -171,6 +165,16 @@ class Runner:
         if isinstance(failure, psycopg.Error):
             return RunOutcome.FAILED, str(_unavailable(failure))
         return RunOutcome.FAILED, where(failure)
+
+
+async def _why_not(connection: Connection, job: Job, is_due: IsDue | None) -> str | None:
+    """Why the job does not run now; None if it does, and the session then has its lock."""
+    if not await try_lock(connection, job.lock_key):
+        holder = (await holders(connection, [job.lock_key])).get(job.lock_key)
+        return f"{holder or 'another session'} runs it"
+    if is_due is not None and not await is_due(connection):
+        return "another session has just run it"
+    return None
 
 
 def _unavailable(error: psycopg.Error) -> DatabaseUnavailable:

@@ -144,19 +144,7 @@ def find_roots(members: Iterable[Member], left_out: Iterable[tuple[str, str]]) -
     The workspaces below the folder `teams` of an Enterprise Grid's export are one export. Files outside of all
     exports belong to the first one.
     """
-    lists: list[Member] = []
-    days: list[MessageFile] = []
-    rest: list[Member] = []
-    for member in members:
-        folder, _, name = member.path.rpartition("/")
-        if _is_upload(folder, name):
-            rest.append(member)
-        elif name.lower() in _LISTS:
-            lists.append(member)
-        elif folder and _DAY_FILE.fullmatch(name):
-            days.append(MessageFile(folder, day_of(name), member))
-        else:
-            rest.append(member)
+    lists, days, rest = _by_kind(members)
     channel_folders = {file.folder for file in days}
     dumps = [m for m in rest if _is_dump(m.path) and _parent(m.path) not in channel_folders]
     roots = {path: Root(path) for path in {_root_of(_parent(m.path)) for m in [*lists, *dumps]}}
@@ -187,6 +175,24 @@ def find_roots(members: Iterable[Member], left_out: Iterable[tuple[str, str]]) -
     for path, reason in left_out:
         around(path).unknown.append((path, reason))
     return exports
+
+
+def _by_kind(members: Iterable[Member]) -> tuple[list[Member], list[MessageFile], list[Member]]:
+    """The lists of users and channels, the files of a channel's day, and all others."""
+    lists: list[Member] = []
+    days: list[MessageFile] = []
+    rest: list[Member] = []
+    for member in members:
+        folder, _, name = member.path.rpartition("/")
+        if _is_upload(folder, name):
+            rest.append(member)
+        elif name.lower() in _LISTS:
+            lists.append(member)
+        elif folder and _DAY_FILE.fullmatch(name):
+            days.append(MessageFile(folder, day_of(name), member))
+        else:
+            rest.append(member)
+    return lists, days, rest
 
 
 def why_nothing(members: Iterable[Member]) -> str | None:

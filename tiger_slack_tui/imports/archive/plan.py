@@ -157,14 +157,7 @@ def make_plan(
     """
     roots = find_roots(listing.members, listing.left_out)
     if not roots:
-        why = why_nothing(listing.members)
-        raise ArchiveRefused(
-            f"{shown(from_path(path))} is not a Slack export:"
-            " it holds neither lists of users or channels nor day files.",
-            hint=why
-            or _first_left_out(listing)
-            or "Give the ZIP as it was downloaded, or the folder that users.json is in.",
-        )
+        raise _no_export(path, listing)
     plan = Plan(warnings=list(listing.warnings))
     chosen = choose(source, roots, selection.choice, held, plan.warnings)
     lists = [member for root in chosen for member in root.lists]
@@ -187,6 +180,16 @@ def make_plan(
     plan.warnings += channels.warnings
     _check_patterns(plan, selection)
     return plan
+
+
+def _no_export(path: Path, listing: Listing) -> ArchiveRefused:
+    return ArchiveRefused(
+        f"{shown(from_path(path))} is not a Slack export:"
+        " it holds neither lists of users or channels nor day files.",
+        hint=why_nothing(listing.members)
+        or _first_left_out(listing)
+        or "Give the ZIP as it was downloaded, or the folder that users.json is in.",
+    )
 
 
 def _plan_folder(

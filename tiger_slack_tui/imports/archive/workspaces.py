@@ -68,21 +68,25 @@ def choose(
             found,
             teams,
         )
-    database = set(held)
-    for root in found:
-        if database and teams[root.path] and database.isdisjoint(teams[root.path]):
-            raise ArchiveRefused(
-                f"The export is of workspace {_listed(teams[root.path])},"
-                f" the database holds {_listed(database)}.",
-                hint="Import it into a database of its own."
-                f" --workspace {min(teams[root.path])} imports it into this one all the same.",
-            )
-        if database and not teams[root.path]:
-            warnings.append(
-                f"The export does not name its workspace; the database holds {_listed(database)}."
-                " Check that they are the same: the messages cannot be told apart later."
-            )
+    if database := set(held):
+        for root in found:
+            _check_workspace(teams[root.path], database, warnings)
     return found
+
+
+def _check_workspace(export: set[str], database: set[str], warnings: list[str]) -> None:
+    """Compare the ids of an export's workspaces and of the database's. Raises ArchiveRefused."""
+    if not export:
+        warnings.append(
+            f"The export does not name its workspace; the database holds {_listed(database)}."
+            " Check that they are the same: the messages cannot be told apart later."
+        )
+    elif database.isdisjoint(export):
+        raise ArchiveRefused(
+            f"The export is of workspace {_listed(export)}, the database holds {_listed(database)}.",
+            hint="Import it into a database of its own."
+            f" --workspace {min(export)} imports it into this one all the same.",
+        )
 
 
 def teams_of(source: Source, root: Root) -> set[str]:
