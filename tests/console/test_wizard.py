@@ -227,3 +227,15 @@ def test_a_database_that_answers_late_is_no_reason_to_refuse_an_import(tmp_path:
         problem = wizard.schema_problem()
         assert (problem is None) == (said is None), problem
         assert said is None or said in str(problem)
+
+
+def test_why_an_import_failed_is_shown_whole() -> None:
+    state = half(Clock())
+    said, hint = (
+        "No file of the archive is within the dates.",
+        "The archive has the channels a, b. " * 3,
+    )
+    state.end(None, ArchiveRefused(said, hint=hint))
+    rows = [row.plain for row in result_lines(state, 60)]
+    assert " ".join(f"{said} {hint}".split()) in " ".join(" ".join(rows).split())
+    assert all(cells(row) <= 60 for row in rows)

@@ -241,9 +241,9 @@ def result_lines(state: ImportState, width: int) -> list[Content]:
         head += ". R continues it." if state.is_planned else ". Nothing was imported."
     lines = [line((head, style))]
     if state.error is not None:
-        lines.append(line((f"    {state.error.args[0]}", BAD)))
+        lines += folded(line((f"    {state.error.args[0]}", BAD)), width)
         hint = (state.error.hint or "").splitlines()
-        lines += [line((f"    {hint[0]}", DIM))] if hint else []
+        lines += folded(line((f"    {hint[0]}", DIM)), width) if hint else []
     ledger = state.ledger
     files = f"  {ledger.files_done:,} of {amount(ledger.files, 'file')} done   {state.num_failed:,} failed"
     left_out = sum(state.left_out.values())
