@@ -205,8 +205,8 @@ async def test_edits_deletions_and_reactions_reach_compressed_chunks(
     assert events.waiting > 0
     # Documents are made again from compressed chunks, and found.
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("delete from slack.message_search")
         connection.execute("select slack.set_search_language('german')")
+        connection.execute("delete from slack.message_search")
         while connection.execute("select slack.index_history(90)").fetchone() != (0,):
             pass
     await check(conninfo, sent)
