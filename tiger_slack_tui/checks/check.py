@@ -16,6 +16,9 @@ class CheckState(StrEnum):
     FAILED = "failed"
 
 
+_SYMBOL = {CheckState.OK: "✓", CheckState.WARNING: "!", CheckState.FAILED: "✗"}
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """The result of one check."""
@@ -26,6 +29,10 @@ class Check:
     """What is there. Each line after the first is a further problem."""
     fix: str | None = None
     """What to do, unless the state is ok."""
+
+    @property
+    def symbol(self) -> str:
+        return _SYMBOL[self.state]
 
     @classmethod
     def of_error(cls, name: str, error: TigerSlackError) -> Check:

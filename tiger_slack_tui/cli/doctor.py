@@ -26,8 +26,6 @@ from tiger_slack_tui.postgres.connect_failures import session_conninfo
 from tiger_slack_tui.postgres.connection import with_defaults
 from tiger_slack_tui.postgres.embedded.binaries import find_binaries, reachable, server_user
 
-_SYMBOL = {CheckState.OK: "✓", CheckState.WARNING: "!", CheckState.FAILED: "✗"}
-
 
 class ChecksFailed(TigerSlackError):
     """At least one check failed."""
@@ -62,7 +60,7 @@ def failed_checks(checks: Sequence[Check]) -> ChecksFailed | None:
 def check_lines(check: Check) -> Iterator[str]:
     """The check as text: one line for each problem, then what to do."""
     first, *more = check.found.splitlines() or [""]
-    yield from wrapped(f"{_SYMBOL[check.state]} {check.name}: {first}", hang=4)
+    yield from wrapped(f"{check.symbol} {check.name}: {first}", hang=4)
     for line in more:
         yield from wrapped(line.strip(), 4)
     if check.fix and check.state is not CheckState.OK:

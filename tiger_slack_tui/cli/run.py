@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import exit_on_sigterm, plain_errors
+
+if TYPE_CHECKING:
+    from tiger_slack_tui.checks.check import Check
+    from tiger_slack_tui.launch import UiOptions
 
 
 @click.command()
@@ -21,29 +30,42 @@ def run(no_ui: bool, read_only: bool, no_mouse: bool, http: str | None) -> None:
     """Ingest from Slack until stopped, with the console or without it.
 
     SIGTERM, SIGINT or `q` in the console stop it: it stores and acknowledges what it has received, and ends with
-    exit code 0. If no tokens are set yet, the console's start leads to the set-up, as `tiger-slack init`.
+    exit code 0. If no tokens are set yet, the console begins with the set-up, which is that of `tiger-slack init`.
     """
     exit_on_sigterm()
     from tiger_slack_tui.launch import UiOptions, run_engine  # takes long: SIGTERM must work before
 
     if http and not no_ui:
         raise click.UsageError("--http needs --no-ui.")
-    if not no_ui:
-        _set_up_first()
-    loaded, slack = settings.load_with_slack()
     options = UiOptions(ui=not no_ui, read_only=read_only, mouse=not no_mouse)
+    if not no_ui:
+        _set_up_first(options)
+    loaded, slack = settings.load_with_slack()
     run_engine(replace(loaded, http=http or loaded.http), slack, options)
 
 
-def _set_up_first() -> None:
-    """Before the first start, go through the set-up, if somebody can be asked and wants it."""
-    from tiger_slack_tui.cli.init import has_terminal, lacks_tokens, set_up
+def _set_up_first(options: UiOptions) -> None:
+    """Before the first start on a terminal, show the set-up. Ends the process if the operator leaves it."""
+    from tiger_slack_tui.setup.steps import Answers
 
-    if not (has_terminal() and lacks_tokens()):
+    answers = Answers(settings.read_env_file(), os.environ)
+    if not (sys.stdin.isatty() and sys.stderr.isatty() and answers.lack_tokens):
         return
-    if click.confirm("There are no tokens of Slack yet. Set up now?", default=True):
-        set_up({}, asks=True, joins=False)
-        click.confirm("Start now?", default=True, abort=True)
+    from tiger_slack_tui.cli.doctor import check_all
+    from tiger_slack_tui.console.settings_file import read_options
+    from tiger_slack_tui.console.setup import run_setup
+
+    async def final_checks() -> list[Check]:
+        # In a thread of its own, because the start of an embedded server blocks.
+        return await asyncio.to_thread(asyncio.run, check_all(settings.load(), is_first=True))
+
+    console = read_options(
+        settings.load().home, read_only=options.read_only, mouse=options.mouse, stop_on_hangup=False
+    )
+    path = Path(settings.ENV_FILE).absolute()
+    if not run_setup(answers, path, final_checks, console):
+        click.echo("The set-up was left. To go on: tiger-slack, or tiger-slack init.", err=True)
+        sys.exit(1)
 
 
 @click.command()

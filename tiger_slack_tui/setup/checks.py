@@ -80,7 +80,7 @@ async def try_database(url: str | None) -> list[Check]:
         return [Check.of_error("database", error)]
 
 
-def try_history_since(text: str) -> list[Check]:
+async def try_history_since(text: str) -> list[Check]:
     """Check that the text is "all", a date, or a duration before now."""
     try:
         settings.load({"TIGER_SLACK_HISTORY_SINCE": text})

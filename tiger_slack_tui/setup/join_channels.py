@@ -33,6 +33,12 @@ class Joining:
     """The channels that Slack did not let the app join, with the reason in words."""
 
 
+def join_minutes(channels: int) -> str:
+    """How long joining takes, in words."""
+    seconds = channels * JOIN_SECONDS
+    return "a few seconds" if seconds < 15 else f"about {max(round(seconds / 60), 1)} min"
+
+
 async def joinable_channels(web: SlackWeb) -> list[PublicChannel]:
     """The public channels that are not archived and that the app is not in, by name. Raises as `pages`."""
     found: dict[ChannelId, PublicChannel] = {}

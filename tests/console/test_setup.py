@@ -1,0 +1,144 @@
+"""The screen of the set-up: its pictures, and what is written at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dotenv import dotenv_values
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.console.canned import screen_text
+from tests.console.conftest import Pictures
+from tests.support import until
+from tiger_slack_tui.checks.check import Check, CheckState
+from tiger_slack_tui.console.options import ConsoleOptions
+from tiger_slack_tui.console.setup import SetupApp
+from tiger_slack_tui.demo.directory import Directory
+from tiger_slack_tui.demo.slack import LocalSlack
+from tiger_slack_tui.setup import join_channels
+from tiger_slack_tui.setup.steps import Answers
+
+
+async def final_checks() -> list[Check]:
+    return [
+        Check("bot token", CheckState.OK, "U0TIGER of Local"),
+        Check("clock", CheckState.WARNING, "differs from Slack's by 9 s", "Synchronise it."),
+    ]
+
+
+class Screen:
+    """The set-up as a person sees it and types into it."""
+
+    def __init__(self, app: SetupApp, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    async def shows(self, text: str) -> None:
+        await until(lambda: text in screen_text(self.app), 20)
+
+    async def type(self, text: str) -> None:
+        """Write the answer in place of the last one, and press Enter."""
+        field = self.app.query_one("#answer", Input)
+        field.value = text
+        await self.pilot.press("enter")
+
+
+@asynccontextmanager
+async def screen(slack: LocalSlack, file: Mapping[str, str] | None = None) -> AsyncIterator[Screen]:
+    answers = Answers(file or {}, {"SLACK_API_URL": slack.url})
+    options = ConsoleOptions()
+    app = SetupApp(answers, Path(".env"), final_checks, options)
+    async with app.run_test(size=(80, 24)) as pilot:
+        yield Screen(app, pilot)
+
+
+def channel(number: int) -> dict[str, Any]:
+    return {"id": f"C{number}", "name": f"ops-{number}", "is_channel": True}
+
+
+async def test_from_the_first_question_to_the_start(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(join_channels, "JOIN_SECONDS", 0)
+    directory = Directory([], [channel(1), channel(2)])
+    async with LocalSlack(directory=directory) as slack, screen(slack) as setup:
+        await setup.shows("▸ Bot token")
+        await pictures("setup-first", setup.app, setup.pilot)
+        await setup.type("")
+        await setup.shows("An answer is needed")
+        await setup.type("xapp-other")
+        await setup.shows("it is an app-level token")
+        assert "xapp-other" not in screen_text(setup.app)
+        await pictures("setup-refused", setup.app, setup.pilot)
+        await setup.type(slack.bot_token)
+        await setup.shows("▸ App token")
+        await setup.type(slack.app_token)
+        await setup.shows("▸ Database")
+        await setup.type("postgresql://127.0.0.1:1/db")
+        await setup.shows("Enter again uses it all the same")
+        await setup.type("postgresql://127.0.0.1:1/db")
+        await setup.shows("▸ History")
+        await setup.type("soon")
+        await setup.shows("is neither a date nor a duration")
+        await setup.type("1y")
+        await setup.shows("▸ Write")
+        assert not (tmp_path / ".env").exists()
+        await pictures("setup-write", setup.app, setup.pilot)
+        await setup.pilot.press("enter")
+        await setup.shows("▸ Channels")
+        await setup.type("maybe")
+        await setup.shows("Write yes or no")
+        await setup.type("yes")
+        await setup.shows("Joined 2 channels")
+        await setup.shows("differs from Slack's")
+        await pictures("setup-start", setup.app, setup.pilot)
+        for width, height in ((20, 6), (3, 2), (80, 24)):
+            await setup.pilot.resize_terminal(width, height)
+        await setup.pilot.press("enter")
+        await until(lambda: setup.app.is_done)
+        assert dotenv_values(".env") == {
+            "SLACK_BOT_TOKEN": slack.bot_token,
+            "SLACK_APP_TOKEN": slack.app_token,
+            "DATABASE_URL": "postgresql://127.0.0.1:1/db",
+            "TIGER_SLACK_HISTORY_SINCE": "1y",
+        }
+    assert all(each["is_member"] for each in directory.channels.values())
+
+
+async def test_back_and_leave(tmp_path: Path) -> None:
+    async with LocalSlack() as slack:
+        file = {"SLACK_BOT_TOKEN": slack.bot_token, "SLACK_APP_TOKEN": slack.app_token}
+        async with screen(slack, file) as setup:
+            await setup.shows("▸ Bot token")
+            await setup.type("")  # keeps the one of .env
+            await setup.shows("▸ App token")
+            await setup.pilot.press("escape")
+            await setup.shows("▸ Bot token")
+            await setup.pilot.press("escape")  # there is nothing before
+            await setup.type("")
+            await setup.shows("▸ App token")
+            await setup.pilot.press("ctrl+c")
+            await until(lambda: not setup.app.is_running)
+            assert not setup.app.is_done
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_slack_that_does_not_answer_holds_up_no_key() -> None:
+    async with LocalSlack() as slack:
+        slack.hold = asyncio.Event()
+        async with screen(slack, {"SLACK_BOT_TOKEN": slack.bot_token}) as setup:
+            for title in ("Bot token", "App token", "Database", "History", "Write"):
+                await setup.shows(f"▸ {title}")
+                await setup.type(slack.app_token if title == "App token" else "")
+            await setup.shows("▸ Channels")
+            await setup.type("yes")
+            await setup.shows("asking Slack for the channels")
+            await setup.pilot.press("escape")
+            await setup.shows("▸ Write")
+        slack.hold.set()
