@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,19 @@ async def test_live_events_go_first(conninfo: str, database: psycopg.Connection[
         assert not waiting.done()
         database.execute("update slack.instance set ack_p95 = null")
         await waiting
+
+
+async def test_a_run_says_how_far_it_is(conninfo: str, database: psycopg.Connection[Any]) -> None:
+    said: list[str | None] = []
+
+    def note(_: Any) -> None:
+        with psycopg.connect(conninfo) as connection:
+            row = connection.execute("select progress from slack.job_run").fetchone()
+        said.append(row[0] if row else None)
+
+    async with LocalSlack(directory=history(2, 60)) as slack:
+        await read_histories(slack, conninfo, on_progress=note)
+    ended = database.execute("select progress from slack.job_run").fetchone()
+    assert ended is not None
+    assert ended[0].startswith("100 %, 2 of 2 channels")
+    assert all(re.match(r"\d+ %, [01] of 2 channels", text or "") for text in said[1:-1])

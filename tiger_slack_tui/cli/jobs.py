@@ -147,6 +147,8 @@ def _as_text(job: JobStatus) -> str:
 def _run_lines(run: JobRun) -> Iterator[str]:
     took = f", {duration(run.finished_at - run.started_at)}" if run.finished_at else ""
     running = "running" if run.percent is None else f"running, {run.percent} % done"
+    if run.progress:
+        running = f"running, {run.progress}"
     yield f"{format_time(run.started_at)}  {run.job} {run.outcome or running}{took}"
     yield (
         f"    {run.rows_seen:,} seen, {run.rows_changed:,} changed, {run.rows_failed:,} failed;"

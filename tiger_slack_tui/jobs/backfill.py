@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from tiger_slack_tui.backfill.gap_backfill import Backfill
@@ -13,7 +14,7 @@ from tiger_slack_tui.backfill.live_events import LiveEvents
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.ids import TeamId
-from tiger_slack_tui.base.times import parse_time
+from tiger_slack_tui.base.times import duration, parse_time
 from tiger_slack_tui.jobs.job import ActiveRun, Job
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.lock_keys import BACKFILL_LOCK_KEY
@@ -28,6 +29,27 @@ BACKFILL = "backfill"
 
 FindGaps = Callable[[Connection, TeamId], Awaitable[list[Gap]]]
 """Returns the gaps to close in a workspace (team id)."""
+
+
+class _Progress:
+    """Says in words how far a backfill is, and how long the rest takes at the pace so far."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._first_share: float | None = None
+
+    def words(self, now: BackfillProgress) -> str:
+        """The percentage comes first, up to a comma."""
+        if self._first_share is None or now.share < self._first_share:
+            self._began, self._first_share = time.monotonic(), now.share
+        done, seconds = now.share - self._first_share, time.monotonic() - self._began
+        left = (
+            f", {duration(timedelta(seconds=(1 - now.share) * seconds / done))} left"
+            if done
+            else ""
+        )
+        channels = f"{now.channels_done:,} of {now.channels:,} channels"
+        return f"{now.share * 100:.0f} %, {channels}{left}"
 
 
 def make_due_gaps_job(
@@ -94,9 +116,10 @@ def make_chosen_gaps_job(
             await run.advance(
                 seen=account.read,
                 changed=account.inserted + account.updated,
-                progress=f"{now.channels_done:,} of {now.channels:,} channels, {now.share:.0%}",
+                progress=progress.words(now),
             )
 
+        progress = _Progress()
         identity = await retry(web.identity)
         since = history_since and parse_time(history_since, datetime.now(UTC), "history")
         closing = Backfill(

@@ -92,6 +92,8 @@ def outcome(run: JobRun | None) -> tuple[str, str]:
         return ("○ never ran", DIM)
     if run.outcome is None and run.percent is not None:
         return (f"▶ {run.percent} %", KEY)
+    if run.outcome is None and run.progress is not None:
+        return (f"▶ {run.progress.partition(',')[0]}", KEY)
     return _RUN_STYLES.get(run.outcome, (f"✗ {run.outcome}", BAD))
 
 
@@ -101,7 +103,7 @@ def paint_run(run: JobRun, width: int) -> Content:
     about: StyledText = (
         (run.error, BAD if run.outcome != RunOutcome.SKIPPED else DIM)
         if run.error
-        else run.instance
+        else (run.outcome is None and run.progress) or run.instance
     )
     return RUNS.row(
         width,
