@@ -246,6 +246,7 @@ def test_the_doctor_finds_what_is_wrong(conninfo: str, tmp_path: Path) -> None:
         assert "✓ bot token: U0TIGER of Local" in out
         assert "! delayed events" in out
         assert "✗" not in out
+        assert "A run works. 1 warning:" in out.splitlines()[-1]
         code, out, _ = run(program, "doctor", "--json")
         assert {check["state"] for check in json.loads(out)} == {"ok", "warning"}
 
@@ -253,6 +254,7 @@ def test_the_doctor_finds_what_is_wrong(conninfo: str, tmp_path: Path) -> None:
             connection.execute("update slack.version set version = '99.0.0'")
         code, out, _ = run(program, "doctor")
         assert (code, "✗ migrations: the database has version 99.0.0" in out) == (1, True)
+        assert "A run cannot work yet" in out
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("update slack.version set version = %s", (__version__,))
 
@@ -265,9 +267,9 @@ def test_the_doctor_finds_what_is_wrong(conninfo: str, tmp_path: Path) -> None:
         assert code == 1
         states = {check["name"]: check for check in json.loads(out)}
         failed = {name for name, check in states.items() if check["state"] == "failed"}
-        assert failed == {"scopes", "events", "app token", "database", "spool"}
-        assert "reaction_added" in states["events"]["found"]
-        assert all(states[name]["fix"] for name in ("scopes", "events", "app token", "spool"))
+        assert failed == {"scopes", "app token", "database", "spool"}
+        assert "does not send reaction_added" in states["scopes"]["found"]
+        assert all(states[name]["fix"] for name in ("scopes", "app token", "spool"))
         assert "Traceback" not in err
         allow_connections(conninfo, allowed=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -45,8 +46,19 @@ def doctor(as_json: bool) -> None:
     else:
         for check in checks:
             click.echo("\n".join(check_lines(check)))
+        click.echo(summary(checks))
     if failed := failed_checks(checks):
         raise failed
+
+
+def summary(checks: Sequence[Check]) -> str:
+    """What the checks mean for a run, in a sentence."""
+    states = Counter(check.state for check in checks)
+    if states[CheckState.FAILED]:
+        return "A run cannot work yet: fix what is marked with ✗."
+    if warnings := states[CheckState.WARNING]:
+        return f"A run works. {amount(warnings, 'warning')}: what is marked with ! could be better."
+    return "A run works, and everything is in order."
 
 
 def failed_checks(checks: Sequence[Check]) -> ChecksFailed | None:

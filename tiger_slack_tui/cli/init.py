@@ -17,7 +17,7 @@ from tiger_slack_tui.base.settings import ENV_FILE, load, read_env_file
 from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.checks.check import Check
 from tiger_slack_tui.cli import options
-from tiger_slack_tui.cli.doctor import check_all, check_lines, failed_checks
+from tiger_slack_tui.cli.doctor import check_all, check_lines, failed_checks, summary
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import wrapped
 from tiger_slack_tui.setup.checks import slack_web
@@ -197,6 +197,7 @@ def _finish() -> None:
     click.echo("\nAll checks of tiger-slack doctor:")
     checks = asyncio.run(check_all(load(), is_first=True))
     _print(checks)
+    click.echo(summary(checks))
     if failed := failed_checks(checks):
         raise failed
     click.echo(f"\nReady. To start: {own_command()}")
