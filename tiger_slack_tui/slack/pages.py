@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _MOST_FAILURES = 8
 """Most failures in a row of one call, except rate limits. They take up to two minutes."""
-_MOST_RESTARTS = 2
+_MOST_RESTARTS = 8
 """Most times that a list is read again because its cursor has expired."""
 RETRY_AFTER_MOST = 600.0
 """The longest wait, in seconds, that Slack can ask for. If it asks for more, the next try is after this time."""
@@ -35,7 +35,7 @@ async def pages(
 ) -> AsyncIterator[Page]:
     """Yield the pages from the cursor to the end. Only a failed page is retried, not the list.
 
-    If the cursor expires, starts from the beginning, twice at most, so pages can come again. Waits and raises as
+    If the cursor expires, starts from the beginning, 8 times at most, so pages can come again. Waits and raises as
     `retry`. Also raises SlackUnavailable if a page names itself as the next one.
     """
     restarts = 0
