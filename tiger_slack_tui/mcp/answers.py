@@ -22,13 +22,13 @@ Time = Annotated[
 ]
 
 
-class Model(BaseModel):
+class AnswerModel(BaseModel):
     """The base of all models."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class QuotedMessage(Model):
+class QuotedMessage(AnswerModel):
     """A message of Slack."""
 
     channel_id: str
@@ -54,7 +54,7 @@ class QuotedMessage(Model):
 Item = TypeVar("Item", bound=BaseModel)
 
 
-class Answer(Model):
+class Answer(AnswerModel):
     """What all answers have."""
 
     notice: str = NOTICE
@@ -63,7 +63,7 @@ class Answer(Model):
     )
 
 
-class Page(Answer):
+class AnswerPage(Answer):
     """An answer that has pages."""
 
     next_cursor: str | None = Field(

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from tiger_slack_tui.base.ids import ChannelId, SlackTs, UserId
 from tiger_slack_tui.mcp.answers import (
-    Model,
-    Page,
+    AnswerModel,
+    AnswerPage,
     QuotedMessage,
     fitting,
     noted,
@@ -40,7 +40,7 @@ _MOST_TEXT = 2000
 Limit = Annotated[int, Field(ge=1, le=100, description="Most items of a page.")]
 
 
-class Conversation(Model):
+class Conversation(AnswerModel):
     """A message with the first replies to it, or with those that were asked for. The oldest is the first."""
 
     channel_id: str
@@ -51,7 +51,7 @@ class Conversation(Model):
     )
 
 
-class Conversations(Page):
+class Conversations(AnswerPage):
     """Conversations, the newest first."""
 
     conversations: list[Conversation]

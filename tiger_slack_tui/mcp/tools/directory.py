@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tiger_slack_tui.base.times import EARLIEST, LATEST, shift
-from tiger_slack_tui.mcp.answers import Model, Page, Time, fitting, noted, truncated
+from tiger_slack_tui.mcp.answers import AnswerModel, AnswerPage, Time, fitting, noted, truncated
 from tiger_slack_tui.mcp.call import ArgumentWrong, Call, name_filter
 from tiger_slack_tui.mcp.cursors import CursorValues, CursorWrong
 from tiger_slack_tui.mcp.quoting import quote, quote_name
@@ -28,7 +28,7 @@ _MOST_DAYS = 92
 _DAYS = 7
 
 
-class ChannelInfo(Model):
+class ChannelInfo(AnswerModel):
     """A channel."""
 
     id: str
@@ -50,13 +50,13 @@ class ChannelInfo(Model):
     )
 
 
-class Channels(Page):
+class Channels(AnswerPage):
     """Channels by name."""
 
     channels: list[ChannelInfo]
 
 
-class UserInfo(Model):
+class UserInfo(AnswerModel):
     """A person or a bot."""
 
     id: str
@@ -69,13 +69,13 @@ class UserInfo(Model):
     is_deactivated: bool
 
 
-class Users(Page):
+class Users(AnswerPage):
     """Users by handle."""
 
     users: list[UserInfo]
 
 
-class ActivityInfo(Model):
+class ActivityInfo(AnswerModel):
     """What happened in a channel on a day."""
 
     day: date
@@ -86,13 +86,13 @@ class ActivityInfo(Model):
     threads: int = Field(description="Threads in which people replied.")
 
 
-class Activity(Page):
+class Activity(AnswerPage):
     """Messages by day and channel, the newest day first."""
 
     activity: list[ActivityInfo]
 
 
-class GapInfo(Model):
+class GapInfo(AnswerModel):
     """A time in which messages may be missing."""
 
     id: int
@@ -108,7 +108,7 @@ class GapInfo(Model):
     )
 
 
-class Gaps(Page):
+class Gaps(AnswerPage):
     """Gaps, the newest first."""
 
     gaps: list[GapInfo]

@@ -10,7 +10,7 @@ from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.base.times import EARLIEST, LATEST
 from tiger_slack_tui.mcp.answers import (
     Answer,
-    Page,
+    AnswerPage,
     QuotedMessage,
     fitting,
     noted,
@@ -35,14 +35,14 @@ _MOST_NEAR = 2000
 """Most characters of a message around the one that was asked for."""
 
 
-class SearchAnswer(Page):
+class SearchAnswer(AnswerPage):
     """What a search found."""
 
     is_ranked: bool = Field(description="Whether the most relevant is the first; else the newest.")
     results: list[QuotedMessage]
 
 
-class Thread(Page):
+class Thread(AnswerPage):
     """A thread, or a message that has none, the oldest message first."""
 
     messages: list[QuotedMessage]

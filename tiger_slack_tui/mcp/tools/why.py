@@ -13,7 +13,7 @@ from tiger_slack_tui.audit.why import (
     Verdict,
     fetch_history,
 )
-from tiger_slack_tui.mcp.answers import Answer, Model, Time, fitting, noted
+from tiger_slack_tui.mcp.answers import Answer, AnswerModel, Time, fitting, noted
 from tiger_slack_tui.mcp.call import Call
 from tiger_slack_tui.mcp.quoting import quote_name, quote_source
 from tiger_slack_tui.mcp.tools.directory import GapInfo, gap_info
@@ -36,7 +36,7 @@ _EXPLANATIONS = {
 }
 
 
-class MessageEventInfo(Model):
+class MessageEventInfo(AnswerModel):
     """An event of Slack about the message."""
 
     event_id: str
@@ -51,7 +51,7 @@ class MessageEventInfo(Model):
     )
 
 
-class MessageAtSecond(Model):
+class MessageAtSecond(AnswerModel):
     """One of several messages of a second."""
 
     ts: str

@@ -30,14 +30,14 @@ from tiger_slack_tui.console.views.importing.lines import (
     paint_folder,
 )
 from tiger_slack_tui.console.views.importing.run_step import problem_lines
-from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, Step
+from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, WizardStep
 from tiger_slack_tui.console.views.importing.step_line import OPTIONS, SOURCE, phase_part
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase
 from tiger_slack_tui.store.import_account import ImportProblem
 
 
-class CheckStep(Step):
+class CheckStep(WizardStep):
     """Reads all files as an import would. The operator need not wait for its end."""
 
     TITLE: ClassVar[str] = "Step 2, Check"

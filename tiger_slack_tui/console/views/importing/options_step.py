@@ -45,7 +45,7 @@ from tiger_slack_tui.console.views.importing.draft import (
 )
 from tiger_slack_tui.console.views.importing.fields import FOLDER_FIELDS
 from tiger_slack_tui.console.views.importing.form import FormRow, Option, check_problem, option_rows
-from tiger_slack_tui.console.views.importing.step import Step
+from tiger_slack_tui.console.views.importing.step import WizardStep
 from tiger_slack_tui.console.views.importing.step_line import CHECK
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.imports.archive.names import shown
@@ -87,7 +87,7 @@ class OptionField(ActionField):
         self.screen.query_one(OptionsStep).back()
 
 
-class OptionsStep(Step):
+class OptionsStep(WizardStep):
     """Shows the options; Enter changes one. I asks, then starts the import: nothing is written before."""
 
     TITLE: ClassVar[str] = "Step 3, Options"

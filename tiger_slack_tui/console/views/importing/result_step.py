@@ -28,14 +28,14 @@ from tiger_slack_tui.console.views.importing.lines import (
     result_lines,
 )
 from tiger_slack_tui.console.views.importing.run_step import file_lines, folder_lines, problem_lines
-from tiger_slack_tui.console.views.importing.step import NEW_PATH, SHOW_DETAILS, Step
+from tiger_slack_tui.console.views.importing.step import NEW_PATH, SHOW_DETAILS, WizardStep
 from tiger_slack_tui.console.views.importing.step_line import RUN, SOURCE
 from tiger_slack_tui.imports.ledger import FolderProgress
 from tiger_slack_tui.imports.state import ImportState, Phase
 from tiger_slack_tui.store.import_account import ImportProblem
 
 
-class ResultStep(Step):
+class ResultStep(WizardStep):
     """Shows what became of every message. R continues a stopped import, or reads bad files again."""
 
     TITLE: ClassVar[str] = "Step 5, Result"

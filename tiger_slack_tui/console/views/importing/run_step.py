@@ -27,7 +27,7 @@ from tiger_slack_tui.console.views.importing.lines import (
     paint_worker,
     run_lines,
 )
-from tiger_slack_tui.console.views.importing.step import SHOW_DETAILS, Step
+from tiger_slack_tui.console.views.importing.step import SHOW_DETAILS, WizardStep
 from tiger_slack_tui.console.views.importing.step_line import RESULT, phase_part
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_table import FileProgress
@@ -39,7 +39,7 @@ MakeLines = Callable[[int], Iterable[Content]]
 """Makes lines for this width."""
 
 
-class RunStep(Step):
+class RunStep(WizardStep):
     """Shows the progress of every file. P pauses and X stops the import, after a question; it can continue later."""
 
     TITLE: ClassVar[str] = "Step 4, Run"

@@ -43,7 +43,7 @@ from tiger_slack_tui.console.views.importing.paths import (
     complete,
     inspect_path,
 )
-from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, NEW_PATH, Step
+from tiger_slack_tui.console.views.importing.step import CHECK_ARCHIVE, NEW_PATH, WizardStep
 from tiger_slack_tui.console.views.importing.step_line import CHECK
 from tiger_slack_tui.console.views.view import View
 from tiger_slack_tui.store.past_imports import PastImport
@@ -88,7 +88,7 @@ class PathField(ActionField):
         self.screen.query_one(SourceStep).back()
 
 
-class SourceStep(Step):
+class SourceStep(WizardStep):
     """Type a path, or take the path of an earlier import."""
 
     TITLE: ClassVar[str] = "Step 1, Source"

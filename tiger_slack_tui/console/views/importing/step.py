@@ -100,7 +100,7 @@ class Wizard:
         return "The schema is not up to date: press 2, then M to migrate."
 
 
-class Step(ViewPart):
+class WizardStep(ViewPart):
     """One step: its panes, and the actions that can be done in it."""
 
     def __init__(self, wizard: Wizard, *, id: str) -> None:  # noqa: A002 as Textual names it

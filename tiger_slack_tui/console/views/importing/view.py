@@ -19,7 +19,7 @@ from tiger_slack_tui.console.views.importing.options_step import OptionsStep
 from tiger_slack_tui.console.views.importing.result_step import ResultStep
 from tiger_slack_tui.console.views.importing.run_step import RunStep
 from tiger_slack_tui.console.views.importing.source_step import SourceStep
-from tiger_slack_tui.console.views.importing.step import Step, Wizard
+from tiger_slack_tui.console.views.importing.step import Wizard, WizardStep
 from tiger_slack_tui.console.views.importing.step_line import CHECK, RESULT, RUN, SOURCE, steps_line
 from tiger_slack_tui.console.views.view import Switcher, View
 from tiger_slack_tui.imports.request import ImportRequest
@@ -55,9 +55,9 @@ class ImportView(View):
                 yield kind(self._wizard, id=name)
 
     @property
-    def step(self) -> Step:
+    def step(self) -> WizardStep:
         """The step that is shown."""
-        return cast(Step, self.query_one(f"#{_IDS[self._step]}"))
+        return cast(WizardStep, self.query_one(f"#{_IDS[self._step]}"))
 
     def go(self, step: int) -> None:
         """Show a step."""
