@@ -14,6 +14,7 @@ from tests.console.canned import NOW, CannedBackend, screen_text, shows
 from tests.console.conftest import SIZES, Pictures
 from tests.console.test_triage import live, message
 from tiger_slack_tui.base.errors import DatabaseUnavailable
+from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.message_reader import MessageContext, MessageReader, Place
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -21,6 +22,7 @@ from tiger_slack_tui.console.views.messages import SearchField
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.search.render import Piece
 from tiger_slack_tui.search.search import Message, Result, SearchPage
+from tiger_slack_tui.store.history import IncompleteChannel
 from tiger_slack_tui.store.search import SearchPosition
 from tiger_slack_tui.store.search_index import IndexProgress
 
@@ -70,6 +72,7 @@ class CannedMessages(MessageReader):
         self.problem = problem
         self.limited_to: int | None = None
         self.progress = IndexProgress("english", (), percent, 100, DONE if percent == 100 else None)
+        self.incomplete: tuple[IncompleteChannel, ...] = ()
         self.context_delay = 0.0
         self.delay: dict[str, float] = {}
         """Seconds before an answer, by the text that is searched."""
@@ -81,7 +84,7 @@ class CannedMessages(MessageReader):
         if self.problem is not None:
             raise self.problem
         found = tuple(result(one) for one in self.messages[::-1] if text in one.text)
-        return SearchPage(found, None, not newest, self.progress, self.limited_to)
+        return SearchPage(found, None, not newest, self.progress, self.limited_to, self.incomplete)
 
     async def context(self, channel_id: str, ts: str, place: Place) -> MessageContext:
         await asyncio.sleep(self.context_delay)
@@ -119,6 +122,17 @@ async def test_pictures(
         await shows(app, shown)
         await pilot.press("down")
         await pictures(f"messages-{state}", app, pilot)
+
+
+async def test_what_is_not_complete_is_said(tmp_path: Path) -> None:
+    reader = CannedMessages()
+    reader.incomplete = (IncompleteChannel(ChannelId("C1"), "ops", DONE, None, True, False),)
+    app = console(tmp_path, reader)
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("6", "slash", *"invoice", "enter")
+        await shows(app, "most relevant first · 1 channel not complete")
+        await pilot.press("slash", "escape", "slash", *"nothing like it", "enter")
+        await shows(app, f"Messages may be missing: #ops is not complete before {DONE:%Y-%m-%d}")
 
 
 async def test_an_old_answer_never_replaces_a_newer_one(tmp_path: Path) -> None:

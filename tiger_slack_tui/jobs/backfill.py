@@ -12,7 +12,7 @@ from functools import partial
 from tiger_slack_tui.backfill.gap_backfill import Backfill
 from tiger_slack_tui.backfill.live_events import LiveEvents
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
-from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.errors import SlackRestricted, TigerSlackError
 from tiger_slack_tui.base.ids import TeamId
 from tiger_slack_tui.base.times import duration, parse_time
 from tiger_slack_tui.jobs.job import ActiveRun, Job
@@ -150,12 +150,17 @@ def make_chosen_gaps_job(
                 except (asyncio.CancelledError, TigerSlackError):
                     await closing.leave([*others[done:], *histories])
                     raise
-            await closing.read_histories(
-                histories,
-                on_result=note,
-                is_preempted=is_preempted if repeats else None,
-                is_patient=is_patient,
-            )
+            try:
+                await closing.read_histories(
+                    histories,
+                    on_result=note,
+                    is_preempted=is_preempted if repeats else None,
+                    is_patient=is_patient,
+                )
+            except SlackRestricted:
+                if is_by_operator:
+                    raise
+                return  # the gaps say why: an operator must decide
             if not found or not repeats:
                 return
 

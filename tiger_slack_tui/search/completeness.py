@@ -25,6 +25,11 @@ def completeness_note(found: Sequence[IncompleteChannel], name: Callable[[str], 
     return f"Messages of {amount(len(found), 'channel')} may be missing, for example: {named}."
 
 
+def short_completeness_note(found: Sequence[IncompleteChannel]) -> str | None:
+    """The note in a few words; None if there are no such channels."""
+    return f"{amount(len(found), 'channel')} not complete" if found else None
+
+
 def _channel(channel: IncompleteChannel, name: str) -> str:
     parts = []
     if channel.is_before:

@@ -12,6 +12,7 @@ from typing import Any, LiteralString
 
 from tiger_slack_tui.base.ids import ChannelId, TeamId
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 
 BY_HAND = "by hand"
@@ -282,7 +283,12 @@ async def leave(connection: Connection, ids: Sequence[int], error: str) -> None:
 
 async def fail(connection: Connection, ids: Sequence[int], error: str) -> None:
     """Record why backfills of these gaps have ended before their ends."""
-    await connection.execute(_FAIL, {"ids": list(ids), "error": error})
+
+    async def record() -> None:
+        await connection.execute(_FAIL, {"ids": list(ids), "error": error})
+
+    # Whoever notes that the app has left a channel writes the channel's gaps, too.
+    await retry_deadlocks(record)
 
 
 async def _gaps(

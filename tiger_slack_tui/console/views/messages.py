@@ -18,7 +18,7 @@ from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.words import format_channel
 from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.base.name_patterns import NameUnknown
-from tiger_slack_tui.base.text import amount
+from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.console.actions import ACCEPT, LEAVE, MESSAGES, action, declared, implements
 from tiger_slack_tui.console.formats import clock
 from tiger_slack_tui.console.model.findings import GAP
@@ -39,6 +39,7 @@ from tiger_slack_tui.console.panes.paint import DIM, as_is, line
 from tiger_slack_tui.console.panes.pane import Body, Pane
 from tiger_slack_tui.console.questions.why import explain
 from tiger_slack_tui.console.views.view import View
+from tiger_slack_tui.search.completeness import completeness_note, short_completeness_note
 from tiger_slack_tui.search.query import QueryError, completions, parse_query
 from tiger_slack_tui.search.search import Message, Result, SearchPage
 
@@ -242,14 +243,11 @@ class MessagesView(View):
     def _show_results(self) -> None:
         found, page = self._found, self._found.page
         more = "+" if found.has_more else ""
-        order = _order(page)
         self._results.show(
             Body(
                 rows=found.rows,
                 title=f"{len(found.rows):,}{more} found" if found.rows else "results",
-                note=f"{order} · {page.progress.percent} % indexed"
-                if _indexed(page) and page
-                else order,
+                note=_note(page),
                 head=RESULTS.head if found.rows else None,
                 empty_text=self._empty(),
                 problem=found.failure.problem if found.failure and found.rows else None,
@@ -270,6 +268,7 @@ class MessagesView(View):
         return (
             "No message matches.",
             *(f"{text}." for text in [_indexed(found.page)] if text),
+            *filter(None, [completeness_note(found.page.incomplete, visible)]),
             *self._gaps(),
         )
 
@@ -405,6 +404,16 @@ def _title(read: MessageContext) -> str:
 async def _lines_of(read: MessageContext, width: int) -> list[Content]:
     """The lines of a conversation. A thread makes them, because the texts can be long."""
     return await asyncio.to_thread(lambda: list(context_lines(read.messages, read.selected, width)))
+
+
+def _note(page: SearchPage | None) -> str:
+    """In which order the results are, and what may be missing among them."""
+    notes = [_order(page)]
+    if page is not None and _indexed(page):
+        notes.append(f"{page.progress.percent} % indexed")
+    if page is not None and (incomplete := short_completeness_note(page.incomplete)):
+        notes.append(incomplete)
+    return " · ".join(notes)
 
 
 def _order(page: SearchPage | None) -> str:
