@@ -135,20 +135,13 @@ async def search(
         limited_to = None
     page = found[:limit]
     messages = await fetch_messages(connection, [(each.channel_id, each.ts) for each in page])
-    names, url = await _names(connection, messages, visible)
-    readers, texts = await _compute(
-        _size(messages),
-        lambda: (
-            [_message(each, names, url) for each in messages],
-            [(readable(each, names)[:_MOST_TEXT], attached(each, names)) for each in messages],
-        ),
-    )
-    positions = {(each.channel_id, each.ts): each.position(is_ranked=is_ranked) for each in page}
+    described, texts = await _described(connection, messages, visible)
     snippets = await _snippets(connection, query, match, texts, progress.languages)
+    positions = {(each.channel_id, each.ts): each.position(is_ranked=is_ranked) for each in page}
     return SearchPage(
         tuple(
             Result(message, pieces, positions[message.channel_id, message.ts], found_in)
-            for message, (pieces, found_in) in zip(readers, snippets, strict=True)
+            for message, (pieces, found_in) in zip(described, snippets, strict=True)
         ),
         page[-1].position(is_ranked=is_ranked) if len(found) > limit else None,
         is_ranked,
@@ -162,6 +155,20 @@ async def search(
                 channels=await _channels(connection, query, visible),
                 visible=visible,
             )
+        ),
+    )
+
+
+async def _described(
+    connection: Connection, messages: Sequence[ReadableMessage], visible: VisibleChannels | None
+) -> tuple[list[Message], list[tuple[str, str]]]:
+    """As `describe`; and of each message the text, and that of its attachments and files, for `_snippets`."""
+    names, url = await _names(connection, messages, visible)
+    return await _compute(
+        _size(messages),
+        lambda: (
+            [_message(each, names, url) for each in messages],
+            [(readable(each, names)[:_MOST_TEXT], attached(each, names)) for each in messages],
         ),
     )
 
