@@ -143,3 +143,8 @@ def test_a_password_that_is_not_escaped_is_refused_and_not_shown(address: str) -
 )
 def test_addresses_of_all_forms(address: str) -> None:
     assert load({"DATABASE_URL": address}).conninfo
+
+
+def test_the_tokens_of_the_sample_are_not_filled_in() -> None:
+    with pytest.raises(SettingsError, match="SLACK_BOT_TOKEN is not filled in"):
+        load_with_slack(SLACK | {"SLACK_BOT_TOKEN": "xoxb-"})

@@ -342,6 +342,8 @@ def _token(check: _Check, name: str, prefix: str, where: str) -> str:
         check.problem(name, "is missing", fix)
     elif not token.startswith(prefix):
         check.problem(name, f"does not begin with {prefix}", fix)
+    elif token == prefix:  # as .env.sample has it
+        check.problem(name, "is not filled in", fix)
     elif not token.isascii() or not token.isprintable() or " " in token:
         check.problem(name, "contains characters that no token has", fix)
     return token
