@@ -162,7 +162,9 @@ def _backfill_lines(backfill: CoveringGap) -> Iterator[str]:
     """What came of a backfill of its time that an operator asked for."""
     closed = backfill.closed_at
     state = f"finished {format_time(closed)}" if closed else "not finished"
-    period = f"{format_time(backfill.started_at)} to {format_time(backfill.ended_at)}"
+    is_whole = backfill.started_at.timestamp() <= 0
+    begin = "the beginning" if is_whole else format_time(backfill.started_at)
+    period = f"{begin} to {format_time(backfill.ended_at)}"
     reason = (
         "of before the app joined" if backfill.reason == JOINED else "which an operator asked for"
     )

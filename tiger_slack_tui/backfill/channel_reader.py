@@ -86,6 +86,13 @@ class ChannelReader:
         return Account()
 
     @property
+    def position(self) -> datetime:
+        """The time of the messages that the next step reads; of a thread, that of its parent."""
+        if self._pending:
+            return self._pending[-1].ts
+        return self.state.reached or self.window.latest
+
+    @property
     def _has_read_history(self) -> bool:
         reached = self.state.reached
         return (reached or self.window.latest + _TICK) <= self.window.oldest
@@ -123,6 +130,7 @@ class ChannelReader:
         self._pending = None
         for part in _PagePart(items, gone, threads, reached).split():
             read.add(await retry_deadlocks(partial(self._commit_history, part)))
+        await self._next_thread()
         return read
 
     async def _commit_history(self, part: _PagePart) -> Account:

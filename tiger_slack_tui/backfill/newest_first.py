@@ -41,7 +41,7 @@ class OwedHistory:
 
 
 class NewestFirst:
-    """Hands out the histories, the one that is read the least far back first."""
+    """Hands out the histories: first the one whose next messages or thread are the newest."""
 
     def __init__(self) -> None:
         self._open: list[tuple[int, int, OwedHistory]] = []
@@ -58,8 +58,7 @@ class NewestFirst:
 
     def put_back(self, history: OwedHistory) -> None:
         """Read more of the history later."""
-        reached = history.state.reached or history.reader.window.latest
-        heapq.heappush(self._open, (-to_micros(reached), history.gap.id, history))
+        heapq.heappush(self._open, (-to_micros(history.reader.position), history.gap.id, history))
 
     def unfinished(self) -> list[OwedHistory]:
         """The histories that are not handed out and not read."""

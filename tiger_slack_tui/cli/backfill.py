@@ -475,4 +475,6 @@ def _gap_lines(gap: Gap, names: Mapping[str, str]) -> Iterator[str]:
 def _time_of(gap: Gap) -> str:
     if gap.ended_at is None:
         return f"since {format_time(gap.started_at)}"
+    if gap.started_at <= _BEGINNING:
+        return f"from the beginning until {format_time(gap.ended_at)}"
     return f"{format_time(gap.started_at)}, {duration(gap.ended_at - gap.started_at)}"

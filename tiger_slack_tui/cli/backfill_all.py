@@ -43,10 +43,9 @@ def plan_lines(plan: HistoryPlan, *, is_slow: bool) -> Iterator[str]:
 
 def restricted_lines(plan: HistoryPlan, *, is_slow: bool) -> Iterator[str]:
     """What a restriction of the app means."""
-    days = plan.time.total_seconds() / 86_400
     yield (
         "Slack restricts this app to one call a minute with 15 messages, as all apps that are distributed outside"
-        f" of its Marketplace: the history takes about {days:,.1f} days."
+        f" of its Marketplace: the history takes about {duration(plan.time)}."
     )
     yield (
         "Faster: import an export (tiger-slack import), or use an app that the workspace created itself."
