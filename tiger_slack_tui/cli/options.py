@@ -74,7 +74,7 @@ class WordChoice(click.ParamType):  # type: ignore[type-arg]
             raise click.BadParameter("it is empty.", ctx, param)
         hint = suggestion(str(value), self._words) or f"There are {', '.join(self._words)}."
         raise click.BadParameter(
-            f"there is no {self._noun} {visible(str(value))}. {hint}", ctx, param
+            f"there is no {self._noun} {visible(str(value))}.\n  {hint}", ctx, param
         )
 
 
