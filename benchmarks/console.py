@@ -31,7 +31,7 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from export import write_export
+from export import Size, write_export
 from ingest import place
 
 from tests.console.canned import NOW
@@ -179,7 +179,7 @@ async def load(rate: float = 100) -> None:
 
 async def keys(rate: float = 1000) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        write_export(Path(directory), 200_000, 8000)
+        write_export(Path(directory), Size(200_000, 8000))
         async with running(int(rate * 120), rate, probed=True) as bench:
             await asyncio.sleep(5)
             await start_import(bench.terminal, directory)

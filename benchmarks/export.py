@@ -9,6 +9,7 @@ import random
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,55 +27,68 @@ _WORDS = (
 )
 
 
-def write_export(
-    root: Path, messages: int, files: int, seed: int = 1, *, over: tuple[date, int] | None = None
-) -> None:
-    """Write an export with exactly this many messages and day files into the new folder `root`.
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What an export holds. It has exactly so many messages and day files."""
 
-    The files of a channel are of days that follow one another. With `over`, a day and a number of weeks, all files
-    are spread over these weeks.
-    """
-    for path, content in _files(messages, files, random.Random(seed), over):
+    messages: int
+    files: int
+    seed: int = 1
+    over: tuple[date, int] | None = None
+    """A day, and a number of weeks over which all files are spread. Else the days of a channel follow one another."""
+    words: tuple[int, int] = (5, 115)
+    """The fewest and the most words of a message."""
+    part: tuple[int, int] = (0, 1)
+    """(K, N): only every Nth file from the Kth on, so that N processes can write the export."""
+
+
+def write_export(root: Path, size: Size) -> None:
+    """Write the export into the folder `root`."""
+    for path, content in _files(size):
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
 
 
-def zip_export(target: Path, messages: int, files: int, seed: int = 1) -> None:
-    """Write the same export as a ZIP file."""
+def zip_export(target: Path, size: Size) -> None:
+    """Write the export as a ZIP file."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in _files(messages, files, random.Random(seed)):
+        for path, content in _files(size):
             archive.writestr(path, content)
 
 
-def _files(
-    messages: int, files: int, chance: random.Random, over: tuple[date, int] | None = None
-) -> Iterator[tuple[str, bytes]]:
+def _files(size: Size) -> Iterator[tuple[str, bytes]]:
     users = [_user(number) for number in range(_USERS)]
-    channels = [_channel(number) for number in range(_CHANNELS)]
-    yield "users.json", orjson.dumps(users)
-    yield "channels.json", orjson.dumps(channels)
-    sizes = [messages // files + (number < messages % files) for number in range(files)]
-    days = -(-files // _CHANNELS)
-    for number, size in enumerate(sizes):
+    if size.part[0] == 0:
+        yield "users.json", orjson.dumps(users)
+        yield "channels.json", orjson.dumps([_channel(number) for number in range(_CHANNELS)])
+    days = -(-size.files // _CHANNELS)
+    for number in range(size.part[0], size.files, size.part[1]):
         day = _FIRST_DAY + timedelta(days=number % days)
-        if over is not None:
-            first, weeks = over
+        if size.over is not None:
+            first, weeks = size.over
             place = number % days * _CHANNELS + number // days
-            day = first + timedelta(days=place * 7 * weeks // files)
-        name = channels[number // days]["name"]
-        yield f"{name}/{day}.json", orjson.dumps(list(_day(day, size, users, chance)))
+            day = first + timedelta(days=place * 7 * weeks // (days * _CHANNELS))
+        name = f"channel-{number // days:02}"
+        count = size.messages // size.files + (number < size.messages % size.files)
+        chance = random.Random(f"{size.seed} {number}")
+        messages = list(_day(day, count, users, chance, size.words))
+        yield f"{name}/{day}.json", orjson.dumps(messages)
 
 
 def _day(
-    day: date, size: int, users: list[dict[str, Any]], chance: random.Random
+    day: date,
+    size: int,
+    users: list[dict[str, Any]],
+    chance: random.Random,
+    words: tuple[int, int],
 ) -> Iterator[dict[str, Any]]:
     start = (day - _DAY_ZERO).days * 86_400 + 8 * 3600
     parents: list[str] = []
     for number in range(size):
         ts = f"{start + number * 50_000 // max(size, 1)}.{chance.randrange(1_000_000):06}"
         user = chance.choice(users)
-        message = _message(ts, user, chance)
+        message = _message(ts, user, chance, words)
         if parents and chance.random() < 0.3:
             message["thread_ts"] = chance.choice(parents)
             message["parent_user_id"] = chance.choice(users)["id"]
@@ -104,8 +118,10 @@ def _day(
         yield message
 
 
-def _message(ts: str, user: dict[str, Any], chance: random.Random) -> dict[str, Any]:
-    text = " ".join(chance.choices(_WORDS, k=chance.randint(5, 115)))
+def _message(
+    ts: str, user: dict[str, Any], chance: random.Random, words: tuple[int, int]
+) -> dict[str, Any]:
+    text = " ".join(chance.choices(_WORDS, k=chance.randint(*words)))
     return {
         "user": user["id"],
         "type": "message",
@@ -198,4 +214,4 @@ def _channel(number: int) -> dict[str, Any]:
 if __name__ == "__main__":
     root = Path(sys.argv[1])
     messages, files = (int(text) for text in [*sys.argv[2:4], "200000", "8000"][:2])
-    (zip_export if root.suffix == ".zip" else write_export)(root, messages, files)
+    (zip_export if root.suffix == ".zip" else write_export)(root, Size(messages, files))

@@ -2,6 +2,7 @@
 
     python benchmarks/imports.py speed [MESSAGES]    messages/s; COPY of the same rows; one transaction a file; again
     python benchmarks/imports.py memory [MESSAGES]   peak memory of all processes; for a tenth of the messages, too
+    python benchmarks/imports.py long [MESSAGES]     rate and memory of a long import: ten years (20,000,000)
     python benchmarks/imports.py start               time until the first file of a ZIP of 100,000 files is read
     python benchmarks/imports.py live                lag of the event loop, and acks, while an import runs in it
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,23 +21,26 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import psycopg
-from export import write_export, zip_export
+from export import Size, write_export, zip_export
 from ingest import ingesting, place
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tiger_slack_tui.imports.job import Import
 from tiger_slack_tui.imports.options import ImportOptions
-from tiger_slack_tui.imports.progress_events import FileStarted
+from tiger_slack_tui.imports.progress_events import FileStarted, RecordsMerged
 from tiger_slack_tui.imports.result import ImportResult
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.slack.payload import strip_secrets
 from tiger_slack_tui.store.import_messages import COPY_COLUMNS
 
 _ROUNDS = 3
+TEN_YEARS_AGO = date(2014, 1, 2)
 # Stores what an import stores, in SQL alone: messages that no rule drops, and their reactions in both tables.
 _ONE_BY_ONE = """
 with m as materialized
@@ -120,11 +125,70 @@ def memory(messages: int = 2_000_000) -> None:
     )
 
 
+def long(messages: int = 20_000_000) -> None:
+    with tempfile.TemporaryDirectory() as directory, place() as (_, conninfo):
+        write_history(Path(directory), messages)
+        conninfo = database(conninfo, "long")
+        rates, peaks = parts_of_import(conninfo, Path(directory), messages)
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            sizes = {
+                table: connection.execute(
+                    "select pg_total_relation_size(%s::regclass)", (f"slack.{table}",)
+                ).fetchone()
+                for table in ("message", "message_search")
+            }
+    print(f"rate of the last tenth / the first: {rates[-1] / rates[0]:.2f} (target: 0.8)")
+    print(f"memory of the last tenth / the first: {peaks[-1] / peaks[0]:.2f}")
+    for table, row in sizes.items():
+        assert row is not None
+        print(f"slack.{table}: {row[0] / messages / 1000:.2f} kB a message, with indexes")
+
+
+def write_history(root: Path, messages: int) -> None:
+    """Write an export of ten years with two processes: 150 messages a file, and 12 words a message."""
+    began = time.monotonic()
+    sizes = [
+        Size(messages, messages // 150, over=(TEN_YEARS_AGO, 520), words=(3, 21), part=(part, 2))
+        for part in range(2)
+    ]
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(write_export, [root] * 2, sizes))
+    print(f"{messages:,} messages were written in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def parts_of_import(conninfo: str, root: Path, messages: int) -> tuple[list[float], list[float]]:
+    """Import it. Returns of each tenth of the messages the rate, and the most memory of all processes in MB."""
+    rates: list[float] = []
+    peaks: list[float] = []
+    merged, peak, looked_at, began = 0, 0.0, 0.0, time.monotonic()
+
+    def on_event(event: object) -> None:
+        nonlocal merged, peak, looked_at, began
+        now = time.monotonic()
+        if now - looked_at > 1:
+            looked_at, pids = now, [os.getpid(), *children(os.getpid())]
+            peak = max(peak, sum(map(resident_mb, pids)))
+        if not isinstance(event, RecordsMerged):
+            return
+        merged += event.account.accounted
+        if merged >= messages * (len(rates) + 1) // 10:
+            rates.append(messages / 10 / (now - began))
+            peaks.append(peak)
+            print(f"  {merged:,}: {rates[-1]:,.0f} messages/s, {peak:.0f} MB", flush=True)
+            peak, began = 0.0, now
+
+    job = Import(conninfo, root, ImportOptions(), instance="benchmark")
+    result = asyncio.run(job.run(on_event))
+    assert result.mismatch is None
+    assert result.total.inserted == messages
+    return rates, peaks
+
+
 def start() -> None:
     took = []
     with tempfile.TemporaryDirectory() as directory, place() as (_, conninfo):
         path = Path(directory) / "export.zip"
-        zip_export(path, 100_000, 100_000)
+        zip_export(path, Size(100_000, 100_000))
         for number in range(_ROUNDS):
             took.append(first_message(database(conninfo, f"start{number}"), path))
             print(f"  {took[-1]:.2f} s", flush=True)
@@ -263,7 +327,7 @@ def resident_mb(pid: int) -> float:
 def data(messages: int) -> Iterator[Path]:
     """An export with this many messages, 25 in each file."""
     with tempfile.TemporaryDirectory() as directory:
-        write_export(Path(directory), messages, messages // 25)
+        write_export(Path(directory), Size(messages, messages // 25))
         yield Path(directory)
 
 
@@ -285,5 +349,5 @@ def drop(conninfo: str) -> None:
 
 
 if __name__ == "__main__":
-    commands = {"speed": speed, "memory": memory, "start": start, "live": live}
+    commands = {"speed": speed, "memory": memory, "long": long, "start": start, "live": live}
     commands[sys.argv[1]](*map(int, sys.argv[2:]))

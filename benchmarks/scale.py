@@ -29,7 +29,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import corpus
-from export import write_export
+from export import Size, write_export
 from imports import run
 from ingest import place
 
@@ -128,7 +128,8 @@ def imports(sizes: list[int]) -> None:
     with server() as conninfo:
         for chunks in sizes:
             with tempfile.TemporaryDirectory() as directory, _new_schema(conninfo, chunks):
-                write_export(Path(directory), _IMPORTED, _FILES, over=(BEGIN.date(), chunks))
+                size = Size(_IMPORTED, _FILES, over=(BEGIN.date(), chunks))
+                write_export(Path(directory), size)
                 rates.append(run(conninfo, Path(directory)).rate)
             print(f"  {chunks:,} chunks: {rates[-1]:,.0f} messages/s", flush=True)
     print(

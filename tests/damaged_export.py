@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks.export import write_export
+from benchmarks.export import Size, write_export
 
-MESSAGES, FILES = 4000, 200
+MESSAGES, FILES = 6000, 200
 BROKEN = "channel-01/2023-01-03.json"
 ODD = "channel-02/2023-01-04.json"
 NAMELESS = "old-ops"
@@ -17,7 +17,7 @@ BAD = 3
 
 def write_damaged_export(root: Path) -> Path:
     """Write 40 channels of 5 days each, with a file that is cut off, bad records and a folder without a channel."""
-    write_export(root, MESSAGES, FILES)
+    write_export(root, Size(MESSAGES, FILES))
     broken = (root / BROKEN).read_bytes()
     (root / BROKEN).write_bytes(broken[: len(broken) // 2])
     records = json.loads((root / ODD).read_bytes())
