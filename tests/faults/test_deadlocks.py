@@ -29,7 +29,7 @@ from tiger_slack_tui.postgres.lock_keys import MESSAGE_LOCK_CLASS
 from tiger_slack_tui.postgres.migrate.files import MigrationFile, shipped_migrations
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
-from tiger_slack_tui.store import directory, gaps, instances, job_runs
+from tiger_slack_tui.store import directory, gap_progress, gaps, history, instances, job_runs
 from tiger_slack_tui.store.events import as_array
 from tiger_slack_tui.store.gaps import Gap
 from tiger_slack_tui.store.instances import ConnectedAges, Heartbeat
@@ -137,6 +137,7 @@ async def test_many_kinds_of_transactions_at_the_same_time(
     )
     chosen = random.Random(1)
     work = [live_events, live_events, imports, people, places, heartbeats, heartbeats, removals]
+    work += [members, members, histories, histories]
     loops = [asyncio.create_task(repeat(conninfo, step, chosen)) for step in work]
     await asyncio.gather(*loops)
     assert deadlocks(conninfo, sessions=1) == 0
@@ -202,6 +203,33 @@ async def heartbeats(connection: Connection, chosen: random.Random, _: int) -> N
         for n in chosen.sample(range(20), 4)
     ]
     await beat(connection, name, *spans)
+
+
+async def members(connection: Connection, chosen: random.Random, number: int) -> None:
+    async with connection.transaction():
+        for channel in sorted(chosen.sample(range(7), 4)):
+            kind = chosen.choice(["member_joined_channel", "channel_left"])
+            event = {"type": kind, "channel": f"C{channel}", "event_ts": f"{number}.000000"}
+            await connection.execute(
+                "select slack.upsert_channel(%s::jsonb)", (orjson.dumps(event).decode(),)
+            )
+
+
+async def histories(connection: Connection, chosen: random.Random, _: int) -> None:
+    found = await gaps.newest(connection, most=10)
+    owed = [gap for gap in found if gap.is_history and gap.closed_at is None]
+    chosen.shuffle(owed)
+    await gaps.fail(connection, [gap.id for gap in owed], "a failure")
+    for gap in owed[:1]:
+        assert gap.channel_id
+        if begun := await gap_progress.begin(connection, gap.id, [gap.channel_id]):
+            [state] = begun[1]
+            state.is_done, state.skipped = True, chosen.choice([None, "not_in_channel"])
+            await gap_progress.save(connection, gap, state)
+            is_closed = chosen.random() < 0.5
+            await gap_progress.end(connection, gap, is_closed=is_closed, account={}, error=None)
+    await history.refresh_heard(connection, "")
+    await history.hear_members(connection)
 
 
 async def removals(connection: Connection, chosen: random.Random, number: int) -> None:

@@ -12,7 +12,6 @@ from typing import Any, LiteralString
 
 from tiger_slack_tui.base.ids import ChannelId, TeamId
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value
 
 BY_HAND = "by hand"
@@ -126,7 +125,7 @@ and tried_at is null
 
 _FAIL: LiteralString = """
 update slack.gap set tried_at = now(), error = %(error)s
-where id = any (%(ids)s)
+where id = %(id)s
 and closed_at is null
 """
 
@@ -283,12 +282,9 @@ async def leave(connection: Connection, ids: Sequence[int], error: str) -> None:
 
 async def fail(connection: Connection, ids: Sequence[int], error: str) -> None:
     """Record why backfills of these gaps have ended before their ends."""
-
-    async def record() -> None:
-        await connection.execute(_FAIL, {"ids": list(ids), "error": error})
-
-    # Whoever notes that the app has left a channel writes the channel's gaps, too.
-    await retry_deadlocks(record)
+    # One in a transaction: whoever notes that the app has left channels writes their gaps in the order of channels.
+    for gap_id in ids:
+        await connection.execute(_FAIL, {"id": gap_id, "error": error})
 
 
 async def _gaps(
