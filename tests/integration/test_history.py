@@ -17,6 +17,8 @@ from tiger_slack_tui.audit.why_lines import why_lines
 from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.imports.archive.plan import ImportSelection
 from tiger_slack_tui.ingest.record import encode_record
+from tiger_slack_tui.postgres.migrate.files import shipped_migrations
+from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.slack.events import parse_envelope, route
 from tiger_slack_tui.store import history
@@ -239,3 +241,26 @@ async def test_why_says_for_which_time_the_channel_is_complete(
     async with await connect(conninfo) as connection:
         found = await fetch_history(connection, ChannelId("C1"), SlackTs("1000.000000"))
     assert says in "\n".join(why_lines(found))
+
+
+async def test_channels_of_an_earlier_version_are_heard_from_the_upgrade_on(
+    empty_conninfo: str,
+) -> None:
+    files = shipped_migrations()
+    before = [file for file in files if file.is_incremental and file.name < "incremental/019"]
+    await migrate(empty_conninfo, files=before, version="0.4.0")
+    with psycopg.connect(empty_conninfo, autocommit=True) as database:
+        database.execute(
+            "insert into slack.channel (id, channel_name, is_member) values ('C1', 'a', true), ('C2', 'b', false);"
+            "insert into slack.instance (instance, version, host, pid, started_at, last_seen_at, status, status_since"
+            ", queue, queue_limit, spool_events, spool_bytes, received, acked, events_per_second)"
+            " values ('i', '1', 'h', 1, now(), now(), 'connected', now(), 0, 0, 0, 0, 0, 0, 0);"
+            "insert into slack.connection (instance_id, connected_at, seen_at)"
+            " select id, now(), now() from slack.instance"
+        )
+        await migrate(empty_conninfo, files=files, version="0.5.0")
+        found = database.execute(
+            "select id, heard_since is not null, complete_since = heard_since from slack.channel order by id"
+        ).fetchall()
+        assert found == [("C1", True, True), ("C2", False, None)]
+        assert joined(database) == []

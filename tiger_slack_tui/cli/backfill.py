@@ -447,7 +447,10 @@ def _as_text(ended: _BackfillEnd, request: BackfillRequest, gaps_: Sequence[Gap]
             yield from wrapped(result.error, 2)
     if not ended.results and ended.run.outcome == RunOutcome.DONE:
         yield "There are no gaps to close."
-    if ended.run.outcome != RunOutcome.DONE:
+    if ended.run.outcome == RunOutcome.SKIPPED:
+        yield from wrapped(f"Nothing was read, because a backfill runs already: {ended.run.error}.")
+        yield "Its progress: tiger-slack jobs --status"
+    elif ended.run.outcome != RunOutcome.DONE:
         why = f"The backfill is incomplete ({ended.run.outcome}): {ended.run.error or ''}"
         yield from wrapped(why, hang=2)
         yield f"What it read is stored. {_how_to_continue(request, gaps_)}"
