@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from tests.gapped import payload
-from tests.histories import NOW, differences, history, read_histories
+from tests.histories import EPOCH, NOW, differences, history, read_histories
 from tests.support import make_engine, running, until
 from tiger_slack_tui.backfill.live_events import LiveEvents
-from tiger_slack_tui.backfill.result import GapResult
+from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
+from tiger_slack_tui.base.ids import ChannelId, TeamId
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
+from tiger_slack_tui.store import gaps
 
 FIRST, SECOND, THIRD = "C00000", "C00001", "C00002"
 
@@ -47,7 +50,7 @@ def states(database: psycopg.Connection[Any]) -> dict[str, tuple[bool, str | Non
 async def test_a_channel_that_the_app_joins_is_read_by_the_job(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    directory = history(3, 150, is_member=False)
+    directory = history(3, 60, is_member=False)
     async with (
         LocalSlack(directory=directory) as slack,
         running(
@@ -76,7 +79,7 @@ async def test_a_channel_that_the_app_joins_is_read_by_the_job(
 async def test_every_answer_of_slack_leaves_the_whole_history(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    directory = history(5, 500)
+    directory = history(3, 150)
     faults = Faults(http_429=0.1, http_500=0.1, limited_200=0.1, expired_cursors=0.5, wait=0)
     results: list[GapResult] = []
     async with LocalSlack(directory=directory, faults=faults) as slack:
@@ -89,13 +92,13 @@ async def test_every_answer_of_slack_leaves_the_whole_history(
     query = (
         "select count(*) from slack.channel_history where complete @> '1970-01-01Z'::timestamptz"
     )
-    assert database.execute(query).fetchone() == (5,)
+    assert database.execute(query).fetchone() == (3,)
 
 
 async def test_each_channel_ends_in_a_clear_state_and_harms_no_other(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    directory = history(6, 200)
+    directory = history(6, 60)
     errors = ["not_in_channel", "channel_not_found", "missing_scope", "fatal_error"]
     async with LocalSlack(directory=directory) as slack:
         channels = list(directory.channels)
@@ -115,12 +118,12 @@ async def test_each_channel_ends_in_a_clear_state_and_harms_no_other(
 async def test_a_token_that_is_revoked_in_the_middle(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    directory = history(4, 400)
+    directory = history(3, 120)
     results: list[GapResult] = []
     async with LocalSlack(directory=directory) as slack:
 
         def revoke(_: Any) -> None:
-            if slack.calls["conversations.replies"] > 20:
+            if slack.calls["conversations.replies"] > 8:
                 slack.refuse["conversations.history"] = "token_revoked"
                 slack.refuse["conversations.replies"] = "token_revoked"
 
@@ -140,11 +143,11 @@ async def test_a_token_that_is_revoked_in_the_middle(
 
 
 async def test_only_threads_that_have_grown_are_read_again(conninfo: str) -> None:
-    directory = history(2, 300)
+    directory = history(2, 100)
     async with LocalSlack(directory=directory) as slack:
         await read_histories(slack, conninfo)
         first = slack.calls["conversations.replies"]
-        assert first > 20
+        assert first > 10
         old = next(m for m in directory.messages(FIRST) if m.get("reply_count"))
         late = reply(FIRST, old["ts"], NOW - 5)
         directory.apply(late)
@@ -154,28 +157,28 @@ async def test_only_threads_that_have_grown_are_read_again(conninfo: str) -> Non
 
 
 async def test_the_newest_messages_of_all_channels_come_first(conninfo: str) -> None:
-    directory = history(4, 3000, replies=0)
-    oldest: list[float] = []
+    directory = history(4, 2000, replies=0)
+    reached: dict[int, float] = {}
+    positions: list[float] = []
+
+    def note(now: BackfillProgress) -> None:
+        positions.append(reached.get(now.gap.id, NOW + 3600))
+        with psycopg.connect(conninfo) as connection:
+            query = "select extract(epoch from reached)::float8 from slack.gap_channel where gap_id = %s"
+            row = connection.execute(query, (now.gap.id,)).fetchone()
+        reached[now.gap.id] = row[0] if row else 0
+
     async with LocalSlack(directory=directory) as slack:
-
-        def note(_: Any) -> None:
-            with psycopg.connect(conninfo) as connection:
-                reached = "select min(extract(epoch from reached)) from slack.gap_channel where not is_done"
-                row = connection.execute(reached).fetchone()
-            if row and row[0]:
-                oldest.append(float(row[0]))
-
         await read_histories(slack, conninfo, on_progress=note)
-    sizes = [len(directory.messages(channel)) for channel in directory.channels]
-    assert max(sizes) > 2 * min(sizes)
-    # When the first tenth was read, no channel was read far back.
-    assert oldest[len(oldest) // 10] > NOW - 250 * 86_400
+    assert len(positions) >= 8
+    # Each page is of the channel whose unread messages are the newest.
+    assert positions == sorted(positions, reverse=True)
 
 
 async def test_a_restricted_app_reads_histories_only_if_it_is_asked_to(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
-    directory = history(2, 200)
+    directory = history(2, 90)
     directory.is_restricted = True
     async with LocalSlack(directory=directory) as slack:
         ended = await read_histories(slack, conninfo, is_patient=False)
@@ -240,3 +243,35 @@ async def test_a_run_says_how_far_it_is(conninfo: str, database: psycopg.Connect
     assert ended is not None
     assert ended[0].startswith("100 %, 2 of 2 channels")
     assert all(re.match(r"\d+ %, [01] of 2 channels", text or "") for text in said[1:-1])
+
+
+async def test_a_history_that_is_not_finished_goes_on(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    begin, later = datetime.fromtimestamp(NOW, UTC), datetime.fromtimestamp(NOW + 3600, UTC)
+    database.execute(
+        "insert into slack.gap (reason, started_at, ended_at, channel_id) values ('joined', 'epoch', %s, 'C1')",
+        (begin,),
+    )
+
+    async def add(since: datetime, until: datetime, *channels: str) -> list[tuple[Any, ...]]:
+        async with await connect(conninfo) as connection:
+            found = await gaps.add_histories(
+                connection,
+                team=TeamId("T0LOCAL"),
+                channels=[ChannelId(channel) for channel in channels],
+                since=since,
+                until=until,
+                instance="test",
+            )
+        return [(g.reason, g.channel_id, g.started_at, g.ended_at) for g in found]
+
+    owed = ("joined", "C1", EPOCH, begin)
+    asked = ("by hand", "C2", EPOCH, begin)
+    assert await add(EPOCH, begin, "C1", "C2") == [owed, asked]
+    assert await add(EPOCH, begin, "C1", "C2") == [owed, asked]
+    # What came since then is added, and a history that goes further back is another one.
+    assert await add(EPOCH, later, "C1") == [owed, ("by hand", "C1", begin, later)]
+    week = datetime.fromtimestamp(NOW - 7 * 86_400, UTC)
+    assert await add(week, begin, "C3") == [("by hand", "C3", week, begin)]
+    assert await add(EPOCH, begin, "C3") == [("by hand", "C3", EPOCH, begin)]
