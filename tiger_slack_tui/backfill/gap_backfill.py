@@ -31,6 +31,7 @@ from tiger_slack_tui.backfill.plan import created_at
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
 from tiger_slack_tui.backfill.window import Window
 from tiger_slack_tui.base.errors import (
+    SlackCursorExpired,
     SlackRestricted,
     SlackScopeMissing,
     SlackUnavailable,
@@ -86,6 +87,8 @@ class Backfill:
         self._before_step = before_step
         self._merger = Merger(connection, TablesTarget(connection))
         self._kinds = readable_kinds(scopes)
+        self._failures = 0
+        """Channels in a row that Slack did not serve."""
         self._own: dict[ChannelId, dict[str, Any]] | None = None
 
     async def close_gap(self, gap: Gap) -> GapResult:
@@ -127,7 +130,7 @@ class Backfill:
         that are not read then have the reason.
         """
         order = NewestFirst()
-        failures = 0
+        self._failures = 0
         left = list(found)
         try:
             while left:
@@ -139,14 +142,7 @@ class Backfill:
                     return False
                 if self._slack.is_restricted and not is_patient:
                     raise SlackRestricted(f"{RESTRICTED}.")
-                account, error = Account(), None
-                try:
-                    account, failures = await self._step(history.reader), 0
-                except (SlackScopeMissing, SlackUnavailable) as failure:
-                    error = failure.args[0]
-                    failures += isinstance(failure, SlackUnavailable)
-                    if failures == _MOST_FAILURES or getattr(failure, "is_final", False):
-                        raise
+                account, error = await self._step_alone(history.reader)
                 if error or history.state.is_done:
                     on_result(await self._end_history(history, error))
                 else:
@@ -254,6 +250,21 @@ class Backfill:
         if self._before_step is not None:
             await self._before_step()
         return await reader.step()
+
+    async def _step_alone(self, reader: ChannelReader) -> tuple[Account, str | None]:
+        """As `_step`, and the error if Slack does not serve this channel. Raises it if Slack serves no channel."""
+        try:
+            account = await self._step(reader)
+        except SlackScopeMissing as failure:
+            return Account(), failure.args[0]
+        except SlackUnavailable as failure:
+            self._failures += 1
+            is_final = failure.is_final and not isinstance(failure, SlackCursorExpired)
+            if is_final or self._failures == _MOST_FAILURES:
+                raise
+            return Account(), failure.args[0]
+        self._failures = 0
+        return account, None
 
     async def _report(self, gap: Gap, readers: Sequence[ChannelReader], account: Account) -> None:
         done = sum(reader.state.is_done for reader in readers)
