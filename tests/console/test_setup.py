@@ -16,9 +16,10 @@ from textual.widgets import Input
 from tests.console.canned import screen_text
 from tests.console.conftest import Pictures
 from tests.support import until
+from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.checks.check import Check, CheckState
 from tiger_slack_tui.console.options import ConsoleOptions
-from tiger_slack_tui.console.setup import SetupApp
+from tiger_slack_tui.console.setup import FinalChecks, SetupApp
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.setup import join_channels
@@ -50,10 +51,14 @@ class Screen:
 
 
 @asynccontextmanager
-async def screen(slack: LocalSlack, file: Mapping[str, str] | None = None) -> AsyncIterator[Screen]:
+async def screen(
+    slack: LocalSlack,
+    file: Mapping[str, str] | None = None,
+    checks: FinalChecks = final_checks,
+) -> AsyncIterator[Screen]:
     answers = Answers(file or {}, {"SLACK_API_URL": slack.url})
     options = ConsoleOptions()
-    app = SetupApp(answers, Path(".env"), final_checks, options)
+    app = SetupApp(answers, Path(".env"), checks, options)
     async with app.run_test(size=(80, 24)) as pilot:
         yield Screen(app, pilot)
 
@@ -142,3 +147,42 @@ async def test_slack_that_does_not_answer_holds_up_no_key() -> None:
             await setup.pilot.press("escape")
             await setup.shows("▸ Write")
         slack.hold.set()
+
+
+async def test_settings_that_do_not_fit_together_are_said() -> None:
+    async def refuse() -> list[Check]:
+        raise SettingsError("DATABASE_DIRECT_URL is set, but DATABASE_URL is not.")
+
+    async with LocalSlack() as slack:
+        file = {
+            "SLACK_BOT_TOKEN": slack.bot_token,
+            "SLACK_APP_TOKEN": slack.app_token,
+            "DATABASE_URL": "postgresql://127.0.0.1:1/db",
+        }
+        async with screen(slack, file, refuse) as setup:
+            for title in ("Bot token", "App token"):
+                await setup.shows(f"▸ {title}")
+                await setup.type("")
+            await setup.shows("▸ Database")
+            await setup.type("embedded")
+            await setup.shows("▸ History")
+            await setup.pilot.press("escape")
+            await setup.shows("▸ Database")
+            await setup.type("")  # the answer of before, not the file's
+            await setup.shows("▸ History")
+            await setup.type("")
+            await setup.shows("DATABASE_URL is removed")
+            await setup.type("")
+            await setup.shows("▸ Channels")
+            await setup.type("no")
+            await setup.shows("DATABASE_DIRECT_URL is set, but DATABASE_URL is not")
+
+
+def test_a_copy_of_the_sample_has_no_tokens() -> None:
+    sample = dotenv_values(Path(__file__).parents[2] / ".env.sample")
+    answers = Answers({name: value or "" for name, value in sample.items()}, {})
+    assert answers.lack_tokens
+    assert [step.setting for step in answers.steps() if not answers.offered(step)] == [
+        "SLACK_BOT_TOKEN",
+        "SLACK_APP_TOKEN",
+    ]

@@ -67,12 +67,12 @@ class _StepPage(_Page):
 
     def enter(self) -> None:
         self._refused = None
-        present = self._answers.given(self._step.setting) or self._answers.offered(self._step)
-        self.offered = masked(self._step.setting, present) if present else ""
+        offered = self._answers.offered(self._step)
+        self.offered = masked(self._step.setting, offered) if offered else ""
 
     async def submit(self, answer: str, progress: Progress) -> tuple[list[str], bool]:
         step = self._step
-        answer = answer or self._answers.given(step.setting) or self._answers.offered(step)
+        answer = answer or self._answers.offered(step)
         if not answer:
             return ["✗ An answer is needed."], False
         if answer != self._refused:
@@ -108,9 +108,10 @@ class _WritePage(_Page):
             self.text = f"{self._path} has these settings already."
 
     async def submit(self, answer: str, progress: Progress) -> tuple[list[str], bool]:
-        overridden = self._answers.overridden()
-        if changes := self._answers.changes():
-            await asyncio.to_thread(write_settings, self._path, changes)
+        changes, overridden = self._answers.changes(), self._answers.overridden()
+        if not changes:
+            return [f"✓ {self._path} has these settings already."], True
+        await asyncio.to_thread(write_settings, self._path, changes)
         return [
             f"✓ Written to {self._path}.",
             *(f"! {name} is also set in the environment, which prevails." for name in overridden),
@@ -289,7 +290,11 @@ class SetupApp(NonBlockingApp):
         self._show(lines)
         if isinstance(self._page, _ReadyPage):
             self._tell([*lines, "checking …"])
-            self._tell([*lines, *_lines(await self._final_checks())])
+            try:
+                found = [*_lines(await self._final_checks())]
+            except TigerSlackError as error:  # such as settings that do not fit together
+                found = [f"✗ {error}"]
+            self._tell([*lines, *found])
 
     def action_previous(self) -> None:
         """Go to the page before; what runs is cancelled."""

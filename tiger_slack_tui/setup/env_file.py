@@ -22,7 +22,7 @@ def write_settings(path: Path, values: Mapping[str, str | None]) -> None:
     """
     target = path.resolve()  # a link keeps leading to the file
     try:
-        lines = target.read_text().splitlines() if target.exists() else []
+        lines = target.read_text(encoding="utf-8").splitlines() if target.exists() else []
         _replace(target, "".join(f"{line}\n" for line in _changed(lines, values)))
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8.", hint="Fix it, or move it away.") from None
@@ -58,7 +58,7 @@ def _line(name: str, value: str) -> str:
 def _replace(path: Path, text: str) -> None:
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=".env-")  # with mode 0600
     try:
-        with os.fdopen(fd, "w") as file:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

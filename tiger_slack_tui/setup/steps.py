@@ -21,6 +21,8 @@ from tiger_slack_tui.setup.checks import (
 EMBEDDED = "embedded"
 """The answer that stands for the embedded PostgreSQL."""
 _ALL = "all"
+_NOT_FILLED_IN = ("xoxb-", "xapp-")
+"""The tokens of .env.sample."""
 INTRODUCTION = (
     "This makes a Slack app of your own, which reads the workspace and stores it in your database. Nothing leaves"
     " your machines. You need the right to install apps in the workspace."
@@ -51,7 +53,7 @@ class Step:
         """Whether a run could begin with the answer, although a check failed: the check can pass later."""
         if answer == self.default:
             return bool(answer)
-        tokens = {"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-"}
+        tokens = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
         try:
             load_with_slack(tokens | {self.setting: answer})
         except SettingsError:
@@ -87,7 +89,9 @@ class Answers:
         ]
 
     def offered(self, step: Step) -> str:
-        """The answer that is offered: what a run would use now, or else the default."""
+        """The answer that is offered: the last one, or else what a run would use now, or else the default."""
+        if step.setting in self._given:
+            return self._given[step.setting] or step.default
         return self._present(step.setting) or step.default
 
     def accept(self, step: Step, answer: str) -> None:
@@ -113,7 +117,8 @@ class Answers:
         return [name for name in self.changes() if name in self._environ]
 
     def _present(self, name: str) -> str:
-        return self._environ.get(name, self._file.get(name, "")).strip()
+        value = self._environ.get(name, self._file.get(name, "")).strip()
+        return "" if value in _NOT_FILLED_IN else value
 
 
 def make_steps(api_url: str) -> tuple[Step, ...]:
