@@ -89,6 +89,8 @@ def test_where_a_value_comes_from(tmp_path: Path) -> None:
         ("host=x password = hidden", "host=x password = …"),
         ("host=x password='hidden", "host=x password=…"),
         ("host=x dbname=slack", "host=x dbname=slack"),
+        ("me:hidden@host/db", "… (17 characters)"),
+        ("postgres:/me:hidden@host/db", "… (27 characters)"),
     ],
 )
 def test_passwords_are_masked(url: str, shown: str) -> None:

@@ -99,6 +99,8 @@ _URL_PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*@", re.DOTALL)
 """Up to the last @: a password that was not escaped can have others, and any other character."""
 _URL_WITHOUT_AT = re.compile(r"(?<=://)[^@/]*:(?!\d{0,5}([,/?]|$))[^@]*$", re.DOTALL)
 """After the colon is no port: it can be a password."""
+_HAS_FORM = re.compile(r"\s*([a-z][a-z0-9+.-]*://|[a-z_]+\s*=)", re.IGNORECASE)
+"""A URL, or a connection string of names and values."""
 _PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&]+)", re.IGNORECASE)
 
 
@@ -155,11 +157,14 @@ def _value(
 
 
 def masked(name: str, value: str) -> str:
-    """The value of a setting without its secret. Of a token, the beginning that all of its kind have is kept."""
+    """The value of a setting without its secret. Of a token, the beginning that all of its kind have is kept.
+
+    An address such as `user:password@host`, whose form does not tell where its password is, is a secret as a whole.
+    """
     secret = _SECRETS[name]
     if secret is _Secret.NOTHING:
         return value
-    if secret is _Secret.PASSWORD:
+    if secret is _Secret.PASSWORD and _HAS_FORM.match(value):
         value = _URL_WITHOUT_AT.sub("…", _URL_PASSWORD.sub(r"\1:…@", value))
         return _PASSWORD.sub(r"\1…", value)
     kind = next((kind for kind in ("xoxb-", "xapp-") if value.startswith(kind)), "")
