@@ -28,7 +28,7 @@ def check_spool(place: Path, limit: int) -> Iterator[Check]:
         fix = "Set TIGER_SLACK_HOME to a directory that this user can write to."
         yield Check("spool", CheckState.FAILED, f"cannot be written to: {error.strerror}", fix)
         return
-    waiting = sum(path.stat().st_size for path in _segments(place))
+    waiting = sum(map(_size, place.glob("*.segment")))
     if free < limit:
         fix = "Free space on the disk, or lower TIGER_SLACK_SPOOL_MIB."
         room = f"{byte_size(free)} free on the disk, less than the spool's limit"
@@ -38,5 +38,9 @@ def check_spool(place: Path, limit: int) -> Iterator[Check]:
         yield Check("spool", CheckState.OK, f"{kept}, {byte_size(free)} free on the disk")
 
 
-def _segments(place: Path) -> list[Path]:
-    return [path for path in place.glob("*.segment") if path.is_file()]
+def _size(segment: Path) -> int:
+    """The bytes of a segment; 0 if a running instance has deleted it meanwhile."""
+    try:
+        return segment.stat().st_size
+    except OSError:
+        return 0
