@@ -1,7 +1,8 @@
 """Reads the history of one channel for a gap, in steps: a page of messages, then the threads of that page, and so on.
 
-Each step is one request to Slack, and commits what it read together with how far it is. So a backfill goes on after a
-crash from the page where it was. A page is asked for by time, not by a cursor, because Slack's cursors expire.
+Each step requests one page from Slack, and commits what it read together with how far it is. So a backfill goes on
+after a crash from the page where it was. A page is requested by time, because Slack's cursors expire. For a stored
+message that the page lacks, the step also asks Slack for that message alone.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class ImportState:
         self._index: dict[str, int] = {}
 
     def handle(self, event: ImportEvent) -> None:
-        """Keep what an event that the ledger has counted adds to the lists that are shown."""
+        """Add the event's files, problem or note to the lists that views show. The ledger has counted the event."""
         match event:
             case FilesListed(files):
                 self._list(files)
