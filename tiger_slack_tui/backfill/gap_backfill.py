@@ -75,9 +75,9 @@ class Backfill:
     ) -> None:
         """`scopes` has the scopes of the bot token; None if they are unknown.
 
-        With `is_by_operator`, whoever stops it decides whether the periods that were asked for are continued. Else
-        the job continues them. Of the history before the app joined a channel, it reads that from `history_since` on.
-        It waits for `before_step` before each page.
+        With `is_by_operator`, the job does not continue periods that an operator asked for and stopped: the operator
+        decides. Without it, the job continues them. Of the history before the app joined a channel, it reads that
+        from `history_since` on. It waits for `before_step` before each page.
         """
         self._is_by_operator = is_by_operator
         self._connection = connection

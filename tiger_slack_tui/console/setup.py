@@ -240,7 +240,7 @@ class SetupApp(NonBlockingApp):
         field.placeholder = page.offered
         field.password = page.is_secret
         field.display = page.has_field
-        self._tell(lines)
+        self._show_lines(lines)
         copy = " Ctrl-Y Copy the line " if page.example else ""
         back = " Esc Back " if self._at else ""
         keys = f" Enter {page.verb} {back}{copy} Ctrl-C Leave"
@@ -256,7 +256,7 @@ class SetupApp(NonBlockingApp):
         marks = ["✓"] * self._at + ["▸"] + [" "] * len(titles)
         return Content("  ".join(map(" ".join, zip(marks, titles, strict=False))))
 
-    def _tell(self, lines: Iterable[str]) -> None:
+    def _show_lines(self, lines: Iterable[str]) -> None:
         self.query_one("#result", Static).update(Content("\n".join(["", *lines])))
         self.query_one("#page", VerticalScroll).scroll_end(animate=False)
 
@@ -276,11 +276,11 @@ class SetupApp(NonBlockingApp):
     async def _submit(self, answer: str) -> None:
         page = self._page
         try:
-            lines, goes_on = await page.submit(answer, lambda line: self._tell([line]))
+            lines, goes_on = await page.submit(answer, lambda line: self._show_lines([line]))
         except TigerSlackError as error:
             lines, goes_on = [f"✗ {error}"], isinstance(page, _ChannelsPage)
         if not goes_on:
-            self._tell(lines)
+            self._show_lines(lines)
             return
         if self._at + 1 == len(self._pages):
             self.is_done = True
@@ -289,12 +289,12 @@ class SetupApp(NonBlockingApp):
         self._at += 1
         self._show(lines)
         if isinstance(self._page, _ReadyPage):
-            self._tell([*lines, "checking …"])
+            self._show_lines([*lines, "checking …"])
             try:
                 found = [*_lines(await self._final_checks())]
             except TigerSlackError as error:  # such as settings that do not fit together
                 found = [f"✗ {error}"]
-            self._tell([*lines, *found])
+            self._show_lines([*lines, *found])
 
     def action_previous(self) -> None:
         """Go to the page before; what runs is cancelled."""
@@ -312,7 +312,7 @@ class SetupApp(NonBlockingApp):
         """Copy the line through the terminal (OSC 52)."""
         if self._page.example:
             self.copy_to_clipboard(self._page.example)
-            self._tell(
+            self._show_lines(
                 ["Copied, if the terminal allows it. tiger-slack init prints the line, too."]
             )
 

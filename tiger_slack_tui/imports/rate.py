@@ -1,4 +1,4 @@
-"""Measures how fast an import works, without the time for which it was paused."""
+"""Measures how fast an import or a backfill works, without the time for which it was paused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps it true for which time each channel is complete, after gaps and lists of channels have changed."""
+"""Updates complete_since and complete_until of the channels after gaps or the list of channels have changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SECONDS = 1.0
 
 
 class ChannelHistory:
-    """Each instance has one, and each does the same: what another has done already takes no time."""
+    """Brings channels up to date, some with each heartbeat. Every instance does so; repeating it is harmless."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

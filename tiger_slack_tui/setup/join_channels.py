@@ -26,7 +26,7 @@ class PublicChannel:
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """What joining led to."""
+    """The result of joining channels."""
 
     joined: int
     refused: tuple[tuple[PublicChannel, str], ...]

@@ -28,14 +28,14 @@ INTRODUCTION = (
     " your machines. You need the right to install apps in the workspace."
 )
 CHANNELS = (
-    "Slack sends only what happens in channels that the app is in. It can join public ones by itself. Invite it to a"
-    " private one there: /invite @tiger-slack. Slack does not show it the others."
+    "Slack sends only what happens in channels that the app is in. It can join public channels by itself. To store a"
+    " private channel, type /invite @tiger-slack there. Slack does not show the app any other private channel."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A question. `check` answers at once whether the answer will do; its errors are failed checks."""
+    """A question. `check` checks an answer at once, and returns its problems as failed checks."""
 
     setting: str
     title: str
@@ -44,7 +44,7 @@ class Step:
     """A line to copy, or to write alike."""
     check: Callable[[str], Coroutine[Any, Any, list[Check]]]
     default: str = ""
-    """The answer that stands for no setting; "" if an answer is needed."""
+    """With this answer, .env does not need the setting; "" if it always does."""
     is_secret: bool = False
     option: str = ""
     """The option of `tiger-slack init` that gives the answer."""
