@@ -174,6 +174,12 @@ async def _headless(
     await run_headless(engine, http=settings.http)
 
 
+def can_show_console() -> bool:
+    """Whether there is a terminal that can show the console."""
+    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    return is_terminal and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def open_log(
     settings: Settings, *, ui: bool, without_terminal: str = "Without one, add --no-ui."
 ) -> None:
@@ -184,6 +190,6 @@ def open_log(
     if not ui:
         log_to_stderr(settings)
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
+    if not can_show_console():
         raise NoTerminalError("The console needs a terminal.", hint=without_terminal)
     log_to_file(settings)

@@ -178,6 +178,26 @@ async def test_settings_that_do_not_fit_together_are_said() -> None:
             await setup.shows("DATABASE_DIRECT_URL is set, but DATABASE_URL is not")
 
 
+@pytest.mark.parametrize("fault", ["failed check", "bug"])
+async def test_failed_checks_are_no_reason_to_say_that_all_is_set(fault: str) -> None:
+    async def checks() -> list[Check]:
+        if fault == "bug":
+            raise KeyError("a secret")
+        return [Check("database", CheckState.FAILED, "it is away", "Start it.")]
+
+    async with LocalSlack() as slack:
+        file = {"SLACK_BOT_TOKEN": slack.bot_token, "SLACK_APP_TOKEN": slack.app_token}
+        async with screen(slack, file, checks) as setup:
+            for title in ("Bot token", "App token", "Database", "History", "Write", "Channels"):
+                await setup.shows(f"▸ {title}")
+                await setup.type("")
+            await setup.shows("A run cannot work yet")
+            shown = screen_text(setup.app)
+            assert ("it is away" if fault != "bug" else "KeyError at") in shown
+            assert "Everything is set" not in shown
+            assert "a secret" not in shown
+
+
 def test_a_copy_of_the_sample_has_no_tokens() -> None:
     sample = dotenv_values(Path(__file__).parents[2] / ".env.sample")
     answers = Answers({name: value or "" for name, value in sample.items()}, {})

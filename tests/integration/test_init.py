@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,7 +151,8 @@ def test_a_missing_scope_says_what_it_costs(slack: LocalSlack) -> None:
     assert said.exit_code == 0, said.output
     assert "! scopes: missing: channels:join, users:read.email" in said.stdout
     assert "without users:read.email, there is no e-mail address of a user" in said.stdout
-    assert "The channels were not joined" in said.stdout
+    assert "✓ Joined 0 channels." in said.stdout
+    assert "! 3 channels not joined: Slack refused conversations.join: missing_scope" in said.stdout
     assert "the app lacks the scope channels:join" in said.stdout
 
 
@@ -159,6 +162,36 @@ def test_a_channel_that_refuses_does_not_stop_the_others(slack: LocalSlack) -> N
     assert said.exit_code == 0, said.output
     assert "Joined 2 channels." in said.stdout
     assert "! #ops-3: Slack refused conversations.join: is_archived" in said.stdout
+
+
+def test_what_was_joined_before_slack_refuses_is_told(
+    slack: LocalSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join, calls = LocalSlack._token_error, 0
+
+    def revoke(self: LocalSlack, method: str, token: str) -> str | None:
+        nonlocal calls
+        calls += method == "conversations.join"
+        return "token_revoked" if calls > 1 else join(self, method, token)
+
+    monkeypatch.setattr(LocalSlack, "_token_error", revoke)
+    said = init("--yes", "--bot-token-file", "bot", "--app-token-file", "app", "--join-public")
+    assert "✓ Joined 1 channel." in said.stdout
+    assert "! 2 channels not joined: Slack refused conversations.join: token_revoked" in said.stdout
+    assert "init --join-public" in said.stdout
+
+
+def test_answers_that_do_not_fit_together(slack: LocalSlack, tmp_path: Path) -> None:
+    files = ("--yes", "--bot-token-file", "bot", "--app-token-file", "app")
+    (tmp_path / ".env").write_text("PG_MIN_POOL_SIZE=20\n")
+    said = init(*files)
+    assert (said.exit_code, "is greater than PG_MAX_POOL_SIZE" in said.stderr) == (2, True)
+    assert (tmp_path / ".env").read_text() == "PG_MIN_POOL_SIZE=20\n"
+    (tmp_path / ".env").write_text("DATABASE_URL=host=x\nDATABASE_DIRECT_URL=host=y\n")
+    (tmp_path / "url").write_text("embedded\n")
+    said = init(*files, "--database-url-file", "url")
+    assert said.exit_code == 0, said.output
+    assert set(dotenv_values(tmp_path / ".env")) == {"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"}
 
 
 def test_the_link_has_the_manifest() -> None:
@@ -177,6 +210,30 @@ def test_a_value_is_read_back_as_it_was_written(tmp_path: Path, value: str) -> N
     path.write_text("A=1\n B = 2\nA=3\n")
     write_settings(path, {"A": value, "B": None, "C": value})
     assert dotenv_values(path) == {"A": value, "C": value}
+
+
+def test_values_of_several_lines_stay_whole(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    before = "NOTE='first\nA=not a setting\nlast'\nA=\"one\ntwo\"\n\n# end\nB=2"
+    path.write_text(before)
+    write_settings(path, {"A": "1", "C": "3"})
+    assert path.read_text() == "NOTE='first\nA=not a setting\nlast'\nA=1\n\n# end\nB=2\nC=3\n"
+    with pytest.raises(SettingsError, match=r"contains \$\{"):
+        write_settings(path, {"A": "x${HOME}"})
+    assert dotenv_values(path)["A"] == "1"
+
+
+def test_a_file_that_cannot_be_replaced_is_written_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:
+        raise OSError(errno.EBUSY, "busy")
+
+    (tmp_path / ".env").write_text("B=2\n")
+    monkeypatch.setattr(os, "replace", busy)
+    write_settings(tmp_path / ".env", {"A": "1"})
+    assert (tmp_path / ".env").read_text() == "B=2\nA=1\n"
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
 
 
 def test_a_link_stays_a_link_and_a_directory_is_refused(tmp_path: Path) -> None:

@@ -98,6 +98,24 @@ def test_passwords_are_masked(url: str, shown: str) -> None:
     assert found["DATABASE_URL"] == shown
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        (
+            "https://collector.example.org:4318/v1/traces",
+            "https://collector.example.org:4318/v1/traces",
+        ),
+        ("https://me:hidden@h/v1", "https://…@h/v1"),
+        ("https://hidden@h/v1", "https://…@h/v1"),
+        ("https://h/v1?token=hidden", "https://h/v1?…"),
+        ("ftp:hidden", "… (10 characters)"),
+    ],
+)
+def test_tokens_in_addresses_are_masked(address: str, shown: str) -> None:
+    found = {each.name: each.value for each in list_settings({"LOGFIRE_LOGS_ENDPOINT": address})}
+    assert found["LOGFIRE_LOGS_ENDPOINT"] == shown
+
+
 def test_names_that_are_no_settings(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("TIGER_SLACK_SEARCHLANGUAGE=x\nOTHER=1\n")
     assert list(

@@ -28,6 +28,8 @@ class _Secret(StrEnum):
     ALL = "all"
     PASSWORD = "password"  # noqa: S105 the word
     """A password in a URL or in a connection string."""
+    ALL_BUT_HOST = "all but host"
+    """User, password and query of an http address: receivers of telemetry take tokens in each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,8 @@ _GROUPS: Mapping[str, tuple[_Declaration, ...]] = {
     "Telemetry": (
         _Declaration("LOGFIRE_TOKEN", "write token of Logfire", secret=_Secret.ALL),
         _Declaration("LOGFIRE_ENVIRONMENT", "environment's name at Logfire"),
-        _Declaration("LOGFIRE_TRACES_ENDPOINT", "OTLP traces", secret=_Secret.PASSWORD),
-        _Declaration("LOGFIRE_LOGS_ENDPOINT", "OTLP logs", secret=_Secret.PASSWORD),
+        _Declaration("LOGFIRE_TRACES_ENDPOINT", "OTLP traces", secret=_Secret.ALL_BUT_HOST),
+        _Declaration("LOGFIRE_LOGS_ENDPOINT", "OTLP logs", secret=_Secret.ALL_BUT_HOST),
     ),
 }
 NAMES = tuple(each.name for group in _GROUPS.values() for each in group)
@@ -101,7 +103,8 @@ _URL_WITHOUT_AT = re.compile(r"(?<=://)[^@/]*:(?!\d{0,5}([,/?]|$))[^@]*$", re.DO
 """After the colon is no port: it can be a password."""
 _HAS_FORM = re.compile(r"\s*([a-z][a-z0-9+.-]*://|[a-z_]+\s*=)", re.IGNORECASE)
 """A URL, or a connection string of names and values."""
-_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&]+)", re.IGNORECASE)
+_HTTP = re.compile(r"(https?://)(.*@)?([^?#@]*)([?#].*)?", re.DOTALL | re.IGNORECASE)
+_PASSWORD = re.compile(r"(pass(?:word|wd)\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,5 +170,8 @@ def masked(name: str, value: str) -> str:
     if secret is _Secret.PASSWORD and _HAS_FORM.match(value):
         value = _URL_WITHOUT_AT.sub("…", _URL_PASSWORD.sub(r"\1:…@", value))
         return _PASSWORD.sub(r"\1…", value)
+    if secret is _Secret.ALL_BUT_HOST and (match := _HTTP.fullmatch(value)):
+        scheme, user, host, query = match.groups(default="")
+        return f"{scheme}{'…@' if user else ''}{host}{'?…' if query else ''}"
     kind = next((kind for kind in ("xoxb-", "xapp-") if value.startswith(kind)), "")
     return f"{kind}… ({len(value)} characters)"

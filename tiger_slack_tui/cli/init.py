@@ -42,6 +42,11 @@ from tiger_slack_tui.setup.steps import CHANNELS, INTRODUCTION, Answers, Step
     "--database-url", metavar="URL", help="Address of the database, or the word embedded."
 )
 @click.option(
+    "--database-url-file",
+    type=options.PathType(exists=True),
+    help="File with that address: others can see a command line and its password.",
+)
+@click.option(
     "--history-since", metavar="WHEN", help="Where the history begins: all, a date, or 1y."
 )
 @click.option("--join-public", is_flag=True, help="Let the app join all public channels.")
@@ -51,6 +56,7 @@ def init(
     bot_token_file: Path | None,
     app_token_file: Path | None,
     database_url: str | None,
+    database_url_file: Path | None,
     history_since: str | None,
     join_public: bool,
     yes: bool,
@@ -62,9 +68,9 @@ def init(
     if not yes and not has_terminal():
         raise click.UsageError("There is no terminal to ask: give the options and --yes.")
     given = {
-        "SLACK_BOT_TOKEN": _token_of(bot_token_file),
-        "SLACK_APP_TOKEN": _token_of(app_token_file),
-        "DATABASE_URL": database_url,
+        "SLACK_BOT_TOKEN": _content(bot_token_file),
+        "SLACK_APP_TOKEN": _content(app_token_file),
+        "DATABASE_URL": database_url or _content(database_url_file),
         "TIGER_SLACK_HISTORY_SINCE": history_since,
     }
     questions = _Questions({name: value for name, value in given.items() if value}, asks=not yes)
@@ -79,7 +85,7 @@ def has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _token_of(file: Path | None) -> str | None:
+def _content(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
@@ -138,6 +144,7 @@ class _Questions:
         if not changes:
             click.echo(f"{path} has these settings already.")
             return
+        self._answers.check()
         for line in self._answers.shown_changes():
             click.echo(f"  {visible(line)}")
         if self._asks and not click.confirm(f"Write them to {path}?", default=True):
@@ -158,10 +165,8 @@ class _Questions:
         except TigerSlackError as error:
             _say(f"! The channels were not joined: {error}")
             return
-        if joining is not None:
-            click.echo(f"Joined {amount(joining.joined, 'channel')}.")
-            for channel, reason in joining.refused:
-                _say(f"! #{visible(channel.name)}: {visible(reason)}")
+        for line in joining.lines() if joining else ():
+            _say(line)
 
     async def _join(self, *, wanted: bool) -> Joining | None:
         answers = self._answers

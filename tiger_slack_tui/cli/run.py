@@ -46,10 +46,11 @@ def run(no_ui: bool, read_only: bool, no_mouse: bool, http: str | None) -> None:
 
 def _set_up_first(options: UiOptions) -> None:
     """Before the first start on a terminal, show the set-up. Ends the process if the operator leaves it."""
+    from tiger_slack_tui.launch import can_show_console
     from tiger_slack_tui.setup.steps import Answers
 
     answers = Answers(settings.read_env_file(), os.environ)
-    if not (sys.stdin.isatty() and sys.stderr.isatty() and answers.lack_tokens):
+    if options.read_only or not answers.lack_tokens or not can_show_console():
         return
     from tiger_slack_tui.cli.doctor import check_all
     from tiger_slack_tui.console.settings_file import read_options

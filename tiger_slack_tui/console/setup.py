@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -16,7 +17,9 @@ from textual.widgets import Input, Static
 
 from tiger_slack_tui.base.errors import TigerSlackError
 from tiger_slack_tui.base.setting_list import masked
-from tiger_slack_tui.base.text import amount, visible
+from tiger_slack_tui.base.stacktrace import where
+from tiger_slack_tui.base.text import visible
+from tiger_slack_tui.base.threads import DaemonThreads
 from tiger_slack_tui.checks.check import Check, CheckState
 from tiger_slack_tui.console.driver.app import NonBlockingApp
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -25,6 +28,8 @@ from tiger_slack_tui.setup.checks import slack_web
 from tiger_slack_tui.setup.env_file import write_settings
 from tiger_slack_tui.setup.join_channels import join_channels, join_minutes, joinable_channels
 from tiger_slack_tui.setup.steps import CHANNELS, INTRODUCTION, Answers, Step
+
+log = logging.getLogger(__name__)
 
 FinalChecks = Callable[[], Awaitable[list[Check]]]
 Progress = Callable[[str], None]
@@ -111,10 +116,14 @@ class _WritePage(_Page):
         changes, overridden = self._answers.changes(), self._answers.overridden()
         if not changes:
             return [f"✓ {self._path} has these settings already."], True
+        self._answers.check()
         await asyncio.to_thread(write_settings, self._path, changes)
         return [
             f"✓ Written to {self._path}.",
-            *(f"! {name} is also set in the environment, which prevails." for name in overridden),
+            *(
+                f"! {name} is also set in the environment, which overrides the file."
+                for name in overridden
+            ),
         ], True
 
 
@@ -149,8 +158,7 @@ class _ChannelsPage(_Page):
                 progress(f"joining: {done} of {total}, {join_minutes(total)} in all")
 
             joining = await join_channels(web, channels, on_joined)
-        refused = (f"! #{channel.name}: {reason}" for channel, reason in joining.refused)
-        return [f"✓ Joined {amount(joining.joined, 'channel')}.", *map(visible, refused)], True
+        return joining.lines(), True
 
 
 class _ReadyPage(_Page):
@@ -159,7 +167,17 @@ class _ReadyPage(_Page):
     title = "Start"
     verb = "Start"
     has_field = False
-    text = "Everything is set. Enter starts the ingestion and shows the console."
+
+    def enter(self) -> None:
+        self.text = "Enter starts the ingestion and shows the console."
+
+    def judge(self, is_ready: bool) -> None:
+        """Say what the checks mean."""
+        self.text = (
+            "Everything is set. Enter starts the ingestion and shows the console."
+            if is_ready
+            else "A run cannot work yet: fix what is marked with ✗. Enter starts all the same."
+        )
 
     async def submit(self, answer: str, progress: Progress) -> tuple[list[str], bool]:
         return [], True
@@ -277,8 +295,8 @@ class SetupApp(NonBlockingApp):
         page = self._page
         try:
             lines, goes_on = await page.submit(answer, lambda line: self._show_lines([line]))
-        except TigerSlackError as error:
-            lines, goes_on = [f"✗ {error}"], isinstance(page, _ChannelsPage)
+        except Exception as error:
+            lines, goes_on = [_told(error)], isinstance(page, _ChannelsPage)
         if not goes_on:
             self._show_lines(lines)
             return
@@ -289,12 +307,19 @@ class SetupApp(NonBlockingApp):
         self._at += 1
         self._show(lines)
         if isinstance(self._page, _ReadyPage):
-            self._show_lines([*lines, "checking …"])
-            try:
-                found = [*_lines(await self._final_checks())]
-            except TigerSlackError as error:  # such as settings that do not fit together
-                found = [f"✗ {error}"]
-            self._show_lines([*lines, *found])
+            await self._check_all(self._page, lines)
+
+    async def _check_all(self, page: _ReadyPage, lines: list[str]) -> None:
+        self._show_lines([*lines, "checking …"])
+        try:
+            checks = await self._final_checks()
+            found = [*_lines(checks)]
+            is_ready = all(each.state is not CheckState.FAILED for each in checks)
+        except Exception as error:
+            found, is_ready = [_told(error)], False
+        page.judge(is_ready)
+        self.query_one("#text", Static).update(Content(page.text))
+        self._show_lines([*lines, *found])
 
     def action_previous(self) -> None:
         """Go to the page before; what runs is cancelled."""
@@ -321,6 +346,14 @@ class SetupApp(NonBlockingApp):
             self._work.cancel()
 
 
+def _told(error: Exception) -> str:
+    """What went wrong, without the data that an unexpected error can quote."""
+    if isinstance(error, TigerSlackError):
+        return f"✗ {error}"
+    log.error("the set-up failed", exc_info=error)
+    return f"✗ An error in this program: {where(error)}."
+
+
 def _lines(checks: Iterable[Check]) -> Iterable[str]:
     for check in checks:
         yield f"{check.symbol} {visible(check.name)}: {check.found}"
@@ -333,5 +366,11 @@ def run_setup(
 ) -> bool:
     """Show the set-up until the operator leaves it. Blocks. Returns whether the console shall start."""
     app = SetupApp(answers, path, final_checks, options)
-    asyncio.run(app.run_async(mouse=options.mouse))
+
+    async def show() -> None:
+        # A check that hangs in a thread does not hold up the end.
+        asyncio.get_running_loop().set_default_executor(DaemonThreads())
+        await app.run_async(mouse=options.mouse)
+
+    asyncio.run(show())
     return app.is_done

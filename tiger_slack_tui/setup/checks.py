@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -69,7 +70,7 @@ async def try_database(url: str | None) -> list[Check]:
     """Connect to the database, and check its version, the role's rights and TimescaleDB; None: the embedded one."""
     try:
         if url is None:
-            reachable(find_binaries(), server_user())
+            await asyncio.to_thread(lambda: reachable(find_binaries(), server_user()))
             return [Check("database", CheckState.OK, "the embedded PostgreSQL can be started")]
         conninfo = settings.load({"DATABASE_URL": url}).conninfo or ""
         named = from_setting(conninfo, "DATABASE_URL")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from dotenv.parser import parse_stream
 
 from tiger_slack_tui.base.errors import SettingsError
 
@@ -17,13 +21,13 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=?&~-]+")
 def write_settings(path: Path, values: Mapping[str, str | None]) -> None:
     """Set the values in the file, and remove those that are None; a missing file is made.
 
-    Other lines stay as they are. Only the owner can read the file afterwards (mode 0600). The new file takes the
-    place of the old one at once, so that a crash leaves one of the two. Blocks. Raises SettingsError.
+    All else stays as it is. Only the owner can read the file afterwards (mode 0600). The new file takes the place of
+    the old one at once, so that a crash leaves one of the two. Blocks. Raises SettingsError.
     """
     target = path.resolve()  # a link keeps leading to the file
     try:
-        lines = target.read_text(encoding="utf-8").splitlines() if target.exists() else []
-        _replace(target, "".join(f"{line}\n" for line in _changed(lines, values)))
+        text = target.read_text(encoding="utf-8") if target.exists() else ""
+        _replace(target, _changed(text, values))
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8.", hint="Fix it, or move it away.") from None
     except OSError as error:
@@ -33,26 +37,36 @@ def write_settings(path: Path, values: Mapping[str, str | None]) -> None:
         ) from None
 
 
-def _changed(lines: list[str], values: Mapping[str, str | None]) -> list[str]:
-    """The lines with the values: in place of the first line of that name, or at the end."""
+def _changed(text: str, values: Mapping[str, str | None]) -> str:
+    """The text with the values: in place of the first one of that name, or at the end."""
     left = dict(values)
-    found = []
-    for line in lines:
-        match = re.match(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=", line)
-        name = match[1] if match else ""
+    parts = []
+    for binding in parse_stream(io.StringIO(text)):  # a value in quotes can have several lines
+        name, written = binding.key or "", binding.original.string
         if name not in values:
-            found.append(line)
+            parts.append(written)
         elif name in left and (value := left.pop(name)) is not None:
-            found.append(_line(name, value))
-    return [*found, *(_line(name, value) for name, value in left.items() if value is not None)]
+            before = written[
+                : len(written) - len(written.lstrip("\n"))
+            ]  # empty lines belong to the next value
+            parts.append(before + _line(name, value))
+    new = [_line(name, value) for name, value in left.items() if value is not None]
+    if new and parts and not parts[-1].endswith("\n"):
+        parts.append("\n")
+    return "".join([*parts, *new])
 
 
 def _line(name: str, value: str) -> str:
-    """The setting as python-dotenv reads it."""
+    """The setting as python-dotenv reads it. Raises SettingsError for a value that .env cannot hold."""
+    if "${" in value:
+        raise SettingsError(
+            f"{name} contains ${{, which a file .env replaces.",
+            hint="Set it in the environment, or write $ as %24 in a URL.",
+        )
     if _PLAIN.fullmatch(value):
-        return f"{name}={value}"
+        return f"{name}={value}\n"
     quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"{name}='{quoted}'"
+    return f"{name}='{quoted}'\n"
 
 
 def _replace(path: Path, text: str) -> None:
@@ -62,7 +76,11 @@ def _replace(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        if os.geteuid() == 0 and path.exists():
+            os.chown(name, path.stat().st_uid, path.stat().st_gid)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(name)
-        raise
+        if not (isinstance(error, OSError) and error.errno == errno.EBUSY):
+            raise
+        path.write_text(text, encoding="utf-8")  # a file that is mounted cannot be replaced

@@ -7,8 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tiger_slack_tui.base.errors import SlackAbsent
+from tiger_slack_tui.base.errors import (
+    SlackAbsent,
+    SlackRefused,
+    SlackUnavailable,
+    TigerSlackError,
+)
 from tiger_slack_tui.base.ids import ChannelId
+from tiger_slack_tui.base.text import amount, visible
 from tiger_slack_tui.slack.pages import pages, retry
 from tiger_slack_tui.slack.web import SlackWeb
 
@@ -31,6 +37,20 @@ class Joining:
     joined: int
     refused: tuple[tuple[PublicChannel, str], ...]
     """The channels that Slack did not let the app join, with the reason in words."""
+    left: int = 0
+    """The channels that were not tried, because of `stopped_by`."""
+    stopped_by: TigerSlackError | None = None
+
+    def lines(self) -> list[str]:
+        """What was done, for people."""
+        found = [f"✓ Joined {amount(self.joined, 'channel')}."]
+        found += [
+            f"! #{visible(channel.name)}: {visible(reason)}" for channel, reason in self.refused
+        ]
+        if self.stopped_by is not None:
+            found.append(f"! {amount(self.left, 'channel')} not joined: {self.stopped_by}")
+            found.append("  To go on with them: tiger-slack init --join-public")
+        return found
 
 
 def join_minutes(channels: int) -> str:
@@ -58,8 +78,8 @@ async def join_channels(
 ) -> Joining:
     """Join the channels one by one, at Slack's pace, and call `on_joined` after each.
 
-    A channel that refuses does not stop the others. Joining again changes nothing, so an interrupted run can be
-    repeated. Raises SlackRefused, such as for a missing scope, and SlackUnavailable, as `retry`.
+    A channel that refuses does not stop the others. Another failure, such as a missing scope, ends it: see `Joining`.
+    Joining again changes nothing, so an interrupted run can be repeated.
     """
     joined, refused = 0, []
     for number, channel in enumerate(channels):
@@ -69,6 +89,8 @@ async def join_channels(
             await retry(partial(web.join, channel.id))
         except SlackAbsent as error:
             refused.append((channel, error.args[0]))
+        except (SlackRefused, SlackUnavailable) as error:
+            return Joining(joined, tuple(refused), len(channels) - number, error)
         else:
             joined += 1
         on_joined()

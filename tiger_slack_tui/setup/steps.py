@@ -21,6 +21,7 @@ from tiger_slack_tui.setup.checks import (
 EMBEDDED = "embedded"
 """The answer that stands for the embedded PostgreSQL."""
 _ALL = "all"
+_DATABASE, _DIRECT = "DATABASE_URL", "DATABASE_DIRECT_URL"
 _NOT_FILLED_IN = ("xoxb-", "xapp-")
 """The tokens of .env.sample."""
 INTRODUCTION = (
@@ -96,6 +97,8 @@ class Answers:
 
     def accept(self, step: Step, answer: str) -> None:
         self._given[step.setting] = None if answer == step.default else answer
+        if step.setting == _DATABASE and answer == EMBEDDED and _DIRECT in self._file:
+            self._given[_DIRECT] = None  # it has no pooler
 
     def given(self, setting: str) -> str:
         """What was answered; "" for the default."""
@@ -104,6 +107,15 @@ class Answers:
     def changes(self) -> dict[str, str | None]:
         """What differs from .env. None removes a setting."""
         return {name: value for name, value in self._given.items() if value != self._file.get(name)}
+
+    def check(self) -> None:
+        """Raise SettingsError if a run could not use .env with the changes, although each answer is right."""
+        values = dict(self._file)
+        for name, value in self.changes().items():
+            values.pop(name, None)
+            if value is not None:
+                values[name] = value
+        load_with_slack(values | dict(self._environ))
 
     def shown_changes(self) -> list[str]:
         """The changes as lines, without secrets."""
@@ -152,7 +164,7 @@ def make_steps(api_url: str) -> tuple[Step, ...]:
             "postgresql://USER:PASSWORD@HOST:5432/DATABASE",
             lambda answer: try_database(None if answer == EMBEDDED else answer),
             default=EMBEDDED,
-            option="--database-url URL",
+            option="--database-url URL or --database-url-file FILE",
         ),
         Step(
             "TIGER_SLACK_HISTORY_SINCE",
