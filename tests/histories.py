@@ -38,8 +38,12 @@ def history(
     days: float = 400,
     is_member: bool = True,
     replies: float = 0.35,
+    answered: int = 1,
 ) -> Directory:
-    """A workspace with so many channels and messages in all. A share of them are replies, also late ones."""
+    """A workspace with so many channels and messages in all. A share of them are replies, also late ones.
+
+    One of `answered` messages can get replies.
+    """
     listed = [
         {
             "id": f"C{n:05}",
@@ -50,13 +54,20 @@ def history(
         for n in range(channels)
     ]
     directory = Directory([], listed, most_messages=1 << 30)
-    for event in _events(random.Random(seed), [c["id"] for c in listed], messages, days, replies):
+    for event in _events(
+        random.Random(seed), [c["id"] for c in listed], messages, days, replies, answered
+    ):
         directory.apply(event)
     return directory
 
 
 def _events(
-    rand: random.Random, channels: Sequence[str], messages: int, days: float, replies: float
+    rand: random.Random,
+    channels: Sequence[str],
+    messages: int,
+    days: float,
+    replies: float,
+    answered: int,
 ) -> Iterator[dict[str, Any]]:
     parents: dict[str, list[str]] = {channel: [] for channel in channels}
     step = days * DAY / (messages + 1)
@@ -74,7 +85,8 @@ def _events(
             if rand.random() < 0.05:
                 event["subtype"] = "thread_broadcast"
         else:
-            known.append(at)
+            if n % answered == 0 or not known:
+                known.append(at)
         yield event
         if rand.random() < 0.05:
             item = {"type": "message", "channel": channel, "ts": at}
@@ -138,8 +150,10 @@ def differences(conninfo: str, directory: Directory) -> list[str]:
     for key in wanted.keys() & stored.keys():
         row, message = stored[key], wanted[key]
         thread = row["thread_ts"] and slack_ts(row["thread_ts"])
-        # A parent has its own ts as thread_ts from its first reply on, which no event reports.
-        same_thread = thread == message.get("thread_ts") or message.get("thread_ts") == key[1]
+        # A parent has its own ts as thread_ts while it has replies, which no event reports.
+        own = (None, key[1])
+        given_thread = message.get("thread_ts")
+        same_thread = thread == given_thread or (thread in own and given_thread in own)
         shown = {(r["user_id"], r["reaction"]) for r in row["reactions"] or ()}
         given = {(user, r["name"]) for r in message.get("reactions", ()) for user in r["users"]}
         if (row["text"], row["user_id"], shown) != (

@@ -29,9 +29,9 @@ from tiger_slack_tui.demo.slack import Faults, LocalSlack
 pytestmark = pytest.mark.slow
 
 CHANNELS, MESSAGES, KILLS, CHANGES = (
-    (300, 150_000, 40, 20_000) if SCALE >= 100 else (5, 400, 3, 150)
+    (300, 150_000, 25, 20_000) if SCALE >= 100 else (5, 400, 3, 150)
 )
-SECONDS = (1.0, 30.0) if SCALE >= 100 else (0.8, 1.6)
+SECONDS = (1.0, 12.0) if SCALE >= 100 else (0.8, 1.6)
 """How long the backfill runs before a kill."""
 
 
@@ -39,7 +39,7 @@ async def test_nothing_is_missing_and_nothing_twice(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     rand = random.Random(7)
-    directory = history(CHANNELS, MESSAGES)
+    directory = history(CHANNELS, MESSAGES, answered=8 if SCALE >= 100 else 1)
     for listed in directory.channels.values():
         del listed["is_member"]  # else the lists of channels add a debt of their own
     faults = Faults(
