@@ -167,7 +167,10 @@ class Engine:
         return await self._scheduler.run_now(name)
 
     async def close_gap(self, gap_id: int) -> JobRun:
-        """Close the gap from Slack's history now, without regard to the schedule. Raises as `run_job`."""
+        """Close the gap from Slack's history now, without regard to the schedule. Raises as `run_job`.
+
+        It does not read at the pace of a restricted app, which would take days: the gap then says why.
+        """
         if self._web is None:
             raise EngineNotReady("The engine has not started yet. Try again in a few seconds.")
 
@@ -175,7 +178,13 @@ class Engine:
             return await gaps.get(connection, [gap_id])
 
         await self._check_jobs_database()
-        job = make_chosen_gaps_job(self._web, find, pace=self._pace)
+        job = make_chosen_gaps_job(
+            self._web,
+            find,
+            pace=self._pace,
+            history_since=self._settings.jobs.history_since,
+            is_patient=False,
+        )
         return await self._runner.run(job, reason=RunReason.BY_HAND)
 
     def snapshot(self) -> Snapshot:

@@ -17,6 +17,7 @@ from tests.support import make_engine, running, until
 from tiger_slack_tui.backfill.live_events import LiveEvents
 from tiger_slack_tui.backfill.result import BackfillProgress, GapResult
 from tiger_slack_tui.base.ids import ChannelId, TeamId
+from tiger_slack_tui.base.settings import JobSettings
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.presence.heartbeat import HeartbeatTiming
@@ -74,6 +75,24 @@ async def test_a_channel_that_the_app_joins_is_read_by_the_job(
         await until(lambda: [closed for closed, _ in states(database).values()] == [True] * 3)
     assert differences(conninfo, directory) == []
     assert database.execute(query).fetchall() == [(FIRST,), (SECOND,), (THIRD,)]
+
+
+async def test_a_history_that_is_read_by_hand_begins_where_the_setting_says(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    directory = history(1, 60, is_member=False)
+    settings = JobSettings(backfill=False, history_since="200d")
+    async with (
+        LocalSlack(directory=directory) as slack,
+        running(make_engine(slack, conninfo, tmp_path, jobs=settings)) as engine,
+    ):
+        await slack.send_all([join(FIRST, NOW)])
+        await until(lambda: len(states(database)) == 1)
+        row = database.execute("select id from slack.gap").fetchone()
+        assert row is not None
+        await engine.close_gap(row[0])
+    read = "select count(*) between 20 and 50, min(ts) > now() - interval '201 days' from slack.message"
+    assert database.execute(read).fetchone() == (True, True)
 
 
 async def test_every_answer_of_slack_leaves_the_whole_history(

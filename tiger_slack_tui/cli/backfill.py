@@ -241,6 +241,7 @@ async def _run(
             web,
             find_and_count,
             history=history,
+            history_since=None if request.all else loaded.jobs.history_since,
             is_by_operator=True,
             is_patient=request.slow or not request.all,
             on_result=results.append,
