@@ -140,6 +140,10 @@ def test_without_a_terminal(
     assert "✓ database: embedded; the first start creates it" in said.stdout
     assert "Joined 3 channels." in said.stdout
     assert dotenv_values(tmp_path / ".env")["TIGER_SLACK_HISTORY_SINCE"] == "6mo"
+    (tmp_path / "line").write_text(f"export SLACK_BOT_TOKEN='{slack.bot_token}'\n")
+    said = init("--yes", "--bot-token-file", "line", "--history-since", "2999-01-01")
+    assert "✓ bot token" in said.stdout
+    assert "it would begin in the future" in said.stdout
     (tmp_path / "binary").write_bytes(b"\xff")
     assert "not UTF-8" in init("--yes", "--bot-token-file", "binary").stderr
 
@@ -181,6 +185,31 @@ def test_what_was_joined_before_slack_refuses_is_told(
     assert "init --join-public" in said.stdout
 
 
+def test_what_the_environment_overrides_is_said(
+    slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (
+        "--yes",
+        "--bot-token-file",
+        "bot",
+        "--app-token-file",
+        "app",
+        "--database-url=embedded",
+    )
+    assert init(*words).exit_code == 0
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/db")
+    said = init(*words)
+    assert "has these settings already" in said.stdout
+    assert "! DATABASE_URL is also set in the environment" in said.stdout
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    said = init(*words)
+    assert (said.exit_code, "PGHOST names the database" in said.stderr) == (2, True)
+    monkeypatch.delenv("PGHOST")
+    (tmp_path / ".env").unlink()
+    (tmp_path / ".env").mkdir()
+    assert "is a directory" in init(*words).stderr
+
+
 def test_answers_that_do_not_fit_together(slack: LocalSlack, tmp_path: Path) -> None:
     files = ("--yes", "--bot-token-file", "bot", "--app-token-file", "app")
     (tmp_path / ".env").write_text("PG_MIN_POOL_SIZE=20\n")
@@ -218,6 +247,9 @@ def test_values_of_several_lines_stay_whole(tmp_path: Path) -> None:
     path.write_text(before)
     write_settings(path, {"A": "1", "C": "3"})
     assert path.read_text() == "NOTE='first\nA=not a setting\nlast'\nA=1\n\n# end\nB=2\nC=3\n"
+    path.write_bytes(b"\xef\xbb\xbfexport A=old\r\n# x\x0cy\r\n'B'=2\r\n")
+    write_settings(path, {"A": "1", "B": "3", "C": "4"})
+    assert path.read_bytes() == b"export A=1\r\n# x\x0cy\r\nB=3\r\nC=4\r\n"
     with pytest.raises(SettingsError, match=r"contains \$\{"):
         write_settings(path, {"A": "x${HOME}"})
     assert dotenv_values(path)["A"] == "1"
@@ -243,6 +275,11 @@ def test_a_link_stays_a_link_and_a_directory_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / ".env").is_symlink()
     assert (tmp_path / "real").read_text() == "B=2\nA=1\n"
     (tmp_path / "dir").mkdir()
-    with pytest.raises(SettingsError, match="cannot be written"):
+    with pytest.raises(SettingsError, match="is a directory"):
         write_settings(tmp_path / "dir", {"A": "1"})
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".env", "dir", "real"]
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(SettingsError, match="is a link to itself"):
+        write_settings(tmp_path / "loop", {"A": "1"})
+    with pytest.raises(SettingsError, match="does not exist"):
+        write_settings(tmp_path / "none" / ".env", {"A": "1"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".env", "dir", "loop", "real"]

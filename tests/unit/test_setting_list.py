@@ -76,21 +76,21 @@ def test_where_a_value_comes_from(tmp_path: Path) -> None:
     [
         ("postgresql://me:hidden@host:5432/db", "postgresql://me:…@host:5432/db"),
         (
-            "postgresql://me:hid/den@x@host/db?sslmode=require",
+            "postgresql://me:hi%20dden@host/db?sslmode=require",
             "postgresql://me:…@host/db?sslmode=require",
         ),
-        ("postgresql://me:hidden", "postgresql://…"),
-        (
-            "postgresql://host:5432/db?password=hidden&user=me",
-            "postgresql://host:5432/db?password=…&user=me",
-        ),
-        ("postgresql://host:5432,other:5433/db", "postgresql://host:5432,other:5433/db"),
-        ("host=x password='hid den' user=me", "host=x password=… user=me"),
-        ("host=x password = hidden", "host=x password = …"),
-        ("host=x password='hidden", "host=x password=…"),
-        ("host=x dbname=slack", "host=x dbname=slack"),
-        ("me:hidden@host/db", "… (17 characters)"),
-        ("postgres:/me:hidden@host/db", "… (27 characters)"),
+        ("postgresql://host/db?pass%77ord=hidden&user=me", "postgresql://me:…@host/db"),
+        ("postgresql://host:5432,other:5433/db", "postgresql://host,other:5432,5433/db"),
+        ("host=x password='hid den' user=me", "postgresql://me:…@x/"),
+        (r"host=x password=hid\ den", "postgresql://:…@x/"),
+        ("host=x dbname=slack", "postgresql://x/slack"),
+        ("postgresql://me:hid/den@x@host/db", "… (33 characters)"),
+        ("postgresql://me:hidden", "… (22 characters)"),
+        ("postgresql:/me:hidden@h", "… (23 characters)"),
+        ("me:hidden@h/db", "… (14 characters)"),
+        ("host=h passwd=hidden", "… (20 characters)"),
+        ("host=x password='hidden", "… (23 characters)"),
+        ("hidden", "… (6 characters)"),
     ],
 )
 def test_passwords_are_masked(url: str, shown: str) -> None:
@@ -114,6 +114,24 @@ def test_passwords_are_masked(url: str, shown: str) -> None:
 def test_tokens_in_addresses_are_masked(address: str, shown: str) -> None:
     found = {each.name: each.value for each in list_settings({"LOGFIRE_LOGS_ENDPOINT": address})}
     assert found["LOGFIRE_LOGS_ENDPOINT"] == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        (
+            "SLACK_API_URL",
+            "https://me:hidden@slack.com/api/?token=hidden",
+            "https://…@slack.com/api/?…",
+        ),
+        ("PGHOST", "postgresql://me:hidden@h/d", "postgresql://…@h/d"),
+        ("SERVICE_NAME", "xoxb-hidden", "xoxb-… (11 characters)"),
+        ("TIGER_SLACK_HTTP", "xoxp-hidden", "… (11 characters)"),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_masked(name: str, value: str, shown: str) -> None:
+    found = {each.name: each.value for each in list_settings({name: value})}
+    assert found[name] == shown
 
 
 def test_names_that_are_no_settings(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tiger_slack_tui.base.name_patterns import suggestion
-from tiger_slack_tui.base.settings import default_home, read_env_file
+from tiger_slack_tui.base.settings import PORTS, default_home, read_env_file
 
 
 class SettingSource(StrEnum):
@@ -97,14 +97,12 @@ _SECRETS = {each.name: each.secret for group in _GROUPS.values() for each in gro
 _OURS = ("TIGER_SLACK_", "SLACK_")
 """How names begin that only this program has, so that another one is a mistake."""
 _NOT_SETTINGS = ("TIGER_SLACK_TEST_", "TIGER_SLACK_BENCHMARK_")
-_URL_PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*@", re.DOTALL)
-"""Up to the last @: a password that was not escaped can have others, and any other character."""
-_URL_WITHOUT_AT = re.compile(r"(?<=://)[^@/]*:(?!\d{0,5}([,/?]|$))[^@]*$", re.DOTALL)
-"""After the colon is no port: it can be a password."""
-_HAS_FORM = re.compile(r"\s*([a-z][a-z0-9+.-]*://|[a-z_]+\s*=)", re.IGNORECASE)
-"""A URL, or a connection string of names and values."""
-_HTTP = re.compile(r"(https?://)(.*@)?([^?#@]*)([?#].*)?", re.DOTALL | re.IGNORECASE)
-_PASSWORD = re.compile(r"(pass(?:word|wd)\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&]+)", re.IGNORECASE)
+_URL = re.compile(r"([a-z+.-]+://)(.*@)?([^?#@]*)([?#].*)?", re.DOTALL | re.IGNORECASE)
+"""Scheme, user and password, host and path, query. A password that was not escaped can have any character."""
+_TOKENS = ("xox", "xapp-")
+"""How Slack's tokens begin, wherever one was written by mistake."""
+_SECRET_OPTIONS = ("password", "sslpassword", "oauth_client_secret")
+"""Of connection strings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +160,44 @@ def _value(
 def masked(name: str, value: str) -> str:
     """The value of a setting without its secret. Of a token, the beginning that all of its kind have is kept.
 
-    An address such as `user:password@host`, whose form does not tell where its password is, is a secret as a whole.
+    What cannot be read as what it should be is a secret as a whole.
     """
     secret = _SECRETS[name]
-    if secret is _Secret.NOTHING:
-        return value
-    if secret is _Secret.PASSWORD and _HAS_FORM.match(value):
-        value = _URL_WITHOUT_AT.sub("…", _URL_PASSWORD.sub(r"\1:…@", value))
-        return _PASSWORD.sub(r"\1…", value)
-    if secret is _Secret.ALL_BUT_HOST and (match := _HTTP.fullmatch(value)):
+    if secret is _Secret.PASSWORD:
+        return _masked_conninfo(value) or _hidden(value)
+    if secret is _Secret.ALL or value.startswith(_TOKENS):
+        return _hidden(value)
+    if match := _URL.fullmatch(value):
         scheme, user, host, query = match.groups(default="")
         return f"{scheme}{'…@' if user else ''}{host}{'?…' if query else ''}"
+    return _hidden(value) if secret is _Secret.ALL_BUT_HOST else value
+
+
+def _hidden(value: str) -> str:
     kind = next((kind for kind in ("xoxb-", "xapp-") if value.startswith(kind)), "")
     return f"{kind}… ({len(value)} characters)"
+
+
+def _masked_conninfo(value: str) -> str | None:
+    """The database's address as a URL without its secrets; None if libpq cannot read it, or misreads a password."""
+    # Imported late: `tiger-slack --help` needs no database driver.
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        given = {option: str(of) for option, of in conninfo_to_dict(value).items()}
+    except ProgrammingError:
+        return None
+    host, port, database = (given.pop(option, "") for option in ("host", "port", "dbname"))
+    if "@" in host + database or not PORTS.fullmatch(port):
+        return None
+    user, has_password = given.pop("user", ""), "password" in given
+    shown = {option: of for option, of in given.items() if option not in _SECRET_OPTIONS}
+    return "".join(
+        [
+            "postgresql://",
+            f"{user}{':…' if has_password else ''}@" if user or has_password else "",
+            f"{host}{f':{port}' if port else ''}/{database}",
+            f"?{'&'.join(f'{option}={of}' for option, of in shown.items())}" if shown else "",
+        ]
+    )

@@ -367,7 +367,7 @@ def _direct_conninfo(check: _Check) -> str | None:
     return _address(check, "DATABASE_DIRECT_URL")
 
 
-_PORTS = re.compile(r"[0-9]{0,5}(,[0-9]{0,5})*")
+PORTS = re.compile(r"[0-9]{0,5}(,[0-9]{0,5})*")
 """The ports of one host or several. An empty one is the default."""
 
 
@@ -387,7 +387,7 @@ def _address(check: _Check, name: str) -> str | None:
     # After an unescaped character, libpq takes the rest of a password for the host, the port or the database, and
     # its errors quote those.
     is_wrong = any("@" in str(given.get(part, "")) for part in ("host", "dbname"))
-    if is_wrong or not _PORTS.fullmatch(str(given.get("port", ""))):
+    if is_wrong or not PORTS.fullmatch(str(given.get("port", ""))):
         fix = "in the password write @ as %40, / as %2F, : as %3A, # as %23 and ? as %3F; a port is a number"
         check.problem(name, "has a wrong host, port or database", fix)
         return None
@@ -422,7 +422,7 @@ def read_env_file() -> dict[str, str]:
     from dotenv import dotenv_values
 
     try:
-        found = dotenv_values(ENV_FILE)
+        found = dotenv_values(ENV_FILE, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise SettingsError(

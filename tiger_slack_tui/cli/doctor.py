@@ -88,7 +88,8 @@ def _check_programs(missing: NoData, loaded: Settings, *, is_first: bool) -> Che
     if is_first:
         found = f"embedded; the first start creates it in {loaded.home}"
         return Check("database", CheckState.OK, found)
-    return Check("database", CheckState.WARNING, missing.args[0], missing.hint)
+    fix = f"Before the first start, that is in order. {missing.hint or ''}".rstrip()
+    return Check("database", CheckState.WARNING, missing.args[0], fix)
 
 
 async def check_all(loaded: Settings, *, is_first: bool = False) -> list[Check]:

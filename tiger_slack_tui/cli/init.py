@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,14 +24,16 @@ from tiger_slack_tui.cli.doctor import check_all, check_lines, failed_checks, su
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import wrapped
 from tiger_slack_tui.setup.checks import slack_web
-from tiger_slack_tui.setup.env_file import write_settings
+from tiger_slack_tui.setup.env_file import require_writable, write_settings
 from tiger_slack_tui.setup.join_channels import (
     Joining,
+    PublicChannel,
     join_channels,
     join_minutes,
     joinable_channels,
 )
 from tiger_slack_tui.setup.steps import CHANNELS, INTRODUCTION, Answers, Step
+from tiger_slack_tui.slack.web import SlackWeb
 
 
 @click.command()
@@ -74,8 +79,12 @@ def init(
         "TIGER_SLACK_HISTORY_SINCE": history_since,
     }
     questions = _Questions({name: value for name, value in given.items() if value}, asks=not yes)
-    questions.ask_all()
-    questions.write()
+    try:
+        questions.ask_all()
+        questions.write()
+    except click.Abort:
+        click.echo("\nNothing was written.", err=True)
+        raise
     questions.join(wanted=join_public)
     _finish()
 
@@ -89,10 +98,12 @@ def _content(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        return file.read_text().strip()
+        content = file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise SettingsError(f"{file} cannot be read: {reason}.") from None
+    # Also a line of a file such as .env.
+    return re.sub(r"\A(export\s+)?[A-Z_]+=(?=\S)", "", content).strip("'\"")
 
 
 class _Questions:
@@ -105,14 +116,20 @@ class _Questions:
 
     def ask_all(self) -> None:
         """Ask until each answer passes its checks. Raises ChecksFailed if nobody can be asked."""
+        require_writable(Path(ENV_FILE))
+        steps = self._answers.steps()
+        if "DATABASE_URL" in self._given and all(s.setting != "DATABASE_URL" for s in steps):
+            raise click.UsageError(
+                "PGHOST names the database: unset it, or leave out --database-url."
+            )
         if self._asks:
             _say(INTRODUCTION)
-        for step in self._answers.steps():
+        for step in steps:
             if self._asks:
                 click.echo()
-                _say(step.explanation)
-                if step.example:
-                    click.echo(step.example)
+                # A long link first: what to do with it must stay on the screen.
+                for text in sorted([step.explanation, step.example or ""], key=len, reverse=True):
+                    _say(text)
             self._answers.accept(step, self._ask(step))
 
     def _ask(self, step: Step) -> str:
@@ -123,6 +140,7 @@ class _Questions:
                 answer = offered = self._answers.offered(step)
                 if self._asks:
                     answer = _prompt(step, offered)
+            answer = answer.strip()
             if not answer:
                 hint = f"Give {step.option}. In a terminal, tiger-slack init shows how to make the Slack app."
                 raise SettingsError(f"{step.setting} is missing.", hint=hint)
@@ -141,6 +159,8 @@ class _Questions:
         path = Path(ENV_FILE).absolute()
         changes, overridden = self._answers.changes(), self._answers.overridden()
         click.echo()
+        for sentence in overridden:
+            _say(f"! {sentence}")
         if not changes:
             click.echo(f"{path} has these settings already.")
             return
@@ -151,8 +171,6 @@ class _Questions:
             raise click.Abort
         write_settings(path, changes)
         click.echo(f"Written to {path}, which only you can read.")
-        for name in overridden:
-            _say(f"! {name} is also set in the environment, which overrides the file.")
 
     def join(self, *, wanted: bool) -> None:
         """Let the app join the public channels, if that is wanted."""
@@ -161,40 +179,52 @@ class _Questions:
         click.echo()
         _say(CHANNELS)
         try:
-            joining = asyncio.run(self._join(wanted=wanted))
-        except TigerSlackError as error:
-            _say(f"! The channels were not joined: {error}")
-            return
-        for line in joining.lines() if joining else ():
-            _say(line)
-
-    async def _join(self, *, wanted: bool) -> Joining | None:
-        answers = self._answers
-        token = answers.given("SLACK_BOT_TOKEN")
-        async with slack_web(bot_token=token, api_url=answers.api_url) as web:
-            channels = await joinable_channels(web)
+            channels = asyncio.run(self._find())
+            number = amount(len(channels), "public channel")
             if not channels:
                 click.echo("The app is in every public channel.")
-                return None
-            number = amount(len(channels), "public channel")
+                return
+            # Asked outside of the event loop, which would take Ctrl-C for itself.
             question = (
                 f"Join {number} that the app is not in? It takes {join_minutes(len(channels))}."
             )
             if not wanted and not click.confirm(question, default=False):
-                return None
-            with click.progressbar(length=len(channels), label=f"Joining {number}") as bar:
+                return
+            for line in asyncio.run(self._join(channels)).lines():
+                _say(line)
+        except TigerSlackError as error:
+            _say(f"! The channels were not joined: {error}")
+        except KeyboardInterrupt:
+            click.echo("\nStopped. To go on: tiger-slack init --join-public", err=True)
+            raise
+
+    def _web(self) -> AbstractAsyncContextManager[SlackWeb]:
+        answers = self._answers
+        return slack_web(bot_token=answers.given("SLACK_BOT_TOKEN"), api_url=answers.api_url)
+
+    async def _find(self) -> list[PublicChannel]:
+        async with self._web() as web:
+            return await joinable_channels(web)
+
+    async def _join(self, channels: Sequence[PublicChannel]) -> Joining:
+        options: dict[str, Any] = {"width": 24, "show_eta": False, "show_pos": True}
+        async with self._web() as web:
+            with click.progressbar(length=len(channels), label="Joining", **options) as bar:
                 return await join_channels(web, channels, lambda: bar.update(1))
 
 
 def _prompt(step: Step, offered: str) -> str:
     """What is typed; Enter keeps what is offered."""
     shown = f" [{visible(masked(step.setting, offered))}]" if offered else ""
+    if step.is_secret:
+        click.echo("What you type or paste is not shown.")
     while True:
         typed: str = click.prompt(
             f"{step.title}{shown}", default="", show_default=False, hide_input=step.is_secret
         )
         if answer := typed.strip() or offered:
             return answer
+        click.echo("An answer is needed.")
 
 
 def _finish() -> None:

@@ -114,17 +114,12 @@ class _WritePage(_Page):
 
     async def submit(self, answer: str, progress: Progress) -> tuple[list[str], bool]:
         changes, overridden = self._answers.changes(), self._answers.overridden()
+        warnings = [f"! {sentence}" for sentence in overridden]
         if not changes:
-            return [f"✓ {self._path} has these settings already."], True
+            return [f"✓ {self._path} has these settings already.", *warnings], True
         self._answers.check()
         await asyncio.to_thread(write_settings, self._path, changes)
-        return [
-            f"✓ Written to {self._path}.",
-            *(
-                f"! {name} is also set in the environment, which overrides the file."
-                for name in overridden
-            ),
-        ], True
+        return [f"✓ Written to {self._path}.", *warnings], True
 
 
 class _ChannelsPage(_Page):
@@ -323,10 +318,10 @@ class SetupApp(NonBlockingApp):
 
     def action_previous(self) -> None:
         """Go to the page before; what runs is cancelled."""
-        self._cancel()
+        was_at_work = self._cancel()
         if self._at:
             self._at -= 1
-            self._show()
+            self._show(["Stopped. What was done stays."] if was_at_work else ())
 
     def action_leave(self) -> None:
         """Leave the set-up."""
@@ -341,9 +336,12 @@ class SetupApp(NonBlockingApp):
                 ["Copied, if the terminal allows it. tiger-slack init prints the line, too."]
             )
 
-    def _cancel(self) -> None:
-        if self._work is not None:
-            self._work.cancel()
+    def _cancel(self) -> bool:
+        """Cancel what runs. Returns whether something ran."""
+        return self._work is not None and self._work.cancel()
+
+    def on_resize(self) -> None:
+        self.query_one("#page", VerticalScroll).scroll_end(animate=False)
 
 
 def _told(error: Exception) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import aiohttp
 
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.settings import SLACK_API_URL, SlackSettings
+from tiger_slack_tui.base.times import parse_time
 from tiger_slack_tui.checks.check import Check, CheckState
 from tiger_slack_tui.checks.database import check_database
 from tiger_slack_tui.checks.slack import check_app_token, check_bot_token
@@ -87,6 +89,9 @@ async def try_history_since(text: str) -> list[Check]:
         settings.load({"TIGER_SLACK_HISTORY_SINCE": text})
     except SettingsError as error:
         return [_of_settings("history", error)]
+    now = datetime.now(UTC)
+    if text.lower() != "all" and parse_time(text, now, "history") > now:
+        return [Check("history", CheckState.FAILED, "it would begin in the future")]
     return []
 
 

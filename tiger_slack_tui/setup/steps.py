@@ -52,7 +52,7 @@ class Step:
 
     def is_usable(self, answer: str) -> bool:
         """Whether a run could begin with the answer, although a check failed: the check can pass later."""
-        if answer == self.default:
+        if answer.lower() == self.default:
             return bool(answer)
         tokens = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
         try:
@@ -96,8 +96,8 @@ class Answers:
         return self._present(step.setting) or step.default
 
     def accept(self, step: Step, answer: str) -> None:
-        self._given[step.setting] = None if answer == step.default else answer
-        if step.setting == _DATABASE and answer == EMBEDDED and _DIRECT in self._file:
+        self._given[step.setting] = None if answer.lower() == step.default else answer
+        if step.setting == _DATABASE and answer.lower() == EMBEDDED and _DIRECT in self._file:
             self._given[_DIRECT] = None  # it has no pooler
 
     def given(self, setting: str) -> str:
@@ -125,8 +125,12 @@ class Answers:
         ]
 
     def overridden(self) -> list[str]:
-        """Changed settings that are also in the environment, which a run prefers to the file."""
-        return [name for name in self.changes() if name in self._environ]
+        """A sentence for each answer that a run would not use, because the environment sets something else."""
+        return [
+            f"{name} is also set in the environment, which overrides the file."
+            for name, value in self._given.items()
+            if name in self._environ and self._environ[name].strip() != (value or "")
+        ]
 
     def _present(self, name: str) -> str:
         value = self._environ.get(name, self._file.get(name, "")).strip()
@@ -162,7 +166,7 @@ def make_steps(api_url: str) -> tuple[Step, ...]:
             "The address of a PostgreSQL or TimescaleDB, or the word embedded: then this program runs a PostgreSQL of"
             " its own, which is good for a trial and for small workspaces. An address:",
             "postgresql://USER:PASSWORD@HOST:5432/DATABASE",
-            lambda answer: try_database(None if answer == EMBEDDED else answer),
+            lambda answer: try_database(None if answer.lower() == EMBEDDED else answer),
             default=EMBEDDED,
             option="--database-url URL or --database-url-file FILE",
         ),
