@@ -27,7 +27,7 @@ from ingest import ingesting, place
 from tiger_slack_tui.audit.detail import fetch_event
 from tiger_slack_tui.audit.replay import replay
 from tiger_slack_tui.audit.rules import add_rule
-from tiger_slack_tui.audit.why import fetch_history
+from tiger_slack_tui.audit.why import fetch_message_trail
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
@@ -122,7 +122,9 @@ async def _questions(conninfo: str, events: int) -> None:
             print(f"    {times[0]:.0f} and {times[1]:.0f} ms: {wanted}")
         some = await (await connection.execute(_SOME)).fetchall()
         report("event", [await timed(fetch_event(connection, row[0])) for row in some])
-        report("why", [await timed(fetch_history(connection, row[1], row[2])) for row in some])
+        report(
+            "why", [await timed(fetch_message_trail(connection, row[1], row[2])) for row in some]
+        )
         report("discard list", [await timed(list_rules(connection)) for _ in range(3)])
 
 

@@ -28,7 +28,7 @@ from tiger_slack_tui.store.conversations import (
 from tiger_slack_tui.store.events import as_array
 from tiger_slack_tui.store.gap_progress import messages as gap_messages
 from tiger_slack_tui.store.import_messages import delete_messages, fetch_known
-from tiger_slack_tui.store.message_history import messages_of_second, stored_message
+from tiger_slack_tui.store.message_trail import messages_of_second, stored_message
 from tiger_slack_tui.store.readable_messages import fetch_around, fetch_messages, fetch_thread
 from tiger_slack_tui.store.search import Match, lexeme, newest
 

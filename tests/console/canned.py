@@ -18,9 +18,9 @@ from tiger_slack_tui.base.snapshot import RecentEvent, Snapshot
 from tiger_slack_tui.console.actions import VIEWS
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.database_state import DatabaseState
+from tiger_slack_tui.console.model.event_counts import DAY, EventCounts
 from tiger_slack_tui.console.model.findings import Findings, StoredFindings, merge_findings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
-from tiger_slack_tui.console.model.history_reader import DAY, History
 from tiger_slack_tui.console.model.log_ring import LogLine, LogRing
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.monitor import Monitor
@@ -269,11 +269,13 @@ def rates() -> Rates:
     return Rates(412.4, seconds, int(NOW) - 1, types)
 
 
-def history() -> History:
+def event_counts() -> EventCounts:
     """A day with a quiet night; its oldest hours are not read yet."""
     end = (int(NOW) // 600 + 1) * 600
     rates = [3.0 + 90 * max(0.0, sin((n - 40) / 33)) + (n * 7919) % 11 for n in range(144)]
-    return History(DAY, 600, end, tuple(None if n < 12 else rate for n, rate in enumerate(rates)))
+    return EventCounts(
+        DAY, 600, end, tuple(None if n < 12 else rate for n, rate in enumerate(rates))
+    )
 
 
 def log_ring() -> LogRing:
@@ -333,7 +335,7 @@ class CannedBackend(Backend):
             self._found = (model.stored_findings, problems, found(model.stored_findings, problems))
         return replace(
             model,
-            window=model.window if model.history else window,
+            window=model.window if model.event_counts else window,
             read_only=self.read_only,
             has_engine=self.engine is not None,
             findings=replace(self._found[2], problem=model.findings.problem),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.canned import NOW, CannedBackend, history, shows
+from tests.console.canned import NOW, CannedBackend, event_counts, shows
 from tiger_slack_tui.console.app import ConsoleApp
-from tiger_slack_tui.console.model.history_reader import DAY, PARTS, History
+from tiger_slack_tui.console.model.event_counts import DAY, PARTS, EventCounts
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -29,7 +29,7 @@ def model(home: Path, window: int, spikes: dict[int, float], ago: int = 0) -> Mo
         rates[-1 - (seconds - ago) // part] = rate
     known = replace(CannedBackend(home).model, at=at, window=window)
     if window in PARTS:
-        return replace(known, history=History(window, part, end, tuple(rates)))
+        return replace(known, event_counts=EventCounts(window, part, end, tuple(rates)))
     return replace(known, rates=Rates(20.0, tuple(rates), int(at) - 1))
 
 
@@ -78,9 +78,9 @@ def test_the_axis_ends_with_now_only_if_the_figures_are_of_now(tmp_path: Path) -
     assert ends(replace(now, database=state)).endswith("─ now")  # the engine's own figures
     assert ends(replace(now, is_observing=True, database=state)) == seen
     assert ends(day).endswith("─ now")
-    assert day.history is not None
-    failed = replace(day, history=replace(day.history, problem="refused the connection"))
-    last = f"{datetime.fromtimestamp(day.history.end, UTC):%H:%M}"
+    assert day.event_counts is not None
+    failed = replace(day, event_counts=replace(day.event_counts, problem="refused the connection"))
+    last = f"{datetime.fromtimestamp(day.event_counts.end, UTC):%H:%M}"
     assert ends(failed).endswith(f"─ {last}")
     assert ends(replace(day, at=NOW + 3600)).endswith(f"─ {last}")
 
@@ -92,5 +92,5 @@ async def test_a_peak_that_can_be_less_than_now_is_called_a_mean(tmp_path: Path)
         await shows(app, "now 412.4 · peak 564 · 2 min")
         await pilot.press("right_square_bracket", "right_square_bracket")
         await shows(app, "(mean of 12 s) · 15 min")
-        backend.change(window=DAY, history=history())
+        backend.change(window=DAY, event_counts=event_counts())
         await shows(app, "── peak 101 (mean of 19 min) · 1 d")

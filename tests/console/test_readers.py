@@ -31,9 +31,9 @@ from tiger_slack_tui.console.model import findings_reader as trailing
 from tiger_slack_tui.console.model import monitor as monitoring
 from tiger_slack_tui.console.model.audit_reader import AuditReader
 from tiger_slack_tui.console.model.database_state import DatabaseState
+from tiger_slack_tui.console.model.event_counts import DAY, EventCountsReader
 from tiger_slack_tui.console.model.findings import Findings, FindingsMerger, StoredFindings
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
-from tiger_slack_tui.console.model.history_reader import DAY, HistoryReader
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.model.names import Names
 from tiger_slack_tui.console.model.rates import Rates
@@ -288,7 +288,7 @@ async def test_a_refresh_that_is_asked_for_while_the_monitor_reads_is_done(
         running.cancel()
 
 
-async def test_the_history_is_read_from_the_database_part_by_part(
+async def test_the_counts_of_events_are_read_from_the_database_part_by_part(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
     clock = ManualClock()
@@ -301,7 +301,7 @@ async def test_the_history_is_read_from_the_database_part_by_part(
         (end,),
     )
     database.commit()
-    reader = HistoryReader(conninfo, clock=clock)
+    reader = EventCountsReader(conninfo, clock=clock)
     running = asyncio.create_task(reader.run())
     try:
         reader.keep_reading(DAY)

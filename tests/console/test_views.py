@@ -11,7 +11,7 @@ from tests.console.canned import (
     NOW,
     CannedBackend,
     database_state,
-    history,
+    event_counts,
     log_ring,
     several_instances,
     shows,
@@ -21,8 +21,8 @@ from tests.console.conftest import SIZES, Golden, Pictures
 from tests.console.test_events_view import ROWS, CannedAudit, console
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.model.database_state import DatabaseState
+from tiger_slack_tui.console.model.event_counts import DAY
 from tiger_slack_tui.console.model.findings import StoredFindings
-from tiger_slack_tui.console.model.history_reader import DAY
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.panes.pane_fields import ExportField
@@ -75,7 +75,7 @@ STATES = {
             ),
         ),
     },
-    "day": {"window": DAY, "history": history()},
+    "day": {"window": DAY, "event_counts": event_counts()},
     "slack-away": {
         "engine": replace(
             snapshot(), slack_status="held back", slack_since=NOW - 200,

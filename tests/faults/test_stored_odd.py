@@ -17,7 +17,7 @@ from tests.acceptance.test_cli import in_this_process
 from tests.auditing import asking, deletion, edit, message, reaction, store, ts
 from tiger_slack_tui.audit.detail import fetch_event
 from tiger_slack_tui.audit.detail_lines import detail_lines
-from tiger_slack_tui.audit.why import fetch_history
+from tiger_slack_tui.audit.why import fetch_message_trail
 from tiger_slack_tui.audit.why_lines import why_lines
 from tiger_slack_tui.cli.events import row_lines
 from tiger_slack_tui.cli.output import echo_json
@@ -84,8 +84,8 @@ async def test_each_part_of_an_event_may_be_anything(conninfo: str, tmp_path: Pa
             assert list(detail_lines(found))
             assert list(console_lines(found, 80))
             assert not [key for row in found.rows for key in row.key if key in ("", "None")]
-        history = await fetch_history(connection, "C1", ts(1))
-        assert list(why_lines(history))
+        trail = await fetch_message_trail(connection, "C1", ts(1))
+        assert list(why_lines(trail))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The readers of the audit trail: lists, single events, the history of a message."""
+"""The readers of the audit trail: lists, single events, the trail of a message."""
 
 import asyncio
 from dataclasses import replace
@@ -13,7 +13,7 @@ from tests.auditing import asking, at, deletion, edit, message, reaction, record
 from tiger_slack_tui.audit.detail import EventDetail, fetch_event
 from tiger_slack_tui.audit.follow import begin_following, follow
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
-from tiger_slack_tui.audit.why import Effect, MessageHistory, Verdict, fetch_history, read_spool
+from tiger_slack_tui.audit.why import Effect, MessageTrail, Verdict, fetch_message_trail, read_spool
 from tiger_slack_tui.ingest.spool.spool import Spool
 from tiger_slack_tui.store.audit_events import (
     EventFilter,
@@ -53,9 +53,9 @@ async def ids(conninfo: str, **wanted: Any) -> list[str]:
         return [row.event_id for row in (await fetch_page(connection, EventFilter(**wanted))).rows]
 
 
-async def history(conninfo: str, number: int, **options: Any) -> MessageHistory:
+async def trail(conninfo: str, number: int, **options: Any) -> MessageTrail:
     async with asking(conninfo) as connection:
-        return await fetch_history(connection, "C1", ts(number), **options)
+        return await fetch_message_trail(connection, "C1", ts(number), **options)
 
 
 async def detail(conninfo: str, event_id: str) -> EventDetail:
@@ -233,7 +233,7 @@ async def test_an_event_that_was_never_delivered(conninfo: str) -> None:
 
 async def test_why_shows_what_each_event_did(conninfo: str) -> None:
     await store(conninfo, {"Ev4": edit(1, 4), "Ev1": message(1), "Ev3": reaction(1, 3)})
-    found = await history(conninfo, 1)
+    found = await trail(conninfo, 1)
     assert found.verdict is Verdict.STORED
     assert found.message is not None
     assert (found.message.text, found.message.is_live) == ("edit at 4", True)
@@ -243,7 +243,7 @@ async def test_why_shows_what_each_event_did(conninfo: str) -> None:
         ("Ev4", Effect.CONTENT),
     ]
     await store(conninfo, {"Ev5": deletion(1, 5)})
-    found = await history(conninfo, 1)
+    found = await trail(conninfo, 1)
     assert (found.verdict, found.deleted_at) == (Verdict.DELETED, at(5))
     assert [event.did for event in found.events] == [
         Effect.DELETED_SINCE,
@@ -259,15 +259,15 @@ async def test_why_a_message_is_not_stored(
     rule = await stored(conninfo, '$.text == "text 11"')
     await store(conninfo, {"Ev11": message(11), "Ev12": reaction(12, 13), "Ev14": message(14)})
     database.execute("delete from slack.message where ts = %s", (at(14),))
-    discarded = await history(conninfo, 11)
+    discarded = await trail(conninfo, 11)
     assert discarded.verdict is Verdict.DISCARDED
     assert [r.id for r in discarded.rules] == [rule]
-    failed = await history(conninfo, 6)
+    failed = await trail(conninfo, 6)
     assert (failed.verdict, failed.events[0].error) == (Verdict.FAILED, "23514")
-    assert (await history(conninfo, 12)).verdict is Verdict.AUDIT_ONLY
-    assert (await history(conninfo, 14)).verdict is Verdict.LOST_ROW
-    assert (await history(conninfo, 15)).verdict is Verdict.NEVER_DELIVERED
-    assert (await history(conninfo, -15)).verdict is Verdict.BEFORE_TRAIL
+    assert (await trail(conninfo, 12)).verdict is Verdict.AUDIT_ONLY
+    assert (await trail(conninfo, 14)).verdict is Verdict.LOST_ROW
+    assert (await trail(conninfo, 15)).verdict is Verdict.NEVER_DELIVERED
+    assert (await trail(conninfo, -15)).verdict is Verdict.BEFORE_TRAIL
 
     spool = Spool(tmp_path)
     await spool.open()
@@ -276,11 +276,11 @@ async def test_why_a_message_is_not_stored(
     read = await read_spool(tmp_path, ts(15))
     assert [each.event.event_id for each in read] == ["Ev15"]
     assert len(await read_spool(tmp_path, ts(15), is_second=True)) >= 1
-    spooled = await history(conninfo, 15, spooled=read)
+    spooled = await trail(conninfo, 15, spooled=read)
     assert spooled.verdict is Verdict.SPOOLED
     assert [event.event_id for event in spooled.spooled] == ["Ev15"]
     await store(conninfo, {"Ev15": message(15)})
-    assert (await history(conninfo, 15, spooled=read)).spooled == ()  # it was drained since
+    assert (await trail(conninfo, 15, spooled=read)).spooled == ()  # it was drained since
     await spool.close()
 
 
@@ -304,7 +304,7 @@ async def test_why_shows_the_gap(conninfo: str, database: psycopg.Connection[Any
         "insert into slack.gap (reason, started_at, ended_at) values ('by hand', %s, %s)",
         (at(0), at(300)),
     )
-    found = {n: (await history(conninfo, n)).gap for n in (5, 11, 15, 30, 200)}
+    found = {n: (await trail(conninfo, n)).gap for n in (5, 11, 15, 30, 200)}
     assert {n: gap and gap.started_at for n, gap in found.items()} == {
         5: None,
         11: at(10),
@@ -312,7 +312,7 @@ async def test_why_shows_the_gap(conninfo: str, database: psycopg.Connection[Any
         30: None,
         200: at(100),
     }
-    asked = await history(conninfo, 30)
+    asked = await trail(conninfo, 30)
     assert asked.backfill is not None
     assert (asked.backfill.started_at, asked.backfill.reason) == (at(0), "by hand")
 
@@ -324,7 +324,7 @@ async def test_why_distinguishes_an_import_from_a_row_added_by_hand(
         "select slack.insert_message(%s::jsonb)",
         (f'{{"channel": "C1", "ts": "{ts(1)}", "text": "by hand"}}',),
     )
-    by_hand = (await history(conninfo, 1)).message
+    by_hand = (await trail(conninfo, 1)).message
     assert by_hand is not None
     assert not by_hand.is_live
     assert not by_hand.is_imported
@@ -337,7 +337,7 @@ async def test_why_distinguishes_an_import_from_a_row_added_by_hand(
         " ('C1', '2023-11-14.json', 9, 8, array[%(at)s], %(at)s, %(at)s, '{}')",
         {"at": at(1)},
     )
-    found = await history(conninfo, 1)
+    found = await trail(conninfo, 1)
     assert found.message is not None
     assert found.message.is_imported
     assert found.import_file is not None

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.archives import DAY, export, message, run_import, write_folder
-from tiger_slack_tui.audit.why import fetch_history
+from tiger_slack_tui.audit.why import fetch_message_trail
 from tiger_slack_tui.audit.why_lines import why_lines
 from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.imports.archive.plan import ImportSelection
@@ -239,7 +239,7 @@ async def test_why_says_for_which_time_the_channel_is_complete(
         (since, until),
     )
     async with await connect(conninfo) as connection:
-        found = await fetch_history(connection, ChannelId("C1"), SlackTs("1000.000000"))
+        found = await fetch_message_trail(connection, ChannelId("C1"), SlackTs("1000.000000"))
     assert says in "\n".join(why_lines(found))
 
 

@@ -23,7 +23,7 @@ from tiger_slack_tui import __version__
 from tiger_slack_tui.audit.preview import previews
 from tiger_slack_tui.audit.replay import replay
 from tiger_slack_tui.audit.rules import add_rule, remove_rule
-from tiger_slack_tui.audit.why import Verdict, fetch_history
+from tiger_slack_tui.audit.why import Verdict, fetch_message_trail
 from tiger_slack_tui.checks.server import check_columnstore
 from tiger_slack_tui.demo.slack import Faults, LocalSlack
 from tiger_slack_tui.demo.workspace import Workspace
@@ -242,14 +242,14 @@ async def test_the_audit_trail_answers_and_replays_from_compressed_chunks(connin
             assert len(page.rows) == n
             assert list(page.rows) == sorted(page.rows, key=lambda r: r.event_ts, reverse=True)
         assert (await list_rules(connection))[0].hits == len(kept_away)
-        found = await fetch_history(connection, "C1", ts(kept_away[0]))
+        found = await fetch_message_trail(connection, "C1", ts(kept_away[0]))
         assert found.verdict is Verdict.DISCARDED
         last = [p async for p in previews(connection, '$.user == "U1"', since=at(-1))][-1]
         assert (last.recent.matched, last.stored.tested) == (len(kept_away), 120 - len(kept_away))
         await remove_rule(connection, rule)
         report = [r async for r in replay(connection, ReplaySelection(rule=rule))][-1]
         assert report.changes == {("discarded", "stored"): len(kept_away)}
-        found = await fetch_history(connection, "C1", ts(kept_away[0]))
+        found = await fetch_message_trail(connection, "C1", ts(kept_away[0]))
         assert (found.verdict, found.events[0].replays[0].outcome) == ("stored", "discarded")
     assert rows(conninfo, "select count(*) from slack.message") == [(120,)]
     assert rows(conninfo, "select count(*), count(distinct event_id) from slack.event") == [

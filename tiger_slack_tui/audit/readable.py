@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tiger_slack_tui.audit.preview import Preview
-from tiger_slack_tui.audit.why import MessageHistory
+from tiger_slack_tui.audit.why import MessageTrail
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.markup import mentioned_ids, plain_beginning
 from tiger_slack_tui.store.audit_events import EventPage, EventRow
-from tiger_slack_tui.store.message_history import MessageOfSecond, StoredMessage
+from tiger_slack_tui.store.message_trail import MessageOfSecond, StoredMessage
 from tiger_slack_tui.store.names import marked_names
 from tiger_slack_tui.store.preview import Example
 
@@ -42,9 +42,9 @@ async def readable_preview(connection: Connection, preview: Preview) -> Preview:
     )
 
 
-async def readable_history(
-    connection: Connection, found: MessageHistory | list[MessageOfSecond]
-) -> MessageHistory | list[MessageOfSecond]:
+async def readable_trail(
+    connection: Connection, found: MessageTrail | list[MessageOfSecond]
+) -> MessageTrail | list[MessageOfSecond]:
     """What is known about a message, with its text as Slack shows it."""
     if isinstance(found, list):
         return await readable_rows(connection, found)

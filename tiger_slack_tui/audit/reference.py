@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tiger_slack_tui.audit.why import MessageHistory, WaitingEvent, fetch_history, read_spool
+from tiger_slack_tui.audit.why import MessageTrail, WaitingEvent, fetch_message_trail, read_spool
 from tiger_slack_tui.base.ids import ChannelId, SlackTs
 from tiger_slack_tui.base.text import visible
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.slack.ts import parse_pasted_ts, parse_permalink
-from tiger_slack_tui.store.message_history import (
+from tiger_slack_tui.store.message_trail import (
     MessageOfSecond,
     is_message_known,
     messages_of_second,
@@ -64,7 +64,7 @@ class MessageReference:
 
     async def explain(
         self, connection: Connection, spooled: Iterable[WaitingEvent] = ()
-    ) -> MessageHistory | list[MessageOfSecond]:
+    ) -> MessageTrail | list[MessageOfSecond]:
         """What is known about the message; instead, as `find`, messages of the same second.
 
         `spooled` is what `read_spool` found. Raises NameUnknown.
@@ -74,8 +74,8 @@ class MessageReference:
         if isinstance(found, list):
             return found
         channel_id, ts = found
-        history = await fetch_history(connection, channel_id, ts, spooled=spooled)
-        return replace(history, is_second=self.is_second and ts == self.ts)
+        trail = await fetch_message_trail(connection, channel_id, ts, spooled=spooled)
+        return replace(trail, is_second=self.is_second and ts == self.ts)
 
     async def find(
         self, connection: Connection, spooled: Iterable[WaitingEvent] = ()

@@ -17,7 +17,7 @@ from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs
 from tiger_slack_tui.base.outcome import Outcome
 from tiger_slack_tui.ingest.spool.segments import peek
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.store.message_history import (
+from tiger_slack_tui.store.message_trail import (
     CoveringGap,
     ImportedFile,
     MessageEvent,
@@ -72,7 +72,7 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryEvent(MessageEvent):
+class TrailEvent(MessageEvent):
     """An event about the message, and what it did."""
 
     did: Effect
@@ -103,8 +103,8 @@ class WaitingEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageHistory:
-    """Everything that is known about a message."""
+class MessageTrail:
+    """Everything that is known about a message: its row, its events, what they did, and where it comes from."""
 
     channel_id: ChannelId
     channel_name: str | None
@@ -120,7 +120,7 @@ class MessageHistory:
     verdict: Verdict
     message: StoredMessage | None
     deleted_at: datetime | None
-    events: tuple[HistoryEvent, ...]
+    events: tuple[TrailEvent, ...]
     spooled: tuple[EventInSpool, ...]
     rules: tuple[Rule, ...]
     """The rules that discarded events about it, without those that are no longer known."""
@@ -148,14 +148,14 @@ async def read_spool(
     return await asyncio.to_thread(lambda: tuple(_spooled(spool, begin)))
 
 
-async def fetch_history(
+async def fetch_message_trail(
     connection: Connection,
     channel_id: ChannelId,
     ts: SlackTs,
     *,
     spooled: Iterable[WaitingEvent] = (),
     visible: VisibleChannels | None = None,
-) -> MessageHistory:
+) -> MessageTrail:
     """Everything that is known about the message. `ts` is Slack's text, as `normalize_ts` returns it.
 
     `spooled` is what `read_spool` found before: an event that was drained since is found in the database. A reader
@@ -165,7 +165,7 @@ async def fetch_history(
     facts = await message_facts(connection, channel_id, ts, visible)
     is_deleted = facts.deleted_at is not None
     events = tuple(
-        _history_event(event, _effect(event, message, is_deleted=is_deleted))
+        _trail_event(event, _effect(event, message, is_deleted=is_deleted))
         for event in await message_events(connection, channel_id, ts)
     )
     known = {event.event_id for event in events}
@@ -177,7 +177,7 @@ async def fetch_history(
     )
     ids = sorted({event.discard_id for event in events if event.discard_id is not None})
     rules = [rule for id_ in ids if (rule := await find_rule(connection, id_))]
-    return MessageHistory(
+    return MessageTrail(
         channel_id=channel_id,
         channel_name=facts.channel_name,
         is_member=facts.is_member,
@@ -199,9 +199,9 @@ async def fetch_history(
     )
 
 
-def _history_event(row: MessageEventRow, effect: Effect) -> HistoryEvent:
+def _trail_event(row: MessageEventRow, effect: Effect) -> TrailEvent:
     shared = {each.name: getattr(row, each.name) for each in fields(MessageEvent)}
-    return HistoryEvent(**shared, did=effect, replays=parse_replays(row.replays))
+    return TrailEvent(**shared, did=effect, replays=parse_replays(row.replays))
 
 
 def _effect(event: MessageEventRow, message: StoredMessage | None, *, is_deleted: bool) -> Effect:
@@ -222,7 +222,7 @@ def _effect(event: MessageEventRow, message: StoredMessage | None, *, is_deleted
 def _verdict(
     message: StoredMessage | None,
     facts: MessageFacts,
-    events: Iterable[HistoryEvent],
+    events: Iterable[TrailEvent],
     spooled: Iterable[EventInSpool],
 ) -> Verdict:
     effects = {event.did for event in events}

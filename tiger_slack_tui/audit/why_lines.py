@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from tiger_slack_tui.audit.detail_lines import replay_words, rule_words
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.rule_names import with_names
-from tiger_slack_tui.audit.why import Effect, HistoryEvent, MessageHistory, Verdict
+from tiger_slack_tui.audit.why import Effect, MessageTrail, TrailEvent, Verdict
 from tiger_slack_tui.audit.words import (
     event_kind,
     format_channel,
@@ -23,7 +23,7 @@ from tiger_slack_tui.base.text import amount, cut, lines, visible
 from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.store.gaps import JOINED
-from tiger_slack_tui.store.message_history import CoveringGap, MessageOfSecond, StoredMessage
+from tiger_slack_tui.store.message_trail import CoveringGap, MessageOfSecond, StoredMessage
 
 _VERDICTS = {
     Verdict.STORED: "It is stored.",
@@ -58,8 +58,8 @@ _MOST_LINES = 20
 """The most lines of a condition or a path."""
 
 
-def why_lines(found: MessageHistory) -> Iterator[str]:
-    """The history as text: the verdict, what it follows from, and what the operator can do."""
+def why_lines(found: MessageTrail) -> Iterator[str]:
+    """The trail as text: the verdict, what it follows from, and what the operator can do."""
     where = format_channel(found.channel_id, found.channel_name)
     ts = found.slack_ts.partition(".")[0] if found.is_second else found.slack_ts
     yield f"{where}  {ts}  {format_time(found.ts)}"
@@ -100,7 +100,7 @@ def second_lines(
     yield f"→ for one of them: tiger-slack {command} {named} {messages[0].slack_ts}"
 
 
-def _verdict(found: MessageHistory) -> str:
+def _verdict(found: MessageTrail) -> str:
     if found.verdict is Verdict.BEFORE_TRAIL and found.trail_since is None:
         return "It is not stored. The audit trail is empty."
     texts = _VERDICTS | (_OF_SECOND if found.is_second else {})
@@ -131,7 +131,7 @@ def _message_lines(message: StoredMessage) -> Iterator[str]:
     yield from _wrapped(content, 2)
 
 
-def _event_lines(event: HistoryEvent) -> Iterator[str]:
+def _event_lines(event: TrailEvent) -> Iterator[str]:
     kind = event_kind(event.type, event.subtype)
     did = (
         f"discarded by rule {event.discard_id}"
@@ -177,7 +177,7 @@ def _backfill_lines(backfill: CoveringGap) -> Iterator[str]:
         yield f"    it runs now, {'or waits for the job backfill' if waits else 'or was killed'}"
 
 
-def _completeness(found: MessageHistory) -> Iterator[str]:
+def _completeness(found: MessageTrail) -> Iterator[str]:
     """Whether the channel is complete at the message's time."""
     since, until = found.complete_since, found.complete_until
     if since is None:
@@ -192,7 +192,7 @@ def _completeness(found: MessageHistory) -> Iterator[str]:
         )
 
 
-def _hints(found: MessageHistory) -> Iterator[str]:
+def _hints(found: MessageTrail) -> Iterator[str]:
     """What the operator can do."""
     discarded = {event.discard_id for event in found.events if event.did is Effect.DISCARDED}
     on = {rule.id for rule in found.rules if rule.is_on}

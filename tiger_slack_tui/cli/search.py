@@ -29,7 +29,7 @@ from tiger_slack_tui.search.render import Piece
 from tiger_slack_tui.search.search import Message, Result, SearchPage
 from tiger_slack_tui.search.search import search as find
 from tiger_slack_tui.search.thread import MessageUnknown, Surroundings, around, thread_of
-from tiger_slack_tui.store.message_history import MessageOfSecond
+from tiger_slack_tui.store.message_trail import MessageOfSecond
 
 _INDENT = "  "
 _NAME = 21

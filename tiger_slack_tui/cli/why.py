@@ -7,9 +7,9 @@ import re
 
 import click
 
-from tiger_slack_tui.audit.readable import readable_history
+from tiger_slack_tui.audit.readable import readable_trail
 from tiger_slack_tui.audit.reference import MessageReference, how_to_name
-from tiger_slack_tui.audit.why import MessageHistory, Verdict
+from tiger_slack_tui.audit.why import MessageTrail, Verdict
 from tiger_slack_tui.audit.why_lines import second_lines, why_lines
 from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.errors import NotFound
@@ -21,7 +21,7 @@ from tiger_slack_tui.cli.events import show_event
 from tiger_slack_tui.cli.output import echo_json
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.store.message_history import MessageOfSecond
+from tiger_slack_tui.store.message_trail import MessageOfSecond
 
 _EVENT_ID = re.compile(r"Ev[A-Z0-9]+|sha256:[0-9a-f]+")
 
@@ -53,15 +53,15 @@ def why(channel: str, ts: str | None, as_json: bool) -> None:
 
 
 def _explain(loaded: Settings, message: MessageReference, *, as_json: bool) -> None:
-    """Print the history of the message, or the messages of the second if there are several.
+    """Print the trail of the message, or the messages of the second if there are several.
 
     Raises NotKnown, after it printed what it found.
     """
     spooled = asyncio.run(message.read_spool(loaded.home / "spool"))
 
-    async def explain(connection: Connection) -> MessageHistory | list[MessageOfSecond]:
+    async def explain(connection: Connection) -> MessageTrail | list[MessageOfSecond]:
         found = await message.explain(connection, spooled)
-        return found if as_json else await readable_history(connection, found)
+        return found if as_json else await readable_trail(connection, found)
 
     found = run_query(loaded, "why", explain)
     if as_json:

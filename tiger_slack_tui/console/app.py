@@ -41,7 +41,7 @@ from tiger_slack_tui.console.actions import (
 from tiger_slack_tui.console.driver.palette import Palette
 from tiger_slack_tui.console.interaction import InteractiveApp
 from tiger_slack_tui.console.model.backend import Backend
-from tiger_slack_tui.console.model.history_reader import PARTS
+from tiger_slack_tui.console.model.event_counts import PARTS
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.operator import Operator
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions

@@ -25,8 +25,8 @@ from tiger_slack_tui.base.threads import DaemonThreads
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.driver.terminal import watching_terminal
 from tiger_slack_tui.console.model.backend import Backend, reason_to_wait
+from tiger_slack_tui.console.model.event_counts import EventCountsReader
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
-from tiger_slack_tui.console.model.history_reader import HistoryReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.options import ConsoleOptions
@@ -128,7 +128,7 @@ def _make_backend(
         LogRing(),
         FindingsReader(named),
         imports,
-        history_reader=HistoryReader(named),
+        event_counts_reader=EventCountsReader(named),
         read_only=options.read_only,
         is_observing=is_observing,
     )
@@ -139,8 +139,8 @@ def _watch(app: ConsoleApp) -> list[asyncio.Task[None]]:
     """Start what reads the database for the console. A console that may change data counts killed imports, too."""
     backend = app.backend
     works = [backend.monitor.run(), backend.findings_reader.run()]
-    if backend.history_reader is not None:
-        works.append(backend.history_reader.run())
+    if backend.event_counts_reader is not None:
+        works.append(backend.event_counts_reader.run())
     if not (backend.is_observing or backend.read_only):
         works.append(app.operator.count_killed_imports())
     return [asyncio.create_task(work, name="watch") for work in works]

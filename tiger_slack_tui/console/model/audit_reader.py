@@ -10,7 +10,7 @@ from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.detail import EventDetail, fetch_event
 from tiger_slack_tui.audit.event_query import EventQuery
 from tiger_slack_tui.audit.preview import Preview, previews
-from tiger_slack_tui.audit.readable import readable_history, readable_page, readable_preview
+from tiger_slack_tui.audit.readable import readable_page, readable_preview, readable_trail
 from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.audit.rule_names import names_in
 from tiger_slack_tui.audit.why_lines import second_lines, why_lines
@@ -55,7 +55,7 @@ class AuditReader:
         """What is known about the message, line by line, as `tiger-slack why` prints it. Raises NameUnknown."""
         spooled = await message.read_spool(spool)
         async with connected(self._conninfo) as connection:
-            found = await readable_history(connection, await message.explain(connection, spooled))
+            found = await readable_trail(connection, await message.explain(connection, spooled))
         lines = second_lines(message, found) if isinstance(found, list) else why_lines(found)
         return list(lines)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.model.audit_reader import AuditReader
+from tiger_slack_tui.console.model.event_counts import PARTS, EventCounts, EventCountsReader
 from tiger_slack_tui.console.model.findings import FindingsMerger
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
-from tiger_slack_tui.console.model.history_reader import PARTS, History, HistoryReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.message_reader import MessageReader
 from tiger_slack_tui.console.model.model import Model
@@ -35,7 +35,7 @@ class Backend:
     imports: ImportManager
     engine: Engine | None = None
     """None until it is made, and always in a console that only observes."""
-    history_reader: HistoryReader | None = None
+    event_counts_reader: EventCountsReader | None = None
     """None if charts only show what is in memory."""
     read_only: bool = False
     is_observing: bool = False
@@ -52,12 +52,12 @@ class Backend:
         self._merger = FindingsMerger(self.findings_reader.names)
         self.messages = MessageReader(self.conninfo)
 
-    def _history(self, window: int) -> History | None:
+    def _event_counts(self, window: int) -> EventCounts | None:
         """What the database has of the last `window` seconds; None if these are in memory."""
-        if self.history_reader is None or window not in PARTS:
+        if self.event_counts_reader is None or window not in PARTS:
             return None
-        self.history_reader.keep_reading(window)
-        return self.history_reader.state(window)
+        self.event_counts_reader.keep_reading(window)
+        return self.event_counts_reader.state(window)
 
     def import_command(self, request: ImportRequest) -> str:
         """The command line that does the same as the request."""
@@ -90,7 +90,7 @@ class Backend:
             check_state=self.imports.check and self.imports.check.frozen(),
             live_limit=self.imports.live_limit,
             window=window,
-            history=self._history(window),
+            event_counts=self._event_counts(window),
             read_only=self.read_only,
             is_observing=self.is_observing,
         )

@@ -9,8 +9,8 @@ from tiger_slack_tui.base.snapshot import Snapshot
 from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.formats import age
 from tiger_slack_tui.console.model.database_state import DatabaseState
+from tiger_slack_tui.console.model.event_counts import EventCounts
 from tiger_slack_tui.console.model.findings import NO_FINDINGS, Findings, StoredFindings
-from tiger_slack_tui.console.model.history_reader import History
 from tiger_slack_tui.console.model.log_ring import LogLine
 from tiger_slack_tui.console.model.rates import Rates
 from tiger_slack_tui.console.model.read_errors import STALE_ANSWER_SECONDS
@@ -63,7 +63,7 @@ class Model:
     """A copy of the present check of an archive, or of the last one."""
     window: int = 120
     """Seconds that charts show."""
-    history: History | None = None
+    event_counts: EventCounts | None = None
     """The events of these seconds, if they are more than `rates` has."""
     live_limit: float | None = None
     """Seconds (p95) that live acks may take before an import waits for them; None if it never waits."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from textual.content import Content
 
 from tiger_slack_tui.console.formats import count
-from tiger_slack_tui.console.model.history_reader import DAY, PARTS
+from tiger_slack_tui.console.model.event_counts import DAY, PARTS
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.panes.paint import DIM, chart, line
 
@@ -51,11 +51,11 @@ class EventChart:
         if not is_present:
             end = model.database.at or end
         if model.window in PARTS:
-            history, part = model.history, PARTS[model.window]
-            given = history.rates if history else ()
-            last = (history.end - 1 if history else int(model.at)) // part
+            counts, part = model.event_counts, PARTS[model.window]
+            given = counts.rates if counts else ()
+            last = (counts.end - 1 if counts else int(model.at)) // part
             end = float((last + 1) * part)
-            is_present = not (history and history.problem) and model.at - end < _PRESENT
+            is_present = not (counts and counts.problem) and model.at - end < _PRESENT
         parts = max(model.window // part, 1)
         rates = [*[None] * (parts - len(given)), *given[-parts:]]
         # Column n shows the parts from n * parts // room on, counted from the beginning of the clock.

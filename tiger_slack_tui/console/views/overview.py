@@ -14,8 +14,8 @@ from tiger_slack_tui.base.snapshot import SlackStatus, Snapshot
 from tiger_slack_tui.base.text import amount, fit
 from tiger_slack_tui.console.actions import JOBS, OVERVIEW, TRIAGE, action
 from tiger_slack_tui.console.formats import age, brief, clock, count, millis
+from tiger_slack_tui.console.model.event_counts import PARTS
 from tiger_slack_tui.console.model.findings import Finding
-from tiger_slack_tui.console.model.history_reader import PARTS
 from tiger_slack_tui.console.model.model import Model
 from tiger_slack_tui.console.model.rates import NOW_SECONDS, TypeRate
 from tiger_slack_tui.console.panes.arrangement import Field
@@ -298,9 +298,9 @@ class OverviewView(View):
         note = " · ".join(filter(None, (present, peak, age(model.window))))
         problem = model.error_of("observed")
         if is_long:
-            history = model.history
-            problem = problem or (history.problem if history else None)
-            note = f"{note}{'' if history and history.is_whole else ' · reading …'}"
+            counts = model.event_counts
+            problem = problem or (counts.problem if counts else None)
+            note = f"{note}{'' if counts and counts.is_whole else ' · reading …'}"
         pane.show(
             Body(
                 rows=rows,

@@ -20,7 +20,7 @@ from tiger_slack_tui.store.conversations import (
     list_channels,
     list_users,
 )
-from tiger_slack_tui.store.message_history import CoveringGap
+from tiger_slack_tui.store.message_trail import CoveringGap
 from tiger_slack_tui.store.readable_messages import plain_names
 
 _MOST_TOPIC = 300

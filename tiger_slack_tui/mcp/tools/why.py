@@ -8,10 +8,10 @@ from dataclasses import replace
 from pydantic import Field
 
 from tiger_slack_tui.audit.why import (
-    HistoryEvent,
-    MessageHistory,
+    MessageTrail,
+    TrailEvent,
     Verdict,
-    fetch_history,
+    fetch_message_trail,
 )
 from tiger_slack_tui.mcp.answers import Answer, AnswerModel, Time, fitting, noted
 from tiger_slack_tui.mcp.call import Call
@@ -119,15 +119,15 @@ async def why(call: Call, channel: MessageChannel, ts: MessageTs = None) -> Why:
                 for each in found
             ],
         )
-    history = await fetch_history(
+    trail = await fetch_message_trail(
         call.connection, *found, spooled=call.spooled, visible=call.visible
     )
-    user_id = history.message.user_id if history.message else None
+    user_id = trail.message.user_id if trail.message else None
     names = await plain_names(call.connection, {channel_id, user_id or ""}, call.visible)
-    return _why(history, names)
+    return _why(trail, names)
 
 
-def _why(found: MessageHistory, names: Mapping[str, str]) -> Why:
+def _why(found: MessageTrail, names: Mapping[str, str]) -> Why:
     message = found.message
     events, all_fit = fitting(map(_event, found.events), _EVENTS_BUDGET)
     return Why(
@@ -150,7 +150,7 @@ def _why(found: MessageHistory, names: Mapping[str, str]) -> Why:
     )
 
 
-def _event(event: HistoryEvent) -> MessageEventInfo:
+def _event(event: TrailEvent) -> MessageEventInfo:
     return MessageEventInfo(
         event_id=event.event_id,
         type=event.type,

@@ -41,7 +41,7 @@ _PAUSE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class EventCounts:
     """Events a second in each part of a time, the newest last; None for parts that were not read yet."""
 
     window: int
@@ -84,7 +84,7 @@ class _Counts:
         return None if last is None else (max(last - most + 1, oldest), last + 1)
 
 
-class HistoryReader:
+class EventCountsReader:
     """Reads while a view calls `keep_reading`, the newest parts first, in short queries with pauses.
 
     What was read is kept, so each part of the past is read once.
@@ -98,7 +98,7 @@ class HistoryReader:
         self._parts_at_once = 16
         self._wake_up = WakeUp()
         self._interest = Interest(self._clock, self._wake_up)
-        self._states: dict[int, History] = {}
+        self._states: dict[int, EventCounts] = {}
 
     def keep_reading(self, window: int) -> None:
         """Go on reading the last `window` seconds, one of `PARTS`. Called with each sample that shows them."""
@@ -107,7 +107,7 @@ class HistoryReader:
         self._window = window
         self._interest.renew()
 
-    def state(self, window: int) -> History | None:
+    def state(self, window: int) -> EventCounts | None:
         """What was read of the last `window` seconds; None if nothing."""
         return self._states.get(window)
 
@@ -137,7 +137,7 @@ class HistoryReader:
                 return
             took = await self._read(connection, counts, *missing)
             rates = counts.rates(self._clock.wall())
-            self._states[window] = History(window, seconds, (newest + 1) * seconds, rates)
+            self._states[window] = EventCounts(window, seconds, (newest + 1) * seconds, rates)
             await asyncio.sleep(took * _PAUSE)
 
     async def _read(self, connection: Connection, counts: _Counts, first: int, end: int) -> float:
@@ -158,6 +158,8 @@ class HistoryReader:
         """Keep what was read. A query that took too long is made shorter."""
         self._parts_at_once = max(self._parts_at_once // 4, 1)
         window = self._window
-        known = self._states.get(window) or History(window, PARTS[window], int(self._clock.wall()))
-        reason = log_read_error(log, "the history of events", error, known.problem)
+        known = self._states.get(window) or EventCounts(
+            window, PARTS[window], int(self._clock.wall())
+        )
+        reason = log_read_error(log, "the counts of events", error, known.problem)
         self._states[window] = replace(known, problem=reason)

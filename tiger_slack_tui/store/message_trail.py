@@ -1,4 +1,4 @@
-"""Reads everything that the database knows about one message: its row, its events, its file, its gap."""
+"""Reads the trail of one message, which is all that the database knows about it: its row, events, file and gap."""
 
 from __future__ import annotations
 
