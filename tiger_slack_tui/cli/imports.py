@@ -143,7 +143,7 @@ def _import(loaded: Settings, request: ImportRequest, output: Output) -> int:
         with database(loaded, creates=True, session=True) as conninfo:
             conninfo = with_defaults(conninfo, application_name=loaded.instance)
             with progress(has_terminal=has_terminal) as printer:
-                shown = _Progress(printer)
+                shown = _ImportPrinter(printer)
                 result = asyncio.run(_run(loaded, request, import_options, conninfo, shown, errors))
     finally:  # the file gets what is known by now, even after an error
         if errors and (trouble := errors.close()):
@@ -163,7 +163,7 @@ async def _run(
     request: ImportRequest,
     import_options: ImportOptions,
     conninfo: str,
-    progress: _Progress,
+    progress: _ImportPrinter,
     errors: ProblemFile | None,
 ) -> ImportResult:
     if not request.dry_run:
@@ -194,7 +194,7 @@ async def _run(
             await errors.complete(conninfo, job.import_id)
 
 
-class _Progress:
+class _ImportPrinter:
     """Counts and prints what the import reports."""
 
     def __init__(self, printer: ProgressPrinter) -> None:

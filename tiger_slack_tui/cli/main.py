@@ -13,7 +13,7 @@ from tiger_slack_tui.cli.errors import exit_on_interrupt
 from tiger_slack_tui.cli.groups import SuggestingGroup
 
 
-class _Declaration(NamedTuple):
+class _Command(NamedTuple):
     module: str
     function: str
     summary: str
@@ -22,65 +22,65 @@ class _Declaration(NamedTuple):
 
 _GROUPS = {
     "Run": {
-        "run": _Declaration(
+        "run": _Command(
             "run", "run", "Ingest from Slack until stopped, with the console or without it."
         ),
-        "observe": _Declaration(
+        "observe": _Command(
             "run", "observe", "Show the console of instances that run elsewhere; ingest nothing."
         ),
-        "demo": _Declaration(
+        "demo": _Command(
             "demo", "demo", "Ingest an invented workspace; no Slack or database is needed."
         ),
-        "health": _Declaration(
+        "health": _Command(
             "health", "health", "Ask the program that runs on this machine whether it is ready."
         ),
     },
     "Import and history": {
-        "import": _Declaration(
+        "import": _Command(
             "imports", "import_command", "Import a Slack export, or what Slackdump wrote."
         ),
-        "backfill": _Declaration(
+        "backfill": _Command(
             "backfill", "backfill", "Close gaps with messages from Slack's history, or show gaps."
         ),
     },
     "Questions": {
-        "search": _Declaration("search", "search", "Find messages."),
-        "thread": _Declaration("search", "thread", "Show a thread, the oldest message first."),
-        "why": _Declaration("why", "why", "Explain why a message is stored, or why it is not."),
-        "events": _Declaration("events", "events", "List received events and what became of each."),
-        "event": _Declaration("events", "event", "Show one event in full."),
-        "mcp": _Declaration("mcp", "mcp", "Let AI clients ask about the workspace, over MCP."),
+        "search": _Command("search", "search", "Find messages."),
+        "thread": _Command("search", "thread", "Show a thread, the oldest message first."),
+        "why": _Command("why", "why", "Explain why a message is stored, or why it is not."),
+        "events": _Command("events", "events", "List received events and what became of each."),
+        "event": _Command("events", "event", "Show one event in full."),
+        "mcp": _Command("mcp", "mcp", "Let AI clients ask about the workspace, over MCP."),
     },
     "Rules": {
-        "discard": _Declaration("discard", "discard", "Manage the rules that discard messages."),
-        "replay": _Declaration("replay", "replay", "Process received events again."),
+        "discard": _Command("discard", "discard", "Manage the rules that discard messages."),
+        "replay": _Command("replay", "replay", "Process received events again."),
     },
     "Set-up": {
-        "init": _Declaration(
+        "init": _Command(
             "init", "init", "Set up: ask for the settings, check each, and write them to .env."
         ),
-        "config": _Declaration(
+        "config": _Command(
             "config", "config", "Show every setting, its value, and where the value comes from."
         ),
-        "completion": _Declaration(
+        "completion": _Command(
             "completion",
             "completion",
             "Print a script that makes bash, zsh or fish complete commands.",
         ),
     },
     "Maintenance": {
-        "doctor": _Declaration(
+        "doctor": _Command(
             "doctor", "doctor", "Check everything that a run needs, and say what to fix."
         ),
-        "roles": _Declaration(
+        "roles": _Command(
             "roles",
             "roles",
             "Print SQL that makes roles for owner, ingester and reader.",
         ),
-        "migrate": _Declaration(
+        "migrate": _Command(
             "migrate", "migrate", "Bring the database's schema up to date, or show its state."
         ),
-        "jobs": _Declaration("jobs", "jobs", "Run jobs now, or show their schedule and last runs."),
+        "jobs": _Command("jobs", "jobs", "Run jobs now, or show their schedule and last runs."),
     },
 }
 _COMMANDS = {name: each for group in _GROUPS.values() for name, each in group.items()}

@@ -45,7 +45,7 @@ class NothingFound(NotFound):
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _PageInContext:
     page: SearchPage
     context: dict[str, Surroundings]
     """By permalink."""
@@ -100,11 +100,11 @@ def search(
     if not text.strip():
         raise click.UsageError("Missing argument 'QUERY': say what to search for.")
 
-    async def ask(connection: Connection) -> _Answer:
+    async def ask(connection: Connection) -> _PageInContext:
         page = await find(connection, text, newest=newest, limit=limit)
         found = [each.message for each in page.results] if context else []
         near = {m.permalink: await around(connection, m.channel_id, m.ts, context) for m in found}
-        return _Answer(page, near)
+        return _PageInContext(page, near)
 
     answer = run_query(settings.load(), "search", ask)
     if as_json:
@@ -189,7 +189,7 @@ def _indented_message(message: Message, width: int) -> Iterator[str]:
     yield from _indented(_message_lines(message, pieces, width - len(_INDENT), is_styled=False))
 
 
-def _as_json(answer: _Answer) -> object:
+def _as_json(answer: _PageInContext) -> object:
     page = answer.page
     return {
         "results": [
@@ -209,7 +209,7 @@ def _as_json(answer: _Answer) -> object:
     }
 
 
-def _answer_lines(answer: _Answer, width: int, *, is_styled: bool) -> Iterator[str]:
+def _answer_lines(answer: _PageInContext, width: int, *, is_styled: bool) -> Iterator[str]:
     for result in answer.page.results:
         yield from _result_lines(result, answer.context, width, is_styled=is_styled)
         yield ""

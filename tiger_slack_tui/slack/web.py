@@ -346,10 +346,10 @@ class _Guarded:
         return self._session.closed
 
     @asynccontextmanager
-    async def request(self, verb: str, url: str, **arguments: Any) -> AsyncIterator[_Answer]:
+    async def request(self, verb: str, url: str, **arguments: Any) -> AsyncIterator[_Response]:
         yield await self._answer(verb, url, **arguments)
 
-    async def _answer(self, verb: str, url: str, **arguments: Any) -> _Answer:
+    async def _answer(self, verb: str, url: str, **arguments: Any) -> _Response:
         clock = asyncio.get_running_loop().time
         async with (
             asyncio.timeout(self._seconds) as silence,
@@ -363,11 +363,11 @@ class _Guarded:
                     raise SlackUnavailable(
                         f"Slack's answer is longer than {MOST_BYTES >> 20} MB: it was not read"
                     )
-            return _Answer(response.status, response.headers, body)
+            return _Response(response.status, response.headers, body)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Response:
     """The parts of a response that slack_sdk uses."""
 
     status: int
