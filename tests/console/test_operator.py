@@ -12,13 +12,13 @@ import pytest
 from tests.console.canned import no_imports
 from tiger_slack_tui.audit.rules import NoSuchRule
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.live_limits import LIVE_LIMIT
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.findings_reader import FindingsReader
 from tiger_slack_tui.console.model.log_ring import LogRing
 from tiger_slack_tui.console.model.monitor import Monitor
 from tiger_slack_tui.console.operator import NoEngineError, Operator
-from tiger_slack_tui.imports.manager import LIVE_LIMIT
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.store.replay import ReplaySelection
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 import orjson
@@ -88,11 +88,6 @@ class EventDetail:
     user_name: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     """The names of the channels and people in the rule, by id."""
-
-    @property
-    def lateness(self) -> timedelta:
-        """From when it happened, by Slack's clock, to its first receipt."""
-        return self.received_at - self.event_ts
 
     @property
     def payload(self) -> str:

@@ -17,9 +17,9 @@ from tiger_slack_tui.audit.words import (
     format_error,
     format_time,
     format_user,
+    receipt,
 )
 from tiger_slack_tui.base.outcome import Outcome
-from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.store.rules import Rule
 
 _WIDEST = 69
@@ -42,7 +42,7 @@ def detail_lines(event: EventDetail) -> Iterator[DetailLine]:
         yield DetailLine("", UNROUTED)
     yield DetailLine("event", f"{event.event_id}  {event_kind(event.type, event.subtype)}")
     happened = format_time(event.event_ts)
-    yield DetailLine("happened", f"{happened}, received {duration(event.lateness)} later")
+    yield DetailLine("happened", f"{happened}, {receipt(event.event_ts, event.received_at)}")
     if event.deliveries > 1:
         last = format_time(event.last_received_at)
         yield DetailLine("received", f"{event.deliveries} times, the last time {last}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -77,10 +77,6 @@ class TrailEvent(MessageEvent):
 
     did: Effect
     replays: tuple[Replay, ...]
-
-    @property
-    def lateness(self) -> timedelta:
-        return self.received_at - self.event_ts
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from tiger_slack_tui.audit.words import (
     format_error,
     format_time,
     format_user,
+    receipt,
 )
 from tiger_slack_tui.base.text import amount, cut, lines, visible
-from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.slack.ts import slack_ts
 from tiger_slack_tui.store.gaps import JOINED
 from tiger_slack_tui.store.message_trail import CoveringGap, MessageOfSecond, StoredMessage
@@ -140,7 +140,7 @@ def _event_lines(event: TrailEvent) -> Iterator[str]:
     )
     yield f"{format_time(event.event_ts)}  {cut(kind, 23):<23} {did}"
     times = f", {event.deliveries} deliveries" if (event.deliveries or 1) > 1 else ""
-    yield f"    {cut(event.event_id, 24)}  received {duration(event.lateness)} later{times}"
+    yield f"    {cut(event.event_id, 24)}  {receipt(event.event_ts, event.received_at)}{times}"
     if event.did is Effect.REACTION:
         yield f"    {cut(event.text or '-', 40)} by {format_user(event.user_id, event.user_name)}"
     if event.error:

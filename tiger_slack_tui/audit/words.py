@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from tiger_slack_tui.base.ids import BotId, ChannelId, UserId
 from tiger_slack_tui.base.text import cells, cut
+from tiger_slack_tui.base.times import duration
 from tiger_slack_tui.postgres.failures import sqlstate_words
 
 UNROUTED = "harmless: this version does not store the type"
@@ -22,6 +23,11 @@ def event_kind(type_: str | None, subtype: str | None) -> str:
 def format_time(time: datetime | None) -> str:
     """The time in UTC, to the second, with its zone; "-" for None."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if time else "-"
+
+
+def receipt(event_ts: datetime, received_at: datetime) -> str:
+    """How long after it happened, by Slack's clock, an event was received."""
+    return f"received {duration(received_at - event_ts)} later"
 
 
 def channel_name(channel_id: ChannelId | None, name: str | None) -> str:

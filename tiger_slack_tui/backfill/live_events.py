@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from tiger_slack_tui.base.live_limits import LIVE_LIMIT, RESUME_BELOW
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.instances import slow_instance
 
 log = logging.getLogger(__name__)
 
-_LIMIT = 0.2
-"""p95 of the time to an ack, in seconds, above which a backfill waits. Imports have the same limit."""
-_RESUME_BELOW = 0.7
-"""Fraction of the limit below which it goes on (hysteresis)."""
 _PAUSE = 2.0
 """Seconds between two looks at the instances, whose heartbeats are written every 5 s."""
 
@@ -22,7 +19,7 @@ class LiveEvents:
     """Knows from the heartbeats of all instances whether live events are slow."""
 
     def __init__(
-        self, connection: Connection, *, limit: float = _LIMIT, pause: float = _PAUSE
+        self, connection: Connection, *, limit: float = LIVE_LIMIT, pause: float = _PAUSE
     ) -> None:
         self._connection = connection
         self._limit = limit
@@ -34,5 +31,5 @@ class LiveEvents:
         if slow is None:
             return
         log.info("the backfill waits for live events", extra={"instance": slow})
-        while await slow_instance(self._connection, self._limit * _RESUME_BELOW) is not None:
+        while await slow_instance(self._connection, self._limit * RESUME_BELOW) is not None:
             await asyncio.sleep(self._pause)

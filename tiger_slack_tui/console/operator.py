@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from tiger_slack_tui.audit import rules
 from tiger_slack_tui.audit.replay import ReplayReport, replay
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.live_limits import LIVE_LIMIT
 from tiger_slack_tui.console.model.backend import Backend
 from tiger_slack_tui.console.model.read_errors import describe_error, unexpected
-from tiger_slack_tui.imports.manager import LIVE_LIMIT
 from tiger_slack_tui.imports.request import ImportRequest
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connected

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tiger_slack_tui.base import private_files
 from tiger_slack_tui.base.errors import TigerSlackError
+from tiger_slack_tui.base.live_limits import LIVE_LIMIT, RESUME_BELOW
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.imports.archive.members import ArchiveLimits
 from tiger_slack_tui.imports.job import Import
@@ -27,12 +28,8 @@ from tiger_slack_tui.store.imports import ImportOutcome, ImportRunning
 
 log = logging.getLogger(__name__)
 
-LIVE_LIMIT = 0.2
-"""p95 of the time to an acknowledgement, in seconds, above which an import waits for live events."""
 _POLL_SECONDS = 0.5
 """Seconds between two checks of the live events."""
-_RESUME_BELOW = 0.7
-"""Fraction of the limit below which a waiting import continues (hysteresis)."""
 _LEAST_WAIT_SECONDS = 2.0
 """Shortest wait."""
 _END_SECONDS = 15.0
@@ -257,7 +254,7 @@ class ImportManager:
             why = None
             if limit is not None:
                 try:
-                    why = self._reason_to_wait(limit * _RESUME_BELOW if is_waiting else limit)
+                    why = self._reason_to_wait(limit * RESUME_BELOW if is_waiting else limit)
                 except Exception as error:  # without this, the import would wait without end
                     if not has_failed:
                         log.error("it is unknown whether live events are late", exc_info=error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,9 +19,11 @@ from tiger_slack_tui.mcp.cursors import CursorValues, decode_cursor, encode_curs
 from tiger_slack_tui.mcp.quoting import quote_name
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.search.completeness import completeness_note
+from tiger_slack_tui.search.search import Message, describe
 from tiger_slack_tui.store.conversations import gaps_between
 from tiger_slack_tui.store.history import incomplete_channels
 from tiger_slack_tui.store.names import find_channel, find_user
+from tiger_slack_tui.store.readable_messages import ReadableMessage
 from tiger_slack_tui.store.visible_channels import VisibleChannels
 
 _ID = re.compile(r"[A-Z][A-Z0-9]{1,39}")
@@ -88,6 +90,10 @@ class Call:
         except SettingsError as error:
             raise ArgumentWrong(str(error.args[0]), hint=error.hint) from None
         return begin or EARLIEST, end or LATEST
+
+    async def describe(self, messages: Sequence[ReadableMessage]) -> list[Message]:
+        """The messages with names, plain text and links, as far as they are visible."""
+        return await describe(self.connection, messages, self.visible)
 
     async def gap_note(
         self, since: datetime, until: datetime, channel_id: ChannelId | None = None

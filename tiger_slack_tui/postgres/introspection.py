@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 from tiger_slack_tui.postgres.columnstore import ChunkCounts, chunk_counts
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_row, fetch_rows
-from tiger_slack_tui.postgres.timescale import TimescaleDB, find_timescaledb
+from tiger_slack_tui.postgres.timescale import TimescaleDB, fetch_hypertables
 
 _SESSIONS: LiteralString = """
 select a.pid
@@ -65,15 +65,10 @@ order by 1
 # A statement on a hypertable can lock each chunk, its compressed chunk, and the indexes of both. For the size of the
 # server's table of locks see https://www.postgresql.org/docs/current/runtime-config-locks.html.
 _CHUNK_LOCKS: LiteralString = """
-with hypertable as
-( select h.hypertable_name::text as name
-  from timescaledb_information.hypertables h
-  where h.hypertable_schema = 'slack'
-)
-, chunk as
+with chunk as
 ( select t.name, i.inhrelid as id
-  from hypertable t
-  join pg_inherits i on i.inhparent = format('slack.%I', t.name)::regclass
+  from unnest(%s::text[]) t (name)
+  join pg_inherits i on i.inhparent = format('slack.%%I', t.name)::regclass
 )
 , taken as
 ( select c.name
@@ -199,9 +194,8 @@ async def unsafe_settings(connection: Connection) -> list[str]:
 
 async def chunk_locks(connection: Connection) -> ChunkLocks | None:
     """The locks of the largest hypertable; None if there are no chunks."""
-    if await find_timescaledb(connection) is None:
-        return None
-    row = await (await connection.execute(_CHUNK_LOCKS)).fetchone()
+    names = await fetch_hypertables(connection)
+    row = await (await connection.execute(_CHUNK_LOCKS, (names,))).fetchone() if names else None
     return ChunkLocks(*row) if row else None
 
 

@@ -13,6 +13,11 @@ from pg_extension e
 join pg_namespace n on n.oid = e.extnamespace
 where e.extname = 'timescaledb'
 """
+_HYPERTABLES: LiteralString = """
+select h.hypertable_name::text
+from timescaledb_information.hypertables h
+where h.hypertable_schema = 'slack'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +36,10 @@ async def find_timescaledb(connection: Connection) -> TimescaleDB | None:
         return None
     version, schema, license_ = row
     return TimescaleDB(version, "community" if license_ == "timescale" else "Apache", schema)
+
+
+async def fetch_hypertables(connection: Connection) -> list[str]:
+    """The names of the hypertables of the schema slack. Raises psycopg.Error."""
+    if await find_timescaledb(connection) is None:
+        return []
+    return [row[0] for row in await (await connection.execute(_HYPERTABLES)).fetchall()]

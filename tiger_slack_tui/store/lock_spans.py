@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_value
-from tiger_slack_tui.postgres.timescale import find_timescaledb
+from tiger_slack_tui.postgres.timescale import fetch_hypertables
 from tiger_slack_tui.slack.ts import from_micros, to_micros
 
 T = TypeVar("T")
@@ -20,24 +20,14 @@ A transaction locks each chunk that it touches, with its indexes and its part of
 The server has room for 64 locks (`max_locks_per_transaction`) for each of its connections, all of them together.
 """
 
-
 _IS_PARTITIONED = "select relkind = 'p' from pg_class where oid = to_regclass('slack.message')"
-_IS_HYPERTABLE = """
-select exists
-( select from timescaledb_information.hypertables h
-  where h.hypertable_schema = 'slack'
-  and h.hypertable_name = 'message'
-)
-"""
 
 
 async def has_chunks(connection: Connection) -> bool:
     """Whether slack.message consists of chunks, so that each week takes locks of its own."""
     if await fetch_value(connection, _IS_PARTITIONED):
         return True
-    if await find_timescaledb(connection) is None:
-        return False
-    return bool(await fetch_value(connection, _IS_HYPERTABLE))
+    return "message" in await fetch_hypertables(connection)
 
 
 def by_lock_span(items: Iterable[T], time_of: Callable[[T], int | None]) -> list[list[T]]:

@@ -8,13 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from tiger_slack_tui.base.clock import Clock, SystemClock
-from tiger_slack_tui.console.model.polling import (
-    Interest,
-    WakeUp,
-    log_read_error,
-    poll_while_wanted,
-)
+from tiger_slack_tui.base.clock import Clock
+from tiger_slack_tui.console.model.polling import WantedReader, log_read_error
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.arrivals import count_events
 
@@ -84,20 +79,17 @@ class _Counts:
         return None if last is None else (max(last - most + 1, oldest), last + 1)
 
 
-class EventCountsReader:
+class EventCountsReader(WantedReader):
     """Reads while a view calls `keep_reading`, the newest parts first, in short queries with pauses.
 
     What was read is kept, so each part of the past is read once.
     """
 
     def __init__(self, conninfo: str, *, clock: Clock | None = None) -> None:
-        self._conninfo = conninfo
-        self._clock = clock or SystemClock()
+        super().__init__(conninfo, clock, seconds=_SECONDS)
         self._window = HOUR
         self._counts: dict[int, _Counts] = {}
         self._parts_at_once = 16
-        self._wake_up = WakeUp()
-        self._interest = Interest(self._clock, self._wake_up)
         self._states: dict[int, EventCounts] = {}
 
     def keep_reading(self, window: int) -> None:
@@ -110,17 +102,6 @@ class EventCountsReader:
     def state(self, window: int) -> EventCounts | None:
         """What was read of the last `window` seconds; None if nothing."""
         return self._states.get(window)
-
-    async def run(self) -> None:
-        """Read until cancelled. After any error, connect again with backoff."""
-        await poll_while_wanted(
-            self._conninfo,
-            self._poll,
-            self._interest,
-            self._wake_up,
-            seconds=_SECONDS,
-            on_error=self._fail,
-        )
 
     async def _poll(self, connection: Connection) -> None:
         """Read what is missing of the wanted time."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tiger_slack_tui.audit.readable import readable_page
 from tiger_slack_tui.audit.words import channel_name, person_name
-from tiger_slack_tui.base.clock import Clock, SystemClock
+from tiger_slack_tui.base.clock import Clock
 from tiger_slack_tui.console.formats import age
 from tiger_slack_tui.console.model.findings import (
     FROM_DATABASE,
@@ -21,12 +21,7 @@ from tiger_slack_tui.console.model.findings import (
     event_name,
 )
 from tiger_slack_tui.console.model.names import Names
-from tiger_slack_tui.console.model.polling import (
-    Interest,
-    WakeUp,
-    log_read_error,
-    poll_while_wanted,
-)
+from tiger_slack_tui.console.model.polling import WantedReader, log_read_error
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store import gaps
@@ -42,17 +37,14 @@ _GLANCE_SECONDS = 30.0
 """Without a view that shows findings, they are read so rarely: the tab of Triage shows how many events failed."""
 
 
-class FindingsReader:
+class FindingsReader(WantedReader):
     """Reads while a view calls `keep_reading`. If the database is away, `state` keeps what was read before."""
 
     def __init__(self, conninfo: str, *, clock: Clock | None = None) -> None:
+        super().__init__(conninfo, clock, seconds=SECONDS)
         self.names = Names(clock)
-        self._conninfo = conninfo
-        self._clock = clock or SystemClock()
         self._wanted_since = float("-inf")
         self._read_at: float | None = None
-        self._wake_up = WakeUp()
-        self._interest = Interest(self._clock, self._wake_up)
         self.state = StoredFindings()
 
     def keep_reading(self) -> None:
@@ -82,17 +74,6 @@ class FindingsReader:
     def read_now(self) -> None:
         """Read at once."""
         self._wake_up.set()
-
-    async def run(self) -> None:
-        """Read until cancelled. After any error, connect again with backoff."""
-        await poll_while_wanted(
-            self._conninfo,
-            self._poll,
-            self._interest,
-            self._wake_up,
-            seconds=SECONDS,
-            on_error=self._fail,
-        )
 
     async def _poll(self, connection: Connection) -> None:
         async with asyncio.timeout(QUERY_SECONDS):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
 from tiger_slack_tui.base.backoff import backoff
-from tiger_slack_tui.base.clock import Clock
+from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.console.model.read_errors import (
     describe_error,
     raise_if_cancelled,
@@ -69,27 +70,38 @@ class Interest:
         self._renewed = self._clock.elapsed()
 
 
-async def poll_while_wanted(
-    conninfo: str,
-    read: Callable[[Connection], Awaitable[None]],
-    interest: Interest,
-    wake_up: WakeUp,
-    *,
-    seconds: float,
-    on_error: Callable[[Exception, float], None],
-) -> None:
-    """Poll whenever a view wants it, until cancelled. After any error, connect again with backoff."""
-    while True:
-        await wake_up.wait()
-        await poll(
-            conninfo,
-            read,
-            seconds=seconds,
-            first_pause=seconds,
-            wake_up=wake_up,
-            on_error=on_error,
-            is_wanted=lambda: interest.is_wanted,
-        )
+class WantedReader(ABC):
+    """Reads the database while a view wants it. A subclass says what is read, and what an error means."""
+
+    def __init__(self, conninfo: str, clock: Clock | None, *, seconds: float) -> None:
+        """`seconds` are between two reads."""
+        self._seconds = seconds
+        self._conninfo = conninfo
+        self._clock = clock or SystemClock()
+        self._wake_up = WakeUp()
+        self._interest = Interest(self._clock, self._wake_up)
+
+    async def run(self) -> None:
+        """Read until cancelled. After any error, connect again with backoff."""
+        while True:
+            await self._wake_up.wait()
+            await poll(
+                self._conninfo,
+                self._poll,
+                seconds=self._seconds,
+                first_pause=self._seconds,
+                wake_up=self._wake_up,
+                on_error=self._fail,
+                is_wanted=lambda: self._interest.is_wanted,
+            )
+
+    @abstractmethod
+    async def _poll(self, connection: Connection) -> None:
+        """Read once."""
+
+    @abstractmethod
+    def _fail(self, error: Exception, pause: float) -> None:
+        """Show the error. The next connection comes after `pause` seconds."""
 
 
 async def poll(

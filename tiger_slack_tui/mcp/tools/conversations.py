@@ -20,7 +20,7 @@ from tiger_slack_tui.mcp.answers import (
 )
 from tiger_slack_tui.mcp.call import NOT_INDEXED, Call
 from tiger_slack_tui.mcp.tools.parameters import Channel, Cursor, Since, Until, User
-from tiger_slack_tui.search.search import Message, describe
+from tiger_slack_tui.search.search import Message
 from tiger_slack_tui.store.conversations import fetch_first_replies, fetch_top_level, with_replies
 from tiger_slack_tui.store.readable_messages import ReadableMessage, fetch_messages
 from tiger_slack_tui.store.search import (
@@ -84,7 +84,7 @@ async def get_conversations_in_channel(
     ):
         replies[_thread(reply)[1]].append(reply)
     shown = [m for first in page for m in (first, *replies[first.ts][:_REPLIES])]
-    messages = {m.ts: m for m in await _described(call, shown)}
+    messages = {m.ts: m for m in await call.describe(shown)}
     items, all_fit = fitting(
         _conversation(
             first,
@@ -121,7 +121,7 @@ async def get_conversations_with_user(
     firsts = await fetch_messages(
         call.connection, sorted({(m.channel_id, m.thread_ts) for m in rows if m.thread_ts})
     )
-    known = {(m.channel_id, m.ts): m for m in await _described(call, [*rows, *firsts])}
+    known = {(m.channel_id, m.ts): m for m in await call.describe([*rows, *firsts])}
     threads = _by_thread(rows)
     replied = await with_replies(call.connection, [_key(m) for m in rows if not m.thread_ts])
     items, all_fit = fitting(
@@ -213,7 +213,3 @@ def _conversation(
         messages=[quoted(each, _MOST_TEXT) for each in messages],
         has_more=has_more,
     )
-
-
-async def _described(call: Call, messages: Sequence[ReadableMessage]) -> list[Message]:
-    return await describe(call.connection, messages, call.visible)

@@ -23,10 +23,10 @@ from tiger_slack_tui.mcp.quoting import quote, quote_name
 from tiger_slack_tui.mcp.tools.parameters import Cursor, MessageChannel, MessageTs
 from tiger_slack_tui.search.completeness import completeness_note
 from tiger_slack_tui.search.query import LONGEST, parse_query
-from tiger_slack_tui.search.search import Message, Result, describe
+from tiger_slack_tui.search.search import Result
 from tiger_slack_tui.search.search import search as find
 from tiger_slack_tui.search.thread import around
-from tiger_slack_tui.store.readable_messages import ReadableMessage, fetch_messages, fetch_thread
+from tiger_slack_tui.store.readable_messages import fetch_messages, fetch_thread
 from tiger_slack_tui.store.search import SearchPosition
 
 _MOST_FOUND = 1000
@@ -126,7 +126,7 @@ async def get_thread_messages(
     found = await fetch_thread(call.connection, channel_id, thread_ts, limit + 1, after=last)
     if not found and not after:
         raise _unknown()
-    messages = await _described(call, found[:limit])
+    messages = await call.describe(found[:limit])
     items, all_fit = fitting(map(quoted, messages))
     is_more = len(items) < len(found)
     until = LATEST if not is_more else messages[len(items) - 1].time
@@ -169,10 +169,6 @@ async def get_message_context(
         message=message,
         after=after,
     )
-
-
-async def _described(call: Call, messages: list[ReadableMessage]) -> list[Message]:
-    return await describe(call.connection, messages, call.visible)
 
 
 def _found(result: Result) -> QuotedMessage:
