@@ -12,24 +12,25 @@ from textual.binding import Binding
 
 CONFIRM_KEY: Final = "y"
 """The key that says yes. No action that asks can have it: a key that is held down repeats, and would confirm."""
-OVERVIEW, JOBS, TRIAGE, IMPORT, LOG, MESSAGES, EVENTS = VIEWS = (
-    "overview",
-    "jobs",
-    "triage",
-    "import",
-    "log",
-    "messages",
-    "events",
+OVERVIEW: Final = "overview"
+JOBS: Final = "jobs"
+TRIAGE: Final = "triage"
+IMPORT: Final = "import"
+LOG: Final = "log"
+MESSAGES: Final = "messages"
+EVENTS: Final = "events"
+_VIEWS: Final = (
+    (OVERVIEW, "Overview", "Show whether ingestion is healthy."),
+    (JOBS, "Jobs", "Show jobs, locks, migrations, the database."),
+    (TRIAGE, "Triage", "Show what was not simply stored, and gaps."),
+    (IMPORT, "Import", "Import an export of Slack."),
+    (LOG, "Log", "Show the program's log."),
+    (MESSAGES, "Messages", "Search messages, and read threads."),
+    (EVENTS, "Events", "Show every event that was received."),
 )
-TITLES: Final = {
-    OVERVIEW: "Overview",
-    JOBS: "Jobs",
-    TRIAGE: "Triage",
-    IMPORT: "Import",
-    LOG: "Log",
-    MESSAGES: "Messages",
-    EVENTS: "Events",
-}
+"""Each view with its title and the help of the action that shows it, in the order of their digits."""
+VIEWS: Final = tuple(name for name, _, _ in _VIEWS)
+TITLES: Final = {name: title for name, title, _ in _VIEWS}
 
 Result = Awaitable[None] | None
 OwnerT = TypeVar("OwnerT")
@@ -153,6 +154,18 @@ def action(
         return ActionMethod(Action(id, keys, title, shown, help_text, changes, footer), method)
 
     return declare
+
+
+def view_switches(show: Callable[[OwnerT, str], Result]) -> dict[str, ActionMethod[OwnerT]]:
+    """Methods by their names: for each view the action `view.NAME` with the view's digit, which calls `show`."""
+
+    def switch(digit: int, name: str, title: str, help_text: str) -> ActionMethod[OwnerT]:
+        declared_action = Action(
+            f"view.{name}", str(digit), f"View {title}", help=help_text, footer=False
+        )
+        return ActionMethod(declared_action, lambda owner: show(owner, name))
+
+    return {f"act_{view[0]}": switch(digit, *view) for digit, view in enumerate(_VIEWS, 1)}
 
 
 def _first_line(method: Callable[[Any], Result]) -> str:

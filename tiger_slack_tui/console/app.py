@@ -22,12 +22,7 @@ from tiger_slack_tui.audit.reference import MessageReference
 from tiger_slack_tui.console.actions import (
     EVENTS,
     HELP,
-    IMPORT,
-    JOBS,
-    LOG,
     MESSAGES,
-    OVERVIEW,
-    TRIAGE,
     VIEWS,
     Action,
     ActionGroup,
@@ -37,6 +32,7 @@ from tiger_slack_tui.console.actions import (
     declared,
     implements,
     perform,
+    view_switches,
 )
 from tiger_slack_tui.console.driver.palette import Palette
 from tiger_slack_tui.console.interaction import InteractiveApp
@@ -301,41 +297,6 @@ class ConsoleApp(InteractiveApp):
         await perform(self._action_owners(), action_id)
         self._sample()
 
-    @action("view.overview", "1", "View Overview", footer=False)
-    def act_overview(self) -> Awaitable[None]:
-        """Show whether ingestion is healthy."""
-        return self.go_to(OVERVIEW)
-
-    @action("view.jobs", "2", "View Jobs", footer=False)
-    def act_jobs(self) -> Awaitable[None]:
-        """Show jobs, locks, migrations, the database."""
-        return self.go_to(JOBS)
-
-    @action("view.triage", "3", "View Triage", footer=False)
-    def act_triage(self) -> Awaitable[None]:
-        """Show what was not simply stored, and gaps."""
-        return self.go_to(TRIAGE)
-
-    @action("view.import", "4", "View Import", footer=False)
-    def act_import(self) -> Awaitable[None]:
-        """Import an export of Slack."""
-        return self.go_to(IMPORT)
-
-    @action("view.log", "5", "View Log", footer=False)
-    def act_log(self) -> Awaitable[None]:
-        """Show the program's log."""
-        return self.go_to(LOG)
-
-    @action("view.messages", "6", "View Messages", footer=False)
-    def act_messages(self) -> Awaitable[None]:
-        """Search messages, and read threads."""
-        return self.go_to(MESSAGES)
-
-    @action("view.events", "7", "View Events", footer=False)
-    def act_events(self) -> Awaitable[None]:
-        """Show every event that was received."""
-        return self.go_to(EVENTS)
-
     async def go_to(self, name: str) -> None:
         """Show another view. It is mounted when it is first shown: all of them would double the time of the start."""
         switcher, view = self.query_one("#views", Switcher), self._views[name]
@@ -345,6 +306,9 @@ class ConsoleApp(InteractiveApp):
         self._view = switcher.current = name
         self.view.focus_first()
         self._sample()
+
+    # The actions view.NAME, in the order of their digits.
+    vars().update(view_switches(go_to))
 
     async def show_message(self, message: MessageReference) -> None:
         """Show what was said around a message."""
