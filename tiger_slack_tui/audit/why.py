@@ -164,15 +164,14 @@ async def fetch_message_trail(
         _trail_event(event, _effect(event, message, is_deleted=is_deleted))
         for event in await message_events(connection, channel_id, ts)
     )
-    known = {event.event_id for event in events}
+    stored = {event.event_id for event in events}
     waiting = tuple(
         each.event
         for each in spooled
         if (each.channel_id, each.message_ts) == (channel_id, ts)
-        and each.event.event_id not in known
+        and each.event.event_id not in stored
     )
-    ids = sorted({event.discard_id for event in events if event.discard_id is not None})
-    rules = [rule for id_ in ids if (rule := await find_rule(connection, id_))]
+    rules = await _discarding_rules(connection, events)
     return MessageTrail(
         channel_id=channel_id,
         channel_name=facts.channel_name,
@@ -186,13 +185,21 @@ async def fetch_message_trail(
         deleted_at=facts.deleted_at,
         events=events,
         spooled=waiting,
-        rules=tuple(rules),
+        rules=rules,
         names=await names_in(connection, *(rule.match for rule in rules)),
         import_file=await imported_file(connection, channel_id, ts),
         gap=await covering_gap(connection, channel_id, ts),
         backfill=await covering_gap(connection, channel_id, ts, by_hand=True),
         trail_since=facts.trail_since,
     )
+
+
+async def _discarding_rules(
+    connection: Connection, events: Iterable[TrailEvent]
+) -> tuple[Rule, ...]:
+    """The rules that discarded the events, without those that are no longer known."""
+    ids = sorted({event.discard_id for event in events if event.discard_id is not None})
+    return tuple([rule for id_ in ids if (rule := await find_rule(connection, id_))])
 
 
 def _trail_event(row: MessageEventRow, effect: Effect) -> TrailEvent:

@@ -126,37 +126,55 @@ async def search(
     query = parse_query(text, now or datetime.now(UTC))
     progress, match = await _match(connection, query, visible)
     is_ranked = match.ranking is not None and not newest
+    limited_to = None
     if is_ranked:
         found, limited_to = await store.most_relevant(
             connection, match, after=after, limit=limit + 1
         )
     else:
         found = await store.newest(connection, match, after=after, limit=limit + 1)
-        limited_to = None
-    page = found[:limit]
-    messages = await fetch_messages(connection, [(each.channel_id, each.ts) for each in page])
-    described, texts = await _described(connection, messages, visible)
-    snippets = await _snippets(connection, query, match, texts, progress.languages)
-    positions = {(each.channel_id, each.ts): each.position(is_ranked=is_ranked) for each in page}
+    positions = {
+        (each.channel_id, each.ts): each.position(is_ranked=is_ranked) for each in found[:limit]
+    }
     return SearchPage(
-        tuple(
-            Result(message, pieces, positions[message.channel_id, message.ts], found_in)
-            for message, (pieces, found_in) in zip(described, snippets, strict=True)
-        ),
-        page[-1].position(is_ranked=is_ranked) if len(found) > limit else None,
+        await _results(connection, query, match, positions, progress.languages),
+        found[limit - 1].position(is_ranked=is_ranked) if len(found) > limit else None,
         is_ranked,
         progress,
         limited_to,
-        tuple(
-            await incomplete_channels(
-                connection,
-                since=query.since,
-                until=query.until,
-                channels=await _channels(connection, query, visible),
-                visible=visible,
-            )
-        ),
+        await _incomplete(connection, query, visible),
     )
+
+
+async def _results(
+    connection: Connection,
+    query: Query,
+    match: Match,
+    positions: Mapping[tuple[ChannelId, SlackTs], SearchPosition],
+    languages: Sequence[str],
+) -> tuple[Result, ...]:
+    """The messages at these positions, with their snippets."""
+    messages = await fetch_messages(connection, list(positions))
+    described, texts = await _described(connection, messages, match.visible)
+    snippets = await _snippets(connection, query, match, texts, languages)
+    return tuple(
+        Result(message, pieces, positions[message.channel_id, message.ts], found_in)
+        for message, (pieces, found_in) in zip(described, snippets, strict=True)
+    )
+
+
+async def _incomplete(
+    connection: Connection, query: Query, visible: VisibleChannels | None
+) -> tuple[IncompleteChannel, ...]:
+    """The channels that the query searches, and of which messages may be missing."""
+    found = await incomplete_channels(
+        connection,
+        since=query.since,
+        until=query.until,
+        channels=await _channels(connection, query, visible),
+        visible=visible,
+    )
+    return tuple(found)
 
 
 async def _described(
