@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from tiger_slack_tui.base.clock import Clock
-from tiger_slack_tui.console.model.polling import WantedReader, log_read_error
+from tiger_slack_tui.base.clock import Clock, SystemClock
+from tiger_slack_tui.console.model.polling import WantedPolling, log_read_error
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store.arrivals import count_events
 
@@ -79,14 +79,17 @@ class _Counts:
         return None if last is None else (max(last - most + 1, oldest), last + 1)
 
 
-class EventCountsReader(WantedReader):
+class EventCountsReader:
     """Reads while a view calls `keep_reading`, the newest parts first, in short queries with pauses.
 
     What was read is kept, so each part of the past is read once.
     """
 
     def __init__(self, conninfo: str, *, clock: Clock | None = None) -> None:
-        super().__init__(conninfo, clock, seconds=_SECONDS)
+        self._clock = clock or SystemClock()
+        self._polling = WantedPolling(
+            conninfo, self._poll, seconds=_SECONDS, on_error=self._fail, clock=self._clock
+        )
         self._window = HOUR
         self._counts: dict[int, _Counts] = {}
         self._parts_at_once = 16
@@ -95,13 +98,17 @@ class EventCountsReader(WantedReader):
     def keep_reading(self, window: int) -> None:
         """Go on reading the last `window` seconds, one of `PARTS`. Called with each sample that shows them."""
         if window != self._window:
-            self._wake_up.set()
+            self._polling.read_now()
         self._window = window
-        self._interest.renew()
+        self._polling.renew()
 
     def state(self, window: int) -> EventCounts | None:
         """What was read of the last `window` seconds; None if nothing."""
         return self._states.get(window)
+
+    async def run(self) -> None:
+        """Read until cancelled. After any error, connect again with backoff."""
+        await self._polling.run()
 
     async def _poll(self, connection: Connection) -> None:
         """Read what is missing of the wanted time."""
@@ -112,7 +119,7 @@ class EventCountsReader(WantedReader):
             del counts.counts[number]
         for number in range(newest - _UNSETTLED + 1, newest + 1):
             counts.counts.pop(number, None)
-        while self._interest.is_wanted and self._window == window:
+        while self._polling.is_wanted and self._window == window:
             missing = counts.missing(newest, self._parts_at_once)
             if missing is None:
                 return

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tiger_slack_tui.audit.readable import readable_page
 from tiger_slack_tui.audit.words import channel_name, person_name
-from tiger_slack_tui.base.clock import Clock
+from tiger_slack_tui.base.clock import Clock, SystemClock
 from tiger_slack_tui.console.formats import age
 from tiger_slack_tui.console.model.findings import (
     FROM_DATABASE,
@@ -21,7 +21,7 @@ from tiger_slack_tui.console.model.findings import (
     event_name,
 )
 from tiger_slack_tui.console.model.names import Names
-from tiger_slack_tui.console.model.polling import WantedReader, log_read_error
+from tiger_slack_tui.console.model.polling import WantedPolling, log_read_error
 from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.store import gaps
@@ -37,11 +37,14 @@ _GLANCE_SECONDS = 30.0
 """Without a view that shows findings, they are read so rarely: the tab of Triage shows how many events failed."""
 
 
-class FindingsReader(WantedReader):
+class FindingsReader:
     """Reads while a view calls `keep_reading`. If the database is away, `state` keeps what was read before."""
 
     def __init__(self, conninfo: str, *, clock: Clock | None = None) -> None:
-        super().__init__(conninfo, clock, seconds=SECONDS)
+        self._clock = clock or SystemClock()
+        self._polling = WantedPolling(
+            conninfo, self._poll, seconds=SECONDS, on_error=self._fail, clock=self._clock
+        )
         self.names = Names(clock)
         self._wanted_since = float("-inf")
         self._read_at: float | None = None
@@ -49,13 +52,13 @@ class FindingsReader(WantedReader):
 
     def keep_reading(self) -> None:
         """Go on reading for a few seconds. A view that shows findings calls this with each sample."""
-        if not self._interest.is_wanted:
+        if not self._polling.is_wanted:
             self._wanted_since = self._clock.elapsed()
-        self._interest.renew()
+        self._polling.renew()
 
     def glance(self) -> None:
         """Read if the last try was some time ago, or a name is wanted. Called with each sample."""
-        if self.names.is_wanted or self._interest.age > _GLANCE_SECONDS:
+        if self.names.is_wanted or self._polling.age > _GLANCE_SECONDS:
             self.keep_reading()
 
     @property
@@ -73,7 +76,11 @@ class FindingsReader(WantedReader):
 
     def read_now(self) -> None:
         """Read at once."""
-        self._wake_up.set()
+        self._polling.read_now()
+
+    async def run(self) -> None:
+        """Read until cancelled. After any error, connect again with backoff."""
+        await self._polling.run()
 
     async def _poll(self, connection: Connection) -> None:
         async with asyncio.timeout(QUERY_SECONDS):

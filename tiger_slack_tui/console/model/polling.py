@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
 from tiger_slack_tui.base.backoff import backoff
-from tiger_slack_tui.base.clock import Clock, SystemClock
+from tiger_slack_tui.base.clock import Clock
 from tiger_slack_tui.console.model.read_errors import (
     describe_error,
     raise_if_cancelled,
@@ -45,13 +44,25 @@ class WakeUp:
         self._event.clear()
 
 
-class Interest:
-    """Whether a view wants what a reader reads: for some seconds after each call of `renew`."""
+class WantedPolling:
+    """Calls `read` while a view wants what it reads: for some seconds after each call of `renew`."""
 
-    def __init__(self, clock: Clock, wake_up: WakeUp) -> None:
-        """`wake_up` is set when a view begins to want it."""
+    def __init__(
+        self,
+        conninfo: str,
+        read: Callable[[Connection], Awaitable[None]],
+        *,
+        seconds: float,
+        on_error: Callable[[Exception, float], None],
+        clock: Clock,
+    ) -> None:
+        """`seconds` are between two reads. `on_error` is called as by `poll`."""
+        self._conninfo = conninfo
+        self._read = read
+        self._seconds = seconds
+        self._on_error = on_error
         self._clock = clock
-        self._wake_up = wake_up
+        self._wake_up = WakeUp()
         self._renewed = float("-inf")
 
     @property
@@ -64,22 +75,14 @@ class Interest:
         return self._clock.elapsed() - self._renewed
 
     def renew(self) -> None:
-        """Want it for some more seconds."""
+        """Want it for some more seconds. Reads at once if it was not wanted."""
         if not self.is_wanted:
             self._wake_up.set()
         self._renewed = self._clock.elapsed()
 
-
-class WantedReader(ABC):
-    """Reads the database while a view wants it. A subclass says what is read, and what an error means."""
-
-    def __init__(self, conninfo: str, clock: Clock | None, *, seconds: float) -> None:
-        """`seconds` are between two reads."""
-        self._seconds = seconds
-        self._conninfo = conninfo
-        self._clock = clock or SystemClock()
-        self._wake_up = WakeUp()
-        self._interest = Interest(self._clock, self._wake_up)
+    def read_now(self) -> None:
+        """Read at once, if it is wanted."""
+        self._wake_up.set()
 
     async def run(self) -> None:
         """Read until cancelled. After any error, connect again with backoff."""
@@ -87,21 +90,13 @@ class WantedReader(ABC):
             await self._wake_up.wait()
             await poll(
                 self._conninfo,
-                self._poll,
+                self._read,
                 seconds=self._seconds,
                 first_pause=self._seconds,
                 wake_up=self._wake_up,
-                on_error=self._fail,
-                is_wanted=lambda: self._interest.is_wanted,
+                on_error=self._on_error,
+                is_wanted=lambda: self.is_wanted,
             )
-
-    @abstractmethod
-    async def _poll(self, connection: Connection) -> None:
-        """Read once."""
-
-    @abstractmethod
-    def _fail(self, error: Exception, pause: float) -> None:
-        """Show the error. The next connection comes after `pause` seconds."""
 
 
 async def poll(
