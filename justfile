@@ -112,6 +112,10 @@ setup-logfire-mcp: deps
 screenshots:
     {{dev}} python scripts/screenshots.py
 
+# Write the schema reference, docs/schema.md, from the database's comments
+schema-reference:
+    {{dev}} python scripts/schema_reference.py
+
 # Run a benchmark of benchmarks/GROUP.py (ingest, imports, console, audit, mcp, search, scale, columnstore); its docstring names them
 benchmark GROUP NAME *ARGS:
     {{dev}} python benchmarks/{{GROUP}}.py {{NAME}} {{ARGS}}

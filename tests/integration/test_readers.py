@@ -8,6 +8,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from scripts.schema_reference import TARGET, reference
+from tiger_slack_tui.postgres.pool import connect
+
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 Database = psycopg.Connection[Any]
@@ -201,3 +204,9 @@ def test_every_function_for_readers_says_what_it_does(database: Database) -> Non
         and obj_description(p.oid, 'pg_proc') is null
     """
     assert column(database, uncommented) == []
+
+
+async def test_the_schema_reference_is_current(conninfo: str) -> None:
+    """`just schema-reference` writes it."""
+    async with await connect(conninfo) as connection:
+        assert await reference(connection) == TARGET.read_text()

@@ -21,6 +21,16 @@ order by c.relname, a.attnum
 """
 
 
+_FUNCTIONS: LiteralString = """
+select p.proname as name, pg_get_function_arguments(p.oid) as arguments, pg_get_function_result(p.oid) as result
+, obj_description(p.oid, 'pg_proc') as comment
+from pg_proc p
+where p.pronamespace = 'slack'::regnamespace
+and p.proname ~ '^(find|search)_(user|channel)_by_|^get_(thread|channel)_|^get_messages$'
+order by p.proname, p.oid
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnComment:
     """A column of a table of the schema slack."""
@@ -35,3 +45,18 @@ class ColumnComment:
 async def column_comments(connection: Connection) -> list[ColumnComment]:
     """All columns of the schema's tables and views, by table."""
     return await fetch_rows(connection, ColumnComment, _COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionComment:
+    """A function of the schema slack that is made for readers."""
+
+    name: str
+    arguments: str
+    result: str
+    comment: str | None
+
+
+async def reader_functions(connection: Connection) -> list[FunctionComment]:
+    """The functions for readers, by name."""
+    return await fetch_rows(connection, FunctionComment, _FUNCTIONS)
