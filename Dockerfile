@@ -7,6 +7,8 @@ COPY requirements/uv.txt requirements/runtime.txt requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/uv.txt
 RUN uv venv /app && VIRTUAL_ENV=/app uv pip sync --require-hashes requirements/runtime.txt
 COPY . .
+# What tiger-slack --version tells; by default what git says.
+ARG TIGER_SLACK_COMMIT=
 RUN uv build --wheel --out-dir /dist && VIRTUAL_ENV=/app uv pip install --no-deps /dist/*.whl
 
 FROM python:3.13-slim-bookworm

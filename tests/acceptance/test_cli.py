@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -78,7 +79,8 @@ def test_a_command_to_paste_begins_as_the_process_was_started(
 
 def test_help_and_version(tmp_path: Path) -> None:
     assert "migrate" in tiger_slack("--help", cwd=tmp_path).stdout
-    assert tiger_slack("--version", cwd=tmp_path).stdout == f"{__version__}\n"
+    said = tiger_slack("--version", cwd=tmp_path).stdout
+    assert re.fullmatch(rf"{re.escape(__version__)}( \(commit [0-9a-f]{{7,40}}\))?\n", said)
 
 
 @pytest.mark.parametrize(("words", "first"), [((), "Run:"), (("discard",), "Commands:")])

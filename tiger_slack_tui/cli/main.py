@@ -8,7 +8,6 @@ from typing import NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
-from tiger_slack_tui import __version__
 from tiger_slack_tui.cli.errors import exit_on_interrupt
 from tiger_slack_tui.cli.groups import SuggestingGroup
 
@@ -120,12 +119,28 @@ class _Commands(SuggestingGroup):
                 )
 
 
+def _print_version(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    if is_wanted and not context.resilient_parsing:
+        from tiger_slack_tui.base.build import version_text  # asks git in a checkout
+
+        click.echo(version_text())
+        context.exit()
+
+
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     invoke_without_command=True,
 )
-@click.version_option(__version__, "-V", "--version", message="%(version)s")
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and the commit, and exit.",
+)
 @click.pass_context
 def main(context: click.Context) -> None:
     """Ingest a Slack workspace into TimescaleDB or PostgreSQL.
