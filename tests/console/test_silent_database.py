@@ -72,11 +72,11 @@ async def test_the_numbers_of_an_instance_that_reports_no_more_are_those_of_its_
 ) -> None:
     now = 1000
 
-    async def read(*_: object) -> Arrivals:
+    async def fetch(*_: object) -> Arrivals:
         counts = {(second, "message", "stored"): 20 for second in range(800, 990)}
         return Arrivals(now=now, since=700, counts=counts)
 
-    monkeypatch.setattr(ArrivalReader, "read", read)
+    monkeypatch.setattr(ArrivalReader, "fetch", fetch)
     monitor = Monitor(conninfo, JobSettings(), is_observing=True)
     for now, seen_age in ((1000, 9.6), (1030, 40.0), (1060, 70.0)):
         rates = await monitor._observe(None, [instance("x@host:1", seen_age=seen_age)])  # type: ignore[arg-type]

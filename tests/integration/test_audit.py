@@ -200,7 +200,7 @@ async def test_an_event_shows_its_error_deliveries_and_lateness(
     assert (found.error["sqlstate"], found.outcome) == ("23514", "failed")
     assert found.error["diagnostics"]["constraint_name"] == "refusing"
     assert (found.deliveries, found.received_at - found.event_ts) == (2, timedelta(seconds=0.5))
-    # Its subject is stored where PostgreSQL can hold it, so that lists and histories find it.
+    # Its subject is stored where PostgreSQL can hold it, so that lists and trails find it.
     assert (found.channel_id, found.user_id, found.message_ts) == ("C1", "U1", at(6))
     assert found.event == EVENTS["Ev6"]
 
