@@ -144,6 +144,7 @@ class Backfill:
                     raise SlackRestricted(f"{RESTRICTED}.")
                 account, error = await self._step_alone(history.reader)
                 if error or history.state.is_done:
+                    order.end(history)
                     on_result(await self._end_history(history, error))
                 else:
                     order.put_back(history)

@@ -21,6 +21,8 @@ class OwedHistory:
     reader: ChannelReader
     created: datetime | None
     """When the channel was created; None if Slack has not said."""
+    counted: tuple[float, float] | None = None
+    """Its part of the sums of NewestFirst: requests so far, and in all; None before its first page."""
 
     @property
     def state(self) -> ChannelProgress:
@@ -41,40 +43,67 @@ class OwedHistory:
 
 
 class NewestFirst:
-    """Hands out the histories: first the one whose next messages or thread are the newest."""
+    """Hands out the histories: first the one whose next messages or thread are the newest.
+
+    It keeps sums, because there can be thousands of channels, and the progress is shown after each page.
+    """
 
     def __init__(self) -> None:
         self._open: list[tuple[int, int, OwedHistory]] = []
-        self._all: list[OwedHistory] = []
+        self._histories = 0
+        self._counted = 0
+        """Histories of which the number of requests is known."""
+        self._calls = 0.0
+        self._calls_in_all = 0.0
+        self.done = 0
+        """Histories that are read to their end."""
 
     def add(self, history: OwedHistory) -> None:
         """Add a history to read."""
-        self._all.append(history)
+        self._histories += 1
         self.put_back(history)
 
     def take(self) -> OwedHistory | None:
-        """The history to read a page of; None if all are read. Whoever has not read all of it puts it back."""
+        """The history to read a page of; None if all are read.
+
+        Whoever has read the page puts the history back, or ends it.
+        """
         return heapq.heappop(self._open)[2] if self._open else None
 
     def put_back(self, history: OwedHistory) -> None:
         """Read more of the history later."""
+        self._count(history)
         heapq.heappush(self._open, (-to_micros(history.reader.position), history.gap.id, history))
+
+    def end(self, history: OwedHistory) -> None:
+        """Read no more of the history: it is read to its end, or failed."""
+        self._count(history)
+        self.done += history.state.is_done
 
     def unfinished(self) -> list[OwedHistory]:
         """The histories that are not handed out and not read."""
         return [history for _, _, history in self._open]
 
-    @property
-    def done(self) -> int:
-        return sum(history.state.is_done for history in self._all)
-
     def __len__(self) -> int:
-        return len(self._all)
+        return self._histories
 
     def share(self) -> float:
         """How much of all histories is read, 0 to 1, by requests. A channel without a page counts as the average."""
-        known = [in_all for each in self._all if (in_all := each.calls_in_all()) is not None]
-        average = sum(known) / len(known) if known else 1.0
-        whole = sum(known) + average * (len(self._all) - len(known))
-        done = sum(each.calls for each in self._all if each.calls_in_all() is not None)
-        return min(done / whole, 1.0) if whole else 1.0
+        average = self._calls_in_all / self._counted if self._counted else 1.0
+        whole = self._calls_in_all + average * (self._histories - self._counted)
+        return min(self._calls / whole, 1.0) if whole else 1.0
+
+    def _count(self, history: OwedHistory) -> None:
+        """Replace the history's part of the sums by what is known of it now."""
+        if history.counted is not None:
+            calls, in_all = history.counted
+            self._counted -= 1
+            self._calls -= calls
+            self._calls_in_all -= in_all
+        in_all_now = history.calls_in_all()
+        history.counted = None if in_all_now is None else (history.calls, in_all_now)
+        if history.counted is not None:
+            calls, in_all = history.counted
+            self._counted += 1
+            self._calls += calls
+            self._calls_in_all += in_all

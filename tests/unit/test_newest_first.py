@@ -1,0 +1,77 @@
+"""The order and the progress of histories: the sums are those of all histories, however they change."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tiger_slack_tui.backfill.newest_first import NewestFirst, OwedHistory
+
+
+@dataclass
+class Account:
+    read: int = 0
+
+
+@dataclass
+class State:
+    is_done: bool = False
+    reached: float = 0.0
+    threads: int = 0
+    account: Account = field(default_factory=Account)
+
+
+class Reader:
+    """A channel of which a share is read with each page."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.window = self
+
+    @property
+    def position(self) -> datetime:
+        return datetime.fromtimestamp(2e9 * (1 - self.state.reached), UTC)
+
+    def share(self, reached: float, created: object) -> float:
+        return reached
+
+
+def history(number: int) -> OwedHistory:
+    gap: Any = type("Gap", (), {"id": number})()
+    reader: Any = Reader()
+    return OwedHistory(gap, reader, None)
+
+
+def expected_share(all_: list[OwedHistory]) -> float:
+    known = [in_all for each in all_ if (in_all := each.calls_in_all()) is not None]
+    average = sum(known) / len(known) if known else 1.0
+    whole = sum(known) + average * (len(all_) - len(known))
+    calls = sum(each.calls for each in all_ if each.calls_in_all() is not None)
+    return min(calls / whole, 1.0)
+
+
+def test_the_sums_are_those_of_all_histories() -> None:
+    chance, order = random.Random(1), NewestFirst()
+    all_ = [history(n) for n in range(20)]
+    for each in all_:
+        order.add(each)
+    assert (order.share(), order.done, len(order)) == (0.0, 0, 20)
+    positions = []
+    while (taken := order.take()) is not None:
+        positions.append(taken.reader.position)
+        state: Any = taken.state
+        state.account.read += chance.randint(1, 200)
+        state.reached = min(state.reached + chance.random() / 3, 1.0)
+        state.is_done = state.reached == 1.0
+        if state.is_done:
+            order.end(taken)
+        else:
+            order.put_back(taken)
+        assert order.share() == pytest.approx(expected_share(all_))
+        assert order.done == sum(each.state.is_done for each in all_)
+    assert positions == sorted(positions, reverse=True)
+    assert (order.share(), order.done) == (pytest.approx(1.0), 20)
