@@ -300,6 +300,7 @@ class Engine:
             self.snapshot,
             instance=self._settings.instance,
             team_id=team_id,
+            identity=lambda: self._identity,
             on_gap_due=lambda: scheduler.wake(BACKFILL),
             timing=self._heartbeat_timing,
             clock=self._clock,

@@ -134,7 +134,15 @@ $func$;
 comment on function slack.leave_channel(slack.channel, jsonb) is
   'Notes that the app left a channel that it heard: what it heard until then stays complete. left_at is in seconds since 1970. The caller holds the lock of the channel''s row.';
 
-create or replace function slack.hear_members()
+create or replace function slack.is_history_kind(channel_type text, kinds text[])
+returns bool
+immutable parallel safe
+return kinds is null or coalesce(channel_type = any (kinds), kinds @> '{channel,group}');
+comment on function slack.is_history_kind(text, text[]) is
+  'Whether a channel of this type is of the kinds whose history the app may read; null: of all kinds. If the type is not known, it is one of public or private channels.';
+
+drop function if exists slack.hear_members();
+create or replace function slack.hear_members(kinds text[])
 returns int8
 language plpgsql
 as $func$
@@ -147,6 +155,7 @@ begin
     from slack.channel c
     where c.is_member
     and c.heard_since is null
+    and slack.is_history_kind(c.channel_type, kinds)
     order by c.id collate "C"
     limit 100
   loop
@@ -159,8 +168,34 @@ begin
   return n;
 end
 $func$;
-comment on function slack.hear_members() is
-  'Notes up to 100 channels of which a list of Slack says that the app is a member, and that were not heard before: they are heard from now on, and their history is owed. A connected instance calls it. Returns the number of channels.';
+comment on function slack.hear_members(text[]) is
+  'Notes up to 100 channels of which a list of Slack says that the app is a member, and that were not heard before: they are heard from now on, and their history is owed. kinds has the types of channels whose history the app may read; null: all. Slack sends messages only of these. A connected instance calls it. Returns the number of channels.';
+
+create or replace function slack.stop_hearing(kinds text[])
+returns int8
+language plpgsql
+as $func$
+declare
+  channel text;
+  n int8 := 0;
+begin
+  for channel in
+    select c.id
+    from slack.channel c
+    where c.heard_since is not null
+    and not slack.is_history_kind(c.channel_type, kinds)
+    order by c.id collate "C"
+    limit 100
+  loop
+    update slack.channel c set heard_since = null where c.id = channel;
+    perform slack.refresh_complete(channel);
+    n := n + 1;
+  end loop;
+  return n;
+end
+$func$;
+comment on function slack.stop_hearing(text[]) is
+  'Notes up to 100 channels that were thought to be heard, but are not of these kinds: Slack sends no messages of them. Since when is not known, so nothing that was heard counts as complete. Returns the number of channels.';
 
 create or replace function slack.absent_from(channel text, since timestamptz)
 returns void

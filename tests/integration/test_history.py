@@ -154,10 +154,10 @@ async def test_a_channel_that_a_list_names_is_heard_once_connected(
     others = [{"id": "C2", "name": "two", "is_member": False}, {"id": "C3", "name": "three"}]
     async with await connect(conninfo) as connection:
         found = await upsert(connection, "channel", mine)  # a list of an export
-        assert (await history.hear_members(connection), found.changed) == (0, 1)
+        assert (await history.hear_members(connection, None), found.changed) == (0, 1)
         found = await upsert(connection, "channel", mine + others, listed_at="1800000000.000000")
         assert found.changed == 3
-        assert [await history.hear_members(connection) for _ in range(2)] == [1, 0]
+        assert [await history.hear_members(connection, None) for _ in range(2)] == [1, 0]
         assert [row[:2] for row in joined(database)] == [("C1", 0)]
         again = await upsert(connection, "channel", mine + others, listed_at="1800000100.000000")
         assert again.changed == 0
@@ -166,6 +166,26 @@ async def test_a_channel_that_a_list_names_is_heard_once_connected(
         mine[0]["is_member"] = False
         await upsert(connection, "channel", mine, listed_at="1800000200.000000")
     assert complete(database) == (1_799_999_000, 1_800_000_100)
+
+
+async def test_only_channels_whose_history_the_app_may_read_are_heard(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        "insert into slack.channel (id, channel_name, channel_type, is_member)"
+        " values ('C1', 'a', 'channel', true), ('G1', 'b', 'group', true), ('C2', 'c', null, true)"
+    )
+    heard = "select id, complete_since is not null from slack.channel where heard_since is not null order by id"
+    async with await connect(conninfo) as connection:
+        assert await history.hear_members(connection, ["channel", "im"]) == 1
+        assert database.execute(heard).fetchall() == [("C1", True)]
+        assert await history.hear_members(connection, ["channel", "group"]) == 2
+        assert len(database.execute(heard).fetchall()) == 3
+        # The app has been installed again, without a scope.
+        assert await history.stop_hearing(connection, ["channel"]) == 2
+        assert database.execute(heard).fetchall() == [("C1", True)]
+        assert complete(database, "G1") == complete(database, "C2") == (None, None)
+        assert await history.stop_hearing(connection, ["channel"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,29 @@ async def test_a_channel_that_the_app_joins_is_read_by_the_job(
     assert database.execute(query).fetchall() == [(FIRST,), (SECOND,), (THIRD,)]
 
 
+async def test_a_channel_of_a_kind_that_the_app_may_not_read_is_not_complete(
+    conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    directory = history(2, 20)
+    directory.channels[FIRST] |= {"is_private": False}
+    directory.channels[SECOND] |= {"is_private": True}
+    heartbeat = HeartbeatTiming(interval=0.1)
+    async with LocalSlack(directory=directory) as slack:
+        slack.scopes.remove("groups:history")
+        slack.refuse_channel = {SECOND: "missing_scope"}
+        async with running(make_engine(slack, conninfo, tmp_path, heartbeat=heartbeat)) as engine:
+            await engine.run_job("channels")
+            await slack.send_all([join(SECOND, NOW)])
+            await until(lambda: states(database).get(FIRST, (False,))[0])
+            heard = "select id from slack.channel where complete_since is not null"
+            await until(lambda: database.execute(heard).fetchall() == [(FIRST,)])
+            await until(lambda: SECOND in states(database))
+        slack.scopes.append("groups:history")
+        slack.refuse_channel = {}
+        async with running(make_engine(slack, conninfo, tmp_path, heartbeat=heartbeat)):
+            await until(lambda: len(database.execute(heard).fetchall()) == 2)
+
+
 async def test_a_history_that_is_read_by_hand_begins_where_the_setting_says(
     conninfo: str, database: psycopg.Connection[Any], tmp_path: Path
 ) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tiger_slack_tui.base.clock import Clock
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.slack.web import CHANNEL_TYPES, Identity
 from tiger_slack_tui.store import history
 
 _SECONDS = 1.0
@@ -13,8 +16,10 @@ _SECONDS = 1.0
 class ChannelHistory:
     """Brings channels up to date, some with each heartbeat. Every instance does so; repeating it is harmless."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, identity: Callable[[], Identity | None]) -> None:
+        """`identity` returns Slack's answer to auth.test; None while there is none."""
         self._clock = clock
+        self._identity = identity
         self._gaps: str | None = None
         """The periods of the open gaps that the channels are brought up to date with."""
         self._after: str | None = ""
@@ -23,12 +28,17 @@ class ChannelHistory:
     async def update(self, connection: Connection, gaps: str | None, *, is_connected: bool) -> None:
         """Continue for about a second. `gaps` has the periods of the open gaps. Raises psycopg.Error.
 
-        Only a connected instance notes new channels: it hears them.
+        Only a connected instance notes new channels: it hears them, if the app has the scope for their messages.
         """
         end = self._clock.elapsed() + _SECONDS
-        while is_connected and await history.hear_members(connection):
-            if self._clock.elapsed() > end:
-                return
+        if is_connected and (identity := self._identity()) is not None:
+            kinds = identity.history_types
+            while len(kinds) < len(CHANNEL_TYPES) and await history.stop_hearing(connection, kinds):
+                if self._clock.elapsed() > end:
+                    return
+            while await history.hear_members(connection, kinds):
+                if self._clock.elapsed() > end:
+                    return
         if gaps != self._gaps:
             self._gaps, self._after = gaps, ""
         while self._after is not None and self._clock.elapsed() <= end:

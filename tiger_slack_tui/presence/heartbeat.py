@@ -32,6 +32,7 @@ from tiger_slack_tui.postgres.failures import describe
 from tiger_slack_tui.postgres.pool import Pool, end_within
 from tiger_slack_tui.presence.channel_history import ChannelHistory
 from tiger_slack_tui.slack.socket import SocketMode
+from tiger_slack_tui.slack.web import Identity
 from tiger_slack_tui.store import gaps, instances
 from tiger_slack_tui.store.gaps import GapSummary
 from tiger_slack_tui.store.instances import (
@@ -89,11 +90,15 @@ class HeartbeatWriter:
         *,
         instance: str,
         team_id: Callable[[], Awaitable[TeamId]],
+        identity: Callable[[], Identity | None],
         on_gap_due: Callable[[], None],
         timing: HeartbeatTiming | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`team_id` asks Slack for the workspace; `on_gap_due` is called when a backfill should close a gap."""
+        """`team_id` asks Slack for the workspace; `identity` returns its answer, None before that.
+
+        `on_gap_due` is called when a backfill should close a gap.
+        """
         self._pool = pool
         self._slack = slack
         self._ingestion = ingestion
@@ -112,7 +117,7 @@ class HeartbeatWriter:
         # At the start other instances may not have written their heartbeats yet, as after an outage.
         self._database_lost_at: float | None = self._clock.elapsed()
         self._gaps = GapSummary()
-        self._history = ChannelHistory(self._clock)
+        self._history = ChannelHistory(self._clock, identity)
         self._last_received = (self._clock.elapsed(), 0)
         """`Clock.elapsed` of the last heartbeat, and the number of events received until then."""
         self.gaps_open: int | None = None

@@ -95,6 +95,8 @@ CONVERSATION_TYPES = {
     "mpim": "mpim",
 }
 """Kinds of conversations, and the prefix of their scopes."""
+CHANNEL_TYPES = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
+"""The same kinds, as slack.channel.channel_type names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,18 @@ class Identity:
     """Slack's clock, in whole seconds since 1970."""
     url: str | None = None
     """The workspace's address, with a slash at its end."""
+
+    @property
+    def history_types(self) -> list[str]:
+        """The types of channels, as in CHANNEL_TYPES, whose messages Slack sends to the app and shows in its history.
+
+        All if the scopes are not known.
+        """
+        return [
+            kind
+            for kind, name in CHANNEL_TYPES.items()
+            if self.scopes is None or f"{name}:history" in self.scopes
+        ]
 
 
 @dataclass(frozen=True, slots=True)

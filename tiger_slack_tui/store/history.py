@@ -18,7 +18,8 @@ from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_para
 
 _CHANNELS = 200
 """Channels of a transaction. Live events about one of them wait until it ends."""
-_HEAR = "select slack.hear_members()"
+_HEAR = "select slack.hear_members(%(kinds)s::text[])"
+_STOP_HEARING = "select slack.stop_hearing(%(kinds)s::text[])"
 _REFRESH: LiteralString = """
 with next as materialized
 ( select c.id
@@ -89,16 +90,27 @@ async def incomplete_channels(
     return await fetch_rows(connection, IncompleteChannel, _INCOMPLETE, values)
 
 
-async def hear_members(connection: Connection) -> int:
+async def hear_members(connection: Connection, kinds: Collection[str] | None) -> int:
     """Note up to 100 channels that a list named for the first time: their history is owed. Returns how many.
 
-    Raises psycopg.Error.
+    `kinds` has the types of channels whose history the app may read; None: all. Raises psycopg.Error.
     """
+    return await _note_channels(connection, _HEAR, kinds)
 
-    async def hear() -> int:
-        return int(await fetch_value(connection, _HEAR))
 
-    return await retry_deadlocks(hear)
+async def stop_hearing(connection: Connection, kinds: Collection[str]) -> int:
+    """Note up to 100 channels that were heard, and are not of these types. Returns how many. Raises psycopg.Error."""
+    return await _note_channels(connection, _STOP_HEARING, kinds)
+
+
+async def _note_channels(
+    connection: Connection, query: LiteralString, kinds: Collection[str] | None
+) -> int:
+    async def note() -> int:
+        values = {"kinds": None if kinds is None else list(kinds)}
+        return int(await fetch_value(connection, query, values))
+
+    return await retry_deadlocks(note)
 
 
 async def refresh_heard(connection: Connection, after: str) -> str | None:
