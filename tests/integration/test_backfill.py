@@ -367,6 +367,21 @@ async def test_a_slack_that_fails_leaves_the_gap_open_with_the_reason(gapped: Ga
     assert len(gapped.texts()) == 1
 
 
+async def test_a_channel_that_slack_does_not_serve_harms_no_other_in_a_gap(gapped: Gapped) -> None:
+    gapped.misses(post(NOW - 3 * HOUR, "C1"), post(NOW - 3 * HOUR, "C2"))
+    gapped.slack.refuse_channel = {"C1": "fatal_error"}
+    ended = await gapped.backfill(NOW - 3.1 * HOUR, NOW - 2 * HOUR)
+    assert (ended.outcome, len(gapped.texts())) == ("done", 1)
+    ((closed, error),) = gapped.rows("select closed_at, error from slack.gap")
+    assert closed is None
+    assert error.startswith("1 of 3 channels not read; C1: ")
+    assert "fatal_error" in error
+    gapped.slack.refuse_channel = {}
+    await gapped.backfill(NOW, NOW)
+    assert gapped.results[1].is_closed
+    assert gapped.rows("select count(*) from slack.message") == [(2,)]
+
+
 async def test_what_happens_while_nothing_runs_is_in_the_tables_after_the_next_start(
     conninfo: str, tmp_path: Path
 ) -> None:

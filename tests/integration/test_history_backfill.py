@@ -317,3 +317,5 @@ async def test_a_history_that_is_not_finished_goes_on(
     week = datetime.fromtimestamp(NOW - 7 * 86_400, UTC)
     assert await add(week, begin, "C3") == [("by hand", "C3", week, begin)]
     assert await add(EPOCH, begin, "C3") == [("by hand", "C3", EPOCH, begin)]
+    # Who asks for a week does not wait for all that is owed.
+    assert await add(week, begin, "C1") == [("by hand", "C1", week, begin)]

@@ -38,6 +38,7 @@ from tiger_slack_tui.base.errors import (
     TigerSlackError,
 )
 from tiger_slack_tui.base.ids import ChannelId
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.imports.merge.merger import Merger
 from tiger_slack_tui.imports.merge.targets import TablesTarget
 from tiger_slack_tui.postgres.connection import Connection
@@ -94,9 +95,10 @@ class Backfill:
     async def close_gap(self, gap: Gap) -> GapResult:
         """Read the history of the gap, from where the last attempt ended, and record the result.
 
-        Raises SlackRefused and SlackUnavailable, which are recorded, and psycopg.Error. However it ends, what is
-        committed is accounted for, and the next attempt continues from there. If an operator stops the backfill of a
-        period that was asked for, that is recorded, too: the job then leaves it to the operator to continue it.
+        Raises SlackRefused, and SlackUnavailable if Slack serves no channel; both are recorded. Raises psycopg.Error.
+        However it ends, what is committed is accounted for, and the next attempt continues from there. If an
+        operator stops the backfill of a period that was asked for, that is recorded, too: the job then leaves
+        it to the operator to continue it.
         """
         result = self._result(gap)
         try:
@@ -232,18 +234,32 @@ class Backfill:
         ]
 
     async def _read(self, result: GapResult) -> None:
+        """Read all channels. One that Slack does not serve harms no other: the gap stays open with the reason."""
         readers = await self._begin(result)
         if result.error:
             return
+        self._failures = 0
+        failed: dict[ChannelId, str] = {}
         try:
             for reader in readers:
                 while not reader.state.is_done:
-                    account = await self._step(reader)
+                    account, error = await self._step_alone(reader)
+                    if error:
+                        failed[reader.channel.id] = error
+                        break
                     if account.read or reader.state.is_done:
                         await self._report(result.gap, readers, account)
         finally:
             result.count([reader.state for reader in readers])
-        result.judge()
+        if not failed:
+            result.judge()
+            return
+        channel, error = next(iter(failed.items()))
+        if len(failed) == len(readers):
+            raise SlackUnavailable(error)
+        result.error = (
+            f"{len(failed):,} of {amount(len(readers), 'channel')} not read; {channel}: {error}"
+        )
 
     async def _step(self, reader: ChannelReader) -> Account:
         if reader.state.is_done:

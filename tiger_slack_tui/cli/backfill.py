@@ -228,6 +228,7 @@ async def _run(
             names |= {item["id"]: item["name"] for item in own if item.get("name")}
             if not await _show_plan(web, history, request, own, shown):
                 return None
+            web.never_give_up()
             find = _find_all(request, [item["id"] for item in own], loaded.instance)
         else:
             find = await _gap_finder(request, conninfo, web, loaded.instance)
@@ -306,7 +307,7 @@ def _find_all(request: BackfillRequest, channels: Sequence[ChannelId], instance:
             team=team,
             channels=channels,
             since=begin,
-            until=now,
+            until=max(min(now, await gaps.database_time(connection)), begin),
             instance=instance,
         )
 

@@ -168,6 +168,10 @@ class SlackWeb:
         self._bot = AsyncWebClient(settings.bot_token, base_url=settings.api_url, session=guarded)
         self._app = AsyncWebClient(settings.app_token, base_url=settings.api_url, session=guarded)
 
+    def never_give_up(self) -> None:
+        """From now on no error is final because Slack did not answer: work begins that takes hours."""
+        self._give_up_after = None
+
     async def identity(self) -> Identity:
         """Call auth.test: the owner of the bot token."""
         answer = await self._call("auth.test", "SLACK_BOT_TOKEN", self._bot.auth_test)

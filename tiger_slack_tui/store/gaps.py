@@ -79,7 +79,8 @@ insert into slack.gap as g (team_id, reason, started_at, ended_at, channel_id, i
 values (%(team)s, 'by hand', %(since)s, %(until)s, %(channel)s, %(instance)s)
 returning {GAP_COLUMNS}
 """  # noqa: S608
-# Histories of these channels that are not finished go on, and what came after them is added.
+# Histories of these channels that are not finished go on, and what came after them is added. One that begins long
+# before what was asked for is another history: who asks for a year does not wait for ten.
 _ADD_HISTORIES: LiteralString = f"""
 with wanted as materialized
 ( select c.id, max(g.ended_at) as until
@@ -89,6 +90,7 @@ with wanted as materialized
   and g.closed_at is null
   and not slack.is_loss(g)
   and g.started_at <= %(since)s
+  and g.started_at >= %(since)s::timestamptz - (%(until)s::timestamptz - %(since)s::timestamptz)
   group by c.id
 )
 , added as
@@ -108,6 +110,7 @@ where g.channel_id = any (%(channels)s)
 and g.closed_at is null
 and not slack.is_loss(g)
 and g.started_at <= %(since)s
+and g.started_at >= %(since)s::timestamptz - (%(until)s::timestamptz - %(since)s::timestamptz)
 order by 1
 """  # noqa: S608
 _OPEN: LiteralString = """
@@ -262,8 +265,8 @@ async def add_histories(
 ) -> list[Gap]:
     """Add the history of each channel as a period that an operator asks for.
 
-    If the backfill of a channel's history is not finished, it goes on, and only what came after it is added. Returns
-    all of these periods.
+    If the backfill of a channel's history is not finished, it goes on, and only what came after it is added. It does
+    not go on if it is more than twice as long as the period that is asked for. Returns all of these periods.
     """
     values = {
         "team": team,
