@@ -119,7 +119,12 @@ returns void
 language plpgsql
 as $func$
 declare
-  until constant timestamptz := to_timestamp((left_at #>> '{}')::float8);
+  -- After a time without an instance, the event can come before the heartbeat that adds the gap: what is known to be
+  -- heard ends with the last heartbeat.
+  until constant timestamptz := least
+  ( coalesce(to_timestamp((left_at #>> '{}')::float8), channel.heard_since)
+  , (select max(n.seen_at) from slack.connection n)
+  );
 begin
   update slack.channel c set heard_since = null where c.id = channel.id;
   update slack.gap g set
@@ -128,7 +133,7 @@ begin
   where g.channel_id = channel.id
   and g.reason = 'joined'
   and g.closed_at is null;
-  perform slack.add_history(channel.id, slack.heard_history(channel.id, channel.heard_since, coalesce(until, channel.heard_since)));
+  perform slack.add_history(channel.id, slack.heard_history(channel.id, channel.heard_since, until));
 end
 $func$;
 comment on function slack.leave_channel(slack.channel, jsonb) is

@@ -147,6 +147,20 @@ def test_gaps_and_leaving_bound_what_is_complete(database: psycopg.Connection[An
     assert complete(database) == (0, None)
 
 
+def test_leaving_while_nothing_ran_is_known_before_the_gap(
+    database: psycopg.Connection[Any],
+) -> None:
+    database.execute(
+        "insert into slack.instance (instance, version, host, pid, started_at, last_seen_at, status, status_since"
+        ", queue, queue_limit, spool_events, spool_bytes, received, acked, events_per_second)"
+        " values ('i', '1', 'h', 1, now(), now(), 'connected', now(), 0, 0, 0, 0, 0, 0, 0);"
+        "insert into slack.connection (instance_id, connected_at, seen_at)"
+        " select id, to_timestamp(50), to_timestamp(500) from slack.instance"
+    )
+    ingest(database, event("member_joined_channel", 100), event("channel_left", 700))
+    assert complete(database) == (100, 500)
+
+
 async def test_a_channel_that_a_list_names_is_heard_once_connected(
     conninfo: str, database: psycopg.Connection[Any]
 ) -> None:
