@@ -74,6 +74,17 @@ def complete(
     return row
 
 
+def killed(database: psycopg.Connection[Any]) -> None:
+    """An instance was connected until 500, and was killed."""
+    database.execute(
+        "insert into slack.instance (instance, version, host, pid, started_at, last_seen_at, status, status_since"
+        ", queue, queue_limit, spool_events, spool_bytes, received, acked, events_per_second)"
+        " values ('i', '1', 'h', 1, now(), now(), 'connected', now(), 0, 0, 0, 0, 0, 0, 0);"
+        "insert into slack.connection (instance_id, connected_at, seen_at)"
+        " select id, to_timestamp(50), to_timestamp(500) from slack.instance"
+    )
+
+
 def gap(
     database: psycopg.Connection[Any], since: int, until: int | None, channel: str | None = None
 ) -> int:
@@ -150,15 +161,33 @@ def test_gaps_and_leaving_bound_what_is_complete(database: psycopg.Connection[An
 def test_leaving_while_nothing_ran_is_known_before_the_gap(
     database: psycopg.Connection[Any],
 ) -> None:
-    database.execute(
-        "insert into slack.instance (instance, version, host, pid, started_at, last_seen_at, status, status_since"
-        ", queue, queue_limit, spool_events, spool_bytes, received, acked, events_per_second)"
-        " values ('i', '1', 'h', 1, now(), now(), 'connected', now(), 0, 0, 0, 0, 0, 0, 0);"
-        "insert into slack.connection (instance_id, connected_at, seen_at)"
-        " select id, to_timestamp(50), to_timestamp(500) from slack.instance"
-    )
+    killed(database)
     ingest(database, event("member_joined_channel", 100), event("channel_left", 700))
     assert complete(database) == (100, 500)
+
+
+async def test_readers_do_not_take_silence_for_completeness(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    ingest(database, event("member_joined_channel", 100))
+    killed(database)
+    async with await connect(conninfo) as connection:
+
+        async def missing() -> list[datetime | None]:
+            found = await history.incomplete_channels(
+                connection,
+                since=datetime.fromtimestamp(200, UTC),
+                until=None,
+                channels=[ChannelId("C1")],
+                visible=None,
+            )
+            return [each.complete_until for each in found]
+
+        assert await missing() == [datetime.fromtimestamp(500, UTC)]
+        trail = await fetch_message_trail(connection, ChannelId("C1"), SlackTs("1000.000000"))
+        assert "The channel is not complete after 1970-01-01" in "\n".join(why_lines(trail))
+        database.execute("update slack.connection set seen_at = now()")
+        assert await missing() == []
 
 
 async def test_a_channel_that_a_list_names_is_heard_once_connected(

@@ -14,6 +14,7 @@ from typing import Any, LiteralString, TypeVar
 from tiger_slack_tui.base.ids import ChannelId, SlackTs, UserId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_rows
+from tiger_slack_tui.store.history import KNOWN_UNTIL
 from tiger_slack_tui.store.readable_messages import (
     MESSAGE_COLUMNS,
     ReadableMessage,
@@ -23,9 +24,9 @@ from tiger_slack_tui.store.visible_channels import VisibleChannels
 
 T = TypeVar("T")
 
-_CHANNELS: LiteralString = """
+_CHANNELS: LiteralString = f"""
 select c.id, c.channel_name as name, nullif(c.topic, '') as topic, nullif(c.purpose, '') as purpose, c.is_archived
-, c.is_shared or c.is_ext_shared or c.is_org_shared as is_shared, c.complete_since, c.complete_until
+, c.is_shared or c.is_ext_shared or c.is_org_shared as is_shared, c.complete_since, {KNOWN_UNTIL} as complete_until
 from slack.channel c
 where slack.is_visible(c.id, %(visible)s::text[])
 and (%(name)s::text is null or lower(c.channel_name) like lower(%(name)s) or c.id = %(id)s)
@@ -33,7 +34,7 @@ and (%(archived)s or not c.is_archived)
 and (c.channel_name, c.id) > (%(after_name)s, %(after_id)s)
 order by c.channel_name, c.id
 limit %(n)s
-"""
+"""  # noqa: S608 only constants
 _USERS: LiteralString = """
 select u.id, u.user_name as handle, nullif(u.real_name, '') as real_name, nullif(u.display_name, '') as display_name
 , u.tz, u.is_bot, u.deleted as is_deactivated, case when %(emails)s then u.email end as email

@@ -34,15 +34,23 @@ with next as materialized
 select max(r.id collate "C") from refreshed r
 """
 
+# A channel that is complete until now is so until the last heartbeat. A heartbeat comes every 5 s.
+KNOWN_UNTIL: LiteralString = """
+case when c.complete_since is null or c.complete_until is not null then c.complete_until
+else (select max(n.seen_at) from slack.connection n having max(n.seen_at) < now() - interval '1 minute')
+end"""
+"""complete_until of the channel `c`, for readers. That all instances are dead, no row says until one starts."""
+
 # Of channels that nobody asked for, only the beginning counts: an export ends, and no backfill goes beyond now.
-_INCOMPLETE: LiteralString = """
+_INCOMPLETE: LiteralString = f"""
 select *
 from
-( select c.id, c.channel_name as name, c.complete_since, c.complete_until
+( select c.id, c.channel_name as name, c.complete_since, k.complete_until
   , coalesce(c.complete_since > greatest(%(since)s::timestamptz, 'epoch'), false) as is_before
   , %(channels)s::text[] is not null
-    and coalesce(c.complete_until < least(%(until)s::timestamptz, now() - interval '1 minute'), false) as is_after
+    and coalesce(k.complete_until < least(%(until)s::timestamptz, now() - interval '1 minute'), false) as is_after
   from slack.channel c
+  cross join lateral (select {KNOWN_UNTIL}) k (complete_until)
   where slack.is_visible(c.id, %(visible)s::text[])
   and (%(channels)s::text[] is null or c.id = any (%(channels)s::text[]))
 ) c
@@ -50,7 +58,7 @@ where c.is_before
 or c.is_after
 order by c.name, c.id
 limit 1000
-"""
+"""  # noqa: S608 only constants
 
 
 @dataclass(frozen=True, slots=True)

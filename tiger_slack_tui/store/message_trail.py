@@ -9,6 +9,7 @@ from typing import Any, LiteralString, TypeVar
 from tiger_slack_tui.base.ids import ChannelId, EventId, SlackTs, UserId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.queries import fetch_row, fetch_rows, fetch_value
+from tiger_slack_tui.store.history import KNOWN_UNTIL
 from tiger_slack_tui.store.names import PERSON_NAME
 from tiger_slack_tui.store.readable_messages import known_span
 from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_parameter
@@ -39,8 +40,9 @@ where m.channel_id = %(channel_id)s
 and m.ts = slack.to_timestamptz(%(ts)s)
 and m.ts between %(first)s::timestamptz and %(last)s::timestamptz
 """  # noqa: S608 our own text
-_FACTS: LiteralString = """
-select c.channel_name, c.is_member, c.complete_since, c.complete_until, v.ts, t.deleted_at, o.event_ts as trail_since
+_FACTS: LiteralString = f"""
+select c.channel_name, c.is_member, c.complete_since, {KNOWN_UNTIL} as complete_until, v.ts, t.deleted_at
+, o.event_ts as trail_since
 , coalesce(v.ts < o.event_ts, true) as is_before_trail
 from (values (%(channel_id)s::text, slack.to_timestamptz(%(ts)s))) v (channel_id, ts)
 left join slack.channel c on c.id = v.channel_id
@@ -53,7 +55,7 @@ left join
   order by e.event_ts, e.id
   limit 1
 ) o on true
-"""
+"""  # noqa: S608 only constants
 _FILE: LiteralString = """
 select f.path, i.source, i.started_at
 from slack.import_content n
