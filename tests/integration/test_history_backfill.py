@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from tests.gapped import payload
+from tests.gapped import payload, post
 from tests.histories import EPOCH, NOW, differences, history, read_histories
 from tests.support import make_engine, running, until
 from tiger_slack_tui.backfill.live_events import LiveEvents
@@ -241,6 +241,23 @@ async def test_what_a_plan_hides_is_not_said_to_be_complete(
         await read_histories(slack, conninfo)
     query = "select lower(complete) = to_timestamp(%s) from slack.channel_history"
     assert database.execute(query, (float(shown),)).fetchone() == (True,)
+
+
+async def test_a_history_with_a_record_that_cannot_be_stored_is_not_complete(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    directory = history(2, 40)
+    async with LocalSlack(directory=directory) as slack:
+        damaged = post(NOW - 60, FIRST)["event"]
+        directory.apply(damaged)
+        directory._messages[FIRST][damaged["ts"]]["subtype"] = (
+            "message_deleted"  # of what, it does not say
+        )
+        results: list[GapResult] = []
+        await read_histories(slack, conninfo, results=results)
+    assert sum(result.messages.bad for result in results) == 1
+    query = "select channel_id from slack.channel_history"
+    assert database.execute(query).fetchall() == [(SECOND,)]
 
 
 async def test_live_events_go_first(conninfo: str, database: psycopg.Connection[Any]) -> None:

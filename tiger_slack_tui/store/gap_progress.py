@@ -15,7 +15,7 @@ from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
 from tiger_slack_tui.postgres.queries import fetch_rows, to_json
 from tiger_slack_tui.store.gaps import BY_HAND, GAP_COLUMNS, JOINED, Gap
 from tiger_slack_tui.store.history import refresh_all_heard
-from tiger_slack_tui.store.import_account import Account
+from tiger_slack_tui.store.import_account import Account, Reason
 from tiger_slack_tui.store.lock_spans import lock_spans
 
 # slack.record_gap() does not change the period of a gap whose backfill has begun.
@@ -105,7 +105,8 @@ on conflict (channel_id, thread_ts) do update set
 , latest_reply = excluded.latest_reply
 where excluded.latest_reply >= h.latest_reply
 """
-# What the backfill has read of a channel. What Slack hides, it has not read.
+# What the backfill has read of a channel. What Slack hides, it has not read. A record that could not be stored is
+# missing, at a time that is not known.
 _ADD_HISTORY: LiteralString = """
 with done as materialized
 ( select c.channel_id, greatest(g.started_at, c.shown_since) as since, g.ended_at as until
@@ -115,6 +116,10 @@ with done as materialized
   and c.is_done
   and c.skipped is null
   and not slack.is_loss(g)
+  and not exists
+  ( select from jsonb_object_keys(c.account -> 'skipped') s (reason)
+    where s.reason <> all (%(harmless)s)
+  )
   order by c.channel_id collate "C"
 )
 select count(slack.add_history(d.channel_id, tstzmultirange(tstzrange(d.since, greatest(d.since, d.until))))::text)
@@ -332,6 +337,7 @@ async def end(
         "account": to_json(account),
         "error": error,
         "absent": list(_ABSENT),
+        "harmless": [r.value for r in Reason if not r.is_bad or r is Reason.NO_MESSAGE],
     }
 
     async def record() -> None:
