@@ -337,13 +337,14 @@ async def _gap_finder(
             return await gaps.get(connection, request.gap_ids)
         if since is None:
             return await gaps.due(connection, team, growing=True)
+        ended = max(min(until, await gaps.database_time(connection)), since)
         async with connection.transaction():
             return [
                 await gaps.add(
                     connection,
                     team=team,
                     since=since,
-                    until=until,
+                    until=ended,
                     channel=channel,
                     instance=instance,
                 )
