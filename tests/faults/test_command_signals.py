@@ -21,7 +21,10 @@ from tiger_slack_tui.demo.slack import LocalSlack
 
 pytestmark = pytest.mark.slow
 
-WITHOUT_A_DATABASE = {("run",), ("observe",), ("demo",), ("health",), ("mcp",), ("roles",)}
+WITHOUT_A_DATABASE = {
+    *(("run",), ("observe",), ("demo",), ("health",), ("mcp",), ("roles",)),
+    *(("init",), ("config",), ("completion",)),
+}
 """Without a terminal, an address or a client, or because they only print."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BOTH = {("jobs",), ("events",)}
