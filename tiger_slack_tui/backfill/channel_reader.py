@@ -94,6 +94,11 @@ class ChannelReader:
         return self.state.reached or self.window.latest
 
     @property
+    def threads_left(self) -> int:
+        """The threads that were found and are still to read, as far as they are known."""
+        return len(self._pending or ())
+
+    @property
     def _has_read_history(self) -> bool:
         reached = self.state.reached
         return (reached or self.window.latest + _TICK) <= self.window.oldest

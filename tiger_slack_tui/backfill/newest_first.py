@@ -12,6 +12,9 @@ from tiger_slack_tui.slack.web import MESSAGES_PAGE
 from tiger_slack_tui.store.gap_progress import ChannelProgress
 from tiger_slack_tui.store.gaps import Gap
 
+_NOT_ALL = 0.99
+"""The most that is said to be read before all is."""
+
 
 @dataclass(slots=True, eq=False)
 class OwedHistory:
@@ -36,10 +39,11 @@ class OwedHistory:
 
     def calls_in_all(self) -> float | None:
         """About the number of requests that the channel needs; None before its first page."""
-        share = self.reader.window.share(self.state.reached, self.created)
-        if self.state.is_done or share >= 1:
+        if self.state.is_done:
             return self.calls
-        return self.calls / share if share > 0 else None
+        share = self.reader.window.share(self.state.reached, self.created)
+        known = self.calls + self.reader.threads_left
+        return known / min(share, 1.0) if share > 0 else None
 
 
 class NewestFirst:
@@ -88,10 +92,14 @@ class NewestFirst:
         return self._histories
 
     def share(self) -> float:
-        """How much of all histories is read, 0 to 1, by requests. A channel without a page counts as the average."""
+        """How much of all histories is read, 0 to 1, by requests. A channel without a page counts as the average.
+
+        It is 1 only when all are read to their end.
+        """
         average = self._calls_in_all / self._counted if self._counted else 1.0
         whole = self._calls_in_all + average * (self._histories - self._counted)
-        return min(self._calls / whole, 1.0) if whole else 1.0
+        most = 1.0 if self.done == self._histories else _NOT_ALL
+        return min(self._calls / whole, most) if whole else most
 
     def _count(self, history: OwedHistory) -> None:
         """Replace the history's part of the sums by what is known of it now."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tiger_slack_tui.backfill.window import FIRST
-from tiger_slack_tui.base.errors import SlackAbsent, SlackScopeMissing
+from tiger_slack_tui.base.errors import SlackAbsent, SlackScopeMissing, SlackUnavailable
 from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.imports.merge.rows import time_or_none
 from tiger_slack_tui.slack.paged_history import RESTRICTED_PAGE, HistoryPace, SlackHistory
@@ -17,6 +17,8 @@ from tiger_slack_tui.slack.web import MESSAGES_PAGE, Page
 
 _SAMPLES = 8
 """Most channels of which a page is read for the estimate. The first two show whether Slack restricts the app."""
+_MOST_FAILURES = 2
+"""So many channels that Slack does not serve are a failure of Slack. Each takes a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ async def make_plan(
     now: datetime,
     pace: HistoryPace | None = None,
 ) -> HistoryPlan:
-    """Read a page of a few channels, and estimate the rest. Raises SlackRefused and SlackUnavailable.
+    """Read a page of a few channels, and estimate the rest. Raises SlackRefused.
+
+    A channel that Slack does not serve is left out; after two of them, SlackUnavailable is raised.
 
     `own` are the conversations to read, `listed` all that Slack lists.
     """
@@ -90,11 +94,17 @@ async def make_plan(
     ordered = sorted(own, key=lambda each: -members.get(each.get("id"), 0))
     step = max(math.ceil(len(ordered) / _SAMPLES), 1)
     messages, threads = [], []
+    failures: list[SlackUnavailable] = []
     for each in ordered[::step]:
         begin = max(since or FIRST, created_at(each) or FIRST)
         try:
             page = await slack.history_page(ChannelId(str(each.get("id"))), since or FIRST, now)
         except (SlackAbsent, SlackScopeMissing):
+            continue
+        except SlackUnavailable as error:  # perhaps of this channel alone
+            failures.append(error)
+            if len(failures) == _MOST_FAILURES:
+                raise
             continue
         found, replied = _estimate(page, begin, now)
         messages.append(found)

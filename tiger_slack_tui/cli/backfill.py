@@ -288,8 +288,12 @@ async def _show_plan(
     listed = [item async for page in pages(web.channels_page) for item in page.items]
     plan = await make_plan(history, own, listed, since=since, now=now)
     shown.is_restricted = plan.is_restricted
+    if request.plan and request.as_json:
+        click.echo(json.dumps(asdict(plan), default=str, indent=2))
+        return False
     for line in plan_lines(plan, is_slow=request.slow):
-        shown.print(line)
+        # Beside an account, the plan is no result.
+        click.echo(line) if request.plan else shown.print(line)
     return not request.plan and (request.slow or not plan.is_restricted)
 
 

@@ -29,13 +29,15 @@ def plan_lines(plan: HistoryPlan, *, is_slow: bool) -> Iterator[str]:
     members = f", up to {plan.most_members:,} members" if plan.most_members else ""
     yield f"To read: {amount(plan.channels, 'channel')} ({kinds}){members}."
     if plan.not_joined:
+        are, them = ("is", "it") if plan.not_joined == 1 else ("are", "them")
         yield (
-            f"{amount(plan.not_joined, 'public channel')} cannot be read: the app is no member. Invite it there."
+            f"{amount(plan.not_joined, 'public channel')} {are} left out, because the app is not in {them}."
+            " To join all: tiger-slack init --join-public"
         )
     begin = f"since {plan.since:%Y-%m-%d}" if plan.since else "from the beginning on"
     yield (
         f"History {begin}: about {plan.messages:,} messages and {plan.threads:,} threads,"
-        f" {plan.calls:,} calls, {duration(plan.time)}."
+        f" {amount(plan.calls, 'call')}, {duration(plan.time)}."
     )
     if plan.is_restricted:
         yield from restricted_lines(plan, is_slow=is_slow)
