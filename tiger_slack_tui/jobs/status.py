@@ -30,6 +30,17 @@ class JobStatus:
     next_run: datetime
     holder: Holder | None
     runs: tuple[JobRun, ...]
+    """The newest first."""
+
+    @property
+    def present(self) -> JobRun | None:
+        """The run that shows how the job stands: one that goes on, or else the newest that was not skipped.
+
+        A run is skipped while another goes on, so it says nothing of the job.
+        """
+        going_on = (run for run in self.runs if run.outcome is None)
+        ended = (run for run in self.runs if run.outcome is not RunOutcome.SKIPPED)
+        return next(going_on, None) or next(ended, None) or next(iter(self.runs), None)
 
 
 async def fetch_status(

@@ -71,6 +71,9 @@ order by g.id
 """  # noqa: S608
 _NEWEST: LiteralString = f"""
 select {GAP_COLUMNS} from slack.gap g
+where not %(troubles)s
+or slack.is_loss(g)
+or (g.error is not null and g.closed_at is null)
 order by case when g.closed_at is not null then 2 when slack.is_loss(g) then 0 else 1 end, g.id desc
 limit %(most)s
 """  # noqa: S608
@@ -229,9 +232,12 @@ async def get(connection: Connection, ids: Sequence[int]) -> list[Gap]:
     return await _gaps(connection, _GET, {"ids": list(ids)})
 
 
-async def newest(connection: Connection, *, most: int) -> list[Gap]:
-    """At most `most` gaps: open ones first, then periods whose backfill is not finished, then the newest."""
-    return await _gaps(connection, _NEWEST, {"most": most})
+async def newest(connection: Connection, *, most: int, troubles: bool = False) -> list[Gap]:
+    """At most `most` gaps: open ones first, then periods whose backfill is not finished, then the newest.
+
+    `troubles` are gaps in which events are missing, and of the other periods those whose backfill has failed.
+    """
+    return await _gaps(connection, _NEWEST, {"most": most, "troubles": troubles})
 
 
 async def add(

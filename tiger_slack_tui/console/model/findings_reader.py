@@ -102,7 +102,7 @@ async def _fetch(connection: Connection, clock: Clock, names: Names) -> StoredFi
         findings += map(_of_row, page.rows)
         if page.next is not None:
             more.add(outcome)
-    found = await gaps.newest(connection, most=_GAPS + 1)
+    found = await gaps.newest(connection, most=_GAPS + 1, troubles=True)
     findings += [_of_gap(gap, names) for gap in found[:_GAPS]]
     if len(found) > _GAPS:
         more.add(GAP)

@@ -173,11 +173,11 @@ def paint_session(session: Session, width: int) -> Content:
 
 JOB_FIELDS = (
     Field[JobStatus]("job", lambda job: job.name),
-    Field[JobStatus]("state", lambda job: outcome(_last(job))[0]),
-    Field[JobStatus]("last start", lambda job: getattr(_last(job), "started_at", None)),
-    Field[JobStatus]("seen", lambda job: getattr(_last(job), "rows_seen", None)),
-    Field[JobStatus]("changed", lambda job: getattr(_last(job), "rows_changed", None)),
-    Field[JobStatus]("failed", lambda job: getattr(_last(job), "rows_failed", None)),
+    Field[JobStatus]("state", lambda job: outcome(job.present)[0]),
+    Field[JobStatus]("last start", lambda job: getattr(job.present, "started_at", None)),
+    Field[JobStatus]("seen", lambda job: getattr(job.present, "rows_seen", None)),
+    Field[JobStatus]("changed", lambda job: getattr(job.present, "rows_changed", None)),
+    Field[JobStatus]("failed", lambda job: getattr(job.present, "rows_failed", None)),
     Field[JobStatus]("next", lambda job: job.next_run),
 )
 RUN_FIELDS = (
@@ -217,7 +217,3 @@ SIZE_FIELDS = (
     Field[TableSize]("size", lambda size: size.bytes),
     Field[TableSize]("chunks", lambda size: size.chunks),
 )
-
-
-def _last(job: JobStatus) -> JobRun | None:
-    return job.runs[0] if job.runs else None

@@ -219,7 +219,7 @@ class JobsView(View):
         )
 
     def _paint_job(self, job: JobStatus, width: int) -> Content:
-        last = job.runs[0] if job.runs else None
+        last = job.present
         now = self._model.at if self._model else 0.0
         took = since = "-"
         if last is not None:

@@ -189,7 +189,7 @@ def _spool(now: Snapshot) -> StyledText:
 def job_line(job: JobStatus, at: float, width: int) -> Content:
     """A job: how its last run ended, when it runs next, and who holds its lock."""
     wait = brief((job.next_run - datetime.fromtimestamp(at, UTC)).total_seconds())
-    last = next(iter(job.runs), None)
+    last = job.present
     when = ""
     if last is not None:
         since = brief(at - last.started_at.timestamp())
