@@ -13,6 +13,7 @@ import pytest
 from tests.console.canned import NOW, CannedBackend, screen_text, shows
 from tests.console.conftest import SIZES, Pictures
 from tests.console.test_triage import live, message
+from tests.support import until
 from tiger_slack_tui.base.errors import DatabaseUnavailable
 from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.console.app import ConsoleApp
@@ -73,7 +74,9 @@ class CannedMessages(MessageReader):
         self.limited_to: int | None = None
         self.progress = IndexProgress("english", (), percent, 100, DONE if percent == 100 else None)
         self.incomplete: tuple[IncompleteChannel, ...] = ()
-        self.context_delay = 0.0
+        self.may_read_context = asyncio.Event()
+        self.may_read_context.set()
+        self.contexts_begun = 0
         self.delay: dict[str, float] = {}
         """Seconds before an answer, by the text that is searched."""
 
@@ -87,7 +90,8 @@ class CannedMessages(MessageReader):
         return SearchPage(found, None, not newest, self.progress, self.limited_to, self.incomplete)
 
     async def context(self, channel_id: str, ts: str, place: Place) -> MessageContext:
-        await asyncio.sleep(self.context_delay)
+        self.contexts_begun += 1
+        await self.may_read_context.wait()
         at = next(n for n, one in enumerate(self.messages) if one.ts == ts)
         return MessageContext(place, tuple(self.messages), at)
 
@@ -164,15 +168,16 @@ async def test_where_too_many_match_to_rank_them_all(tmp_path: Path) -> None:
 
 async def test_a_conversation_of_an_earlier_query_is_not_shown(tmp_path: Path) -> None:
     reader = CannedMessages()
-    reader.context_delay = 1.0
+    reader.may_read_context.clear()
     app = console(tmp_path, reader)
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.press("6", "slash", *"invoice")
         await shows(app, "Reading it")
-        await asyncio.sleep(0.3)  # the read has begun
+        await until(lambda: reader.contexts_begun > 0)
         app.query_one(SearchField).value = "nothing like it"
         await shows(app, "No message matches")
-        await asyncio.sleep(1.2)
+        reader.may_read_context.set()
+        await asyncio.sleep(0.5)  # a late answer would be shown now
         assert "Select a message to see its thread." in screen_text(app)
 
 
