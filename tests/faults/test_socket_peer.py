@@ -175,13 +175,13 @@ async def test_a_peer_that_sends_and_never_reads_our_acks_is_replaced(
         ping=0.1, dead=1e9, pong=1e9, silence=1e9, ack=0.3, backoff_first=0.01, close=0.1
     )
     async with (
-        LocalSlack(retry_seconds=(2,), in_flight=20_000) as slack,
+        LocalSlack(retry_seconds=(1,), in_flight=20_000) as slack,
         running(make_engine(slack, conninfo, tmp_path, timing=timing)) as engine,
     ):
         with_small_buffers(slack, engine)
-        await slack.send_all(star(number) for number in range(3000))
+        await slack.send_all(star(number) for number in range(8000))
         await until(lambda: slack.sockets_opened > 1)
-        await delivered(slack, engine)
+        await delivered(slack, engine, 120)
         assert engine.snapshot().slack_acks_lost > 0
         assert engine.snapshot().slack_status == "connected"
 
