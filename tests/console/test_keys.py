@@ -151,6 +151,25 @@ async def test_a_filter_of_keys_that_come_at_once_is_whole(tmp_path: Path) -> No
         await shows(app, "1 of 4")
 
 
+async def test_keys_that_come_at_once_find_the_field_and_the_screen_that_the_first_opened(
+    tmp_path: Path,
+) -> None:
+    async with console(tmp_path) as (app, _, _):
+
+        def burst(*keys: str) -> None:
+            for key in keys:
+                app.post_message(Key(key, key if len(key) == 1 else None))
+
+        burst("4", "3", "e", "ctrl+u", *"a.txt", "enter")
+        await until((tmp_path / "a.txt").is_file)
+        burst("slash", *"zz", "enter", "escape", "6", "slash", *"invoice")
+        await until(lambda: app.view_name == "messages" and isinstance(app.focused, Input))
+        await until(lambda: isinstance(app.focused, Input) and app.focused.value == "invoice")
+        burst("escape", "5", "question_mark", "escape", "colon", *"theme", "enter")
+        await until(lambda: app.theme != list(THEMES)[0])
+        assert app.view_name == "log" and len(app.screen_stack) == 1
+
+
 async def test_a_filter_is_typed_and_left(tmp_path: Path) -> None:
     async with console(tmp_path) as (app, pilot, _):
         await pilot.press("5", "slash", *"slow")

@@ -1,4 +1,4 @@
-"""The part of the app that replaces Textual's own methods: how frames are written, and how a crash ends."""
+"""The part of the app that replaces Textual's own methods: how keys come, frames are written, and a crash ends."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import logging
 from typing import Any
 
 from textual._compositor import CompositorUpdate
+from textual import events
 from textual.app import App
 from textual.screen import Screen
 
 from tiger_slack_tui.base.stacktrace import where
 from tiger_slack_tui.console.driver.frame import Frame
+from tiger_slack_tui.console.driver.key_order import KeyHandled, KeyOrder
 from tiger_slack_tui.console.driver.style_sheet import CachingStylesheet
 from tiger_slack_tui.console.driver.terminal import NonBlockingDriver
 
@@ -29,6 +31,18 @@ class NonBlockingApp(App[None]):
         self.stylesheet = CachingStylesheet(variables=self.get_css_variables())
         self.crash: str | None = None
         self._frame = Frame(is_ascii=is_ascii)
+        self._key_order = KeyOrder(self, super().on_event)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Handle an event; a key after all that came before it."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            await self._key_order.take(event)
+        else:
+            await super().on_event(event)
+
+    def on_key_handled(self, message: KeyHandled) -> None:
+        """A key has reached everything that it concerns."""
+        self._key_order.handled(message)
 
     def terminal_lost(self) -> None:
         """Called when the terminal is gone."""
