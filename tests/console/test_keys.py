@@ -20,7 +20,6 @@ from tiger_slack_tui.console.actions import CONFIRM_KEY, VIEWS, declared
 from tiger_slack_tui.console.app import ConsoleApp
 from tiger_slack_tui.console.options import THEMES, ConsoleOptions
 from tiger_slack_tui.console.panes.pane import Pane
-from tiger_slack_tui.console.panes.pane_fields import FilterField
 from tiger_slack_tui.console.screens.dialog import Confirm, Document
 from tiger_slack_tui.console.screens.help import palette_line
 from tiger_slack_tui.console.settings_file import read_options, remapped
@@ -142,15 +141,6 @@ async def test_a_list_with_the_newest_first_follows_it_until_somebody_moves(
         assert pane.row.key == "EvC"
 
 
-async def test_a_filter_of_keys_that_come_at_once_is_whole(tmp_path: Path) -> None:
-    async with console(tmp_path) as (app, pilot, _):
-        await pilot.press("5", "slash")
-        field = app.query_one(FilterField)
-        for key in (*"slow", "enter"):
-            field.post_message(Key(key, key if len(key) == 1 else None))
-        await shows(app, "1 of 4")
-
-
 async def test_keys_that_come_at_once_find_the_field_and_the_screen_that_the_first_opened(
     tmp_path: Path,
 ) -> None:
@@ -166,8 +156,9 @@ async def test_keys_that_come_at_once_find_the_field_and_the_screen_that_the_fir
         await until(lambda: app.view_name == "messages" and isinstance(app.focused, Input))
         await until(lambda: isinstance(app.focused, Input) and app.focused.value == "invoice")
         burst("escape", "5", "question_mark", "escape", "colon", *"theme", "enter")
-        await until(lambda: app.theme != list(THEMES)[0])
-        assert app.view_name == "log" and len(app.screen_stack) == 1
+        await until(lambda: app.theme != next(iter(THEMES)))
+        assert app.view_name == "log"
+        assert len(app.screen_stack) == 1
 
 
 async def test_a_filter_is_typed_and_left(tmp_path: Path) -> None:

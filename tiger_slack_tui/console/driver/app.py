@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from textual._compositor import CompositorUpdate
 from textual import events
+from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.screen import Screen
 

@@ -60,13 +60,12 @@ class PaneField(ActionField):
         self.value = text
         self.cursor_position = len(text)  # which also ends a selection
         self.display = True
-        # At once: Textual's focus() comes later than a key that was typed quickly.
-        self.screen.set_focus(self)
+        self.focus()
 
     def _close(self) -> None:
         self.display = False
         if self._pane is not None and self._pane.is_in_sight and self._pane.can_focus:
-            self.screen.set_focus(self._pane)
+            self._pane.focus()
         else:
             self._on_pane_hidden()
 
