@@ -108,6 +108,7 @@ class Engine:
             self._jobs_conninfo, instance=settings.instance, timeout=timeout, clock=self._clock
         )
         self._database_ready = asyncio.Event()
+        self._schema_since: float | None = None
         self._pool = make_pool(self._conninfo, minimum=settings.pool_min, maximum=settings.pool_max)
         self._store = EventStore(self._pool)
         self._spool = Spool(
@@ -213,6 +214,7 @@ class Engine:
             acked=stats.acked,
             duplicates=stats.duplicates,
             outcomes=dict(stats.outcomes),
+            schema_since=None if self._schema_since is None else self._wall(self._schema_since),
             stalled_since=None if stalled_since is None else self._wall(stalled_since),
             queue=pipeline.queued,
             queue_limit=pipeline.limits.queue,
@@ -435,6 +437,7 @@ class Engine:
                 await asyncio.sleep(backoff(failures, first=0.5, most=5))
             else:
                 break
+        self._schema_since = self._clock.elapsed()
         await self._pool.open()
         self._pipeline.mark_database_ready()
         self._database_ready.set()

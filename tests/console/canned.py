@@ -41,6 +41,19 @@ VIEW_KEYS = [str(number) for number, _ in enumerate(VIEWS, 1)]
 """The keys that show the views."""
 AT = datetime(2026, 9, 20, 14, 7, 31, tzinfo=UTC)
 NOW = AT.timestamp()
+READ = (
+    "jobs",
+    "locks",
+    "sessions",
+    "migrations",
+    "extension",
+    "sizes",
+    "instances",
+    "observed",
+    "imports",
+    "discard_rules",
+)
+"""What the monitor reads of the database."""
 INSTANCE = "tiger-slack-ingest@prod-slack-1:4121"
 
 
@@ -83,6 +96,7 @@ def snapshot() -> Snapshot:
         ack_by_type=dict.fromkeys(("message", "reaction_added", "user_change"), latency),
         jobs=(),
         gaps_open=0,
+        schema_since=NOW - 273_000,
     )
 
 
@@ -109,6 +123,7 @@ def database_state() -> DatabaseState:
     """A database with everything in it."""
     return DatabaseState(
         at=NOW - 1,
+        asked=dict.fromkeys(READ, NOW - 1),
         ping=0.003,
         jobs=jobs(),
         locks=(
@@ -255,6 +270,14 @@ def migrations() -> MigrationStatus:
         for name in names
     )
     return MigrationStatus("0.4.0", "0.4.0", "17.5 (Debian)", "2.23.0", files)
+
+
+def unmigrated() -> MigrationStatus:
+    """None applied: a database of a first start."""
+    pending = MigrationFileState.PENDING
+    found = migrations()
+    files = [MigrationFileStatus(file.name, pending, None, None, None) for file in found.files]
+    return replace(found, database_version=None, files=tuple(files))
 
 
 def rates() -> Rates:

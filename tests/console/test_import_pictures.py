@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.canned import NOW, CannedBackend, database_state
+from tests.console.canned import NOW, CannedBackend, database_state, shows
 from tests.console.conftest import SIZES, Pictures
 from tests.console.imports import Clock, half, listed, past, whole
 from tiger_slack_tui.base.errors import DatabaseUnavailable
@@ -95,6 +95,17 @@ async def test_step(tmp_path: Path, pictures: Pictures, name: str) -> None:
             view._wizard.draft.path = "/srv/exports/2026-09-19"
             view.go(step)
         await pictures(f"import-{name}", app, pilot)
+
+
+async def test_a_note_of_the_run_is_shown_whole(tmp_path: Path) -> None:
+    backend = CannedBackend(tmp_path, database=KNOWN)
+    run(backend.imports)
+    app = ConsoleApp(backend, ConsoleOptions())
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await pilot.press("4")
+        await shows(app, "1 note ")
+        app.query_one("#run-notes").focus()
+        await shows(app, "can name one.")
 
 
 async def test_the_overview_shows_it(tmp_path: Path, pictures: Pictures) -> None:

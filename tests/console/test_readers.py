@@ -18,6 +18,8 @@ from tests.console.canned import (
     problems,
     screen_text,
     shows,
+    snapshot,
+    unmigrated,
 )
 from tests.console.test_keys import console
 from tests.console.test_triage import FINDINGS
@@ -214,8 +216,98 @@ async def test_a_fact_that_cannot_be_read_says_so_where_it_is_shown(tmp_path: Pa
         await shows(app, "cannot be read: QueryCanceled 57014")
         assert "All are free" not in screen_text(app)
         await pilot.press("4")
-        await shows(app, "Earlier imports could not be read.")
+        await shows(app, "This could not be read.")
         assert "There are no imports" not in screen_text(app)
+
+
+@pytest.mark.parametrize("is_made", [True, False], ids=["engine", "no engine yet"])
+async def test_what_was_not_read_yet_is_never_shown_as_none(tmp_path: Path, is_made: bool) -> None:
+    """At the first start, the console reads the database before the schema is there."""
+    empty = DatabaseState(
+        at=NOW, asked={"migrations": NOW, "extension": NOW}, migrations=unmigrated()
+    )
+    async with console(tmp_path, size=(160, 48)) as (app, pilot, backend):
+        engine = replace(snapshot(), schema_since=None, problems=()) if is_made else None
+        backend.change(database=empty, engine=engine)
+        await shows(app, "▶ migrating")
+        for key in "234":
+            await pilot.press(key)
+            await shows(app, "The schema is being migrated.")
+            shown = screen_text(app)
+            assert "schema migrating …" in shown
+            for fact in (
+                "0 B",
+                "0 held",
+                "All are free",
+                "not 0.4.0",
+                "no imports",
+                "nothing to",
+                "M Migrate",
+            ):
+                assert fact not in shown
+        backend.change(database=database_state(), engine=snapshot())
+        await shows(app, "There are no imports yet.")
+
+
+@pytest.mark.parametrize(
+    ("since", "asked", "found", "is_migrating"),
+    [
+        (None, 1.0, unmigrated(), True),
+        (2.0, 1.0, unmigrated(), True),
+        (1.0, 2.0, unmigrated(), False),
+        (None, 1.0, migrations(), False),
+        (None, 1.0, None, False),
+    ],
+)
+def test_the_schema_is_being_migrated_until_it_was_read_after_that(
+    tmp_path: Path,
+    since: float | None,
+    asked: float,
+    found: MigrationStatus | None,
+    is_migrating: bool,
+) -> None:
+    known = DatabaseState(at=NOW, asked={"migrations": asked}, migrations=found)
+    model = replace(CannedBackend(tmp_path).model, database=known)
+    model = replace(model, engine=replace(snapshot(), schema_since=since))
+    assert model.is_migrating == is_migrating
+    assert not replace(model, engine=None, is_observing=True).is_migrating
+
+
+async def test_sizes_are_read_often_while_that_costs_little(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables of a first start fill quickly. Those of a large database take long to measure."""
+    monkeypatch.setattr(monitoring, "_SECONDS", 0.02)
+    clock, costs, reads = ManualClock(), [0.01], 0
+
+    async def sizes(*_: object) -> list[TableSize]:
+        nonlocal reads
+        reads += 1
+        clock.advance(costs[-1])
+        return []
+
+    async def rounds() -> None:
+        for _ in range(3):
+            before = monitor._state
+            await until(lambda before=before: monitor._state is not before)
+
+    monkeypatch.setattr(monitoring, "table_sizes", sizes)
+    monitor = Monitor(conninfo, JobSettings(), clock=clock)
+    running = asyncio.create_task(monitor.run())
+    try:
+        for cost, pause in ((0.01, 1.0), (0.1, 10.0), (60.0, 30.0)):
+            costs.append(cost)
+            clock.advance(30)
+            await rounds()
+            before = reads
+            clock.advance(pause * 0.9)
+            await rounds()
+            assert reads == before
+            clock.advance(pause * 0.2)
+            await rounds()
+            assert reads == before + 1
+    finally:
+        running.cancel()
 
 
 async def test_tables_that_have_rows_never_show_zero(

@@ -195,6 +195,8 @@ class Snapshot:
     jobs: tuple[JobState, ...]
     gaps_open: int | None
     """Gaps that no backfill has closed; None until the database has answered."""
+    schema_since: float | None = None
+    """When this instance found the schema current, or had migrated it; None until then."""
     stalled_since: float | None = None
     """Since when no event is taken; None while events are taken."""
     queue_bytes: int = 0

@@ -24,8 +24,6 @@ class ChannelHistory:
         """The periods of the open gaps that the channels are brought up to date with."""
         self._after: str | None = ""
         """The channel before the next one to bring up to date; None if all are."""
-        self._has_locked = False
-        """Whether channels were left out, because somebody has locked their rows."""
 
     async def update(self, connection: Connection, gaps: str | None, *, is_connected: bool) -> None:
         """Continue for about a second. `gaps` has the periods of the open gaps. Raises psycopg.Error.
@@ -35,13 +33,13 @@ class ChannelHistory:
         end = self._clock.elapsed() + _SECONDS
         if is_connected and (identity := self._identity()) is not None:
             kinds = identity.history_types
-            known = None if len(kinds) == len(CHANNEL_TYPES) else kinds
-            while await history.update_heard(connection, known):
+            while len(kinds) < len(CHANNEL_TYPES) and await history.stop_hearing(connection, kinds):
                 if self._clock.elapsed() > end:
                     return
-        if gaps != self._gaps or (self._after is None and self._has_locked):
-            self._gaps, self._after, self._has_locked = gaps, "", False
+            while await history.hear_members(connection, kinds):
+                if self._clock.elapsed() > end:
+                    return
+        if gaps != self._gaps:
+            self._gaps, self._after = gaps, ""
         while self._after is not None and self._clock.elapsed() <= end:
-            refreshed = await history.refresh_heard(connection, self._after)
-            self._after = refreshed.last
-            self._has_locked = self._has_locked or refreshed.has_locked
+            self._after = await history.refresh_heard(connection, self._after)

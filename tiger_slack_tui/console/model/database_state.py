@@ -40,6 +40,8 @@ class DatabaseState:
     """Why the database does not answer now; None if it does."""
     problems: Mapping[str, str] = field(default_factory=dict)
     """By field: why it is old although the database answers."""
+    asked: Mapping[str, float] = field(default_factory=dict)
+    """By field: when the question was asked that it answers. A field that was not read yet is missing."""
     problem_since: float | None = None
     retry_at: float | None = None
     ping: float | None = None

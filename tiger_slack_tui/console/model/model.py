@@ -142,6 +142,16 @@ class Model:
         )
         return f"{database.problem}{f' ({old})' if old else ''}{retry}"
 
+    @property
+    def is_migrating(self) -> bool:
+        """Whether this process is about to migrate the schema, or has, and the schema was not read since."""
+        database, engine = self.database, self.engine
+        found = database.migrations
+        if self.is_observing or found is None or found.is_current:
+            return False
+        since = engine.schema_since if engine else None
+        return since is None or database.asked.get("migrations", since) < since
+
     def is_old(self, *names: str) -> bool:
         """Whether one of the named answers of the database is old."""
         return self.is_database_old or any(name in self.database.problems for name in names)
@@ -155,9 +165,20 @@ class Model:
 
     def empty_text(self, name: str, *otherwise: str) -> Sequence[str]:
         """What a pane says if the fact has no rows. `otherwise` is for the case that the database really has none."""
-        if self.database.at is None:
-            return ("Asking the database …",)
-        return ("This could not be read.",) if name in self.database.problems else otherwise
+        if name in self.database.problems:
+            return ("This could not be read.",)
+        return otherwise if name in self.database.asked else (self.asking_text,)
+
+    @property
+    def asking_text(self) -> str:
+        """What a pane says before its fact was read."""
+        if self.is_migrating:
+            return "The schema is being migrated. This is read as soon as it is there …"
+        return "Asking the database …"
+
+    def note_of(self, name: str, note: str) -> str:
+        """The note of a pane that shows the fact: `note`, or "reading …" before it was read."""
+        return note if name in self.database.asked else "reading …"
 
     def frozen(self) -> Model:
         """The same model, marked as one of an earlier moment."""

@@ -21,7 +21,7 @@ from tiger_slack_tui.console.model.read_errors import QUERY_SECONDS, raise_if_ca
 from tiger_slack_tui.jobs.status import fetch_status
 from tiger_slack_tui.postgres import introspection
 from tiger_slack_tui.postgres.connection import Connection
-from tiger_slack_tui.postgres.introspection import sessions, table_sizes
+from tiger_slack_tui.postgres.introspection import TableSize, sessions, table_sizes
 from tiger_slack_tui.postgres.lock_keys import IMPORT_LOCK_CLASS, JOB_LOCK_KEYS, MIGRATION_LOCK_KEY
 from tiger_slack_tui.postgres.locks import advisory_locks
 from tiger_slack_tui.postgres.migrate.run import MigrationStatus, migration_status
@@ -42,6 +42,8 @@ _SILENT_SECONDS = 6.0
 """A question without an answer for this long shows that the database hangs: it ends a statement after 5 s."""
 _SLOW_SECONDS = 30.0
 """Between two reads of what changes slowly or takes long to read: sizes, migrations."""
+_SIZES_PAUSE = 100
+"""The pause after a read of the sizes is this many times as long as the read, and at most `_SLOW_SECONDS`."""
 _MOST_SECONDS = 60.0
 """The longest pause before a query that fails is retried."""
 RUNS = 20
@@ -96,6 +98,7 @@ class Monitor:
             at=self._wall(state.at),
             problem_since=self._wall(state.problem_since),
             retry_at=self._wall(state.retry_at),
+            asked={name: wall_time(self._clock, at) for name, at in state.asked.items()},
         )
 
     def _wall(self, elapsed: float | None) -> float | None:
@@ -125,13 +128,14 @@ class Monitor:
         state = await self._poll_slow(connection, state)
         found = state.migrations
         is_known = "migrations" not in state.problems
-        if is_known and (found is None or found.database_version is None or found.pending):
+        if is_known and (found is None or not found.is_current):
             self._due.pop("migrations", None)  # a migration may be running
         if not is_known or (found is not None and found.database_version is not None):
-            state = await self._poll_fast(connection, state)
+            state = await self._poll_schema(connection, state)
         self._state = replace(state, at=self._clock.elapsed())
 
-    async def _poll_fast(self, connection: Connection, state: DatabaseState) -> DatabaseState:
+    async def _poll_schema(self, connection: Connection, state: DatabaseState) -> DatabaseState:
+        """Ask what needs the schema."""
         keys = [*JOB_LOCK_KEYS.values(), MIGRATION_LOCK_KEY]
         questions: dict[str, Callable[[], Awaitable[Any]]] = {
             "jobs": lambda: fetch_status(connection, self._settings, most=RUNS),
@@ -144,7 +148,16 @@ class Monitor:
         }
         for name, question in questions.items():
             state = await self._ask(connection, state, name, question)
-        return state
+
+        async def sizes() -> list[TableSize]:
+            began = self._clock.elapsed()
+            found = await table_sizes(connection, state.extension)
+            now = self._clock.elapsed()
+            if "sizes" in self._due:
+                self._due["sizes"] = now + min(_SIZES_PAUSE * (now - began), _SLOW_SECONDS)
+            return found
+
+        return await self._ask(connection, state, "sizes", sizes, _SLOW_SECONDS)
 
     async def _poll_slow(self, connection: Connection, state: DatabaseState) -> DatabaseState:
         async def migrations() -> MigrationStatus:
@@ -152,12 +165,8 @@ class Monitor:
 
         seconds = _SLOW_SECONDS
         state = await self._ask(connection, state, "migrations", migrations, seconds)
-        state = await self._ask(
-            connection, state, "extension", lambda: find_timescaledb(connection), seconds
-        )
-        timescaledb = state.extension
         return await self._ask(
-            connection, state, "sizes", lambda: table_sizes(connection, timescaledb), seconds
+            connection, state, "extension", lambda: find_timescaledb(connection), seconds
         )
 
     async def _ask(
@@ -189,7 +198,7 @@ class Monitor:
         self._pauses.pop(name, None)
         problems = {other: words for other, words in state.problems.items() if other != name}
         changes: dict[str, Any] = {name: tuple(answer) if isinstance(answer, list) else answer}
-        return replace(state, problems=problems, **changes)
+        return replace(state, problems=problems, asked={**state.asked, name: now}, **changes)
 
     async def _answer_to(self, question: Awaitable[T]) -> T:
         """Await an answer. Raises TimeoutError; long before that, `state` says that the database does not answer."""

@@ -155,6 +155,8 @@ def _schema(model: Model) -> list[StyledText]:
         return []
     if found.database_version == found.version:
         return [f"schema {found.version} ", ("✓", GOOD)]
+    if model.is_migrating:
+        return [("schema migrating …", NOTE)]
     return [(f"schema {found.database_version or 'none'} ▲ not {found.version}", NOTE)]
 
 

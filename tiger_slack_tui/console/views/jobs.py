@@ -154,7 +154,9 @@ class JobsView(View):
             Body(
                 rows=database.locks,
                 title="advisory locks",
-                note=f"{held} held" + (f" · {queued} waiting" if queued else ""),
+                note=model.note_of(
+                    "locks", f"{held} held" + (f" · {queued} waiting" if queued else "")
+                ),
                 head=LOCKS.head,
                 empty_text=model.empty_text(
                     "locks", "All are free: no job, migration or import is running."
@@ -173,6 +175,7 @@ class JobsView(View):
             note = f"database {found.database_version or 'none'}"
             note += " ✓" if same else f" ▲ program {found.version}"
             note += f" · {found.pending} pending" if found.pending else ""
+            note += " · migrating …" if model.is_migrating else ""
         self.query_one("#migrations", Pane).show(
             Body(
                 rows=sorted(
@@ -198,7 +201,7 @@ class JobsView(View):
             Body(
                 rows=database.sessions,
                 title="database sessions",
-                note=f"{len(database.sessions)} · {active} active",
+                note=model.note_of("sessions", f"{len(database.sessions)} · {active} active"),
                 head=SESSIONS.head,
                 empty_text=model.empty_text("sessions"),
                 is_old=model.is_old("sessions"),
@@ -206,11 +209,12 @@ class JobsView(View):
             )
         )
         server = ", ".join(filter(None, (database.postgresql, database.timescaledb)))
+        total = model.note_of("sizes", byte_size(sum(size.bytes for size in database.sizes)))
         self.query_one("#sizes", Pane).show(
             Body(
                 rows=database.sizes,
                 title="tables",
-                note=f"{server} · {byte_size(sum(s.bytes for s in database.sizes))}",
+                note=" · ".join(filter(None, (server, total))),
                 head=SIZES.head,
                 empty_text=model.empty_text("sizes"),
                 is_old=model.is_old("sizes"),
@@ -333,8 +337,11 @@ class JobsView(View):
 
     @act_migrate.when
     def _can_migrate(self) -> bool:
-        found = self._model.database.migrations if self._model else None
-        return found is not None and found.pending > 0
+        model = self._model
+        found = model.database.migrations if model else None
+        return (
+            model is not None and found is not None and found.pending > 0 and not model.is_migrating
+        )
 
 
 def _details(row: object, width: int) -> Iterator[Content]:

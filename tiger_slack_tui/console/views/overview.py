@@ -314,6 +314,9 @@ class OverviewView(View):
     def _show_types(self, model: Model) -> None:
         rows = model.rates.by_type
         is_old, ago = _observed_age(model)
+        empty = "There were no events yet. The first one appears here within a second."
+        if model.is_silent:
+            empty = "No instance reports. Events appear here when one does."
         self.query_one("#types", Pane).show(
             Body(
                 rows=rows,
@@ -321,13 +324,7 @@ class OverviewView(View):
                 note=ago or amount(len(rows), "type"),
                 is_old=is_old,
                 head=_TYPES.head,
-                empty_text=(
-                    "Asking the database …"
-                    if model.is_observing and model.database.at is None
-                    else "No instance reports. Events appear here when one does."
-                    if model.is_silent
-                    else "There were no events yet. The first one appears here within a second.",
-                ),
+                empty_text=model.empty_text("observed", empty) if model.is_observing else (empty,),
             )
         )
 
@@ -358,10 +355,12 @@ class OverviewView(View):
         self.set_class(bool(rows), "-importing")
         rows += [job_line(job, model.at, width) for job in database.jobs]
         if (found := database.migrations) is not None:
-            good = found.database_version == found.version and not found.pending
-            state: StyledText = (
-                ("✓ current", GOOD) if good else (f"▲ {found.pending} pending", NOTE)
-            )
+            state: StyledText = ("✓ current", GOOD)
+            if not found.is_current:
+                state = (
+                    "▶ migrating" if model.is_migrating else f"▲ {found.pending} pending",
+                    NOTE,
+                )
             edition = database.timescaledb or database.postgresql
             columns = Columns(Column("", 10), Column("", 12), Column(""))
             about = f"{found.database_version or 'no schema'}, {len(found.files)} files, {edition}"
@@ -371,7 +370,7 @@ class OverviewView(View):
                 rows=rows,
                 title="jobs and schema",
                 note="2 shows locks",
-                empty_text=("Asking the database …",),
+                empty_text=(model.asking_text,),
                 is_old=model.is_old(*_RUNNING),
                 problem=model.last_read or model.error_of(*_RUNNING),
             )
@@ -419,7 +418,7 @@ class OverviewView(View):
                 note="newest first · 3 shows all",
                 newest=0,
                 empty_text=(
-                    "Asking the database …"
+                    model.asking_text
                     if model.is_observing and model.stored_findings.at is None
                     else "No failed, discarded, unrouted or late events since the start.",
                 ),

@@ -139,10 +139,11 @@ class TriageView(View):
         )
         unread = sorted(model.stored_findings.more & ({self._kind} if self._kind else {*KINDS}))
         only = " ".join(filter(None, (self._kind, self._cause)))
+        none = "findings" if model.stored_findings.at is None else "nothing to look at"
         self.query_one("#findings", Pane).show(
             Body(
                 rows=rows,
-                title=f"only {only}" if only else kinds or "nothing to look at",
+                title=f"only {only}" if only else kinds or none,
                 note="by cause" if self._is_grouped else "newest first",
                 newest=None if self._is_grouped else 0,
                 head=_GROUPS.head if self._is_grouped else findings_head,
@@ -157,6 +158,8 @@ class TriageView(View):
     def _empty(self, model: Model) -> Sequence[str]:
         if self._kind or self._cause:
             return ("None of this kind.", "a shows all.")
+        if model.stored_findings.at is None:
+            return (model.asking_text,)
         now = model.engine
         live = f"{amount(now.received, 'event')} handled since the start." if now else ""
         return (

@@ -115,6 +115,11 @@ class MigrationStatus:
         """How many files are to be applied."""
         return sum(file.state is MigrationFileState.PENDING for file in self.files)
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the database has the program's version, and no file is to be applied."""
+        return self.database_version == self.version and not self.pending
+
 
 @dataclass(frozen=True, slots=True)
 class _State:

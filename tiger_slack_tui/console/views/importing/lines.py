@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from textual.content import Content
 
-from tiger_slack_tui.base.text import amount, cut
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.formats import age, brief, clock, count, moment
 from tiger_slack_tui.console.panes.chrome import PHASES
 from tiger_slack_tui.console.panes.paint import (
@@ -150,10 +150,10 @@ def folder_search_text(row: FolderProgress) -> str:
     return f"{row.name} {row.channel or 'left out'}"
 
 
-def paint_note(row: TimedNote, width: int) -> Content:
-    """A line for a note of the import."""
-    style = NOTE if row.is_warning else ""
-    return line((clock(row.at), DIM), " ", (cut(row.text, max(width - 9, 1)), style))
+def note_lines(note: TimedNote, width: int) -> list[Content]:
+    """A note of the import, in as many lines as it takes."""
+    style = NOTE if note.is_warning else ""
+    return folded(line((clock(note.at), DIM), " ", (note.text, style)), width)
 
 
 def paint_worker(state: ImportState, pid: int, worker: WorkerProgress, width: int) -> Content:

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from tiger_slack_tui.base.sizes import byte_size
+from tiger_slack_tui.base.text import amount
 from tiger_slack_tui.console.actions import action, implements
 from tiger_slack_tui.console.formats import millis
 from tiger_slack_tui.console.model.model import Model
@@ -21,9 +22,9 @@ from tiger_slack_tui.console.views.importing.lines import (
     FILES,
     FOLDERS,
     folder_search_text,
+    note_lines,
     paint_file,
     paint_folder,
-    paint_note,
     paint_worker,
     run_lines,
 )
@@ -32,7 +33,7 @@ from tiger_slack_tui.console.views.importing.step_line import RESULT, phase_part
 from tiger_slack_tui.imports.archive.plan import PlannedFile
 from tiger_slack_tui.imports.file_table import FileProgress
 from tiger_slack_tui.imports.ledger import FolderProgress, WorkerProgress
-from tiger_slack_tui.imports.state import ImportState, Phase, TimedNote
+from tiger_slack_tui.imports.state import ImportState, Phase
 from tiger_slack_tui.store.import_account import ImportProblem
 
 MakeLines = Callable[[int], Iterable[Content]]
@@ -65,12 +66,13 @@ class RunStep(WizardStep):
             find=folder_search_text,
             fields=FOLDER_FIELDS,
         )
-        yield Pane[TimedNote](paint_note, id="run-notes")
+        yield Pane[Content](as_is, id="run-notes")
 
     def on_mount(self) -> None:
         self._only_bad = False
         self._shown: ImportState | None = None
         self._folders: CachedValue[list[FolderProgress]] = CachedValue()
+        self._notes: CachedValue[list[Content]] = CachedValue()
 
     def focus_first(self) -> None:
         files = self.pane("run-files")
@@ -100,14 +102,7 @@ class RunStep(WizardStep):
         self._show_workers(state)
         self._show_files(state)
         self._show_channels(state)
-        self.pane("run-notes").show(
-            Body(
-                rows=list(state.notes),
-                title="notes",
-                empty_text=("There are no notes.",),
-                newest=len(state.notes) - 1,
-            )
-        )
+        self._show_notes(state)
 
     def _show_workers(self, state: ImportState) -> None:
         busy = [(pid, worker) for pid, worker in state.workers.items() if worker.path]
@@ -146,6 +141,26 @@ class RunStep(WizardStep):
                 empty_text=("There are no bad files so far. f shows all files.",)
                 if self._only_bad
                 else ("Listing the archive …",),
+            )
+        )
+
+    def _show_notes(self, state: ImportState) -> None:
+        pane, notes = self.pane("run-notes"), state.notes
+        width = pane.size.width
+        newest = notes[-1] if notes else None
+        rows = self._notes(
+            lambda: [row for note in notes for row in note_lines(note, width)],
+            newest,
+            len(notes),
+            width,
+        )
+        pane.show(
+            Body(
+                rows=rows,
+                title="notes",
+                note=amount(len(notes), "note"),
+                empty_text=("There are no notes.",),
+                newest=len(rows) - 1,
             )
         )
 

@@ -134,13 +134,6 @@ class SourceStep(WizardStep):
         database = model.database
         recent = self.pane("source-recent")
         width = recent.size.width
-        empty = (
-            ("Reading the database …",)
-            if database.at is None and database.problem is None
-            else ("Earlier imports could not be read.", "Press n to type the path of an export.")
-            if "imports" in database.problems
-            else ("There are no imports yet.", "Press n to type the path of an export.")
-        )
         recent.show(
             Body(
                 rows=database.imports,
@@ -149,7 +142,10 @@ class SourceStep(WizardStep):
                 left_out=f"the newest {IMPORTS}" if len(database.imports) == IMPORTS else "",
                 newest=0,
                 head=PAST_IMPORTS.head,
-                empty_text=empty,
+                empty_text=(
+                    *model.empty_text("imports", "There are no imports yet."),
+                    "Press n to type the path of an export.",
+                ),
                 is_old=model.is_old("imports"),
                 problem=model.database_problem_text or model.error_of("imports"),
             )

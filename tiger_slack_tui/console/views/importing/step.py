@@ -89,7 +89,7 @@ class Wizard:
                 else "The database has not been read yet."
             )
         found = database.migrations
-        is_current = found is not None and found.database_version == found.version
+        is_current = found is not None and found.is_current
         is_away = database.retry_at is not None
         if database.problem is not None and (is_away or not is_current):
             return f"The database does not answer: {database.problem}"
@@ -97,6 +97,8 @@ class Wizard:
             return None
         if "migrations" in database.problems:
             return f"The schema's version cannot be read: {database.problems['migrations']}"
+        if self.model is not None and self.model.is_migrating:
+            return "The schema is being migrated. Try again in a moment."
         return "The schema is not up to date: press 2, then M to migrate."
 
 
