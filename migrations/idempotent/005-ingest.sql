@@ -187,6 +187,16 @@ begin
   from unnest(items) i;
 
   perform slack.apply_effects(items, discarded);
+  -- An event that PostgreSQL has refused comes alone.
+  if cardinality(items) = 1 and items[1].outcome = 'failed' and items[1].type = 'message'
+    and coalesce(items[1].subtype, '') not in ('message_changed', 'message_deleted', 'message_replied')
+  then
+    perform slack.lose_heard
+    ( items[1].channel_id
+    , tstzrange(at.ts, at.ts + interval '1 microsecond')
+    )
+    from coalesce(items[1].message_ts, items[1].event_ts) at (ts);
+  end if;
   perform slack.note_gaps(items);
 
   return jsonb_build_object

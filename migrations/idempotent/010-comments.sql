@@ -112,7 +112,7 @@ comment on column slack.job_run.reason is 'schedule: its time had come; catch-up
 comment on column slack.job_run.scheduled_for is 'Time of the schedule that the run is for. Null where the schedule did not start it.';
 comment on column slack.job_run.instance is 'Instance that ran it: the application_name of its sessions, SERVICE_NAME@HOST:PID.';
 comment on column slack.job_run.finished_at is 'When it ended. For a run that was cut off: when the next run noticed that. Null while it runs, and after a crash until the job''s next run.';
-comment on column slack.job_run.outcome is 'done; failed; timed out; cancelled: the instance was stopped; cut off: its session was lost, for example in a crash; skipped: another session held the lock. Null while it runs.';
+comment on column slack.job_run.outcome is 'done; incomplete: it came to its end, and error says what it could not do; failed; timed out; cancelled: the instance was stopped; cut off: its session was lost, for example in a crash; skipped: another session held the lock. Null while it runs.';
 comment on column slack.job_run.rows_seen is 'Users or channels that Slack listed. For retention: rows deleted. For backfill: messages read. For search: messages that got a document.';
 comment on column slack.job_run.rows_changed is 'Rows that it added or changed. For retention: rows deleted.';
 comment on column slack.job_run.rows_failed is 'Rows that PostgreSQL refused. bad_rows has the first of them.';

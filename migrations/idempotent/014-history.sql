@@ -1,8 +1,11 @@
-create or replace function slack.heard_history(channel text, since timestamptz, until timestamptz)
+drop function if exists slack.heard_history(text, timestamptz, timestamptz);
+
+create or replace function slack.complete_history(channel text)
 returns tstzmultirange
 language sql stable
 as $func$
-  select case when since < coalesce(until, 'infinity') then tstzmultirange(tstzrange(since, until)) else '{}' end
+  select coalesce(h.heard, '{}')
+  + case when c.heard_since is null then '{}' else tstzmultirange(tstzrange(c.heard_since, null)) end
   - coalesce
     ( ( select range_agg(tstzrange(g.started_at, g.ended_at))
         from slack.gap g
@@ -12,31 +15,27 @@ as $func$
       )
     , '{}'
     )
+  + coalesce(h.complete, '{}')
+  from slack.channel c
+  left join slack.channel_history h on h.channel_id = c.id
+  where c.id = channel
 $func$;
-comment on function slack.heard_history(text, timestamptz, timestamptz) is
-  'The part of a time in which the app was a member of the channel that no open gap covers. A gap that is closed left nothing.';
+comment on function slack.complete_history(text) is
+  'The periods for which the channel is complete: those that a backfill has read or an import has merged, and those that the app heard, without the open gaps. A gap that is closed left nothing: slack.lose_heard() has removed what it could not read.';
 
 create or replace function slack.refresh_complete(channel text)
 returns void
 language plpgsql
 as $func$
 declare
-  heard timestamptz;
   newest tstzrange;
 begin
-  select c.heard_since
-  into heard
-  from slack.channel c
-  where c.id = channel
-  for update;
+  perform from slack.channel c where c.id = channel for update;
 
   -- This statement begins after the lock is held. So it sees the gaps and periods of whoever held it before.
   select r.period
   into newest
-  from unnest
-  ( case when heard is null then '{}' else slack.heard_history(channel, heard, null) end
-    + coalesce((select h.complete from slack.channel_history h where h.channel_id = channel), '{}')
-  ) r (period)
+  from unnest(slack.complete_history(channel)) r (period)
   order by lower(r.period) desc
   limit 1;
 
@@ -66,38 +65,101 @@ end
 $func$;
 comment on function slack.add_history(text, tstzmultirange) is 'Notes that the channel is complete in these periods. Locks the channel''s row.';
 
+create or replace function slack.add_heard(channel text, period tstzrange)
+returns void
+language sql
+as $func$
+  insert into slack.channel_history as h (channel_id, complete, heard)
+  select channel, '{}', tstzmultirange(period)
+  where not isempty(period)
+  on conflict (channel_id) do update set heard = h.heard + excluded.heard
+$func$;
+comment on function slack.add_heard(text, tstzrange) is
+  'Notes that the app heard the channel in this period, which has ended. The caller holds the lock of the channel''s row.';
+
+create or replace function slack.lose_heard(channel text, lost tstzrange)
+returns void
+language plpgsql
+as $func$
+declare
+  heard timestamptz;
+begin
+  select c.heard_since into heard from slack.channel c where c.id = channel for update;
+  if heard < upper(lost) then
+    perform slack.add_heard(channel, tstzrange(heard, upper(lost)));
+    update slack.channel c set heard_since = upper(lost) where c.id = channel;
+  end if;
+  update slack.channel_history h set heard = h.heard - tstzmultirange(lost)
+  where h.channel_id = channel
+  and h.heard && lost;
+  perform slack.refresh_complete(channel);
+end
+$func$;
+comment on function slack.lose_heard(text, tstzrange) is
+  'Notes that messages of the channel of this period are missing for good, though the app was a member: a gap is closed whose backfill could not read the channel, or an event could not be stored. Locks the channel''s row.';
+
 create or replace function slack.owe_history(channel text, until timestamptz)
 returns void
 language plpgsql
 as $func$
+declare
+  since timestamptz;
+  missing tstzrange;
 begin
-  if exists
-  ( select from slack.gap g
-    where g.channel_id = channel
-    and g.reason = 'joined'
-    and g.ended_at >= until
-  ) then
-    return;
-  end if;
-  -- If a backfill begins with the gap just now, this waits for it, and finds no row: begun_at is set.
+  -- The operator's unfinished history goes on as what is owed, from the page where it is.
   update slack.gap g set
-    ended_at = until
-  , grown_at = now()
+    reason = 'joined'
   , tried_at = null
   , error = null
   where g.channel_id = channel
-  and g.reason = 'joined'
-  and g.begun_at is null
+  and g.reason = 'by hand'
+  and g.started_at <= 'epoch'
   and g.closed_at is null;
 
-  if not found then
-    insert into slack.gap (reason, started_at, ended_at, channel_id)
-    values ('joined', 'epoch', until, channel);
+  -- What is before has been read, or is owed already. A gap that was closed without reading does not count.
+  select coalesce(max(g.ended_at), 'epoch')
+  into since
+  from slack.gap g
+  where g.channel_id = channel
+  and g.reason = 'joined'
+  and (g.closed_at is null or g.account ->> 'channels' <> '0');
+  if since >= until then
+    return;
   end if;
+
+  -- The app may have left the channel before its history was read.
+  update slack.gap g set
+    tried_at = null
+  , error = null
+  where g.channel_id = channel
+  and g.reason = 'joined'
+  and g.closed_at is null
+  and g.tried_at is not null;
+
+  for missing in
+    select m.period
+    from unnest(tstzmultirange(tstzrange(since, until)) - slack.complete_history(channel)) m (period)
+    order by m.period
+  loop
+    -- If a backfill begins with the gap just now, this waits for it, and finds no row: begun_at is set.
+    update slack.gap g set
+      ended_at = upper(missing)
+    , grown_at = now()
+    where g.channel_id = channel
+    and g.reason = 'joined'
+    and g.ended_at = lower(missing)
+    and g.begun_at is null
+    and g.closed_at is null;
+
+    if not found then
+      insert into slack.gap (reason, started_at, ended_at, channel_id)
+      values ('joined', lower(missing), upper(missing), channel);
+    end if;
+  end loop;
 end
 $func$;
 comment on function slack.owe_history(text, timestamptz) is
-  'Adds the gap "joined" for the history of a channel until then, unless there is one that ends later. The caller holds the lock of the channel''s row, so that several instances add one gap.';
+  'Adds gaps "joined" for the history of a channel until then: for each period that is not complete, and not owed yet. The caller holds the lock of the channel''s row, so that several instances add each gap once.';
 
 create or replace function slack.hear_channel(channel text, since timestamptz)
 returns void
@@ -133,7 +195,10 @@ begin
   where g.channel_id = channel.id
   and g.reason = 'joined'
   and g.closed_at is null;
-  perform slack.add_history(channel.id, slack.heard_history(channel.id, channel.heard_since, until));
+  if channel.heard_since < until then
+    perform slack.add_heard(channel.id, tstzrange(channel.heard_since, until));
+  end if;
+  perform slack.refresh_complete(channel.id);
 end
 $func$;
 comment on function slack.leave_channel(slack.channel, jsonb) is
@@ -147,60 +212,82 @@ comment on function slack.is_history_kind(text, text[]) is
   'Whether a channel of this type is of the kinds whose history the app may read; null: of all kinds. If the type is not known, it is one of public or private channels.';
 
 drop function if exists slack.hear_members();
-create or replace function slack.hear_members(kinds text[])
+drop function if exists slack.hear_members(text[]);
+drop function if exists slack.stop_hearing(text[]);
+create or replace function slack.update_heard(kinds text[])
 returns int8
 language plpgsql
 as $func$
 declare
   channel text;
+  is_to_hear bool;
   n int8 := 0;
 begin
-  for channel in
-    select c.id
-    from slack.channel c
-    where c.is_member
-    and c.heard_since is null
-    and slack.is_history_kind(c.channel_type, kinds)
-    order by c.id collate "C"
+  for channel, is_to_hear in
+    select w.id, w.is_new
+    from
+    ( select c.id, true as is_new
+      from slack.channel c
+      where c.is_member
+      and c.heard_since is null
+      and slack.is_history_kind(c.channel_type, kinds)
+      union all
+      select c.id, false
+      from slack.channel c
+      where c.heard_since is not null
+      and not slack.is_history_kind(c.channel_type, kinds)
+    ) w
+    order by w.id collate "C"
     limit 100
   loop
-    perform from slack.channel c where c.id = channel and c.is_member and c.heard_since is null for update;
-    if found then
+    -- A row that somebody has locked is left to the next call.
+    perform from slack.channel l
+    where l.id = channel
+    and (l.heard_since is null) = is_to_hear
+    and (l.is_member or not is_to_hear)
+    for update skip locked;
+    continue when not found;
+    if is_to_hear then
       perform slack.hear_channel(channel, now());
-      n := n + 1;
+    else
+      update slack.channel l set heard_since = null where l.id = channel;
+      perform slack.refresh_complete(channel);
     end if;
-  end loop;
-  return n;
-end
-$func$;
-comment on function slack.hear_members(text[]) is
-  'Notes up to 100 channels of which a list of Slack says that the app is a member, and that were not heard before: they are heard from now on, and their history is owed. kinds has the types of channels whose history the app may read; null: all. Slack sends messages only of these. A connected instance calls it. Returns the number of channels.';
-
-create or replace function slack.stop_hearing(kinds text[])
-returns int8
-language plpgsql
-as $func$
-declare
-  channel text;
-  n int8 := 0;
-begin
-  for channel in
-    select c.id
-    from slack.channel c
-    where c.heard_since is not null
-    and not slack.is_history_kind(c.channel_type, kinds)
-    order by c.id collate "C"
-    limit 100
-  loop
-    update slack.channel c set heard_since = null where c.id = channel;
-    perform slack.refresh_complete(channel);
     n := n + 1;
   end loop;
   return n;
 end
 $func$;
-comment on function slack.stop_hearing(text[]) is
-  'Notes up to 100 channels that were thought to be heard, but are not of these kinds: Slack sends no messages of them. Since when is not known, so nothing that was heard counts as complete. Returns the number of channels.';
+comment on function slack.update_heard(text[]) is
+  'Notes up to 100 channels of which a list of Slack says that the app is a member, and that were not heard before: they are heard from now on, and their history is owed. Also notes those that were thought to be heard, but are not of these kinds: since when Slack sends no messages of them is not known, so nothing that was heard counts as complete. kinds has the types of channels whose history the app may read; null: all. Slack sends messages only of these. A connected instance calls it. Returns the number of channels. Leaves out rows that are locked.';
+
+create or replace function slack.refresh_heard(after text, most int4, out last text, out has_locked bool)
+language plpgsql
+as $func$
+declare
+  channel text;
+begin
+  has_locked := false;
+  for channel in
+    select c.id
+    from slack.channel c
+    where c.id collate "C" > after
+    and (c.heard_since is not null or exists (select from slack.channel_history h where h.channel_id = c.id and h.heard <> '{}'))
+    order by c.id collate "C"
+    limit most
+  loop
+    last := channel;
+    perform from slack.channel c where c.id = channel for update skip locked;
+    if found then
+      perform slack.refresh_complete(channel);
+    else
+      has_locked := true;
+    end if;
+  end loop;
+end
+$func$;
+comment on function slack.refresh_heard(text, int4) is
+  'Brings up to "most" channels after this id that are or were heard up to date with the gaps. Returns the last of them, and whether it has left out any because their rows are locked.';
 
 create or replace function slack.absent_from(channel text, since timestamptz)
 returns void
@@ -212,11 +299,12 @@ begin
   select c.* into before from slack.channel c where c.id = channel for update;
   if before.heard_since is not null then
     perform slack.leave_channel(before, to_jsonb(extract(epoch from since)));
-    update slack.channel c set
-      is_member = false
-    , attributes = slack.merge_attributes(c.attributes, slack.versioned('{"is_member": false}', extract(epoch from now()), 0))
-    where c.id = channel;
   end if;
+  update slack.channel c set
+    is_member = false
+  , attributes = slack.merge_attributes(c.attributes, slack.versioned('{"is_member": false}', extract(epoch from now()), 0))
+  where c.id = channel
+  and c.is_member;
 end
 $func$;
 comment on function slack.absent_from(text, timestamptz) is

@@ -229,8 +229,8 @@ async def histories(connection: Connection, chosen: random.Random, _: int) -> No
             is_closed = chosen.random() < 0.5
             await gap_progress.end(connection, gap, is_closed=is_closed, account={}, error=None)
     await history.refresh_heard(connection, "")
-    await history.hear_members(connection, None)
-    await history.stop_hearing(connection, ["group"])
+    await history.update_heard(connection, None)
+    await history.update_heard(connection, ["group"])
 
 
 async def removals(connection: Connection, chosen: random.Random, number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +60,15 @@ def joined(database: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
         "select channel_id, extract(epoch from started_at)::int, extract(epoch from ended_at)::int"
         ", closed_at is not null"
         " from slack.gap where reason = 'joined' order by id"
+    ).fetchall()
+
+
+def owed(database: psycopg.Connection[Any]) -> list[tuple[int, int]]:
+    """The periods of the channel's history that are owed or complete, put together."""
+    return database.execute(
+        "select extract(epoch from lower(p))::int, coalesce(extract(epoch from upper(p))::int, 0)"
+        " from unnest(slack.complete_history('C1') + (select range_agg(tstzrange(g.started_at, g.ended_at))"
+        " from slack.gap g where g.reason = 'joined')) p order by p"
     ).fetchall()
 
 
@@ -119,8 +129,7 @@ def test_any_order_of_joins_leaves_the_same_debt(
 ) -> None:
     payloads = [event(kind, at) for kind, at in order]
     ingest(database, *payloads, *payloads)
-    assert max(until for _, _, until, _ in joined(database)) == 300
-    assert {since for _, since, _, _ in joined(database)} == {0}
+    assert owed(database) == [(0, 0)]
     assert database.execute("select is_member from slack.channel").fetchall() == [(True,)]
     assert complete(database) == (300, None)
 
@@ -129,7 +138,8 @@ def test_a_join_during_a_backfill_is_a_gap_of_its_own(database: psycopg.Connecti
     ingest(database, event("member_joined_channel", 100))
     database.execute("update slack.gap set begun_at = now()")
     ingest(database, event("channel_left", 200), event("member_joined_channel", 300))
-    assert joined(database) == [("C1", 0, 100, False), ("C1", 0, 300, False)]
+    # What the app heard from 100 to 200 is complete.
+    assert joined(database) == [("C1", 0, 100, False), ("C1", 200, 300, False)]
 
 
 def test_gaps_and_leaving_bound_what_is_complete(database: psycopg.Connection[Any]) -> None:
@@ -156,6 +166,88 @@ def test_gaps_and_leaving_bound_what_is_complete(database: psycopg.Connection[An
     # The backfill of the history before the second join closes the hole.
     database.execute("select slack.add_history('C1', '{[1970-01-01Z,1970-01-01T00:15Z)}')")
     assert complete(database) == (0, None)
+
+
+def test_only_what_is_not_complete_is_owed(database: psycopg.Connection[Any]) -> None:
+    database.execute(
+        "insert into slack.channel (id, channel_name) values ('C1', 'a'), ('C2', 'b'), ('C3', 'c'), ('C4', 'd');"
+        # All of it was read; a part was imported; the operator's backfill is not finished; it begins too late.
+        "select slack.add_history('C1', '{[1970-01-01Z,1970-01-01T00:10Z)}');"
+        "select slack.add_history('C2', '{[1970-01-01T00:01Z,1970-01-01T00:02Z]}');"
+        "insert into slack.gap (reason, started_at, ended_at, channel_id, begun_at, tried_at, error) values"
+        " ('by hand', 'epoch', to_timestamp(500), 'C3', now(), now(), 'it was stopped')"
+        ", ('by hand', to_timestamp(5), to_timestamp(500), 'C4', now(), now(), 'it was stopped')"
+    )
+    for _ in range(2):
+        ingest(
+            database, *(event("member_joined_channel", 700, channel=f"C{n}") for n in range(1, 5))
+        )
+        assert sorted(joined(database)) == [
+            ("C1", 600, 700, False),
+            ("C2", 0, 60, False),
+            ("C2", 120, 700, False),
+            ("C3", 0, 500, False),
+            ("C3", 500, 700, False),
+            ("C4", 0, 700, False),
+        ]
+    assert database.execute("select count(*) from slack.gap where tried_at is null").fetchone() == (
+        6,
+    )
+
+
+def test_a_gap_that_is_found_after_the_app_has_left_counts(
+    database: psycopg.Connection[Any],
+) -> None:
+    ingest(database, event("member_joined_channel", 100), event("channel_left", 700))
+    found = gap(database, 400, 500)
+    database.execute("select slack.refresh_heard('', 100)")
+    assert complete(database) == (500, 700)
+    database.execute("update slack.gap set closed_at = now() where id = %s", (found,))
+    database.execute("select slack.refresh_heard('', 100)")
+    assert complete(database) == (100, 700)
+    database.execute(
+        "select slack.lose_heard('C1', tstzrange(to_timestamp(600), to_timestamp(650)))"
+    )
+    assert complete(database) == (650, 700)
+
+
+def test_an_event_that_failed_is_missing(database: psycopg.Connection[Any]) -> None:
+    ingest(database, event("member_joined_channel", 100))
+    for n, (subtype, at) in enumerate([(None, 50), ("message_changed", 600), (None, 400)]):
+        failed = {"event_id": f"EvF{n}", "event_ts": f"{at}.5", "received_at": "1970-01-01T01:00Z"}
+        failed |= {"type": "message", "subtype": subtype, "effects": [], "outcome": "failed"}
+        failed |= {"channel_id": "C1", "message_ts": f"{at}.5", "event": {}, "error": {}}
+        database.execute("select slack.ingest(%s)", (json.dumps([failed]),))
+    query = "select complete_since = to_timestamp(400.500001) from slack.channel"
+    assert database.execute(query).fetchone() == (True,)
+    # A backfill reads it.
+    database.execute("select slack.add_history('C1', '{[1970-01-01Z,1970-01-01T00:10Z)}')")
+    assert complete(database) == (0, None)
+
+
+async def test_a_row_that_somebody_has_locked_holds_up_no_other(
+    conninfo: str, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        "insert into slack.channel (id, channel_name, is_member) values ('C1', 'a', true), ('C2', 'b', true)"
+    )
+    heard = "select id from slack.channel where complete_since is not null order by id"
+    async with await connect(conninfo) as connection, await connect(conninfo) as other:
+        async with other.transaction():
+            await other.execute("select from slack.channel where id = 'C1' for update")
+            assert await history.update_heard(connection, None) == 1
+            assert await history.update_heard(connection, None) == 0
+            assert database.execute(heard).fetchall() == [("C2",)]
+        assert await history.update_heard(connection, None) == 1
+        gap(database, 0, None)
+        async with other.transaction():
+            await other.execute("select from slack.channel where id = 'C1' for update")
+            refreshed = await history.refresh_heard(connection, "")
+            assert (refreshed.last, refreshed.has_locked) == ("C2", True)
+            assert database.execute(heard).fetchall() == [("C1",)]
+        refreshed = await history.refresh_heard(connection, "")
+        assert (refreshed.last, refreshed.has_locked) == ("C2", False)
+        assert database.execute(heard).fetchall() == []
 
 
 def test_leaving_while_nothing_ran_is_known_before_the_gap(
@@ -197,10 +289,10 @@ async def test_a_channel_that_a_list_names_is_heard_once_connected(
     others = [{"id": "C2", "name": "two", "is_member": False}, {"id": "C3", "name": "three"}]
     async with await connect(conninfo) as connection:
         found = await upsert(connection, "channel", mine)  # a list of an export
-        assert (await history.hear_members(connection, None), found.changed) == (0, 1)
+        assert (await history.update_heard(connection, None), found.changed) == (0, 1)
         found = await upsert(connection, "channel", mine + others, listed_at="1800000000.000000")
         assert found.changed == 3
-        assert [await history.hear_members(connection, None) for _ in range(2)] == [1, 0]
+        assert [await history.update_heard(connection, None) for _ in range(2)] == [1, 0]
         assert [row[:2] for row in joined(database)] == [("C1", 0)]
         again = await upsert(connection, "channel", mine + others, listed_at="1800000100.000000")
         assert again.changed == 0
@@ -220,15 +312,15 @@ async def test_only_channels_whose_history_the_app_may_read_are_heard(
     )
     heard = "select id, complete_since is not null from slack.channel where heard_since is not null order by id"
     async with await connect(conninfo) as connection:
-        assert await history.hear_members(connection, ["channel", "im"]) == 1
+        assert await history.update_heard(connection, ["channel", "im"]) == 1
         assert database.execute(heard).fetchall() == [("C1", True)]
-        assert await history.hear_members(connection, ["channel", "group"]) == 2
+        assert await history.update_heard(connection, ["channel", "group"]) == 2
         assert len(database.execute(heard).fetchall()) == 3
         # The app has been installed again, without a scope.
-        assert await history.stop_hearing(connection, ["channel"]) == 2
+        assert await history.update_heard(connection, ["channel"]) == 2
         assert database.execute(heard).fetchall() == [("C1", True)]
         assert complete(database, "G1") == complete(database, "C2") == (None, None)
-        assert await history.stop_hearing(connection, ["channel"]) == 0
+        assert await history.update_heard(connection, ["channel"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ class ChannelHistory:
         """The periods of the open gaps that the channels are brought up to date with."""
         self._after: str | None = ""
         """The channel before the next one to bring up to date; None if all are."""
+        self._has_locked = False
+        """Whether channels were left out, because somebody has locked their rows."""
 
     async def update(self, connection: Connection, gaps: str | None, *, is_connected: bool) -> None:
         """Continue for about a second. `gaps` has the periods of the open gaps. Raises psycopg.Error.
@@ -33,13 +35,13 @@ class ChannelHistory:
         end = self._clock.elapsed() + _SECONDS
         if is_connected and (identity := self._identity()) is not None:
             kinds = identity.history_types
-            while len(kinds) < len(CHANNEL_TYPES) and await history.stop_hearing(connection, kinds):
+            known = None if len(kinds) == len(CHANNEL_TYPES) else kinds
+            while await history.update_heard(connection, known):
                 if self._clock.elapsed() > end:
                     return
-            while await history.hear_members(connection, kinds):
-                if self._clock.elapsed() > end:
-                    return
-        if gaps != self._gaps:
-            self._gaps, self._after = gaps, ""
+        if gaps != self._gaps or (self._after is None and self._has_locked):
+            self._gaps, self._after, self._has_locked = gaps, "", False
         while self._after is not None and self._clock.elapsed() <= end:
-            self._after = await history.refresh_heard(connection, self._after)
+            refreshed = await history.refresh_heard(connection, self._after)
+            self._after = refreshed.last
+            self._has_locked = self._has_locked or refreshed.has_locked

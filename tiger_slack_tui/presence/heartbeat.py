@@ -11,10 +11,10 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 import psycopg
@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 
 _TEAM_PAUSE = 300.0
 """The longest pause, in seconds, before Slack is asked for the workspace again."""
+_FAILURES = (psycopg.Error, PoolTimeout, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class HeartbeatTiming:
     """Most seconds of one heartbeat."""
     last_write: float = 1
     """Most seconds of the last heartbeat, at a stop."""
+    history: float = 2
+    """Most seconds, after a heartbeat, in which channels are brought up to date."""
 
 
 class Ingestion(Protocol):
@@ -114,6 +117,7 @@ class HeartbeatWriter:
         self._start_id = uuid4()
         self._has_tried = False
         self._is_failing = False
+        self._is_history_failing = False
         # At the start other instances may not have written their heartbeats yet, as after an outage.
         self._database_lost_at: float | None = self._clock.elapsed()
         self._gaps = GapSummary()
@@ -151,13 +155,34 @@ class HeartbeatWriter:
     async def _try_to_write(self, seconds: float, *, stopped: bool = False) -> None:
         try:
             async with self._pool.connection(timeout=min(seconds, 2)) as connection:
-                await self._write_within(seconds, connection, stopped=stopped)
-        except (psycopg.Error, PoolTimeout, TimeoutError) as error:
+                await _within(seconds, connection, self._write(connection, stopped=stopped))
+        except _FAILURES as error:
             if not self._is_failing:
-                what = describe(error) if isinstance(error, psycopg.Error) else "it took too long"
-                log.warning("the heartbeat was not written: %s", what)
+                log.warning("the heartbeat was not written: %s", _reason(error))
             self._is_failing = True
             self._database_lost_at = self._clock.elapsed()
+        else:
+            if not stopped:
+                await self._try_to_update_history()
+
+    async def _try_to_update_history(self) -> None:
+        """Bring channels up to date with the gaps. A lock that somebody holds does not delay heartbeats."""
+        is_connected = self._slack.state.status is SlackStatus.CONNECTED
+        seconds = self._timing.history
+        try:
+            async with self._pool.connection(timeout=seconds) as connection:
+                update = self._history.update(
+                    connection, self._gaps.periods, is_connected=is_connected
+                )
+                await _within(seconds, connection, update)
+        except _FAILURES as error:
+            if not self._is_history_failing:
+                log.warning(
+                    "it is not up to date for which time channels are complete: %s", _reason(error)
+                )
+            self._is_history_failing = True
+        else:
+            self._is_history_failing = False
 
     async def _find_team(self) -> None:
         """Ask Slack for the workspace, once connected; after a failure again with growing pauses."""
@@ -175,18 +200,6 @@ class HeartbeatWriter:
             self._team_due = self._clock.elapsed() + pause
             if self._team_failures == 1:
                 log.warning("gaps cannot be found until Slack names the workspace: %s", error)
-
-    async def _write_within(self, seconds: float, connection: Connection, *, stopped: bool) -> None:
-        """Write one heartbeat. Raises TimeoutError after `seconds`, also if the server stays silent."""
-        work = asyncio.ensure_future(self._write(connection, stopped=stopped))
-        try:
-            done, _ = await asyncio.wait({work}, timeout=seconds)
-        finally:
-            work.cancel()
-            await end_within(0.2, work, connection)
-        if not done:
-            raise TimeoutError
-        work.result()
 
     async def _write(self, connection: Connection, *, stopped: bool) -> None:
         self._has_tried = True
@@ -225,9 +238,6 @@ class HeartbeatWriter:
             self._database_lost_at = None
         self._last_received = (began, received)
         await self._report_gaps(connection)
-        if not stopped:
-            is_connected = self._slack.state.status is SlackStatus.CONNECTED
-            await self._history.update(connection, self._gaps.periods, is_connected=is_connected)
 
     async def _report_gaps(self, connection: Connection) -> None:
         """Log the newest gap, and report that one is due to be closed."""
@@ -291,3 +301,20 @@ class HeartbeatWriter:
             ack_p99=found.ack_p99,
             ack_p95=found.ack_p95_now,
         )
+
+
+async def _within(seconds: float, connection: Connection, work: Coroutine[Any, Any, None]) -> None:
+    """Do work on the connection. Raises TimeoutError after `seconds`, also if the server stays silent."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    finally:
+        task.cancel()
+        await end_within(0.2, task, connection)
+    if not done:
+        raise TimeoutError
+    task.result()
+
+
+def _reason(error: Exception) -> str:
+    return describe(error) if isinstance(error, psycopg.Error) else "it took too long"

@@ -12,7 +12,7 @@ from psycopg.rows import scalar_row
 from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.postgres.connection import Connection
 from tiger_slack_tui.postgres.deadlocks import retry_deadlocks
-from tiger_slack_tui.postgres.queries import fetch_rows, to_json
+from tiger_slack_tui.postgres.queries import fetch_rows, fetch_value, to_json
 from tiger_slack_tui.store.gaps import BY_HAND, GAP_COLUMNS, JOINED, Gap
 from tiger_slack_tui.store.history import refresh_all_heard
 from tiger_slack_tui.store.import_account import Account, Reason
@@ -37,6 +37,20 @@ returning {GAP_COLUMNS}
 _BEGIN_CHANNELS: LiteralString = """
 insert into slack.gap_channel (gap_id, channel_id)
 select %(gap)s, c from unnest(%(channels)s::text[]) c
+on conflict do nothing
+"""
+# Not only channels that Slack lists now: what the app heard before it left one is missing, too.
+_BEGIN_HEARD: LiteralString = """
+insert into slack.gap_channel (gap_id, channel_id)
+select g.id, c.id
+from slack.gap g
+cross join slack.channel c
+left join slack.channel_history h on h.channel_id = c.id
+where g.id = %(gap)s
+and g.channel_id is null
+and slack.is_loss(g)
+and (c.heard_since < g.ended_at or h.heard && tstzrange(g.started_at, g.ended_at))
+and slack.is_history_kind(c.channel_type, %(kinds)s)
 on conflict do nothing
 """
 # Skipped channels are tried again: the app may have been invited since.
@@ -105,37 +119,83 @@ on conflict (channel_id, thread_ts) do update set
 , latest_reply = excluded.latest_reply
 where excluded.latest_reply >= h.latest_reply
 """
+# Rows of channels before the gap's, and all of them in one step: that is the order of locks.
+_LOCK_CHANNELS: LiteralString = """
+select count(*)
+from
+( select c.id
+  from slack.channel c
+  where c.id in (select p.channel_id from slack.gap_channel p where p.gap_id = %(gap)s)
+  or c.id in
+  ( select o.id
+    from slack.gap g
+    cross join slack.channel o
+    left join slack.channel_history h on h.channel_id = o.id
+    where g.id = %(gap)s
+    and slack.is_loss(g)
+    and (o.heard_since < g.ended_at or h.heard && tstzrange(g.started_at, g.ended_at))
+  )
+  order by c.id collate "C"
+  for update
+) c
+"""
 # What the backfill has read of a channel. What Slack hides, it has not read. A record that could not be stored is
 # missing, at a time that is not known.
-_ADD_HISTORY: LiteralString = """
+_READ: LiteralString = """
+select p.channel_id, p.shown_since
+from slack.gap_channel p
+where p.gap_id = %(gap)s
+and p.is_done
+and p.skipped is null
+and not exists
+( select from jsonb_object_keys(p.account -> 'skipped') s (reason)
+  where s.reason <> all (%(harmless)s)
+)
+"""
+_ADD_HISTORY: LiteralString = f"""
 with done as materialized
-( select c.channel_id, greatest(g.started_at, c.shown_since) as since, g.ended_at as until
-  from slack.gap_channel c
-  join slack.gap g on g.id = c.gap_id
-  where c.gap_id = %(gap)s
-  and c.is_done
-  and c.skipped is null
+( select r.channel_id, greatest(g.started_at, r.shown_since) as since, g.ended_at as until
+  from slack.gap g
+  cross join ({_READ}) r
+  where g.id = %(gap)s
   and not slack.is_loss(g)
-  and not exists
-  ( select from jsonb_object_keys(c.account -> 'skipped') s (reason)
-    where s.reason <> all (%(harmless)s)
-  )
-  order by c.channel_id collate "C"
 )
 select count(slack.add_history(d.channel_id, tstzmultirange(tstzrange(d.since, greatest(d.since, d.until))))::text)
 from done d
-"""
+"""  # noqa: S608 only constants
+# The gap is closed, and some channels were heard in it that the backfill could not read.
+_LOSE_HEARD: LiteralString = f"""
+with lost as materialized
+( select c.id, tstzrange(g.started_at, g.ended_at) as period
+  from slack.gap g
+  join slack.channel c on g.channel_id is null or c.id = g.channel_id
+  left join slack.channel_history h on h.channel_id = c.id
+  where g.id = %(gap)s
+  and slack.is_loss(g)
+  and (c.heard_since < g.ended_at or h.heard && tstzrange(g.started_at, g.ended_at))
+  and c.id not in (select r.channel_id from ({_READ}) r where r.shown_since is null)
+)
+select count(slack.lose_heard(l.id, l.period)::text)
+from lost l
+"""  # noqa: S608 only constants
 _SKIP_CHANNELS: LiteralString = """
 with skipped as materialized
-( select c.channel_id, g.started_at
-  from slack.gap_channel c
-  join slack.gap g on g.id = c.gap_id
-  where c.gap_id = %(gap)s
-  and c.skipped = any (%(absent)s)
-  order by c.channel_id collate "C"
+( select p.channel_id, g.started_at
+  from slack.gap_channel p
+  join slack.gap g on g.id = p.gap_id
+  where p.gap_id = %(gap)s
+  and p.skipped = any (%(absent)s)
 )
 select count(slack.absent_from(s.channel_id, s.started_at)::text)
 from skipped s
+"""
+# A channel that everyone may see is not found only if it does not exist.
+_IS_DELETED: LiteralString = """
+select exists
+( select from slack.channel c
+  where c.id = %(channel)s
+  and (c.is_deleted or c.channel_type = 'channel')
+)
 """
 # Threads that began before the period that is read, with replies in it or after it.
 _OLD_THREADS: LiteralString = """
@@ -204,21 +264,28 @@ async def begin(
     gap_id: int,
     channels: Sequence[ChannelId],
     *,
+    kinds: Sequence[str] | None = None,
     history_since: datetime | None = None,
 ) -> tuple[Gap, list[ChannelProgress]] | None:
     """Record that a backfill of the gap begins. Returns the gap, and the backfill's progress in each channel.
 
-    Of the history before the app joined a channel, only that from `history_since` on is read.
+    If events are missing in all channels, those are added that the app heard in the gap, as far as they are of these
+    `kinds` (None: all). Of the history before the app joined a channel, only that from `history_since` on is read.
 
     From then on the gap's period does not change. It may have become longer since the caller read the gap. None
     if the gap has been deleted, or goes on.
     """
-    values = {"gap": gap_id, "channels": list(channels), "since": history_since}
+    values = {
+        "gap": gap_id,
+        "channels": list(channels),
+        "kinds": None if kinds is None else list(kinds),
+        "since": history_since,
+    }
     async with connection.transaction():
         found = await fetch_rows(connection, Gap, _BEGIN, values)
         if not found:
             return None
-        for query in (_RETRY_SKIPPED, _BEGIN_CHANNELS):
+        for query in (_RETRY_SKIPPED, _BEGIN_CHANNELS, _BEGIN_HEARD):
             await connection.execute(query, values)
     cursor = await connection.execute(_CHANNELS, values)
     return found[0], [
@@ -329,7 +396,8 @@ async def end(
 ) -> None:
     """Record that the backfill has finished. `is_closed` says that nothing of the gap is left.
 
-    What it has read of channels is then complete. A channel that it could not read is one that the app has left.
+    What it has read of channels is then complete. A channel that Slack does not show is one that the app has left.
+    What was heard in a gap, and could not be read, is missing for good.
     """
     values = {
         "gap": gap.id,
@@ -342,10 +410,11 @@ async def end(
 
     async def record() -> None:
         async with connection.transaction():
-            # Rows of channels before the gap's: that is the order of locks.
+            await connection.execute(_LOCK_CHANNELS, values)
             await connection.execute(_SKIP_CHANNELS, values)
             if is_closed:
                 await connection.execute(_ADD_HISTORY, values)
+                await connection.execute(_LOSE_HEARD, values)
             await connection.execute(_END, values)
             if is_closed:
                 await connection.execute(_DELETE_CHANNELS, values)
@@ -353,6 +422,11 @@ async def end(
     await retry_deadlocks(record)
     if is_closed and gap.reason not in (BY_HAND, JOINED):
         await refresh_all_heard(connection)
+
+
+async def is_deleted(connection: Connection, channel: ChannelId) -> bool:
+    """Whether a channel that Slack does not find is deleted. Others may only be hidden from the app."""
+    return bool(await fetch_value(connection, _IS_DELETED, {"channel": channel}))
 
 
 async def _times(

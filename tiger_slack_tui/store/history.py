@@ -18,21 +18,8 @@ from tiger_slack_tui.store.visible_channels import VisibleChannels, visible_para
 
 _CHANNELS = 200
 """Channels of a transaction. Live events about one of them wait until it ends."""
-_HEAR = "select slack.hear_members(%(kinds)s::text[])"
-_STOP_HEARING = "select slack.stop_hearing(%(kinds)s::text[])"
-_REFRESH: LiteralString = """
-with next as materialized
-( select c.id
-  from slack.channel c
-  where c.heard_since is not null
-  and c.id collate "C" > %(after)s
-  order by c.id collate "C"
-  limit %(n)s
-)
-, refreshed as materialized
-( select n.id, slack.refresh_complete(n.id)::text from next n )
-select max(r.id collate "C") from refreshed r
-"""
+_UPDATE_HEARD = "select slack.update_heard(%(kinds)s::text[])"
+_REFRESH = "select r.last, r.has_locked from slack.refresh_heard(%(after)s, %(n)s) r"
 
 # A channel that is complete until now is so until the last heartbeat. A heartbeat comes every 5 s.
 KNOWN_UNTIL: LiteralString = """
@@ -98,45 +85,46 @@ async def incomplete_channels(
     return await fetch_rows(connection, IncompleteChannel, _INCOMPLETE, values)
 
 
-async def hear_members(connection: Connection, kinds: Collection[str] | None) -> int:
-    """Note up to 100 channels that a list named for the first time: their history is owed. Returns how many.
+async def update_heard(connection: Connection, kinds: Collection[str] | None) -> int:
+    """Note up to 100 channels that are heard from now on, or no longer. Returns how many. Raises psycopg.Error.
 
-    `kinds` has the types of channels whose history the app may read; None: all. Raises psycopg.Error.
+    A channel is heard from now on if a list named it for the first time: its history is owed. `kinds` has the types
+    of channels whose history the app may read; None: all. A channel of another type is not heard. Channels whose
+    rows are locked are left to the next call.
     """
-    return await _note_channels(connection, _HEAR, kinds)
 
-
-async def stop_hearing(connection: Connection, kinds: Collection[str]) -> int:
-    """Note up to 100 channels that were heard, and are not of these types. Returns how many. Raises psycopg.Error."""
-    return await _note_channels(connection, _STOP_HEARING, kinds)
-
-
-async def _note_channels(
-    connection: Connection, query: LiteralString, kinds: Collection[str] | None
-) -> int:
-    async def note() -> int:
+    async def update() -> int:
         values = {"kinds": None if kinds is None else list(kinds)}
-        return int(await fetch_value(connection, query, values))
+        return int(await fetch_value(connection, _UPDATE_HEARD, values))
 
-    return await retry_deadlocks(note)
+    return await retry_deadlocks(update)
 
 
-async def refresh_heard(connection: Connection, after: str) -> str | None:
-    """Bring the next 200 channels that are heard, by id, up to date with the gaps. Raises psycopg.Error.
+@dataclass(frozen=True, slots=True)
+class RefreshedChannels:
+    """Channels that are up to date with the gaps."""
 
-    Returns the last of them; None if there are no more.
-    """
+    last: str | None
+    """The id of the last one; None if there were no more."""
+    has_locked: bool
+    """Whether some were left out, because their rows are locked."""
 
-    async def refresh() -> str | None:
+
+async def refresh_heard(connection: Connection, after: str) -> RefreshedChannels:
+    """Bring the next 200 channels that are or were heard, by id, up to date with the gaps. Raises psycopg.Error."""
+
+    async def refresh() -> RefreshedChannels:
         values = {"after": after, "n": _CHANNELS}
-        found: str | None = await fetch_value(connection, _REFRESH, values)
-        return found
+        return (await fetch_rows(connection, RefreshedChannels, _REFRESH, values))[0]
 
     return await retry_deadlocks(refresh)
 
 
 async def refresh_all_heard(connection: Connection) -> None:
-    """Bring all channels that are heard up to date with the gaps. Raises psycopg.Error."""
+    """Bring all channels that are or were heard up to date with the gaps. Raises psycopg.Error.
+
+    Those whose rows are locked are left to the instances' next heartbeats.
+    """
     after: str | None = ""
     while after is not None:
-        after = await refresh_heard(connection, after)
+        after = (await refresh_heard(connection, after)).last
