@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from dotenv import dotenv_values
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -24,12 +25,14 @@ from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.setup import join_channels
 from tiger_slack_tui.setup.steps import Answers
+from tiger_slack_tui.slack.pages import OnWait
 
 
-async def final_checks() -> list[Check]:
+async def final_checks(_: OnWait) -> list[Check]:
+    fix = "Synchronise this machine's clock with a time server (NTP), and restart the service."
     return [
         Check("bot token", CheckState.OK, "U0TIGER of Local"),
-        Check("clock", CheckState.WARNING, "differs from Slack's by 9 s", "Synchronise it."),
+        Check("clock", CheckState.WARNING, "differs from Slack's by 9 s", fix),
     ]
 
 
@@ -116,6 +119,34 @@ async def test_from_the_first_question_to_the_start(
     assert all(each["is_member"] for each in directory.channels.values())
 
 
+async def test_a_correction_in_one_burst_goes_into_the_field(tmp_path: Path) -> None:
+    async with LocalSlack() as slack, screen(slack) as setup:
+        await setup.shows("▸ Bot token")
+        for answer in ("wrong", slack.bot_token):
+            for key in ("ctrl+u", *answer, "enter"):
+                setup.app.post_message(Key(key, key if len(key) == 1 else None))
+        await setup.shows("▸ App token")
+
+
+async def test_what_slack_asks_to_wait_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = Directory([], [channel(1), channel(2)])
+    async with LocalSlack(directory=directory) as slack:
+        file = {"SLACK_BOT_TOKEN": slack.bot_token, "SLACK_APP_TOKEN": slack.app_token}
+        async with screen(slack, file) as setup:
+            slack.faults.http_429, slack.faults.wait = 1, 40
+            await setup.type("")
+            await setup.shows("Slack asks to wait, goes on in 39 s")
+            await setup.pilot.press("escape")
+            slack.faults.http_429 = 0
+            for title in ("Bot token", "App token", "Database", "History", "Write"):
+                await setup.shows(f"▸ {title}")
+                await setup.type("")
+            await setup.shows("▸ Channels")
+            slack.tiers = {"conversations.join": (1, 60.0)}
+            await setup.type("yes")
+            await setup.shows("joining 1 of 2 channels: Slack asks to wait, goes on in")
+
+
 async def test_back_and_leave(tmp_path: Path) -> None:
     async with LocalSlack() as slack:
         file = {"SLACK_BOT_TOKEN": slack.bot_token, "SLACK_APP_TOKEN": slack.app_token}
@@ -150,7 +181,7 @@ async def test_slack_that_does_not_answer_holds_up_no_key() -> None:
 
 
 async def test_settings_that_do_not_fit_together_are_said() -> None:
-    async def refuse() -> list[Check]:
+    async def refuse(_: OnWait) -> list[Check]:
         raise SettingsError("DATABASE_DIRECT_URL is set, but DATABASE_URL is not.")
 
     async with LocalSlack() as slack:
@@ -180,7 +211,7 @@ async def test_settings_that_do_not_fit_together_are_said() -> None:
 
 @pytest.mark.parametrize("fault", ["failed check", "bug"])
 async def test_failed_checks_are_no_reason_to_say_that_all_is_set(fault: str) -> None:
-    async def checks() -> list[Check]:
+    async def checks(_: OnWait) -> list[Check]:
         if fault == "bug":
             raise KeyError("a secret")
         return [Check("database", CheckState.FAILED, "it is away", "Start it.")]
@@ -191,10 +222,10 @@ async def test_failed_checks_are_no_reason_to_say_that_all_is_set(fault: str) ->
             for title in ("Bot token", "App token", "Database", "History", "Write", "Channels"):
                 await setup.shows(f"▸ {title}")
                 await setup.type("")
-            await setup.shows("A run cannot work yet")
+            await setup.shows("A run cannot work yet" if fault != "bug" else "could not be made")
             shown = screen_text(setup.app)
             assert ("it is away" if fault != "bug" else "KeyError at") in shown
-            assert "Everything is set" not in shown
+            assert "Enter starts all the same" in shown
             assert "a secret" not in shown
 
 

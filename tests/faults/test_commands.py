@@ -18,7 +18,7 @@ from tests.support import slack_in_a_thread
 from tiger_slack_tui.cli.main import main
 from tiger_slack_tui.demo.directory import Directory
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.launch import CREATE_DATA
+from tiger_slack_tui.postgres.database import CREATE_DATA
 from tiger_slack_tui.postgres.embedded.server import EmbeddedPostgres
 
 ODD = (

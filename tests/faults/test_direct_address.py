@@ -12,7 +12,7 @@ from tests.support import count, make_engine, running, until
 from tiger_slack_tui.base.errors import DatabaseUnavailable, OtherDatabase
 from tiger_slack_tui.base.settings import JobSettings, Settings
 from tiger_slack_tui.demo.slack import LocalSlack
-from tiger_slack_tui.launch import database
+from tiger_slack_tui.postgres.database import database
 from tiger_slack_tui.postgres.pool import require_same_database
 
 

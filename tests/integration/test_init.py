@@ -18,6 +18,7 @@ from dotenv import dotenv_values
 from tests.support import slack_in_a_thread
 from tiger_slack_tui.base.errors import SettingsError
 from tiger_slack_tui.base.setting_list import NAMES
+from tiger_slack_tui.checks import slack as check_slack
 from tiger_slack_tui.checks.slack import SCOPES
 from tiger_slack_tui.cli import init as init_command
 from tiger_slack_tui.cli.main import main
@@ -26,6 +27,7 @@ from tiger_slack_tui.demo.slack import LocalSlack
 from tiger_slack_tui.setup import join_channels
 from tiger_slack_tui.setup.app_link import create_app_link
 from tiger_slack_tui.setup.env_file import write_settings
+from tiger_slack_tui.slack.pages import OnWait
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +75,7 @@ def test_every_question_is_asked_until_its_answer_is_right(
     said = init(
         answers=(
             *("xapp-other", slack.bot_token),
-            *("xapp-wrong", "n", slack.app_token),
+            *("xapp-wrong", slack.app_token),
             *("postgresql://me:p/w@x/db", "postgresql://127.0.0.1:1/db", "n", url),
             *("soon", "2024-03-01"),
             *("y", "y"),
@@ -102,6 +104,44 @@ def test_every_question_is_asked_until_its_answer_is_right(
     assert joined == ["C1", "C2", "C3", "C6"]
 
 
+def test_only_what_can_pass_later_can_be_used_all_the_same(
+    slack: LocalSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = "Use it all the same?"
+    said = init(answers=("xoxb-wrong",))
+    assert ("invalid_auth" in said.output, again in said.output) == (True, False)
+    slack.scopes.remove("reactions:read")  # can be added to the app without a new token
+    assert again in init(answers=(slack.bot_token,)).output
+    monkeypatch.setenv("SLACK_API_URL", "http://127.0.0.1:1/api/")
+    assert again in init(answers=("xoxb-1",)).output
+
+
+def test_a_rate_limit_is_waited_for_and_is_no_defect(
+    slack: LocalSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def wait(seconds: float, on_wait: OnWait | None = None) -> None:
+        assert on_wait is not None
+        on_wait(seconds)
+        waits.append(seconds)
+
+    monkeypatch.setattr(check_slack, "wait", wait)
+    monkeypatch.setenv("SLACK_BOT_TOKEN", slack.bot_token)
+    monkeypatch.setenv("SLACK_APP_TOKEN", slack.app_token)
+    answers = [40]
+    monkeypatch.setattr(LocalSlack, "limited", lambda _: answers.pop() if answers else 0)
+    said = CliRunner().invoke(main, ["doctor"])
+    assert (waits, "✓ scopes" in said.stdout, "not checked" in said.stdout) == ([40], True, False)
+    answers += [40, 40]
+    said = CliRunner().invoke(main, ["doctor"])
+    assert "! bot token: not checked: Slack answers that there were too many calls" in said.stdout
+    assert "Try again in 40 s." in said.stdout
+    answers += [90]
+    said = CliRunner().invoke(main, ["doctor"])
+    assert (said.exit_code, len(waits), "in 1 min 30 s" in said.stdout) == (0, 2, True)
+
+
 def test_what_is_set_is_offered_and_kept(slack: LocalSlack, tmp_path: Path) -> None:
     before = (
         f"# mine\nSLACK_BOT_TOKEN={slack.bot_token}\nexport OTHER='a b'\nSLACK_APP_TOKEN={slack.app_token}\n"
@@ -111,6 +151,7 @@ def test_what_is_set_is_offered_and_kept(slack: LocalSlack, tmp_path: Path) -> N
     said = init(answers=("", "", "", "", "n"))
     assert said.exit_code == 0, said.output
     assert f"[xoxb-… ({len(slack.bot_token)} characters)]" in said.output
+    assert "Database [embedded]" in said.output
     assert slack.bot_token not in said.output
     assert "has these settings already" in said.output
     assert (tmp_path / ".env").read_text() == before
@@ -253,6 +294,25 @@ def test_values_of_several_lines_stay_whole(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"contains \$\{"):
         write_settings(path, {"A": "x${HOME}"})
     assert dotenv_values(path)["A"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("A=1 # mine\n", "A=2 # mine\n"),
+        ("A=1#2  # mine # too\r\n", "A=2  # mine # too\r\n"),
+        ("\nexport A = '1 # 2' # mine\n", "\nexport A=2 # mine\n"),
+        ('A="1\n# 2"# mine\nB=3', "A=2 # mine\nB=3"),
+        ("A= # to fill in\n", "A=2 # to fill in\n"),
+        ("A='1'\n\n# B\nB=3 # b\n", "A=2\n\n# B\nB=3 # b\n"),
+    ],
+)
+def test_a_comment_after_a_value_stays(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(before.encode())
+    write_settings(path, {"A": "2"})
+    assert path.read_bytes() == after.encode()
+    assert dotenv_values(path)["A"] == "2"
 
 
 def test_a_file_that_cannot_be_replaced_is_written_in_place(

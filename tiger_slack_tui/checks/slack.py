@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from typing import TypeVar
 
 import aiohttp
 
 from tiger_slack_tui.base import settings
-from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
+from tiger_slack_tui.base.errors import SettingsError, SlackUnavailable, TigerSlackError
 from tiger_slack_tui.checks.check import Check, CheckState
+from tiger_slack_tui.slack.pages import OnWait, wait
 from tiger_slack_tui.slack.web import Identity, SlackWeb
+
+T = TypeVar("T")
+
+_LONGEST_WAIT = 60.0
+"""Seconds that a check waits if Slack asks for it."""
 
 _MOST_SKEW = 2.0
 """Seconds between Slack's clock and this machine's; above that, lateness and gaps are measured wrongly."""
@@ -36,7 +43,7 @@ _OTHER_SCOPES = {
 }
 
 
-async def check_slack() -> AsyncIterator[Check]:
+async def check_slack(on_wait: OnWait | None = None) -> AsyncIterator[Check]:
     """Check the tokens, the scopes and the clock. The tokens come from the environment and .env."""
     try:
         _, slack = settings.load_with_slack()
@@ -46,9 +53,9 @@ async def check_slack() -> AsyncIterator[Check]:
         return
     async with aiohttp.ClientSession(trust_env=True) as session:
         web = SlackWeb(slack, session)
-        async for check in check_bot_token(web):
+        async for check in check_bot_token(web, on_wait):
             yield check
-        yield await check_app_token(web)
+        yield await check_app_token(web, on_wait)
     yield Check(
         "delayed events",
         CheckState.OK,
@@ -57,11 +64,14 @@ async def check_slack() -> AsyncIterator[Check]:
     )
 
 
-async def check_bot_token(web: SlackWeb) -> AsyncIterator[Check]:
+async def check_bot_token(web: SlackWeb, on_wait: OnWait | None = None) -> AsyncIterator[Check]:
     """Check whose bot token it is, its scopes, and the clock."""
+
+    async def ask() -> tuple[float, Identity]:
+        return time.time(), await web.identity()
+
     try:
-        asked = time.time()
-        identity = await web.identity()
+        asked, identity = await _served(ask, on_wait)
     except TigerSlackError as error:
         yield Check.of_error("bot token", error)
         return
@@ -70,13 +80,25 @@ async def check_bot_token(web: SlackWeb) -> AsyncIterator[Check]:
         yield check
 
 
-async def check_app_token(web: SlackWeb) -> Check:
+async def check_app_token(web: SlackWeb, on_wait: OnWait | None = None) -> Check:
     """Check that Socket Mode gives a connection; none is opened."""
     try:
-        await web.open_connection()
+        await _served(web.open_connection, on_wait)
     except TigerSlackError as error:
         return Check.of_error("app token", error)
     return Check("app token", CheckState.OK, "Socket Mode opens a connection")
+
+
+async def _served(call: Callable[[], Awaitable[T]], on_wait: OnWait | None) -> T:
+    """The result of the call, also if Slack first asks to wait for at most a minute."""
+    try:
+        return await call()
+    except SlackUnavailable as error:
+        asked = error.retry_after or 1.0
+        if not error.is_rate_limit or asked > _LONGEST_WAIT:
+            raise
+    await wait(asked, on_wait)
+    return await call()
 
 
 SCOPES = (*_EVENTS, *_OTHER_SCOPES)

@@ -30,8 +30,8 @@ from tiger_slack_tui.cli.progress import progress
 from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
 from tiger_slack_tui.jobs.runner import RUNNER_LOG, Runner
-from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
+from tiger_slack_tui.postgres.database import database
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect
 from tiger_slack_tui.store import gaps

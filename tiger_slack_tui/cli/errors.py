@@ -111,7 +111,7 @@ def _error_lines(error: TigerSlackError) -> Iterator[str]:
 
 def _database_name() -> str:
     from tiger_slack_tui.base import settings  # takes long to import
-    from tiger_slack_tui.launch import database_name
+    from tiger_slack_tui.postgres.database import database_name
 
     return database_name(settings.load())
 

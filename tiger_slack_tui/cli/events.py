@@ -33,8 +33,8 @@ from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
 from tiger_slack_tui.cli.output import echo_json, wrapped
 from tiger_slack_tui.cli.queries import query_runner, run_query
-from tiger_slack_tui.launch import database_name
 from tiger_slack_tui.postgres.connection import Connection
+from tiger_slack_tui.postgres.database import database_name
 from tiger_slack_tui.slack.ts import parse_permalink
 from tiger_slack_tui.store.audit_events import EventFilter, EventPosition, EventRow, fetch_page
 

@@ -35,8 +35,8 @@ from tiger_slack_tui.imports.problem_file import ProblemFile
 from tiger_slack_tui.imports.progress_events import ImportEvent, ImportNote, Planned
 from tiger_slack_tui.imports.request import MOST_WORKERS, ImportRequest, read_channel_map, resolved
 from tiger_slack_tui.imports.result import ImportResult
-from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import with_defaults
+from tiger_slack_tui.postgres.database import database
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.store.import_account import Account, ImportProblem
 from tiger_slack_tui.store.imports import ImportOutcome

@@ -7,33 +7,34 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
 from tiger_slack_tui.base.errors import SettingsError, TigerSlackError
 from tiger_slack_tui.base.own_command import own_command
-from tiger_slack_tui.base.setting_list import masked
 from tiger_slack_tui.base.settings import ENV_FILE, load, read_env_file
-from tiger_slack_tui.base.text import amount, visible
-from tiger_slack_tui.checks.check import Check
+from tiger_slack_tui.base.text import visible
+from tiger_slack_tui.checks.report import check_all, failed_checks, summary
 from tiger_slack_tui.cli import options
-from tiger_slack_tui.cli.doctor import check_all, check_lines, failed_checks, summary
+from tiger_slack_tui.cli.doctor import print_checks, run_checks
 from tiger_slack_tui.cli.errors import plain_errors
-from tiger_slack_tui.cli.output import wrapped
-from tiger_slack_tui.setup.checks import slack_web
+from tiger_slack_tui.cli.output import wrapped, wrapped_item
+from tiger_slack_tui.cli.progress import progress
 from tiger_slack_tui.setup.env_file import require_writable, write_settings
 from tiger_slack_tui.setup.join_channels import (
+    ALL_JOINED,
+    WHICH_CHANNELS,
     Joining,
+    JoinProgress,
     PublicChannel,
     join_channels,
-    join_minutes,
+    join_question,
     joinable_channels,
 )
-from tiger_slack_tui.setup.steps import CHANNELS, INTRODUCTION, Answers, Step
-from tiger_slack_tui.slack.web import SlackWeb
+from tiger_slack_tui.setup.steps import INTRODUCTION, Answers, Step
+from tiger_slack_tui.slack.pages import wait_words
 
 
 @click.command()
@@ -144,14 +145,16 @@ class _Questions:
             if not answer:
                 hint = f"Give {step.option}. In a terminal, tiger-slack init shows how to make the Slack app."
                 raise SettingsError(f"{step.setting} is missing.", hint=hint)
-            checks = asyncio.run(step.check(answer))
-            _print(checks)
+            checks = run_checks(partial(step.check, answer))
+            print_checks(checks)
             failed = failed_checks(checks)
             if not failed:
                 return answer
             if not self._asks:
                 raise failed
-            if step.is_usable(answer) and click.confirm("Use it all the same?", default=False):
+            if step.is_usable(answer, checks) and click.confirm(
+                "Use it all the same?", default=False
+            ):
                 return answer
 
     def write(self) -> None:
@@ -159,8 +162,7 @@ class _Questions:
         path = Path(ENV_FILE).absolute()
         changes, overridden = self._answers.changes(), self._answers.overridden()
         click.echo()
-        for sentence in overridden:
-            _say(f"! {sentence}")
+        _report(*(f"! {sentence}" for sentence in overridden))
         if not changes:
             click.echo(f"{path} has these settings already.")
             return
@@ -177,45 +179,43 @@ class _Questions:
         if not wanted and not self._asks:
             return
         click.echo()
-        _say(CHANNELS)
+        _say(WHICH_CHANNELS)
         try:
             channels = asyncio.run(self._find())
-            number = amount(len(channels), "public channel")
             if not channels:
-                click.echo("The app is in every public channel.")
+                click.echo(ALL_JOINED)
                 return
             # Asked outside of the event loop, which would take Ctrl-C for itself.
-            question = (
-                f"Join {number} that the app is not in? It takes {join_minutes(len(channels))}."
-            )
-            if not wanted and not click.confirm(question, default=False):
+            if not wanted and not click.confirm(join_question(len(channels)), default=False):
                 return
-            for line in asyncio.run(self._join(channels)).lines():
-                _say(line)
+            _report(*asyncio.run(self._join(channels)).lines())
         except TigerSlackError as error:
-            _say(f"! The channels were not joined: {error}")
+            _report(*f"! The channels were not joined: {error}".splitlines())
         except KeyboardInterrupt:
             click.echo("\nStopped. To go on: tiger-slack init --join-public", err=True)
             raise
 
-    def _web(self) -> AbstractAsyncContextManager[SlackWeb]:
-        answers = self._answers
-        return slack_web(bot_token=answers.given("SLACK_BOT_TOKEN"), api_url=answers.api_url)
-
     async def _find(self) -> list[PublicChannel]:
-        async with self._web() as web:
-            return await joinable_channels(web)
+        with progress(has_terminal=sys.stderr.isatty()) as printer:
+            printer.wait("asking Slack for the channels")
+            async with self._answers.slack_web() as web:
+                return await joinable_channels(web, lambda left: printer.wait(wait_words(left)))
 
     async def _join(self, channels: Sequence[PublicChannel]) -> Joining:
-        options: dict[str, Any] = {"width": 24, "show_eta": False, "show_pos": True}
-        async with self._web() as web:
-            with click.progressbar(length=len(channels), label="Joining", **options) as bar:
-                return await join_channels(web, channels, lambda: bar.update(1))
+        with progress(has_terminal=sys.stderr.isatty()) as printer:
+            printer.start("joining")
+
+            def show(now: JoinProgress) -> None:
+                printer.show(now.share, str(now))
+
+            show(JoinProgress(0, len(channels)))
+            async with self._answers.slack_web() as web:
+                return await join_channels(web, channels, show)
 
 
 def _prompt(step: Step, offered: str) -> str:
     """What is typed; Enter keeps what is offered."""
-    shown = f" [{visible(masked(step.setting, offered))}]" if offered else ""
+    shown = f" [{visible(step.shown(offered))}]" if offered else ""
     if step.is_secret:
         click.echo("What you type or paste is not shown.")
     while True:
@@ -230,18 +230,19 @@ def _prompt(step: Step, offered: str) -> str:
 def _finish() -> None:
     """Run all of doctor's checks, and name the next command. Raises ChecksFailed."""
     click.echo("\nAll checks of tiger-slack doctor:")
-    checks = asyncio.run(check_all(load(), is_first=True))
-    _print(checks)
+    loaded = load()
+    checks = run_checks(lambda on_wait: check_all(loaded, is_first=True, on_wait=on_wait))
+    print_checks(checks)
     click.echo(summary(checks))
     if failed := failed_checks(checks):
         raise failed
     click.echo(f"\nReady. To start: {own_command()}")
 
 
-def _print(checks: list[Check]) -> None:
-    for each in checks:
-        click.echo("\n".join(check_lines(each)))
-
-
 def _say(text: str) -> None:
     click.echo("\n".join(wrapped(text)))
+
+
+def _report(*lines: str) -> None:
+    for line in lines:
+        click.echo("\n".join(wrapped_item(line)))

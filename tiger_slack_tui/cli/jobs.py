@@ -24,8 +24,8 @@ from tiger_slack_tui.cli.queries import run_query
 from tiger_slack_tui.cli.stopping import run_until_stopped
 from tiger_slack_tui.jobs.runner import RUNNER_LOG, Runner
 from tiger_slack_tui.jobs.status import JobStatus, fetch_status
-from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import with_defaults
+from tiger_slack_tui.postgres.database import database
 from tiger_slack_tui.postgres.lock_keys import JOB_LOCK_KEYS
 from tiger_slack_tui.postgres.migrate.run import migrate
 from tiger_slack_tui.postgres.pool import connect_session

@@ -79,8 +79,9 @@ def _serve_stdio(loaded: settings.Settings, access: Access) -> None:
     handshake = Handshake(access)
     handshake.start()
     with _quick_imports():
-        from tiger_slack_tui.launch import database, open_log
+        from tiger_slack_tui.launch import open_log
         from tiger_slack_tui.mcp.run import run_stdio
+        from tiger_slack_tui.postgres.database import database
     open_log(loaded, ui=False)
     run_stdio(loaded, partial(database, loaded), access, handshake)
 
@@ -89,9 +90,10 @@ def _serve_http(
     loaded: settings.Settings, access: Access, address: str, allowed_hosts: Sequence[str]
 ) -> None:
     with _quick_imports():
-        from tiger_slack_tui.launch import database, open_log
+        from tiger_slack_tui.launch import open_log
         from tiger_slack_tui.mcp.http import HttpOptions
         from tiger_slack_tui.mcp.run import run_http
+        from tiger_slack_tui.postgres.database import database
     options = HttpOptions.parse(address, loaded.mcp_token, allowed_hosts)
     open_log(loaded, ui=False)
     run_http(loaded, partial(database, loaded), access, options)

@@ -16,8 +16,8 @@ from tiger_slack_tui.base import settings
 from tiger_slack_tui.base.settings import Settings
 from tiger_slack_tui.cli import options
 from tiger_slack_tui.cli.errors import plain_errors
-from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import with_defaults
+from tiger_slack_tui.postgres.database import database
 from tiger_slack_tui.postgres.migrate import run
 from tiger_slack_tui.postgres.migrate.files import MigrationFileState
 from tiger_slack_tui.postgres.migrate.run import (

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from tiger_slack_tui.base.settings import Settings
-from tiger_slack_tui.launch import database
 from tiger_slack_tui.postgres.connection import Connection, with_defaults
+from tiger_slack_tui.postgres.database import database
 from tiger_slack_tui.postgres.failures import DriverError
 from tiger_slack_tui.postgres.pool import abort_connection, connected
 

@@ -18,6 +18,7 @@ from tiger_slack_tui.cli.errors import exit_on_sigterm, plain_errors
 if TYPE_CHECKING:
     from tiger_slack_tui.checks.check import Check
     from tiger_slack_tui.launch import UiOptions
+    from tiger_slack_tui.slack.pages import OnWait
 
 
 @click.command()
@@ -52,13 +53,14 @@ def _set_up_first(options: UiOptions) -> None:
     answers = Answers(settings.read_env_file(), os.environ)
     if options.read_only or not answers.lack_tokens or not can_show_console():
         return
-    from tiger_slack_tui.cli.doctor import check_all
+    from tiger_slack_tui.checks.report import check_all
     from tiger_slack_tui.console.settings_file import read_options
     from tiger_slack_tui.console.setup import run_setup
 
-    async def final_checks() -> list[Check]:
+    async def final_checks(on_wait: OnWait) -> list[Check]:
         # In a thread of its own, because the start of an embedded server blocks.
-        return await asyncio.to_thread(asyncio.run, check_all(settings.load(), is_first=True))
+        checks = check_all(settings.load(), is_first=True, on_wait=on_wait)
+        return await asyncio.to_thread(asyncio.run, checks)
 
     console = read_options(
         settings.load().home, read_only=options.read_only, mouse=options.mouse, stop_on_hangup=False

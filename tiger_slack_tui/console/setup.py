@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,25 +13,34 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.widgets import Input, Static
 
 from tiger_slack_tui.base.errors import TigerSlackError
-from tiger_slack_tui.base.setting_list import masked
 from tiger_slack_tui.base.stacktrace import where
-from tiger_slack_tui.base.text import visible
+from tiger_slack_tui.base.text import visible, wrap_item
 from tiger_slack_tui.base.threads import DaemonThreads
-from tiger_slack_tui.checks.check import Check, CheckState
+from tiger_slack_tui.checks.check import Check
+from tiger_slack_tui.checks.report import failed_checks, summary
 from tiger_slack_tui.console.driver.app import NonBlockingApp
 from tiger_slack_tui.console.options import ConsoleOptions
 from tiger_slack_tui.console.themes import OUR_THEMES
-from tiger_slack_tui.setup.checks import slack_web
 from tiger_slack_tui.setup.env_file import write_settings
-from tiger_slack_tui.setup.join_channels import join_channels, join_minutes, joinable_channels
-from tiger_slack_tui.setup.steps import CHANNELS, INTRODUCTION, Answers, Step
+from tiger_slack_tui.setup.join_channels import (
+    ALL_JOINED,
+    WHICH_CHANNELS,
+    join_channels,
+    joinable_channels,
+)
+from tiger_slack_tui.setup.steps import INTRODUCTION, Answers, Step
+from tiger_slack_tui.slack.pages import OnWait, wait_words
 
 log = logging.getLogger(__name__)
 
-FinalChecks = Callable[[], Awaitable[list[Check]]]
+FinalChecks = Callable[[OnWait], Awaitable[list[Check]]]
+"""Runs all checks. It may call its argument from another thread."""
+_SIDES = 3
+"""Columns of the page's padding and scroll bar."""
 Progress = Callable[[str], None]
 """Shows one line while an answer is worked on."""
 
@@ -73,7 +82,7 @@ class _StepPage(_Page):
     def enter(self) -> None:
         self._refused = None
         offered = self._answers.offered(self._step)
-        self.offered = masked(self._step.setting, offered) if offered else ""
+        self.offered = self._step.shown(offered) if offered else ""
 
     async def submit(self, answer: str, progress: Progress) -> tuple[list[str], bool]:
         step = self._step
@@ -82,10 +91,10 @@ class _StepPage(_Page):
             return ["✗ An answer is needed."], False
         if answer != self._refused:
             progress("checking …")
-            checks = await step.check(answer)
-            if any(each.state is CheckState.FAILED for each in checks):
+            checks = await step.check(answer, lambda seconds: progress(wait_words(seconds)))
+            if failed_checks(checks):
                 lines = list(_lines(checks))
-                if step.is_usable(answer):
+                if step.is_usable(answer, checks):
                     self._refused = answer
                     lines.append("Enter again uses it all the same.")
                 return lines, False
@@ -127,7 +136,7 @@ class _ChannelsPage(_Page):
 
     title = "Channels"
     verb = "Go on"
-    text = f"{CHANNELS}\n\nJoin the public channels that the app is not in? yes or no:"
+    text = f"{WHICH_CHANNELS}\n\nJoin the public channels that the app is not in? yes or no:"
     offered = "no"
 
     def __init__(self, answers: Answers) -> None:
@@ -139,20 +148,12 @@ class _ChannelsPage(_Page):
             return ["✗ Write yes or no."], False
         if word.startswith("n"):
             return ["No channel was joined."], True
-        token = self._answers.given("SLACK_BOT_TOKEN")
-        async with slack_web(bot_token=token, api_url=self._answers.api_url) as web:
+        async with self._answers.slack_web() as web:
             progress("asking Slack for the channels …")
-            channels = await joinable_channels(web)
+            channels = await joinable_channels(web, lambda seconds: progress(wait_words(seconds)))
             if not channels:
-                return ["✓ The app is in every public channel."], True
-            total, done = len(channels), 0
-
-            def on_joined() -> None:
-                nonlocal done
-                done += 1
-                progress(f"joining: {done} of {total}, {join_minutes(total)} in all")
-
-            joining = await join_channels(web, channels, on_joined)
+                return [ALL_JOINED], True
+            joining = await join_channels(web, channels, lambda now: progress(f"joining {now}"))
         return joining.lines(), True
 
 
@@ -166,13 +167,12 @@ class _ReadyPage(_Page):
     def enter(self) -> None:
         self.text = "Enter starts the ingestion and shows the console."
 
-    def judge(self, is_ready: bool) -> None:
-        """Say what the checks mean."""
-        self.text = (
-            "Everything is set. Enter starts the ingestion and shows the console."
-            if is_ready
-            else "A run cannot work yet: fix what is marked with ✗. Enter starts all the same."
-        )
+    def judge(self, checks: Sequence[Check]) -> None:
+        """Say what the checks mean; none: they could not be made."""
+        does = "Enter starts the ingestion and shows the console."
+        if not checks or failed_checks(checks):
+            does = "Enter starts all the same."
+        self.text = f"{summary(checks) if checks else 'The checks could not be made.'} {does}"
 
     async def submit(self, answer: str, progress: Progress) -> tuple[list[str], bool]:
         return [], True
@@ -216,6 +216,9 @@ class SetupApp(NonBlockingApp):
             _ReadyPage(),
         ]
         self._at = 0
+        self._lines: tuple[str, ...] = ()
+        """What is shown below the page."""
+        self._columns = 0
         self._final_checks = final_checks
         self._work: asyncio.Task[None] | None = None
         for theme in OUR_THEMES:
@@ -237,6 +240,7 @@ class SetupApp(NonBlockingApp):
         yield Static(id="keys")
 
     def on_mount(self) -> None:
+        self._columns = self.size.width
         self._show()
 
     def _show(self, lines: Iterable[str] = ()) -> None:
@@ -270,7 +274,11 @@ class SetupApp(NonBlockingApp):
         return Content("  ".join(map(" ".join, zip(marks, titles, strict=False))))
 
     def _show_lines(self, lines: Iterable[str]) -> None:
-        self.query_one("#result", Static).update(Content("\n".join(["", *lines])))
+        """Show the lines below the page, in lines that fit."""
+        self._lines = tuple(lines)
+        width = max(self._columns - _SIDES, 1)
+        rows = [row for line in self._lines for row in wrap_item(line, width)]
+        self.query_one("#result", Static).update(Content("\n".join(["", *rows])))
         self.query_one("#page", VerticalScroll).scroll_end(animate=False)
 
     def on_input_submitted(self, submitted: Input.Submitted) -> None:
@@ -291,7 +299,7 @@ class SetupApp(NonBlockingApp):
         try:
             lines, goes_on = await page.submit(answer, lambda line: self._show_lines([line]))
         except Exception as error:
-            lines, goes_on = [_told(error)], isinstance(page, _ChannelsPage)
+            lines, goes_on = _told(error), isinstance(page, _ChannelsPage)
         if not goes_on:
             self._show_lines(lines)
             return
@@ -306,21 +314,27 @@ class SetupApp(NonBlockingApp):
 
     async def _check_all(self, page: _ReadyPage, lines: list[str]) -> None:
         self._show_lines([*lines, "checking …"])
+        loop = asyncio.get_running_loop()
+
+        def on_wait(seconds: float) -> None:
+            shown = [*lines, wait_words(seconds)]
+            loop.call_soon_threadsafe(self._show_lines, shown)
+
+        checks: list[Check] = []
         try:
-            checks = await self._final_checks()
+            checks = await self._final_checks(on_wait)
             found = [*_lines(checks)]
-            is_ready = all(each.state is not CheckState.FAILED for each in checks)
         except Exception as error:
-            found, is_ready = [_told(error)], False
-        page.judge(is_ready)
+            found = _told(error)
+        page.judge(checks)
         self.query_one("#text", Static).update(Content(page.text))
         self._show_lines([*lines, *found])
 
     def action_previous(self) -> None:
         """Go to the page before; what runs is cancelled."""
         was_at_work = self._cancel()
-        if self._at:
-            self._at -= 1
+        if self._at or was_at_work:
+            self._at = max(self._at - 1, 0)
             self._show(["Stopped. What was done stays."] if was_at_work else ())
 
     def action_leave(self) -> None:
@@ -340,23 +354,21 @@ class SetupApp(NonBlockingApp):
         """Cancel what runs. Returns whether something ran."""
         return self._work is not None and self._work.cancel()
 
-    def on_resize(self) -> None:
-        self.query_one("#page", VerticalScroll).scroll_end(animate=False)
+    def on_resize(self, resize: Resize) -> None:
+        self._columns = resize.size.width  # self.size is still the old one
+        self._show_lines(self._lines)
 
 
-def _told(error: Exception) -> str:
+def _told(error: Exception) -> list[str]:
     """What went wrong, without the data that an unexpected error can quote."""
     if isinstance(error, TigerSlackError):
-        return f"✗ {error}"
+        return f"✗ {error}".splitlines()
     log.error("the set-up failed", exc_info=error)
-    return f"✗ An error in this program: {where(error)}."
+    return [f"✗ An error in this program: {where(error)}."]
 
 
 def _lines(checks: Iterable[Check]) -> Iterable[str]:
-    for check in checks:
-        yield f"{check.symbol} {visible(check.name)}: {check.found}"
-        if check.fix and check.state is not CheckState.OK:
-            yield f"    {check.fix}"
+    return (line for check in checks for line in check.lines())
 
 
 def run_setup(

@@ -378,8 +378,8 @@ class LocalSlack:
     async def _api(self, request: web.Request) -> web.Response:
         if self._random.random() < self.faults.http_500:
             return web.Response(status=500, text="not now")
-        if self._random.random() < self.faults.http_429:
-            return _rate_limited(self.faults.wait)
+        if wait := self.limited():
+            return _rate_limited(wait)
         method = request.match_info["method"]
         if request.content_type == "application/json" and request.can_read_body:
             given = await request.json()
@@ -425,6 +425,10 @@ class LocalSlack:
         if token in (self.app_token, self.bot_token):
             return "not_allowed_token_type"
         return "invalid_auth" if token else "not_authed"
+
+    def limited(self) -> int:
+        """Seconds that the next call is to wait; 0 if it is served."""
+        return self.faults.wait if self._random.random() < self.faults.http_429 else 0
 
     def _random_error(self, given: Mapping[str, Any]) -> str | None:
         faults, found = self.faults, self.refuse_channel.get(str(given.get("channel")))

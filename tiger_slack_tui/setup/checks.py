@@ -18,6 +18,7 @@ from tiger_slack_tui.checks.database import check_database
 from tiger_slack_tui.checks.slack import check_app_token, check_bot_token
 from tiger_slack_tui.postgres.addresses import database_name, from_setting
 from tiger_slack_tui.postgres.embedded.binaries import find_binaries, reachable, server_user
+from tiger_slack_tui.slack.pages import OnWait
 from tiger_slack_tui.slack.web import BY_HAND_FAILURES, SlackWeb
 
 _OTHER_KIND = {
@@ -38,20 +39,20 @@ async def slack_web(
         yield SlackWeb(given, session, give_up_after=BY_HAND_FAILURES)
 
 
-async def try_bot_token(token: str, api_url: str) -> list[Check]:
+async def try_bot_token(token: str, api_url: str, on_wait: OnWait) -> list[Check]:
     """Ask Slack whose token it is, and compare its scopes with those of the manifest."""
     if wrong := _wrong_kind("bot token", token, "xoxb-"):
         return [wrong]
     async with slack_web(bot_token=token, api_url=api_url) as web:
-        return [check async for check in check_bot_token(web)]
+        return [check async for check in check_bot_token(web, on_wait)]
 
 
-async def try_app_token(token: str, api_url: str) -> list[Check]:
+async def try_app_token(token: str, api_url: str, on_wait: OnWait) -> list[Check]:
     """Ask Slack for a connection, without opening it."""
     if wrong := _wrong_kind("app token", token, "xapp-"):
         return [wrong]
     async with slack_web(app_token=token, api_url=api_url) as web:
-        return [await check_app_token(web)]
+        return [await check_app_token(web, on_wait)]
 
 
 def _wrong_kind(name: str, token: str, prefix: str) -> Check | None:

@@ -16,13 +16,26 @@ from tiger_slack_tui.base.errors import SettingsError
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=?&~-]+")
 """Values that need no quotes."""
+_BINDING = re.compile(
+    r"""
+    (?P<before>\s*(?:export\s+)?)            # empty lines before it belong to it
+    [^=]+=
+    (?:[^\S\r\n]*(?:'(?:\\'|[^'])*'|"(?:\\"|[^"])*")(?P<after>[^\S\r\n]*\#[^\r\n]*)?
+      |[^\r\n]*?(?P<comment>[^\S\r\n]+\#[^\r\n]*)?
+    )
+    \s*
+    """,
+    re.VERBOSE,
+)
+"""A setting in the file, with the comment after its value."""
 
 
 def write_settings(path: Path, values: Mapping[str, str | None]) -> None:
     """Set the values in the file, and remove those that are None; a missing file is made.
 
-    All else stays as it is. Only the owner can read the file afterwards (mode 0600). The new file takes the place of
-    the old one at once, so that a crash leaves one of the two. Blocks. Raises SettingsError.
+    All else stays as it is, also a comment after a value. Only the owner can read the file afterwards (mode 0600).
+    The new file takes the place of the old one at once, so that a crash leaves one of the two. Blocks. Raises
+    SettingsError.
     """
     require_writable(path)
     target = path.resolve()  # a link keeps leading to the file
@@ -66,13 +79,21 @@ def _changed(text: str, values: Mapping[str, str | None]) -> str:
         if name not in values:
             parts.append(written)
         elif name in left and (value := left.pop(name)) is not None:
-            # Empty lines before it belong to it, and the word export.
-            before = re.match(r"\s*(?:export\s+)?", written)
-            parts.append(f"{before[0] if before else ''}{_setting(name, value)}{end}")
+            before, comment = _around(written)
+            parts.append(f"{before}{_setting(name, value)}{comment}{end}")
     new = [f"{_setting(name, value)}{end}" for name, value in left.items() if value is not None]
     if new and parts and not parts[-1].endswith("\n"):
         parts.append(end)
     return "".join([*parts, *new])
+
+
+def _around(written: str) -> tuple[str, str]:
+    """What stands before the name of a setting, and the comment after its value."""
+    match = _BINDING.fullmatch(written)
+    if match is None:
+        return "", ""
+    comment = match["after"] or match["comment"] or ""
+    return match["before"], comment if comment[:1].isspace() or not comment else f" {comment}"
 
 
 def _setting(name: str, value: str) -> str:

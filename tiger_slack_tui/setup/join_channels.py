@@ -15,11 +15,16 @@ from tiger_slack_tui.base.errors import (
 )
 from tiger_slack_tui.base.ids import ChannelId
 from tiger_slack_tui.base.text import amount, visible
-from tiger_slack_tui.slack.pages import pages, retry
+from tiger_slack_tui.slack.pages import OnWait, pages, retry, wait_words
 from tiger_slack_tui.slack.web import SlackWeb
 
 JOIN_SECONDS = 1.2
 """Between two calls of conversations.join. Slack's tier 3 allows 50 calls a minute."""
+WHICH_CHANNELS = (
+    "Slack sends only what happens in channels that the app is in. It can join public channels by itself. To store a"
+    " private channel, type /invite @tiger-slack there. Slack does not show the app any other private channel."
+)
+ALL_JOINED = "✓ The app is in every public channel."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +58,42 @@ class Joining:
         return found
 
 
-def join_minutes(channels: int) -> str:
+@dataclass(frozen=True, slots=True)
+class JoinProgress:
+    """How many of the channels have been tried."""
+
+    done: int
+    channels: int
+    wait: float | None = None
+    """Seconds until it goes on, if Slack asks to wait."""
+
+    @property
+    def share(self) -> float:
+        return self.done / self.channels
+
+    def __str__(self) -> str:
+        """For people: how far it is, and what it waits for or how long the rest takes."""
+        rest = f"{join_time(self.channels - self.done)} left"
+        words = rest if self.wait is None else wait_words(self.wait)
+        return f"{self.done:,} of {amount(self.channels, 'channel')}: {words}"
+
+
+def join_question(channels: int) -> str:
+    """What to ask before the app joins so many channels."""
+    number = amount(channels, "public channel")
+    return f"Join {number} that the app is not in? It takes {join_time(channels)}."
+
+
+def join_time(channels: int) -> str:
     """How long joining takes, in words."""
     seconds = channels * JOIN_SECONDS
     return "a few seconds" if seconds < 15 else f"about {max(round(seconds / 60), 1)} min"
 
 
-async def joinable_channels(web: SlackWeb) -> list[PublicChannel]:
+async def joinable_channels(web: SlackWeb, on_wait: OnWait | None = None) -> list[PublicChannel]:
     """The public channels that are not archived and that the app is not in, by name. Raises as `pages`."""
     found: dict[ChannelId, PublicChannel] = {}
-    async for page in pages(web.channels_page):
+    async for page in pages(web.channels_page, on_wait=on_wait):
         for item in page.items:
             id_, name = item.get("id"), item.get("name")
             hidden = (item.get(flag) for flag in ("is_private", "is_archived", "is_member"))
@@ -74,24 +105,29 @@ async def joinable_channels(web: SlackWeb) -> list[PublicChannel]:
 async def join_channels(
     web: SlackWeb,
     channels: Sequence[PublicChannel],
-    on_joined: Callable[[], None],
+    on_progress: Callable[[JoinProgress], None],
 ) -> Joining:
-    """Join the channels one by one, at Slack's pace, and call `on_joined` after each.
+    """Join the channels one by one, at Slack's pace.
 
-    A channel that refuses does not stop the others. Another failure, such as a missing scope, ends it: see `Joining`.
-    Joining again changes nothing, so an interrupted run can be repeated.
+    Calls `on_progress` after each, and every second while Slack asks to wait. A channel that refuses does not stop
+    the others. Another failure, such as a missing scope, ends it: see `Joining`. Joining again changes nothing, so an
+    interrupted run can be repeated.
     """
-    joined, refused = 0, []
-    for number, channel in enumerate(channels):
-        if number:
+    joined, refused, done, number = 0, list[tuple[PublicChannel, str]](), 0, len(channels)
+
+    def on_wait(seconds: float) -> None:
+        on_progress(JoinProgress(done, number, seconds))
+
+    for done, channel in enumerate(channels):
+        if done:
             await asyncio.sleep(JOIN_SECONDS)
         try:
-            await retry(partial(web.join, channel.id))
+            await retry(partial(web.join, channel.id), on_wait=on_wait)
         except SlackAbsent as error:
             refused.append((channel, error.args[0]))
         except (SlackRefused, SlackUnavailable) as error:
-            return Joining(joined, tuple(refused), len(channels) - number, error)
+            return Joining(joined, tuple(refused), number - done, error)
         else:
             joined += 1
-        on_joined()
+        on_progress(JoinProgress(done + 1, number))
     return Joining(joined, tuple(refused))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,14 @@ from tiger_slack_tui.base.settings import SLACK_API_URL, load_with_slack
 from tiger_slack_tui.checks.check import Check
 from tiger_slack_tui.setup.app_link import create_app_link
 from tiger_slack_tui.setup.checks import (
+    slack_web,
     try_app_token,
     try_bot_token,
     try_database,
     try_history_since,
 )
+from tiger_slack_tui.slack.pages import OnWait
+from tiger_slack_tui.slack.web import SlackWeb
 
 EMBEDDED = "embedded"
 """The answer that stands for the embedded PostgreSQL."""
@@ -28,30 +32,35 @@ INTRODUCTION = (
     "This makes a Slack app of your own, which reads the workspace and stores it in your database. Nothing leaves"
     " your machines. You need the right to install apps in the workspace."
 )
-CHANNELS = (
-    "Slack sends only what happens in channels that the app is in. It can join public channels by itself. To store a"
-    " private channel, type /invite @tiger-slack there. Slack does not show the app any other private channel."
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A question. `check` checks an answer at once, and returns its problems as failed checks."""
+    """A question. `check` checks an answer at once, and returns its problems as failed checks.
+
+    While Slack asks to wait, `check` calls its second argument.
+    """
 
     setting: str
     title: str
     explanation: str
     example: str | None
     """A line to copy, or to write alike."""
-    check: Callable[[str], Coroutine[Any, Any, list[Check]]]
+    check: Callable[[str, OnWait], Coroutine[Any, Any, list[Check]]]
     default: str = ""
     """With this answer, .env does not need the setting; "" if it always does."""
     is_secret: bool = False
     option: str = ""
     """The option of `tiger-slack init` that gives the answer."""
 
-    def is_usable(self, answer: str) -> bool:
-        """Whether a run could begin with the answer, although a check failed: the check can pass later."""
+    def shown(self, answer: str) -> str:
+        """The answer without secrets."""
+        return answer if answer.lower() == self.default else masked(self.setting, answer)
+
+    def is_usable(self, answer: str, checks: Sequence[Check]) -> bool:
+        """Whether a run could begin with the answer, although a check failed: all of `checks` can pass later."""
+        if any(check.is_final for check in checks):
+            return False
         if answer.lower() == self.default:
             return bool(answer)
         tokens = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
@@ -104,6 +113,10 @@ class Answers:
         """What was answered; "" for the default."""
         return self._given.get(setting) or ""
 
+    def slack_web(self) -> AbstractAsyncContextManager[SlackWeb]:
+        """Slack's Web API with the bot token that was answered."""
+        return slack_web(bot_token=self.given("SLACK_BOT_TOKEN"), api_url=self.api_url)
+
     def changes(self) -> dict[str, str | None]:
         """What differs from .env. None removes a setting."""
         return {name: value for name, value in self._given.items() if value != self._file.get(name)}
@@ -146,7 +159,7 @@ def make_steps(api_url: str) -> tuple[Step, ...]:
             "If there is no Slack app yet, open this link, which is one long line, choose the workspace, and create"
             " the app. On the app's page, choose “Install App”, install it, and copy the Bot User OAuth Token.",
             create_app_link(),
-            lambda answer: try_bot_token(answer, api_url),
+            lambda answer, on_wait: try_bot_token(answer, api_url, on_wait),
             is_secret=True,
             option="--bot-token-file FILE",
         ),
@@ -156,7 +169,7 @@ def make_steps(api_url: str) -> tuple[Step, ...]:
             "On the page “Basic Information”, under App-Level Tokens, generate a token with the scope"
             " connections:write, and copy it.",
             None,
-            lambda answer: try_app_token(answer, api_url),
+            lambda answer, on_wait: try_app_token(answer, api_url, on_wait),
             is_secret=True,
             option="--app-token-file FILE",
         ),
@@ -166,7 +179,7 @@ def make_steps(api_url: str) -> tuple[Step, ...]:
             "The address of a PostgreSQL or TimescaleDB, or the word embedded: then this program runs a PostgreSQL of"
             " its own, which is good for a trial and for small workspaces. An address:",
             "postgresql://USER:PASSWORD@HOST:5432/DATABASE",
-            lambda answer: try_database(None if answer.lower() == EMBEDDED else answer),
+            lambda answer, _: try_database(None if answer.lower() == EMBEDDED else answer),
             default=EMBEDDED,
             option="--database-url URL or --database-url-file FILE",
         ),
@@ -176,7 +189,7 @@ def make_steps(api_url: str) -> tuple[Step, ...]:
             "When the app joins a channel, it reads the channel's history from Slack: all of it, or since a date"
             " (2024-03-01) or a time before now (1y, 6mo).",
             None,
-            try_history_since,
+            lambda answer, _: try_history_since(answer),
             default=_ALL,
             option="--history-since WHEN",
         ),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from tiger_slack_tui.base.backoff import backoff
 from tiger_slack_tui.base.errors import SlackCursorExpired, SlackUnavailable
+from tiger_slack_tui.base.times import duration
 
 if TYPE_CHECKING:
     from tiger_slack_tui.slack.web import Page
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+OnWait = Callable[[float], None]
+"""Called every second while a call waits because Slack asks for it, with the seconds that are left."""
 
 _MOST_FAILURES = 8
 """Most failures in a row of one call, except rate limits. They take up to two minutes."""
@@ -32,6 +37,7 @@ async def pages(
     cursor: str | None = None,
     pause_first: float = 1.0,
     pause_most: float = 60.0,
+    on_wait: OnWait | None = None,
 ) -> AsyncIterator[Page]:
     """Yield the pages from the cursor to the end. Only a failed page is retried, not the list.
 
@@ -42,7 +48,10 @@ async def pages(
     while True:
         try:
             page = await retry(
-                partial(fetch, cursor), pause_first=pause_first, pause_most=pause_most
+                partial(fetch, cursor),
+                pause_first=pause_first,
+                pause_most=pause_most,
+                on_wait=on_wait,
             )
         except SlackCursorExpired:
             restarts += 1
@@ -64,6 +73,7 @@ async def retry(
     pause_first: float = 1.0,
     pause_most: float = 60.0,
     retry_after_most: float = RETRY_AFTER_MOST,
+    on_wait: OnWait | None = None,
 ) -> T:
     """Call until it succeeds, and return the result.
 
@@ -94,4 +104,21 @@ async def retry(
                 pause = max(min(asked, retry_after_most), pause_first / 2)
                 if asked > pause:
                     log.warning("Slack asks to wait %.0f s; trying again in %.0f s", asked, pause)
-        await asyncio.sleep(pause)
+            is_asked = asked is not None or error.is_rate_limit
+        await wait(pause, on_wait if is_asked else None)
+
+
+async def wait(seconds: float, on_wait: OnWait | None = None) -> None:
+    """Wait so many seconds, and call `on_wait` at the start of each."""
+    while on_wait is not None and seconds > 1:
+        on_wait(seconds)
+        await asyncio.sleep(1)
+        seconds -= 1
+    if on_wait is not None:
+        on_wait(seconds)
+    await asyncio.sleep(seconds)
+
+
+def wait_words(seconds: float) -> str:
+    """What to tell a person while it waits."""
+    return f"Slack asks to wait, goes on in {duration(timedelta(seconds=math.ceil(seconds)))}"
