@@ -56,6 +56,21 @@ class Searching:
     def texts(self, text: str, **options: Any) -> list[str]:
         return [each.message.text for each in self.page(text, **options).results]
 
+    def statements(self, text: str, **options: Any) -> int:
+        """How many statements a search sends to the server: each is a round trip."""
+        sent = 0
+
+        class CountingCursor(psycopg.AsyncCursor[Any]):
+            async def execute(self, *args: Any, **more: Any) -> Any:
+                nonlocal sent
+                sent += 1
+                return await super().execute(*args, **more)
+
+        self._connection.cursor_factory = CountingCursor
+        self.page(text, **options)
+        self._connection.cursor_factory = psycopg.AsyncCursor
+        return sent
+
     def close(self) -> None:
         self._runner.run(self._connection.close())
         self._runner.close()
@@ -192,11 +207,23 @@ def test_words_are_found_by_their_index_without_statistics(
         searching.post(f"message {n}")
     database.execute("set enable_seqscan = off")
     match = store.Match("'kiwi'", ranking="'kiwi'")
-    values = match.values(most=9, limit=9, score=None, after_ts=None, after_channel=None)
+    values = match.values(most=9, limit=9, few=1, score=None, after_ts=None, after_channel=None)
     for query in (store._RANKED_INDEXED, store._INDEXED):
         plan = database.execute(b"explain " + query.encode(), values).fetchall()
         assert "message_search_document_idx" in str(plan)
         assert "message_search_pkey" not in str(plan)
+
+
+def test_a_search_asks_little(searching: Searching, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statements for terms, matches, messages, names, words of the snippets, and channels that are not complete."""
+    for n in range(9):
+        searching.post(f"plum {n}")
+    searching.post("kiwi")
+    monkeypatch.setattr(store, "_FEW", 8)
+    assert searching.statements("kiwi") == 6
+    assert (
+        searching.statements("plum") == 7
+    )  # so many match that the sample decides how they are found
 
 
 def test_rarer_alternatives_count_more(searching: Searching) -> None:

@@ -156,7 +156,7 @@ with found as materialized
 {_OF_CANDIDATES}
 """  # noqa: S608 our own texts
 _COUNT_NEWEST: LiteralString = f"""
-select count(*), pg_relation_size('slack.message_search')
+select count(*) as n
 from {_NEWEST}
 where {_MATCHES}
 """  # noqa: S608 our own texts
@@ -169,6 +169,7 @@ order by s.ts desc, s.channel_id desc
 limit %(most)s + 1
 """  # noqa: S608 our own texts
 # `offset 0`, so that the server does not read all messages in order to find a few. Documents are too large to sort.
+# Nothing is read if the sample has many matches.
 _MATCHES_INDEXED: LiteralString = f"""
 select f.ts, f.channel_id, d.document
 from
@@ -179,6 +180,7 @@ from
     where (%(since)s::timestamptz = '-infinity' or s.ts >= %(since)s::timestamptz)
     and (%(until)s::timestamptz = 'infinity' or s.ts < %(until)s::timestamptz)
     and {_MATCHES}
+    and (select r.n from sample r) < %(few)s
     offset 0
   ) m
   order by m.ts desc, m.channel_id desc
@@ -196,10 +198,14 @@ group by t.n
 """
 
 
-def _ranked(matches: LiteralString) -> LiteralString:
-    """The best of the newest matches after a position, and beside each how many matches there are, of `most` + 1."""
+def _ranked(matches: LiteralString, sample: LiteralString = "select 0 as n") -> LiteralString:
+    """The best of the newest matches after a position.
+
+    Beside each are the number of matches, of `most` + 1, that in the sample, and the size of the table.
+    """
     return f"""
-with newest as materialized
+with sample as materialized ({sample})
+, newest as materialized
 ( select s.ts, s.channel_id, ts_rank_cd(s.document, %(ranking)s::tsquery, 1)::float8 as closeness
   , case
       when %(terms)s::text[] <> '{{}}' then array
@@ -217,8 +223,9 @@ with newest as materialized
   , m.closeness + (select coalesce(sum(w.worth), 0) from worth w where m.has[w.n]) as score
   from matching m
 )
-select f.channel_id, slack.to_ts(f.ts), f.score, c.n
+select f.channel_id, slack.to_ts(f.ts), f.score, c.n, s.n, pg_relation_size('slack.message_search')
 from (select count(*) as n from newest) c
+cross join sample s
 left join
 ( select f.*
   from found f
@@ -233,6 +240,7 @@ order by f.score desc, f.ts desc, f.channel_id desc
 
 _RANKED_WALKED = _ranked(_MATCHES_WALKED)
 _RANKED_INDEXED = _ranked(_MATCHES_INDEXED)
+_RANKED_IF_FEW = _ranked(_MATCHES_INDEXED, _COUNT_NEWEST)
 _WORDS: LiteralString = """
 with c as materialized
 ( select slack.search_config(l.language) as config from unnest(%(languages)s::text[]) l (language) )
@@ -372,26 +380,29 @@ async def most_relevant(
         limit=limit,
         most=_RANKED,
         window=_SAMPLE,
+        few=_FEW,
         score=after and after.score,
         after_ts=after and time_text(after.ts),
         after_channel=after and after.channel_id,
     )
-    walk = await _walk(connection, values)
-    rows: list[tuple[Any, ...]] = []
-    if walk is not None:
-        rows = await _fetch_rows(connection, _RANKED_WALKED, values | {"window": walk})
-    if not rows or rows[0][3] <= _RANKED:  # they can be all of the messages that were read
-        rows = await _fetch_rows(connection, _RANKED_INDEXED, values)
+    rows = await _fetch_rows(connection, _RANKED_IF_FEW, values)
+    in_sample, size = rows[0][4:]
+    if in_sample >= _FEW:
+        walk = _walk(in_sample, size)
+        if walk is not None:
+            rows = await _fetch_rows(connection, _RANKED_WALKED, values | {"window": walk})
+        if walk is None or rows[0][3] <= _RANKED:  # they can be all of the messages that were read
+            rows = await _fetch_rows(connection, _RANKED_INDEXED, values)
     found = [SearchHit(*row[:3]) for row in rows if row[0] is not None]
     return found, _RANKED if rows[0][3] > _RANKED else None
 
 
-async def _walk(connection: Connection, values: Mapping[str, Any]) -> int | None:
-    """How many of the newest messages to read in order to find `most` matches; None if the index is faster."""
-    in_sample, size = (await _fetch_rows(connection, _COUNT_NEWEST, values))[0]
-    if in_sample < _FEW:
-        return None
-    walk = values["most"] * _SAMPLE // in_sample * 5 // 4
+def _walk(in_sample: int, size: int) -> int | None:
+    """How many of the newest messages to read in order to find enough matches; None if the index is faster.
+
+    `size` is that of the table in bytes.
+    """
+    walk = _RANKED * _SAMPLE // in_sample * 5 // 4
     matches = size // _ROW_BYTES * in_sample // _SAMPLE
     return walk if walk < matches * _FETCH else None
 
