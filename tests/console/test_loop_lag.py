@@ -103,12 +103,13 @@ def large_import(rows: int = ROWS) -> ImportState:
     state = ImportState(ImportRequest(Path("/x")), clock=Clock())
     report(state, Planned(rows, rows * 1000, {}, None))
     report(state, FilesListed(files, {}))
-    for file in files[: rows // 2]:
+    for n, file in enumerate(files[: rows // 2]):
         report(state, FileStarted(file.member.path, 1))
         report(state, RecordsMerged(file.member.path, Account(read=1, inserted=1), 1000))
+        if n < BAD:
+            report(state, ImportProblem(file.member.path, n, "no JSON object"))
         report(state, FileDone(file.member.path, 1000))
-    for n in range(BAD):
-        report(state, ImportProblem(files[n].member.path, n, "no JSON object"))
+    assert not state.ledger.open_files
     return state
 
 
