@@ -84,7 +84,7 @@ class Terminal:
         self._draw(end)
         return "\n".join(line.rstrip() for line in self._screen.display)
 
-    async def shows(self, text: str, seconds: float = 30) -> None:
+    async def shows(self, text: str, seconds: float = 60) -> None:
         """Wait until the text is on the screen; fail after so many seconds."""
         try:
             await until(lambda: text in self.text, seconds)

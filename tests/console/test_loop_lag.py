@@ -185,13 +185,16 @@ async def measured(
 
 
 async def press(app: ConsoleApp, *keys: str) -> None:
-    """Press the keys, each a moment after the last.
+    """Press the keys at once, and wait until they are handled.
 
     The pilot would wait for 2 s a key until the processor rests, which `Loop` never lets it.
     """
+    taken = asyncio.Event()
     for key in keys:
         app.post_message(events.Key(key, key_to_character(key)))
-        await asyncio.sleep(0.1)
+    app.call_later(taken.set)
+    await asyncio.wait_for(taken.wait(), 60)
+    await until(lambda: app._key_order.is_idle)
 
 
 async def shown_pane(app: ConsoleApp, id_: str) -> Pane[object]:

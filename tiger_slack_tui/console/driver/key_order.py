@@ -35,6 +35,11 @@ class KeyOrder:
         """What arrives when the last key is handled."""
         self._limit: asyncio.TimerHandle | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether every key that was taken is handled."""
+        return self._awaited is None
+
     async def take(self, key: Key) -> None:
         """Hand the key on as soon as its turn comes."""
         self._waiting.append(key)
